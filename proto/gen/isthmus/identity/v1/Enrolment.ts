@@ -1,0 +1,67 @@
+// Original file: proto/isthmus/identity/v1/identity.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { BeginRequest as _isthmus_identity_v1_BeginRequest, BeginRequest__Output as _isthmus_identity_v1_BeginRequest__Output } from '../../../isthmus/identity/v1/BeginRequest.ts';
+import type { BeginResponse as _isthmus_identity_v1_BeginResponse, BeginResponse__Output as _isthmus_identity_v1_BeginResponse__Output } from '../../../isthmus/identity/v1/BeginResponse.ts';
+import type { EnrolRequest as _isthmus_identity_v1_EnrolRequest, EnrolRequest__Output as _isthmus_identity_v1_EnrolRequest__Output } from '../../../isthmus/identity/v1/EnrolRequest.ts';
+import type { EnrolResponse as _isthmus_identity_v1_EnrolResponse, EnrolResponse__Output as _isthmus_identity_v1_EnrolResponse__Output } from '../../../isthmus/identity/v1/EnrolResponse.ts';
+
+/**
+ * Reached by a peer that has no certificate yet, over the `enrol` service. The joining node is the gRPC client, also
+ * when it was dialled and so is the TLS server of the session.
+ */
+export interface EnrolmentClient extends grpc.Client {
+  /**
+   * Tells the joiner who the server is and gives it a nonce. Changes nothing.
+   */
+  Begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  Begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  Begin(argument: _isthmus_identity_v1_BeginRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  Begin(argument: _isthmus_identity_v1_BeginRequest, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Tells the joiner who the server is and gives it a nonce. Changes nothing.
+   */
+  begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  begin(argument: _isthmus_identity_v1_BeginRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  begin(argument: _isthmus_identity_v1_BeginRequest, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Proves the token and the key; answers with a certificate. The token stays bound to this key until Confirm.
+   */
+  Enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  Enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  Enrol(argument: _isthmus_identity_v1_EnrolRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  Enrol(argument: _isthmus_identity_v1_EnrolRequest, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Proves the token and the key; answers with a certificate. The token stays bound to this key until Confirm.
+   */
+  enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  enrol(argument: _isthmus_identity_v1_EnrolRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  enrol(argument: _isthmus_identity_v1_EnrolRequest, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
+  
+}
+
+/**
+ * Reached by a peer that has no certificate yet, over the `enrol` service. The joining node is the gRPC client, also
+ * when it was dialled and so is the TLS server of the session.
+ */
+export interface EnrolmentHandlers extends grpc.UntypedServiceImplementation {
+  /**
+   * Tells the joiner who the server is and gives it a nonce. Changes nothing.
+   */
+  Begin: grpc.handleUnaryCall<_isthmus_identity_v1_BeginRequest__Output, _isthmus_identity_v1_BeginResponse>;
+  
+  /**
+   * Proves the token and the key; answers with a certificate. The token stays bound to this key until Confirm.
+   */
+  Enrol: grpc.handleUnaryCall<_isthmus_identity_v1_EnrolRequest__Output, _isthmus_identity_v1_EnrolResponse>;
+  
+}
+
+export interface EnrolmentDefinition extends grpc.ServiceDefinition {
+  Begin: MethodDefinition<_isthmus_identity_v1_BeginRequest, _isthmus_identity_v1_BeginResponse, _isthmus_identity_v1_BeginRequest__Output, _isthmus_identity_v1_BeginResponse__Output>
+  Enrol: MethodDefinition<_isthmus_identity_v1_EnrolRequest, _isthmus_identity_v1_EnrolResponse, _isthmus_identity_v1_EnrolRequest__Output, _isthmus_identity_v1_EnrolResponse__Output>
+}

@@ -1,0 +1,49 @@
+// Original file: proto/isthmus/mesh/v1/link.proto
+
+import type { Hello as _isthmus_mesh_v1_Hello, Hello__Output as _isthmus_mesh_v1_Hello__Output } from '../../../isthmus/mesh/v1/Hello.ts';
+import type { Ping as _isthmus_mesh_v1_Ping, Ping__Output as _isthmus_mesh_v1_Ping__Output } from '../../../isthmus/mesh/v1/Ping.ts';
+import type { Pong as _isthmus_mesh_v1_Pong, Pong__Output as _isthmus_mesh_v1_Pong__Output } from '../../../isthmus/mesh/v1/Pong.ts';
+import type { OpenTunnel as _isthmus_mesh_v1_OpenTunnel, OpenTunnel__Output as _isthmus_mesh_v1_OpenTunnel__Output } from '../../../isthmus/mesh/v1/OpenTunnel.ts';
+import type { Goodbye as _isthmus_mesh_v1_Goodbye, Goodbye__Output as _isthmus_mesh_v1_Goodbye__Output } from '../../../isthmus/mesh/v1/Goodbye.ts';
+import type { RevocationList as _isthmus_mesh_v1_RevocationList, RevocationList__Output as _isthmus_mesh_v1_RevocationList__Output } from '../../../isthmus/mesh/v1/RevocationList.ts';
+import type { BulkAck as _isthmus_mesh_v1_BulkAck, BulkAck__Output as _isthmus_mesh_v1_BulkAck__Output } from '../../../isthmus/mesh/v1/BulkAck.ts';
+
+export interface AttachFrame {
+  'hello'?: (_isthmus_mesh_v1_Hello | null);
+  'ping'?: (_isthmus_mesh_v1_Ping | null);
+  'pong'?: (_isthmus_mesh_v1_Pong | null);
+  /**
+   * Acceptor to dialler: "call Tunnel (or open a bulk connection) with this id".
+   */
+  'open'?: (_isthmus_mesh_v1_OpenTunnel | null);
+  'goodbye'?: (_isthmus_mesh_v1_Goodbye | null);
+  /**
+   * The signed revocation list, flooded from neighbour to neighbour; sent before anything else when it is newer.
+   */
+  'revocations'?: (_isthmus_mesh_v1_RevocationList | null);
+  /**
+   * Bytes of a bulk connection that the receiver has taken off the wire.
+   */
+  'bulkAck'?: (_isthmus_mesh_v1_BulkAck | null);
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck";
+}
+
+export interface AttachFrame__Output {
+  'hello'?: (_isthmus_mesh_v1_Hello__Output | null);
+  'ping'?: (_isthmus_mesh_v1_Ping__Output | null);
+  'pong'?: (_isthmus_mesh_v1_Pong__Output | null);
+  /**
+   * Acceptor to dialler: "call Tunnel (or open a bulk connection) with this id".
+   */
+  'open'?: (_isthmus_mesh_v1_OpenTunnel__Output | null);
+  'goodbye'?: (_isthmus_mesh_v1_Goodbye__Output | null);
+  /**
+   * The signed revocation list, flooded from neighbour to neighbour; sent before anything else when it is newer.
+   */
+  'revocations'?: (_isthmus_mesh_v1_RevocationList__Output | null);
+  /**
+   * Bytes of a bulk connection that the receiver has taken off the wire.
+   */
+  'bulkAck'?: (_isthmus_mesh_v1_BulkAck__Output | null);
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck";
+}

@@ -1,0 +1,17 @@
+// Original file: proto/isthmus/mesh/v1/link.proto
+
+import type { TunnelError as _isthmus_mesh_v1_TunnelError, TunnelError__Output as _isthmus_mesh_v1_TunnelError__Output } from '../../../isthmus/mesh/v1/TunnelError.ts';
+
+export interface TunnelOpened {
+  /**
+   * Set when the tunnel was refused, by which hop and why.
+   */
+  'error'?: (_isthmus_mesh_v1_TunnelError | null);
+}
+
+export interface TunnelOpened__Output {
+  /**
+   * Set when the tunnel was refused, by which hop and why.
+   */
+  'error': (_isthmus_mesh_v1_TunnelError__Output | null);
+}

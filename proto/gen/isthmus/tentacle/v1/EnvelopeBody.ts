@@ -1,0 +1,49 @@
+// Original file: proto/isthmus/tentacle/v1/tentacle.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface EnvelopeBody {
+  'tentacle'?: (string);
+  'ticket'?: (string);
+  'task'?: (string);
+  /**
+   * The lease epoch of the task; a tentacle keeps the highest it saw per task and refuses less.
+   */
+  'epoch'?: (number | string | Long);
+  /**
+   * Bounds the first start only.
+   */
+  'expiresAtMs'?: (number | string | Long);
+  /**
+   * "script", "acquire", "stage", "activate" or "cancel": an envelope is good for one kind of call.
+   */
+  'kind'?: (string);
+  'payloadSha256'?: (Buffer | Uint8Array | string);
+  /**
+   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate) or CancelPayload.
+   */
+  'payload'?: (Buffer | Uint8Array | string);
+}
+
+export interface EnvelopeBody__Output {
+  'tentacle': (string);
+  'ticket': (string);
+  'task': (string);
+  /**
+   * The lease epoch of the task; a tentacle keeps the highest it saw per task and refuses less.
+   */
+  'epoch': (number);
+  /**
+   * Bounds the first start only.
+   */
+  'expiresAtMs': (number);
+  /**
+   * "script", "acquire", "stage", "activate" or "cancel": an envelope is good for one kind of call.
+   */
+  'kind': (string);
+  'payloadSha256': (Buffer);
+  /**
+   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate) or CancelPayload.
+   */
+  'payload': (Buffer);
+}

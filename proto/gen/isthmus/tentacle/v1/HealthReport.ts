@@ -1,0 +1,39 @@
+// Original file: proto/isthmus/tentacle/v1/tentacle.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface HealthReport {
+  'softwareVersion'?: (string);
+  'os'?: (string);
+  'arch'?: (string);
+  'tentacleTimeMs'?: (number | string | Long);
+  'diskFreeBytes'?: (number | string | Long);
+  'diskTotalBytes'?: (number | string | Long);
+  'memoryFreeBytes'?: (number | string | Long);
+  'memoryTotalBytes'?: (number | string | Long);
+  'load_1m'?: (number | string);
+  'cpus'?: (number);
+  'runningScripts'?: (number);
+  'uptimeS'?: (number | string | Long);
+  'certificateNotAfterMs'?: (number | string | Long);
+  'interpreters'?: (string)[];
+  'scriptsIsolated'?: (boolean);
+}
+
+export interface HealthReport__Output {
+  'softwareVersion': (string);
+  'os': (string);
+  'arch': (string);
+  'tentacleTimeMs': (number);
+  'diskFreeBytes': (number);
+  'diskTotalBytes': (number);
+  'memoryFreeBytes': (number);
+  'memoryTotalBytes': (number);
+  'load_1m': (number);
+  'cpus': (number);
+  'runningScripts': (number);
+  'uptimeS': (number);
+  'certificateNotAfterMs': (number);
+  'interpreters': (string)[];
+  'scriptsIsolated': (boolean);
+}

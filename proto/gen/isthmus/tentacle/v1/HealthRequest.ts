@@ -1,0 +1,8 @@
+// Original file: proto/isthmus/tentacle/v1/tentacle.proto
+
+
+export interface HealthRequest {
+}
+
+export interface HealthRequest__Output {
+}

@@ -1,0 +1,25 @@
+// Original file: proto/isthmus/tentacle/v1/tentacle.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface LogRequest {
+  /**
+   * The first request names the ticket and where to begin; later ones only acknowledge.
+   */
+  'ticket'?: (string);
+  'afterLine'?: (number | string | Long);
+  'task'?: (string);
+  'epoch'?: (number | string | Long);
+  'acknowledgedLine'?: (number | string | Long);
+}
+
+export interface LogRequest__Output {
+  /**
+   * The first request names the ticket and where to begin; later ones only acknowledge.
+   */
+  'ticket': (string);
+  'afterLine': (number);
+  'task': (string);
+  'epoch': (number);
+  'acknowledgedLine': (number);
+}

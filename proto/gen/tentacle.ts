@@ -1,0 +1,85 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { AcquireProgress as _isthmus_tentacle_v1_AcquireProgress, AcquireProgress__Output as _isthmus_tentacle_v1_AcquireProgress__Output } from './isthmus/tentacle/v1/AcquireProgress.ts';
+import type { CancelPayload as _isthmus_tentacle_v1_CancelPayload, CancelPayload__Output as _isthmus_tentacle_v1_CancelPayload__Output } from './isthmus/tentacle/v1/CancelPayload.ts';
+import type { CancelScriptRequest as _isthmus_tentacle_v1_CancelScriptRequest, CancelScriptRequest__Output as _isthmus_tentacle_v1_CancelScriptRequest__Output } from './isthmus/tentacle/v1/CancelScriptRequest.ts';
+import type { Envelope as _isthmus_tentacle_v1_Envelope, Envelope__Output as _isthmus_tentacle_v1_Envelope__Output } from './isthmus/tentacle/v1/Envelope.ts';
+import type { EnvelopeBody as _isthmus_tentacle_v1_EnvelopeBody, EnvelopeBody__Output as _isthmus_tentacle_v1_EnvelopeBody__Output } from './isthmus/tentacle/v1/EnvelopeBody.ts';
+import type { EnvelopeRequest as _isthmus_tentacle_v1_EnvelopeRequest, EnvelopeRequest__Output as _isthmus_tentacle_v1_EnvelopeRequest__Output } from './isthmus/tentacle/v1/EnvelopeRequest.ts';
+import type { FailedPlace as _isthmus_tentacle_v1_FailedPlace, FailedPlace__Output as _isthmus_tentacle_v1_FailedPlace__Output } from './isthmus/tentacle/v1/FailedPlace.ts';
+import type { HealthReport as _isthmus_tentacle_v1_HealthReport, HealthReport__Output as _isthmus_tentacle_v1_HealthReport__Output } from './isthmus/tentacle/v1/HealthReport.ts';
+import type { HealthRequest as _isthmus_tentacle_v1_HealthRequest, HealthRequest__Output as _isthmus_tentacle_v1_HealthRequest__Output } from './isthmus/tentacle/v1/HealthRequest.ts';
+import type { LogBatch as _isthmus_tentacle_v1_LogBatch, LogBatch__Output as _isthmus_tentacle_v1_LogBatch__Output } from './isthmus/tentacle/v1/LogBatch.ts';
+import type { LogLine as _isthmus_tentacle_v1_LogLine, LogLine__Output as _isthmus_tentacle_v1_LogLine__Output } from './isthmus/tentacle/v1/LogLine.ts';
+import type { LogRequest as _isthmus_tentacle_v1_LogRequest, LogRequest__Output as _isthmus_tentacle_v1_LogRequest__Output } from './isthmus/tentacle/v1/LogRequest.ts';
+import type { PackagePayload as _isthmus_tentacle_v1_PackagePayload, PackagePayload__Output as _isthmus_tentacle_v1_PackagePayload__Output } from './isthmus/tentacle/v1/PackagePayload.ts';
+import type { PackageRef as _isthmus_tentacle_v1_PackageRef, PackageRef__Output as _isthmus_tentacle_v1_PackageRef__Output } from './isthmus/tentacle/v1/PackageRef.ts';
+import type { PackageStatus as _isthmus_tentacle_v1_PackageStatus, PackageStatus__Output as _isthmus_tentacle_v1_PackageStatus__Output } from './isthmus/tentacle/v1/PackageStatus.ts';
+import type { ScriptPayload as _isthmus_tentacle_v1_ScriptPayload, ScriptPayload__Output as _isthmus_tentacle_v1_ScriptPayload__Output } from './isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptStatus as _isthmus_tentacle_v1_ScriptStatus, ScriptStatus__Output as _isthmus_tentacle_v1_ScriptStatus__Output } from './isthmus/tentacle/v1/ScriptStatus.ts';
+import type { SignerStatement as _isthmus_tentacle_v1_SignerStatement, SignerStatement__Output as _isthmus_tentacle_v1_SignerStatement__Output } from './isthmus/tentacle/v1/SignerStatement.ts';
+import type { StartScriptRequest as _isthmus_tentacle_v1_StartScriptRequest, StartScriptRequest__Output as _isthmus_tentacle_v1_StartScriptRequest__Output } from './isthmus/tentacle/v1/StartScriptRequest.ts';
+import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDefinition as _isthmus_tentacle_v1_TentacleDefinition } from './isthmus/tentacle/v1/Tentacle.ts';
+import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
+import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
+import type { DialAssignment as _isthmus_topology_v1_DialAssignment, DialAssignment__Output as _isthmus_topology_v1_DialAssignment__Output } from './isthmus/topology/v1/DialAssignment.ts';
+import type { FindPlacesRequest as _isthmus_topology_v1_FindPlacesRequest, FindPlacesRequest__Output as _isthmus_topology_v1_FindPlacesRequest__Output } from './isthmus/topology/v1/FindPlacesRequest.ts';
+import type { FindPlacesResponse as _isthmus_topology_v1_FindPlacesResponse, FindPlacesResponse__Output as _isthmus_topology_v1_FindPlacesResponse__Output } from './isthmus/topology/v1/FindPlacesResponse.ts';
+import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from './isthmus/topology/v1/LinkReport.ts';
+import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output as _isthmus_topology_v1_NodeReport__Output } from './isthmus/topology/v1/NodeReport.ts';
+import type { Place as _isthmus_topology_v1_Place, Place__Output as _isthmus_topology_v1_Place__Output } from './isthmus/topology/v1/Place.ts';
+import type { PlacesClient as _isthmus_topology_v1_PlacesClient, PlacesDefinition as _isthmus_topology_v1_PlacesDefinition } from './isthmus/topology/v1/Places.ts';
+import type { TopologyClient as _isthmus_topology_v1_TopologyClient, TopologyDefinition as _isthmus_topology_v1_TopologyDefinition } from './isthmus/topology/v1/Topology.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  isthmus: {
+    tentacle: {
+      v1: {
+        AcquireProgress: MessageTypeDefinition<_isthmus_tentacle_v1_AcquireProgress, _isthmus_tentacle_v1_AcquireProgress__Output>
+        CancelPayload: MessageTypeDefinition<_isthmus_tentacle_v1_CancelPayload, _isthmus_tentacle_v1_CancelPayload__Output>
+        CancelScriptRequest: MessageTypeDefinition<_isthmus_tentacle_v1_CancelScriptRequest, _isthmus_tentacle_v1_CancelScriptRequest__Output>
+        Envelope: MessageTypeDefinition<_isthmus_tentacle_v1_Envelope, _isthmus_tentacle_v1_Envelope__Output>
+        EnvelopeBody: MessageTypeDefinition<_isthmus_tentacle_v1_EnvelopeBody, _isthmus_tentacle_v1_EnvelopeBody__Output>
+        EnvelopeRequest: MessageTypeDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_EnvelopeRequest__Output>
+        FailedPlace: MessageTypeDefinition<_isthmus_tentacle_v1_FailedPlace, _isthmus_tentacle_v1_FailedPlace__Output>
+        HealthReport: MessageTypeDefinition<_isthmus_tentacle_v1_HealthReport, _isthmus_tentacle_v1_HealthReport__Output>
+        HealthRequest: MessageTypeDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthRequest__Output>
+        LogBatch: MessageTypeDefinition<_isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogBatch__Output>
+        LogLine: MessageTypeDefinition<_isthmus_tentacle_v1_LogLine, _isthmus_tentacle_v1_LogLine__Output>
+        LogRequest: MessageTypeDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogRequest__Output>
+        PackagePayload: MessageTypeDefinition<_isthmus_tentacle_v1_PackagePayload, _isthmus_tentacle_v1_PackagePayload__Output>
+        PackageRef: MessageTypeDefinition<_isthmus_tentacle_v1_PackageRef, _isthmus_tentacle_v1_PackageRef__Output>
+        PackageStatus: MessageTypeDefinition<_isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_PackageStatus__Output>
+        ScriptPayload: MessageTypeDefinition<_isthmus_tentacle_v1_ScriptPayload, _isthmus_tentacle_v1_ScriptPayload__Output>
+        ScriptPhase: EnumTypeDefinition
+        ScriptStatus: MessageTypeDefinition<_isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_ScriptStatus__Output>
+        SignerStatement: MessageTypeDefinition<_isthmus_tentacle_v1_SignerStatement, _isthmus_tentacle_v1_SignerStatement__Output>
+        StartScriptRequest: MessageTypeDefinition<_isthmus_tentacle_v1_StartScriptRequest, _isthmus_tentacle_v1_StartScriptRequest__Output>
+        Tentacle: SubtypeConstructor<typeof grpc.Client, _isthmus_tentacle_v1_TentacleClient> & { service: _isthmus_tentacle_v1_TentacleDefinition }
+        TicketRequest: MessageTypeDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_TicketRequest__Output>
+      }
+    }
+    topology: {
+      v1: {
+        Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
+        DialAssignment: MessageTypeDefinition<_isthmus_topology_v1_DialAssignment, _isthmus_topology_v1_DialAssignment__Output>
+        FindPlacesRequest: MessageTypeDefinition<_isthmus_topology_v1_FindPlacesRequest, _isthmus_topology_v1_FindPlacesRequest__Output>
+        FindPlacesResponse: MessageTypeDefinition<_isthmus_topology_v1_FindPlacesResponse, _isthmus_topology_v1_FindPlacesResponse__Output>
+        LinkReport: MessageTypeDefinition<_isthmus_topology_v1_LinkReport, _isthmus_topology_v1_LinkReport__Output>
+        NodeReport: MessageTypeDefinition<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_NodeReport__Output>
+        Place: MessageTypeDefinition<_isthmus_topology_v1_Place, _isthmus_topology_v1_Place__Output>
+        /**
+         * Where a package is to be had, nearest first. Asked by mirrors; tentacles are told in the envelope.
+         */
+        Places: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_PlacesClient> & { service: _isthmus_topology_v1_PlacesDefinition }
+        Topology: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_TopologyClient> & { service: _isthmus_topology_v1_TopologyDefinition }
+      }
+    }
+  }
+}
+

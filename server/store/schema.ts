@@ -1,0 +1,209 @@
+// The tables, as Kysely sees them. Times are milliseconds since 1970; `*_json` columns hold JSON text; `sealed`
+// columns hold AES-256-GCM envelopes under the master key, with the row's identity as associated data.
+// A new table or column: a new migration in migrations/, its type here, its repository beside this file.
+import type { Generated } from 'kysely';
+
+export interface Schema {
+  settings: { key: string; value: string };
+  sites: { id: string; name: string; description: string; version: number; created_at: number };
+  environments: { id: string; name: string; description: string; sort: number; version: number; created_at: number };
+  nodes: NodeTable;
+  join_tokens: JoinTokenTable;
+  certificates: { serial: string; node: string; not_before: number; not_after: number; issued_at: number };
+  machines: MachineTable;
+  machine_environments: { machine: string; environment: string };
+  machine_roles: { machine: string; role: string };
+  projects: ProjectTable;
+  variables: VariableTable;
+  packages: PackageTable;
+  releases: ReleaseTable;
+  deployments: { id: string; project: string; release: string; environment: string; task: string; created_at: number };
+  tasks: TaskTable;
+  tickets: TicketTable;
+  log_lines: { ticket: string; line: number; at: number; stream: string; text: string };
+  /** What the server itself has to say about a task, in order: started, waiting, acquired, failed over. */
+  task_notes: { seq: Generated<number>; task: string; at: number; machine: string | null; level: string; code: string | null; text: string };
+  events: EventTable;
+  api_keys: { id: string; name: string; role: string; hash: string; created_at: number; expires_at: number | null; revoked_at: number | null };
+  idempotency_keys: IdempotencyTable;
+  /** Current release per machine and application, and the one before it. */
+  installed_releases: { machine: string; application: string; version: string; sha256: string; previous_version: string | null; previous_sha256: string | null; at: number };
+}
+
+interface NodeTable {
+  id: string;
+  role: 'server' | 'relay' | 'mirror' | 'tentacle';
+  site: string | null;
+  /** The node this one is a child of: 'server' or a relay's id. Null for servers. */
+  parent: string | null;
+  /** host:port at which the parent dials this node; null when this node dials its parent. */
+  dial_address: string | null;
+  state: 'active' | 'revoked';
+  certificate_not_after: number | null;
+  software_version: string | null;
+  feed_url: string | null;
+  /** The latest NodeReport, as JSON. */
+  report_json: string | null;
+  last_seen_at: number | null;
+  revoked_at: number | null;
+  version: number;
+  created_at: number;
+}
+
+interface JoinTokenTable {
+  id: string;
+  /** SHA-256 of the secret, sealed: the key of the proof. */
+  proof_key_sealed: string;
+  role: 'relay' | 'mirror' | 'tentacle';
+  site: string;
+  name: string | null;
+  parent: string;
+  dial_address: string | null;
+  environments_json: string;
+  target_roles_json: string;
+  routes_json: string | null;
+  expires_at: number;
+  /** SHA-256 of the SPKI that enrolled with it, so that the same key may ask again. */
+  bound_spki_sha256: string | null;
+  bound_node: string | null;
+  used_at: number | null;
+  created_by: string;
+  created_at: number;
+}
+
+interface MachineTable {
+  /** The id of its tentacle's node. */
+  id: string;
+  name: string;
+  site: string;
+  /** Route[] in order of preference. */
+  routes_json: string;
+  disabled: number;
+  health: 'unknown' | 'healthy' | 'warning' | 'unhealthy' | 'unreachable';
+  health_json: string | null;
+  health_at: number | null;
+  thresholds_json: string | null;
+  version: number;
+  created_at: number;
+}
+
+interface ProjectTable {
+  id: string;
+  name: string;
+  description: string;
+  /** ProcessStep[] in order. */
+  process_json: string;
+  version: number;
+  created_at: number;
+}
+
+interface VariableTable {
+  id: string;
+  project: string;
+  name: string;
+  /** Null when sensitive. */
+  value: string | null;
+  value_sealed: string | null;
+  /** Empty arrays mean everywhere. */
+  environments_json: string;
+  machines_json: string;
+  target_roles_json: string;
+  version: number;
+  created_at: number;
+}
+
+interface PackageTable {
+  /** Package id, as its owner spells it. */
+  id: string;
+  /** Lower-case id, with `normalised_version` the key. */
+  id_key: string;
+  version: string;
+  normalised_version: string;
+  sha256: string;
+  size_bytes: number;
+  format: 'tar.gz' | 'zip' | 'nupkg';
+  published_at: number;
+}
+
+interface ReleaseTable {
+  id: string;
+  project: string;
+  version: string;
+  notes: string;
+  /** The process as it was when the release was made. */
+  process_json: string;
+  /** PinnedPackage[]: step, id, version, sha256, sizeBytes, format. */
+  packages_json: string;
+  /** The variables as they were, sensitive values sealed. */
+  variables_json: string;
+  created_at: number;
+}
+
+export type TaskState = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted';
+
+interface TaskTable {
+  id: string;
+  kind: 'script' | 'health' | 'deployment';
+  title: string;
+  state: TaskState;
+  payload_json: string;
+  project: string | null;
+  environment: string | null;
+  deadline_at: number;
+  lease_owner: string | null;
+  lease_until: number | null;
+  /** Rises at each claim; every write of a task's owner carries it. */
+  epoch: number;
+  cancel_requested_at: number | null;
+  created_by: string;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  error_code: string | null;
+  error_detail: string | null;
+}
+
+interface TicketTable {
+  id: string;
+  task: string;
+  step: number;
+  /** acquire, stage, pre, activate, post, script, health */
+  action: string;
+  machine: string;
+  attempt: number;
+  state: 'pending' | 'sent' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted' | 'skipped';
+  exit_code: number | null;
+  error_code: string | null;
+  error_detail: string | null;
+  /** Hop at which error_code arose. */
+  error_hop: string | null;
+  stored_line: number;
+  detail_json: string | null;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  /** The tentacle has been told that everything is stored. */
+  completed_at: number | null;
+}
+
+interface EventTable {
+  seq: Generated<number>;
+  at: number;
+  /** api-key id, node id, or 'system' */
+  actor: string;
+  /** `machine.updated`, `token.created`, `enrol.refused` … */
+  type: string;
+  subject_kind: string;
+  subject: string;
+  data_json: string;
+}
+
+interface IdempotencyTable {
+  key: string;
+  api_key: string;
+  request_sha256: string;
+  status: number | null;
+  body: string | null;
+  location: string | null;
+  created_at: number;
+}

@@ -1,0 +1,23 @@
+// Waiting for a state, never for a time.
+
+/** Polls `probe` until it gives a value that is not undefined or false; throws with the last state after `limitMs`. */
+export async function waitFor<T>(
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  { limitMs = 10_000, everyMs = 10, what = 'the state' }: { limitMs?: number; everyMs?: number; what?: string } = {},
+): Promise<T> {
+  const deadline = Date.now() + limitMs;
+  for (;;) {
+    let failure: unknown;
+    let value: T | undefined | false;
+    try {
+      value = await probe();
+    } catch (thrown) {
+      failure = thrown;
+    }
+    if (value !== undefined && value !== false && failure === undefined) return value;
+    if (Date.now() > deadline) {
+      throw new Error(`waited ${limitMs} ms for ${what}; last: ${failure === undefined ? String(value) : String(failure)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
