@@ -20,6 +20,67 @@ export const errorCatalogue = {
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
+  // Store and API.
+  ALREADY_EXISTS: { http: 409, grpc: 6, remedy: 'Choose another id, or change the one that exists.' },
+  ALREADY_INITIALISED: { http: 409, grpc: 6, remedy: 'Start the server with this folder, or name an empty one.' },
+  API_NEEDS_TLS: {
+    http: 500,
+    grpc: 9,
+    remedy: 'Listen on loopback, or run `isthmus init` so that a certificate exists.',
+  },
+  BACKUP_INVALID: {
+    http: 422,
+    grpc: 15,
+    remedy: 'Check the passphrase; if it is right, use another copy of the backup.',
+  },
+  BODY_TOO_LARGE: { http: 413, grpc: 8, remedy: 'Send a smaller body; files go to POST /packages.' },
+  DATA_DIR_LOCKED: { http: 503, grpc: 14, remedy: 'Stop the process that holds the folder, or use another folder.' },
+  IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
+  IN_USE: { http: 409, grpc: 9, remedy: 'Remove what still refers to it first.' },
+  LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },
+  MALFORMED_BODY: { http: 400, grpc: 3, remedy: 'Send one well-formed JSON object.' },
+  METHOD_NOT_ALLOWED: { http: 405, grpc: 12, remedy: 'See /api/v1/openapi.json for the methods of this path.' },
+  PORT_IN_USE: { http: 503, grpc: 14, remedy: 'Stop what listens on that port, or configure another one.' },
+  PRECONDITION_FAILED: { http: 412, grpc: 9, remedy: 'Read it again, and send the change with the new ETag.' },
+  PRECONDITION_REQUIRED: { http: 428, grpc: 9, remedy: 'Send the ETag you read as If-Match.' },
+  ROUTE_INVALID: { http: 422, grpc: 3, remedy: 'Name existing relays in order, each once, at most 8.' },
+  SCHEMA_NEWER: {
+    http: 503,
+    grpc: 9,
+    remedy: 'Run the version of Isthmus that last opened this folder, or a newer one.',
+  },
+  STALE_EPOCH: { http: 409, grpc: 9, remedy: 'Nothing to do: another server node has taken the task over.' },
+  TASK_ENDED: { http: 409, grpc: 9, remedy: 'Nothing to do: the task has ended.' },
+  UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, remedy: 'Send `Content-Type: application/json`.' },
+  // Settings and the command line.
+  CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the place it names, then start again.' },
+  CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when nobody is there to be asked.' },
+  SECRET_ON_ARGV: {
+    http: 400,
+    grpc: 3,
+    remedy: 'Put the secret in a file (0600) and name the file, or give `-` and write it to standard input.',
+  },
+  SERVER_CLOCK_SKEW: {
+    http: 503,
+    grpc: 9,
+    remedy: 'Set the clock of this machine or of the server; `timedatectl` shows whether it is synchronised.',
+  },
+  SERVER_UNREACHABLE: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Check the address (--server, ISTHMUS_SERVER or the context file) and that the server runs.',
+  },
+  SERVER_WRONG_AUTHORITY: {
+    http: 503,
+    grpc: 16,
+    remedy: 'Give the authority certificate of this mesh with --ca; it is <server data>/identity/authority.pem.',
+  },
+  TASK_NOT_SUCCESSFUL: {
+    http: 409,
+    grpc: 10,
+    remedy: 'Read its log with `isthmus task log ID`, and what each machine says with `isthmus task show ID`.',
+  },
+  USAGE: { http: 400, grpc: 3, remedy: 'Add --help to the command to see how it is used.' },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -1,0 +1,65 @@
+// A settings file as YAML, read strictly: one document, no duplicate keys, no aliases or anchors, no tags, and every
+// value knows its line, so that an error can name file, line and key.
+import { isAlias, isNode, isPair, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
+import { IsthmusError } from '../errors.ts';
+
+export interface SettingsFile {
+  /** What to call it in errors. */
+  readonly name: string;
+  readonly value: unknown;
+  /** The line of the value at a path, or of the nearest enclosing one that is in the file. */
+  lineOf(path: readonly string[]): number;
+}
+
+function refuse(file: string, line: number, what: string, key?: string): never {
+  throw new IsthmusError('CONFIG_INVALID', `${file}:${line}: ${what}`, { field: key });
+}
+
+/** YAML's aliases make a file say something far from where it is read (and expand to gigabytes); tags run constructors. */
+function refuseIndirection(document: Document, file: string, lines: LineCounter): void {
+  visit(document, (_key, node) => {
+    if (!isNode(node)) return;
+    const line = lines.linePos(node.range?.[0] ?? 0).line;
+    if (isAlias(node)) refuse(file, line, `the alias *${node.source} is not allowed: write the value out`);
+    if (node.anchor !== undefined) refuse(file, line, `the anchor &${node.anchor} is not allowed: write the value out`);
+    if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) {
+      refuse(file, line, `the tag ${node.tag} is not allowed`);
+    }
+  });
+}
+
+function keyNode(document: Document, path: readonly string[]): Node | undefined {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  if (typeof parent !== 'object' || parent === null || !('items' in parent) || !Array.isArray(parent.items))
+    return undefined;
+  for (const item of parent.items as readonly unknown[]) {
+    if (isPair(item) && isNode(item.key) && String(item.key) === path.at(-1)) return item.key;
+  }
+  return undefined;
+}
+
+/** Parses `text`; throws CONFIG_INVALID with file, line and key when it is not strict YAML. */
+export function parseSettings(text: string, file: string): SettingsFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, prettyErrors: false });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem !== undefined) {
+    const { line } = lines.linePos(problem.pos[0]);
+    const duplicate = problem.code === 'DUPLICATE_KEY';
+    const key = duplicate ? /^[^\s:]+/.exec(text.slice(problem.pos[0]))?.[0] : undefined;
+    refuse(file, line, duplicate ? `the key "${key}" is there twice` : problem.message, key);
+  }
+  refuseIndirection(document, file, lines);
+  return {
+    name: file,
+    value: document.toJS({ maxAliasCount: 0 }) ?? {},
+    lineOf(path) {
+      for (let length = path.length; length > 0; length -= 1) {
+        const part = path.slice(0, length).map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+        const node = keyNode(document, path.slice(0, length)) ?? document.getIn(part, true);
+        if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+      }
+      return 1;
+    },
+  };
+}

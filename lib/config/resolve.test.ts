@@ -1,0 +1,120 @@
+// Settings: where each comes from, and what is said of a wrong one.
+import { Type } from 'typebox';
+import { describe, expect, it } from 'vitest';
+import { IsthmusError } from '../errors.ts';
+import { resolveConfig } from './resolve.ts';
+import { nearest } from './suggest.ts';
+
+const schema = Type.Object(
+  {
+    mesh: Type.Object({ listen: Type.String({ pattern: '^.+:\\d+$' }) }, { additionalProperties: false }),
+    healthCheckIntervalS: Type.Integer({ minimum: 1, default: 300 }),
+    isolated: Type.Boolean({ default: false }),
+    parents: Type.Array(
+      Type.Object({ node: Type.String(), address: Type.Optional(Type.String()) }, { additionalProperties: false }),
+      { default: [] },
+    ),
+  },
+  { additionalProperties: false },
+);
+
+function refused(text: string): IsthmusError {
+  try {
+    resolveConfig(schema, { file: { name: 'config.yaml', text }, environment: () => undefined });
+  } catch (thrown) {
+    if (thrown instanceof IsthmusError) return thrown;
+    throw thrown;
+  }
+  throw new Error('was accepted');
+}
+
+describe('the order of sources', () => {
+  const file = { name: 'config.yaml', text: 'mesh: { listen: "file:1" }\nhealthCheckIntervalS: 10\n' };
+
+  it('takes option before environment before file before default', () => {
+    const environment = (name: string): string | undefined =>
+      ({ ISTHMUS_MESH_LISTEN: 'env:1', ISTHMUS_HEALTH_CHECK_INTERVAL_S: '20' })[name];
+    expect(resolveConfig(schema, { file, environment: () => undefined }).healthCheckIntervalS).toBe(10);
+    expect(resolveConfig(schema, { file, environment })).toEqual({
+      mesh: { listen: 'env:1' },
+      healthCheckIntervalS: 20,
+      isolated: false,
+      parents: [],
+    });
+    const options = { 'mesh.listen': 'option:1' };
+    expect(resolveConfig(schema, { file, environment, options }).mesh.listen).toBe('option:1');
+  });
+
+  it('names field, option and variable of what is missing', () => {
+    expect(() => resolveConfig(schema, { environment: () => undefined })).toThrow(/"mesh" is missing/);
+    const partial = { name: 'config.yaml', text: 'mesh: {}\n' };
+    expect(() => resolveConfig(schema, { file: partial, environment: () => undefined })).toThrow(
+      'config.yaml:1: "mesh.listen" is missing (set it there, or with --mesh-listen, or in ISTHMUS_MESH_LISTEN)',
+    );
+  });
+
+  it('names the variable a wrong value came from', () => {
+    const environment = (name: string): string | undefined =>
+      name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? '5m' : undefined;
+    expect(() => resolveConfig(schema, { file, environment })).toThrow(/^ISTHMUS_HEALTH_CHECK_INTERVAL_S: /);
+  });
+});
+
+describe('a wrong file', () => {
+  const listen = 'mesh: { listen: "a:1" }\n';
+  it.each([
+    [
+      'an unknown key',
+      `${listen}isolatd: true\n`,
+      'config.yaml:2: "isolatd" is not a setting; did you mean "isolated"?',
+      'isolatd',
+    ],
+    [
+      'an unknown key inside',
+      'mesh:\n  listen: "a:1"\n  lisen: x\n',
+      'config.yaml:3: "mesh.lisen" is not a setting; did you mean "listen"?',
+      'mesh.lisen',
+    ],
+    [
+      'an unknown key in a list',
+      `${listen}parents:\n  - node: a\n    adress: b\n`,
+      'config.yaml:4: "parents.0.adress" is not a setting; did you mean "address"?',
+      'parents.0.adress',
+    ],
+    [
+      'a wrong unit',
+      `${listen}healthCheckIntervalS: 30s\n`,
+      'config.yaml:2: "healthCheckIntervalS" must be a plain number of seconds, without a unit',
+      'healthCheckIntervalS',
+    ],
+    ['a wrong type', `${listen}isolated: 1\n`, 'config.yaml:2: "isolated" must be boolean', 'isolated'],
+    [
+      'a duplicate key',
+      `${listen}isolated: true\nisolated: false\n`,
+      'config.yaml:3: the key "isolated" is there twice',
+      'isolated',
+    ],
+    [
+      'an alias',
+      `mesh: &m { listen: "a:1" }\nparents: [*m]\n`,
+      'config.yaml:1: the anchor &m is not allowed: write the value out',
+      undefined,
+    ],
+    ['a tag', `${listen}isolated: !!js/function x\n`, 'config.yaml:2: ', undefined],
+    ['what is not YAML', `${listen}isolated: [\n`, 'config.yaml:', undefined],
+    ['what is not a mapping', '- a\n', 'config.yaml:1: ', undefined],
+  ])('%s: file, line and key', (_name, text, message, field) => {
+    const error = refused(text);
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toContain(message);
+    if (field !== undefined) expect(error.field).toBe(field);
+  });
+});
+
+describe('did you mean', () => {
+  it('suggests what is near and nothing that is not', () => {
+    expect(nearest('machne', ['machine', 'mesh'])).toBe('machine');
+    expect(nearest('mahcine', ['machine', 'mesh'])).toBe('machine');
+    expect(nearest('zebra', ['machine', 'mesh'])).toBeUndefined();
+  });
+});

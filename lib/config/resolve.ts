@@ -1,0 +1,120 @@
+// Settings are resolved once, at the edge, to a fully filled value: command option, then environment variable, then
+// file, then default; else an error that names the field and the variable. Nothing deeper reads any of the four.
+import type { Static, TObject } from 'typebox';
+import { Value } from 'typebox/value';
+import { IsthmusError } from '../errors.ts';
+import { environmentVariable } from './environment.ts';
+import { parseSettings, type SettingsFile } from './file.ts';
+import { keysAt, settingsOf, type Setting } from './schema.ts';
+import { didYouMean } from './suggest.ts';
+
+interface Sources {
+  /** The settings file's text and what to call it; undefined when there is none. */
+  readonly file?: { readonly name: string; readonly text: string } | undefined;
+  /** Values from the command line, by setting path. */
+  readonly options?: Readonly<Record<string, string | undefined>>;
+  /** Reads an environment variable; another one only in tests. */
+  readonly environment?: (name: string) => string | undefined;
+}
+
+interface Problem {
+  readonly instancePath: string;
+  readonly keyword: string;
+  readonly message: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** A word from the command line or the environment as the setting's type; as it is when it does not look like one. */
+function fromWord(setting: Setting, word: string): unknown {
+  if (setting.type === 'boolean' && (word === 'true' || word === 'false')) return word === 'true';
+  const isNumber = setting.type === 'integer' || setting.type === 'number';
+  return isNumber && /^-?\d+(\.\d+)?$/.test(word) ? Number(word) : word;
+}
+
+function assign(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key, ...rest] = path;
+  if (key === undefined) return;
+  if (rest.length === 0) {
+    target[key] = value;
+    return;
+  }
+  const inner = target[key];
+  const next = typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : {};
+  target[key] = next;
+  assign(next, rest, value);
+}
+
+const units: Readonly<Record<string, string>> = { S: 'seconds', Ms: 'milliseconds', Bytes: 'bytes', Days: 'days' };
+
+/** What a value should have been, in words; a number's unit is in the setting's name. */
+function expected(problem: Problem, path: readonly string[]): string {
+  const unit = /(S|Ms|Bytes|Days)$/.exec(path.at(-1) ?? '')?.[1];
+  const isNumeric = problem.keyword === 'type' && /integer|number/.test(String(problem.params['type']));
+  if (isNumeric && unit !== undefined) return `must be a plain number of ${units[unit]}, without a unit`;
+  return problem.message;
+}
+
+/** Where a wrong value came from, for the error's first words. */
+type Origin = (path: readonly string[]) => string;
+
+function describe(
+  problem: Problem,
+  schema: TObject,
+  origin: Origin,
+  settings: readonly Setting[],
+): { text: string; field: string } {
+  const path = problem.instancePath.split('/').slice(1);
+  if (problem.keyword === 'boolean') {
+    const key = path.at(-1) ?? '';
+    const known = keysAt(schema, path.slice(0, -1));
+    return {
+      text: `${origin(path)}: "${path.join('.')}" is not a setting${didYouMean(key, known)}`,
+      field: path.join('.'),
+    };
+  }
+  if (problem.keyword === 'required') {
+    const missing = (problem.params['requiredProperties'] as readonly string[] | undefined) ?? [];
+    const field = [...path, missing[0] ?? ''].join('.');
+    const setting = settings.find((candidate) => candidate.path === field);
+    const how = setting === undefined ? '' : ` (set it there, or with --${setting.option}, or in ${setting.variable})`;
+    return { text: `${origin(path)}: "${field}" is missing${how}`, field };
+  }
+  return { text: `${origin(path)}: "${path.join('.')}" ${expected(problem, path)}`, field: path.join('.') };
+}
+
+function problemsOf(schema: TObject, value: unknown): Problem[] {
+  const all = Value.Errors(schema, value) as readonly Problem[];
+  // `additionalProperties` repeats what `boolean` says of each unknown key.
+  return all.filter((problem) => problem.keyword !== 'additionalProperties');
+}
+
+/** Merges the four sources and checks the result against the part's schema; throws CONFIG_INVALID. */
+export function resolveConfig<Schema extends TObject>(schema: Schema, sources: Sources): Static<Schema> {
+  const environment = sources.environment ?? environmentVariable;
+  const settings = settingsOf(schema);
+  const file: SettingsFile | undefined = sources.file && parseSettings(sources.file.text, sources.file.name);
+  const merged = structuredClone(file?.value ?? {}) as Record<string, unknown>;
+  const words = new Map<string, string>();
+  for (const setting of settings) {
+    const option = sources.options?.[setting.path];
+    const word = option ?? environment(setting.variable);
+    if (word === undefined) continue;
+    words.set(setting.path, option === undefined ? setting.variable : `--${setting.option}`);
+    if (typeof merged === 'object' && !Array.isArray(merged))
+      assign(merged, setting.path.split('.'), fromWord(setting, word));
+  }
+  const origin: Origin = (path) =>
+    words.get(path.join('.')) ?? (file === undefined ? 'the settings' : `${file.name}:${file.lineOf(path)}`);
+  const filled = Value.Default(schema, merged);
+  const problems = problemsOf(schema, filled).map((problem) => describe(problem, schema, origin, settings));
+  const [first] = problems;
+  if (first === undefined) return filled as Static<Schema>;
+  throw new IsthmusError(
+    'CONFIG_INVALID',
+    problems
+      .slice(0, 10)
+      .map(({ text }) => text)
+      .join('\n'),
+    { field: first.field },
+  );
+}

@@ -1,0 +1,68 @@
+// What the resolver needs to know of a part's settings schema: its scalar settings, their paths, variables and options.
+// A schema is a TypeBox object; TypeBox builds plain JSON Schema, which is what is read here.
+import type { TObject } from 'typebox';
+
+/** The part of JSON Schema that settings are written in. */
+interface SchemaNode {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
+}
+
+/** A setting that one word can set: from the command line, the environment or the file. */
+export interface Setting {
+  /** As in the file: `mesh.listen`. */
+  readonly path: string;
+  /** `ISTHMUS_MESH_LISTEN` */
+  readonly variable: string;
+  /** `mesh-listen` */
+  readonly option: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean';
+  readonly description: string;
+  readonly default: unknown;
+}
+
+const scalarTypes: readonly string[] = ['string', 'integer', 'number', 'boolean'];
+
+/** camelCase and dots to words: `healthCheckIntervalS` → health, check, interval, s. */
+function words(path: string): string[] {
+  return path
+    .replace(/([a-z0-9])([A-Z])/g, '$1.$2')
+    .split('.')
+    .map((word) => word.toLowerCase());
+}
+
+/** Every scalar setting of a schema, in its order. Lists and what is inside them are set by the file alone. */
+export function settingsOf(schema: TObject): Setting[] {
+  const found: Setting[] = [];
+  const visit = (node: SchemaNode, path: string): void => {
+    for (const [key, child] of Object.entries(node.properties ?? {})) {
+      const childPath = path === '' ? key : `${path}.${key}`;
+      const type = child.type ?? child.anyOf?.[0]?.type ?? '';
+      if (type === 'object') visit(child, childPath);
+      if (!scalarTypes.includes(type)) continue;
+      found.push({
+        path: childPath,
+        variable: `ISTHMUS_${words(childPath).join('_').toUpperCase()}`,
+        option: words(childPath).join('-'),
+        type: type as Setting['type'],
+        description: child.description ?? '',
+        default: child.default,
+      });
+    }
+  };
+  visit(schema as SchemaNode, '');
+  return found;
+}
+
+/** The keys that may stand where `path` points into a value of this schema; empty when nothing is known of it. */
+export function keysAt(schema: TObject, path: readonly string[]): string[] {
+  let node: SchemaNode | undefined = schema as SchemaNode;
+  for (const key of path) {
+    node = /^\d+$/.test(key) && node?.items !== undefined ? node.items : node?.properties?.[key];
+  }
+  return Object.keys(node?.properties ?? {});
+}
