@@ -20,6 +20,27 @@ export const errorCatalogue = {
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
+  // Packages.
+  DISK_FULL: { http: 507, grpc: 8, remedy: 'Free space on the disk of the node it names, then try again.' },
+  PACKAGE_BOMB: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Check what the archive unpacks to; leave out what does not belong in it.',
+  },
+  PACKAGE_ENTRY: { http: 422, grpc: 3, remedy: 'Pack files and folders only; leave out devices, pipes and sockets.' },
+  PACKAGE_EXISTS: { http: 409, grpc: 6, remedy: 'Push the changed package as a new version; versions never change.' },
+  PACKAGE_FORMAT: { http: 422, grpc: 3, remedy: 'Push an unencrypted tar.gz, zip or nupkg, and name its format.' },
+  PACKAGE_HASH_MISMATCH: {
+    http: 502,
+    grpc: 15,
+    remedy: 'Nothing was kept; if it comes back, check the node it names.',
+  },
+  PACKAGE_LINK: { http: 422, grpc: 3, remedy: 'Pack the files that the links point to, in place of the links.' },
+  PACKAGE_NAME: { http: 422, grpc: 3, remedy: 'Rename the entry, then pack and push again.' },
+  PACKAGE_NOT_STAGED: { http: 409, grpc: 9, remedy: 'Stage the package again, then activate it.' },
+  PACKAGE_PATH_ESCAPE: { http: 422, grpc: 3, remedy: 'Pack with paths relative to the root of the package.' },
+  PACKAGE_UNAVAILABLE: { http: 503, grpc: 14, remedy: 'See why each place failed, and try again when one is back.' },
+  PLACE_FAILED: { http: 502, grpc: 14, remedy: 'Look in the log of the mirror or server it names.' },
   // Store and API.
   ALREADY_EXISTS: { http: 409, grpc: 6, remedy: 'Choose another id, or change the one that exists.' },
   ALREADY_INITIALISED: { http: 409, grpc: 6, remedy: 'Start the server with this folder, or name an empty one.' },
@@ -81,6 +102,64 @@ export const errorCatalogue = {
     remedy: 'Read its log with `isthmus task log ID`, and what each machine says with `isthmus task show ID`.',
   },
   USAGE: { http: 400, grpc: 3, remedy: 'Add --help to the command to see how it is used.' },
+  // Tentacle: scripts, variables, masking.
+  APPLICATION_MISSING: { http: 409, grpc: 9, remedy: 'Deploy the package step before the script step that needs it.' },
+  ENVELOPE_EXPIRED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Check the clocks of the server and of the named node; run the task again.',
+  },
+  ENVELOPE_KIND: { http: 400, grpc: 3, remedy: 'Send an envelope of the kind that the call is for.' },
+  ENVIRONMENT_FORBIDDEN: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Rename the variable: it would change what the interpreter loads.',
+  },
+  INTERPRETER_MISSING: { http: 422, grpc: 9, remedy: 'Install the interpreter on the machine, or use another one.' },
+  MASK_UNREADABLE: {
+    http: 500,
+    grpc: 15,
+    remedy: 'The log stays hidden. Find out what changed the files of the tentacle, and run the task again.',
+  },
+  SCRIPT_INTERRUPTED: {
+    http: 500,
+    grpc: 10,
+    remedy: 'Look on the machine how far the script came, then decide whether to run the task again.',
+  },
+  SCRIPT_NOT_ENDED: { http: 409, grpc: 9, remedy: 'Wait for the end of the script, or cancel it.' },
+  SCRIPT_USER_UNKNOWN: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Create the user on the machine, or start the tentacle with another --script-user.',
+  },
+  SCRIPT_USER_NEEDS_ROOT: { http: 422, grpc: 9, remedy: 'Run the tentacle as root, or as the script user itself.' },
+  SENSITIVE_TOO_LARGE: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Keep large secrets out of variables; the script can fetch them.',
+  },
+  SENSITIVE_TOO_SHORT: { http: 422, grpc: 3, remedy: 'Use a longer value, or do not mark it as sensitive.' },
+  SPAWN_FAILED: { http: 500, grpc: 9, remedy: 'See the detail: the operating system refused to start the process.' },
+  TICKET_ALREADY_USED: { http: 409, grpc: 6, remedy: 'Nothing to do: this ticket has run and is completed.' },
+  TICKET_TOO_OLD: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Run the task again: this ticket is older than what the tentacle remembers.',
+  },
+  TICKET_UNKNOWN: { http: 404, grpc: 5, remedy: 'Nothing to do: the tentacle never saw this ticket.' },
+  TIME_LIMIT: { http: 504, grpc: 4, remedy: 'Allow the step more time, or find out why it takes so long.' },
+  VARIABLE_CYCLE: { http: 422, grpc: 3, remedy: 'Break the cycle that the message names.' },
+  VARIABLE_SYNTAX: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Close every #{if}, #{unless} and #{each}; write ##{ for a literal #{.',
+  },
+  VARIABLE_TOO_LARGE: { http: 422, grpc: 3, remedy: 'Make the variables smaller, or nest them less.' },
+  WRONG_RECIPIENT: {
+    http: 403,
+    grpc: 7,
+    remedy: 'This was signed for another tentacle; look for a misrouted or replayed call.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

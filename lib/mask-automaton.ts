@@ -1,0 +1,108 @@
+// The automaton (Aho–Corasick) behind the masker: finds any of many byte patterns in one pass. Transitions sit in one
+// open-addressed table, since a dense one would take a kilobyte for every byte of every pattern.
+
+const noState = -1;
+
+/** Recognises a set of byte patterns. State 0 is the root: nothing of any pattern has been seen. */
+export class Automaton {
+  readonly empty: boolean;
+  readonly #fromRoot = new Int32Array(256);
+  readonly #keys: Int32Array;
+  readonly #targets: Int32Array;
+  readonly #tableMask: number;
+  readonly #fail: Int32Array;
+  readonly #depth: Int32Array;
+  readonly #longest: Int32Array;
+  #states = 1;
+
+  constructor(patterns: readonly Uint8Array[]) {
+    this.empty = patterns.length === 0;
+    const states = patterns.reduce((sum, pattern) => sum + pattern.length, 1);
+    const tableSize = 2 ** Math.ceil(Math.log2(states * 2 + 2));
+    this.#tableMask = tableSize - 1;
+    this.#keys = new Int32Array(tableSize).fill(-1);
+    this.#targets = new Int32Array(tableSize);
+    this.#fail = new Int32Array(states);
+    this.#depth = new Int32Array(states);
+    this.#longest = new Int32Array(states);
+    const children: number[][] = [[]];
+    for (const pattern of patterns) this.#insert(pattern, children);
+    this.#link(children);
+  }
+
+  /** The state after one more byte. */
+  step(from: number, byte: number): number {
+    let state = from;
+    while (state !== 0) {
+      const next = this.#child(state, byte);
+      if (next !== noState) return next;
+      state = this.#fail[state]!;
+    }
+    return this.#fromRoot[byte]!;
+  }
+
+  /** How many of the last bytes are the beginning of some pattern. */
+  depth(state: number): number {
+    return this.#depth[state]!;
+  }
+
+  /** The length of the longest pattern that ends here; 0 when none does. */
+  longestMatch(state: number): number {
+    return this.#longest[state]!;
+  }
+
+  #insert(pattern: Uint8Array, children: number[][]): void {
+    let state = 0;
+    for (const byte of pattern) {
+      let next = state === 0 ? this.#fromRoot[byte]! : this.#child(state, byte);
+      if (next <= 0) {
+        next = this.#states;
+        this.#states += 1;
+        this.#depth[next] = this.#depth[state]! + 1;
+        children[state]!.push((byte << 24) | 0, next);
+        children.push([]);
+        if (state === 0) this.#fromRoot[byte] = next;
+        else this.#put(state, byte, next);
+      }
+      state = next;
+    }
+    this.#longest[state] = pattern.length;
+  }
+
+  /** Breadth first, so that the state a failure leads to is complete before it is read. */
+  #link(children: readonly (readonly number[])[]): void {
+    const queue: number[] = [0];
+    for (let head = 0; head < queue.length; head += 1) {
+      const parent = queue[head]!;
+      const edges = children[parent]!;
+      for (let edge = 0; edge < edges.length; edge += 2) {
+        const state = edges[edge + 1]!;
+        this.#fail[state] = parent === 0 ? 0 : this.step(this.#fail[parent]!, edges[edge]! >>> 24);
+        this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[this.#fail[state]!]!);
+        queue.push(state);
+      }
+    }
+  }
+
+  #child(state: number, byte: number): number {
+    const key = state * 256 + byte;
+    for (let slot = hash(key) & this.#tableMask; ; slot = (slot + 1) & this.#tableMask) {
+      const found = this.#keys[slot]!;
+      if (found === key) return this.#targets[slot]!;
+      if (found === -1) return noState;
+    }
+  }
+
+  #put(state: number, byte: number, next: number): void {
+    const key = state * 256 + byte;
+    let slot = hash(key) & this.#tableMask;
+    while (this.#keys[slot] !== -1) slot = (slot + 1) & this.#tableMask;
+    this.#keys[slot] = key;
+    this.#targets[slot] = next;
+  }
+}
+
+function hash(key: number): number {
+  const mixed = Math.imul(key, 0x9e3779b1);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}

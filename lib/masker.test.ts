@@ -1,0 +1,148 @@
+// The masker against random secrets, texts and chunkings; the oracle looks for any form of a secret in what came out.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createMasker, maskText } from './masker.ts';
+
+const secret = fc
+  .string({ unit: fc.constantFrom(...'abcABC012+/"\'\\<&% é\u00ff'), minLength: 4, maxLength: 24 })
+  .filter((value) => value.trim().length >= 4);
+
+function inChunks(input: Buffer, cuts: readonly number[], values: readonly string[]): Buffer {
+  const stream = createMasker(values).stream();
+  const output: Buffer[] = [];
+  let from = 0;
+  for (const cut of [...cuts.map((at) => at % (input.length + 1)), input.length].sort((a, b) => a - b)) {
+    output.push(stream.push(input.subarray(from, cut)));
+    from = cut;
+  }
+  return Buffer.concat([...output, stream.end()]);
+}
+
+const printers: Record<string, (value: string) => string> = {
+  raw: (value) => value,
+  base64: (value) => Buffer.from(value).toString('base64'),
+  base64url: (value) => Buffer.from(value).toString('base64url'),
+  hex: (value) => Buffer.from(value).toString('hex'),
+  upperHex: (value) => Buffer.from(value).toString('hex').toUpperCase(),
+  json: (value) => JSON.stringify(value).slice(1, -1),
+  url: (value) => encodeURIComponent(value),
+};
+
+describe('masker', () => {
+  test('leaves no form of a secret in the output, whatever the chunking', () => {
+    fc.assert(
+      fc.property(
+        fc.array(secret, { minLength: 1, maxLength: 3 }),
+        fc.array(fc.tuple(fc.nat(2), fc.constantFrom(...Object.keys(printers)), fc.string({ maxLength: 12 }))),
+        fc.array(fc.nat(4000), { maxLength: 30 }),
+        (values, pieces, cuts) => {
+          const text = pieces
+            .map(([which, printer, filler]) => filler + printers[printer]!(values[which % values.length]!))
+            .join(';');
+          const output = inChunks(Buffer.from(text), cuts, values).toString();
+          const shown = output.split(maskText);
+          for (const value of values) {
+            for (const print of [printers['raw']!, printers['json']!, printers['hex']!, printers['url']!]) {
+              for (const piece of shown) expect(piece).not.toContain(print(value));
+            }
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('gives the same output for every chunking, and shows nothing but what surrounds the values', () => {
+    fc.assert(
+      fc.property(
+        fc.array(secret, { minLength: 1, maxLength: 3 }),
+        fc.string({ maxLength: 200 }),
+        fc.array(fc.nat(1000), { maxLength: 40 }),
+        fc.nat(2),
+        (values, filler, cuts, which) => {
+          const input = Buffer.from(`${filler}|${values[which % values.length]!}|${filler}`);
+          const whole = inChunks(input, [], values);
+          expect(inChunks(input, cuts, values).equals(whole)).toBe(true);
+          expect(whole.toString()).toContain(`|${maskText}|`);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a value pushed byte by byte never shows a beginning of itself', () => {
+    const value = 'correct-horse-battery';
+    const stream = createMasker([value]).stream();
+    const seen: string[] = [];
+    for (const byte of Buffer.from(`pass=${value}.`)) seen.push(stream.push(Buffer.of(byte)).toString());
+    expect(seen.join('') + stream.end().toString()).toBe(`pass=${maskText}.`);
+    expect(seen.slice(5, 5 + value.length - 1).join('')).toBe('');
+  });
+
+  test('base64 at all three alignments inside a longer text', () => {
+    const value = 'correct-horse-battery-staple';
+    for (const before of ['', 'x', 'xy']) {
+      const encoded = Buffer.from(`${before}${value}tail`).toString('base64');
+      const masked = createMasker([value]).mask(encoded);
+      expect(masked).toContain(maskText);
+      expect(Buffer.from(masked.replaceAll('*', ''), 'base64').toString('latin1')).not.toContain('orse');
+    }
+  });
+
+  test('base64 that is wrapped over several lines, as base64(1) prints it', () => {
+    const value = 'k'.repeat(20) + 'correct-horse-battery-staple'.repeat(8);
+    for (let before = 0; before < 80; before += 1) {
+      const wrapped = Buffer.from('z'.repeat(before) + value)
+        .toString('base64')
+        .replace(/.{76}/g, '$&\n');
+      const masked = inChunks(Buffer.from(wrapped), [10, 75, 76, 77, 78, 150], [value]).toString();
+      const shown = Buffer.from(masked.replaceAll('*', ''), 'base64').toString('latin1');
+      expect(shown).not.toContain('horse');
+    }
+  });
+
+  test('a line is not held back only because it ends like a base64 form begins', () => {
+    const value = 'sensitive-value';
+    const first = Buffer.from(value).toString('base64').slice(0, 3);
+    const stream = createMasker([value]).stream();
+    expect(stream.push(Buffer.from(`done ${first}\n`)).toString()).toBe(`done ${first}\n`);
+  });
+
+  test('masks each longer line of a value of several lines, and the value as a whole', () => {
+    const key = '-----BEGIN KEY-----\nMIIEvQIBADANBg\r\nab\nkqhkiG9w0BAQ\n-----END KEY-----\n';
+    const masker = createMasker([key]);
+    expect(masker.mask('echo MIIEvQIBADANBg!')).toBe(`echo ${maskText}!`);
+    expect(masker.mask(`<${key}>`)).toBe(`<${maskText}>`);
+    expect(masker.mask(JSON.stringify({ key }))).toBe(`{"key":"${maskText}"}`);
+  });
+
+  test('overlapping values cover each other and never uncover', () => {
+    const masker = createMasker(['abcdef', 'defghi', 'abcd']);
+    expect(masker.mask('-abcdefghi-')).toBe(`-${maskText}-`);
+    expect(masker.mask('-abcd-')).toBe(`-${maskText}-`);
+    expect(createMasker(['aaaa']).mask('a'.repeat(100_000))).toBe(maskText);
+  });
+
+  test('masks the beginning of a value when the source was cut off', () => {
+    const stream = createMasker(['correct-horse']).stream();
+    stream.push(Buffer.from('x correct-ho'));
+    expect(stream.end({ truncated: true }).toString()).toBe(maskText);
+  });
+
+  test('holds back no more than the longest form', () => {
+    const value = 'ab'.repeat(50);
+    const stream = createMasker([value]).stream();
+    for (let round = 0; round < 200; round += 1) {
+      stream.push(Buffer.from('ababab\n'.repeat(50)));
+      expect(stream.heldBytes).toBeLessThan(1000);
+    }
+  });
+
+  test('refuses what it cannot mask', () => {
+    expect(() => createMasker(['abc'])).toThrowError(expect.objectContaining({ code: 'SENSITIVE_TOO_SHORT' }));
+    expect(() => createMasker(['x'.repeat(300_000)])).toThrowError(
+      expect.objectContaining({ code: 'SENSITIVE_TOO_LARGE' }),
+    );
+    expect(createMasker(['']).mask('anything')).toBe('anything');
+  });
+});

@@ -1,0 +1,228 @@
+// Masks sensitive values in a stream of bytes, whatever its chunking: raw, base64 at each alignment, URL-encoded,
+// JSON- and XML-escaped, shell-quoted, hex. The patterns are in mask-patterns.ts; this file finds and replaces them.
+//
+// Two automata (Aho–Corasick) run side by side. `exact` sees every byte. `folded` sees through line breaks, because
+// base64 and hex dumps are wrapped. What either of them may still need is held back, so that no prefix leaks at the
+// edge of a chunk; every byte of every occurrence is covered, so that overlapping values cannot uncover each other.
+import { Automaton } from './mask-automaton.ts';
+import { foldedSecretParts, secretParts } from './mask-patterns.ts';
+
+export { isMaskable, minimumMaskableLength } from './mask-patterns.ts';
+
+/** What stands in the place of a sensitive value, whatever its length. */
+export const maskText = '********';
+
+const maskBytes = Buffer.from(maskText);
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/** A shorter beginning of a wrapped value is not held across a line break: a line would wait for the next one. */
+const heldAcrossLineBreak = 4;
+/** More line breaks than this in a row are no wrapping; the bound keeps what is held back small. */
+const longestLineBreak = 2;
+/** A cut-off value shows at least this much of itself before its rest is masked too. */
+const shortestMaskedBeginning = 4;
+
+export interface Masker {
+  /** Masks a whole text. */
+  mask(text: string): string;
+  /** A stream of its own: give it chunks in order. */
+  stream(): MaskStream;
+}
+
+export interface MaskStream {
+  /** The masked bytes that are safe to show; what may still become a sensitive value is held back. */
+  push(chunk: Uint8Array): Buffer;
+  /** The rest. `truncated` says that the source was cut off, so that its end may be the beginning of a value. */
+  end(options?: { readonly truncated: boolean }): Buffer;
+  /** Bytes held back at present. */
+  readonly heldBytes: number;
+}
+
+/**
+ * A masker for `values`. Empty values are ignored; a value that is too short to mask throws SENSITIVE_TOO_SHORT, too
+ * many bytes of values throw SENSITIVE_TOO_LARGE: the caller must then show nothing at all.
+ */
+export function createMasker(values: readonly string[]): Masker {
+  const exact = new Automaton(secretParts(values));
+  const folded = new Automaton(foldedSecretParts(values));
+  const stream = (): MaskStream => (exact.empty ? passThrough() : new TwoAutomataStream(exact, folded));
+  return {
+    stream,
+    mask: (text) => {
+      if (exact.empty) return text;
+      const one = stream();
+      return Buffer.concat([one.push(Buffer.from(text)), one.end()]).toString();
+    },
+  };
+}
+
+function passThrough(): MaskStream {
+  return { push: (chunk) => Buffer.from(chunk), end: () => Buffer.alloc(0), heldBytes: 0 };
+}
+
+/** A stretch of the source, [start, end), that is part of a sensitive value. */
+interface Stretch {
+  start: number;
+  end: number;
+}
+
+class TwoAutomataStream implements MaskStream {
+  readonly #exact: Automaton;
+  readonly #folded: Automaton;
+  #exactState = 0;
+  #foldedState = 0;
+  /** Where in the source the held bytes begin. */
+  #heldFrom = 0;
+  #held: Buffer = Buffer.alloc(0);
+  /** Stretches not yet written, ordered and disjoint. */
+  #stretches: Stretch[] = [];
+  /** Source bytes before this belong to a value whose mask is written already. */
+  #coveredTo = 0;
+  /** Positions of the line breaks inside the folded automaton's present partial match. */
+  #breaks: number[] = [];
+  #breakRun = 0;
+  /** The folded automaton may not hold back anything before this. */
+  #foldedFloor = 0;
+
+  constructor(exact: Automaton, folded: Automaton) {
+    this.#exact = exact;
+    this.#folded = folded;
+  }
+
+  get heldBytes(): number {
+    return this.#held.length;
+  }
+
+  push(chunk: Uint8Array): Buffer {
+    const chunkStart = this.#heldFrom + this.#held.length;
+    this.#scanExact(chunk, chunkStart);
+    this.#scanFolded(chunk, chunkStart);
+    this.#held = Buffer.concat([this.#held, chunk]);
+    return this.#release(this.#undecidedFrom(chunkStart + chunk.length));
+  }
+
+  end(options: { readonly truncated: boolean } = { truncated: false }): Buffer {
+    const end = this.#heldFrom + this.#held.length;
+    if (options.truncated) {
+      const start = this.#undecidedFrom(end);
+      if (end - start >= shortestMaskedBeginning) this.#cover({ start, end });
+    }
+    return this.#release(end);
+  }
+
+  #scanExact(chunk: Uint8Array, chunkStart: number): void {
+    const automaton = this.#exact;
+    let state = this.#exactState;
+    for (let index = 0; index < chunk.length; index += 1) {
+      state = automaton.step(state, chunk[index]!);
+      if (state === 0) continue;
+      const length = automaton.longestMatch(state);
+      if (length > 0) this.#cover({ start: chunkStart + index + 1 - length, end: chunkStart + index + 1 });
+    }
+    this.#exactState = state;
+  }
+
+  #scanFolded(chunk: Uint8Array, chunkStart: number): void {
+    const automaton = this.#folded;
+    for (let index = 0; index < chunk.length; index += 1) {
+      const byte = chunk[index]!;
+      if (byte === lineFeed || byte === carriageReturn) {
+        if (this.#foldedState !== 0) this.#crossLineBreak(chunkStart + index);
+        continue;
+      }
+      const state = automaton.step(this.#foldedState, byte);
+      this.#foldedState = state;
+      if (state === 0) continue;
+      this.#breakRun = 0;
+      const end = chunkStart + index + 1;
+      const length = automaton.longestMatch(state);
+      if (length > 0) this.#cover({ start: this.#startOfFolded(length, end), end });
+    }
+  }
+
+  #crossLineBreak(position: number): void {
+    this.#breakRun += 1;
+    const depth = this.#folded.depth(this.#foldedState);
+    if (this.#breakRun > longestLineBreak) {
+      this.#foldedState = 0;
+      this.#breakRun = 0;
+      return;
+    }
+    if (depth < heldAcrossLineBreak) this.#foldedFloor = position + 1;
+    const start = this.#startOfFolded(depth, position);
+    this.#breaks = this.#breaks.filter((at) => at >= start);
+    this.#breaks.push(position);
+  }
+
+  /** Where the last `length` bytes before `end` begin when line breaks inside them do not count. */
+  #startOfFolded(length: number, end: number): number {
+    let start = end - length;
+    for (let index = this.#breaks.length - 1; index >= 0; index -= 1) {
+      if (this.#breaks[index]! < start) break;
+      start -= 1;
+    }
+    return start;
+  }
+
+  #undecidedFrom(end: number): number {
+    const exactFrom = end - this.#exact.depth(this.#exactState);
+    if (this.#foldedState === 0) return exactFrom;
+    const foldedFrom = this.#startOfFolded(this.#folded.depth(this.#foldedState), end);
+    return Math.min(exactFrom, Math.max(foldedFrom, this.#foldedFloor));
+  }
+
+  /** Adds a stretch, joined with those it overlaps. */
+  #cover(found: Stretch): void {
+    const stretch = { start: Math.max(found.start, this.#heldFrom), end: found.end };
+    let at = this.#stretches.length;
+    while (at > 0 && this.#stretches[at - 1]!.end > stretch.start) at -= 1;
+    let joined = 0;
+    for (let index = at; index < this.#stretches.length; index += 1) {
+      const other = this.#stretches[index]!;
+      if (other.start >= stretch.end) break;
+      stretch.start = Math.min(stretch.start, other.start);
+      stretch.end = Math.max(stretch.end, other.end);
+      joined += 1;
+    }
+    this.#stretches.splice(at, joined, stretch);
+  }
+
+  /** Writes everything before `limit`; a stretch that begins before it is written as a mask, its end may come later. */
+  #release(limit: number): Buffer {
+    const output: Buffer[] = [];
+    let position = this.#heldFrom;
+    while (position < limit) {
+      if (this.#coveredTo > position) {
+        this.#swallowOverlapping();
+        position = Math.min(this.#coveredTo, limit);
+        continue;
+      }
+      const next = this.#stretches[0];
+      const clearTo = Math.min(limit, next?.start ?? limit);
+      if (clearTo > position) output.push(this.#slice(position, clearTo));
+      position = clearTo;
+      if (next === undefined || next.start >= limit) continue;
+      output.push(maskBytes);
+      this.#coveredTo = next.end;
+      this.#stretches.shift();
+    }
+    this.#held = Buffer.from(this.#slice(position, this.#heldFrom + this.#held.length));
+    this.#heldFrom = position;
+    return Buffer.concat(output);
+  }
+
+  /** A stretch that begins inside what is masked already only makes that longer. */
+  #swallowOverlapping(): void {
+    let next = this.#stretches[0];
+    while (next !== undefined && next.start < this.#coveredTo) {
+      this.#coveredTo = Math.max(this.#coveredTo, next.end);
+      this.#stretches.shift();
+      next = this.#stretches[0];
+    }
+  }
+
+  #slice(from: number, to: number): Buffer {
+    return this.#held.subarray(from - this.#heldFrom, to - this.#heldFrom);
+  }
+}
