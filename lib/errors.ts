@@ -20,6 +20,27 @@ export const errorCatalogue = {
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
+  // gRPC.
+  METHOD_UNKNOWN: { http: 501, grpc: 12, remedy: 'Upgrade the older of the two nodes.' },
+  POLICY_MISSING: { http: 500, grpc: 13, remedy: 'Give the method a policy: this is a fault in Isthmus.' },
+  ROLE_FORBIDDEN: { http: 403, grpc: 7, remedy: 'Call with the identity of a node whose role is allowed to do this.' },
+
+  DIRECTION: { http: 403, grpc: 7, remedy: 'Only the server side opens tunnels downwards; check who asked for this.' },
+  HOP_LIMIT: { http: 422, grpc: 3, remedy: 'Shorten the route: a tunnel crosses at most eight nodes.' },
+  INNER_TLS: { http: 502, grpc: 14, remedy: 'Something on the way changed bytes; look at the relays of the route.' },
+  LINK_REFUSED: { http: 403, grpc: 7, remedy: 'Check which node is whose parent in the configuration of the two.' },
+  LINK_SILENT: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is dialled again by itself.' },
+  NOT_A_RELAY: { http: 403, grpc: 7, remedy: 'Name only relays in a path.' },
+  NO_ROUTE: { http: 422, grpc: 9, remedy: 'Give the node a parent, or the tunnel a path.' },
+  PROTOCOL: { http: 502, grpc: 13, remedy: 'The peer does not speak the protocol of the mesh; check what runs there.' },
+  ROLE_FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use a node whose role may open this service.' },
+  ROUTE_LOOP: { http: 422, grpc: 3, remedy: 'Name each relay at most once in a path.' },
+  SERVICE_UNKNOWN: { http: 404, grpc: 12, remedy: 'Check that the node named runs the part that has this service.' },
+  SESSION_REPLACED: { http: 503, grpc: 14, remedy: 'Nothing to do, unless it goes on: then two processes share one identity.' },
+  SESSION_UNKNOWN: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is being set up again.' },
+  SOURCE_FORGED: { http: 403, grpc: 7, remedy: 'Revoke the node it names if its software was not changed on purpose.' },
+  STALE_SESSION: { http: 409, grpc: 9, remedy: 'Stop the other process that runs under this identity.' },
+  WIRE_VERSION: { http: 426, grpc: 9, remedy: 'Upgrade the older of the two nodes.' },
   // Packages.
   DISK_FULL: { http: 507, grpc: 8, remedy: 'Free space on the disk of the node it names, then try again.' },
   PACKAGE_BOMB: {

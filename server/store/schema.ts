@@ -20,14 +20,13 @@ export interface Schema {
   deployments: { id: string; project: string; release: string; environment: string; task: string; created_at: number };
   tasks: TaskTable;
   tickets: TicketTable;
-  log_lines: { ticket: string; line: number; at: number; stream: string; text: string };
-  /** What the server itself has to say about a task, in order: started, waiting, acquired, failed over. */
-  task_notes: { seq: Generated<number>; task: string; at: number; machine: string | null; level: string; code: string | null; text: string };
+  /** `seq` is the line's place in the task's stream, which notes and states share: see `tasks.stream_seq`. */
+  log_lines: { ticket: string; line: number; task: string; seq: number; at: number; stream: string; text: string };
+  task_notes: TaskNoteTable;
   events: EventTable;
-  api_keys: { id: string; name: string; role: string; hash: string; created_at: number; expires_at: number | null; revoked_at: number | null };
+  api_keys: ApiKeyTable;
   idempotency_keys: IdempotencyTable;
-  /** Current release per machine and application, and the one before it. */
-  installed_releases: { machine: string; application: string; version: string; sha256: string; previous_version: string | null; previous_sha256: string | null; at: number };
+  installed_releases: InstalledReleaseTable;
 }
 
 interface NodeTable {
@@ -139,7 +138,8 @@ interface ReleaseTable {
   created_at: number;
 }
 
-export type TaskState = 'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted';
+export type TaskState =
+  'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted';
 
 interface TaskTable {
   id: string;
@@ -154,6 +154,8 @@ interface TaskTable {
   lease_until: number | null;
   /** Rises at each claim; every write of a task's owner carries it. */
   epoch: number;
+  /** The last place given out in the task's stream of log lines, notes and states; rises by one per entry. */
+  stream_seq: number;
   cancel_requested_at: number | null;
   created_by: string;
   created_at: number;
@@ -171,7 +173,8 @@ interface TicketTable {
   action: string;
   machine: string;
   attempt: number;
-  state: 'pending' | 'sent' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted' | 'skipped';
+  state:
+    'pending' | 'sent' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted' | 'skipped';
   exit_code: number | null;
   error_code: string | null;
   error_detail: string | null;
@@ -184,6 +187,42 @@ interface TicketTable {
   ended_at: number | null;
   /** The tentacle has been told that everything is stored. */
   completed_at: number | null;
+}
+
+/** What the server itself has to say about a task: notes (waiting, acquired, failed over) and changes of state. */
+interface TaskNoteTable {
+  task: string;
+  seq: number;
+  at: number;
+  kind: 'note' | 'state';
+  machine: string | null;
+  ticket: string | null;
+  level: 'info' | 'warning' | 'error';
+  code: string | null;
+  text: string;
+  data_json: string | null;
+}
+
+interface ApiKeyTable {
+  id: string;
+  name: string;
+  role: 'admin' | 'operator' | 'viewer';
+  /** SHA-256 of the secret, hex. */
+  hash: string;
+  created_at: number;
+  expires_at: number | null;
+  revoked_at: number | null;
+}
+
+/** The current release per machine and application, and the one before it. */
+interface InstalledReleaseTable {
+  machine: string;
+  application: string;
+  version: string;
+  sha256: string;
+  previous_version: string | null;
+  previous_sha256: string | null;
+  at: number;
 }
 
 interface EventTable {

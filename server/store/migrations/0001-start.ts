@@ -1,0 +1,344 @@
+// Migration 1: every table of the first release. Never edited once released; a change is a new migration.
+import { sql } from 'kysely';
+import type { CreateTableBuilder, Kysely } from 'kysely';
+import type { Migration } from 'kysely/migration';
+
+/** Column kinds: `text`, `text?` (nullable), and times or counters as `int`, `int?`. */
+type ColumnKind = 'text' | 'text?' | 'int' | 'int?';
+
+interface TableSpec {
+  readonly name: string;
+  readonly columns: Readonly<Record<string, ColumnKind>>;
+  readonly key: readonly string[];
+  readonly unique?: readonly (readonly string[])[];
+  readonly references?: Readonly<Record<string, string>>;
+}
+
+const tables: readonly TableSpec[] = [
+  { name: 'settings', columns: { key: 'text', value: 'text' }, key: ['key'] },
+  {
+    name: 'sites',
+    columns: { id: 'text', name: 'text', description: 'text', version: 'int', created_at: 'int' },
+    key: ['id'],
+  },
+  {
+    name: 'environments',
+    columns: { id: 'text', name: 'text', description: 'text', sort: 'int', version: 'int', created_at: 'int' },
+    key: ['id'],
+  },
+  {
+    name: 'nodes',
+    columns: {
+      id: 'text',
+      role: 'text',
+      site: 'text?',
+      parent: 'text?',
+      dial_address: 'text?',
+      state: 'text',
+      certificate_not_after: 'int?',
+      software_version: 'text?',
+      feed_url: 'text?',
+      report_json: 'text?',
+      last_seen_at: 'int?',
+      revoked_at: 'int?',
+      version: 'int',
+      created_at: 'int',
+    },
+    key: ['id'],
+    references: { site: 'sites.id' },
+  },
+  {
+    name: 'join_tokens',
+    columns: {
+      id: 'text',
+      proof_key_sealed: 'text',
+      role: 'text',
+      site: 'text',
+      name: 'text?',
+      parent: 'text',
+      dial_address: 'text?',
+      environments_json: 'text',
+      target_roles_json: 'text',
+      routes_json: 'text?',
+      expires_at: 'int',
+      bound_spki_sha256: 'text?',
+      bound_node: 'text?',
+      used_at: 'int?',
+      created_by: 'text',
+      created_at: 'int',
+    },
+    key: ['id'],
+    references: { site: 'sites.id' },
+  },
+  {
+    name: 'certificates',
+    columns: { serial: 'text', node: 'text', not_before: 'int', not_after: 'int', issued_at: 'int' },
+    key: ['serial'],
+  },
+  {
+    name: 'machines',
+    columns: {
+      id: 'text',
+      name: 'text',
+      site: 'text',
+      routes_json: 'text',
+      disabled: 'int',
+      health: 'text',
+      health_json: 'text?',
+      health_at: 'int?',
+      thresholds_json: 'text?',
+      version: 'int',
+      created_at: 'int',
+    },
+    key: ['id'],
+    references: { id: 'nodes.id', site: 'sites.id' },
+  },
+  {
+    name: 'machine_environments',
+    columns: { machine: 'text', environment: 'text' },
+    key: ['machine', 'environment'],
+    references: { machine: 'machines.id', environment: 'environments.id' },
+  },
+  {
+    name: 'machine_roles',
+    columns: { machine: 'text', role: 'text' },
+    key: ['machine', 'role'],
+    references: { machine: 'machines.id' },
+  },
+  {
+    name: 'projects',
+    columns: {
+      id: 'text',
+      name: 'text',
+      description: 'text',
+      process_json: 'text',
+      version: 'int',
+      created_at: 'int',
+    },
+    key: ['id'],
+  },
+  {
+    name: 'variables',
+    columns: {
+      id: 'text',
+      project: 'text',
+      name: 'text',
+      value: 'text?',
+      value_sealed: 'text?',
+      environments_json: 'text',
+      machines_json: 'text',
+      target_roles_json: 'text',
+      version: 'int',
+      created_at: 'int',
+    },
+    key: ['id'],
+    references: { project: 'projects.id' },
+  },
+  {
+    name: 'packages',
+    columns: {
+      id: 'text',
+      id_key: 'text',
+      version: 'text',
+      normalised_version: 'text',
+      sha256: 'text',
+      size_bytes: 'int',
+      format: 'text',
+      published_at: 'int',
+    },
+    key: ['id_key', 'normalised_version'],
+  },
+  {
+    name: 'releases',
+    columns: {
+      id: 'text',
+      project: 'text',
+      version: 'text',
+      notes: 'text',
+      process_json: 'text',
+      packages_json: 'text',
+      variables_json: 'text',
+      created_at: 'int',
+    },
+    key: ['id'],
+    unique: [['project', 'version']],
+    references: { project: 'projects.id' },
+  },
+  {
+    name: 'tasks',
+    columns: {
+      id: 'text',
+      kind: 'text',
+      title: 'text',
+      state: 'text',
+      payload_json: 'text',
+      project: 'text?',
+      environment: 'text?',
+      deadline_at: 'int',
+      lease_owner: 'text?',
+      lease_until: 'int?',
+      epoch: 'int',
+      stream_seq: 'int',
+      cancel_requested_at: 'int?',
+      created_by: 'text',
+      created_at: 'int',
+      started_at: 'int?',
+      ended_at: 'int?',
+      error_code: 'text?',
+      error_detail: 'text?',
+    },
+    key: ['id'],
+  },
+  {
+    name: 'deployments',
+    columns: {
+      id: 'text',
+      project: 'text',
+      release: 'text',
+      environment: 'text',
+      task: 'text',
+      created_at: 'int',
+    },
+    key: ['id'],
+    references: { project: 'projects.id', release: 'releases.id', environment: 'environments.id', task: 'tasks.id' },
+  },
+  {
+    name: 'tickets',
+    columns: {
+      id: 'text',
+      task: 'text',
+      step: 'int',
+      action: 'text',
+      machine: 'text',
+      attempt: 'int',
+      state: 'text',
+      exit_code: 'int?',
+      error_code: 'text?',
+      error_detail: 'text?',
+      error_hop: 'text?',
+      stored_line: 'int',
+      detail_json: 'text?',
+      created_at: 'int',
+      started_at: 'int?',
+      ended_at: 'int?',
+      completed_at: 'int?',
+    },
+    key: ['id'],
+    unique: [['task', 'step', 'action', 'machine', 'attempt']],
+    references: { task: 'tasks.id' },
+  },
+  {
+    name: 'log_lines',
+    columns: {
+      ticket: 'text',
+      line: 'int',
+      task: 'text',
+      seq: 'int',
+      at: 'int',
+      stream: 'text',
+      text: 'text',
+    },
+    key: ['ticket', 'line'],
+    references: { ticket: 'tickets.id' },
+  },
+  {
+    name: 'task_notes',
+    columns: {
+      task: 'text',
+      seq: 'int',
+      at: 'int',
+      kind: 'text',
+      machine: 'text?',
+      ticket: 'text?',
+      level: 'text',
+      code: 'text?',
+      text: 'text',
+      data_json: 'text?',
+    },
+    key: ['task', 'seq'],
+    references: { task: 'tasks.id' },
+  },
+  {
+    name: 'api_keys',
+    columns: {
+      id: 'text',
+      name: 'text',
+      role: 'text',
+      hash: 'text',
+      created_at: 'int',
+      expires_at: 'int?',
+      revoked_at: 'int?',
+    },
+    key: ['id'],
+  },
+  {
+    name: 'idempotency_keys',
+    columns: {
+      key: 'text',
+      api_key: 'text',
+      request_sha256: 'text',
+      status: 'int?',
+      body: 'text?',
+      location: 'text?',
+      created_at: 'int',
+    },
+    key: ['api_key', 'key'],
+  },
+  {
+    name: 'installed_releases',
+    columns: {
+      machine: 'text',
+      application: 'text',
+      version: 'text',
+      sha256: 'text',
+      previous_version: 'text?',
+      previous_sha256: 'text?',
+      at: 'int',
+    },
+    key: ['machine', 'application'],
+  },
+];
+
+const indexes: readonly { name: string; table: string; columns: readonly string[]; where?: string }[] = [
+  { name: 'tasks_open', table: 'tasks', columns: ['created_at', 'id'], where: 'ended_at is null' },
+  { name: 'tasks_by_age', table: 'tasks', columns: ['created_at', 'id'] },
+  { name: 'tasks_by_project', table: 'tasks', columns: ['project', 'environment'] },
+  { name: 'log_lines_by_task', table: 'log_lines', columns: ['task', 'seq'] },
+  { name: 'packages_by_digest', table: 'packages', columns: ['sha256'] },
+  { name: 'variables_by_project', table: 'variables', columns: ['project', 'name'] },
+  { name: 'deployments_by_project', table: 'deployments', columns: ['project', 'created_at'] },
+  { name: 'deployments_by_task', table: 'deployments', columns: ['task'] },
+  { name: 'certificates_by_node', table: 'certificates', columns: ['node'] },
+  { name: 'idempotency_keys_by_age', table: 'idempotency_keys', columns: ['created_at'] },
+  { name: 'tickets_by_machine', table: 'tickets', columns: ['machine', 'created_at'] },
+];
+
+export const migration0001: Migration = {
+  async up(db: Kysely<never>): Promise<void> {
+    for (const table of tables) await createTable(db, table).execute();
+    // The audit trail numbers itself and never gives a number out twice.
+    await sql`create table events (seq integer primary key autoincrement, at bigint not null, actor text not null,
+      type text not null, subject_kind text not null, subject text not null, data_json text not null)`.execute(db);
+    for (const index of indexes) {
+      const where = index.where === undefined ? sql`` : sql.raw(` where ${index.where}`);
+      const columns = sql.join(index.columns.map((column) => sql.ref(column)));
+      await sql`create index ${sql.ref(index.name)} on ${sql.table(index.table)} (${columns})${where}`.execute(db);
+    }
+  },
+};
+
+function createTable(db: Kysely<never>, spec: TableSpec): CreateTableBuilder<string, string> {
+  let table: CreateTableBuilder<string, string> = db.schema.createTable(spec.name);
+  for (const [column, kind] of Object.entries(spec.columns)) {
+    const references = spec.references?.[column];
+    table = table.addColumn(column, kind.startsWith('int') ? 'bigint' : 'text', (builder) => {
+      const nullable = kind.endsWith('?') ? builder : builder.notNull();
+      return references === undefined ? nullable : nullable.references(references);
+    });
+  }
+  table = table.addPrimaryKeyConstraint(`${spec.name}_key`, [...spec.key]);
+  for (const [index, columns] of (spec.unique ?? []).entries()) {
+    table = table.addUniqueConstraint(`${spec.name}_unique_${index}`, [...columns]);
+  }
+  return table;
+}

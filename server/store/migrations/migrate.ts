@@ -1,0 +1,35 @@
+// Brings a database up to this binary's schema, or refuses one that is newer.
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import { Migrator, type Migration } from 'kysely/migration';
+import { IsthmusError } from '../../../lib/errors.ts';
+import type { Schema } from '../schema.ts';
+import { migration0001 } from './0001-start.ts';
+
+/** In order; a name is never changed once released, because databases remember it. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-start': migration0001,
+};
+
+/** Runs what is missing, all or nothing. Safe to call again, and by many at once. */
+export async function migrate(
+  db: Kysely<Schema>,
+  known: Readonly<Record<string, Migration>> = migrations,
+): Promise<void> {
+  await refuseNewer(db, known);
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...known }) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) throw IsthmusError.from(error);
+}
+
+async function refuseNewer(db: Kysely<Schema>, known: Readonly<Record<string, Migration>>): Promise<void> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some((table) => table.name === 'kysely_migration')) return;
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+  const unknown = rows.find(({ name }) => !Object.hasOwn(known, name));
+  if (unknown === undefined) return;
+  throw new IsthmusError(
+    'SCHEMA_NEWER',
+    `the database has migration ${unknown.name}, which this version does not know`,
+  );
+}

@@ -1,0 +1,199 @@
+// Nodes: every member of the mesh, its place in the tree, what it last reported, and the certificates issued to it.
+import type { Selectable } from 'kysely';
+import type { Role } from '../../../certs/peer.ts';
+import type { Schema } from '../schema.ts';
+import type { Executor, Page, PageRequest } from './base.ts';
+import { decodeCursor, found, fromJsonOrNull, toPage, translating } from './base.ts';
+
+export interface Node {
+  readonly id: string;
+  readonly role: Role;
+  readonly site: string | null;
+  /** 'server' or a relay's id; null for servers. */
+  readonly parent: string | null;
+  /** host:port at which the parent dials it; null when it dials its parent. */
+  readonly dialAddress: string | null;
+  readonly state: 'active' | 'revoked';
+  readonly certificateNotAfter: number | null;
+  readonly softwareVersion: string | null;
+  readonly feedUrl: string | null;
+  /** The latest NodeReport. */
+  readonly report: unknown;
+  readonly lastSeenAt: number | null;
+  readonly revokedAt: number | null;
+  readonly version: number;
+  readonly createdAt: number;
+}
+
+export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parent' | 'dialAddress' | 'createdAt'> & {
+  readonly certificateNotAfter?: number | null;
+};
+
+/** What a node says of itself, or the server learns of it; makes no new version. */
+export interface NodeSighting {
+  readonly softwareVersion?: string;
+  readonly feedUrl?: string | null;
+  readonly report?: unknown;
+  readonly lastSeenAt?: number;
+  readonly certificateNotAfter?: number;
+}
+
+export interface Certificate {
+  readonly serial: string;
+  readonly node: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly issuedAt: number;
+}
+
+interface NodeFilter {
+  readonly role?: Role | undefined;
+  readonly site?: string | undefined;
+  readonly state?: Node['state'] | undefined;
+}
+
+export class NodeRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** ALREADY_EXISTS when the id is taken: ids are unique in the mesh and are not given out again after revocation. */
+  async insert(node: NewNode): Promise<void> {
+    await translating(`node ${node.id}`, () =>
+      this.#db
+        .insertInto('nodes')
+        .values({
+          id: node.id,
+          role: node.role,
+          site: node.site,
+          parent: node.parent,
+          dial_address: node.dialAddress,
+          state: 'active',
+          certificate_not_after: node.certificateNotAfter ?? null,
+          version: 1,
+          created_at: node.createdAt,
+        })
+        .execute(),
+    );
+  }
+
+  async find(id: string): Promise<Node | undefined> {
+    const row = await this.#db.selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? undefined : toNode(row);
+  }
+
+  async get(id: string): Promise<Node> {
+    return found(await this.find(id), `node ${id}`);
+  }
+
+  /** By id. */
+  async list(filter: NodeFilter, page: PageRequest): Promise<Page<Node>> {
+    let query = this.#filtered(filter);
+    if (page.cursor !== undefined) query = query.where('id', '>', String(decodeCursor(page.cursor, ['string'])[0]));
+    const rows = await query.limit(page.limit + 1).execute();
+    return toPage(rows, page.limit, (row) => [row.id], toNode);
+  }
+
+  /** All of them, by id: a mesh has thousands of nodes, not millions. */
+  async all(filter: NodeFilter = {}): Promise<Node[]> {
+    return (await this.#filtered(filter).execute()).map(toNode);
+  }
+
+  /** Moves a node in the tree. */
+  async place(
+    id: string,
+    place: { parent: string | null; dialAddress: string | null; site: string | null },
+  ): Promise<void> {
+    await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({
+        parent: place.parent,
+        dial_address: place.dialAddress,
+        site: place.site,
+        version: eb('version', '+', 1),
+      }))
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Notes what was seen of a node. */
+  async sighted(id: string, sighting: NodeSighting): Promise<void> {
+    await this.#db
+      .updateTable('nodes')
+      .set({
+        id,
+        ...(sighting.softwareVersion === undefined ? {} : { software_version: sighting.softwareVersion }),
+        ...(sighting.feedUrl === undefined ? {} : { feed_url: sighting.feedUrl }),
+        ...(sighting.report === undefined ? {} : { report_json: JSON.stringify(sighting.report) }),
+        ...(sighting.lastSeenAt === undefined ? {} : { last_seen_at: sighting.lastSeenAt }),
+        ...(sighting.certificateNotAfter === undefined ? {} : { certificate_not_after: sighting.certificateNotAfter }),
+      })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Marks a node revoked, for ever; answers whether it was active. */
+  async revoke(id: string, now: number): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({ state: 'revoked', revoked_at: now, version: eb('version', '+', 1) }))
+      .where('id', '=', id)
+      .where('state', '=', 'active')
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  async insertCertificate({ serial, node, notBefore, notAfter, issuedAt }: Certificate): Promise<void> {
+    await this.#db
+      .insertInto('certificates')
+      .values({ serial, node, not_before: notBefore, not_after: notAfter, issued_at: issuedAt })
+      .execute();
+  }
+
+  /** Newest first. */
+  async certificates(node: string): Promise<Certificate[]> {
+    const rows = await this.#db
+      .selectFrom('certificates')
+      .selectAll()
+      .where('node', '=', node)
+      .orderBy('issued_at', 'desc')
+      .limit(100)
+      .execute();
+    return rows.map((row) => ({
+      serial: row.serial,
+      node: row.node,
+      notBefore: row.not_before,
+      notAfter: row.not_after,
+      issuedAt: row.issued_at,
+    }));
+  }
+
+  #filtered(filter: NodeFilter) {
+    let query = this.#db.selectFrom('nodes').selectAll().orderBy('id');
+    if (filter.role !== undefined) query = query.where('role', '=', filter.role);
+    if (filter.site !== undefined) query = query.where('site', '=', filter.site);
+    if (filter.state !== undefined) query = query.where('state', '=', filter.state);
+    return query;
+  }
+}
+
+function toNode(row: Selectable<Schema['nodes']>): Node {
+  return {
+    id: row.id,
+    role: row.role,
+    site: row.site,
+    parent: row.parent,
+    dialAddress: row.dial_address,
+    state: row.state,
+    certificateNotAfter: row.certificate_not_after,
+    softwareVersion: row.software_version,
+    feedUrl: row.feed_url,
+    report: fromJsonOrNull(row.report_json),
+    lastSeenAt: row.last_seen_at,
+    revokedAt: row.revoked_at,
+    version: row.version,
+    createdAt: row.created_at,
+  };
+}

@@ -1,0 +1,163 @@
+// Tickets: one per step run, committed before anything is sent. Writes are fenced by the epoch of the ticket's task.
+import type { Selectable } from 'kysely';
+import type { Schema } from '../schema.ts';
+import { found, fromJsonOrNull, translating, type Executor } from './base.ts';
+import { addStreamEntry } from './task-stream.ts';
+import { TaskRepository, type Fence } from './tasks.ts';
+
+export type TicketState = Schema['tickets']['state'];
+
+export interface Ticket {
+  readonly id: string;
+  readonly task: string;
+  readonly step: number;
+  /** acquire, stage, pre, activate, post, script, health */
+  readonly action: string;
+  readonly machine: string;
+  readonly attempt: number;
+  readonly state: TicketState;
+  readonly exitCode: number | null;
+  readonly errorCode: string | null;
+  readonly errorDetail: string | null;
+  readonly errorHop: string | null;
+  /** Lines 1..storedLine of its log are in the store. */
+  readonly storedLine: number;
+  readonly detail: unknown;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly completedAt: number | null;
+}
+
+export type NewTicket = Pick<Ticket, 'id' | 'step' | 'action' | 'machine' | 'attempt' | 'createdAt'> & {
+  readonly detail?: unknown;
+};
+
+export interface TicketPatch {
+  readonly state?: TicketState | undefined;
+  readonly exitCode?: number | null | undefined;
+  readonly errorCode?: string | null | undefined;
+  readonly errorDetail?: string | null | undefined;
+  readonly errorHop?: string | null | undefined;
+  readonly detail?: unknown;
+  readonly startedAt?: number | undefined;
+  readonly endedAt?: number | undefined;
+  readonly completedAt?: number | undefined;
+}
+
+export class TicketRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** Adds tickets of one task, all pending; STALE_EPOCH unless the fence holds. */
+  async insert(fence: Fence, tickets: readonly NewTicket[]): Promise<void> {
+    await new TaskRepository(this.#db).assertFence(fence);
+    if (tickets.length === 0) return;
+    const rows = tickets.map((ticket) => ({
+      id: ticket.id,
+      task: fence.task,
+      step: ticket.step,
+      action: ticket.action,
+      machine: ticket.machine,
+      attempt: ticket.attempt,
+      state: 'pending' as const,
+      stored_line: 0,
+      detail_json: ticket.detail === undefined ? null : JSON.stringify(ticket.detail),
+      created_at: ticket.createdAt,
+    }));
+    // SQLite takes 32,766 parameters in one statement; a row has ten.
+    for (let from = 0; from < rows.length; from += 1000) {
+      const batch = rows.slice(from, from + 1000);
+      await translating('a ticket of this step run', () => this.#db.insertInto('tickets').values(batch).execute());
+    }
+  }
+
+  async find(id: string): Promise<Ticket | undefined> {
+    const row = await this.#db.selectFrom('tickets').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? undefined : toTicket(row);
+  }
+
+  async get(id: string): Promise<Ticket> {
+    return found(await this.find(id), `ticket ${id}`);
+  }
+
+  /** In the order of steps, then as they were made. */
+  async byTask(task: string): Promise<Ticket[]> {
+    const rows = await this.#db
+      .selectFrom('tickets')
+      .selectAll()
+      .where('task', '=', task)
+      .orderBy('step')
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
+    return rows.map(toTicket);
+  }
+
+  /**
+   * Changes a ticket and answers it; a change of state also goes to the task's stream. STALE_EPOCH unless the fence
+   * holds. `now` is the time of that stream entry.
+   */
+  async updateFenced(fence: Fence, id: string, patch: TicketPatch, now: number = Date.now()): Promise<Ticket> {
+    await new TaskRepository(this.#db).assertFence(fence);
+    const row = await this.#db
+      .updateTable('tickets')
+      .set({
+        id,
+        ...(patch.state === undefined ? {} : { state: patch.state }),
+        ...(patch.exitCode === undefined ? {} : { exit_code: patch.exitCode }),
+        ...(patch.errorCode === undefined ? {} : { error_code: patch.errorCode }),
+        ...(patch.errorDetail === undefined ? {} : { error_detail: patch.errorDetail }),
+        ...(patch.errorHop === undefined ? {} : { error_hop: patch.errorHop }),
+        ...(patch.detail === undefined ? {} : { detail_json: JSON.stringify(patch.detail) }),
+        ...(patch.startedAt === undefined ? {} : { started_at: patch.startedAt }),
+        ...(patch.endedAt === undefined ? {} : { ended_at: patch.endedAt }),
+        ...(patch.completedAt === undefined ? {} : { completed_at: patch.completedAt }),
+      })
+      .where('id', '=', id)
+      .where('task', '=', fence.task)
+      .returningAll()
+      .executeTakeFirst();
+    const ticket = toTicket(found(row, `ticket ${id} of task ${fence.task}`));
+    if (patch.state !== undefined) await this.#tell(ticket, now);
+    return ticket;
+  }
+
+  async #tell(ticket: Ticket, now: number): Promise<void> {
+    const { step, action, exitCode, errorDetail, errorHop } = ticket;
+    await addStreamEntry(this.#db, ticket.task, {
+      kind: 'state',
+      at: now,
+      text: ticket.state,
+      machine: ticket.machine,
+      ticket: ticket.id,
+      ...(ticket.errorCode === null ? {} : { code: ticket.errorCode, level: 'error' as const }),
+      data: { step, action, exitCode, errorDetail, errorHop },
+    });
+  }
+}
+
+function toTicket(row: Selectable<Schema['tickets']>): Ticket {
+  return {
+    id: row.id,
+    task: row.task,
+    step: row.step,
+    action: row.action,
+    machine: row.machine,
+    attempt: row.attempt,
+    state: row.state,
+    exitCode: row.exit_code,
+    errorCode: row.error_code,
+    errorDetail: row.error_detail,
+    errorHop: row.error_hop,
+    storedLine: row.stored_line,
+    detail: fromJsonOrNull(row.detail_json),
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    completedAt: row.completed_at,
+  };
+}

@@ -1,0 +1,54 @@
+// Opens the one database file of a data folder for this process alone.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { IsthmusError } from '../../../lib/errors.ts';
+
+export const DATABASE_FILE = 'isthmus.db';
+const PID_FILE = 'server.pid';
+
+/** SQLITE_BUSY: another process (or another store in this one) holds the exclusive lock. */
+const SQLITE_BUSY = 5;
+
+/**
+ * Opens `<dataDir>/isthmus.db` with an exclusive lock, before anything is written. The lock is the operating system's,
+ * so `kill -9` frees it; the pid file beside it only tells people who holds it.
+ */
+export function openDatabase(dataDir: string): DatabaseSync {
+  const pidFile = join(dataDir, PID_FILE);
+  const database = new DatabaseSync(join(dataDir, DATABASE_FILE), { timeout: 0 });
+  try {
+    // EXCLUSIVE must come before WAL: only then is the lock kept, and the wal-index stays in memory.
+    database.exec('pragma locking_mode = EXCLUSIVE; pragma journal_mode = WAL; begin exclusive; commit');
+  } catch (thrown) {
+    database.close();
+    throw isBusy(thrown) ? locked(dataDir, pidFile) : thrown;
+  }
+  database.exec('pragma synchronous = FULL; pragma foreign_keys = ON');
+  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  return database;
+}
+
+/** Removes the pid file of a store that closes in order. */
+export function releaseDataDir(dataDir: string): void {
+  rmSync(join(dataDir, PID_FILE), { force: true });
+}
+
+function isBusy(thrown: unknown): boolean {
+  return thrown instanceof Error && 'errcode' in thrown && (Number(thrown.errcode) & 0xff) === SQLITE_BUSY;
+}
+
+function locked(dataDir: string, pidFile: string): IsthmusError {
+  const holder = readHolder(pidFile);
+  return new IsthmusError('DATA_DIR_LOCKED', `${dataDir} is in use by process ${holder}`, {
+    remedy: `Stop process ${holder}, or start this one with another data folder.`,
+  });
+}
+
+function readHolder(pidFile: string): string {
+  try {
+    return readFileSync(pidFile, 'utf8').trim();
+  } catch {
+    return '(unknown)';
+  }
+}

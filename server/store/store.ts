@@ -1,0 +1,167 @@
+// The store: every repository over one database. Map of this folder:
+//   schema.ts         the tables as Kysely sees them; migrations/ makes them
+//   sqlite/           the dialect over node:sqlite, and opening a data folder for this process alone
+//   repositories/     one class per noun; rows in, domain objects out
+//   routes.ts, process.ts   the shapes kept in JSON columns
+// Reads may be made on the store itself; writes of more than one statement need `transaction`.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Kysely, sql } from 'kysely';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { migrate } from './migrations/migrate.ts';
+import { ApiKeyRepository } from './repositories/api-keys.ts';
+import type { Executor } from './repositories/base.ts';
+import { EventRepository } from './repositories/events.ts';
+import { IdempotencyRepository } from './repositories/idempotency.ts';
+import { InstalledRepository } from './repositories/installed.ts';
+import { LogLineRepository } from './repositories/log-lines.ts';
+import { MachineRepository } from './repositories/machines.ts';
+import { NamedRepository } from './repositories/named.ts';
+import { NodeRepository } from './repositories/nodes.ts';
+import { PackageRepository } from './repositories/packages.ts';
+import { ProjectRepository } from './repositories/projects.ts';
+import { DeploymentRepository, ReleaseRepository } from './repositories/releases.ts';
+import { SettingRepository } from './repositories/settings.ts';
+import { NoteRepository } from './repositories/task-stream.ts';
+import { TaskRepository } from './repositories/tasks.ts';
+import { TicketRepository } from './repositories/tickets.ts';
+import { TokenRepository } from './repositories/tokens.ts';
+import { VariableRepository } from './repositories/variables.ts';
+import type { Schema } from './schema.ts';
+import { nodeSqliteDialect } from './sqlite/dialect.ts';
+import { openDatabase, releaseDataDir } from './sqlite/open.ts';
+
+export interface Repositories {
+  readonly apiKeys: ApiKeyRepository;
+  readonly deployments: DeploymentRepository;
+  readonly environments: NamedRepository;
+  readonly events: EventRepository;
+  readonly idempotency: IdempotencyRepository;
+  readonly installed: InstalledRepository;
+  readonly logLines: LogLineRepository;
+  readonly machines: MachineRepository;
+  readonly nodes: NodeRepository;
+  readonly notes: NoteRepository;
+  readonly packages: PackageRepository;
+  readonly projects: ProjectRepository;
+  readonly releases: ReleaseRepository;
+  readonly settings: SettingRepository;
+  readonly sites: NamedRepository;
+  readonly tasks: TaskRepository;
+  readonly tickets: TicketRepository;
+  readonly tokens: TokenRepository;
+  readonly variables: VariableRepository;
+}
+
+/** The repositories bound to one transaction. */
+export type StoreTransaction = Repositories;
+
+export interface Store extends Repositories {
+  /**
+   * Runs `work` in one transaction: all of it is durable when this resolves, none of it when it rejects. Write
+   * transactions run one after the other, so keep them short: no network, no waiting.
+   */
+  transaction<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
+  /** Calls `listener` after every commit: a hint to look again, never the only way to learn of something. */
+  onCommit(listener: () => void): () => void;
+  /** Writes a consistent copy of the whole database to a file that must not exist yet. */
+  copyTo(file: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface StoreOptions {
+  readonly dataDir: string;
+  readonly log: Logger;
+}
+
+/** Opens the data folder for this process alone and brings its schema up to date. */
+export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> {
+  const database = openDatabase(dataDir);
+  const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
+  try {
+    await migrate(db);
+  } catch (thrown) {
+    await db.destroy();
+    releaseDataDir(dataDir);
+    throw thrown;
+  }
+  log.info({ dataDir }, 'store open');
+  return createStore(db, {
+    close: () => {
+      releaseDataDir(dataDir);
+    },
+  });
+}
+
+interface StoreHooks {
+  readonly close: () => void;
+}
+
+/** A store over a migrated database of any dialect. */
+export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
+  const inTransaction = new AsyncLocalStorage<true>();
+  const listeners = new Set<() => void>();
+  let closed: Promise<void> | undefined;
+  // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
+  const assertOutside = () => {
+    if (inTransaction.getStore()) throw new IsthmusError('INTERNAL', 'the store was used inside a transaction: use tx');
+  };
+  return guarded(repositories(db), assertOutside, {
+    async transaction(work) {
+      assertOutside();
+      const result = await db.transaction().execute((tx) => inTransaction.run(true, () => work(repositories(tx))));
+      for (const listener of listeners) listener();
+      return result;
+    },
+    onCommit(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async copyTo(file) {
+      await sql`vacuum into ${file}`.execute(db);
+    },
+    close() {
+      closed ??= db.destroy().then(hooks.close);
+      return closed;
+    },
+  });
+}
+
+/** Joins repositories and methods to a store whose repositories can be reached only while `check` passes. */
+function guarded(bound: Repositories, check: () => void, methods: Omit<Store, keyof Repositories>): Store {
+  const store: Partial<Repositories> = {};
+  for (const [name, repository] of Object.entries(bound)) {
+    Object.defineProperty(store, name, {
+      enumerable: true,
+      get() {
+        check();
+        return repository as unknown;
+      },
+    });
+  }
+  return Object.assign(store as Repositories, methods);
+}
+
+function repositories(db: Executor): Repositories {
+  return {
+    apiKeys: new ApiKeyRepository(db),
+    deployments: new DeploymentRepository(db),
+    environments: new NamedRepository(db, 'environments'),
+    events: new EventRepository(db),
+    idempotency: new IdempotencyRepository(db),
+    installed: new InstalledRepository(db),
+    logLines: new LogLineRepository(db),
+    machines: new MachineRepository(db),
+    nodes: new NodeRepository(db),
+    notes: new NoteRepository(db),
+    packages: new PackageRepository(db),
+    projects: new ProjectRepository(db),
+    releases: new ReleaseRepository(db),
+    settings: new SettingRepository(db),
+    sites: new NamedRepository(db, 'sites'),
+    tasks: new TaskRepository(db),
+    tickets: new TicketRepository(db),
+    tokens: new TokenRepository(db),
+    variables: new VariableRepository(db),
+  };
+}
