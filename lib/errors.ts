@@ -23,7 +23,6 @@ export const errorCatalogue = {
   // gRPC.
   METHOD_UNKNOWN: { http: 501, grpc: 12, remedy: 'Upgrade the older of the two nodes.' },
   POLICY_MISSING: { http: 500, grpc: 13, remedy: 'Give the method a policy: this is a fault in Isthmus.' },
-  ROLE_FORBIDDEN: { http: 403, grpc: 7, remedy: 'Call with the identity of a node whose role is allowed to do this.' },
 
   DIRECTION: { http: 403, grpc: 7, remedy: 'Only the server side opens tunnels downwards; check who asked for this.' },
   HOP_LIMIT: { http: 422, grpc: 3, remedy: 'Shorten the route: a tunnel crosses at most eight nodes.' },

@@ -1,0 +1,48 @@
+// Loads the .proto files at run time, with one set of options, typed by what proto/generate.sh wrote.
+import { loadPackageDefinition } from '@grpc/grpc-js';
+import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { fileURLToPath } from 'node:url';
+import type { ProtoGrpcType as IdentityTypes } from '../../proto/gen/identity.ts';
+import type { ProtoGrpcType as LinkTypes } from '../../proto/gen/link.ts';
+import type { ProtoGrpcType as TentacleTypes } from '../../proto/gen/tentacle.ts';
+import type { ProtoGrpcType as TopologyTypes } from '../../proto/gen/topology.ts';
+
+interface ProtoFiles {
+  'isthmus/identity/v1/identity.proto': IdentityTypes;
+  'isthmus/mesh/v1/link.proto': LinkTypes;
+  'isthmus/tentacle/v1/tentacle.proto': TentacleTypes;
+  'isthmus/topology/v1/topology.proto': TopologyTypes;
+}
+
+const protoDir = fileURLToPath(new URL('../../proto', import.meta.url));
+const loaded = new Map<string, unknown>();
+
+/** The services and messages of one .proto file: longs are numbers, enums strings, bytes Buffers, defaults present. */
+export function loadDefinitions<F extends keyof ProtoFiles>(file: F): ProtoFiles[F] {
+  let types = loaded.get(file);
+  if (types === undefined) {
+    const definition = loadSync(file, {
+      includeDirs: [protoDir],
+      longs: Number,
+      enums: String,
+      defaults: true,
+      oneofs: true,
+      keepCase: false,
+    });
+    types = loadPackageDefinition(definition);
+    loaded.set(file, types);
+  }
+  // The generated types describe exactly this file loaded with exactly these options.
+  return types as ProtoFiles[F];
+}
+
+/** Turns one message type into bytes and back, for messages that travel outside gRPC or inside a signature. */
+export interface MessageCodec<In, Out> {
+  encode(message: In): Buffer;
+  decode(bytes: Buffer): Out;
+}
+
+/** The codec of a loaded message type, such as `loadDefinitions(…).isthmus.mesh.v1.BulkPreface`. */
+export function messageCodec<In, Out>(type: MessageTypeDefinition<In, Out>): MessageCodec<In, Out> {
+  return { encode: (message) => type.serialize(message), decode: (bytes) => type.deserialize(bytes) };
+}

@@ -1,0 +1,188 @@
+// Serves gRPC over streams that arrive already encrypted and already authenticated. Deny by default: a method without a
+// policy stops the start-up, and a peer of another role is refused before the handler runs.
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { IsthmusError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { defaultWindowBytes, maxMessageBytes } from './client.ts';
+import { toServiceError } from './errors.ts';
+
+/** What the host must know of a peer; certs/peer.ts's PeerIdentity is one. */
+export interface StreamPeer {
+  readonly node: string;
+  readonly role: string;
+}
+
+/** Who may call a method: peers of these roles, or anyone, also without a certificate. */
+export type MethodPolicy = { readonly roles: readonly string[] } | { readonly anyone: true };
+
+/** The other end of a call. */
+export interface Caller<P extends StreamPeer> {
+  /** The proven identity; throws ROLE_FORBIDDEN when the stream has none (methods for anyone only). */
+  readonly peer: P;
+  /** The injected stream, for its exported keying material. */
+  readonly stream: Duplex;
+}
+
+/** A service's handlers as generated, turned into functions that return, or throw an IsthmusError. */
+export type AsyncHandlers<H, P extends StreamPeer> = {
+  [M in keyof H as string extends M ? never : M]: H[M] extends grpc.handleServerStreamingCall<infer Q, infer R>
+    ? (call: grpc.ServerWritableStream<Q, R>, caller: Caller<P>) => Promise<void> | void
+    : H[M] extends grpc.handleBidiStreamingCall<infer Q, infer R>
+      ? (call: grpc.ServerDuplexStream<Q, R>, caller: Caller<P>) => Promise<void> | void
+      : H[M] extends grpc.handleUnaryCall<infer Q, infer R>
+        ? (call: grpc.ServerUnaryCall<Q, R>, caller: Caller<P>) => Promise<R> | R
+        : never;
+};
+
+export interface GrpcHostOptions {
+  readonly log: Logger;
+  /** HTTP/2 stream and session window of this end. */
+  readonly windowBytes?: number;
+  /** Calls in flight on one stream. */
+  readonly maxConcurrentCalls?: number;
+}
+
+/** Added by this host to every request, over whatever the peer sent: which injected stream it came in on. */
+const streamHeader = 'isthmus-stream';
+/** 64 KB of metadata is an attack; ours is a few hundred bytes. */
+const maxMetadataBytes = 16 * 1024;
+/** How long calls may take to end on their own at `stop`. */
+const stopGraceMs = 1_000;
+
+type LooseHandler = (call: LooseCall, caller: Caller<StreamPeer>) => unknown;
+type LooseCall = grpc.ServerUnaryCall<unknown, unknown> & { emit(event: 'error', error: unknown): boolean };
+type Injector = ReturnType<Server['createConnectionInjector']>;
+
+export class GrpcHost<P extends StreamPeer = StreamPeer> {
+  private readonly log: Logger;
+  private readonly windowBytes: number;
+  private readonly server: Server;
+  private readonly injector: Injector;
+  private readonly streams = new Map<string, Duplex & { readonly peer?: P }>();
+  private arriving: string | undefined;
+  private nextId = 1;
+
+  constructor({ log, windowBytes = defaultWindowBytes, maxConcurrentCalls = 1024 }: GrpcHostOptions) {
+    this.log = log;
+    this.windowBytes = windowBytes;
+    this.server = new Server({
+      'grpc.enable_channelz': 0,
+      'grpc.max_concurrent_streams': maxConcurrentCalls,
+      'grpc.max_send_message_length': maxMessageBytes,
+      'grpc.max_receive_message_length': maxMessageBytes,
+    });
+    captureHttp2Server(this.server, (http2Server) => this.prepare(http2Server));
+    this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  /** Registers a service. Throws POLICY_MISSING when a method has no policy or no handler. */
+  add<H>(
+    definition: grpc.ServiceDefinition,
+    handlers: AsyncHandlers<H, P>,
+    policies: { readonly [M in keyof AsyncHandlers<H, P>]: MethodPolicy },
+  ): void {
+    const loose = handlers as unknown as Record<string, LooseHandler | undefined>;
+    const policyOf = policies as Record<string, MethodPolicy | undefined>;
+    const implementation: Record<string, grpc.UntypedHandleCall> = {};
+    for (const [name, method] of Object.entries(definition)) {
+      const handler = loose[name];
+      const policy = policyOf[name];
+      if (handler === undefined || policy === undefined) {
+        throw new IsthmusError('POLICY_MISSING', `${method.path} has no ${handler ? 'policy' : 'handler'}`);
+      }
+      implementation[name] = this.guard(method.path, handler, policy, method.responseStream);
+    }
+    this.server.addService(definition, implementation);
+  }
+
+  /** Serves one stream until it closes. */
+  accept(stream: Duplex & { readonly peer?: P }): void {
+    stream.on('error', () => undefined);
+    if (stream.destroyed) return;
+    const id = String(this.nextId++);
+    this.streams.set(id, stream);
+    stream.once('close', () => this.streams.delete(id));
+    this.arriving = id;
+    this.injector.injectConnection(stream);
+    this.arriving = undefined;
+  }
+
+  /** Ends every stream: politely first, then at once. Idempotent; resolves when nothing is left. */
+  async stop(): Promise<void> {
+    this.injector.drain(stopGraceMs);
+    this.injector.destroy();
+    const open = [...this.streams.values()];
+    await Promise.race([Promise.all(open.map(closed)), new Promise((resolve) => setTimeout(resolve, stopGraceMs))]);
+    for (const stream of open) stream.destroy();
+    this.server.forceShutdown();
+  }
+
+  private prepare(http2Server: Http2Server): void {
+    const idOf = new WeakMap<object, string>();
+    http2Server.on('session', (session: ServerHttp2Session) => {
+      if (this.arriving !== undefined) idOf.set(session, this.arriving);
+      session.settings({ initialWindowSize: this.windowBytes, maxHeaderListSize: maxMetadataBytes });
+      // grpc-js raises the session's window on the client only; without this, uploads crawl on a long line.
+      session.setLocalWindowSize(this.windowBytes);
+    });
+    http2Server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      headers[streamHeader] = (stream.session && idOf.get(stream.session)) ?? '';
+    });
+  }
+
+  private guard(path: string, handler: LooseHandler, policy: MethodPolicy, streams: boolean): grpc.UntypedHandleCall {
+    return (call: LooseCall, callback?: grpc.sendUnaryData<unknown>) => {
+      const fail = (thrown: unknown): void => {
+        if (!(thrown instanceof IsthmusError)) this.log.error({ err: thrown, method: path }, 'handler failed');
+        const error = toServiceError(thrown);
+        if (callback) callback(error);
+        else call.emit('error', error);
+      };
+      const run = async (): Promise<void> => {
+        const result = await handler(call, this.authorise(call.metadata, path, policy));
+        if (callback) callback(null, result);
+      };
+      if (!streams && callback === undefined) fail(new Error('no callback'));
+      else run().catch(fail);
+    };
+  }
+
+  private authorise(metadata: grpc.Metadata, path: string, policy: MethodPolicy): Caller<P> {
+    const id = metadata.get(streamHeader)[0];
+    const stream = typeof id === 'string' ? this.streams.get(id) : undefined;
+    if (stream === undefined) throw new IsthmusError('ROLE_FORBIDDEN', `${path}: the call's stream is not known`);
+    const peer = stream.peer;
+    if (!('anyone' in policy) && (peer === undefined || !policy.roles.includes(peer.role))) {
+      const who = peer === undefined ? 'a peer without a certificate' : `${peer.node} (${peer.role})`;
+      throw new IsthmusError('ROLE_FORBIDDEN', `${who} may not call ${path}`);
+    }
+    return {
+      stream,
+      get peer(): P {
+        if (peer === undefined) throw new IsthmusError('ROLE_FORBIDDEN', `${path}: the peer has no certificate`);
+        return peer;
+      },
+    };
+  }
+}
+
+/**
+ * Hands over the node:http2 server that grpc-js makes. There is no public way to it, and without it neither the
+ * server's windows nor its metadata cap can be set; grpc-js is pinned, and server.test.ts fails when this stops working.
+ */
+function captureHttp2Server(server: Server, onCreate: (http2Server: Http2Server) => void): void {
+  const internals = server as unknown as { createHttp2Server(credentials: unknown): Http2Server };
+  const create = internals.createHttp2Server.bind(server);
+  internals.createHttp2Server = (credentials) => {
+    const http2Server = create(credentials);
+    onCreate(http2Server);
+    return http2Server;
+  };
+}
+
+function closed(stream: Duplex): Promise<void> {
+  return stream.closed ? Promise.resolve() : new Promise((resolve) => stream.once('close', () => resolve()));
+}
