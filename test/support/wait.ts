@@ -16,7 +16,9 @@ export async function waitFor<T>(
     }
     if (value !== undefined && value !== false && failure === undefined) return value;
     if (Date.now() > deadline) {
-      throw new Error(`waited ${limitMs} ms for ${what}; last: ${failure === undefined ? String(value) : String(failure)}`);
+      throw new Error(
+        `waited ${limitMs} ms for ${what}; last: ${failure === undefined ? String(value) : String(failure)}`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }

@@ -1,0 +1,156 @@
+// Which module may import which, each rule with its reason. `npm run boundaries` checks the tree;
+// test/boundaries plants one violation of each rule and proves that it is found.
+
+const parts = '(server|relay|mirror|tentacle)';
+const tests = '(\\.test\\.ts$|^test/|^bench/)';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'A cycle means that two modules are one and cannot be read, tested or replaced alone.',
+      from: { pathNot: '^proto/gen/' },
+      to: { circular: true },
+    },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      comment: 'A module nobody imports and that imports nothing is left over.',
+      from: {
+        orphan: true,
+        pathNot: ['\\.test\\.ts$', '^proto/gen/', '\\.d\\.ts$', '^bin/', '^bench/', '^build/', '^test/'],
+      },
+      to: {},
+    },
+    {
+      name: 'nothing-unresolvable',
+      severity: 'error',
+      comment: 'An import that resolves to nothing hides from every other rule.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'parts-talk-over-the-wire',
+      severity: 'error',
+      comment:
+        'Server, relay, mirror and tentacle are separate processes on separate machines: what they share is the protocol.',
+      from: { path: `^${parts}/`, pathNot: tests },
+      to: { path: `^${parts}/`, pathNot: '^$1/' },
+    },
+    {
+      name: 'cli-is-on-top',
+      severity: 'error',
+      comment: 'The executable starts the parts; a part that imports it could not be started by anything else.',
+      from: { path: '^(server|relay|mirror|tentacle|mesh|certs|lib|proto)/', pathNot: tests },
+      to: { path: '^(cli|bin)/' },
+    },
+    {
+      name: 'mesh-knows-no-part',
+      severity: 'error',
+      comment:
+        'The mesh carries bytes between nodes for whatever is above it; knowledge of a part would tie routes to a product.',
+      from: { path: '^mesh/', pathNot: tests },
+      to: { path: `^(server|relay|mirror|tentacle|cli|bin)/` },
+    },
+    {
+      name: 'certs-knows-no-mesh',
+      severity: 'error',
+      comment: 'Identity is the lowest layer: the mesh is built on it, so it cannot be built on the mesh.',
+      from: { path: '^certs/', pathNot: tests },
+      to: { path: '^(mesh|server|relay|mirror|tentacle|cli|bin)/' },
+    },
+    {
+      name: 'lib-knows-no-part',
+      severity: 'error',
+      comment: 'lib/ is what two or more parts need; what knows a part, the mesh or identity belongs there instead.',
+      from: { path: '^lib/', pathNot: tests },
+      to: { path: '^(certs|mesh|server|relay|mirror|tentacle|cli|bin)/' },
+    },
+    {
+      name: 'generated-stands-alone',
+      severity: 'error',
+      comment: 'The generated wire types are regenerated and compared: they may depend on nothing of ours.',
+      from: { path: '^proto/gen/' },
+      to: { path: '^(?!proto/gen/|node_modules/)' },
+    },
+    {
+      name: 'server-store-is-lowest',
+      severity: 'error',
+      comment:
+        'Inside the server: api → deployments, topology, feed → tasks → store. The store knows rows and nobody above it.',
+      from: { path: '^server/store/', pathNot: tests },
+      to: { path: '^server/(?!store/)' },
+    },
+    {
+      name: 'server-tasks-on-store-only',
+      severity: 'error',
+      comment: 'The task engine runs any kind of task; it may not know deployments, topology, the feed or the API.',
+      from: { path: '^server/tasks/', pathNot: tests },
+      to: { path: '^server/(?!tasks/|store/)' },
+    },
+    {
+      name: 'server-domains-below-api',
+      severity: 'error',
+      comment: 'Deployments, topology and the feed are called by the API, never the other way round.',
+      from: { path: '^server/(deployments|topology|feed)/', pathNot: tests },
+      to: { path: '^server/(api/|[^/]+\\.ts$)' },
+    },
+    {
+      name: 'fastify-at-the-http-edge',
+      severity: 'error',
+      comment:
+        'HTTP belongs to the API and the mirror; domain code that sees a request cannot be called by anything else.',
+      from: { pathNot: ['^server/api/', '^mirror/', tests] },
+      to: { path: 'node_modules/(fastify|@fastify)/' },
+    },
+    {
+      name: 'database-only-in-the-store',
+      severity: 'error',
+      comment: 'One store, two dialects: queries elsewhere would escape the behaviour suite and the lease fence.',
+      from: { pathNot: ['^server/store/', tests] },
+      to: { path: ['node_modules/(kysely|pg)/', '^(node:)?sqlite$'] },
+    },
+    {
+      name: 'forge-only-in-certs',
+      severity: 'error',
+      comment: 'node-forge builds certificates and verifies nothing: it stays where that is known.',
+      from: { pathNot: ['^certs/', tests] },
+      to: { path: 'node_modules/node-forge/' },
+    },
+    {
+      name: 'authority-only-in-the-server',
+      severity: 'error',
+      comment:
+        "The authority's key is on servers and nowhere else; code that signs with it must not load on other nodes.",
+      from: { pathNot: ['^server/', '^cli/', '^certs/authority', tests] },
+      to: { path: '^certs/authority' },
+    },
+    {
+      name: 'product-never-imports-tests',
+      severity: 'error',
+      comment: 'Tests, benches and the build are not shipped.',
+      from: { path: '^(bin|certs|cli|lib|mesh|mirror|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(test|bench|build)/' },
+    },
+    {
+      name: 'product-on-declared-dependencies',
+      severity: 'error',
+      comment: 'An undeclared or development dependency is missing where Isthmus is installed.',
+      from: { path: '^(bin|certs|cli|lib|mesh|mirror|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^test/boundaries/planted/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.cjs', '.json'],
+      conditionNames: ['import', 'require', 'node', 'types', 'default'],
+      exportsFields: ['exports'],
+    },
+  },
+};

@@ -1,0 +1,17 @@
+// Puts beside the compiled files what the compiler does not carry: the .proto files that are loaded at run time, and
+// the files that other folders name as theirs (`<folder>/assets`).
+import { cp } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { extname, join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+
+await cp(join(root, 'proto'), join(dist, 'proto'), {
+  recursive: true,
+  filter: (source) => !source.includes(join('proto', 'gen')) && ['', '.proto'].includes(extname(source)),
+});
+await cp(join(root, 'package.json'), join(dist, 'package.json'));
+for (const folder of ['examples']) {
+  if (existsSync(join(root, folder))) await cp(join(root, folder), join(dist, folder), { recursive: true });
+}

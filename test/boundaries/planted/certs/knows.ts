@@ -1,0 +1,2 @@
+// Breaks: certs-knows-no-mesh
+import '../mesh/mesh.ts';

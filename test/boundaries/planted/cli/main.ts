@@ -1,0 +1,2 @@
+// What no part may import.
+export const main = 1;

@@ -1,0 +1,2 @@
+// Breaks: lib-knows-no-part
+import type {} from '../mesh/mesh.ts';

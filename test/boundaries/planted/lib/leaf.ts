@@ -1,0 +1,2 @@
+// Imported by the planted violations.
+export const leaf = 1;

@@ -1,0 +1,2 @@
+// Breaks: no-orphans
+export const orphan = 1;

@@ -1,0 +1,2 @@
+// Breaks: nothing-unresolvable
+import './is-not-there.ts';

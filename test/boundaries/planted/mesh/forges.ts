@@ -1,0 +1,2 @@
+// Breaks: forge-only-in-certs
+import 'node-forge';

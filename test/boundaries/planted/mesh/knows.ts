@@ -1,0 +1,2 @@
+// Breaks: mesh-knows-no-part
+import '../relay/start.ts';

@@ -1,0 +1,2 @@
+// Breaks: generated-stands-alone
+import '../../lib/leaf.ts';

@@ -1,0 +1,2 @@
+// Breaks: cli-is-on-top
+import '../cli/main.ts';

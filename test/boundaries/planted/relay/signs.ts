@@ -1,0 +1,2 @@
+// Breaks: authority-only-in-the-server
+import '../certs/authority.ts';

@@ -1,0 +1,2 @@
+// Breaks: product-never-imports-tests
+import '../test/support/thing.ts';

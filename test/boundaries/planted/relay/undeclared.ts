@@ -1,0 +1,2 @@
+// Breaks: product-on-declared-dependencies
+import 'vitest';

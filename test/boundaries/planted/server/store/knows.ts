@@ -1,0 +1,2 @@
+// Breaks: server-store-is-lowest
+import '../tasks/engine.ts';

@@ -1,0 +1,2 @@
+// Breaks: database-only-in-the-store
+import 'kysely';

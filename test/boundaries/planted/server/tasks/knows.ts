@@ -1,0 +1,2 @@
+// Breaks: server-tasks-on-store-only
+import '../deployments/deploy.ts';

@@ -1,0 +1,2 @@
+// Breaks: fastify-at-the-http-edge
+import 'fastify';

@@ -1,0 +1,2 @@
+// Breaks: server-domains-below-api
+import '../api/api.ts';

@@ -1,0 +1,2 @@
+// Breaks: parts-talk-over-the-wire
+import '../relay/start.ts';

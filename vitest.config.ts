@@ -1,0 +1,48 @@
+// Three kinds of test: `unit` beside the code, `integration` in test/ with real sockets and processes, `lab` in network
+// namespaces as root. No retries anywhere: a test that fails now and then is a fault to be found.
+import { defineConfig } from 'vitest/config';
+
+const shared = {
+  environment: 'node' as const,
+  retry: 0,
+  setupFiles: ['test/support/leak-check.ts'],
+  exclude: ['**/node_modules/**', 'dist/**', 'test/boundaries/planted/**'],
+};
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    passWithNoTests: false,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['{bin,certs,cli,lib,mesh,mirror,relay,server,tentacle}/**/*.test.ts'],
+          testTimeout: 15_000,
+          hookTimeout: 15_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'integration',
+          include: ['test/**/*.test.ts'],
+          exclude: [...shared.exclude, 'test/lab/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'lab',
+          include: ['test/lab/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
