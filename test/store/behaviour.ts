@@ -1,0 +1,329 @@
+// What every store must do, whichever dialect is below it. A dialect's test file calls `storeBehaviour` with its opener.
+import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { newId } from '../../lib/ids.ts';
+import type { Store } from '../../server/store/store.ts';
+import { addTask, addTicket, claim, lines } from './samples.ts';
+
+export function storeBehaviour(dialect: string, open: () => Promise<Store>): void {
+  describe(`tasks on ${dialect}`, () => {
+    it('claims the oldest first, each once, with epoch 1', async () => {
+      const store = await open();
+      const second = await addTask(store, { createdAt: 20 });
+      const first = await addTask(store, { createdAt: 10 });
+      expect(await claim(store)).toEqual({ task: first, epoch: 1 });
+      expect(await claim(store)).toEqual({ task: second, epoch: 1 });
+      expect(await store.tasks.claimNext({ owner: 'server-2', leaseMs: 1, now: 2000 })).toBeUndefined();
+    });
+
+    it('gives one task to one of twenty claimers', async () => {
+      const store = await open();
+      await addTask(store);
+      const claims = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => store.tasks.claimNext({ owner: `server-${i}`, leaseMs: 1000, now: 2000 })),
+      );
+      expect(claims.filter((task) => task !== undefined)).toHaveLength(1);
+    });
+
+    it('lets another owner claim when the lease is over, and refuses every write of the first', async () => {
+      const store = await open();
+      const { fence, ticket } = await addTicket(store);
+      const later = await claim(store, 'server-2', 12_001);
+      expect(later).toEqual({ task: fence.task, epoch: 2 });
+      const before = await snapshot(store, fence.task);
+      const writes = [
+        () => store.tasks.renewLease(fence, { leaseMs: 1000, now: 13_000 }),
+        () => store.tasks.release(fence),
+        () => store.transaction((tx) => tx.tasks.markRunning(fence, 13_000)),
+        () => store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 13_000 })),
+        () => store.transaction((tx) => tx.tickets.updateFenced(fence, ticket, { state: 'failed' })),
+        () =>
+          store.transaction((tx) =>
+            tx.tickets.insert(fence, [
+              { id: newId(), step: 1, action: 'script', machine: 'm-1', attempt: 1, createdAt: 1 },
+            ]),
+          ),
+        () => store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3))),
+        () => store.transaction((tx) => tx.logLines.append(fence, ticket, 1, [])),
+        () => store.transaction((tx) => tx.notes.append(fence.task, { at: 1, text: 'stale' }, fence.epoch)),
+      ];
+      for (const write of writes) await expect(write()).rejects.toMatchObject({ code: 'STALE_EPOCH' });
+      expect(await snapshot(store, fence.task)).toEqual(before);
+    });
+
+    it('ends once, whatever comes after', async () => {
+      const store = await open();
+      await addTask(store);
+      const fence = await claim(store);
+      await store.transaction((tx) => tx.tasks.end(fence, { state: 'succeeded', now: 3000 }));
+      await expect(
+        store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 3001 })),
+      ).rejects.toMatchObject({ code: 'TASK_ENDED' });
+      const cancelled = await store.transaction((tx) => tx.tasks.requestCancel(fence.task, 3002));
+      expect(cancelled).toMatchObject({ state: 'succeeded', endedAt: 3000, cancelRequestedAt: null });
+      expect(await store.tasks.openCount()).toBe(0);
+    });
+
+    it('cancels idempotently and tells it once', async () => {
+      const store = await open();
+      const id = await addTask(store);
+      await store.transaction((tx) => tx.tasks.requestCancel(id, 3000));
+      const again = await store.transaction((tx) => tx.tasks.requestCancel(id, 4000));
+      expect(again).toMatchObject({ state: 'cancelling', cancelRequestedAt: 3000 });
+      const states = (await store.notes.stream(id, 0, 10)).map((entry) => entry.text);
+      expect(states).toEqual(['queued', 'cancelling']);
+    });
+
+    it('runs one deployment per project and environment, in order, and others beside it', async () => {
+      const store = await open();
+      const deployment = { kind: 'deployment' as const, project: 'shop', environment: 'prod' };
+      const first = await addTask(store, { ...deployment, createdAt: 1 });
+      const second = await addTask(store, { ...deployment, createdAt: 2 });
+      const elsewhere = await addTask(store, { ...deployment, environment: 'test', createdAt: 3 });
+      const fence = await claim(store);
+      expect(fence.task).toBe(first);
+      expect((await claim(store)).task).toBe(elsewhere);
+      expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 2000 })).toBeUndefined();
+      expect(await store.tasks.blockers(await store.tasks.get(second))).toEqual([first]);
+      await store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 3000 }));
+      expect((await claim(store)).task).toBe(second);
+      expect(await store.tasks.blockers(await store.tasks.get(second))).toEqual([]);
+    });
+
+    it('pages through a list without loss or repetition', async () => {
+      const store = await open();
+      const ids = [];
+      for (let i = 0; i < 7; i += 1) ids.push(await addTask(store, { createdAt: 100 + (i >> 1) }));
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await store.tasks.list({}, { limit: 3, cursor });
+        seen.push(...page.items.map((task) => task.id));
+        cursor = page.next;
+      } while (cursor !== undefined);
+      expect(seen.toSorted()).toEqual(ids.toSorted());
+      await expect(store.tasks.list({}, { limit: 3, cursor: 'bm9uc2Vuc2U' })).rejects.toMatchObject({
+        code: 'INVALID_FIELD',
+        field: 'cursor',
+      });
+    });
+  });
+
+  describe(`logs on ${dialect}`, () => {
+    it('are lines 1..N, each once, however batches overlap, repeat and restart', async () => {
+      const store = await open();
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.tuple(fc.nat(12), fc.nat(9)), { maxLength: 12 }), async (sends) => {
+          const { fence, ticket } = await addTicket(store);
+          let stored = 0;
+          for (const [back, count] of sends) {
+            const first = Math.max(1, stored + 1 - back);
+            const last = first + count - 1;
+            const answer = await store.transaction((tx) =>
+              tx.logLines.append(fence, ticket, first, lines(first, last)),
+            );
+            stored = Math.max(stored, last);
+            expect(answer).toBe(stored);
+          }
+          const log = await store.logLines.read(ticket, 0, 1000);
+          expect(log.map((line) => [line.line, line.text])).toEqual(
+            lines(1, stored).map((line, index) => [index + 1, line.text]),
+          );
+          await store.transaction((tx) => tx.tasks.end(fence, { state: 'succeeded', now: 3000 }));
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    it('refuse a batch that leaves a gap, and store nothing of it', async () => {
+      const store = await open();
+      const { fence, ticket } = await addTicket(store);
+      await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 2)));
+      await expect(store.transaction((tx) => tx.logLines.append(fence, ticket, 4, lines(4, 5)))).rejects.toMatchObject({
+        code: 'LOG_GAP',
+      });
+      expect(await store.logLines.read(ticket, 0, 10)).toHaveLength(2);
+      expect(await store.tickets.get(ticket)).toMatchObject({ storedLine: 2 });
+    });
+
+    it('take a batch of 5,000 lines', async () => {
+      const store = await open();
+      const { fence, ticket } = await addTicket(store);
+      expect(await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 5000)))).toBe(5000);
+    });
+
+    it('share one rising sequence with notes and states, which a reader resumes from anywhere', async () => {
+      const store = await open();
+      const { fence, ticket } = await addTicket(store);
+      await store.transaction((tx) => tx.tasks.markRunning(fence, 2100));
+      await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3)));
+      await store.transaction((tx) =>
+        tx.notes.append(fence.task, { at: 3100, text: 'waiting', machine: 'm-1' }, fence.epoch),
+      );
+      await store.transaction((tx) => tx.logLines.append(fence, ticket, 3, lines(3, 4)));
+      await store.transaction((tx) => tx.tickets.updateFenced(fence, ticket, { state: 'succeeded', exitCode: 0 }));
+      await store.transaction((tx) => tx.tasks.end(fence, { state: 'succeeded', now: 3200 }));
+      const whole = await store.notes.stream(fence.task, 0, 100);
+      expect(whole.map((entry) => entry.seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      expect(whole.map((entry) => entry.text)).toEqual([
+        'queued',
+        'running',
+        'line 1',
+        'line 2',
+        'line 3',
+        'waiting',
+        'line 4',
+        'succeeded',
+        'succeeded',
+      ]);
+      for (let after = 0; after <= 9; after += 1) {
+        const pieces = [];
+        for (let at = after; ;) {
+          const piece = await store.notes.stream(fence.task, at, 2);
+          if (piece.length === 0) break;
+          pieces.push(...piece);
+          at = piece.at(-1)!.seq;
+        }
+        expect(pieces).toEqual(whole.slice(after));
+      }
+    });
+  });
+
+  describe(`transactions on ${dialect}`, () => {
+    it('leave nothing behind when they fail', async () => {
+      const store = await open();
+      const failing = store.transaction(async (tx) => {
+        await tx.sites.insert({ id: 'eu', name: 'EU', description: '', createdAt: 1 });
+        await tx.events.append({ actor: 'a', type: 'site.created', subjectKind: 'site', subject: 'eu' });
+        throw new Error('no');
+      });
+      await expect(failing).rejects.toThrow('no');
+      expect(await store.sites.find('eu')).toBeUndefined();
+      expect((await store.events.list({ limit: 10 })).items).toEqual([]);
+    });
+
+    it('are refused inside one another, instead of waiting for ever', async () => {
+      const store = await open();
+      await expect(store.transaction(() => store.transaction(() => Promise.resolve()))).rejects.toMatchObject({
+        code: 'INTERNAL',
+      });
+      await expect(store.transaction(() => store.sites.find('eu'))).rejects.toMatchObject({ code: 'INTERNAL' });
+      await expect(store.transaction((tx) => tx.sites.find('eu'))).resolves.toBeUndefined();
+    });
+
+    it('tell of their commit, and of nothing else', async () => {
+      const store = await open();
+      let commits = 0;
+      const stop = store.onCommit(() => (commits += 1));
+      await store.transaction((tx) => tx.settings.set('a', '1'));
+      await store.transaction(() => Promise.reject(new Error('no'))).catch(() => undefined);
+      stop();
+      await store.transaction((tx) => tx.settings.set('a', '2'));
+      expect(commits).toBe(1);
+      expect(await store.settings.get('a')).toBe('2');
+    });
+  });
+
+  describe(`resources on ${dialect}`, () => {
+    it('change only at the version that was read, and not when they are referred to', async () => {
+      const store = await open();
+      await store.sites.insert({ id: 'eu', name: 'EU', description: '', createdAt: 1 });
+      await expect(
+        store.sites.insert({ id: 'eu', name: 'again', description: '', createdAt: 2 }),
+      ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+      const changed = await store.sites.update('eu', 1, { name: 'Europe' });
+      expect(changed).toMatchObject({ version: 2, name: 'Europe' });
+      await expect(store.sites.update('eu', 1, { name: 'x' })).rejects.toMatchObject({ code: 'PRECONDITION_FAILED' });
+      await addNode(store, 'eu-1', 'tentacle');
+      await expect(store.sites.delete('eu', 2)).rejects.toMatchObject({ code: 'IN_USE' });
+      expect(await store.sites.get('eu')).toMatchObject({ version: 2, name: 'Europe' });
+    });
+
+    it('keep a machine whole: routes, environments, target roles, health', async () => {
+      const store = await open();
+      await store.sites.insert({ id: 'eu', name: 'EU', description: '', createdAt: 1 });
+      await store.environments.insert({ id: 'prod', name: 'Production', description: '', createdAt: 1 });
+      await addNode(store, 'web-1', 'tentacle');
+      await store.transaction((tx) =>
+        tx.machines.insert({
+          id: 'web-1',
+          name: 'web-1',
+          site: 'eu',
+          environments: ['prod'],
+          targetRoles: ['web', 'web', 'db'],
+          routes: [{ kind: 'direct' }],
+          createdAt: 1,
+        }),
+      );
+      await store.machines.setHealth('web-1', 'healthy', { loadPerCpu: 0.5 }, 500);
+      const routes = [{ kind: 'path' as const, via: ['eu', 'eu-pci'] }];
+      const changed = await store.transaction((tx) => tx.machines.update('web-1', 1, { routes, disabled: true }));
+      expect(changed).toMatchObject({
+        environments: ['prod'],
+        targetRoles: ['db', 'web'],
+        routes,
+        disabled: true,
+        health: 'healthy',
+        healthReport: { loadPerCpu: 0.5 },
+        version: 2,
+      });
+      expect(await store.machines.select({ environments: ['prod'], targetRoles: ['web'] })).toHaveLength(1);
+      expect(await store.machines.select({ environments: ['prod'], targetRoles: ['mail'] })).toEqual([]);
+      expect(await store.machines.select({ ids: [] })).toEqual([]);
+    });
+
+    it('bind a join token to one of many keys, and consume it once', async () => {
+      const store = await open();
+      await store.sites.insert({ id: 'eu', name: 'EU', description: '', createdAt: 1 });
+      await store.tokens.insert({
+        id: 'tok-1',
+        proofKeySealed: 'sealed',
+        role: 'tentacle',
+        site: 'eu',
+        name: null,
+        parent: 'server',
+        dialAddress: null,
+        environments: [],
+        targetRoles: [],
+        routes: null,
+        expiresAt: 1,
+        createdBy: 'k',
+        createdAt: 1,
+      });
+      const bound = await Promise.all(
+        Array.from({ length: 50 }, (_, i) => store.tokens.bind('tok-1', `spki-${i}`, `node-${i}`)),
+      );
+      expect(bound.filter(Boolean)).toHaveLength(1);
+      const winner = bound.indexOf(true);
+      expect(await store.tokens.bind('tok-1', `spki-${winner}`, `node-${winner}`)).toBe(true);
+      const consumed = await Promise.all([store.tokens.consume('tok-1', 5), store.tokens.consume('tok-1', 6)]);
+      expect(consumed.filter(Boolean)).toHaveLength(1);
+      expect(await store.tokens.bind('tok-1', `spki-${winner}`, `node-${winner}`)).toBe(false);
+    });
+
+    it('remember the release before the current one', async () => {
+      const store = await open();
+      const entry = { machine: 'm', application: 'shop-web', at: 1 };
+      await store.installed.activated({ ...entry, version: '1', sha256: 'a' });
+      await store.installed.activated({ ...entry, version: '2', sha256: 'b' });
+      await store.installed.activated({ ...entry, version: '2', sha256: 'b', at: 2 });
+      expect(await store.installed.find('m', 'shop-web')).toMatchObject({
+        version: '2',
+        previousVersion: '1',
+        previousSha256: 'a',
+        at: 2,
+      });
+    });
+  });
+}
+
+async function addNode(store: Store, id: string, role: 'relay' | 'tentacle'): Promise<void> {
+  await store.nodes.insert({ id, role, site: 'eu', parent: 'server', dialAddress: null, createdAt: 1 });
+}
+
+/** Everything a stale owner could have changed. */
+async function snapshot(store: Store, task: string): Promise<unknown> {
+  const tickets = await store.tickets.byTask(task);
+  const logs = await Promise.all(tickets.map((ticket) => store.logLines.read(ticket.id, 0, 1000)));
+  return { task: await store.tasks.get(task), tickets, logs, stream: await store.notes.stream(task, 0, 1000) };
+}

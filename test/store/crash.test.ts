@@ -1,0 +1,45 @@
+// What was acknowledged after its commit is there after kill -9, whole, and the folder opens again at once.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { createInterface } from 'node:readline';
+import { expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { openStore } from '../../server/store/store.ts';
+import { tempDir } from '../support/temp.ts';
+
+const writer = fileURLToPath(new URL('crash-writer.ts', import.meta.url));
+
+it.each([1, 5, 40, 200])('keeps what was acknowledged when killed after %i commits', async (commits) => {
+  const dataDir = await tempDir();
+  const { ticket, task, acknowledged } = await writeUntilKilled(dataDir, commits);
+  const store = await openStore({ dataDir, log: silentLogger() });
+  onTestFinished(() => store.close());
+  const log = await store.logLines.read(ticket, 0, 10_000);
+  expect(log.length).toBeGreaterThanOrEqual(acknowledged);
+  expect(log.map((line) => line.line)).toEqual(log.map((_, index) => index + 1));
+  // One transaction wrote both, so either both are there or neither is.
+  const { items: events } = await store.events.list({ type: 'log.stored', limit: 10_000 });
+  expect(events).toHaveLength(log.length / 3);
+  expect(await store.tickets.get(ticket)).toMatchObject({ storedLine: log.length });
+  expect((await store.tasks.get(task)).streamSeq).toBe(log.length + 1);
+});
+
+/** Starts the writer, kills it after that many acknowledgements, and answers the last one seen. */
+async function writeUntilKilled(dataDir: string, commits: number) {
+  const child = spawn(process.execPath, [writer, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  let ids: string[] = [];
+  let acknowledged = 0;
+  let seen = -1;
+  for await (const text of createInterface({ input: child.stdout })) {
+    seen += 1;
+    if (seen === 0) ids = text.split(' ');
+    else acknowledged = Number(text);
+    if (seen === commits) child.kill('SIGKILL');
+  }
+  await exited;
+  const [ticket, task] = ids;
+  if (ticket === undefined || task === undefined) throw new Error('the writer said nothing');
+  return { ticket, task, acknowledged };
+}

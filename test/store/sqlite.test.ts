@@ -1,0 +1,110 @@
+// The store over node:sqlite: the common behaviour, and what is this dialect's own (one owner of a folder, migrations).
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely, sql } from 'kysely';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { migrate, migrations } from '../../server/store/migrations/migrate.ts';
+import type { Schema } from '../../server/store/schema.ts';
+import { nodeSqliteDialect } from '../../server/store/sqlite/dialect.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import { tempDir } from '../support/temp.ts';
+import { storeBehaviour } from './behaviour.ts';
+
+async function openAt(dataDir: string): Promise<Store> {
+  const store = await openStore({ dataDir, log: silentLogger() });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+storeBehaviour('node:sqlite', async () => openAt(await tempDir()));
+
+describe('a data folder', () => {
+  it('is open once: the second is refused with the pid of the first, and changes nothing', async () => {
+    const dataDir = await tempDir();
+    const first = await openAt(dataDir);
+    const before = await readFile(join(dataDir, 'server.pid'), 'utf8');
+    await expect(openAt(dataDir)).rejects.toMatchObject({
+      code: 'DATA_DIR_LOCKED',
+      message: expect.stringContaining(String(process.pid)) as string,
+    });
+    expect(await readFile(join(dataDir, 'server.pid'), 'utf8')).toBe(before);
+    await first.transaction((tx) => tx.settings.set('still', 'mine'));
+    await first.close();
+    const second = await openAt(dataDir);
+    expect(await second.settings.get('still')).toBe('mine');
+  });
+
+  it('opened twenty times at once is open once', async () => {
+    const dataDir = await tempDir();
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => openAt(dataDir)));
+    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+    for (const result of results) {
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'DATA_DIR_LOCKED' });
+    }
+  });
+
+  it('of a newer version is refused and left as it is', async () => {
+    const dataDir = await tempDir();
+    await (await openAt(dataDir)).close();
+    const file = join(dataDir, 'isthmus.db');
+    const database = new DatabaseSync(file);
+    database.exec(`insert into kysely_migration (name, timestamp) values ('9999-from-the-future', '')`);
+    database.close();
+    await expect(openAt(dataDir)).rejects.toMatchObject({ code: 'SCHEMA_NEWER' });
+    await expect(openAt(dataDir)).rejects.toMatchObject({ code: 'SCHEMA_NEWER' });
+    const after = new DatabaseSync(file);
+    onTestFinished(() => {
+      after.close();
+    });
+    expect(after.prepare('select count(*) as n from kysely_migration').get()).toEqual({ n: 2 });
+  });
+
+  it('with a file that is no database is refused', async () => {
+    const dataDir = await tempDir();
+    await writeFile(
+      join(dataDir, 'isthmus.db'),
+      'this is not a database, and long enough to be looked at as one'.repeat(40),
+    );
+    await expect(openAt(dataDir)).rejects.toThrow(/not a database/);
+  });
+});
+
+describe('migrations', () => {
+  it('run twice and twenty at once make the schema once', async () => {
+    const db = memoryDatabase();
+    await Promise.all(Array.from({ length: 20 }, () => migrate(db)));
+    await migrate(db);
+    const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+    expect(rows.map((row) => row.name)).toEqual(Object.keys(migrations));
+  });
+
+  it('that fail leave nothing half applied', async () => {
+    const db = memoryDatabase();
+    await migrate(db);
+    const failing = {
+      up: async (tx: Kysely<never>) => {
+        await sql`create table half (id text)`.execute(tx);
+        throw new Error('power cut');
+      },
+    };
+    await expect(migrate(db, { ...migrations, '9998-half': failing })).rejects.toThrow('power cut');
+    const tables = await db.introspection.getTables();
+    expect(tables.map((table) => table.name)).not.toContain('half');
+  });
+
+  it('stay as they were released: a change is a new migration', async () => {
+    const db = memoryDatabase();
+    await migrate(db);
+    const tables = await db.introspection.getTables();
+    const made = tables.flatMap((table) => table.columns.map((column) => `${table.name}.${column.name}`)).toSorted();
+    expect(made).toMatchSnapshot();
+  });
+});
+
+function memoryDatabase(): Kysely<Schema> {
+  const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(new DatabaseSync(':memory:')) });
+  onTestFinished(() => db.destroy());
+  return db;
+}
