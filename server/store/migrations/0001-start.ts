@@ -311,6 +311,7 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
   { name: 'certificates_by_node', table: 'certificates', columns: ['node'] },
   { name: 'idempotency_keys_by_age', table: 'idempotency_keys', columns: ['created_at'] },
   { name: 'tickets_by_machine', table: 'tickets', columns: ['machine', 'created_at'] },
+  { name: 'tickets_uncompleted', table: 'tickets', columns: ['ended_at'], where: 'completed_at is null' },
 ];
 
 export const migration0001: Migration = {

@@ -50,6 +50,13 @@ interface Lease {
   readonly now: number;
 }
 
+interface Claim extends Lease {
+  /** Only tasks of these kinds: a lane claims for itself. */
+  readonly kinds?: readonly TaskKind[] | undefined;
+  /** Projects that hold their share already; '' stands for tasks of none. */
+  readonly exceptProjects?: readonly string[] | undefined;
+}
+
 export interface TaskEnding {
   readonly state: TaskEnd;
   readonly now: number;
@@ -121,7 +128,7 @@ export class TaskRepository {
    * Claims the oldest open task whose lease is free or over, and gives it the next epoch; undefined when there is none.
    * A deployment waits for older ones of its project and environment.
    */
-  async claimNext({ owner, leaseMs, now }: Lease): Promise<Task | undefined> {
+  async claimNext({ owner, leaseMs, now, kinds, exceptProjects = [] }: Claim): Promise<Task | undefined> {
     const claimed = await this.#db
       .updateTable('tasks')
       .set((eb) => ({ lease_owner: owner, lease_until: now + leaseMs, epoch: eb('epoch', '+', 1) }))
@@ -131,6 +138,10 @@ export class TaskRepository {
           .select('candidate.id')
           .where('candidate.ended_at', 'is', null)
           .where((or) => or('candidate.lease_until', 'is', null).or('candidate.lease_until', '<=', now))
+          .$if(kinds !== undefined, (query) => query.where('candidate.kind', 'in', [...(kinds ?? [])]))
+          .$if(exceptProjects.length > 0, (query) =>
+            query.where((of) => of(of.fn.coalesce('candidate.project', of.val('')), 'not in', [...exceptProjects])),
+          )
           .where(({ not, exists, selectFrom }) =>
             not(
               exists(

@@ -98,6 +98,31 @@ export class TicketRepository {
   }
 
   /**
+   * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored, oldest
+   * first. Those that ended before `since` are left to the tentacle's own housekeeping.
+   */
+  async uncompleted(since: number, limit: number): Promise<(Ticket & { readonly epoch: number })[]> {
+    const rows = await this.#db
+      .selectFrom('tickets as t')
+      .innerJoin('tasks as k', 'k.id', 't.task')
+      .selectAll('t')
+      .select('k.epoch')
+      .where('t.ended_at', '>=', since)
+      .where('t.started_at', 'is not', null)
+      .where('t.completed_at', 'is', null)
+      .where('t.action', 'in', ['script', 'pre', 'post'])
+      .orderBy('t.ended_at')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => ({ ...toTicket(row), epoch: row.epoch }));
+  }
+
+  /** Records that the tentacle knows; needs no fence, since it changes nothing that an owner decides by. */
+  async completed(id: string, now: number): Promise<void> {
+    await this.#db.updateTable('tickets').set({ completed_at: now }).where('id', '=', id).execute();
+  }
+
+  /**
    * Changes a ticket and answers it; a change of state also goes to the task's stream. STALE_EPOCH unless the fence
    * holds. `now` is the time of that stream entry.
    */
