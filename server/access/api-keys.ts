@@ -1,0 +1,88 @@
+// API keys: `isk_<id>_<secret>`, of which only the SHA-256 of the secret is kept. Roles are ordered: an admin may what an
+// operator may, an operator what a viewer may; nobody makes a key with a role above their own.
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { ApiKey, ApiRole } from '../store/repositories/api-keys.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+const rank: Readonly<Record<ApiRole, number>> = { viewer: 1, operator: 2, admin: 3 };
+const keyShape = /^isk_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$/;
+
+/** Compared with when there is no such key, so that the answer takes as long. */
+const noHash = createHash('sha256').update('no such key').digest('hex');
+
+export interface Principal {
+  readonly keyId: string;
+  readonly role: ApiRole;
+}
+
+/** Whether someone of role `has` may do what needs `needs`. */
+export function covers(has: ApiRole, needs: ApiRole): boolean {
+  return rank[has] >= rank[needs];
+}
+
+interface NewApiKey {
+  readonly name: string;
+  readonly role: ApiRole;
+  readonly expiresAt?: number | undefined;
+}
+
+/** Makes a key and answers it once, in clear. FORBIDDEN for a role above the maker's. */
+export async function createApiKey(
+  tx: StoreTransaction,
+  input: NewApiKey,
+  maker: { readonly actor: Actor; readonly role: ApiRole },
+): Promise<{ readonly record: ApiKey; readonly key: string }> {
+  if (!covers(maker.role, input.role)) {
+    throw new IsthmusError('FORBIDDEN', `a key of role ${maker.role} cannot make one of role ${input.role}`, {
+      field: 'role',
+    });
+  }
+  const id = randomBytes(6).toString('hex');
+  const secret = randomBytes(32).toString('base64url');
+  const { name, role, expiresAt = null } = input;
+  const record = { id, name, role, hash: hashOf(secret), createdAt: Date.now(), expiresAt };
+  await tx.apiKeys.insert(record);
+  await tx.events.append({
+    actor: maker.actor,
+    type: 'api-key.created',
+    subjectKind: 'api-key',
+    subject: id,
+    data: { name, role, expiresAt },
+  });
+  return { record: { ...record, revokedAt: null }, key: `isk_${id}_${secret}` };
+}
+
+/** Revokes a key at once. FORBIDDEN for a key of a role above one's own. */
+export async function revokeApiKey(
+  tx: StoreTransaction,
+  id: string,
+  by: { readonly actor: Actor; readonly role: ApiRole },
+): Promise<void> {
+  const key = await tx.apiKeys.get(id);
+  if (!covers(by.role, key.role)) {
+    throw new IsthmusError('FORBIDDEN', `a key of role ${by.role} cannot revoke one of role ${key.role}`);
+  }
+  if (!(await tx.apiKeys.revoke(id, Date.now()))) return;
+  await tx.events.append({ actor: by.actor, type: 'api-key.revoked', subjectKind: 'api-key', subject: id });
+}
+
+/** Who presents this key; undefined when it is malformed, unknown, expired or revoked. */
+export async function authenticate(store: Store, presented: string, now: number): Promise<Principal | undefined> {
+  const [, id, secret] = keyShape.exec(presented) ?? [];
+  if (id === undefined || secret === undefined) return undefined;
+  const key = await store.apiKeys.find(id);
+  const matches = timingSafeEqual(Buffer.from(hashOf(secret), 'hex'), Buffer.from(key?.hash ?? noHash, 'hex'));
+  if (key === undefined || !matches || !isLive(key, now)) return undefined;
+  return { keyId: key.id, role: key.role };
+}
+
+/** Whether a key still opens anything: asked again while a stream is open. */
+export function isLive(key: Pick<ApiKey, 'expiresAt' | 'revokedAt'>, now: number): boolean {
+  return key.revokedAt === null && (key.expiresAt === null || key.expiresAt > now);
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}

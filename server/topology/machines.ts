@@ -1,0 +1,97 @@
+// Machines: registered when their tentacle is confirmed, changed by operators, gone when their node is revoked.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Machine, MachinePatch } from '../store/repositories/machines.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+import type { Route } from '../store/routes.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { checkRoutes, defaultRoutes } from './routes.ts';
+import { readTopology, type Topology } from './topology.ts';
+
+/** What a join token says of the machine it makes. */
+export interface MachineSpec {
+  readonly name?: string | null;
+  readonly environments: readonly string[];
+  readonly targetRoles: readonly string[];
+  /** Null: the path that follows the node's parents. */
+  readonly routes: readonly Route[] | null;
+}
+
+/** Adds the machine of a confirmed tentacle; does nothing when it is there already. */
+export async function registerMachine(
+  tx: StoreTransaction,
+  node: Pick<Node, 'id' | 'site' | 'parent'>,
+  spec: MachineSpec,
+  actor: Actor,
+  now: number = Date.now(),
+): Promise<Machine> {
+  const present = await tx.machines.find(node.id);
+  if (present !== undefined) return present;
+  if (node.site === null) throw new IsthmusError('INTERNAL', `tentacle ${node.id} has no site`);
+  const topology = await readTopology(tx, undefined, now);
+  const routes = spec.routes ?? defaultRoutes({ node: node.id, parent: node.parent }, topology);
+  await tx.machines.insert({
+    id: node.id,
+    name: spec.name ?? node.id,
+    site: node.site,
+    environments: spec.environments,
+    targetRoles: spec.targetRoles,
+    routes,
+    createdAt: now,
+  });
+  await tx.events.append({
+    actor,
+    type: 'machine.created',
+    subjectKind: 'machine',
+    subject: node.id,
+    data: { site: node.site, routes, environments: spec.environments, targetRoles: spec.targetRoles },
+    at: now,
+  });
+  return tx.machines.get(node.id);
+}
+
+interface MachineChange {
+  readonly version: number;
+  readonly patch: MachinePatch;
+  /** The live topology, against which routes are checked. */
+  readonly topology: Topology;
+}
+
+/** Changes a machine at the version that was read. */
+export async function updateMachine(
+  tx: StoreTransaction,
+  id: string,
+  { version, patch, topology }: MachineChange,
+  actor: Actor,
+): Promise<Machine> {
+  const node = await tx.nodes.get(id);
+  if (patch.routes !== undefined) checkRoutes(patch.routes, { node: id, parent: node.parent }, topology);
+  await checkEnvironments(tx, patch.environments ?? []);
+  const machine = await tx.machines.update(id, version, patch);
+  await tx.events.append({ actor, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { ...patch } });
+  return machine;
+}
+
+/** Deletes a machine; its node must be revoked first, or it would go on serving what nobody sees. */
+export async function deleteMachine(tx: StoreTransaction, id: string, version: number, actor: Actor): Promise<void> {
+  const node = await tx.nodes.find(id);
+  if (node?.state === 'active') {
+    throw new IsthmusError('IN_USE', `node ${id} is still a member of the mesh`, {
+      remedy: `Revoke it first: isthmus node revoke ${id}.`,
+    });
+  }
+  await tx.machines.delete(id, version);
+  await tx.events.append({ actor, type: 'machine.deleted', subjectKind: 'machine', subject: id });
+}
+
+/** Throws INVALID_FIELD, naming the entry, unless every environment exists. */
+export async function checkEnvironments(
+  tx: StoreTransaction,
+  environments: readonly string[],
+  field = 'environments',
+): Promise<void> {
+  for (const [index, id] of environments.entries()) {
+    if ((await tx.environments.find(id)) !== undefined) continue;
+    throw new IsthmusError('INVALID_FIELD', `there is no environment ${id}`, { field: `${field}[${index}]` });
+  }
+}
