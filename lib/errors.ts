@@ -20,6 +20,104 @@ export const errorCatalogue = {
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
+  // Identity.
+  BAD_TASK_SIGNATURE: {
+    http: 403,
+    grpc: 7,
+    remedy: 'Check the clocks of the server and the named node; else look for a forged task in the audit events.',
+  },
+  CA_FINGERPRINT: {
+    http: 403,
+    grpc: 16,
+    remedy:
+      'Stop: copy the join command from the server again. If it comes back, somebody is between you and the server.',
+  },
+  CLOCK_SKEW: { http: 409, grpc: 9, remedy: 'Set the clock of this machine (NTP), then join again.' },
+  ENROL_STALE: { http: 409, grpc: 9, remedy: 'Start the join again.' },
+  IDENTITY_INVALID: {
+    http: 500,
+    grpc: 13,
+    remedy: 'Restore the folder from a backup, or join the node again with a new token.',
+  },
+  IDENTITY_MISSING: { http: 409, grpc: 9, remedy: 'Let the node in first, with `isthmus join`.' },
+  JOIN_DNS: {
+    http: 400,
+    grpc: 14,
+    remedy: 'Correct the address in the join command, or the name service of this machine.',
+  },
+  JOIN_PROXY: {
+    http: 400,
+    grpc: 9,
+    remedy:
+      'Unset the proxy variables for this command, or list the address in NO_PROXY: the mesh does not pass HTTP proxies.',
+  },
+  JOIN_TCP: {
+    http: 400,
+    grpc: 14,
+    remedy: 'Open the port in the firewalls on the way, or use an address that this machine can reach.',
+  },
+  JOIN_TLS: {
+    http: 502,
+    grpc: 14,
+    remedy: 'Check that the address is that of a node of the mesh, and that nothing on the way takes TLS apart.',
+  },
+  MASTER_KEY_MISSING: {
+    http: 500,
+    grpc: 9,
+    remedy: 'Put the master key file back; without it the sealed values cannot be read. A new one is never made.',
+  },
+  MASTER_KEY_WRONG: {
+    http: 500,
+    grpc: 9,
+    remedy: 'Put the master key back that this data was sealed under. A new one is never made.',
+  },
+  NOT_INITIALISED: { http: 409, grpc: 9, remedy: 'Make the mesh first, with `isthmus init`.' },
+  PEER_CERTIFICATE_EXPIRED: {
+    http: 401,
+    grpc: 16,
+    remedy: 'Check both clocks. A node that was off for more than a week must join again.',
+  },
+  PEER_CERTIFICATE_MISSING: { http: 401, grpc: 16, remedy: 'Let the node in first, with `isthmus join`.' },
+  PEER_CERTIFICATE_NAME: {
+    http: 401,
+    grpc: 16,
+    remedy: 'Join the node again; only certificates of the mesh authority name a node.',
+  },
+  PEER_CERTIFICATE_NOT_YET_VALID: { http: 401, grpc: 16, remedy: 'Set the clocks of both machines (NTP).' },
+  PEER_CERTIFICATE_REVOKED: {
+    http: 403,
+    grpc: 16,
+    remedy: 'If it was revoked by mistake, join it again under a new name.',
+  },
+  PEER_CERTIFICATE_UNTRUSTED: {
+    http: 401,
+    grpc: 16,
+    remedy: 'Check that both nodes belong to the same mesh; else look for what is between them.',
+  },
+  PEER_CERTIFICATE_USAGE: {
+    http: 401,
+    grpc: 16,
+    remedy: 'Join the node again; certificates of the mesh authority are for both sides of TLS.',
+  },
+  PEER_CERTIFICATE_WEAK: { http: 401, grpc: 16, remedy: 'Join the node again, with a key of at least 2048 bits.' },
+  PEER_UNEXPECTED: {
+    http: 401,
+    grpc: 16,
+    remedy: 'Check the address of the node it names: another node of the mesh answers there.',
+  },
+  SEAL_BROKEN: {
+    http: 500,
+    grpc: 15,
+    remedy: 'Restore the data from a backup: the sealed value was changed, moved or sealed under another key.',
+  },
+  TOKEN_EXPIRED: { http: 403, grpc: 16, remedy: 'Make a new token with `isthmus token create`.' },
+  TOKEN_SCOPE: { http: 403, grpc: 7, remedy: 'Use a token that was made for this role, site and name.' },
+  TOKEN_UNKNOWN: {
+    http: 403,
+    grpc: 16,
+    remedy: 'Copy the whole join command again, or make a new token with `isthmus token create`.',
+  },
+  TOKEN_USED: { http: 403, grpc: 16, remedy: 'Make a new token with `isthmus token create`: each lets one node in.' },
   // gRPC.
   METHOD_UNKNOWN: { http: 501, grpc: 12, remedy: 'Upgrade the older of the two nodes.' },
   POLICY_MISSING: { http: 500, grpc: 13, remedy: 'Give the method a policy: this is a fault in Isthmus.' },
@@ -35,7 +133,11 @@ export const errorCatalogue = {
   ROLE_FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use a node whose role may open this service.' },
   ROUTE_LOOP: { http: 422, grpc: 3, remedy: 'Name each relay at most once in a path.' },
   SERVICE_UNKNOWN: { http: 404, grpc: 12, remedy: 'Check that the node named runs the part that has this service.' },
-  SESSION_REPLACED: { http: 503, grpc: 14, remedy: 'Nothing to do, unless it goes on: then two processes share one identity.' },
+  SESSION_REPLACED: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Nothing to do, unless it goes on: then two processes share one identity.',
+  },
   SESSION_UNKNOWN: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is being set up again.' },
   SOURCE_FORGED: { http: 403, grpc: 7, remedy: 'Revoke the node it names if its software was not changed on purpose.' },
   STALE_SESSION: { http: 409, grpc: 9, remedy: 'Stop the other process that runs under this identity.' },
@@ -96,6 +198,7 @@ export const errorCatalogue = {
   // Settings and the command line.
   CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the place it names, then start again.' },
   CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when nobody is there to be asked.' },
+  PART_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over with nothing.' },
   SECRET_ON_ARGV: {
     http: 400,
     grpc: 3,
@@ -136,6 +239,11 @@ export const errorCatalogue = {
     remedy: 'Rename the variable: it would change what the interpreter loads.',
   },
   INTERPRETER_MISSING: { http: 422, grpc: 9, remedy: 'Install the interpreter on the machine, or use another one.' },
+  JOURNAL_DAMAGED: {
+    http: 500,
+    grpc: 15,
+    remedy: 'Keep the data folder for inspection and join the machine again with an empty one.',
+  },
   MASK_UNREADABLE: {
     http: 500,
     grpc: 15,
@@ -151,6 +259,11 @@ export const errorCatalogue = {
     http: 422,
     grpc: 9,
     remedy: 'Create the user on the machine, or start the tentacle with another --script-user.',
+  },
+  SCRIPT_USER_NO_ACCESS: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Let the script user search every folder above the data folder (chmod o+x).',
   },
   SCRIPT_USER_NEEDS_ROOT: { http: 422, grpc: 9, remedy: 'Run the tentacle as root, or as the script user itself.' },
   SENSITIVE_TOO_LARGE: {
@@ -180,6 +293,29 @@ export const errorCatalogue = {
     grpc: 7,
     remedy: 'This was signed for another tentacle; look for a misrouted or replayed call.',
   },
+  // Tasks and deployments.
+  MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says with `isthmus task show ID`.' },
+  MACHINE_DISABLED: { http: 409, grpc: 9, remedy: 'Enable the machine, or leave it out.' },
+  NOT_YOUR_TICKET: {
+    http: 502,
+    grpc: 7,
+    remedy: 'The named tentacle answered for a ticket it was not given; check its software, or revoke it.',
+  },
+  NO_TARGETS: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Give a machine the environment and one of the target roles, or correct what was asked for.',
+  },
+  RELEASE_EXISTS: { http: 409, grpc: 6, remedy: 'Releases never change: choose another version.' },
+  SCOPE_MISMATCH: { http: 422, grpc: 3, remedy: 'Choose a scope whose parts belong together, or correct the machine.' },
+  SCRIPT_FAILED: { http: 409, grpc: 10, remedy: 'Read the log of the script: it ended with the exit code given.' },
+  TASK_DEADLINE: { http: 504, grpc: 4, remedy: 'Allow the task more time, or see what it waited for in its log.' },
+  VARIABLE_NAME: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Choose another name: this one would change how programs load, or is taken.',
+  },
+  VARIABLE_UNDEFINED: { http: 422, grpc: 9, remedy: 'Define the variable for the scope that the message names.' },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

@@ -1,0 +1,171 @@
+// A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
+// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start.
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { IsthmusError } from '../errors.ts';
+import { BlobWriter, type BlobInfo } from './blob-writer.ts';
+import { isSha256 } from './digest.ts';
+import { errnoOf, syncFolder } from './disk.ts';
+
+export interface StoredBlob extends BlobInfo {
+  /** When it was last asked for, as far as it was noted. */
+  readonly usedAtMs: number;
+}
+
+/** A blob opened for reading; the bytes stay readable when the blob is deleted meanwhile. */
+export interface OpenedBlob extends BlobInfo {
+  readonly file: FileHandle;
+}
+
+/** How stale the noted time of use may get, so that a popular blob does not cost a write per request. */
+const usedAtGrainMs = 60_000;
+
+export class BlobStore {
+  readonly folder: string;
+  readonly #index = new Map<string, StoredBlob>();
+  readonly #writing = new Set<string>();
+  #usedBytes = 0;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Opens the store and rebuilds its index from what is on disk. */
+  static async open(folder: string): Promise<BlobStore> {
+    const store = new BlobStore(folder);
+    await rm(join(folder, 'incoming'), { recursive: true, force: true });
+    for (const name of ['blobs', 'partial', 'incoming'])
+      await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+    for (const prefix of await readdir(join(folder, 'blobs'))) await store.#indexFolder(prefix);
+    return store;
+  }
+
+  /** Bytes of whole blobs. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  get(sha256: string): StoredBlob | undefined {
+    return this.#index.get(sha256);
+  }
+
+  list(): StoredBlob[] {
+    return [...this.#index.values()];
+  }
+
+  /** Opens a whole blob and notes its use; undefined when it is not there. */
+  async open(sha256: string): Promise<OpenedBlob | undefined> {
+    const blob = this.#index.get(sha256);
+    if (blob === undefined) return undefined;
+    try {
+      const file = await open(this.#path(sha256), 'r');
+      await this.#noteUse(blob);
+      return { sha256, sizeBytes: blob.sizeBytes, file };
+    } catch (thrown) {
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+      this.#forget(sha256);
+      return undefined;
+    }
+  }
+
+  /** Where a whole blob lies, for a reader that needs a path. */
+  pathOf(sha256: string): string {
+    if (!this.#index.has(sha256)) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
+    return this.#path(sha256);
+  }
+
+  /** Receives a blob whose digest is not known yet; a crash leaves nothing of it. */
+  receive(): Promise<BlobWriter> {
+    return this.#writer(join('incoming', randomUUID()));
+  }
+
+  /** Receives, or goes on receiving, a blob by its digest; a crash leaves what came so far. One writer at a time. */
+  resume(sha256: string): Promise<BlobWriter> {
+    assertSha256(sha256);
+    return this.#writer(join('partial', sha256));
+  }
+
+  /** The cut downloads on disk that nobody is writing: digest and bytes. */
+  async partials(): Promise<BlobInfo[]> {
+    const names = (await readdir(join(this.folder, 'partial'))).filter(
+      (name) => !this.#writing.has(join('partial', name)),
+    );
+    const found = await Promise.all(
+      names.map(async (name) => ({ sha256: name, sizeBytes: (await stat(join(this.folder, 'partial', name))).size })),
+    );
+    return found;
+  }
+
+  /** Drops a cut download that nobody is writing. */
+  async dropPartial(sha256: string): Promise<void> {
+    assertSha256(sha256);
+    const name = join('partial', sha256);
+    if (!this.#writing.has(name)) await rm(join(this.folder, name), { force: true });
+  }
+
+  /** Removes a whole blob. Idempotent. */
+  async delete(sha256: string): Promise<void> {
+    assertSha256(sha256);
+    this.#forget(sha256);
+    await rm(this.#path(sha256), { force: true });
+  }
+
+  async #writer(name: string): Promise<BlobWriter> {
+    if (this.#writing.has(name)) throw new IsthmusError('INTERNAL', 'this blob is being written already');
+    this.#writing.add(name);
+    return BlobWriter.open({
+      path: join(this.folder, name),
+      finalPath: (sha256) => this.#path(sha256),
+      prepare: (finalPath) => this.#ensureFolder(dirname(finalPath)),
+      onCommitted: (blob) => this.#remember({ ...blob, usedAtMs: Date.now() }),
+      onClosed: () => this.#writing.delete(name),
+    });
+  }
+
+  async #ensureFolder(path: string): Promise<void> {
+    if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(dirname(path));
+  }
+
+  async #indexFolder(prefix: string): Promise<void> {
+    const folder = join(this.folder, 'blobs', prefix);
+    for (const name of await readdir(folder)) {
+      if (!isSha256(name) || !name.startsWith(prefix)) continue;
+      const { size, mtimeMs } = await stat(join(folder, name));
+      this.#remember({ sha256: name, sizeBytes: size, usedAtMs: mtimeMs });
+    }
+  }
+
+  async #noteUse(blob: StoredBlob): Promise<void> {
+    const now = Date.now();
+    // Deleted while it was being opened: the handle reads on, the index must not bring it back.
+    if (!this.#index.has(blob.sha256)) return;
+    this.#index.set(blob.sha256, { ...blob, usedAtMs: now });
+    if (now - blob.usedAtMs <= usedAtGrainMs) return;
+    await utimes(this.#path(blob.sha256), now / 1000, now / 1000).catch((thrown: unknown) => {
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+    });
+  }
+
+  #remember(blob: StoredBlob): void {
+    this.#forget(blob.sha256);
+    this.#index.set(blob.sha256, blob);
+    this.#usedBytes += blob.sizeBytes;
+  }
+
+  #forget(sha256: string): void {
+    const blob = this.#index.get(sha256);
+    if (blob !== undefined && this.#index.delete(sha256)) this.#usedBytes -= blob.sizeBytes;
+  }
+
+  #path(sha256: string): string {
+    return join(this.folder, 'blobs', sha256.slice(0, 2), sha256);
+  }
+}
+
+/** A digest from outside is part of a path only after this. */
+function assertSha256(sha256: string): void {
+  if (!isSha256(sha256)) {
+    throw new IsthmusError('INVALID_FIELD', 'a digest is 64 lower-case hex digits', { field: 'sha256' });
+  }
+}

@@ -1,0 +1,53 @@
+// SHA-256 digests: the names of everything stored, computed while bytes stream past.
+import { createHash, type Hash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+
+const sha256Hex = /^[0-9a-f]{64}$/;
+
+/** Whether `text` is a SHA-256 digest in the one form that names a blob: 64 lower-case hex digits. */
+export function isSha256(text: string): boolean {
+  return sha256Hex.test(text);
+}
+
+/** Counts and digests what is given to it, in order. */
+export class DigestMeter {
+  readonly #hash: Hash;
+  #bytes = 0;
+
+  constructor(copyOf?: DigestMeter) {
+    this.#hash = copyOf === undefined ? createHash('sha256') : copyOf.#hash.copy();
+    this.#bytes = copyOf === undefined ? 0 : copyOf.#bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  update(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** The digest of what came so far; more may follow. */
+  sha256(): string {
+    return this.#hash.copy().digest('hex');
+  }
+}
+
+const readBytes = 1024 * 1024;
+
+/** Digests a file from its beginning to its end. */
+export async function digestFile(path: string): Promise<DigestMeter> {
+  const meter = new DigestMeter();
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(readBytes);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, meter.bytes);
+      if (bytesRead === 0) return meter;
+      meter.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}

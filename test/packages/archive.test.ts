@@ -1,0 +1,385 @@
+// Unpacking: what a packer makes comes out whole, what an attacker makes is refused and leaves nothing behind.
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { checkArchive, unpackArchive, type PackageFormat } from '../../lib/packages/archive.ts';
+import type { ArchiveLimits } from '../../lib/packages/archive-visitor.ts';
+import type { ErrorCode } from '../../lib/errors.ts';
+import { tempDir } from '../support/temp.ts';
+import { paxEntry, tarEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
+
+const run = promisify(execFile);
+
+/** Every path below a folder, sorted. */
+async function listing(folder: string): Promise<string[]> {
+  return (await readdir(folder, { recursive: true })).sort();
+}
+
+interface Bench {
+  readonly root: string;
+  readonly archive: string;
+  readonly into: string;
+}
+
+/** A folder with the archive, a canary beside the place it is unpacked to, and nothing else. */
+async function bench(bytes: Buffer): Promise<Bench> {
+  const root = await tempDir();
+  const archive = join(root, 'archive');
+  await writeFile(archive, bytes);
+  await writeFile(join(root, 'canary'), 'untouched');
+  await mkdir(join(root, 'work'));
+  return { root, archive, into: join(root, 'work', 'staging') };
+}
+
+async function refused(format: PackageFormat, bytes: Buffer, code: ErrorCode, limits: Partial<ArchiveLimits> = {}) {
+  const { root, archive, into } = await bench(bytes);
+  await expect(unpackArchive({ path: archive, format, into, limits })).rejects.toMatchObject({ code });
+  expect(await listing(root)).toEqual(['archive', 'canary', 'work']);
+  expect(await readFile(join(root, 'canary'), 'utf8')).toBe('untouched');
+  await expect(checkArchive({ path: archive, format, limits })).rejects.toMatchObject({ code });
+}
+
+describe('what a packer makes', () => {
+  async function tree(): Promise<string> {
+    const root = await tempDir();
+    await mkdir(join(root, 'in', 'bin', 'deep'), { recursive: true });
+    await mkdir(join(root, 'in', 'empty'));
+    await writeFile(join(root, 'in', 'bin', 'start.sh'), '#!/bin/sh\n');
+    await chmod(join(root, 'in', 'bin', 'start.sh'), 0o4775);
+    await writeFile(join(root, 'in', 'bin', 'deep', 'größe – λ.txt'), 'x'.repeat(300_000), { mode: 0o600 });
+    await writeFile(join(root, 'in', 'none'), '');
+    await mkdir(join(root, 'in', 'd'.repeat(120)));
+    await writeFile(join(root, 'in', 'd'.repeat(120), 'n'.repeat(150)), 'long');
+    return root;
+  }
+  const expected = [
+    'bin', 'bin/deep', 'bin/deep/größe – λ.txt', 'bin/start.sh', 'd'.repeat(120), `${'d'.repeat(120)}/${'n'.repeat(150)}`, 'empty', 'none',
+  ]; // prettier-ignore
+
+  async function comesOutWhole(root: string, archive: string, format: PackageFormat): Promise<void> {
+    const into = join(root, 'out');
+    const contents = await unpackArchive({ path: join(root, archive), format, into });
+    expect(contents).toEqual({ files: 4, bytes: 300_014 });
+    expect(await listing(into)).toEqual(expected);
+    expect(await readFile(join(into, 'bin/deep/größe – λ.txt'), 'utf8')).toBe('x'.repeat(300_000));
+    expect((await stat(join(into, 'bin/start.sh'))).mode & 0o7777).toBe(0o755);
+    expect((await stat(join(into, 'bin/deep/größe – λ.txt'))).mode & 0o7777).toBe(0o644);
+    expect((await stat(join(into, 'empty'))).mode & 0o7777).toBe(0o755);
+    expect(await checkArchive({ path: join(root, archive), format })).toEqual(contents);
+  }
+
+  it.each(['gnu', 'pax'])('GNU tar, format %s', async (format) => {
+    const root = await tree();
+    await run('tar', [`--format=${format}`, '-czf', join(root, 'a.tgz'), '-C', join(root, 'in'), '.']);
+    await comesOutWhole(root, 'a.tgz', 'tar.gz');
+  });
+
+  it('yazl', async () => {
+    const root = await tree();
+    const { ZipFile } = await import('yazl');
+    const file = new ZipFile();
+    for (const name of expected) {
+      const path = join(root, 'in', name);
+      if ((await stat(path)).isDirectory()) file.addEmptyDirectory(name);
+      else file.addFile(path, name);
+    }
+    file.end();
+    const chunks: Buffer[] = [];
+    for await (const chunk of file.outputStream) chunks.push(chunk as Buffer);
+    await writeFile(join(root, 'a.zip'), Buffer.concat(chunks));
+    await comesOutWhole(root, 'a.zip', 'zip');
+  });
+
+  it('a nupkg, whose names are URIs', async () => {
+    const { archive, into } = await bench(
+      zip([
+        { name: 'content/a%20b%2Bc.txt', content: 'x' },
+        { name: 'Acme.nuspec', content: '<package/>' },
+      ]),
+    );
+    await unpackArchive({ path: archive, format: 'nupkg', into });
+    expect(await listing(into)).toEqual(['Acme.nuspec', 'content', 'content/a b+c.txt']);
+  });
+
+  it('ten thousand entries, and folders that come after their files or twice', async () => {
+    const many = Array.from({ length: 10_000 }, (_, i) => ({
+      name: `d${i % 10}/f${i}`,
+      content: i % 2 === 0 ? '' : 'x',
+    }));
+    const { archive, into } = await bench(tarGz([...many, { name: 'd1/', type: '5' }, { name: './d1', type: '5' }]));
+    expect(await unpackArchive({ path: archive, format: 'tar.gz', into })).toEqual({ files: 10_000, bytes: 5_000 });
+  });
+
+  it('refuses a folder that is there already, and leaves it alone', async () => {
+    const { archive, into } = await bench(tarGz([{ name: 'a' }]));
+    await mkdir(into);
+    await writeFile(join(into, 'mine'), '');
+    await expect(unpackArchive({ path: archive, format: 'tar.gz', into })).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(await listing(into)).toEqual(['mine']);
+  });
+});
+
+describe('names', () => {
+  const cases: [string, string | Buffer, ErrorCode][] = [
+    ['parent', '../canary', 'PACKAGE_PATH_ESCAPE'],
+    ['parent inside', 'a/../../canary', 'PACKAGE_PATH_ESCAPE'],
+    ['parent that stays inside', 'a/../b', 'PACKAGE_PATH_ESCAPE'],
+    ['absolute', '/etc/isthmus', 'PACKAGE_PATH_ESCAPE'],
+    ['drive', 'C:\\windows\\x', 'PACKAGE_PATH_ESCAPE'],
+    ['drive, relative', 'c:x', 'PACKAGE_PATH_ESCAPE'],
+    ['backslashes', '..\\..\\canary', 'PACKAGE_PATH_ESCAPE'],
+    ['newline', 'a\nb', 'PACKAGE_NAME'],
+    ['escape sequence', 'a\u001b[2Jb', 'PACKAGE_NAME'],
+    ['not UTF-8', Buffer.from([0x61, 0xff, 0xfe]), 'PACKAGE_NAME'],
+    ['overlong UTF-8 of ..', Buffer.from([0x2e, 0xc0, 0xae, 0x2f, 0x61]), 'PACKAGE_NAME'],
+    ['nothing', './', 'PACKAGE_NAME'],
+  ];
+
+  it.each(cases)('tar: %s', async (_, name, code) => {
+    const entry = tarEntry({ name, content: 'x' });
+    // A file whose name ends in a slash is a folder to tar; the empty name is only tried where it is a file.
+    if (name === './') return;
+    await refused('tar.gz', tarGz([{ name: 'first', content: 'y' }, entry]), code);
+  });
+
+  it.each(cases)('zip: %s', async (_, name, code) => {
+    await refused(
+      'zip',
+      zip([
+        { name: 'first', content: 'y' },
+        { name: name === './' ? '.' : name, content: 'x' },
+      ]),
+      code,
+    );
+  });
+
+  it.each([
+    ['NUL', { path: 'a\0b' }, 'PACKAGE_NAME'],
+    ['newline', { mtime: '1', path: 'a\nb' }, 'PACKAGE_NAME'],
+    ['300 bytes', { path: 'é'.repeat(150) }, 'PACKAGE_NAME'],
+    ['2,000 bytes', { path: 'abc/'.repeat(500) + 'x' }, 'PACKAGE_NAME'],
+    ['parent', { path: '../canary' }, 'PACKAGE_PATH_ESCAPE'],
+    ['a fake record in the name', { path: 'a\n15 path=../x\n' }, 'PACKAGE_NAME'],
+    ['sparse', { 'GNU.sparse.major': '1', path: 'a' }, 'PACKAGE_BOMB'],
+  ] as const)('tar, PAX: %s', async (_, attributes, code) => {
+    await refused('tar.gz', tarGz([paxEntry(attributes), { name: 'short', content: 'x' }]), code);
+  });
+
+  it.each([
+    ['NUL', 'a\0b', 'PACKAGE_NAME'],
+    ['300 bytes', 'x'.repeat(300), 'PACKAGE_NAME'],
+  ] as const)('zip: %s', async (_, name, code) => refused('zip', zip([{ name, content: 'x' }]), code));
+
+  it('tar, GNU long name: newline', () =>
+    refused('tar.gz', tarGz([{ name: '././@LongLink', type: 'L', content: 'a\nb\0' }, { name: 'x' }]), 'PACKAGE_NAME'));
+
+  it('nupkg: an escaped parent', () =>
+    refused('nupkg', zip([{ name: '%2e%2e/canary', content: 'x' }]), 'PACKAGE_PATH_ESCAPE'));
+
+  it.each([
+    ['case', 'Readme', 'README'],
+    ['the same twice', 'a', './a'],
+    ['folder and file', 'a/b', 'A'],
+    ['two spellings of a folder', 'Dir/a', 'dir/b'],
+    ['composed and decomposed', 'é', 'e\u0301'],
+    ['sharp s', 'straße', 'STRASSE'],
+  ])('duplicates: %s', async (_, a, b) => {
+    await refused(
+      'zip',
+      zip([
+        { name: a, content: '1' },
+        { name: b, content: '2' },
+      ]),
+      'PACKAGE_NAME',
+    );
+    await refused(
+      'tar.gz',
+      tarGz([
+        { name: a, content: '1' },
+        { name: b, content: '2' },
+      ]),
+      'PACKAGE_NAME',
+    );
+  });
+});
+
+describe('links and devices', () => {
+  it.each<[string, TarEntry, ErrorCode]>([
+    ['symbolic link out', { name: 'l', type: '2', linkName: '../..' }, 'PACKAGE_LINK'],
+    ['symbolic link inside', { name: 'l', type: '2', linkName: 'first' }, 'PACKAGE_LINK'],
+    ['hard link', { name: 'l', type: '1', linkName: 'first' }, 'PACKAGE_LINK'],
+    ['hard link to the system', { name: 'l', type: '1', linkName: '/etc/passwd' }, 'PACKAGE_LINK'],
+    ['character device', { name: 'null', type: '3' }, 'PACKAGE_ENTRY'],
+    ['block device', { name: 'sda', type: '4' }, 'PACKAGE_ENTRY'],
+    ['pipe', { name: 'pipe', type: '6' }, 'PACKAGE_ENTRY'],
+    ['sparse file', { name: 'sparse', type: 'S' }, 'PACKAGE_BOMB'],
+  ])('tar: %s', (_, entry, code) =>
+    refused('tar.gz', tarGz([{ name: 'first', content: 'y' }, entry, { name: 'l/x', content: 'z' }]), code),
+  );
+
+  it.each<[string, number, ErrorCode]>([
+    ['symbolic link', 0o120777, 'PACKAGE_LINK'],
+    ['device', 0o020666, 'PACKAGE_ENTRY'],
+    ['pipe', 0o010666, 'PACKAGE_ENTRY'],
+  ])('zip: %s', (_, mode, code) => refused('zip', zip([{ name: 'l', content: '../..', mode }]), code));
+
+  it('GNU tar of a tree with a link through which a file is then written', async () => {
+    const root = await tempDir();
+    await mkdir(join(root, 'in'));
+    await symlink('/tmp', join(root, 'in', 'out'));
+    await run('tar', ['-czf', join(root, 'a.tgz'), '-C', join(root, 'in'), 'out']);
+    await refused('tar.gz', await readFile(join(root, 'a.tgz')), 'PACKAGE_LINK');
+  });
+});
+
+describe('bombs', () => {
+  const zeros = Buffer.alloc(8 * 1024 * 1024);
+
+  it.each(['tar.gz', 'zip'] as const)('%s: more bytes than allowed, by what is written', async (format) => {
+    const bytes = format === 'zip' ? zip([{ name: 'a', content: zeros }]) : tarGz([{ name: 'a', content: zeros }]);
+    await refused(format, bytes, 'PACKAGE_BOMB', { maxBytes: 1024 * 1024 });
+    await refused(format, bytes, 'PACKAGE_BOMB', { ratioFloorBytes: 1024 * 1024 });
+  });
+
+  it('zip: a header that claims less than there is', async () => {
+    await refused('zip', zip([{ name: 'a', content: zeros, size: 10 }]), 'PACKAGE_FORMAT');
+  });
+
+  it('too many entries', async () => {
+    const entries = Array.from({ length: 1001 }, (_, i) => ({ name: `f${i}` }));
+    await refused('zip', zip(entries), 'PACKAGE_BOMB', { maxEntries: 1000 });
+    await refused('tar.gz', tarGz(entries), 'PACKAGE_BOMB', { maxEntries: 1000 });
+  });
+
+  it('tar: nothing but headers', async () => {
+    const folders = Buffer.concat(Array.from({ length: 20_000 }, () => tarEntry({ name: 'd/', type: '5' })));
+    await refused('tar.gz', tarGz([folders]), 'PACKAGE_BOMB', { maxEntries: 1000 });
+  });
+
+  it('tar: an extended header of a megabyte', () =>
+    refused('tar.gz', tarGz([paxEntry({ comment: 'x'.repeat(1024 * 1024) }), { name: 'a' }]), 'PACKAGE_BOMB'));
+
+  it('tar: endless padding after the end', async () => {
+    const bytes = tarGz([{ name: 'a', content: 'x' }, Buffer.alloc(1024), zeros, zeros]);
+    await refused('tar.gz', bytes, 'PACKAGE_BOMB', { maxBytes: 1024 * 1024, maxEntries: 10 });
+  });
+});
+
+describe('not an archive', () => {
+  const good = tarGz([{ name: 'a', content: 'x'.repeat(5000) }]);
+  it.each<[string, PackageFormat, Buffer]>([
+    ['empty tar.gz', 'tar.gz', Buffer.alloc(0)],
+    ['empty zip', 'zip', Buffer.alloc(0)],
+    ['text', 'tar.gz', Buffer.from('hello')],
+    ['text as zip', 'zip', Buffer.from('hello')],
+    ['a zip pushed as tar.gz', 'tar.gz', zip([{ name: 'a', content: 'x' }])],
+    ['a tar.gz pushed as zip', 'zip', good],
+    ['gzip of text', 'tar.gz', gzipSync('hello '.repeat(1000))],
+    ['gzip of nothing', 'tar.gz', gzipSync('')],
+    ['gzip of a gzip', 'tar.gz', gzipSync(good)],
+    ['a tar with no entries', 'tar.gz', tarGz([])],
+    ['a tar of folders', 'tar.gz', tarGz([{ name: 'd/', type: '5' }])],
+    ['cut gzip', 'tar.gz', good.subarray(0, good.length - 20)],
+    [
+      'cut tar',
+      'tar.gz',
+      tarGz([tarEntry({ name: 'a', content: 'x'.repeat(5000) }).subarray(0, 2048)], { end: false }),
+    ],
+    [
+      'a flipped checksum',
+      'tar.gz',
+      tarGz([Buffer.from(tarEntry({ name: 'a', content: 'x' }).toString('latin1').replace('a', 'b'), 'latin1')]),
+    ],
+    ['cut zip', 'zip', zip([{ name: 'a', content: 'x' }]).subarray(0, 50)],
+    ['encrypted zip', 'zip', zip([{ name: 'a', content: 'x', flags: 0x801 }])],
+    ['unknown compression', 'zip', zip([{ name: 'a', content: 'x', method: 12 }])],
+  ])('%s', (_, format, bytes) => refused(format, bytes, 'PACKAGE_FORMAT'));
+});
+
+describe('properties', () => {
+  const anyName = fc.oneof(
+    fc.constantFrom('..', '../x', '/x', 'a', 'A', 'a/b', 'a/', './a', 'C:x', 'a\\b', '', '.', 'a//b', 'a/../b'),
+    fc.string({ maxLength: 12 }),
+    fc.uint8Array({ minLength: 1, maxLength: 12 }).map((bytes) => Buffer.from(bytes)),
+  );
+  const content = fc.string({ maxLength: 600 });
+
+  /** Whatever the archive: it is unpacked below `into`, or refused with a code and `into` is gone. */
+  async function staysInside(format: PackageFormat, bytes: Buffer): Promise<void> {
+    const { root, archive, into } = await bench(bytes);
+    const outcome = await unpackArchive({ path: archive, format, into }).then(
+      () => 'unpacked',
+      (thrown: { code?: string }) => thrown.code,
+    );
+    expect(outcome).toMatch(/^(unpacked|PACKAGE_(NAME|PATH_ESCAPE|LINK|ENTRY|FORMAT|BOMB))$/);
+    expect((await listing(root)).filter((path) => !path.startsWith(join('work', 'staging')))).toEqual([
+      'archive',
+      'canary',
+      'work',
+    ]);
+    if (outcome !== 'unpacked') expect(await listing(join(root, 'work'))).toEqual([]);
+  }
+
+  it('any tar', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record<TarEntry>({
+            name: anyName,
+            content,
+            type: fc.constantFrom('0', '0', '0', '5', '1', '2', '6', 'L', 'x', 'g', 'K', 'Z'),
+            mode: fc.nat(0o7777),
+            linkName: fc.constantFrom('', '..'),
+          }),
+          { maxLength: 5 },
+        ),
+        (entries) => staysInside('tar.gz', tarGz(entries)),
+      ),
+      { numRuns: 150 },
+    ));
+
+  it('any zip', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record<ZipEntry>({
+            name: anyName,
+            content,
+            mode: fc.constantFrom(0o100644, 0o100755, 0o040755, 0o120777, 0),
+            method: fc.constantFrom(0, 8),
+          }),
+          { maxLength: 5 },
+        ),
+        fc.constantFrom<PackageFormat>('zip', 'nupkg'),
+        (entries, format) => staysInside(format, zip(entries)),
+      ),
+      { numRuns: 150 },
+    ));
+
+  it('an archive with any byte flipped', async () => {
+    const archives = {
+      zip: zip([
+        { name: 'a/b', content: 'hello' },
+        { name: 'c', content: 'x' },
+      ]),
+      'tar.gz': tarGz([{ name: 'a/b', content: 'hello' }, { name: 'c' }]),
+    };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom<'zip' | 'tar.gz'>('zip', 'tar.gz'),
+        fc.nat(),
+        fc.integer({ min: 1, max: 255 }),
+        async (format, at, mask) => {
+          const bytes = Buffer.from(archives[format]);
+          bytes[at % bytes.length]! ^= mask;
+          await staysInside(format, bytes);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
