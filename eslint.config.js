@@ -12,6 +12,10 @@ const processExit = {
   message: 'Only cli/ ends the process; return how it ended instead.',
 };
 
+const nodeGlobals = 'module process console Buffer URL fetch setTimeout clearTimeout setInterval clearInterval'.split(
+  ' ',
+);
+
 export default tseslint.config(
   { ignores: ['node_modules/', 'dist/', 'coverage/', '.isthmus/', 'proto/gen/', 'test/boundaries/planted/'] },
   { linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: 'error' } },
@@ -46,7 +50,7 @@ export default tseslint.config(
     rules: { 'no-restricted-syntax': 'off', 'no-console': 'off' },
   },
   {
-    files: ['**/*.js', '**/*.cjs'],
-    languageOptions: { globals: { module: 'writable', process: 'readonly', console: 'readonly' } },
+    files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
+    languageOptions: { globals: Object.fromEntries(nodeGlobals.map((name) => [name, 'readonly'])) },
   },
 );

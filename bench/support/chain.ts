@@ -1,0 +1,65 @@
+// A chain of real mesh processes: an origin (a server's identity), relays one behind the other, and a target behind any
+// of them. The same on loopback and in the lab.
+import { join } from 'node:path';
+import type { Role } from '../../certs/peer.ts';
+import { createTestMesh, type TestMesh } from '../../test/support/identities.ts';
+import { waitFor } from '../../test/support/wait.ts';
+import { AskedChild, type Spawner } from './child.ts';
+
+const script = join(import.meta.dirname, '../children/mesh-node.ts');
+
+export interface NodePlan {
+  readonly role: Role;
+  /** The node it dials; the origin has none. */
+  readonly parent?: string;
+  /** The host part of its own address. */
+  readonly host?: string;
+  /** How its parent is reached, when that is not the parent's `host`. */
+  readonly parentHost?: string;
+  readonly spawner?: Spawner;
+}
+
+/** Running mesh nodes by name. */
+export interface MeshProcesses {
+  readonly mesh: TestMesh;
+  node(name: string): AskedChild;
+  stop(): Promise<void>;
+}
+
+/** Starts the nodes in the order given, parents first, and waits until every link is up. */
+export async function startMesh(plan: Readonly<Record<string, NodePlan>>): Promise<MeshProcesses> {
+  const removals: (() => void)[] = [];
+  const mesh = await createTestMesh('bench', (remove) => void removals.push(remove));
+  const children = new Map<string, AskedChild>();
+  const ports = new Map<string, string>();
+  const running: MeshProcesses = {
+    mesh,
+    node(name) {
+      const child = children.get(name);
+      if (child === undefined) throw new Error(`no node ${name}`);
+      return child;
+    },
+    async stop() {
+      await Promise.all([...children.values()].map((child) => child.stop()));
+      for (const remove of removals) remove();
+    },
+  };
+  try {
+    for (const [name, { role, parent, host = '127.0.0.1', parentHost, spawner }] of Object.entries(plan)) {
+      const { dataDir } = await mesh.node(name, role);
+      const child = AskedChild.start(script, spawner);
+      children.set(name, child);
+      const reached = parent === undefined ? undefined : (parentHost ?? plan[parent]?.host ?? '127.0.0.1');
+      const parents = parent === undefined ? [] : [{ node: parent, address: `${reached}:${ports.get(parent)}` }];
+      const config = { listen: `${host}:0`, parents, dials: [] };
+      const address = await child.ask<string>('start', { dataDir, config, relaying: role === 'relay' });
+      ports.set(name, address.slice(address.lastIndexOf(':') + 1));
+      if (parent === undefined) continue;
+      await waitFor(() => child.ask<boolean>('linksUp'), { what: `the link of ${name}`, limitMs: 20_000 });
+    }
+    return running;
+  } catch (thrown) {
+    await running.stop();
+    throw thrown;
+  }
+}

@@ -1,0 +1,32 @@
+// What a bench is given and what it answers.
+
+/** A number, or null where it could not be measured; a note then says why. */
+export type Figure = number | string | null;
+
+export interface BenchReport {
+  readonly figures: Readonly<Record<string, Figure>>;
+  readonly rivals: Readonly<Record<string, Figure>>;
+  readonly notes: readonly string[];
+}
+
+export interface BenchContext {
+  /** Within a minute, with fewer rounds and smaller bodies. */
+  readonly quick: boolean;
+  /** Tells people what is being measured. */
+  readonly say: (line: string) => void;
+}
+
+export type Bench = (context: BenchContext) => Promise<BenchReport>;
+
+/** The value below which the share `p` (0 to 1) of the samples lies; the median by default. */
+export function percentile(samples: readonly number[], p = 0.5): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))];
+  if (value === undefined) throw new Error('no samples');
+  return value;
+}
+
+/** A number with as many digits as a reader can use. */
+export function rounded(value: number, digits = 3): number {
+  return Number(value.toPrecision(digits));
+}

@@ -1,0 +1,86 @@
+// The image and the compose file, read without an engine: what they promise about users, rights and networks.
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const root = join(import.meta.dirname, '../..');
+
+interface Service {
+  readonly networks: readonly string[];
+  readonly read_only: boolean;
+  readonly cap_drop: readonly string[];
+  readonly security_opt: readonly string[];
+  readonly command: readonly string[];
+  readonly volumes: readonly string[];
+  readonly healthcheck?: { readonly test: readonly string[] };
+}
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly networks: Readonly<Record<string, unknown>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+const compose = parse(await readFile(join(root, 'docker/compose.yaml'), 'utf8'), { merge: true }) as Compose;
+
+/** The instructions of the Dockerfile: continuation lines joined, comments gone. */
+async function instructions(): Promise<{ verb: string; rest: string }[]> {
+  const text = await readFile(join(root, 'docker/Dockerfile'), 'utf8');
+  return text
+    .replaceAll(/\\\n\s*/g, '')
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    .map((line) => ({ verb: line.slice(0, line.indexOf(' ')), rest: line.slice(line.indexOf(' ') + 1) }));
+}
+
+test('the image starts from a pinned major and runs as a user without rights, with a health check', async () => {
+  const all = await instructions();
+  const verbs = all.map(({ verb }) => verb);
+  const known = 'FROM WORKDIR COPY RUN LABEL ENV USER VOLUME EXPOSE HEALTHCHECK ENTRYPOINT CMD'.split(' ');
+  expect(verbs.filter((verb) => !known.includes(verb))).toEqual([]);
+  for (const { rest } of all.filter(({ verb }) => verb === 'FROM')) expect(rest).toMatch(/^node:24-bookworm-slim\b/);
+  const users = all.filter(({ verb }) => verb === 'USER');
+  expect(users.at(-1)?.rest).toMatch(/^[1-9]\d{3,}:[1-9]\d{3,}$/);
+  expect(verbs.indexOf('USER')).toBeLessThan(verbs.indexOf('ENTRYPOINT'));
+  expect(verbs).toContain('HEALTHCHECK');
+  for (const verb of ['ENTRYPOINT', 'CMD']) {
+    expect(JSON.parse(all.find((each) => each.verb === verb)?.rest ?? '')).toBeInstanceOf(Array);
+  }
+});
+
+test('everything the image copies is in the repository or is built', async () => {
+  const built = ['node_modules', 'dist', '.'];
+  for (const { rest } of (await instructions()).filter(({ verb }) => verb === 'COPY')) {
+    const words = rest.split(' ').filter((word) => !word.startsWith('--'));
+    for (const source of words.slice(0, -1).map((word) => word.replace('/src/', ''))) {
+      expect(built.includes(source) || existsSync(join(root, source)), source).toBe(true);
+    }
+  }
+});
+
+test('no secret can be in the image: no build argument, and nothing private in its environment', async () => {
+  for (const { verb, rest } of await instructions()) {
+    expect(verb).not.toBe('ARG');
+    if (verb === 'ENV') expect(rest).not.toMatch(/KEY|TOKEN|SECRET|PASSWORD/i);
+  }
+});
+
+test('only relays are in more than one of the three networks', () => {
+  expect(Object.keys(compose.networks)).toHaveLength(3);
+  for (const [name, { networks }] of Object.entries(compose.services)) {
+    expect(networks.length > 1, name).toBe(name.startsWith('relay-'));
+    for (const network of networks) expect(Object.keys(compose.networks)).toContain(network);
+  }
+});
+
+test('every part runs on a read-only root with no rights to gain, and is watched', () => {
+  for (const [name, service] of Object.entries(compose.services)) {
+    expect(service.read_only, name).toBe(true);
+    expect(service.cap_drop, name).toEqual(['ALL']);
+    expect(service.security_opt, name).toContain('no-new-privileges:true');
+    expect(service.command.slice(1, 4), name).toEqual(['start', '--data', '/data']);
+    for (const volume of service.volumes) expect(Object.keys(compose.volumes)).toContain(volume.split(':')[0]);
+    if (name !== 'server') expect(service.healthcheck?.test[0], name).toBe('CMD');
+  }
+});
