@@ -1,4 +1,5 @@
 // Who a peer is: read from the URI SAN of a certificate that TLS has verified against the mesh's authority.
+import type { X509Certificate } from 'node:crypto';
 
 export const roles = ['server', 'relay', 'mirror', 'tentacle'] as const;
 export type Role = (typeof roles)[number];
@@ -11,4 +12,31 @@ export interface PeerIdentity {
   readonly serialNumber: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+}
+
+/** The name of a node inside its certificate. */
+export function identityUri({ meshId, role, node }: Pick<PeerIdentity, 'meshId' | 'role' | 'node'>): string {
+  return `isthmus://${meshId}/${role}/${node}`;
+}
+
+const sanPattern =
+  /^URI:isthmus:\/\/([a-z0-9-]{1,63})\/(server|relay|mirror|tentacle)\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/;
+
+/** Reads the identity a certificate names; undefined when it has no SAN of exactly our form. Verifies nothing. */
+export function readIdentity(certificate: X509Certificate): PeerIdentity | undefined {
+  const [, meshId, role, node] = sanPattern.exec(certificate.subjectAltName ?? '') ?? [];
+  if (meshId === undefined || role === undefined || node === undefined || !isRole(role)) return undefined;
+  return {
+    meshId,
+    node,
+    role,
+    serialNumber: certificate.serialNumber,
+    notBeforeMs: certificate.validFromDate.getTime(),
+    notAfterMs: certificate.validToDate.getTime(),
+  };
+}
+
+/** Whether a string is the name of a role. */
+export function isRole(name: string): name is Role {
+  return (roles as readonly string[]).includes(name);
 }

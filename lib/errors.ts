@@ -217,7 +217,7 @@ export const errorCatalogue = {
   SERVER_WRONG_AUTHORITY: {
     http: 503,
     grpc: 16,
-    remedy: 'Give the authority certificate of this mesh with --ca; it is <server data>/identity/authority.pem.',
+    remedy: 'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
   },
   TASK_NOT_SUCCESSFUL: {
     http: 409,
@@ -296,6 +296,7 @@ export const errorCatalogue = {
   // Tasks and deployments.
   MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says with `isthmus task show ID`.' },
   MACHINE_DISABLED: { http: 409, grpc: 9, remedy: 'Enable the machine, or leave it out.' },
+  MACHINE_UNHEALTHY: { http: 409, grpc: 9, remedy: 'Put right on the machine what the detail names.' },
   NOT_YOUR_TICKET: {
     http: 502,
     grpc: 7,

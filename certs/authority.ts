@@ -1,0 +1,141 @@
+// The mesh's own certificate authority. Only the server imports this. Its private key lies sealed under the master key.
+import { constants, createPrivateKey, randomBytes, sign, X509Certificate, type KeyObject } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDurably } from '../lib/durable.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Sealer } from '../lib/seal.ts';
+import { signedBytes, type StatementKind } from './authority-signature.ts';
+import { backdateMs, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
+import { identityUri, type Role } from './peer.ts';
+
+const dayMs = 86_400_000;
+/** Short enough that a stolen key is of little use, long enough for a week without the server. */
+export const leafLifetimeMs = 7 * dayMs;
+const authorityLifetimeMs = 10 * 365 * dayMs;
+const sealIdentity = 'authority/key';
+
+export interface CertificateOrder {
+  readonly spkiDer: Buffer;
+  readonly node: string;
+  readonly role: Role;
+  /** For tests; 7 days. */
+  readonly lifetimeMs?: number;
+  readonly nowMs?: number;
+}
+
+export interface IssuedCertificate {
+  readonly certificatePem: string;
+  readonly serialNumber: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** Makes the authority of a new mesh below `<dataDir>/authority`. ALREADY_INITIALISED when there is one. */
+export async function createAuthority(dataDir: string, meshId: string, sealer: Sealer): Promise<Authority> {
+  const folder = join(dataDir, 'authority');
+  if (existsSync(join(folder, 'authority.pem'))) {
+    throw new IsthmusError('ALREADY_INITIALISED', `${folder} already holds an authority`);
+  }
+  const { keyPem, spkiDer } = await generateKey(3072);
+  const subject = authoritySubject(meshId);
+  const key = createPrivateKey(keyPem);
+  const nowMs = Date.now();
+  const certificatePem = await buildCertificate({
+    subject,
+    publicKey: readPublicKey(spkiDer),
+    serialNumber: newSerial(),
+    notBeforeMs: nowMs - dayMs,
+    notAfterMs: nowMs + authorityLifetimeMs,
+    extensions: [
+      { name: 'basicConstraints', critical: true, cA: true, pathLenConstraint: 0 },
+      { name: 'keyUsage', critical: true, keyCertSign: true, digitalSignature: true },
+      { name: 'subjectKeyIdentifier' },
+    ],
+    issuer: { subject, key },
+  });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeDurably(join(folder, 'authority.key.sealed'), sealer.seal(keyPem, sealIdentity));
+  // Last: its presence says that the authority is complete.
+  writeDurably(join(folder, 'authority.pem'), certificatePem, 0o644);
+  return new Authority(meshId, certificatePem, key);
+}
+
+/** Opens the authority that `createAuthority` made. NOT_INITIALISED when there is none. */
+export function openAuthority(dataDir: string, sealer: Sealer): Authority {
+  const folder = join(dataDir, 'authority');
+  if (!existsSync(join(folder, 'authority.pem'))) {
+    throw new IsthmusError('NOT_INITIALISED', `there is no authority in ${folder}`);
+  }
+  const certificatePem = readFileSync(join(folder, 'authority.pem'), 'utf8');
+  const keyPem = sealer.openText(readFileSync(join(folder, 'authority.key.sealed'), 'utf8'), sealIdentity);
+  const subject = /^CN=isthmus ([a-z0-9-]+)$/.exec(new X509Certificate(certificatePem).subject);
+  if (subject?.[1] === undefined) throw new IsthmusError('IDENTITY_INVALID', `${folder} holds another authority`);
+  return new Authority(subject[1], certificatePem, createPrivateKey(keyPem));
+}
+
+export class Authority {
+  readonly meshId: string;
+  readonly certificatePem: string;
+  readonly #key: KeyObject;
+
+  constructor(meshId: string, certificatePem: string, key: KeyObject) {
+    this.meshId = meshId;
+    this.certificatePem = certificatePem;
+    this.#key = key;
+  }
+
+  /** A certificate for a node's public key; INVALID_FIELD when the key is too weak. */
+  async issue({
+    spkiDer,
+    node,
+    role,
+    lifetimeMs = leafLifetimeMs,
+    nowMs,
+  }: CertificateOrder): Promise<IssuedCertificate> {
+    const issuedAtMs = nowMs ?? Date.now();
+    const serialNumber = newSerial();
+    const notBeforeMs = issuedAtMs - backdateMs;
+    const notAfterMs = issuedAtMs + lifetimeMs;
+    const certificatePem = await buildCertificate({
+      subject: node,
+      publicKey: readPublicKey(spkiDer),
+      serialNumber,
+      notBeforeMs,
+      notAfterMs,
+      extensions: leafExtensions(identityUri({ meshId: this.meshId, role, node })),
+      issuer: { subject: authoritySubject(this.meshId), key: this.#key },
+    });
+    return { certificatePem, serialNumber: serialNumber.toUpperCase(), notBeforeMs, notAfterMs };
+  }
+
+  /** Signs a statement of one kind (RSA-PSS, SHA-256), so that it cannot be taken for one of another kind. */
+  sign(kind: StatementKind, statement: Buffer): Buffer {
+    return sign('sha256', signedBytes(kind, statement), {
+      key: this.#key,
+      padding: constants.RSA_PKCS1_PSS_PADDING,
+      saltLength: 32,
+    });
+  }
+}
+
+function leafExtensions(uri: string): Record<string, unknown>[] {
+  return [
+    { name: 'basicConstraints', critical: true, cA: false },
+    { name: 'keyUsage', critical: true, digitalSignature: true },
+    { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+    { name: 'subjectAltName', altNames: [{ type: 6, value: uri }] },
+    { name: 'subjectKeyIdentifier' },
+  ];
+}
+
+function authoritySubject(meshId: string): string {
+  return `isthmus ${meshId}`;
+}
+
+/** 127 random bits with the first one set: positive, and as long in hex as X509Certificate prints it. */
+function newSerial(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = 0x40 | (bytes[0]! & 0x3f);
+  return bytes.toString('hex');
+}

@@ -1,0 +1,79 @@
+// Builds X.509 certificates. node-forge lays out the bytes; keys and signatures are node:crypto's, and nothing here
+// verifies anything: TLS and crypto.X509Certificate do.
+import { createPublicKey, generateKeyPair, sign, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import forge from 'node-forge';
+import { IsthmusError } from '../lib/errors.ts';
+
+const sha256WithRsa = '1.2.840.113549.1.1.11';
+/** A certificate is good this long before it was issued, for peers whose clock is behind. */
+export const backdateMs = 5 * 60_000;
+
+interface CertificateRequest {
+  readonly subject: string;
+  readonly publicKey: KeyObject;
+  readonly serialNumber: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly extensions: readonly Record<string, unknown>[];
+  readonly issuer: { readonly subject: string; readonly key: KeyObject };
+}
+
+/** The PEM of a signed certificate. */
+export async function buildCertificate(request: CertificateRequest): Promise<string> {
+  const certificate = forge.pki.createCertificate();
+  const pem = request.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  certificate.publicKey = forge.pki.publicKeyFromPem(pem);
+  certificate.serialNumber = request.serialNumber;
+  certificate.validity.notBefore = new Date(request.notBeforeMs);
+  certificate.validity.notAfter = new Date(request.notAfterMs);
+  certificate.setSubject([{ name: 'commonName', value: request.subject }]);
+  certificate.setIssuer([{ name: 'commonName', value: request.issuer.subject }]);
+  certificate.setExtensions([...request.extensions]);
+  await signCertificate(certificate, request.issuer.key);
+  return forge.pki.certificateToPem(certificate).replaceAll('\r', '');
+}
+
+/** What `certificate.sign` does, with the private key kept out of forge and the arithmetic out of JavaScript. */
+async function signCertificate(certificate: forge.pki.Certificate, key: KeyObject): Promise<void> {
+  const unsigned = certificate as forge.pki.Certificate & { tbsCertificate: forge.asn1.Asn1 };
+  unsigned.signatureOid = sha256WithRsa;
+  unsigned.siginfo.algorithmOid = sha256WithRsa;
+  unsigned.tbsCertificate = layOut(certificate);
+  const bytes = Buffer.from(forge.asn1.toDer(unsigned.tbsCertificate).getBytes(), 'binary');
+  const signature = await promisify<string, Buffer, KeyObject, Buffer>(sign)('sha256', bytes, key);
+  unsigned.signature = signature.toString('binary');
+}
+
+/** The part that is signed. forge exports this, its types forgot it. */
+function layOut(certificate: forge.pki.Certificate): forge.asn1.Asn1 {
+  const pki = forge.pki as typeof forge.pki & { getTBSCertificate(c: forge.pki.Certificate): forge.asn1.Asn1 };
+  return pki.getTBSCertificate(certificate);
+}
+
+/** A new RSA key pair; the private key as PKCS #8 PEM. */
+export async function generateKey(bits: 2048 | 3072 = 2048): Promise<{ keyPem: string; spkiDer: Buffer }> {
+  const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: bits });
+  return {
+    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    spkiDer: publicKey.export({ type: 'spki', format: 'der' }),
+  };
+}
+
+/** Reads a public key that a peer sent; INVALID_FIELD unless it is RSA of 2048 to 8192 bits with a sound exponent. */
+export function readPublicKey(spkiDer: Buffer): KeyObject {
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: spkiDer, format: 'der', type: 'spki' });
+  } catch (thrown) {
+    throw new IsthmusError('INVALID_FIELD', 'not a DER public key', { field: 'publicKeySpki', cause: thrown });
+  }
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType !== 'rsa' || modulusLength < 2048 || modulusLength > 8192 || publicExponent < 65_537n) {
+    const found = `${key.asymmetricKeyType ?? 'unknown'} ${modulusLength || ''}`.trim();
+    throw new IsthmusError('INVALID_FIELD', `the key must be RSA of 2048 to 8192 bits, not ${found}`, {
+      field: 'publicKeySpki',
+    });
+  }
+  return key;
+}

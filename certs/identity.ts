@@ -1,0 +1,137 @@
+// A node's identity on disk: one 0600 file, so that a new certificate and its key arrive together or not at all.
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDurably } from '../lib/durable.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import { readIdentity, type PeerIdentity, type Role } from './peer.ts';
+import { verifyCertificate } from './verify.ts';
+
+export interface NodeIdentity {
+  readonly meshId: string;
+  readonly node: string;
+  readonly role: Role;
+  readonly site: string | null;
+  readonly keyPem: string;
+  readonly certificatePem: string;
+  readonly authorityPem: string;
+}
+
+const fileName = 'node.json';
+const pendingName = 'pending-key.pem';
+
+/** Where a data folder keeps the identity. */
+export function identityFolder(dataDir: string): string {
+  return join(dataDir, 'identity');
+}
+
+/** Writes the identity of a node that has none yet into a folder of its own. */
+export function writeIdentity(folder: string, identity: NodeIdentity): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeDurably(join(folder, fileName), `${JSON.stringify(identity, null, 1)}\n`);
+}
+
+export class IdentityStore {
+  readonly #folder: string;
+  readonly #listeners = new Set<(identity: NodeIdentity) => void>();
+  #identity: NodeIdentity;
+  #peer: PeerIdentity;
+
+  private constructor(folder: string, identity: NodeIdentity) {
+    this.#folder = folder;
+    this.#identity = identity;
+    this.#peer = provenIdentity(identity);
+  }
+
+  /** Opens the identity in a data folder. IDENTITY_MISSING or IDENTITY_INVALID when there is none that can be used. */
+  static open(dataDir: string): Promise<IdentityStore> {
+    return Promise.resolve().then(() => {
+      const folder = identityFolder(dataDir);
+      return new IdentityStore(folder, readIdentityFile(join(folder, fileName)));
+    });
+  }
+
+  /** Key, certificate and authority as they are now: read it again for every connection, never keep it. */
+  current(): NodeIdentity {
+    return this.#identity;
+  }
+
+  /** Who this node is, by its present certificate. */
+  peer(): PeerIdentity {
+    return this.#peer;
+  }
+
+  /** The key of a renewal that is under way, made and persisted before it is sent, so that a lost answer costs nothing. */
+  pendingKey(): string | undefined {
+    const path = join(this.#folder, pendingName);
+    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  }
+
+  setPendingKey(keyPem: string): void {
+    writeDurably(join(this.#folder, pendingName), keyPem);
+  }
+
+  /** Takes a new certificate and its key into use: durable first, then told to every listener. */
+  replace(certificatePem: string, keyPem: string): Promise<void> {
+    return Promise.resolve().then(() => {
+      const next = { ...this.#identity, certificatePem, keyPem };
+      const peer = provenIdentity(next);
+      if (peer.node !== this.#peer.node || peer.role !== this.#peer.role) {
+        throw new IsthmusError('IDENTITY_INVALID', `a certificate of ${peer.node} (${peer.role}) is not this node's`);
+      }
+      writeDurably(join(this.#folder, fileName), `${JSON.stringify(next, null, 1)}\n`);
+      rmSync(join(this.#folder, pendingName), { force: true });
+      this.#identity = next;
+      this.#peer = peer;
+      for (const listener of this.#listeners) listener(next);
+    });
+  }
+
+  /** Calls `listener` after every change; the answer stops that. */
+  onChange(listener: (identity: NodeIdentity) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+function readIdentityFile(path: string): NodeIdentity {
+  if (!existsSync(path)) throw new IsthmusError('IDENTITY_MISSING', `there is no node identity at ${path}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (thrown) {
+    // Not the parser's own words: they would quote the file, which holds a private key.
+    const reason = thrown instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
+    throw new IsthmusError('IDENTITY_INVALID', `${path} ${reason}`);
+  }
+  if (!isNodeIdentity(value)) throw new IsthmusError('IDENTITY_INVALID', `${path} lacks a part of the identity`);
+  return value;
+}
+
+function isNodeIdentity(value: unknown): value is NodeIdentity {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields: Record<string, unknown> = { ...value };
+  const texts = ['meshId', 'node', 'role', 'keyPem', 'certificatePem', 'authorityPem'];
+  return (
+    texts.every((name) => typeof fields[name] === 'string') && (fields.site === null || typeof fields.site === 'string')
+  );
+}
+
+/** The identity that the certificate names, once key, certificate, authority and the plain fields agree. */
+function provenIdentity(identity: NodeIdentity): PeerIdentity {
+  try {
+    const certificate = new X509Certificate(identity.certificatePem);
+    if (!certificate.checkPrivateKey(createPrivateKey(identity.keyPem)))
+      throw new Error('the key is not the certificate’s');
+    const named = readIdentity(certificate);
+    if (named?.node !== identity.node || named.role !== identity.role)
+      throw new Error('the certificate names another node');
+    // An expired certificate is still an identity: what can be done about it depends on the node.
+    return verifyCertificate(certificate, identity, { nowMs: named.notAfterMs });
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new IsthmusError('IDENTITY_INVALID', `the identity of ${identity.node} cannot be used: ${reason}`, {
+      cause: thrown,
+    });
+  }
+}

@@ -1,0 +1,123 @@
+// The revocation list: signed by the authority, numbered, flooded from neighbour to neighbour, kept on disk so that a
+// node which restarts without the server still refuses whom it refused before.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDurably } from '../lib/durable.ts';
+import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
+import type { RevocationList__Output } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
+import type { RevocationStatement__Output } from '../proto/gen/isthmus/mesh/v1/RevocationStatement.ts';
+import { verifyStatement } from './authority-signature.ts';
+import { backdateMs } from './certificate.ts';
+import type { PeerIdentity } from './peer.ts';
+
+const types = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;
+const listCodec = messageCodec(types.RevocationList);
+const statementCodec = messageCodec(types.RevocationStatement);
+const fileName = 'revocations.bin';
+
+/** What became of an offered list. */
+export type MergeOutcome = 'newer' | 'same' | 'older' | 'invalid';
+
+/** A list as it travels; in `Hello`'s version 0 there is none. */
+export type SignedRevocations = Pick<RevocationList__Output, 'statement' | 'signature'>;
+
+interface Entry {
+  readonly node: string;
+  /** Certificates issued up to this moment are revoked. */
+  readonly revokedAtMs: number;
+}
+
+type Known =
+  { kind: 'none' } | { kind: 'list'; version: number; entries: Map<string, number>; signed: SignedRevocations };
+
+export class RevocationList {
+  readonly #path: string;
+  readonly #authorityPem: string;
+  readonly #meshId: string;
+  readonly #listeners = new Set<() => void>();
+  #known: Known = { kind: 'none' };
+
+  private constructor(path: string, authorityPem: string, meshId: string) {
+    this.#path = path;
+    this.#authorityPem = authorityPem;
+    this.#meshId = meshId;
+  }
+
+  /** Opens the list of a data folder; a file that the authority did not sign counts as none. */
+  static open(dataDir: string, authorityPem: string, meshId: string): Promise<RevocationList> {
+    return Promise.resolve().then(() => {
+      mkdirSync(dataDir, { recursive: true });
+      const list = new RevocationList(join(dataDir, fileName), authorityPem, meshId);
+      if (existsSync(list.#path)) list.#take(readSigned(readFileSync(list.#path)));
+      return list;
+    });
+  }
+
+  /** 0 when nobody was ever revoked. */
+  get version(): number {
+    return this.#known.kind === 'none' ? 0 : this.#known.version;
+  }
+
+  /** The list to send to a neighbour; undefined when there is none. */
+  encode(): SignedRevocations | undefined {
+    return this.#known.kind === 'none' ? undefined : this.#known.signed;
+  }
+
+  entries(): Entry[] {
+    if (this.#known.kind === 'none') return [];
+    return [...this.#known.entries].map(([node, revokedAtMs]) => ({ node, revokedAtMs }));
+  }
+
+  /** Takes an offered list when the authority signed it and it is newer: on disk first, then told to every listener. */
+  merge(offered: SignedRevocations): MergeOutcome {
+    const outcome = this.#take(offered);
+    if (outcome === 'newer') {
+      writeDurably(this.#path, listCodec.encode(offered));
+      for (const listener of this.#listeners) listener();
+    }
+    return outcome;
+  }
+
+  /** Whether the certificate this peer showed is revoked. One issued later, after a new enrolment, is not. */
+  isRevoked(peer: PeerIdentity): boolean {
+    if (this.#known.kind === 'none') return false;
+    const revokedAtMs = this.#known.entries.get(peer.node);
+    return revokedAtMs !== undefined && peer.notBeforeMs + backdateMs <= revokedAtMs;
+  }
+
+  /** Calls `listener` after every change; the answer stops that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #take(offered: SignedRevocations | undefined): MergeOutcome {
+    const statement = offered && this.#verified(offered);
+    if (offered === undefined || statement === undefined) return 'invalid';
+    if (statement.version < this.version) return 'older';
+    if (statement.version === this.version) return 'same';
+    const entries = new Map(statement.nodes.map((entry) => [entry.node, entry.revokedAtMs]));
+    this.#known = { kind: 'list', version: statement.version, entries, signed: offered };
+    return 'newer';
+  }
+
+  #verified({ statement, signature }: SignedRevocations): RevocationStatement__Output | undefined {
+    // The signature first: nothing that the authority did not sign is parsed.
+    if (!verifyStatement(this.#authorityPem, 'revocations', statement, signature)) return undefined;
+    const decoded = statementCodec.decode(statement);
+    return decoded.meshId === this.#meshId && decoded.version > 0 ? decoded : undefined;
+  }
+}
+
+/** The bytes that the authority signs as 'revocations'. */
+export function revocationStatement(meshId: string, version: number, nodes: readonly Entry[]): Buffer {
+  return statementCodec.encode({ meshId, version, nodes: [...nodes] });
+}
+
+function readSigned(bytes: Buffer): SignedRevocations | undefined {
+  try {
+    return listCodec.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,122 @@
+// Judges a peer's certificate, which the TLS handshake has proven to be the peer's: issued by the authority itself (a
+// chain has exactly two certificates), dates, usage, key, name form, mesh, revocation, and who was expected. All of it
+// is looked at here, because a TLSSocket that was not made by a tls.Server has no verdict of OpenSSL's to read.
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
+import { readIdentity, type PeerIdentity, type Role } from './peer.ts';
+
+/** What revocation the verifier knows of; RevocationList is one. */
+export interface RevocationCheck {
+  isRevoked(peer: PeerIdentity): boolean;
+}
+
+export interface Expected {
+  readonly node?: string | undefined;
+  readonly roles?: readonly Role[] | undefined;
+}
+
+export interface Trust {
+  readonly meshId: string;
+  readonly authorityPem: string;
+}
+
+/**
+ * The identity a TLS peer has proven, or an IsthmusError PEER_CERTIFICATE_…: call it right after the handshake, before
+ * anything is read. `expected` narrows who it may be.
+ */
+export function verifyPeer(
+  socket: TLSSocket,
+  trust: Trust,
+  revocations: RevocationCheck | undefined,
+  expected: Expected = {},
+): PeerIdentity {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) {
+    throw new IsthmusError('PEER_CERTIFICATE_MISSING', 'the peer presented no certificate');
+  }
+  // Typed as Error, but it is the name of OpenSSL's verdict, where there is one.
+  const verdict: unknown = socket.authorizationError;
+  const tlsError = verdict === null || verdict === undefined ? undefined : String(verdict);
+  return verifyCertificate(certificate, trust, { revocations, expected, tlsError });
+}
+
+interface Circumstances {
+  readonly revocations?: RevocationCheck | undefined;
+  readonly expected?: Expected | undefined;
+  /** OpenSSL's verdict on the chain; undefined when it had nothing to say against it. */
+  readonly tlsError?: string | undefined;
+  readonly nowMs?: number | undefined;
+}
+
+/** As `verifyPeer`, for a certificate at hand. */
+export function verifyCertificate(
+  certificate: X509Certificate,
+  trust: Trust,
+  { revocations, expected = {}, tlsError, nowMs = Date.now() }: Circumstances = {},
+): PeerIdentity {
+  const refuse = (code: ErrorCode, reason: string): never => {
+    throw new IsthmusError(code, `${reason} (${circumstances(certificate, nowMs)})`);
+  };
+  const weak = weakness(certificate);
+  if (weak !== undefined) refuse('PEER_CERTIFICATE_WEAK', weak);
+  const authority = new X509Certificate(trust.authorityPem);
+  if (!certificate.verify(authority.publicKey)) {
+    refuse('PEER_CERTIFICATE_UNTRUSTED', 'the certificate was not issued by the authority of this mesh');
+  }
+  if (nowMs > certificate.validToDate.getTime()) refuse('PEER_CERTIFICATE_EXPIRED', 'the certificate has expired');
+  if (nowMs < certificate.validFromDate.getTime()) {
+    refuse('PEER_CERTIFICATE_NOT_YET_VALID', 'the certificate is not valid yet');
+  }
+  const misuse = wrongUsage(certificate);
+  if (misuse !== undefined) refuse('PEER_CERTIFICATE_USAGE', misuse);
+  if (tlsError !== undefined) {
+    refuse('PEER_CERTIFICATE_UNTRUSTED', `TLS does not accept the certificate: ${tlsError}`);
+  }
+  const peer = readIdentity(certificate);
+  if (peer === undefined) {
+    return refuse('PEER_CERTIFICATE_NAME', 'the certificate names no node: its URI SAN is missing or malformed');
+  }
+  if (peer.meshId !== trust.meshId) {
+    refuse('PEER_CERTIFICATE_UNTRUSTED', `the certificate is of mesh ${peer.meshId}, this is ${trust.meshId}`);
+  }
+  if (revocations?.isRevoked(peer)) refuse('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);
+  assertExpected(peer, expected);
+  return peer;
+}
+
+function assertExpected(peer: PeerIdentity, { node, roles }: Expected): void {
+  if (node !== undefined && !(node === 'server' ? peer.role === 'server' : peer.node === node)) {
+    throw new IsthmusError('PEER_UNEXPECTED', `expected ${node}, but it is ${peer.node} (${peer.role}) that answered`);
+  }
+  if (roles !== undefined && !roles.includes(peer.role)) {
+    throw new IsthmusError('ROLE_FORBIDDEN', `${peer.node} is a ${peer.role}; expected ${roles.join(' or ')}`);
+  }
+}
+
+function weakness(certificate: X509Certificate): string | undefined {
+  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
+  const bits = asymmetricKeyDetails?.modulusLength ?? 0;
+  if (asymmetricKeyType === 'rsa' && bits >= 2048) return undefined;
+  return `the certificate's key is ${asymmetricKeyType ?? 'unknown'} of ${bits} bits; RSA of 2048 or more is needed`;
+}
+
+const serverAuth = '1.3.6.1.5.5.7.3.1';
+const clientAuth = '1.3.6.1.5.5.7.3.2';
+
+function wrongUsage(certificate: X509Certificate): string | undefined {
+  if (certificate.ca) return 'the certificate is that of an authority, not of a node';
+  // Which side of TLS a node takes depends on who dials, so its certificate is always for both.
+  const usages: readonly string[] = certificate.keyUsage ?? [];
+  if (usages.includes(serverAuth) && usages.includes(clientAuth)) return undefined;
+  return 'the certificate is not for both sides of a TLS session';
+}
+
+/** Both dates and the local clock: most refused certificates are wrong clocks. */
+function circumstances(certificate: X509Certificate, nowMs: number): string {
+  const subject = certificate.subject.replace(/\s+/g, ' ').slice(0, 100);
+  return (
+    `subject ${subject || 'empty'}, valid from ${certificate.validFromDate.toISOString()} ` +
+    `to ${certificate.validToDate.toISOString()}; the clock here says ${new Date(nowMs).toISOString()}`
+  );
+}

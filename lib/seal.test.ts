@@ -1,0 +1,74 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createMasterKey, derivedSealer, openMasterKey } from './seal.ts';
+
+let dataDir: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'isthmus-seal-'));
+});
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+const code = (name: string): unknown => expect.objectContaining({ code: name });
+
+describe('the master key', () => {
+  test('is made once, 0600, and opened again', () => {
+    const sealed = createMasterKey({ dataDir }).seal('secret', 'row/1');
+    expect(statSync(join(dataDir, 'master.key')).mode & 0o777).toBe(0o600);
+    expect(openMasterKey({ dataDir }).openText(sealed, 'row/1')).toBe('secret');
+    expect(createMasterKey({ dataDir }).openText(sealed, 'row/1')).toBe('secret');
+  });
+
+  test('may be kept elsewhere', () => {
+    const keyFile = join(dataDir, 'elsewhere');
+    createMasterKey({ dataDir, keyFile });
+    expect(existsSync(join(dataDir, 'master.key'))).toBe(false);
+    openMasterKey({ dataDir, keyFile });
+  });
+
+  test('missing is refused, and none is made', () => {
+    createMasterKey({ dataDir });
+    rmSync(join(dataDir, 'master.key'));
+    expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_MISSING'));
+    expect(() => createMasterKey({ dataDir })).toThrow(code('MASTER_KEY_MISSING'));
+    expect(existsSync(join(dataDir, 'master.key'))).toBe(false);
+  });
+
+  test.each([
+    ['another key', Buffer.alloc(32, 7).toString('base64')],
+    ['too short', 'AAAA'],
+    ['empty', ''],
+  ])('wrong (%s) is refused, and stays as it is', (_name, content) => {
+    createMasterKey({ dataDir });
+    writeFileSync(join(dataDir, 'master.key'), content);
+    expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_WRONG'));
+    expect(readFileSync(join(dataDir, 'master.key'), 'utf8')).toBe(content);
+  });
+
+  test('without its check value is refused', () => {
+    createMasterKey({ dataDir });
+    rmSync(join(dataDir, 'master.check'));
+    expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_WRONG'));
+  });
+});
+
+describe('a sealed value', () => {
+  test('opens only in its own place, unchanged, under its own key', () => {
+    const sealer = createMasterKey({ dataDir });
+    const sealed = sealer.seal('päss', 'variables/1');
+    expect(sealed).not.toContain('päss');
+    expect(sealer.openText(sealed, 'variables/1')).toBe('päss');
+    expect(sealer.seal('päss', 'variables/1')).not.toBe(sealed);
+    expect(() => sealer.open(sealed, 'variables/2')).toThrow(code('SEAL_BROKEN'));
+    expect(() => derivedSealer('other', 'test').open(sealed, 'variables/1')).toThrow(code('SEAL_BROKEN'));
+    for (const at of [8, 20, sealed.length - 3]) {
+      const other = sealed[at] === 'A' ? 'B' : 'A';
+      const changed = sealed.slice(0, at) + other + sealed.slice(at + 1);
+      expect(() => sealer.open(changed, 'variables/1')).toThrow(code('SEAL_BROKEN'));
+    }
+    for (const bad of ['', 'plain', 'sealed1.', 'sealed1.AAAA']) {
+      expect(() => sealer.open(bad, 'variables/1')).toThrow(code('SEAL_BROKEN'));
+    }
+  });
+});
