@@ -1,4 +1,5 @@
 // The mesh's whole interface to the layers above: dial a service on a node, listen for one.
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity, Role } from '../certs/peer.ts';
 
@@ -10,14 +11,17 @@ export interface DialOptions {
   readonly node: string;
   readonly service: string;
   /** The relays to cross, next first. Without it the injected resolver says. */
-  readonly path?: readonly string[];
+  readonly path?: readonly string[] | undefined;
   readonly class: ServiceClass;
   /** For opening the tunnel over all hops and the inner TLS handshake. */
   readonly deadlineMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** An authenticated, encrypted stream between the two ends; `peer` was proven by the inner TLS session. */
+/**
+ * An authenticated, encrypted stream between the two ends; `peer` was proven by the inner TLS session. It closes as a
+ * whole: whoever ends it must have what it wants, as with any TLS connection of Node's.
+ */
 export interface MeshStream extends TLSSocket {
   readonly peer: PeerIdentity;
 }
@@ -44,14 +48,45 @@ export interface LinkStatus {
   readonly lastErrorCode: string | undefined;
 }
 
+export interface DialAssignment {
+  readonly node: string;
+  /** host:port */
+  readonly address: string;
+}
+
 export interface Mesh {
   dial(options: DialOptions): Promise<MeshStream>;
   /** Registers the one handler of a service. A service without a policy cannot be registered. */
   listen(service: string, policy: ServicePolicy, onStream: (stream: MeshStream) => void): void;
+  /**
+   * Opens `enrol` to a node without a certificate that this node, or the last relay of `path`, was told to dial. The
+   * stream is bare: nothing about its other end is proven until the TLS session inside it is.
+   */
+  dialEnrol(options: Pick<DialOptions, 'node' | 'path' | 'deadlineMs' | 'signal'>): Promise<Duplex>;
+  /** Takes the bare streams of nodes that enrol, direct or through relays. Servers only. */
+  listenEnrol(onStream: (stream: Duplex) => void): void;
   links(): LinkStatus[];
+  /** Calls back after a link came up or went down. */
+  onLinksChanged(callback: () => void): () => void;
   /** Replaces the set of children this node dials. */
-  assignDials(assignments: readonly { node: string; address: string }[]): void;
+  assignDials(assignments: readonly DialAssignment[]): void;
   /** Where the one port listens, as host:port; undefined when this node only dials. */
   readonly address: string | undefined;
   stop(): Promise<void>;
+}
+
+export interface ParentConfig {
+  /** A node id, or 'server' for any node of that role. */
+  readonly node: string;
+  /** Where this node dials it; without it, it dials this node. */
+  readonly address?: string | undefined;
+}
+
+export interface MeshConfig {
+  /** host:port of the one port; without it this node only dials. */
+  readonly listen?: string | undefined;
+  /** In order of preference. */
+  readonly parents: readonly ParentConfig[];
+  /** Children that this node dials from the start. */
+  readonly dials: readonly DialAssignment[];
 }

@@ -7,6 +7,7 @@ import type { OpenTunnel as _isthmus_mesh_v1_OpenTunnel, OpenTunnel__Output as _
 import type { Goodbye as _isthmus_mesh_v1_Goodbye, Goodbye__Output as _isthmus_mesh_v1_Goodbye__Output } from '../../../isthmus/mesh/v1/Goodbye.ts';
 import type { RevocationList as _isthmus_mesh_v1_RevocationList, RevocationList__Output as _isthmus_mesh_v1_RevocationList__Output } from '../../../isthmus/mesh/v1/RevocationList.ts';
 import type { BulkAck as _isthmus_mesh_v1_BulkAck, BulkAck__Output as _isthmus_mesh_v1_BulkAck__Output } from '../../../isthmus/mesh/v1/BulkAck.ts';
+import type { CloseTunnel as _isthmus_mesh_v1_CloseTunnel, CloseTunnel__Output as _isthmus_mesh_v1_CloseTunnel__Output } from '../../../isthmus/mesh/v1/CloseTunnel.ts';
 
 export interface AttachFrame {
   'hello'?: (_isthmus_mesh_v1_Hello | null);
@@ -25,7 +26,11 @@ export interface AttachFrame {
    * Bytes of a bulk connection that the receiver has taken off the wire.
    */
   'bulkAck'?: (_isthmus_mesh_v1_BulkAck | null);
-  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck";
+  /**
+   * Either side: this control tunnel is dead, whatever its stream still holds back.
+   */
+  'close'?: (_isthmus_mesh_v1_CloseTunnel | null);
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close";
 }
 
 export interface AttachFrame__Output {
@@ -45,5 +50,9 @@ export interface AttachFrame__Output {
    * Bytes of a bulk connection that the receiver has taken off the wire.
    */
   'bulkAck'?: (_isthmus_mesh_v1_BulkAck__Output | null);
-  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck";
+  /**
+   * Either side: this control tunnel is dead, whatever its stream still holds back.
+   */
+  'close'?: (_isthmus_mesh_v1_CloseTunnel__Output | null);
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close";
 }

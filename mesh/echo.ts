@@ -1,0 +1,114 @@
+// The service every node has: one line of JSON that says who answers, then every byte back. Ping, trace and the benches
+// are built on it.
+import { finished } from 'node:stream/promises';
+import { IsthmusError } from '../lib/errors.ts';
+import type { DialOptions, Mesh, MeshStream } from './types.ts';
+
+export const echoService = 'echo';
+
+/** What a node says of itself on `echo`. */
+export interface EchoFacts {
+  readonly node: string;
+  readonly softwareVersion: string;
+  readonly certificateNotAfterMs: number;
+}
+
+/** Longest first line that is believed. */
+const maxLineBytes = 4096;
+
+export function serveEcho(stream: MeshStream, facts: () => EchoFacts): void {
+  stream.on('error', () => undefined);
+  stream.write(`${JSON.stringify(facts())}\n`);
+  stream.pipe(stream);
+}
+
+/** One hop of a trace. */
+export interface TraceHop {
+  readonly node: string;
+  readonly roundTripMs: number | undefined;
+  readonly softwareVersion: string | undefined;
+  readonly certificateNotAfterMs: number | undefined;
+  readonly error: IsthmusError | undefined;
+}
+
+/** Opens an echo tunnel, and measures `count` round trips through it, tunnel already open. */
+export async function ping(
+  mesh: Pick<Mesh, 'dial'>,
+  target: Pick<DialOptions, 'node' | 'path' | 'deadlineMs' | 'signal'>,
+  count = 1,
+): Promise<{ facts: EchoFacts; roundTripsMs: number[] }> {
+  const stream = await mesh.dial({ ...target, service: echoService, class: 'control' });
+  const timer = setTimeout(() => stream.destroy(), target.deadlineMs);
+  try {
+    const lines = stream[Symbol.asyncIterator]();
+    const facts = parseFacts(await readLine(lines, target.node));
+    const roundTripsMs: number[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const started = performance.now();
+      stream.write(`${i}\n`);
+      await readLine(lines, target.node);
+      roundTripsMs.push(performance.now() - started);
+    }
+    return { facts, roundTripsMs };
+  } finally {
+    clearTimeout(timer);
+    stream.end();
+    stream.resume();
+    await finished(stream).catch(() => undefined);
+    stream.destroy();
+  }
+}
+
+/** Pings each node of a path in order, and the destination last; stops behind the first that fails. */
+export async function trace(
+  mesh: Pick<Mesh, 'dial'>,
+  target: { node: string; path: readonly string[]; deadlineMs: number },
+): Promise<TraceHop[]> {
+  const hops: TraceHop[] = [];
+  const nodes = [...target.path, target.node];
+  for (const [index, node] of nodes.entries()) {
+    const hop = await ping(mesh, { node, path: nodes.slice(0, index), deadlineMs: target.deadlineMs }, 3).then(
+      ({ facts, roundTripsMs }): TraceHop => ({
+        node: facts.node,
+        roundTripMs: Math.min(...roundTripsMs),
+        softwareVersion: facts.softwareVersion,
+        certificateNotAfterMs: facts.certificateNotAfterMs,
+        error: undefined,
+      }),
+      (thrown: unknown): TraceHop => ({
+        node,
+        roundTripMs: undefined,
+        softwareVersion: undefined,
+        certificateNotAfterMs: undefined,
+        error: IsthmusError.from(thrown, 'UNREACHABLE'),
+      }),
+    );
+    hops.push(hop);
+    if (hop.error !== undefined) break;
+  }
+  return hops;
+}
+
+async function readLine(chunks: AsyncIterator<Buffer>, node: string): Promise<string> {
+  let line = '';
+  while (!line.endsWith('\n')) {
+    const next = await chunks.next();
+    if (next.done === true) throw new IsthmusError('UNREACHABLE', `${node} closed the echo tunnel`);
+    line += next.value.toString('utf8');
+    if (line.length > maxLineBytes) throw new IsthmusError('PROTOCOL', `${node} sent more than a line on echo`);
+  }
+  return line;
+}
+
+function parseFacts(line: string): EchoFacts {
+  try {
+    const facts = JSON.parse(line) as Partial<EchoFacts>;
+    const { node, softwareVersion, certificateNotAfterMs } = facts;
+    if (typeof node === 'string' && typeof softwareVersion === 'string' && typeof certificateNotAfterMs === 'number') {
+      return { node, softwareVersion, certificateNotAfterMs };
+    }
+  } catch {
+    // Told below, like any other wrong answer.
+  }
+  throw new IsthmusError('PROTOCOL', 'the answer on echo is malformed');
+}

@@ -1,0 +1,136 @@
+// Enrolment as the node without a certificate sees it, before any mesh runs there: it dials a node of the mesh, or waits
+// to be dialled by its parent. Either way it gets a plain stream to the server; all trust is in the TLS session that it
+// runs inside, checked against the pin.
+import net from 'node:net';
+import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import { alpn } from '../../certs/tls.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { connectTo, formatAddress, parseAddress, type Connection } from '../link/socket.ts';
+import { framed, readFrame } from '../tunnel/frame.ts';
+import { decodeRefusal, encodeRefusal, encodeRequest, newTunnelId, type TunnelRequest } from '../tunnel/request.ts';
+import { terminateTls } from '../terminate.ts';
+import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
+
+export interface EnrolRoute {
+  /** The server's end, or a node that waits to be dialled. */
+  readonly destination: string;
+  readonly source: string;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Opens `enrol` through the node at `address`. */
+export async function openEnrol(address: string, route: EnrolRoute): Promise<Connection> {
+  const connection = await connectTo(address, alpn.enrol, undefined, route.signal);
+  const abort = () => connection.raw.destroy();
+  route.signal.addEventListener('abort', abort, { once: true });
+  try {
+    const request: TunnelRequest = {
+      source: route.source,
+      destination: route.destination,
+      path: [],
+      crossed: [],
+      service: 'enrol',
+      serviceClass: 'control',
+      deadlineMs: route.deadlineMs,
+    };
+    const preface = { sessionId: Buffer.alloc(0), open: encodeRequest(newTunnelId(), request) };
+    connection.tls.write(framed(bulkPrefaceCodec.encode(preface)));
+    const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
+    if (opened.error) throw decodeRefusal(opened.error, route.destination);
+    return connection;
+  } catch (thrown) {
+    connection.raw.destroy();
+    if (route.signal.aborted) throw IsthmusError.from(route.signal.reason, 'CANCELLED');
+    throw IsthmusError.from(thrown, 'UNREACHABLE');
+  } finally {
+    route.signal.removeEventListener('abort', abort);
+  }
+}
+
+export interface EnrolListener {
+  readonly address: string;
+  /** The stream that a parent carried here. Each call waits for the next one. */
+  next(signal: AbortSignal): Promise<Duplex>;
+  stop(): Promise<void>;
+}
+
+/** Waits to be dialled. `certificate` is the fresh self-signed one of the joining node: only its key matters. */
+export async function listenForEnrol(
+  listen: string,
+  certificate: Required<Pick<TlsOptions, 'key' | 'cert'>>,
+): Promise<EnrolListener> {
+  const arrived: Duplex[] = [];
+  const waiting = new Set<(stream: Duplex) => void>();
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer({ noDelay: true }, (raw) => {
+    raw.on('error', () => undefined);
+    // One parent dials; a scanner of ports must not keep it out.
+    if (sockets.size >= 16) sockets.values().next().value?.destroy();
+    sockets.add(raw);
+    raw.once('close', () => sockets.delete(raw));
+    terminateTls(raw, { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] })
+      .then(welcome)
+      .then((stream) => {
+        const [first] = waiting;
+        if (first === undefined) arrived.push(stream);
+        else first(stream);
+      })
+      .catch(() => raw.destroy());
+  });
+  const { host, port } = parseAddress(listen);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new IsthmusError('PORT_IN_USE', `cannot listen on ${listen}: ${error.code ?? error.message}`)),
+    );
+    server.listen({ host, port }, resolve);
+  });
+  const bound = server.address() as net.AddressInfo;
+  return {
+    address: formatAddress(bound.address, bound.port),
+    next: (signal) => nextOf(arrived, waiting, signal),
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const raw of sockets) raw.destroy();
+      await closed;
+    },
+  };
+}
+
+async function welcome(session: TLSSocket): Promise<Duplex> {
+  const preface = bulkPrefaceCodec.decode(await readFrame(session));
+  if (preface.open?.service !== 'enrol') {
+    const error = new IsthmusError('SERVICE_UNKNOWN', 'this node has not joined yet: only enrol is open');
+    session.end(framed(tunnelOpenedCodec.encode({ error: encodeRefusal(error, 'joining') })));
+    throw error;
+  }
+  session.write(framed(tunnelOpenedCodec.encode({})));
+  return session;
+}
+
+function nextOf(arrived: Duplex[], waiting: Set<(stream: Duplex) => void>, signal: AbortSignal): Promise<Duplex> {
+  for (let stream = arrived.shift(); stream !== undefined; stream = arrived.shift()) {
+    if (!stream.destroyed) return Promise.resolve(stream);
+  }
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      waiting.delete(take);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const take = (stream: Duplex) => {
+      stop();
+      resolve(stream);
+    };
+    const onAbort = () => {
+      stop();
+      reject(IsthmusError.from(signal.reason, 'CANCELLED'));
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    waiting.add(take);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -1,0 +1,94 @@
+// Every bound and timer of the mesh, with the reason for its default. A test passes its own; nothing deeper has numbers.
+
+export interface MeshLimits {
+  /** Connections on the one port, of all kinds. One link needs one, each bulk tunnel one more. */
+  readonly connections: number;
+  /** Connections that have not said who they are yet. Above it the oldest goes: a live peer needs a few round trips. */
+  readonly handshakes: number;
+  /** From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets should not stay. */
+  readonly handshakeMs: number;
+  /** A peer is asked for a sign of life this often, when there is no second path to turn to. */
+  readonly heartbeatMs: number;
+  /** Silence after which a link is dead: three beats, so that one lost packet and its retransmission do not count. */
+  readonly silenceMs: number;
+  /** The same two where this node has a second parent, so that turning to it takes seconds. */
+  readonly fastHeartbeatMs: number;
+  readonly fastSilenceMs: number;
+  /** Reconnect: full jitter below base·2^n, at most cap; 1,000 agents spread, and all are back well within 30 s. */
+  readonly backoffBaseMs: number;
+  readonly backoffCapMs: number;
+  /** A session that lasted this long starts the backoff over; one that flaps does not. */
+  readonly stableMs: number;
+  /** Control tunnels open on one link, both directions. */
+  readonly tunnelsPerLink: number;
+  /** Bulk connections of one link; more callers wait until their deadline. */
+  readonly bulkPerLink: number;
+  readonly bulkWindow: WindowLimits;
+  /** A tunnel is opened within this, whatever its initiator asks. */
+  readonly openMs: number;
+  readonly enrol: EnrolLimits;
+}
+
+export interface WindowLimits {
+  /** In flight before anything was measured: small enough not to fill a thin line, doubled each round trip. */
+  readonly startBytes: number;
+  readonly floorBytes: number;
+  readonly capBytes: number;
+  /** Shorter round trips count as this long: a scheduler's hiccup must not drain the pipe on a local network. */
+  readonly minRoundTripMs: number;
+  /** How long a measured delivery rate is believed. */
+  readonly rateMemoryMs: number;
+  /** How often acknowledgements are sent, one message for everything read since. */
+  readonly ackEveryMs: number;
+}
+
+export interface EnrolLimits {
+  /** A whole enrolment is about 20 KB. */
+  readonly bytes: number;
+  readonly ms: number;
+  readonly concurrent: number;
+  /** Attempts per second and in a burst, for everybody and for one address. */
+  readonly perSecond: number;
+  readonly burst: number;
+  readonly perAddressPerSecond: number;
+  readonly perAddressBurst: number;
+}
+
+export const defaultLimits: MeshLimits = {
+  connections: 8192,
+  handshakes: 512,
+  handshakeMs: 10_000,
+  heartbeatMs: 5_000,
+  silenceMs: 15_000,
+  fastHeartbeatMs: 1_000,
+  fastSilenceMs: 3_000,
+  backoffBaseMs: 200,
+  backoffCapMs: 10_000,
+  stableMs: 20_000,
+  tunnelsPerLink: 2048,
+  bulkPerLink: 64,
+  bulkWindow: {
+    startBytes: 64 * 1024,
+    floorBytes: 16 * 1024,
+    capBytes: 64 * 1024 * 1024,
+    minRoundTripMs: 20,
+    rateMemoryMs: 10_000,
+    ackEveryMs: 5,
+  },
+  openMs: 60_000,
+  enrol: {
+    bytes: 256 * 1024,
+    ms: 30_000,
+    concurrent: 64,
+    perSecond: 20,
+    burst: 100,
+    perAddressPerSecond: 2,
+    perAddressBurst: 20,
+  },
+};
+
+/** A tunnel crosses at most this many nodes between its ends. */
+export const maxHops = 8;
+
+/** The version of what neighbours say to each other; docs/protocol.md has its history. */
+export const wireVersion = 1;

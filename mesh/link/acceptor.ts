@@ -1,0 +1,108 @@
+// The one port: an accept loop of our own. It caps connections, gives each a deadline until it has said what it is for,
+// terminates TLS, and hands it on by what TLS settled: a link, a bulk tunnel, or an enrolment without a certificate.
+import net from 'node:net';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { alpn, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { MeshLimits } from '../limits.ts';
+import type { InnerTrust } from '../tunnel/inner.ts';
+import { terminateTls } from '../terminate.ts';
+import { formatAddress, parseAddress, type Connection } from './socket.ts';
+
+/** An accepted connection; `settled` ends the deadline once its first message was good. */
+export interface Accepted extends Connection {
+  settled(): void;
+}
+
+export interface AcceptorHandlers {
+  link(connection: Accepted, peer: PeerIdentity): void;
+  bulk(connection: Accepted, peer: PeerIdentity): void;
+  enrol(connection: Accepted): void;
+}
+
+export interface Acceptor {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+/** Opens the port. Handlers get connections whose peer was verified; an `enrol` connection has none. */
+export async function startAcceptor(
+  listen: string,
+  trust: InnerTrust,
+  limits: Pick<MeshLimits, 'connections' | 'handshakes' | 'handshakeMs'>,
+  handlers: AcceptorHandlers,
+  log: Logger,
+): Promise<Acceptor> {
+  const sockets = new Set<net.Socket>();
+  /** In order of arrival: the oldest is the first to go. */
+  const pending = new Map<net.Socket, NodeJS.Timeout>();
+
+  const settle = (raw: net.Socket) => {
+    clearTimeout(pending.get(raw));
+    pending.delete(raw);
+  };
+
+  const server = net.createServer({ noDelay: true, pauseOnConnect: false }, (raw) => {
+    raw.on('error', () => undefined);
+    if (sockets.size >= limits.connections) {
+      raw.destroy();
+      return;
+    }
+    if (pending.size >= limits.handshakes) {
+      const oldest = pending.keys().next().value;
+      oldest?.destroy();
+    }
+    sockets.add(raw);
+    pending.set(
+      raw,
+      setTimeout(() => raw.destroy(), limits.handshakeMs),
+    );
+    raw.once('close', () => {
+      settle(raw);
+      sockets.delete(raw);
+    });
+    secure(raw);
+  });
+
+  const secure = (raw: net.Socket) => {
+    const options = { ...linkServerOptions(trust.identity.current()), ALPNProtocols: Object.values(alpn) };
+    terminateTls(raw, options)
+      .then((session) => dispatch({ raw, tls: session, settled: () => settle(raw) }))
+      .catch((thrown: unknown) => {
+        const error = IsthmusError.from(thrown);
+        log.warn({ address: raw.remoteAddress, code: error.code, err: error.message }, 'connection refused');
+        raw.destroy();
+      });
+  };
+
+  const dispatch = (connection: Accepted) => {
+    if (connection.tls.alpnProtocol === alpn.enrol) {
+      handlers.enrol(connection);
+      return;
+    }
+    const peer = verifyPeer(connection.tls, trust.identity.current(), trust.revocations);
+    if (connection.tls.alpnProtocol === alpn.link) handlers.link(connection, peer);
+    else if (connection.tls.alpnProtocol === alpn.bulk) handlers.bulk(connection, peer);
+    else throw new IsthmusError('PROTOCOL', 'the peer settled on no protocol of the mesh');
+  };
+
+  const { host, port } = parseAddress(listen);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new IsthmusError('PORT_IN_USE', `cannot listen on ${listen}: ${error.code ?? error.message}`)),
+    );
+    server.listen({ host, port }, resolve);
+  });
+  server.on('error', (error) => log.error({ err: error }, 'accepting failed'));
+  const bound = server.address() as net.AddressInfo;
+
+  return {
+    address: formatAddress(bound.address, bound.port),
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const raw of sockets) raw.destroy();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,43 @@
+// What every session needs of its node, and the step of the handshake that both sides share.
+import type { PeerIdentity, Role } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
+import type { MeshLimits } from '../limits.ts';
+import type { InnerTrust } from '../tunnel/inner.ts';
+import type { HelloFacts, Kinship } from './hello.ts';
+import { nextFrame } from './next-frame.ts';
+import type { AttachStream, SessionHooks } from './session.ts';
+
+export interface LinkContext {
+  readonly trust: InnerTrust;
+  readonly kinship: Kinship & { readonly node: string; readonly role: Role };
+  readonly limits: MeshLimits;
+  readonly softwareVersion: string;
+  /** HTTP/2 window of one control tunnel: it bounds what a stalled one leaves in this process's memory. */
+  readonly windowBytes: number;
+  readonly hooks: SessionHooks;
+  readonly log: Logger;
+  helloFacts(): Pick<HelloFacts, 'revocationsVersion' | 'softwareVersion'>;
+}
+
+/** The side with the newer revocation list sends it, and only when the other has it does the link count as up. */
+export async function exchangeRevocations(
+  context: LinkContext,
+  attach: AttachStream,
+  peer: PeerIdentity,
+  hello: HelloFacts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { revocations } = context.trust;
+  const own = revocations.encode();
+  if (own !== undefined && revocations.version > hello.revocationsVersion) attach.write({ revocations: own });
+  if (revocations.version >= hello.revocationsVersion) return;
+  const frame = await nextFrame<AttachFrame__Output>(attach, signal, peer.node);
+  if (!frame.revocations || revocations.merge(frame.revocations) === 'invalid') {
+    throw new IsthmusError('PROTOCOL', `${peer.node} announced a revocation list and did not show a valid one`);
+  }
+  if (revocations.isRevoked(peer)) {
+    throw new IsthmusError('PEER_CERTIFICATE_REVOKED', `the certificate of ${peer.node} is revoked`);
+  }
+}

@@ -1,0 +1,112 @@
+// Keeps one link that this node dials: dials, serves, waits with jitter, dials again, until stopped.
+//
+//   connecting → serving → backoff → connecting …   and stopped from any of them
+import { setTimeout as sleep } from 'node:timers/promises';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { MeshLimits } from '../limits.ts';
+import { backoffMs } from './backoff.ts';
+import type { LinkSession } from './session.ts';
+import type { Link } from './table.ts';
+
+type Phase =
+  | { readonly name: 'connecting' }
+  | { readonly name: 'serving'; readonly session: LinkSession }
+  | { readonly name: 'backoff'; readonly untilMs: number }
+  | { readonly name: 'stopped' };
+
+/** How one attempt ended; the loop decides what follows. */
+type Outcome =
+  | { readonly kind: 'served'; readonly forMs: number; readonly error: IsthmusError }
+  | { readonly kind: 'failed'; readonly error: IsthmusError };
+
+export interface DiallerDeps {
+  readonly limits: Pick<MeshLimits, 'handshakeMs' | 'backoffBaseMs' | 'backoffCapMs' | 'stableMs'>;
+  readonly log: Logger;
+  dial(signal: AbortSignal): Promise<LinkSession>;
+  /** Puts the session into the table and starts it. */
+  serve(session: LinkSession): void;
+  /** Resolves when the neighbour has no live session: it may have dialled us itself. */
+  free(signal: AbortSignal): Promise<void>;
+}
+
+export class Dialler {
+  readonly link: Link;
+  readonly #deps: DiallerDeps;
+  readonly #stopped = new AbortController();
+  #phase: Phase = { name: 'connecting' };
+  readonly #done: Promise<void>;
+
+  constructor(link: Link, deps: DiallerDeps) {
+    this.link = link;
+    this.#deps = deps;
+    this.#done = this.#run();
+  }
+
+  get phase(): Phase['name'] {
+    return this.#phase.name;
+  }
+
+  /** Stops dialling and ends the session. */
+  async stop(): Promise<void> {
+    const phase = this.#phase;
+    this.#stopped.abort(new IsthmusError('CANCELLED', 'the link is no longer wanted'));
+    if (phase.name === 'serving') phase.session.end(new IsthmusError('CANCELLED', 'the node goes away'), true);
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    const { limits, log } = this.#deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      const outcome = await this.#attempt(signal);
+      if (signal.aborted) break;
+      this.link.lastErrorCode = outcome.error.code;
+      failures = outcome.kind === 'served' && outcome.forMs >= limits.stableMs ? 0 : failures + 1;
+      const waitMs = backoffMs(failures, limits);
+      log.info(
+        { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, waitMs },
+        outcome.kind === 'served' ? 'link lost' : 'link not up',
+      );
+      this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+    this.#phase = { name: 'stopped' };
+  }
+
+  async #attempt(signal: AbortSignal): Promise<Outcome> {
+    this.#phase = { name: 'connecting' };
+    const { limits, free, dial, serve } = this.#deps;
+    let session: LinkSession;
+    try {
+      await free(signal);
+      session = await withDeadline(limits.handshakeMs, signal, dial);
+    } catch (thrown) {
+      return { kind: 'failed', error: IsthmusError.from(thrown, 'UNREACHABLE') };
+    }
+    const startedMs = performance.now();
+    const ended = new Promise<IsthmusError>((resolve) => {
+      const end = () => resolve(IsthmusError.from(session.signal.reason, 'UNREACHABLE'));
+      if (session.signal.aborted) end();
+      else session.signal.addEventListener('abort', end, { once: true });
+    });
+    if (signal.aborted) session.end(new IsthmusError('CANCELLED', 'the node goes away'), true);
+    else serve(session);
+    this.#phase = { name: 'serving', session };
+    return { kind: 'served', error: await ended, forMs: performance.now() - startedMs };
+  }
+}
+
+async function withDeadline<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(
+    () => deadline.abort(new IsthmusError('DEADLINE_EXCEEDED', `the handshake took longer than ${ms} ms`)),
+    ms,
+  );
+  try {
+    return await run(AbortSignal.any([outer, deadline.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,85 @@
+// Signs of life on a link, and the round trip they measure. Silence is counted in ticks of our own timer, not by the
+// clock: a process that was stopped, or whose event loop was busy, must hear what waits for it before it judges others.
+
+export interface HeartbeatLimits {
+  readonly beatMs: number;
+  readonly silenceMs: number;
+}
+
+/** Ticks per beat: how finely silence is measured. */
+const ticksPerBeat = 5;
+/** Beats sent in the first second, so that the shortest round trip is known before bulk starts. */
+const openingBeats = 4;
+/** The shortest round trip is believed this long; routes change, and a stale minimum would starve the window. */
+const minimumMemoryMs = 60_000;
+
+export class Heartbeat {
+  #timer: NodeJS.Timeout | undefined;
+  #silentTicks = 0;
+  #ticks = 0;
+  #nextId = 1;
+  #sent: { id: number; atMs: number } | undefined;
+  #smoothedMs: number | undefined;
+  #minimum: { ms: number; atMs: number } | undefined;
+  readonly #limits: HeartbeatLimits;
+  readonly #sendPing: (id: number) => void;
+  readonly #onSilence: () => void;
+
+  constructor(limits: HeartbeatLimits, sendPing: (id: number) => void, onSilence: () => void) {
+    this.#limits = limits;
+    this.#sendPing = sendPing;
+    this.#onSilence = onSilence;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), this.#limits.beatMs / ticksPerBeat);
+    this.#beat();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Any frame of the peer's is a sign of life. */
+  heard(): void {
+    this.#silentTicks = 0;
+  }
+
+  /** The answer to a ping; a late answer to an older one says nothing of the line now. */
+  pong(id: number): void {
+    if (this.#sent?.id !== id) return;
+    const now = performance.now();
+    const ms = now - this.#sent.atMs;
+    this.#sent = undefined;
+    this.#smoothedMs = this.#smoothedMs === undefined ? ms : this.#smoothedMs * 0.875 + ms * 0.125;
+    const stale = this.#minimum === undefined || now - this.#minimum.atMs > minimumMemoryMs;
+    if (stale || ms <= this.#minimum!.ms) this.#minimum = { ms, atMs: now };
+    if (this.#nextId <= openingBeats) this.#beat();
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#smoothedMs;
+  }
+
+  /** The round trip without queues, as far as it was seen lately. */
+  get minRoundTripMs(): number | undefined {
+    return this.#minimum?.ms;
+  }
+
+  #tick(): void {
+    this.#silentTicks += 1;
+    this.#ticks += 1;
+    if (this.#silentTicks * (this.#limits.beatMs / ticksPerBeat) >= this.#limits.silenceMs) {
+      this.stop();
+      this.#onSilence();
+      return;
+    }
+    if (this.#ticks % ticksPerBeat === 0) this.#beat();
+  }
+
+  #beat(): void {
+    const id = this.#nextId++;
+    this.#sent = { id, atMs: performance.now() };
+    this.#sendPing(id);
+  }
+}

@@ -1,0 +1,257 @@
+// One session of a link, from the two hellos to its end, the same on both sides: frames of the Attach stream, beats,
+// the bulk windows, and all tunnels, which end with it. What differs by side is behind `Carrier`.
+import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
+import type { Duplex } from 'node:stream';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
+import type { RevocationList__Output as RevocationListMessage } from '../../proto/gen/isthmus/mesh/v1/RevocationList.ts';
+import type { MeshLimits } from '../limits.ts';
+import { AckSender } from '../tunnel/ack.ts';
+import { BulkStream } from '../tunnel/bulk.ts';
+import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
+import type { TunnelRequest } from '../tunnel/request.ts';
+import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { Relation } from './hello.ts';
+import type { FrameSource } from './next-frame.ts';
+import type { ByteCounter, Connection } from './socket.ts';
+
+export type AttachStream =
+  ClientDuplexStream<AttachFrame, AttachFrame__Output> | ServerDuplexStream<AttachFrame__Output, AttachFrame>;
+
+/** A tunnel that the peer asks for; one of the two answers must be given. */
+export interface IncomingTunnel {
+  readonly request: TunnelRequest;
+  /** Aborts when the asker has given up, or the session is gone. */
+  readonly signal: AbortSignal;
+  accept(): Promise<Duplex>;
+  refuse(error: IsthmusError): void;
+}
+
+/** How tunnels are opened on this side, and what the end of the session must take with it. */
+export interface Carrier {
+  open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex>;
+  /** A frame that only this side gets: OpenTunnel. */
+  receive(frame: AttachFrame__Output): void;
+  /** Ends the Attach call and the connection. */
+  close(code: ErrorCode, detail: string): void;
+}
+
+export interface SessionFacts {
+  readonly peer: PeerIdentity;
+  /** What the peer is to this node. */
+  readonly relation: Relation;
+  readonly epoch: number;
+  /** The dialler's session id, which its bulk connections name. */
+  readonly id: Buffer;
+  readonly fast: boolean;
+}
+
+export interface SessionHooks {
+  incoming(session: LinkSession, tunnel: IncomingTunnel): void;
+  revocations(session: LinkSession, list: RevocationListMessage): void;
+  ended(session: LinkSession, error: IsthmusError): void;
+}
+
+export class LinkSession {
+  readonly facts: SessionFacts;
+  readonly upSinceMs = Date.now();
+  readonly window: SendWindow;
+  readonly #attach: AttachStream;
+  readonly #limits: MeshLimits;
+  readonly #hooks: SessionHooks;
+  readonly #counter: ByteCounter;
+  readonly #heartbeat: Heartbeat;
+  readonly #acks: AckSender;
+  readonly #tunnels = new Map<string, { readonly stream: Duplex; readonly window?: TunnelWindow }>();
+  readonly #gone = new AbortController();
+  #bulkOwn = 0;
+  #bulkPeer = 0;
+  readonly #bulkWaiters = new Set<() => void>();
+  carrier: Carrier | undefined;
+
+  constructor(
+    facts: SessionFacts,
+    attach: AttachStream,
+    limits: MeshLimits,
+    counter: ByteCounter,
+    hooks: SessionHooks,
+  ) {
+    this.facts = facts;
+    this.#attach = attach;
+    this.#limits = limits;
+    this.#hooks = hooks;
+    this.#counter = counter;
+    const pace = facts.fast
+      ? { beatMs: limits.fastHeartbeatMs, silenceMs: limits.fastSilenceMs }
+      : { beatMs: limits.heartbeatMs, silenceMs: limits.silenceMs };
+    this.#heartbeat = new Heartbeat(
+      pace,
+      (id) => this.send({ ping: { id } }),
+      () => this.end(new IsthmusError('LINK_SILENT', `${facts.peer.node} was silent for ${pace.silenceMs} ms`)),
+    );
+    this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
+    this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (tunnelId, receivedBytes) =>
+      this.send({ bulkAck: { tunnelId, receivedBytes } }),
+    );
+  }
+
+  /** Begins to read frames and to beat. `carrier` must be set. */
+  start(): void {
+    const attach: FrameSource = this.#attach;
+    attach.on('data', (frame: AttachFrame__Output) => this.#receive(frame));
+    attach.resume();
+    this.#heartbeat.start();
+  }
+
+  /** Aborts when the session ends; its reason is the error. */
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#heartbeat.roundTripMs;
+  }
+
+  get tunnelCount(): number {
+    return this.#tunnels.size;
+  }
+
+  send(frame: AttachFrame): void {
+    if (!this.#gone.signal.aborted && this.#attach.writable) this.#attach.write(frame);
+  }
+
+  open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
+    if (this.#gone.signal.aborted) return Promise.reject(this.#lost());
+    if (this.carrier === undefined) throw new Error('the session has not started');
+    if (this.#tunnels.size >= this.#limits.tunnelsPerLink) {
+      const detail = `the link to ${this.facts.peer.node} carries ${this.#tunnels.size} tunnels already`;
+      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
+    }
+    return this.carrier.open(request, AbortSignal.any([signal, this.#gone.signal]));
+  }
+
+  incoming(tunnel: IncomingTunnel): void {
+    this.#hooks.incoming(this, tunnel);
+  }
+
+  /** The byte stream of a control call whose opening messages are done. */
+  controlStream(tunnelId: Buffer, call: TunnelCall): Duplex {
+    const key = tunnelId.toString('hex');
+    const stream = new ControlStream(call, () => {
+      this.#tunnels.delete(key);
+      // The server side of a call cannot reset it while data is held back; the client side is asked to.
+      if (call.side === 'server') this.send({ close: { tunnelId } });
+    });
+    this.#tunnels.set(key, { stream });
+    return stream;
+  }
+
+  /** The byte stream of a bulk connection whose opening messages are done. */
+  bulkStream(tunnelId: Buffer, connection: Connection, release: () => void): Duplex {
+    const key = tunnelId.toString('hex');
+    const window = this.window.open();
+    const stream = new BulkStream(connection.tls, window, {
+      taken: (total) => this.#acks.taken(tunnelId, total),
+      closed: () => {
+        this.#tunnels.delete(key);
+        release();
+      },
+    });
+    this.#tunnels.set(key, { stream, window });
+    return stream;
+  }
+
+  /** Counts the connection to the link and ties it to the session. */
+  adopt(connection: Connection): void {
+    this.#counter.add(connection.raw);
+    const end = () => connection.tls.destroy();
+    if (this.#gone.signal.aborted) {
+      end();
+      return;
+    }
+    this.#gone.signal.addEventListener('abort', end, { once: true });
+    connection.raw.once('close', () => this.#gone.signal.removeEventListener('abort', end));
+  }
+
+  /** A place among the bulk connections that this side asked for; waits for one until the signal aborts. */
+  async bulkPlace(signal: AbortSignal): Promise<() => void> {
+    while (this.#bulkOwn >= this.#limits.bulkPerLink) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          signal.removeEventListener('abort', go);
+          this.#bulkWaiters.delete(go);
+          resolve();
+        };
+        signal.addEventListener('abort', go, { once: true });
+        this.#bulkWaiters.add(go);
+      });
+    }
+    signal.throwIfAborted();
+    this.#bulkOwn += 1;
+    return once(() => {
+      this.#bulkOwn -= 1;
+      for (const go of this.#bulkWaiters) {
+        go();
+        break;
+      }
+    });
+  }
+
+  /** A place for a bulk connection that the peer asked for: it queues on its side, so more is a fault of its own. */
+  peerBulkPlace(): () => void {
+    if (this.#bulkPeer >= this.#limits.bulkPerLink) {
+      const detail = `${this.facts.peer.node} has ${this.#bulkPeer} bulk tunnels on this link already`;
+      throw new IsthmusError('RESOURCE_EXHAUSTED', detail);
+    }
+    this.#bulkPeer += 1;
+    return once(() => (this.#bulkPeer -= 1));
+  }
+
+  /** Ends the session and everything on it. `tell` says why to the peer first, where it can still hear it. */
+  end(error: IsthmusError, tell = false): void {
+    if (this.#gone.signal.aborted) return;
+    if (tell) this.send({ goodbye: { code: error.code, detail: error.message } });
+    this.#gone.abort(error);
+    this.#heartbeat.stop();
+    this.#acks.stop();
+    for (const { stream } of [...this.#tunnels.values()]) stream.destroy();
+    this.carrier?.close(error.code, error.message);
+    this.#hooks.ended(this, error);
+  }
+
+  #receive(frame: AttachFrame__Output): void {
+    this.#heartbeat.heard();
+    if (frame.ping) this.send({ pong: { id: frame.ping.id } });
+    else if (frame.pong) this.#heartbeat.pong(frame.pong.id);
+    else if (frame.bulkAck) this.#acknowledged(frame.bulkAck.tunnelId, frame.bulkAck.receivedBytes);
+    else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
+    else if (frame.revocations) this.#hooks.revocations(this, frame.revocations);
+    else if (frame.goodbye) this.#farewell(frame.goodbye.code, frame.goodbye.detail);
+    if (frame.open || frame.close) this.carrier?.receive(frame);
+  }
+
+  #acknowledged(tunnelId: Buffer, bytes: number): void {
+    this.#tunnels.get(tunnelId.toString('hex'))?.window?.acknowledge(bytes);
+  }
+
+  #farewell(code: string, detail: string): void {
+    const known = code === 'SESSION_REPLACED' || code === 'STALE_SESSION' ? code : 'UNREACHABLE';
+    this.end(new IsthmusError(known, detail.slice(0, 500), { hop: this.facts.peer.node }));
+  }
+
+  #lost(): IsthmusError {
+    return new IsthmusError('UNREACHABLE', `the link to ${this.facts.peer.node} is down`);
+  }
+}
+
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    run();
+  };
+}

@@ -1,0 +1,136 @@
+// The links of this node, up or not, one per neighbour; the newest session of a neighbour replaces the one before.
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { LinkStatus } from '../types.ts';
+import type { HelloFacts, Relation } from './hello.ts';
+import type { LinkSession } from './session.ts';
+import { ByteCounter } from './socket.ts';
+
+export interface Link {
+  /** The node id, or 'server' while it is not known which node of that role answers. */
+  name: string;
+  readonly relation: Relation;
+  readonly dialledBy: 'us' | 'peer';
+  readonly address: string | undefined;
+  readonly counter: ByteCounter;
+  session: LinkSession | undefined;
+  lastErrorCode: string | undefined;
+}
+
+/** Nodes that dialled once and went are remembered for the report, but not without bound. */
+const maxRemembered = 4096;
+
+export class LinkTable {
+  readonly #links = new Set<Link>();
+  readonly #live = new Map<string, Link>();
+
+  /** A link of the configuration. */
+  add(name: string, relation: Relation, dialledBy: 'us' | 'peer', address: string | undefined): Link {
+    const link: Link = {
+      name,
+      relation,
+      dialledBy,
+      address,
+      counter: new ByteCounter(),
+      session: undefined,
+      lastErrorCode: undefined,
+    };
+    this.#links.add(link);
+    return link;
+  }
+
+  remove(link: Link): void {
+    this.#links.delete(link);
+  }
+
+  /** The link that a peer who dialled belongs to. */
+  accepted(peer: PeerIdentity, relation: Relation): Link {
+    for (const link of this.#links) {
+      if (link.dialledBy === 'peer' && link.relation === relation && link.name === peer.node) return link;
+    }
+    this.#forget();
+    return this.add(peer.node, relation, 'peer', undefined);
+  }
+
+  /** Refuses a session that is older than the live one of the same node. */
+  check(peer: PeerIdentity, hello: HelloFacts): void {
+    const live = this.#live.get(peer.node);
+    if (live?.dialledBy !== 'peer' || live.session === undefined) return;
+    if (hello.epoch > live.session.facts.epoch) return;
+    throw new IsthmusError('STALE_SESSION', `a newer session of ${peer.node} is live`);
+  }
+
+  /** Puts the session in the place of the one before, which ends at once. */
+  admit(link: Link, session: LinkSession): void {
+    const { node } = session.facts.peer;
+    const before = this.#live.get(node);
+    this.#live.set(node, link);
+    const old = before?.session;
+    link.session = session;
+    link.lastErrorCode = undefined;
+    if (link.name === 'server') link.name = node;
+    old?.end(new IsthmusError('SESSION_REPLACED', `a newer session of ${node} took over`), true);
+  }
+
+  ended(session: LinkSession, error: IsthmusError): void {
+    for (const link of this.#links) {
+      if (link.session !== session) continue;
+      link.session = undefined;
+      link.lastErrorCode = error.code;
+    }
+    const { node } = session.facts.peer;
+    if (this.#live.get(node)?.session === undefined) this.#live.delete(node);
+  }
+
+  live(node: string): LinkSession | undefined {
+    return this.#live.get(node)?.session;
+  }
+
+  *sessions(): Iterable<LinkSession> {
+    for (const link of this.#live.values()) if (link.session !== undefined) yield link.session;
+  }
+
+  /** The live parent that the configuration names first; any other live parent after those. */
+  parent(preferred: readonly string[]): LinkSession | undefined {
+    let other: LinkSession | undefined;
+    const found = new Map<string, LinkSession>();
+    for (const session of this.sessions()) {
+      if (session.facts.relation !== 'parent') continue;
+      const { node, role } = session.facts.peer;
+      found.set(node, session);
+      if (role === 'server') found.set('server', session);
+      other ??= session;
+    }
+    for (const name of preferred) {
+      const session = found.get(name);
+      if (session !== undefined) return session;
+    }
+    return other;
+  }
+
+  status(): LinkStatus[] {
+    return [...this.#links].map((link) => ({
+      peer: link.session?.facts.peer.node ?? link.name,
+      peerRole: link.session?.facts.peer.role,
+      relation: link.relation,
+      dialledBy: link.dialledBy,
+      address: link.address,
+      up: link.session !== undefined,
+      upSinceMs: link.session?.upSinceMs,
+      roundTripMs: link.session?.roundTripMs,
+      bytesIn: link.counter.bytesIn,
+      bytesOut: link.counter.bytesOut,
+      tunnels: link.session?.tunnelCount ?? 0,
+      lastErrorCode: link.lastErrorCode,
+    }));
+  }
+
+  #forget(): void {
+    if (this.#links.size < maxRemembered) return;
+    for (const link of this.#links) {
+      if (link.dialledBy === 'us' || link.session !== undefined) continue;
+      this.#links.delete(link);
+      return;
+    }
+  }
+}

@@ -1,0 +1,76 @@
+// The one message that opens a tunnel, checked as it comes off the wire, and the refusal that may come back.
+import { randomBytes } from 'node:crypto';
+import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
+import { isSlug } from '../../lib/ids.ts';
+import type { OpenTunnel, OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
+import type { TunnelError, TunnelError__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelError.ts';
+import { maxHops } from '../limits.ts';
+import type { ServiceClass } from '../types.ts';
+
+export interface TunnelRequest {
+  readonly source: string;
+  /** A node id, or 'server' for any node of that role. */
+  readonly destination: string;
+  /** The relays still to cross, next first. */
+  readonly path: readonly string[];
+  /** The nodes already crossed, in order. */
+  readonly crossed: readonly string[];
+  readonly service: string;
+  readonly serviceClass: ServiceClass;
+  readonly deadlineMs: number;
+}
+
+const idBytes = 16;
+
+/** Tunnel and session ids are random: knowing one is part of the right to answer it. */
+export function newTunnelId(): Buffer {
+  return randomBytes(idBytes);
+}
+
+/** The request as the next hop reads it, under an id of this hop's own. */
+export function encodeRequest(tunnelId: Buffer, request: TunnelRequest): OpenTunnel {
+  return {
+    tunnelId,
+    source: request.source,
+    destination: request.destination,
+    path: [...request.path],
+    crossed: [...request.crossed],
+    service: request.service,
+    serviceClass: request.serviceClass === 'bulk' ? 'BULK' : 'CONTROL',
+    deadlineMs: Math.max(1, Math.round(request.deadlineMs)),
+  };
+}
+
+/** A request off the wire, or PROTOCOL: names are slugs, lists are short, so nothing hostile reaches a log or a map. */
+export function decodeRequest(open: OpenTunnel__Output, openMs: number): TunnelRequest {
+  const names = [open.source, open.destination, open.service, ...open.path, ...open.crossed];
+  const wellFormed =
+    open.tunnelId.length === idBytes &&
+    open.path.length <= maxHops &&
+    open.crossed.length <= maxHops &&
+    names.every(isSlug) &&
+    (open.serviceClass === 'BULK' || open.serviceClass === 'CONTROL') &&
+    open.deadlineMs > 0;
+  if (!wellFormed) throw new IsthmusError('PROTOCOL', 'a request for a tunnel is malformed');
+  return {
+    source: open.source,
+    destination: open.destination,
+    path: open.path,
+    crossed: open.crossed,
+    service: open.service,
+    serviceClass: open.serviceClass === 'BULK' ? 'bulk' : 'control',
+    deadlineMs: Math.min(open.deadlineMs, openMs),
+  };
+}
+
+/** How a refusal travels back, named after this node unless a farther hop said it. */
+export function encodeRefusal(error: IsthmusError, self: string): TunnelError {
+  return { code: error.code, hop: error.hop ?? self, detail: error.message.slice(0, 500) };
+}
+
+/** A refusal off the wire as an error; a code of a newer peer's counts as UNREACHABLE. */
+export function decodeRefusal(refusal: TunnelError__Output, neighbour: string): IsthmusError {
+  const hop = isSlug(refusal.hop) ? refusal.hop : neighbour;
+  const code = isErrorCode(refusal.code) ? refusal.code : 'UNREACHABLE';
+  return new IsthmusError(code, refusal.detail.slice(0, 500) || `the tunnel was refused: ${refusal.code}`, { hop });
+}

@@ -1,0 +1,30 @@
+// A relay's part in a tunnel: two streams tied together, back-pressure and ends passed on.
+import type { Duplex } from 'node:stream';
+
+/** How long the last bytes may take to leave after their source has gone. */
+const lingerMs = 30_000;
+
+/** Joins two streams. When either is lost, so is the other; when one ends whole, the other ends after its last byte. */
+export function splice(left: Duplex, right: Duplex, onClosed: () => void): void {
+  let open = 2;
+  let linger: NodeJS.Timeout | undefined;
+  const closed = (stream: Duplex, other: Duplex) => {
+    open -= 1;
+    if (open === 0) {
+      clearTimeout(linger);
+      onClosed();
+    } else if (stream.readableEnded) {
+      linger = setTimeout(() => other.destroy(), lingerMs);
+    } else {
+      other.destroy();
+    }
+  };
+  const tie = (stream: Duplex, other: Duplex) => {
+    stream.on('error', () => undefined);
+    if (stream.closed) closed(stream, other);
+    else stream.once('close', () => closed(stream, other));
+    stream.pipe(other);
+  };
+  tie(left, right);
+  tie(right, left);
+}
