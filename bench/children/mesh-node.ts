@@ -1,7 +1,6 @@
 // A node of a measured mesh: links and tunnels, and the service `bench`, whose first line says who sends how much.
 //   {"send": N}     the far end sends N bytes and ends
 //   {"receive": N}  the far end reads N bytes and answers `ok`
-import { once } from 'node:events';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -28,11 +27,10 @@ function running(): Mesh {
 }
 
 async function send(stream: MeshStream, bytes: number): Promise<void> {
-  for (let left = bytes; left > 0; left -= block.length) {
-    if (stream.destroyed) return;
-    if (!stream.write(left < block.length ? block.subarray(0, left) : block)) {
-      await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
-    }
+  const closed = new Promise<void>((resolve) => void stream.once('close', resolve));
+  for (let left = bytes; left > 0 && !stream.destroyed; left -= block.length) {
+    if (stream.write(left < block.length ? block.subarray(0, left) : block)) continue;
+    await Promise.race([closed, new Promise<void>((resolve) => void stream.once('drain', resolve))]);
   }
 }
 

@@ -55,8 +55,11 @@ export class AskedChild {
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exited = once(this.#process, 'exit');
-    this.#process.kill('SIGKILL');
+    // The child ends when its channel does, in its own way, so that a profiler can still write what it has.
+    this.#process.disconnect();
+    const impatient = setTimeout(() => this.#process.kill('SIGKILL'), 5_000);
     await exited;
+    clearTimeout(impatient);
   }
 }
 
