@@ -1,0 +1,231 @@
+// What a server node signs: envelopes that tentacles execute, and passes that allow a download. The Ed25519 key lives in
+// this process only; each signature carries the authority's statement of that key, so a new key needs nothing at the
+// other side.
+import { createHash, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+import { IsthmusError } from '../lib/errors.ts';
+import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
+import type { Envelope } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
+import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
+import type { SignerStatement__Output } from '../proto/gen/isthmus/tentacle/v1/SignerStatement.ts';
+import { verifyStatement, type StatementKind } from './authority-signature.ts';
+import type { RevocationCheck, Trust } from './verify.ts';
+
+const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
+const statementCodec = messageCodec(types.SignerStatement);
+const bodyCodec = messageCodec(types.EnvelopeBody);
+
+const dayMs = 86_400_000;
+const statementLifetimeMs = 7 * dayMs;
+/** What two clocks may differ by. */
+export const skewMs = 5 * 60_000;
+
+/** The kinds of call an envelope is good for. */
+export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'cancel';
+
+export interface EnvelopeContent {
+  readonly tentacle: string;
+  readonly ticket: string;
+  readonly task: string;
+  readonly epoch: number;
+  readonly expiresAtMs: number;
+  readonly kind: EnvelopeKind;
+  /** A serialised payload message. */
+  readonly payload: Buffer;
+}
+
+/** Allows one site to fetch one package for a while. */
+export interface Pass {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly site: string;
+  readonly expiresAtMs: number;
+}
+
+/** The part of the authority that a signer needs. */
+interface StatementAuthority {
+  readonly meshId: string;
+  sign(kind: StatementKind, statement: Buffer): Buffer;
+}
+
+interface Introduction {
+  readonly statement: Buffer;
+  readonly signature: Buffer;
+  readonly madeAtMs: number;
+}
+
+/** Makes the signer of a server node, with a key of its own. */
+export function createSigner(authority: StatementAuthority, node: string): Signer {
+  return new Signer(authority, node);
+}
+
+export class Signer {
+  readonly #authority: StatementAuthority;
+  readonly #node: string;
+  readonly #key: KeyObject;
+  readonly #publicKey: Buffer;
+  #introduction: Introduction;
+
+  constructor(authority: StatementAuthority, node: string) {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    this.#authority = authority;
+    this.#node = node;
+    this.#key = privateKey;
+    this.#publicKey = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
+    this.#introduction = this.#introduce(Date.now());
+  }
+
+  /** Signs one sending of a ticket. */
+  signEnvelope(content: EnvelopeContent, nowMs = Date.now()): Envelope {
+    const body = bodyCodec.encode({ ...content, payloadSha256: sha256(content.payload) });
+    const { statement, signature } = this.#current(nowMs);
+    return { signer: statement, signerSignature: signature, body, signature: this.#sign('envelope', body) };
+  }
+
+  /** Signs a download pass: an opaque text of URL-safe characters. */
+  signPass({ sha256: digest, sizeBytes, site, expiresAtMs }: Pass, nowMs = Date.now()): string {
+    const body = Buffer.from(JSON.stringify([digest, sizeBytes, site, expiresAtMs]));
+    const { statement, signature } = this.#current(nowMs);
+    const parts = [statement, signature, body, this.#sign('pass', body)];
+    return `isp_${parts.map((part) => part.toString('base64url')).join('.')}`;
+  }
+
+  #sign(purpose: Purpose, body: Buffer): Buffer {
+    return sign(null, purposeBytes(purpose, body), this.#key);
+  }
+
+  #current(nowMs: number): Introduction {
+    // Also when the clock was set back: the others would find the statement not good yet.
+    if (Math.abs(nowMs - this.#introduction.madeAtMs) > dayMs) this.#introduction = this.#introduce(nowMs);
+    return this.#introduction;
+  }
+
+  #introduce(nowMs: number): Introduction {
+    const statement = statementCodec.encode({
+      meshId: this.#authority.meshId,
+      node: this.#node,
+      publicKey: this.#publicKey,
+      notBeforeMs: nowMs - skewMs,
+      notAfterMs: nowMs + statementLifetimeMs,
+    });
+    const signature = this.#authority.sign('signer', statement);
+    return { statement, signature, madeAtMs: nowMs };
+  }
+}
+
+interface EnvelopeExpectation {
+  /** The tentacle that reads it. */
+  readonly self: string;
+  readonly kind: EnvelopeKind;
+  readonly revocations?: RevocationCheck | undefined;
+  readonly nowMs?: number;
+}
+
+/**
+ * What an envelope says, once every signature holds and it is for this tentacle and this kind of call. Throws
+ * BAD_TASK_SIGNATURE, WRONG_RECIPIENT or ENVELOPE_KIND. Its expiry bounds the first start only and is the caller's to judge,
+ * as is the epoch.
+ */
+export function verifyEnvelope(
+  envelope: Envelope | null | undefined,
+  trust: Trust,
+  { self, kind, revocations, nowMs = Date.now() }: EnvelopeExpectation,
+): EnvelopeBody__Output {
+  const { signer, signerSignature, body, signature } = envelope ?? {};
+  const bodyBytes = bytes(body);
+  const statement = verifySigner(bytes(signer), bytes(signerSignature), trust, revocations, nowMs);
+  verifyBody('envelope', statement, bodyBytes, bytes(signature));
+  const content = bodyCodec.decode(bodyBytes);
+  if (!sha256(content.payload).equals(content.payloadSha256)) bad('the payload is not the one that was signed');
+  if (content.tentacle !== self) {
+    throw new IsthmusError('WRONG_RECIPIENT', `this envelope is for ${content.tentacle}, this is ${self}`);
+  }
+  if (content.kind !== kind) {
+    throw new IsthmusError('ENVELOPE_KIND', `an envelope for ${content.kind} was sent to ${kind}`);
+  }
+  return content;
+}
+
+/**
+ * What a pass allows, when it is good now and for what is asked; else FORBIDDEN, with one text for every reason, so that
+ * an answer tells nothing about what exists.
+ */
+export function verifyPass(
+  pass: string,
+  trust: Trust,
+  asked: { readonly sha256: string; readonly site?: string; readonly nowMs?: number },
+): Pass {
+  const nowMs = asked.nowMs ?? Date.now();
+  const parts = pass.startsWith('isp_') && pass.length < 4096 ? pass.slice(4).split('.') : [];
+  const [statementBytes, introduction, body, signature] = parts.map((part) => Buffer.from(part, 'base64url'));
+  try {
+    const statement = verifySigner(bytes(statementBytes), bytes(introduction), trust, undefined, nowMs);
+    verifyBody('pass', statement, bytes(body), bytes(signature));
+    const read = readPass(bytes(body));
+    const siteFits = asked.site === undefined || asked.site === read.site;
+    if (read.sha256 === asked.sha256 && siteFits && nowMs <= read.expiresAtMs + skewMs) return read;
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError)) throw thrown;
+  }
+  throw new IsthmusError('FORBIDDEN', 'there is no pass for this');
+}
+
+type Purpose = 'envelope' | 'pass';
+
+function purposeBytes(purpose: Purpose, body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`isthmus/${purpose}/v1\0`), body]);
+}
+
+function verifySigner(
+  statement: Buffer,
+  signature: Buffer,
+  trust: Trust,
+  revocations: RevocationCheck | undefined,
+  nowMs: number,
+): SignerStatement__Output {
+  if (!verifyStatement(trust.authorityPem, 'signer', statement, signature))
+    bad('its signer is unknown to the authority');
+  const signer = statementCodec.decode(statement);
+  const { meshId, node, notBeforeMs, notAfterMs } = signer;
+  if (meshId !== trust.meshId) bad(`its signer is of mesh ${meshId}`);
+  if (nowMs < notBeforeMs - skewMs || nowMs > notAfterMs + skewMs) {
+    const period = `${new Date(notBeforeMs).toISOString()} to ${new Date(notAfterMs).toISOString()}`;
+    bad(`its signer ${node} is good from ${period}; the clock here says ${new Date(nowMs).toISOString()}`);
+  }
+  if (revocations?.isRevoked({ meshId, node, role: 'server', serialNumber: '', notBeforeMs, notAfterMs })) {
+    bad(`its signer ${node} has been revoked`);
+  }
+  return signer;
+}
+
+function verifyBody(purpose: Purpose, signer: SignerStatement__Output, body: Buffer, signature: Buffer): void {
+  const x = signer.publicKey.toString('base64url');
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  if (!verify(null, purposeBytes(purpose, body), key, signature)) bad('its signature is wrong');
+}
+
+function readPass(body: Buffer): Pass {
+  const values: unknown = JSON.parse(body.toString());
+  const [digest, sizeBytes, site, expiresAtMs]: unknown[] = Array.isArray(values) ? values : [];
+  if (
+    typeof digest !== 'string' ||
+    typeof sizeBytes !== 'number' ||
+    typeof site !== 'string' ||
+    typeof expiresAtMs !== 'number'
+  ) {
+    return bad('it is not a pass');
+  }
+  return { sha256: digest, sizeBytes, site, expiresAtMs };
+}
+
+function bad(reason: string): never {
+  throw new IsthmusError('BAD_TASK_SIGNATURE', `the envelope is not accepted: ${reason}`);
+}
+
+function bytes(value: unknown): Buffer {
+  return Buffer.isBuffer(value) ? value : value instanceof Uint8Array ? Buffer.from(value) : Buffer.alloc(0);
+}
+
+function sha256(content: Buffer): Buffer {
+  return createHash('sha256').update(content).digest();
+}
