@@ -54,13 +54,13 @@ export function settingsOf(schema: TObject): Setting[] {
       });
     }
   };
-  visit(schema as SchemaNode, '');
+  visit(schema, '');
   return found;
 }
 
 /** The keys that may stand where `path` points into a value of this schema; empty when nothing is known of it. */
 export function keysAt(schema: TObject, path: readonly string[]): string[] {
-  let node: SchemaNode | undefined = schema as SchemaNode;
+  let node: SchemaNode | undefined = schema;
   for (const key of path) {
     node = /^\d+$/.test(key) && node?.items !== undefined ? node.items : node?.properties?.[key];
   }

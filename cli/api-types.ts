@@ -1,0 +1,140 @@
+// What the command line reads of the API's answers. Fields it does not show are left out; docs/api.md has them all.
+
+export interface TaskStep {
+  readonly step: number | string;
+  readonly name?: string;
+  readonly action: string;
+  readonly ticket: string;
+  readonly state: string;
+  readonly exitCode?: number | null;
+  readonly error?: TaskError | null;
+  readonly detail?: Readonly<Record<string, unknown>> | null;
+}
+
+export interface TaskError {
+  readonly code: string;
+  readonly detail?: string | null;
+  readonly hop?: string | null;
+}
+
+export interface TaskMachine {
+  readonly machine: string;
+  readonly state: string;
+  readonly steps: readonly TaskStep[];
+}
+
+export interface Task {
+  readonly id: string;
+  readonly kind: string;
+  readonly title: string;
+  readonly state: string;
+  readonly createdAt: number | string;
+  readonly startedAt?: number | string | null;
+  readonly endedAt?: number | string | null;
+  readonly deadlineAt?: number | string | null;
+  readonly error?: TaskError | null;
+  readonly machines?: readonly TaskMachine[];
+  readonly blockedBy?: unknown;
+}
+
+export interface LogLine {
+  readonly ticket: string;
+  readonly machine: string;
+  readonly step?: number | string;
+  readonly line: number;
+  readonly at: number;
+  readonly stream: string;
+  readonly text: string;
+}
+
+export interface TaskNote {
+  readonly at?: number;
+  readonly machine?: string | null;
+  readonly level?: string;
+  readonly code?: string | null;
+  readonly text: string;
+}
+
+export type Route = { readonly kind: 'direct' } | { readonly kind: 'path'; readonly via: readonly string[] };
+
+export interface Machine {
+  readonly id: string;
+  readonly name: string;
+  readonly site: string;
+  readonly environments: readonly string[];
+  readonly targetRoles: readonly string[];
+  readonly routes: readonly Route[];
+  readonly disabled: boolean;
+  readonly health: string;
+  readonly healthReport?: Readonly<Record<string, unknown>> | null;
+  readonly healthAt?: number | string | null;
+  readonly thresholds?: unknown;
+}
+
+export interface MeshNode {
+  readonly id: string;
+  readonly role: string;
+  readonly site?: string | null;
+  readonly parent?: string | null;
+  readonly dialAddress?: string | null;
+  readonly state: string;
+  readonly certificateNotAfter?: number | string | null;
+  readonly softwareVersion?: string | null;
+  readonly lastSeenAt?: number | string | null;
+}
+
+export interface MeshLink {
+  readonly from: string;
+  readonly to: string;
+  readonly up: boolean;
+  readonly roundTripMs?: number | null;
+  readonly bytesDown: number;
+  readonly bytesUp: number;
+  readonly dialledBy?: string | null;
+}
+
+export interface MeshState {
+  readonly nodes: readonly MeshNode[];
+  readonly links: readonly MeshLink[];
+}
+
+export interface Hop {
+  readonly node: string;
+  readonly roundTripMs?: number | null;
+  readonly version?: string | null;
+  readonly certificateDays?: number | null;
+  readonly error?: { readonly code: string; readonly detail?: string; readonly remedy?: string } | null;
+}
+
+export interface PackageVersion {
+  readonly id: string;
+  readonly version: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly format: string;
+}
+
+export interface JoinToken {
+  readonly id: string;
+  readonly token: string;
+  readonly pin: string;
+  readonly expiresAt: number | string;
+  readonly joinCommand: string;
+}
+
+export interface Release {
+  readonly id: string;
+  readonly project: string;
+  readonly version: string;
+  readonly createdAt?: number | string;
+  readonly packages?: readonly {
+    readonly step: string;
+    readonly id: string;
+    readonly version: string;
+    readonly sha256: string;
+    readonly sizeBytes: number;
+  }[];
+}
+
+/** States in which a task has reached its one end. */
+export const endStates: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'];

@@ -1,0 +1,53 @@
+// What every command is given: the terminal, the server of the context, and one way to show a result.
+import type { Command } from 'commander';
+import { ApiClient } from './client.ts';
+import { resolveConnection, type ContextOptions } from './context.ts';
+import { say, type Terminal } from './terminal.ts';
+
+interface GlobalOptions extends ContextOptions {
+  readonly output: 'table' | 'json';
+}
+
+export class Cli {
+  readonly terminal: Terminal;
+  readonly #program: Command;
+  #client: Promise<ApiClient> | undefined;
+
+  constructor(program: Command, terminal: Terminal) {
+    this.#program = program;
+    this.terminal = terminal;
+  }
+
+  /** The client of the server that options, environment or context file name. */
+  client(): Promise<ApiClient> {
+    this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal.stdin).then(
+      (connection) => new ApiClient(connection),
+    );
+    return this.#client;
+  }
+
+  get json(): boolean {
+    return this.#program.opts<GlobalOptions>().output === 'json';
+  }
+
+  /** The context file that --context names. */
+  get contextFile(): string | undefined {
+    return this.#program.opts<GlobalOptions>().context;
+  }
+
+  /** Shows a result: as JSON when that was asked for, else as `text` says. */
+  show(value: unknown, text: () => string): void {
+    say(this.terminal, this.json ? JSON.stringify(value ?? null, null, 2) : text());
+  }
+
+  /** Closes what the command opened. */
+  async close(): Promise<void> {
+    const client = await this.#client?.catch(() => undefined);
+    client?.close();
+  }
+}
+
+/** Adds examples to a command's help: what people copy. */
+export function examples(command: Command, ...lines: readonly string[]): Command {
+  return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
+}

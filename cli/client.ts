@@ -1,0 +1,178 @@
+// The one HTTP client of the command line: JSON in, JSON out, problem documents as errors with their own codes.
+import { randomUUID } from 'node:crypto';
+import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { text } from 'node:stream/consumers';
+import { IsthmusError, isErrorCode, type ErrorCode } from '../lib/errors.ts';
+import { agentFor, connectionError } from './connection.ts';
+
+export interface Connection {
+  readonly server: URL;
+  readonly authorityPem: string | undefined;
+  readonly apiKey: string | undefined;
+}
+
+export interface Reply<T> {
+  readonly status: number;
+  readonly body: T;
+  readonly etag: string | undefined;
+  readonly location: string | undefined;
+}
+
+interface RequestOptions {
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly body?: Readable;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Page<T> {
+  readonly items: T[];
+  readonly next?: string | null;
+}
+
+interface Problem {
+  readonly code?: string;
+  readonly detail?: string;
+  readonly title?: string;
+  readonly field?: string;
+  readonly hop?: string;
+  readonly remedy?: string;
+}
+
+/** An error the server answered with: it keeps the HTTP status, also of codes this version does not know. */
+export class ServerError extends IsthmusError {
+  readonly status: number;
+  readonly serverCode: string;
+
+  constructor(status: number, serverCode: string, problem: Problem) {
+    const known: ErrorCode = isErrorCode(serverCode) ? serverCode : status === 404 ? 'NOT_FOUND' : 'INTERNAL';
+    super(known, problem.detail ?? problem.title ?? `the server answered ${status}`, {
+      field: problem.field,
+      hop: problem.hop,
+      remedy: problem.remedy,
+    });
+    this.status = status;
+    this.serverCode = serverCode;
+  }
+}
+
+function parseProblem(body: string): Problem | undefined {
+  try {
+    return JSON.parse(body) as Problem;
+  } catch {
+    return undefined;
+  }
+}
+
+async function toError(response: IncomingMessage): Promise<ServerError> {
+  const status = response.statusCode ?? 0;
+  const body = await text(response);
+  const problem = parseProblem(body) ?? { detail: `the server answered ${status} and not in JSON` };
+  return new ServerError(status, problem.code ?? 'INTERNAL', problem);
+}
+
+export class ApiClient {
+  readonly server: URL;
+  readonly #agent: Agent;
+  readonly #apiKey: string | undefined;
+
+  constructor({ server, authorityPem, apiKey }: Connection) {
+    this.server = server;
+    this.#agent = agentFor(server, authorityPem);
+    this.#apiKey = apiKey;
+  }
+
+  async get<T>(path: string, query?: RequestOptions['query']): Promise<T> {
+    return (await this.request<T>('GET', path, query === undefined ? {} : { query })).body;
+  }
+
+  /** Every item of a list, over all its pages. */
+  async list<T>(path: string, query: RequestOptions['query'] = {}): Promise<T[]> {
+    const items: T[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.get<Page<T>>(path, { ...query, limit: 500, cursor });
+      items.push(...page.items);
+      cursor = page.next ?? undefined;
+    } while (cursor !== undefined);
+    return items;
+  }
+
+  /** A request that makes something. One that is sent again by itself (lost answer) makes it once. */
+  async post<T>(path: string, json?: unknown): Promise<Reply<T>> {
+    return this.request<T>('POST', path, { json: json ?? {}, headers: { 'idempotency-key': randomUUID() } });
+  }
+
+  /** Reads a resource for its ETag, then changes it under that ETag, so that nobody's change is overwritten unseen. */
+  async change<T>(
+    method: 'PATCH' | 'PUT' | 'DELETE',
+    path: string,
+    json?: unknown,
+    read: string = path,
+  ): Promise<Reply<T>> {
+    const { etag } = await this.request<unknown>('GET', read, {});
+    const headers: Record<string, string> = etag === undefined ? {} : { 'if-match': etag };
+    return this.request<T>(method, path, json === undefined ? { headers } : { json, headers });
+  }
+
+  async request<T>(method: string, path: string, options: RequestOptions): Promise<Reply<T>> {
+    const response = await this.open(method, path, options);
+    const body = await text(response);
+    return {
+      status: response.statusCode ?? 0,
+      body: (body === '' ? undefined : JSON.parse(body)) as T,
+      etag: response.headers.etag,
+      location: response.headers.location,
+    };
+  }
+
+  /** The response as a stream, once its status is good; else throws what the problem document says. */
+  async open(method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
+    const response = await this.#send(method, path, options);
+    if ((response.statusCode ?? 0) >= 400) throw await toError(response);
+    return response;
+  }
+
+  /** Closes the connections it holds open. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(
+    method: string,
+    path: string,
+    { query, headers, json, body, signal }: RequestOptions,
+  ): Promise<IncomingMessage> {
+    const url = new URL(path.startsWith('/') ? path : `/api/v1/${path}`, this.server);
+    for (const [name, value] of Object.entries(query ?? {}))
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    const sent: Record<string, string> = { accept: 'application/json', ...headers };
+    if (this.#apiKey !== undefined) sent['authorization'] = `Bearer ${this.#apiKey}`;
+    if (json !== undefined) sent['content-type'] = 'application/json';
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = open(
+      url,
+      { method, headers: sent, agent: this.#agent, ...(signal === undefined ? {} : { signal }) },
+      resolve,
+    );
+    request.on('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        signal?.aborted === true ? new IsthmusError('CANCELLED', 'interrupted') : connectionError(this.server, error),
+      ),
+    );
+    if (body === undefined) request.end(json === undefined ? undefined : JSON.stringify(json));
+    // A refusal may come before the whole body is sent; the response then says more than the broken pipe.
+    else pipeline(body, request).catch((error: unknown) => request.destroy(error as Error));
+    return promise;
+  }
+}
+
+/** A path from words that may hold anything: each is one segment. */
+export function path(...segments: readonly string[]): string {
+  return segments.map((segment) => encodeURIComponent(segment)).join('/');
+}

@@ -1,0 +1,45 @@
+// `isthmus deploy`: a release to an environment.
+import { Option, type Command } from 'commander';
+import type { Task } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { duration } from '../values.ts';
+import { accepted } from './task.ts';
+
+interface DeployOptions {
+  readonly to: string;
+  readonly follow?: boolean;
+  readonly deadline?: number;
+  readonly unreachable?: string;
+}
+
+/** Adds `deploy`. */
+export function addDeployCommand(program: Command, cli: Cli): void {
+  const deploy = program
+    .command('deploy <project> <version>')
+    .description('deploy a release; deploying an earlier one again is the rollback')
+    .requiredOption('--to <environment>', 'where to')
+    .option('--follow', 'show it live and end with its result')
+    .option('--deadline <time>', 'how long the whole may take, waiting for machines included', duration)
+    .addOption(
+      new Option('--unreachable <what>', 'what becomes of a machine that cannot be reached by then').choices([
+        'fail',
+        'skip',
+      ]),
+    );
+  examples(
+    deploy,
+    'isthmus deploy web 1.2.0 --to production --follow',
+    'isthmus deploy web 1.1.9 --to production --deadline 30m --unreachable skip',
+  ).action(async (project: string, version: string, options: DeployOptions) => {
+    const { body } = await (
+      await cli.client()
+    ).post<Task>('deployments', {
+      project,
+      release: version,
+      environment: options.to,
+      ...(options.deadline === undefined ? {} : { deadlineS: options.deadline }),
+      ...(options.unreachable === undefined ? {} : { unreachable: options.unreachable }),
+    });
+    await accepted(cli, body, options.follow === true);
+  });
+}

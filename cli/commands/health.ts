@@ -1,0 +1,61 @@
+// `isthmus health …`: check machines now, or see what the last check found.
+import type { Command } from 'commander';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Machine, Task } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { renderTable } from '../render/table.ts';
+import { bytes, moment } from '../render/units.ts';
+import { targetsOf, withTargets, type TargetOptions } from './script.ts';
+import { accepted } from './task.ts';
+
+function fact(machine: Machine, name: string): number | undefined {
+  const value = machine.healthReport?.[name];
+  return typeof value === 'number' ? value : undefined;
+}
+
+function sizeFact(machine: Machine, name: string): string {
+  const value = fact(machine, name);
+  return value === undefined ? '-' : bytes(value);
+}
+
+/** Adds `health`. */
+export function addHealthCommands(program: Command, cli: Cli): void {
+  const group = program.command('health').description('health of machines');
+  examples(group, 'isthmus health check', 'isthmus health show');
+
+  const check = withTargets(group.command('check').description('check now, down each machine’s route')).option(
+    '--no-follow',
+    'only say which task it is',
+  );
+  examples(check, 'isthmus health check', 'isthmus health check --environment production').action(
+    async (options: TargetOptions & { follow: boolean }) => {
+      const { body } = await (await cli.client()).post<Task>('health-checks', targetsOf(options));
+      await accepted(cli, body, options.follow);
+    },
+  );
+
+  const show = group
+    .command('show')
+    .description('what the last check found; exit code 1 when a machine that takes part is not healthy');
+  examples(show, 'isthmus health show', 'isthmus health show -o json').action(async () => {
+    const machines = await (await cli.client()).list<Machine>('machines');
+    const rows = machines.map((each) => [
+      each.id,
+      each.disabled ? 'disabled' : each.health,
+      moment(each.healthAt),
+      sizeFact(each, 'diskFreeBytes'),
+      sizeFact(each, 'memoryFreeBytes'),
+      fact(each, 'load1m')?.toFixed(2),
+      fact(each, 'clockSkewMs'),
+    ]);
+    cli.show(machines, () =>
+      renderTable(['machine', 'health', 'checked', 'disk free', 'memory free', 'load', 'skew ms'], rows),
+    );
+    const ill = machines.filter((each) => !each.disabled && ['unhealthy', 'unreachable'].includes(each.health));
+    if (ill.length > 0) {
+      throw new IsthmusError('TASK_NOT_SUCCESSFUL', `not healthy: ${ill.map((each) => each.id).join(', ')}`, {
+        remedy: 'See where the way ends with `isthmus mesh trace MACHINE`.',
+      });
+    }
+  });
+}

@@ -1,0 +1,65 @@
+// `isthmus init`: a new mesh, with its authority, master key and first API key.
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { examples, type Cli } from '../cli.ts';
+import { defaultContextFile, writeContext } from '../context.ts';
+
+interface InitOptions {
+  readonly data: string;
+  readonly meshId?: string;
+  readonly node?: string;
+  readonly meshListen?: string;
+  readonly apiListen?: string;
+  readonly apiUrl?: string;
+}
+
+/** Where an API that listens there is reached from this machine. */
+function localUrl(listen: string): string {
+  const port = listen.slice(listen.lastIndexOf(':') + 1);
+  const host = listen.slice(0, listen.lastIndexOf(':'));
+  const anywhere = host === '' || host === '0.0.0.0' || host === '[::]' || host === '::';
+  return `https://${anywhere ? '127.0.0.1' : host}:${port}`;
+}
+
+/** Adds `init`. */
+export function addInitCommand(program: Command, cli: Cli): void {
+  const init = program
+    .command('init')
+    .description('make a new mesh: its authority, the master key, the server’s identity and an API key for you')
+    .requiredOption('--data <folder>', "the server's data folder; must be new or empty")
+    .option('--mesh-id <id>', 'what the mesh is called in certificates')
+    .option('--node <id>', "the server's node id")
+    .option('--mesh-listen <host:port>', 'where relays and tentacles connect to', '0.0.0.0:8444')
+    .option('--api-listen <host:port>', 'where the API listens', '127.0.0.1:8443')
+    .option('--api-url <url>', 'what to write to the context file as the address of the API');
+  examples(
+    init,
+    'isthmus init --data /var/lib/isthmus/server',
+    'isthmus init --data ./server --mesh-listen 0.0.0.0:8444 --api-listen 0.0.0.0:8443 --api-url https://isthmus.example:8443',
+  ).action(async (options: InitOptions) => {
+    const { initialise } = await import('../../server/initialise.ts');
+    const dataDir = resolve(options.data);
+    const made = await initialise({
+      dataDir,
+      ...(options.meshId === undefined ? {} : { meshId: options.meshId }),
+      ...(options.node === undefined ? {} : { node: options.node }),
+      meshListen: options.meshListen ?? '0.0.0.0:8444',
+      apiListen: options.apiListen ?? '127.0.0.1:8443',
+    });
+    const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
+    const context = cli.contextFile ?? defaultContextFile();
+    await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
+    // The key itself is in the context's folder (0600) and nowhere else: not on the screen, where it would stay.
+    const shown = { meshId: made.meshId, node: made.node, pin: made.pin, dataDir, context };
+    cli.show(shown, () =>
+      [
+        `mesh ${made.meshId} made in ${dataDir}`,
+        `authority pin  ${made.pin}`,
+        `API key        written beside ${context} (0600); this is the only copy`,
+        '',
+        `Next:  isthmus server start --data ${options.data}`,
+        `       isthmus token create --role relay --site eu --name eu`,
+      ].join('\n'),
+    );
+  });
+}

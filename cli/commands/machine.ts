@@ -1,0 +1,134 @@
+// `isthmus machine …`: what a machine is for, how it is reached, whether it takes part.
+import type { Command } from 'commander';
+import type { Machine, Route } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path } from '../client.ts';
+import { renderRecord, renderTable } from '../render/table.ts';
+import { moment } from '../render/units.ts';
+import { confirm } from '../terminal.ts';
+import { collect, route, routesText } from '../values.ts';
+
+interface SetOptions {
+  readonly name?: string;
+  readonly environment?: string[];
+  readonly role?: string[];
+}
+
+async function patchMachine(cli: Cli, id: string, change: object, done: string): Promise<void> {
+  const { body } = await (await cli.client()).change<Machine>('PATCH', path('machines', id), change);
+  cli.show(body, () => done);
+}
+
+function addLook(group: Command, cli: Cli): void {
+  const list = group
+    .command('list')
+    .description('list machines')
+    .option('--environment <id>', 'only those of this environment')
+    .option('--role <role>', 'only those with this target role')
+    .option('--site <id>', 'only those of this site');
+  examples(list, 'isthmus machine list', 'isthmus machine list --environment production --role web').action(
+    async (options: { environment?: string; role?: string; site?: string }) => {
+      const all = await (await cli.client()).list<Machine>('machines');
+      const items = all.filter(
+        (machine) =>
+          (options.environment === undefined || machine.environments.includes(options.environment)) &&
+          (options.role === undefined || machine.targetRoles.includes(options.role)) &&
+          (options.site === undefined || machine.site === options.site),
+      );
+      const rows = items.map((each) => [
+        each.id,
+        each.site,
+        each.environments,
+        each.targetRoles,
+        routesText(each.routes),
+        each.disabled ? 'disabled' : each.health,
+        moment(each.healthAt),
+      ]);
+      cli.show(items, () =>
+        renderTable(['machine', 'site', 'environments', 'roles', 'route', 'health', 'checked'], rows),
+      );
+    },
+  );
+  examples(
+    group.command('show <machine>').description('everything about one machine'),
+    'isthmus machine show eu-1',
+  ).action(async (id: string) => {
+    const machine = await (await cli.client()).get<Machine>(path('machines', id));
+    cli.show(machine, () =>
+      renderRecord({
+        machine: machine.id,
+        name: machine.name,
+        site: machine.site,
+        environments: machine.environments,
+        'target roles': machine.targetRoles,
+        'routes (in order)': routesText(machine.routes),
+        disabled: machine.disabled,
+        health: machine.health,
+        checked: moment(machine.healthAt),
+        report: machine.healthReport ? JSON.stringify(machine.healthReport) : '',
+      }),
+    );
+  });
+}
+
+function addChange(group: Command, cli: Cli): void {
+  const setRoute = group
+    .command('set-route <machine>')
+    .description('how the server reaches it, in order of preference');
+  setRoute.argument('<route...>', '`direct`, or the relays to cross: eu,eu-pci');
+  examples(
+    setRoute,
+    'isthmus machine set-route eu-pci-1 eu,eu-pci',
+    'isthmus machine set-route eu-1 eu eu-standby      # a second relay when the first is down',
+    'isthmus machine set-route hq-1 direct',
+  ).action(async (id: string, words: readonly string[]) => {
+    const routes: Route[] = words.map(route);
+    await patchMachine(cli, id, { routes }, `${id} is reached by ${routesText(routes)}`);
+  });
+
+  const set = group
+    .command('set <machine>')
+    .description('change its name, environments or target roles (lists replace what was there)')
+    .option('--name <name>', 'what people read')
+    .option('--environment <ids>', 'environments it belongs to', collect)
+    .option('--role <roles>', 'target roles it has', collect);
+  examples(set, 'isthmus machine set eu-1 --environment production --role web,api').action(
+    async (id: string, options: SetOptions) => {
+      const change = {
+        ...(options.name === undefined ? {} : { name: options.name }),
+        ...(options.environment === undefined ? {} : { environments: options.environment }),
+        ...(options.role === undefined ? {} : { targetRoles: options.role }),
+      };
+      await patchMachine(cli, id, change, `${id} changed`);
+    },
+  );
+
+  for (const [verb, disabled] of [
+    ['enable', false],
+    ['disable', true],
+  ] as const) {
+    const what = disabled ? 'keep it out of deployments, scripts and checks' : 'let it take part again';
+    const command = group.command(`${verb} <machine>`).description(what);
+    examples(command, `isthmus machine ${verb} eu-1`).action((id: string) =>
+      patchMachine(cli, id, { disabled }, `${id} ${verb}d`),
+    );
+  }
+
+  const remove = group
+    .command('delete <machine>')
+    .description('forget a machine and revoke its certificate')
+    .option('--yes', 'do not ask');
+  examples(remove, 'isthmus machine delete eu-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
+    await confirm(cli.terminal, `Delete the machine ${id}?`, options.yes);
+    await (await cli.client()).change('DELETE', path('machines', id));
+    cli.show({ deleted: id }, () => `machine ${id} deleted`);
+  });
+}
+
+/** Adds `machine`. */
+export function addMachineCommands(program: Command, cli: Cli): void {
+  const group = program.command('machine').description('machines: what they are for and how they are reached');
+  examples(group, 'isthmus machine list', 'isthmus machine set-route eu-1 eu', 'isthmus machine set eu-1 --role web');
+  addLook(group, cli);
+  addChange(group, cli);
+}

@@ -1,0 +1,117 @@
+// `isthmus package …`: the built-in feed.
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createHash } from 'node:crypto';
+import type { Command } from 'commander';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { PackageVersion } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path, type ApiClient } from '../client.ts';
+import { renderTable } from '../render/table.ts';
+import { bytes } from '../render/units.ts';
+
+const formats: readonly (readonly [string, string])[] = [
+  ['.tar.gz', 'tar.gz'],
+  ['.tgz', 'tar.gz'],
+  ['.zip', 'zip'],
+  ['.nupkg', 'nupkg'],
+];
+
+function formatOf(file: string): string {
+  const format = formats.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1];
+  if (format === undefined) throw new IsthmusError('USAGE', `${basename(file)} is not a tar.gz, tgz, zip or nupkg`);
+  return format;
+}
+
+/** Streams a file to the feed. `existed` says that the same bytes were there under this version already. */
+export async function pushPackage(
+  client: ApiClient,
+  file: string,
+  id: string,
+  version: string,
+): Promise<PackageVersion & { readonly existed: boolean }> {
+  const size = await stat(file).catch((cause: unknown) => {
+    throw new IsthmusError('USAGE', `cannot read ${file}`, { cause });
+  });
+  const { status, body } = await client.request<PackageVersion>('POST', 'packages', {
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-length': String(size.size),
+      'x-package-id': id,
+      'x-package-version': version,
+    },
+    query: { format: formatOf(file) },
+    body: createReadStream(file),
+  });
+  return { ...body, existed: status === 200 };
+}
+
+async function download(client: ApiClient, id: string, version: string, file: string): Promise<PackageVersion> {
+  const versions = await client.list<PackageVersion>(path('packages', id, 'versions'));
+  const wanted = versions.find((each) => each.version === version);
+  if (wanted === undefined) throw new IsthmusError('NOT_FOUND', `there is no version ${version} of ${id}`);
+  const body = await client.open('GET', path('packages', id, 'versions', version, 'content'), {
+    headers: { accept: 'application/octet-stream' },
+  });
+  const hash = createHash('sha256');
+  body.on('data', (chunk: Buffer) => hash.update(chunk));
+  const partial = `${file}.partial`;
+  await pipeline(body, createWriteStream(partial));
+  const digest = hash.digest('hex');
+  if (digest !== wanted.sha256) {
+    await rm(partial, { force: true });
+    throw new IsthmusError(
+      'PACKAGE_HASH_MISMATCH',
+      `${id} ${version} arrived with SHA-256 ${digest}, not ${wanted.sha256}`,
+    );
+  }
+  await rename(partial, file);
+  return wanted;
+}
+
+/** Adds `package`. */
+export function addPackageCommands(program: Command, cli: Cli): void {
+  const group = program.command('package').description('packages of the built-in feed');
+  examples(group, 'isthmus package push web-1.2.0.tar.gz web 1.2.0', 'isthmus package list');
+
+  const push = group
+    .command('push <file> <id> <version>')
+    .description('add a version; a version never changes once it is there');
+  examples(push, 'isthmus package push web-1.2.0.tar.gz web 1.2.0').action(
+    async (file: string, id: string, version: string) => {
+      const result = await pushPackage(await cli.client(), file, id, version);
+      const verb = result.existed ? 'was there already' : 'pushed';
+      cli.show(
+        result,
+        () => `${result.id} ${result.version} ${verb}: ${bytes(result.sizeBytes)}, SHA-256 ${result.sha256}`,
+      );
+    },
+  );
+
+  const list = group.command('list [id]').description('list packages, or the versions of one');
+  examples(list, 'isthmus package list', 'isthmus package list web').action(async (id: string | undefined) => {
+    const client = await cli.client();
+    const items = await client.list<Partial<PackageVersion> & { id: string }>(
+      id === undefined ? 'packages' : path('packages', id, 'versions'),
+    );
+    const rows = items.map((each) => [each.id, each.version, each.format, bytes(each.sizeBytes ?? 0), each.sha256]);
+    cli.show(items, () =>
+      renderTable(['package', id === undefined ? 'latest' : 'version', 'format', 'size', 'sha-256'], rows),
+    );
+  });
+
+  const get = group
+    .command('download <id> <version>')
+    .description('fetch a version and check its digest')
+    .option('--to <file>', 'where to put it (default: <id>-<version>.package here)');
+  examples(get, 'isthmus package download web 1.2.0 --to web.tar.gz').action(
+    async (id: string, version: string, options: { to?: string }) => {
+      const client = await cli.client();
+      const file = options.to ?? `${basename(id)}-${basename(version)}.package`;
+      const fetched = await download(client, id, version, file);
+      cli.show({ ...fetched, file }, () => `${file}: ${bytes(fetched.sizeBytes)}, digest verified`);
+    },
+  );
+}

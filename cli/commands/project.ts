@@ -1,0 +1,220 @@
+// `isthmus project …`: what is deployed and in which steps, and its variables.
+import type { Command } from 'commander';
+import { parseSettings } from '../../lib/config/file.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path } from '../client.ts';
+import { renderRecord, renderTable } from '../render/table.ts';
+import { readInput, readSecret } from '../secrets.ts';
+import { confirm } from '../terminal.ts';
+import { collect } from '../values.ts';
+
+interface Project {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly process?: readonly ProcessStep[] | { readonly steps: readonly ProcessStep[] };
+}
+
+interface ProcessStep {
+  readonly name: string;
+  readonly kind: string;
+  readonly targetRoles: readonly string[];
+  readonly package?: { readonly id: string };
+}
+
+interface Variable {
+  readonly id: string;
+  readonly name: string;
+  readonly value?: string | null;
+  readonly sensitive: boolean;
+  readonly environments: readonly string[];
+  readonly machines: readonly string[];
+  readonly targetRoles?: readonly string[];
+}
+
+interface VariableOptions {
+  readonly sensitive?: boolean;
+  readonly file?: string;
+  readonly environment?: string[];
+  readonly machine?: string[];
+  readonly role?: string[];
+}
+
+/** The steps of a process file: `{ steps: [...] }` or the list itself. */
+async function readProcess(cli: Cli, file: string): Promise<{ steps: unknown }> {
+  const { value } = parseSettings(await readInput(file, cli.terminal.stdin, 'the process'), file);
+  if (Array.isArray(value)) return { steps: value };
+  if (typeof value === 'object' && value !== null && 'steps' in value) return { steps: value.steps };
+  throw new IsthmusError('CONFIG_INVALID', `${file}: a process has "steps"`, { field: 'steps' });
+}
+
+function addProjects(group: Command, cli: Cli): void {
+  examples(group.command('list').description('list projects'), 'isthmus project list').action(async () => {
+    const items = await (await cli.client()).list<Project>('projects');
+    cli.show(items, () =>
+      renderTable(
+        ['project', 'name', 'description'],
+        items.map((each) => [each.id, each.name, each.description]),
+      ),
+    );
+  });
+
+  const create = group
+    .command('create <id>')
+    .description('make a project')
+    .option('--name <name>', 'what people read (default: the id)')
+    .option('--description <text>', 'what it is')
+    .option('--process <file>', 'its process, as YAML or JSON');
+  examples(create, 'isthmus project create web --process process.yaml').action(
+    async (id: string, options: { name?: string; description?: string; process?: string }) => {
+      const client = await cli.client();
+      const process = options.process === undefined ? undefined : await readProcess(cli, options.process);
+      const { body } = await client.post<Project>('projects', {
+        id,
+        name: options.name ?? id,
+        description: options.description ?? '',
+      });
+      if (process !== undefined)
+        await client.change('PUT', path('projects', id, 'process'), process, path('projects', id));
+      cli.show(body, () => `project ${id} made`);
+    },
+  );
+
+  examples(
+    group.command('show <id>').description('a project and its steps'),
+    'isthmus project show web',
+    'isthmus project show web -o json',
+  ).action(async (id: string) => {
+    const project = await (await cli.client()).get<Project>(path('projects', id));
+    const steps = Array.isArray(project.process)
+      ? (project.process as ProcessStep[])
+      : ((project.process as { steps?: ProcessStep[] } | undefined)?.steps ?? []);
+    const rows = steps.map((step, place) => [place + 1, step.name, step.kind, step.package?.id, step.targetRoles]);
+    const head = renderRecord({ project: project.id, name: project.name, description: project.description });
+    cli.show(project, () => `${head}\n\n${renderTable(['#', 'step', 'kind', 'package', 'target roles'], rows)}`);
+  });
+
+  const setProcess = group
+    .command('set-process <id> <file>')
+    .description('replace its process (YAML or JSON, - for standard input)');
+  examples(setProcess, 'isthmus project set-process web process.yaml').action(async (id: string, file: string) => {
+    const process = await readProcess(cli, file);
+    const { body } = await (
+      await cli.client()
+    ).change<Project>('PUT', path('projects', id, 'process'), process, path('projects', id));
+    cli.show(body, () => `process of ${id} replaced`);
+  });
+
+  const remove = group.command('delete <id>').description('delete a project').option('--yes', 'do not ask');
+  examples(remove, 'isthmus project delete web --yes').action(async (id: string, options: { yes?: boolean }) => {
+    await confirm(cli.terminal, `Delete the project ${id} with its variables?`, options.yes);
+    await (await cli.client()).change('DELETE', path('projects', id));
+    cli.show({ deleted: id }, () => `project ${id} deleted`);
+  });
+}
+
+/** A sensitive value comes from a file or standard input; a plain one may stand on the command line. */
+async function variableValue(
+  cli: Cli,
+  name: string,
+  value: string | undefined,
+  options: VariableOptions,
+): Promise<string> {
+  if (options.sensitive === true && value !== undefined) {
+    throw new IsthmusError(
+      'SECRET_ON_ARGV',
+      `the sensitive value of ${name} stands on the command line; use --file FILE, or --file -`,
+    );
+  }
+  if (options.file !== undefined) return readSecret(options.file, cli.terminal.stdin, `the value of ${name}`);
+  if (value === undefined) throw new IsthmusError('USAGE', `the value of ${name} is missing: give it, or --file FILE`);
+  return value;
+}
+
+function addVariables(group: Command, cli: Cli): void {
+  const variables = group.command('variables').description('its variables');
+  examples(
+    variables,
+    'isthmus project variables list web',
+    'isthmus project variables set web Port 8080 --machine eu-1',
+  );
+
+  examples(
+    variables.command('list <project>').description('list variables; sensitive values are never shown'),
+    'isthmus project variables list web',
+  ).action(async (project: string) => {
+    const items = await (await cli.client()).list<Variable>(path('projects', project, 'variables'));
+    const rows = items.map((each) => [
+      each.name,
+      each.sensitive ? '(sensitive)' : each.value,
+      each.environments,
+      each.machines,
+      each.targetRoles,
+      each.id,
+    ]);
+    cli.show(items, () => renderTable(['name', 'value', 'environments', 'machines', 'target roles', 'id'], rows));
+  });
+
+  const set = variables
+    .command('set <project> <name> [value]')
+    .description('add a variable, or replace the one of the same name and scope')
+    .option('--sensitive', 'sealed at rest, masked in logs, never shown again')
+    .option('--file <file>', 'read the value from a file, - for standard input')
+    .option('--environment <ids>', 'only in these environments', collect)
+    .option('--machine <ids>', 'only on these machines', collect)
+    .option('--role <roles>', 'only on machines with these target roles', collect);
+  examples(
+    set,
+    'isthmus project variables set web Port 8080 --machine eu-1',
+    'isthmus project variables set web DbPassword --sensitive --file - < password.txt',
+  ).action(async (project: string, name: string, value: string | undefined, options: VariableOptions) => {
+    const content = await variableValue(cli, name, value, options);
+    const client = await cli.client();
+    const scope = {
+      environments: options.environment ?? [],
+      machines: options.machine ?? [],
+      targetRoles: options.role ?? [],
+    };
+    const all = await client.list<Variable>(path('projects', project, 'variables'));
+    const same = (a: readonly string[] = [], b: readonly string[]): boolean =>
+      [...a].sort().join() === [...b].sort().join();
+    const existing = all.find(
+      (each) =>
+        each.name === name &&
+        same(each.environments, scope.environments) &&
+        same(each.machines, scope.machines) &&
+        same(each.targetRoles, scope.targetRoles),
+    );
+    const body = { name, value: content, sensitive: options.sensitive === true, ...scope };
+    const collection = path('projects', project, 'variables');
+    const reply =
+      existing === undefined
+        ? await client.post<Variable>(collection, body)
+        : await client.change<Variable>('PATCH', path('projects', project, 'variables', existing.id), {
+            value: content,
+            sensitive: body.sensitive,
+          });
+    cli.show(reply.body, () => `${name} ${existing === undefined ? 'added' : 'replaced'}`);
+  });
+
+  const remove = variables
+    .command('delete <project> <id>')
+    .description('delete a variable by its id')
+    .option('--yes', 'do not ask');
+  examples(remove, 'isthmus project variables delete web 01j… --yes').action(
+    async (project: string, id: string, options: { yes?: boolean }) => {
+      await confirm(cli.terminal, `Delete the variable ${id} of ${project}?`, options.yes);
+      await (await cli.client()).change('DELETE', path('projects', project, 'variables', id));
+      cli.show({ deleted: id }, () => `variable ${id} deleted`);
+    },
+  );
+}
+
+/** Adds `project`. */
+export function addProjectCommands(program: Command, cli: Cli): void {
+  const group = program.command('project').description('projects: steps and variables');
+  examples(group, 'isthmus project create web --process process.yaml', 'isthmus project variables list web');
+  addProjects(group, cli);
+  addVariables(group, cli);
+}

@@ -1,0 +1,64 @@
+// `isthmus release …`: a process, its packages and variables, pinned.
+import type { Command } from 'commander';
+import type { Release } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path } from '../client.ts';
+import { renderRecord, renderTable } from '../render/table.ts';
+import { bytes, moment } from '../render/units.ts';
+import { collectPairs } from '../values.ts';
+
+/** Adds `release`. */
+export function addReleaseCommands(program: Command, cli: Cli): void {
+  const group = program.command('release').description('releases of a project');
+  examples(group, 'isthmus release create web 1.2.0', 'isthmus release list web');
+
+  const create = group
+    .command('create <project> <version>')
+    .description('pin the process, the packages (by digest and size) and the variables as they are now')
+    .option('--notes <text>', 'what is new')
+    .option('--package <step=version>', 'the package version of a step (default: the latest)', collectPairs);
+  examples(create, 'isthmus release create web 1.2.0', 'isthmus release create web 1.2.0 --package web=1.1.9').action(
+    async (project: string, version: string, options: { notes?: string; package?: Record<string, string> }) => {
+      const { body } = await (
+        await cli.client()
+      ).post<Release>(path('projects', project, 'releases'), {
+        version,
+        ...(options.notes === undefined ? {} : { notes: options.notes }),
+        ...(options.package === undefined ? {} : { packages: options.package }),
+      });
+      cli.show(body, () => `release ${body.version} of ${project} made`);
+    },
+  );
+
+  examples(group.command('list <project>').description('list its releases'), 'isthmus release list web').action(
+    async (project: string) => {
+      const items = await (await cli.client()).list<Release>(path('projects', project, 'releases'));
+      const rows = items.map((each) => [
+        each.version,
+        moment(each.createdAt),
+        (each.packages ?? []).map((one) => `${one.id} ${one.version}`),
+        each.id,
+      ]);
+      cli.show(items, () => renderTable(['version', 'made', 'packages', 'id'], rows));
+    },
+  );
+
+  examples(group.command('show <id>').description('what a release pins'), 'isthmus release show 01j…').action(
+    async (id: string) => {
+      const release = await (await cli.client()).get<Release>(path('releases', id));
+      const rows = (release.packages ?? []).map((one) => [
+        one.step,
+        one.id,
+        one.version,
+        bytes(one.sizeBytes),
+        one.sha256,
+      ]);
+      const head = renderRecord({
+        release: release.version,
+        project: release.project,
+        made: moment(release.createdAt),
+      });
+      cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
+    },
+  );
+}

@@ -1,0 +1,79 @@
+// `isthmus script run`: one script, now, on some machines.
+import { Option, type Command } from 'commander';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Task } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { readInput } from '../secrets.ts';
+import { collect, duration } from '../values.ts';
+import { accepted } from './task.ts';
+
+export interface TargetOptions {
+  readonly on?: string[];
+  readonly environment?: string[];
+  readonly role?: string[];
+}
+
+interface RunOptions extends TargetOptions {
+  readonly file: string;
+  readonly interpreter: string;
+  readonly timeLimit?: number;
+  readonly deadline?: number;
+  readonly isolation?: string;
+  readonly follow: boolean;
+}
+
+/** Adds the options that choose machines. */
+export function withTargets(command: Command): Command {
+  return command
+    .option('--on <machines>', 'these machines', collect)
+    .option('--environment <ids>', 'the machines of these environments', collect)
+    .option('--role <roles>', 'the machines with one of these target roles', collect);
+}
+
+/** The same as a request body. */
+export function targetsOf(options: TargetOptions): object {
+  return {
+    ...(options.on === undefined ? {} : { machines: options.on }),
+    ...(options.environment === undefined ? {} : { environments: options.environment }),
+    ...(options.role === undefined ? {} : { targetRoles: options.role }),
+  };
+}
+
+/** Adds `script`. */
+export function addScriptCommands(program: Command, cli: Cli): void {
+  const group = program.command('script').description('ad-hoc scripts');
+  examples(group, "echo 'uptime' | isthmus script run --file - --on eu-1");
+  const run = withTargets(
+    group
+      .command('run')
+      .description('run a script once on each machine chosen, and show what it writes')
+      .requiredOption('--file <file>', 'the script, - for standard input')
+      .option('--interpreter <name>', 'what runs it', 'bash'),
+  )
+    .option('--time-limit <time>', 'kill it after this', duration)
+    .option('--deadline <time>', 'give up on the task after this', duration)
+    .addOption(
+      new Option('--isolation <kind>', 'alone on the machine, or beside others').choices(['exclusive', 'shared']),
+    )
+    .option('--no-follow', 'only say which task it is');
+  examples(
+    run,
+    "echo 'df -h /' | isthmus script run --file - --on eu-1,eu-2",
+    'isthmus script run --file restart.sh --environment production --role web --time-limit 5m',
+  ).action(async (options: RunOptions) => {
+    if (options.on === undefined && options.environment === undefined && options.role === undefined) {
+      throw new IsthmusError('USAGE', 'on which machines? Give --on, --environment or --role');
+    }
+    const { body } = await (
+      await cli.client()
+    ).post<Task>('scripts', {
+      body: await readInput(options.file, cli.terminal.stdin, 'the script'),
+      interpreter: options.interpreter,
+      ...targetsOf(options),
+      ...(options.timeLimit === undefined ? {} : { timeLimitS: options.timeLimit }),
+      ...(options.deadline === undefined ? {} : { deadlineS: options.deadline }),
+      ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
+    });
+    await accepted(cli, body, options.follow);
+  });
+}

@@ -1,0 +1,155 @@
+// `isthmus server|relay|mirror|tentacle start`: runs a part in this process until it is told to stop.
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Option, type Command } from 'commander';
+import type { Static, TObject } from 'typebox';
+import { mirrorConfigSchema } from '../../mirror/config.ts';
+import { relayConfigSchema } from '../../relay/config.ts';
+import { serverConfigSchema } from '../../server/config.ts';
+import { tentacleConfigSchema } from '../../tentacle/config.ts';
+import { environmentVariable } from '../../lib/config/environment.ts';
+import { resolveConfig } from '../../lib/config/resolve.ts';
+import { settingsOf } from '../../lib/config/schema.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Running } from '../../lib/lifecycle.ts';
+import { createLogger, type Logger } from '../../lib/log.ts';
+import { examples, type Cli } from '../cli.ts';
+import { say, type Terminal } from '../terminal.ts';
+
+type Sources = Parameters<typeof resolveConfig>[1];
+
+/** A part that can be started: its settings are resolved, then it is loaded (the others are not) and run. */
+interface Part {
+  readonly name: string;
+  readonly what: string;
+  readonly schema: TObject;
+  run(dataDir: string, sources: Sources, log: Logger): Promise<Running<unknown>>;
+}
+
+type Start<Config> = (config: Config, deps: { log: Logger }) => Promise<Running<unknown>>;
+
+function part<Schema extends TObject>(
+  name: string,
+  what: string,
+  schema: Schema,
+  load: () => Promise<Start<Static<Schema> & { dataDir: string }>>,
+): Part {
+  return {
+    name,
+    what,
+    schema,
+    async run(dataDir, sources, log) {
+      const config = resolveConfig(schema, sources);
+      const start = await load();
+      return start({ ...config, dataDir }, { log });
+    },
+  };
+}
+
+const parts: readonly Part[] = [
+  part('server', 'the control plane', serverConfigSchema, async () => (await import('../../server/start.ts')).start),
+  part(
+    'relay',
+    'forwards tunnels between its parent and its children',
+    relayConfigSchema,
+    async () => (await import('../../relay/start.ts')).start,
+  ),
+  part(
+    'mirror',
+    "a site's package cache",
+    mirrorConfigSchema,
+    async () => (await import('../../mirror/start.ts')).start,
+  ),
+  part(
+    'tentacle',
+    'the agent on a machine',
+    tentacleConfigSchema,
+    async () => (await import('../../tentacle/start.ts')).start,
+  ),
+];
+
+interface StartOptions {
+  readonly data: string;
+  readonly logLevel?: string;
+  readonly stopWithStdin?: boolean;
+  readonly [setting: string]: unknown;
+}
+
+async function readConfigFile(dataDir: string): Promise<{ name: string; text: string } | undefined> {
+  const name = join(dataDir, 'config.yaml');
+  try {
+    return { name, text: await readFile(name, 'utf8') };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new IsthmusError('CONFIG_INVALID', `cannot read ${name}`, { cause });
+  }
+}
+
+/** Resolves when the process is asked to stop: by a signal or, when that was asked for, by the end of standard input. */
+function untilStopped(terminal: Terminal, withStdin: boolean): Promise<string> {
+  const { promise, resolve: stopped } = Promise.withResolvers<string>();
+  if (terminal.signal.aborted) stopped('signal');
+  terminal.signal.addEventListener('abort', () => stopped('signal'), { once: true });
+  if (withStdin) {
+    const ended = (): void => stopped('end of standard input');
+    terminal.stdin.once('end', ended).once('close', ended).once('error', ended).resume();
+  }
+  return promise;
+}
+
+// Parts stop within seconds; one that hangs must not outlive the machine's patience (systemd kills after 90 s).
+const stopLimitMs = 20_000;
+
+async function runPart(cli: Cli, each: Part, options: StartOptions): Promise<void> {
+  const { terminal } = cli;
+  const dataDir = resolve(options.data);
+  const words = Object.fromEntries(
+    settingsOf(each.schema).map((setting) => {
+      const word = options[optionKey(setting.option)];
+      return [setting.path, typeof word === 'string' ? word : undefined];
+    }),
+  );
+  const log = createLogger({
+    part: each.name,
+    level: options.logLevel ?? environmentVariable('ISTHMUS_LOG_LEVEL') ?? 'info',
+  });
+  const stopped = untilStopped(terminal, options.stopWithStdin === true);
+  const running = await each.run(dataDir, { file: await readConfigFile(dataDir), options: words }, log);
+  log.info({ addresses: running.addresses }, 'started');
+  if (cli.json) say(terminal, JSON.stringify({ started: each.name, addresses: running.addresses }));
+  const why = await stopped;
+  log.info({ why }, 'stopping');
+  const limit = setTimeout(() => {
+    log.error('not stopped in time');
+    process.exit(1);
+  }, stopLimitMs);
+  await running.stop();
+  clearTimeout(limit);
+  log.info('stopped');
+}
+
+/** As commander names the value of an option: `mesh-listen` → meshListen. */
+function optionKey(option: string): string {
+  return option.replace(/-([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase());
+}
+
+/** Adds `server`, `relay`, `mirror` and `tentacle`. */
+export function addStartCommands(program: Command, cli: Cli): void {
+  for (const each of parts) {
+    const group = program.command(each.name).description(each.what);
+    examples(group, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`);
+    const start = group
+      .command('start')
+      .description(`run it in this process; its settings come from options, variables and <data>/config.yaml`)
+      .requiredOption('--data <folder>', 'its data folder, made by `isthmus init` or `isthmus join`')
+      .addOption(new Option('--log-level <level>', 'ISTHMUS_LOG_LEVEL').choices(['debug', 'info', 'warn', 'error']))
+      .option('--stop-with-stdin', 'stop when standard input ends: for a supervisor that may be killed');
+    for (const setting of settingsOf(each.schema)) {
+      const preset = setting.default === undefined ? '' : ` (default ${JSON.stringify(setting.default)})`;
+      start.option(`--${setting.option} <value>`, `${setting.description} [${setting.variable}]${preset}`);
+    }
+    examples(start, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`).action((options: StartOptions) =>
+      runPart(cli, each, options),
+    );
+  }
+}

@@ -1,0 +1,104 @@
+// `isthmus task …`: what was accepted, how it goes, what it said.
+import type { Command } from 'commander';
+import { endStates, type LogLine, type Task } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path } from '../client.ts';
+import { escapeText } from '../render/escape.ts';
+import { renderTable } from '../render/table.ts';
+import { renderTask } from '../render/task.ts';
+import { moment } from '../render/units.ts';
+import { say } from '../terminal.ts';
+import { requireSuccess, watchTask } from '../watch-task.ts';
+
+interface ListOptions {
+  readonly state?: string;
+  readonly kind?: string;
+  readonly project?: string;
+}
+
+/** After the server has accepted a task: says so, or follows it and ends as it does. */
+export async function accepted(
+  cli: Cli,
+  task: { readonly id: string; readonly title?: string },
+  follow: boolean,
+): Promise<void> {
+  if (!follow) {
+    cli.show(task, () => `task ${task.id} accepted; see it with: isthmus task follow ${task.id}`);
+    return;
+  }
+  const client = await cli.client();
+  if (cli.json) {
+    const quiet = { ...cli.terminal, stdout: cli.terminal.stderr, redraws: false };
+    const ended = await watchTask(client, task.id, quiet);
+    cli.show(ended, () => '');
+    requireSuccess(ended, cli.terminal);
+    return;
+  }
+  say(cli.terminal, `task ${task.id}${task.title === undefined ? '' : `: ${escapeText(task.title)}`}`);
+  const ended = await watchTask(client, task.id, cli.terminal);
+  requireSuccess(ended, cli.terminal);
+  say(cli.terminal, `task ${task.id} succeeded`);
+}
+
+async function showLog(cli: Cli, id: string): Promise<void> {
+  const client = await cli.client();
+  const lines = await client.list<LogLine>(path('tasks', id, 'log'));
+  cli.show(lines, () =>
+    lines.map((line) => `${escapeText(line.machine)} ${line.line} | ${escapeText(line.text)}`).join('\n'),
+  );
+}
+
+/** Adds `task`. */
+export function addTaskCommands(program: Command, cli: Cli): void {
+  const group = program.command('task').description('tasks: deployments, scripts and health checks');
+  examples(group, 'isthmus task list --state running', 'isthmus task follow 01j…');
+
+  const list = group
+    .command('list')
+    .description('list tasks, newest first')
+    .option('--state <state>', 'only in this state')
+    .option('--kind <kind>', 'only script, health or deployment')
+    .option('--project <id>', 'only of this project');
+  examples(list, 'isthmus task list --state running', 'isthmus task list --kind deployment --project web').action(
+    async (options: ListOptions) => {
+      const items = await (
+        await cli.client()
+      ).list<Task>('tasks', { state: options.state, kind: options.kind, project: options.project });
+      const rows = items.map((each) => [
+        each.id,
+        each.kind,
+        each.title,
+        each.state,
+        moment(each.createdAt),
+        moment(each.endedAt),
+      ]);
+      cli.show(items, () => renderTable(['task', 'kind', 'title', 'state', 'created', 'ended'], rows));
+    },
+  );
+
+  examples(group.command('show <id>').description('a task, its machines and steps'), 'isthmus task show 01j…').action(
+    async (id: string) => {
+      const task = await (await cli.client()).get<Task>(path('tasks', id));
+      cli.show(task, () => renderTask(task));
+    },
+  );
+
+  examples(
+    group.command('follow <id>').description('show a task live until its end; the exit code is its result'),
+    'isthmus task follow 01j…',
+  ).action((id: string) => accepted(cli, { id }, true));
+
+  examples(group.command('log <id>').description('every line its scripts wrote'), 'isthmus task log 01j…').action(
+    (id: string) => showLog(cli, id),
+  );
+
+  examples(
+    group.command('cancel <id>').description('stop a task; its scripts are killed with all they started'),
+    'isthmus task cancel 01j…',
+  ).action(async (id: string) => {
+    const { body } = await (await cli.client()).post<Task | undefined>(path('tasks', id, 'cancel'));
+    const state = body?.state;
+    const ended = state !== undefined && endStates.includes(state);
+    cli.show(body ?? { id }, () => (ended ? `task ${id} has ended: ${state}` : `task ${id} is being cancelled`));
+  });
+}

@@ -1,0 +1,106 @@
+// `isthmus token …`: single-use tokens that let a node into the mesh.
+import { writeFile } from 'node:fs/promises';
+import { Option, type Command } from 'commander';
+import type { JoinToken, Route } from '../api-types.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path } from '../client.ts';
+import { renderTable } from '../render/table.ts';
+import { moment } from '../render/units.ts';
+import { collect, collectWhole, duration, route } from '../values.ts';
+
+interface CreateOptions {
+  readonly role: string;
+  readonly site: string;
+  readonly name?: string;
+  readonly parent?: string;
+  readonly dial?: string;
+  readonly environment?: string[];
+  readonly targetRole?: string[];
+  readonly route?: string[];
+  readonly ttl?: number;
+  readonly out?: string;
+}
+
+interface TokenRow {
+  readonly id: string;
+  readonly role: string;
+  readonly site: string;
+  readonly name?: string | null;
+  readonly expiresAt: number | string;
+  readonly usedAt?: number | string | null;
+}
+
+/** The body of POST /tokens from the command's options. */
+function tokenRequest(options: CreateOptions): object {
+  const routes: Route[] | undefined = options.route?.map(route);
+  return {
+    role: options.role,
+    site: options.site,
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.parent === undefined ? {} : { parent: options.parent }),
+    ...(options.dial === undefined ? {} : { dialAddress: options.dial }),
+    ...(options.environment === undefined ? {} : { environments: options.environment }),
+    ...(options.targetRole === undefined ? {} : { targetRoles: options.targetRole }),
+    ...(routes === undefined ? {} : { routes }),
+    ...(options.ttl === undefined ? {} : { ttlS: options.ttl }),
+  };
+}
+
+/** Adds `token`. */
+export function addTokenCommands(program: Command, cli: Cli): void {
+  const group = program.command('token').description('join tokens: single use, an hour at most');
+  examples(group, 'isthmus token create --role relay --site eu --name eu', 'isthmus token list');
+
+  const create = group
+    .command('create')
+    .description('make a token and print the command that joins with it')
+    .addOption(
+      new Option('--role <role>', 'what may join with it')
+        .choices(['relay', 'mirror', 'tentacle'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--site <id>', 'the site it joins')
+    .option('--name <id>', 'the node id it must take')
+    .option('--parent <node>', 'the relay it is behind (default: the server)')
+    .option('--dial <host:port>', 'its parent dials it there; without this it dials its parent')
+    .option('--environment <ids>', 'environments of the machine', collect)
+    .option('--target-role <roles>', 'target roles of the machine', collect)
+    .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectWhole)
+    .option('--ttl <time>', 'how long it is good for (default 15m, at most 1h)', duration)
+    .option('--out <file>', 'write the token to a file (0600) instead of showing it');
+  examples(
+    create,
+    'isthmus token create --role relay --site eu --name eu --dial relay.eu.example:8444',
+    'isthmus token create --role tentacle --site eu --parent eu --environment production --target-role web',
+    'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
+  ).action(async (options: CreateOptions) => {
+    const { body } = await (await cli.client()).post<JoinToken>('tokens', tokenRequest(options));
+    if (options.out !== undefined) await writeFile(options.out, `${body.token}\n`, { mode: 0o600, flag: 'wx' });
+    const { token: _secret, joinCommand: _command, ...shown } = body;
+    cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
+      options.out === undefined
+        ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${body.joinCommand}`
+        : `token ${body.id} is in ${options.out}, good until ${moment(body.expiresAt)}; pin ${body.pin}`,
+    );
+  });
+
+  examples(group.command('list').description('tokens that were made'), 'isthmus token list').action(async () => {
+    const items = await (await cli.client()).list<TokenRow>('tokens');
+    const rows = items.map((each) => [
+      each.id,
+      each.role,
+      each.site,
+      each.name,
+      moment(each.expiresAt),
+      moment(each.usedAt),
+    ]);
+    cli.show(items, () => renderTable(['token', 'role', 'site', 'name', 'expires', 'used'], rows));
+  });
+
+  examples(group.command('delete <id>').description('make a token useless'), 'isthmus token delete 01j…').action(
+    async (id: string) => {
+      await (await cli.client()).request('DELETE', path('tokens', id), {});
+      cli.show({ deleted: id }, () => `token ${id} deleted`);
+    },
+  );
+}

@@ -1,0 +1,96 @@
+// Which server a command talks to, and as whom: options, then environment, then the context file.
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { Type } from 'typebox';
+import { environmentVariable } from '../lib/config/environment.ts';
+import { resolveConfig } from '../lib/config/resolve.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Connection } from './client.ts';
+import { readSecret } from './secrets.ts';
+
+const contextSchema = Type.Object(
+  {
+    server: Type.String({ description: 'The address of the API, such as https://isthmus.example:8443.', default: '' }),
+    caFile: Type.String({ description: "The mesh's authority certificate (PEM).", default: '' }),
+    apiKeyFile: Type.String({ description: 'The file that holds the API key.', default: '' }),
+  },
+  { additionalProperties: false },
+);
+
+export interface ContextOptions {
+  readonly context?: string;
+  readonly server?: string;
+  readonly ca?: string;
+  readonly apiKeyFile?: string;
+}
+
+/** `$XDG_CONFIG_HOME/isthmus/context.json`, or below ~/.config. */
+export function defaultContextFile(): string {
+  const base = environmentVariable('XDG_CONFIG_HOME') ?? join(homedir(), '.config');
+  return join(base, 'isthmus', 'context.json');
+}
+
+async function readIfThere(file: string, required: boolean): Promise<{ name: string; text: string } | undefined> {
+  try {
+    return { name: file, text: await readFile(file, 'utf8') };
+  } catch (cause) {
+    if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new IsthmusError('CONFIG_INVALID', `cannot read the context file ${file}`, { cause });
+  }
+}
+
+function serverUrl(address: string): URL {
+  const url = URL.parse(address.includes('://') ? address : `https://${address}`);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new IsthmusError('USAGE', `"${address}" is not an address of a server, such as https://isthmus.example:8443`);
+  }
+  return url;
+}
+
+/** The connection that options, environment and context file say; throws USAGE when no server is named. */
+export async function resolveConnection(options: ContextOptions, stdin: NodeJS.ReadableStream): Promise<Connection> {
+  const named = options.context ?? environmentVariable('ISTHMUS_CONTEXT');
+  const contextFile = named ?? defaultContextFile();
+  const file = await readIfThere(contextFile, named !== undefined);
+  const settings = resolveConfig(contextSchema, {
+    file,
+    options: { server: options.server, caFile: options.ca, apiKeyFile: options.apiKeyFile },
+  });
+  if (settings.server === '') {
+    throw new IsthmusError(
+      'USAGE',
+      'which server? Give --server and --ca, or set ISTHMUS_SERVER, or write a context file',
+      {
+        remedy: `\`isthmus init\` writes one; this one is not there: ${contextFile}`,
+      },
+    );
+  }
+  // Files named in a context file are found from where that file is, so that a context folder may be moved.
+  const near = (path: string): string => resolve(file === undefined ? '.' : dirname(contextFile), path);
+  const fromFile = (path: string, option: string | undefined, variable: string): string =>
+    option !== undefined || environmentVariable(variable) !== undefined || path === '-' ? path : near(path);
+  const caFile = settings.caFile && fromFile(settings.caFile, options.ca, 'ISTHMUS_CA_FILE');
+  const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, options.apiKeyFile, 'ISTHMUS_API_KEY_FILE');
+  return {
+    server: serverUrl(settings.server),
+    authorityPem: caFile === '' ? undefined : await readSecret(caFile, stdin, 'the authority certificate'),
+    apiKey: keyFile === '' ? undefined : await readSecret(keyFile, stdin, 'the API key'),
+  };
+}
+
+/** Writes a context: the file, and beside it the authority certificate and the key (0600). */
+export async function writeContext(
+  file: string,
+  context: { server: string; authorityPem: string; apiKey: string },
+): Promise<void> {
+  const folder = dirname(file);
+  const name = file.slice(folder.length + 1).replace(/\.json$/, '');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(join(folder, `${name}.authority.pem`), context.authorityPem, { mode: 0o644 });
+  await writeFile(join(folder, `${name}.key`), `${context.apiKey}\n`, { mode: 0o600 });
+  // The mode above counts only for a new file.
+  await chmod(join(folder, `${name}.key`), 0o600);
+  const settings = { server: context.server, caFile: `${name}.authority.pem`, apiKeyFile: `${name}.key` };
+  await writeFile(file, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
+}

@@ -1,0 +1,77 @@
+// What the process's exit code says, for scripts that call isthmus. `isthmus help exit-codes` prints this table, and
+// docs/operations.md repeats it; a test holds the two together.
+import type { ErrorCode } from '../lib/errors.ts';
+
+export const exitCodes = {
+  ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },
+  failed: { code: 1, meaning: 'The task that was followed did not succeed, or a check found something wrong.' },
+  usage: {
+    code: 2,
+    meaning: 'The command line was not understood, or a value of it is not allowed. Nothing was done.',
+  },
+  unreachable: { code: 3, meaning: 'The server (or, in join, the address) could not be reached, or did not answer.' },
+  wrongAuthority: { code: 4, meaning: 'What answers does not belong to the mesh whose authority or pin was given.' },
+  unauthorised: {
+    code: 5,
+    meaning: 'The API key or token is missing, wrong, expired, revoked, or not allowed to do this.',
+  },
+  clockSkew: { code: 6, meaning: 'The clocks of this machine and of the server are too far apart.' },
+  notFound: { code: 7, meaning: 'What was named does not exist.' },
+  conflict: {
+    code: 8,
+    meaning: 'It exists already, has changed meanwhile, is in use, or is in a state that does not allow this.',
+  },
+  config: { code: 9, meaning: 'A settings file, variable or data folder is not as it must be.' },
+  refused: { code: 10, meaning: 'The server refused the request for another reason; the message says which.' },
+  internal: { code: 70, meaning: 'A fault in Isthmus itself.' },
+  interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM before it was done. A task at the server goes on.' },
+} as const;
+
+export type ExitName = keyof typeof exitCodes;
+
+const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
+  ALREADY_INITIALISED: 'conflict',
+  API_NEEDS_TLS: 'config',
+  BACKUP_INVALID: 'config',
+  CANCELLED: 'interrupted',
+  CONFIG_INVALID: 'config',
+  CONFIRMATION_NEEDED: 'usage',
+  DATA_DIR_LOCKED: 'config',
+  DEADLINE_EXCEEDED: 'unreachable',
+  INTERNAL: 'internal',
+  INVALID_FIELD: 'usage',
+  PORT_IN_USE: 'config',
+  SCHEMA_NEWER: 'config',
+  SECRET_ON_ARGV: 'usage',
+  SERVER_CLOCK_SKEW: 'clockSkew',
+  SERVER_UNREACHABLE: 'unreachable',
+  SERVER_WRONG_AUTHORITY: 'wrongAuthority',
+  TASK_NOT_SUCCESSFUL: 'failed',
+  UNREACHABLE: 'unreachable',
+  USAGE: 'usage',
+};
+
+const byStatus: Readonly<Record<number, ExitName>> = {
+  401: 'unauthorised',
+  403: 'unauthorised',
+  404: 'notFound',
+  409: 'conflict',
+  412: 'conflict',
+  422: 'usage',
+  500: 'internal',
+  503: 'unreachable',
+  504: 'unreachable',
+};
+
+/** The exit code for an error: by its own code where that says most, else by its HTTP status. */
+export function exitCodeOf(code: ErrorCode | undefined, httpStatus: number): number {
+  const name = code === undefined ? undefined : byErrorCode[code];
+  return exitCodes[name ?? byStatus[httpStatus] ?? 'refused'].code;
+}
+
+/** The table as text, for `isthmus help exit-codes`. */
+export function exitCodeTable(): string {
+  return Object.values(exitCodes)
+    .map(({ code, meaning }) => `${String(code).padStart(4)}  ${meaning}`)
+    .join('\n');
+}

@@ -1,0 +1,86 @@
+// Following a task live. A connection that is cut is opened again from the last event seen (Last-Event-ID), so that a
+// server that restarts, or a laptop that sleeps, loses no line and shows none twice.
+import { setTimeout as delay } from 'node:timers/promises';
+import { IsthmusError } from '../lib/errors.ts';
+import { path, ServerError, type ApiClient } from './client.ts';
+import { serverEvents, type ServerEvent } from './sse.ts';
+
+interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** How long to go on trying when the server does not answer. */
+  readonly patienceMs?: number;
+  readonly onEvent: (event: ServerEvent) => void;
+  readonly onReconnect?: (error: Error) => void;
+}
+
+const firstPauseMs = 200;
+const longestPauseMs = 5_000;
+// The server says something at least every 15 s; a connection that is silent for longer is half-open.
+const silenceLimitMs = 45_000;
+
+type Ending = 'ended' | 'cut';
+
+async function readStream(
+  client: ApiClient,
+  task: string,
+  last: { id: string | undefined },
+  options: FollowOptions,
+): Promise<Ending> {
+  const quiet = new AbortController();
+  let watchdog = setTimeout(() => quiet.abort(), silenceLimitMs);
+  const signal = AbortSignal.any([options.signal, quiet.signal]);
+  const headers: Record<string, string> = { accept: 'text/event-stream' };
+  if (last.id !== undefined) headers['last-event-id'] = last.id;
+  try {
+    const response = await client.open('GET', path('tasks', task, 'events'), { headers, signal });
+    response.on('data', () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => quiet.abort(), silenceLimitMs);
+    });
+    for await (const event of serverEvents(response)) {
+      if (event.event === 'end') {
+        options.onEvent(event);
+        return 'ended';
+      }
+      options.onEvent(event);
+      if (event.id !== undefined) last.id = event.id;
+    }
+    return 'cut';
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+/** Whether asking again may help: the server said nothing, or said that it is not ready. */
+function isTransient(error: unknown): boolean {
+  if (error instanceof ServerError) return error.status >= 502 || error.status === 429;
+  if (error instanceof IsthmusError) return error.code === 'SERVER_UNREACHABLE' || error.code === 'CANCELLED';
+  return true;
+}
+
+/** Calls `onEvent` for every event of the task until its end; throws when the server stays away too long. */
+export async function followTask(client: ApiClient, task: string, options: FollowOptions): Promise<void> {
+  const last: { id: string | undefined } = { id: undefined };
+  const patienceMs = options.patienceMs ?? 120_000;
+  let pauseMs = firstPauseMs;
+  let aloneSince: number | undefined;
+  for (;;) {
+    const seen = last.id;
+    let failure = new Error('the stream was cut');
+    try {
+      if ((await readStream(client, task, last, options)) === 'ended') return;
+    } catch (error) {
+      if (options.signal.aborted)
+        throw new IsthmusError('CANCELLED', 'interrupted; the task goes on', { cause: error });
+      if (!isTransient(error)) throw error;
+      failure = error as Error;
+    }
+    const progressed = last.id !== seen;
+    aloneSince = progressed ? undefined : (aloneSince ?? Date.now());
+    pauseMs = progressed ? firstPauseMs : Math.min(longestPauseMs, pauseMs * 2);
+    if (aloneSince !== undefined && Date.now() - aloneSince > patienceMs) throw failure;
+    options.onReconnect?.(failure);
+    await delay(pauseMs * Math.random(), undefined, { signal: options.signal }).catch(() => undefined);
+    if (options.signal.aborted) throw new IsthmusError('CANCELLED', 'interrupted; the task goes on');
+  }
+}

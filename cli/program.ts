@@ -1,0 +1,120 @@
+// The whole command line: global options, every command group, help topics.
+import { Command, Option } from 'commander';
+import { softwareVersion } from '../lib/version.ts';
+import { Cli, examples } from './cli.ts';
+import { addBackupCommands } from './commands/backup.ts';
+import { addCertCommands } from './commands/cert.ts';
+import { addDeployCommand } from './commands/deploy.ts';
+import { addEventsCommand } from './commands/events.ts';
+import { addHealthCommands } from './commands/health.ts';
+import { addInitCommand } from './commands/init.ts';
+import { addJoinCommand } from './commands/join.ts';
+import { addLoginCommand } from './commands/login.ts';
+import { addMachineCommands } from './commands/machine.ts';
+import { addMeshCommands } from './commands/mesh.ts';
+import { addNodeCommands } from './commands/node.ts';
+import { addPackageCommands } from './commands/package.ts';
+import { addPlaceCommands } from './commands/place.ts';
+import { addProjectCommands } from './commands/project.ts';
+import { addQuickstartCommand } from './commands/quickstart.ts';
+import { addReleaseCommands } from './commands/release.ts';
+import { addScriptCommands } from './commands/script.ts';
+import { addStartCommands } from './commands/start.ts';
+import { addTaskCommands } from './commands/task.ts';
+import { addTokenCommands } from './commands/token.ts';
+import { exitCodeTable } from './exit-codes.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import { didYouMean } from '../lib/config/suggest.ts';
+import { say, type Terminal } from './terminal.ts';
+
+const groups: readonly ((program: Command, cli: Cli) => void)[] = [
+  addQuickstartCommand,
+  addInitCommand,
+  addLoginCommand,
+  addStartCommands,
+  addTokenCommands,
+  addJoinCommand,
+  addPlaceCommands,
+  addMachineCommands,
+  addPackageCommands,
+  addProjectCommands,
+  addReleaseCommands,
+  addDeployCommand,
+  addTaskCommands,
+  addScriptCommands,
+  addHealthCommands,
+  addNodeCommands,
+  addCertCommands,
+  addMeshCommands,
+  addEventsCommand,
+  addBackupCommands,
+];
+
+const topics: Readonly<Record<string, () => string>> = {
+  'exit-codes': () => `Exit codes of isthmus:\n\n${exitCodeTable()}`,
+  environment: () =>
+    [
+      'Environment variables of isthmus:',
+      '',
+      '  ISTHMUS_SERVER        the address of the API',
+      "  ISTHMUS_CA_FILE       the mesh's authority certificate",
+      '  ISTHMUS_API_KEY_FILE  the file that holds the API key',
+      '  ISTHMUS_CONTEXT       the context file (default ~/.config/isthmus/context.json)',
+      '  ISTHMUS_LOG_LEVEL     how much a started part logs: debug, info (default), warn, error',
+      '',
+      'Every setting of a part has a variable too: see `isthmus <part> start --help`.',
+    ].join('\n'),
+};
+
+/** `isthmus help`, `isthmus help machine list`, `isthmus help exit-codes`. */
+function addHelpCommand(program: Command, terminal: Terminal): void {
+  program.helpCommand(false);
+  const help = program.command('help [topic...]').description('help for a command, or on: exit-codes, environment');
+  examples(help, 'isthmus help machine set-route', 'isthmus help exit-codes').action((words: readonly string[]) => {
+    const topic = topics[words.join(' ')];
+    if (topic !== undefined) {
+      say(terminal, topic());
+      return;
+    }
+    let command = program;
+    for (const word of words) {
+      const next = command.commands.find((each) => each.name() === word);
+      if (next === undefined) {
+        const known = [...command.commands.map((each) => each.name()), ...Object.keys(topics)];
+        throw new IsthmusError('USAGE', `there is no help on "${words.join(' ')}"${didYouMean(word, known)}`);
+      }
+      command = next;
+    }
+    command.outputHelp();
+  });
+}
+
+/** Builds the command line for one run. */
+export function buildProgram(terminal: Terminal): { program: Command; cli: Cli } {
+  const program = new Command('isthmus');
+  const cli = new Cli(program, terminal);
+  program
+    .description('Deployments and health checks through relays, into networks that the server cannot reach.')
+    .version(softwareVersion, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text.replace(/^error: /, 'isthmus: ')),
+    })
+    .showSuggestionAfterError()
+    .addOption(new Option('-o, --output <form>', 'how results are shown').choices(['table', 'json']).default('table'))
+    .option('--server <url>', 'address of the API (ISTHMUS_SERVER)')
+    .option('--ca <file>', "the mesh's authority certificate (ISTHMUS_CA_FILE)")
+    .option('--api-key-file <file>', 'file with the API key, - for standard input (ISTHMUS_API_KEY_FILE)')
+    .option('--context <file>', 'context file that holds these (ISTHMUS_CONTEXT)');
+  examples(
+    program,
+    'isthmus quickstart                     # a whole mesh on this machine, with a deployment in it',
+    'isthmus init --data /var/lib/isthmus   # a new mesh',
+    'isthmus mesh status',
+    'isthmus help exit-codes',
+  );
+  for (const add of groups) add(program, cli);
+  addHelpCommand(program, terminal);
+  return { program, cli };
+}

@@ -1,0 +1,111 @@
+// Brings the mesh up: the server, then every node as soon as its parent runs. A node that is not enrolled yet joins
+// first, with a token of its own, by the same `isthmus join` an operator would run on its machine.
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { JoinToken } from '../api-types.ts';
+import type { ApiClient } from '../client.ts';
+import type { ProcessGroup } from './processes.ts';
+import type { DemoState, StateFolder } from './state.ts';
+import { demoMachines, demoNodes, demoSites, listens, routeTo, type DemoNode } from './topology.ts';
+
+export const environment = 'demo';
+export const targetRole = 'web';
+
+export interface MeshContext {
+  readonly folder: StateFolder;
+  readonly state: DemoState;
+  readonly group: ProcessGroup;
+}
+
+const loopback = (port: number | undefined): string => `127.0.0.1:${port ?? 0}`;
+
+/** The names of everything that listens. */
+export function listeners(): string[] {
+  return [
+    'api',
+    'mesh',
+    ...demoNodes.filter(listens).map(({ id }) => id),
+    ...demoNodes.filter(({ role }) => role === 'mirror').map(({ id }) => `feed ${id}`),
+    ...demoMachines.map(({ id }) => `web ${id}`),
+  ];
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Makes the mesh when there is none, and starts its server. */
+export async function startServer({ folder, state, group }: MeshContext): Promise<{ firstTime: boolean }> {
+  const data = folder.dataDir('server');
+  const firstTime = !(await exists(folder.contextFile));
+  if (firstTime) {
+    const where = ['--mesh-listen', loopback(state.ports['mesh']), '--api-listen', loopback(state.ports['api'])];
+    await group.run(
+      'init',
+      ['--context', folder.contextFile, 'init', '--data', data, ...where],
+      folder.logFile('server'),
+    );
+  }
+  await group.start('server', ['server', 'start', '--data', data], folder.logFile('server'));
+  return { firstTime };
+}
+
+/** The sites and the environment, when they are not there yet. */
+export async function makePlaces(client: ApiClient): Promise<void> {
+  const sites = new Set((await client.list<{ id: string }>('sites')).map(({ id }) => id));
+  for (const { id, description } of demoSites) {
+    if (!sites.has(id)) await client.post('sites', { id, name: id, description });
+  }
+  const environments = await client.list<{ id: string }>('environments');
+  if (!environments.some(({ id }) => id === environment))
+    await client.post('environments', { id: environment, name: environment });
+}
+
+function tokenFor(node: DemoNode, state: DemoState): object {
+  const machine =
+    node.role === 'tentacle' ? { environments: [environment], targetRoles: [targetRole], routes: [routeTo(node)] } : {};
+  return {
+    role: node.role,
+    site: node.site,
+    name: node.id,
+    parent: node.parent,
+    ...(node.dialled ? { dialAddress: loopback(state.ports[node.id]) } : {}),
+    ...machine,
+  };
+}
+
+async function joinNode(node: DemoNode, client: ApiClient, { folder, state, group }: MeshContext): Promise<void> {
+  const { body: made } = await client.post<JoinToken>('tokens', tokenFor(node, state));
+  const parentPort = state.ports[node.parent === 'server' ? 'mesh' : node.parent];
+  const args = [
+    ...['join', '--data', folder.dataDir(node.id), '--pin', made.pin, '--token-file', '-'],
+    ...(node.dialled ? [] : ['--address', loopback(parentPort)]),
+    ...(listens(node) ? ['--listen', loopback(state.ports[node.id])] : []),
+  ];
+  await group.run(`join of ${node.id}`, args, folder.logFile(node.id), `${made.token}\n`);
+}
+
+/** Joins (when it has no identity yet) and starts every node, each after its parent. Calls `onStarted` as they come up. */
+export async function startNodes(
+  client: ApiClient,
+  context: MeshContext,
+  onStarted: (node: DemoNode, joined: boolean) => void,
+): Promise<void> {
+  const { folder, group, state } = context;
+  const up = new Map<string, Promise<void>>([['server', Promise.resolve()]]);
+  const bring = async (node: DemoNode): Promise<void> => {
+    await up.get(node.parent);
+    const data = folder.dataDir(node.id);
+    const enrolled = await exists(join(data, 'identity', 'node.json'));
+    if (!enrolled) await joinNode(node, client, context);
+    const feed = node.id === 'mirror-eu' ? ['--feed-listen', loopback(state.ports[`feed ${node.id}`])] : [];
+    await group.start(node.id, [node.role, 'start', '--data', data, ...feed], folder.logFile(node.id));
+    onStarted(node, !enrolled);
+  };
+  // demoNodes has parents before children.
+  for (const node of demoNodes) up.set(node.id, bring(node));
+  await Promise.all(up.values());
+}

@@ -1,0 +1,141 @@
+// The processes of the quickstart: each part runs on its own, as it would on its own machine. Every child holds the
+// other end of a pipe on its standard input and stops when that ends, so that it never outlives this process, however
+// this process dies.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { IsthmusError } from '../../lib/errors.ts';
+
+const startLimitMs = 45_000;
+const stopLimitMs = 10_000;
+const shownLogLines = 12;
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+type Phase = 'starting' | 'running' | 'stopping';
+
+interface Child {
+  readonly name: string;
+  readonly logFile: string;
+  readonly process: ChildProcess;
+  readonly exited: Promise<Exit>;
+  phase: Phase;
+}
+
+/** The last lines of a log, for the message of a failure. */
+async function lastLines(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-shownLogLines).join('\n');
+}
+
+function exitText({ code, signal }: Exit): string {
+  return signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`;
+}
+
+export class ProcessGroup {
+  readonly #main: string;
+  readonly #children: Child[] = [];
+  readonly #failed = Promise.withResolvers<never>();
+
+  /** `main` is the command line's own main module: a child is `isthmus …` too. */
+  constructor(main: string) {
+    this.#main = main;
+    // Whoever races against it handles it; until somebody does, it must not count as unhandled.
+    this.#failed.promise.catch(() => undefined);
+  }
+
+  /** Rejects when a started part ends by itself. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** The process ids of what runs, by name. */
+  get running(): ReadonlyMap<string, number> {
+    return new Map(
+      this.#children.flatMap(({ name, process }) => (process.pid === undefined ? [] : [[name, process.pid] as const])),
+    );
+  }
+
+  /** Starts a part and resolves with its addresses once it says that it has started. */
+  async start(name: string, args: readonly string[], logFile: string): Promise<unknown> {
+    const child = await this.#spawn(name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
+    this.#children.push(child);
+    const started = Promise.withResolvers<unknown>();
+    const lines = createInterface({ input: child.process.stdout! });
+    lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
+    const limit = setTimeout(() => started.reject(new Error('did not start in time')), startLimitMs);
+    void child.exited.then((exit) => started.reject(new Error(exitText(exit))));
+    try {
+      const addresses = await started.promise;
+      child.phase = 'running';
+      void child.exited.then((exit) => this.#onExit(child, exit));
+      return addresses;
+    } catch (cause) {
+      throw await failure(name, (cause as Error).message, logFile);
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  /** Runs a command to its end; `input` is its standard input. Resolves with its standard output. */
+  async run(name: string, args: readonly string[], logFile: string, input = ''): Promise<string> {
+    const child = await this.#spawn(name, args, logFile);
+    this.#children.push(child);
+    let output = '';
+    child.process.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.process.stdin!.end(input);
+    const exit = await child.exited;
+    this.#forget(child);
+    if (exit.code !== 0) throw await failure(name, exitText(exit), logFile);
+    return output;
+  }
+
+  /** Stops everything, last started first; what does not stop in time is killed. */
+  async stop(): Promise<void> {
+    const stopping = this.#children.toReversed().map(async (child) => {
+      child.phase = 'stopping';
+      child.process.stdin?.end();
+      const limit = setTimeout(() => child.process.kill('SIGKILL'), stopLimitMs);
+      await child.exited;
+      clearTimeout(limit);
+    });
+    await Promise.all(stopping);
+  }
+
+  async #spawn(name: string, args: readonly string[], logFile: string): Promise<Child> {
+    const log: FileHandle = await open(logFile, 'a', 0o600);
+    try {
+      // A session of its own: Ctrl-C is for this process, which then stops the others in order.
+      const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
+        stdio: ['pipe', 'pipe', log.fd],
+        detached: true,
+      });
+      const { promise, resolve } = Promise.withResolvers<Exit>();
+      process_.once('exit', (code, signal) => resolve({ code, signal }));
+      process_.once('error', () => resolve({ code: -1, signal: null }));
+      // A child that ended no longer reads.
+      process_.stdin?.on('error', () => undefined);
+      return { name, logFile, process: process_, exited: promise, phase: 'starting' };
+    } finally {
+      await log.close();
+    }
+  }
+
+  #forget(child: Child): void {
+    this.#children.splice(this.#children.indexOf(child), 1);
+  }
+
+  #onExit(child: Child, exit: Exit): void {
+    if (child.phase === 'stopping') return;
+    void failure(child.name, exitText(exit), child.logFile).then((error) => this.#failed.reject(error));
+  }
+}
+
+async function failure(name: string, what: string, logFile: string): Promise<IsthmusError> {
+  const lines = await lastLines(logFile);
+  const log = lines === '' ? '' : `\nthe last lines of ${logFile}:\n${lines}`;
+  return new IsthmusError('PART_FAILED', `${name} ${what}${log}`);
+}

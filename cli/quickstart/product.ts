@@ -1,0 +1,119 @@
+// What the quickstart deploys: the example's package in the feed, its project with process and variables, a release.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseSettings } from '../../lib/config/file.ts';
+import type { PackageVersion, Release } from '../api-types.ts';
+import { path, type ApiClient } from '../client.ts';
+import { pushPackage } from '../commands/package.ts';
+import { environment } from './mesh.ts';
+import type { DemoState, StateFolder } from './state.ts';
+import { demoMachines } from './topology.ts';
+import type { BuiltPackage } from './web-package.ts';
+
+export const project = 'web';
+const packageId = 'isthmus-example-web';
+
+interface Variable {
+  readonly id: string;
+  readonly name: string;
+  readonly value?: string | null;
+  readonly sensitive: boolean;
+  readonly machines: readonly string[];
+}
+
+interface WantedVariable {
+  readonly name: string;
+  readonly value: string;
+  readonly sensitive?: boolean;
+  readonly machines?: readonly string[];
+}
+
+/** The next version after the highest `1.0.N`. */
+function nextVersion(versions: readonly string[]): string {
+  const numbers = versions.map((version) => Number(/^1\.0\.(\d+)$/.exec(version)?.[1] ?? -1));
+  return `1.0.${Math.max(-1, ...numbers) + 1}`;
+}
+
+/** Pushes the package unless the feed has these bytes already. */
+export async function ensurePackage(
+  client: ApiClient,
+  built: BuiltPackage,
+): Promise<{ version: string; pushed: boolean }> {
+  const known = await client.list<{ id: string }>('packages');
+  const isKnown = known.some(({ id }) => id === packageId);
+  const versions = isKnown ? await client.list<PackageVersion>(path('packages', packageId, 'versions')) : [];
+  const same = versions.find(({ sha256 }) => sha256 === built.sha256);
+  if (same !== undefined) return { version: same.version, pushed: false };
+  const version = nextVersion(versions.map((each) => each.version));
+  await pushPackage(client, built.file, packageId, version);
+  return { version, pushed: true };
+}
+
+function wantedVariables(state: DemoState, folder: StateFolder): WantedVariable[] {
+  return [
+    { name: 'Node', value: process.execPath },
+    { name: 'Greeting', value: 'Hello from behind the relays' },
+    { name: 'SigningKey', value: state.signingKey, sensitive: true },
+    { name: 'Lifeline', value: folder.lifeline },
+    ...demoMachines.flatMap(({ id }) => [
+      { name: 'Port', value: String(state.ports[`web ${id}`]), machines: [id] },
+      { name: 'RunFolder', value: folder.runDir(id), machines: [id] },
+    ]),
+  ];
+}
+
+/** Adds the variables that are missing and changes those that differ; a sensitive value cannot be read back to compare. */
+async function ensureVariables(client: ApiClient, wanted: readonly WantedVariable[]): Promise<void> {
+  const collection = path('projects', project, 'variables');
+  const present = await client.list<Variable>(collection);
+  for (const { name, value, sensitive = false, machines = [] } of wanted) {
+    const same = present.find((each) => each.name === name && each.machines.join() === machines.join());
+    if (same === undefined) await client.post(collection, { name, value, sensitive, machines });
+    else if (!sensitive && same.value !== value)
+      await client.change('PATCH', `${collection}/${encodeURIComponent(same.id)}`, { value });
+  }
+}
+
+/** The project with the process of examples/web and its variables. */
+export async function ensureProject(
+  client: ApiClient,
+  root: string,
+  state: DemoState,
+  folder: StateFolder,
+): Promise<void> {
+  const known = await client.list<{ id: string }>('projects');
+  if (!known.some(({ id }) => id === project)) {
+    await client.post('projects', {
+      id: project,
+      name: 'Web',
+      description: 'the example application of the quickstart',
+    });
+  }
+  const file = join(root, 'examples', 'web', 'process.yaml');
+  const { value } = parseSettings(await readFile(file, 'utf8'), file);
+  await client.change('PUT', path('projects', project, 'process'), value, path('projects', project));
+  await ensureVariables(client, wantedVariables(state, folder));
+}
+
+/** A new release of the project with this package version. */
+export async function makeRelease(client: ApiClient, packageVersion: string): Promise<Release> {
+  const releases = await client.list<Release>(path('projects', project, 'releases'));
+  const version = nextVersion(releases.map((each) => each.version));
+  const { body } = await client.post<Release>(path('projects', project, 'releases'), {
+    version,
+    notes: 'made by the quickstart',
+    packages: { web: packageVersion },
+  });
+  return body;
+}
+
+/** Deploys a release to every machine of the demonstration; resolves with the task's id. */
+export async function deploy(client: ApiClient, version: string): Promise<string> {
+  const { body } = await client.post<{ id: string }>('deployments', {
+    project,
+    release: version,
+    environment,
+    deadlineS: 120,
+  });
+  return body.id;
+}

@@ -1,0 +1,197 @@
+// The main job: a whole mesh on this machine with a deployment in it. Every part is a process of its own on loopback.
+//   topology.ts     what is built           mesh.ts       server, joins, nodes
+//   state.ts        what is kept            product.ts    package, project, release, deployment
+//   processes.ts    children and their end  report.ts     the tables at the end
+//   lifeline.ts     ends the applications   web-package.ts packs the example
+import { readFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { IsthmusError } from '../../lib/errors.ts';
+import { ApiClient } from '../client.ts';
+import { resolveConnection } from '../context.ts';
+import { escapeText } from '../render/escape.ts';
+import { bytes } from '../render/units.ts';
+import { say, type Terminal } from '../terminal.ts';
+import { requireSuccess, watchTask } from '../watch-task.ts';
+import { holdLifeline, type Lifeline } from './lifeline.ts';
+import { listeners, makePlaces, startNodes, startServer } from './mesh.ts';
+import { ProcessGroup } from './processes.ts';
+import { deploy, ensurePackage, ensureProject, makeRelease } from './product.ts';
+import { carriedSince, linkTable, machineTable, readCounters, requireOnce } from './report.ts';
+import { StateFolder, type DemoState } from './state.ts';
+import { demoMachines } from './topology.ts';
+import { buildWebPackage } from './web-package.ts';
+
+export interface QuickstartOptions {
+  readonly data: string;
+  readonly once: boolean;
+  readonly clean: boolean;
+}
+
+/** Everything the run holds. */
+interface Demo {
+  readonly terminal: Terminal;
+  readonly root: string;
+  readonly folder: StateFolder;
+  readonly state: DemoState;
+  readonly group: ProcessGroup;
+  /** Writes a line with the time since the start before it. */
+  readonly step: (text: string) => void;
+}
+
+const applicationStopLimitMs = 10_000;
+
+/** The repository: above cli/quickstart, or above dist/cli/quickstart. */
+function repositoryRoot(): string {
+  const here = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '');
+  return here.endsWith('/dist') ? here.slice(0, -'/dist'.length) : here;
+}
+
+function stopwatch(terminal: Terminal): (text: string) => void {
+  const startedAt = performance.now();
+  return (text) => say(terminal, `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
+}
+
+async function connect(folder: StateFolder, terminal: Terminal): Promise<ApiClient> {
+  return new ApiClient(await resolveConnection({ context: folder.contextFile }, terminal.stdin));
+}
+
+/** Deploys to every machine, watched live; returns what the tables need. */
+async function runDeployment(demo: Demo, client: ApiClient): Promise<void> {
+  const { step, terminal, folder, state, root } = demo;
+  const built = await buildWebPackage(root, folder.path);
+  const { version, pushed } = await ensurePackage(client, built);
+  const size = `${bytes(built.sizeBytes)}, ${built.files} files`;
+  step(
+    pushed
+      ? `package isthmus-example-web ${version} pushed (${size})`
+      : `package ${version} was in the feed already (${size})`,
+  );
+  await ensureProject(client, root, state, folder);
+  const release = await makeRelease(client, version);
+  step(`release ${release.version} of project web: deploying to ${demoMachines.length} machines`);
+  const before = await readCounters(client);
+  const deployment = await watchTask(client, await deploy(client, release.version), terminal);
+  requireSuccess(deployment, terminal);
+  step('deployed, started, and checked over HTTP from each machine');
+  const { body: health } = await client.post<{ id: string }>('health-checks', {});
+  requireSuccess(await watchTask(client, health.id, terminal), terminal);
+  const fetched = (deployment.machines ?? []).some(({ steps }) =>
+    steps.some(({ action, detail }) => action === 'acquire' && detail?.['cached'] !== true),
+  );
+  const carried = await carriedSince(client, before, fetched ? built.sizeBytes : 0);
+  say(terminal, `\n${await machineTable(client, deployment)}\n`);
+  say(terminal, `${linkTable(carried, built.sizeBytes)}\n`);
+  if (fetched) {
+    requireOnce(carried, built.sizeBytes);
+    step(`the package (${bytes(built.sizeBytes)}) crossed each link between sites once`);
+  } else {
+    step('every machine had the package already: nothing was fetched');
+  }
+}
+
+/** What to do with it, once it stands. */
+function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): void {
+  const near = (path: string): string => (relative('.', path).startsWith('..') ? path : relative('.', path));
+  const isthmus = `${near(join(root, 'bin', 'isthmus'))} --context ${near(folder.contextFile)}`;
+  const first = demoMachines[0]!;
+  say(
+    terminal,
+    `\nThe API is at ${client.server.origin}; the application on ${first.id} at http://127.0.0.1:${state.ports[`web ${first.id}`]}/`,
+  );
+  say(terminal, `\n  ${isthmus} mesh status`);
+  say(terminal, `  ${isthmus} mesh trace eu-pci-1`);
+  say(terminal, `  echo 'uname -a; uptime' | ${isthmus} script run --file - --role web`);
+  say(terminal, `\nCtrl-C stops everything. What each part logs is in ${near(join(folder.path, 'logs'))}/.`);
+}
+
+/** Waits until no application runs that this state folder knows of. */
+async function applicationsGone(folder: StateFolder): Promise<void> {
+  const deadline = Date.now() + applicationStopLimitMs;
+  for (const { id } of demoMachines) {
+    const pidFile = join(folder.runDir(id), 'web.pid');
+    for (;;) {
+      const pid = Number(await readFile(pidFile, 'utf8').catch(() => '0'));
+      const commandLine = pid > 0 ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
+      if (!commandLine.includes('server.js')) break;
+      if (Date.now() > deadline)
+        throw new IsthmusError('PART_FAILED', `the application on ${id} (process ${pid}) does not stop`);
+      await new Promise((tick) => setTimeout(tick, 50));
+    }
+  }
+}
+
+async function interrupted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(new IsthmusError('CANCELLED', 'stopped'));
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  return promise;
+}
+
+async function work(demo: Demo, once: boolean): Promise<void> {
+  const { step, terminal, folder } = demo;
+  const { firstTime } = await startServer(demo);
+  const client = await connect(folder, terminal);
+  try {
+    step(`server at ${client.server.origin}${firstTime ? ' (a new mesh)' : ''}`);
+    await makePlaces(client);
+    await startNodes(client, demo, (node, joined) => {
+      const how = node.dialled ? `dialled by ${node.parent}` : `dials ${node.parent}`;
+      step(`${node.role} ${node.id} ${joined ? 'joined and ' : ''}started (site ${node.site}, ${how})`);
+    });
+    await runDeployment(demo, client);
+    if (once) return;
+    showUse(demo, client);
+    await interrupted(terminal.signal);
+  } finally {
+    client.close();
+  }
+}
+
+/** Ends everything, whatever of it there is. */
+async function stopAll(demo: Demo, lifeline: Lifeline): Promise<void> {
+  await lifeline.release();
+  await Promise.all([demo.group.stop(), applicationsGone(demo.folder)]);
+}
+
+/** Runs the main job; resolves when everything has stopped. */
+export async function quickstart(options: QuickstartOptions, terminal: Terminal): Promise<void> {
+  const root = repositoryRoot();
+  const folder = new StateFolder(resolve(options.data));
+  const early = await holdLifelineIn(folder, options.clean);
+  const demo: Demo = {
+    terminal,
+    root,
+    folder,
+    state: await folder.load(listeners()),
+    group: new ProcessGroup(
+      join(fileURLToPath(new URL('..', import.meta.url)), `main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`),
+    ),
+    step: stopwatch(terminal),
+  };
+  const stop = (): Promise<void> => stopAll(demo, early);
+  try {
+    await Promise.race([work(demo, options.once), demo.group.failed, interrupted(terminal.signal)]);
+  } catch (thrown) {
+    const error = IsthmusError.from(thrown);
+    const asked = error.code === 'CANCELLED' && terminal.signal.aborted;
+    if (asked) say(terminal, '\nstopping');
+    else say(terminal, `\nfailed: ${escapeText(error.message.split('\n')[0] ?? '')}; stopping`);
+    await stop();
+    if (asked && !options.once) return;
+    throw error;
+  }
+  await stop();
+  demo.step('everything has stopped');
+}
+
+async function holdLifelineIn(folder: StateFolder, clean: boolean): Promise<Lifeline> {
+  await folder.prepare({ clean: false });
+  const lifeline = await holdLifeline(folder.lifeline, folder.path);
+  if (!clean) return lifeline;
+  // Only now is it known that nobody uses what is there.
+  await lifeline.release();
+  await folder.prepare({ clean: true });
+  return holdLifeline(folder.lifeline, folder.path);
+}

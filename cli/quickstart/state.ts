@@ -1,0 +1,94 @@
+// What the quickstart keeps in its state folder between starts: ports, and where everything lies.
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { IsthmusError } from '../../lib/errors.ts';
+
+export interface DemoState {
+  /** Of each listener by name: `api`, `mesh`, `eu`, `web eu-1` … */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Secret of the example application; made once, so that a second start changes nothing. */
+  readonly signingKey: string;
+}
+
+export class StateFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get contextFile(): string {
+    return join(this.path, 'context.json');
+  }
+
+  /** The folder of a node: its identity and settings, the server's database. */
+  dataDir(node: string): string {
+    return join(this.path, 'nodes', node);
+  }
+
+  logFile(name: string): string {
+    return join(this.path, 'logs', `${name}.log`);
+  }
+
+  /** Where the example application of a machine keeps its pid file and log. */
+  runDir(machine: string): string {
+    return join(this.path, 'run', machine);
+  }
+
+  /** The socket that the example applications hold on to. Socket paths end at 107 bytes, so a deep folder has it elsewhere. */
+  get lifeline(): string {
+    const near = join(this.path, 'lifeline.sock');
+    if (Buffer.byteLength(near) < 100) return near;
+    const name = createHash('sha256').update(this.path).digest('hex').slice(0, 16);
+    return join(tmpdir(), `isthmus-${name}.sock`);
+  }
+
+  /** Makes the folder, private: it holds keys. */
+  async prepare({ clean }: { clean: boolean }): Promise<void> {
+    if (clean) await rm(this.path, { recursive: true, force: true });
+    await mkdir(join(this.path, 'logs'), { recursive: true });
+    await chmod(this.path, 0o700);
+  }
+
+  /** What an earlier start left, with a port for each name that has none yet. */
+  async load(listeners: readonly string[]): Promise<DemoState> {
+    const file = join(this.path, 'state.json');
+    const before = await readState(file);
+    const missing = listeners.filter((name) => before.ports[name] === undefined);
+    const free = await freePorts(missing.length);
+    const ports = { ...before.ports, ...Object.fromEntries(missing.map((name, place) => [name, free[place]!])) };
+    const state: DemoState = { ports, signingKey: before.signingKey ?? randomBytes(18).toString('base64url') };
+    await writeFile(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+    return state;
+  }
+}
+
+async function readState(file: string): Promise<{ ports: Record<string, number>; signingKey?: string }> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as { ports: Record<string, number>; signingKey?: string };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { ports: {} };
+    throw new IsthmusError('CONFIG_INVALID', `${file} cannot be read`, { remedy: 'Start over with --clean.', cause });
+  }
+}
+
+/** Ports of loopback that nothing listens on; all are held open at once, so that no two are the same. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  return ports;
+}
+
+function listen(port: number): Promise<ReturnType<typeof createServer>> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReturnType<typeof createServer>>();
+  const server = createServer();
+  server.once('error', reject);
+  server.listen(port, '127.0.0.1', () => resolve(server));
+  return promise;
+}

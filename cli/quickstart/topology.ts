@@ -1,0 +1,72 @@
+// The mesh that the quickstart builds: three sites, and each way a node can be connected once.
+//
+//   server ═══▶ relay eu ═══▶ relay eu-pci        ═══▶ who dials
+//      ▲           ╠══▶ eu-1      ╠══▶ eu-pci-1
+//      ║           ╠◀══ eu-2      ╠◀══ eu-pci-2
+//      ║           ╚◀══ mirror-eu ╚◀══ mirror-eu-pci  (its packages come from mirror-eu, over the mesh)
+//      ╚════ relay us ◀══ us-1
+import type { Route } from '../api-types.ts';
+
+export interface DemoNode {
+  readonly id: string;
+  readonly role: 'relay' | 'mirror' | 'tentacle';
+  readonly site: string;
+  /** 'server' or a relay's id. */
+  readonly parent: string;
+  /** Its parent dials it; else it dials its parent. */
+  readonly dialled: boolean;
+}
+
+const node = (id: string, role: DemoNode['role'], site: string, parent: string, dialled: boolean): DemoNode => ({
+  id,
+  role,
+  site,
+  parent,
+  dialled,
+});
+
+export const demoNodes: readonly DemoNode[] = [
+  node('eu', 'relay', 'eu', 'server', true),
+  node('us', 'relay', 'us', 'server', false),
+  node('eu-pci', 'relay', 'eu-pci', 'eu', true),
+  node('mirror-eu', 'mirror', 'eu', 'eu', false),
+  node('mirror-eu-pci', 'mirror', 'eu-pci', 'eu-pci', false),
+  node('eu-1', 'tentacle', 'eu', 'eu', true),
+  node('eu-2', 'tentacle', 'eu', 'eu', false),
+  node('eu-pci-1', 'tentacle', 'eu-pci', 'eu-pci', true),
+  node('eu-pci-2', 'tentacle', 'eu-pci', 'eu-pci', false),
+  node('us-1', 'tentacle', 'us', 'us', false),
+];
+
+export const demoSites: readonly { readonly id: string; readonly description: string }[] = [
+  { id: 'eu', description: 'behind a relay that the server dials' },
+  { id: 'eu-pci', description: 'behind relay eu: two relays from the server' },
+  { id: 'us', description: 'its relay dials out to the server' },
+];
+
+export const demoMachines: readonly DemoNode[] = demoNodes.filter(({ role }) => role === 'tentacle');
+
+/** Whether something is a relay with children, or dialled: then it listens. */
+export function listens(each: DemoNode): boolean {
+  return each.role === 'relay' || each.dialled;
+}
+
+/** The relays between the server and a node, in order. */
+export function relaysTo(each: DemoNode): string[] {
+  const parent = demoNodes.find(({ id }) => id === each.parent);
+  return parent === undefined ? [] : [...relaysTo(parent), parent.id];
+}
+
+/** The machine's route as data. */
+export function routeTo(each: DemoNode): Route {
+  const via = relaysTo(each);
+  return via.length === 0 ? { kind: 'direct' } : { kind: 'path', via };
+}
+
+/** The links that join two sites (the server is a place of its own), parent first. */
+export function siteLinks(): { from: string; to: string }[] {
+  const siteOf = (id: string): string => demoNodes.find((each) => each.id === id)?.site ?? 'server';
+  return demoNodes
+    .filter((each) => siteOf(each.parent) !== each.site)
+    .map((each) => ({ from: each.parent, to: each.id }));
+}

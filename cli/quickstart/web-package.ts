@@ -1,0 +1,110 @@
+// Packs the example application with the libraries it needs into one tar.gz, from what is in the repository. The same
+// files give the same bytes, so that a second start finds its package in the feed.
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { create } from 'tar';
+import { IsthmusError } from '../../lib/errors.ts';
+
+export interface BuiltPackage {
+  readonly file: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly files: number;
+}
+
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+async function dependenciesOf(folder: string): Promise<string[]> {
+  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+  return Object.keys(manifest.dependencies ?? {});
+}
+
+/** The folder Node would load `name` from, for a module in `from`. */
+function resolvePackage(name: string, from: string, root: string): string {
+  for (let folder = from; folder.startsWith(root); folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules', name);
+    if (existsSync(join(candidate, 'package.json'))) return candidate;
+  }
+  throw new IsthmusError('CONFIG_INVALID', `the library ${name} is not installed`, { remedy: 'Run `npm ci`.' });
+}
+
+/** Every package folder that the named ones need, themselves included; what lies inside another is part of it. */
+async function dependencyTree(names: readonly string[], root: string): Promise<string[]> {
+  const found = new Set<string>();
+  const visit = async (name: string, from: string): Promise<void> => {
+    const folder = resolvePackage(name, from, root);
+    if (found.has(folder)) return;
+    found.add(folder);
+    for (const dependency of await dependenciesOf(folder)) await visit(dependency, folder);
+  };
+  for (const name of names) await visit(name, root);
+  return [...found].filter((folder) => relative(join(root, 'node_modules'), folder).split('node_modules').length === 1);
+}
+
+/** The files below `folder`, sorted, symbolic links left out; linked folders that staging made are entered. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const visit = async (path: string): Promise<void> => {
+    for (const entry of await readdir(join(folder, path), { withFileTypes: true })) {
+      const child = path === '' ? entry.name : `${path}/${entry.name}`;
+      if (entry.isDirectory()) await visit(child);
+      else if (entry.isFile()) found.push(child);
+    }
+  };
+  await visit('');
+  return found.sort();
+}
+
+/** A folder of links to everything that goes into the package: nothing is copied. Returns where each file stands. */
+async function stage(root: string, staging: string): Promise<string[]> {
+  const example = join(root, 'examples', 'web');
+  const sources = new Map<string, string>();
+  for (const entry of await readdir(example)) sources.set(entry, join(example, entry));
+  sources.set('protocol/isthmus', join(root, 'proto', 'isthmus'));
+  for (const folder of await dependencyTree(await dependenciesOf(example), root))
+    sources.set(relative(root, folder), folder);
+  const files: string[] = [];
+  for (const [name, source] of sources) {
+    await mkdir(dirname(join(staging, name)), { recursive: true });
+    await symlink(source, join(staging, name));
+    const inside = (await stat(source)).isDirectory()
+      ? (await filesBelow(source)).map((file) => `${name}/${file}`)
+      : [name];
+    files.push(...inside);
+  }
+  return files.sort();
+}
+
+/** Builds `<folder>/isthmus-example-web.tar.gz`. */
+export async function buildWebPackage(root: string, folder: string): Promise<BuiltPackage> {
+  const staging = await mkdtemp(join(folder, 'staging-'));
+  const file = join(folder, 'isthmus-example-web.tar.gz');
+  try {
+    const files = await stage(root, staging);
+    // portable leaves out owner, times and inode; a fixed time and sorted names do the rest.
+    const partial = `${file}.partial`;
+    await create(
+      {
+        cwd: staging,
+        file: partial,
+        gzip: { level: 6 },
+        portable: true,
+        mtime: new Date(0),
+        follow: true,
+        noDirRecurse: true,
+      },
+      files,
+    );
+    await rename(partial, file);
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(file), hash);
+    return { file, sha256: hash.digest('hex'), sizeBytes: (await stat(file)).size, files: files.length };
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}

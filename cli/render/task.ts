@@ -1,0 +1,104 @@
+// A task as text: one line per machine while it runs, and a table when it has ended.
+import type { Task, TaskError, TaskMachine, TaskStep } from '../api-types.ts';
+import { escapeText } from './escape.ts';
+import { renderRecord, renderTable } from './table.ts';
+import { bytes, moment } from './units.ts';
+
+const settled: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted', 'skipped'];
+
+/** `web/acquire` */
+export function stepLabel(step: TaskStep): string {
+  return `${step.name ?? step.step}/${step.action}`;
+}
+
+/** `MACHINE_DOWN at eu-pci: no answer` */
+export function errorText(error: TaskError | null | undefined): string {
+  if (error === null || error === undefined) return '';
+  const at = error.hop === null || error.hop === undefined ? '' : ` at ${error.hop}`;
+  return escapeText(`${error.code}${at}${error.detail ? `: ${error.detail}` : ''}`);
+}
+
+function numberOf(detail: TaskStep['detail'], key: string): number | undefined {
+  const value = detail?.[key];
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** How far a package has come, and from where: `54 % of 3.1 MiB from mirror-eu`. */
+export function progressText(step: TaskStep): string {
+  const received = numberOf(step.detail, 'receivedBytes');
+  const total = numberOf(step.detail, 'totalBytes');
+  const from = step.detail?.['from'];
+  const source = typeof from === 'string' && from !== '' ? ` from ${from}` : '';
+  if (step.detail?.['cached'] === true) return 'in its cache already';
+  if (received === undefined || total === undefined || total === 0) return source.trim();
+  const share = Math.floor((100 * received) / total);
+  return `${share === 100 ? '' : `${share} % of `}${bytes(total)}${source}`;
+}
+
+function bar(done: number, total: number): string {
+  const width = 12;
+  const filled = total === 0 ? 0 : Math.round((width * done) / total);
+  return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`;
+}
+
+/** One line of progress: machine, how many steps are done, which one it is at. */
+export function machineLine(machine: TaskMachine, nameWidth: number): string {
+  const done = machine.steps.filter((step) => settled.includes(step.state)).length;
+  const current = machine.steps.find((step) => !settled.includes(step.state)) ?? machine.steps.at(-1);
+  const at = current === undefined ? '' : `${stepLabel(current)} ${current.state} ${progressText(current)}`;
+  const name = escapeText(machine.machine).padEnd(nameWidth);
+  return `  ${name}  ${bar(done, machine.steps.length)} ${machine.state.padEnd(9)} ${escapeText(at.trim())}`.trimEnd();
+}
+
+/** The lines of every machine. */
+export function machineLines(task: Task): string[] {
+  const machines = task.machines ?? [];
+  const width = Math.max(0, ...machines.map(({ machine }) => machine.length));
+  return machines.map((machine) => machineLine(machine, width));
+}
+
+/** What changed from one look at a task to the next, one line per step that moved. */
+export function changedSteps(before: Task | undefined, now: Task): string[] {
+  const known = new Map<string, string>();
+  for (const machine of before?.machines ?? []) for (const step of machine.steps) known.set(step.ticket, step.state);
+  const lines: string[] = [];
+  for (const machine of now.machines ?? []) {
+    for (const step of machine.steps) {
+      if (step.state === 'pending' || known.get(step.ticket) === step.state) continue;
+      const exit = typeof step.exitCode === 'number' && step.exitCode !== 0 ? ` (exit code ${step.exitCode})` : '';
+      const more = [progressText(step), errorText(step.error)].filter((text) => text !== '').join('; ');
+      lines.push(
+        escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${exit}${more === '' ? '' : ` · ${more}`}`),
+      );
+    }
+  }
+  return lines;
+}
+
+/** The whole task, for `task show`. */
+export function renderTask(task: Task): string {
+  const head = renderRecord({
+    id: task.id,
+    task: `${task.kind}: ${task.title}`,
+    state: task.state,
+    created: moment(task.createdAt),
+    started: moment(task.startedAt),
+    ended: moment(task.endedAt),
+    deadline: moment(task.deadlineAt),
+    ...(task.error ? { error: errorText(task.error) } : {}),
+    ...(task.blockedBy ? { 'waits for': JSON.stringify(task.blockedBy) } : {}),
+  });
+  const rows = (task.machines ?? []).flatMap((machine) =>
+    machine.steps.map((step) => [
+      machine.machine,
+      stepLabel(step),
+      step.state,
+      step.exitCode,
+      progressText(step),
+      errorText(step.error),
+    ]),
+  );
+  return rows.length === 0
+    ? head
+    : `${head}\n\n${renderTable(['machine', 'step', 'state', 'exit', 'detail', 'error'], rows)}`;
+}

@@ -1,0 +1,32 @@
+// Numbers as people read them.
+
+/** `1.5 MiB` */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return unit === 0 ? `${value} B` : `${value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`;
+}
+
+/** `3.2 ms`, `1.4 s` */
+export function milliseconds(count: number | null | undefined): string {
+  if (count === null || count === undefined) return '-';
+  return count < 1000 ? `${count.toFixed(count < 10 ? 1 : 0)} ms` : `${(count / 1000).toFixed(1)} s`;
+}
+
+/** A moment as `2026-01-31 12:30:05Z`; `-` when there is none. The API gives milliseconds or an ISO string. */
+export function moment(value: number | string | null | undefined): string {
+  if (value === null || value === undefined || value === '') return '-';
+  const date = new Date(value);
+  return Number.isNaN(date.getTime()) ? String(value) : `${date.toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
+/** Whole days from now until a moment. */
+export function daysUntil(value: number | string | null | undefined): string {
+  if (value === null || value === undefined) return '-';
+  return ((new Date(value).getTime() - Date.now()) / 86_400_000).toFixed(1);
+}

@@ -1,0 +1,55 @@
+// One run of the command line, from arguments to exit code.
+import { CommanderError } from 'commander';
+import { errorCatalogue, IsthmusError, isErrorCode } from '../lib/errors.ts';
+import { ServerError } from './client.ts';
+import { exitCodeOf, exitCodes } from './exit-codes.ts';
+import { buildProgram } from './program.ts';
+import { escapeText } from './render/escape.ts';
+import { refuseSecrets } from './secrets.ts';
+import { warn, type Terminal } from './terminal.ts';
+
+function reportError(error: IsthmusError, terminal: Terminal): void {
+  const code = error instanceof ServerError ? error.serverCode : error.code;
+  const at = error.hop === undefined ? '' : ` at ${error.hop}`;
+  const lines = error.message.split('\n').map(escapeText);
+  warn(terminal, `isthmus: ${lines.join('\n         ')} (${code}${escapeText(at)})`);
+  if (error.field !== undefined && !error.message.includes(error.field))
+    warn(terminal, `  field: ${escapeText(error.field)}`);
+  warn(terminal, `  what to do: ${escapeText(error.remedy)}`);
+}
+
+/** The exit code of whatever a command threw, after it was shown. */
+function ending(thrown: unknown, terminal: Terminal): number {
+  if (thrown instanceof CommanderError) {
+    // Help and version end by throwing too, with exit code 0; commander has written its message already.
+    return thrown.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
+  }
+  const error = IsthmusError.from(thrown);
+  if (terminal.signal.aborted && error.code === 'CANCELLED') {
+    warn(terminal, `isthmus: ${error.message}`);
+    return exitCodes.interrupted.code;
+  }
+  reportError(error, terminal);
+  if (error.code === 'INTERNAL' && error.cause instanceof Error && !(error instanceof ServerError)) {
+    warn(terminal, escapeText(error.cause.stack ?? '').replaceAll('\\x0a', '\n'));
+  }
+  if (!(error instanceof ServerError)) return exitCodeOf(error.code, errorCatalogue[error.code].http);
+  // A newer server may send a code that this version does not know: its status still says what kind it is.
+  return exitCodeOf(isErrorCode(error.serverCode) ? error.serverCode : undefined, error.status);
+}
+
+/** Runs one command; everything it has to say has been written when this resolves. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    refuseSecrets(argv);
+    const { program, cli } = buildProgram(terminal);
+    try {
+      await program.parseAsync(argv, { from: 'user' });
+    } finally {
+      await cli.close();
+    }
+    return exitCodes.ok.code;
+  } catch (thrown) {
+    return ending(thrown, terminal);
+  }
+}

@@ -1,0 +1,41 @@
+// What a command may use of the process it runs in: its streams, whether somebody is there, and when to stop. Tests
+// hand in another.
+import { createInterface } from 'node:readline/promises';
+import type { Readable, Writable } from 'node:stream';
+import { IsthmusError } from '../lib/errors.ts';
+
+export interface Terminal {
+  readonly stdin: Readable;
+  readonly stdout: Writable & { columns?: number };
+  readonly stderr: Writable;
+  /** Whether standard output is a terminal, so that what stands there may be redrawn. */
+  readonly redraws: boolean;
+  /** Whether somebody can be asked. */
+  readonly interactive: boolean;
+  /** Aborts at Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** Writes one line to standard output. */
+export function say(terminal: Terminal, line: string): void {
+  terminal.stdout.write(`${line}\n`);
+}
+
+/** Writes one line to standard error. */
+export function warn(terminal: Terminal, line: string): void {
+  terminal.stderr.write(`${line}\n`);
+}
+
+/** Asks before something is destroyed; with `yes` not at all, and without anybody to ask it refuses. */
+export async function confirm(terminal: Terminal, question: string, yes: boolean | undefined): Promise<void> {
+  if (yes === true) return;
+  if (!terminal.interactive)
+    throw new IsthmusError('CONFIRMATION_NEEDED', `${question} (nobody is at a terminal to confirm)`);
+  const asker = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  try {
+    const answer = await asker.question(`${question} [y/N] `, { signal: terminal.signal });
+    if (!/^y(es)?$/i.test(answer.trim())) throw new IsthmusError('CANCELLED', 'not confirmed; nothing was done');
+  } finally {
+    asker.close();
+  }
+}

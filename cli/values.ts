@@ -1,0 +1,55 @@
+// Option values: lists, durations, addresses, routes. What is wrong is said by commander, with the option's name.
+import { InvalidArgumentError } from 'commander';
+import type { Route } from './api-types.ts';
+
+/** Collects `--on a,b --on c` to [a, b, c]. */
+export function collect(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, ...value.split(',').filter((word) => word !== '')];
+}
+
+/** Collects whole values: `--route a,b --route c` to ["a,b", "c"]. */
+export function collectWhole(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
+const secondsPer: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** `90s`, `15m`, `2h`, `1d` as seconds. A number alone is refused: nobody can tell what it counts. */
+export function duration(value: string): number {
+  const match = /^(\d{1,6})(s|m|h|d)$/.exec(value);
+  if (match === null) throw new InvalidArgumentError('Give a number with its unit: 90s, 15m, 2h or 1d.');
+  return Number(match[1]) * secondsPer[match[2]!]!;
+}
+
+/** A whole number of at least one. */
+export function count(value: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('Give a whole number of at least 1.');
+  return Number(value);
+}
+
+/** `direct`, or the relays to cross in order: `eu,eu-pci`. */
+export function route(value: string): Route {
+  if (value === 'direct') return { kind: 'direct' };
+  const via = value.split(',');
+  if (via.some((relay) => relay === ''))
+    throw new InvalidArgumentError('Give `direct`, or relays in order: eu,eu-pci.');
+  return { kind: 'path', via };
+}
+
+/** Routes in order of preference as one word. */
+export function routesText(routes: readonly Route[]): string {
+  return routes.map((each) => (each.kind === 'direct' ? 'direct' : each.via.join(' > '))).join(' | ');
+}
+
+/** `name=value` */
+export function pair(value: string): [string, string] {
+  const equals = value.indexOf('=');
+  if (equals < 1) throw new InvalidArgumentError('Give name=value.');
+  return [value.slice(0, equals), value.slice(equals + 1)];
+}
+
+/** Collects `name=value` options. */
+export function collectPairs(value: string, previous: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [name, content] = pair(value);
+  return { ...previous, [name]: content };
+}

@@ -1,0 +1,114 @@
+// Shows a task live until its end: its log lines, what moved, and a line of progress per machine.
+import { IsthmusError } from '../lib/errors.ts';
+import { endStates, type LogLine, type Task, type TaskNote } from './api-types.ts';
+import { path, type ApiClient } from './client.ts';
+import { followTask } from './follow.ts';
+import { escapeText } from './render/escape.ts';
+import { LiveRegion } from './render/live.ts';
+import { changedSteps, errorText, machineLines } from './render/task.ts';
+import type { ServerEvent } from './sse.ts';
+import { warn, type Terminal } from './terminal.ts';
+
+interface WatchOptions {
+  /** Show the scripts' output; else only what moved. */
+  readonly output?: boolean;
+  readonly patienceMs?: number;
+}
+
+// Many machines move at once; a look at the task for each would be a look a millisecond.
+const lookEveryMs = 150;
+
+/** Collects calls: `look` runs soon after the last one, never twice at once. */
+class Looker {
+  readonly #look: () => Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(look: () => Promise<void>) {
+    this.#look = look;
+  }
+
+  soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#running = this.#running.then(this.#look).catch(() => undefined);
+    }, lookEveryMs);
+  }
+
+  async finish(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#running;
+    await this.#look();
+  }
+}
+
+/** `data` of an event; undefined when it is not an object. */
+function dataOf<T>(event: ServerEvent): T | undefined {
+  try {
+    const value: unknown = JSON.parse(event.data);
+    return typeof value === 'object' && value !== null ? (value as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function eventLine(event: ServerEvent): string | undefined {
+  if (event.event === 'log') {
+    const line = dataOf<LogLine>(event);
+    return line && `${escapeText(line.machine)} | ${line.stream === 'stderr' ? '! ' : ''}${escapeText(line.text)}`;
+  }
+  const note = event.event === 'note' ? dataOf<TaskNote>(event) : undefined;
+  if (note === undefined) return undefined;
+  return escapeText(`${note.machine ?? 'server'}: ${note.text}${note.code ? ` (${note.code})` : ''}`);
+}
+
+/** Follows a task to its end and returns it; what it shows goes to standard output as it happens. */
+export async function watchTask(
+  client: ApiClient,
+  id: string,
+  terminal: Terminal,
+  options: WatchOptions = {},
+): Promise<Task> {
+  const region = new LiveRegion(terminal);
+  let task: Task | undefined;
+  const looker = new Looker(async () => {
+    const now = await client.get<Task>(path('tasks', id));
+    for (const line of changedSteps(task, now)) region.print(line);
+    task = now;
+    region.update(machineLines(now));
+  });
+  looker.soon();
+  try {
+    await followTask(client, id, {
+      signal: terminal.signal,
+      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+      onEvent: (event) => {
+        const line = options.output === false && event.event === 'log' ? undefined : eventLine(event);
+        if (line !== undefined) region.print(line);
+        if (event.event !== 'log') looker.soon();
+      },
+      onReconnect: (error) => {
+        if (!(error instanceof IsthmusError)) return;
+        region.print(`(no answer: ${error.message}; trying again)`);
+      },
+    });
+    await looker.finish();
+  } finally {
+    region.close({ keep: true });
+  }
+  return task ?? (await client.get<Task>(path('tasks', id)));
+}
+
+/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded. */
+export function requireSuccess(task: Task, terminal: Terminal): void {
+  if (task.state === 'succeeded') return;
+  const state = endStates.includes(task.state) ? task.state.replace('_', ' ') : `still ${task.state}`;
+  for (const machine of task.machines ?? []) {
+    const failed = machine.steps.find((step) => step.error);
+    if (failed) warn(terminal, `${escapeText(machine.machine)}: ${errorText(failed.error)}`);
+  }
+  throw new IsthmusError(
+    'TASK_NOT_SUCCESSFUL',
+    `task ${task.id} ${state}${task.error ? `: ${errorText(task.error)}` : ''}`,
+  );
+}

@@ -1,0 +1,78 @@
+// Following a task live: resumes where it was cut, shows each line once, and gives up when nobody answers.
+import { expect, it } from 'vitest';
+import { ApiClient } from '../../cli/client.ts';
+import { followTask } from '../../cli/follow.ts';
+import { serverEvents, type ServerEvent } from '../../cli/sse.ts';
+import { startFakeApi, type FakeApi } from '../support/fake-api.ts';
+
+function clientOf(api: FakeApi): ApiClient {
+  return new ApiClient({ server: new URL(api.url), authorityPem: api.mesh.authorityPem, apiKey: api.apiKey });
+}
+
+it('resumes after a cut from the last event it saw', async () => {
+  const api = await startFakeApi();
+  const client = clientOf(api);
+  const resumedFrom: (string | undefined)[] = [];
+  api.on('GET /api/v1/tasks/t1/events', (request, response) => {
+    const last = request.headers['last-event-id'] as string | undefined;
+    resumedFrom.push(last);
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const from = Number(last ?? 0);
+    response.write(`id: ${from + 1}\nevent: log\ndata: {"line":${from + 1}}\n\n`);
+    if (from >= 2) {
+      response.end('id: 4\nevent: end\ndata: {"state":"succeeded"}\n\n');
+      return;
+    }
+    // Half an event, then the connection is gone: it must not count.
+    response.write(`id: 9\nevent: log\ndata: {"line":9}`, () => response.destroy());
+  });
+  const seen: ServerEvent[] = [];
+  await followTask(client, 't1', { signal: new AbortController().signal, onEvent: (event) => seen.push(event) });
+  client.close();
+  expect(seen.map(({ id }) => id)).toEqual(['1', '2', '3', '4']);
+  expect(resumedFrom).toEqual([undefined, '1', '2']);
+});
+
+it('gives up when the server stays away longer than its patience', async () => {
+  const api = await startFakeApi();
+  const client = clientOf(api);
+  let tries = 0;
+  api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
+    tries += 1;
+    response.destroy();
+  });
+  const following = followTask(client, 't1', {
+    signal: new AbortController().signal,
+    patienceMs: 300,
+    onEvent: () => undefined,
+  });
+  await expect(following).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
+  client.close();
+  expect(tries).toBeGreaterThan(1);
+});
+
+it('does not ask again for a task that does not exist', async () => {
+  const api = await startFakeApi();
+  const client = clientOf(api);
+  const following = followTask(client, 'gone', { signal: new AbortController().signal, onEvent: () => undefined });
+  await expect(following).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  client.close();
+  expect(api.requests).toHaveLength(1);
+});
+
+it('reads events in whatever pieces they come', async () => {
+  const stream =
+    ': hello\r\nid: 1\r\nevent: log\r\ndata: a\r\ndata: b\r\n\r\ndata: ü\n\nevent: none\n\nid: 3\ndata: cut';
+  const bytes = new TextEncoder().encode(stream);
+  for (const size of [1, 2, 3, 7, bytes.length]) {
+    const pieces = async function* (): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+    };
+    const events: ServerEvent[] = [];
+    for await (const event of serverEvents(pieces())) events.push(event);
+    expect(events).toEqual([
+      { id: '1', event: 'log', data: 'a\nb' },
+      { id: undefined, event: 'message', data: 'ü' },
+    ]);
+  }
+});
