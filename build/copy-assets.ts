@@ -1,11 +1,11 @@
 // Puts beside the compiled files what the compiler does not carry: the .proto files that are loaded at run time, and
-// the files that other folders name as theirs (`<folder>/assets`).
+// the examples that the first start pushes. usage: node build/copy-assets.ts [FOLDER], dist by default
 import { cp } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { extname, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const dist = join(root, 'dist');
+const dist = process.argv[2] ?? join(root, 'dist');
 
 await cp(join(root, 'proto'), join(dist, 'proto'), {
   recursive: true,

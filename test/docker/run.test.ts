@@ -1,0 +1,102 @@
+// What the image would run, run without an engine: the built tree, as a user without rights, on a root that is mounted
+// read-only, with nothing to write but /data (here: a folder of the test) and a small /tmp.
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run } from '../lab/support/run.ts';
+import { lacks } from '../support/needs.ts';
+
+const root = join(import.meta.dirname, '../..');
+const user = 10001;
+
+/** Mounts as the image has them, then gives up every right and becomes the command. $1 app, $2 data, $3 modules. */
+const confine = `
+  set -eu
+  mount --make-rprivate /
+  mount --bind "$3" "$1/node_modules"
+  mount --bind "$2" /mnt
+  mount --bind / /
+  mount -o remount,bind,ro /
+  app=$1
+  shift 3
+  mount -t tmpfs -o size=64m,mode=1777 tmpfs /dev/shm
+  cd "$app"
+  exec setpriv --reuid ${user} --regid ${user} --clear-groups --bounding-set=-all --no-new-privs \\
+    env -i PATH="$app/node_modules/.bin:/usr/bin:/bin" TMPDIR=/dev/shm "$@"
+`;
+
+describe.skipIf(lacks('root', 'namespaces', 'unshare'))('the image, without an engine', () => {
+  let image = '';
+  let data = '';
+
+  const confined = (...command: string[]): [string, string[]] => [
+    'unshare',
+    ['--mount', 'sh', '-c', confine, 'confine', image, data, join(root, 'node_modules'), ...command],
+  ];
+
+  beforeAll(async () => {
+    image = await mkdtemp(join(tmpdir(), 'isthmus-image-'));
+    data = await mkdtemp(join(tmpdir(), 'isthmus-data-'));
+    await chmod(image, 0o755);
+    await chown(data, user, user);
+    // Types are checked by `npm run types`; here only what runs matters.
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    await run(process.execPath, [
+      tsc,
+      '-p',
+      join(root, 'tsconfig.build.json'),
+      '--noCheck',
+      '--outDir',
+      join(image, 'dist'),
+    ]);
+    await run(process.execPath, [join(root, 'build/copy-assets.ts'), join(image, 'dist')]);
+    for (const path of ['bin', 'docker', 'package.json'])
+      await cp(join(root, path), join(image, path), { recursive: true });
+    await mkdir(join(image, 'node_modules'));
+  }, 180_000);
+
+  afterAll(async () => {
+    await rm(image, { recursive: true, force: true });
+    await rm(data, { recursive: true, force: true });
+  });
+
+  test('the root cannot be written, and the user has no rights', async () => {
+    const script =
+      'id -u; touch "$PWD/x" 2>/dev/null && echo wrote; grep CapEff /proc/self/status; touch /mnt/x && rm /mnt/x';
+    const said = await run(...confined('sh', '-c', script));
+    expect(said).toBe(`${user}\nCapEff:\t0000000000000000\n`);
+  });
+
+  test('the command tells its version', async () => {
+    expect(await run(...confined('bin/isthmus', '--version'))).toMatch(/^\S*\d+\.\d+\.\d+/);
+  });
+
+  test('a server starts on a fresh data folder, is healthy, and stops when told to', async () => {
+    const listen = ['--mesh-listen', '127.0.0.1:0', '--api-listen', '127.0.0.1:0'];
+    await run(...confined('bin/isthmus', 'init', '--data', '/mnt', ...listen));
+    const [command, args] = confined('bin/isthmus', 'server', 'start', '--data', '/mnt', '-o', 'json');
+    const server: ChildProcessByStdio<null, Readable, null> = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(server, 'exit');
+    try {
+      const lines = createInterface({ input: server.stdout });
+      const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(30_000) })) as [string];
+      const { addresses } = JSON.parse(line) as { addresses: { api: string } };
+      const url = `http://${addresses.api.replace(/^https?:\/\//, '')}/readyz`;
+      await run(...confined('node', 'docker/healthcheck.mjs', url));
+      await expect(run(...confined('node', 'docker/healthcheck.mjs', 'tcp://127.0.0.1:1'))).rejects.toThrow(
+        'ECONNREFUSED',
+      );
+      lines.close();
+    } finally {
+      server.kill('SIGTERM');
+    }
+    expect(await exited).toEqual([0, null]);
+  });
+});
