@@ -3,7 +3,7 @@ import { chmod, mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../errors.ts';
 import { entryPath, EntryNames } from './archive-names.ts';
-import { syncFolder, writeFully } from './disk.ts';
+import { syncPath, writeFully } from './disk.ts';
 
 export interface ArchiveLimits {
   readonly maxEntries: number;
@@ -112,7 +112,7 @@ export class ArchiveVisitor {
     if (this.#into === undefined) return;
     const waiting = [...this.#paths.files, ...this.#paths.folders, this.#into];
     const work = async (): Promise<void> => {
-      for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncFolder(path);
+      for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncPath(path);
     };
     await Promise.all(Array.from({ length: flushAtOnce }, work));
   }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { IsthmusError } from '../errors.ts';
 import { BlobWriter, type BlobInfo } from './blob-writer.ts';
 import { isSha256 } from './digest.ts';
-import { errnoOf, syncFolder } from './disk.ts';
+import { errnoOf, syncPath } from './disk.ts';
 
 export interface StoredBlob extends BlobInfo {
   /** When it was last asked for, as far as it was noted. */
@@ -124,7 +124,7 @@ export class BlobStore {
   }
 
   async #ensureFolder(path: string): Promise<void> {
-    if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(dirname(path));
+    if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncPath(dirname(path));
   }
 
   async #indexFolder(prefix: string): Promise<void> {

@@ -4,7 +4,7 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IsthmusError } from '../errors.ts';
 import { DigestMeter, digestFile } from './digest.ts';
-import { syncFolder, translateDiskFull, writeFully } from './disk.ts';
+import { syncPath, translateDiskFull, writeFully } from './disk.ts';
 
 export interface BlobInfo {
   readonly sha256: string;
@@ -94,7 +94,7 @@ export class BlobWriter {
       await file.sync();
       await this.#places.prepare(finalPath);
       await rename(this.#places.path, finalPath);
-      await syncFolder(dirname(finalPath));
+      await syncPath(dirname(finalPath));
     } catch (thrown) {
       throw translateDiskFull(thrown, 'the package');
     }

@@ -1,16 +1,14 @@
-// What makes files last: complete writes, fsync of files and folders, and knowing when a disk is full.
-import { randomUUID } from 'node:crypto';
-import { open, rename, statfs, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+// What makes large files last: complete writes, fsync, and knowing when a disk is full. Small ones: ../durable.ts.
+import { open, statfs, type FileHandle } from 'node:fs/promises';
 import { IsthmusError } from '../errors.ts';
 
-/** Makes the names in a folder last: a rename is only on disk once its folder is. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+/** Makes a file's content last, or the names in a folder: a rename is only on disk once its folder is. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
-    await folder.sync();
+    await handle.sync();
   } finally {
-    await folder.close();
+    await handle.close();
   }
 }
 
@@ -20,20 +18,6 @@ export async function writeFully(file: FileHandle, chunk: Uint8Array, position: 
     const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done);
     done += bytesWritten;
   }
-}
-
-/** Replaces a file's whole content, so that a crash leaves the old one or the new one. */
-export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.new`;
-  const file = await open(temporary, 'wx', mode);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  await syncFolder(dirname(path));
 }
 
 /** What an unprivileged process may still write on the disk that holds `path`. */

@@ -1,0 +1,215 @@
+// One blob from several places, over real TLS: what is cut goes on elsewhere, what is wrong is never kept.
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { askForBlob, type BlobAnswer } from '../../lib/packages/blob-client.ts';
+import { BlobStore } from '../../lib/packages/blob-store.ts';
+import { Demotions, fetchBlob, type Place } from '../../lib/packages/fetch.ts';
+import { connectFeed } from '../../mesh/feeds.ts';
+import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { tempDir } from '../support/temp.ts';
+import {
+  cutAt,
+  good,
+  short,
+  slow,
+  stallAt,
+  startOrigin,
+  status,
+  wrongBytes,
+  type Behaviour,
+  type Origin,
+  type Served,
+} from './origin.ts';
+
+const body = randomBytes(1_000_000);
+const sha256 = createHash('sha256').update(body).digest('hex');
+
+let mesh: TestMesh;
+let self: TestNode;
+beforeAll(async () => {
+  const removals: (() => void)[] = [];
+  mesh = await createTestMesh('test-mesh', (remove) => removals.push(remove));
+  self = await mesh.node('tentacle-1', 'tentacle');
+  return () => removals.forEach((remove) => remove());
+});
+
+/** Fetches into an empty store from these origins, nearest first. */
+async function fetch(
+  origins: readonly (Origin | Place)[],
+  { sizeBytes, rounds = 1, stallMs = 5_000, store, signal = new AbortController().signal, demotions = new Demotions() }: {
+    sizeBytes?: number | undefined; rounds?: number; stallMs?: number; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
+  } = {}, // prettier-ignore
+) {
+  const blobs = store ?? (await BlobStore.open(await tempDir()));
+  const target = await blobs.resume(sha256);
+  onTestFinished(() => target.close());
+  const noMesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
+  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations };
+  const places = origins.map(({ node, url }) => ({ node, url, path: [] }));
+  const outcome = await fetchBlob({
+    sha256, sizeBytes, places, target, rounds, demotions, signal,
+    open: async (place, fromByte, aborted): Promise<BlobAnswer> =>
+      askForBlob(await connectFeed(place, access, aborted), { sha256, pass: 'p', fromByte, signal: aborted, stallMs }),
+  }).then(
+    (fetched) => fetched,
+    async (thrown: unknown) => {
+      await target.close();
+      throw thrown;
+    },
+  ); // prettier-ignore
+  expect((await readFile(blobs.pathOf(sha256))).equals(body)).toBe(true);
+  return { ...outcome, blobs };
+}
+
+/** Where each request to an origin began. */
+function resumedAt(origin: Origin): number[] {
+  return origin.requests.map(({ range }) => Number(/\d+/.exec(range ?? '')?.[0] ?? 0));
+}
+
+describe('fetching', () => {
+  it('takes the nearest place and leaves the others alone', async () => {
+    const [near, far] = [await startOrigin(mesh, 'near', body), await startOrigin(mesh, 'far', body)];
+    expect(await fetch([near, far])).toMatchObject({ from: 'near', sizeBytes: body.length, failed: [] });
+    expect(near.requests).toEqual([{ url: `/v1/blobs/${sha256}`, range: undefined, authorization: 'Pass p' }]);
+    expect(far.requests).toEqual([]);
+  });
+
+  it('goes on at the next place where the first was cut at 60 %', async () => {
+    const [near, far] = [await startOrigin(mesh, 'near', body, cutAt(0.6)), await startOrigin(mesh, 'far', body)];
+    const { from, failed } = await fetch([near, far]);
+    expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'PLACE_FAILED']]]);
+    expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > 0 && at <= 600_000)]);
+  });
+
+  it('goes on at the same place when it is the only one', async () => {
+    const only = await startOrigin(mesh, 'only', body, cutAt(0.3), cutAt(0.3), cutAt(0.8));
+    expect(await fetch([only], { rounds: 2 })).toMatchObject({ from: 'only' });
+    const at = resumedAt(only);
+    expect([at.length, at[0]]).toEqual([4, 0]);
+    expect(at).toEqual([...at].sort((a, b) => a - b));
+  });
+
+  it.each([
+    ['a stall', stallAt(0.5)],
+    ['a short body', short],
+    ['an error', status(500)],
+    ['not found', status(404)],
+    ['a part nobody asked for', status(206)],
+    ['a redirect', status(302, { location: 'https://127.0.0.1:1/elsewhere' })],
+    ['an encoding', status(200, { 'content-encoding': 'gzip', 'content-length': '2' })],
+    ['no length', status(200, { 'transfer-encoding': 'chunked' })],
+    [
+      'headers without end',
+      ({ response }: Served): void => void response.writeHead(200, { 'x-long': 'x'.repeat(20_000) }).end(),
+    ],
+  ] as const)('passes over a place with %s', async (_, behaviour) => {
+    const [near, far] = [await startOrigin(mesh, 'near', body, behaviour), await startOrigin(mesh, 'far', body)];
+    const { from, failed } = await fetch([near, far], { sizeBytes: body.length, stallMs: 300 });
+    expect([from, failed.length, near.requests.length]).toEqual(['far', 1, 1]);
+  });
+
+  it('passes over a place that is not there, and one that is somebody else', async () => {
+    const other = await startOrigin(mesh, 'other', body);
+    const far = await startOrigin(mesh, 'far', body);
+    const gone = { node: 'gone', url: 'https://127.0.0.1:1', path: [] };
+    const { failed } = await fetch([gone, { node: 'near', url: other.url, path: [] }, far]);
+    expect(failed.map(({ code }) => code)).toEqual(['PLACE_FAILED', 'PEER_UNEXPECTED']);
+    expect(other.requests).toEqual([]);
+  });
+
+  it('says why when nobody delivers, and keeps what came', async () => {
+    const near = await startOrigin(mesh, 'near', body, cutAt(0.4), status(500), status(500));
+    const store = await BlobStore.open(await tempDir());
+    await expect(fetch([near], { store, rounds: 2 })).rejects.toMatchObject({
+      code: 'PACKAGE_UNAVAILABLE',
+      message: expect.stringMatching(/near: PLACE_FAILED .*near: PLACE_FAILED/) as string,
+    });
+    const [{ sizeBytes } = { sizeBytes: 0 }] = await store.partials();
+    expect(sizeBytes).toBeGreaterThan(0);
+    near.behave(good);
+    await fetch([near], { store });
+    expect(resumedAt(near).at(-1)).toBe(sizeBytes);
+  });
+
+  it('stops at once when told to', async () => {
+    const stop = new AbortController();
+    const near = await startOrigin(
+      mesh,
+      'near',
+      body,
+      slow(4, () => new Promise(() => stop.abort())),
+    );
+    await expect(fetch([near], { signal: stop.signal, rounds: 4 })).rejects.toBeDefined();
+    expect(near.requests.length).toBe(1);
+  });
+});
+
+describe('mirror-swap', () => {
+  const flipped = Buffer.from(body);
+  flipped[500_000]! ^= 1;
+
+  it.each([
+    ['a flipped byte under a right header', flipped],
+    ['another package of the same size', randomBytes(body.length)],
+    ['another package', randomBytes(5_000)],
+    ['the package and more', Buffer.concat([body, Buffer.from('x')])],
+  ])('%s: the next place is used, and the first is demoted', async (_, wrong) => {
+    for (const sizeBytes of [undefined, body.length]) {
+      const near = await startOrigin(mesh, 'near', body, wrongBytes(wrong), wrongBytes(wrong), wrongBytes(wrong));
+      const far = await startOrigin(mesh, 'far', body);
+      const demotions = new Demotions();
+      const { from, failed } = await fetch([near, far], { sizeBytes, demotions, rounds: 3 });
+      expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
+        'far',
+        [['near', 'PACKAGE_HASH_MISMATCH']],
+      ]);
+      expect([near.requests.length, far.requests[0]?.range]).toEqual([1, undefined]);
+      expect(
+        demotions
+          .order([
+            { node: 'near', path: [] },
+            { node: 'far', path: [] },
+          ])
+          .map(({ node }) => node),
+      ).toEqual(['far', 'near']);
+    }
+  });
+
+  it('keeps nothing when everybody lies', async () => {
+    const near = await startOrigin(mesh, 'near', body, wrongBytes(flipped));
+    const store = await BlobStore.open(await tempDir());
+    await expect(fetch([near], { store, rounds: 3 })).rejects.toMatchObject({
+      code: 'PACKAGE_UNAVAILABLE',
+      message: expect.stringContaining('PACKAGE_HASH_MISMATCH') as string,
+    });
+    expect(near.requests.length).toBe(1);
+    expect(store.list()).toEqual([]);
+    expect(await store.partials()).toEqual([{ sha256, sizeBytes: 0 }]);
+  });
+
+  it('wrong bytes up to a cut do not make the honest place that finishes look wrong', async () => {
+    const lies: Behaviour = ({ from, response }) => {
+      response.writeHead(from === 0 ? 200 : 206, {
+        'content-length': body.length - from,
+        'content-range': `bytes ${from}-${body.length - 1}/${body.length}`,
+      });
+      response.write(flipped.subarray(from, Math.max(from, 600_000)), () => response.destroy());
+    };
+    const near = await startOrigin(mesh, 'near', body, lies, lies, lies, lies);
+    const far = await startOrigin(mesh, 'far', body);
+    const { from } = await fetch([near, far], { rounds: 3 });
+    expect(from).toBe('far');
+    expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > 0), 0]);
+  });
+
+  it('wrong bytes found on disk are nobody’s fault', async () => {
+    const store = await BlobStore.open(await tempDir());
+    const before = await store.resume(sha256);
+    await before.write(Buffer.alloc(100_000));
+    await before.close();
+    const near = await startOrigin(mesh, 'near', body);
+    expect(await fetch([near], { store })).toMatchObject({ from: 'near', failed: [] });
+    expect(near.requests.map(({ range }) => range)).toEqual(['bytes=100000-', undefined]);
+  });
+});

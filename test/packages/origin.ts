@@ -1,0 +1,109 @@
+// An origin that speaks the real wire over real TLS sockets and misbehaves on purpose.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import { linkServerOptions } from '../../certs/tls.ts';
+import type { TestMesh } from '../support/identities.ts';
+
+export interface Served {
+  readonly body: Buffer;
+  readonly from: number;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** How one answer is given. */
+export type Behaviour = (served: Served) => void | Promise<void>;
+
+export interface Origin {
+  readonly node: string;
+  readonly url: string;
+  /** Blob requests, in order: path, range and authorization as they came. */
+  readonly requests: { url: string; range: string | undefined; authorization: string | undefined }[];
+  behave(...next: Behaviour[]): void;
+}
+
+/** Answers as it should. */
+export const good: Behaviour = ({ body, from, response }) => {
+  head(response, body.length, from);
+  response.end(body.subarray(from));
+};
+
+/** Breaks the connection after a share of the whole body. */
+export function cutAt(share: number): Behaviour {
+  return ({ body, from, response }) => {
+    head(response, body.length, from);
+    response.write(body.subarray(from, Math.max(from, Math.floor(body.length * share))), () => response.destroy());
+  };
+}
+
+/** Sends other bytes under the right headers. */
+export function wrongBytes(wrong: Buffer): Behaviour {
+  return ({ from, response }) => {
+    head(response, wrong.length, from);
+    response.end(wrong.subarray(from));
+  };
+}
+
+/** Says it is whole and sends less. */
+export const short: Behaviour = ({ body, response }) => {
+  response.writeHead(200, { 'content-length': body.length - 1000 }).end(body.subarray(0, body.length - 1000));
+};
+
+/** Sends a part, then nothing for ever. */
+export function stallAt(share: number): Behaviour {
+  return ({ body, from, response }) => {
+    head(response, body.length, from);
+    response.write(body.subarray(from, Math.floor(body.length * share)));
+  };
+}
+
+/** Sends a slice at a time and waits for `next` in between. */
+export function slow(slices: number, next: () => Promise<void>): Behaviour {
+  return async ({ body, from, response }) => {
+    head(response, body.length, from);
+    const size = Math.ceil(body.length / slices);
+    for (let at = from; at < body.length && !response.destroyed; at += size) {
+      response.write(body.subarray(at, at + size));
+      await next();
+    }
+    response.end();
+  };
+}
+
+/** Answers with a status and nothing of use. */
+export function status(code: number, headers: Record<string, string> = {}): Behaviour {
+  return ({ body, response }) => void response.writeHead(code, headers).end(code === 206 ? body : 'no');
+}
+
+function head(response: ServerResponse, size: number, from: number): void {
+  if (from === 0) response.writeHead(200, { 'content-length': size });
+  else response.writeHead(206, { 'content-length': size - from, 'content-range': `bytes ${from}-${size - 1}/${size}` });
+}
+
+/** Starts an origin for one body, as a mirror of the mesh. Behaviours are used up one per request; then it is good. */
+export async function startOrigin(
+  mesh: TestMesh,
+  node: string,
+  body: Buffer,
+  ...behaviours: Behaviour[]
+): Promise<Origin> {
+  const identity = await mesh.identity(node, 'mirror');
+  const requests: Origin['requests'] = [];
+  const queue = [...behaviours];
+  const server = createServer(linkServerOptions(identity), (request, response) => {
+    const { range, authorization } = request.headers;
+    requests.push({ url: request.url ?? '', range, authorization });
+    response.on('error', () => undefined);
+    const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+    void (queue.shift() ?? good)({ body, from, request, response });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const { port } = server.address() as AddressInfo;
+  return { node, url: `https://127.0.0.1:${port}`, requests, behave: (...next) => void queue.push(...next) };
+}
