@@ -142,10 +142,11 @@ export class TaskRepository {
           .$if(exceptProjects.length > 0, (query) =>
             query.where((of) => of(of.fn.coalesce('candidate.project', of.val('')), 'not in', [...exceptProjects])),
           )
-          .where(({ not, exists, selectFrom }) =>
-            not(
-              exists(
-                selectFrom('tasks as older')
+          .where((eb1) =>
+            eb1.not(
+              eb1.exists(
+                eb1
+                  .selectFrom('tasks as older')
                   .select('older.id')
                   .where('older.ended_at', 'is', null)
                   .where('candidate.kind', '=', 'deployment')
@@ -253,6 +254,17 @@ export class TaskRepository {
       .executeTakeFirst();
     if (numUpdatedRows > 0n) await addStreamEntry(this.#db, id, { kind: 'state', at: now, text: 'cancelling' });
     return this.get(id);
+  }
+
+  /** The open tasks whose end was asked for. */
+  async cancelRequested(): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('tasks')
+      .select('id')
+      .where('ended_at', 'is', null)
+      .where('cancel_requested_at', 'is not', null)
+      .execute();
+    return rows.map((row) => row.id);
   }
 
   /** How many tasks have not ended. */

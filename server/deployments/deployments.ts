@@ -1,0 +1,110 @@
+// Accepting a deployment: a release, an environment, the machines that match now.
+import { IsthmusError } from '../../lib/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Machine } from '../store/repositories/machines.ts';
+import type { Release } from '../store/repositories/releases.ts';
+import type { Task } from '../store/repositories/tasks.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { submitTask } from '../tasks/submit.ts';
+import type { PlannedStep } from '../tasks/view.ts';
+import { planSteps, type DeploymentPayload } from './plan.ts';
+import { resolveAt, type Opener } from './resolve.ts';
+
+export interface DeploymentRequest {
+  readonly project: string;
+  /** The release's version. */
+  readonly release: string;
+  readonly environment: string;
+  readonly deadlineS?: number | undefined;
+  readonly unreachable?: 'fail' | 'skip' | undefined;
+}
+
+/** Accepts a deployment. What can be known to go wrong is refused here: no targets, a variable that does not resolve. */
+export async function submitDeployment(
+  tx: StoreTransaction,
+  sealer: Opener,
+  request: DeploymentRequest,
+  actor: Actor,
+): Promise<Task> {
+  const { project, environment, unreachable = 'fail', deadlineS } = request;
+  const release = await findRelease(tx, request);
+  if ((await tx.environments.find(environment)) === undefined) {
+    throw new IsthmusError('INVALID_FIELD', `there is no environment ${environment}`, { field: 'environment' });
+  }
+  const machines = await tx.machines.select({ environments: [environment], disabled: false });
+  const steps = planSteps(release.process, machines);
+  checkTargets(steps, request);
+  checkVariables(release, environment, machines, steps, sealer);
+  const { version } = release;
+  const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
+  const title = `${project} ${version} to ${environment}`;
+  const event = { project, release: version, environment };
+  const task = await submitTask(tx, {
+    kind: 'deployment',
+    title,
+    payload,
+    project,
+    environment,
+    deadlineS,
+    actor,
+    event,
+  });
+  await tx.deployments.insert({
+    id: newId(),
+    project,
+    release: release.id,
+    environment,
+    task: task.id,
+    createdAt: task.createdAt,
+  });
+  await tx.events.append({
+    actor,
+    type: 'deployment.created',
+    subjectKind: 'deployment',
+    subject: task.id,
+    data: event,
+  });
+  await noteIdleSteps(tx, task, steps);
+  return task;
+}
+
+async function findRelease(tx: StoreTransaction, { project, release }: DeploymentRequest): Promise<Release> {
+  if ((await tx.projects.find(project)) === undefined) {
+    throw new IsthmusError('INVALID_FIELD', `there is no project ${project}`, { field: 'project' });
+  }
+  const found = await tx.releases.findVersion(project, release);
+  if (found !== undefined) return found;
+  throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, { field: 'release' });
+}
+
+function checkTargets(steps: readonly PlannedStep[], { environment }: DeploymentRequest): void {
+  if (steps.some(({ machines }) => machines.length > 0)) return;
+  throw new IsthmusError('NO_TARGETS', `no enabled machine of ${environment} has a target role of any step`, {
+    field: 'environment',
+  });
+}
+
+function checkVariables(
+  { variables }: Release,
+  environment: string,
+  machines: readonly Machine[],
+  steps: readonly PlannedStep[],
+  sealer: Opener,
+): void {
+  const taking = new Set(steps.flatMap((step) => step.machines));
+  for (const { id, targetRoles } of machines) {
+    if (taking.has(id)) resolveAt(variables, { environment, machine: id, targetRoles }, sealer);
+  }
+}
+
+/** A step that matches no machine is no error, and must not go unseen. */
+async function noteIdleSteps(tx: StoreTransaction, task: Task, steps: readonly PlannedStep[]): Promise<void> {
+  for (const { name } of steps.filter(({ machines }) => machines.length === 0)) {
+    await tx.notes.append(task.id, {
+      at: task.createdAt,
+      level: 'warning',
+      text: `step ${name}: no machine has its roles`,
+    });
+  }
+}

@@ -1,0 +1,131 @@
+// Checks a project's process: an ordered list of steps, each a script or a package, each named by a slug of its own.
+import { IsthmusError } from '../../lib/errors.ts';
+import { isSlug } from '../../lib/ids.ts';
+import { packageIdKey } from '../../lib/packages/versions.ts';
+import type { ProcessStep, StepScript } from '../store/process.ts';
+import { longestScriptBytes } from '../tasks/script-task.ts';
+
+const mostSteps = 100;
+const mostPatterns = 100;
+const longestPattern = 300;
+const longestTimeLimitS = 7 * 86_400;
+
+/** Interpreters that tentacles know; a table there, a list here. */
+const interpreters: ReadonlySet<string> = new Set(['bash']);
+
+const scriptFields = ['name', 'targetRoles', 'kind', 'timeLimitS', 'script'];
+const packageFields = [
+  'name',
+  'targetRoles',
+  'kind',
+  'timeLimitS',
+  'package',
+  'preDeploy',
+  'postDeploy',
+  'substituteIn',
+];
+
+/** The steps in `input`, or INVALID_FIELD with the path of the first that is wrong. */
+export function checkProcess(input: unknown): ProcessStep[] {
+  const steps = list(input, 'steps', mostSteps).map((step, index) => checkStep(step, `steps[${index}]`));
+  const seen = new Set<string>();
+  for (const [index, { name }] of steps.entries()) {
+    if (seen.has(name)) throw invalid(`steps[${index}].name`, `there are two steps named ${name}`);
+    seen.add(name);
+  }
+  return steps;
+}
+
+function checkStep(input: unknown, field: string): ProcessStep {
+  const step = record(input, field);
+  const kind = step['kind'];
+  if (kind !== 'script' && kind !== 'package') throw invalid(`${field}.kind`, 'a step is a script or a package');
+  onlyFields(step, kind === 'script' ? scriptFields : packageFields, field);
+  const name = slugOf(step['name'], `${field}.name`);
+  const targetRoles = list(step['targetRoles'] ?? [], `${field}.targetRoles`, 100).map((role, index) =>
+    slugOf(role, `${field}.targetRoles[${index}]`),
+  );
+  const base = {
+    name,
+    targetRoles: [...new Set(targetRoles)],
+    ...timeLimit(step['timeLimitS'], `${field}.timeLimitS`),
+  };
+  if (kind === 'script') return { ...base, kind, script: checkScript(step['script'], `${field}.script`) };
+  return { ...base, kind, ...packagePart(step, field) };
+}
+
+function packagePart(step: Readonly<Record<string, unknown>>, field: string) {
+  const { preDeploy, postDeploy, substituteIn } = step;
+  const reference = record(step['package'], `${field}.package`);
+  onlyFields(reference, ['id'], `${field}.package`);
+  const id = text(reference['id'], `${field}.package.id`, 100);
+  try {
+    packageIdKey(id);
+  } catch (thrown) {
+    throw invalid(`${field}.package.id`, thrown instanceof Error ? thrown.message : 'not a package id');
+  }
+  return {
+    package: { id },
+    ...(preDeploy === undefined ? {} : { preDeploy: checkScript(preDeploy, `${field}.preDeploy`) }),
+    ...(postDeploy === undefined ? {} : { postDeploy: checkScript(postDeploy, `${field}.postDeploy`) }),
+    ...(substituteIn === undefined ? {} : { substituteIn: checkPatterns(substituteIn, `${field}.substituteIn`) }),
+  };
+}
+
+function checkScript(input: unknown, field: string): StepScript {
+  const script = record(input, field);
+  onlyFields(script, ['interpreter', 'body'], field);
+  const interpreter = text(script['interpreter'] ?? 'bash', `${field}.interpreter`, 50);
+  if (!interpreters.has(interpreter)) throw invalid(`${field}.interpreter`, `${interpreter} is not an interpreter`);
+  const body = text(script['body'], `${field}.body`, longestScriptBytes);
+  if (body.includes('\0')) throw invalid(`${field}.body`, 'a script cannot contain NUL');
+  return { interpreter, body };
+}
+
+function checkPatterns(input: unknown, field: string): string[] {
+  return list(input, field, mostPatterns).map((entry, index) => {
+    const at = `${field}[${index}]`;
+    const pattern = text(entry, at, longestPattern);
+    if (pattern.startsWith('/') || pattern.split('/').includes('..') || /[\0\\]/.test(pattern)) {
+      throw invalid(at, 'a pattern names files below the package root, with / between folders');
+    }
+    return pattern;
+  });
+}
+
+function timeLimit(input: unknown, field: string): { timeLimitS?: number } {
+  if (input === undefined) return {};
+  if (typeof input === 'number' && Number.isInteger(input) && input >= 1 && input <= longestTimeLimitS) {
+    return { timeLimitS: input };
+  }
+  throw invalid(field, `a time limit is 1 to ${longestTimeLimitS} whole seconds`);
+}
+
+function slugOf(input: unknown, field: string): string {
+  if (typeof input === 'string' && isSlug(input)) return input;
+  throw invalid(field, 'use lower-case letters, digits and hyphens, at most 63');
+}
+
+function text(input: unknown, field: string, longest: number): string {
+  if (typeof input === 'string' && input.length > 0 && Buffer.byteLength(input) <= longest) return input;
+  throw invalid(field, `a text of 1 to ${longest} bytes is wanted`);
+}
+
+function list(input: unknown, field: string, most: number): unknown[] {
+  if (Array.isArray(input) && input.length <= most) return input;
+  throw invalid(field, `a list of at most ${most} is wanted`);
+}
+
+function record(input: unknown, field: string): Readonly<Record<string, unknown>> {
+  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown>;
+  throw invalid(field, 'an object is wanted');
+}
+
+function onlyFields(given: Readonly<Record<string, unknown>>, allowed: readonly string[], field: string): void {
+  const unknown = Object.keys(given).find((key) => !allowed.includes(key));
+  if (unknown !== undefined) throw invalid(`${field}.${unknown}`, 'there is no such field');
+}
+
+function invalid(field: string, message: string): IsthmusError {
+  return new IsthmusError('INVALID_FIELD', `${field}: ${message}`, { field });
+}

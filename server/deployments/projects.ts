@@ -1,0 +1,108 @@
+// Projects and their processes: made, changed and deleted, each with its audit event.
+import { IsthmusError } from '../../lib/errors.ts';
+import { isSlug } from '../../lib/ids.ts';
+import type { ProcessStep } from '../store/process.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Project } from '../store/repositories/projects.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { checkProcess } from './process.ts';
+
+export interface NewProject {
+  readonly id: string;
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+}
+
+export interface ProjectRef {
+  readonly id: string;
+  readonly version: number;
+}
+
+/** The folder below a tentacle's applications folder that holds a package step's releases. */
+export function applicationName(project: string, step: string): string {
+  return `${project}-${step}`;
+}
+
+/** Adds a project with an empty process. */
+export async function createProject(tx: StoreTransaction, input: NewProject, actor: Actor): Promise<Project> {
+  const { id, name = id, description = '' } = input;
+  if (!isSlug(id)) {
+    throw new IsthmusError('INVALID_FIELD', 'use lower-case letters, digits and hyphens, at most 63', { field: 'id' });
+  }
+  const project = await tx.projects.insert({ id, name, description, process: [], createdAt: Date.now() });
+  await append(tx, actor, 'created', id, { name });
+  return project;
+}
+
+/** Renames or describes a project. */
+export async function updateProject(
+  tx: StoreTransaction,
+  { id, version }: ProjectRef,
+  patch: { readonly name?: string | undefined; readonly description?: string | undefined },
+  actor: Actor,
+): Promise<Project> {
+  const project = await tx.projects.update(id, version, { name: patch.name, description: patch.description });
+  await append(tx, actor, 'updated', id, { ...patch });
+  return project;
+}
+
+/** Replaces the whole process; releases keep the one they were made with. */
+export async function replaceProcess(
+  tx: StoreTransaction,
+  { id, version }: ProjectRef,
+  steps: unknown,
+  actor: Actor,
+): Promise<Project> {
+  const process = checkProcess(steps);
+  await checkApplications(tx, id, process);
+  const project = await tx.projects.update(id, version, { process });
+  await append(tx, actor, 'process_replaced', id, { steps: process.map(({ name, kind }) => ({ name, kind })) });
+  return project;
+}
+
+/** IN_USE while it has releases or variables. */
+export async function deleteProject(tx: StoreTransaction, { id, version }: ProjectRef, actor: Actor): Promise<void> {
+  await tx.projects.delete(id, version);
+  await append(tx, actor, 'deleted', id, {});
+}
+
+/** Two steps of different projects must not share a folder on a machine: `a-b` + `c` is `a` + `b-c`. */
+async function checkApplications(tx: StoreTransaction, id: string, process: readonly ProcessStep[]): Promise<void> {
+  const taken = await applicationsOfOthers(tx, id);
+  for (const [index, step] of process.entries()) {
+    if (step.kind !== 'package') continue;
+    const field = `steps[${index}].name`;
+    const application = applicationName(id, step.name);
+    if (!isSlug(application)) {
+      throw new IsthmusError('INVALID_FIELD', `${application} is longer than 63 characters`, { field });
+    }
+    const owner = taken.get(application);
+    if (owner === undefined) continue;
+    throw new IsthmusError('INVALID_FIELD', `project ${owner} installs to ${application} already`, { field });
+  }
+}
+
+async function applicationsOfOthers(tx: StoreTransaction, id: string): Promise<Map<string, string>> {
+  const taken = new Map<string, string>();
+  for (let cursor: string | undefined; ;) {
+    const page = await tx.projects.list({ limit: 500, cursor });
+    for (const project of page.items) {
+      if (project.id === id) continue;
+      for (const step of project.process) {
+        if (step.kind === 'package') taken.set(applicationName(project.id, step.name), project.id);
+      }
+    }
+    cursor = page.next;
+    if (cursor === undefined) return taken;
+  }
+}
+
+async function append(
+  tx: StoreTransaction,
+  actor: Actor,
+  what: string,
+  subject: string,
+  data: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await tx.events.append({ actor, type: `project.${what}`, subjectKind: 'project', subject, data });
+}

@@ -1,0 +1,97 @@
+// Releases: a project's process and variables as they are now, and each package pinned by digest and size. Immutable.
+import { IsthmusError } from '../../lib/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/packages/versions.ts';
+import type { PinnedPackage, ProcessStep } from '../store/process.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Package } from '../store/repositories/packages.ts';
+import type { Release } from '../store/repositories/releases.ts';
+import type { StoreTransaction } from '../store/store.ts';
+
+export interface NewRelease {
+  readonly version: string;
+  readonly notes?: string | undefined;
+  /** Package versions by step name; the latest where a step is not named. */
+  readonly packages?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Makes a release of a project as it now is. */
+export async function createRelease(
+  tx: StoreTransaction,
+  projectId: string,
+  { version, notes = '', packages: wanted = {} }: NewRelease,
+  actor: Actor,
+): Promise<Release> {
+  const { process } = await tx.projects.get(projectId);
+  if (parseVersion(version) === undefined) {
+    throw new IsthmusError('INVALID_FIELD', 'a release version is one to four numbers, then -labels', {
+      field: 'version',
+    });
+  }
+  if (process.length === 0) {
+    throw new IsthmusError('INVALID_FIELD', `project ${projectId} has no steps to release`, { field: 'project' });
+  }
+  if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
+    throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
+  }
+  const packages = await pinPackages(tx, process, wanted);
+  const variables = await tx.variables.all(projectId);
+  const release = {
+    id: newId(),
+    project: projectId,
+    version,
+    notes,
+    process,
+    packages,
+    variables,
+    createdAt: Date.now(),
+  };
+  await tx.releases.insert(release);
+  const data = {
+    project: projectId,
+    version,
+    packages: packages.map(({ step, id, version: v, sha256 }) => ({ step, id, version: v, sha256 })),
+  };
+  await tx.events.append({ actor, type: 'release.created', subjectKind: 'release', subject: release.id, data });
+  return release;
+}
+
+async function pinPackages(
+  tx: StoreTransaction,
+  process: readonly ProcessStep[],
+  wanted: Readonly<Record<string, string>>,
+): Promise<PinnedPackage[]> {
+  const steps = process.filter((step) => step.kind === 'package');
+  const stray = Object.keys(wanted).find((name) => !steps.some((step) => step.name === name));
+  if (stray !== undefined) {
+    throw new IsthmusError('INVALID_FIELD', `no package step is named ${stray}`, { field: `packages.${stray}` });
+  }
+  const pinned: PinnedPackage[] = [];
+  for (const step of steps) {
+    const version = Object.hasOwn(wanted, step.name) ? wanted[step.name] : undefined;
+    const { id, version: found, sha256, sizeBytes, format } = await pick(tx, step.name, step.package.id, version);
+    pinned.push({ step: step.name, id, version: found, sha256, sizeBytes, format });
+  }
+  return pinned;
+}
+
+async function pick(tx: StoreTransaction, step: string, id: string, version: string | undefined): Promise<Package> {
+  const key = packageIdKey(id);
+  const field = `packages.${step}`;
+  if (version === undefined) {
+    const latest = (await tx.packages.versions(key)).reduce<Package | undefined>(later, undefined);
+    if (latest !== undefined) return latest;
+    throw new IsthmusError('INVALID_FIELD', `package ${id} has no version yet`, { field });
+  }
+  const found = parseVersion(version) === undefined ? undefined : await tx.packages.find(key, versionKey(version));
+  if (found !== undefined) return found;
+  throw new IsthmusError('INVALID_FIELD', `package ${id} has no version ${version}`, { field });
+}
+
+/** A version without labels is later than any with: nobody gets a pre-release without asking for it. */
+function later(best: Package | undefined, candidate: Package): Package {
+  if (best === undefined) return candidate;
+  const labelled = (entry: Package) => (parseVersion(entry.version)?.labels.length ?? 0) > 0;
+  if (labelled(best) !== labelled(candidate)) return labelled(best) ? candidate : best;
+  return compareVersions(candidate.version, best.version) > 0 ? candidate : best;
+}

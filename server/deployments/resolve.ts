@@ -1,0 +1,104 @@
+// The variables a step sees on a machine: picked by scope, unsealed, their expressions expanded.
+import { IsthmusError } from '../../lib/errors.ts';
+import { isMaskable } from '../../lib/masker.ts';
+import type { Sealer } from '../../lib/seal.ts';
+import { resolveVariables } from '../../lib/substitution.ts';
+import type { Variable } from '../store/repositories/variables.ts';
+import { variablesAt, type Place } from './scope.ts';
+import { environmentName } from './variable-names.ts';
+
+/** Opens sealed values. */
+export type Opener = Pick<Sealer, 'openText'>;
+
+export interface ResolvedVariables {
+  readonly values: Readonly<Record<string, string>>;
+  /** Names whose values must not be seen: sensitive ones, and those built from them. */
+  readonly sensitiveNames: readonly string[];
+  readonly sensitiveValues: readonly string[];
+}
+
+/** One value in the environment of a process: Linux takes 128 KiB, name and `=` included. */
+export const longestValueBytes = 100 * 1024;
+/** All of them together; Linux takes a quarter of the stack, 2 MiB, with the arguments. */
+const longestEnvironmentBytes = 1024 * 1024;
+
+/** The identity under which a variable's value is sealed; a copy in a release keeps it. */
+export function sealIdentity(id: string): string {
+  return `variables/${id}/value`;
+}
+
+/**
+ * Resolves for one place. VARIABLE_UNDEFINED names what is missing and where, VARIABLE_CYCLE and VARIABLE_TOO_LARGE as
+ * lib/substitution.ts says.
+ */
+export function resolveAt(variables: readonly Variable[], place: Place, sealer: Opener): ResolvedVariables {
+  const picked = variablesAt(variables, place);
+  const sealed = new Set(picked.filter(({ valueSealed }) => valueSealed !== null).map(({ name }) => name));
+  const raw = Object.fromEntries(picked.map((variable) => [variable.name, valueOf(variable, sealer)]));
+  const { values, undefinedNames } = resolveVariables(raw);
+  if (undefinedNames.length > 0) throw notDefined(undefinedNames, place);
+  checkSizes(values);
+  // What is only derived from a secret, by a condition say, may be too short to mask, and then gives nothing away.
+  const sensitiveNames = tainted(raw, sealed).filter((name) => sealed.has(name) || isMaskable(values[name]!));
+  const sensitiveValues = [...new Set(sensitiveNames.map((name) => values[name]!))].filter((value) => value !== '');
+  return { values, sensitiveNames, sensitiveValues };
+}
+
+/** The environment of a script: each variable under its environment name, then what Isthmus says itself. */
+export function scriptEnvironment(
+  values: Readonly<Record<string, string>>,
+  facts: Readonly<Record<'project' | 'release' | 'environment' | 'machine' | 'task' | 'step', string>>,
+): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) environment[environmentName(name)] = value;
+  for (const [name, value] of Object.entries(facts)) environment[`ISTHMUS_${name.toUpperCase()}`] = value;
+  return environment;
+}
+
+function valueOf({ id, value, valueSealed }: Variable, sealer: Opener): string {
+  return valueSealed === null ? (value ?? '') : sealer.openText(valueSealed, sealIdentity(id));
+}
+
+/** Names whose expansion takes in a sealed value, at whatever depth. */
+function tainted(raw: Readonly<Record<string, string>>, sealed: ReadonlySet<string>): string[] {
+  const found = new Set(sealed);
+  const mentions = Object.entries(raw).map(([name, value]) => [name, mentionedIn(value)] as const);
+  for (let grown = true; grown;) {
+    const before = found.size;
+    for (const [name, mentioned] of mentions) if (mentioned.some((other) => found.has(other))) found.add(name);
+    grown = found.size > before;
+  }
+  return [...found].sort();
+}
+
+/** Every word inside `#{…}`: more than is used, maybe, never less. */
+function mentionedIn(value: string): string[] {
+  return [...value.matchAll(/#\{([^}]*)\}/g)].flatMap(
+    ([, tag = '']) => tag.match(/[A-Za-z0-9_][A-Za-z0-9_.:[\]-]*/g) ?? [],
+  );
+}
+
+function checkSizes(values: Readonly<Record<string, string>>): void {
+  let total = 0;
+  for (const [name, value] of Object.entries(values)) {
+    const bytes = Buffer.byteLength(value);
+    total += bytes + name.length;
+    if (bytes > longestValueBytes) {
+      throw new IsthmusError('VARIABLE_TOO_LARGE', `${name} has ${bytes} bytes, ${longestValueBytes} is the most`, {
+        field: name,
+      });
+    }
+  }
+  if (total <= longestEnvironmentBytes) return;
+  throw new IsthmusError(
+    'VARIABLE_TOO_LARGE',
+    `the variables have ${total} bytes, ${longestEnvironmentBytes} is the most`,
+  );
+}
+
+function notDefined(names: readonly string[], { environment, machine }: Place): IsthmusError {
+  const which = names.slice(0, 10).join(', ');
+  return new IsthmusError('VARIABLE_UNDEFINED', `not defined for ${machine} in ${environment}: ${which}`, {
+    field: names[0],
+  });
+}

@@ -1,0 +1,104 @@
+// Runs a deployment: a step on all its machines, then the next. Everything is decided from the tickets' rows, so that a
+// deployment whose server died goes on where it was.
+import PQueue from 'p-queue';
+import { newId } from '../../lib/ids.ts';
+import type { Ticket } from '../store/repositories/tickets.ts';
+import type { TaskContext } from '../tasks/context.ts';
+import type { TaskRunner } from '../tasks/engine.ts';
+import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
+import { machinesAtOnce } from '../tasks/script-task.ts';
+import type { PlannedStep } from '../tasks/view.ts';
+import { MachineSteps, type DeploymentDeps, type DeploymentFacts } from './machine-steps.ts';
+import type { DeploymentPayload } from './plan.ts';
+
+/** Runs deployment tasks. */
+export function deploymentRunner(deps: DeploymentDeps): TaskRunner {
+  return { run: (context) => runDeployment(deps, context) };
+}
+
+async function runDeployment(deps: DeploymentDeps, context: TaskContext): Promise<TaskOutcome> {
+  const payload = context.task.payload as DeploymentPayload;
+  const release = await deps.store.releases.get(payload.release);
+  const patience = patienceOf(context, payload);
+  const facts: DeploymentFacts = { payload, release, patience: patience?.signal };
+  const machines = new MachineSteps(deps, context, facts);
+  try {
+    let unfinished = false;
+    for (const [index, planned] of payload.steps.entries()) {
+      const tickets = await ticketsOfStep(deps, context, index, planned);
+      if (tickets === undefined) {
+        unfinished = true;
+        break;
+      }
+      await runStep(machines, index, tickets);
+    }
+    const tickets = await deps.store.tickets.byTask(context.task.id);
+    return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
+  } finally {
+    patience?.forget();
+  }
+}
+
+async function runStep(machines: MachineSteps, step: number, tickets: readonly Ticket[]): Promise<void> {
+  const byMachine = Map.groupBy(tickets, ({ machine }) => machine);
+  const queue = new PQueue({ concurrency: machinesAtOnce });
+  await queue.addAll(
+    [...byMachine].map(
+      ([machine, own]) =>
+        () =>
+          machines.run(step, machine, own),
+    ),
+  );
+}
+
+/**
+ * The step's tickets: those of its rows, or new ones for the machines still in the deployment. Undefined when the task
+ * is being brought to its end and the step has not begun.
+ */
+async function ticketsOfStep(
+  { store }: DeploymentDeps,
+  context: TaskContext,
+  step: number,
+  { machines, actions }: PlannedStep,
+): Promise<Ticket[] | undefined> {
+  const known = await store.tickets.byTask(context.task.id);
+  const own = known.filter((ticket) => ticket.step === step);
+  if (own.length > 0) return inOrder(own, actions);
+  const left = new Set(
+    known.filter((ticket) => hasEnded(ticket) && ticket.state !== 'succeeded').map((t) => t.machine),
+  );
+  const taking = machines.filter((machine) => !left.has(machine));
+  if (taking.length === 0) return [];
+  if (context.finish.aborted) return undefined;
+  const now = Date.now();
+  const rows = taking.flatMap((machine) =>
+    actions.map((action) => ({ id: newId(now), step, action, machine, attempt: 1, createdAt: now })),
+  );
+  const all = await context.write(async (tx) => {
+    await tx.tickets.insert(context.fence, rows);
+    return tx.tickets.byTask(context.task.id);
+  });
+  return inOrder(
+    all.filter((ticket) => ticket.step === step),
+    actions,
+  );
+}
+
+function inOrder(tickets: readonly Ticket[], actions: readonly string[]): Ticket[] {
+  return [...tickets].sort((a, b) => actions.indexOf(a.action) - actions.indexOf(b.action));
+}
+
+/**
+ * Where unreachable machines are skipped, they are waited for until half of the task's time is over, so that the others
+ * have the rest for the steps to come.
+ */
+function patienceOf(
+  { task }: TaskContext,
+  { unreachable }: DeploymentPayload,
+): { readonly signal: AbortSignal; forget(): void } | undefined {
+  if (unreachable !== 'skip') return undefined;
+  const controller = new AbortController();
+  const until = task.createdAt + (task.deadlineAt - task.createdAt) / 2;
+  const timer = setTimeout(() => controller.abort(), Math.min(Math.max(0, until - Date.now()), 0x7fffffff));
+  return { signal: controller.signal, forget: () => clearTimeout(timer) };
+}

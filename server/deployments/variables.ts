@@ -1,0 +1,183 @@
+// Variables of a project: made, changed and removed, each with its audit event; a sensitive value is sealed before it
+// reaches the store and is never shown again.
+import { IsthmusError } from '../../lib/errors.ts';
+import { isSlug, newId } from '../../lib/ids.ts';
+import { isMaskable, minimumMaskableLength } from '../../lib/masker.ts';
+import type { Sealer } from '../../lib/seal.ts';
+import { parseTemplate } from '../../lib/substitution-template.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Variable, VariablePatch } from '../store/repositories/variables.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { longestValueBytes, sealIdentity } from './resolve.ts';
+import type { Scope } from './scope.ts';
+import { checkVariableName } from './variable-names.ts';
+
+export interface NewVariable {
+  readonly name: string;
+  readonly value: string;
+  readonly sensitive?: boolean | undefined;
+  readonly environments?: readonly string[] | undefined;
+  readonly machines?: readonly string[] | undefined;
+  readonly targetRoles?: readonly string[] | undefined;
+}
+
+export type VariableChange = { readonly [Field in keyof NewVariable]?: NewVariable[Field] | undefined };
+
+export interface VariableView extends Scope {
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  /** Null when sensitive. */
+  readonly value: string | null;
+  readonly sensitive: boolean;
+  readonly version: number;
+  readonly createdAt: number;
+}
+
+type Seal = Pick<Sealer, 'seal'>;
+
+/** Adds a variable. */
+export async function createVariable(
+  tx: StoreTransaction,
+  sealer: Seal,
+  project: string,
+  input: NewVariable,
+  actor: Actor,
+): Promise<Variable> {
+  await tx.projects.get(project);
+  const { name, value, sensitive = false, environments = [], machines = [], targetRoles = [] } = input;
+  await checkName(tx, project, name);
+  checkValue(value, sensitive);
+  const scope = { environments: unique(environments), machines: unique(machines), targetRoles: unique(targetRoles) };
+  await checkScope(tx, scope);
+  const id = newId();
+  const stored = storedValue(sealer, id, value, sensitive);
+  const variable = await tx.variables.insert({ id, project, name, ...stored, ...scope, createdAt: Date.now() });
+  await append(tx, actor, 'created', project, variable);
+  return variable;
+}
+
+export interface VariableRef {
+  readonly project: string;
+  readonly id: string;
+  readonly version: number;
+}
+
+/** Changes a variable. What was sensitive stays so unless a new value is given with it. */
+export async function updateVariable(
+  tx: StoreTransaction,
+  sealer: Seal,
+  { project, id, version }: VariableRef,
+  change: VariableChange,
+  actor: Actor,
+): Promise<Variable> {
+  const before = await tx.variables.get(project, id);
+  if (change.name !== undefined) await checkName(tx, project, change.name, before);
+  const scope: Scope = {
+    environments: unique(change.environments ?? before.environments),
+    machines: unique(change.machines ?? before.machines),
+    targetRoles: unique(change.targetRoles ?? before.targetRoles),
+  };
+  await checkScope(tx, scope);
+  const value = changedValue(sealer, before, change);
+  const patch: VariablePatch = { ...(change.name === undefined ? {} : { name: change.name }), ...value, ...scope };
+  const variable = await tx.variables.update(project, id, version, patch);
+  await append(tx, actor, 'updated', project, variable);
+  return variable;
+}
+
+/** Removes a variable; releases keep their copies. */
+export async function deleteVariable(
+  tx: StoreTransaction,
+  { project, id, version }: VariableRef,
+  actor: Actor,
+): Promise<void> {
+  const variable = await tx.variables.get(project, id);
+  await tx.variables.delete(project, id, version);
+  await append(tx, actor, 'deleted', project, variable);
+}
+
+/** A variable as readers see it. */
+export function variableView({ valueSealed, ...variable }: Variable): VariableView {
+  return { ...variable, sensitive: valueSealed !== null };
+}
+
+function changedValue(sealer: Seal, before: Variable, { value, sensitive }: VariableChange): VariablePatch {
+  const wasSensitive = before.valueSealed !== null;
+  const isSensitive = sensitive ?? wasSensitive;
+  if (value === undefined && isSensitive === wasSensitive) return {};
+  if (value === undefined && wasSensitive) {
+    throw new IsthmusError('INVALID_FIELD', 'a sensitive value cannot be uncovered: give a new one', {
+      field: 'value',
+    });
+  }
+  const present = value ?? before.value ?? '';
+  checkValue(present, isSensitive);
+  return storedValue(sealer, before.id, present, isSensitive);
+}
+
+function storedValue(sealer: Seal, id: string, value: string, sensitive: boolean) {
+  if (!sensitive) return { value, valueSealed: null };
+  return { value: null, valueSealed: sealer.seal(value, sealIdentity(id)) };
+}
+
+async function checkName(tx: StoreTransaction, project: string, name: string, self?: Variable): Promise<void> {
+  const others = (await tx.variables.all(project)).filter(({ id }) => id !== self?.id).map((other) => other.name);
+  checkVariableName(name, others);
+}
+
+function checkValue(value: string, sensitive: boolean): void {
+  if (value.includes('\0') || Buffer.byteLength(value) > longestValueBytes) {
+    const code = value.includes('\0') ? 'INVALID_FIELD' : 'VARIABLE_TOO_LARGE';
+    throw new IsthmusError(code, `a value has at most ${longestValueBytes} bytes, none of them NUL`, {
+      field: 'value',
+    });
+  }
+  // An empty sensitive value hides nothing, and a placeholder of that kind is a mistake more often than not.
+  if (sensitive && (value === '' || !isMaskable(value))) {
+    const message = `a sensitive value has at least ${minimumMaskableLength} characters: shorter ones cannot be masked`;
+    throw new IsthmusError('SENSITIVE_TOO_SHORT', message, { field: 'value' });
+  }
+  parseTemplate(value);
+}
+
+/** Every part exists, and the parts can hold together on at least one machine. */
+async function checkScope(tx: StoreTransaction, { environments, machines, targetRoles }: Scope): Promise<void> {
+  for (const [index, id] of environments.entries()) {
+    if ((await tx.environments.find(id)) !== undefined) continue;
+    throw new IsthmusError('INVALID_FIELD', `there is no environment ${id}`, { field: `environments[${index}]` });
+  }
+  for (const [index, role] of targetRoles.entries()) {
+    if (isSlug(role)) continue;
+    throw new IsthmusError('INVALID_FIELD', 'a target role is a slug', { field: `targetRoles[${index}]` });
+  }
+  const known = new Map((await tx.machines.select({ ids: machines })).map((machine) => [machine.id, machine]));
+  for (const [index, id] of machines.entries()) {
+    const field = `machines[${index}]`;
+    const machine = known.get(id);
+    if (machine === undefined) throw new IsthmusError('INVALID_FIELD', `there is no machine ${id}`, { field });
+    if (environments.length > 0 && !environments.some((each) => machine.environments.includes(each))) {
+      throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} is in none of: ${environments.join(', ')}`, { field });
+    }
+    if (targetRoles.length > 0 && !targetRoles.some((each) => machine.targetRoles.includes(each))) {
+      throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} has none of the roles: ${targetRoles.join(', ')}`, {
+        field,
+      });
+    }
+  }
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}
+
+async function append(
+  tx: StoreTransaction,
+  actor: Actor,
+  what: 'created' | 'updated' | 'deleted',
+  project: string,
+  { id, name, valueSealed, environments, machines, targetRoles }: Variable,
+): Promise<void> {
+  const data = { project, name, sensitive: valueSealed !== null, environments, machines, targetRoles };
+  await tx.events.append({ actor, type: `variable.${what}`, subjectKind: 'variable', subject: id, data });
+}

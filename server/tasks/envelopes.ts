@@ -1,0 +1,53 @@
+// Builds the signed sending of a ticket. Every sending is signed anew, with the present epoch: the tentacle tells
+// repeats by the ticket and stale owners by the epoch.
+import { createHash } from 'node:crypto';
+import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
+import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
+import type { EnvelopeBody } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
+import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { Fence } from '../store/repositories/tasks.ts';
+import type { Ticket } from '../store/repositories/tickets.ts';
+
+/** Signs with this server node's own key; the authority's statement of that key goes along. */
+export type SignEnvelope = (body: EnvelopeBody) => Envelope;
+
+export type EnvelopeContent =
+  | { readonly kind: 'script'; readonly payload: ScriptPayload }
+  | { readonly kind: 'acquire' | 'stage' | 'activate'; readonly payload: PackagePayload }
+  | { readonly kind: 'cancel'; readonly payload: { readonly reason: string } };
+
+/** Bounds the first start only; a sending that is repeated is signed again. Tentacles allow for 5 minutes of skew. */
+const VALID_FOR_MS = 120_000;
+
+const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
+const scripts = messageCodec(types.ScriptPayload);
+const packages = messageCodec(types.PackagePayload);
+const cancels = messageCodec(types.CancelPayload);
+
+/** One sending of `ticket`, good until the task's deadline at the latest; a cancel is good after it, too. */
+export function buildEnvelope(
+  sign: SignEnvelope,
+  ticket: Pick<Ticket, 'id' | 'machine'>,
+  fence: Fence,
+  deadlineAt: number,
+  content: EnvelopeContent,
+): Envelope {
+  const payload = encode(content);
+  const soon = Date.now() + VALID_FOR_MS;
+  return sign({
+    tentacle: ticket.machine,
+    ticket: ticket.id,
+    task: fence.task,
+    epoch: fence.epoch,
+    expiresAtMs: content.kind === 'cancel' ? soon : Math.min(soon, deadlineAt),
+    kind: content.kind,
+    payloadSha256: createHash('sha256').update(payload).digest(),
+    payload,
+  });
+}
+
+function encode(content: EnvelopeContent): Buffer {
+  if (content.kind === 'script') return scripts.encode(content.payload);
+  return content.kind === 'cancel' ? cancels.encode(content.payload) : packages.encode(content.payload);
+}

@@ -1,0 +1,67 @@
+// Checks one machine's health: a real call down its routes, answered without the script engine.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
+import type { Machine } from '../store/repositories/machines.ts';
+import type { Route } from '../store/routes.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
+import { tryRoutes } from './reach.ts';
+import type { Tentacles } from './tentacles.ts';
+
+/** Longer than the heartbeat that finds a dead link within it: then the answer names the hop. */
+const CHECK_DEADLINE_MS = 10_000;
+
+/** Tries the machine's routes in order of preference, each once. */
+export async function checkHealth(
+  tentacles: Tentacles,
+  { id, routes, thresholds }: Pick<Machine, 'id' | 'routes' | 'thresholds'>,
+  signal: AbortSignal,
+): Promise<MachineHealth> {
+  const failed: { route: Route; error: IsthmusError }[] = [];
+  for (const route of routes) {
+    const round = await oneRoute(tentacles, id, route, signal);
+    if (round.kind === 'answered') {
+      const { report, sentAtMs } = round.value;
+      return judgeAnswer({ report, route, sentAtMs, answeredAtMs: Date.now(), failed }, thresholds);
+    }
+    failed.push({ route, error: round.error });
+  }
+  return judgeFailure(id, failed);
+}
+
+async function oneRoute(tentacles: Tentacles, machine: string, route: Route, signal: AbortSignal) {
+  const routes = () => Promise.resolve([route]);
+  try {
+    return await tryRoutes({ tentacles, machine, routes, signals: [signal] }, async (client) => {
+      // Timed from here: opening a tunnel takes round trips that say nothing of the clock.
+      const sentAtMs = Date.now();
+      const report = await client.unary<HealthReport__Output>((c, o, done) => c.checkHealth({}, o, done), {
+        deadlineMs: CHECK_DEADLINE_MS,
+        signal,
+      });
+      return { report, sentAtMs };
+    });
+  } catch (thrown) {
+    return { kind: 'failed' as const, error: IsthmusError.from(thrown, 'UNREACHABLE', { hop: machine }) };
+  }
+}
+
+/** Stores a check's outcome; an audit event tells of a change, not of every check. */
+export async function storeHealth(tx: StoreTransaction, machine: string, found: MachineHealth): Promise<void> {
+  const before = await tx.machines.find(machine);
+  if (before === undefined) return;
+  await tx.machines.setHealth(machine, found.health, found, Date.now());
+  if (before.health === found.health) return;
+  await tx.events.append({
+    actor: 'system',
+    type: 'machine.health_changed',
+    subjectKind: 'machine',
+    subject: machine,
+    data: {
+      from: before.health,
+      to: found.health,
+      hop: found.hop ?? null,
+      reasons: found.reasons.map(({ text }) => text),
+    },
+  });
+}

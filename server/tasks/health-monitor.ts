@@ -1,0 +1,72 @@
+// Periodic health checks: every machine once per interval, spread over it, in a lane of their own.
+import PQueue from 'p-queue';
+import type { Logger } from '../../lib/log.ts';
+import type { Store } from '../store/store.ts';
+import { checkHealth, storeHealth } from './health-check.ts';
+import type { Tentacles } from './tentacles.ts';
+import type { Writer } from './writer.ts';
+
+interface MonitorOptions {
+  readonly store: Pick<Store, 'machines'>;
+  readonly writer: Writer;
+  readonly tentacles: Tentacles;
+  readonly log: Logger;
+  /** Between two checks of one machine. */
+  readonly intervalMs: number;
+}
+
+const CONCURRENCY = 16;
+
+export interface HealthMonitor {
+  stop(): Promise<void>;
+}
+
+/** Starts the checks; the first round begins within an interval, each machine at a random point of it. */
+export function startHealthMonitor({ store, writer, tentacles, log, intervalMs }: MonitorOptions): HealthMonitor {
+  const queue = new PQueue({ concurrency: CONCURRENCY });
+  const stopping = new AbortController();
+  const timers = new Set<NodeJS.Timeout>();
+  const waiting = new Set<string>();
+
+  async function check(id: string): Promise<void> {
+    const machine = await store.machines.find(id);
+    if (machine === undefined || machine.disabled) return;
+    const health = await checkHealth(tentacles, machine, stopping.signal);
+    if (stopping.signal.aborted) return;
+    await writer.write((tx) => storeHealth(tx, id, health));
+  }
+
+  function later(id: string, delayMs: number): void {
+    if (waiting.has(id)) return;
+    waiting.add(id);
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      void queue
+        .add(() => check(id))
+        .catch((thrown: unknown) => log.warn({ err: thrown, machine: id }, 'health check failed'))
+        .finally(() => waiting.delete(id));
+    }, delayMs);
+    timers.add(timer);
+  }
+
+  async function round(): Promise<void> {
+    // Jitter: a thousand machines behind one relay must not be asked in one instant.
+    for (const { id } of await store.machines.select({ disabled: false })) later(id, Math.random() * intervalMs);
+  }
+
+  const begin = (): void => {
+    round().catch((thrown: unknown) => log.warn({ err: thrown }, 'health round failed'));
+  };
+  const every = setInterval(begin, intervalMs);
+  begin();
+
+  return {
+    async stop() {
+      clearInterval(every);
+      stopping.abort();
+      for (const timer of timers) clearTimeout(timer);
+      queue.clear();
+      await queue.onIdle();
+    },
+  };
+}

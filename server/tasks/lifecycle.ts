@@ -1,0 +1,50 @@
+// The two writes every task's run begins and ends with, each with its audit event in the same transaction.
+import type { StoreTransaction } from '../store/store.ts';
+import type { TicketState } from '../store/repositories/tickets.ts';
+import type { TaskContext } from './context.ts';
+import { hasEnded, type TaskOutcome } from './outcome.ts';
+
+/** Marks the task as running, or notes that this node goes on with it. */
+export async function startTask(context: TaskContext, nodeId: string): Promise<void> {
+  const { task, fence } = context;
+  const resumed = task.startedAt !== null;
+  await context.write(async (tx) => {
+    await tx.tasks.markRunning(fence, Date.now());
+    if (resumed) await tx.notes.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
+    await appendEvent(tx, context, resumed ? 'resumed' : 'started', { node: nodeId, epoch: fence.epoch });
+  });
+}
+
+/** Ends the task, once. Tickets that a fault left open are closed with it: none stays behind without an end. */
+export async function endTask(context: TaskContext, outcome: TaskOutcome): Promise<void> {
+  const { task, fence } = context;
+  const now = Date.now();
+  await context.write(async (tx) => {
+    for (const ticket of await tx.tickets.byTask(task.id)) {
+      if (hasEnded(ticket)) continue;
+      // What was never sent did not happen; of the rest nobody knows.
+      const state: TicketState = ticket.state === 'pending' ? 'cancelled' : 'interrupted';
+      await tx.tickets.updateFenced(fence, ticket.id, { state, endedAt: now }, now);
+    }
+    await appendEvent(tx, context, 'ended', { state: outcome.state, errorCode: outcome.errorCode ?? null });
+    await tx.tasks.end(fence, { ...outcome, now });
+  });
+}
+
+async function appendEvent(
+  tx: StoreTransaction,
+  { task }: TaskContext,
+  what: 'started' | 'resumed' | 'ended',
+  data: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await tx.events.append({ actor: 'system', type: `task.${what}`, subjectKind: 'task', subject: task.id, data });
+  if (task.kind !== 'deployment') return;
+  const { project, environment } = task;
+  await tx.events.append({
+    actor: 'system',
+    type: `deployment.${what}`,
+    subjectKind: 'deployment',
+    subject: task.id,
+    data: { ...data, project, environment },
+  });
+}

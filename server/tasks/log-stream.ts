@@ -1,0 +1,87 @@
+// Follows one script's log over one stream: a batch is acknowledged after it is committed and never before, so that
+// what a tentacle forgets is always in the store (I3). A broken stream is opened again at the line after the last
+// stored one by whoever called this.
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { GrpcClient } from '../../lib/grpc/client.ts';
+import type { LogBatch__Output } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
+import type { LogRequest } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
+import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { NewLogLine } from '../store/repositories/log-lines.ts';
+import type { Fence } from '../store/repositories/tasks.ts';
+import { whenAborted } from './waiting.ts';
+
+export interface LogCommit {
+  readonly firstLine: number;
+  readonly lines: readonly NewLogLine[];
+  /** Set when these are the last lines of an ended script. */
+  readonly end: ScriptStatus__Output | undefined;
+}
+
+export interface FollowOptions {
+  readonly client: GrpcClient<TentacleClient>;
+  readonly ticket: string;
+  readonly machine: string;
+  readonly fence: Fence;
+  readonly storedLine: number;
+  /** Makes the lines durable; answers the last stored line. */
+  readonly commit: (commit: LogCommit) => Promise<number>;
+  /** Tears the stream down when it aborts. */
+  readonly signals: readonly AbortSignal[];
+}
+
+/** Longer lines are cut by the tentacle already; this keeps one that does not from filling the store. */
+const LONGEST_LINE = 128 * 1024;
+
+/** Resolves with the script's end once everything up to it is stored. */
+export async function followLog(options: FollowOptions): Promise<ScriptStatus__Output> {
+  const { client, ticket, fence, signals } = options;
+  const call = (await client.ready()).streamLogs();
+  // The iterator below reports errors; one that comes after it has left has nobody to go to.
+  call.on('error', () => undefined);
+  const forget = signals.map((signal) => whenAborted(signal, () => call.cancel()));
+  try {
+    call.write({ ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine });
+    return await readBatches(call, options);
+  } catch (thrown) {
+    throw client.errorOf(thrown);
+  } finally {
+    for (const each of forget) each();
+    call.cancel();
+  }
+}
+
+async function readBatches(
+  call: ClientDuplexStream<LogRequest, LogBatch__Output>,
+  { ticket, machine, fence, storedLine, commit }: FollowOptions,
+): Promise<ScriptStatus__Output> {
+  let stored = storedLine;
+  for await (const batch of call as AsyncIterable<LogBatch__Output>) {
+    checkOwner(batch, ticket, machine);
+    const end = batch.end ?? undefined;
+    stored = await commit({ firstLine: batch.firstLine, lines: batch.lines.map(toLine), end });
+    call.write({ ticket, task: fence.task, epoch: fence.epoch, acknowledgedLine: stored });
+    if (end === undefined) continue;
+    if (end.lastLine > stored) {
+      throw new IsthmusError('LOG_GAP', `${machine} ended a log of ${end.lastLine} lines after line ${stored}`, {
+        hop: machine,
+      });
+    }
+    call.end();
+    return end;
+  }
+  throw new IsthmusError('UNREACHABLE', 'the log ended before the script', { hop: machine });
+}
+
+function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): void {
+  const named = batch.end?.ticket === undefined || batch.end.ticket === '' ? batch.ticket : batch.end.ticket;
+  if (batch.ticket === ticket && named === ticket) return;
+  throw new IsthmusError('NOT_YOUR_TICKET', `${machine} answered for ticket ${named} on the stream of ${ticket}`, {
+    hop: machine,
+  });
+}
+
+function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number]): NewLogLine {
+  return { stream, at: atMs, text: text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}… (cut)` : text };
+}

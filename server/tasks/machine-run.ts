@@ -1,0 +1,147 @@
+// What running a ticket on a machine needs, and the ways every kind of ticket may end that are not the machine's own.
+import { IsthmusError, isErrorCode, type ErrorCode } from '../../lib/errors.ts';
+import type { Ticket, TicketPatch, TicketState } from '../store/repositories/tickets.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+import type { Completer } from './completer.ts';
+import { Halted, type TaskContext } from './context.ts';
+import { buildEnvelope, type EnvelopeContent, type SignEnvelope } from './envelopes.ts';
+import { reach, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
+import type { Tentacles } from './tentacles.ts';
+
+/** How a ticket ends. */
+export type TicketEnding = TicketColumns & { readonly state: TicketState };
+/** What is recorded beside a state. */
+type TicketColumns = Omit<TicketPatch, 'state'>;
+
+export interface TicketTunables extends ReachTunables {
+  /** For one unary call. Longer than a heartbeat timeout: a dead link ends the call earlier by itself. */
+  readonly callDeadlineMs: number;
+  /** How long a cancel is tried before what runs on the machine counts as unknown. */
+  readonly cancelLimitMs: number;
+}
+
+export const ticketDefaults: TicketTunables = {
+  retryBaseMs: 100,
+  retryCapMs: 3_000,
+  callDeadlineMs: 20_000,
+  cancelLimitMs: 60_000,
+};
+
+export interface TicketDeps {
+  readonly store: Pick<Store, 'machines' | 'tickets'>;
+  readonly tentacles: Tentacles;
+  readonly sign: SignEnvelope;
+  readonly completer: Completer;
+  readonly tunables: TicketTunables;
+}
+
+export interface MachineRun {
+  readonly context: TaskContext;
+  readonly deps: TicketDeps;
+  readonly machine: string;
+  /** What becomes of a machine that could not be reached in time. */
+  readonly onUnreachable: 'fail' | 'skip';
+  /** Ends the wait for an unreachable machine before the task's deadline does. */
+  readonly patience?: AbortSignal | undefined;
+}
+
+/** Calls the machine until it answers or one of `signals` aborts; tells the task's readers what stands in the way. */
+export async function reachMachine<Result>(
+  { context, deps, machine }: MachineRun,
+  { signals, patience }: { readonly signals: readonly AbortSignal[]; readonly patience?: AbortSignal | undefined },
+  call: TentacleCall<Result>,
+): Promise<Reached<Result>> {
+  let failing = false;
+  const reached = await reach<Result>(
+    {
+      ...deps.tunables,
+      tentacles: deps.tentacles,
+      machine,
+      routes: async () => (await deps.store.machines.find(machine))?.routes ?? [],
+      signals: [context.halt, ...signals],
+      patience,
+      onFailing: async (error) => {
+        failing = true;
+        const { code, hop } = error;
+        await context.note(`${machine}: ${error.message}`, { machine, level: 'warning', code, data: { hop } });
+      },
+    },
+    call,
+  );
+  if (context.halt.aborted) throw new Halted();
+  if (failing && reached.kind === 'answered') await context.note(`${machine}: reached again`, { machine });
+  return reached;
+}
+
+/** Commits that the ticket may have been sent from here on. Call it once connected, before the first sending. */
+export async function markSent({ context }: MachineRun, ticket: Ticket): Promise<Ticket> {
+  await context.assertOwned();
+  if (ticket.state !== 'pending') return ticket;
+  return patchTicket(context, ticket.id, { state: 'sent', startedAt: Date.now() });
+}
+
+/** One fenced change of a ticket. */
+export function patchTicket(context: TaskContext, id: string, patch: TicketPatch): Promise<Ticket> {
+  return context.write((tx) => tx.tickets.updateFenced(context.fence, id, patch, Date.now()));
+}
+
+/** Ends a ticket; with `also` in the same transaction. */
+export function endTicket(
+  context: TaskContext,
+  id: string,
+  patch: TicketEnding,
+  also?: (tx: StoreTransaction, ticket: Ticket) => Promise<void>,
+): Promise<Ticket> {
+  const now = Date.now();
+  return context.write(async (tx) => {
+    const ticket = await tx.tickets.updateFenced(context.fence, id, { ...patch, endedAt: now }, now);
+    await also?.(tx, ticket);
+    return ticket;
+  });
+}
+
+/** The signed envelope of this sending. */
+export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, content: EnvelopeContent) {
+  return buildEnvelope(deps.sign, ticket, context.fence, context.task.deadlineAt, content);
+}
+
+/** The end of a ticket that was never sent, or whose sending left nothing behind. */
+export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined): TicketEnding {
+  const { context, onUnreachable } = run;
+  if (context.finishReason === 'cancel') return { state: 'cancelled', errorCode: 'CANCELLED' };
+  if (lastError === undefined) return { state: 'timed_out', ...failure('TASK_DEADLINE', 'its turn did not come') };
+  return { state: onUnreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
+}
+
+/** How a tentacle's refusal, or our own failure to prepare a step, ends a ticket. */
+export function refusalEnd(context: TaskContext, thrown: unknown): TicketEnding {
+  if (thrown instanceof Halted || context.halt.aborted) throw thrown;
+  const error = IsthmusError.from(thrown);
+  if (error.code === 'STALE_EPOCH') {
+    // The tentacle has seen a later owner: that one goes on.
+    context.halted();
+    throw new Halted();
+  }
+  return { state: unknowable.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
+}
+
+/** Answers after which nobody can say what ran. */
+const unknowable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INTERNAL',
+  'JOURNAL_DAMAGED',
+  'LOG_GAP',
+  'NOT_YOUR_TICKET',
+  'SCRIPT_INTERRUPTED',
+  'TICKET_ALREADY_USED',
+  'TICKET_UNKNOWN',
+]);
+
+/** The columns that record an error. */
+export function errorPatch(error: IsthmusError): TicketColumns {
+  return { errorCode: error.code, errorDetail: error.message, errorHop: error.hop ?? null };
+}
+
+/** As `errorPatch`, for a code and a sentence. */
+export function failure(code: string, detail: string, hop?: string): TicketColumns {
+  return { errorCode: isErrorCode(code) ? code : 'INTERNAL', errorDetail: detail, errorHop: hop ?? null };
+}

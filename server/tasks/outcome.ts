@@ -1,0 +1,68 @@
+// How a task's end follows from the ends of its tickets. Pure, so that a resumed task ends as an undisturbed one does.
+import type { ErrorCode } from '../../lib/errors.ts';
+import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
+import type { TaskEnd } from '../store/repositories/tasks.ts';
+import type { FinishReason } from './context.ts';
+
+export interface TaskOutcome {
+  readonly state: TaskEnd;
+  readonly errorCode?: ErrorCode | undefined;
+  readonly errorDetail?: string | undefined;
+}
+
+const ended: ReadonlySet<TicketState> = new Set([
+  'succeeded',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'interrupted',
+  'skipped',
+]);
+
+/** Whether a ticket has reached its end. */
+export function hasEnded(ticket: Pick<Ticket, 'state'>): boolean {
+  return ended.has(ticket.state);
+}
+
+interface TaskEndFacts {
+  readonly tickets: readonly Pick<Ticket, 'state' | 'machine' | 'errorCode'>[];
+  /** Set when the task was cancelled or its deadline passed. */
+  readonly finishReason: FinishReason | undefined;
+  /** Whether steps were left that no ticket stands for. */
+  readonly unfinished: boolean;
+}
+
+/**
+ * The worst end wins: what cannot be known, then the reason the task was cut short, then failure. A cancel that came
+ * after everything had succeeded changes nothing.
+ */
+export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts): TaskOutcome {
+  const machinesIn = (...states: TicketState[]) =>
+    [...new Set(tickets.filter(({ state }) => states.includes(state)).map(({ machine }) => machine))].sort();
+  const interrupted = machinesIn('interrupted');
+  if (interrupted.length > 0) {
+    return {
+      state: 'interrupted',
+      errorCode: 'SCRIPT_INTERRUPTED',
+      errorDetail: `interrupted on ${list(interrupted)}`,
+    };
+  }
+  const cutShort = unfinished || machinesIn('cancelled').length > 0;
+  if (finishReason === 'cancel' && cutShort) return { state: 'cancelled', errorCode: 'CANCELLED' };
+  const failed = machinesIn('failed', 'timed_out', 'cancelled');
+  const timedOut = machinesIn('timed_out');
+  if (finishReason === 'deadline' && (unfinished || timedOut.length > 0)) {
+    const where = failed.length === 0 ? 'before it was done' : `with work left on ${list(failed)}`;
+    return { state: 'timed_out', errorCode: 'TASK_DEADLINE', errorDetail: `the deadline passed ${where}` };
+  }
+  if (failed.length === 0) return { state: 'succeeded' };
+  if (timedOut.length === failed.length) {
+    return { state: 'timed_out', errorCode: 'TIME_LIMIT', errorDetail: `over the time limit on ${list(timedOut)}` };
+  }
+  return { state: 'failed', errorCode: 'MACHINES_FAILED', errorDetail: `failed on ${list(failed)}` };
+}
+
+function list(machines: readonly string[]): string {
+  const shown = machines.slice(0, 10).join(', ');
+  return machines.length > 10 ? `${shown} and ${machines.length - 10} more` : shown;
+}

@@ -1,0 +1,140 @@
+// Runs one package ticket on one machine: acquire (a stream of progress), stage, activate. All three are idempotent at
+// the tentacle, so a lost answer is asked for again under the same ticket.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { GrpcClient } from '../../lib/grpc/client.ts';
+import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
+import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { Place } from '../../proto/gen/isthmus/topology/v1/Place.ts';
+import type { Ticket } from '../store/repositories/tickets.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import {
+  endTicket,
+  envelopeOf,
+  errorPatch,
+  failure,
+  markSent,
+  reachMachine,
+  refusalEnd,
+  unsentEnd,
+  type MachineRun,
+  type TicketEnding,
+} from './machine-run.ts';
+import { hasEnded } from './outcome.ts';
+import { whenAborted } from './waiting.ts';
+
+export type PackageAction = 'acquire' | 'stage' | 'activate';
+
+/** Where a machine may fetch a digest from, nearest first, and the pass that allows it. */
+export type FindPlaces = (machine: string, sha256: string) => Promise<{ places: readonly Place[]; pass: string }>;
+
+export interface PackageWork {
+  readonly action: PackageAction;
+  readonly payload: PackagePayload;
+  readonly findPlaces: FindPlaces;
+  /** Written in the transaction of an activation. */
+  readonly onActivated?: (tx: StoreTransaction) => Promise<void>;
+}
+
+/** What a ticket's detail says of an acquisition. */
+export interface AcquireDetail {
+  readonly from: string;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly cached: boolean;
+  readonly failed: readonly { readonly node: string; readonly code: string; readonly detail: string }[];
+}
+
+/** Unpacking a large package takes minutes on a slow disk; a dead path ends the call earlier by itself. */
+const UNPACK_DEADLINE_MS = 15 * 60_000;
+/** Readers want to see that it moves, not every chunk. */
+const PROGRESS_NOTE_EVERY_MS = 2_000;
+
+/** Runs `ticket` to its end. Answers the ended row. */
+export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: PackageWork): Promise<Ticket> {
+  if (hasEnded(ticket)) return ticket;
+  const { context, patience } = run;
+  let current = ticket;
+  try {
+    const reached = await reachMachine(run, { signals: [context.finish], patience }, async (client) => {
+      current = await markSent(run, current);
+      return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
+    });
+    if (reached.kind === 'gaveUp')
+      return await endTicket(context, ticket.id, gaveUpEnd(run, current, work, reached.lastError));
+    const onActivated = work.action === 'activate' ? work.onActivated : undefined;
+    return await endTicket(context, ticket.id, { state: 'succeeded', detail: reached.value }, onActivated);
+  } catch (thrown) {
+    return endTicket(context, ticket.id, refusalEnd(context, thrown));
+  }
+}
+
+async function acquire(
+  run: MachineRun,
+  client: GrpcClient<TentacleClient>,
+  ticket: Ticket,
+  { payload, findPlaces }: PackageWork,
+): Promise<AcquireDetail> {
+  const { context, machine } = run;
+  const startedAt = Date.now();
+  const { places, pass } = await findPlaces(machine, payload.package?.sha256 ?? '');
+  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places: [...places], pass } });
+  const call = (await client.ready()).acquirePackage({ envelope });
+  call.on('error', () => undefined);
+  const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
+  let notedAt = startedAt;
+  try {
+    for await (const progress of call as AsyncIterable<AcquireProgress__Output>) {
+      if (progress.done) return toDetail(progress, startedAt);
+      if (Date.now() < notedAt + PROGRESS_NOTE_EVERY_MS) continue;
+      notedAt = Date.now();
+      await noteProgress(run, ticket, progress);
+    }
+  } catch (thrown) {
+    throw client.errorOf(thrown);
+  } finally {
+    for (const each of forget) each();
+    call.cancel();
+  }
+  throw new IsthmusError('UNREACHABLE', 'the download ended without a word', { hop: machine });
+}
+
+async function noteProgress({ context, machine }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {
+  const { receivedBytes, totalBytes, from } = progress;
+  const percent = totalBytes === 0 ? 0 : Math.floor((100 * receivedBytes) / totalBytes);
+  const data = { receivedBytes, totalBytes, from };
+  await context.note(`${machine}: ${percent} % from ${from}`, { machine, ticket: ticket.id, data });
+}
+
+function toDetail({ from, receivedBytes, cached, failed }: AcquireProgress__Output, startedAt: number): AcquireDetail {
+  return { from, bytes: cached ? 0 : receivedBytes, seconds: (Date.now() - startedAt) / 1000, cached, failed };
+}
+
+async function switchTo(
+  run: MachineRun,
+  client: GrpcClient<TentacleClient>,
+  ticket: Ticket,
+  { action, payload }: PackageWork,
+): Promise<PackageStatus__Output> {
+  const kind = action === 'stage' ? 'stage' : 'activate';
+  const envelope = envelopeOf(run, ticket, { kind, payload });
+  return client.unary<PackageStatus__Output>(
+    (c, o, done) =>
+      kind === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
+    { deadlineMs: UNPACK_DEADLINE_MS, signal: run.context.halt },
+  );
+}
+
+/** Fetching and staging leave the machine as it was; of a switch that was sent and not answered nobody knows. */
+function gaveUpEnd(
+  run: MachineRun,
+  ticket: Ticket,
+  { action }: PackageWork,
+  lastError: IsthmusError | undefined,
+): TicketEnding {
+  if (ticket.state === 'pending' || action !== 'activate') return unsentEnd(run, lastError);
+  const columns =
+    lastError === undefined ? failure('SCRIPT_INTERRUPTED', 'not answered in time') : errorPatch(lastError);
+  return { state: 'interrupted', ...columns };
+}

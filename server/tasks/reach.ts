@@ -1,0 +1,126 @@
+// One call to one machine, along its routes in order of preference and no other, again and again until it is answered or
+// the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
+// ticket are made, and the tentacle answers those with the present state.
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import type { GrpcClient } from '../../lib/grpc/client.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { Route } from '../store/routes.ts';
+import type { Tentacles } from './tentacles.ts';
+import { pause, unlessAborted } from './waiting.ts';
+
+export interface ReachTunables {
+  /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from coming back in step. */
+  readonly retryBaseMs: number;
+  /** A machine that comes back is found within this. */
+  readonly retryCapMs: number;
+}
+
+export const reachDefaults: ReachTunables = { retryBaseMs: 100, retryCapMs: 3_000 };
+
+export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promise<Result>;
+
+export interface ReachOptions extends ReachTunables {
+  readonly tentacles: Tentacles;
+  readonly machine: string;
+  /** Read again before every round, so that a corrected route helps a task that waits. */
+  readonly routes: () => Promise<readonly Route[]>;
+  /** No further round begins once one of these has aborted. */
+  readonly signals: readonly AbortSignal[];
+  /** Once it has aborted, the round under way, or a first one, is the last. */
+  readonly patience?: AbortSignal | undefined;
+  /** Told of each failed round whose reason differs from the one before. */
+  readonly onFailing?: (error: IsthmusError) => Promise<void>;
+}
+
+export type Reached<Result> =
+  | { readonly kind: 'answered'; readonly value: Result }
+  /** A signal aborted first; `lastError` is what stood in the way, if anything did. */
+  | { readonly kind: 'gaveUp'; readonly lastError: IsthmusError | undefined };
+
+/** Codes of failures that may pass by themselves: of a hop, a link, a tunnel, never of what was asked. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNREACHABLE',
+  'DEADLINE_EXCEEDED',
+  'INNER_TLS',
+  'LINK_SILENT',
+  'NO_ROUTE',
+  'PROTOCOL',
+  'RESOURCE_EXHAUSTED',
+  'SERVICE_UNKNOWN',
+  'SESSION_REPLACED',
+  'SESSION_UNKNOWN',
+  'STALE_SESSION',
+  'CANCELLED',
+]);
+
+/** Whether an error says only that the call did not come through. */
+export function isConnectionFailure(error: IsthmusError): boolean {
+  // A status without our trailers was made by the transport: a stream that was torn down, not an answer.
+  return passing.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
+}
+
+/** Calls the machine; every error that is an answer of the tentacle itself is thrown. */
+export async function reach<Result>(options: ReachOptions, call: TentacleCall<Result>): Promise<Reached<Result>> {
+  const { signals, patience, onFailing } = options;
+  let lastError: IsthmusError | undefined;
+  for (let failures = 0; !signals.some(({ aborted }) => aborted); failures += 1) {
+    const round = await tryRoutes(options, call);
+    if (round.kind === 'answered') return round;
+    const changed = round.error.code !== lastError?.code || round.error.hop !== lastError.hop;
+    lastError = round.error;
+    if (changed) await onFailing?.(round.error);
+    if (patience?.aborted === true) break;
+    const ceiling = Math.min(options.retryCapMs, options.retryBaseMs * 2 ** Math.min(failures, 20));
+    const waitMs = ceiling / 2 + (Math.random() * ceiling) / 2;
+    await pause(waitMs, ...signals, ...(patience === undefined ? [] : [patience]));
+  }
+  return { kind: 'gaveUp', lastError };
+}
+
+type Round<Result> =
+  { readonly kind: 'answered'; readonly value: Result } | { readonly kind: 'failed'; readonly error: IsthmusError };
+
+/** Tries each route once. A refusal that no waiting will change is thrown once every route has failed. */
+export async function tryRoutes<Result>(
+  { tentacles, machine, routes, signals }: Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals'>,
+  call: TentacleCall<Result>,
+): Promise<Round<Result>> {
+  const errors: IsthmusError[] = [];
+  for (const route of await routes()) {
+    if (signals.some(({ aborted }) => aborted)) break;
+    try {
+      const value = await tentacles.use(machine, pathOf(route), async (client) => {
+        await unlessAborted(client.ready(), signals).catch((thrown: unknown) => {
+          throw new DialFailed(IsthmusError.from(thrown, 'UNREACHABLE', { hop: machine }));
+        });
+        return call(client);
+      });
+      return { kind: 'answered', value };
+    } catch (thrown) {
+      if (thrown instanceof DialFailed) errors.push(thrown.error);
+      else if (thrown instanceof IsthmusError && isConnectionFailure(thrown)) errors.push(thrown);
+      else throw thrown;
+    }
+  }
+  const error = errors.find(isConnectionFailure) ?? errors[0];
+  if (error === undefined) return { kind: 'failed', error: unreachable(machine) };
+  if (!errors.some(isConnectionFailure)) throw error;
+  return { kind: 'failed', error };
+}
+
+class DialFailed extends Error {
+  readonly error: IsthmusError;
+
+  constructor(error: IsthmusError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+function pathOf(route: Route): readonly string[] {
+  return route.kind === 'direct' ? [] : route.via;
+}
+
+function unreachable(machine: string): IsthmusError {
+  return new IsthmusError('UNREACHABLE', `machine ${machine} has no route that could be tried`, { hop: machine });
+}

@@ -1,0 +1,207 @@
+// Runs one script ticket on one machine: start it (once, whatever is lost on the way), follow its log, end the ticket
+// with the last line in one commit, and bring it to its end early when the task is cancelled or out of time.
+import { IsthmusError } from '../../lib/errors.ts';
+import { createMasker, type Masker } from '../../lib/masker.ts';
+import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { Ticket } from '../store/repositories/tickets.ts';
+import type { FinishReason } from './context.ts';
+import { followLog, type LogCommit } from './log-stream.ts';
+import {
+  endTicket,
+  envelopeOf,
+  failure,
+  markSent,
+  reachMachine,
+  refusalEnd,
+  unsentEnd,
+  type MachineRun,
+  type TicketEnding as Ending,
+} from './machine-run.ts';
+import { hasEnded } from './outcome.ts';
+import { pause, whenAborted } from './waiting.ts';
+
+/** Runs `ticket` to its end, from whatever its row says was reached before. Answers the ended row. */
+export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: ScriptPayload): Promise<Ticket> {
+  if (hasEnded(ticket)) return ticket;
+  const masker = maskerFor(payload);
+  if (masker instanceof IsthmusError) return endTicket(run.context, ticket.id, refusalEnd(run.context, masker));
+  const ended = await new ScriptTicket(run, ticket, payload, masker).run();
+  if (ended.startedAt !== null) run.deps.completer.add(ended, run.context.fence);
+  return ended;
+}
+
+/** An error when the values cannot be masked: then no line may be stored, so nothing may be started. */
+function maskerFor(payload: ScriptPayload): Masker | IsthmusError {
+  try {
+    return createMasker(payload.sensitiveValues ?? []);
+  } catch (thrown) {
+    return IsthmusError.from(thrown);
+  }
+}
+
+class ScriptTicket {
+  readonly #run: MachineRun;
+  readonly #payload: ScriptPayload;
+  readonly #masker: Masker;
+  /** Aborts when a cancel was tried for long enough. */
+  readonly #gaveUp = new AbortController();
+  #ticket: Ticket;
+
+  constructor(run: MachineRun, ticket: Ticket, payload: ScriptPayload, masker: Masker) {
+    this.#run = run;
+    this.#ticket = ticket;
+    this.#payload = payload;
+    this.#masker = masker;
+  }
+
+  async run(): Promise<Ticket> {
+    try {
+      const unsent = await this.#start();
+      return unsent === undefined ? await this.#follow() : await this.#end(unsent);
+    } catch (thrown) {
+      const { context } = this.#run;
+      // The start was on its way when the task was cut short, and never arrived.
+      const neverStarted = thrown instanceof IsthmusError && thrown.code === 'TICKET_UNKNOWN' && context.finish.aborted;
+      return this.#end(neverStarted ? unsentEnd(this.#run, undefined) : refusalEnd(context, thrown));
+    }
+  }
+
+  /** Undefined once the tentacle may have the ticket; an ending when it was never sent. */
+  async #start(): Promise<Ending | undefined> {
+    const { context, deps, patience } = this.#run;
+    const reached = await reachMachine(this.#run, { signals: [context.finish], patience }, async (client) => {
+      this.#ticket = await markSent(this.#run, this.#ticket);
+      const envelope = envelopeOf(this.#run, this.#ticket, { kind: 'script', payload: this.#payload });
+      return client.unary<ScriptStatus__Output>((c, o, done) => c.startScript({ envelope }, o, done), {
+        deadlineMs: deps.tunables.callDeadlineMs,
+        signal: context.halt,
+      });
+    });
+    if (reached.kind === 'answered') {
+      await this.#tellWaiting(reached.value);
+      return undefined;
+    }
+    return this.#ticket.state === 'pending' ? unsentEnd(this.#run, reached.lastError) : undefined;
+  }
+
+  async #tellWaiting({ phase, heldBy }: ScriptStatus__Output): Promise<void> {
+    if (phase !== 'WAITING') return;
+    const { context, machine } = this.#run;
+    const ticket = this.#ticket.id;
+    await context.note(`${machine}: waits for task ${heldBy} to leave the machine`, {
+      machine,
+      ticket,
+      data: { heldBy },
+    });
+  }
+
+  async #follow(): Promise<Ticket> {
+    const { context, machine } = this.#run;
+    const done = new AbortController();
+    const cancelling: Promise<void>[] = [];
+    const forget = whenAborted(context.finish, () => cancelling.push(this.#cancel(done.signal)));
+    try {
+      const reached = await reachMachine(this.#run, { signals: [this.#gaveUp.signal] }, (client) =>
+        followLog({
+          client,
+          ticket: this.#ticket.id,
+          machine,
+          fence: context.fence,
+          storedLine: this.#ticket.storedLine,
+          commit: (commit) => this.#commit(commit),
+          signals: [context.halt, this.#gaveUp.signal],
+        }),
+      );
+      if (hasEnded(this.#ticket)) return this.#ticket;
+      return await this.#end(this.#unknownEnd(reached.kind === 'gaveUp' ? reached.lastError : undefined));
+    } finally {
+      forget();
+      done.abort();
+      await Promise.all(cancelling);
+    }
+  }
+
+  /** One transaction: the lines, that the script runs, and its end when these are its last lines. */
+  async #commit({ firstLine, lines, end }: LogCommit): Promise<number> {
+    const { context } = this.#run;
+    const id = this.#ticket.id;
+    // Masked at the source already; again here, so that a tentacle's mistake does not reach the database.
+    const masked = lines.map((line) => ({ ...line, text: this.#masker.mask(line.text) }));
+    const now = Date.now();
+    this.#ticket = await context.write(async (tx) => {
+      const stored = await tx.logLines.append(context.fence, id, firstLine, masked);
+      if (end !== undefined && end.lastLine <= stored) {
+        const ending = endingOf(end, context.finishReason, this.#run.machine);
+        return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
+      }
+      if (this.#ticket.state === 'sent') {
+        await tx.tickets.updateFenced(context.fence, id, { state: 'running' }, now);
+      }
+      return { ...this.#ticket, state: 'running', storedLine: stored };
+    });
+    return this.#ticket.storedLine;
+  }
+
+  /** Tries to have the script killed until that is answered, the script has ended, or the limit is reached. */
+  async #cancel(done: AbortSignal): Promise<void> {
+    const { context, deps } = this.#run;
+    const limit = pause(deps.tunables.cancelLimitMs, done, context.halt).then(() => {
+      if (!done.aborted) this.#gaveUp.abort();
+    });
+    try {
+      await reachMachine(this.#run, { signals: [done, this.#gaveUp.signal] }, (client) => {
+        const payload = { reason: context.finishReason ?? 'cancel' };
+        const envelope = envelopeOf(this.#run, this.#ticket, { kind: 'cancel', payload });
+        return client.unary((c, o, finished) => c.cancelScript({ envelope }, o, finished), {
+          deadlineMs: deps.tunables.callDeadlineMs,
+          signal: done,
+        });
+      });
+    } catch {
+      // A refusal, or a halt: what became of the script is for the log's end, or for the limit, to say.
+    }
+    await limit;
+  }
+
+  #unknownEnd(lastError: IsthmusError | undefined): Ending {
+    const why = lastError === undefined ? '' : `: ${lastError.message}`;
+    const detail = `the cancel was not answered in time${why}`;
+    return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, lastError?.hop ?? this.#run.machine) };
+  }
+
+  async #end(ending: Ending): Promise<Ticket> {
+    const { context, machine } = this.#run;
+    return endTicket(context, this.#ticket.id, ending, async (tx, ticket) => {
+      if (ending.errorCode !== 'NOT_YOUR_TICKET') return;
+      const data = { ticket: ticket.id, task: ticket.task, detail: ending.errorDetail };
+      await tx.events.append({
+        actor: machine,
+        type: 'ticket.refused',
+        subjectKind: 'machine',
+        subject: machine,
+        data,
+      });
+    });
+  }
+}
+
+/** The ticket's end, as the tentacle tells it. */
+function endingOf(status: ScriptStatus__Output, reason: FinishReason | undefined, machine: string): Ending {
+  const { phase, exitCode, errorCode, errorDetail } = status;
+  const told = errorCode === '' ? undefined : failure(errorCode, errorDetail, machine);
+  switch (phase) {
+    case 'EXITED':
+    case 'COMPLETED':
+      if (told !== undefined) return { state: 'failed', exitCode, ...told };
+      if (exitCode === 0) return { state: 'succeeded', exitCode };
+      return { state: 'failed', exitCode, ...failure('SCRIPT_FAILED', `exit code ${exitCode}`, machine) };
+    case 'CANCELLED':
+      if (reason !== 'deadline') return { state: 'cancelled', errorCode: 'CANCELLED' };
+      return { state: 'timed_out', ...failure('TASK_DEADLINE', 'cancelled at the deadline of the task', machine) };
+    case 'TIMED_OUT':
+      return { state: 'timed_out', ...(told ?? failure('TIME_LIMIT', 'over its time limit', machine)) };
+    default:
+      return { state: 'interrupted', ...(told ?? failure('SCRIPT_INTERRUPTED', 'its end is not known', machine)) };
+  }
+}

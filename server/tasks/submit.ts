@@ -1,0 +1,61 @@
+// Accepting a task: one row, one audit event, one transaction; after the commit it is never lost (I2).
+import { IsthmusError } from '../../lib/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Task, TaskKind } from '../store/repositories/tasks.ts';
+import type { StoreTransaction } from '../store/store.ts';
+
+interface NewTaskRequest {
+  readonly kind: TaskKind;
+  readonly title: string;
+  readonly payload: unknown;
+  readonly project?: string;
+  readonly environment?: string;
+  /** From now; undefined for the default. */
+  readonly deadlineS: number | undefined;
+  readonly actor: Actor;
+  /** What the audit event says beside kind and title. */
+  readonly event: Readonly<Record<string, unknown>>;
+}
+
+export const defaultDeadlineS = 3_600;
+export const longestDeadlineS = 7 * 86_400;
+
+/** Adds a queued task. The engine learns of it from the commit. */
+export async function submitTask(tx: StoreTransaction, request: NewTaskRequest): Promise<Task> {
+  const { kind, title, payload, project = null, environment = null, actor } = request;
+  const deadlineS = checkedDeadline(request.deadlineS);
+  const now = Date.now();
+  const id = newId(now);
+  const deadlineAt = now + deadlineS * 1000;
+  await tx.tasks.insert({
+    id,
+    kind,
+    title,
+    payload,
+    project,
+    environment,
+    deadlineAt,
+    createdBy: actor,
+    createdAt: now,
+  });
+  const data = { kind, title, ...request.event };
+  await tx.events.append({ actor, type: 'task.created', subjectKind: 'task', subject: id, data });
+  return tx.tasks.get(id);
+}
+
+/** Asks for the end of a task. Idempotent; TASK_ENDED never: an ended task is answered as it is. */
+export async function cancelTask(tx: StoreTransaction, id: string, actor: Actor): Promise<Task> {
+  const before = await tx.tasks.get(id);
+  if (before.endedAt !== null || before.cancelRequestedAt !== null) return before;
+  const task = await tx.tasks.requestCancel(id, Date.now());
+  await tx.events.append({ actor, type: 'task.cancel_requested', subjectKind: 'task', subject: id });
+  return task;
+}
+
+function checkedDeadline(deadlineS: number = defaultDeadlineS): number {
+  if (Number.isFinite(deadlineS) && deadlineS >= 1 && deadlineS <= longestDeadlineS) return deadlineS;
+  throw new IsthmusError('INVALID_FIELD', `a deadline is 1 to ${longestDeadlineS} seconds from now`, {
+    field: 'deadlineS',
+  });
+}

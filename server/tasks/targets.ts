@@ -1,0 +1,41 @@
+// Which machines a request aims at. Resolved when it is accepted: what is added later is not part of it.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Machine } from '../store/repositories/machines.ts';
+import type { StoreTransaction } from '../store/store.ts';
+
+/** By id, or by environments and target roles; lists are alternatives, fields narrow each other. */
+export interface TargetRequest {
+  readonly machines?: readonly string[] | undefined;
+  readonly environments?: readonly string[] | undefined;
+  readonly targetRoles?: readonly string[] | undefined;
+}
+
+/** The enabled machines that match. NO_TARGETS when there are none; a machine named must exist and be enabled. */
+export async function resolveTargets(
+  tx: Pick<StoreTransaction, 'machines'>,
+  request: TargetRequest,
+): Promise<Machine[]> {
+  const { machines: ids, environments, targetRoles } = request;
+  if (ids === undefined && environments === undefined && targetRoles === undefined) {
+    throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
+  }
+  const found = await tx.machines.select({ ids, environments, targetRoles });
+  if (ids !== undefined) await checkNamed(tx, ids);
+  const enabled = found.filter(({ disabled }) => !disabled);
+  if (enabled.length === 0) {
+    throw new IsthmusError('NO_TARGETS', 'no enabled machine matches', {
+      field: ids === undefined ? (environments === undefined ? 'targetRoles' : 'environments') : 'machines',
+    });
+  }
+  return enabled;
+}
+
+async function checkNamed(tx: Pick<StoreTransaction, 'machines'>, ids: readonly string[]): Promise<void> {
+  const known = new Map((await tx.machines.select({ ids })).map((machine) => [machine.id, machine]));
+  for (const [index, id] of ids.entries()) {
+    const field = `machines[${index}]`;
+    const machine = known.get(id);
+    if (machine === undefined) throw new IsthmusError('INVALID_FIELD', `there is no machine ${id}`, { field });
+    if (machine.disabled) throw new IsthmusError('MACHINE_DISABLED', `machine ${id} is disabled`, { field });
+  }
+}

@@ -1,0 +1,85 @@
+// Warm gRPC clients, one per machine and path: a tunnel and its handshakes cost several round trips, so no task ever
+// opens one of its own. Idle ones are closed; one that is in use is closed when its last user lets go.
+import { LRUCache } from 'lru-cache';
+import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+
+const { Tentacle } = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
+
+export interface TentacleTunables {
+  /** Opening a tunnel over all hops, with the inner handshake: a few round trips each, and slow lines exist. */
+  readonly dialDeadlineMs: number;
+  /** How long an unused tunnel is kept. Longer than the pause between two steps of a deployment. */
+  readonly idleMs: number;
+  /** Tunnels kept at most; about 100 KB each. */
+  readonly maxClients: number;
+}
+
+const defaults: TentacleTunables = { dialDeadlineMs: 15_000, idleMs: 300_000, maxClients: 2_000 };
+
+/** Asks the mesh for a stream; nothing else of it is needed here. */
+export type Dial = Pick<Mesh, 'dial'>['dial'];
+
+interface Entry {
+  readonly client: GrpcClient<TentacleClient>;
+  users: number;
+  evicted: boolean;
+}
+
+export interface Tentacles {
+  /** Lends the client of a machine over a path (the relays, next first) for as long as `work` takes. */
+  use<Result>(
+    machine: string,
+    path: readonly string[],
+    work: (client: GrpcClient<TentacleClient>) => Promise<Result>,
+  ): Promise<Result>;
+  /** Closes every tunnel. Calls in flight fail UNREACHABLE. */
+  close(): void;
+}
+
+/** The cache of clients over `dial`. */
+export function createTentacles(dial: Dial, tunables: Partial<TentacleTunables> = {}): Tentacles {
+  const { dialDeadlineMs, idleMs, maxClients } = { ...defaults, ...tunables };
+  const inUse = new Set<Entry>();
+  const clients = new LRUCache<string, Entry>({
+    max: maxClients,
+    ttl: idleMs,
+    ttlAutopurge: true,
+    updateAgeOnGet: true,
+    dispose: (entry) => {
+      entry.evicted = true;
+      if (entry.users === 0) entry.client.close();
+    },
+  });
+
+  function open(machine: string, path: readonly string[]): Entry {
+    const options = { node: machine, service: 'tentacle', path, class: 'control' as const, deadlineMs: dialDeadlineMs };
+    const client = grpcClient(Tentacle, (signal) => dial({ ...options, signal }), { hop: machine });
+    return { client, users: 0, evicted: false };
+  }
+
+  return {
+    async use(machine, path, work) {
+      const key = JSON.stringify([machine, path]);
+      const entry = clients.get(key) ?? open(machine, path);
+      entry.users += 1;
+      inUse.add(entry);
+      clients.set(key, entry);
+      try {
+        return await work(entry.client);
+      } finally {
+        entry.users -= 1;
+        if (entry.users === 0) {
+          inUse.delete(entry);
+          if (entry.evicted) entry.client.close();
+        }
+      }
+    },
+    close() {
+      clients.clear();
+      for (const { client } of inUse) client.close();
+    },
+  };
+}

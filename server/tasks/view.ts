@@ -1,0 +1,141 @@
+// What readers see of a task: its row, and per machine every step with its state; steps still to come included.
+import type { Task } from '../store/repositories/tasks.ts';
+import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
+import type { Store } from '../store/store.ts';
+
+export interface ErrorView {
+  readonly code: string;
+  readonly detail: string | null;
+  readonly hop?: string;
+}
+
+export interface TaskSummary {
+  readonly id: string;
+  readonly kind: Task['kind'];
+  readonly title: string;
+  readonly state: Task['state'];
+  readonly project: string | null;
+  readonly environment: string | null;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly deadlineAt: number;
+  readonly error?: ErrorView;
+}
+
+export interface StepView {
+  /** The step's name; `script` and `health` for tasks without a process. */
+  readonly step: string;
+  readonly action: string;
+  /** Null while the step has not begun. */
+  readonly ticket: string | null;
+  readonly state: TicketState;
+  readonly exitCode: number | null;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly error?: ErrorView;
+  readonly detail: unknown;
+}
+
+export interface MachineView {
+  readonly machine: string;
+  readonly state: TicketState;
+  readonly steps: readonly StepView[];
+}
+
+export interface TaskView extends TaskSummary {
+  readonly machines: readonly MachineView[];
+  /** The older deployments that must end first; absent when there are none. */
+  readonly blockedBy?: readonly string[];
+}
+
+/** A step of a deployment's plan, as its payload keeps it. */
+export interface PlannedStep {
+  readonly name: string;
+  readonly actions: readonly string[];
+  readonly machines: readonly string[];
+}
+
+/** A task with all its machines. */
+export async function taskView(store: Pick<Store, 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
+  const task = await store.tasks.get(id);
+  const [tickets, blockedBy] = await Promise.all([store.tickets.byTask(id), store.tasks.blockers(task)]);
+  const machines = machineViews(task, tickets);
+  const waits = task.startedAt === null && blockedBy.length > 0;
+  return { ...taskSummary(task), machines, ...(waits ? { blockedBy } : {}) };
+}
+
+/** A task's row, for lists. */
+export function taskSummary(task: Task): TaskSummary {
+  const { id, kind, title, state, project, environment, createdBy, createdAt, startedAt, endedAt, deadlineAt } = task;
+  const error = errorView(task);
+  return {
+    ...{ id, kind, title, state, project, environment, createdBy, createdAt, startedAt, endedAt, deadlineAt },
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
+  const plan = planOf(task);
+  const views = new Map<string, StepView[]>();
+  for (const [index, { name, actions, machines }] of plan.entries()) {
+    for (const machine of machines) {
+      const steps = views.get(machine) ?? [];
+      views.set(machine, steps);
+      for (const action of actions) {
+        const known = tickets.findLast((t) => t.step === index && t.action === action && t.machine === machine);
+        if (known !== undefined) steps.push(stepView(name, known));
+        // A step that has no ticket when the task has ended never came to be: nothing to show.
+        else if (task.endedAt === null && !hasLeft(steps)) steps.push(planned(name, action));
+      }
+    }
+  }
+  return [...views].map(([machine, steps]) => ({ machine, state: machineState(steps), steps }));
+}
+
+function planOf(task: Task): readonly PlannedStep[] {
+  const payload = task.payload as { readonly steps?: readonly PlannedStep[]; readonly machines?: readonly string[] };
+  if (payload.steps !== undefined) return payload.steps;
+  return [{ name: task.kind, actions: [task.kind], machines: payload.machines ?? [] }];
+}
+
+function stepView(step: string, ticket: Ticket): StepView {
+  const { id, action, state, exitCode, startedAt, endedAt, detail } = ticket;
+  const error = errorView(ticket);
+  return {
+    ...{ step, action, ticket: id, state, exitCode, startedAt, endedAt, detail },
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function planned(step: string, action: string): StepView {
+  const nothing = { ticket: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
+  return { step, action, state: 'pending', ...nothing };
+}
+
+function hasLeft(steps: readonly StepView[]): boolean {
+  return steps.some(({ state }) => bad.includes(state) || state === 'skipped');
+}
+
+const bad: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
+
+/** The worst end of its steps, else how far it is. */
+function machineState(steps: readonly StepView[]): TicketState {
+  const states = steps.map(({ state }) => state);
+  const worst = bad.find((state) => states.includes(state)) ?? (states.includes('skipped') ? 'skipped' : undefined);
+  if (worst !== undefined) return worst;
+  if (states.every((state) => state === 'succeeded')) return states.length === 0 ? 'skipped' : 'succeeded';
+  if (states.every((state) => state === 'pending')) return 'pending';
+  return 'running';
+}
+
+function errorView(row: {
+  readonly errorCode: string | null;
+  readonly errorDetail: string | null;
+  readonly errorHop?: string | null;
+}): ErrorView | undefined {
+  const { errorCode: code, errorDetail: detail, errorHop: hop } = row;
+  if (code === null) return undefined;
+  return hop === null || hop === undefined ? { code, detail } : { code, detail, hop };
+}

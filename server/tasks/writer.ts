@@ -1,0 +1,84 @@
+// Group commit: writes that arrive while another commits share the next transaction, so that a hundred tickets at work
+// cost a few commits, and each commit makes many of them durable.
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+/** Bounds how long one transaction keeps readers waiting: node:sqlite blocks the loop while it works. */
+const WRITES_PER_COMMIT = 64;
+
+interface Pending {
+  /** Runs the work; the returned function settles its promise once the transaction has committed. */
+  readonly run: (tx: StoreTransaction) => Promise<() => void>;
+  readonly reject: (thrown: unknown) => void;
+}
+
+export interface Writer {
+  /**
+   * Runs `work` in a transaction, maybe together with others; resolves after the commit. `work` may be run a second
+   * time, when a neighbour failed and the shared transaction was rolled back: it must change nothing but the store.
+   */
+  write<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
+  /** Whether a transaction of this writer is under way: its commits are no news to its own reader. */
+  readonly busy: boolean;
+  /** Resolves when everything that was asked for has been settled. */
+  idle(): Promise<void>;
+}
+
+/** A writer over `store`. */
+export function createWriter(store: Pick<Store, 'transaction'>): Writer {
+  const queue: Pending[] = [];
+  let draining: Promise<void> | undefined;
+
+  async function drain(): Promise<void> {
+    while (queue.length > 0) {
+      const batch = queue.splice(0, WRITES_PER_COMMIT);
+      if (batch.length === 1 || !(await commitTogether(store, batch))) await commitEach(store, batch);
+    }
+    draining = undefined;
+  }
+
+  return {
+    write(work) {
+      const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof work>>>();
+      queue.push({
+        run: async (tx) => {
+          const result = await work(tx);
+          return () => resolve(result);
+        },
+        reject,
+      });
+      draining ??= Promise.resolve().then(drain);
+      return promise;
+    },
+    get busy() {
+      return draining !== undefined;
+    },
+    async idle() {
+      while (draining !== undefined) await draining;
+    },
+  };
+}
+
+/** Answers false when any of the writes failed; then none was made. */
+async function commitTogether(store: Pick<Store, 'transaction'>, batch: readonly Pending[]): Promise<boolean> {
+  try {
+    const settle = await store.transaction(async (tx) => {
+      const done: (() => void)[] = [];
+      for (const { run } of batch) done.push(await run(tx));
+      return done;
+    });
+    for (const settled of settle) settled();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function commitEach(store: Pick<Store, 'transaction'>, batch: readonly Pending[]): Promise<void> {
+  for (const { run, reject } of batch) {
+    try {
+      (await store.transaction(run))();
+    } catch (thrown) {
+      reject(thrown);
+    }
+  }
+}
