@@ -27,7 +27,7 @@ export class IdempotencyRepository {
       .where('api_key', '=', apiKey)
       .where('key', '=', key)
       .executeTakeFirst();
-    if (row?.status == null) return undefined;
+    if (row === undefined || row.status === null) return undefined;
     return { requestSha256: row.request_sha256, status: row.status, body: row.body ?? '', location: row.location };
   }
 

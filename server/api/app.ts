@@ -1,0 +1,150 @@
+// The REST API. Map of this folder:
+//   app.ts           plugins, parsers and hooks, in the order they matter; then the routes
+//   policy.ts        who may do what; answers.ts: transactions, idempotency, versions; problems.ts: errors
+//   strict-json.ts, validation.ts, schemas.ts   what a request may look like
+//   events.ts        a task's stream as server-sent events
+//   routes/          one file per resource: HTTP in, domain function, HTTP out
+//   listen.ts        where it listens, and with which certificate
+import { createHash } from 'node:crypto';
+import helmet from '@fastify/helmet';
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import {
+  fastify,
+  type FastifyPluginCallback,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
+import { IsthmusError } from '../../lib/errors.ts';
+import { softwareVersion } from '../../lib/version.ts';
+import type { ApiContext, ApiInstance } from './context.ts';
+import { enforcePolicies } from './policy.ts';
+import { problemHandler, sendProblem, toProblem } from './problems.ts';
+import { accessRoutes } from './routes/access.ts';
+import { machineRoutes } from './routes/machines.ts';
+import { meshRoutes } from './routes/mesh.ts';
+import { namedRoutes } from './routes/named.ts';
+import { nodeRoutes } from './routes/nodes.ts';
+import { packageRoutes } from './routes/packages.ts';
+import { taskStreamRoutes } from './routes/task-stream.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+import { probeRoutes } from './routes/probes.ts';
+import { parseStrictJson } from './strict-json.ts';
+import { compileValidator } from './validation.ts';
+
+/** JSON bodies; packages have a limit of their own, and are streamed. */
+const BODY_LIMIT_BYTES = 1024 * 1024;
+
+/** A client that sends its request more slowly than this is not let occupy a connection. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Connections at once, streams included. */
+const MAX_CONNECTIONS = 2000;
+
+/** Builds the API; the caller makes it listen. */
+export async function createApi(context: ApiContext, server: FastifyServerOptions = {}): Promise<ApiInstance> {
+  const app = fastify({
+    ...server,
+    bodyLimit: BODY_LIMIT_BYTES,
+    // A streamed body or answer may take long; its own code decides how long.
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
+    frameworkErrors: (error, _request, reply) => {
+      sendProblem(reply, new IsthmusError('NOT_FOUND', 'this is not a path of the API', { cause: error }));
+    },
+    clientErrorHandler: (_error, socket) => {
+      if (socket.writable) socket.end(rawProblem(new IsthmusError('MALFORMED_BODY', 'this is not an HTTP request')));
+      else socket.destroy();
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as ApiInstance;
+  app.server.maxConnections = MAX_CONNECTIONS;
+  takeStrictBodies(app);
+  app.setValidatorCompiler(compileValidator);
+  // Schemas of answers document them; a serialiser built from them would silently drop or coerce what they lack.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  app.setErrorHandler(problemHandler(context.log));
+  const known = new KnownPaths();
+  app.addHook('onRoute', (route) => {
+    known.add(route.url, route.method);
+  });
+  app.setNotFoundHandler((request, reply) => known.refuse(request, reply));
+  enforcePolicies(app as never, context);
+  await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
+  await app.register(swagger, { openapi: openApi(context) });
+  await app.register(inScope(probeRoutes, context));
+  await app.register(inScope(v1, context), { prefix: '/api/v1' });
+  await app.ready();
+  return app;
+}
+
+function v1(app: ApiInstance, context: ApiContext): void {
+  app.get('/openapi.json', { config: { policy: 'public' }, schema: { hide: true } }, () => app.swagger());
+  const groups = [accessRoutes, namedRoutes, nodeRoutes, tokenRoutes, machineRoutes, packageRoutes];
+  const later = [taskStreamRoutes, meshRoutes];
+  for (const routes of [...groups, ...later]) routes(app, context);
+}
+
+/** A plugin of routes: hooks and parsers that it adds are its own. */
+function inScope(routes: (app: ApiInstance, context: ApiContext) => void, context: ApiContext): FastifyPluginCallback {
+  return (scope, _options, done) => {
+    routes(scope, context);
+    done();
+  };
+}
+
+/** Only strict JSON; routes that take bytes add their own parser. */
+function takeStrictBodies(app: ApiInstance): void {
+  app.removeAllContentTypeParsers();
+  app.decorateRequest('bodySha256', null);
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    request.bodySha256 = createHash('sha256').update(body).digest('hex');
+    try {
+      done(null, body.length === 0 ? undefined : parseStrictJson(body));
+    } catch (thrown) {
+      done(thrown as Error);
+    }
+  });
+}
+
+function openApi({ meshId }: ApiContext) {
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Isthmus', version: softwareVersion, description: `The API of mesh ${meshId}.` },
+    components: { securitySchemes: { apiKey: { type: 'http' as const, scheme: 'bearer' } } },
+    security: [{ apiKey: [] }],
+  };
+}
+
+/** A whole HTTP answer, for a peer whose request never became one. */
+function rawProblem(error: IsthmusError): string {
+  const body = JSON.stringify(toProblem(error));
+  const head = ['HTTP/1.1 400 Bad Request', 'Content-Type: application/problem+json', 'Connection: close'];
+  return [...head, `Content-Length: ${Buffer.byteLength(body)}`, '', body].join('\r\n');
+}
+
+/** Every path and its methods, so that a wrong method on a right path is told apart from a wrong path. */
+class KnownPaths {
+  readonly #paths = new Map<string, { pattern: RegExp; methods: Set<string> }>();
+
+  add(url: string, method: string | string[]): void {
+    const pattern = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[A-Za-z]+/g, '[^/]+')}$`);
+    const path = this.#paths.get(url) ?? { pattern, methods: new Set() };
+    for (const one of [method].flat()) path.methods.add(one);
+    this.#paths.set(url, path);
+  }
+
+  refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const path = request.url.split('?')[0] ?? '';
+    const methods = [...this.#paths.values()]
+      .filter(({ pattern }) => pattern.test(path))
+      .flatMap((p) => [...p.methods]);
+    if (methods.length === 0) return sendProblem(reply, new IsthmusError('NOT_FOUND', 'this is not a path of the API'));
+    void reply.header('allow', methods.join(', '));
+    return sendProblem(reply, new IsthmusError('METHOD_NOT_ALLOWED', `${request.method} is not a method of this path`));
+  }
+}

@@ -1,0 +1,111 @@
+// What the API needs from the rest of the server, and what it adds to Fastify's types.
+import type { Readable } from 'node:stream';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerBase,
+} from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Logger } from '../../lib/log.ts';
+import type { Sealer } from '../../lib/seal.ts';
+import type { TraceHop } from '../../mesh/echo.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { Principal } from '../access/api-keys.ts';
+import type { ApiRole } from '../store/repositories/api-keys.ts';
+import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
+import type { Package } from '../store/repositories/packages.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+/** Who may use a route: anyone, or a key of this role or above. */
+export type Policy = 'public' | ApiRole;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    policy?: Policy;
+  }
+  interface FastifyRequest {
+    /** Set on every route that is not public. */
+    principal: Principal | null;
+    /** SHA-256 of the body as it was sent, hex; null when there was none. */
+    bodySha256: string | null;
+  }
+}
+
+/** A Fastify instance whose handlers are typed by their TypeBox schemas. */
+export type ApiInstance = FastifyInstance<
+  RawServerBase,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** Something to do once the transaction has committed. */
+export type AfterCommit = () => void;
+
+export interface TokenRequest {
+  readonly role: JoinToken['role'];
+  readonly site: string;
+  readonly name?: string | undefined;
+  readonly parent?: string | undefined;
+  readonly dialAddress?: string | undefined;
+  readonly environments?: readonly string[] | undefined;
+  readonly targetRoles?: readonly string[] | undefined;
+  readonly routes?: JoinToken['routes'] | undefined;
+  readonly ttlS?: number | undefined;
+}
+
+export interface IssuedToken {
+  readonly id: string;
+  readonly token: string;
+  readonly pin: string;
+  readonly expiresAt: number;
+  readonly joinCommand: string;
+}
+
+export interface PushedPackage {
+  readonly id: string;
+  readonly version: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly format: 'tar.gz' | 'zip' | 'nupkg';
+  /** False when the same bytes were there already. */
+  readonly created: boolean;
+}
+
+/** The parts of the server the API calls that hold more than the store. */
+export interface ApiServices {
+  readonly mesh: Pick<Mesh, 'links'>;
+  trace(node: string, via: readonly string[]): Promise<readonly TraceHop[]>;
+  ping(node: string, via: readonly string[], count: number): Promise<readonly number[]>;
+  createToken(tx: StoreTransaction, input: TokenRequest, actor: Actor): Promise<IssuedToken>;
+  revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<AfterCommit>;
+  pushPackage(
+    body: Readable,
+    meta: {
+      readonly id?: string | undefined;
+      readonly version?: string | undefined;
+      readonly format?: string | undefined;
+    },
+    actor: Actor,
+  ): Promise<PushedPackage>;
+  packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
+  findPackage(id: string, version: string): Promise<Package>;
+  openPackage(sha256: string): Promise<Readable>;
+  /** Tells the task engine that there may be something to claim. */
+  wake(): void;
+}
+
+export interface ApiContext {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly sealer: Sealer;
+  readonly services: ApiServices;
+  readonly nodeId: string;
+  readonly meshId: string;
+  /** Aborted when the server begins to stop: streams end, and /readyz says no. */
+  readonly stopping: AbortSignal;
+}

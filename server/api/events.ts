@@ -1,0 +1,181 @@
+// A task's stream as server-sent events: log lines, notes and states with the place in the stream as event id, so that
+// a reader who reconnects with Last-Event-ID misses nothing and sees nothing twice. Ends with `end`.
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { IsthmusError } from '../../lib/errors.ts';
+import { isLive } from '../access/api-keys.ts';
+import type { StreamEntry } from '../store/repositories/task-stream.ts';
+import type { ApiContext } from './context.ts';
+import { principalOf } from './policy.ts';
+
+/** Streams at once; each costs a socket and a few reads a second. */
+const MAX_STREAMS = 500;
+
+const ENTRIES_PER_READ = 500;
+
+/** Between two reads of one stream, however often commits happen: bounds what a busy server spends on readers. */
+const READ_EVERY_MS = 50;
+
+/** The guarantee behind the hints, the beat that keeps proxies from closing the stream, and the check of the key. */
+const POLL_EVERY_MS = 1000;
+const BEAT_EVERY_MS = 15_000;
+
+/** A reader that takes nothing for this long is gone. */
+const DRAIN_WITHIN_MS = 30_000;
+
+let streams = 0;
+
+/** Answers with the stream of a task from after the Last-Event-ID on; resolves when it has ended. */
+export async function streamTask(
+  context: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  task: string,
+): Promise<void> {
+  const after = lastEventId(request);
+  await context.store.tasks.get(task);
+  if (streams >= MAX_STREAMS) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many event streams are open');
+  streams += 1;
+  reply.hijack();
+  const response = reply.raw;
+  response.on('error', () => undefined);
+  response.writeHead(200, {
+    ...headersOf(reply),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
+  response.write('retry: 1000\n\n');
+  try {
+    await follow(context, principalOf(request).keyId, { response, task, after });
+  } catch (thrown) {
+    // A reader that went away in the middle of a write is no news.
+    if (!response.destroyed) context.log.warn({ err: thrown, task }, 'event stream ended early');
+  } finally {
+    streams -= 1;
+    response.end();
+  }
+}
+
+interface Following {
+  readonly response: ServerResponse;
+  readonly task: string;
+  readonly after: number;
+}
+
+async function follow(context: ApiContext, keyId: string, { response, task, after }: Following): Promise<void> {
+  const { store, stopping } = context;
+  const wakeup = new Wakeup();
+  const leaving = new AbortController();
+  const leave = () => {
+    leaving.abort();
+    wakeup.stop();
+  };
+  const unsubscribe = store.onCommit(() => {
+    wakeup.hint();
+  });
+  response.once('close', leave);
+  stopping.addEventListener('abort', leave);
+  try {
+    if (!stopping.aborted) await send(context, keyId, { response, task, after }, { wakeup, leaving: leaving.signal });
+  } finally {
+    unsubscribe();
+    stopping.removeEventListener('abort', leave);
+  }
+}
+
+/** Sends what there is, then what comes, until the task has ended, the reader leaves, or its key is worth nothing. */
+async function send(
+  { store }: ApiContext,
+  keyId: string,
+  { response, task, after }: Following,
+  { wakeup, leaving }: { readonly wakeup: Wakeup; readonly leaving: AbortSignal },
+): Promise<void> {
+  let sentAt = Date.now();
+  for (let at = after; !leaving.aborted;) {
+    // The state first: what is read after it includes the entry that told of the end.
+    const { endedAt, streamSeq, state } = await store.tasks.get(task);
+    const entries = streamSeq > at ? await store.notes.stream(task, at, ENTRIES_PER_READ) : [];
+    for (const entry of entries) {
+      await write(response, eventOf(entry), leaving);
+      at = entry.seq;
+      sentAt = Date.now();
+    }
+    if (entries.length > 0) continue;
+    if (endedAt !== null) {
+      await write(response, `id: ${at}\nevent: end\ndata: ${JSON.stringify({ state })}\n\n`, leaving);
+      return;
+    }
+    if (Date.now() - sentAt >= BEAT_EVERY_MS) {
+      await write(response, ': beat\n\n', leaving);
+      sentAt = Date.now();
+    }
+    await wakeup.wait();
+    const key = await store.apiKeys.find(keyId);
+    if (key === undefined || !isLive(key, Date.now())) return;
+  }
+}
+
+function eventOf(entry: StreamEntry): string {
+  const { kind, seq, ...data } = entry;
+  // JSON has no raw line end, so a line of a log cannot begin an event of its own.
+  return `id: ${seq}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+async function write(response: ServerResponse, text: string, leaving: AbortSignal): Promise<void> {
+  leaving.throwIfAborted();
+  if (response.write(text)) return;
+  await once(response, 'drain', { signal: AbortSignal.any([AbortSignal.timeout(DRAIN_WITHIN_MS), leaving]) });
+}
+
+function lastEventId(request: FastifyRequest): number {
+  const sent = request.headers['last-event-id'];
+  if (sent === undefined) return 0;
+  if (typeof sent === 'string' && /^\d{1,15}$/.test(sent)) return Number(sent);
+  throw new IsthmusError('INVALID_FIELD', 'Last-Event-ID is not an id of this stream', { field: 'Last-Event-ID' });
+}
+
+/** The headers that hooks put on the reply, for an answer that goes past Fastify. */
+function headersOf(reply: FastifyReply): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(reply.getHeaders()))
+    if (value !== undefined) headers[name] = String(value);
+  return headers;
+}
+
+/** Waits for the next hint, or for the poll; never for less than READ_EVERY_MS. */
+class Wakeup {
+  #wake: (() => void) | undefined;
+  #hinted = false;
+  #stopped = false;
+
+  hint(): void {
+    this.#hinted = true;
+    this.#wake?.();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake?.();
+  }
+
+  async wait(): Promise<void> {
+    await this.#sleep(READ_EVERY_MS, () => this.#stopped);
+    await this.#sleep(POLL_EVERY_MS, () => this.#stopped || this.#hinted);
+    this.#hinted = false;
+  }
+
+  #sleep(ms: number, isOver: () => boolean): Promise<void> {
+    if (isOver()) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#wake = () => {
+      if (isOver()) resolve();
+    };
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#wake = undefined;
+    });
+  }
+}

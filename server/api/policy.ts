@@ -1,0 +1,84 @@
+// Who may do what: deny by default. A route without a policy stops the start-up (I10); a request without a good key, or
+// with a key of too low a role, is refused before its body is read, and leaves one audit event.
+import { LRUCache } from 'lru-cache';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { IsthmusError } from '../../lib/errors.ts';
+import { authenticate, covers, type Principal } from '../access/api-keys.ts';
+import type { ApiContext } from './context.ts';
+
+/** Refused keys that one address may present per minute: a typo in a script's loop stays below, guessing does not. */
+const FAILURES_PER_MINUTE = 30;
+
+/** Addresses remembered; the least recent is forgotten first. */
+const ADDRESSES_REMEMBERED = 10_000;
+
+/** Puts authentication and authorisation before every route of the instance. */
+export function enforcePolicies(app: FastifyInstance, context: ApiContext): void {
+  const failures = new FailureCounter();
+  app.decorateRequest('principal', null);
+  app.addHook('onRoute', (route) => {
+    if (route.config?.policy !== undefined) return;
+    throw new IsthmusError('POLICY_MISSING', `${String(route.method)} ${route.url} has no policy`);
+  });
+  app.addHook('onRequest', async (request) => {
+    // No policy here means no route: the not-found handler answers.
+    const policy = request.routeOptions.config.policy ?? 'public';
+    if (policy === 'public') return;
+    const principal = await authenticate(context.store, bearer(request), Date.now());
+    if (principal === undefined) {
+      if (failures.exceeded(request.ip)) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');
+      throw await refused(
+        context,
+        request,
+        'anonymous',
+        new IsthmusError('UNAUTHENTICATED', 'the API key is not valid'),
+      );
+    }
+    request.principal = principal;
+    if (covers(principal.role, policy)) return;
+    const error = new IsthmusError('FORBIDDEN', `this needs a key of role ${policy}; yours is ${principal.role}`);
+    throw await refused(context, request, principal.keyId, error);
+  });
+}
+
+/** Who made the request; every route that asks has a policy, so there is someone. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (request.principal === null) throw new IsthmusError('INTERNAL', 'a public route asked who called it');
+  return request.principal;
+}
+
+/** Records a refusal in the audit events; answers the error for throwing. */
+export async function refused(
+  { store }: ApiContext,
+  request: FastifyRequest,
+  actor: string,
+  error: IsthmusError,
+): Promise<IsthmusError> {
+  const route = `${request.method} ${request.routeOptions.url ?? ''}`;
+  await store.transaction((tx) =>
+    tx.events.append({
+      actor,
+      type: 'api.refused',
+      subjectKind: 'route',
+      subject: route,
+      data: { code: error.code, address: request.ip },
+    }),
+  );
+  return error;
+}
+
+function bearer(request: FastifyRequest): string {
+  return /^Bearer (\S{1,200})$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
+}
+
+/** Counts refused keys per address in windows of a minute. Good keys are never held back by others' bad ones. */
+class FailureCounter {
+  readonly #counts = new LRUCache<string, number>({ max: ADDRESSES_REMEMBERED, ttl: 60_000, noUpdateTTL: true });
+
+  /** Counts one more; answers whether that is too many. */
+  exceeded(address: string): boolean {
+    const count = (this.#counts.get(address) ?? 0) + 1;
+    this.#counts.set(address, count);
+    return count > FAILURES_PER_MINUTE;
+  }
+}

@@ -1,0 +1,71 @@
+// Every error the API answers is a problem document (RFC 9457) with a stable code. Nothing of the inside gets out: what
+// is not an IsthmusError is logged and answered as INTERNAL, without a message of its own.
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { errorCatalogue, IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly field?: string;
+  readonly hop?: string;
+  readonly remedy: string;
+}
+
+export function toProblem(error: IsthmusError): Problem {
+  const hidden = error.code === 'INTERNAL';
+  return {
+    type: `urn:isthmus:error:${error.code}`,
+    title: error.code.toLowerCase().replaceAll('_', ' '),
+    status: errorCatalogue[error.code].http,
+    code: error.code,
+    detail: hidden ? 'something went wrong inside the server' : error.message,
+    ...(error.field === undefined ? {} : { field: error.field }),
+    ...(error.hop === undefined ? {} : { hop: error.hop }),
+    remedy: error.remedy,
+  };
+}
+
+/** Sends an error as a problem document. */
+export function sendProblem(reply: FastifyReply, error: IsthmusError): FastifyReply {
+  const problem = toProblem(error);
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
+  if (problem.status === 503 || problem.status === 429) void reply.header('retry-after', '1');
+  return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/** Fastify's error handler. */
+export function problemHandler(log: Logger) {
+  return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const error = asIsthmusError(thrown);
+    if (errorCatalogue[error.code].http >= 500) {
+      log.error({ err: error.cause ?? error, code: error.code, requestId: request.id }, 'request failed');
+    }
+    return sendProblem(reply, error);
+  };
+}
+
+/** Fastify's own codes, as ours. */
+const ofFramework: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'MALFORMED_BODY',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
+  FST_ERR_BAD_URL: 'NOT_FOUND',
+  FST_ERR_MAX_PARAM_LENGTH: 'NOT_FOUND',
+};
+
+/** SQLITE_FULL: nothing was committed, and the disk may have room again later. */
+const SQLITE_FULL = 13;
+
+function asIsthmusError(thrown: FastifyError | Error): IsthmusError {
+  if (thrown instanceof IsthmusError) return thrown;
+  const code = 'code' in thrown ? ofFramework[thrown.code] : undefined;
+  if (code !== undefined) return new IsthmusError(code, thrown.message, { cause: thrown });
+  if ('errcode' in thrown && thrown.errcode === SQLITE_FULL) {
+    return new IsthmusError('DISK_FULL', 'the disk of the server is full', { cause: thrown });
+  }
+  return IsthmusError.from(thrown);
+}

@@ -1,0 +1,77 @@
+// JSON as an API should take it: one value of bounded depth, no key twice, no key that could reach a prototype.
+// JSON.parse would keep the last of two equal keys without a word, so that two readers of one body may see two requests.
+import { IsthmusError } from '../../lib/errors.ts';
+
+/** Deeper than any schema here; shallow enough that no recursive reader of the value can overflow its stack. */
+const MAX_DEPTH = 32;
+
+const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** Parses a JSON text; MALFORMED_BODY when it is not strict. */
+export function parseStrictJson(bytes: Buffer): unknown {
+  const text = decode(bytes);
+  scan(text);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (thrown) {
+    throw malformed('the body is not JSON', thrown);
+  }
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (thrown) {
+    throw malformed('the body is not UTF-8', thrown);
+  }
+}
+
+/** Looks at structure and keys only; JSON.parse judges the grammar afterwards. */
+function scan(text: string): void {
+  /** The keys of each object we are in; undefined for an array. */
+  const open: (Set<string> | undefined)[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '{') open.push(new Set());
+    else if (character === '[') open.push(undefined);
+    else if (character === '}' || character === ']') open.pop();
+    else if (character === '"') {
+      const end = endOfString(text, at);
+      if (isKey(text, end)) addKey(open.at(-1), text.slice(at, end));
+      at = end - 1;
+    }
+    if (open.length > MAX_DEPTH) throw malformed(`the body is nested deeper than ${MAX_DEPTH}`);
+  }
+}
+
+/** The index after the closing quote of the string that begins at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at += 1) {
+    if (text[at] === '\\') at += 1;
+    else if (text[at] === '"') return at + 1;
+  }
+  throw malformed('the body ends inside a string');
+}
+
+function isKey(text: string, after: number): boolean {
+  let at = after;
+  while (at < text.length && ' \t\n\r'.includes(text[at]!)) at += 1;
+  return text[at] === ':';
+}
+
+function addKey(keys: Set<string> | undefined, token: string): void {
+  let key: unknown;
+  try {
+    key = JSON.parse(token);
+  } catch (thrown) {
+    throw malformed('the body is not JSON', thrown);
+  }
+  if (keys === undefined || typeof key !== 'string') throw malformed('the body is not JSON');
+  if (forbiddenKeys.has(key)) throw malformed('the body has a key that no object may have', undefined, key);
+  if (keys.has(key)) throw malformed('the body has a key twice', undefined, key);
+  keys.add(key);
+}
+
+function malformed(reason: string, cause?: unknown, field?: string): IsthmusError {
+  return new IsthmusError('MALFORMED_BODY', reason, { cause, field });
+}

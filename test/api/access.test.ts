@@ -1,0 +1,160 @@
+// Keys and roles: deny by default, one audit event per refusal, and nobody above themselves.
+import { describe, expect, it } from 'vitest';
+import { fastify } from 'fastify';
+import { enforcePolicies } from '../../server/api/policy.ts';
+import { startApi, type TestApi } from './api.ts';
+
+async function refusals(api: TestApi): Promise<{ actor: string; subject: string; data: unknown }[]> {
+  return (await api.store.events.list({ type: 'api.refused', limit: 100 })).items;
+}
+
+describe('a request without a good key', () => {
+  it.each([
+    ['none', null],
+    ['garbage', 'garbage'],
+    ['a truncated key', 'truncated'],
+    ['a key with another secret', 'other-secret'],
+    ['an unknown key', `isk_${'0'.repeat(12)}_${'A'.repeat(43)}`],
+  ])('(%s) is refused with one audit event and nothing done', async (_, given) => {
+    const api = await startApi();
+    const [, id = '', secret = ''] = api.keys.admin.split('_');
+    const key =
+      given === 'truncated'
+        ? api.keys.admin.slice(0, -1)
+        : given === 'other-secret'
+          ? `isk_${id}_${'A'.repeat(secret.length)}`
+          : given;
+    const before = await api.snapshot();
+    const answer = await api.call('POST', '/api/v1/sites', { key, body: { id: 'eu' } });
+    expect(answer).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } });
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    expect(await api.snapshot()).toBe(before);
+    const events = await refusals(api);
+    expect(events).toHaveLength(1);
+    expect(events[0]).toMatchObject({ actor: 'anonymous', subject: 'POST /api/v1/sites' });
+    expect(JSON.stringify(events)).not.toContain(secret);
+  });
+
+  it('is refused before its body is read', async () => {
+    const api = await startApi();
+    const answer = await api.call('POST', '/api/v1/sites', { key: null, raw: '{"broken' });
+    expect(answer.body.code).toBe('UNAUTHENTICATED');
+  });
+
+  it('is refused with an expired and with a revoked key', async () => {
+    const api = await startApi();
+    const made = async (expiresAt?: number) =>
+      (await api.call('POST', '/api/v1/api-keys', { body: { name: 'k', role: 'viewer', expiresAt } })).body as {
+        id: string;
+        key: string;
+      };
+    const expired = await made(Date.now() - 1);
+    expect((await api.call('GET', '/api/v1/whoami', { key: expired.key })).status).toBe(401);
+    const { id, key } = await made();
+    expect((await api.call('GET', '/api/v1/whoami', { key })).status).toBe(200);
+    expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
+    expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
+    expect((await api.call('GET', '/api/v1/whoami', { key })).status).toBe(401);
+    const { items } = await api.store.events.list({ type: 'api-key.revoked', limit: 10 });
+    expect(items).toHaveLength(1);
+  });
+
+  it('is held back when it goes on, while good keys go through', async () => {
+    const api = await startApi();
+    const statuses: number[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      const key = `isk_${'0'.repeat(12)}_${String(i).padStart(43, 'A')}`;
+      statuses.push((await api.call('GET', '/api/v1/whoami', { key })).status);
+    }
+    expect(statuses.filter((status) => status === 401)).toHaveLength(30);
+    expect(statuses.slice(30)).toEqual(Array.from({ length: 30 }, () => 429));
+    expect(await refusals(api)).toHaveLength(30);
+    expect((await api.call('GET', '/api/v1/whoami')).status).toBe(200);
+  });
+});
+
+describe('a role', () => {
+  it.each([
+    ['viewer', 'POST', '/api/v1/sites', { id: 'eu' }],
+    ['operator', 'POST', '/api/v1/sites', { id: 'eu' }],
+    ['operator', 'POST', '/api/v1/tokens', { role: 'relay', site: 'eu' }],
+    ['operator', 'POST', '/api/v1/nodes/eu/revoke', undefined],
+    ['viewer', 'GET', '/api/v1/api-keys', undefined],
+    ['viewer', 'POST', '/api/v1/mesh/ping', { machine: 'm' }],
+    ['viewer', 'POST', '/api/v1/packages', undefined],
+  ] as const)('%s may not %s %s: one audit event, nothing done', async (role, method, path, body) => {
+    const api = await startApi();
+    const before = await api.snapshot();
+    const answer = await api.call(method, path, { key: api.keys[role], body });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+    expect(await api.snapshot()).toBe(before);
+    expect([...api.calls]).toEqual([]);
+    const id = api.keys[role].split('_')[1];
+    expect(await refusals(api)).toMatchObject([{ actor: id, data: { code: 'FORBIDDEN' } }]);
+  });
+
+  it.each([
+    ['viewer', 'operator'],
+    ['viewer', 'admin'],
+    ['operator', 'admin'],
+  ] as const)('%s cannot make a key of role %s', async (role, broader) => {
+    const api = await startApi();
+    const before = await api.snapshot();
+    const body = { name: 'mine', role: broader };
+    const answer = await api.call('POST', '/api/v1/api-keys', { key: api.keys[role], body });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', field: 'role' } });
+    expect(await api.snapshot()).toBe(before);
+    expect(await refusals(api)).toHaveLength(1);
+  });
+
+  it('may make keys of its own role, which are stored as hashes only', async () => {
+    const api = await startApi();
+    const body = { name: 'mine', role: 'operator' };
+    const made = await api.call('POST', '/api/v1/api-keys', { key: api.keys.operator, body });
+    expect(made.status).toBe(201);
+    const key = String(made.body.key);
+    expect((await api.call('GET', '/api/v1/whoami', { key })).body).toMatchObject({ role: 'operator' });
+    expect(await api.snapshot()).not.toContain(key.split('_')[2]);
+    expect(JSON.stringify(await api.store.events.list({ limit: 100 }))).not.toContain(key.split('_')[2]);
+  });
+
+  it('operator cannot revoke an admin', async () => {
+    const api = await startApi();
+    const id = api.keys.admin.split('_')[1]!;
+    const answer = await api.call('DELETE', `/api/v1/api-keys/${id}`, { key: api.keys.operator });
+    expect(answer.status).toBe(403);
+    expect((await api.call('GET', '/api/v1/whoami')).status).toBe(200);
+  });
+});
+
+describe('a route', () => {
+  it('without a policy stops the start-up', () => {
+    const app = fastify();
+    enforcePolicies(app, {} as never);
+    expect(() => app.get('/open', () => 'hello')).toThrow(expect.objectContaining({ code: 'POLICY_MISSING' }) as Error);
+  });
+
+  it('of every kind carries the security headers', async () => {
+    const api = await startApi();
+    for (const path of ['/livez', '/api/v1/sites', '/nothing']) {
+      const { headers } = await api.call('GET', path);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(headers.get('x-powered-by')).toBeNull();
+    }
+  });
+
+  it('is described in OpenAPI 3.1, which needs no key; probes neither', async () => {
+    const api = await startApi();
+    const { status, body } = await api.call('GET', '/api/v1/openapi.json', { key: null });
+    expect(status).toBe(200);
+    expect(body.openapi).toBe('3.1.0');
+    expect(Object.keys(body.paths as object)).toEqual(
+      expect.arrayContaining(['/api/v1/sites', '/api/v1/tasks/{id}/events', '/api/v1/machines/{id}', '/livez']),
+    );
+    expect((await api.call('GET', '/livez', { key: null })).status).toBe(200);
+    expect((await api.call('GET', '/readyz', { key: null })).status).toBe(200);
+    api.stop.abort();
+    expect((await api.call('GET', '/readyz', { key: null })).status).toBe(503);
+  });
+});

@@ -1,0 +1,173 @@
+// What is not a good request is refused with a code and the field, changes nothing, and tells nothing of the inside.
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { errorCatalogue, isErrorCode } from '../../lib/errors.ts';
+import { startApi, type Answer, type TestApi } from './api.ts';
+
+const sites = '/api/v1/sites';
+
+/** The whole of a refusal: status and code agree, it is a problem document, and nothing changed. */
+async function refuses(api: TestApi, send: () => Promise<Answer>, code: string, field?: string): Promise<void> {
+  const before = await api.snapshot();
+  const answer = await send();
+  expect(answer.body).toMatchObject({ code, type: `urn:isthmus:error:${code}`, status: answer.status });
+  expect(isErrorCode(code) && errorCatalogue[code].http).toBe(answer.status);
+  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  if (field !== undefined) expect(answer.body.field).toBe(field);
+  expect(answer.text).not.toMatch(/node_modules|\.ts:\d|at .*\(/);
+  expect(await api.snapshot()).toBe(before);
+}
+
+describe('a body', () => {
+  const deep = (depth: number) => `{"id":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+  it.each([
+    ['cut short', '{"id":"eu"', 'MALFORMED_BODY'],
+    ['with a comma too many', '{"id":"eu",}', 'MALFORMED_BODY'],
+    ['that is two values', '{"id":"eu"} {}', 'MALFORMED_BODY'],
+    ['with a key twice', '{"id":"eu","id":"us"}', 'MALFORMED_BODY'],
+    ['with a key twice, once escaped', '{"id":"eu","\\u0069d":"us"}', 'MALFORMED_BODY'],
+    ['with __proto__', '{"id":"eu","__proto__":{"admin":true}}', 'MALFORMED_BODY'],
+    ['with __proto__ escaped', '{"id":"eu","__pr\\u006fto__":{}}', 'MALFORMED_BODY'],
+    ['with constructor.prototype', '{"id":"eu","constructor":{"prototype":{}}}', 'MALFORMED_BODY'],
+    ['10,000 deep', deep(10_000), 'MALFORMED_BODY'],
+    ['500,000 deep', deep(500_000), 'MALFORMED_BODY'],
+    ['of 10 MB', JSON.stringify({ id: 'eu', description: 'x'.repeat(10_000_000) }), 'BODY_TOO_LARGE'],
+    ['that is no object', '"eu"', 'INVALID_FIELD'],
+    ['that is null', 'null', 'INVALID_FIELD'],
+    ['that is empty', '', 'INVALID_FIELD'],
+  ])('%s is refused', async (_, raw, code) => {
+    const api = await startApi();
+    await refuses(api, () => api.call('POST', sites, { raw }), code);
+  });
+
+  it('that is not UTF-8 is refused', async () => {
+    const api = await startApi();
+    const raw = new Uint8Array([0x7b, 0x22, 0x69, 0x64, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]);
+    await refuses(api, () => api.call('POST', sites, { raw }), 'MALFORMED_BODY');
+  });
+
+  it.each([
+    ['text/plain'],
+    ['application/xml'],
+    ['application/x-www-form-urlencoded'],
+    ['multipart/form-data; boundary=x'],
+    ['application/octet-stream'],
+    ['application/jsonx'],
+    ['garbage'],
+  ])('of type %s is refused', async (type) => {
+    const api = await startApi();
+    const send = () => api.call('POST', sites, { raw: '{"id":"eu"}', headers: { 'content-type': type } });
+    await refuses(api, send, 'UNSUPPORTED_MEDIA_TYPE');
+  });
+
+  it.each([
+    ['an unknown field', { id: 'eu', admin: true }, 'admin'],
+    ['a missing field', {}, 'id'],
+    ['a wrong type', { id: 7 }, 'id'],
+    ['a number that would be text', { id: 'eu', name: 5 }, 'name'],
+    ['an id that is no slug', { id: '../etc/passwd' }, 'id'],
+    ['an id with a newline', { id: 'eu\n' }, 'id'],
+    ['an id in capitals', { id: 'EU' }, 'id'],
+    ['a name with a control character', { id: 'eu', name: 'E\u001b[31mU' }, 'name'],
+    ['a name that is empty', { id: 'eu', name: '' }, 'name'],
+    ['a description that is too long', { id: 'eu', description: 'x'.repeat(4001) }, 'description'],
+  ])('with %s is refused with the field', async (_, body, field) => {
+    const api = await startApi();
+    await refuses(api, () => api.call('POST', sites, { body }), 'INVALID_FIELD', field);
+  });
+
+  it('of any JSON at all is taken or refused with a code of the catalogue, never a fault', async () => {
+    const api = await startApi();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.json({ maxDepth: 6 }),
+          fc.string(),
+          fc.json().map((text) => text.slice(1)),
+        ),
+        async (raw) => {
+          const answer = await api.call('POST', sites, { raw });
+          expect([201, 400, 409, 415, 422]).toContain(answer.status);
+          if (answer.status !== 201) expect(isErrorCode(String(answer.body.code))).toBe(true);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a query', () => {
+  it.each([
+    ['limit=-1', 'limit'],
+    ['limit=0', 'limit'],
+    ['limit=501', 'limit'],
+    ['limit=1000000000', 'limit'],
+    ['limit=1e3', 'limit'],
+    ['limit=ten', 'limit'],
+    ['limit=', 'limit'],
+    ['limit=1&limit=2', 'limit'],
+    ['cursor=%00', 'cursor'],
+    ['cursor=bm9uc2Vuc2U', 'cursor'],
+    ['offset=5', 'offset'],
+    ['__proto__=1', '__proto__'],
+  ])('%s is refused with the field', async (query, field) => {
+    const api = await startApi();
+    await refuses(api, () => api.call('GET', `${sites}?${query}`), 'INVALID_FIELD', field);
+  });
+
+  it('pages through everything once', async () => {
+    const api = await startApi();
+    for (let i = 0; i < 7; i += 1) await api.call('POST', sites, { body: { id: `site-${i}` } });
+    const seen: unknown[] = [];
+    let next: string | undefined;
+    do {
+      const { body } = await api.call('GET', `${sites}?limit=3${next === undefined ? '' : `&cursor=${next}`}`);
+      seen.push(...(body.items as { id: string }[]).map((site) => site.id));
+      next = body.next as string | undefined;
+    } while (next !== undefined);
+    expect(seen).toEqual(['site-0', 'site-1', 'site-2', 'site-3', 'site-4', 'site-5', 'site-6']);
+  });
+});
+
+describe('a path', () => {
+  it.each([
+    ['GET', '/api/v1/nothing', 'NOT_FOUND'],
+    ['GET', '/', 'NOT_FOUND'],
+    ['GET', '/api/v1/sites/%ff', 'NOT_FOUND'],
+    ['GET', '/api/v1/sites/%2e%2e%2fetc', 'INVALID_FIELD'],
+    ['GET', `/api/v1/sites/${'x'.repeat(300)}`, 'NOT_FOUND'],
+    ['GET', '/api/v1/sites/nowhere', 'NOT_FOUND'],
+    ['PUT', '/api/v1/sites', 'METHOD_NOT_ALLOWED'],
+    ['DELETE', '/api/v1/whoami', 'METHOD_NOT_ALLOWED'],
+  ])('%s %s is refused', async (method, path, code) => {
+    const api = await startApi();
+    await refuses(api, () => api.call(method, path), code);
+  });
+
+  it('that exists names its methods when another is tried', async () => {
+    const api = await startApi();
+    const { headers } = await api.call('PUT', sites);
+    expect(headers.get('allow')?.split(', ').toSorted()).toEqual(['GET', 'HEAD', 'POST']);
+  });
+});
+
+describe('a connection', () => {
+  it('that speaks no HTTP gets a problem document and is closed', async () => {
+    const api = await startApi();
+    const socket = connect(Number(new URL(api.base).port), '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.write('\u0016\u0003\u0001 hello\r\n\r\n');
+    await once(socket, 'close');
+    expect(text).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"MALFORMED_BODY"/);
+  });
+
+  it('with 64 KB of headers is refused', async () => {
+    const api = await startApi();
+    const answer = await fetch(`${api.base}/livez`, { headers: { 'x-large': 'x'.repeat(64 * 1024) } });
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ code: 'MALFORMED_BODY' });
+  });
+});
