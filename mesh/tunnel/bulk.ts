@@ -1,7 +1,13 @@
 // A bulk tunnel on one link: raw bytes on a TLS connection of its own, no more in flight than the link's window allows.
+//
+// What is written within one turn of the event loop goes to TLS as one piece: a read of the kernel's gives several
+// records, and a system call for each of them costs more than their encryption.
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TunnelWindow } from './window.ts';
+
+/** Held here at most, beside one piece in TLS: a few of the kernel's reads, so that pieces are worth their call. */
+const bufferBytes = 256 * 1024;
 
 export interface BulkHooks {
   /** Bytes read off the connection so far, for the acknowledgement. */
@@ -9,12 +15,19 @@ export interface BulkHooks {
   closed(): void;
 }
 
+type Callback = (error?: Error | null) => void;
+
 export class BulkStream extends Duplex {
   readonly #socket: TLSSocket;
   readonly #window: TunnelWindow;
   readonly #hooks: BulkHooks;
   #taken = 0;
-  #parked: ((error?: Error | null) => void) | undefined;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  /** The writer that waits until what is held here has gone. */
+  #writer: Callback | undefined;
+  #finisher: Callback | undefined;
+  #pump: 'idle' | 'scheduled' | 'writing' | 'window' = 'idle';
 
   constructor(socket: TLSSocket, window: TunnelWindow, hooks: BulkHooks) {
     super({ allowHalfOpen: false, readableHighWaterMark: 64 * 1024, writableHighWaterMark: 64 * 1024 });
@@ -40,30 +53,88 @@ export class BulkStream extends Duplex {
     this.#socket.resume();
   }
 
-  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    this.#parked = callback;
-    this.#window.whenRoom(() => {
-      this.#window.wrote(chunk.length);
-      this.#socket.write(chunk, (error) => {
-        if (this.#parked !== callback) return;
-        this.#parked = undefined;
-        callback(error);
-      });
-    });
+  override _write(chunk: Buffer, _encoding: string, callback: Callback): void {
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+    if (this.#pump === 'idle') {
+      this.#pump = 'scheduled';
+      setImmediate(() => this.#send());
+    }
+    if (this.#queuedBytes < bufferBytes) callback();
+    else this.#writer = callback;
   }
 
-  override _final(callback: (error?: Error | null) => void): void {
-    if (this.#socket.destroyed) callback();
-    else this.#socket.end(() => callback());
+  override _final(callback: Callback): void {
+    this.#finisher = callback;
+    if (this.#pump === 'idle') this.#finish();
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#window.close();
     this.#hooks.closed();
     this.#socket.destroy();
-    const parked = this.#parked;
-    this.#parked = undefined;
-    parked?.(new Error('the tunnel is closed'));
+    this.#queue = [];
+    const lost = new Error('the tunnel is closed');
+    this.#writer?.(lost);
+    this.#finisher?.(lost);
+    this.#writer = this.#finisher = undefined;
     callback(error);
+  }
+
+  /** Writes as much of the queue as the window has room for, as one piece; goes on when TLS has taken it. */
+  #send(): void {
+    if (this.destroyed) return;
+    const room = this.#window.room();
+    if (room <= 0) {
+      this.#pump = 'window';
+      this.#window.whenRoom(() => this.#send());
+      return;
+    }
+    this.#pump = 'writing';
+    const piece = this.#take(room);
+    const socket = this.#socket;
+    socket.cork();
+    for (const chunk of piece.slice(0, -1)) socket.write(chunk);
+    socket.write(piece.at(-1)!, () => this.#sent());
+    socket.uncork();
+    const writer = this.#writer;
+    if (writer === undefined || this.#queuedBytes >= bufferBytes) return;
+    this.#writer = undefined;
+    writer();
+  }
+
+  #sent(): void {
+    if (this.destroyed) return;
+    if (this.#queue.length > 0) {
+      this.#send();
+      return;
+    }
+    this.#pump = 'idle';
+    if (this.#finisher !== undefined) this.#finish();
+  }
+
+  #take(room: number): Buffer[] {
+    const piece: Buffer[] = [];
+    let bytes = 0;
+    for (const chunk of this.#queue) {
+      if (bytes >= room) break;
+      piece.push(chunk.length <= room - bytes ? chunk : chunk.subarray(0, room - bytes));
+      bytes += piece.at(-1)!.length;
+    }
+    const last = this.#queue[piece.length - 1]!;
+    const cut = piece.at(-1)!.length;
+    this.#queue.splice(0, piece.length);
+    if (cut < last.length) this.#queue.unshift(last.subarray(cut));
+    this.#queuedBytes -= bytes;
+    this.#window.wrote(bytes);
+    return piece;
+  }
+
+  #finish(): void {
+    const callback = this.#finisher;
+    this.#finisher = undefined;
+    if (callback === undefined) return;
+    if (this.#socket.destroyed) callback();
+    else this.#socket.end(() => callback());
   }
 }

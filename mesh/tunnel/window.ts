@@ -46,8 +46,9 @@ export class SendWindow {
   /** Bytes that may be in flight on the link now. */
   get bytes(): number {
     const { startBytes, floorBytes, capBytes, minRoundTripMs } = this.limits;
-    if (this.#rates.length === 0) return startBytes;
-    const rate = Math.max(...this.#rates.map((sample) => sample.rate));
+    let rate = 0;
+    for (const sample of this.#rates) rate = Math.max(rate, sample.rate);
+    if (rate === 0) return startBytes;
     const roundTripMs = Math.max(this.#minRoundTripMs() ?? 0, minRoundTripMs);
     return Math.min(capBytes, Math.max(floorBytes, 2 * rate * roundTripMs));
   }
@@ -110,10 +111,14 @@ export class TunnelWindow {
     return nowMs - this.#progressAtMs < progressMemoryMs;
   }
 
-  /** Runs `send` now if there is room, else when there is. One writer at a time. */
+  /** Bytes that may be written now. */
+  room(): number {
+    return Math.floor(this.#link.share(performance.now())) - this.inFlight;
+  }
+
+  /** Runs `send` when there is room again. One writer at a time. */
   whenRoom(send: () => void): void {
-    if (this.inFlight < this.#link.share(performance.now())) send();
-    else this.#waiting = send;
+    this.#waiting = send;
   }
 
   wrote(bytes: number): void {
