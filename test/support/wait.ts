@@ -7,12 +7,12 @@ export async function waitFor<T>(
 ): Promise<T> {
   const deadline = Date.now() + limitMs;
   for (;;) {
-    let failure: unknown;
+    let failure: Error | undefined;
     let value: T | undefined | false;
     try {
       value = await probe();
     } catch (thrown) {
-      failure = thrown;
+      failure = thrown instanceof Error ? thrown : new Error(String(thrown));
     }
     if (value !== undefined && value !== false && failure === undefined) return value;
     if (Date.now() > deadline) {
