@@ -90,7 +90,7 @@ export interface MeshLink {
   readonly roundTripMs?: number | null;
   readonly bytesDown: number;
   readonly bytesUp: number;
-  readonly dialledBy?: string | null;
+  readonly dialledBy?: 'parent' | 'child' | null;
 }
 
 export interface MeshState {

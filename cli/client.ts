@@ -90,15 +90,20 @@ export class ApiClient {
     return (await this.request<T>('GET', path, query === undefined ? {} : { query })).body;
   }
 
-  /** Every item of a list, over all its pages. */
-  async list<T>(path: string, query: RequestOptions['query'] = {}): Promise<T[]> {
+  /** Every item of a list, over all its pages. Lists that grow are paged by `after` a place, the others by a cursor. */
+  async list<T>(
+    path: string,
+    query: RequestOptions['query'] = {},
+    paging: 'cursor' | 'after' = 'cursor',
+  ): Promise<T[]> {
     const items: T[] = [];
-    let cursor: string | undefined;
+    let next: string | undefined;
     do {
-      const page = await this.get<Page<T>>(path, { ...query, limit: 500, cursor });
+      const place = next === undefined ? {} : { [paging]: next };
+      const page = await this.get<Page<T>>(path, { ...query, limit: 500, ...place });
       items.push(...page.items);
-      cursor = page.next ?? undefined;
-    } while (cursor !== undefined);
+      next = page.next ?? undefined;
+    } while (next !== undefined);
     return items;
   }
 

@@ -24,7 +24,7 @@ export function addEventsCommand(program: Command, cli: Cli): void {
     .option('--last <n>', 'only the last n', count);
   examples(events, 'isthmus events --last 20', 'isthmus events --after 1200 -o json').action(
     async (options: { after?: number; last?: number }) => {
-      const all = await (await cli.client()).list<AuditEvent>('events', { after: options.after });
+      const all = await (await cli.client()).list<AuditEvent>('events', { after: options.after }, 'after');
       const items = options.last === undefined ? all : all.slice(-options.last);
       const rows = items.map((each) => [
         each.seq,

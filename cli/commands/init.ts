@@ -13,11 +13,12 @@ interface InitOptions {
   readonly apiUrl?: string;
 }
 
-/** Where an API that listens there is reached from this machine. */
+/** Where an API that listens there is reached from this machine: without TLS on loopback, as it listens there. */
 function localUrl(listen: string): string {
   const port = listen.slice(listen.lastIndexOf(':') + 1);
   const host = listen.slice(0, listen.lastIndexOf(':'));
-  const anywhere = host === '' || host === '0.0.0.0' || host === '[::]' || host === '::';
+  if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(host)) return `http://${host}:${port}`;
+  const anywhere = ['', '0.0.0.0', '[::]', '*'].includes(host);
   return `https://${anywhere ? '127.0.0.1' : host}:${port}`;
 }
 

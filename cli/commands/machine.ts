@@ -116,13 +116,15 @@ function addChange(group: Command, cli: Cli): void {
 
   const remove = group
     .command('delete <machine>')
-    .description('forget a machine and revoke its certificate')
+    .description('forget a machine; revoke its node first, or it would go on unseen')
     .option('--yes', 'do not ask');
-  examples(remove, 'isthmus machine delete eu-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
-    await confirm(cli.terminal, `Delete the machine ${id}?`, options.yes);
-    await (await cli.client()).change('DELETE', path('machines', id));
-    cli.show({ deleted: id }, () => `machine ${id} deleted`);
-  });
+  examples(remove, 'isthmus node revoke eu-1 --yes && isthmus machine delete eu-1 --yes').action(
+    async (id: string, options: { yes?: boolean }) => {
+      await confirm(cli.terminal, `Delete the machine ${id}?`, options.yes);
+      await (await cli.client()).change('DELETE', path('machines', id));
+      cli.show({ deleted: id }, () => `machine ${id} deleted`);
+    },
+  );
 }
 
 /** Adds `machine`. */

@@ -1,23 +1,23 @@
 // `isthmus mesh …`: is everything connected, how far is a machine, and where does the way to it end.
 import type { Command } from 'commander';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Hop, MeshState } from '../api-types.ts';
+import type { Hop, Machine, MeshNode, MeshState } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
+import type { ApiClient } from '../client.ts';
 import { escapeText } from '../render/escape.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
-import { say } from '../terminal.ts';
 import { count } from '../values.ts';
 
 interface PingReply {
-  readonly pings?: readonly {
-    readonly roundTripMs?: number | null;
-    readonly error?: { readonly code: string; readonly detail?: string } | null;
-  }[];
+  readonly path: readonly string[];
+  readonly roundTripsMs: readonly number[];
 }
 
 async function status(cli: Cli): Promise<void> {
-  const mesh = await (await cli.client()).get<MeshState>('mesh');
+  const client = await cli.client();
+  const mesh = await client.get<MeshState>('mesh');
+  const ends = new Map((await client.list<MeshNode>('nodes')).map((node) => [node.id, node.certificateNotAfter]));
   const links = mesh.links.map((link) => [
     link.from,
     link.to,
@@ -33,7 +33,7 @@ async function status(cli: Cli): Promise<void> {
     node.site,
     node.state,
     node.softwareVersion,
-    daysUntil(node.certificateNotAfter),
+    daysUntil(ends.get(node.id)),
   ]);
   cli.show(mesh, () =>
     [
@@ -61,9 +61,16 @@ function hopLine(hop: Hop, place: number): string {
   return escapeText(`${String(place + 1).padStart(2)}  ${hop.node}  ${failure}`);
 }
 
+/** A machine is reached by its route, any other node by its parents. */
+async function targetOf(client: ApiClient, name: string): Promise<object> {
+  const machines = await client.list<Machine>('machines');
+  return machines.some(({ id }) => id === name) ? { machine: name } : { node: name };
+}
+
 async function trace(cli: Cli, target: string): Promise<void> {
-  const { body } = await (await cli.client()).post<{ hops: Hop[] } | Hop[]>('mesh/trace', { node: target });
-  const hops = Array.isArray(body) ? body : body.hops;
+  const client = await cli.client();
+  const { body } = await client.post<{ hops: Hop[] }>('mesh/trace', await targetOf(client, target));
+  const { hops } = body;
   cli.show(body, () => hops.map(hopLine).join('\n'));
   const failed = hops.find((hop) => hop.error);
   if (failed?.error) {
@@ -81,18 +88,8 @@ async function trace(cli: Cli, target: string): Promise<void> {
 async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   const client = await cli.client();
   const { body } = await client.post<PingReply>('mesh/ping', { machine, count: times });
-  const pings = body.pings ?? [];
-  cli.show(body, () =>
-    pings
-      .map(
-        (each, place) =>
-          `${place + 1}  ${machine}  ${each.error ? `FAILED ${each.error.code}` : milliseconds(each.roundTripMs)}`,
-      )
-      .join('\n'),
-  );
-  const failed = pings.filter((each) => each.error).length;
-  if (!cli.json && pings.length > 0) say(cli.terminal, `${pings.length - failed} of ${pings.length} answered`);
-  if (failed > 0) throw new IsthmusError('TASK_NOT_SUCCESSFUL', `${failed} of ${pings.length} were not answered`);
+  const way = [...body.path, machine].join(' > ');
+  cli.show(body, () => body.roundTripsMs.map((trip) => `${way}  ${milliseconds(trip)}`).join('\n'));
 }
 
 /** Adds `mesh`. */

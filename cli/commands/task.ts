@@ -42,7 +42,8 @@ export async function accepted(
 
 async function showLog(cli: Cli, id: string): Promise<void> {
   const client = await cli.client();
-  const lines = await client.list<LogLine>(path('tasks', id, 'log'));
+  const stream = await client.list<LogLine & { kind: string }>(path('tasks', id, 'log'), {}, 'after');
+  const lines = stream.filter(({ kind }) => kind === 'log');
   cli.show(lines, () =>
     lines.map((line) => `${escapeText(line.machine)} ${line.line} | ${escapeText(line.text)}`).join('\n'),
   );

@@ -8,13 +8,6 @@ import { bytes, milliseconds } from '../render/units.ts';
 import { routesText } from '../values.ts';
 import { siteLinks } from './topology.ts';
 
-interface Pings {
-  readonly pings: readonly {
-    readonly roundTripMs?: number | null;
-    readonly error?: { readonly code: string } | null;
-  }[];
-}
-
 /** Bytes from parent to child of each link between sites, since the link's processes started. */
 export type LinkCounters = ReadonlyMap<string, number>;
 
@@ -73,9 +66,9 @@ export function packageSources(task: Task): Map<string, string> {
 }
 
 async function roundTrip(client: ApiClient, machine: string): Promise<number | undefined> {
-  const { body } = await client.post<Pings>('mesh/ping', { machine, count: 3 });
-  const times = body.pings.flatMap(({ roundTripMs }) => (typeof roundTripMs === 'number' ? [roundTripMs] : []));
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+  const { body } = await client.post<{ roundTripsMs: number[] }>('mesh/ping', { machine, count: 3 });
+  const times = body.roundTripsMs.toSorted((a, b) => a - b);
+  return times[Math.floor(times.length / 2)];
 }
 
 /** The table of machines; throws when one is not healthy or does not answer. */

@@ -103,6 +103,7 @@ it('redraws its region in place, below the lines that stay', () => {
 
 it('tells the first hop that fails, and exits 1', async () => {
   const api = await startFakeApi();
+  api.on('GET /api/v1/machines', (_request, response) => json(response, { items: [] }));
   api.on('POST /api/v1/mesh/trace', (_request, response) =>
     json(response, {
       hops: [
