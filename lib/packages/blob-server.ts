@@ -24,11 +24,16 @@ export interface BlobRequest<Peer> {
   readonly signal: AbortSignal;
 }
 
+/** What a pass says of the blob it allows. */
+export interface BlobGrant {
+  readonly sizeBytes: number;
+}
+
 export interface BlobOrigin<Peer> {
-  /** Throws FORBIDDEN unless the pass lets the peer have this blob. Called before anything else. */
-  authorise(request: BlobRequest<Peer>): Promise<void> | void;
+  /** What the pass allows; throws FORBIDDEN unless it lets the peer have this blob. Called before anything else. */
+  authorise(request: BlobRequest<Peer>): Promise<BlobGrant> | BlobGrant;
   /** The blob; NOT_FOUND when there is none. */
-  open(request: BlobRequest<Peer>): Promise<BlobBody>;
+  open(request: BlobRequest<Peer>, grant: BlobGrant): Promise<BlobBody>;
   /** The size of a blob that is whole and here; HEAD fetches nothing. */
   sizeOf(sha256: string): number | undefined;
 }
@@ -137,9 +142,9 @@ export class BlobServer<Peer> {
     const pass = /^Pass ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '')?.[1];
     if (pass === undefined) throw new IsthmusError('FORBIDDEN', 'no pass');
     const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };
-    await this.#origin.authorise(asked);
+    const grant = await this.#origin.authorise(asked);
     if (request.method === 'HEAD') return this.#head(response, sha256);
-    const body = await this.#origin.open(asked);
+    const body = await this.#origin.open(asked, grant);
     try {
       if (!signal.aborted) await send(request, response, sha256, body);
     } finally {

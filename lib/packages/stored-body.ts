@@ -1,0 +1,15 @@
+// A whole blob as a body to serve.
+import type { BlobBody } from './blob-server.ts';
+import type { OpenedBlob } from './blob-store.ts';
+
+/** Reads an opened blob and closes it afterwards; `onClosed` is told. */
+export function storedBody(blob: OpenedBlob, onClosed: () => void = () => undefined): BlobBody {
+  return {
+    sizeBytes: blob.sizeBytes,
+    read: async (position, buffer) => (await blob.file.read(buffer, 0, buffer.length, position)).bytesRead,
+    close: async () => {
+      await blob.file.close();
+      onClosed();
+    },
+  };
+}

@@ -1,0 +1,152 @@
+// The built-in feed: packages are pushed to it, listed, downloaded, and served to mirrors and tentacles over the mesh.
+//   push.ts     taking a package in
+//   places.ts   who gets packages from where
+//   finder.ts   asking for places, over gRPC
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Pass } from '../../certs/signer.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/packages/blob-server.ts';
+import { BlobStore } from '../../lib/packages/blob-store.ts';
+import type { Place } from '../../lib/packages/fetch.ts';
+import { storedBody } from '../../lib/packages/stored-body.ts';
+import { compareVersions, packageIdKey, versionKey } from '../../lib/packages/versions.ts';
+import type { MeshStream } from '../../mesh/types.ts';
+import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
+import type { Package } from '../store/repositories/packages.ts';
+import type { Store } from '../store/store.ts';
+import { placesFor } from './places.ts';
+import { pushPackage, type PackageMeta, type PushedPackage } from './push.ts';
+
+export interface FeedDeps {
+  readonly store: Store;
+  readonly dataDir: string;
+  readonly log: Logger;
+  readonly signPass: (pass: Pass) => string;
+  /** Throws FORBIDDEN. */
+  readonly verifyPass: (pass: string, asked: { readonly sha256: string; readonly site?: string }) => Pass;
+  readonly limits?: Partial<BlobServerLimits>;
+}
+
+export interface FoundPlaces {
+  readonly places: Place[];
+  readonly pass: string;
+}
+
+/** Long enough for a slow line to begin every part of a resumed download, short enough to be worthless when leaked. */
+const passLifetimeMs = 60 * 60_000;
+
+const refusalGrainMs = 60_000;
+
+/** Opens the feed in `<dataDir>/packages`. */
+export async function createFeed(deps: FeedDeps): Promise<Feed> {
+  return new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
+}
+
+export class Feed {
+  readonly #deps: FeedDeps;
+  readonly #blobs: BlobStore;
+  readonly #server: BlobServer<PeerIdentity>;
+  readonly #refusedAtMs = new Map<string, number>();
+
+  constructor(deps: FeedDeps, blobs: BlobStore) {
+    this.#deps = deps;
+    this.#blobs = blobs;
+    const origin = {
+      authorise: (request: BlobRequest<PeerIdentity>) => this.#authorise(request),
+      open: ({ sha256 }: BlobRequest<PeerIdentity>) => this.#open(sha256).then((blob) => storedBody(blob)),
+      sizeOf: (sha256: string) => blobs.get(sha256)?.sizeBytes,
+    };
+    this.#server = new BlobServer(origin, deps.log, deps.limits);
+  }
+
+  /** Receives a package; see push.ts. */
+  push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage> {
+    return pushPackage({ store: this.#deps.store, blobs: this.#blobs }, body, meta, actor);
+  }
+
+  /** The versions of a package, the highest first; NOT_FOUND when there is none. */
+  async versions(id: string, { limit, cursor }: PageRequest): Promise<Page<Package>> {
+    const all = await this.#deps.store.packages.versions(packageIdKey(id));
+    if (all.length === 0) throw new IsthmusError('NOT_FOUND', `there is no package ${id}`);
+    all.sort((a, b) => compareVersions(b.version, a.version));
+    // The cursor is the last version given; the order is not one that the database knows.
+    const rest = cursor === undefined ? all : all.filter(({ version }) => compareVersions(version, cursor) < 0);
+    const items = rest.slice(0, limit);
+    const last = items.at(-1);
+    return rest.length > items.length && last !== undefined ? { items, next: last.version } : { items };
+  }
+
+  /** One version, however it is spelled; NOT_FOUND. */
+  async find(id: string, version: string): Promise<Package> {
+    const found = await this.#deps.store.packages.find(packageIdKey(id), versionKey(version));
+    if (found === undefined) throw new IsthmusError('NOT_FOUND', `there is no package ${id} ${version}`);
+    return found;
+  }
+
+  /** The bytes of a blob as a stream, from a position on. */
+  async download(sha256: string, range: { readonly from?: number; readonly to?: number } = {}): Promise<Readable> {
+    const { file } = await this.#open(sha256);
+    const { from = 0, to } = range;
+    return file.createReadStream({ start: from, ...(to === undefined ? {} : { end: to - 1 }), autoClose: true });
+  }
+
+  /** Serves the feed on a stream of the mesh. */
+  serve(stream: MeshStream): void {
+    this.#server.accept(stream, stream.peer);
+  }
+
+  /** Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none. */
+  async places(nodeId: string, sha256: string): Promise<FoundPlaces> {
+    const { store, signPass } = this.#deps;
+    const [nodes, [known]] = await Promise.all([store.nodes.all({ state: 'active' }), store.packages.byDigest(sha256)]);
+    const asker = nodes.find((node) => node.id === nodeId);
+    if (asker === undefined || asker.site === null || known === undefined) {
+      await this.#noteRefusal(nodeId, sha256);
+      throw forbidden();
+    }
+    const expiresAtMs = Date.now() + passLifetimeMs;
+    const pass = signPass({ sha256, sizeBytes: known.sizeBytes, site: asker.site, expiresAtMs });
+    return { places: placesFor(asker, nodes), pass };
+  }
+
+  /** Ends what is being served. */
+  stop(): void {
+    this.#server.stop();
+  }
+
+  async #authorise({ peer, pass, sha256 }: BlobRequest<PeerIdentity>): Promise<Pass> {
+    try {
+      const node = await this.#deps.store.nodes.find(peer.node);
+      if (node === undefined || node.state !== 'active') throw forbidden();
+      // A mirror also asks with the pass of the target it asks for, which may be of a site below its own.
+      const site = node.role === 'tentacle' && node.site !== null ? { site: node.site } : {};
+      return this.#deps.verifyPass(pass, { sha256, ...site });
+    } catch (thrown) {
+      await this.#noteRefusal(peer.node, sha256);
+      throw thrown;
+    }
+  }
+
+  /** One event per node and minute: whoever is refused may not fill the disk with it. */
+  async #noteRefusal(node: string, sha256: string): Promise<void> {
+    const now = Date.now();
+    if (now - (this.#refusedAtMs.get(node) ?? 0) < refusalGrainMs) return;
+    this.#refusedAtMs.set(node, now);
+    await this.#deps.store.transaction((tx) =>
+      tx.events.append({ actor: node, type: 'feed.refused', subjectKind: 'package', subject: sha256 }),
+    );
+  }
+
+  async #open(sha256: string) {
+    const blob = await this.#blobs.open(sha256);
+    if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
+    return blob;
+  }
+}
+
+function forbidden(): IsthmusError {
+  return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
+}

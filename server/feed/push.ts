@@ -1,0 +1,110 @@
+// Takes a package in: bytes are digested while they stream to disk, the archive is read through once before anything is
+// kept, and what a version holds never changes.
+import type { Readable } from 'node:stream';
+import { IsthmusError } from '../../lib/errors.ts';
+import { checkArchive, isPackageFormat, packageFormats, type PackageFormat } from '../../lib/packages/archive.ts';
+import type { BlobStore } from '../../lib/packages/blob-store.ts';
+import type { BlobWriter } from '../../lib/packages/blob-writer.ts';
+import { normaliseVersion, packageIdKey, versionKey } from '../../lib/packages/versions.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Package } from '../store/repositories/packages.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+export interface PackageMeta {
+  readonly id?: string | undefined;
+  readonly version?: string | undefined;
+  readonly format?: string | undefined;
+}
+
+export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'format'> {
+  /** False when the same bytes were there already. */
+  readonly created: boolean;
+}
+
+/** A push that brings nothing for so long is given up: it holds a file open. */
+const stallMs = 60_000;
+
+/** Receives a package. PACKAGE_EXISTS when this version holds other bytes; the same bytes again change nothing. */
+export async function pushPackage(
+  { store, blobs }: { readonly store: Store; readonly blobs: BlobStore },
+  body: Readable,
+  meta: PackageMeta,
+  actor: Actor,
+): Promise<PushedPackage> {
+  const named = nameOf(meta);
+  const writer = await blobs.receive();
+  try {
+    await receive(body, writer);
+    await checkArchive({ path: writer.path, format: named.format });
+    const sha256 = writer.meter().sha256();
+    const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
+    // Looked at before the bytes are kept, and once more in the transaction that decides.
+    assertSameBytes(await store.packages.find(named.idKey, named.normalisedVersion), sha256);
+    await writer.commit();
+    return await store.transaction((tx) => record(tx, entry, actor));
+  } finally {
+    await writer.discard();
+  }
+}
+
+type NamedPackage = Pick<Package, 'id' | 'idKey' | 'version' | 'normalisedVersion' | 'format'>;
+
+function nameOf({ id, version, format }: PackageMeta): NamedPackage {
+  return {
+    id: given(id, 'id'),
+    idKey: packageIdKey(given(id, 'id')),
+    version: normaliseVersion(given(version, 'version')),
+    normalisedVersion: versionKey(given(version, 'version')),
+    format: formatOf(format ?? 'tar.gz'),
+  };
+}
+
+function given(value: string | undefined, field: string): string {
+  if (value === undefined || value === '') {
+    throw new IsthmusError('INVALID_FIELD', `a push needs the package's ${field}`, { field });
+  }
+  return value;
+}
+
+function formatOf(format: string): PackageFormat {
+  if (isPackageFormat(format)) return format;
+  throw new IsthmusError('INVALID_FIELD', `the format is one of ${packageFormats.join(', ')}`, { field: 'format' });
+}
+
+async function receive(body: Readable, writer: BlobWriter): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const arm = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled')), stallMs);
+  };
+  try {
+    arm();
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      await writer.write(chunk);
+      arm();
+    }
+  } catch (thrown) {
+    throw IsthmusError.from(thrown, 'CANCELLED');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promise<PushedPackage> {
+  const { id, version, sha256, sizeBytes, format } = entry;
+  const existing = await tx.packages.find(entry.idKey, entry.normalisedVersion);
+  assertSameBytes(existing, sha256);
+  if (existing !== undefined) {
+    return { id: existing.id, version: existing.version, sha256, sizeBytes, format: existing.format, created: false };
+  }
+  await tx.packages.insert(entry);
+  const data = { version, sha256, sizeBytes, format };
+  await tx.events.append({ actor, type: 'package.pushed', subjectKind: 'package', subject: id, data });
+  return { id, version, sha256, sizeBytes, format, created: true };
+}
+
+function assertSameBytes(existing: Package | undefined, sha256: string): void {
+  if (existing !== undefined && existing.sha256 !== sha256) {
+    throw new IsthmusError('PACKAGE_EXISTS', `${existing.id} ${existing.version} is there already, with other bytes`);
+  }
+}
