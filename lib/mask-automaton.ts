@@ -78,7 +78,7 @@ export class Automaton {
       for (let edge = 0; edge < edges.length; edge += 2) {
         const state = edges[edge + 1]!;
         this.#fail[state] = parent === 0 ? 0 : this.step(this.#fail[parent]!, edges[edge]! >>> 24);
-        this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[this.#fail[state]!]!);
+        this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[this.#fail[state]]!);
         queue.push(state);
       }
     }

@@ -30,11 +30,21 @@ export interface Masker {
   stream(): MaskStream;
 }
 
+/** A stretch of output: `bytes` as they were in the source from `sourceStart` on, or the mask for a value there. */
+export interface MaskedPiece {
+  readonly bytes: Buffer;
+  readonly sourceStart: number;
+  readonly masked: boolean;
+}
+
 export interface MaskStream {
   /** The masked bytes that are safe to show; what may still become a sensitive value is held back. */
   push(chunk: Uint8Array): Buffer;
   /** The rest. `truncated` says that the source was cut off, so that its end may be the beginning of a value. */
   end(options?: { readonly truncated: boolean }): Buffer;
+  /** As `push` and `end`, saying where in the source each piece comes from (counted from the first byte pushed). */
+  pushPieces(chunk: Uint8Array): MaskedPiece[];
+  endPieces(options?: { readonly truncated: boolean }): MaskedPiece[];
   /** Bytes held back at present. */
   readonly heldBytes: number;
 }
@@ -58,7 +68,18 @@ export function createMasker(values: readonly string[]): Masker {
 }
 
 function passThrough(): MaskStream {
-  return { push: (chunk) => Buffer.from(chunk), end: () => Buffer.alloc(0), heldBytes: 0 };
+  let position = 0;
+  return {
+    push: (chunk) => Buffer.from(chunk),
+    end: () => Buffer.alloc(0),
+    pushPieces: (chunk) => {
+      const piece = { bytes: Buffer.from(chunk), sourceStart: position, masked: false };
+      position += chunk.length;
+      return [piece];
+    },
+    endPieces: () => [],
+    heldBytes: 0,
+  };
 }
 
 /** A stretch of the source, [start, end), that is part of a sensitive value. */
@@ -95,6 +116,14 @@ class TwoAutomataStream implements MaskStream {
   }
 
   push(chunk: Uint8Array): Buffer {
+    return Buffer.concat(this.pushPieces(chunk).map(({ bytes }) => bytes));
+  }
+
+  end(options: { readonly truncated: boolean } = { truncated: false }): Buffer {
+    return Buffer.concat(this.endPieces(options).map(({ bytes }) => bytes));
+  }
+
+  pushPieces(chunk: Uint8Array): MaskedPiece[] {
     const chunkStart = this.#heldFrom + this.#held.length;
     this.#scanExact(chunk, chunkStart);
     this.#scanFolded(chunk, chunkStart);
@@ -102,7 +131,7 @@ class TwoAutomataStream implements MaskStream {
     return this.#release(this.#undecidedFrom(chunkStart + chunk.length));
   }
 
-  end(options: { readonly truncated: boolean } = { truncated: false }): Buffer {
+  endPieces(options: { readonly truncated: boolean } = { truncated: false }): MaskedPiece[] {
     const end = this.#heldFrom + this.#held.length;
     if (options.truncated) {
       const start = this.#undecidedFrom(end);
@@ -189,8 +218,8 @@ class TwoAutomataStream implements MaskStream {
   }
 
   /** Writes everything before `limit`; a stretch that begins before it is written as a mask, its end may come later. */
-  #release(limit: number): Buffer {
-    const output: Buffer[] = [];
+  #release(limit: number): MaskedPiece[] {
+    const output: MaskedPiece[] = [];
     let position = this.#heldFrom;
     while (position < limit) {
       if (this.#coveredTo > position) {
@@ -200,16 +229,18 @@ class TwoAutomataStream implements MaskStream {
       }
       const next = this.#stretches[0];
       const clearTo = Math.min(limit, next?.start ?? limit);
-      if (clearTo > position) output.push(this.#slice(position, clearTo));
+      if (clearTo > position) {
+        output.push({ bytes: this.#slice(position, clearTo), sourceStart: position, masked: false });
+      }
       position = clearTo;
       if (next === undefined || next.start >= limit) continue;
-      output.push(maskBytes);
+      output.push({ bytes: maskBytes, sourceStart: next.start, masked: true });
       this.#coveredTo = next.end;
       this.#stretches.shift();
     }
     this.#held = Buffer.from(this.#slice(position, this.#heldFrom + this.#held.length));
     this.#heldFrom = position;
-    return Buffer.concat(output);
+    return output;
   }
 
   /** A stretch that begins inside what is masked already only makes that longer. */

@@ -59,7 +59,7 @@ describe('substitution', () => {
 
   test('a cycle is named', () => {
     expect(() => text('#{A}', { A: '#{B}', B: '#{C}', C: 'x#{B}' })).toThrowError(
-      expect.objectContaining({ code: 'VARIABLE_CYCLE', message: expect.stringContaining('B → C → B') }),
+      expect.objectContaining({ code: 'VARIABLE_CYCLE', message: 'a variable needs its own value: B → C → B' }),
     );
     expect(() => resolveVariables({ A: '#{A}' })).toThrowError(expect.objectContaining({ code: 'VARIABLE_CYCLE' }));
   });

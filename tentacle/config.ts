@@ -1,0 +1,15 @@
+// The settings of a tentacle, as `<data>/config.yaml` holds them.
+import { Type } from 'typebox';
+import { listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
+
+export const tentacleConfigSchema = Type.Object(
+  {
+    listen: Type.Optional(listenSetting),
+    parents: parentsSetting,
+    scriptUser: Type.Optional(
+      Type.String({ description: 'The account that scripts run as; without it they run as the agent.' }),
+    ),
+    logQuotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'What one script may write to its log.' })),
+  },
+  { additionalProperties: false },
+);

@@ -1,0 +1,16 @@
+// Errors of the disk as errors of Isthmus.
+import { IsthmusError } from '../lib/errors.ts';
+
+const noRoom = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
+
+/** Whether the disk refused a write, so that trying again later may help. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && noRoom.has(String(error.code));
+}
+
+/** DISK_FULL for a write that the disk refused, INTERNAL for any other error; `what` says what could not be written. */
+export function diskError(error: unknown, what: string): IsthmusError {
+  if (error instanceof IsthmusError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new IsthmusError(isDiskFull(error) ? 'DISK_FULL' : 'INTERNAL', `${what}: ${reason}`, { cause: error });
+}

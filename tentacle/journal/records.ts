@@ -1,0 +1,92 @@
+// What the tentacle's journal remembers of a ticket: one tagged union, of which the last record per ticket counts.
+//
+// waiting → starting → running → killing → ended → completed. `starting` is on disk before anything is spawned;
+// `completed` is the tombstone, which outlives the workspace.
+import { crc32 } from 'node:zlib';
+import type { ErrorCode } from '../../lib/errors.ts';
+
+/** What has to be known of a script even when its sealed payload cannot be read any more. */
+export interface ScriptSpec {
+  readonly isolation: 'exclusive' | 'shared';
+  /** 0: no limit. */
+  readonly timeLimitS: number;
+  /** Bounds the first start only. */
+  readonly expiresAtMs: number;
+  readonly application: string;
+  readonly applicationStage: 'staged' | 'current';
+}
+
+/** A process that can be found again: pids are used again, start times and boots are not. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks after boot. */
+  readonly startTicks: number;
+  readonly bootId: string;
+}
+
+export type KillReason = 'cancelled' | 'timed-out';
+
+export type ScriptEnd =
+  | { readonly kind: 'exited'; readonly exitCode: number }
+  | { readonly kind: KillReason }
+  /** The system refused to start it: it certainly never ran. */
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
+  | { readonly kind: 'interrupted'; readonly detail: string };
+
+export type TicketState =
+  | { readonly phase: 'waiting'; readonly spec: ScriptSpec }
+  /** `attempt` numbers the claim file: a claim that the agent itself took can never be used by a late wrapper. */
+  | { readonly phase: 'starting'; readonly spec: ScriptSpec; readonly attempt: number; readonly bootId: string }
+  | {
+      readonly phase: 'running';
+      readonly spec: ScriptSpec;
+      readonly process: ProcessIdentity;
+      readonly startedAtMs: number;
+    }
+  | {
+      readonly phase: 'killing';
+      readonly spec: ScriptSpec;
+      readonly process: ProcessIdentity;
+      readonly startedAtMs: number;
+      readonly reason: KillReason;
+    }
+  | Ended<'ended'>
+  | Ended<'completed'>;
+
+export interface Ended<Phase extends 'ended' | 'completed'> {
+  readonly phase: Phase;
+  readonly end: ScriptEnd;
+  /** 0: it never started. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly lastLine: number;
+}
+
+export interface TicketEntry {
+  readonly ticket: string;
+  readonly task: string;
+  readonly state: TicketState;
+}
+
+export type JournalRecord =
+  | ({ readonly kind: 'ticket' } & TicketEntry)
+  | { readonly kind: 'epoch'; readonly task: string; readonly epoch: number }
+  /** Tickets created before this are refused: their tombstones may be gone. */
+  | { readonly kind: 'mark'; readonly lowWaterMs: number };
+
+/** One line of the journal: a checksum, so that a torn write is recognised, and the record. */
+export function encodeRecord(record: JournalRecord): string {
+  const json = JSON.stringify(record);
+  return `${checksum(json)} ${json}\n`;
+}
+
+/** The record of a line (without its line feed); undefined when the line is torn or damaged. */
+export function decodeRecord(line: string): JournalRecord | undefined {
+  const json = line.slice(9);
+  if (line[8] !== ' ' || checksum(json) !== line.slice(0, 8)) return undefined;
+  return JSON.parse(json) as JournalRecord;
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
+}

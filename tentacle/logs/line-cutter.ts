@@ -1,0 +1,114 @@
+// Cuts masked bytes into lines that know where in the raw output they end, so that after a restart reading goes on
+// exactly there. A line longer than the limit is shown up to the limit, with a marker; the rest of it is dropped.
+import type { MaskedPiece } from '../../lib/masker.ts';
+
+/** A line takes at most this much, so that no line fills a batch or a row of the server's store. */
+export const longestLineBytes = 64 * 1024;
+export const cutMarker = ' … [line cut at 64 KiB]';
+
+export interface CutLine {
+  readonly text: string;
+  /** Where in the raw output the next line begins; inside the line when `cut`. */
+  readonly sourceEnd: number;
+  /** The rest of this line, up to the next line feed, is dropped. */
+  readonly cut: boolean;
+}
+
+const lineFeed = 0x0a;
+
+export class LineCutter {
+  readonly #sourceOffset: number;
+  #parts: Buffer[] = [];
+  #length = 0;
+  #dropping: boolean;
+  #sourceEnd: number;
+  #lineStart: number;
+
+  /** `sourceOffset`: where in the raw output the masker began to read. */
+  constructor(start: { readonly sourceOffset: number; readonly dropping: boolean }) {
+    this.#sourceOffset = start.sourceOffset;
+    this.#sourceEnd = start.sourceOffset;
+    this.#lineStart = start.sourceOffset;
+    this.#dropping = start.dropping;
+  }
+
+  push(pieces: readonly MaskedPiece[]): CutLine[] {
+    const lines: CutLine[] = [];
+    for (const piece of pieces) {
+      if (piece.masked) this.#add(piece.bytes, this.#sourceOffset + piece.sourceStart, lines);
+      else this.#pushClear(piece, lines);
+    }
+    return lines;
+  }
+
+  /** Nothing of the raw output before this will be needed again. */
+  get neededFrom(): number {
+    return this.#dropping ? this.#sourceEnd : this.#lineStart;
+  }
+
+  /** The last line when it has no line feed at its end. */
+  end(sourceEnd: number): CutLine[] {
+    if (this.#length === 0) return [];
+    this.#sourceEnd = sourceEnd;
+    return [this.#take('', false)];
+  }
+
+  #pushClear(piece: MaskedPiece, lines: CutLine[]): void {
+    const { bytes } = piece;
+    const start = this.#sourceOffset + piece.sourceStart;
+    let from = 0;
+    while (from < bytes.length) {
+      const end = bytes.indexOf(lineFeed, from);
+      if (end < 0) {
+        this.#add(bytes.subarray(from), start + bytes.length, lines);
+        return;
+      }
+      this.#add(bytes.subarray(from, end), start + end, lines);
+      this.#sourceEnd = start + end + 1;
+      if (this.#dropping) this.#dropping = false;
+      else lines.push(this.#take('', false));
+      this.#lineStart = this.#sourceEnd;
+      from = end + 1;
+    }
+  }
+
+  #add(bytes: Buffer, sourceEnd: number, lines: CutLine[]): void {
+    this.#sourceEnd = sourceEnd;
+    if (this.#dropping || bytes.length === 0) return;
+    const room = longestLineBytes - this.#length;
+    // Copied: the piece is a window on a buffer that is about to be used again.
+    this.#parts.push(Buffer.from(bytes.subarray(0, room)));
+    this.#length += Math.min(bytes.length, room);
+    if (bytes.length <= room) return;
+    lines.push(this.#take(cutMarker, true));
+    this.#dropping = true;
+  }
+
+  #take(marker: string, cut: boolean): CutLine {
+    const bytes = Buffer.concat(this.#parts);
+    const whole = cut ? bytes.subarray(0, endOfLastCharacter(bytes)) : bytes;
+    this.#parts = [];
+    this.#length = 0;
+    // Bytes that are no UTF-8 become U+FFFD; control characters stay: they are data, and every output escapes them.
+    const text = whole.toString('utf8');
+    const grown = Buffer.from(text);
+    if (grown.length <= longestLineBytes) return { text: text + marker, sourceEnd: this.#sourceEnd, cut };
+    const shown = grown.subarray(0, longestLineBytes);
+    return {
+      text: shown.toString('utf8', 0, endOfLastCharacter(shown)) + cutMarker,
+      sourceEnd: this.#sourceEnd,
+      cut,
+    };
+  }
+}
+
+/** Steps back over a character that the cut would halve. */
+function endOfLastCharacter(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back]!;
+    if ((byte & 0xc0) === 0x80) continue;
+    const needs = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return needs > back ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
+}

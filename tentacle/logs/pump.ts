@@ -1,0 +1,220 @@
+// Brings a script's raw output into its spool, for as long as the script runs: stdout and stderr, masked, line by line.
+// Bounded: one read at a time; a quota of text per ticket, past which the script runs on and its output is dropped;
+// while the disk is full nothing is read, and the log says that something may be missing.
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Masker } from '../../lib/masker.ts';
+import { isDiskFull } from '../disk-errors.ts';
+import type { CutLine } from './line-cutter.ts';
+import { RawOutput } from './raw-output.ts';
+import type { LogStream, NewLine, Spool } from './spool.ts';
+
+/** A look at the files also without a hint from the system: hints can be lost. */
+const pollMs = 250;
+/** When the system gives no hints at all. */
+const pollWithoutWatchMs = 20;
+/** Below this much free disk a script's own writes may already have failed. */
+const fullBelowBytes = 64 * 1024;
+const retryFullDiskMs = 200;
+
+export interface PumpPaths {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface PumpOptions {
+  readonly spool: Spool;
+  readonly paths: PumpPaths;
+  /** Undefined when what to mask cannot be read: then no line leaves. */
+  readonly masker: Masker | undefined;
+  readonly quotaBytes: number;
+  readonly onLines: () => void;
+}
+
+interface Source {
+  readonly stream: LogStream;
+  readonly output: RawOutput;
+}
+
+export class LogPump {
+  readonly #options: PumpOptions;
+  #sources: readonly Source[] = [];
+  #discarding = false;
+  #diskWasFull = false;
+  #lookedAtDiskMs = 0;
+  #wake: () => void = () => undefined;
+  #stopped = false;
+  /** The agent stops: a full disk is not waited for. */
+  #abandoned = false;
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(options: PumpOptions) {
+    this.#options = options;
+  }
+
+  static async start(options: PumpOptions): Promise<LogPump> {
+    const pump = new LogPump(options);
+    const { spool, paths, masker, quotaBytes } = options;
+    pump.#discarding = spool.textBytes >= quotaBytes;
+    if (masker === undefined) {
+      pump.#discarding = true;
+      await pump.note('MASK_UNREADABLE: what to mask in this log cannot be read, so no line of it is shown');
+    }
+    const reader = masker ?? withheld;
+    const open = async (stream: 'stdout' | 'stderr'): Promise<Source> => ({
+      stream,
+      output: await RawOutput.open(paths[stream], reader, spool.position(stream), () => pump.#wake()),
+    });
+    pump.#sources = [await open('stdout'), await open('stderr')];
+    pump.#running = pump.#run().catch((error: unknown) => pump.#giveUp(error));
+    return pump;
+  }
+
+  /** Adds a line of the agent's own; waits while the disk is full. */
+  async note(text: string): Promise<void> {
+    await this.#append([{ stream: 'agent', atMs: Date.now(), text, source: undefined }]);
+  }
+
+  /** The script has ended: takes what is left. `truncated` when it may have been killed in the middle of a line. */
+  async finish(truncated: boolean): Promise<void> {
+    await this.#halt();
+    try {
+      while (await this.#pass());
+      await this.#tellOfFullDisk();
+      if (!this.#discarding) {
+        for (const { stream, output } of this.#sources) await this.#take(stream, output.end(truncated));
+      }
+    } catch (error) {
+      if (this.#abandoned) throw error;
+      await this.#giveUp(error);
+    }
+    await this.#close();
+  }
+
+  /** A full disk is no longer waited for. */
+  abandon(): void {
+    this.#abandoned = true;
+  }
+
+  /** The agent stops and the script goes on. */
+  async stop(): Promise<void> {
+    this.abandon();
+    await this.#halt();
+    await this.#close();
+  }
+
+  /** A log that cannot be read or kept must not take the script's end with it; but it must say so. */
+  async #giveUp(error: unknown): Promise<void> {
+    if (this.#abandoned) return;
+    this.#discarding = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    await this.note(`the log ends here: it cannot be kept (${reason})`);
+  }
+
+  async #halt(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#running;
+  }
+
+  async #close(): Promise<void> {
+    const sources = this.#sources;
+    this.#sources = [];
+    await Promise.all(sources.map(({ output }) => output.close()));
+  }
+
+  async #run(): Promise<void> {
+    const interval = this.#sources.every(({ output }) => output.watched) ? pollMs : pollWithoutWatchMs;
+    while (!this.#stopped) {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      while (!this.#stopped && (await this.#pass()));
+      await this.#lookAtDisk();
+      const pause = new AbortController();
+      if (!this.#stopped) {
+        await Promise.race([woken, delay(interval, undefined, { signal: pause.signal }).catch(() => undefined)]);
+      }
+      pause.abort();
+    }
+  }
+
+  /** One stretch of each stream; false when there was nothing. */
+  async #pass(): Promise<boolean> {
+    let found = false;
+    for (const { stream, output } of this.#sources) {
+      if (this.#discarding) {
+        await output.discard();
+        continue;
+      }
+      const lines = await output.next();
+      if (lines === undefined) continue;
+      found = true;
+      await this.#take(stream, lines);
+      // Where used-up output cannot be given back to the disk, it counts.
+      if (output.heldBytes > this.#options.quotaBytes * 4) await this.#stopKeeping([]);
+    }
+    return found;
+  }
+
+  async #take(stream: LogStream, cut: readonly CutLine[]): Promise<void> {
+    if (cut.length === 0 || this.#discarding) return;
+    const { spool, quotaBytes } = this.#options;
+    const atMs = Date.now();
+    const kept: NewLine[] = [];
+    let bytes = spool.textBytes;
+    for (const { text, sourceEnd, cut: dropping } of cut) {
+      bytes += Buffer.byteLength(text);
+      if (bytes > quotaBytes) return this.#stopKeeping(kept);
+      kept.push({ stream, atMs, text, source: { offset: sourceEnd, dropping } });
+    }
+    await this.#append(kept);
+  }
+
+  async #stopKeeping(last: readonly NewLine[]): Promise<void> {
+    this.#discarding = true;
+    const text = `the log has reached its quota of ${this.#options.quotaBytes} bytes: the script runs on, its later output is not kept`;
+    await this.#append([...last, { stream: 'agent', atMs: Date.now(), text, source: undefined }]);
+  }
+
+  async #append(lines: readonly NewLine[]): Promise<void> {
+    for (;;) {
+      try {
+        await this.#options.spool.append(lines);
+        break;
+      } catch (error) {
+        if (!isDiskFull(error) || this.#abandoned) throw error;
+        this.#diskWasFull = true;
+        await delay(retryFullDiskMs);
+      }
+    }
+    this.#options.onLines();
+  }
+
+  /** What a script failed to write on a full disk nobody can see; that the disk was full can be seen and told. */
+  async #lookAtDisk(): Promise<void> {
+    if (Date.now() - this.#lookedAtDiskMs < pollMs) return;
+    this.#lookedAtDiskMs = Date.now();
+    const { bavail, bsize } = await statfs(dirname(this.#options.paths.stdout));
+    if (bavail * bsize < fullBelowBytes) this.#diskWasFull = true;
+    else await this.#tellOfFullDisk();
+  }
+
+  async #tellOfFullDisk(): Promise<void> {
+    if (!this.#diskWasFull) return;
+    this.#diskWasFull = false;
+    await this.note('DISK_FULL: the disk was full; output of the script may be missing before this line');
+  }
+}
+
+const withheld: Masker = {
+  mask: () => '',
+  stream: () => ({
+    push: () => Buffer.alloc(0),
+    end: () => Buffer.alloc(0),
+    pushPieces: () => [],
+    endPieces: () => [],
+    heldBytes: 0,
+  }),
+};

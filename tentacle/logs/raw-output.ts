@@ -1,0 +1,127 @@
+// Reads one raw output file of a script as it grows, masks it and cuts it into lines. Goes on where the spool ends
+// after a restart of the agent; the masker is then primed with what came before, so that it is in the state it had.
+import { execFile } from 'node:child_process';
+import { watch, type FSWatcher } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { MaskedPiece, Masker, MaskStream } from '../../lib/masker.ts';
+import { LineCutter, type CutLine } from './line-cutter.ts';
+import type { SourcePosition } from './spool.ts';
+
+const readBytes = 256 * 1024;
+/** Longer than any form of a sensitive value that is likely to stand across the place where reading goes on. */
+const primeBytes = 128 * 1024;
+/** Used-up output is given back to the disk in steps of this size. */
+const punchEveryBytes = 32 * 1024 * 1024;
+/** Output that nobody will read is cut away whenever it has grown to this. */
+const truncateAboveBytes = 1024 * 1024;
+
+export class RawOutput {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #watcher: FSWatcher | undefined;
+  readonly #stream: MaskStream;
+  readonly #cutter: LineCutter;
+  readonly #from: number;
+  readonly #buffer = Buffer.allocUnsafe(readBytes);
+  #offset: number;
+  #punchedTo = 0;
+  #canPunch = true;
+
+  private constructor(path: string, file: FileHandle, masker: Masker, position: SourcePosition, onChange: () => void) {
+    this.#path = path;
+    this.#file = file;
+    this.#stream = masker.stream();
+    this.#from = position.offset;
+    const sourceOffset = Math.max(0, position.offset - primeBytes);
+    this.#offset = sourceOffset;
+    this.#cutter = new LineCutter({ sourceOffset, dropping: position.dropping });
+    this.#watcher = watchOrPoll(path, onChange);
+  }
+
+  static async open(path: string, masker: Masker, position: SourcePosition, onChange: () => void): Promise<RawOutput> {
+    const file = await open(path, 'r+');
+    const output = new RawOutput(path, file, masker, position, onChange);
+    while (output.#offset < output.#from) {
+      if ((await output.#read(output.#from - output.#offset)) === undefined) break;
+    }
+    return output;
+  }
+
+  /** False when the system has no more watches to give: the caller must then poll often. */
+  get watched(): boolean {
+    return this.#watcher !== undefined;
+  }
+
+  /** Bytes of raw output that take up disk. */
+  get heldBytes(): number {
+    return this.#offset - this.#punchedTo;
+  }
+
+  /** The lines of the next stretch; undefined when there is nothing more at present. */
+  async next(): Promise<CutLine[] | undefined> {
+    const pieces = await this.#read(readBytes);
+    if (pieces === undefined) return undefined;
+    const lines = this.#cutter.push(pieces);
+    this.#giveBack();
+    return lines;
+  }
+
+  /** The rest, when the script has ended; `truncated` when it may have been killed in the middle of a value. */
+  end(truncated: boolean): CutLine[] {
+    const lines = this.#cutter.push(this.#clip(this.#stream.endPieces({ truncated })));
+    return [...lines, ...this.#cutter.end(this.#offset)];
+  }
+
+  /** Drops what is there, and keeps the file small: the script appends, so that cutting is safe at any moment. */
+  async discard(): Promise<void> {
+    const { size } = await this.#file.stat();
+    if (size > truncateAboveBytes) await this.#file.truncate(0);
+  }
+
+  async close(): Promise<void> {
+    this.#watcher?.close();
+    await this.#file.close();
+  }
+
+  async #read(most: number): Promise<MaskedPiece[] | undefined> {
+    const { bytesRead } = await this.#file.read(this.#buffer, 0, Math.min(most, readBytes), this.#offset);
+    if (bytesRead === 0) return undefined;
+    this.#offset += bytesRead;
+    return this.#clip(this.#stream.pushPieces(this.#buffer.subarray(0, bytesRead)));
+  }
+
+  /** Takes away what the spool has already. */
+  #clip(pieces: readonly MaskedPiece[]): MaskedPiece[] {
+    const alreadyThere = this.#from - Math.max(0, this.#from - primeBytes);
+    if (alreadyThere === 0) return [...pieces];
+    return pieces.flatMap((piece) => {
+      const over = alreadyThere - piece.sourceStart;
+      if (over <= 0) return [piece];
+      if (piece.masked || over >= piece.bytes.length) return [];
+      return [{ ...piece, bytes: piece.bytes.subarray(over), sourceStart: alreadyThere }];
+    });
+  }
+
+  /** Makes a hole where the output is used up; without holes (an old file system) the caller's limit holds instead. */
+  #giveBack(): void {
+    const usedUp = Math.max(0, this.#cutter.neededFrom - primeBytes);
+    if (!this.#canPunch || usedUp - this.#punchedTo < punchEveryBytes) return;
+    this.#punchedTo = usedUp;
+    const range = ['--punch-hole', '--offset', '0', '--length', String(usedUp)];
+    execFile('fallocate', [...range, this.#path], (error) => {
+      if (error === null) return;
+      this.#canPunch = false;
+      this.#punchedTo = 0;
+    });
+  }
+}
+
+function watchOrPoll(path: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(path, { persistent: false }, onChange);
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}

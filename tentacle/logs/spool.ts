@@ -1,0 +1,178 @@
+// The numbered, masked log of one ticket: an append-only file. A line's number is its place in the file, so that it
+// never changes once it is written. Each line also says up to where the raw output is used up, so that after a restart
+// of the agent no line is lost and none comes twice. Memory: one offset for every 256 lines.
+import { open, type FileHandle } from 'node:fs/promises';
+
+export type LogStream = 'stdout' | 'stderr' | 'agent';
+
+export interface SpooledLine {
+  readonly stream: LogStream;
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** How far the raw output of a stream is in the spool. */
+export interface SourcePosition {
+  readonly offset: number;
+  /** The rest of the present line is dropped, since it is too long. */
+  readonly dropping: boolean;
+}
+
+export interface NewLine extends SpooledLine {
+  /** Undefined for a line of the agent's own. */
+  readonly source: SourcePosition | undefined;
+}
+
+const streams: readonly LogStream[] = ['stdout', 'stderr', 'agent'];
+const droppingFlag = 0x80;
+/** Text length (4), stream and flag (1), time (8), source offset (8). */
+const headerBytes = 21;
+const linesPerIndexEntry = 256;
+const readBytes = 256 * 1024;
+
+export class Spool {
+  readonly #file: FileHandle;
+  #bytes = 0;
+  #lines = 0;
+  #textBytes = 0;
+  #overhang = false;
+  readonly #index: number[] = [];
+  readonly #positions = new Map<LogStream, SourcePosition>();
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** Opens or creates a spool; a line that was only half written is cut off. */
+  static async open(path: string): Promise<Spool> {
+    const spool = new Spool(await open(path, 'a+', 0o600));
+    await spool.#load();
+    return spool;
+  }
+
+  get lastLine(): number {
+    return this.#lines;
+  }
+
+  /** Bytes of text in the spool, which the quota bounds. */
+  get textBytes(): number {
+    return this.#textBytes;
+  }
+
+  /** Where to go on reading the raw output of a stream. */
+  position(stream: LogStream): SourcePosition {
+    return this.#positions.get(stream) ?? { offset: 0, dropping: false };
+  }
+
+  /** Adds lines in one write; when the disk refuses, nothing is added. */
+  async append(lines: readonly NewLine[]): Promise<void> {
+    if (lines.length === 0) return;
+    const records = lines.map(encodeLine);
+    const bytes = Buffer.concat(records);
+    if (this.#overhang) await this.#file.truncate(this.#bytes);
+    this.#overhang = true;
+    try {
+      await this.#file.appendFile(bytes);
+    } catch (error) {
+      await this.#file.truncate(this.#bytes);
+      this.#overhang = false;
+      throw error;
+    }
+    this.#overhang = false;
+    lines.forEach((line, index) => this.#count(line, records[index]!.length));
+  }
+
+  /** Lines from `afterLine` + 1 on, as many as fit in `mostBytes` of text, but at least one if there is one. */
+  async read(afterLine: number, mostBytes: number): Promise<SpooledLine[]> {
+    const lines: SpooledLine[] = [];
+    if (afterLine >= this.#lines) return lines;
+    let number = Math.floor(afterLine / linesPerIndexEntry) * linesPerIndexEntry;
+    let offset = this.#index[number / linesPerIndexEntry]!;
+    const end = this.#bytes;
+    let taken = 0;
+    while (offset < end) {
+      const window = await this.#readAt(offset, end);
+      const used = eachRecord(window, (line, bytes) => {
+        number += 1;
+        if (number <= afterLine) return true;
+        if (lines.length > 0 && taken + bytes > mostBytes) return false;
+        taken += bytes;
+        lines.push({ stream: line.stream, atMs: line.atMs, text: line.text });
+        return true;
+      });
+      offset += used.bytes;
+      if (used.stopped || used.bytes === 0) break;
+    }
+    return lines;
+  }
+
+  /** Makes the lines survive a power cut. */
+  async sync(): Promise<void> {
+    await this.#file.datasync();
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #load(): Promise<void> {
+    const { size } = await this.#file.stat();
+    while (this.#bytes < size) {
+      const window = await this.#readAt(this.#bytes, size);
+      const used = eachRecord(window, (line, bytes) => {
+        this.#count(line, bytes);
+        return true;
+      });
+      if (used.bytes === 0) break;
+    }
+    if (this.#bytes < size) await this.#file.truncate(this.#bytes);
+  }
+
+  async #readAt(offset: number, end: number): Promise<Buffer> {
+    const window = Buffer.allocUnsafe(Math.min(readBytes, end - offset));
+    const { bytesRead } = await this.#file.read(window, 0, window.length, offset);
+    return window.subarray(0, bytesRead);
+  }
+
+  #count(line: NewLine, bytes: number): void {
+    if (this.#lines % linesPerIndexEntry === 0) this.#index.push(this.#bytes);
+    this.#lines += 1;
+    this.#bytes += bytes;
+    this.#textBytes += bytes - headerBytes;
+    if (line.source !== undefined) this.#positions.set(line.stream, line.source);
+  }
+}
+
+function encodeLine(line: NewLine): Buffer {
+  const text = Buffer.from(line.text);
+  const record = Buffer.allocUnsafe(headerBytes + text.length);
+  record.writeUInt32BE(text.length, 0);
+  record.writeUInt8(streams.indexOf(line.stream) | (line.source?.dropping === true ? droppingFlag : 0), 4);
+  record.writeDoubleBE(line.atMs, 5);
+  record.writeDoubleBE(line.source?.offset ?? -1, 13);
+  text.copy(record, headerBytes);
+  return record;
+}
+
+/** Calls `take` for each whole record in `window`, until it answers false. */
+function eachRecord(
+  window: Buffer,
+  take: (line: NewLine, bytes: number) => boolean,
+): { readonly bytes: number; readonly stopped: boolean } {
+  let offset = 0;
+  while (offset + headerBytes <= window.length) {
+    const length = window.readUInt32BE(offset);
+    const flags = window.readUInt8(offset + 4);
+    const atMs = window.readDoubleBE(offset + 5);
+    const end = offset + headerBytes + length;
+    const stream = streams[flags & ~droppingFlag];
+    // A time of 0 is a hole that a power cut left where a record should be.
+    if (end > window.length || stream === undefined || atMs === 0) break;
+    const sourceOffset = window.readDoubleBE(offset + 13);
+    const source = sourceOffset < 0 ? undefined : { offset: sourceOffset, dropping: (flags & droppingFlag) !== 0 };
+    const text = window.toString('utf8', offset + headerBytes, end);
+    if (!take({ stream, atMs, text, source }, end - offset)) return { bytes: offset, stopped: true };
+    offset = end;
+  }
+  return { bytes: offset, stopped: false };
+}

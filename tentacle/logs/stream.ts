@@ -1,0 +1,125 @@
+// Sends one ticket's log up one stream: batches of up to 64 KiB or 50 ms, the first at once; no more in flight than the
+// window before the server has acknowledged it; and, after the last line of an ended script, its end.
+import { setTimeout as delay } from 'node:timers/promises';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
+import type { StatusMessage } from '../scripts/status.ts';
+import type { Spool, SpooledLine } from './spool.ts';
+
+/** Small messages cost as much as large ones: a chatty script is sent in batches. */
+const batchBytes = 64 * 1024;
+const batchMs = 50;
+/** Sent and not acknowledged at most; what a lost stream sends twice is bounded by it. */
+const windowBytes = 256 * 1024;
+
+export interface LogSource {
+  status(): StatusMessage;
+  spool(): Promise<Spool>;
+  onChange(listener: () => void): () => void;
+}
+
+export interface LogSink {
+  /** Resolves when there is room for more. */
+  send(batch: LogBatch): Promise<void>;
+}
+
+export class LogSender {
+  readonly #source: LogSource;
+  readonly #sink: LogSink;
+  #sentLine: number;
+  #acknowledgedLine: number;
+  /** Sizes of the batches in flight, each with its last line. */
+  #inFlight: { readonly lastLine: number; readonly bytes: number }[] = [];
+  #wake: () => void = () => undefined;
+  readonly #failed = Promise.withResolvers<never>();
+  #stopped = false;
+
+  constructor(source: LogSource, afterLine: number, sink: LogSink) {
+    this.#source = source;
+    this.#sink = sink;
+    this.#sentLine = afterLine;
+    this.#acknowledgedLine = afterLine;
+    this.#failed.promise.catch(() => undefined);
+  }
+
+  /** The server has stored every line up to this one. */
+  acknowledge(line: number): void {
+    if (line > this.#sentLine || line < this.#acknowledgedLine) {
+      const range = `${this.#acknowledgedLine} to ${this.#sentLine}`;
+      return this.fail(
+        new IsthmusError('INVALID_FIELD', `line ${line} was acknowledged, which is not in ${range}`, {
+          field: 'acknowledgedLine',
+        }),
+      );
+    }
+    this.#acknowledgedLine = line;
+    this.#inFlight = this.#inFlight.filter(({ lastLine }) => lastLine > line);
+    this.#wake();
+  }
+
+  /** Ends `run` with an error. */
+  fail(error: IsthmusError): void {
+    this.#stopped = true;
+    this.#failed.reject(error);
+    this.#wake();
+  }
+
+  /** The other end is gone: `run` resolves. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wake();
+  }
+
+  /** Sends until the end of the script was sent, the stream is stopped or fails. */
+  async run(): Promise<void> {
+    const forget = this.#source.onChange(() => this.#wake());
+    try {
+      await Promise.race([this.#sendAll(), this.#failed.promise]);
+    } finally {
+      this.#stopped = true;
+      forget();
+    }
+  }
+
+  async #sendAll(): Promise<void> {
+    const spool = await this.#source.spool();
+    while (!this.#stopped) {
+      const changed = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      // The state before the lines: when it says that the script has ended, the lines after it are all there are.
+      const status = this.#source.status();
+      const ended = status.endedAtMs > 0;
+      if (this.#bytesInFlight() >= windowBytes) {
+        await changed;
+        continue;
+      }
+      const lines = await spool.read(this.#sentLine, batchBytes);
+      const last = ended && this.#sentLine + lines.length >= status.lastLine;
+      if (lines.length === 0 && !last) {
+        await changed;
+        continue;
+      }
+      await this.#send(lines, last ? status : undefined);
+      if (last) return;
+      // What comes within the next moment travels together; a full batch need not wait for more.
+      if (sizeOf(lines) < batchBytes / 2 && this.#sentLine >= spool.lastLine && !ended) await delay(batchMs);
+    }
+  }
+
+  async #send(lines: readonly SpooledLine[], end: StatusMessage | undefined): Promise<void> {
+    const firstLine = this.#sentLine + 1;
+    this.#sentLine += lines.length;
+    this.#inFlight.push({ lastLine: this.#sentLine, bytes: sizeOf(lines) });
+    const { ticket } = this.#source.status();
+    await this.#sink.send({ ticket, firstLine, lines: [...lines], ...(end === undefined ? {} : { end }) });
+  }
+
+  #bytesInFlight(): number {
+    return this.#inFlight.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+function sizeOf(lines: readonly SpooledLine[]): number {
+  return lines.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+}

@@ -1,0 +1,289 @@
+// The script engine: which tickets there are, and the rules that hold for all of them. A ticket is started at most once,
+// for ever; a stale epoch changes nothing; what may have been forgotten is refused.
+//
+//   payload.ts, environment.ts, interpreters.ts   what a script may ask for
+//   script.ts, spawn.ts, supervise.ts             one script from its turn to its end
+//   recovery.ts                                   what becomes of it when the agent starts again
+//   isolation.ts, script-user.ts, workspace.ts    next to whom, as whom and where it runs
+import { mkdir, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { skewMs } from '../../certs/signer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { idTimeMs } from '../../lib/ids.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import { diskError } from '../disk-errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { LogSource } from '../logs/stream.ts';
+import { defaultPath } from './environment.ts';
+import { interpreterCommand } from './interpreters.ts';
+import { IsolationQueue } from './isolation.ts';
+import { encodePayload, specOf } from './payload.ts';
+import { recover } from './recovery.ts';
+import { Script, type ScriptContext } from './script.ts';
+import { letScriptUserIn, type ScriptUser } from './script-user.ts';
+import { WorkspaceSeal } from './sealed.ts';
+import { statusOf, type StatusMessage } from './status.ts';
+import { listWorkspaces, type Workspace } from './workspace.ts';
+
+export interface ScriptLimits {
+  /** Text of one ticket's log; past it the script runs on and its output is dropped. */
+  readonly logQuotaBytes: number;
+  /** Between asking a process group to end and making it. */
+  readonly killGraceMs: number;
+  /** Shared scripts side by side. */
+  readonly mostRunning: number;
+  /** Tickets that are not completed, whatever their state: each keeps a workspace. */
+  readonly mostOpen: number;
+  /** With less free disk than this nothing is started, so that what runs can still write its log. */
+  readonly keepFreeBytes: number;
+}
+
+export const defaultScriptLimits: ScriptLimits = {
+  logQuotaBytes: 64 * 1024 * 1024,
+  killGraceMs: 10_000,
+  mostRunning: 64,
+  mostOpen: 2_000,
+  keepFreeBytes: 1024 * 1024,
+};
+
+export interface EngineOptions {
+  readonly dataDir: string;
+  readonly journal: Journal;
+  readonly user: ScriptUser;
+  readonly inherited: Readonly<Record<string, string>>;
+  readonly limits?: Partial<ScriptLimits>;
+  readonly log: Logger;
+  readonly applicationFolder: ScriptContext['applicationFolder'];
+}
+
+/** A verified order to start a script. */
+export interface ScriptOrder {
+  readonly ticket: string;
+  readonly task: string;
+  readonly epoch: number;
+  readonly expiresAtMs: number;
+  readonly payload: ScriptPayload__Output;
+}
+
+/** Who asks about which ticket: a caller that lost its lease has a lower epoch. */
+export interface TicketKey {
+  readonly ticket: string;
+  readonly task: string;
+  readonly epoch: number;
+}
+
+export class ScriptEngine {
+  readonly #journal: Journal;
+  readonly #seal: WorkspaceSeal;
+  readonly #limits: ScriptLimits;
+  readonly #context: ScriptContext;
+  readonly #open = new Map<string, Script>();
+  readonly #starting = new Map<string, Promise<void>>();
+  readonly #epochListeners = new Set<(task: string, epoch: number) => void>();
+
+  private constructor(options: EngineOptions, seal: WorkspaceSeal) {
+    const { journal, user, inherited, log, applicationFolder } = options;
+    this.#journal = journal;
+    this.#seal = seal;
+    this.#limits = { ...defaultScriptLimits, ...options.limits };
+    this.#context = {
+      ...{ journal, user, inherited, log, applicationFolder },
+      queue: new IsolationQueue(this.#limits.mostRunning),
+      workspaces: join(options.dataDir, 'tickets'),
+      path: inherited['PATH'] ?? defaultPath,
+      logQuotaBytes: this.#limits.logQuotaBytes,
+      killGraceMs: this.#limits.killGraceMs,
+    };
+  }
+
+  /** Opens the engine and takes up every script that the journal knows. */
+  static async open(options: EngineOptions): Promise<ScriptEngine> {
+    const engine = new ScriptEngine(options, new WorkspaceSeal(options.dataDir));
+    const { workspaces } = engine.#context;
+    await mkdir(workspaces, { recursive: true, mode: options.user.isolated ? 0o711 : 0o700 });
+    await letScriptUserIn(options.user, options.dataDir, workspaces);
+    await engine.#recover();
+    return engine;
+  }
+
+  /** Scripts whose processes run now. */
+  get runningCount(): number {
+    return [...this.#open.values()].filter(({ state }) => state.phase === 'running' || state.phase === 'killing')
+      .length;
+  }
+
+  /** Starts a script, or answers the present state of its ticket when that is known already. */
+  async start(order: ScriptOrder): Promise<StatusMessage> {
+    const { ticket } = order;
+    // Not waited for yet: the journal keeps its order, so that the epoch is on the disk before the start is.
+    const fenced = this.#fence(order.task, order.epoch);
+    fenced.catch(() => undefined);
+    if (this.#known(order) === undefined) {
+      // Two sendings of one ticket may arrive together: the second waits for what becomes of the first.
+      const starting = this.#starting.get(ticket) ?? this.#startNew(order);
+      this.#starting.set(ticket, starting);
+      try {
+        await starting;
+      } finally {
+        this.#starting.delete(ticket);
+      }
+    }
+    const script = this.#open.get(ticket);
+    if (script === undefined)
+      throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} has run and is completed`);
+    return script.status();
+  }
+
+  /** The present state of a ticket, also of a completed one. */
+  async status(key: TicketKey): Promise<StatusMessage> {
+    await this.#fence(key.task, key.epoch);
+    return this.#known(key)?.status() ?? this.#tombstone(key);
+  }
+
+  /** Ends a script's whole process group. Idempotent; what has ended stays as it ended. */
+  async cancel(key: TicketKey): Promise<StatusMessage> {
+    await this.#fence(key.task, key.epoch);
+    const script = this.#known(key);
+    if (script === undefined) return this.#tombstone(key);
+    const { phase } = script.state;
+    script.kill('cancelled');
+    // A script that waits ends at once; one that runs takes as long as it takes, and the caller reads its log.
+    if (phase === 'waiting') await script.changed();
+    return script.status();
+  }
+
+  /** Leaves a tombstone of an ended ticket and clears its workspace away. Idempotent. */
+  async complete(key: TicketKey): Promise<StatusMessage> {
+    await this.#fence(key.task, key.epoch);
+    const script = this.#known(key);
+    if (script !== undefined) {
+      await script.complete();
+      this.#open.delete(key.ticket);
+    }
+    return this.#tombstone(key);
+  }
+
+  /** The log of a ticket that is not completed; TICKET_ALREADY_USED when it is: its log is gone. */
+  async log(key: TicketKey): Promise<LogSource> {
+    await this.#fence(key.task, key.epoch);
+    const script = this.#known(key);
+    if (script !== undefined) return script;
+    this.#tombstone(key);
+    throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${key.ticket} is completed, its log was stored and removed`);
+  }
+
+  /** Calls back when a task is taken over, so that streams of its former owner can end. */
+  onEpoch(listener: (task: string, epoch: number) => void): () => void {
+    this.#epochListeners.add(listener);
+    return () => this.#epochListeners.delete(listener);
+  }
+
+  /** Keeps the highest epoch seen for a task on disk; STALE_EPOCH for a lower one. */
+  async checkEpoch(task: string, epoch: number): Promise<void> {
+    await this.#fence(task, epoch);
+  }
+
+  /** Lets go of every script; they run on. */
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#starting.values());
+    await Promise.all([...this.#open.values()].map((script) => script.stop()));
+  }
+
+  async #recover(): Promise<void> {
+    const tickets = this.#journal.tickets();
+    const open = tickets.filter(({ state }) => state.phase !== 'completed');
+    // What runs takes its place on the machine before anything that waits.
+    const order = ['ended', 'killing', 'running', 'starting', 'waiting'];
+    for (const entry of open.sort((a, b) => order.indexOf(a.state.phase) - order.indexOf(b.state.phase))) {
+      this.#open.set(entry.ticket, await recover(this.#context, this.#seal, entry));
+    }
+    for (const name of await listWorkspaces(this.#context.workspaces)) {
+      if (!this.#open.has(name)) await rm(join(this.#context.workspaces, name), { recursive: true, force: true });
+    }
+  }
+
+  /** The script of a ticket that is not completed. Its task must be the one it was started for. */
+  #known({ ticket, task }: { readonly ticket: string; readonly task: string }): Script | undefined {
+    const script = this.#open.get(ticket);
+    if (script !== undefined && script.task !== task) throw unknown(ticket);
+    if (script === undefined && this.#journal.ticket(ticket)?.state.phase === 'completed') return undefined;
+    return script;
+  }
+
+  #tombstone({ ticket, task }: TicketKey): StatusMessage {
+    const entry = this.#journal.ticket(ticket);
+    if (entry?.state.phase !== 'completed' || entry.task !== task) throw unknown(ticket);
+    return statusOf(ticket, entry.state, { lastLine: 0, heldBy: '' });
+  }
+
+  async #startNew(order: ScriptOrder): Promise<void> {
+    const { ticket, task, payload, expiresAtMs } = order;
+    if (this.#journal.ticket(ticket) !== undefined) return;
+    this.#checkAge(ticket);
+    if (Date.now() > expiresAtMs + skewMs) {
+      const detail = `it was good until ${new Date(expiresAtMs).toISOString()}, the clock here says ${new Date().toISOString()}`;
+      throw new IsthmusError('ENVELOPE_EXPIRED', `the order to start ticket ${ticket} has expired: ${detail}`);
+    }
+    const spec = specOf(payload, expiresAtMs);
+    await interpreterCommand(payload.interpreter, this.#context.path);
+    if (spec.application !== '') await this.#context.applicationFolder(spec.application, spec.applicationStage);
+    await this.#checkRoom();
+    const script = new Script(
+      this.#context,
+      { ticket, task, state: { phase: 'waiting', spec } },
+      { journalled: false },
+    );
+    await this.#createWorkspace(script.workspace, ticket, payload);
+    this.#open.set(ticket, script);
+    try {
+      await script.begin(payload, spec, 1);
+    } catch (error) {
+      this.#open.delete(ticket);
+      throw error;
+    }
+  }
+
+  async #createWorkspace(workspace: Workspace, ticket: string, payload: ScriptPayload__Output): Promise<void> {
+    try {
+      await workspace.create(this.#seal.seal(ticket, encodePayload(payload)));
+    } catch (error) {
+      await workspace.remove();
+      throw diskError(error, 'the workspace cannot be written');
+    }
+  }
+
+  #checkAge(ticket: string): void {
+    const createdMs = idTimeMs(ticket);
+    if (createdMs === undefined) throw new IsthmusError('TICKET_TOO_OLD', 'the ticket id tells no time of creation');
+    if (createdMs < this.#journal.lowWaterMs) {
+      throw new IsthmusError('TICKET_TOO_OLD', `ticket ${ticket} is older than what this tentacle remembers`);
+    }
+  }
+
+  async #checkRoom(): Promise<void> {
+    if (this.#open.size >= this.#limits.mostOpen) {
+      throw new IsthmusError('RESOURCE_EXHAUSTED', `${this.#open.size} tickets are open on this tentacle`);
+    }
+    const { bavail, bsize } = await statfs(this.#context.workspaces);
+    if (bavail * bsize < this.#limits.keepFreeBytes) {
+      throw new IsthmusError('DISK_FULL', `only ${bavail * bsize} bytes are free for workspaces`);
+    }
+  }
+
+  /** Refuses a stale epoch at once; resolves when a higher one is on the disk. */
+  #fence(task: string, epoch: number): Promise<void> {
+    const highest = this.#journal.epoch(task);
+    if (epoch < highest) {
+      throw new IsthmusError('STALE_EPOCH', `epoch ${epoch} of task ${task} is over; epoch ${highest} has taken over`);
+    }
+    if (epoch === highest) return Promise.resolve();
+    const raised = this.#journal.raiseEpoch(task, epoch);
+    for (const listener of [...this.#epochListeners]) listener(task, epoch);
+    return raised;
+  }
+}
+
+function unknown(ticket: string): IsthmusError {
+  return new IsthmusError('TICKET_UNKNOWN', `there is no ticket ${ticket} here`);
+}

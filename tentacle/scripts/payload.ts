@@ -1,0 +1,50 @@
+// The payload of a script order: its wire form, and what has to be right about it before anything is begun.
+import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { createMasker } from '../../lib/masker.ts';
+import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptSpec } from '../journal/records.ts';
+import { checkEnvironment } from './environment.ts';
+
+const codec = messageCodec<ScriptPayload, ScriptPayload__Output>(
+  loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.ScriptPayload,
+);
+
+export function encodePayload(payload: ScriptPayload): Buffer {
+  return codec.encode(payload);
+}
+
+/** INVALID_FIELD when the bytes are no payload. */
+export function decodePayload(bytes: Buffer): ScriptPayload__Output {
+  try {
+    return codec.decode(bytes);
+  } catch (error) {
+    throw new IsthmusError('INVALID_FIELD', 'the payload is not a script payload', { field: 'payload', cause: error });
+  }
+}
+
+/** What the journal keeps of a payload; throws when it asks for something that is not to be had. */
+export function specOf(payload: ScriptPayload__Output, expiresAtMs: number): ScriptSpec {
+  checkEnvironment(payload.environment);
+  // Thrown away again: it must be known now, not after the start, that every value can be masked.
+  createMasker(payload.sensitiveValues);
+  const { timeLimitS, application } = payload;
+  const isolation = oneOf('isolation', payload.isolation === '' ? 'exclusive' : payload.isolation, [
+    'exclusive',
+    'shared',
+  ]);
+  const stage = payload.applicationStage === '' ? 'current' : payload.applicationStage;
+  const applicationStage = oneOf('applicationStage', stage, ['staged', 'current']);
+  return { isolation, timeLimitS, expiresAtMs, application, applicationStage };
+}
+
+function oneOf<Value extends string>(field: string, value: string, allowed: readonly Value[]): Value {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) {
+    throw new IsthmusError('INVALID_FIELD', `${field} is ${JSON.stringify(value)}, not ${allowed.join(' or ')}`, {
+      field,
+    });
+  }
+  return found;
+}

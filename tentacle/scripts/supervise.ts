@@ -1,0 +1,43 @@
+// Watches a script that runs, its own child or one taken up again, until it has ended or has to be ended.
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ProcessIdentity } from '../journal/records.ts';
+import { groupIsAlive, isAlive, signalGroup } from './process.ts';
+
+const pollMs = 50;
+/** A process that cannot even be killed hangs in the kernel; it is not waited for longer than this. */
+const unkillableMs = 5_000;
+
+/** Resolves when the wrapper is gone; rejects when `signal` aborts. */
+export async function wrapperGone(
+  process: ProcessIdentity,
+  child: ChildProcess | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (child !== undefined) {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    await once(child, 'exit', { signal });
+    return;
+  }
+  while (await isAlive(process)) await delay(pollMs, undefined, { signal });
+}
+
+/** Resolves when no process of the group is left. */
+export async function groupGone(processGroup: number, signal: AbortSignal): Promise<void> {
+  while (await groupIsAlive(processGroup)) await delay(pollMs, undefined, { signal });
+}
+
+/** Ends a whole group: asks it to, and after `graceMs` makes it. Resolves when it is gone. */
+export async function endGroup(processGroup: number, graceMs: number, signal: AbortSignal): Promise<void> {
+  signalGroup(processGroup, 'SIGTERM');
+  // A stopped process cannot take the hint.
+  signalGroup(processGroup, 'SIGCONT');
+  const killAt = performance.now() + graceMs;
+  while (await groupIsAlive(processGroup)) {
+    const now = performance.now();
+    if (now >= killAt) signalGroup(processGroup, 'SIGKILL');
+    if (now >= killAt + unkillableMs) return;
+    await delay(Math.min(pollMs, Math.max(10, killAt - now)), undefined, { signal });
+  }
+}

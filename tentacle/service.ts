@@ -1,0 +1,112 @@
+// The tentacle's gRPC service. Every method is for servers only, and what changes something comes in a signed envelope.
+import { once } from 'node:events';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { PeerIdentity } from '../certs/peer.ts';
+import type { EnvelopeKind } from '../certs/signer.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import { loadDefinitions } from '../lib/grpc/load.ts';
+import type { AsyncHandlers, GrpcHost, MethodPolicy } from '../lib/grpc/server.ts';
+import type { Envelope__Output } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
+import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
+import type { LogBatch } from '../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
+import type { LogRequest__Output } from '../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
+import type { TentacleHandlers } from '../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { HealthReporter } from './health.ts';
+import { LogSender } from './logs/stream.ts';
+import type { ScriptEngine, TicketKey } from './scripts/engine.ts';
+import { decodePayload } from './scripts/payload.ts';
+
+type Handlers = AsyncHandlers<TentacleHandlers, PeerIdentity>;
+/** What the package methods do; tentacle/packages has them. */
+export type PackageHandlers = Pick<Handlers, 'AcquirePackage' | 'StagePackage' | 'ActivatePackage'>;
+/** What a signed order says, once signature, recipient and kind of call are right; throws what is wrong with it. */
+export type OpenEnvelope = (envelope: Envelope__Output | null, kind: EnvelopeKind) => EnvelopeBody__Output;
+
+type LogCall = ServerDuplexStream<LogRequest__Output, LogBatch>;
+
+const definition = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.Tentacle.service;
+const serversOnly: MethodPolicy = { roles: ['server'] };
+
+export interface TentacleServiceParts {
+  readonly engine: ScriptEngine;
+  readonly openEnvelope: OpenEnvelope;
+  readonly health: HealthReporter;
+  readonly packages: PackageHandlers;
+}
+
+/** Registers the Tentacle service on a host. */
+export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: TentacleServiceParts): void {
+  const { engine, openEnvelope, health, packages } = parts;
+  const handlers: Handlers = {
+    ...packages,
+    StartScript: ({ request }) => {
+      const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(request.envelope, 'script');
+      return engine.start({ ticket, task, epoch, expiresAtMs, payload: decodePayload(payload) });
+    },
+    GetScript: ({ request }) => engine.status(request),
+    CancelScript: ({ request }) => engine.cancel(openEnvelope(request.envelope, 'cancel')),
+    CompleteScript: ({ request }) => engine.complete(request),
+    StreamLogs: (call) => streamLogs(engine, call),
+    CheckHealth: () => health.report(),
+  };
+  host.add<TentacleHandlers>(definition, handlers, {
+    StartScript: serversOnly,
+    GetScript: serversOnly,
+    StreamLogs: serversOnly,
+    CancelScript: serversOnly,
+    CompleteScript: serversOnly,
+    AcquirePackage: serversOnly,
+    StagePackage: serversOnly,
+    ActivatePackage: serversOnly,
+    CheckHealth: serversOnly,
+  });
+}
+
+async function streamLogs(engine: ScriptEngine, call: LogCall): Promise<void> {
+  const first = await firstRequest(call);
+  if (first === undefined) return;
+  const sender = new LogSender(await engine.log(first), first.afterLine, { send: (batch) => write(call, batch) });
+  const forget = engine.onEpoch((task, epoch) => {
+    if (task !== first.task || epoch <= first.epoch) return;
+    sender.fail(new IsthmusError('STALE_EPOCH', `task ${task} was taken over with epoch ${epoch}`));
+  });
+  call.on('data', (request: LogRequest__Output) => {
+    if (sameTicket(first, request)) sender.acknowledge(request.acknowledgedLine);
+    else sender.fail(new IsthmusError('TICKET_UNKNOWN', `this stream is of ticket ${first.ticket}`));
+  });
+  call.on('cancelled', () => sender.stop());
+  call.on('error', () => sender.stop());
+  call.resume();
+  try {
+    await sender.run();
+  } finally {
+    forget();
+  }
+  call.end();
+}
+
+function sameTicket(first: TicketKey, later: TicketKey): boolean {
+  return later.ticket === first.ticket && later.task === first.task && later.epoch === first.epoch;
+}
+
+/** The request that names the ticket; undefined when the caller hung up before it. */
+async function firstRequest(call: LogCall): Promise<LogRequest__Output | undefined> {
+  return new Promise((resolve) => {
+    call.once('data', (request: LogRequest__Output) => {
+      call.pause();
+      resolve(request);
+    });
+    call.once('end', () => resolve(undefined));
+    call.once('cancelled', () => resolve(undefined));
+  });
+}
+
+/** Waits while the other end takes nothing; a stream that is gone takes everything. */
+async function write(call: LogCall, batch: LogBatch): Promise<void> {
+  if (call.cancelled || call.destroyed || call.write(batch)) return;
+  const done = new AbortController();
+  const { signal } = done;
+  const events = ['drain', 'cancelled', 'close'] as const;
+  await Promise.race(events.map((event) => once(call, event, { signal }).catch(() => undefined)));
+  done.abort();
+}

@@ -1,0 +1,127 @@
+// Starts a tentacle: the agent on a machine. It calls the server for nothing but its identity; the server calls it.
+//
+//   service.ts   what a server may ask of it          scripts/   runs scripts, once per ticket
+//   health.ts    what it tells of its machine         logs/      their output, masked, numbered, streamed
+//   packages/    fetches, unpacks, activates          journal/   what it must never forget
+import { IdentityStore } from '../certs/identity.ts';
+import type { PeerIdentity } from '../certs/peer.ts';
+import { RevocationList } from '../certs/revocations.ts';
+import { verifyEnvelope } from '../certs/signer.ts';
+import { inheritedEnvironment } from '../lib/config/environment.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import { GrpcHost } from '../lib/grpc/server.ts';
+import type { Running } from '../lib/lifecycle.ts';
+import type { Logger } from '../lib/log.ts';
+import { softwareVersion } from '../lib/version.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import type { ParentConfig } from '../mesh/types.ts';
+import { lockDataDir } from './data-lock.ts';
+import { HealthReporter } from './health.ts';
+import { Journal } from './journal/journal.ts';
+import { ScriptEngine } from './scripts/engine.ts';
+import { defaultPath, inheritedNames } from './scripts/environment.ts';
+import { resolveScriptUser, type ScriptUser } from './scripts/script-user.ts';
+import { addTentacleService, type OpenEnvelope, type PackageHandlers } from './service.ts';
+
+export interface TentacleConfig {
+  readonly dataDir: string;
+  /** host:port where its parent dials it; without it, it only dials. */
+  readonly listen?: string | undefined;
+  readonly parents: readonly ParentConfig[];
+  readonly scriptUser?: string | undefined;
+  readonly logQuotaBytes?: number | undefined;
+}
+
+export interface TentacleAddresses {
+  readonly mesh: string | undefined;
+}
+
+/** Starts a tentacle on a data folder that was joined to a mesh. */
+export async function start(
+  config: TentacleConfig,
+  deps: { readonly log: Logger },
+): Promise<Running<TentacleAddresses>> {
+  const stops: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each();
+  };
+  try {
+    return { addresses: await startParts(config, deps.log, stops), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(
+  config: TentacleConfig,
+  log: Logger,
+  stops: (() => Promise<void> | void)[],
+): Promise<TentacleAddresses> {
+  const { dataDir } = config;
+  stops.push(closeDebuggerDoor(log));
+  const identity = await IdentityStore.open(dataDir);
+  const { node, role, authorityPem, meshId } = identity.current();
+  if (role !== 'tentacle') throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${role}, not a tentacle`);
+  const lock = await lockDataDir(dataDir);
+  stops.push(() => lock.release());
+  const user = await resolveScriptUser(config.scriptUser);
+  warnOfScriptUser(user, log);
+  const journal = await Journal.open(dataDir);
+  stops.push(() => journal.close());
+  const inherited = inheritedEnvironment(inheritedNames);
+  const engine = await ScriptEngine.open({
+    ...{ dataDir, journal, user, inherited, log },
+    limits: config.logQuotaBytes === undefined ? {} : { logQuotaBytes: config.logQuotaBytes },
+    applicationFolder: (application) =>
+      Promise.reject(new IsthmusError('APPLICATION_MISSING', `there is no application ${application} here`)),
+  });
+  stops.push(() => engine.stop());
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const mesh = await createMesh(
+    { listen: config.listen, parents: config.parents, dials: [] },
+    { identity, revocations, log, relaying: false, softwareVersion },
+  );
+  stops.push(() => mesh.stop());
+  const host = new GrpcHost<PeerIdentity>({ log });
+  stops.push(() => host.stop());
+  const openEnvelope: OpenEnvelope = (envelope, kind) =>
+    verifyEnvelope(envelope, identity.current(), { self: node, kind, revocations });
+  addTentacleService(host, {
+    engine,
+    openEnvelope,
+    health: new HealthReporter({
+      ...{ dataDir, softwareVersion, path: inherited['PATH'] ?? defaultPath },
+      scriptsIsolated: user.isolated,
+      runningScripts: () => engine.runningCount,
+      certificateNotAfterMs: () => identity.peer().notAfterMs,
+    }),
+    packages: withoutPackages,
+  });
+  mesh.listen('tentacle', { roles: ['server'] }, (stream) => host.accept(stream));
+  return { mesh: mesh.address };
+}
+
+const refusePackage = (): never => {
+  throw new IsthmusError('METHOD_UNKNOWN', 'this tentacle takes no packages');
+};
+const withoutPackages: PackageHandlers = {
+  AcquirePackage: refusePackage,
+  StagePackage: refusePackage,
+  ActivatePackage: refusePackage,
+};
+
+/** Node's own answer to SIGUSR1 is to open its debugger to every local user. */
+function closeDebuggerDoor(log: Logger): () => void {
+  const ignore = (): void => log.warn('SIGUSR1 ignored');
+  process.on('SIGUSR1', ignore);
+  return () => process.off('SIGUSR1', ignore);
+}
+
+function warnOfScriptUser(user: ScriptUser, log: Logger): void {
+  if (user.isolated) return;
+  log.warn(
+    { user: user.name },
+    'SCRIPTS ARE NOT ISOLATED: they run as the user of the tentacle and can read its keys; use --script-user',
+  );
+}

@@ -1,0 +1,309 @@
+// The script engine in one process, with real bash: what a start, a cancel and a completion answer and leave behind.
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { newId } from '../../lib/ids.ts';
+import { groupIsAlive } from '../../tentacle/scripts/process.ts';
+import { lacks } from '../support/needs.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import {
+  ended,
+  logOf,
+  openEngine,
+  orderOf,
+  textOf,
+  witnessIn,
+  type TestEngine,
+  type TestEngineOptions,
+} from './support.ts';
+
+async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
+  const dataDir = await tempDir();
+  const opened = await openEngine(dataDir, options);
+  onTestFinished(() => opened.close());
+  return { ...opened, dataDir };
+}
+
+const withCode = (code: string): unknown => expect.objectContaining({ code });
+
+describe('start', () => {
+  test('runs bash and tells exit code, streams and numbered lines', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf('echo one; echo two >&2; echo "$GREETING"; exit 7', {
+      payload: { environment: { GREETING: 'hello' } },
+    });
+    expect(['RUNNING', 'EXITED']).toContain((await engine.start(order)).phase);
+    const end = await ended(engine, order);
+    expect(end).toMatchObject({ phase: 'EXITED', exitCode: 7, lastLine: 3, errorCode: '' });
+    const lines = await logOf(engine, order);
+    expect(textOf(lines, 'stdout')).toEqual(['one', 'hello']);
+    expect(textOf(lines, 'stderr')).toEqual(['two']);
+  });
+
+  test('starts once per ticket, however often and at the same time it is asked, also after the end', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const witness = witnessIn(dataDir);
+    const ticket = newId();
+    const order = orderOf(`${witness.testify(ticket)}; exit 3`, { ticket });
+    await Promise.all(Array.from({ length: 20 }, () => engine.start(order)));
+    await ended(engine, order);
+    expect(await engine.start(order)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
+    await engine.complete(order);
+    await expect(engine.start(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
+    expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+
+  test('a completed ticket leaves a tombstone with its end, and no workspace', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const order = orderOf('echo out; exit 4');
+    await engine.start(order);
+    await ended(engine, order);
+    expect(await engine.complete(order)).toMatchObject({ phase: 'COMPLETED', exitCode: 4, lastLine: 1 });
+    expect(await engine.complete(order)).toMatchObject({ phase: 'COMPLETED', exitCode: 4 });
+    expect(await engine.status(order)).toMatchObject({ phase: 'COMPLETED', exitCode: 4 });
+    expect(await engine.cancel(order)).toMatchObject({ phase: 'COMPLETED', exitCode: 4 });
+    await expect(engine.log(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
+    expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
+  });
+
+  test('refuses to complete what has not ended', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf('sleep 30');
+    await engine.start(order);
+    await expect(engine.complete(order)).rejects.toEqual(withCode('SCRIPT_NOT_ENDED'));
+    await engine.cancel(order);
+    await ended(engine, order);
+  });
+
+  test('knows no ticket that is not here, nor one of another task', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf('true');
+    await expect(engine.status(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+    await expect(engine.cancel(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+    await expect(engine.complete(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+    await expect(engine.log(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+    await engine.start(order);
+    await ended(engine, order);
+    await expect(engine.status({ ...order, task: newId() })).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+    await engine.complete(order);
+    await expect(engine.status({ ...order, task: newId() })).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+  });
+
+  test('a stale epoch changes nothing, also after a restart', async () => {
+    const { engine, dataDir, close } = await freshEngine();
+    const witness = witnessIn(dataDir);
+    const order = orderOf('sleep 30', { epoch: 5 });
+    await engine.start(order);
+    const late = orderOf(witness.testify('late'), { task: order.task, epoch: 4 });
+    await expect(engine.start(late)).rejects.toEqual(withCode('STALE_EPOCH'));
+    await expect(engine.cancel({ ...order, epoch: 4 })).rejects.toEqual(withCode('STALE_EPOCH'));
+    expect(await engine.status({ ...order, epoch: 6 })).toMatchObject({ phase: 'RUNNING' });
+    await close();
+    const again = await openEngine(dataDir);
+    await expect(again.engine.complete({ ...order, epoch: 5 })).rejects.toEqual(withCode('STALE_EPOCH'));
+    await again.engine.cancel({ ...order, epoch: 6 });
+    expect(await ended(again.engine, { ...order, epoch: 6 })).toMatchObject({ phase: 'CANCELLED' });
+    await again.close();
+    expect(await witness.starts()).toEqual(new Map());
+  });
+
+  test('an expired order is not started; one that was started is answered after its expiry', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const witness = witnessIn(dataDir);
+    const expired = orderOf(witness.testify('expired'), { expiresAtMs: Date.now() - 5 * 60_000 - 1_000 });
+    await expect(engine.start(expired)).rejects.toEqual(withCode('ENVELOPE_EXPIRED'));
+    const skewed = orderOf('exit 2', { expiresAtMs: Date.now() - 4 * 60_000 });
+    await engine.start(skewed);
+    await ended(engine, skewed);
+    expect(await engine.start({ ...skewed, expiresAtMs: 1 })).toMatchObject({ exitCode: 2 });
+    expect(await witness.starts()).toEqual(new Map());
+    expect(await readdir(join(dataDir, 'tickets'))).toEqual([skewed.ticket]);
+  });
+
+  test('a ticket older than what is remembered is refused', async () => {
+    const { engine, journal } = await freshEngine();
+    await journal.append({ kind: 'mark', lowWaterMs: Date.now() - 1_000 });
+    await expect(engine.start(orderOf('true', { ticket: newId(Date.now() - 2_000) }))).rejects.toEqual(
+      withCode('TICKET_TOO_OLD'),
+    );
+    await expect(engine.start(orderOf('true', { ticket: 'not-an-id' }))).rejects.toEqual(withCode('TICKET_TOO_OLD'));
+  });
+
+  test('refuses what it cannot run, and leaves nothing behind', async () => {
+    const { engine, journal, dataDir } = await freshEngine();
+    const refused: [string, Parameters<typeof orderOf>[1]][] = [
+      ['INTERPRETER_MISSING', { payload: { interpreter: 'cobol' } }],
+      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { LD_PRELOAD: '/tmp/x.so' } } }],
+      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { NODE_OPTIONS: '--inspect' } } }],
+      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { BASH_ENV: '/tmp/x' } } }],
+      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { 'A=B': 'x' } } }],
+      ['SENSITIVE_TOO_SHORT', { payload: { sensitiveValues: ['abc'] } }],
+      ['INVALID_FIELD', { payload: { isolation: 'sometimes' } }],
+    ];
+    for (const [code, more] of refused) {
+      const order = orderOf('true', more);
+      await expect(engine.start(order)).rejects.toEqual(withCode(code));
+      expect(journal.ticket(order.ticket)).toBeUndefined();
+    }
+    expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
+  });
+
+  test('works in the folder of an application', async () => {
+    const folder = await tempDir();
+    await mkdir(join(folder, 'web-staged'));
+    const { engine } = await freshEngine({
+      applicationFolder: (application, stage) => Promise.resolve(join(folder, `${application}-${stage}`)),
+    });
+    const order = orderOf('pwd', { payload: { application: 'web', applicationStage: 'staged' } });
+    await engine.start(order);
+    await ended(engine, order);
+    expect(textOf(await logOf(engine, order))).toEqual([join(folder, 'web-staged')]);
+  });
+});
+
+describe('what a script can see', () => {
+  test('an allow-list of the environment, its body in a 0600 file, nothing on its command line', async () => {
+    const { engine, dataDir } = await freshEngine();
+    process.env['AGENT_SECRET'] = 'canary-of-the-agent';
+    onTestFinished(() => {
+      delete process.env['AGENT_SECRET'];
+    });
+    const order = orderOf(
+      'env | sort; tr "\\0" " " < /proc/$$/cmdline; echo; tr "\\0" " " < /proc/$PPID/cmdline; sleep 30',
+      {
+        payload: { environment: { OWN: 'x' } },
+      },
+    );
+    await engine.start(order);
+    const lines = await waitFor(async () => {
+      const log = textOf(await logOf(engine, order));
+      return log.some((line) => line.includes('body')) && log;
+    });
+    expect(lines.filter((line) => /^\w+=/.test(line)).map((line) => line.split('=')[0])).toEqual(
+      expect.arrayContaining(['HOME', 'LOGNAME', 'OWN', 'PATH', 'USER']),
+    );
+    expect(lines.join('\n')).not.toContain('canary');
+    const workspace = join(dataDir, 'tickets', order.ticket);
+    for (const file of ['body', 'stdout', 'stderr', 'payload.sealed', 'lines', 'exit']) {
+      expect((await stat(join(workspace, file))).mode & 0o777).toBe(0o600);
+    }
+    await engine.cancel(order);
+    await ended(engine, order);
+  });
+
+  test.skipIf(lacks('root'))('with a script user: neither keys, nor raw output, nor other workspaces', async () => {
+    const { engine, dataDir } = await freshEngine({ scriptUser: 'nobody' });
+    await mkdir(join(dataDir, 'identity'), { mode: 0o700 });
+    await writeFile(join(dataDir, 'identity', 'node.json'), 'key', { mode: 0o600 });
+    const other = orderOf('echo other');
+    await engine.start(other);
+    await ended(engine, other);
+    const order = orderOf(
+      [
+        'id -un; touch mine && echo wrote; echo "$HOME"',
+        `for path in ../stdout ../payload.sealed ../exit ../../${other.ticket}/lines ../../${other.ticket}/body ../../../identity/node.json ../../../seal.key ../../../journal/journal; do`,
+        '  cat "$path" > /dev/null 2>&1 && echo "reached $path"',
+        `done; for path in .. ../.. ../../${other.ticket}/work; do ls $path > /dev/null 2>&1 && echo "listed $path"; done;`,
+        ' cat /proc/self/fd/1 2> /dev/null; true',
+      ].join('\n'),
+    );
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ exitCode: 0 });
+    const lines = textOf(await logOf(engine, order));
+    expect(lines.slice(0, 2)).toEqual(['nobody', 'wrote']);
+    expect(lines.filter((line) => /^(reached|listed)/.test(line))).toEqual([]);
+  });
+
+  test('a script user that does not exist stops the start', async () => {
+    await expect(openEngine(await tempDir(), { scriptUser: 'no-such-user' })).rejects.toEqual(
+      withCode('SCRIPT_USER_UNKNOWN'),
+    );
+  });
+});
+
+describe('cancel and time limit', () => {
+  const stubborn = "trap '' TERM; (trap '' TERM; exec -a grandchild sleep 300) & echo $!; echo up; wait; sleep 300";
+
+  test('a cancel ends the whole process group, with grandchildren that ignore the request', async () => {
+    const { engine, journal } = await freshEngine();
+    const order = orderOf(stubborn);
+    await engine.start(order);
+    await waitFor(async () => textOf(await logOf(engine, order)).includes('up'));
+    const { state } = journal.ticket(order.ticket)!;
+    await Promise.all([engine.cancel(order), engine.cancel(order)]);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED', errorCode: 'CANCELLED' });
+    expect(state.phase === 'running' && (await groupIsAlive(state.process.pid))).toBe(false);
+    expect(await engine.cancel(order)).toMatchObject({ phase: 'CANCELLED' });
+  });
+
+  test('a stopped group dies too', async () => {
+    const { engine, journal } = await freshEngine();
+    const order = orderOf('echo up; kill -STOP 0');
+    await engine.start(order);
+    const running = await waitFor(() => {
+      const state = journal.ticket(order.ticket)?.state;
+      return state?.phase === 'running' && state;
+    });
+    await waitFor(async () => / T /.test(await readFile(`/proc/${running.process.pid}/stat`, 'latin1')));
+    await engine.cancel(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED' });
+  });
+
+  test('the time limit ends it and says so', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf(stubborn, { payload: { timeLimitS: 1 } });
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'TIMED_OUT', errorCode: 'TIME_LIMIT' });
+    expect(textOf(await logOf(engine, order), 'agent')).toEqual(['TIME_LIMIT: killed after 1 s']);
+  });
+
+  test('cancel against completion: one end, which does not change any more', async () => {
+    const { engine } = await freshEngine();
+    const phases = new Set<string>();
+    for (let round = 0; round < 12; round += 1) {
+      const order = orderOf(`sleep 0.0${round}; exit 9`);
+      await engine.start(order);
+      await new Promise((resolve) => setTimeout(resolve, round * 5));
+      await engine.cancel(order);
+      const end = await ended(engine, order);
+      phases.add(end.phase);
+      if (end.phase === 'EXITED') expect(end.exitCode).toBe(9);
+      else expect(end.phase).toBe('CANCELLED');
+      expect(await engine.cancel(order)).toEqual(end);
+      expect(await engine.start(order)).toEqual(end);
+    }
+    expect(phases.size).toBeGreaterThan(0);
+  });
+});
+
+describe('isolation', () => {
+  test('exclusive scripts run alone and name their holder; shared ones run side by side behind them', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const gate = join(dataDir, 'gate');
+    const until = (file: string): string => `until [ -e '${file}' ]; do sleep 0.02; done`;
+    const first = orderOf(until(gate), { payload: { isolation: 'exclusive' } });
+    const second = orderOf('true', { payload: { isolation: 'exclusive' } });
+    const shared = [orderOf('true'), orderOf('true')];
+    expect((await engine.start(first)).phase).toBe('RUNNING');
+    expect(await engine.start(second)).toMatchObject({ phase: 'WAITING', heldBy: first.task });
+    for (const order of shared)
+      expect(await engine.start(order)).toMatchObject({ phase: 'WAITING', heldBy: first.task });
+    expect(engine.runningCount).toBe(1);
+    await writeFile(gate, '');
+    for (const order of [first, second, ...shared]) expect((await ended(engine, order)).exitCode).toBe(0);
+  });
+
+  test('a cancelled waiter never starts and holds up nobody', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const witness = witnessIn(dataDir);
+    const holder = orderOf('sleep 300', { payload: { isolation: 'exclusive' } });
+    const waiter = orderOf(witness.testify('waiter'), { payload: { isolation: 'exclusive' } });
+    const last = orderOf(witness.testify('last'), { payload: { isolation: 'exclusive' } });
+    for (const order of [holder, waiter, last]) await engine.start(order);
+    expect(await engine.cancel(waiter)).toMatchObject({ phase: 'CANCELLED', startedAtMs: 0 });
+    await engine.cancel(holder);
+    await ended(engine, last);
+    expect(await witness.starts()).toEqual(new Map([['last', 1]]));
+  });
+});

@@ -1,0 +1,118 @@
+// A script engine for tests: in this process, or as a process of its own that can be killed (host.ts). Judged from
+// outside by a witness file, to which every script appends its ticket and pid.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { newId } from '../../lib/ids.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import { Journal } from '../../tentacle/journal/journal.ts';
+import type { SpooledLine } from '../../tentacle/logs/spool.ts';
+import { ScriptEngine, type ScriptLimits, type ScriptOrder } from '../../tentacle/scripts/engine.ts';
+import { decodePayload, encodePayload } from '../../tentacle/scripts/payload.ts';
+import { resolveScriptUser } from '../../tentacle/scripts/script-user.ts';
+import type { StatusMessage } from '../../tentacle/scripts/status.ts';
+import { waitFor } from '../support/wait.ts';
+
+export interface TestEngine {
+  readonly engine: ScriptEngine;
+  readonly journal: Journal;
+  /** Lets go of the engine; scripts run on. */
+  readonly close: () => Promise<void>;
+}
+
+export interface TestEngineOptions {
+  readonly limits?: Partial<ScriptLimits>;
+  readonly scriptUser?: string;
+  readonly applicationFolder?: (application: string, stage: 'staged' | 'current') => Promise<string>;
+}
+
+/** Opens an engine on a data folder. */
+export async function openEngine(dataDir: string, options: TestEngineOptions = {}): Promise<TestEngine> {
+  const user = await resolveScriptUser(options.scriptUser);
+  const journal = await Journal.open(dataDir);
+  const engine = await ScriptEngine.open({
+    dataDir,
+    journal,
+    user,
+    inherited: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+    limits: { killGraceMs: 300, ...options.limits },
+    log: silentLogger(),
+    applicationFolder: options.applicationFolder ?? (() => Promise.reject(new Error('no applications here'))),
+  });
+  const close = async (): Promise<void> => {
+    await engine.stop();
+    await journal.close();
+  };
+  return { engine, journal, close };
+}
+
+/** A whole payload from the parts that a test cares for. */
+export function payloadOf(payload: ScriptPayload): ScriptPayload__Output {
+  return decodePayload(encodePayload({ interpreter: 'bash', isolation: 'shared', ...payload }));
+}
+
+/** An order to run `body`, good for a minute. */
+export function orderOf(
+  body: string,
+  more: Partial<Omit<ScriptOrder, 'payload'>> & { payload?: ScriptPayload } = {},
+): ScriptOrder {
+  const { payload, ...rest } = more;
+  return {
+    ticket: newId(),
+    task: newId(),
+    epoch: 1,
+    expiresAtMs: Date.now() + 60_000,
+    ...rest,
+    payload: payloadOf({ body, ...payload }),
+  };
+}
+
+/** Waits for the end of a ticket. */
+export async function ended(engine: ScriptEngine, order: ScriptOrder, limitMs = 20_000): Promise<StatusMessage> {
+  return waitFor(
+    async () => {
+      const status = await engine.status(order);
+      return status.endedAtMs > 0 ? status : undefined;
+    },
+    { limitMs, what: `the end of ticket ${order.ticket}` },
+  );
+}
+
+/** The whole log of a ticket, as spooled. */
+export async function logOf(engine: ScriptEngine, order: ScriptOrder): Promise<SpooledLine[]> {
+  const spool = await (await engine.log(order)).spool();
+  const lines: SpooledLine[] = [];
+  while (lines.length < spool.lastLine) lines.push(...(await spool.read(lines.length, 64 * 1024)));
+  return lines;
+}
+
+export function textOf(lines: readonly SpooledLine[], ...streams: SpooledLine['stream'][]): string[] {
+  return lines.filter(({ stream }) => streams.length === 0 || streams.includes(stream)).map(({ text }) => text);
+}
+
+export interface Witness {
+  readonly path: string;
+  /** A line of bash that testifies that the script of `ticket` was started. */
+  testify(ticket: string): string;
+  /** How often each ticket was started. */
+  starts(): Promise<Map<string, number>>;
+}
+
+/** A file outside the product that scripts append to. */
+export function witnessIn(folder: string): Witness {
+  const path = join(folder, 'witness');
+  return {
+    path,
+    testify: (ticket) => `echo "${ticket},$$,$RANDOM" >> '${path}'`,
+    async starts() {
+      const text = await readFile(path, 'utf8').catch(() => '');
+      const counts = new Map<string, number>();
+      for (const line of text.split('\n').filter((each) => each !== '')) {
+        const ticket = line.split(',')[0]!;
+        counts.set(ticket, (counts.get(ticket) ?? 0) + 1);
+      }
+      return counts;
+    },
+  };
+}
