@@ -27,6 +27,9 @@ import { meshRoutes } from './routes/mesh.ts';
 import { namedRoutes } from './routes/named.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { packageRoutes } from './routes/packages.ts';
+import { projectRoutes } from './routes/projects.ts';
+import { releaseRoutes } from './routes/releases.ts';
+import { taskRoutes } from './routes/tasks.ts';
 import { taskStreamRoutes } from './routes/task-stream.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { probeRoutes } from './routes/probes.ts';
@@ -85,7 +88,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
 function v1(app: ApiInstance, context: ApiContext): void {
   app.get('/openapi.json', { config: { policy: 'public' }, schema: { hide: true } }, () => app.swagger());
   const groups = [accessRoutes, namedRoutes, nodeRoutes, tokenRoutes, machineRoutes, packageRoutes];
-  const later = [taskStreamRoutes, meshRoutes];
+  const later = [projectRoutes, releaseRoutes, taskRoutes, taskStreamRoutes, meshRoutes];
   for (const routes of [...groups, ...later]) routes(app, context);
 }
 
