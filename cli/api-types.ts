@@ -1,10 +1,11 @@
 // What the command line reads of the API's answers. Fields it does not show are left out; docs/api.md has them all.
 
 export interface TaskStep {
-  readonly step: number | string;
-  readonly name?: string;
+  /** The name of the process's step; the task's kind where there is no process. */
+  readonly step: string;
   readonly action: string;
-  readonly ticket: string;
+  /** Null while the step has not begun. */
+  readonly ticket: string | null;
   readonly state: string;
   readonly exitCode?: number | null;
   readonly error?: TaskError | null;

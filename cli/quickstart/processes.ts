@@ -94,11 +94,11 @@ export class ProcessGroup {
   }
 
   /** Stops everything, last started first; what does not stop in time is killed. */
-  async stop(): Promise<void> {
+  async stop({ limitMs = stopLimitMs }: { limitMs?: number } = {}): Promise<void> {
     const stopping = this.#children.toReversed().map(async (child) => {
       child.phase = 'stopping';
       child.process.stdin?.end();
-      const limit = setTimeout(() => child.process.kill('SIGKILL'), stopLimitMs);
+      const limit = setTimeout(() => child.process.kill('SIGKILL'), limitMs);
       await child.exited;
       clearTimeout(limit);
     });

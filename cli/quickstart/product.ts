@@ -55,7 +55,8 @@ function wantedVariables(state: DemoState, folder: StateFolder): WantedVariable[
     { name: 'Greeting', value: 'Hello from behind the relays' },
     { name: 'SigningKey', value: state.signingKey, sensitive: true },
     { name: 'Lifeline', value: folder.lifeline },
-    ...demoMachines.flatMap(({ id }) => [
+    ...demoMachines.flatMap(({ id, site }) => [
+      { name: 'Site', value: site, machines: [id] },
       { name: 'Port', value: String(state.ports[`web ${id}`]), machines: [id] },
       { name: 'RunFolder', value: folder.runDir(id), machines: [id] },
     ]),

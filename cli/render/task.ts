@@ -8,7 +8,7 @@ const settled: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed_o
 
 /** `web/acquire` */
 export function stepLabel(step: TaskStep): string {
-  return `${step.name ?? step.step}/${step.action}`;
+  return step.step === step.action ? step.step : `${step.step}/${step.action}`;
 }
 
 /** `MACHINE_DOWN at eu-pci: no answer` */
@@ -60,11 +60,13 @@ export function machineLines(task: Task): string[] {
 /** What changed from one look at a task to the next, one line per step that moved. */
 export function changedSteps(before: Task | undefined, now: Task): string[] {
   const known = new Map<string, string>();
-  for (const machine of before?.machines ?? []) for (const step of machine.steps) known.set(step.ticket, step.state);
+  for (const { machine, steps } of before?.machines ?? []) {
+    for (const step of steps) known.set(`${machine} ${stepLabel(step)}`, step.state);
+  }
   const lines: string[] = [];
   for (const machine of now.machines ?? []) {
     for (const step of machine.steps) {
-      if (step.state === 'pending' || known.get(step.ticket) === step.state) continue;
+      if (step.state === 'pending' || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const exit = typeof step.exitCode === 'number' && step.exitCode !== 0 ? ` (exit code ${step.exitCode})` : '';
       const more = [progressText(step), errorText(step.error)].filter((text) => text !== '').join('; ');
       lines.push(

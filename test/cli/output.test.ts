@@ -12,16 +12,14 @@ const hostile =
 function taskBody(state: string, stepState: string): object {
   const steps = [
     {
-      step: 0,
-      name: 'web',
+      step: 'web',
       action: 'acquire',
       ticket: 'k1',
       state: 'succeeded',
       detail: { from: 'mirror-eu', receivedBytes: 10, totalBytes: 10 },
     },
     {
-      step: 1,
-      name: 'check',
+      step: 'check',
       action: 'script',
       ticket: 'k2',
       state: stepState,
