@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Role } from '../../certs/peer.ts';
 import { createTestMesh, type TestMesh } from '../../test/support/identities.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import { AskedChild, type Spawner } from './child.ts';
+import type { Spawner } from '../../test/support/spawner.ts';
+import { AskedChild } from './child.ts';
 
 const script = join(import.meta.dirname, '../children/mesh-node.ts');
 

@@ -1,12 +1,7 @@
 // Child processes that a bench asks things of: one JSON message there, one back, over Node's own channel.
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-
-/** What starts a process: directly on this machine, or in a host of the lab. */
-export type Spawner = (command: string, args: readonly string[], options: { stdio: StdioList }) => ChildProcess;
-type StdioList = ('ignore' | 'inherit' | 'ipc')[];
-
-const here: Spawner = (command, args, options) => spawn(command, [...args], options);
+import { onThisMachine, type Spawner } from '../../test/support/spawner.ts';
 
 interface Answer {
   readonly id: number;
@@ -36,7 +31,7 @@ export class AskedChild {
     });
   }
 
-  static start(script: string, spawner: Spawner = here): AskedChild {
+  static start(script: string, spawner: Spawner = onThisMachine): AskedChild {
     return new AskedChild(spawner(process.execPath, [script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
   }
 

@@ -1,7 +1,6 @@
 // Tunnels over a long line: 100 Mbit/s and 40 ms to a relay host, a second relay host and the target behind it.
 import { Lab } from '../../test/lab/support/lab.ts';
 import { startMesh, type MeshProcesses } from './chain.ts';
-import type { Spawner } from './child.ts';
 import { percentile, rounded, type BenchContext } from './report.ts';
 
 const mib = 1024 * 1024;
@@ -9,27 +8,23 @@ const shape = { delayMs: 20, rateMbit: 100 };
 const path = ['r1', 'r2'];
 
 async function startInLab(lab: Lab): Promise<MeshProcesses> {
-  const on =
-    (host: string): Spawner =>
-    (command, args, options) =>
-      lab.spawn(host, command, args, options);
   return startMesh({
-    origin: { role: 'server', host: '0.0.0.0', spawner: on('hub') },
+    origin: { role: 'server', host: '0.0.0.0', spawner: lab.spawner('hub') },
     r1: {
       role: 'relay',
       parent: 'origin',
       parentHost: lab.address('hub', 'wan'),
       host: '0.0.0.0',
-      spawner: on('relay1'),
+      spawner: lab.spawner('relay1'),
     },
     r2: {
       role: 'relay',
       parent: 'r1',
       parentHost: lab.address('relay1', 'dmz'),
       host: '0.0.0.0',
-      spawner: on('relay2'),
+      spawner: lab.spawner('relay2'),
     },
-    t2: { role: 'tentacle', parent: 'r2', parentHost: lab.address('relay2', 'inner'), spawner: on('target') },
+    t2: { role: 'tentacle', parent: 'r2', parentHost: lab.address('relay2', 'inner'), spawner: lab.spawner('target') },
   });
 }
 

@@ -6,6 +6,7 @@
 // Addresses come from 198.18.0.0/15, which is set aside for tests of networks (RFC 2544).
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import type { Spawner } from '../../support/spawner.ts';
 import { Line, type LineBytes, type LineShape } from './wan.ts';
 import { run } from './run.ts';
 
@@ -151,6 +152,11 @@ export class Lab {
   spawn(host: string, command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
     if (!this.#hosts.has(host)) throw new Error(`no host ${host}`);
     return spawn('ip', ['netns', 'exec', this.#namespace(host), command, ...args], options);
+  }
+
+  /** What starts processes in a host. */
+  spawner(host: string): Spawner {
+    return (command, args, options) => this.spawn(host, command, args, options);
   }
 
   /** Runs a command in a host to its end and gives its standard output. */

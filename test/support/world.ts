@@ -1,0 +1,210 @@
+// A whole Isthmus for a test: a server and any nodes, each a process of the real command line, on this machine or in the
+// hosts of the lab. Every process stops with its standard input, so a test that dies leaves none behind.
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { Api } from './api.ts';
+import { onThisMachine, type Spawner } from './spawner.ts';
+import { waitFor } from './wait.ts';
+
+const root = join(import.meta.dirname, '../..');
+const main = join(root, 'cli/main.ts');
+const startLimitMs = 60_000;
+
+export interface NodePlan {
+  readonly id: string;
+  readonly role: 'relay' | 'mirror' | 'tentacle';
+  readonly site: string;
+  /** `server` or a relay's id. */
+  readonly parent: string;
+  /** Where its parent dials it; without it, it dials its parent at `parentAddress`. */
+  readonly dialAddress?: string;
+  readonly parentAddress?: string;
+  /** Where it listens: relays with children, and dialled nodes. */
+  readonly listen?: string;
+  readonly spawner?: Spawner;
+  /** Further words for `start`. */
+  readonly settings?: readonly string[];
+  /** What the token says of a tentacle's machine. */
+  readonly machine?: { readonly environments?: string[]; readonly targetRoles?: string[]; readonly routes?: object[] };
+}
+
+export interface WorldOptions {
+  /** Data folders and logs go here; the caller removes it. */
+  readonly folder: string;
+  readonly meshListen: string;
+  readonly apiListen: string;
+  /** Where the server's process runs. */
+  readonly spawner?: Spawner;
+  /** Set where the API cannot be reached by TCP from here: see unix-bridge.ts. */
+  readonly bridged?: boolean;
+}
+
+interface Started {
+  readonly process: ChildProcess;
+  readonly exited: Promise<unknown>;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export class World {
+  readonly #options: WorldOptions;
+  readonly #nodes = new Map<string, NodePlan>();
+  readonly #running = new Map<string, Started>();
+  #bridge: ChildProcess | undefined;
+  #api: Api | undefined;
+
+  private constructor(options: WorldOptions) {
+    this.#options = options;
+  }
+
+  /** Makes a mesh and starts its server. */
+  static async up(options: WorldOptions): Promise<World> {
+    const world = new World(options);
+    try {
+      await mkdir(join(options.folder, 'logs'), { recursive: true });
+      const where = ['--mesh-listen', options.meshListen, '--api-listen', options.apiListen];
+      const context = ['--context', join(options.folder, 'context/context.json')];
+      await world.#run('init', [...context, 'init', '--data', world.dataDir('server'), ...where], options.spawner);
+      await world.start('server');
+      await world.#openApi();
+      return world;
+    } catch (thrown) {
+      await world.stop();
+      throw thrown;
+    }
+  }
+
+  get api(): Api {
+    if (this.#api === undefined) throw new Error('the server has not started');
+    return this.#api;
+  }
+
+  dataDir(id: string): string {
+    return join(this.#options.folder, id);
+  }
+
+  async #openApi(): Promise<void> {
+    const folder = join(this.#options.folder, 'context');
+    const context = JSON.parse(await readFile(join(folder, 'context.json'), 'utf8')) as { apiKeyFile: string };
+    const key = (await readFile(join(folder, context.apiKeyFile), 'utf8')).trim();
+    const [host = '', port = ''] = this.#options.apiListen.split(':');
+    if (this.#options.bridged !== true) {
+      this.#api = new Api({ host, port: Number(port) }, key);
+      return;
+    }
+    const socketPath = join(this.#options.folder, 'api.sock');
+    const script = join(import.meta.dirname, 'unix-bridge.ts');
+    const spawner = this.#options.spawner ?? onThisMachine;
+    const bridge = spawner(process.execPath, [script, socketPath, host, port], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#bridge = bridge;
+    await once(bridge.stdout!, 'data');
+    this.#api = new Api({ socketPath }, key);
+  }
+
+  /** Runs a command to its end; throws with its log when it fails. */
+  async #run(name: string, words: readonly string[], spawner: Spawner = onThisMachine, input = ''): Promise<string> {
+    const child = spawner(process.execPath, [main, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const [output, errors] = [text(child.stdout!), text(child.stderr!)];
+    child.stdin!.on('error', () => undefined).end(input);
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0) throw new Error(`${name} ended with ${code}: ${await errors}${await output}`);
+    return output;
+  }
+
+  /** Makes a token for a node, joins it from where it runs, and starts it. */
+  async add(plan: NodePlan): Promise<void> {
+    const { id, role, site, parent, dialAddress, parentAddress, listen, machine } = plan;
+    const made = await this.api.post<{ token: string; pin: string }>('tokens', {
+      ...{ role, site, name: id, parent },
+      ...(dialAddress === undefined ? {} : { dialAddress }),
+      ...machine,
+    });
+    const words = [
+      ...['join', '--data', this.dataDir(id), '--pin', made.pin, '--token-file', '-'],
+      ...(parentAddress === undefined ? [] : ['--address', parentAddress]),
+      ...(listen === undefined ? [] : ['--listen', listen]),
+    ];
+    await this.#run(`join of ${id}`, words, plan.spawner, `${made.token}\n`);
+    this.#nodes.set(id, plan);
+    await this.start(id);
+  }
+
+  /** Starts a node that has joined, or the server; resolves once it says that it has started. */
+  async start(id: string): Promise<void> {
+    const plan = this.#nodes.get(id);
+    const spawner = (plan === undefined ? this.#options.spawner : plan.spawner) ?? onThisMachine;
+    const words = [plan?.role ?? 'server', 'start', '--data', this.dataDir(id), ...(plan?.settings ?? [])];
+    const log = await open(join(this.#options.folder, 'logs', `${id}.log`), 'a', 0o600);
+    const child = spawner(process.execPath, [main, '-o', 'json', ...words, '--stop-with-stdin'], {
+      stdio: ['pipe', 'pipe', log.fd],
+    });
+    await log.close();
+    child.stdin!.on('error', () => undefined);
+    const exited = once(child, 'exit');
+    this.#running.set(id, { process: child, exited });
+    const lines = createInterface({ input: child.stdout! });
+    const said = once(lines, 'line', { signal: AbortSignal.timeout(startLimitMs) });
+    const first = await Promise.race([said.then(() => true), exited.then(() => false)]);
+    lines.close();
+    child.stdout!.resume();
+    if (!first) throw new Error(`${id} did not start: ${await this.log(id)}`);
+  }
+
+  /** Sends a signal; after SIGKILL, waits until the process is gone. */
+  async signal(id: string, signal: NodeJS.Signals): Promise<void> {
+    const started = this.#running.get(id);
+    if (started === undefined) throw new Error(`${id} does not run`);
+    started.process.kill(signal);
+    if (signal !== 'SIGKILL') return;
+    await started.exited;
+    this.#running.delete(id);
+  }
+
+  /** The end of a node's log. */
+  async log(id: string): Promise<string> {
+    const whole = await readFile(join(this.#options.folder, 'logs', `${id}.log`), 'utf8').catch(() => '');
+    return whole.trimEnd().split('\n').slice(-30).join('\n');
+  }
+
+  /** Waits until the mesh says that every link to these nodes is up. */
+  async linked(ids: readonly string[] = [...this.#nodes.keys()], limitMs = 60_000): Promise<void> {
+    await waitFor(
+      async () => {
+        const { links } = await this.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
+        const down = ids.filter((id) => !links.some((link) => link.to === id && link.up));
+        if (down.length > 0) throw new Error(`not linked: ${down.join(', ')}`);
+        return true;
+      },
+      { limitMs, everyMs: 100, what: 'the links' },
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#api?.close();
+    this.#bridge?.stdin?.end();
+    const all = [...this.#running.values()].map(async ({ process: child, exited }) => {
+      child.kill('SIGCONT');
+      child.stdin?.end();
+      const limit = setTimeout(() => child.kill('SIGKILL'), 15_000);
+      await exited;
+      clearTimeout(limit);
+    });
+    await Promise.all(all);
+    this.#running.clear();
+    if (this.#bridge !== undefined && this.#bridge.exitCode === null) await once(this.#bridge, 'exit');
+    this.#bridge = undefined;
+  }
+}
