@@ -21,6 +21,11 @@ export const errorCatalogue = {
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
   // Identity.
+  IDENTITY_EXISTS: {
+    http: 409,
+    grpc: 6,
+    remedy: 'Use another data folder, or remove this one when the node is gone for good.',
+  },
   BAD_TASK_SIGNATURE: {
     http: 403,
     grpc: 7,

@@ -103,6 +103,31 @@ export class TokenRepository {
     return row === undefined ? undefined : toToken(row);
   }
 
+  /** Frees a token whose enrolment was not confirmed, so that another attempt, with another key, may use it. */
+  async release(id: string, spkiSha256: string): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('join_tokens')
+      .set({ bound_spki_sha256: null, bound_node: null })
+      .where('id', '=', id)
+      .where('used_at', 'is', null)
+      .where('bound_spki_sha256', '=', spkiSha256)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Unused tokens of nodes that wait to be dialled, still good at `now`. */
+  async pendingDialled(now: number): Promise<JoinToken[]> {
+    const rows = await this.#db
+      .selectFrom('join_tokens')
+      .selectAll()
+      .where('dial_address', 'is not', null)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', now)
+      .orderBy('created_at')
+      .execute();
+    return rows.map(toToken);
+  }
+
   /** Consumes the token; answers whether this call did. */
   async consume(id: string, now: number): Promise<boolean> {
     const { numUpdatedRows } = await this.#db

@@ -1,0 +1,88 @@
+// What `join` looks at before it asks to be let in, in the order in which things fail in the field. Each check is one
+// result, so that the operator sees how far it came.
+import { lookup } from 'node:dns/promises';
+import { connect } from 'node:net';
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+
+export type CheckName = 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh';
+
+export interface CheckResult {
+  readonly check: CheckName;
+  /** 'warning': the join goes on, but this may bite later. */
+  readonly outcome: 'ok' | 'warning' | 'failed';
+  readonly detail: string;
+  readonly remedy?: string;
+}
+
+/** HTTP_PROXY and the like, as lib/config read them from the environment. */
+export interface ProxyEnvironment {
+  readonly proxy?: string | undefined;
+  readonly noProxy?: string | undefined;
+}
+
+const tcpLimitMs = 10_000;
+/** More than this, and certificates look expired or not yet valid to one of the two. */
+const maxSkewMs = 5 * 60_000;
+
+/** Resolves the host of an address. JOIN_DNS when it has none. */
+export async function checkAddress(host: string): Promise<CheckResult> {
+  try {
+    const found = await lookup(host, { all: true });
+    return { check: 'address', outcome: 'ok', detail: `${host} is ${found.map(({ address }) => address).join(', ')}` };
+  } catch (cause) {
+    throw new IsthmusError('JOIN_DNS', `the name ${host} does not resolve (${errno(cause)})`, { cause });
+  }
+}
+
+/** Opens and closes a TCP connection. JOIN_TCP when that fails, JOIN_PROXY when a proxy is set that may be the way out. */
+export async function checkTcp(host: string, port: number, proxies: ProxyEnvironment): Promise<CheckResult> {
+  const started = performance.now();
+  const reason = await new Promise<string | undefined>((resolve) => {
+    const socket = connect({ host, port });
+    const limit = setTimeout(() => end(`no answer within ${tcpLimitMs / 1000} s`), tcpLimitMs);
+    const end = (why: string | undefined): void => {
+      clearTimeout(limit);
+      socket.destroy();
+      resolve(why);
+    };
+    socket.once('connect', () => end(undefined));
+    socket.once('error', (error) => end(errno(error)));
+  });
+  if (reason === undefined) {
+    const tookMs = Math.round(performance.now() - started);
+    return { check: 'tcp', outcome: 'ok', detail: `${host}:${port} answers in ${tookMs} ms` };
+  }
+  const code: ErrorCode = proxies.proxy !== undefined ? 'JOIN_PROXY' : 'JOIN_TCP';
+  const hint = proxies.proxy === undefined ? '' : '; a proxy is configured, and the mesh does not pass HTTP proxies';
+  throw new IsthmusError(code, `no connection to ${host}:${port}: ${reason}${hint}`);
+}
+
+/** Tells about a proxy in the environment: the mesh never uses it, and the operator may think that it does. */
+export function checkProxy(host: string, { proxy, noProxy = '' }: ProxyEnvironment): CheckResult {
+  if (proxy === undefined) return { check: 'proxy', outcome: 'ok', detail: 'no proxy is configured' };
+  const exempt = noProxy.split(',').some((entry) => {
+    const suffix = entry.trim().replace(/^\*?\./, '');
+    return suffix !== '' && (suffix === '*' || host === suffix || host.endsWith(`.${suffix}`));
+  });
+  if (exempt) return { check: 'proxy', outcome: 'ok', detail: `a proxy is configured, but not for ${host}` };
+  return {
+    check: 'proxy',
+    outcome: 'warning',
+    detail: 'a proxy is configured; the mesh connects directly, past it',
+    remedy: `Add ${host} to NO_PROXY, or unset the proxy variables for this service.`,
+  };
+}
+
+/** Compares clocks, the server's read in the middle of a round trip. CLOCK_SKEW when they are too far apart. */
+export function checkClock(serverTimeMs: number, askedAtMs: number, answeredAtMs: number): CheckResult {
+  const hereMs = (askedAtMs + answeredAtMs) / 2;
+  const skewMs = hereMs - serverTimeMs;
+  const times = `the server says ${new Date(serverTimeMs).toISOString()}, this machine ${new Date(hereMs).toISOString()}`;
+  if (Math.abs(skewMs) > maxSkewMs) throw new IsthmusError('CLOCK_SKEW', times);
+  return { check: 'clock', outcome: 'ok', detail: `${(Math.abs(skewMs) / 1000).toFixed(1)} s apart` };
+}
+
+function errno(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.message;
+}

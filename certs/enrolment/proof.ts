@@ -1,0 +1,72 @@
+// What a joining or renewing node proves, computed the same way at both ends: the token by an HMAC, the key by a
+// signature, both over keying material of the very TLS session they travel in, so that neither works in another one.
+import { constants, createHash, createHmac, sign, timingSafeEqual, verify, type KeyObject } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { IsthmusError } from '../../lib/errors.ts';
+
+const exporterLabel = 'EXPORTER-isthmus-enrol';
+const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
+const tokenPattern = /^ist_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
+
+/** A join token as it is handed out, taken apart. The secret itself never travels. */
+export interface JoinSecret {
+  readonly id: string;
+  readonly secret: Buffer;
+}
+
+/** The text of a join token: id and 32 secret bytes. */
+export function formatToken({ id, secret }: JoinSecret): string {
+  return `ist_${id}_${secret.toString('base64url')}`;
+}
+
+/** Reads a join token; TOKEN_UNKNOWN, without repeating it, when it is not one. */
+export function parseToken(text: string): JoinSecret {
+  const [, id, secret] = tokenPattern.exec(text.trim()) ?? [];
+  if (id === undefined || secret === undefined) {
+    throw new IsthmusError('TOKEN_UNKNOWN', 'this is not a join token: it begins with ist_ and has two more parts');
+  }
+  return { id, secret: Buffer.from(secret, 'base64url') };
+}
+
+/** The key of a token's proof: what the server keeps, sealed. */
+export function proofKey(secret: Buffer): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** The keying material that only the two ends of this session have. */
+export function sessionKey(socket: TLSSocket): Buffer {
+  return socket.exportKeyingMaterial(32, exporterLabel, Buffer.alloc(0));
+}
+
+/** Everything a proof is bound to. */
+export interface ProofContext {
+  readonly session: Buffer;
+  readonly nonce: Buffer;
+  readonly spkiDer: Buffer;
+}
+
+/** Proves knowledge of a token in this session, for this key. */
+export function tokenProof(key: Buffer, { session, nonce, spkiDer }: ProofContext): Buffer {
+  return createHmac('sha256', key).update(session).update(nonce).update(spkiDer).digest();
+}
+
+/** Compares a received proof in constant time. */
+export function tokenProofHolds(key: Buffer, context: ProofContext, received: Buffer): boolean {
+  const expected = tokenProof(key, context);
+  return received.length === expected.length && timingSafeEqual(expected, received);
+}
+
+/** Proves possession of the private key in this session. */
+export function keyProof(privateKey: KeyObject, { session, nonce }: ProofContext): Buffer {
+  return sign('sha256', Buffer.concat([nonce, session]), { key: privateKey, ...pss });
+}
+
+/** Whether the sender of a public key has its private one. */
+export function keyProofHolds(publicKey: KeyObject, { session, nonce }: ProofContext, received: Buffer): boolean {
+  return verify('sha256', Buffer.concat([nonce, session]), { key: publicKey, ...pss }, received);
+}
+
+/** How a public key is named in a row: SHA-256 of its DER, hex. */
+export function spkiDigest(spkiDer: Buffer): string {
+  return createHash('sha256').update(spkiDer).digest('hex');
+}

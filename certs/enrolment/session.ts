@@ -1,0 +1,138 @@
+// The TLS session inside an enrolment: the joining node trusts nothing but the pin, wherever the stream came from.
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import tls, { TLSSocket, type DetailedPeerCertificate } from 'node:tls';
+import { IsthmusError } from '../../lib/errors.ts';
+import { backdateMs, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
+import { readIdentity, type PeerIdentity } from '../peer.ts';
+import { verifyCertificate } from '../verify.ts';
+
+const handshakeMs = 15_000;
+
+export interface PinnedSession {
+  readonly socket: TLSSocket;
+  /** The server node at the other end. */
+  readonly server: PeerIdentity;
+  readonly authorityPem: string;
+}
+
+/** The node dialled: it is the TLS client. CA_FINGERPRINT when what answers cannot show a chain to the pin. */
+export function sessionByDialling(bare: Duplex, pin: string): Promise<PinnedSession> {
+  return pinned(bare, pin, async () => {
+    const socket = tls.connect({
+      socket: bare,
+      minVersion: 'TLSv1.3',
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    await settled(socket, 'secureConnect');
+    return socket;
+  });
+}
+
+/** A key and certificate for `sessionByListening`, good for this one enrolment. */
+export async function selfSigned(): Promise<{ key: string; cert: string }> {
+  const { keyPem, spkiDer } = await generateKey();
+  const nowMs = Date.now();
+  const cert = await buildCertificate({
+    subject: 'joining',
+    publicKey: readPublicKey(spkiDer),
+    serialNumber: '01',
+    notBeforeMs: nowMs - backdateMs,
+    notAfterMs: nowMs + 86_400_000,
+    extensions: [],
+    issuer: { subject: 'joining', key: createPrivateKey(keyPem) },
+  });
+  return { key: keyPem, cert };
+}
+
+/** The node was dialled: it is the TLS server, with a key of its own that nobody has to trust. */
+export function sessionByListening(
+  bare: Duplex,
+  pin: string,
+  credentials: { readonly key: string; readonly cert: string },
+): Promise<PinnedSession> {
+  return pinned(bare, pin, async () => {
+    const server = tls.createServer({
+      ...credentials,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: false,
+    });
+    const secured = new Promise<TLSSocket>((resolve, reject) => {
+      server.once('secureConnection', resolve);
+      server.once('tlsClientError', reject);
+      bare.once('close', () => reject(new Error('the stream closed during the handshake')));
+    });
+    server.emit('connection', bare);
+    return secured;
+  });
+}
+
+async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSocket>): Promise<PinnedSession> {
+  bare.on('error', () => undefined);
+  const limit = setTimeout(() => bare.destroy(), handshakeMs);
+  let socket: TLSSocket | undefined;
+  try {
+    socket = await handshake();
+    socket.on('error', () => undefined);
+    socket.once('close', () => bare.destroy());
+    const session = socket;
+    bare.once('close', () => session.destroy());
+    return { socket, ...judgeChain(socket, pin) };
+  } catch (thrown) {
+    if (socket === undefined) bare.destroy();
+    else socket.destroy();
+    throw IsthmusError.from(thrown, 'JOIN_TLS');
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+/** The other end must be a server node whose certificate the pinned authority issued, and must send that authority's. */
+function judgeChain(socket: TLSSocket, pin: string): { server: PeerIdentity; authorityPem: string } {
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) throw new IsthmusError('CA_FINGERPRINT', 'the other end showed no certificate');
+  const shown = chainOf(socket);
+  const authority = shown.find((certificate) => fingerprint(certificate) === pin.toLowerCase());
+  if (authority === undefined) {
+    const seen = fingerprint(shown.at(-1) ?? leaf);
+    throw new IsthmusError('CA_FINGERPRINT', `expected an authority with fingerprint ${pin}, was shown ${seen}`);
+  }
+  const authorityPem = authority.toString();
+  const meshId = readIdentity(leaf)?.meshId ?? '';
+  try {
+    const server = verifyCertificate(leaf, { meshId, authorityPem }, { expected: { node: 'server' } });
+    return { server, authorityPem };
+  } catch (thrown) {
+    const error = IsthmusError.from(thrown);
+    // Anyone can send the authority's certificate along: without a leaf that it issued, it is not the pinned chain.
+    if (error.code !== 'PEER_CERTIFICATE_UNTRUSTED') throw error;
+    throw new IsthmusError('CA_FINGERPRINT', `the chain shown does not lead to the pin: ${error.message}`);
+  }
+}
+
+function chainOf(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  // A self-signed certificate is its own issuer.
+  while (at?.raw !== undefined && chain.length < 4) {
+    const certificate = new X509Certificate(at.raw);
+    if (chain.some((seen) => seen.raw.equals(certificate.raw))) break;
+    chain.push(certificate);
+    at = at.issuerCertificate;
+  }
+  return chain;
+}
+
+function fingerprint(certificate: X509Certificate): string {
+  return createHash('sha256').update(certificate.raw).digest('hex');
+}
+
+async function settled(socket: TLSSocket, event: 'secureConnect'): Promise<void> {
+  const closed = once(socket, 'close').then(() => {
+    throw new IsthmusError('JOIN_TLS', 'the other end closed the session during the handshake');
+  });
+  await Promise.race([once(socket, event), closed]);
+}

@@ -1,0 +1,110 @@
+// Renews a node's certificate at two thirds of its life, with jitter so that a fleet enrolled in one hour does not come
+// back in one minute. The new key is on disk before it is sent: an answer that gets lost is asked for again with the
+// same key, and the server answers the same.
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import { IsthmusError } from '../lib/errors.ts';
+import { grpcClient } from '../lib/grpc/client.ts';
+import { loadDefinitions } from '../lib/grpc/load.ts';
+import type { Logger } from '../lib/log.ts';
+import type { BeginRenewalResponse__Output } from '../proto/gen/isthmus/identity/v1/BeginRenewalResponse.ts';
+import type { IdentityClient } from '../proto/gen/isthmus/identity/v1/Identity.ts';
+import type { RenewResponse__Output } from '../proto/gen/isthmus/identity/v1/RenewResponse.ts';
+import { backdateMs, generateKey } from './certificate.ts';
+import { keyProof, sessionKey } from './enrolment/proof.ts';
+import type { IdentityStore } from './identity.ts';
+
+const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
+const callMs = 20_000;
+/** Failed attempts: soon again at first, then ever more slowly; days are left. */
+const firstRetryMs = 5_000;
+const lastRetryMs = 30 * 60_000;
+/** setTimeout cannot wait longer than 2^31 ms. */
+const longestTimerMs = 24 * 3_600_000;
+
+/** Gets a certificate for a new public key; the mesh's way and the server's own are two of these. */
+export type Renewer = (pending: { keyPem: string; spkiDer: Buffer }) => Promise<string>;
+
+interface RenewalOptions {
+  readonly identity: IdentityStore;
+  readonly renew: Renewer;
+  readonly log: Logger;
+  /** For tests: between 0 and 1. */
+  readonly random?: () => number;
+}
+
+/** Keeps the certificate fresh until stopped. */
+export function keepRenewed(options: RenewalOptions): { stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const schedule = (atMs: number, failures: number): void => {
+    if (stopped) return;
+    const waitMs = Math.min(Math.max(0, atMs - Date.now()), longestTimerMs);
+    timer = setTimeout(() => void turn(atMs, failures), waitMs);
+    timer.unref();
+  };
+  const turn = async (atMs: number, failures: number): Promise<void> => {
+    if (Date.now() < atMs) return schedule(atMs, failures);
+    try {
+      await renewOnce(options.identity, options.renew);
+      options.log.info({ notAfter: new Date(options.identity.peer().notAfterMs).toISOString() }, 'certificate renewed');
+      schedule(renewalTimeMs(options), 0);
+    } catch (thrown) {
+      if (stopped) return;
+      const error = IsthmusError.from(thrown);
+      options.log.warn({ code: error.code, err: error.message, failures }, 'certificate not renewed yet');
+      const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** failures);
+      schedule(Date.now() + backoffMs * (0.5 + (options.random ?? Math.random)() / 2), Math.min(failures + 1, 20));
+    }
+  };
+  schedule(renewalTimeMs(options), 0);
+  return {
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Between 60 and 67 % of the certificate's life. */
+function renewalTimeMs({ identity, random = Math.random }: RenewalOptions): number {
+  const { notBeforeMs, notAfterMs } = identity.peer();
+  const issuedAtMs = notBeforeMs + backdateMs;
+  return issuedAtMs + (notAfterMs - issuedAtMs) * (2 / 3 - random() * 0.067);
+}
+
+/** One renewal, with the pending key if an earlier one was not answered. */
+export async function renewOnce(identity: IdentityStore, renew: Renewer): Promise<void> {
+  let keyPem = identity.pendingKey();
+  if (keyPem === undefined) {
+    ({ keyPem } = await generateKey());
+    identity.setPendingKey(keyPem);
+  }
+  const spkiDer = createPublicKey(keyPem).export({ type: 'spki', format: 'der' });
+  await identity.replace(await renew({ keyPem, spkiDer }), keyPem);
+}
+
+/** Renews over the `identity` service, reached by `dial`. */
+export function renewOverMesh(dial: (signal: AbortSignal) => Promise<Duplex>): Renewer {
+  return async ({ keyPem, spkiDer }) => {
+    const client = grpcClient<IdentityClient>(types.Identity, dial, { hop: 'server' });
+    try {
+      const { nonce } = await client.unary<BeginRenewalResponse__Output>(
+        (c, options, done) => c.beginRenewal({}, options, done),
+        { deadlineMs: callMs },
+      );
+      const { stream } = client;
+      if (!(stream instanceof TLSSocket))
+        throw new IsthmusError('UNREACHABLE', 'the session closed', { hop: 'server' });
+      const proof = keyProof(createPrivateKey(keyPem), { session: sessionKey(stream), nonce, spkiDer });
+      const { certificatePem } = await client.unary<RenewResponse__Output>(
+        (c, options, done) => c.renew({ publicKeySpki: spkiDer, keyProof: proof, nonce }, options, done),
+        { deadlineMs: callMs },
+      );
+      return certificatePem;
+    } finally {
+      client.close();
+    }
+  };
+}

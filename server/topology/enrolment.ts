@@ -1,0 +1,273 @@
+// Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound to
+// this TLS session, and gets a certificate that is worth nothing until it has crossed the mesh and confirmed
+// (identity.ts). Every refusal leaves one audit event and nothing else.
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import tls, { TLSSocket } from 'node:tls';
+import type { Authority } from '../../certs/authority.ts';
+import { readPublicKey } from '../../certs/certificate.ts';
+import {
+  keyProofHolds,
+  sessionKey,
+  spkiDigest,
+  tokenProofHolds,
+  type ProofContext,
+} from '../../certs/enrolment/proof.ts';
+import type { IdentityStore } from '../../certs/identity.ts';
+import { credentialsOf } from '../../certs/tls.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
+import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts';
+import { isId, isSlug } from '../../lib/ids.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Sealer } from '../../lib/seal.ts';
+import { TokenBucket } from '../../mesh/enrol/bucket.ts';
+import { wireVersion } from '../../mesh/limits.ts';
+import { terminateTls } from '../../mesh/terminate.ts';
+import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
+import type { EnrolRequest__Output } from '../../proto/gen/isthmus/identity/v1/EnrolRequest.ts';
+import type { EnrolResponse } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Store } from '../store/store.ts';
+import { Nonces } from './nonces.ts';
+import { proofKeyPlace } from './tokens.ts';
+import { SERVER } from './topology.ts';
+
+const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
+
+/** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes an event. */
+const refusalsPerSecond = 5;
+const refusalBurst = 60;
+/** After a stream closes without a confirmation, its token stays bound this long: the node may be on its way round. */
+const releaseAfterMs = 45_000;
+const handshakeMs = 10_000;
+
+export interface EnrolmentDeps {
+  readonly store: Store;
+  readonly authority: Authority;
+  readonly identity: IdentityStore;
+  readonly sealer: Sealer;
+  readonly log: Logger;
+  readonly releaseAfterMs?: number;
+}
+
+export class Enrolment {
+  readonly #deps: EnrolmentDeps;
+  readonly #host: GrpcHost;
+  readonly #nonces = new Nonces();
+  readonly #refusals = new TokenBucket(refusalsPerSecond, refusalBurst, Date.now());
+  /** Streams that the server opened to a node that waits to be dialled, with the token they were opened for. */
+  readonly #dialledFor = new WeakMap<Duplex, string>();
+  readonly #releases = new Set<NodeJS.Timeout>();
+
+  constructor(deps: EnrolmentDeps) {
+    this.#deps = deps;
+    this.#host = new GrpcHost({ log: deps.log, maxConcurrentCalls: 4 });
+    this.#host.add<EnrolmentHandlers>(
+      types.Enrolment.service,
+      {
+        Begin: (call, caller) => this.#begin(call.request.wireVersion, caller),
+        Enrol: (call, caller) => this.#enrol(call.request, caller),
+      },
+      { Begin: { anyone: true }, Enrol: { anyone: true } },
+    );
+  }
+
+  /** Serves a bare stream that a joining node opened, direct or through relays. */
+  async serve(bare: Duplex): Promise<void> {
+    await this.#secure(bare, () =>
+      terminateTls(bare, {
+        ...credentialsOf(this.#deps.identity.current()),
+        minVersion: 'TLSv1.3',
+        requestCert: false,
+      }),
+    );
+  }
+
+  /** Serves a bare stream that was opened to the node of a dialled token; resolves when it has closed. */
+  async serveDialled(bare: Duplex, tokenId: string): Promise<void> {
+    const session = await this.#secure(
+      bare,
+      async () => {
+        // What the joiner shows is a fresh self-signed key; the token proves who it is.
+        const socket = tls.connect({
+          ...credentialsOf(this.#deps.identity.current()),
+          socket: bare,
+          minVersion: 'TLSv1.3',
+          rejectUnauthorized: false,
+          checkServerIdentity: () => undefined,
+        });
+        await Promise.race([once(socket, 'secureConnect'), once(socket, 'close').then(failed)]);
+        return socket;
+      },
+      tokenId,
+    );
+    if (!session.closed) await once(session, 'close');
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#releases) clearTimeout(timer);
+    await this.#host.stop();
+  }
+
+  async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, tokenId?: string): Promise<TLSSocket> {
+    bare.on('error', () => undefined);
+    const limit = setTimeout(() => bare.destroy(), handshakeMs);
+    try {
+      const session = await handshake();
+      session.on('error', () => undefined);
+      session.once('close', () => bare.destroy());
+      bare.once('close', () => session.destroy());
+      if (tokenId !== undefined) this.#dialledFor.set(session, tokenId);
+      this.#host.accept(session);
+      return session;
+    } catch (thrown) {
+      bare.destroy();
+      throw IsthmusError.from(thrown, 'UNREACHABLE');
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  #begin(theirs: number, caller: Caller<StreamPeer>) {
+    if (theirs !== wireVersion) {
+      throw new IsthmusError(
+        'WIRE_VERSION',
+        `the joining node speaks wire version ${theirs}, this server ${wireVersion}`,
+      );
+    }
+    const { authority } = this.#deps;
+    return {
+      nonce: this.#nonces.make(caller.stream),
+      serverTimeMs: Date.now(),
+      meshId: authority.meshId,
+      authorityPem: authority.certificatePem,
+    };
+  }
+
+  async #enrol(request: EnrolRequest__Output, caller: Caller<StreamPeer>): Promise<EnrolResponse> {
+    try {
+      return await this.#admit(request, caller);
+    } catch (thrown) {
+      const error = IsthmusError.from(thrown);
+      await this.#refused(request, error);
+      throw error;
+    }
+  }
+
+  async #admit(request: EnrolRequest__Output, caller: Caller<StreamPeer>): Promise<EnrolResponse> {
+    const { store, authority } = this.#deps;
+    if (!(caller.stream instanceof TLSSocket)) throw new IsthmusError('INTERNAL', 'enrolment outside TLS');
+    this.#nonces.check(caller.stream, request.nonce);
+    const proof = { session: sessionKey(caller.stream), nonce: request.nonce, spkiDer: request.publicKeySpki };
+    const token = await this.#provenToken(request, proof);
+    const publicKey = readPublicKey(request.publicKeySpki);
+    if (!keyProofHolds(publicKey, proof, request.keyProof)) {
+      throw new IsthmusError('INVALID_FIELD', 'the key proof is wrong', { field: 'keyProof' });
+    }
+    checkScope(token, request, this.#dialledFor.get(caller.stream));
+    const node = token.boundNode ?? token.name ?? (request.name || `${token.role}-${randomBytes(4).toString('hex')}`);
+    const spki = spkiDigest(request.publicKeySpki);
+    await store.transaction(async (tx) => {
+      if ((await tx.nodes.find(node)) !== undefined) {
+        throw new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, { field: 'name' });
+      }
+      if (!(await tx.tokens.bind(token.id, spki, node))) {
+        throw new IsthmusError('TOKEN_USED', 'another key has this token');
+      }
+      await tx.events.append({
+        actor: node,
+        type: 'token.bound',
+        subjectKind: 'token',
+        subject: token.id,
+        data: { node },
+      });
+    });
+    caller.stream.once('close', () => this.#releaseLater(token.id, spki));
+    const issued = await authority.issue({ spkiDer: request.publicKeySpki, node, role: token.role });
+    return {
+      node,
+      role: token.role,
+      site: token.site,
+      meshId: authority.meshId,
+      certificatePem: issued.certificatePem,
+      authorityPem: authority.certificatePem,
+      parent: token.parent === SERVER ? this.#deps.identity.current().node : token.parent,
+    };
+  }
+
+  /** The token that the request proves. Which tokens exist, and what became of them, is told to no one else. */
+  async #provenToken(request: EnrolRequest__Output, proof: ProofContext): Promise<JoinToken> {
+    const { store, sealer } = this.#deps;
+    const token = isId(request.tokenId) ? await store.tokens.find(request.tokenId) : undefined;
+    // An unknown token is compared against a key too, so that its answer takes as long.
+    const key = token === undefined ? randomBytes(32) : sealer.open(token.proofKeySealed, proofKeyPlace(token.id));
+    const holds = tokenProofHolds(key, proof, request.tokenProof);
+    if (token === undefined || !holds) throw new IsthmusError('TOKEN_UNKNOWN', 'there is no such join token');
+    if (token.usedAt !== null) throw new IsthmusError('TOKEN_USED', 'this join token has let a node in already');
+    if (token.expiresAt <= Date.now()) {
+      const [expired, now] = [token.expiresAt, Date.now()].map((ms) => new Date(ms).toISOString());
+      throw new IsthmusError('TOKEN_EXPIRED', `this join token expired at ${expired}; the server's clock says ${now}`);
+    }
+    return token;
+  }
+
+  async #refused(request: EnrolRequest__Output, error: IsthmusError): Promise<void> {
+    const subject = isId(request.tokenId) ? request.tokenId : 'malformed';
+    if (!this.#refusals.take(Date.now())) {
+      this.#deps.log.warn({ token: subject, code: error.code }, 'enrolment refused; too many to record');
+      throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being refused');
+    }
+    this.#deps.log.warn({ tokenId: subject, code: error.code }, 'enrolment refused');
+    const asked = { role: request.role.slice(0, 64), site: request.site.slice(0, 64), name: request.name.slice(0, 64) };
+    await this.#deps.store.transaction((tx) =>
+      tx.events.append({
+        actor: 'system',
+        type: 'enrol.refused',
+        subjectKind: 'token',
+        subject,
+        data: { code: error.code, ...asked },
+      }),
+    );
+  }
+
+  #releaseLater(tokenId: string, spki: string): void {
+    const { store, log } = this.#deps;
+    const timer = setTimeout(() => {
+      this.#releases.delete(timer);
+      store
+        .transaction(async (tx) => {
+          if (!(await tx.tokens.release(tokenId, spki))) return;
+          await tx.events.append({ actor: 'system', type: 'token.released', subjectKind: 'token', subject: tokenId });
+        })
+        .catch((err: unknown) => log.warn({ err, tokenId }, 'token not released'));
+    }, this.#deps.releaseAfterMs ?? releaseAfterMs);
+    timer.unref();
+    this.#releases.add(timer);
+  }
+}
+
+function checkScope(
+  token: JoinToken,
+  { role, site, name }: EnrolRequest__Output,
+  dialledFor: string | undefined,
+): void {
+  const refuse = (reason: string): never => {
+    throw new IsthmusError('TOKEN_SCOPE', reason);
+  };
+  if (role !== '' && role !== token.role) refuse(`this token is for a ${token.role}, not for a ${role.slice(0, 64)}`);
+  if (site !== '' && site !== token.site) refuse(`this token is for site ${token.site}`);
+  if (name !== '' && !isSlug(name)) {
+    throw new IsthmusError('INVALID_FIELD', 'a node id is a DNS label in lower case', { field: 'name' });
+  }
+  if (name === SERVER) refuse('no node may be called server');
+  if (name !== '' && token.name !== null && name !== token.name) refuse(`this token is for node ${token.name}`);
+  if (token.dialAddress !== null && dialledFor !== token.id)
+    refuse('this token is for a node that waits to be dialled');
+  if (token.dialAddress === null && dialledFor !== undefined) refuse('this token is for a node that dials');
+}
+
+function failed(): never {
+  throw new IsthmusError('UNREACHABLE', 'the node closed the session during the handshake');
+}

@@ -1,0 +1,26 @@
+// Nonces for proofs: one at a time for each stream, good for two minutes and for one use that succeeds.
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { IsthmusError } from '../../lib/errors.ts';
+
+const lifetimeMs = 120_000;
+
+export class Nonces {
+  readonly #byStream = new WeakMap<Duplex, { nonce: Buffer; madeAtMs: number }>();
+
+  /** A fresh nonce for this stream; the last one is forgotten. */
+  make(stream: Duplex, nowMs = Date.now()): Buffer {
+    const nonce = randomBytes(32);
+    this.#byStream.set(stream, { nonce, madeAtMs: nowMs });
+    return nonce;
+  }
+
+  /** Throws ENROL_STALE unless `received` is this stream's nonce and fresh. */
+  check(stream: Duplex, received: Buffer, nowMs = Date.now()): void {
+    const known = this.#byStream.get(stream);
+    const fresh = known !== undefined && nowMs - known.madeAtMs <= lifetimeMs;
+    if (!fresh || received.length !== known.nonce.length || !timingSafeEqual(received, known.nonce)) {
+      throw new IsthmusError('ENROL_STALE', 'the nonce is not the one this session was given, or is too old');
+    }
+  }
+}

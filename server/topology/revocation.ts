@@ -1,0 +1,65 @@
+// Revocation: the store knows who is revoked; the signed list carries it through the mesh. The list is made from the
+// store, so a server that stopped between the two makes up for it when it starts.
+import type { Authority } from '../../certs/authority.ts';
+import { leafLifetimeMs } from '../../certs/authority.ts';
+import { revocationStatement, type RevocationList } from '../../certs/revocations.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+export interface RevocationDeps {
+  readonly store: Store;
+  readonly authority: Authority;
+  readonly revocations: RevocationList;
+  readonly log: Logger;
+  /** This server node, which cannot revoke itself. */
+  readonly self: string;
+}
+
+/** Once every certificate from before a revocation has expired, the list need not name it any more. */
+const keptMs = leafLifetimeMs + 86_400_000;
+
+/**
+ * Marks a node revoked in the transaction; the answer, called after the commit, tells the mesh. Repeating it changes
+ * nothing. NOT_FOUND when there is no such node.
+ */
+export async function revokeNode(
+  tx: StoreTransaction,
+  id: string,
+  actor: Actor,
+  deps: RevocationDeps,
+): Promise<() => void> {
+  if (id === deps.self) {
+    throw new IsthmusError('FORBIDDEN', `${id} is the server that would do it; a server does not revoke itself`);
+  }
+  const node = await tx.nodes.get(id);
+  if (await tx.nodes.revoke(id, Date.now())) {
+    await tx.events.append({
+      actor,
+      type: 'node.revoked',
+      subjectKind: 'node',
+      subject: id,
+      data: { role: node.role, site: node.site },
+    });
+  }
+  return () => {
+    publishRevocations(deps).catch((err: unknown) => deps.log.error({ err, node: id }, 'revocation not published'));
+  };
+}
+
+/** Brings the signed list up to what the store says; answers whether it had to change. */
+export async function publishRevocations({ store, authority, revocations, log }: RevocationDeps): Promise<boolean> {
+  const now = Date.now();
+  const nodes = (await store.nodes.all({ state: 'revoked' }))
+    .map(({ id, revokedAt }) => ({ node: id, revokedAtMs: revokedAt ?? now }))
+    .filter(({ revokedAtMs }) => now - revokedAtMs < keptMs);
+  const known = new Map(revocations.entries().map(({ node, revokedAtMs }) => [node, revokedAtMs]));
+  if (nodes.every(({ node, revokedAtMs }) => known.get(node) === revokedAtMs)) return false;
+  // Higher than any version there ever was, also when this server was restored from an old backup.
+  const version = Math.max(revocations.version + 1, now);
+  const statement = revocationStatement(authority.meshId, version, nodes);
+  const outcome = revocations.merge({ statement, signature: authority.sign('revocations', statement) });
+  log.info({ version, nodes: nodes.length, outcome }, 'revocations published');
+  return true;
+}
