@@ -116,7 +116,7 @@ export class Script {
     );
     if (state.phase === 'killing') this.kill(state.reason);
     const run = async (): Promise<void> => {
-      await this.#openLog(masker);
+      await this.#openLogIfPossible(masker);
       await this.#watch(state, undefined);
     };
     this.#flow = this.#guard(run());
@@ -125,7 +125,7 @@ export class Script {
   /** Records an end that was found out, not witnessed; what is left of the output is brought in. */
   endAfterwards(masker: Masker | undefined, end: ScriptEnd, startedAtMs: number): void {
     const finish = async (): Promise<void> => {
-      await this.#openLog(masker);
+      if (startedAtMs > 0 || end.kind === 'interrupted') await this.#openLogIfPossible(masker);
       await this.#end(end, startedAtMs);
     };
     this.#flow = this.#guard(finish());
@@ -330,6 +330,15 @@ export class Script {
       quotaBytes: this.#context.logQuotaBytes,
       onLines: () => this.#tell(),
     });
+  }
+
+  /** After a restart: what became of the script counts, also when its output is lost. */
+  async #openLogIfPossible(masker: Masker | undefined): Promise<void> {
+    try {
+      await this.#openLog(masker);
+    } catch (error) {
+      this.#context.log.error({ err: error, ticket: this.ticket }, 'the output of a script cannot be read');
+    }
   }
 
   /** Before anything was answered: as if the ticket had never come. */

@@ -1,0 +1,260 @@
+// The agent is killed with -9, in every phase of a script, and started again. The judges are the witness file (I1: at
+// most one start per ticket), the script's own record of what it printed (I3), and the exit code it chose.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { newId } from '../../lib/ids.ts';
+import { groupIsAlive } from '../../tentacle/scripts/process.ts';
+import { lacks } from '../support/needs.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import { Host, HostDied } from './host-client.ts';
+import { orderOf, textOf, witnessIn } from './support.ts';
+
+const until = (file: string): string => `until [ -e '${file}' ]; do sleep 0.02; done`;
+
+describe('an agent that was killed', () => {
+  test('takes a running script up again, with the whole log and the real exit code', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const ticket = newId();
+    const gate = join(dataDir, 'gate');
+    const printed = join(dataDir, 'printed');
+    const loop = `for i in $(seq 1 400); do echo "line $i" | tee -a '${printed}'; done`;
+    const order = orderOf(`${witness.testify(ticket)}; ${loop}; ${until(gate)}; ${loop}; printf end; exit 42`, {
+      ticket,
+    });
+    const first = new Host(dataDir);
+    await first.start(order);
+    await waitFor(async () => (await first.lines(order)).length > 50);
+    await first.kill();
+    const second = new Host(dataDir);
+    expect(await second.start(order)).toMatchObject({ phase: 'RUNNING' });
+    await writeFile(gate, '');
+    await waitFor(async () => (await second.lines(order)).length > 500);
+    await second.kill();
+    const third = new Host(dataDir);
+    const end = await third.ended(order);
+    expect(end).toMatchObject({ phase: 'EXITED', exitCode: 42, lastLine: 801 });
+    const expected = (await readFile(printed, 'utf8')).trimEnd().split('\n');
+    expect(textOf(await third.lines(order))).toEqual([...expected, 'end']);
+    expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+
+  test('finds the exit code of a script that ended in the meantime, and tells it once', async () => {
+    const dataDir = await tempDir();
+    const gate = join(dataDir, 'gate');
+    const done = join(dataDir, 'done');
+    const order = orderOf(`${until(gate)}; echo last; : > '${done}'; exit 5`);
+    const first = new Host(dataDir);
+    await first.start(order);
+    await first.kill();
+    await writeFile(gate, '');
+    await waitFor(() =>
+      readFile(join(dataDir, 'tickets', order.ticket, 'exit'), 'utf8').then((text) => /^5/.test(text)),
+    );
+    const second = new Host(dataDir);
+    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 5, lastLine: 1 });
+    await second.complete(order);
+    await second.kill();
+    const third = new Host(dataDir);
+    expect(await third.status(order)).toMatchObject({ phase: 'COMPLETED', exitCode: 5 });
+    await expect(third.start(order)).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
+  });
+
+  test('together with its script: interrupted, the log up to the last line on disk, the cut marked', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const ticket = newId();
+    const order = orderOf(`${witness.testify(ticket)}; echo "pid $$"; echo shown; printf half; sleep 300`, { ticket });
+    const first = new Host(dataDir);
+    await first.start(order);
+    const lines = await waitFor(async () => {
+      const log = textOf(await first.lines(order));
+      return log.includes('shown') && log;
+    });
+    const pid = Number(lines[0]!.split(' ')[1]);
+    const group = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[2]);
+    await first.kill();
+    process.kill(-group, 'SIGKILL');
+    const second = new Host(dataDir);
+    const end = await second.ended(order);
+    expect(end).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED', lastLine: 4 });
+    const log = await second.lines(order);
+    expect(textOf(log, 'stdout')).toEqual([lines[0], 'shown', 'half']);
+    expect(textOf(log, 'agent')[0]).toContain('SCRIPT_INTERRUPTED: the log is cut off here');
+    expect(await second.start(order)).toMatchObject({ phase: 'INTERRUPTED' });
+    expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+
+  test('with scripts in its queue: each runs once', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const gate = join(dataDir, 'gate');
+    const exclusive = { isolation: 'exclusive' };
+    const holder = orderOf(until(gate), { payload: exclusive });
+    const queued = Array.from({ length: 3 }, () => {
+      const ticket = newId();
+      return orderOf(witness.testify(ticket), { ticket, payload: exclusive });
+    });
+    const first = new Host(dataDir);
+    for (const order of [holder, ...queued]) await first.start(order);
+    await first.kill();
+    const second = new Host(dataDir);
+    expect(await second.status(queued[0]!)).toMatchObject({ phase: 'WAITING', heldBy: holder.task });
+    await writeFile(gate, '');
+    for (const order of queued) expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
+    expect(await witness.starts()).toEqual(new Map(queued.map(({ ticket }) => [ticket, 1])));
+  });
+
+  test('while it was ending a script: goes on ending it', async () => {
+    const dataDir = await tempDir();
+    const order = orderOf("trap '' TERM; echo $$; while :; do sleep 0.1; done");
+    const first = new Host(dataDir, { limits: { killGraceMs: 60_000 } });
+    await first.start(order);
+    const pid = Number(await waitFor(async () => textOf(await first.lines(order))[0]));
+    expect(await first.cancel(order)).toMatchObject({ phase: 'RUNNING' });
+    await waitFor(() =>
+      readFile(join(dataDir, 'journal', 'journal'), 'utf8').then((text) => text.includes('"killing"')),
+    );
+    await first.kill();
+    const group = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[2]);
+    const second = new Host(dataDir);
+    expect(await second.ended(order)).toMatchObject({ phase: 'CANCELLED' });
+    expect(await groupIsAlive(group)).toBe(false);
+  });
+
+  test('keeps a time limit that began before', async () => {
+    const dataDir = await tempDir();
+    const order = orderOf('sleep 300', { payload: { timeLimitS: 2 } });
+    const first = new Host(dataDir);
+    const { startedAtMs } = await first.start(order);
+    await first.kill();
+    const end = await new Host(dataDir).ended(order);
+    expect(end.phase).toBe('TIMED_OUT');
+    expect(end.endedAtMs - startedAtMs).toBeLessThan(8_000);
+  });
+
+  test('does not start what nobody may want any more: a queued script whose envelope has expired', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const exclusive = { isolation: 'exclusive' };
+    const holder = orderOf('sleep 300', { payload: exclusive });
+    // The skew of five minutes that is allowed ends a second from now.
+    const expiresAtMs = Date.now() - 5 * 60_000 + 1_500;
+    const queued = orderOf(witness.testify('queued'), { payload: exclusive, expiresAtMs });
+    const first = new Host(dataDir);
+    await first.start(holder);
+    await first.start(queued);
+    await first.kill();
+    await waitFor(() => Date.now() > expiresAtMs + 5 * 60_000);
+    const second = new Host(dataDir);
+    expect(await second.ended(queued)).toMatchObject({ errorCode: 'ENVELOPE_EXPIRED', startedAtMs: 0 });
+    await second.cancel(holder);
+    await second.ended(holder);
+    expect(await witness.starts()).toEqual(new Map());
+  });
+
+  test('and whose sealed payload was tampered with: the script goes on, and no line leaves', async () => {
+    const dataDir = await tempDir();
+    const gate = join(dataDir, 'gate');
+    const secret = 'canary-secret-value';
+    const body = `echo before; ${until(gate)}; echo "$SECRET"; exit 3`;
+    const order = orderOf(body, { payload: { environment: { SECRET: secret }, sensitiveValues: [secret] } });
+    const first = new Host(dataDir);
+    await first.start(order);
+    await waitFor(async () => (await first.lines(order)).length === 1);
+    await first.kill();
+    await writeFile(join(dataDir, 'tickets', order.ticket, 'payload.sealed'), 'broken');
+    const second = new Host(dataDir);
+    await second.status(order);
+    await writeFile(gate, '');
+    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
+    const log = await second.lines(order);
+    expect(textOf(log, 'stdout')).toEqual(['before']);
+    expect(textOf(log, 'agent')[0]).toContain('MASK_UNREADABLE');
+    expect(JSON.stringify(log)).not.toContain(secret);
+  });
+});
+
+describe('killed at any moment', () => {
+  const rounds = 12;
+
+  test('each script starts at most once, and has one end and its log whole', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const orders = Array.from({ length: rounds }, () => {
+      const ticket = newId();
+      return orderOf(`${witness.testify(ticket)}; for i in 1 2 3 4 5; do echo "$i"; sleep 0.01; done; exit 6`, {
+        ticket,
+      });
+    });
+    for (const [round, order] of orders.entries()) {
+      const host = new Host(dataDir);
+      await host.status(order).catch(() => undefined);
+      const started = host.start(order).catch((error: unknown) => {
+        if (!(error instanceof HostDied)) throw error;
+      });
+      await new Promise((resolve) => setTimeout(resolve, round * 2));
+      await host.kill();
+      await started;
+    }
+    const last = new Host(dataDir);
+    for (const order of orders) {
+      await last.start(order);
+      expect(await last.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 6, lastLine: 5 });
+      expect(textOf(await last.lines(order))).toEqual(['1', '2', '3', '4', '5']);
+    }
+    expect(await witness.starts()).toEqual(new Map(orders.map(({ ticket }) => [ticket, 1])));
+  });
+
+  // One thread for files, so that the count of calls is the same in each run.
+  const environment = { UV_THREADPOOL_SIZE: '1' };
+
+  test.skipIf(lacks('strace')).each([
+    ['fdatasync', 5],
+    ['vfork,clone3,clone', 3],
+    ['fsync', 2],
+  ])('at the nth %s', async (calls, times) => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const tickets: string[] = [];
+    for (let nth = 1; nth <= times; nth += 1) {
+      const ticket = newId();
+      tickets.push(ticket);
+      const order = orderOf(`${witness.testify(ticket)}; exit 8`, { ticket });
+      const inject = `inject=${calls}:signal=KILL:when=${nth}`;
+      const under = ['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
+      const doomed = new Host(dataDir, { under, environment });
+      await doomed
+        .start(order)
+        .then(() => doomed.ended(order))
+        .catch(() => undefined);
+      await doomed.kill();
+      const host = new Host(dataDir);
+      await host.start(order);
+      const end = await host.ended(order);
+      expect([end.phase, end.exitCode]).toEqual(end.phase === 'INTERRUPTED' ? ['INTERRUPTED', 0] : ['EXITED', 8]);
+      await host.kill();
+    }
+    for (const ticket of tickets) expect((await witness.starts()).get(ticket) ?? 0).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('the disk under the journal', () => {
+  test.skipIf(lacks('strace'))('no script is started before its start is on the disk', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const order = orderOf(witness.testify('unsynced'));
+    // Every sync fails: what was to be remembered is not on the disk.
+    const inject = 'inject=fdatasync:error=ENOSPC';
+    const under = ['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', inject];
+    const host = new Host(dataDir, { under });
+    await expect(host.start(order)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(host.status(order)).rejects.toMatchObject({});
+    await host.kill();
+    const healthy = new Host(dataDir);
+    await expect(healthy.status({ ...order, epoch: 1 })).rejects.toMatchObject({ code: 'TICKET_UNKNOWN' });
+    expect(await witness.starts()).toEqual(new Map());
+  });
+});
