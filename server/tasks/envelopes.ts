@@ -1,18 +1,18 @@
 // Builds the signed sending of a ticket. Every sending is signed anew, with the present epoch: the tentacle tells
 // repeats by the ticket and stale owners by the epoch.
-import { createHash } from 'node:crypto';
+import type { EnvelopeContent } from '../../certs/signer.ts';
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
-import type { EnvelopeBody } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { Fence } from '../store/repositories/tasks.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 
 /** Signs with this server node's own key; the authority's statement of that key goes along. */
-export type SignEnvelope = (body: EnvelopeBody) => Envelope;
+export type SignEnvelope = (content: EnvelopeContent) => Envelope;
 
-export type EnvelopeContent =
+/** What a ticket asks of its tentacle. */
+export type TicketWork =
   | { readonly kind: 'script'; readonly payload: ScriptPayload }
   | { readonly kind: 'acquire' | 'stage' | 'activate'; readonly payload: PackagePayload }
   | { readonly kind: 'cancel'; readonly payload: { readonly reason: string } };
@@ -31,23 +31,21 @@ export function buildEnvelope(
   ticket: Pick<Ticket, 'id' | 'machine'>,
   fence: Fence,
   deadlineAt: number,
-  content: EnvelopeContent,
+  work: TicketWork,
 ): Envelope {
-  const payload = encode(content);
   const soon = Date.now() + VALID_FOR_MS;
   return sign({
     tentacle: ticket.machine,
     ticket: ticket.id,
     task: fence.task,
     epoch: fence.epoch,
-    expiresAtMs: content.kind === 'cancel' ? soon : Math.min(soon, deadlineAt),
-    kind: content.kind,
-    payloadSha256: createHash('sha256').update(payload).digest(),
-    payload,
+    expiresAtMs: work.kind === 'cancel' ? soon : Math.min(soon, deadlineAt),
+    kind: work.kind,
+    payload: encode(work),
   });
 }
 
-function encode(content: EnvelopeContent): Buffer {
-  if (content.kind === 'script') return scripts.encode(content.payload);
-  return content.kind === 'cancel' ? cancels.encode(content.payload) : packages.encode(content.payload);
+function encode(work: TicketWork): Buffer {
+  if (work.kind === 'script') return scripts.encode(work.payload);
+  return work.kind === 'cancel' ? cancels.encode(work.payload) : packages.encode(work.payload);
 }

@@ -4,7 +4,7 @@ import type { Ticket, TicketPatch, TicketState } from '../store/repositories/tic
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { Completer } from './completer.ts';
 import { Halted, type TaskContext } from './context.ts';
-import { buildEnvelope, type EnvelopeContent, type SignEnvelope } from './envelopes.ts';
+import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
 import type { Tentacles } from './tentacles.ts';
 
@@ -101,8 +101,8 @@ export function endTicket(
 }
 
 /** The signed envelope of this sending. */
-export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, content: EnvelopeContent) {
-  return buildEnvelope(deps.sign, ticket, context.fence, context.task.deadlineAt, content);
+export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, work: TicketWork) {
+  return buildEnvelope(deps.sign, ticket, context.fence, context.task.deadlineAt, work);
 }
 
 /** The end of a ticket that was never sent, or whose sending left nothing behind. */

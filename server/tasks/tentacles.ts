@@ -1,9 +1,10 @@
 // Warm gRPC clients, one per machine and path: a tunnel and its handshakes cost several round trips, so no task ever
 // opens one of its own. Idle ones are closed; one that is in use is closed when its last user lets go.
+import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import type { Mesh } from '../../mesh/types.ts';
+import type { DialOptions } from '../../mesh/types.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 
 const { Tentacle } = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
@@ -20,7 +21,7 @@ export interface TentacleTunables {
 const defaults: TentacleTunables = { dialDeadlineMs: 15_000, idleMs: 300_000, maxClients: 2_000 };
 
 /** Asks the mesh for a stream; nothing else of it is needed here. */
-export type Dial = Pick<Mesh, 'dial'>['dial'];
+export type Dial = (options: DialOptions) => Promise<Duplex>;
 
 interface Entry {
   readonly client: GrpcClient<TentacleClient>;

@@ -1,0 +1,313 @@
+// A tentacle that speaks the real wire and misbehaves when it is told to: it loses replies, stalls logs, cuts
+// connections, answers for other tickets. It starts nothing; a script is a few words of its own:
+//   say TEXT · many N (lines "line 1".."line N") · hold (until `release`) · exit N
+// As the real one it starts a ticket once, keeps the highest epoch per task, and forgets lines once acknowledged.
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { IsthmusError } from '../../lib/errors.ts';
+import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
+import { GrpcHost, type AsyncHandlers, type StreamPeer } from '../../lib/grpc/server.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { EnvelopeContent } from '../../certs/signer.ts';
+import type { DialOptions } from '../../mesh/types.ts';
+import type { AcquireProgress } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
+import type { Envelope, Envelope__Output } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
+import type { EnvelopeBody__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
+import type { HealthReport } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
+import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
+import type { LogRequest__Output } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptStatus } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { TentacleHandlers } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+
+const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
+const bodies = messageCodec(types.EnvelopeBody);
+const scriptPayloads = messageCodec(types.ScriptPayload);
+const packagePayloads = messageCodec(types.PackagePayload);
+
+/** An envelope without signatures: who may sign is tested elsewhere. */
+export function unsigned(content: EnvelopeContent): Envelope {
+  return { body: bodies.encode({ ...content, payloadSha256: Buffer.alloc(32) }) };
+}
+
+class FakeScript {
+  readonly ticket: string;
+  readonly payload: ScriptPayload__Output;
+  readonly lines: string[] = [];
+  phase: NonNullable<ScriptStatus['phase']> = 'RUNNING';
+  exitCode = 0;
+  /** Lines up to this one were acknowledged, and are gone. */
+  forgotten = 0;
+  acknowledgements: number[] = [];
+  readonly #watchers = new Set<() => void>();
+  readonly #released = Promise.withResolvers<void>();
+
+  constructor(ticket: string, payload: ScriptPayload__Output) {
+    this.ticket = ticket;
+    this.payload = payload;
+  }
+
+  get ended(): boolean {
+    return this.phase !== 'RUNNING';
+  }
+
+  async run(): Promise<void> {
+    for (const word of this.payload.body.split('\n')) {
+      if (this.ended) return;
+      const [verb = '', ...rest] = word.trim().split(' ');
+      if (verb === 'say') this.lines.push(rest.join(' '));
+      if (verb === 'many') for (let n = 1; n <= Number(rest[0]); n += 1) this.lines.push(`line ${n}`);
+      if (verb === 'hold') {
+        this.changed();
+        await this.#released.promise;
+      }
+      if (verb === 'exit') this.exitCode = Number(rest[0]);
+    }
+    if (!this.ended) this.phase = 'EXITED';
+    this.changed();
+  }
+
+  release(): void {
+    this.#released.resolve();
+  }
+
+  cancel(): void {
+    if (this.ended) return;
+    this.phase = 'CANCELLED';
+    this.changed();
+  }
+
+  status(): ScriptStatus {
+    const { ticket, phase, exitCode, lines } = this;
+    return { ticket, phase, exitCode, lastLine: lines.length };
+  }
+
+  watch(onChange: () => void): () => void {
+    this.#watchers.add(onChange);
+    return () => this.#watchers.delete(onChange);
+  }
+
+  changed(): void {
+    for (const watcher of this.#watchers) watcher();
+  }
+}
+
+export class FakeTentacle {
+  readonly name: string;
+  readonly scripts = new Map<string, FakeScript>();
+  /** The witness: every start that really happened, in order. */
+  readonly starts: string[] = [];
+  readonly completed: string[] = [];
+  readonly cancels: string[] = [];
+  /** Every package call that was answered: `acquire web 1.0.0`. */
+  readonly packageCalls: string[] = [];
+  /** The next so many starts happen, and their replies are lost with the connection. */
+  loseStartReplies = 0;
+  /** Log batches have this many lines. */
+  batchLines = 100;
+  /** Sends no log while true. */
+  stallLogs = false;
+  /** Answers log requests for this ticket instead of the one asked for. */
+  answersFor: string | undefined;
+  /** Fails acquisitions with this code. */
+  failAcquire: 'PACKAGE_HASH_MISMATCH' | undefined;
+  health: HealthReport = {};
+  readonly #epochs = new Map<string, number>();
+  readonly #host: GrpcHost;
+  readonly #sockets = new Set<Socket>();
+  readonly #server: Server;
+  port = 0;
+
+  constructor(name: string) {
+    this.name = name;
+    this.#host = new GrpcHost({ log: silentLogger() });
+    const server = { roles: ['server'] };
+    this.#host.add<TentacleHandlers>(types.Tentacle.service, this.#handlers(), {
+      StartScript: server,
+      GetScript: server,
+      StreamLogs: server,
+      CancelScript: server,
+      CompleteScript: server,
+      AcquirePackage: server,
+      StagePackage: server,
+      ActivatePackage: server,
+      CheckHealth: server,
+    });
+    this.#server = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      this.#host.accept(Object.assign(socket, { peer: { node: 'server-1', role: 'server' } satisfies StreamPeer }));
+    });
+  }
+
+  /** Listens; on the same port again after `away`. */
+  async listen(): Promise<this> {
+    this.#server.listen(this.port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    this.port = address.port;
+    return this;
+  }
+
+  /** Not reachable any more, until `listen`; what runs goes on. */
+  async away(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.cut();
+    await closed;
+  }
+
+  /** Ends every connection. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#server.listening) await this.away();
+    await this.#host.stop();
+  }
+
+  /** The one script, when there was one. */
+  get script(): FakeScript {
+    const [script] = this.scripts.values();
+    if (script === undefined) throw new Error('no script was started');
+    return script;
+  }
+
+  #handlers(): AsyncHandlers<TentacleHandlers, StreamPeer> {
+    return {
+      StartScript: ({ request }) => this.#start(request.envelope),
+      GetScript: ({ request }) => this.#known(request.ticket).status(),
+      StreamLogs: (call) => this.#logs(call),
+      CancelScript: ({ request }) => {
+        const { ticket } = this.#accept(request.envelope);
+        this.cancels.push(ticket);
+        const script = this.#known(ticket);
+        script.cancel();
+        return script.status();
+      },
+      CompleteScript: ({ request }) => {
+        const script = this.#known(request.ticket);
+        if (script.phase !== 'COMPLETED') this.completed.push(request.ticket);
+        script.phase = 'COMPLETED';
+        return script.status();
+      },
+      AcquirePackage: (call) => {
+        const { payload } = this.#accept(call.request.envelope);
+        const { package: wanted, places } = packagePayloads.decode(payload);
+        if (this.failAcquire !== undefined) throw new IsthmusError(this.failAcquire, 'wrong bytes', { hop: this.name });
+        this.packageCalls.push(`acquire ${wanted?.id} ${wanted?.version}`);
+        const size = wanted?.sizeBytes ?? 0;
+        const from = places[0]?.node ?? 'nowhere';
+        const progress: AcquireProgress = { receivedBytes: size, totalBytes: size, from, done: true };
+        call.write({ ...progress, receivedBytes: 0, done: false });
+        call.write(progress);
+        call.end();
+      },
+      StagePackage: ({ request }) => this.#package('stage', request.envelope),
+      ActivatePackage: ({ request }) => this.#package('activate', request.envelope),
+      CheckHealth: () => ({ softwareVersion: 'fake', tentacleTimeMs: Date.now(), cpus: 2, ...this.health }),
+    };
+  }
+
+  #package(action: string, envelope: Envelope__Output | null) {
+    const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
+    this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}`);
+    return { application: payload.application, currentVersion: payload.package?.version ?? '' };
+  }
+
+  #start(envelope: Envelope__Output | null): ScriptStatus {
+    const { ticket, payload } = this.#accept(envelope);
+    let script = this.scripts.get(ticket);
+    if (script === undefined) {
+      script = new FakeScript(ticket, scriptPayloads.decode(payload));
+      this.scripts.set(ticket, script);
+      this.starts.push(ticket);
+      void script.run();
+    }
+    if (this.loseStartReplies > 0) {
+      this.loseStartReplies -= 1;
+      this.cut();
+    }
+    return script.status();
+  }
+
+  #accept(envelope: Envelope__Output | null): EnvelopeBody__Output {
+    const body = bodies.decode(envelope?.body ?? Buffer.alloc(0));
+    if (body.tentacle !== this.name) throw new IsthmusError('WRONG_RECIPIENT', `this is ${this.name}`);
+    this.#fence(body.task, body.epoch);
+    return body;
+  }
+
+  #fence(task: string, epoch: number): void {
+    const highest = this.#epochs.get(task) ?? 0;
+    if (epoch < highest) throw new IsthmusError('STALE_EPOCH', `epoch ${epoch} is behind ${highest}`);
+    this.#epochs.set(task, epoch);
+  }
+
+  #known(ticket: string): FakeScript {
+    const script = this.scripts.get(ticket);
+    if (script === undefined) throw new IsthmusError('TICKET_UNKNOWN', `no ticket ${ticket}`, { hop: this.name });
+    return script;
+  }
+
+  async #logs(call: ServerDuplexStream<LogRequest__Output, LogBatch>): Promise<void> {
+    let script: FakeScript | undefined;
+    let sent = 0;
+    let ending = false;
+    const send = (): void => {
+      if (script === undefined || this.stallLogs || ending) return;
+      while (sent < script.lines.length) {
+        const texts = script.lines.slice(sent, sent + this.batchLines);
+        call.write({
+          ticket: this.answersFor ?? script.ticket,
+          firstLine: sent + 1,
+          lines: texts.map((text) => ({ stream: 'stdout', atMs: Date.now(), text })),
+        });
+        sent += texts.length;
+      }
+      if (!script.ended) return;
+      ending = true;
+      call.write({ ticket: this.answersFor ?? script.ticket, firstLine: sent + 1, lines: [], end: script.status() });
+    };
+    let forget: (() => void) | undefined;
+    call.on('error', () => undefined);
+    call.on('close', () => forget?.());
+    try {
+      for await (const request of call as AsyncIterable<LogRequest__Output>) {
+        if (script === undefined) {
+          this.#fence(request.task, request.epoch);
+          script = this.#known(request.ticket);
+          sent = Math.max(request.afterLine, script.forgotten);
+          forget = script.watch(send);
+          send();
+        } else {
+          script.acknowledgements.push(request.acknowledgedLine);
+          script.forgotten = Math.max(script.forgotten, request.acknowledgedLine);
+        }
+      }
+    } finally {
+      forget?.();
+    }
+    call.end();
+  }
+}
+
+/** Dials fakes by name, as the mesh would dial tentacles; `unreachable` names those that no path leads to. */
+export function dialFakes(ports: () => ReadonlyMap<string, number>) {
+  return async ({ node, path = [], signal }: Pick<DialOptions, 'node' | 'path' | 'signal'>): Promise<Socket> => {
+    const port = ports().get([...path, node].join('/')) ?? ports().get(node);
+    if (port === undefined) throw new IsthmusError('UNREACHABLE', `no path to ${node}`, { hop: path[0] ?? node });
+    const socket = connect(port, '127.0.0.1');
+    signal?.addEventListener('abort', () => socket.destroy(), { once: true });
+    try {
+      await once(socket, 'connect');
+    } catch (thrown) {
+      throw new IsthmusError('UNREACHABLE', `${node} refuses`, { hop: node, cause: thrown });
+    }
+    return socket;
+  };
+}

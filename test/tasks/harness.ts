@@ -1,0 +1,122 @@
+// A store, the whole task engine and fake tentacles in one process, over real sockets.
+import { onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { createMasterKey, type Sealer } from '../../lib/seal.ts';
+import { deploymentRunner } from '../../server/deployments/run.ts';
+import { endStates, type Task } from '../../server/store/repositories/tasks.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import type { Route } from '../../server/store/routes.ts';
+import { startTasks, type Tasks } from '../../server/tasks/start.ts';
+import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+
+export interface Harness {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  /** Ports by machine, or by path and machine: `eu/web-1`. */
+  readonly ports: Map<string, number>;
+  readonly dataDir: string;
+  tasks: Tasks;
+  /** A machine with its fake tentacle. */
+  machine(id: string, given?: { roles?: string[]; routes?: Route[]; environments?: string[] }): Promise<FakeTentacle>;
+  /** The task once it has ended. */
+  ended(id: string): Promise<Task>;
+  texts(ticket: string): Promise<string[]>;
+  restart(): Promise<void>;
+}
+
+export const actor = 'key-1';
+
+export type Tunables = NonNullable<Parameters<typeof startTasks>[0]['tunables']>;
+
+export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50, dialDeadlineMs: 2_000 };
+
+export async function startHarness(tunables: Tunables = {}, healthCheckIntervalS?: number): Promise<Harness> {
+  const dataDir = await tempDir();
+  const sealer = createMasterKey({ dataDir });
+  const store = await openStore({ dataDir, log: silentLogger() });
+  const ports = new Map<string, number>();
+  const start = (): Tasks =>
+    startTasks({
+      store,
+      dial: dialFakes(() => ports),
+      sign: unsigned,
+      deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer, findPlaces: anyPlace }),
+      log: silentLogger(),
+      nodeId: 'server-1',
+      healthCheckIntervalS,
+      tunables: { ...quick, ...tunables },
+    });
+  const harness: Harness = {
+    store,
+    sealer,
+    ports,
+    dataDir,
+    tasks: start(),
+    async machine(id, { roles = [], routes = direct, environments = ['prod'] } = {}) {
+      const fake = await new FakeTentacle(id).listen();
+      onTestFinished(() => fake.stop());
+      ports.set(id, fake.port);
+      await addMachine(store, id, { roles, routes, environments });
+      return fake;
+    },
+    ended: (id) => ended(store, id),
+    texts: async (ticket) => (await store.logLines.read(ticket, 0, 100_000)).map(({ text }) => text),
+    async restart() {
+      await harness.tasks.stop();
+      harness.tasks = start();
+    },
+  };
+  onTestFinished(async () => {
+    await harness.tasks.stop();
+    await store.close();
+  });
+  return harness;
+}
+
+const direct: Route[] = [{ kind: 'direct' }];
+
+const anyPlace = () => Promise.resolve({ places: [{ node: 'mirror-eu' }], pass: 'pass' });
+
+/** Rows of a machine, with the site and environments it needs. */
+export async function addMachine(
+  store: Store,
+  id: string,
+  { roles, routes, environments }: { roles: string[]; routes: Route[]; environments: string[] },
+): Promise<void> {
+  const createdAt = Date.now();
+  await store.transaction(async (tx) => {
+    const named = { name: '', description: '', createdAt };
+    if ((await tx.sites.find('eu')) === undefined) await tx.sites.insert({ id: 'eu', ...named });
+    for (const environment of environments) {
+      if ((await tx.environments.find(environment)) === undefined) {
+        await tx.environments.insert({ id: environment, ...named });
+      }
+    }
+    await tx.nodes.insert({
+      id,
+      role: 'tentacle',
+      site: 'eu',
+      parent: 'server',
+      dialAddress: null,
+      certificateNotAfter: null,
+      createdAt,
+    });
+    await tx.machines.insert({ id, name: id, site: 'eu', environments, targetRoles: roles, routes, createdAt });
+  });
+}
+
+/** Waits for a task's end. */
+export async function ended(store: Store, id: string, limitMs = 20_000): Promise<Task> {
+  let last: Task | undefined;
+  return waitFor(
+    async () => {
+      last = await store.tasks.get(id);
+      return (endStates as readonly string[]).includes(last.state) ? last : undefined;
+    },
+    { limitMs, what: `the end of task ${id}` },
+  ).catch((thrown: unknown) => {
+    throw new Error(`${String(thrown)}; state ${last?.state}, epoch ${last?.epoch}`);
+  });
+}

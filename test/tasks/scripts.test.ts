@@ -1,0 +1,262 @@
+// Script tasks through the whole engine, over the real wire, against tentacles that misbehave.
+import { expect, it } from 'vitest';
+import { cancelTask } from '../../server/tasks/submit.ts';
+import { submitScript, type ScriptRequest } from '../../server/tasks/script-task.ts';
+import { taskView } from '../../server/tasks/view.ts';
+import { waitFor } from '../support/wait.ts';
+import { actor, startHarness, type Harness } from './harness.ts';
+
+async function submit(h: Harness, body: string, more: Partial<ScriptRequest> = {}): Promise<string> {
+  const request = { body, machines: ['web-1'], ...more };
+  return (await h.store.transaction((tx) => submitScript(tx, request, actor))).id;
+}
+
+async function ticketOf(h: Harness, task: string) {
+  const [ticket] = await waitFor(async () => {
+    const tickets = await h.store.tickets.byTask(task);
+    return tickets.length > 0 && tickets;
+  });
+  return ticket!;
+}
+
+it('runs a script once and stores its log', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say hello\nmany 250\nexit 0');
+  expect(await h.ended(id)).toMatchObject({ state: 'succeeded', errorCode: null });
+  const ticket = await ticketOf(h, id);
+  expect(ticket).toMatchObject({ state: 'succeeded', exitCode: 0, storedLine: 251 });
+  expect((await h.texts(ticket.id))[250]).toBe('line 250');
+  expect(fake.starts).toEqual([ticket.id]);
+  await waitFor(() => fake.completed.includes(ticket.id));
+  await waitFor(async () => (await h.store.tickets.get(ticket.id)).completedAt !== null);
+  const { items } = await h.store.events.list({ subject: id, limit: 100 });
+  expect(items.map(({ type }) => type)).toEqual(['task.created', 'task.started', 'task.ended']);
+});
+
+it('runs on all machines at once, and lets the others finish when one fails', async () => {
+  const h = await startHarness();
+  const one = await h.machine('web-1');
+  const two = await h.machine('web-2');
+  const id = await submit(h, 'hold\nsay done', { machines: ['web-1', 'web-2'] });
+  await waitFor(() => one.scripts.size === 1 && two.scripts.size === 1);
+  one.script.exitCode = 3;
+  one.script.release();
+  await waitFor(async () => (await h.store.tickets.byTask(id)).some(({ state }) => state === 'failed'));
+  expect((await h.store.tasks.get(id)).state).toBe('running');
+  two.script.release();
+  expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-1' });
+  expect((await taskView(h.store, id)).machines.map(({ state }) => state)).toEqual(['failed', 'succeeded']);
+});
+
+it('names the exit code, the machine and the code of a failure', async () => {
+  const h = await startHarness();
+  await h.machine('web-1');
+  const id = await submit(h, 'exit 7');
+  expect(await h.ended(id)).toMatchObject({ state: 'failed', errorCode: 'MACHINES_FAILED' });
+  const view = await taskView(h.store, id);
+  expect(view.machines).toMatchObject([
+    {
+      machine: 'web-1',
+      state: 'failed',
+      steps: [{ action: 'script', exitCode: 7, error: { code: 'SCRIPT_FAILED', hop: 'web-1' } }],
+    },
+  ]);
+});
+
+it('starts once when the reply is lost', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.loseStartReplies = 3;
+  const id = await submit(h, 'many 10');
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect(fake.starts).toHaveLength(1);
+  expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(10);
+});
+
+it('acknowledges a line only once it is stored', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.batchLines = 7;
+  const id = await submit(h, 'many 500\nhold\nmany 500');
+  const ticket = await ticketOf(h, id);
+  for (let cuts = 0; cuts < 10; cuts += 1) {
+    // Whatever was acknowledged when the connection went must be in the store: the tentacle has forgotten it.
+    await waitFor(() => fake.scripts.size === 1);
+    const acknowledged = fake.script.forgotten;
+    const { storedLine } = await h.store.tickets.get(ticket.id);
+    expect(storedLine).toBeGreaterThanOrEqual(acknowledged);
+    fake.cut();
+  }
+  fake.script.release();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const texts = await h.texts(ticket.id);
+  const numbers = Array.from({ length: 500 }, (_, index) => `line ${index + 1}`);
+  expect(texts).toEqual([...numbers, ...numbers]);
+});
+
+it('waits for an unreachable machine, says so, and goes on when it is back', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  await fake.away();
+  const id = await submit(h, 'say back');
+  await waitFor(async () => {
+    const entries = await h.store.notes.stream(id, 0, 100);
+    return entries.some((entry) => entry.kind === 'note' && entry.code === 'UNREACHABLE');
+  });
+  expect((await ticketOf(h, id)).state).toBe('pending');
+  await fake.listen();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect(fake.starts).toHaveLength(1);
+});
+
+it('fails what could not be reached by the deadline, naming the hop', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { routes: [{ kind: 'path', via: ['eu'] }] });
+  h.ports.delete('web-1');
+  const id = await submit(h, 'say never', { deadlineS: 1 });
+  expect((await h.ended(id)).state).toBe('failed');
+  expect(await ticketOf(h, id)).toMatchObject({
+    state: 'failed',
+    errorCode: 'UNREACHABLE',
+    errorHop: 'eu',
+    startedAt: null,
+  });
+});
+
+it('takes the next route when the first fails, and none that the machine does not name', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', {
+    routes: [
+      { kind: 'path', via: ['eu'] },
+      { kind: 'path', via: ['us'] },
+    ],
+  });
+  h.ports.delete('web-1');
+  h.ports.set('us/web-1', fake.port);
+  const id = await submit(h, 'say over us');
+  expect((await h.ended(id)).state).toBe('succeeded');
+  await h.machine('web-2', { routes: [{ kind: 'path', via: ['eu'] }] });
+  h.ports.set('asia/web-2', h.ports.get('web-2')!);
+  h.ports.delete('web-2');
+  const second = await submit(h, 'say over asia', { machines: ['web-2'], deadlineS: 1 });
+  expect((await h.ended(second)).state).toBe('failed');
+});
+
+it('cancels the process, keeps its log, and ends once however often it is asked', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say before\nhold\nsay after');
+  await waitFor(async () => (await ticketOf(h, id)).storedLine === 1);
+  for (let times = 0; times < 3; times += 1) await h.store.transaction((tx) => cancelTask(tx, id, actor));
+  expect(await h.ended(id)).toMatchObject({ state: 'cancelled', errorCode: 'CANCELLED' });
+  expect(await ticketOf(h, id)).toMatchObject({ state: 'cancelled', storedLine: 1 });
+  expect(fake.cancels.length).toBeGreaterThan(0);
+  const { items } = await h.store.events.list({ subject: id, limit: 100 });
+  expect(items.filter(({ type }) => type === 'task.cancel_requested')).toHaveLength(1);
+  expect(items.filter(({ type }) => type === 'task.ended')).toHaveLength(1);
+});
+
+it('calls a script interrupted when a cancel is never answered', async () => {
+  const h = await startHarness({ cancelLimitMs: 300 });
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say before\nhold');
+  await waitFor(async () => (await ticketOf(h, id)).storedLine === 1);
+  await fake.away();
+  await h.store.transaction((tx) => cancelTask(tx, id, actor));
+  expect((await h.ended(id)).state).toBe('interrupted');
+  expect(await ticketOf(h, id)).toMatchObject({ state: 'interrupted', errorHop: 'web-1' });
+});
+
+it('cancels what was never sent without a word to the machine', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  await fake.away();
+  const id = await submit(h, 'say never');
+  await ticketOf(h, id);
+  await h.store.transaction((tx) => cancelTask(tx, id, actor));
+  expect((await h.ended(id)).state).toBe('cancelled');
+  expect(fake.starts).toEqual([]);
+});
+
+it('cancels a script at the deadline and calls the task timed out', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say before\nhold', { deadlineS: 1 });
+  expect(await h.ended(id)).toMatchObject({ state: 'timed_out', errorCode: 'TASK_DEADLINE' });
+  expect(await ticketOf(h, id)).toMatchObject({ state: 'timed_out', storedLine: 1 });
+  expect(fake.cancels.length).toBeGreaterThan(0);
+});
+
+it('never tries an interrupted script again', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say before\nhold');
+  await waitFor(async () => (await ticketOf(h, id)).storedLine === 1);
+  fake.script.phase = 'INTERRUPTED';
+  fake.script.changed();
+  expect((await h.ended(id)).state).toBe('interrupted');
+  expect(fake.starts).toHaveLength(1);
+});
+
+it('ends the stream of a tentacle that answers for another ticket, and stores nothing for that one', async () => {
+  const h = await startHarness();
+  await h.machine('web-2');
+  const other = await submit(h, 'hold', { machines: ['web-2'] });
+  const victim = await ticketOf(h, other);
+  const fake = await h.machine('web-1');
+  fake.answersFor = victim.id;
+  const id = await submit(h, 'many 3');
+  expect((await h.ended(id)).state).toBe('interrupted');
+  expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'NOT_YOUR_TICKET', errorHop: 'web-1', storedLine: 0 });
+  expect(await h.store.tickets.get(victim.id)).toMatchObject({ storedLine: 0 });
+  expect(await h.texts(victim.id)).toEqual([]);
+  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  expect(items).toMatchObject([{ actor: 'web-1', data: { ticket: (await ticketOf(h, id)).id } }]);
+});
+
+it('leaves off without a word when another owner has taken the task over', async () => {
+  const h = await startHarness({ renewEveryMs: 60_000 });
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say one\nhold\nmany 5');
+  await waitFor(async () => (await ticketOf(h, id)).storedLine === 1);
+  const taken = await h.store.transaction((tx) =>
+    tx.tasks.claimNext({ owner: 'server-2', leaseMs: 60_000, now: Date.now() + 3_600_000 }),
+  );
+  expect(taken).toMatchObject({ id, epoch: 2 });
+  fake.script.release();
+  await waitFor(() => h.tasks.running === 0);
+  // The stale owner stored none of the lines that came after, and ended nothing.
+  expect(await ticketOf(h, id)).toMatchObject({ storedLine: 1, state: 'running' });
+  expect(await h.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: 'server-2', epoch: 2 });
+});
+
+it('gives its leases back at stop, and goes on where it was', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'many 20\nhold\nmany 20');
+  await waitFor(async () => (await ticketOf(h, id)).storedLine === 20);
+  await h.tasks.stop();
+  expect(await h.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: null, epoch: 1 });
+  await h.restart();
+  fake.script.release();
+  expect(await h.ended(id)).toMatchObject({ state: 'succeeded', epoch: 2 });
+  expect(fake.starts).toHaveLength(1);
+  expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(40);
+});
+
+it('refuses scripts that aim at nothing or say nothing', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { environments: ['test'] });
+  await expect(submit(h, 'say x', { machines: [] })).rejects.toMatchObject({ code: 'NO_TARGETS' });
+  await expect(submit(h, 'say x', { machines: ['web-9'] })).rejects.toMatchObject({
+    code: 'INVALID_FIELD',
+    field: 'machines[0]',
+  });
+  await expect(submit(h, '', {})).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'body' });
+  await expect(submit(h, 'say x', { deadlineS: 0 })).rejects.toMatchObject({ field: 'deadlineS' });
+  await expect(submit(h, 'say x', { machines: undefined, environments: ['prod'] })).rejects.toMatchObject({
+    code: 'NO_TARGETS',
+  });
+  expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
+});
