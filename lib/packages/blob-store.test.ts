@@ -61,7 +61,7 @@ describe('the blob store', () => {
     await cut.close();
     await (await before.receive()).write(body);
     const store = await BlobStore.open(folder);
-    expect(await store.partials()).toEqual([{ sha256: digest, sizeBytes: 60_000 }]);
+    expect(await store.partials()).toMatchObject([{ sha256: digest, sizeBytes: 60_000 }]);
     expect(await readdir(join(folder, 'incoming'))).toEqual([]);
     const writer = await store.resume(digest);
     expect(writer.bytes).toBe(60_000);

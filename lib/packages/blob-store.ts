@@ -87,14 +87,15 @@ export class BlobStore {
   }
 
   /** The cut downloads on disk that nobody is writing: digest and bytes. */
-  async partials(): Promise<BlobInfo[]> {
-    const names = (await readdir(join(this.folder, 'partial'))).filter(
-      (name) => !this.#writing.has(join('partial', name)),
+  async partials(): Promise<(BlobInfo & { readonly modifiedAtMs: number })[]> {
+    const folder = join(this.folder, 'partial');
+    const idle = (await readdir(folder)).filter((name) => !this.#writing.has(join('partial', name)));
+    return Promise.all(
+      idle.map(async (sha256) => {
+        const { size, mtimeMs } = await stat(join(folder, sha256));
+        return { sha256, sizeBytes: size, modifiedAtMs: mtimeMs };
+      }),
     );
-    const found = await Promise.all(
-      names.map(async (name) => ({ sha256: name, sizeBytes: (await stat(join(this.folder, 'partial', name))).size })),
-    );
-    return found;
   }
 
   /** Drops a cut download that nobody is writing. */

@@ -1,0 +1,139 @@
+// Fetches packages into the tentacle's cache: from the nearest place that works, on from where the last one stopped, also
+// after a restart. Nothing counts as here before size and digest are right.
+import type { Duplex } from 'node:stream';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { askForBlob } from '../../lib/packages/blob-client.ts';
+import type { BlobStore } from '../../lib/packages/blob-store.ts';
+import { freeBytes } from '../../lib/packages/disk.ts';
+import { Demotions, fetchBlob, type FailedPlace, type Place } from '../../lib/packages/fetch.ts';
+import type { PackageOrder } from './payload.ts';
+
+export interface AcquireDeps {
+  readonly blobs: BlobStore;
+  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
+  readonly log: Logger;
+  /** Without a byte for this long a place counts as dead. */
+  readonly stallMs?: number | undefined;
+  /** What a download leaves free on the disk. */
+  readonly reserveBytes?: number | undefined;
+}
+
+export interface AcquireProgress {
+  readonly receivedBytes: number;
+  readonly totalBytes: number;
+  readonly from: string;
+  readonly done: boolean;
+  readonly cached: boolean;
+  readonly failed: readonly FailedPlace[];
+}
+
+type OnProgress = (progress: AcquireProgress) => void;
+
+interface Running {
+  readonly outcome: Promise<AcquireProgress>;
+  readonly listeners: Set<OnProgress>;
+  readonly stop: AbortController;
+}
+
+const defaultStallMs = 30_000;
+/** So that the log of what went wrong still fits. */
+const defaultReserveBytes = 32 * 1024 * 1024;
+/** Cut downloads that wait for their resume; the oldest go first. */
+const keptPartials = 4;
+
+export class Acquirer {
+  readonly #deps: AcquireDeps;
+  readonly #demotions = new Demotions();
+  readonly #running = new Map<string, Running>();
+
+  constructor(deps: AcquireDeps) {
+    this.#deps = deps;
+  }
+
+  /** Makes sure that the package is in the cache. However many ask for a digest at once, it is fetched once. */
+  async acquire(order: PackageOrder, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+    const here = this.#deps.blobs.get(order.sha256);
+    if (here !== undefined) return this.#cached(order, here.sizeBytes);
+    const running = this.#running.get(order.sha256) ?? this.#begin(order);
+    running.listeners.add(onProgress);
+    try {
+      return await Promise.race([running.outcome, whenAborted(signal)]);
+    } finally {
+      running.listeners.delete(onProgress);
+      // Nobody waits any more: what came stays on disk for the next time.
+      if (running.listeners.size === 0)
+        running.stop.abort(new IsthmusError('CANCELLED', 'nobody waits for it any more'));
+      if (signal.aborted) await running.outcome.catch(() => undefined);
+    }
+  }
+
+  /** Ends every download; what came stays. */
+  async stop(): Promise<void> {
+    const all = [...this.#running.values()];
+    for (const { stop } of all) stop.abort(new IsthmusError('CANCELLED', 'the tentacle is stopping'));
+    await Promise.allSettled(all.map(({ outcome }) => outcome));
+  }
+
+  #cached(order: PackageOrder, sizeBytes: number): AcquireProgress {
+    if (sizeBytes !== order.sizeBytes) {
+      const what = `${order.id} ${order.version} has ${sizeBytes} bytes, the release pins ${order.sizeBytes}`;
+      throw new IsthmusError('PACKAGE_HASH_MISMATCH', what);
+    }
+    return { receivedBytes: sizeBytes, totalBytes: sizeBytes, from: '', done: true, cached: true, failed: [] };
+  }
+
+  #begin(order: PackageOrder): Running {
+    const listeners = new Set<OnProgress>();
+    const stop = new AbortController();
+    const tell: OnProgress = (progress) => listeners.forEach((listener) => listener(progress));
+    const outcome = this.#fetch(order, tell, stop.signal).finally(() => this.#running.delete(order.sha256));
+    outcome.catch(() => undefined);
+    const running = { outcome, listeners, stop };
+    this.#running.set(order.sha256, running);
+    return running;
+  }
+
+  async #fetch(order: PackageOrder, tell: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+    const { blobs, connect, log, stallMs = defaultStallMs } = this.#deps;
+    const { sha256, sizeBytes: totalBytes, pass, places } = order;
+    await this.#dropOldPartials(sha256);
+    const target = await blobs.resume(sha256);
+    try {
+      await this.#assertRoom(totalBytes - target.bytes);
+      const { from, failed } = await fetchBlob({
+        ...{ sha256, sizeBytes: totalBytes, places, target, demotions: this.#demotions, signal },
+        open: async (place, fromByte, aborted) => {
+          log.info({ package: order.id, version: order.version, from: place.node, fromByte }, 'fetching a package');
+          return askForBlob(await connect(place, aborted), { sha256, pass, fromByte, signal: aborted, stallMs });
+        },
+        onProgress: ({ bytes, from: node }) =>
+          tell({ receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] }),
+      });
+      return { receivedBytes: totalBytes, totalBytes, from, done: true, cached: false, failed };
+    } finally {
+      await target.close();
+    }
+  }
+
+  async #assertRoom(missingBytes: number): Promise<void> {
+    const free = await freeBytes(this.#deps.blobs.folder);
+    if (free - missingBytes >= (this.#deps.reserveBytes ?? defaultReserveBytes)) return;
+    throw new IsthmusError('DISK_FULL', `${missingBytes} bytes are to come and ${free} are free`);
+  }
+
+  async #dropOldPartials(except: string): Promise<void> {
+    const { blobs } = this.#deps;
+    const others = (await blobs.partials()).filter(({ sha256 }) => sha256 !== except);
+    others.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs);
+    for (const { sha256 } of others.slice(keptPartials)) await blobs.dropPartial(sha256);
+  }
+}
+
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(new IsthmusError('CANCELLED', 'the caller gave up'));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}

@@ -1,0 +1,73 @@
+// Mounts the packages in the tentacle's gRPC service: opens the signed envelope, keeps stale owners out, streams progress.
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { EnvelopeKind } from '../../certs/signer.ts';
+import { skewMs } from '../../certs/signer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
+import type { AcquireProgress as ProgressMessage } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
+import type { EnvelopeRequest__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeRequest.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { OpenEnvelope, PackageHandlers } from '../service.ts';
+import type { AcquireProgress } from './acquire.ts';
+import type { Packages } from './packages.ts';
+
+export interface PackageHandlerDeps {
+  readonly packages: Packages;
+  readonly openEnvelope: OpenEnvelope;
+  /** Throws STALE_EPOCH for an owner that has lost the task. */
+  readonly checkEpoch: (task: string, epoch: number) => Promise<void>;
+}
+
+const payloadCodec = messageCodec(
+  loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.PackagePayload,
+);
+/** Often enough for a progress bar. */
+const progressEveryMs = 250;
+
+/** The three package methods of the Tentacle service. */
+export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
+  const { packages } = deps;
+  return {
+    AcquirePackage: async (call) => acquire(packages, await open(deps, call.request, 'acquire'), call),
+    StagePackage: async ({ request }) => packages.stage(await open(deps, request, 'stage')),
+    ActivatePackage: async ({ request }) => packages.activate(await open(deps, request, 'activate')),
+  };
+}
+
+async function open(
+  { openEnvelope, checkEpoch }: PackageHandlerDeps,
+  { envelope }: EnvelopeRequest__Output,
+  kind: EnvelopeKind,
+): Promise<PackagePayload__Output> {
+  const { task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
+  if (Date.now() > expiresAtMs + skewMs) {
+    throw new IsthmusError(
+      'ENVELOPE_EXPIRED',
+      `the order to ${kind} was good until ${new Date(expiresAtMs).toISOString()}`,
+    );
+  }
+  await checkEpoch(task, epoch);
+  return payloadCodec.decode(payload);
+}
+
+async function acquire(
+  packages: Packages,
+  payload: PackagePayload__Output,
+  call: ServerWritableStream<EnvelopeRequest__Output, ProgressMessage>,
+): Promise<void> {
+  const gone = new AbortController();
+  call.on('cancelled', () => gone.abort());
+  call.on('error', () => gone.abort());
+  let toldAtMs = 0;
+  const tell = (progress: AcquireProgress) => {
+    const now = Date.now();
+    if (now - toldAtMs < progressEveryMs) return;
+    toldAtMs = now;
+    call.write(toMessage(progress));
+  };
+  call.write(toMessage(await packages.acquire(payload, tell, gone.signal)));
+}
+
+function toMessage({ failed, ...progress }: AcquireProgress): ProgressMessage {
+  return { ...progress, failed: failed.map(({ node, code, detail }) => ({ node, code, detail })) };
+}

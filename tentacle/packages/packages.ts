@@ -1,0 +1,165 @@
+// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts knows the
+// folders, handlers.ts mounts all of it in the gRPC service.
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { BlobStore } from '../../lib/packages/blob-store.ts';
+import type { Place } from '../../lib/packages/fetch.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
+import { Acquirer, type AcquireProgress } from './acquire.ts';
+import { activateRelease } from './activate.ts';
+import { isApplicationName, readOrder } from './payload.ts';
+import { Releases } from './releases.ts';
+import { readStampKey, stageRelease, type FileOwner } from './stage.ts';
+
+export interface PackagesOptions {
+  readonly dataDir: string;
+  /** A stream to a place's feed, both ends proven. */
+  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
+  readonly log: Logger;
+  /** The user scripts run as, when that is not the tentacle's own. */
+  readonly owner?: FileOwner | undefined;
+  readonly stallMs?: number | undefined;
+  readonly reserveBytes?: number | undefined;
+  /** Packages kept in the cache beside those of current and previous releases. */
+  readonly keptRecent?: number | undefined;
+}
+
+/** For a rollback further than the previous release without the long line. */
+const defaultKeptRecent = 3;
+
+/** Opens the cache and the applications of a data folder. */
+export async function createPackages(options: PackagesOptions): Promise<Packages> {
+  const { dataDir, owner } = options;
+  const applications = join(dataDir, 'applications');
+  await mkdir(applications, { recursive: true, mode: 0o700 });
+  if (owner !== undefined) {
+    // Scripts get through to their release; nobody else does.
+    await chown(applications, -1, owner.gid);
+    await chmod(applications, 0o750);
+  }
+  const blobs = await BlobStore.open(join(dataDir, 'packages'));
+  const stampKey = await readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
+  return new Packages(options, blobs, stampKey);
+}
+
+export class Packages {
+  readonly #options: PackagesOptions;
+  readonly #blobs: BlobStore;
+  readonly #stampKey: Buffer;
+  readonly #acquirer: Acquirer;
+  /** The last thing each application is doing: one at a time. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+
+  constructor(options: PackagesOptions, blobs: BlobStore, stampKey: Buffer) {
+    this.#options = options;
+    this.#blobs = blobs;
+    this.#stampKey = stampKey;
+    const { connect, log, stallMs, reserveBytes } = options;
+    this.#acquirer = new Acquirer({ blobs, connect, log, stallMs, reserveBytes });
+  }
+
+  /** Fetches the package into the cache. Idempotent; goes on where it stopped. */
+  acquire(
+    payload: PackagePayload__Output,
+    onProgress: (progress: AcquireProgress) => void,
+    signal: AbortSignal,
+  ): Promise<AcquireProgress> {
+    return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
+  }
+
+  /** Unpacks the acquired package and substitutes variables. Idempotent. */
+  async stage(payload: PackagePayload__Output): Promise<PackageStatus__Output> {
+    const order = readOrder(payload);
+    const { log, owner } = this.#options;
+    return this.#alone(order.application, async (releases) => {
+      const release = await stageRelease(releases, order, { blobs: this.#blobs, log, owner, stampKey: this.#stampKey });
+      return this.#status(order.application, releases, release);
+    });
+  }
+
+  /** Switches `current` to the staged release and removes what is older than the previous one. Idempotent. */
+  async activate(payload: PackagePayload__Output): Promise<PackageStatus__Output> {
+    const order = readOrder(payload);
+    return this.#alone(order.application, async (releases) => {
+      const release = await activateRelease(releases, order);
+      await this.#trimCache();
+      return this.#status(order.application, releases, release);
+    });
+  }
+
+  /** The folder of an application's staged or current release; APPLICATION_MISSING. */
+  async applicationFolder(application: string, stage: 'staged' | 'current'): Promise<string> {
+    const missing = new IsthmusError('APPLICATION_MISSING', `there is no ${stage} release of ${application} here`);
+    if (!isApplicationName(application)) throw missing;
+    const releases = this.#releases(application);
+    const release = stage === 'current' ? await releases.linked('current') : await releases.staged();
+    if (release === undefined) throw missing;
+    if (await releases.isActivated(release)) return releases.folderOf(release);
+    if (stage === 'staged' && (await releases.isStaged(release))) return releases.stagingOf(release);
+    throw missing;
+  }
+
+  /** Ends every download; what came stays for the next start. */
+  async stop(): Promise<void> {
+    await this.#acquirer.stop();
+    await Promise.allSettled(this.#busy.values());
+  }
+
+  #releases(application: string): Releases {
+    return new Releases(join(this.#options.dataDir, 'applications', application));
+  }
+
+  async #alone<Result>(application: string, work: (releases: Releases) => Promise<Result>): Promise<Result> {
+    const before = this.#busy.get(application) ?? Promise.resolve();
+    const result = before.then(
+      () => work(this.#releases(application)),
+      () => work(this.#releases(application)),
+    );
+    this.#busy.set(application, result);
+    try {
+      return await result;
+    } finally {
+      if (this.#busy.get(application) === result) this.#busy.delete(application);
+    }
+  }
+
+  async #status(application: string, releases: Releases, release: string): Promise<PackageStatus__Output> {
+    const versionOf = async (name: string | undefined) =>
+      name === undefined ? '' : ((await releases.record(name))?.version ?? '');
+    const record = await releases.record(release);
+    const activated = await releases.isActivated(release);
+    return {
+      application,
+      releasePath: activated ? releases.folderOf(release) : releases.stagingOf(release),
+      previousVersion: await versionOf(await releases.linked('previous')),
+      currentVersion: await versionOf(await releases.linked('current')),
+      files: record?.files ?? 0,
+      bytes: record?.bytes ?? 0,
+    };
+  }
+
+  /** Keeps the packages of current, previous and staged releases, and a few that were used last. */
+  async #trimCache(): Promise<void> {
+    const used = new Set<string>();
+    for (const application of await readdir(join(this.#options.dataDir, 'applications'))) {
+      const releases = this.#releases(application);
+      for (const release of [
+        await releases.linked('current'),
+        await releases.linked('previous'),
+        await releases.staged(),
+      ]) {
+        const record = release === undefined ? undefined : await releases.record(release);
+        if (record !== undefined) used.add(record.sha256);
+      }
+    }
+    const others = this.#blobs.list().filter(({ sha256 }) => !used.has(sha256));
+    others.sort((a, b) => b.usedAtMs - a.usedAtMs);
+    for (const { sha256 } of others.slice(this.#options.keptRecent ?? defaultKeptRecent))
+      await this.#blobs.delete(sha256);
+  }
+}

@@ -1,0 +1,49 @@
+// Reads an order about a package. It is signed by a server; it is looked at all the same before any of it names a file.
+import { IsthmusError } from '../../lib/errors.ts';
+import { isPackageFormat, type PackageFormat } from '../../lib/packages/archive.ts';
+import { isSha256 } from '../../lib/packages/digest.ts';
+import type { Place } from '../../lib/packages/fetch.ts';
+import { normaliseVersion } from '../../lib/packages/versions.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+
+export interface PackageOrder {
+  readonly id: string;
+  readonly version: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly format: PackageFormat;
+  readonly application: string;
+  readonly places: readonly Place[];
+  readonly pass: string;
+  readonly substituteIn: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+  readonly hasSensitive: boolean;
+}
+
+/** `<project>-<step>`, each a slug. */
+const applicationName = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
+
+/** Checks every field that becomes part of a path, a request or a limit. */
+export function readOrder(payload: PackagePayload__Output): PackageOrder {
+  const { application, places, pass, substituteIn, variables, sensitiveNames } = payload;
+  const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
+  if (!applicationName.test(application)) refuse('application', 'it names no application');
+  if (!isSha256(sha256)) refuse('package.sha256', 'a digest is 64 lower-case hex digits');
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) refuse('package.size_bytes', 'a package has a size');
+  if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a format of packages`);
+  return {
+    ...{ id, version: normaliseVersion(version), sha256, sizeBytes, format, application, pass, variables },
+    substituteIn,
+    hasSensitive: sensitiveNames.length > 0,
+    places: places.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
+  };
+}
+
+/** Whether a text may name an application. */
+export function isApplicationName(text: string): boolean {
+  return applicationName.test(text);
+}
+
+function refuse(field: string, why: string): never {
+  throw new IsthmusError('INVALID_FIELD', why, { field });
+}

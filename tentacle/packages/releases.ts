@@ -1,0 +1,133 @@
+// The folders of one application:
+//   releases/<version>-<digest12>/          a release, whole
+//   releases/<version>-<digest12>.staging/  one being unpacked or waiting for its switch
+//   releases/<version>-<digest12>.json      what is in it; written last, so that without it there is no release
+//   staged.json                             the release that the next switch is for
+//   current, previous                       links, each switched by one rename
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { writeDurably } from '../../lib/durable.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { errnoOf, syncPath } from '../../lib/packages/disk.ts';
+
+export interface ReleaseRecord {
+  readonly id: string;
+  readonly version: string;
+  readonly sha256: string;
+  /** Differs when the same package is staged with other variables. */
+  readonly stamp: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** The releases of one application. */
+export class Releases {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async prepare(): Promise<void> {
+    await mkdir(join(this.#folder, 'releases'), { recursive: true, mode: 0o755 });
+  }
+
+  folderOf(release: string): string {
+    return join(this.#folder, 'releases', release);
+  }
+
+  stagingOf(release: string): string {
+    return `${this.folderOf(release)}.staging`;
+  }
+
+  /** What a release holds; undefined when it is not whole. */
+  async record(release: string): Promise<ReleaseRecord | undefined> {
+    return readJson<ReleaseRecord>(`${this.folderOf(release)}.json`);
+  }
+
+  async isActivated(release: string): Promise<boolean> {
+    return exists(this.folderOf(release));
+  }
+
+  async isStaged(release: string): Promise<boolean> {
+    return exists(this.stagingOf(release));
+  }
+
+  /** Removes what a staging that did not end has left. */
+  async clearStaging(release: string): Promise<void> {
+    if (await this.isActivated(release)) throw new IsthmusError('INTERNAL', `${release} is in use`);
+    await rm(`${this.folderOf(release)}.json`, { force: true });
+    await rm(this.stagingOf(release), { recursive: true, force: true });
+  }
+
+  /** Says that a staged release is whole. */
+  finishStaging(release: string, record: ReleaseRecord): void {
+    writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
+  }
+
+  markStaged(release: string): void {
+    writeDurably(join(this.#folder, 'staged.json'), `${JSON.stringify({ release })}\n`);
+  }
+
+  /** The release that the next switch is for. */
+  async staged(): Promise<string | undefined> {
+    return (await readJson<{ release: string }>(join(this.#folder, 'staged.json')))?.release;
+  }
+
+  /** The release a link points to. */
+  async linked(link: 'current' | 'previous'): Promise<string | undefined> {
+    try {
+      return basename(await readlink(join(this.#folder, link)));
+    } catch (thrown) {
+      if (errnoOf(thrown) === 'ENOENT') return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Turns a staged release into one with its final name. Idempotent. */
+  async settle(release: string): Promise<void> {
+    if (await this.isActivated(release)) return;
+    await rename(this.stagingOf(release), this.folderOf(release));
+    await syncPath(join(this.#folder, 'releases'));
+  }
+
+  /** Points a link at a release, in one step that lasts. */
+  async link(link: 'current' | 'previous', release: string): Promise<void> {
+    const fresh = join(this.#folder, `.${link}.${randomBytes(6).toString('hex')}`);
+    await symlink(join('releases', release), fresh);
+    await rename(fresh, join(this.#folder, link));
+    await syncPath(this.#folder);
+  }
+
+  /** Removes every release and leftover but these. */
+  async keepOnly(kept: readonly (string | undefined)[]): Promise<void> {
+    for (const name of await readdir(join(this.#folder, 'releases'))) {
+      const release = name.replace(/\.(?:staging|json)$/, '');
+      if (!kept.includes(release)) await rm(this.folderOf(name), { recursive: true, force: true });
+    }
+    for (const name of await readdir(this.#folder)) {
+      if (/^\.(?:current|previous)\./.test(name)) await rm(join(this.#folder, name), { force: true });
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (thrown: unknown) => {
+      if (errnoOf(thrown) === 'ENOENT') return false;
+      throw thrown;
+    },
+  );
+}
+
+async function readJson<Value>(path: string): Promise<Value | undefined> {
+  try {
+    // Written by writeDurably in this file only: whole or absent.
+    return JSON.parse(await readFile(path, 'utf8')) as Value;
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}

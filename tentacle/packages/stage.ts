@@ -1,0 +1,160 @@
+// Unpacks an acquired package beside the releases and substitutes variables in the files that were named. Until the
+// record is written the folder is nothing, and the next try begins from an empty one.
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
+import { join, matchesGlob, relative } from 'node:path/posix';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { unpackArchive } from '../../lib/packages/archive.ts';
+import type { BlobStore } from '../../lib/packages/blob-store.ts';
+import { translateDiskFull } from '../../lib/packages/disk.ts';
+import { substitute } from '../../lib/substitution.ts';
+import type { PackageOrder } from './payload.ts';
+import type { ReleaseRecord, Releases } from './releases.ts';
+
+/** Who owns unpacked files when scripts run as another user. */
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface StageDeps {
+  readonly blobs: BlobStore;
+  readonly log: Logger;
+  /** Keys the stamps: a plain hash of variables could be guessed back. */
+  readonly stampKey: Buffer;
+  readonly owner?: FileOwner | undefined;
+}
+
+/** A configuration file is small; more than this is a pattern that caught what it should not. */
+const largestSubstitutedBytes = 10 * 1024 * 1024;
+
+/** Stages a release; answers its name. Idempotent: the same order again finds the release it made. */
+export async function stageRelease(releases: Releases, order: PackageOrder, deps: StageDeps): Promise<string> {
+  await releases.prepare();
+  const stamp = stampOf(order, deps.stampKey);
+  const release = await chooseName(releases, order, stamp);
+  if (!(await isWhole(releases, release, stamp))) await build(releases, release, stamp, order, deps);
+  releases.markStaged(release);
+  return release;
+}
+
+/** `<version>-<digest12>`; with a part of the stamp behind it where that name is taken by other variables. */
+async function chooseName(releases: Releases, order: PackageOrder, stamp: string): Promise<string> {
+  const plain = `${order.version}-${order.sha256.slice(0, 12)}`;
+  const taken = (await releases.isActivated(plain)) && (await releases.record(plain))?.stamp !== stamp;
+  return taken ? `${plain}-${stamp.slice(0, 8)}` : plain;
+}
+
+async function isWhole(releases: Releases, release: string, stamp: string): Promise<boolean> {
+  const record = await releases.record(release);
+  if (record === undefined || !sameText(record.stamp, stamp)) return false;
+  return (await releases.isActivated(release)) || (await releases.isStaged(release));
+}
+
+async function build(
+  releases: Releases,
+  release: string,
+  stamp: string,
+  order: PackageOrder,
+  deps: StageDeps,
+): Promise<void> {
+  if (deps.blobs.get(order.sha256) === undefined) {
+    throw new IsthmusError('PACKAGE_UNAVAILABLE', `${order.id} ${order.version} has not been acquired`);
+  }
+  await releases.clearStaging(release);
+  const into = releases.stagingOf(release);
+  try {
+    const path = deps.blobs.pathOf(order.sha256);
+    const { files, bytes } = await unpackArchive({ path, format: order.format, into });
+    await substituteFiles(into, order, deps);
+    if (deps.owner !== undefined) await giveTo(into, deps.owner);
+    const { id, version, sha256 } = order;
+    releases.finishStaging(release, { id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
+  } catch (thrown) {
+    await releases.clearStaging(release);
+    throw translateDiskFull(thrown, 'the unpacked package');
+  }
+}
+
+function stampOf({ sha256, format, substituteIn, variables }: PackageOrder, key: Buffer): string {
+  const sorted = Object.entries(variables).sort(([a], [b]) => (a < b ? -1 : 1));
+  const content = JSON.stringify([sha256, format, substituteIn, substituteIn.length === 0 ? [] : sorted]);
+  return createHmac('sha256', key).update(content).digest('hex');
+}
+
+async function substituteFiles(root: string, order: PackageOrder, { log }: StageDeps): Promise<void> {
+  if (order.substituteIn.length === 0) return;
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const name = relative(root, path);
+    if (!order.substituteIn.some((pattern) => matchesGlob(name, pattern))) continue;
+    const undefinedNames = await substituteFile(path, name, order);
+    if (undefinedNames.length > 0)
+      log.warn({ file: name, undefinedNames }, 'variables without a value stay as they are');
+  }
+}
+
+async function substituteFile(path: string, name: string, order: PackageOrder): Promise<readonly string[]> {
+  const file = await open(path, 'r+');
+  try {
+    const { size, mode } = await file.stat();
+    if (size > largestSubstitutedBytes) {
+      throw new IsthmusError('INVALID_FIELD', `${name} is too large to substitute variables in`, {
+        field: 'substituteIn',
+      });
+    }
+    const before = decodeText(await file.readFile());
+    if (before === undefined) return [];
+    const { text, undefinedNames } = substitute(before, order.variables);
+    if (text === before) return undefinedNames;
+    // What holds a secret from now on is for its owner alone.
+    if (order.hasSensitive) await file.chmod(mode & 0o700);
+    const bytes = Buffer.from(text);
+    await file.truncate(0);
+    await file.write(bytes, 0, bytes.length, 0);
+    await file.sync();
+    return undefinedNames;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Text, or undefined for what is not: a wide pattern may also name pictures. */
+function decodeText(bytes: Buffer): string | undefined {
+  if (bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets the script user read and write the release, and nothing above it. */
+async function giveTo(root: string, { uid, gid }: FileOwner): Promise<void> {
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    await lchown(join(entry.parentPath, entry.name), uid, gid);
+  }
+  await lchown(root, uid, gid);
+}
+
+function sameText(a: string, b: string): boolean {
+  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+}
+
+/** The key for stamps, made at first use. */
+export async function readStampKey(path: string, make: () => Buffer): Promise<Buffer> {
+  const key = await readFile(path).catch(() => undefined);
+  if (key?.length === 32) return key;
+  const made = make();
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(made);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await chmod(path, 0o600);
+  return made;
+}

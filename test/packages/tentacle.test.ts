@@ -1,0 +1,278 @@
+// A tentacle's packages: fetched whole or not at all, unpacked beside what runs, switched in one step, resumed anywhere.
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { connectFeed } from '../../mesh/feeds.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
+import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { tempDir } from '../support/temp.ts';
+import { tarGz, type TarEntry } from './craft.ts';
+import { cutAt, slow, startOrigin, wrongBytes, type Origin } from './origin.ts';
+
+const sha256Of = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+const never = new AbortController().signal;
+
+let mesh: TestMesh;
+let self: TestNode;
+beforeAll(async () => {
+  const removals: (() => void)[] = [];
+  mesh = await createTestMesh('test-mesh', (remove) => removals.push(remove));
+  self = await mesh.node('tentacle-1', 'tentacle');
+  return () => removals.forEach((remove) => remove());
+});
+
+async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Promise<Packages> {
+  const noMesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
+  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations };
+  const connect: PackagesOptions['connect'] = (place, signal) => connectFeed(place, access, signal);
+  const packages = await createPackages({ dataDir, connect, log: silentLogger(), ...options });
+  onTestFinished(() => packages.stop());
+  return packages;
+}
+
+function app(version: string, more: TarEntry[] = []): Buffer {
+  const program: TarEntry = { name: './app.js', content: `console.log(${JSON.stringify(version)})`, mode: 0o755 };
+  return tarGz([program, { name: './noise', content: randomBytes(400_000) }, ...more]);
+}
+
+function payload(
+  bytes: Buffer,
+  version: string,
+  more: Partial<PackagePayload__Output> = {},
+  origins: Origin[] = [],
+): PackagePayload__Output {
+  return {
+    package: { id: 'web', version, sha256: sha256Of(bytes), sizeBytes: bytes.length, format: 'tar.gz' },
+    application: 'shop-web', pass: 'p', substituteIn: [], variables: {}, sensitiveNames: [],
+    places: origins.map(({ node, url }) => ({ node, path: [], url })),
+    ...more,
+  }; // prettier-ignore
+}
+
+/** Acquires from an honest origin, stages, activates. */
+async function deploy(packages: Packages, bytes: Buffer, version: string, more: Partial<PackagePayload__Output> = {}) {
+  const order = payload(bytes, version, more, [await startOrigin(mesh, 'near', bytes)]);
+  await packages.acquire(order, () => undefined, never);
+  await packages.stage(order);
+  return packages.activate(order);
+}
+
+describe('acquiring', () => {
+  it('tells how far it is and where it comes from, and fetches once', async () => {
+    const bytes = app('1');
+    const near = await startOrigin(mesh, 'near', bytes);
+    const packages = await open(await tempDir());
+    const seen: number[] = [];
+    const order = payload(bytes, '1.0', {}, [near]);
+    const [first, second] = await Promise.all([
+      packages.acquire(order, ({ receivedBytes }) => seen.push(receivedBytes), never),
+      packages.acquire(order, () => undefined, never),
+    ]);
+    expect(first).toEqual({
+      receivedBytes: bytes.length,
+      totalBytes: bytes.length,
+      from: 'near',
+      done: true,
+      cached: false,
+      failed: [],
+    });
+    expect(second).toEqual(first);
+    expect(seen.at(-1)).toBe(bytes.length);
+    expect(await packages.acquire(order, () => undefined, never)).toMatchObject({ cached: true, done: true });
+    expect(near.requests.length).toBe(1);
+  });
+
+  it('goes on by range after a restart, at another place', async () => {
+    const bytes = app('1');
+    const dataDir = await tempDir();
+    const stop = new AbortController();
+    const near = await startOrigin(
+      mesh,
+      'near',
+      bytes,
+      slow(4, () => new Promise(() => undefined)),
+    );
+    const before = await open(dataDir);
+    const gaveUp = before.acquire(payload(bytes, '1.0', {}, [near]), () => stop.abort(), stop.signal);
+    await expect(gaveUp).rejects.toMatchObject({ code: 'CANCELLED' });
+    await before.stop();
+    const far = await startOrigin(mesh, 'far', bytes);
+    const after = await open(dataDir);
+    expect(await after.acquire(payload(bytes, '1.0', {}, [far]), () => undefined, never)).toMatchObject({
+      from: 'far',
+    });
+    expect(Number(/\d+/.exec(far.requests[0]?.range ?? '')?.[0])).toBeGreaterThan(0);
+  });
+
+  it('names the places that failed, passes over a liar, and installs what is right', async () => {
+    const bytes = app('1');
+    const old = app('0');
+    const liar = await startOrigin(
+      mesh,
+      'liar',
+      old,
+      wrongBytes(Buffer.concat([old, bytes]).subarray(0, bytes.length)),
+    );
+    const cut = await startOrigin(mesh, 'cut', bytes, cutAt(0.6), cutAt(0.6));
+    const good = await startOrigin(mesh, 'good', bytes);
+    const packages = await open(await tempDir());
+    const order = payload(bytes, '1.0', {}, [liar, cut, good]);
+    const { from, failed } = await packages.acquire(order, () => undefined, never);
+    expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
+      'good', [['liar', 'PACKAGE_HASH_MISMATCH'], ['cut', 'PLACE_FAILED']],
+    ]); // prettier-ignore
+    await packages.stage(order);
+    const { releasePath } = await packages.activate(order);
+    expect(await readFile(join(releasePath, 'app.js'), 'utf8')).toBe('console.log("1")');
+  });
+
+  it('never unpacks what is not the pinned bytes', async () => {
+    const bytes = app('1');
+    const other = app('2');
+    const dataDir = await tempDir();
+    const packages = await open(dataDir);
+    const order = payload(bytes, '1.0', {}, [
+      await startOrigin(mesh, 'liar', other, wrongBytes(other), wrongBytes(other)),
+    ]);
+    await expect(packages.acquire(order, () => undefined, never)).rejects.toMatchObject({
+      code: 'PACKAGE_UNAVAILABLE',
+    });
+    await expect(packages.stage(order)).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
+    expect(await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).toEqual([]);
+    expect(await readdir(join(dataDir, 'packages', 'blobs'))).toEqual([]);
+  });
+
+  it('does not begin what the disk has no room for', async () => {
+    const bytes = app('1');
+    const near = await startOrigin(mesh, 'near', bytes);
+    const packages = await open(await tempDir(), { reserveBytes: Number.MAX_SAFE_INTEGER });
+    await expect(packages.acquire(payload(bytes, '1.0', {}, [near]), () => undefined, never)).rejects.toMatchObject({
+      code: 'DISK_FULL',
+    });
+    expect(near.requests).toEqual([]);
+  });
+
+  it.each([
+    ['application', { application: '../x' }],
+    ['version', { package: { id: 'web', version: '../1', sha256: 'a'.repeat(64), sizeBytes: 1, format: 'zip' } }],
+    ['digest', { package: { id: 'web', version: '1', sha256: '../../x', sizeBytes: 1, format: 'zip' } }],
+    ['size', { package: { id: 'web', version: '1', sha256: 'a'.repeat(64), sizeBytes: 0, format: 'zip' } }],
+  ])('refuses an order with a wrong %s', async (_, more) => {
+    const packages = await open(await tempDir());
+    const order = payload(app('1'), '1.0', more);
+    await expect(packages.stage(order)).rejects.toMatchObject({ code: 'INVALID_FIELD' });
+  });
+});
+
+describe('staging and switching', () => {
+  it('keeps the previous release, removes older ones, and goes back', async () => {
+    const dataDir = await tempDir();
+    const packages = await open(dataDir, { keptRecent: 0 });
+    const [one, two, three] = [app('1'), app('2'), app('3')];
+    expect(await deploy(packages, one, '1.0')).toMatchObject({
+      currentVersion: '1.0.0',
+      previousVersion: '',
+      files: 2,
+    });
+    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '1.0.0' });
+    expect(await deploy(packages, three, '3.0')).toMatchObject({ currentVersion: '3.0.0', previousVersion: '2.0.0' });
+    const releases = join(dataDir, 'applications', 'shop-web', 'releases');
+    const names = [three, two].map((bytes, i) => `${3 - i}.0.0-${sha256Of(bytes).slice(0, 12)}`);
+    expect((await readdir(releases)).sort()).toEqual(names.flatMap((name) => [name, `${name}.json`]).sort());
+    const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
+    expect(cached.filter((name) => name.includes('/')).length).toBe(2);
+    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '3.0.0' });
+    expect(await readlink(join(dataDir, 'applications', 'shop-web', 'current'))).toBe(`releases/${names[1]}`);
+  });
+
+  it('does every step again without a change, also after a restart', async () => {
+    const dataDir = await tempDir();
+    const bytes = app('1');
+    const packages = await open(dataDir);
+    const first = await deploy(packages, bytes, '1.0');
+    await deploy(packages, app('2'), '2.0');
+    const back = await deploy(packages, bytes, '1.0');
+    expect(back).toEqual({ ...first, previousVersion: '2.0.0' });
+    const again = await open(dataDir);
+    const order = payload(bytes, '1.0');
+    expect(await again.stage(order)).toEqual(back);
+    expect(await again.activate(order)).toEqual(back);
+    expect(await again.applicationFolder('shop-web', 'current')).toBe(first.releasePath);
+  });
+
+  it('begins again where unpacking was interrupted', async () => {
+    const dataDir = await tempDir();
+    const bytes = app('1');
+    const packages = await open(dataDir);
+    const order = payload(bytes, '1.0', {}, [await startOrigin(mesh, 'near', bytes)]);
+    await packages.acquire(order, () => undefined, never);
+    const half = join(dataDir, 'applications', 'shop-web', 'releases', `1.0.0-${sha256Of(bytes).slice(0, 12)}.staging`);
+    await mkdir(half, { recursive: true });
+    await writeFile(join(half, 'app.js'), 'half');
+    await writeFile(join(half, 'left-over'), '');
+    await expect(packages.activate(order)).rejects.toMatchObject({ code: 'PACKAGE_NOT_STAGED' });
+    const staged = await packages.stage(order);
+    expect(staged.releasePath).toBe(half);
+    expect(await packages.applicationFolder('shop-web', 'staged')).toBe(half);
+    await expect(packages.applicationFolder('shop-web', 'current')).rejects.toMatchObject({
+      code: 'APPLICATION_MISSING',
+    });
+    const { releasePath } = await packages.activate(order);
+    expect((await readdir(releasePath)).sort()).toEqual(['app.js', 'noise']);
+  });
+
+  it('leaves what runs alone when the package is bad', async () => {
+    const dataDir = await tempDir();
+    const packages = await open(dataDir);
+    const before = await deploy(packages, app('1'), '1.0');
+    const evil = tarGz([
+      { name: 'ok', content: 'x' },
+      { name: '../../../escaped', content: 'x' },
+    ]);
+    await expect(deploy(packages, evil, '2.0')).rejects.toMatchObject({ code: 'PACKAGE_PATH_ESCAPE' });
+    expect(await packages.applicationFolder('shop-web', 'current')).toBe(before.releasePath);
+    expect((await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).length).toBe(2);
+    await expect(packages.activate(payload(evil, '2.0'))).rejects.toMatchObject({ code: 'PACKAGE_NOT_STAGED' });
+  });
+
+  it('substitutes variables in the files that are named, and only there', async () => {
+    const dataDir = await tempDir();
+    const packages = await open(dataDir);
+    const picture = Buffer.from([0x89, 0x50, 0, 0xff, ...Buffer.from('#{Name}')]);
+    const bytes = app('1', [
+      { name: 'config/app.json', content: '{"name":"#{Name}","db":"#{Password}","raw":"##{Name}"}', mode: 0o644 },
+      { name: 'config/pic.png', content: picture },
+      { name: 'readme.md', content: '#{Name}' },
+    ]);
+    const more = {
+      substituteIn: ['config/**'],
+      variables: { Name: 'Zoë', Password: 'hunter2' },
+      sensitiveNames: ['Password'],
+    };
+    const first = await deploy(packages, bytes, '1.0', more);
+    const config = join(first.releasePath, 'config/app.json');
+    expect(await readFile(config, 'utf8')).toBe('{"name":"Zoë","db":"hunter2","raw":"#{Name}"}');
+    expect((await stat(config)).mode & 0o777).toBe(0o600);
+    expect(await readFile(join(first.releasePath, 'config/pic.png'))).toEqual(picture);
+    expect(await readFile(join(first.releasePath, 'readme.md'), 'utf8')).toBe('#{Name}');
+    // Other variables make another release of the same package; what runs is not touched before the switch.
+    const second = await deploy(packages, bytes, '1.0', { ...more, variables: { Name: 'Zoë', Password: 'changed' } });
+    expect(second.releasePath).not.toBe(first.releasePath);
+    expect(await readFile(join(second.releasePath, 'config/app.json'), 'utf8')).toContain('changed');
+    expect(await readFile(config, 'utf8')).toContain('hunter2');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('gives the files to the user that scripts run as', async () => {
+    const dataDir = await tempDir();
+    await chmod(dataDir, 0o711);
+    const packages = await open(dataDir, { owner: { uid: 65534, gid: 65534 } });
+    const { releasePath } = await deploy(packages, app('1'), '1.0');
+    const { uid, gid, mode } = await stat(join(releasePath, 'app.js'));
+    expect([uid, gid, mode & 0o777]).toEqual([65534, 65534, 0o755]);
+    expect(((await stat(join(dataDir, 'applications'))).mode & 0o777).toString(8)).toBe('750');
+    expect((await stat(join(dataDir, 'packages', 'stamp.key'))).mode & 0o077).toBe(0);
+  });
+});
