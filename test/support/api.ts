@@ -1,5 +1,6 @@
 // The server's API as a test speaks to it: JSON over node:http, over TCP or a unix socket.
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { waitFor } from './wait.ts';
 
@@ -125,6 +126,22 @@ export class Api {
       entries.push(...page.items);
       if (page.next === undefined) return entries;
       after = page.next;
+    }
+  }
+
+  /** Calls back for every event of a task's live stream as it comes; resolves when the stream ends. */
+  async follow(id: string, onEvent: (event: { kind: string; data: LogEntry }) => void): Promise<void> {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = { authorization: `Bearer ${this.#key}`, accept: 'text/event-stream' };
+      const path = `/api/v1/tasks/${id}/events`;
+      httpRequest({ ...this.#address, agent: false, path, headers }, resolve)
+        .on('error', reject)
+        .end();
+    });
+    let kind = '';
+    for await (const line of createInterface({ input: response })) {
+      if (line.startsWith('event:')) kind = line.slice(6).trim();
+      if (line.startsWith('data:')) onEvent({ kind, data: JSON.parse(line.slice(5)) as LogEntry });
     }
   }
 
