@@ -7,11 +7,13 @@ import { confirm } from '../terminal.ts';
 interface BackupOptions {
   readonly data: string;
   readonly to: string;
+  readonly passphraseFile: string;
 }
 
 interface RestoreOptions {
   readonly data: string;
   readonly from: string;
+  readonly passphraseFile: string;
   readonly yes?: boolean;
 }
 
@@ -21,34 +23,46 @@ export function addBackupCommands(program: Command, cli: Cli): void {
     .command('backup')
     .description('write database, packages, authority and master key of a server to one file')
     .requiredOption('--data <folder>', "the server's data folder")
-    .requiredOption('--to <file>', 'the file to write (0600); keep it as you keep the master key');
-  examples(backup, 'isthmus backup --data /var/lib/isthmus/server --to isthmus-2026-01-31.backup').action(
-    async (options: BackupOptions) => {
-      const { backup: write } = await import('../../server/backup.ts');
-      await write({ dataDir: resolve(options.data), file: resolve(options.to) });
-      cli.show({ file: resolve(options.to) }, () => `${options.to} written`);
-    },
-  );
+    .requiredOption('--passphrase-file <file>', 'the file with the passphrase it is encrypted with')
+    .requiredOption('--to <file>', 'the file to write (0600)');
+  examples(
+    backup,
+    'isthmus backup --data /var/lib/isthmus/server --to isthmus-2026-01-31.backup --passphrase-file backup.pass',
+  ).action(async (options: BackupOptions) => {
+    const { backup: write } = await import('../../server/backup.ts');
+    await write({
+      dataDir: resolve(options.data),
+      file: resolve(options.to),
+      passphraseFile: resolve(options.passphraseFile),
+    });
+    cli.show({ file: resolve(options.to) }, () => `${options.to} written`);
+  });
 
   const restore = program
     .command('restore')
     .description('make a server data folder from a backup')
     .requiredOption('--data <folder>', 'the folder to make; must be new or empty')
     .requiredOption('--from <file>', 'the backup')
+    .requiredOption('--passphrase-file <file>', 'the file with the passphrase it was encrypted with')
     .option('--yes', 'do not ask');
-  examples(restore, 'isthmus restore --data /var/lib/isthmus/server --from isthmus-2026-01-31.backup --yes').action(
-    async (options: RestoreOptions) => {
-      await confirm(
-        cli.terminal,
-        `Restore into ${options.data}? The server it came from must not run any more.`,
-        options.yes,
-      );
-      const { restore: read } = await import('../../server/backup.ts');
-      await read({ dataDir: resolve(options.data), file: resolve(options.from) });
-      cli.show(
-        { dataDir: resolve(options.data) },
-        () => `${options.data} restored; start it with: isthmus server start --data ${options.data}`,
-      );
-    },
-  );
+  examples(
+    restore,
+    'isthmus restore --data /var/lib/isthmus/server --from isthmus-2026-01-31.backup --passphrase-file backup.pass --yes',
+  ).action(async (options: RestoreOptions) => {
+    await confirm(
+      cli.terminal,
+      `Restore into ${options.data}? The server it came from must not run any more.`,
+      options.yes,
+    );
+    const { restore: read } = await import('../../server/backup.ts');
+    await read({
+      dataDir: resolve(options.data),
+      file: resolve(options.from),
+      passphraseFile: resolve(options.passphraseFile),
+    });
+    cli.show(
+      { dataDir: resolve(options.data) },
+      () => `${options.data} restored; start it with: isthmus server start --data ${options.data}`,
+    );
+  });
 }

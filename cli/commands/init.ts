@@ -50,13 +50,13 @@ export function addInitCommand(program: Command, cli: Cli): void {
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
     const context = cli.contextFile ?? defaultContextFile();
     await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
-    // The key itself is in the context's folder (0600) and nowhere else: not on the screen, where it would stay.
+    // The key itself is in files (0600) and not on the screen, where it would stay.
     const shown = { meshId: made.meshId, node: made.node, pin: made.pin, dataDir, context };
     cli.show(shown, () =>
       [
         `mesh ${made.meshId} made in ${dataDir}`,
         `authority pin  ${made.pin}`,
-        `API key        written beside ${context} (0600); this is the only copy`,
+        `API key        in ${options.data}/admin.key and beside ${context}`,
         '',
         `Next:  isthmus server start --data ${options.data}`,
         `       isthmus token create --role relay --site eu --name eu`,

@@ -1,5 +1,105 @@
-// `isthmus join`: lets this machine into a mesh.
-import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
+// `isthmus join`: lets this machine into a mesh, after looking at everything that could be in the way.
+import { resolve } from 'node:path';
+import { Option, type Command } from 'commander';
+import type { Role } from '../../certs/peer.ts';
+import { environmentVariable } from '../../lib/config/environment.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { examples, type Cli } from '../cli.ts';
+import { escapeText } from '../render/escape.ts';
+import { readSecret } from '../secrets.ts';
+import { say } from '../terminal.ts';
+import { duration } from '../values.ts';
 
-export function addJoinCommand(_program: Command, _cli: Cli): void {}
+interface JoinOptions {
+  readonly data: string;
+  readonly pin: string;
+  readonly tokenFile: string;
+  readonly address?: string;
+  readonly listen?: string;
+  readonly role?: Role;
+  readonly site?: string;
+  readonly name?: string;
+  readonly wait?: number;
+}
+
+/** One check of the preflight, as far as it is shown. */
+interface Check {
+  readonly check: string;
+  readonly outcome: string;
+  readonly detail: string;
+  readonly remedy?: string;
+}
+
+function showCheck(cli: Cli, { check, outcome, detail, remedy }: Check): void {
+  if (cli.json) return;
+  say(cli.terminal, escapeText(`  ${outcome.padEnd(7)}  ${check.padEnd(7)}  ${detail}`));
+  if (remedy !== undefined) say(cli.terminal, escapeText(`                     what to do: ${remedy}`));
+}
+
+/** HTTP_PROXY and the like: the mesh never uses them, and whoever set them may think that it does. */
+function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
+  const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'];
+  return {
+    proxy: names.map(environmentVariable).find((value) => value !== undefined),
+    noProxy: environmentVariable('NO_PROXY') ?? environmentVariable('no_proxy'),
+  };
+}
+
+async function join(cli: Cli, options: JoinOptions): Promise<void> {
+  if (options.address === undefined && options.listen === undefined) {
+    throw new IsthmusError('USAGE', 'say where the parent is (--address), or where to wait for it (--listen)');
+  }
+  const token = await readSecret(options.tokenFile, cli.terminal.stdin, 'the join token');
+  const { joinNode } = await import('../../mesh/enrol/join.ts');
+  const dataDir = resolve(options.data);
+  const checks: Check[] = [];
+  const identity = await joinNode({
+    dataDir,
+    token,
+    pin: options.pin,
+    role: options.role,
+    site: options.site,
+    name: options.name,
+    address: options.address,
+    listen: options.listen,
+    proxies: proxies(),
+    signal: cli.terminal.signal,
+    ...(options.wait === undefined ? {} : { waitMs: options.wait * 1000 }),
+    report: (check) => {
+      checks.push(check);
+      showCheck(cli, check);
+    },
+  }).catch((thrown: unknown) => {
+    const error = IsthmusError.from(thrown);
+    if (!cli.json) say(cli.terminal, `  failed   ${error.code}; nothing was changed`);
+    throw error;
+  });
+  const { node, role, site, meshId } = identity;
+  cli.show({ node, role, site, meshId, dataDir, checks }, () =>
+    [
+      `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`,
+      `Next:  isthmus ${role} start --data ${options.data}`,
+    ].join('\n'),
+  );
+}
+
+/** Adds `join`. */
+export function addJoinCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('join')
+    .description('let this machine into a mesh; checks name, connection, pin, clock and every hop first')
+    .requiredOption('--data <folder>', "the new node's data folder")
+    .requiredOption('--pin <fingerprint>', "SHA-256 of the authority's certificate, as `token create` prints it")
+    .requiredOption('--token-file <file>', 'the file with the join token, - for standard input')
+    .option('--address <host:port>', 'dial the parent there')
+    .option('--listen <host:port>', "this node's own port; without --address, wait there to be dialled by the parent")
+    .addOption(new Option('--role <role>', 'refuse a token for another role').choices(['relay', 'mirror', 'tentacle']))
+    .option('--site <id>', 'refuse a token for another site')
+    .option('--name <id>', 'the node id to ask for, when the token names none')
+    .option('--wait <time>', 'how long to wait to be dialled (default 1h)', duration);
+  examples(
+    command,
+    'isthmus join --data /var/lib/isthmus/relay --address isthmus.example:8444 --pin 3f…9a --token-file token.txt',
+    'isthmus join --data /var/lib/isthmus/relay --listen 0.0.0.0:8444 --pin 3f…9a --token-file - < token.txt',
+  ).action((options: JoinOptions) => join(cli, options));
+}
