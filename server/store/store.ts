@@ -5,7 +5,8 @@
 //   routes.ts, process.ts   the shapes kept in JSON columns
 // Reads may be made on the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Kysely, sql } from 'kysely';
+import { backup } from 'node:sqlite';
+import { Kysely } from 'kysely';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { migrate } from './migrations/migrate.ts';
@@ -64,7 +65,7 @@ export interface Store extends Repositories {
   transaction<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
   /** Calls `listener` after every commit: a hint to look again, never the only way to learn of something. */
   onCommit(listener: () => void): () => void;
-  /** Writes a consistent copy of the whole database to a file that must not exist yet. */
+  /** Writes a consistent copy of the whole database to a new file. */
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -87,6 +88,10 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
   }
   log.info({ dataDir }, 'store open');
   return createStore(db, {
+    // In steps, between which other work goes on; what is written meanwhile is in the copy.
+    copyTo: async (file) => {
+      await backup(database, file);
+    },
     close: () => {
       releaseDataDir(dataDir);
     },
@@ -94,6 +99,7 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
 }
 
 interface StoreHooks {
+  readonly copyTo: (file: string) => Promise<void>;
   readonly close: () => void;
 }
 
@@ -117,9 +123,7 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    async copyTo(file) {
-      await sql`vacuum into ${file}`.execute(db);
-    },
+    copyTo: hooks.copyTo,
     close() {
       closed ??= db.destroy().then(hooks.close);
       return closed;

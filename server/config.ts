@@ -1,0 +1,25 @@
+// The settings of a server, as `<data>/config.yaml` holds them.
+import { Type } from 'typebox';
+import { addressSetting } from '../lib/config/mesh-settings.ts';
+
+export const serverConfigSchema = Type.Object(
+  {
+    mesh: Type.Object(
+      {
+        listen: addressSetting('Where nodes connect to: host:port.'),
+        address: Type.Optional(
+          addressSetting('Where nodes reach that port, for join commands, when it is not where the server listens.'),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    api: Type.Object({ listen: addressSetting('Where the API listens: host:port.') }, { additionalProperties: false }),
+    healthCheckIntervalS: Type.Optional(
+      Type.Integer({ minimum: 5, description: 'How often every machine is checked.' }),
+    ),
+    masterKeyFile: Type.Optional(
+      Type.String({ description: 'Where the master key is, when it is not <data>/master.key.' }),
+    ),
+  },
+  { additionalProperties: false },
+);

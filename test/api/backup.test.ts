@@ -1,0 +1,220 @@
+// A backup holds everything a server is, can be made while it runs, and is restored whole or not at all.
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import fc from 'fast-check';
+import { openAuthority } from '../../certs/authority.ts';
+import { IdentityStore } from '../../certs/identity.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { openMasterKey } from '../../lib/seal.ts';
+import { decryptStream, encryptStream } from '../../server/backup-cipher.ts';
+import { backup, restore } from '../../server/backup.ts';
+import { startControl } from '../../server/control.ts';
+import { initialise } from '../../server/initialise.ts';
+import { openStore } from '../../server/store/store.ts';
+import { tempDir } from '../support/temp.ts';
+
+const passphrase = 'correct horse battery staple';
+
+/** An initialised server with one blob and one site; a passphrase file; where the backup goes. */
+async function makeServer() {
+  const folder = await tempDir();
+  const dataDir = join(folder, 'server');
+  const made = await initialise({ dataDir, meshListen: '127.0.0.1:0', apiListen: '127.0.0.1:0' });
+  const bytes = randomBytes(300_000);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const blobFolder = join('packages', 'blobs', sha256.slice(0, 2));
+  await mkdir(join(dataDir, blobFolder), { recursive: true });
+  await writeFile(join(dataDir, blobFolder, sha256), bytes);
+  const store = await openStore({ dataDir, log: silentLogger() });
+  await store.sites.insert({ id: 'eu', name: 'EU', description: '', createdAt: 1 });
+  await store.close();
+  const passphraseFile = join(folder, 'passphrase');
+  await writeFile(passphraseFile, `${passphrase}\n`);
+  return {
+    folder,
+    dataDir,
+    made,
+    blob: join(blobFolder, sha256),
+    bytes,
+    passphraseFile,
+    file: join(folder, 'b.backup'),
+  };
+}
+
+describe('initialising', () => {
+  it('makes a whole server, and refuses a folder that holds anything', async () => {
+    const { dataDir, made } = await makeServer();
+    const sealer = openMasterKey({ dataDir });
+    expect(openAuthority(dataDir, sealer).meshId).toBe(made.meshId);
+    expect((await IdentityStore.open(dataDir)).peer()).toMatchObject({ node: 'server-1', role: 'server' });
+    for (const secret of ['master.key', 'admin.key']) {
+      expect((await stat(join(dataDir, secret))).mode & 0o777).toBe(0o600);
+    }
+    const before = await readFile(join(dataDir, 'master.key'), 'utf8');
+    await expect(initialise({ dataDir, meshListen: 'a:1', apiListen: 'a:2' })).rejects.toMatchObject({
+      code: 'ALREADY_INITIALISED',
+    });
+    expect(await readFile(join(dataDir, 'master.key'), 'utf8')).toBe(before);
+    expect((await readdir(join(dataDir, '..'))).toSorted()).toEqual(['passphrase', 'server']);
+  });
+
+  it('done by four at once is done by one', async () => {
+    const dataDir = join(await tempDir(), 'server');
+    const options = { dataDir, meshListen: '127.0.0.1:0', apiListen: '127.0.0.1:0' };
+    const results = await Promise.allSettled(Array.from({ length: 4 }, () => initialise(options)));
+    const won = results.filter((result) => result.status === 'fulfilled');
+    expect(won).toHaveLength(1);
+    expect(openAuthority(dataDir, openMasterKey({ dataDir })).meshId).toBe(won[0]?.value.meshId);
+    expect(await readdir(join(dataDir, '..'))).toEqual(['server']);
+  });
+
+  it.each([['Server'], ['server'], ['']])('refuses the node id "%s"', async (node) => {
+    const dataDir = join(await tempDir(), 'server');
+    await expect(initialise({ dataDir, node, meshListen: 'a:1', apiListen: 'a:2' })).rejects.toMatchObject({
+      code: 'INVALID_FIELD',
+      field: 'node',
+    });
+    expect(await readdir(join(dataDir, '..'))).toEqual([]);
+  });
+});
+
+describe('a backup', () => {
+  it('of a stopped server restores to the same server', async () => {
+    const { folder, dataDir, made, blob, bytes, passphraseFile, file } = await makeServer();
+    await backup({ dataDir, file, passphraseFile });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await readdir(dataDir)).filter((name) => name.startsWith('backup-'))).toEqual([]);
+    const copy = join(folder, 'restored');
+    await restore({ dataDir: copy, file, passphraseFile });
+    const sealer = openMasterKey({ dataDir: copy });
+    expect(openAuthority(copy, sealer).certificatePem).toBe(made.authorityPem);
+    expect((await IdentityStore.open(copy)).current()).toEqual((await IdentityStore.open(dataDir)).current());
+    expect(await readFile(join(copy, blob))).toEqual(bytes);
+    const store = await openStore({ dataDir: copy, log: silentLogger() });
+    onTestFinished(() => store.close());
+    expect(await store.sites.get('eu')).toMatchObject({ name: 'EU' });
+    expect((await readdir(copy)).toSorted()).toEqual(
+      [
+        'admin.key',
+        'authority',
+        'config.yaml',
+        'identity',
+        'isthmus.db',
+        'isthmus.db-wal',
+        'master.check',
+        'master.key',
+        'packages',
+        'server.pid',
+      ].toSorted(),
+    );
+  });
+
+  it('of a running server, in the middle of writes, is consistent', async () => {
+    const { folder, dataDir, passphraseFile, file } = await makeServer();
+    const store = await openStore({ dataDir, log: silentLogger() });
+    const stop = await startControl(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
+    onTestFinished(async () => {
+      await stop();
+      await store.close();
+    });
+    let written = 0;
+    let done = false;
+    const writing = (async () => {
+      while (!done) {
+        written += 1;
+        await store.transaction(async (tx) => {
+          await tx.settings.set('a', String(written));
+          await tx.settings.set('b', String(written));
+        });
+        await new Promise(setImmediate);
+      }
+    })();
+    await backup({ dataDir, file, passphraseFile });
+    done = true;
+    await writing;
+    const copy = join(folder, 'restored');
+    await restore({ dataDir: copy, file, passphraseFile });
+    const restored = await openStore({ dataDir: copy, log: silentLogger() });
+    onTestFinished(() => restored.close());
+    const [a, b] = [await restored.settings.get('a'), await restored.settings.get('b')];
+    expect(a).toBe(b);
+    expect(Number(a)).toBeGreaterThan(0);
+  });
+
+  it('is not restored over anything, with a wrong passphrase, cut, or with a byte changed', async () => {
+    const { folder, dataDir, passphraseFile, file } = await makeServer();
+    await backup({ dataDir, file, passphraseFile });
+    await expect(restore({ dataDir, file, passphraseFile })).rejects.toMatchObject({ code: 'ALREADY_INITIALISED' });
+    const whole = await readFile(file);
+    const wrong = join(folder, 'wrong');
+    await writeFile(wrong, 'another passphrase');
+    const copy = join(folder, 'restored');
+    const attempts: [Buffer, string][] = [
+      [whole, wrong],
+      [whole.subarray(0, whole.length - 1), passphraseFile],
+      [whole.subarray(0, 70_000), passphraseFile],
+      [whole.subarray(0, 5), passphraseFile],
+      [Buffer.concat([whole, Buffer.from('x')]), passphraseFile],
+      [flip(whole, whole.length >> 1), passphraseFile],
+      [flip(whole, 20), passphraseFile],
+      [Buffer.from('not a backup'), passphraseFile],
+    ];
+    for (const [bytes, phrase] of attempts) {
+      await writeFile(file, bytes);
+      await expect(restore({ dataDir: copy, file, passphraseFile: phrase })).rejects.toMatchObject({
+        code: 'BACKUP_INVALID',
+      });
+      expect((await readdir(folder)).toSorted()).toEqual(['b.backup', 'passphrase', 'server', 'wrong']);
+    }
+  });
+
+  it('shows nothing of what is in it', async () => {
+    const { dataDir, made, passphraseFile, file } = await makeServer();
+    await backup({ dataDir, file, passphraseFile });
+    const bytes = await readFile(file);
+    for (const secret of [
+      await readFile(join(dataDir, 'master.key')),
+      Buffer.from(made.adminKey),
+      Buffer.from('BEGIN'),
+    ]) {
+      expect(bytes.includes(secret)).toBe(false);
+    }
+  });
+
+  it('needs a passphrase worth the name, and a server', async () => {
+    const { folder, dataDir, passphraseFile, file } = await makeServer();
+    const short = join(folder, 'short');
+    await writeFile(short, 'hunter2\n');
+    await expect(backup({ dataDir, file, passphraseFile: short })).rejects.toMatchObject({ code: 'INVALID_FIELD' });
+    await expect(backup({ dataDir: folder, file, passphraseFile })).rejects.toMatchObject({ code: 'NOT_INITIALISED' });
+    expect(await readdir(folder)).not.toContain('b.backup');
+  });
+});
+
+describe('the cipher of backups', () => {
+  it('gives back any bytes, however they arrive', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(150_000), { maxLength: 6 }), async (sizes) => {
+        const chunks = sizes.map((size) => randomBytes(size));
+        const sealed = await buffer(encryptStream(passphrase)(Readable.from(chunks)));
+        const pieces = Readable.from(cut(sealed, 7777));
+        expect(await buffer(decryptStream(passphrase)(pieces))).toEqual(Buffer.concat(chunks));
+      }),
+      { numRuns: 4 },
+    );
+  });
+});
+
+function flip(bytes: Buffer, at: number): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[at] = changed[at]! ^ 1;
+  return changed;
+}
+
+function* cut(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
