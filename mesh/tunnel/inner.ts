@@ -61,7 +61,9 @@ export async function answerInner(
   tie(socket, carrier);
   try {
     const peer = admit(socket, trust, service);
-    socket.write(framed(tunnelOpenedCodec.encode({})));
+    // Written out before the stream is handed on: node:http2 takes the socket over, and aborts the process when a write
+    // of the old owner is still under way.
+    await new Promise((resolve) => socket.write(framed(tunnelOpenedCodec.encode({})), resolve));
     return Object.assign(socket, { peer });
   } catch (thrown) {
     const error = IsthmusError.from(thrown, 'UNREACHABLE');
