@@ -6,14 +6,12 @@ import { confirm } from '../terminal.ts';
 
 interface BackupOptions {
   readonly data: string;
-  readonly passphraseFile: string;
   readonly to: string;
   readonly passphraseFile: string;
 }
 
 interface RestoreOptions {
   readonly data: string;
-  readonly passphraseFile: string;
   readonly from: string;
   readonly passphraseFile: string;
   readonly yes?: boolean;
@@ -45,7 +43,6 @@ export function addBackupCommands(program: Command, cli: Cli): void {
     .description('make a server data folder from a backup')
     .requiredOption('--data <folder>', 'the folder to make; must be new or empty')
     .requiredOption('--from <file>', 'the backup')
-    .requiredOption('--passphrase-file <file>', 'whose first line it was encrypted with')
     .requiredOption('--passphrase-file <file>', 'the file with the passphrase it was encrypted with')
     .option('--yes', 'do not ask');
   examples(
