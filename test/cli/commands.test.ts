@@ -1,0 +1,233 @@
+// What commands send and write: the operator's day, one command after the other.
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { identityFolder, writeIdentity } from '../../certs/identity.ts';
+import { json, startFakeApi } from '../support/fake-api.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { tempDir } from '../support/temp.ts';
+import { isthmus } from '../support/terminal.ts';
+
+const dayMs = 86_400_000;
+
+async function mode(file: string): Promise<number> {
+  return (await stat(file)).mode & 0o777;
+}
+
+describe('init', () => {
+  it('makes a mesh and a context; the key is in private files and not on the screen', async () => {
+    const folder = await tempDir();
+    const context = join(folder, 'context.json');
+    const { code, out, err } = await isthmus(['--context', context, 'init', '--data', join(folder, 'server')]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const key = (await readFile(join(folder, 'context.key'), 'utf8')).trim();
+    expect(key).toMatch(/^isk_/);
+    expect(out).not.toContain(key);
+    expect(await mode(join(folder, 'context.key'))).toBe(0o600);
+    expect(JSON.parse(await readFile(context, 'utf8'))).toMatchObject({ server: 'http://127.0.0.1:8443' });
+
+    const again = await isthmus(['--context', context, 'init', '--data', join(folder, 'server')]);
+    expect(again.code).toBe(8);
+    expect((await readFile(join(folder, 'context.key'), 'utf8')).trim()).toBe(key);
+  });
+
+  it('addresses an API beyond loopback with TLS', async () => {
+    const folder = await tempDir();
+    const context = join(folder, 'context.json');
+    const argv = ['--context', context, 'init', '--data', join(folder, 'server'), '--api-listen', '0.0.0.0:9443'];
+    expect((await isthmus(argv)).code).toBe(0);
+    expect(JSON.parse(await readFile(context, 'utf8'))).toMatchObject({ server: 'https://127.0.0.1:9443' });
+  });
+});
+
+describe('cert', () => {
+  async function dataDir(options: { nowMs?: number } = {}): Promise<string> {
+    const mesh = await createTestMesh();
+    const folder = await tempDir();
+    writeIdentity(identityFolder(folder), await mesh.identity('eu', 'relay', { site: 'eu', ...options }));
+    return folder;
+  }
+
+  it('shows the certificate of this machine with both dates and the local time', async () => {
+    const { code, out } = await isthmus(['-o', 'json', 'cert', 'show', '--data', await dataDir()]);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ node: 'eu', role: 'relay', 'local time': expect.any(String) as string });
+  });
+
+  it('exits 1 when it has ended, 6 when it is not valid yet by this clock', async () => {
+    expect((await isthmus(['cert', 'show', '--data', await dataDir({ nowMs: Date.now() - 8 * dayMs })])).code).toBe(1);
+    expect((await isthmus(['cert', 'show', '--data', await dataDir({ nowMs: Date.now() + dayMs })])).code).toBe(6);
+  });
+
+  it('exits 9 where there is none', async () => {
+    expect((await isthmus(['cert', 'show', '--data', await tempDir()])).code).toBe(9);
+  });
+});
+
+describe('join', () => {
+  const token = ['ist', '01234567-0123-7123-8123-012345678901', 'a'.repeat(43)].join('_');
+  const pin = 'ab'.repeat(32);
+
+  it.each([
+    ['without a way to the mesh', [], 2],
+    ['to a name that does not resolve', ['--address', 'nowhere.invalid:8444'], 3],
+    ['to a port that nothing listens on', ['--address', '127.0.0.1:1'], 3],
+  ])('%s exits and changes nothing', async (_name, way, expected) => {
+    const folder = await tempDir();
+    const argv = ['join', '--data', join(folder, 'deep/er'), '--pin', pin, '--token-file', '-', ...way];
+    const { code, err, out } = await isthmus(argv, { stdin: `${token}\n` });
+    expect(code, err).toBe(expected);
+    expect(err).toContain('what to do:');
+    expect(out + err).not.toContain('a'.repeat(20));
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('exits 2 on an empty token and on a malformed pin', async () => {
+    const argv = ['join', '--data', await tempDir(), '--token-file', '-', '--address', '127.0.0.1:1'];
+    expect((await isthmus([...argv, '--pin', pin])).code).toBe(2);
+    expect((await isthmus([...argv, '--pin', 'abc'], { stdin: token })).code).toBe(2);
+  });
+});
+
+describe('token', () => {
+  it('goes to a private file when that is asked for, and not to the screen', async () => {
+    const api = await startFakeApi();
+    const token = ['ist', 'x'.repeat(36), 'y'.repeat(43)].join('_');
+    const issued = {
+      id: 'k1',
+      token,
+      pin: 'aa',
+      expiresAt: Date.now(),
+      joinCommand: `isthmus join <<'END'\n${token}\nEND`,
+    };
+    api.on('POST /api/v1/tokens', (_request, response) => json(response, issued, 201));
+    const file = join(await tempDir(), 'token');
+    const argv = [...api.args, 'token', 'create', '--role', 'tentacle', '--site', 'eu', '--parent', 'eu'];
+    const rest = [
+      '--environment',
+      'a,b',
+      '--target-role',
+      'web',
+      '--route',
+      'eu,eu-pci',
+      '--route',
+      'direct',
+      '--ttl',
+      '5m',
+    ];
+    const { code, out, err } = await isthmus([...argv, ...rest, '--out', file]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).not.toContain(token);
+    expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
+    expect(await mode(file)).toBe(0o600);
+    expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({
+      role: 'tentacle',
+      site: 'eu',
+      parent: 'eu',
+      environments: ['a', 'b'],
+      targetRoles: ['web'],
+      routes: [{ kind: 'path', via: ['eu', 'eu-pci'] }, { kind: 'direct' }],
+      ttlS: 300,
+    });
+    expect(api.requests.at(-1)?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe('package', () => {
+  it('pushes a file with its name, and downloads only what has the digest', async () => {
+    const api = await startFakeApi();
+    const folder = await tempDir();
+    const file = join(folder, 'web-1.0.0.tgz');
+    await writeFile(file, 'some bytes');
+    const sha256 = createHash('sha256').update('some bytes').digest('hex');
+    const version = { id: 'web', version: '1.0.0', sha256, sizeBytes: 10, format: 'tar.gz' };
+    api.on('POST /api/v1/packages', (_request, response) => json(response, version, 201));
+    api.on('GET /api/v1/packages/web/versions', (_request, response) => json(response, { items: [version] }));
+    expect((await isthmus([...api.args, 'package', 'push', file, 'web', '1.0.0'])).code).toBe(0);
+    const push = api.requests[0]!;
+    expect(push.url).toContain('format=tar.gz');
+    expect(push.headers).toMatchObject({ 'x-package-id': 'web', 'x-package-version': '1.0.0', 'content-length': '10' });
+    expect(push.body).toBe('some bytes');
+
+    const target = join(folder, 'out');
+    const download = [...api.args, 'package', 'download', 'web', '1.0.0', '--to', target];
+    for (const [content, expected] of [
+      ['other bytes', 'PACKAGE_HASH_MISMATCH'],
+      ['some bytes', undefined],
+    ] as const) {
+      api.on('GET /api/v1/packages/web/versions/1.0.0/content', (_request, response) => response.end(content));
+      const { err } = await isthmus(download);
+      if (expected === undefined) expect(await readFile(target, 'utf8')).toBe('some bytes');
+      else expect(err).toContain(expected);
+      expect((await readdir(folder)).sort()).toEqual(
+        expected === undefined ? ['out', 'web-1.0.0.tgz'] : ['web-1.0.0.tgz'],
+      );
+    }
+  });
+
+  it('refuses a file that is no package before anything is sent', async () => {
+    const api = await startFakeApi();
+    const file = join(await tempDir(), 'web.exe');
+    await writeFile(file, 'x');
+    expect((await isthmus([...api.args, 'package', 'push', file, 'web', '1.0.0'])).code).toBe(2);
+    expect(api.requests).toEqual([]);
+  });
+});
+
+describe('project', () => {
+  it('takes its process from YAML, and refuses what YAML hides', async () => {
+    const api = await startFakeApi();
+    api.on('GET /api/v1/projects/web', (_request, response) => json(response, { id: 'web' }, 200, { etag: '"3"' }));
+    api.on('PUT /api/v1/projects/web/process', (_request, response) => json(response, { id: 'web' }));
+    const set = [...api.args, 'project', 'set-process', 'web', '-'];
+    const good =
+      'steps:\n  - name: check\n    kind: script\n    targetRoles: [web]\n    script: { interpreter: bash, body: "true" }\n';
+    expect((await isthmus(set, { stdin: good })).code).toBe(0);
+    expect(JSON.parse(api.requests.at(-1)!.body)).toMatchObject({ steps: [{ name: 'check', kind: 'script' }] });
+    expect(api.requests.at(-1)?.headers['if-match']).toBe('"3"');
+    const before = api.requests.length;
+    for (const bad of ['steps: []\nsteps: []\n', 'a: &a []\nsteps: *a\n', 'stages: []\n']) {
+      expect((await isthmus(set, { stdin: bad })).code).toBe(9);
+    }
+    expect(api.requests).toHaveLength(before);
+  });
+});
+
+describe('tasks', () => {
+  it('sends a script from standard input to the machines chosen', async () => {
+    const api = await startFakeApi();
+    api.on('POST /api/v1/scripts', (_request, response) => json(response, { id: 't1' }, 202));
+    const argv = [
+      ...api.args,
+      'script',
+      'run',
+      '--file',
+      '-',
+      '--on',
+      'eu-1,eu-2',
+      '--time-limit',
+      '5m',
+      '--no-follow',
+    ];
+    const { code, out } = await isthmus(argv, { stdin: 'uptime\n' });
+    expect(code).toBe(0);
+    expect(out).toContain('isthmus task follow t1');
+    expect(JSON.parse(api.requests[0]!.body)).toEqual({
+      body: 'uptime\n',
+      interpreter: 'bash',
+      machines: ['eu-1', 'eu-2'],
+      timeLimitS: 300,
+    });
+  });
+
+  it('sets routes in order of preference', async () => {
+    const api = await startFakeApi();
+    api.on('GET /api/v1/machines/eu-1', (_request, response) => json(response, { id: 'eu-1' }, 200, { etag: '"1"' }));
+    api.on('PATCH /api/v1/machines/eu-1', (_request, response) => json(response, { id: 'eu-1' }));
+    expect((await isthmus([...api.args, 'machine', 'set-route', 'eu-1', 'eu,eu-pci', 'direct'])).code).toBe(0);
+    expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({
+      routes: [{ kind: 'path', via: ['eu', 'eu-pci'] }, { kind: 'direct' }],
+    });
+  });
+});
