@@ -1,0 +1,64 @@
+// Nodes that wait to be dialled (`join --listen`): for each of their tokens that is still good, a stream is opened to the
+// node every few seconds, down the way that its parent is on, until it has joined.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Enrolment } from './enrolment.ts';
+import { parentChain } from './routes.ts';
+import type { Topology } from './topology.ts';
+
+const openMs = 10_000;
+/** At once: an operator joins a few machines, and each attempt is a tunnel. */
+const maxAttempts = 32;
+
+interface DialledJoinDeps {
+  readonly mesh: Pick<Mesh, 'dialEnrol'>;
+  readonly enrolment: Pick<Enrolment, 'serveDialled'>;
+  readonly log: Logger;
+}
+
+export class DialledJoins {
+  readonly #deps: DialledJoinDeps;
+  readonly #attempts = new Map<string, Promise<void>>();
+  readonly #stopping = new AbortController();
+
+  constructor(deps: DialledJoinDeps) {
+    this.#deps = deps;
+  }
+
+  /** Tries every token that is not being tried. */
+  attempt(tokens: readonly JoinToken[], topology: Topology): void {
+    for (const token of tokens) {
+      if (this.#attempts.has(token.id) || this.#attempts.size >= maxAttempts) continue;
+      if (this.#stopping.signal.aborted) return;
+      const attempt = this.#try(token, topology).finally(() => this.#attempts.delete(token.id));
+      this.#attempts.set(token.id, attempt);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#attempts.values());
+  }
+
+  async #try(token: JoinToken, topology: Topology): Promise<void> {
+    const { mesh, enrolment, log } = this.#deps;
+    const node = token.name;
+    if (node === null) return;
+    try {
+      const path = parentChain(token.parent, topology);
+      const bare = await mesh.dialEnrol({ node, path, deadlineMs: openMs, signal: this.#stopping.signal });
+      const cut = (): void => void bare.destroy();
+      this.#stopping.signal.addEventListener('abort', cut, { once: true });
+      await enrolment.serveDialled(bare, token.id);
+      this.#stopping.signal.removeEventListener('abort', cut);
+    } catch (thrown) {
+      const error = IsthmusError.from(thrown, 'UNREACHABLE');
+      log.debug(
+        { node, code: error.code, hop: error.hop, err: error.message },
+        'a node that should wait is not there yet',
+      );
+    }
+  }
+}

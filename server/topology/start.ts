@@ -1,0 +1,177 @@
+// The server's side of identity and topology, put together: who is let in, who is renewed, who is revoked, who dials
+// whom. Map of this part of the folder:
+//   tokens.ts      makes join tokens              enrolment.ts, dialled-joins.ts   let nodes in
+//   identity.ts    confirms and renews            revocation.ts                    shuts nodes out
+//   watch.ts       takes reports, gives assignments
+import type { Authority } from '../../certs/authority.ts';
+import { authorityPin } from '../../certs/authority-signature.ts';
+import type { IdentityStore } from '../../certs/identity.ts';
+import { roles } from '../../certs/peer.ts';
+import { keepRenewed } from '../../certs/renewal.ts';
+import type { RevocationList } from '../../certs/revocations.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Sealer } from '../../lib/seal.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+import { DialledJoins } from './dialled-joins.ts';
+import { Enrolment } from './enrolment.ts';
+import { IdentityService, recordRenewal } from './identity.ts';
+import { publishRevocations, revokeNode } from './revocation.ts';
+import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
+import { readTopology, SERVER } from './topology.ts';
+import { assignmentsOf, WatchService, type FindPlaces } from './watch.ts';
+
+/** How soon a new token or node reaches the relay that has to dial it. */
+const turnMs = 1_000;
+
+export interface TopologyDeps {
+  readonly store: Store;
+  readonly authority: Authority;
+  readonly sealer: Sealer;
+  readonly identity: IdentityStore;
+  readonly revocations: RevocationList;
+  readonly mesh: Mesh;
+  readonly log: Logger;
+  /** Answers Places.Find. */
+  readonly findPlaces: FindPlaces;
+  /** How this server's port is reached from outside, host:port; its own address when not told. */
+  readonly advertise?: string | undefined;
+  /** For tests. */
+  readonly releaseAfterMs?: number;
+}
+
+export interface TopologyServices {
+  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
+  /** The answer is to be called after the commit. */
+  revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<() => void>;
+  stop(): Promise<void>;
+}
+
+/** Registers the server's services on its mesh and keeps assignments, revocations and its own certificate up to date. */
+export async function startTopology(deps: TopologyDeps): Promise<TopologyServices> {
+  const { store, authority, sealer, identity, mesh, log } = deps;
+  const self = identity.current().node;
+  const revocation = { store, authority, revocations: deps.revocations, log, self };
+  await publishRevocations(revocation);
+  await ensureOwnRow(deps);
+
+  const enrolment = new Enrolment({
+    store,
+    authority,
+    identity,
+    sealer,
+    log,
+    ...(deps.releaseAfterMs === undefined ? {} : { releaseAfterMs: deps.releaseAfterMs }),
+  });
+  const dialled = new DialledJoins({ mesh, enrolment, log });
+  const watch = new WatchService({ store, log, findPlaces: deps.findPlaces });
+  const turns = new Turns(async () => {
+    const [topology, pending] = [await readTopology(store, mesh), await store.tokens.pendingDialled(Date.now())];
+    const assignments = assignmentsOf(topology, pending);
+    mesh.assignDials(assignments.get(SERVER) ?? []);
+    watch.assign(assignments);
+    dialled.attempt(pending, topology);
+  }, log);
+  const identities = new IdentityService({ store, authority, log, onJoined: () => turns.soon() });
+  const renewal = keepRenewed({
+    identity,
+    log,
+    renew: async ({ spkiDer }) => {
+      const issued = await authority.issue({ spkiDer, node: self, role: 'server' });
+      await recordRenewal(store, self, issued);
+      return issued.certificatePem;
+    },
+  });
+  mesh.listenEnrol((stream) => {
+    enrolment.serve(stream).catch((err: unknown) => log.debug({ err }, 'an enrolment did not get to its session'));
+  });
+  mesh.listen('identity', { roles }, (stream) => identities.accept(stream));
+  mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
+  await turns.start();
+
+  const pin = authorityPin(authority.certificatePem);
+  return {
+    createToken: (tx, input, actor) =>
+      createToken(tx, input, actor, { sealer, pin, serverAddress: deps.advertise ?? mesh.address }),
+    revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, revocation),
+    async stop() {
+      renewal.stop();
+      turns.stop();
+      await dialled.stop();
+      await Promise.all([enrolment.stop(), identities.stop(), watch.stop()]);
+    },
+  };
+}
+
+/** The server's own node is in the table like every other. */
+async function ensureOwnRow({ store, identity }: TopologyDeps): Promise<void> {
+  const { node, site } = identity.current();
+  const certificateNotAfter = identity.peer().notAfterMs;
+  await store.transaction(async (tx) => {
+    if ((await tx.nodes.find(node)) !== undefined) {
+      await tx.nodes.sighted(node, { certificateNotAfter });
+      return;
+    }
+    await tx.nodes.insert({
+      id: node,
+      role: 'server',
+      site,
+      parent: null,
+      dialAddress: null,
+      createdAt: Date.now(),
+      certificateNotAfter,
+    });
+    await tx.events.append({
+      actor: 'system',
+      type: 'node.joined',
+      subjectKind: 'node',
+      subject: node,
+      data: { role: 'server' },
+    });
+  });
+}
+
+/** Runs a piece of work now, and again and again, never twice at once. */
+class Turns {
+  readonly #work: () => Promise<void>;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(work: () => Promise<void>, log: Logger) {
+    this.#work = work;
+    this.#log = log;
+  }
+
+  async start(): Promise<void> {
+    await this.#run();
+  }
+
+  soon(): void {
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    if (this.#stopped || this.#running) return;
+    this.#running = true;
+    clearTimeout(this.#timer);
+    try {
+      await this.#work();
+    } catch (err) {
+      this.#log.warn({ err }, 'the topology could not be read');
+    }
+    this.#running = false;
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : turnMs);
+    this.#again = false;
+  }
+}

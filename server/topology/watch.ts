@@ -1,0 +1,176 @@
+// The `topology` service: nodes report their links and load, and are told which children to dial.
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { toServiceError } from '../../lib/grpc/errors.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
+import { GrpcHost, type AsyncHandlers } from '../../lib/grpc/server.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
+import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
+import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
+import type { PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.ts';
+import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Store } from '../store/store.ts';
+import { routeName, SERVER, type Topology } from './topology.ts';
+
+const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
+
+/** A node reports every few seconds and on change; more often than this is not written. */
+const minReportMs = 500;
+/** A report names each link; thousands fit, and more than this is not a report. */
+const maxReportBytes = 1024 * 1024;
+
+export type FindPlaces = AsyncHandlers<PlacesHandlers, PeerIdentity>['Find'];
+
+export interface WatchDeps {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly findPlaces: FindPlaces;
+}
+
+interface Watcher {
+  readonly node: string;
+  /** What was sent last, as JSON: nothing is sent twice. */
+  sent: string;
+  send(assignment: Assignment): void;
+}
+
+export class WatchService {
+  readonly #deps: WatchDeps;
+  readonly #host: GrpcHost<PeerIdentity>;
+  readonly #watchers = new Set<Watcher>();
+  #assignments = new Map<string, DialAssignment[]>();
+
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
+    this.#host = new GrpcHost<PeerIdentity>({ log: deps.log });
+    this.#host.add<TopologyHandlers>(
+      types.Topology.service,
+      { Watch: (call, caller) => this.#watch(call, caller.peer) },
+      { Watch: { roles: ['relay', 'mirror', 'tentacle'] } },
+    );
+    this.#host.add<PlacesHandlers>(
+      types.Places.service,
+      { Find: deps.findPlaces },
+      { Find: { roles: ['mirror', 'tentacle'] } },
+    );
+  }
+
+  accept(stream: MeshStream): void {
+    this.#host.accept(stream);
+  }
+
+  /** Tells every watching node what it has to dial now, where that changed. */
+  assign(assignments: Map<string, DialAssignment[]>): void {
+    this.#assignments = assignments;
+    for (const watcher of this.#watchers) this.#tell(watcher);
+  }
+
+  stop(): Promise<void> {
+    return this.#host.stop();
+  }
+
+  async #watch(call: Parameters<AsyncHandlers<TopologyHandlers, PeerIdentity>['Watch']>[0], peer: PeerIdentity) {
+    const { store, log } = this.#deps;
+    const fail = (thrown: unknown): void => {
+      call.emit('error', toServiceError(thrown));
+    };
+    // Before anything is awaited, or the first report would be missed.
+    const writer = new ReportWriter(store, peer, (thrown) => {
+      log.warn({ node: peer.node, err: thrown }, 'report not stored');
+      fail(thrown);
+    });
+    call.on('data', (report) => writer.take(report));
+    const watcher: Watcher = { node: peer.node, sent: '', send: (assignment) => void call.write(assignment) };
+    const done = (): void => {
+      this.#watchers.delete(watcher);
+      writer.stop();
+    };
+    call.on('end', () => {
+      done();
+      call.end();
+    });
+    call.on('cancelled', done);
+    call.on('error', done);
+    const known = await store.nodes.find(peer.node);
+    if (known?.state !== 'active' || known.role !== peer.role) {
+      done();
+      throw new IsthmusError('FORBIDDEN', `${peer.node} is not an active ${peer.role} of this mesh`);
+    }
+    if (call.cancelled) return;
+    this.#watchers.add(watcher);
+    this.#tell(watcher);
+  }
+
+  #tell(watcher: Watcher): void {
+    const dial = this.#assignments.get(watcher.node) ?? [];
+    const text = JSON.stringify(dial);
+    if (text === watcher.sent) return;
+    watcher.sent = text;
+    watcher.send({ dial });
+  }
+}
+
+/** Writes the latest report of one node, at most every so often. */
+class ReportWriter {
+  readonly #store: Store;
+  readonly #peer: PeerIdentity;
+  readonly #failed: (thrown: unknown) => void;
+  #latest: NodeReport__Output | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastMs = 0;
+
+  constructor(store: Store, peer: PeerIdentity, failed: (thrown: unknown) => void) {
+    this.#store = store;
+    this.#peer = peer;
+    this.#failed = failed;
+  }
+
+  take(report: NodeReport__Output): void {
+    this.#latest = report;
+    this.#timer ??= setTimeout(() => this.#write(), Math.max(0, this.#lastMs + minReportMs - Date.now()));
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#latest = undefined;
+  }
+
+  #write(): void {
+    this.#timer = undefined;
+    const report = this.#latest;
+    if (report === undefined) return;
+    this.#lastMs = Date.now();
+    if (JSON.stringify(report).length > maxReportBytes) {
+      this.#failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
+      return;
+    }
+    this.#store.nodes
+      .sighted(this.#peer.node, {
+        report,
+        softwareVersion: report.softwareVersion.slice(0, 100),
+        feedUrl: report.feedUrl === '' ? null : report.feedUrl.slice(0, 500),
+        lastSeenAt: Date.now(),
+        certificateNotAfter: this.#peer.notAfterMs,
+      })
+      .catch(this.#failed);
+  }
+}
+
+/** Who dials whom: children with an address by their parent, and nodes that wait to be let in. Servers are one: 'server'. */
+export function assignmentsOf(topology: Topology, pending: readonly JoinToken[]): Map<string, DialAssignment[]> {
+  const byParent = new Map<string, DialAssignment[]>();
+  const add = (parent: string | null, node: string, address: string | null): void => {
+    if (parent === null || address === null) return;
+    const name = parent === SERVER ? SERVER : routeName(topology, parent);
+    const list = byParent.get(name) ?? [];
+    if (!list.some((assigned) => assigned.node === node)) list.push({ node, address });
+    byParent.set(name, list);
+  };
+  const active = [...topology.nodes.values()].filter((node: Node) => node.state === 'active');
+  for (const { id, parent, dialAddress } of active) add(parent, id, dialAddress);
+  for (const { name, parent, dialAddress } of pending) if (name !== null) add(parent, name, dialAddress);
+  return byParent;
+}
