@@ -1,10 +1,12 @@
-// Starts a tentacle: the agent on a machine. It calls the server for nothing but its identity; the server calls it.
+// Starts a tentacle: the agent on a machine. It calls the server for
+// nothing but its identity, its packages and to say how it is; the server calls it for everything else.
 //
 //   service.ts   what a server may ask of it          scripts/   runs scripts, once per ticket
 //   health.ts    what it tells of its machine         logs/      their output, masked, numbered, streamed
 //   packages/    fetches, unpacks, activates          journal/   what it must never forget
 import { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
+import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { verifyEnvelope } from '../certs/signer.ts';
 import { inheritedEnvironment } from '../lib/config/environment.ts';
@@ -13,15 +15,22 @@ import { GrpcHost } from '../lib/grpc/server.ts';
 import type { Running } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
+import { connectFeed } from '../mesh/feeds.ts';
 import { createMesh } from '../mesh/mesh.ts';
+import { reportToServer } from '../mesh/report.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { lockDataDir } from './data-lock.ts';
 import { HealthReporter } from './health.ts';
 import { Journal } from './journal/journal.ts';
+import { packageHandlers } from './packages/handlers.ts';
+import { createPackages, type Packages } from './packages/packages.ts';
 import { ScriptEngine } from './scripts/engine.ts';
 import { defaultPath, inheritedNames } from './scripts/environment.ts';
 import { resolveScriptUser, type ScriptUser } from './scripts/script-user.ts';
-import { addTentacleService, type OpenEnvelope, type PackageHandlers } from './service.ts';
+import { addTentacleService, type OpenEnvelope } from './service.ts';
+
+/** Over several hops of slow lines. */
+const dialDeadlineMs = 20_000;
 
 export interface TentacleConfig {
   readonly dataDir: string;
@@ -41,7 +50,7 @@ export async function start(
   config: TentacleConfig,
   deps: { readonly log: Logger },
 ): Promise<Running<TentacleAddresses>> {
-  const stops: (() => Promise<void> | void)[] = [];
+  const stops: Stops = [];
   const stop = async (): Promise<void> => {
     for (const each of stops.splice(0).reverse()) await each();
   };
@@ -53,11 +62,9 @@ export async function start(
   }
 }
 
-async function startParts(
-  config: TentacleConfig,
-  log: Logger,
-  stops: (() => Promise<void> | void)[],
-): Promise<TentacleAddresses> {
+type Stops = (() => Promise<void> | void)[];
+
+async function startParts(config: TentacleConfig, log: Logger, stops: Stops): Promise<TentacleAddresses> {
   const { dataDir } = config;
   stops.push(closeDebuggerDoor(log));
   const identity = await IdentityStore.open(dataDir);
@@ -67,26 +74,24 @@ async function startParts(
   stops.push(() => lock.release());
   const user = await resolveScriptUser(config.scriptUser);
   warnOfScriptUser(user, log);
-  const journal = await Journal.open(dataDir);
-  stops.push(() => journal.close());
-  const inherited = inheritedEnvironment(inheritedNames);
-  const engine = await ScriptEngine.open({
-    ...{ dataDir, journal, user, inherited, log },
-    limits: config.logQuotaBytes === undefined ? {} : { logQuotaBytes: config.logQuotaBytes },
-    applicationFolder: (application) =>
-      Promise.reject(new IsthmusError('APPLICATION_MISSING', `there is no application ${application} here`)),
-  });
-  stops.push(() => engine.stop());
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
   const mesh = await createMesh(
     { listen: config.listen, parents: config.parents, dials: [] },
     { identity, revocations, log, relaying: false, softwareVersion },
   );
   stops.push(() => mesh.stop());
-  const host = new GrpcHost<PeerIdentity>({ log });
-  stops.push(() => host.stop());
+  const packages = await createPackages({
+    dataDir,
+    log,
+    connect: (place, signal) => connectFeed(place, { mesh, identity, revocations }, signal),
+    owner: user.isolated ? user : undefined,
+  });
+  stops.push(() => packages.stop());
+  const { engine, inherited } = await openEngine(config, { user, packages, log, stops });
   const openEnvelope: OpenEnvelope = (envelope, kind) =>
     verifyEnvelope(envelope, identity.current(), { self: node, kind, revocations });
+  const host = new GrpcHost<PeerIdentity>({ log });
+  stops.push(() => host.stop());
   addTentacleService(host, {
     engine,
     openEnvelope,
@@ -96,20 +101,36 @@ async function startParts(
       runningScripts: () => engine.runningCount,
       certificateNotAfterMs: () => identity.peer().notAfterMs,
     }),
-    packages: withoutPackages,
+    packages: packageHandlers({
+      packages,
+      openEnvelope,
+      checkEpoch: (task, epoch) => engine.checkEpoch(task, epoch),
+    }),
   });
   mesh.listen('tentacle', { roles: ['server'] }, (stream) => host.accept(stream));
+  const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: dialDeadlineMs } as const;
+  const renewal = keepRenewed({ identity, log, renew: renewOverMesh((signal) => mesh.dial({ ...dial, signal })) });
+  stops.push(() => renewal.stop());
+  const report = reportToServer({ mesh, identity, log, dataDir });
+  stops.push(() => report.stop());
   return { mesh: mesh.address };
 }
 
-const refusePackage = (): never => {
-  throw new IsthmusError('METHOD_UNKNOWN', 'this tentacle takes no packages');
-};
-const withoutPackages: PackageHandlers = {
-  AcquirePackage: refusePackage,
-  StagePackage: refusePackage,
-  ActivatePackage: refusePackage,
-};
+async function openEngine(
+  { dataDir, logQuotaBytes }: TentacleConfig,
+  { user, packages, log, stops }: { user: ScriptUser; packages: Packages; log: Logger; stops: Stops },
+): Promise<{ engine: ScriptEngine; inherited: Readonly<Record<string, string>> }> {
+  const journal = await Journal.open(dataDir);
+  stops.push(() => journal.close());
+  const inherited = inheritedEnvironment(inheritedNames);
+  const engine = await ScriptEngine.open({
+    ...{ dataDir, journal, user, inherited, log },
+    limits: logQuotaBytes === undefined ? {} : { logQuotaBytes },
+    applicationFolder: (application, stage) => packages.applicationFolder(application, stage),
+  });
+  stops.push(() => engine.stop());
+  return { engine, inherited };
+}
 
 /** Node's own answer to SIGUSR1 is to open its debugger to every local user. */
 function closeDebuggerDoor(log: Logger): () => void {

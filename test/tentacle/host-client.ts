@@ -31,7 +31,7 @@ export class Host {
 
   constructor(dataDir: string, { under = [], environment = {}, ...options }: HostOptions = {}) {
     const [program, ...words] = [...under, process.execPath, hostFile, dataDir, JSON.stringify(options)];
-    this.#child = spawn(program!, words, {
+    this.#child = spawn(program, words, {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, ...environment },
     });
