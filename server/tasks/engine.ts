@@ -84,7 +84,7 @@ class Engine implements TaskEngine {
   readonly #timers: NodeJS.Timeout[];
   readonly #forgetHints: () => void;
   #pass: Promise<void> | undefined;
-  #again = false;
+  #again = true;
   #cancelsReadAt = 0;
   #stopped: Promise<void> | undefined;
 
@@ -99,7 +99,8 @@ class Engine implements TaskEngine {
     this.#forgetHints = options.store.onCommit(() => {
       if (!options.writer.busy) this.wake();
     });
-    this.wake();
+    // What this node held when it last died need not wait for its lease to run out.
+    this.#pass = this.#freeOwnLeases().then(() => this.#passes());
   }
 
   get running(): number {
@@ -123,6 +124,13 @@ class Engine implements TaskEngine {
     await this.#pass;
     for (const context of this.#contexts.values()) context.halted();
     await Promise.all(this.#lanes.map(({ queue }) => queue.onIdle()));
+  }
+
+  async #freeOwnLeases(): Promise<void> {
+    const { writer, nodeId, log } = this.#options;
+    await writer
+      .write((tx) => tx.tasks.releaseAll(nodeId))
+      .catch((thrown: unknown) => log.error({ err: thrown }, 'the leases of an earlier run were not freed'));
   }
 
   async #passes(): Promise<void> {

@@ -1,6 +1,6 @@
 // A tentacle that speaks the real wire and misbehaves when it is told to: it loses replies, stalls logs, cuts
 // connections, answers for other tickets. It starts nothing; a script is a few words of its own:
-//   say TEXT · many N (lines "line 1".."line N") · hold (until `release`) · exit N
+//   say TEXT (with $NAMES of its environment) · many N (lines "line 1".."line N") · hold (until `release`) · exit N
 // As the real one it starts a ticket once, keeps the highest epoch per task, and forgets lines once acknowledged.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -57,7 +57,7 @@ class FakeScript {
     for (const word of this.payload.body.split('\n')) {
       if (this.ended) return;
       const [verb = '', ...rest] = word.trim().split(' ');
-      if (verb === 'say') this.lines.push(rest.join(' '));
+      if (verb === 'say') this.lines.push(this.#expand(rest.join(' ')));
       if (verb === 'many') for (let n = 1; n <= Number(rest[0]); n += 1) this.lines.push(`line ${n}`);
       if (verb === 'hold') {
         this.changed();
@@ -67,6 +67,10 @@ class FakeScript {
     }
     if (!this.ended) this.phase = 'EXITED';
     this.changed();
+  }
+
+  #expand(text: string): string {
+    return text.replaceAll(/\$([A-Z_]+)/g, (_, name: string) => this.payload.environment[name] ?? '');
   }
 
   release(): void {
@@ -111,6 +115,10 @@ export class FakeTentacle {
   stallLogs = false;
   /** Answers log requests for this ticket instead of the one asked for. */
   answersFor: string | undefined;
+  /** Takes connections and says nothing. */
+  deaf = false;
+  /** Connections taken while deaf. */
+  knocks = 0;
   /** Fails acquisitions with this code. */
   failAcquire: 'PACKAGE_HASH_MISMATCH' | undefined;
   health: HealthReport = {};
@@ -138,6 +146,11 @@ export class FakeTentacle {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
+      if (this.deaf) {
+        this.knocks += 1;
+        socket.on('error', () => undefined).resume();
+        return;
+      }
       this.#host.accept(Object.assign(socket, { peer: { node: 'server-1', role: 'server' } satisfies StreamPeer }));
     });
   }

@@ -203,6 +203,16 @@ export class TaskRepository {
     await this.#fenced(fence, { lease_owner: null, lease_until: null });
   }
 
+  /** Frees the leases that an earlier process of this node left behind; the next claim's epoch shuts that one out. */
+  async releaseAll(owner: string): Promise<void> {
+    await this.#db
+      .updateTable('tasks')
+      .set({ lease_owner: null, lease_until: null })
+      .where('lease_owner', '=', owner)
+      .where('ended_at', 'is', null)
+      .execute();
+  }
+
   /** queued → running, at the first claim; does nothing when it runs, or is being cancelled, already. */
   async markRunning(fence: Fence, now: number): Promise<void> {
     const { numUpdatedRows } = await this.#db

@@ -1,0 +1,41 @@
+// A server process with nothing but its store and its tasks, made to be killed. Arguments: the data folder and a JSON
+// object { ports, submit?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is accepted.
+import { silentLogger } from '../../lib/log.ts';
+import { createMasterKey } from '../../lib/seal.ts';
+import { deploymentRunner } from '../../server/deployments/run.ts';
+import { openStore } from '../../server/store/store.ts';
+import { submitScript } from '../../server/tasks/script-task.ts';
+import { startTasks } from '../../server/tasks/start.ts';
+import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
+
+export interface CrashPlan {
+  readonly ports: Readonly<Record<string, number>>;
+  /** Accept this script. */
+  readonly submit?: string;
+  /** Run tasks, or only accept them. */
+  readonly engine: boolean;
+}
+
+const [dataDir = '', plan = '{}'] = process.argv.slice(2);
+const { ports, submit, engine } = JSON.parse(plan) as CrashPlan;
+const store = await openStore({ dataDir, log: silentLogger() });
+const sealer = createMasterKey({ dataDir });
+
+if (engine) {
+  startTasks({
+    store,
+    dial: dialFakes(() => new Map(Object.entries(ports))),
+    sign: unsigned,
+    deploymentRunner: (deps) =>
+      deploymentRunner({ ...deps, store, sealer, findPlaces: () => Promise.resolve({ places: [], pass: '' }) }),
+    log: silentLogger(),
+    nodeId: 'server-1',
+    tunables: { retryBaseMs: 5, retryCapMs: 40 },
+  });
+}
+if (submit !== undefined) {
+  const task = await store.transaction((tx) => submitScript(tx, { body: submit, machines: ['web-1'] }, 'key-1'));
+  process.stdout.write(`${task.id}\n`);
+}
+// Lives until it is killed, also without an engine.
+setInterval(() => undefined, 60_000);

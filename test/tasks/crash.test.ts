@@ -1,0 +1,141 @@
+// kill -9 of the server at every stage of a task: it is claimed again, the script was started once, its log is lines
+// 1..N, each once.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import { FakeTentacle } from '../support/fake-tentacle.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import type { CrashPlan } from './crash-server.ts';
+import { addMachine } from './harness.ts';
+
+const program = fileURLToPath(new URL('crash-server.ts', import.meta.url));
+const body = 'many 400\nhold\nmany 400\nexit 0';
+
+interface Site {
+  readonly dataDir: string;
+  readonly fake: FakeTentacle;
+  /** Starts a server process; answers it with the id of the task it accepted, if it was to. */
+  server(plan: Omit<CrashPlan, 'ports'>): Promise<{ task: string; kill(): Promise<void> }>;
+  /** The store, between two servers. */
+  inspect<Result>(look: (store: Store) => Promise<Result>): Promise<Result>;
+}
+
+async function site(): Promise<Site> {
+  const dataDir = await tempDir();
+  const fake = await new FakeTentacle('web-1').listen();
+  onTestFinished(() => fake.stop());
+  const inspect = async <Result>(look: (store: Store) => Promise<Result>) => {
+    const store = await openStore({ dataDir, log: silentLogger() });
+    return look(store).finally(() => store.close());
+  };
+  await inspect((store) =>
+    addMachine(store, 'web-1', { roles: [], routes: [{ kind: 'direct' }], environments: ['prod'] }),
+  );
+  return {
+    dataDir,
+    fake,
+    inspect,
+    async server(plan) {
+      const full: CrashPlan = { ...plan, ports: { 'web-1': fake.port } };
+      const child = spawn(process.execPath, [program, dataDir, JSON.stringify(full)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const kill = () => killed(child);
+      onTestFinished(kill);
+      const task = plan.submit === undefined ? '' : await firstLine(child);
+      return { task, kill };
+    },
+  };
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stdout! })) return line;
+  throw new Error('the server said nothing');
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
+}
+
+/** A new server takes the task to its end; one start, lines 1..N. */
+async function finishes(at: Site, task: string, epoch: number): Promise<void> {
+  const { kill } = await at.server({ engine: true });
+  await waitFor(() => at.fake.scripts.size === 1, { limitMs: 20_000, what: 'the start of the script' });
+  at.fake.script.release();
+  const ticket = at.fake.script.ticket;
+  await waitFor(() => at.fake.completed.includes(ticket), { limitMs: 30_000, what: 'the completion' });
+  await kill();
+  await at.inspect(async (store) => {
+    expect(await store.tasks.get(task)).toMatchObject({ state: 'succeeded', epoch });
+    const lines = await store.logLines.read(ticket, 0, 10_000);
+    const expected = Array.from({ length: 800 }, (_, index) => [index + 1, `line ${(index % 400) + 1}`]);
+    expect(lines.map(({ line, text }) => [line, text])).toEqual(expected);
+    const { items } = await store.events.list({ subject: task, type: 'task.ended', limit: 10 });
+    expect(items).toHaveLength(1);
+  });
+  expect(at.fake.starts).toEqual([ticket]);
+}
+
+it('between the acceptance and the claim', async () => {
+  const at = await site();
+  const { task, kill } = await at.server({ submit: body, engine: false });
+  await kill();
+  await finishes(at, task, 1);
+});
+
+it('after the claim, before anything was sent', async () => {
+  const at = await site();
+  at.fake.deaf = true;
+  const { task, kill } = await at.server({ submit: body, engine: true });
+  await waitFor(() => at.fake.knocks > 0);
+  await kill();
+  await at.inspect(async (store) => {
+    expect(await store.tasks.get(task)).toMatchObject({ state: 'running', epoch: 1 });
+    const [ticket] = await store.tickets.byTask(task);
+    expect(ticket).toMatchObject({ state: expect.stringMatching(/^(pending|sent)$/), storedLine: 0 });
+  });
+  at.fake.deaf = false;
+  await finishes(at, task, 2);
+});
+
+it('when the start was sent and its reply lost', async () => {
+  const at = await site();
+  at.fake.loseStartReplies = 1_000_000;
+  const { task, kill } = await at.server({ submit: body, engine: true });
+  await waitFor(() => at.fake.starts.length > 0);
+  await kill();
+  at.fake.loseStartReplies = 0;
+  await finishes(at, task, 2);
+});
+
+it.each([1, 3, 6])('while its log streams, after %i acknowledged batches', async (batches) => {
+  const at = await site();
+  at.fake.batchLines = 50;
+  const { task, kill } = await at.server({ submit: body, engine: true });
+  await waitFor(() => at.fake.scripts.size === 1 && at.fake.script.acknowledgements.length >= batches);
+  await kill();
+  await finishes(at, task, 2);
+});
+
+it('again and again', async () => {
+  const at = await site();
+  at.fake.batchLines = 20;
+  let { task, kill } = await at.server({ submit: body, engine: true });
+  const first = task;
+  for (let times = 1; times <= 4; times += 1) {
+    await waitFor(() => at.fake.scripts.size === 1 && at.fake.script.acknowledgements.length >= times * 4);
+    await kill();
+    ({ kill } = await at.server({ engine: true }));
+  }
+  await kill();
+  const { epoch } = await at.inspect((store) => store.tasks.get(first));
+  await finishes(at, first, epoch + 1);
+});

@@ -1,0 +1,291 @@
+// Deployments through the whole engine: steps in order on all their machines, packages by their actions, one deployment
+// per project and environment at a time.
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { submitDeployment, type DeploymentRequest } from '../../server/deployments/deployments.ts';
+import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
+import { createRelease } from '../../server/deployments/releases.ts';
+import { createVariable } from '../../server/deployments/variables.ts';
+import { cancelTask } from '../../server/tasks/submit.ts';
+import { taskView } from '../../server/tasks/view.ts';
+import { waitFor } from '../support/wait.ts';
+import { actor, startHarness, type Harness } from './harness.ts';
+
+const script = (body: string) => ({ interpreter: 'bash', body });
+
+const webStep = {
+  name: 'web',
+  kind: 'package',
+  targetRoles: ['web'],
+  package: { id: 'shop.web' },
+  preDeploy: script('say pre'),
+  postDeploy: script('say post'),
+  substituteIn: ['config/*.json'],
+};
+const checkStep = { name: 'check', kind: 'script', targetRoles: [], script: script('say check') };
+
+async function project(h: Harness, steps: unknown[] = [webStep, checkStep], id = 'shop'): Promise<void> {
+  await h.store.transaction(async (tx) => {
+    await createProject(tx, { id }, actor);
+    await replaceProcess(tx, { id, version: 1 }, steps, actor);
+  });
+}
+
+async function push(h: Harness, version: string): Promise<void> {
+  await h.store.transaction((tx) =>
+    tx.packages.insert({
+      id: 'shop.web',
+      idKey: 'shop.web',
+      version,
+      normalisedVersion: version,
+      sha256: version.replaceAll('.', '').padEnd(64, '0'),
+      sizeBytes: 1000,
+      format: 'tar.gz',
+      publishedAt: Date.now(),
+    }),
+  );
+}
+
+async function release(h: Harness, version: string, id = 'shop'): Promise<void> {
+  await h.store.transaction((tx) => createRelease(tx, id, { version }, actor));
+}
+
+async function deploy(h: Harness, more: Partial<DeploymentRequest> = {}): Promise<string> {
+  const request = { project: 'shop', release: '1.0.0', environment: 'prod', ...more };
+  return (await h.store.transaction((tx) => submitDeployment(tx, h.sealer, request, actor))).id;
+}
+
+async function shop(h: Harness): Promise<void> {
+  await project(h);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+}
+
+it('acquires, stages, runs pre, activates, runs post, then runs the next step', async () => {
+  const h = await startHarness();
+  const one = await h.machine('web-1', { roles: ['web'] });
+  const two = await h.machine('db-1', { roles: ['db'] });
+  await shop(h);
+  const id = await deploy(h);
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect(one.packageCalls).toEqual(['acquire shop.web 1.0.0', 'stage shop.web 1.0.0', 'activate shop.web 1.0.0']);
+  expect(two.packageCalls).toEqual([]);
+  const bodies = [...one.scripts.values()].map(({ payload }) => [
+    payload.body,
+    payload.application,
+    payload.applicationStage,
+  ]);
+  expect(bodies).toEqual([
+    ['say pre', 'shop-web', 'staged'],
+    ['say post', 'shop-web', 'current'],
+    ['say check', '', ''],
+  ]);
+  expect(two.starts).toHaveLength(1);
+  const view = await taskView(h.store, id);
+  expect(view.machines.map(({ machine, state }) => [machine, state])).toEqual([
+    ['web-1', 'succeeded'],
+    ['db-1', 'succeeded'],
+  ]);
+  const acquired = view.machines[0]!.steps[0]!;
+  expect(acquired).toMatchObject({
+    step: 'web',
+    action: 'acquire',
+    detail: { from: 'mirror-eu', bytes: 1000, cached: false },
+  });
+  expect(await h.store.installed.find('web-1', 'shop-web')).toMatchObject({ version: '1.0.0', previousVersion: null });
+  const { items } = await h.store.events.list({ subject: id, limit: 100 });
+  expect(items.map(({ type }) => type)).toEqual([
+    'task.created',
+    'deployment.created',
+    'task.started',
+    'deployment.started',
+    'task.ended',
+    'deployment.ended',
+  ]);
+});
+
+it('deploys an older release again: that is the rollback', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await shop(h);
+  await push(h, '1.1.0');
+  await release(h, '1.1.0');
+  for (const version of ['1.0.0', '1.1.0', '1.0.0']) {
+    expect((await h.ended(await deploy(h, { release: version }))).state).toBe('succeeded');
+  }
+  expect(fake.packageCalls.filter((call) => call.startsWith('activate'))).toEqual([
+    'activate shop.web 1.0.0',
+    'activate shop.web 1.1.0',
+    'activate shop.web 1.0.0',
+  ]);
+  expect(await h.store.installed.find('web-1', 'shop-web')).toMatchObject({
+    version: '1.0.0',
+    previousVersion: '1.1.0',
+  });
+});
+
+it('lets the others finish when one machine fails, which leaves; the deployment has then failed', async () => {
+  const h = await startHarness();
+  const good = await h.machine('web-1', { roles: ['web'] });
+  const bad = await h.machine('web-2', { roles: ['web'] });
+  bad.failAcquire = 'PACKAGE_HASH_MISMATCH';
+  await shop(h);
+  const id = await deploy(h);
+  expect(await h.ended(id)).toMatchObject({
+    state: 'failed',
+    errorCode: 'MACHINES_FAILED',
+    errorDetail: 'failed on web-2',
+  });
+  expect(good.starts).toHaveLength(3);
+  expect(bad.starts).toEqual([]);
+  const view = await taskView(h.store, id);
+  expect(view.machines[1]!.steps.map(({ action, state }) => [action, state])).toEqual([
+    ['acquire', 'failed'],
+    ['stage', 'skipped'],
+    ['pre', 'skipped'],
+    ['activate', 'skipped'],
+    ['post', 'skipped'],
+  ]);
+  expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'PACKAGE_HASH_MISMATCH', hop: 'web-2' });
+});
+
+it('runs one deployment per project and environment at a time, the older first', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  await project(h, [{ ...checkStep, script: script('hold') }]);
+  await release(h, '1.0.0');
+  const first = await deploy(h);
+  const second = await deploy(h);
+  await waitFor(() => fake.scripts.size === 1);
+  expect((await taskView(h.store, second)).blockedBy).toEqual([first]);
+  expect((await taskView(h.store, first)).blockedBy).toBeUndefined();
+  expect((await h.store.tasks.get(second)).state).toBe('queued');
+  fake.script.release();
+  expect((await h.ended(first)).state).toBe('succeeded');
+  await waitFor(() => fake.scripts.size === 2);
+  [...fake.scripts.values()][1]!.release();
+  expect((await h.ended(second)).state).toBe('succeeded');
+});
+
+it('goes on where it was when the server is restarted in the middle', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await project(h, [{ ...webStep, preDeploy: script('hold') }, checkStep]);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  await waitFor(() => fake.scripts.size === 1);
+  await h.restart();
+  fake.script.release();
+  expect(await h.ended(id)).toMatchObject({ state: 'succeeded', epoch: 2 });
+  expect(fake.starts).toHaveLength(3);
+  expect(fake.packageCalls).toHaveLength(3);
+});
+
+it('stops before the next step when it is cancelled', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await project(h, [{ ...webStep, preDeploy: script('hold') }, checkStep]);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  await waitFor(() => fake.scripts.size === 1);
+  await h.store.transaction((tx) => cancelTask(tx, id, actor));
+  expect((await h.ended(id)).state).toBe('cancelled');
+  expect(fake.packageCalls).toEqual(['acquire shop.web 1.0.0', 'stage shop.web 1.0.0']);
+  expect(await h.store.installed.byMachine('web-1')).toEqual([]);
+});
+
+it('skips an unreachable machine where it is told to, and the others go on to the next step in time', async () => {
+  const h = await startHarness();
+  const here = await h.machine('web-1', { roles: ['web'] });
+  const gone = await h.machine('web-2', { roles: ['web'] });
+  await gone.away();
+  await shop(h);
+  const id = await deploy(h, { unreachable: 'skip', deadlineS: 3 });
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect(here.starts).toHaveLength(3);
+  const view = await taskView(h.store, id);
+  expect(view.machines.map(({ machine, state }) => [machine, state])).toEqual([
+    ['web-1', 'succeeded'],
+    ['web-2', 'skipped'],
+  ]);
+  expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'UNREACHABLE', hop: 'web-2' });
+});
+
+it('gives scripts their variables and masks the sensitive ones, also when the tentacle does not', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await project(h, [{ ...checkStep, script: script('say the password is $DB_PASSWORD') }]);
+  await h.store.transaction(async (tx) => {
+    await createVariable(tx, h.sealer, 'shop', { name: 'Db.Password', value: 'hunter22!', sensitive: true }, actor);
+    await createVariable(tx, h.sealer, 'shop', { name: 'Db.Url', value: 'db://app:#{Db.Password}@db-1' }, actor);
+  });
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const { payload, ticket } = fake.script;
+  expect(payload.environment).toEqual({
+    DB_PASSWORD: 'hunter22!',
+    DB_URL: 'db://app:hunter22!@db-1',
+    ISTHMUS_ENVIRONMENT: 'prod',
+    ISTHMUS_MACHINE: 'web-1',
+    ISTHMUS_PROJECT: 'shop',
+    ISTHMUS_RELEASE: '1.0.0',
+    ISTHMUS_STEP: 'check',
+    ISTHMUS_TASK: id,
+  });
+  expect([...payload.sensitiveValues].sort()).toEqual(['db://app:hunter22!@db-1', 'hunter22!']);
+  expect(await h.texts(ticket)).toEqual(['the password is ********']);
+  const copy = `${h.dataDir}/copy.db`;
+  await h.store.copyTo(copy);
+  expect((await readFile(copy)).includes('hunter22!')).toBe(false);
+});
+
+it('refuses at once what cannot work: no targets, undefined variables, unknown releases', async () => {
+  const h = await startHarness();
+  await h.machine('db-1', { roles: ['db'] });
+  await project(h, [webStep]);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+  await expect(deploy(h)).rejects.toMatchObject({ code: 'NO_TARGETS' });
+  await h.machine('web-1', { roles: ['web'] });
+  await expect(deploy(h, { release: '9.9.9' })).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'release' });
+  await expect(deploy(h, { environment: 'moon' })).rejects.toMatchObject({
+    code: 'INVALID_FIELD',
+    field: 'environment',
+  });
+  await h.store.transaction((tx) =>
+    createVariable(tx, h.sealer, 'shop', { name: 'Url', value: 'http://#{Host}' }, actor),
+  );
+  await release(h, '1.0.1');
+  await expect(deploy(h, { release: '1.0.1' })).rejects.toMatchObject({ code: 'VARIABLE_UNDEFINED', field: 'Host' });
+  expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
+  // The older release has the variables it was made with.
+  expect((await h.ended(await deploy(h))).state).toBe('succeeded');
+});
+
+it('does not deploy to a machine that has left the environment since', async () => {
+  const h = await startHarness();
+  const one = await h.machine('web-1');
+  const two = await h.machine('web-2');
+  await project(h, [
+    { ...checkStep, script: script('hold') },
+    { ...checkStep, name: 'second' },
+  ]);
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  await waitFor(() => one.scripts.size === 1 && two.scripts.size === 1);
+  await h.store.transaction(async (tx) => {
+    const { version } = await tx.machines.get('web-2');
+    await tx.machines.update('web-2', version, { environments: [] });
+  });
+  one.script.release();
+  two.script.release();
+  expect((await h.ended(id)).state).toBe('failed');
+  expect(two.starts).toHaveLength(1);
+  const tickets = await h.store.tickets.byTask(id);
+  expect(tickets.find(({ step, machine }) => step === 1 && machine === 'web-2')).toMatchObject({
+    errorCode: 'SCOPE_MISMATCH',
+  });
+});

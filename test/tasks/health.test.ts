@@ -1,0 +1,98 @@
+// Health checks: answered beside the script engine, judged by thresholds, and honest about which hop failed.
+import { expect, it } from 'vitest';
+import { submitHealthCheck } from '../../server/tasks/health-task.ts';
+import type { MachineHealth } from '../../server/tasks/health.ts';
+import { taskView } from '../../server/tasks/view.ts';
+import { waitFor } from '../support/wait.ts';
+import { actor, startHarness, type Harness } from './harness.ts';
+
+const GiB = 1024 ** 3;
+
+async function check(h: Harness, machines: string[]): Promise<string> {
+  return (await h.store.transaction((tx) => submitHealthCheck(tx, { machines }, actor))).id;
+}
+
+it('finds a machine healthy, with its facts', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.health = { diskFreeBytes: 50 * GiB, diskTotalBytes: 100 * GiB };
+  const id = await check(h, ['web-1']);
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const machine = await h.store.machines.get('web-1');
+  expect(machine).toMatchObject({
+    health: 'healthy',
+    healthReport: { facts: { softwareVersion: 'fake' }, route: { kind: 'direct' } },
+  });
+  const { items } = await h.store.events.list({ subject: 'web-1', limit: 10 });
+  expect(items).toMatchObject([{ type: 'machine.health_changed', data: { from: 'unknown', to: 'healthy' } }]);
+  expect(fake.starts).toEqual([]);
+});
+
+it('warns beyond a threshold and calls unusable unhealthy', async () => {
+  const h = await startHarness();
+  const warned = await h.machine('web-1');
+  warned.health = { diskFreeBytes: 2 * GiB, diskTotalBytes: 100 * GiB };
+  const bad = await h.machine('web-2');
+  bad.health = { tentacleTimeMs: Date.now() - 3_600_000 };
+  const id = await check(h, ['web-1', 'web-2']);
+  expect((await h.ended(id)).state).toBe('failed');
+  expect((await h.store.machines.get('web-1')).health).toBe('warning');
+  expect((await h.store.machines.get('web-2')).health).toBe('unhealthy');
+  const view = await taskView(h.store, id);
+  expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'MACHINE_UNHEALTHY' });
+});
+
+it('says that the relay is down, not the machine', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { routes: [{ kind: 'path', via: ['eu', 'eu-pci'] }] });
+  h.ports.delete('web-1');
+  const id = await check(h, ['web-1']);
+  expect((await h.ended(id)).state).toBe('failed');
+  const machine = await h.store.machines.get('web-1');
+  expect(machine.health).toBe('unreachable');
+  const report = machine.healthReport as MachineHealth;
+  expect(report.hop).toBe('eu');
+  expect(report.reasons[0]).toMatchObject({ what: 'path', hop: 'eu' });
+  expect(report.reasons[0]!.text).toContain('nothing is known of the machine');
+  const [ticket] = await h.store.tickets.byTask(id);
+  expect(ticket).toMatchObject({ errorCode: 'UNREACHABLE', errorHop: 'eu' });
+});
+
+it('says that the machine does not answer when the path holds', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  await fake.away();
+  await h.ended(await check(h, ['web-1']));
+  const { healthReport } = await h.store.machines.get('web-1');
+  expect(healthReport).toMatchObject({ health: 'unreachable', hop: 'web-1', reasons: [{ what: 'machine' }] });
+});
+
+it('warns when only a less preferred route works', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', {
+    routes: [
+      { kind: 'path', via: ['eu'] },
+      { kind: 'path', via: ['us'] },
+    ],
+  });
+  h.ports.delete('web-1');
+  h.ports.set('us/web-1', fake.port);
+  expect((await h.ended(await check(h, ['web-1']))).state).toBe('succeeded');
+  const { healthReport } = await h.store.machines.get('web-1');
+  expect(healthReport).toMatchObject({
+    health: 'warning',
+    route: { via: ['us'] },
+    reasons: [{ what: 'route', hop: 'eu' }],
+  });
+});
+
+it('checks every machine by itself, again and again', async () => {
+  const h = await startHarness({}, 0.2);
+  const fake = await h.machine('web-1');
+  await waitFor(async () => (await h.store.machines.get('web-1')).health === 'healthy');
+  await fake.away();
+  await waitFor(async () => (await h.store.machines.get('web-1')).health === 'unreachable');
+  await fake.listen();
+  await waitFor(async () => (await h.store.machines.get('web-1')).health === 'healthy');
+  expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
+});
