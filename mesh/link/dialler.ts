@@ -77,11 +77,11 @@ export class Dialler {
 
   async #attempt(signal: AbortSignal): Promise<Outcome> {
     this.#phase = { name: 'connecting' };
-    const { limits, free, dial, serve } = this.#deps;
+    const deps = this.#deps;
     let session: LinkSession;
     try {
-      await free(signal);
-      session = await withDeadline(limits.handshakeMs, signal, dial);
+      await deps.free(signal);
+      session = await withDeadline(deps.limits.handshakeMs, signal, (limited) => deps.dial(limited));
     } catch (thrown) {
       return { kind: 'failed', error: IsthmusError.from(thrown, 'UNREACHABLE') };
     }
@@ -92,7 +92,7 @@ export class Dialler {
       else session.signal.addEventListener('abort', end, { once: true });
     });
     if (signal.aborted) session.end(new IsthmusError('CANCELLED', 'the node goes away'), true);
-    else serve(session);
+    else deps.serve(session);
     this.#phase = { name: 'serving', session };
     return { kind: 'served', error: await ended, forMs: performance.now() - startedMs };
   }

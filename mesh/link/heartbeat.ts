@@ -10,7 +10,7 @@ export interface HeartbeatLimits {
 const ticksPerBeat = 5;
 /** Beats sent in the first second, so that the shortest round trip is known before bulk starts. */
 const openingBeats = 4;
-/** The shortest round trip is believed this long; routes change, and a stale minimum would starve the window. */
+/** The shortest round trip is believed this long: routes change, and a stale minimum would starve the window. */
 const minimumMemoryMs = 60_000;
 
 export class Heartbeat {
@@ -24,11 +24,19 @@ export class Heartbeat {
   readonly #limits: HeartbeatLimits;
   readonly #sendPing: (id: number) => void;
   readonly #onSilence: () => void;
+  readonly #queued: () => boolean;
 
-  constructor(limits: HeartbeatLimits, sendPing: (id: number) => void, onSilence: () => void) {
+  /** `queued` says whether bulk stands on the line now: then a round trip may be lower than believed, never higher. */
+  constructor(
+    limits: HeartbeatLimits,
+    sendPing: (id: number) => void,
+    onSilence: () => void,
+    queued: () => boolean = () => false,
+  ) {
     this.#limits = limits;
     this.#sendPing = sendPing;
     this.#onSilence = onSilence;
+    this.#queued = queued;
   }
 
   start(): void {
@@ -52,8 +60,9 @@ export class Heartbeat {
     const ms = now - this.#sent.atMs;
     this.#sent = undefined;
     this.#smoothedMs = this.#smoothedMs === undefined ? ms : this.#smoothedMs * 0.875 + ms * 0.125;
-    const stale = this.#minimum === undefined || now - this.#minimum.atMs > minimumMemoryMs;
-    if (stale || ms <= this.#minimum!.ms) this.#minimum = { ms, atMs: now };
+    const minimum = this.#minimum;
+    const stale = minimum !== undefined && now - minimum.atMs > minimumMemoryMs && !this.#queued();
+    if (minimum === undefined || stale || ms <= minimum.ms) this.#minimum = { ms, atMs: now };
     if (this.#nextId <= openingBeats) this.#beat();
   }
 

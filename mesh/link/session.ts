@@ -66,6 +66,7 @@ export class LinkSession {
   readonly #acks: AckSender;
   readonly #tunnels = new Map<string, { readonly stream: Duplex; readonly window?: TunnelWindow }>();
   readonly #gone = new AbortController();
+  #bulkTakenAtMs = -Infinity;
   #bulkOwn = 0;
   #bulkPeer = 0;
   readonly #bulkWaiters = new Set<() => void>();
@@ -90,6 +91,7 @@ export class LinkSession {
       pace,
       (id) => this.send({ ping: { id } }),
       () => this.end(new IsthmusError('LINK_SILENT', `${facts.peer.node} was silent for ${pace.silenceMs} ms`)),
+      () => this.#bulkStands(),
     );
     this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
     this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (tunnelId, receivedBytes) =>
@@ -153,7 +155,10 @@ export class LinkSession {
     const key = tunnelId.toString('hex');
     const window = this.window.open();
     const stream = new BulkStream(connection.tls, window, {
-      taken: (total) => this.#acks.taken(tunnelId, total),
+      taken: (total) => {
+        if (total > this.#limits.bulkWindow.startBytes) this.#bulkTakenAtMs = performance.now();
+        this.#acks.taken(tunnelId, total);
+      },
       closed: () => {
         this.#tunnels.delete(key);
         release();
@@ -220,6 +225,12 @@ export class LinkSession {
     for (const { stream } of [...this.#tunnels.values()]) stream.destroy();
     this.carrier?.close(error.code, error.message);
     this.#hooks.ended(this, error);
+  }
+
+  /** Whether bulk fills the line in either direction, so that round trips include its queue. */
+  #bulkStands(): boolean {
+    const takesBulk = performance.now() - this.#bulkTakenAtMs < this.#limits.heartbeatMs;
+    return takesBulk || this.window.inFlight > this.#limits.bulkWindow.startBytes;
   }
 
   #receive(frame: AttachFrame__Output): void {

@@ -126,7 +126,7 @@ export class BulkStream extends Duplex {
     this.#queue.splice(0, piece.length);
     if (cut < last.length) this.#queue.unshift(last.subarray(cut));
     this.#queuedBytes -= bytes;
-    this.#window.wrote(bytes);
+    this.#window.wrote(bytes, bytes >= room);
     return piece;
   }
 

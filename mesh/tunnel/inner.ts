@@ -111,7 +111,7 @@ function secured(socket: TLSSocket, carrier: Duplex): Promise<void> {
       return;
     }
     socket.once('secureConnect', () => resolve());
-    socket.once('error', (error) =>
+    socket.once('error', (error: Error) =>
       reject(new IsthmusError('INNER_TLS', `the inner session failed: ${error.message}`)),
     );
     socket.once('close', () =>

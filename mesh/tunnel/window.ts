@@ -1,34 +1,62 @@
-// How much bulk may be in flight on one link in one direction: twice the product of the delivery rate and the round trip
-// without queues. Less would leave the line idle, more would only queue, and control on the same line would wait behind.
+// How much bulk may be in flight on one link in one direction: within twice the product of the delivery rate and the
+// round trip without queues. Less would leave the line idle, more would only queue, and control on the same line would
+// wait behind it.
 //
 //   SendWindow     one per link session and direction: the rate, the window, the shares of the tunnels
 //   TunnelWindow   one per bulk tunnel: its bytes in flight, and the writer that waits for room
 //
-// While the window is what limits, rate = window / round trip, so it doubles each round trip until the line shows.
+// While the window is what limits, rate = window / round trip: so a gain above one lets it grow each round trip until
+// the line shows. It starts with a high gain, as TCP does, and goes to the steady one when the rate stops growing.
 import type { WindowLimits } from '../limits.ts';
 
+const startGain = 2.9;
+/** Fills the line through the noise of measurement, and leaves about half a round trip of queue. */
+const steadyGain = 1.6;
+/** The line is found when the rate grew by less than this in so many round trips. */
+const growth = 1.25;
+const plateauRounds = 3;
 /** A tunnel whose reader took nothing for this long holds no share from the others. */
 const progressMemoryMs = 500;
 
 interface Sent {
   /** The tunnel's count of bytes written after this piece. */
   readonly end: number;
-  /** What the link had delivered when it was sent, and when it last delivered anything then. */
+  readonly sentAtMs: number;
+  /** What the link had delivered when it was sent. */
   readonly delivered: number;
+  /** When that was acknowledged, and when it had been sent. */
   readonly deliveredAtMs: number;
+  readonly deliveredSentAtMs: number;
+  /** Whether the window was what limited; if the writer had no more, the piece says nothing of the line. */
+  readonly limited: boolean;
 }
 
+type Phase =
+  | { readonly name: 'starting'; readonly rate: number; readonly rounds: number; readonly roundEnd: number }
+  | { readonly name: 'steady' };
+
+const starting: Phase = { name: 'starting', rate: 0, rounds: 0, roundEnd: 0 };
+
 export class SendWindow {
-  readonly limits: WindowLimits;
+  readonly #limits: WindowLimits;
   readonly #minRoundTripMs: () => number | undefined;
+  readonly clock: () => number;
   readonly #tunnels = new Set<TunnelWindow>();
   /** The highest delivery rate (bytes per ms) of each second that is still believed. */
-  #rates: { second: number; rate: number }[] = [];
+  #rates: { readonly second: number; rate: number }[] = [];
+  #phase: Phase = starting;
   delivered = 0;
   deliveredAtMs = 0;
+  deliveredSentAtMs = 0;
 
-  constructor(limits: WindowLimits, minRoundTripMs: () => number | undefined) {
-    this.limits = limits;
+  /** `clock` gives milliseconds that only rise. */
+  constructor(
+    limits: WindowLimits,
+    minRoundTripMs: () => number | undefined,
+    clock: () => number = () => performance.now(),
+  ) {
+    this.#limits = limits;
+    this.clock = clock;
     this.#minRoundTripMs = minRoundTripMs;
   }
 
@@ -40,24 +68,29 @@ export class SendWindow {
 
   close(tunnel: TunnelWindow): void {
     this.#tunnels.delete(tunnel);
-    this.#wake();
+    this.#wake(this.clock());
   }
 
-  /** Bytes that may be in flight on the link now. */
-  get bytes(): number {
-    const { startBytes, floorBytes, capBytes, minRoundTripMs } = this.limits;
-    let rate = 0;
-    for (const sample of this.#rates) rate = Math.max(rate, sample.rate);
+  /** Bytes that may be in flight on the link. */
+  bytes(nowMs: number): number {
+    const { startBytes, floorBytes, capBytes } = this.#limits;
+    const rate = this.#rate(nowMs);
     if (rate === 0) return startBytes;
-    const roundTripMs = Math.max(this.#minRoundTripMs() ?? 0, minRoundTripMs);
-    return Math.min(capBytes, Math.max(floorBytes, 2 * rate * roundTripMs));
+    const gain = this.#phase.name === 'starting' ? startGain : steadyGain;
+    return Math.min(capBytes, Math.max(floorBytes, gain * rate * this.#roundTripMs()));
+  }
+
+  get inFlight(): number {
+    let bytes = 0;
+    for (const tunnel of this.#tunnels) bytes += tunnel.inFlight;
+    return bytes;
   }
 
   /** One tunnel's part of it. */
   share(nowMs: number): number {
     let active = 0;
     for (const tunnel of this.#tunnels) if (tunnel.progressed(nowMs)) active += 1;
-    return Math.max(this.limits.floorBytes, this.bytes / Math.max(1, active));
+    return Math.max(this.#limits.floorBytes, Math.floor(this.bytes(nowMs) / Math.max(1, active)));
   }
 
   /** Takes an acknowledgement into the rate, and lets waiting writers go on. */
@@ -65,17 +98,36 @@ export class SendWindow {
     this.delivered += bytes;
     this.deliveredAtMs = nowMs;
     if (piece !== undefined) {
-      // From the last delivery before the piece was sent to its own: at least a round trip, so that a burst of
-      // acknowledgements after a stall does not pass for a fast line.
-      const rate = (this.delivered - piece.delivered) / Math.max(1, nowMs - piece.deliveredAtMs);
-      this.#remember(rate, nowMs);
+      // What was delivered between two moments a round trip or more apart, over the longer of the times that sending
+      // and acknowledging it took: a burst of acknowledgements after a hiccup does not pass for a fast line.
+      const acknowledgingMs = nowMs - piece.deliveredAtMs;
+      const sendingMs = piece.sentAtMs - piece.deliveredSentAtMs;
+      const rate = (this.delivered - piece.delivered) / Math.max(1, acknowledgingMs, sendingMs);
+      this.deliveredSentAtMs = piece.sentAtMs;
+      this.#remember(rate, piece.limited, nowMs);
+      if (piece.limited) this.#countRound(piece, nowMs);
     }
-    this.#wake();
+    this.#wake(nowMs);
   }
 
-  #remember(rate: number, nowMs: number): void {
+  #roundTripMs(): number {
+    return Math.max(this.#minRoundTripMs() ?? 0, this.#limits.minRoundTripMs);
+  }
+
+  #rate(nowMs: number): number {
+    const oldest = this.#oldestSecond(nowMs);
+    let rate = 0;
+    for (const sample of this.#rates) if (sample.second >= oldest) rate = Math.max(rate, sample.rate);
+    if (rate === 0 && this.#phase.name === 'steady') this.#phase = starting;
+    return rate;
+  }
+
+  #remember(rate: number, limited: boolean, nowMs: number): void {
+    const { startBytes } = this.#limits;
+    // A writer with little to send shows a rate below the line's: it may raise the window, never lower it.
+    if (!limited && rate <= Math.max(this.#rate(nowMs), startBytes / this.#roundTripMs())) return;
     const second = Math.floor(nowMs / 1000);
-    const oldest = second - Math.ceil(this.limits.rateMemoryMs / 1000);
+    const oldest = this.#oldestSecond(nowMs);
     if (this.#rates.length > 0 && this.#rates[0]!.second < oldest) {
       this.#rates = this.#rates.filter((sample) => sample.second >= oldest);
     }
@@ -84,9 +136,22 @@ export class SendWindow {
     else this.#rates.push({ second, rate });
   }
 
-  #wake(): void {
-    const now = performance.now();
-    const share = this.share(now);
+  #countRound(piece: Sent, nowMs: number): void {
+    const phase = this.#phase;
+    if (phase.name !== 'starting' || piece.delivered < phase.roundEnd) return;
+    const rate = this.#rate(nowMs);
+    const roundEnd = this.delivered;
+    if (rate >= phase.rate * growth) this.#phase = { name: 'starting', rate, rounds: 0, roundEnd };
+    else if (phase.rounds + 1 < plateauRounds) this.#phase = { ...phase, rounds: phase.rounds + 1, roundEnd };
+    else this.#phase = { name: 'steady' };
+  }
+
+  #oldestSecond(nowMs: number): number {
+    return Math.floor((nowMs - this.#limits.rateMemoryMs) / 1000);
+  }
+
+  #wake(nowMs: number): void {
+    const share = this.share(nowMs);
     for (const tunnel of this.#tunnels) tunnel.wake(share);
   }
 }
@@ -95,12 +160,13 @@ export class TunnelWindow {
   readonly #link: SendWindow;
   #written = 0;
   #acknowledged = 0;
-  #progressAtMs = performance.now();
+  #progressAtMs: number;
   #pieces: Sent[] = [];
   #waiting: (() => void) | undefined;
 
   constructor(link: SendWindow) {
     this.#link = link;
+    this.#progressAtMs = link.clock();
   }
 
   get inFlight(): number {
@@ -113,7 +179,7 @@ export class TunnelWindow {
 
   /** Bytes that may be written now. */
   room(): number {
-    return Math.floor(this.#link.share(performance.now())) - this.inFlight;
+    return this.#link.share(this.#link.clock()) - this.inFlight;
   }
 
   /** Runs `send` when there is room again. One writer at a time. */
@@ -121,28 +187,29 @@ export class TunnelWindow {
     this.#waiting = send;
   }
 
-  wrote(bytes: number): void {
-    const now = performance.now();
+  /** Counts a piece; `limited` says that there was more to write than room. */
+  wrote(bytes: number, limited: boolean): void {
+    const now = this.#link.clock();
     if (this.inFlight === 0) {
       // After idling, a piece's time counts from its own sending.
       this.#progressAtMs = now;
-      this.#link.deliveredAtMs = now;
+      this.#link.deliveredAtMs = this.#link.deliveredSentAtMs = now;
     }
     this.#written += bytes;
-    const { delivered, deliveredAtMs } = this.#link;
-    this.#pieces.push({ end: this.#written, delivered, deliveredAtMs });
+    const { delivered, deliveredAtMs, deliveredSentAtMs } = this.#link;
+    this.#pieces.push({ end: this.#written, sentAtMs: now, delivered, deliveredAtMs, deliveredSentAtMs, limited });
   }
 
   /** The peer has read `received` bytes of this tunnel in all. What goes backwards or beyond is ignored. */
   acknowledge(received: number): void {
     if (received <= this.#acknowledged || received > this.#written) return;
-    const now = performance.now();
+    const now = this.#link.clock();
     const bytes = received - this.#acknowledged;
     this.#acknowledged = received;
     this.#progressAtMs = now;
     let covered = 0;
     while (covered < this.#pieces.length && this.#pieces[covered]!.end <= received) covered += 1;
-    const piece = covered > 0 ? this.#pieces[covered - 1] : undefined;
+    const piece = this.#pieces[covered - 1];
     if (covered > 0) this.#pieces.splice(0, covered);
     this.#link.acknowledged(bytes, piece, now);
   }
