@@ -6,7 +6,6 @@ import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v
 import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Place } from '../../proto/gen/isthmus/topology/v1/Place.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import {
@@ -27,7 +26,18 @@ import { whenAborted } from './waiting.ts';
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 
 /** Where a machine may fetch a digest from, nearest first, and the pass that allows it. */
-export type FindPlaces = (machine: string, sha256: string) => Promise<{ places: readonly Place[]; pass: string }>;
+export type FindPlaces = (
+  machine: string,
+  sha256: string,
+) => Promise<{ readonly places: readonly FoundPlace[]; readonly pass: string }>;
+
+export interface FoundPlace {
+  readonly node: string;
+  /** The relays to cross from the machine, next first. */
+  readonly path?: readonly string[];
+  /** Set where the machine can reach it without a tunnel. */
+  readonly url?: string | undefined;
+}
 
 export interface PackageWork {
   readonly action: PackageAction;
@@ -78,8 +88,9 @@ async function acquire(
 ): Promise<AcquireDetail> {
   const { context, machine } = run;
   const startedAt = Date.now();
-  const { places, pass } = await findPlaces(machine, payload.package?.sha256 ?? '');
-  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places: [...places], pass } });
+  const found = await findPlaces(machine, payload.package?.sha256 ?? '');
+  const places = found.places.map(({ node, path = [], url = '' }) => ({ node, path: [...path], url }));
+  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places, pass: found.pass } });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
