@@ -1,6 +1,7 @@
 // Where the API listens. API keys travel in it, so beyond loopback it is HTTPS with the server's own mesh certificate,
 // which clients check against the authority.
 import { isIP } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { ApiInstance } from './context.ts';
@@ -10,7 +11,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** What HTTPS needs: read again for every handshake, so that a renewed certificate is served at once. */
+/** What HTTPS needs. */
 export interface ServerCertificate {
   readonly keyPem: string;
   /** The leaf. */
@@ -45,6 +46,18 @@ export function serverOptionsFor(host: string, certificate: ServerCertificate | 
 /** The chain holds the authority too, so that a client that has only its fingerprint can check it. */
 export function tlsOptions({ keyPem, certificatePem, authorityPem }: ServerCertificate) {
   return { key: keyPem, cert: `${certificatePem.trimEnd()}\n${authorityPem}`, minVersion: 'TLSv1.3' as const };
+}
+
+interface CertificateSource {
+  current(): ServerCertificate;
+  onChange(listener: (next: ServerCertificate) => void): () => void;
+}
+
+/** Serves a renewed certificate from the next handshake on; the answer stops that. */
+export function followCertificate(app: ApiInstance, source: CertificateSource): () => void {
+  return source.onChange((next) => {
+    if ('setSecureContext' in app.server) (app.server as unknown as TlsServer).setSecureContext(tlsOptions(next));
+  });
 }
 
 /** Listens; answers the address as host:port. PORT_IN_USE names it. */

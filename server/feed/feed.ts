@@ -147,6 +147,7 @@ export class Feed {
   }
 }
 
-function forbidden(): IsthmusError {
+/** The one refusal of this folder: it tells nothing of what exists. */
+export function forbidden(): IsthmusError {
   return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
 }

@@ -1,0 +1,228 @@
+// The server: the control plane of a mesh. Map of this folder:
+//   start.ts        puts the parts together, in the order they need each other, and takes them apart in reverse
+//   initialise.ts   makes a data folder; backup.ts, backup-cipher.ts, control.ts keep it
+//   store/          what is durable          access/       API keys
+//   topology/       nodes, routes, joining   tasks/        the task engine
+//   deployments/    projects to deployments  feed/         packages        api/   HTTP
+import { authorityPin } from '../certs/authority-signature.ts';
+import { openAuthority } from '../certs/authority.ts';
+import { IdentityStore } from '../certs/identity.ts';
+import { RevocationList } from '../certs/revocations.ts';
+import { createSigner, verifyPass } from '../certs/signer.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Running } from '../lib/lifecycle.ts';
+import type { Logger } from '../lib/log.ts';
+import { openMasterKey } from '../lib/seal.ts';
+import { softwareVersion } from '../lib/version.ts';
+import { ping, trace } from '../mesh/echo.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import type { Mesh } from '../mesh/types.ts';
+import { createApi } from './api/app.ts';
+import type { ApiInstance } from './api/context.ts';
+import { followCertificate, listen, parseListen, serverOptionsFor } from './api/listen.ts';
+import { startControl } from './control.ts';
+import { deploymentRunner } from './deployments/run.ts';
+import { createFeed, type Feed } from './feed/feed.ts';
+import { placesFinder, placesOf } from './feed/finder.ts';
+import { openStore, type Store } from './store/store.ts';
+import { startTasks, type Tasks } from './tasks/start.ts';
+import { parentChain } from './topology/routes.ts';
+import { startTopology, type TopologyServices } from './topology/start.ts';
+import { readTopology } from './topology/topology.ts';
+
+export interface ServerConfig {
+  readonly dataDir: string;
+  readonly mesh: { readonly listen: string; readonly address?: string | undefined };
+  readonly api: { readonly listen: string };
+  readonly healthCheckIntervalS?: number | undefined;
+  readonly masterKeyFile?: string | undefined;
+}
+
+export interface ServerAddresses {
+  /** Where nodes connect to, as host:port. */
+  readonly mesh: string;
+  /** Where the API listens, as host:port. */
+  readonly api: string;
+  /** Where the API is, as a URL. */
+  readonly apiUrl: string;
+}
+
+/** For one hop of a probe: opening the tunnel and its round trips. */
+const PROBE_DEADLINE_MS = 10_000;
+
+/** What a started part leaves to be done when the server stops; done in reverse order, each whatever the others do. */
+class Teardown {
+  readonly #steps: (() => Promise<void> | void)[] = [];
+  readonly #log: Logger;
+  #done: Promise<void> | undefined;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  add(step: () => Promise<void> | void): void {
+    this.#steps.push(step);
+  }
+
+  run(): Promise<void> {
+    this.#done ??= this.#run();
+    return this.#done;
+  }
+
+  async #run(): Promise<void> {
+    for (const step of this.#steps.toReversed()) {
+      try {
+        await step();
+      } catch (err) {
+        this.#log.error({ err }, 'a part did not stop in order');
+      }
+    }
+  }
+}
+
+/** Starts a server on a folder that `initialise` made. What fails to start leaves nothing running. */
+export async function start(config: ServerConfig, { log }: { log: Logger }): Promise<Running<ServerAddresses>> {
+  const teardown = new Teardown(log);
+  try {
+    const addresses = await startParts(config, log, teardown);
+    return { addresses, stop: () => teardown.run() };
+  } catch (thrown) {
+    await teardown.run();
+    throw thrown;
+  }
+}
+
+async function startParts(config: ServerConfig, log: Logger, teardown: Teardown): Promise<ServerAddresses> {
+  const { dataDir } = config;
+  // What can be refused is refused before anything is opened: nothing changes in a folder with the wrong key.
+  const sealer = openMasterKey({ dataDir, keyFile: config.masterKeyFile });
+  const authority = openAuthority(dataDir, sealer);
+  const identity = await IdentityStore.open(dataDir);
+  const { node, role, meshId, authorityPem } = identity.current();
+  if (role !== 'server' || meshId !== authority.meshId) {
+    throw new IsthmusError(
+      'IDENTITY_INVALID',
+      `the identity in ${dataDir} is not that of a server of ${authority.meshId}`,
+    );
+  }
+  const apiListen = parseListen(config.api.listen, 'api.listen');
+
+  const store = await openStore({ dataDir, log });
+  teardown.add(() => store.close());
+  teardown.add(await startControl(dataDir, { copyTo: (file) => store.copyTo(file), log }));
+
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const resolvePath = (destination: string) => pathTo(store, destination);
+  const mesh = await createMesh(
+    { listen: config.mesh.listen, parents: [], dials: [] },
+    { identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+  );
+  teardown.add(() => mesh.stop());
+
+  const signer = createSigner(authority, node);
+  const trust = { authorityPem, meshId };
+  const feed = await createFeed({
+    store,
+    dataDir,
+    log,
+    signPass: (pass) => signer.signPass(pass),
+    verifyPass: (pass, asked) => verifyPass(pass, trust, asked),
+  });
+  mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => {
+    feed.serve(stream);
+  });
+  teardown.add(() => {
+    feed.stop();
+  });
+
+  const topology = await startTopology({
+    ...{ store, authority, sealer, identity, revocations, mesh, log },
+    findPlaces: placesFinder(feed),
+    advertise: config.mesh.address,
+  });
+  teardown.add(() => topology.stop());
+
+  const tasks = startTasks({
+    store,
+    dial: (options) => mesh.dial(options),
+    sign: (content) => signer.signEnvelope(content),
+    deploymentRunner: (deps) =>
+      deploymentRunner({ ...deps, store, sealer, findPlaces: (machine, sha256) => placesOf(feed, machine, sha256) }),
+    log,
+    nodeId: node,
+    healthCheckIntervalS: config.healthCheckIntervalS,
+  });
+  teardown.add(() => tasks.stop());
+
+  const stopping = new AbortController();
+  const context = { store, log, sealer, nodeId: node, meshId, stopping: stopping.signal };
+  const services = apiServices({ mesh, feed, topology, tasks });
+  const app = await createApi({ ...context, services }, serverOptionsFor(apiListen.host, identity.current()));
+  teardown.add(() => stopApi(app, stopping));
+  const unfollow = followCertificate(app, identity);
+  teardown.add(unfollow);
+  const housekeeping = startHousekeeping(store, log);
+  teardown.add(housekeeping);
+  const api = await listen(app, apiListen);
+  const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
+  log.info({ node, mesh: mesh.address, api: apiUrl, pin: authorityPin(authorityPem) }, 'server started');
+  return { mesh: mesh.address ?? config.mesh.listen, api, apiUrl };
+}
+
+/** Streams end first, or closing would wait for them. */
+async function stopApi(app: ApiInstance, stopping: AbortController): Promise<void> {
+  stopping.abort();
+  await app.close();
+}
+
+/** The relays to cross to a node, by the tree, for whoever names no path. */
+async function pathTo(store: Store, destination: string): Promise<readonly string[]> {
+  const topology = await readTopology(store, undefined);
+  const node = topology.nodes.get(destination);
+  if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${destination}`);
+  return parentChain(node.parent, topology);
+}
+
+interface Parts {
+  readonly mesh: Mesh;
+  readonly feed: Feed;
+  readonly topology: TopologyServices;
+  readonly tasks: Tasks;
+}
+
+function apiServices({ mesh, feed, topology, tasks }: Parts) {
+  return {
+    mesh,
+    trace: (node: string, path: readonly string[]) => trace(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }),
+    ping: async (node: string, path: readonly string[], count: number) => {
+      const { roundTripsMs } = await ping(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }, count);
+      return roundTripsMs;
+    },
+    createToken: topology.createToken.bind(topology),
+    revokeNode: topology.revokeNode.bind(topology),
+    pushPackage: feed.push.bind(feed),
+    packageVersions: feed.versions.bind(feed),
+    findPackage: feed.find.bind(feed),
+    openPackage: (sha256: string) => feed.download(sha256),
+    wake: () => {
+      tasks.wake();
+    },
+  };
+}
+
+/** Answers under an Idempotency-Key are kept for a day: longer than anyone retries. */
+const IDEMPOTENCY_KEPT_MS = 86_400_000;
+const HOUSEKEEPING_EVERY_MS = 3_600_000;
+
+function startHousekeeping(store: Store, log: Logger): () => void {
+  const clean = () => {
+    store.idempotency.forgetBefore(Date.now() - IDEMPOTENCY_KEPT_MS).catch((err: unknown) => {
+      log.warn({ err }, 'old answers could not be forgotten');
+    });
+  };
+  clean();
+  const timer = setInterval(clean, HOUSEKEEPING_EVERY_MS);
+  return () => {
+    clearInterval(timer);
+  };
+}
