@@ -65,9 +65,14 @@ export class Journal {
     await rm(join(folder, 'journal.new'), { force: true });
     const file = await open(join(folder, 'journal'), 'a+', 0o600);
     const journal = new Journal(folder, file, { ...defaultLimits, ...limits });
-    await journal.#load();
-    syncFolder(folder);
-    syncFolder(dataDir);
+    try {
+      await journal.#load();
+      syncFolder(folder);
+      syncFolder(dataDir);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     return journal;
   }
 
@@ -171,7 +176,6 @@ export class Journal {
       this.#tickets.set(ticket, { ticket, task, state });
       this.#newestTicketMs = Math.max(this.#newestTicketMs, idTimeMs(ticket) ?? 0);
     } else if (record.kind === 'epoch') {
-      this.#epochs.delete(record.task);
       this.#epochs.set(record.task, Math.max(record.epoch, this.epoch(record.task)));
     } else {
       this.#lowWaterMs = Math.max(this.#lowWaterMs, record.lowWaterMs);

@@ -95,8 +95,8 @@ export class Spool {
       const used = eachRecord(window, (line, bytes) => {
         number += 1;
         if (number <= afterLine) return true;
-        if (lines.length > 0 && taken + bytes > mostBytes) return false;
-        taken += bytes;
+        if (lines.length > 0 && taken + bytes - headerBytes > mostBytes) return false;
+        taken += bytes - headerBytes;
         lines.push({ stream: line.stream, atMs: line.atMs, text: line.text });
         return true;
       });
