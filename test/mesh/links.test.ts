@@ -1,0 +1,135 @@
+// What may become a link, which of two sessions lives, and how a dead one is noticed.
+import net from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { ping } from '../../mesh/echo.ts';
+import { cable, fakeLink } from '../support/fake-link.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { linked, startNode } from '../support/mesh.ts';
+import { startProcess } from '../support/mesh-process.ts';
+import { waitFor } from '../support/wait.ts';
+
+const quick = { heartbeatMs: 100, silenceMs: 400 };
+
+describe('the hello', () => {
+  it('of another wire version is refused with both numbers', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const tentacle = await authority.node('t1', 'tentacle');
+    const fake = await fakeLink(server.mesh.address!, tentacle.identity, { wireVersion: 7 });
+    const error = await fake.ended;
+    expect(error?.code).toBe('WIRE_VERSION');
+    expect(error?.message).toMatch(/7.*1/);
+    expect(server.mesh.links()).toEqual([]);
+  });
+
+  it.each([
+    ['tentacle', 'server', 'PARENT'],
+    ['relay', 'relay', 'PARENT'],
+    ['tentacle', 'tentacle', 'CHILD'],
+    ['server', 'server', 'CHILD'],
+    ['server', 'relay', 'CHILD'],
+  ] as const)('of a %s to a %s as its %s is refused', async (from, to, relation) => {
+    const authority = await createTestMesh();
+    const node = await startNode(authority, 'n1', to);
+    const other = await authority.node('n2', from);
+    const fake = await fakeLink(node.mesh.address!, other.identity, { relation });
+    expect((await fake.ended)?.code).toBe('LINK_REFUSED');
+    expect(node.mesh.links()).toEqual([]);
+  });
+});
+
+describe('a newer session of the same node', () => {
+  it('replaces the old one at once, and an older one is refused', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const tentacle = await authority.node('t1', 'tentacle');
+    const address = server.mesh.address!;
+    const first = await fakeLink(address, tentacle.identity, { sessionEpoch: 100 }, { pongs: false });
+    await waitFor(() => first.frames.some((frame) => frame.ping), { what: 'the first session' });
+    const second = await fakeLink(address, tentacle.identity, { sessionEpoch: 101 });
+    await first.ended;
+    expect(first.frames.at(-1)?.goodbye?.code).toBe('SESSION_REPLACED');
+    const late = await fakeLink(address, tentacle.identity, { sessionEpoch: 100 });
+    expect((await late.ended)?.code).toBe('STALE_SESSION');
+    expect(server.mesh.links().map((link) => [link.peer, link.up])).toEqual([['t1', true]]);
+    expect(second.frames.some((frame) => frame.goodbye)).toBe(false);
+  });
+});
+
+describe('a peer that falls silent', () => {
+  it('is given up by the accepting side', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server', {}, quick);
+    const tentacle = await authority.node('t1', 'tentacle');
+    const fake = await fakeLink(server.mesh.address!, tentacle.identity, {}, { pongs: false });
+    await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+    await fake.ended;
+    expect(server.mesh.links()[0]).toMatchObject({ up: false, lastErrorCode: 'LINK_SILENT' });
+  });
+
+  it('is given up by both sides of a cut cable, and back when it heals', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server', {}, quick);
+    const line = await cable(server.mesh.address!);
+    const parents = [{ node: 'server-1', address: line.address }];
+    const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, { ...quick, handshakeMs: 300 });
+    await linked(server, tentacle);
+    const stream = await server.mesh.dial({ node: 't1', service: 'echo', class: 'control', deadlineMs: 2_000 });
+    line.cut();
+    await waitFor(() => !server.mesh.links()[0]?.up && !tentacle.mesh.links()[0]?.up, { what: 'both to notice' });
+    expect(stream.destroyed).toBe(true);
+    line.heal();
+    await linked(server, tentacle);
+    await ping(server.mesh, { node: 't1', deadlineMs: 2_000 });
+  });
+
+  it('is dialled again when its process was killed and came back', async () => {
+    const authority = await createTestMesh();
+    const relay = await authority.node('relay-1', 'relay');
+    const server = await startNode(authority, 'server-1', 'server');
+    const first = await startProcess(relay, { parents: [{ node: 'server-1' }] });
+    server.mesh.assignDials([{ node: 'relay-1', address: first.address }]);
+    await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+    await first.kill();
+    await waitFor(() => server.mesh.links()[0]?.up === false, { what: 'the loss' });
+    await startProcess(relay, { listen: first.address, parents: [{ node: 'server-1' }] });
+    await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link again' });
+    const { facts } = await ping(server.mesh, { node: 'relay-1', deadlineMs: 2_000 });
+    expect(facts.node).toBe('relay-1');
+  });
+});
+
+describe('the port', () => {
+  it('closes a thousand sockets that say nothing, and lets a good peer in among them', async () => {
+    const authority = await createTestMesh();
+    const limits = { handshakes: 200, handshakeMs: 1_500 };
+    const server = await startNode(authority, 'server-1', 'server', {}, limits);
+    const [host = '', port = ''] = server.mesh.address!.split(':');
+    let open = 0;
+    const silent = Array.from({ length: 1_000 }, () => {
+      const socket = net.connect(Number(port), host);
+      socket.on('connect', () => (open += 1));
+      socket.on('error', () => undefined);
+      socket.on('close', () => (open -= 1));
+      return socket;
+    });
+    await waitFor(() => silent.every((socket) => !socket.connecting), { what: 'all sockets to connect' });
+    const parents = [{ node: 'server-1', address: server.mesh.address! }];
+    const tentacle = await startNode(authority, 't1', 'tentacle', { parents });
+    await linked(server, tentacle);
+    await waitFor(() => open <= 0, { what: 'all silent sockets to be closed' });
+    await ping(server.mesh, { node: 't1', deadlineMs: 2_000 });
+  });
+
+  it('lets nobody in without a certificate of this mesh', async () => {
+    const [authority, stranger] = [await createTestMesh('ours'), await createTestMesh('theirs')];
+    const server = await startNode(authority, 'server-1', 'server');
+    const foreign = await stranger.node('t1', 'tentacle');
+    const expired = await authority.node('t2', 'tentacle', { nowMs: Date.now() - 20 * 86_400_000 });
+    for (const { identity } of [foreign, expired]) {
+      const fake = await fakeLink(server.mesh.address!, identity).catch((error: unknown) => error);
+      if (!(fake instanceof Error)) expect((await (fake as { ended: Promise<unknown> }).ended) ?? 'closed').toBeTruthy();
+      expect(server.mesh.links()).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,109 @@
+// A neighbour that speaks the link's real wire and can misbehave on purpose: it says the hello it is told to, answers
+// pings only when asked to, and shows every frame it gets.
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import net from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { onTestFinished } from 'vitest';
+import type { IdentityStore } from '../../certs/identity.ts';
+import { alpn } from '../../certs/tls.ts';
+import type { IsthmusError } from '../../lib/errors.ts';
+import { grpcClient } from '../../lib/grpc/client.ts';
+import { fromServiceError } from '../../lib/grpc/errors.ts';
+import { connectTo } from '../../mesh/link/socket.ts';
+import { LinkClientConstructor } from '../../mesh/wire.ts';
+import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
+import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
+import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
+
+export interface FakeLink {
+  readonly rpc: LinkClient;
+  readonly attach: ClientDuplexStream<AttachFrame, AttachFrame__Output>;
+  readonly frames: AttachFrame__Output[];
+  readonly sessionId: Buffer;
+  /** How the session ended; pending while it lives. */
+  readonly ended: Promise<IsthmusError | undefined>;
+  close(): void;
+}
+
+/** Dials a node and says hello; everything not given is as a well-behaved child would say it. */
+export async function fakeLink(
+  address: string,
+  identity: IdentityStore,
+  hello: Partial<Hello> = {},
+  { pongs = true }: { pongs?: boolean } = {},
+): Promise<FakeLink> {
+  const connection = await connectTo(address, alpn.link, identity.current(), AbortSignal.timeout(5_000));
+  const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connection.tls));
+  const rpc = await client.ready();
+  const attach = rpc.attach();
+  const frames: AttachFrame__Output[] = [];
+  const sessionId = randomBytes(16);
+  const ended = new Promise<IsthmusError | undefined>((resolve) => {
+    attach.on('error', (error) => resolve(fromServiceError(error)));
+    attach.on('end', () => setImmediate(() => resolve(undefined)));
+  });
+  attach.on('data', (frame: AttachFrame__Output) => {
+    frames.push(frame);
+    if (pongs && frame.ping) attach.write({ pong: { id: frame.ping.id } });
+  });
+  attach.write({
+    hello: {
+      wireVersion: 1,
+      relation: 'CHILD',
+      sessionEpoch: 1,
+      sessionId,
+      revocationsVersion: 0,
+      softwareVersion: 'fake',
+      ...hello,
+    },
+  });
+  const close = (): void => {
+    client.close();
+    connection.raw.destroy();
+  };
+  onTestFinished(close);
+  return { rpc, attach, frames, sessionId, ended, close };
+}
+
+/** A TCP line between two nodes that can go silent without closing, as when a cable is pulled. */
+export interface Cable {
+  readonly address: string;
+  cut(): void;
+  heal(): void;
+}
+
+export async function cable(to: string): Promise<Cable> {
+  const [host = '', port = ''] = to.split(':');
+  const sockets = new Set<net.Socket>();
+  let silent = false;
+  const server = net.createServer((near) => {
+    const far = net.connect(Number(port), host);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one);
+      one.on('data', (chunk) => void (silent || other.write(chunk)));
+      one.on('error', () => undefined);
+      one.on('close', () => {
+        sockets.delete(one);
+        if (!silent) other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const bound = server.address() as net.AddressInfo;
+  return {
+    address: `127.0.0.1:${bound.port}`,
+    cut: () => (silent = true),
+    heal: () => {
+      silent = false;
+      // What was open while the line was silent has lost bytes.
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
