@@ -1,0 +1,147 @@
+// The real tentacle, real bash, behind two real relays: the witness file has each script once, whatever happens between.
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { createSigner } from '../../certs/signer.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { deploymentRunner } from '../../server/deployments/run.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import { startTasks } from '../../server/tasks/start.ts';
+import { cancelTask } from '../../server/tasks/submit.ts';
+import { submitScript } from '../../server/tasks/script-task.ts';
+import { submitHealthCheck } from '../../server/tasks/health-task.ts';
+import { start as startTentacle } from '../../tentacle/start.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { linked, startNode, type StartedNode } from '../support/mesh.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import { actor, addMachine, ended } from './harness.ts';
+
+const via = ['eu', 'eu-pci'];
+
+interface Site {
+  readonly store: Store;
+  readonly witness: string;
+  readonly upper: StartedNode;
+  run(body: string): Promise<string>;
+  texts(task: string): Promise<string[]>;
+  restartTentacle(): Promise<void>;
+}
+
+async function site(): Promise<Site> {
+  const authority = await createTestMesh();
+  const server = await startNode(authority, 'server-1', 'server');
+  const upper = await startNode(authority, 'eu', 'relay', {
+    parents: [{ node: 'server-1', address: server.mesh.address! }],
+  });
+  const lower = await startNode(authority, 'eu-pci', 'relay', {
+    parents: [{ node: 'eu', address: upper.mesh.address! }],
+  });
+  await linked(server, upper);
+  await linked(upper, lower);
+  const { dataDir } = await authority.node('web-1', 'tentacle', { site: 'eu' });
+  const config = { dataDir, parents: [{ node: 'eu-pci', address: lower.mesh.address! }] };
+  let tentacle = await startTentacle(config, { log: silentLogger() });
+  onTestFinished(() => tentacle.stop());
+  const folder = await tempDir();
+  const store = await openStore({ dataDir: folder, log: silentLogger() });
+  await addMachine(store, 'web-1', { roles: [], routes: [{ kind: 'path', via }], environments: ['prod'] });
+  const signer = createSigner(authority.authority, 'server-1');
+  const nowhere = () => Promise.resolve({ places: [], pass: '' });
+  const tasks = startTasks({
+    store,
+    dial: (options) => server.mesh.dial(options),
+    sign: (content) => signer.signEnvelope(content),
+    deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer: authority.sealer, findPlaces: nowhere }),
+    log: silentLogger(),
+    nodeId: 'server-1',
+    tunables: { retryBaseMs: 20, retryCapMs: 200 },
+  });
+  onTestFinished(async () => {
+    await tasks.stop();
+    await store.close();
+  });
+  return {
+    store,
+    witness: join(folder, 'witness'),
+    upper,
+    run: async (body) => (await store.transaction((tx) => submitScript(tx, { body, machines: ['web-1'] }, actor))).id,
+    async texts(task) {
+      const [ticket] = await store.tickets.byTask(task);
+      const lines = await store.logLines.read(ticket!.id, 0, 100_000);
+      expect(lines.map(({ line }) => line)).toEqual(lines.map((_, index) => index + 1));
+      return lines.map(({ text }) => text);
+    },
+    async restartTentacle() {
+      await tentacle.stop();
+      tentacle = await startTentacle(config, { log: silentLogger() });
+    },
+  };
+}
+
+const witnessed = async ({ witness }: Site) => (await readFile(witness, 'utf8')).trim().split('\n');
+
+it('runs real bash behind two relays', async () => {
+  const at = await site();
+  const id = await at.run(
+    `echo "$ISTHMUS_TASK" >> ${at.witness}; for i in $(seq 1 300); do echo "line $i"; done; exit 4`,
+  );
+  expect(await ended(at.store, id)).toMatchObject({ state: 'failed' });
+  expect(await at.texts(id)).toEqual(Array.from({ length: 300 }, (_, index) => `line ${index + 1}`));
+  expect(await at.store.tickets.byTask(id)).toMatchObject([
+    { state: 'failed', exitCode: 4, errorCode: 'SCRIPT_FAILED' },
+  ]);
+  expect(await witnessed(at)).toEqual([id]);
+});
+
+it('goes on when the agent is restarted while the script runs', async () => {
+  const at = await site();
+  const gate = `${at.witness}.go`;
+  const id = await at.run(
+    `echo "$ISTHMUS_TASK" >> ${at.witness}; seq 1 200; until [ -e ${gate} ]; do sleep 0.05; done; seq 201 400; echo open > ${gate}.done`,
+  );
+  await waitFor(async () => (await at.store.tickets.byTask(id))[0]?.storedLine === 200);
+  await at.restartTentacle();
+  const opened = await at.run(`touch ${gate}`);
+  expect((await ended(at.store, opened)).state).toBe('succeeded');
+  expect((await ended(at.store, id)).state).toBe('succeeded');
+  expect(await at.texts(id)).toEqual(Array.from({ length: 400 }, (_, index) => String(index + 1)));
+  expect(await witnessed(at)).toEqual([id]);
+});
+
+it('kills the whole process group at a cancel', async () => {
+  const at = await site();
+  const id = await at.run(`sleep 1000 & echo $! > ${at.witness}; echo started; wait`);
+  await waitFor(async () => (await at.store.tickets.byTask(id))[0]?.storedLine === 1);
+  const pid = Number((await witnessed(at))[0]);
+  await at.store.transaction((tx) => cancelTask(tx, id, actor));
+  expect((await ended(at.store, id)).state).toBe('cancelled');
+  await waitFor(() => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+});
+
+it('checks health beside a running script, and names the relay when it is gone', async () => {
+  const at = await site();
+  const script = await at.run(`touch ${at.witness}; echo started; while [ -e ${at.witness} ]; do sleep 0.05; done`);
+  await waitFor(async () => (await at.store.tickets.byTask(script))[0]?.storedLine === 1);
+  const check = () => at.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-1'] }, actor));
+  await ended(at.store, (await check()).id);
+  const healthy = await at.store.machines.get('web-1');
+  expect(healthy.healthReport).toMatchObject({ facts: { runningScripts: 1 } });
+  await at.upper.mesh.stop();
+  await ended(at.store, (await check()).id, 40_000);
+  expect((await at.store.machines.get('web-1')).healthReport).toMatchObject({
+    health: 'unreachable',
+    hop: expect.stringMatching(/^(eu|server-1)$/),
+  });
+  expect((await at.store.tasks.get(script)).state).toBe('running');
+  // Nothing reaches the machine any more; the script ends with the witness file, which goes with its folder.
+  await rm(at.witness);
+});
+});
