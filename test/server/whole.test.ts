@@ -1,0 +1,249 @@
+// The server as a whole, with real nodes in the same process: join, scripts, health, packages and deployments over two
+// relays, dialled both ways; restarts, backups, and what it refuses to start on.
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+import { create } from 'tar';
+import { connect, type PeerCertificate } from 'node:tls';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { backup, restore } from '../../server/backup.ts';
+import { start } from '../../server/start.ts';
+import { tempDir } from '../support/temp.ts';
+import { WholeMesh } from './whole.ts';
+
+/** A mesh with site eu and environment prod. */
+async function meshWithPlaces(): Promise<WholeMesh> {
+  const mesh = await WholeMesh.up();
+  await mesh.api.ask('POST', '/sites', { id: 'eu' });
+  await mesh.api.ask('POST', '/environments', { id: 'prod' });
+  return mesh;
+}
+
+describe('a whole mesh', () => {
+  it('runs scripts, checks health and traces over two relays, dialled both ways', async () => {
+    const mesh = await meshWithPlaces();
+    await mesh.add({ id: 'relay-1', role: 'relay', dialled: true });
+    await mesh.add({ id: 'relay-2', role: 'relay', parent: 'relay-1' });
+    await mesh.add({ id: 'far-1', role: 'tentacle', parent: 'relay-2' });
+    await mesh.add({ id: 'far-2', role: 'tentacle', parent: 'relay-2', dialled: true });
+    await mesh.add({ id: 'near-1', role: 'tentacle' });
+    await mesh.linked('relay-1', 'relay-2', 'far-1', 'far-2', 'near-1');
+    const { items } = await mesh.api.ask('GET', '/machines');
+    expect(items).toMatchObject([
+      { id: 'far-1', routes: [{ kind: 'path', via: ['relay-1', 'relay-2'] }], environments: ['prod'] },
+      { id: 'far-2', routes: [{ kind: 'path', via: ['relay-1', 'relay-2'] }] },
+      { id: 'near-1', routes: [{ kind: 'direct' }] },
+    ]);
+
+    const script = await mesh.api.task('/scripts', { body: 'echo one; echo two >&2; exit 3', machines: ['far-1'] });
+    expect(script).toMatchObject({ state: 'failed', machines: [{ machine: 'far-1', state: 'failed' }] });
+    expect(script.machines[0]?.steps[0]).toMatchObject({ action: 'script', exitCode: 3 });
+    expect((await mesh.api.log(script.id)).toSorted()).toEqual(['one', 'two']);
+    const everywhere = await mesh.api.task('/scripts', { body: 'echo "$HOME"', environments: ['prod'] });
+    expect(everywhere).toMatchObject({ state: 'succeeded' });
+    expect(everywhere.machines).toHaveLength(3);
+
+    const health = await mesh.api.task('/health-checks', {});
+    expect(health).toMatchObject({ state: 'succeeded' });
+    expect(await mesh.api.ask('GET', '/machines/far-2')).toMatchObject({ health: 'healthy' });
+
+    const trace = await mesh.api.ask('POST', '/mesh/trace', { machine: 'far-1' });
+    expect(trace).toMatchObject({
+      path: ['relay-1', 'relay-2'],
+      hops: [{ node: 'relay-1' }, { node: 'relay-2' }, { node: 'far-1' }],
+    });
+    for (const hop of trace.hops as { certificateDays: number; error?: object }[]) {
+      expect(hop.error).toBeUndefined();
+      expect(hop.certificateDays).toBeCloseTo(7, 0);
+    }
+    const ping = await mesh.api.ask('POST', '/mesh/ping', { machine: 'far-2', count: 3 });
+    expect(ping.roundTripsMs).toHaveLength(3);
+  });
+
+  it('deploys a package by way of a mirror, and goes on after a restart of the server', async () => {
+    const mesh = await meshWithPlaces();
+    const { api } = mesh;
+    await mesh.add({ id: 'relay-1', role: 'relay' });
+    await mesh.add({ id: 'mirror-1', role: 'mirror', parent: 'relay-1' });
+    await mesh.add({ id: 'web-1', role: 'tentacle', parent: 'relay-1' });
+    await mesh.linked('relay-1', 'mirror-1', 'web-1');
+    const pushed = await api.ask(
+      'POST',
+      '/packages?id=site&version=1.0.0&format=tar.gz',
+      await packageOf('hello #{Greeting}'),
+    );
+    expect(pushed).toMatchObject({ id: 'site', version: '1.0.0' });
+    const again = await api.send('POST', '/packages?id=site&version=1.0.0&format=tar.gz', await packageOf('other'));
+    expect(again).toMatchObject({ status: 409, body: { code: 'PACKAGE_EXISTS' } });
+
+    const project = await api.ask('POST', '/projects', { id: 'shop' });
+    const steps = [
+      {
+        name: 'web',
+        kind: 'package',
+        targetRoles: ['web'],
+        package: { id: 'site' },
+        substituteIn: ['*.txt'],
+        postDeploy: { interpreter: 'bash', body: 'cat hello.txt' },
+      },
+      { name: 'after', kind: 'script', targetRoles: ['web'], script: { interpreter: 'bash', body: 'echo "$Secret"' } },
+    ];
+    await api.ask('PUT', '/projects/shop/process', { steps }, { 'if-match': `"${String(project.version)}"` });
+    await api.ask('POST', '/projects/shop/variables', { name: 'Greeting', value: 'world' });
+    const secret = 'canary-7f3a9c1e';
+    await api.ask('POST', '/projects/shop/variables', { name: 'Secret', value: secret, sensitive: true });
+    const listed = JSON.stringify(await api.ask('GET', '/projects/shop/variables'));
+    expect(listed).not.toContain(secret);
+    const release = await api.ask('POST', '/projects/shop/releases', { version: '1.0.0' });
+    expect(release.packages).toMatchObject([{ step: 'web', sha256: pushed.sha256 }]);
+    expect(JSON.stringify(release)).not.toMatch(/sealed/i);
+
+    const deployment = { project: 'shop', release: '1.0.0', environment: 'prod' };
+    const task = await api.task('/deployments', deployment);
+    expect(task, JSON.stringify(task)).toMatchObject({ state: 'succeeded' });
+    const lines = await api.log(task.id);
+    expect(lines).toContain('hello world');
+    expect(lines.join('\n')).not.toContain(secret);
+    const acquired = task.machines[0]?.steps.find((step) => step.action === 'acquire');
+    expect(acquired?.detail).toMatchObject({ from: 'mirror-1' });
+
+    await mesh.stopServer();
+    await mesh.startServer();
+    await mesh.linked('relay-1', 'web-1');
+    expect(await mesh.api.task('/deployments', deployment)).toMatchObject({ state: 'succeeded' });
+    const bytes = await fetch(`${mesh.addresses.apiUrl}/api/v1/packages/site/versions/1.0.0/content`, {
+      headers: { authorization: `Bearer ${mesh.adminKey}` },
+    });
+    expect((await bytes.arrayBuffer()).byteLength).toBe(pushed.sizeBytes);
+  });
+
+  it('revokes a node at once', async () => {
+    const mesh = await meshWithPlaces();
+    await mesh.add({ id: 'web-1', role: 'tentacle' });
+    await mesh.linked('web-1');
+    expect(await mesh.api.ask('POST', '/nodes/web-1/revoke')).toMatchObject({ state: 'revoked' });
+    expect(await mesh.api.ask('POST', '/nodes/web-1/revoke')).toMatchObject({ state: 'revoked' });
+    const { items } = await mesh.api.ask('GET', '/events?type=node.revoked');
+    expect(items).toHaveLength(1);
+    const answer = await mesh.api.send('POST', '/mesh/ping', { machine: 'web-1' });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+  });
+
+  it('is backed up while it runs, restored, and runs tasks with its old nodes', async () => {
+    const mesh = await meshWithPlaces();
+    await mesh.add({ id: 'web-1', role: 'tentacle' });
+    await mesh.linked('web-1');
+    const before = await mesh.api.task('/scripts', { body: 'echo before', machines: ['web-1'] });
+    const passphraseFile = join(mesh.folder, 'passphrase');
+    await writeFile(passphraseFile, 'a passphrase for this test');
+    const file = join(mesh.folder, 'server.backup');
+    await backup({ dataDir: mesh.dataDir, file, passphraseFile });
+    const config = mesh.config();
+    await mesh.stopServer();
+    const dataDir = join(mesh.folder, 'restored');
+    await restore({ dataDir, file, passphraseFile });
+    await mesh.startServer({ ...config, dataDir });
+    await mesh.linked('web-1');
+    expect(await mesh.api.log(before.id)).toEqual(['before']);
+    const after = await mesh.api.task('/scripts', { body: 'echo after', machines: ['web-1'] });
+    expect(after).toMatchObject({ state: 'succeeded' });
+  });
+});
+
+describe('a server', () => {
+  const log = silentLogger();
+
+  it('refuses a folder that another server has, and that server goes on', async () => {
+    const mesh = await WholeMesh.up();
+    const second = { ...mesh.config(), mesh: { listen: '127.0.0.1:0' } };
+    await expect(start(second, { log })).rejects.toMatchObject({
+      code: 'DATA_DIR_LOCKED',
+      message: expect.stringContaining(String(process.pid)) as string,
+    });
+    expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
+  });
+
+  it('refuses ports that are taken, with the port, and leaves nothing behind', async () => {
+    const mesh = await WholeMesh.up();
+    await mesh.stopServer();
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    onTestFinished(() => void taken.close());
+    const { port } = taken.address() as { port: number };
+    const listen = `127.0.0.1:${port}`;
+    const config = { ...mesh.config(), mesh: { listen: '127.0.0.1:0' } };
+    for (const wrong of [
+      { ...config, api: { listen } },
+      { ...config, mesh: { listen } },
+    ]) {
+      await expect(start(wrong, { log })).rejects.toMatchObject({
+        code: 'PORT_IN_USE',
+        message: expect.stringContaining(String(port)) as string,
+      });
+    }
+    await mesh.startServer();
+    expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
+  });
+
+  it.each([
+    ['missing', 'MASTER_KEY_MISSING', (path: string) => rm(path)],
+    ['another one', 'MASTER_KEY_WRONG', (path: string) => writeFile(path, Buffer.alloc(32, 7).toString('base64'))],
+    ['cut short', 'MASTER_KEY_WRONG', (path: string) => writeFile(path, 'c2hvcnQ=')],
+  ])('refuses to start when the master key is %s, and makes no new one', async (_, code, spoil) => {
+    const mesh = await WholeMesh.up();
+    await mesh.stopServer();
+    const path = join(mesh.dataDir, 'master.key');
+    const key = await readFile(path, 'utf8');
+    await spoil(path);
+    const spoiled = await readFile(path, 'utf8').catch(() => 'missing');
+    await expect(start(mesh.config(), { log })).rejects.toMatchObject({ code });
+    expect(await readFile(path, 'utf8').catch(() => 'missing')).toBe(spoiled);
+    await writeFile(path, key);
+    await mesh.startServer();
+    expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
+  });
+
+  it('refuses a folder that is no server', async () => {
+    const dataDir = await tempDir();
+    const config = { dataDir, mesh: { listen: '127.0.0.1:0' }, api: { listen: '127.0.0.1:0' } };
+    await expect(start(config, { log })).rejects.toMatchObject({ code: 'MASTER_KEY_MISSING' });
+  });
+
+  it('serves its API with its mesh certificate beyond loopback', async () => {
+    const mesh = await WholeMesh.up();
+    await mesh.stopServer();
+    await mesh.startServer({ ...mesh.config(), api: { listen: '0.0.0.0:0' } });
+    expect(mesh.addresses.apiUrl).toMatch(/^https:/);
+    const port = Number(mesh.addresses.api.split(':').at(-1));
+    const identity = JSON.parse(await readFile(join(mesh.dataDir, 'identity', 'node.json'), 'utf8')) as {
+      authorityPem: string;
+    };
+    const socket = connect({
+      ...{ host: '127.0.0.1', port, ca: identity.authorityPem },
+      checkServerIdentity: () => undefined,
+    });
+    await once(socket, 'secureConnect');
+    expect(socket.authorized).toBe(true);
+    expect(socket.getPeerCertificate(true).subjectaltname).toContain('/server/server-1');
+    expect(
+      (socket.getPeerCertificate(true) as PeerCertificate & { issuerCertificate?: object }).issuerCertificate,
+    ).toBeDefined();
+    socket.end('GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /);
+  });
+});
+
+/** A tar.gz with hello.txt. */
+async function packageOf(content: string): Promise<Uint8Array> {
+  const folder = await tempDir();
+  await writeFile(join(folder, 'hello.txt'), content);
+  const chunks: Buffer[] = [];
+  for await (const chunk of Readable.from(create({ cwd: folder, gzip: true, portable: true }, ['hello.txt']))) {
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+}

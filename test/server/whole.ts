@@ -1,0 +1,203 @@
+// A whole mesh in one process: the server through its start, nodes through the real join, everything over real sockets.
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import type { Running } from '../../lib/lifecycle.ts';
+import { joinNode } from '../../mesh/enrol/join.ts';
+import { start as startMirror } from '../../mirror/start.ts';
+import { start as startRelay } from '../../relay/start.ts';
+import { initialise } from '../../server/initialise.ts';
+import { start as startServer, type ServerAddresses, type ServerConfig } from '../../server/start.ts';
+import { start as startTentacle } from '../../tentacle/start.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import { freePort } from '../support/world.ts';
+
+export interface JsonAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Record<string, unknown>;
+}
+
+/** The API of a server, as its admin. */
+export class ApiClient {
+  readonly #url: string;
+  readonly #key: string;
+
+  constructor(url: string, key: string) {
+    this.#url = url;
+    this.#key = key;
+  }
+
+  async send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<JsonAnswer> {
+    const bytes = body instanceof Uint8Array;
+    const answer = await fetch(`${this.#url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#key}`,
+        ...(body === undefined ? {} : { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: bytes ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: text === '' ? {} : (JSON.parse(text) as object as JsonAnswer['body']),
+    };
+  }
+
+  /** Sends what must be taken; throws with the answer when it is not. */
+  async ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<JsonAnswer['body']> {
+    const answer = await this.send(method, path, body, headers);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  /** Waits for the end of the task that this request starts; answers the task as the API shows it. */
+  async task(path: string, body: unknown): Promise<TaskView> {
+    const { id } = await this.ask('POST', path, body);
+    return waitFor(
+      async () => {
+        const task = (await this.ask('GET', `/tasks/${String(id)}`)) as unknown as TaskView;
+        return task.endedAt === null ? undefined : task;
+      },
+      { limitMs: 45_000, what: `task ${String(id)}` },
+    );
+  }
+
+  /** The text of a task's log lines, in order. */
+  async log(task: string): Promise<string[]> {
+    const { items } = await this.ask('GET', `/tasks/${task}/log?limit=500`);
+    return (items as { kind: string; text: string }[])
+      .filter((entry) => entry.kind === 'log')
+      .map((entry) => entry.text);
+  }
+}
+
+export interface TaskView {
+  readonly id: string;
+  readonly state: string;
+  readonly endedAt: number | null;
+  readonly error?: { readonly code: string; readonly detail: string };
+  readonly machines: readonly {
+    readonly machine: string;
+    readonly state: string;
+    readonly steps: readonly {
+      readonly step: string;
+      readonly action: string;
+      readonly state: string;
+      readonly exitCode: number | null;
+      readonly error?: object;
+      readonly detail: Record<string, unknown> | null;
+    }[];
+  }[];
+}
+
+interface NodePlan {
+  readonly id: string;
+  readonly role: 'relay' | 'mirror' | 'tentacle';
+  readonly site?: string;
+  readonly parent?: string;
+  /** The parent dials it; otherwise it dials its parent. */
+  readonly dialled?: boolean;
+}
+
+const log = silentLogger();
+
+export class WholeMesh {
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly adminKey: string;
+  readonly pin: string;
+  readonly #ports = new Map<string, string>();
+  #server: Running<ServerAddresses> | undefined;
+
+  private constructor(folder: string, made: { adminKey: string; pin: string }) {
+    this.folder = folder;
+    this.dataDir = join(folder, 'server');
+    this.adminKey = made.adminKey;
+    this.pin = made.pin;
+  }
+
+  /** A mesh with its server, started. */
+  static async up(): Promise<WholeMesh> {
+    const folder = await tempDir();
+    const listen = { meshListen: '127.0.0.1:0', apiListen: '127.0.0.1:0' };
+    const mesh = new WholeMesh(folder, await initialise({ dataDir: join(folder, 'server'), ...listen }));
+    mesh.#ports.set('server', `127.0.0.1:${await freePort()}`);
+    await mesh.startServer();
+    onTestFinished(() => mesh.stopServer());
+    return mesh;
+  }
+
+  get api(): ApiClient {
+    return new ApiClient(this.#server!.addresses.apiUrl, this.adminKey);
+  }
+
+  get addresses(): ServerAddresses {
+    return this.#server!.addresses;
+  }
+
+  config(): ServerConfig {
+    return { dataDir: this.dataDir, mesh: { listen: this.#ports.get('server')! }, api: { listen: '127.0.0.1:0' } };
+  }
+
+  async startServer(config: ServerConfig = this.config()): Promise<void> {
+    this.#server = await startServer(config, { log });
+  }
+
+  async stopServer(): Promise<void> {
+    await this.#server?.stop();
+    this.#server = undefined;
+  }
+
+  /** Joins and starts a node; it stops with the test, before its parent. */
+  async add({ id, role, site = 'eu', parent = 'server', dialled = false }: NodePlan): Promise<void> {
+    const address = `127.0.0.1:${await freePort()}`;
+    const listens = dialled || role === 'relay';
+    if (listens) this.#ports.set(id, address);
+    const made = await this.api.ask('POST', '/tokens', {
+      ...{ role, site, name: id, parent },
+      ...(dialled ? { dialAddress: address } : {}),
+      ...(role === 'tentacle' ? { environments: ['prod'], targetRoles: ['web'] } : {}),
+    });
+    const dataDir = join(this.folder, id);
+    await joinNode({
+      dataDir,
+      token: String(made.token),
+      pin: this.pin,
+      ...(listens ? { listen: address } : {}),
+      ...(dialled ? {} : { address: this.#ports.get(parent) }),
+    });
+    const config = {
+      dataDir,
+      ...(listens ? { listen: address } : {}),
+      parents: [{ node: parent, ...(dialled ? {} : { address: this.#ports.get(parent)! }) }],
+    };
+    const starts = { relay: startRelay, mirror: startMirror, tentacle: startTentacle };
+    const running = await starts[role](config, { log });
+    onTestFinished(() => running.stop());
+  }
+
+  /** Waits until the server sees links to these nodes up. */
+  async linked(...ids: string[]): Promise<void> {
+    await waitFor(
+      async () => {
+        const { links } = await this.api.ask('GET', '/mesh');
+        const down = ids.filter(
+          (id) => !(links as { to: string; up: boolean }[]).some((link) => link.to === id && link.up),
+        );
+        if (down.length > 0) throw new Error(`not linked: ${down.join(', ')}: ${JSON.stringify(links)}`);
+        return true;
+      },
+      { limitMs: 20_000, what: 'the links' },
+    );
+  }
+}
