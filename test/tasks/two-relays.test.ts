@@ -141,7 +141,6 @@ it('checks health beside a running script, and names the relay when it is gone',
     hop: expect.stringMatching(/^(eu|server-1)$/),
   });
   expect((await at.store.tasks.get(script)).state).toBe('running');
-  // Nothing reaches the machine any more; the script ends with the witness file, which goes with its folder.
+  // Nothing reaches the machine any more; the script ends with the witness file.
   await rm(at.witness);
-});
 });
