@@ -15,6 +15,8 @@ interface Mutant {
   readonly patch: string;
   readonly file: string;
   readonly test: string;
+  /** The names of its suites and its own, which `vitest -t` joins differently from its report. */
+  readonly names: readonly string[];
 }
 
 interface VitestReport {
@@ -30,7 +32,8 @@ async function readMutant(patch: string): Promise<Mutant> {
   if (stated?.[1] === undefined || stated[2] === undefined) {
     throw new Error(`${basename(patch)}: the first line must be "# red: <test file> › <full test name>"`);
   }
-  return { name: basename(patch, '.patch'), patch, file: stated[1], test: stated[2].split(' › ').join(' ') };
+  const names = stated[2].split(' › ');
+  return { name: basename(patch, '.patch'), patch, file: stated[1], test: names.join(' '), names };
 }
 
 async function copyTree(): Promise<string> {
@@ -53,7 +56,7 @@ async function survives(mutant: Mutant, tree: string): Promise<string | undefine
   );
   if (unapplied !== undefined) return `the patch does not apply: ${unapplied}`;
   const output = join(tree, 'mutant.json');
-  const pattern = mutant.test.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+  const pattern = mutant.names.join(' > ').replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
   const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', mutant.file, '-t', pattern];
   await run(process.execPath, [...vitest, '--reporter=json', `--outputFile.json=${output}`], {
     cwd: tree,
