@@ -1,7 +1,14 @@
 // Copies a blob into a response with a buffer that is used again and again: a stream of fresh chunks costs twice the CPU.
 import type { ServerResponse } from 'node:http';
 import { IsthmusError } from '../errors.ts';
-import type { BlobBody } from './blob-server.ts';
+
+/** A blob being served; it may still be growing. */
+export interface BlobBody {
+  readonly sizeBytes: number;
+  /** Reads at a position, waiting for bytes that have yet to come; 0 only at the end. Positions only rise. */
+  read(position: number, buffer: Buffer): Promise<number>;
+  close(): Promise<void>;
+}
 
 const bufferBytes = 512 * 1024;
 const keptBuffers = 16;

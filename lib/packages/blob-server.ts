@@ -5,16 +5,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { errorCatalogue, IsthmusError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { pump } from './blob-pump.ts';
+import { pump, type BlobBody } from './blob-pump.ts';
 import { chooseRange, type ByteRange } from './ranges.ts';
-
-/** A blob being served; it may still be growing. */
-export interface BlobBody {
-  readonly sizeBytes: number;
-  /** Reads at a position, waiting for bytes that have yet to come; 0 only at the end. Positions only rise. */
-  read(position: number, buffer: Buffer): Promise<number>;
-  close(): Promise<void>;
-}
 
 export interface BlobRequest<Peer> {
   readonly sha256: string;

@@ -12,7 +12,8 @@ export interface BlobInfo {
 }
 
 type State =
-  { readonly phase: 'open'; readonly file: FileHandle; readonly meter: DigestMeter } | { readonly phase: 'closed' };
+  | { readonly phase: 'open'; readonly file: FileHandle; readonly meter: DigestMeter }
+  | { readonly phase: 'closed'; readonly bytes: number };
 
 interface WriterPlaces {
   readonly path: string;
@@ -44,8 +45,9 @@ export class BlobWriter {
     }
   }
 
+  /** What was appended; still known when the writer has ended. */
   get bytes(): number {
-    return this.#opened().meter.bytes;
+    return this.#state.phase === 'open' ? this.#state.meter.bytes : this.#state.bytes;
   }
 
   /** A copy of the digest so far, for a reader that goes on without the file. */
@@ -116,7 +118,7 @@ export class BlobWriter {
   }
 
   async #close(file: FileHandle): Promise<void> {
-    this.#state = { phase: 'closed' };
+    this.#state = { phase: 'closed', bytes: this.bytes };
     await file.close();
     this.#places.onClosed();
   }

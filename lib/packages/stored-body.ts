@@ -1,5 +1,5 @@
 // A whole blob as a body to serve.
-import type { BlobBody } from './blob-server.ts';
+import type { BlobBody } from './blob-pump.ts';
 import type { OpenedBlob } from './blob-store.ts';
 
 /** Reads an opened blob and closes it afterwards; `onClosed` is told. */

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Pass } from '../../certs/signer.ts';
-import type { PeerIdentity } from '../../certs/peer.ts';
+import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/packages/blob-server.ts';
@@ -98,12 +98,19 @@ export class Feed {
     this.#server.accept(stream, stream.peer);
   }
 
-  /** Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none. */
-  async places(nodeId: string, sha256: string): Promise<FoundPlaces> {
+  /**
+   * Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none; `roles` are
+   * those that may ask for themselves.
+   */
+  async places(
+    nodeId: string,
+    sha256: string,
+    { roles }: { readonly roles?: readonly Role[] } = {},
+  ): Promise<FoundPlaces> {
     const { store, signPass } = this.#deps;
     const [nodes, [known]] = await Promise.all([store.nodes.all({ state: 'active' }), store.packages.byDigest(sha256)]);
     const asker = nodes.find((node) => node.id === nodeId);
-    if (asker === undefined || asker.site === null || known === undefined) {
+    if (asker === undefined || asker.site === null || known === undefined || roles?.includes(asker.role) === false) {
       await this.#noteRefusal(nodeId, sha256);
       throw forbidden();
     }
@@ -148,6 +155,6 @@ export class Feed {
 }
 
 /** The one refusal of this folder: it tells nothing of what exists. */
-export function forbidden(): IsthmusError {
+function forbidden(): IsthmusError {
   return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
 }

@@ -66,6 +66,7 @@ async function acquire(
     call.write(toMessage(progress));
   };
   call.write(toMessage(await packages.acquire(payload, tell, gone.signal)));
+  call.end();
 }
 
 function toMessage({ failed, ...progress }: AcquireProgress): ProgressMessage {

@@ -1,0 +1,135 @@
+// A mirror's cache: what is whole is served from disk, what is not is pulled through, once at a time per digest.
+//   pull.ts      one fetch and its followers          space.ts    quota, free space, eviction
+//   through.ts   when there is no room                sources.ts  where a digest is to be had
+import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { askForBlob } from '../lib/packages/blob-client.ts';
+import type { BlobBody } from '../lib/packages/blob-pump.ts';
+import type { BlobStore } from '../lib/packages/blob-store.ts';
+import { Demotions, fetchBlob, type FetchTarget, type Place } from '../lib/packages/fetch.ts';
+import { storedBody } from '../lib/packages/stored-body.ts';
+import { Pull } from './pull.ts';
+import type { FindSource } from './sources.ts';
+import { Space, type SpaceLimits } from './space.ts';
+
+export interface CacheDeps {
+  readonly blobs: BlobStore;
+  readonly find: FindSource;
+  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
+  readonly limits: SpaceLimits;
+  readonly log: Logger;
+  readonly stallMs?: number | undefined;
+}
+
+export interface WantedBlob {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** The pass of the node that asks. */
+  readonly pass: string;
+}
+
+const defaultStallMs = 20_000;
+/** Each has a connection of its own to the place above. */
+const mostPulls = 64;
+
+export class MirrorCache {
+  readonly #deps: CacheDeps;
+  readonly #space: Space;
+  readonly #demotions = new Demotions();
+  readonly #pulls = new Map<string, Promise<Pull>>();
+  readonly #runs = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+
+  constructor(deps: CacheDeps) {
+    this.#deps = deps;
+    this.#space = new Space(deps.blobs, deps.limits, deps.log);
+  }
+
+  /** Bytes of whole packages. */
+  get cachedBytes(): number {
+    return this.#deps.blobs.usedBytes;
+  }
+
+  sizeOf(sha256: string): number | undefined {
+    return this.#deps.blobs.get(sha256)?.sizeBytes;
+  }
+
+  /** The blob: from disk, or following its fetch, which begins if nobody has begun it. */
+  async open(wanted: WantedBlob): Promise<BlobBody> {
+    const { sha256 } = wanted;
+    const release = this.#space.hold(sha256);
+    try {
+      for (;;) {
+        const stored = await this.#deps.blobs.open(sha256);
+        if (stored !== undefined) return storedBody(stored, release);
+        const body = await (await this.#pullOf(wanted)).follow();
+        if (body !== undefined) return following(body, release);
+        // It ended between the two looks: it is on disk now, or is begun anew once its run is over.
+        await nextTurn();
+      }
+    } catch (thrown) {
+      release();
+      throw thrown;
+    }
+  }
+
+  /** Ends every fetch; what came stays for the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new IsthmusError('CANCELLED', 'the mirror is stopping'));
+    await Promise.allSettled([...this.#pulls.values()]);
+    await Promise.allSettled([...this.#runs]);
+  }
+
+  #pullOf(wanted: WantedBlob): Promise<Pull> {
+    const { sha256 } = wanted;
+    const pulling = this.#pulls.get(sha256);
+    if (pulling !== undefined) return pulling;
+    if (this.#pulls.size >= mostPulls) {
+      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', `${mostPulls} packages are being fetched already`));
+    }
+    const begun = this.#begin(wanted);
+    this.#pulls.set(sha256, begun);
+    begun.catch(() => this.#pulls.delete(sha256));
+    return begun;
+  }
+
+  async #begin({ sha256, sizeBytes, pass }: WantedBlob): Promise<Pull> {
+    const { blobs, find, log } = this.#deps;
+    const source = await find(sha256, pass);
+    const hasRoom = await this.#space.reserve(sha256, sizeBytes);
+    if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room to keep this package; it goes through uncached');
+    const writer = hasRoom ? await blobs.resume(sha256).catch(() => undefined) : undefined;
+    const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
+      fetchBlob({
+        ...{ sha256, sizeBytes, places: source.places, target, demotions: this.#demotions },
+        open: (place, fromByte, aborted) => this.#ask(place, { sha256, fromByte, pass: source.pass }, aborted),
+        signal: AbortSignal.any([signal, this.#stopping.signal]),
+      }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
+    const pull = new Pull({ sha256, sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
+    const release = this.#space.hold(sha256);
+    const run = pull.run(this.#stopping.signal).finally(() => {
+      release();
+      this.#space.release(sha256);
+      this.#pulls.delete(sha256);
+      this.#runs.delete(run);
+    });
+    this.#runs.add(run);
+    return pull;
+  }
+
+  async #ask(place: Place, asked: { sha256: string; fromByte: number; pass: string }, signal: AbortSignal) {
+    const { connect, log, stallMs = defaultStallMs } = this.#deps;
+    log.info({ sha256: asked.sha256, from: place.node, fromByte: asked.fromByte }, 'fetching a package');
+    return askForBlob(await connect(place, signal), { ...asked, signal, stallMs });
+  }
+}
+
+function following(body: BlobBody, release: () => void): BlobBody {
+  return {
+    sizeBytes: body.sizeBytes,
+    read: (position, buffer) => body.read(position, buffer),
+    close: () => body.close().finally(release),
+  };
+}

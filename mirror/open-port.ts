@@ -1,0 +1,77 @@
+// The port at which nodes of the site fetch packages without a tunnel: mutual TLS with the mesh's certificates.
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import type { IdentityStore } from '../certs/identity.ts';
+import type { PeerIdentity } from '../certs/peer.ts';
+import type { RevocationList } from '../certs/revocations.ts';
+import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+
+export interface OpenPort {
+  readonly host: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+interface OpenPortDeps {
+  readonly identity: IdentityStore;
+  readonly revocations: RevocationList;
+  readonly log: Logger;
+  readonly onStream: (stream: TLSSocket, peer: PeerIdentity) => void;
+}
+
+const handshakeTimeoutMs = 10_000;
+/** A socket that says nothing costs one until its handshake times out. */
+const mostConnections = 1024;
+
+/** Listens at host:port. Who has no valid certificate, or a wrong role, is cut off before HTTP begins. */
+export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
+  const { identity, revocations, log, onStream } = deps;
+  const peers = new Map<TLSSocket, PeerIdentity>();
+  const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: handshakeTimeoutMs });
+  server.maxConnections = mostConnections;
+  server.on('tlsClientError', (error) => log.debug({ err: error }, 'a handshake at the open port failed'));
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => undefined);
+    try {
+      const peer = verifyPeer(socket, identity.current(), revocations, { roles: ['tentacle', 'mirror', 'server'] });
+      peers.set(socket, peer);
+      socket.once('close', () => peers.delete(socket));
+      onStream(socket, peer);
+    } catch (thrown) {
+      log.warn({ code: IsthmusError.from(thrown).code, address: socket.remoteAddress }, 'refused at the open port');
+      socket.destroy();
+    }
+  });
+  const forgetIdentity = identity.onChange((current) => server.setSecureContext(linkServerOptions(current)));
+  const forgetRevocations = revocations.onChange(() => {
+    for (const [socket, peer] of peers) if (revocations.isRevoked(peer)) socket.destroy();
+  });
+  const { host, port } = splitAddress(address);
+  server.listen(port, host);
+  await once(server, 'listening');
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    stop: async () => {
+      forgetIdentity();
+      forgetRevocations();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of peers.keys()) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Splits `host:port`, also `[::1]:7443`. */
+function splitAddress(address: string): { host: string; port: number } {
+  const at = address.lastIndexOf(':');
+  const host = address.slice(0, at).replace(/^\[|\]$/g, '');
+  const port = Number(address.slice(at + 1));
+  if (at <= 0 || !Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new IsthmusError('CONFIG_INVALID', `"${address}" is not host:port`, { field: 'feedListen' });
+  }
+  return { host, port };
+}

@@ -1,0 +1,226 @@
+// One blob being pulled through a mirror: fetched once, however many ask. Followers read the growing file; its tail is
+// held back until the digest matches, so that nobody ever ends with a complete body that is wrong.
+//
+// When the disk fills up, the fetch ends and each follower goes on by itself, straight from the place (through.ts).
+import type { FileHandle } from 'node:fs/promises';
+import { IsthmusError } from '../lib/errors.ts';
+import type { BlobBody } from '../lib/packages/blob-pump.ts';
+import type { BlobWriter } from '../lib/packages/blob-writer.ts';
+import { DigestMeter } from '../lib/packages/digest.ts';
+import { errnoOf, isDiskFull } from '../lib/packages/disk.ts';
+import type { FetchTarget } from '../lib/packages/fetch.ts';
+import { Changes } from './changes.ts';
+import { heldBackBytes, Through } from './through.ts';
+
+type State =
+  | { readonly phase: 'running'; readonly writer: BlobWriter }
+  /** Every byte is on disk and right. */
+  | { readonly phase: 'whole' }
+  /** The disk took `meter.bytes` and no more. */
+  | { readonly phase: 'uncached'; readonly meter: DigestMeter }
+  | { readonly phase: 'failed'; readonly error: unknown };
+
+/** Fetches into a target from wherever the mirror gets this blob. */
+export type FetchInto = (target: FetchTarget, signal: AbortSignal) => Promise<unknown>;
+
+export interface PullDeps {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly fetchInto: FetchInto;
+  /** Frees some room when the disk is full after all; false when there is none to be had. */
+  readonly makeRoom: () => Promise<boolean>;
+}
+
+export class Pull implements FetchTarget {
+  readonly #deps: PullDeps;
+  readonly #changes = new Changes();
+  /** Rises when everything that was written turned out wrong. */
+  #generation = 0;
+  #state: State;
+
+  /** Without a writer nothing is cached: there is no room. */
+  constructor(deps: PullDeps, writer: BlobWriter | undefined) {
+    this.#deps = deps;
+    this.#state = writer === undefined ? { phase: 'uncached', meter: new DigestMeter() } : { phase: 'running', writer };
+  }
+
+  get sizeBytes(): number {
+    return this.#deps.sizeBytes;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Fetches to the end; never throws: followers learn how it ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    if (this.#state.phase !== 'running') return;
+    const { writer } = this.#state;
+    try {
+      await this.#deps.fetchInto(this, signal);
+      this.#become({ phase: 'whole' });
+    } catch (error) {
+      if (isDiskFull(error)) {
+        const meter = writer.meter();
+        // Followers have handles of their own: the bytes stay readable, and the room is free when they are done.
+        await writer.discard();
+        this.#become({ phase: 'uncached', meter });
+      } else {
+        await writer.close();
+        this.#become({ phase: 'failed', error });
+      }
+    }
+  }
+
+  /** A body that follows the fetch; undefined when it has ended meanwhile and there is nothing to follow any more. */
+  async follow(): Promise<BlobBody | undefined> {
+    if (this.#state.phase === 'failed') throw this.#state.error;
+    if (this.#state.phase === 'uncached' && this.#state.meter.bytes === 0) return new Follower(this, undefined);
+    if (this.#state.phase !== 'running') return undefined;
+    const file = await this.#state.writer.reader().catch((thrown: unknown) => {
+      if (errnoOf(thrown) === 'ENOENT') return undefined;
+      throw thrown;
+    });
+    return file === undefined ? undefined : new Follower(this, file);
+  }
+
+  changed(): Promise<void> {
+    return this.#changes.next();
+  }
+
+  /** One asker's own way to the place, from where the disk stopped. */
+  through(meter: DigestMeter, signal: AbortSignal): Through {
+    const through = new Through(this.sizeBytes, new DigestMeter(meter));
+    through.drivenBy(this.#deps.fetchInto(through, signal));
+    return through;
+  }
+
+  // What the fetch writes into.
+
+  get bytes(): number {
+    return this.#writer().bytes;
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    const writer = this.#writer();
+    for (;;) {
+      try {
+        await writer.write(chunk);
+        return this.#changes.tell();
+      } catch (thrown) {
+        if (!isDiskFull(thrown) || !(await this.#deps.makeRoom())) throw thrown;
+      }
+    }
+  }
+
+  async restart(): Promise<void> {
+    this.#generation += 1;
+    await this.#writer().restart();
+    this.#changes.tell();
+  }
+
+  async commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<void> {
+    await this.#writer().commit(expected);
+  }
+
+  #writer(): BlobWriter {
+    if (this.#state.phase !== 'running') throw new IsthmusError('INTERNAL', 'this blob is not being fetched any more');
+    return this.#state.writer;
+  }
+
+  #become(state: State): void {
+    this.#state = state;
+    this.#changes.tell();
+  }
+}
+
+class Follower implements BlobBody {
+  readonly #pull: Pull;
+  readonly #file: FileHandle | undefined;
+  readonly #gone = new AbortController();
+  #generation: number;
+  #handedOver = false;
+  #through: Through | undefined;
+
+  constructor(pull: Pull, file: FileHandle | undefined) {
+    this.#pull = pull;
+    this.#file = file;
+    this.#generation = pull.generation;
+  }
+
+  get sizeBytes(): number {
+    return this.#pull.sizeBytes;
+  }
+
+  async read(position: number, buffer: Buffer): Promise<number> {
+    while (position < this.sizeBytes) {
+      this.#checkGeneration();
+      const { state } = this.#pull;
+      const got = await this.#readFile(position, buffer, this.#readable(state));
+      if (got > 0) return got;
+      if (state.phase === 'failed') throw state.error;
+      if (state.phase === 'uncached') return this.#readThrough(position, buffer, state.meter);
+      if (state === this.#pull.state) await this.#nextUnlessReadable(position);
+    }
+    return 0;
+  }
+
+  async close(): Promise<void> {
+    this.#gone.abort(new IsthmusError('CANCELLED', 'the asker has gone'));
+    this.#through?.close();
+    await this.#file?.close();
+  }
+
+  /** Where the bytes on disk that may be handed on end. */
+  #readable(state: State): number {
+    const withheld = this.sizeBytes - heldBackBytes;
+    switch (state.phase) {
+      case 'whole':
+        return this.sizeBytes;
+      case 'running':
+        return Math.min(state.writer.bytes, withheld);
+      case 'uncached':
+        return this.#through?.isVerified === true ? state.meter.bytes : Math.min(state.meter.bytes, withheld);
+      case 'failed':
+        return 0;
+    }
+  }
+
+  async #readFile(position: number, buffer: Buffer, end: number): Promise<number> {
+    if (this.#file === undefined || position >= end) return 0;
+    const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.length, end - position), position);
+    // Begun again while it was read: these may be the wrong bytes.
+    if (this.#generation !== this.#pull.generation) return 0;
+    this.#handedOver ||= bytesRead > 0;
+    return bytesRead;
+  }
+
+  async #readThrough(position: number, buffer: Buffer, meter: DigestMeter): Promise<number> {
+    this.#through ??= this.#pull.through(meter, this.#gone.signal);
+    if (position >= meter.bytes) return this.#through.read(position, buffer);
+    await this.#through.verified();
+    return this.#readFile(position, buffer, meter.bytes);
+  }
+
+  /** Waits for more; looks once more first, for what came while the file was read. */
+  async #nextUnlessReadable(position: number): Promise<void> {
+    if (position >= this.#readable(this.#pull.state) && this.#generation === this.#pull.generation) {
+      await this.#pull.changed();
+    }
+  }
+
+  #checkGeneration(): void {
+    if (this.#generation === this.#pull.generation) return;
+    if (this.#handedOver) {
+      throw new IsthmusError(
+        'PACKAGE_HASH_MISMATCH',
+        'a part of what was handed on is wrong; ask again from the beginning',
+      );
+    }
+    this.#generation = this.#pull.generation;
+  }
+}

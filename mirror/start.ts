@@ -1,0 +1,139 @@
+// Starts a mirror: a regional cache of packages, in a process of its own so that a full disk never drops a tunnel.
+//
+//   cache.ts      what is served and how it is fetched     sources.ts   where from
+//   open-port.ts  HTTPS for targets of the site            config.ts    its settings
+import { join } from 'node:path';
+import { IdentityStore } from '../certs/identity.ts';
+import type { PeerIdentity } from '../certs/peer.ts';
+import { RevocationList } from '../certs/revocations.ts';
+import { verifyPass } from '../certs/signer.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Running } from '../lib/lifecycle.ts';
+import type { Logger } from '../lib/log.ts';
+import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/packages/blob-server.ts';
+import { BlobStore } from '../lib/packages/blob-store.ts';
+import { softwareVersion } from '../lib/version.ts';
+import { connectFeed, feedService } from '../mesh/feeds.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import { reportToServer } from '../mesh/report.ts';
+import type { ParentConfig } from '../mesh/types.ts';
+import { MirrorCache } from './cache.ts';
+import { listenOpenPort, type OpenPort } from './open-port.ts';
+import { ServerSources } from './sources.ts';
+
+export interface MirrorConfig {
+  readonly dataDir: string;
+  /** host:port where its parent dials it; without it, it only dials. */
+  readonly listen?: string | undefined;
+  readonly parents: readonly ParentConfig[];
+  /** host:port for targets of the site; without it they come through the mesh. */
+  readonly feedListen?: string | undefined;
+  /** How targets reach `feedListen`, when that is not its address. */
+  readonly feedUrl?: string | undefined;
+  readonly quotaBytes?: number | undefined;
+  /** What the cache leaves free on the disk. */
+  readonly minFreeBytes?: number | undefined;
+}
+
+export interface MirrorAddresses {
+  readonly mesh: string | undefined;
+  /** https://host:port of the open port. */
+  readonly feed: string | undefined;
+}
+
+const defaultMinFreeBytes = 512 * 1024 * 1024;
+
+/** Who asks, and whether over the mesh or at the open port. */
+interface Asker {
+  readonly peer: PeerIdentity;
+  readonly at: 'mesh' | 'open port';
+}
+
+/** Starts a mirror on a data folder that was joined to a mesh. */
+export async function start(config: MirrorConfig, deps: { readonly log: Logger }): Promise<Running<MirrorAddresses>> {
+  const stops: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each();
+  };
+  try {
+    return { addresses: await startParts(config, deps.log, stops), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(
+  config: MirrorConfig,
+  log: Logger,
+  stops: (() => Promise<void> | void)[],
+): Promise<MirrorAddresses> {
+  const { dataDir } = config;
+  const identity = await IdentityStore.open(dataDir);
+  const { node, role, authorityPem, meshId } = identity.current();
+  if (role !== 'mirror') throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${role}, not a mirror`);
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const mesh = await createMesh(
+    { listen: config.listen, parents: config.parents, dials: [] },
+    { identity, revocations, log, relaying: false, softwareVersion },
+  );
+  stops.push(() => mesh.stop());
+  const sources = await ServerSources.open(mesh, dataDir, log);
+  stops.push(() => sources.stop());
+  const access = { mesh, identity, revocations };
+  const cache = new MirrorCache({
+    blobs: await BlobStore.open(join(dataDir, 'packages')),
+    find: (sha256, pass) => sources.find(sha256, pass),
+    connect: (place, signal) => connectFeed(place, access, signal),
+    limits: {
+      quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
+      minFreeBytes: config.minFreeBytes ?? defaultMinFreeBytes,
+    },
+    log,
+  });
+  stops.push(() => cache.stop());
+  const server = new BlobServer<Asker>(originOf(cache, identity), log);
+  stops.push(() => server.stop());
+  mesh.listen(feedService, { roles: ['mirror', 'tentacle', 'server'] }, (stream) =>
+    server.accept(stream, { peer: stream.peer, at: 'mesh' }),
+  );
+  const openPort = await openPortOf(config, { identity, revocations, log }, server);
+  if (openPort !== undefined) stops.push(() => openPort.stop());
+  const feed = openPort === undefined ? undefined : urlOf(config, openPort);
+  const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
+  const report = reportToServer({ mesh, identity, log, dataDir, extra });
+  stops.push(() => report.stop());
+  return { mesh: mesh.address, feed };
+}
+
+function originOf(cache: MirrorCache, identity: IdentityStore): BlobOrigin<Asker> {
+  return {
+    authorise: ({ sha256, pass, peer }: BlobRequest<Asker>) => {
+      const trust = identity.current();
+      // The open port is for the site; over the mesh mirrors and targets of the sites below come too.
+      const site = peer.at === 'open port' && trust.site !== null ? { site: trust.site } : {};
+      return verifyPass(pass, trust, { sha256, ...site });
+    },
+    open: ({ sha256, pass }, { sizeBytes }) => cache.open({ sha256, sizeBytes, pass }),
+    sizeOf: (sha256) => cache.sizeOf(sha256),
+  };
+}
+
+async function openPortOf(
+  { feedListen }: MirrorConfig,
+  deps: { readonly identity: IdentityStore; readonly revocations: RevocationList; readonly log: Logger },
+  server: BlobServer<Asker>,
+): Promise<OpenPort | undefined> {
+  if (feedListen === undefined) return undefined;
+  return listenOpenPort(feedListen, {
+    ...deps,
+    onStream: (stream, peer) => server.accept(stream, { peer, at: 'open port' }),
+  });
+}
+
+/** What targets are told. An address that means every interface is none that anybody could connect to. */
+function urlOf({ feedUrl }: MirrorConfig, { host, port }: OpenPort): string | undefined {
+  if (feedUrl !== undefined) return feedUrl;
+  if (host === '0.0.0.0' || host === '::') return undefined;
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

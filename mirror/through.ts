@@ -1,0 +1,136 @@
+// A blob on its way through a mirror that has no room for it: from the place to one asker, the tail held back until the
+// digest matches, with no more than a window of it in memory.
+import { IsthmusError } from '../lib/errors.ts';
+import { assertBytesMatch } from '../lib/packages/blob-writer.ts';
+import { DigestMeter } from '../lib/packages/digest.ts';
+import type { FetchTarget } from '../lib/packages/fetch.ts';
+import { Changes } from './changes.ts';
+
+/** What no asker gets before the digest has matched. */
+export const heldBackBytes = 64 * 1024;
+/** Read ahead of the asker; beside it the held-back tail may lie in memory. */
+const windowBytes = 1024 * 1024;
+
+type State =
+  | { readonly phase: 'running' }
+  | { readonly phase: 'verified' }
+  | { readonly phase: 'failed'; readonly error: unknown };
+
+export class Through implements FetchTarget {
+  readonly #sizeBytes: number;
+  #meter: DigestMeter;
+  readonly #changes = new Changes();
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  /** The position of the first queued byte. */
+  #head: number;
+  #state: State = { phase: 'running' };
+  #handedOver: boolean;
+
+  /** Goes on after the bytes that `meter` has seen. */
+  constructor(sizeBytes: number, meter: DigestMeter) {
+    this.#sizeBytes = sizeBytes;
+    this.#meter = meter;
+    this.#head = meter.bytes;
+    this.#handedOver = meter.bytes > 0;
+  }
+
+  get bytes(): number {
+    return this.#meter.bytes;
+  }
+
+  /** Follows the fetch that fills this; its failure is what readers get. */
+  drivenBy(fetch: Promise<unknown>): void {
+    fetch.catch((error: unknown) => this.#become({ phase: 'failed', error }));
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    this.#meter.update(chunk);
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+    this.#changes.tell();
+    while (this.#queuedBytes > windowBytes + heldBackBytes) await this.#changes.next();
+  }
+
+  /** Begins again, unless the asker has bytes already that may be the wrong ones. */
+  restart(): Promise<void> {
+    if (this.#handedOver) {
+      return Promise.reject(new IsthmusError('PACKAGE_HASH_MISMATCH', 'a part of it has been handed on already'));
+    }
+    this.#meter = new DigestMeter();
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#head = 0;
+    return Promise.resolve();
+  }
+
+  commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<void> {
+    try {
+      assertBytesMatch({ sha256: this.#meter.sha256(), sizeBytes: this.#meter.bytes }, expected);
+    } catch (thrown) {
+      return Promise.reject(IsthmusError.from(thrown));
+    }
+    this.#become({ phase: 'verified' });
+    return Promise.resolve();
+  }
+
+  /** Resolves when the digest has matched. */
+  async verified(): Promise<void> {
+    while (this.#state.phase === 'running') await this.#changes.next();
+    if (this.#state.phase === 'failed') throw this.#state.error;
+  }
+
+  get isVerified(): boolean {
+    return this.#state.phase === 'verified';
+  }
+
+  /** Reads at a position, passing over what lies before it. */
+  async read(position: number, buffer: Buffer): Promise<number> {
+    if (position >= this.#sizeBytes) return 0;
+    for (;;) {
+      this.#dropBefore(position);
+      const end = this.#state.phase === 'verified' ? this.#sizeBytes : this.#sizeBytes - heldBackBytes;
+      const first = this.#queue[0];
+      if (first !== undefined && this.#head === position && position < end) {
+        const length = Math.min(first.length, buffer.length, end - position);
+        first.copy(buffer, 0, 0, length);
+        this.#handedOver = true;
+        this.#drop(length);
+        return length;
+      }
+      if (this.#state.phase === 'failed') throw this.#state.error;
+      await this.#changes.next();
+    }
+  }
+
+  /** Lets go of everything. */
+  close(): void {
+    if (this.#state.phase === 'running') {
+      this.#become({ phase: 'failed', error: new IsthmusError('CANCELLED', 'the asker has gone') });
+    }
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#changes.tell();
+  }
+
+  #dropBefore(position: number): void {
+    while (this.#head < position && this.#queue.length > 0) {
+      this.#drop(Math.min(this.#queue[0]!.length, position - this.#head));
+    }
+  }
+
+  #drop(length: number): void {
+    const first = this.#queue[0]!;
+    if (length === first.length) this.#queue.shift();
+    else this.#queue[0] = first.subarray(length);
+    this.#queuedBytes -= length;
+    this.#head += length;
+    this.#changes.tell();
+  }
+
+  #become(state: State): void {
+    if (this.#state.phase !== 'running') return;
+    this.#state = state;
+    this.#changes.tell();
+  }
+}
