@@ -1,0 +1,102 @@
+// A tentacle whose disk is full: nothing is started, and of what runs nothing is missing silently.
+import { execFileSync } from 'node:child_process';
+import { readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { lacks } from '../support/needs.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import { ended, logOf, openEngine, orderOf, textOf, witnessIn } from './support.ts';
+
+/** A disk of 8 MiB. */
+async function smallDisk(): Promise<string> {
+  const path = await tempDir();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', path]);
+  onTestFinished(() => {
+    execFileSync('umount', ['--lazy', path]);
+  });
+  return path;
+}
+
+/** Fills the disk to its last byte; answers what frees it again. */
+async function fill(disk: string): Promise<() => Promise<void>> {
+  const path = join(disk, 'filler');
+  await writeFile(path, Buffer.alloc(9 * 1024 * 1024)).catch(() => undefined);
+  expect((await statfs(disk)).bavail).toBe(0);
+  return () => rm(path);
+}
+
+describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
+  test('no script is started on it, and nothing of the ticket stays', async () => {
+    const disk = await smallDisk();
+    const elsewhere = await tempDir();
+    const witness = witnessIn(elsewhere);
+    const { engine, journal, close } = await openEngine(disk);
+    onTestFinished(close);
+    const order = orderOf(witness.testify('full'));
+    const free = await fill(disk);
+    await expect(engine.start(order)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(journal.ticket(order.ticket)).toBeUndefined();
+    expect(await readdir(join(disk, 'tickets'))).toEqual([]);
+    expect(await witness.starts()).toEqual(new Map());
+    await free();
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
+    expect(await witness.starts()).toEqual(new Map([['full', 1]]));
+  });
+
+  test('also when only the journal cannot be written', async () => {
+    const disk = await smallDisk();
+    const elsewhere = await tempDir();
+    const witness = witnessIn(elsewhere);
+    const { engine, close } = await openEngine(disk, { limits: { keepFreeBytes: 0 } });
+    onTestFinished(close);
+    const order = orderOf(witness.testify('full'));
+    await fill(disk);
+    await expect(engine.start(order)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(await witness.starts()).toEqual(new Map());
+  });
+
+  test('a script that runs goes on, keeps its exit code, and its log says where lines may be missing', async () => {
+    const disk = await smallDisk();
+    const elsewhere = await tempDir();
+    const gate = join(elsewhere, 'gate');
+    const { engine, close } = await openEngine(disk);
+    onTestFinished(close);
+    const padding = 'x'.repeat(2000);
+    const order = orderOf(
+      `echo before; until [ -e '${gate}' ]; do echo ${padding}; sleep 0.01; done 2> /dev/null; echo after; exit 12`,
+    );
+    await engine.start(order);
+    await waitFor(async () => textOf(await logOf(engine, order)).includes('before'));
+    const free = await fill(disk);
+    const before = (await engine.status(order)).lastLine;
+    // Long enough for writes of the script to fail on the full disk.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await free();
+    await waitFor(async () => (await engine.status(order)).lastLine > before + 20);
+    await writeFile(gate, '');
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 12 });
+    const lines = await logOf(engine, order);
+    expect(textOf(lines, 'agent').filter((line) => line.startsWith('DISK_FULL'))).toHaveLength(1);
+    const stdout = textOf(lines, 'stdout');
+    expect(stdout[0]).toBe('before');
+    expect(stdout.at(-1)).toBe('after');
+  });
+
+  test('a script that ends on it is told of when there is room again', async () => {
+    const disk = await smallDisk();
+    const elsewhere = await tempDir();
+    const gate = join(elsewhere, 'gate');
+    const { engine, close } = await openEngine(disk);
+    onTestFinished(close);
+    const order = orderOf(`until [ -e '${gate}' ]; do sleep 0.02; done; exit 13`);
+    await engine.start(order);
+    const free = await fill(disk);
+    await writeFile(gate, '');
+    await waitFor(async () => engine.runningCount === 1 && (await engine.status(order)).phase === 'RUNNING');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await free();
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 13 });
+  });
+});
