@@ -129,6 +129,7 @@ class MeshNode implements Mesh {
         {
           link: (connection, peer) => this.#server.link(connection, peer),
           bulk: (connection, peer) => this.#server.bulk(connection, peer),
+          refuseLink: (connection, error) => this.#server.refuseLink(connection, error),
           enrol: (connection) =>
             openEnrolDoor(connection, {
               node,
@@ -246,7 +247,8 @@ class MeshNode implements Mesh {
       any.throwIfAborted();
       return await run(any);
     } catch (thrown) {
-      throw IsthmusError.from(thrown, signal?.aborted === true ? 'CANCELLED' : 'UNREACHABLE', { hop: node });
+      if (signal?.aborted === true) throw new IsthmusError('CANCELLED', 'the caller gave up', { cause: thrown });
+      throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: node });
     } finally {
       clearTimeout(timer);
     }

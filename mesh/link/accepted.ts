@@ -2,7 +2,7 @@
 // it opens a tunnel by asking on Attach; the dialler answers with a call, or a connection, that names the tunnel.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
-import { roles, type PeerIdentity } from '../../certs/peer.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
@@ -50,6 +50,7 @@ export class LinkServer {
   readonly #host: GrpcHost<PeerIdentity>;
   /** By the stream that carries the connection's calls. */
   readonly #links = new WeakMap<Duplex, AcceptedLink>();
+  readonly #refused = new WeakMap<Duplex, IsthmusError>();
   /** By the dialler's session id, which bulk connections name. */
   readonly #carriers = new Map<string, AcceptorCarrier>();
 
@@ -67,7 +68,8 @@ export class LinkServer {
         Attach: (call, caller) => this.#attach(call, this.#linkOf(caller.stream)),
         Tunnel: (call, caller) => this.#tunnel(call, this.#linkOf(caller.stream)),
       },
-      { Attach: { roles }, Tunnel: { roles } },
+      // Who may call is in #linkOf: a peer whose certificate was not accepted must hear why.
+      { Attach: { anyone: true }, Tunnel: { anyone: true } },
     );
   }
 
@@ -76,6 +78,12 @@ export class LinkServer {
     const stream = Object.assign(connection.tls, { peer });
     this.#links.set(stream, { connection, peer, session: undefined });
     this.#host.accept(stream);
+  }
+
+  /** Answers a link's first call with the reason why its certificate is not accepted. */
+  refuseLink(connection: Accepted, error: IsthmusError): void {
+    this.#refused.set(connection.tls, error);
+    this.#host.accept(connection.tls);
   }
 
   /** Takes a bulk connection to the session that it names. */
@@ -207,6 +215,8 @@ export class LinkServer {
   }
 
   #linkOf(stream: Duplex): AcceptedLink {
+    const refused = this.#refused.get(stream);
+    if (refused) throw refused;
     const link = this.#links.get(stream);
     if (!link) throw new IsthmusError('PROTOCOL', 'the call came in on no link');
     return link;

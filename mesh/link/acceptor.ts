@@ -19,6 +19,8 @@ export interface AcceptorHandlers {
   link(connection: Accepted, peer: PeerIdentity): void;
   bulk(connection: Accepted, peer: PeerIdentity): void;
   enrol(connection: Accepted): void;
+  /** A link whose certificate was not accepted: it may be told why, and nothing else. */
+  refuseLink(connection: Accepted, error: IsthmusError): void;
 }
 
 export interface Acceptor {
@@ -81,7 +83,17 @@ export async function startAcceptor(
       handlers.enrol(connection);
       return;
     }
-    const peer = verifyPeer(connection.tls, trust.identity.current(), trust.revocations);
+    let peer: PeerIdentity;
+    try {
+      peer = verifyPeer(connection.tls, trust.identity.current(), trust.revocations);
+    } catch (thrown) {
+      const error = IsthmusError.from(thrown);
+      const tellable = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
+      if (!tellable) throw error;
+      log.warn({ address: connection.raw.remoteAddress, code: error.code, err: error.message }, 'link refused');
+      handlers.refuseLink(connection, error);
+      return;
+    }
     if (connection.tls.alpnProtocol === alpn.link) handlers.link(connection, peer);
     else if (connection.tls.alpnProtocol === alpn.bulk) handlers.bulk(connection, peer);
     else throw new IsthmusError('PROTOCOL', 'the peer settled on no protocol of the mesh');

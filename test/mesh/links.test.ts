@@ -121,14 +121,25 @@ describe('the port', () => {
     await ping(server.mesh, { node: 't1', deadlineMs: 2_000 });
   });
 
-  it('lets nobody in without a certificate of this mesh', async () => {
+  it('tells a peer whose certificate it does not accept why, and lets it do nothing', async () => {
     const [authority, stranger] = [await createTestMesh('ours'), await createTestMesh('theirs')];
     const server = await startNode(authority, 'server-1', 'server');
     const foreign = await stranger.node('t1', 'tentacle');
     const expired = await authority.node('t2', 'tentacle', { nowMs: Date.now() - 20 * 86_400_000 });
-    for (const { identity } of [foreign, expired]) {
-      const fake = await fakeLink(server.mesh.address!, identity).catch((error: unknown) => error);
-      if (!(fake instanceof Error)) expect((await (fake as { ended: Promise<unknown> }).ended) ?? 'closed').toBeTruthy();
+    const revoked = await authority.node('t3', 'tentacle');
+    server.revocations.merge(authority.revoke(1, [{ node: 't3', revokedAtMs: Date.now() + 1_000 }]));
+    const cases = [
+      [foreign, 'PEER_CERTIFICATE_UNTRUSTED'],
+      [expired, 'PEER_CERTIFICATE_EXPIRED'],
+      [revoked, 'PEER_CERTIFICATE_REVOKED'],
+    ] as const;
+    for (const [{ identity }, code] of cases) {
+      const fake = await fakeLink(server.mesh.address!, identity);
+      const tunnel = fake.rpc.tunnel();
+      const tunnelEnd = new Promise<unknown>((resolve) => tunnel.on('error', resolve));
+      tunnel.write({ answerTunnelId: Buffer.alloc(16) });
+      expect((await fake.ended)?.code).toBe(code);
+      expect(await tunnelEnd).toBeInstanceOf(Error);
       expect(server.mesh.links()).toEqual([]);
     }
   });
