@@ -47,7 +47,12 @@ export default tseslint.config(
   { files: ['cli/**/*.ts', 'bin/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processEnv] } },
   {
     files: ['**/*.test.ts', 'test/**/*.ts', 'bench/**/*.ts', 'build/**/*.ts', 'vitest.config.ts'],
-    rules: { 'no-restricted-syntax': 'off', 'no-console': 'off' },
+    rules: {
+      'no-restricted-syntax': 'off',
+      'no-console': 'off',
+      // Test doubles and harnesses are plain objects whose functions are taken apart.
+      '@typescript-eslint/unbound-method': 'off',
+    },
   },
   {
     files: ['**/*.js', '**/*.mjs', '**/*.cjs'],

@@ -3,7 +3,7 @@
 import PQueue from 'p-queue';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Fence } from '../store/repositories/tasks.ts';
+import type { Fence } from '../store/repositories/base.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
 import { tryRoutes } from './reach.ts';

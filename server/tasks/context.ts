@@ -2,7 +2,8 @@
 //   halt    this node is no longer the owner, or stops: write nothing more, send nothing more; another goes on
 //   finish  the task was cancelled or its deadline passed: bring what runs to its end, then end the task
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Fence, Task } from '../store/repositories/tasks.ts';
+import type { Fence } from '../store/repositories/base.ts';
+import type { Task } from '../store/repositories/tasks.ts';
 import type { NewStreamEntry } from '../store/repositories/task-stream.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { Writer } from './writer.ts';

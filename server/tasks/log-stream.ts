@@ -9,7 +9,7 @@ import type { LogRequest } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.
 import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../store/repositories/log-lines.ts';
-import type { Fence } from '../store/repositories/tasks.ts';
+import type { Fence } from '../store/repositories/base.ts';
 import { whenAborted } from './waiting.ts';
 
 export interface LogCommit {

@@ -9,6 +9,12 @@ export type Executor = Kysely<Schema>;
 /** Who does something: an API key's id, a node's id, or 'system'. It is what audit events name. */
 export type Actor = string;
 
+/** A task and the epoch under which its owner writes. */
+export interface Fence {
+  readonly task: string;
+  readonly epoch: number;
+}
+
 export interface PageRequest {
   readonly limit: number;
   readonly cursor?: string | undefined;

@@ -2,7 +2,7 @@
 import { IsthmusError } from '../../../lib/errors.ts';
 import { found, type Executor } from './base.ts';
 import { reservePlaces } from './task-stream.ts';
-import type { Fence } from './tasks.ts';
+import type { Fence } from './base.ts';
 
 export interface NewLogLine {
   /** stdout, stderr or agent. */

@@ -3,8 +3,7 @@
 // transaction of the entry itself.
 import { IsthmusError } from '../../../lib/errors.ts';
 import type { Schema } from '../schema.ts';
-import { assertInTransaction, type Executor } from './base.ts';
-import type { Fence } from './tasks.ts';
+import { assertInTransaction, type Executor, type Fence } from './base.ts';
 
 export interface NewStreamEntry {
   readonly kind: 'note' | 'state';

@@ -3,7 +3,7 @@
 import type { Selectable, Updateable } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
 import type { Schema, TaskState } from '../schema.ts';
-import { decodeCursor, found, toPage, type Executor, type Page, type PageRequest } from './base.ts';
+import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from './base.ts';
 import { addStreamEntry } from './task-stream.ts';
 
 export const endStates = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
@@ -37,12 +37,6 @@ export type NewTask = Pick<
   Task,
   'id' | 'kind' | 'title' | 'payload' | 'project' | 'environment' | 'deadlineAt' | 'createdBy' | 'createdAt'
 >;
-
-/** A task and the epoch under which its owner writes. */
-export interface Fence {
-  readonly task: string;
-  readonly epoch: number;
-}
 
 interface Lease {
   readonly owner: string;

@@ -3,7 +3,8 @@ import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import { found, fromJsonOrNull, translating, type Executor } from './base.ts';
 import { addStreamEntry } from './task-stream.ts';
-import { TaskRepository, type Fence } from './tasks.ts';
+import type { Fence } from './base.ts';
+import { TaskRepository } from './tasks.ts';
 
 export type TicketState = Schema['tickets']['state'];
 
