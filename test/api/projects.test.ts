@@ -1,0 +1,225 @@
+// Projects, variables, releases and tasks through the API: what is accepted is there, what is refused names its field,
+// and a sensitive value goes in and never comes out.
+import { describe, expect, it } from 'vitest';
+import { startApi, type Answer, type TestApi } from './api.ts';
+
+/** Project shop with a script step, environment prod, and machine web-1 in it with role web. */
+async function setUp(): Promise<TestApi> {
+  const api = await startApi();
+  await api.call('POST', '/api/v1/sites', { body: { id: 'eu' } });
+  await api.call('POST', '/api/v1/environments', { body: { id: 'prod' } });
+  await api.store.transaction(async (tx) => {
+    const node = {
+      id: 'web-1',
+      role: 'tentacle' as const,
+      site: 'eu',
+      parent: 'server',
+      dialAddress: null,
+      createdAt: 1,
+    };
+    await tx.nodes.insert(node);
+    const routes = [{ kind: 'direct' as const }];
+    const machine = { id: 'web-1', name: 'web-1', site: 'eu', environments: ['prod'], targetRoles: ['web'], routes };
+    await tx.machines.insert({ ...machine, createdAt: 1 });
+  });
+  await api.call('POST', '/api/v1/projects', { body: { id: 'shop' } });
+  expect((await putProcess(api, [step()], 1)).status).toBe(200);
+  return api;
+}
+
+function step(more: object = {}) {
+  return {
+    name: 'hello',
+    kind: 'script',
+    targetRoles: ['web'],
+    script: { interpreter: 'bash', body: 'echo' },
+    ...more,
+  };
+}
+
+function putProcess(api: TestApi, steps: unknown[], version: number): Promise<Answer> {
+  const headers = { 'if-match': `"${version}"` };
+  return api.call('PUT', '/api/v1/projects/shop/process', { headers, body: { steps } });
+}
+
+describe('a process', () => {
+  it.each([
+    ['a name that is no slug', [step({ name: 'Hello World' })], 'steps[0].name'],
+    ['a name twice', [step(), step()], 'steps[1].name'],
+    ['an unknown kind', [step({ kind: 'magic' })], 'steps[0].kind'],
+    ['an unknown field', [step({ runAs: 'root' })], 'steps[0].runAs'],
+    ['a script without a body', [step({ script: { interpreter: 'bash' } })], 'steps[0].script.body'],
+    ['another interpreter', [step({ script: { interpreter: 'perl', body: 'x' } })], 'steps[0].script.interpreter'],
+    ['too many steps', Array.from({ length: 101 }, (_, i) => step({ name: `s-${i}` })), 'steps'],
+    [
+      'a pattern outside the package',
+      [{ name: 'p', kind: 'package', targetRoles: [], package: { id: 'x' }, substituteIn: ['../x'] }],
+      'steps[0].substituteIn[0]',
+    ],
+  ])('with %s is refused with the field', async (_, steps, field) => {
+    const api = await setUp();
+    const before = await api.snapshot();
+    const answer = await putProcess(api, steps, 2);
+    expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD', field } });
+    expect(await api.snapshot()).toBe(before);
+  });
+
+  it('is replaced only at the version that was read', async () => {
+    const api = await setUp();
+    expect((await putProcess(api, [step({ name: 'other' })], 1)).status).toBe(412);
+    expect((await putProcess(api, [step({ name: 'other' })], 2)).body).toMatchObject({
+      version: 3,
+      process: [{ name: 'other' }],
+    });
+  });
+});
+
+describe('a sensitive variable', () => {
+  const secret = 'canary-2b7e151628aed2a6';
+
+  it('goes in and is nowhere to be read: answers, events, database, remembered answers', async () => {
+    const api = await setUp();
+    const path = '/api/v1/projects/shop/variables';
+    const headers = { 'idempotency-key': 'v-1' };
+    const body = { name: 'Password', value: secret, sensitive: true };
+    const made = await api.call('POST', path, { body, headers });
+    expect(made).toMatchObject({ status: 201, body: { name: 'Password', value: null, sensitive: true } });
+    const seen = [
+      made.text,
+      (await api.call('POST', path, { body, headers })).text,
+      (await api.call('GET', path)).text,
+    ];
+    seen.push(JSON.stringify(await api.store.events.list({ limit: 500 })));
+    seen.push(JSON.stringify(await api.store.variables.all('shop')));
+    await api.call('POST', '/api/v1/projects/shop/releases', { body: { version: '1.0' } });
+    seen.push((await api.call('GET', '/api/v1/projects/shop/releases')).text);
+    seen.push(JSON.stringify(await api.store.releases.list('shop', { limit: 10 })));
+    for (const text of seen) {
+      expect(text).not.toContain(secret);
+      expect(text).not.toContain(Buffer.from(secret).toString('base64'));
+    }
+    expect(seen[5]).not.toContain('ealed');
+  });
+
+  it('cannot be uncovered', async () => {
+    const api = await setUp();
+    const path = '/api/v1/projects/shop/variables';
+    const made = await api.call('POST', path, { body: { name: 'Password', value: secret, sensitive: true } });
+    const headers = { 'if-match': '"1"' };
+    const answer = await api.call('PATCH', `${path}/${String(made.body.id)}`, { headers, body: { sensitive: false } });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD' } });
+  });
+
+  it('of another project is not found', async () => {
+    const api = await setUp();
+    await api.call('POST', '/api/v1/projects', { body: { id: 'other' } });
+    const made = await api.call('POST', '/api/v1/projects/shop/variables', { body: { name: 'A', value: 'b' } });
+    const path = `/api/v1/projects/other/variables/${String(made.body.id)}`;
+    const headers = { 'if-match': '"1"' };
+    expect((await api.call('GET', path)).status).toBe(404);
+    expect((await api.call('PATCH', path, { headers, body: { value: 'c' } })).status).toBe(404);
+    expect((await api.call('DELETE', path, { headers })).status).toBe(404);
+  });
+});
+
+describe('a task', () => {
+  const scripts = '/api/v1/scripts';
+
+  it('is accepted with 202 and where it is, once per Idempotency-Key, and told in the audit events', async () => {
+    const api = await setUp();
+    const send = () =>
+      api.call('POST', scripts, {
+        body: { body: 'echo', machines: ['web-1'] },
+        headers: { 'idempotency-key': 's-1' },
+        key: api.keys.operator,
+      });
+    const first = await send();
+    expect(first).toMatchObject({ status: 202, body: { kind: 'script', state: 'queued' } });
+    const location = first.headers.get('location');
+    expect(location).toBe(`/api/v1/tasks/${String(first.body.id)}`);
+    expect((await send()).text).toBe(first.text);
+    expect(api.calls.get('wake')).toBe(1);
+    const view = await api.call('GET', location!);
+    expect(view.body).toMatchObject({ state: 'queued', machines: [{ machine: 'web-1', state: 'pending' }] });
+    expect((await api.store.tasks.list({}, { limit: 10 })).items).toHaveLength(1);
+    expect((await api.store.events.list({ type: 'task.created', limit: 10 })).items).toHaveLength(1);
+  });
+
+  it.each([
+    ['no body', { machines: ['web-1'] }, 422, 'INVALID_FIELD', 'body'],
+    ['an empty body', { body: '', machines: ['web-1'] }, 422, 'INVALID_FIELD', 'body'],
+    ['a body with NUL', { body: 'a\0b', machines: ['web-1'] }, 422, 'INVALID_FIELD', 'body'],
+    ['no target', { body: 'x' }, 422, 'INVALID_FIELD', 'machines'],
+    ['an unknown machine', { body: 'x', machines: ['web-1', 'web-2'] }, 422, 'INVALID_FIELD', 'machines[1]'],
+    ['a machine twice', { body: 'x', machines: ['web-1', 'web-1'] }, 422, 'INVALID_FIELD', 'machines'],
+    ['nothing that matches', { body: 'x', targetRoles: ['db'] }, 422, 'NO_TARGETS', 'targetRoles'],
+    ['a negative time limit', { body: 'x', machines: ['web-1'], timeLimitS: -1 }, 422, 'INVALID_FIELD', 'timeLimitS'],
+    ['a deadline of a year', { body: 'x', machines: ['web-1'], deadlineS: 3e7 }, 422, 'INVALID_FIELD', 'deadlineS'],
+    ['an unknown isolation', { body: 'x', machines: ['web-1'], isolation: 'none' }, 422, 'INVALID_FIELD', 'isolation'],
+    ['an unknown field', { body: 'x', machines: ['web-1'], runAs: 'root' }, 422, 'INVALID_FIELD', 'runAs'],
+  ])('with %s is refused with the field, and there is none', async (_, body, status, code, field) => {
+    const api = await setUp();
+    expect(await api.call('POST', scripts, { body })).toMatchObject({ status, body: { code, field } });
+    expect((await api.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
+    expect(api.calls.get('wake')).toBeUndefined();
+  });
+
+  it('is cancelled twice with one effect, and is filtered in lists', async () => {
+    const api = await setUp();
+    const { body } = await api.call('POST', scripts, { body: { body: 'x', machines: ['web-1'] } });
+    const path = `/api/v1/tasks/${String(body.id)}`;
+    for (let i = 0; i < 2; i += 1) {
+      expect(await api.call('POST', `${path}/cancel`)).toMatchObject({ status: 202, body: { state: 'cancelling' } });
+    }
+    expect((await api.store.events.list({ type: 'task.cancel_requested', limit: 10 })).items).toHaveLength(1);
+    const count = async (query: string) =>
+      ((await api.call('GET', `/api/v1/tasks?${query}`)).body.items as unknown[]).length;
+    expect([await count('state=cancelling'), await count('state=queued'), await count('kind=script')]).toEqual([
+      1, 0, 1,
+    ]);
+    expect(await api.call('GET', '/api/v1/tasks?state=done')).toMatchObject({ status: 422, body: { field: 'state' } });
+    expect((await api.call('POST', '/api/v1/tasks/nothing/cancel')).status).toBe(404);
+  });
+
+  it('of health is of every enabled machine when it names none', async () => {
+    const api = await setUp();
+    const answer = await api.call('POST', '/api/v1/health-checks', { body: {} });
+    expect(answer).toMatchObject({ status: 202, body: { kind: 'health' } });
+    const one = await api.call('POST', '/api/v1/machines/web-1/health');
+    expect(one.status).toBe(202);
+  });
+});
+
+describe('a deployment', () => {
+  it('is accepted for a release, and refused for what does not exist', async () => {
+    const api = await setUp();
+    const made = await api.call('POST', '/api/v1/projects/shop/releases', { body: { version: '1.0' } });
+    expect(made).toMatchObject({ status: 201, body: { version: '1.0', process: [{ name: 'hello' }], packages: [] } });
+    const again = await api.call('POST', '/api/v1/projects/shop/releases', { body: { version: '1.0' } });
+    expect(again.status).toBe(409);
+    const body = { project: 'shop', release: '1.0', environment: 'prod' };
+    expect(await api.call('POST', '/api/v1/deployments', { body })).toMatchObject({
+      status: 202,
+      body: { kind: 'deployment', project: 'shop', environment: 'prod' },
+    });
+    for (const wrong of [{ project: 'none' }, { release: '9.9' }, { environment: 'none' }]) {
+      const answer = await api.call('POST', '/api/v1/deployments', { body: { ...body, ...wrong } });
+      expect([404, 422], answer.text).toContain(answer.status);
+    }
+    const second = await api.call('POST', '/api/v1/deployments', { body });
+    const view = await api.call('GET', `/api/v1/tasks/${String(second.body.id)}`);
+    expect(view.body.blockedBy).toHaveLength(1);
+    const { body: list } = await api.call('GET', '/api/v1/deployments?project=shop');
+    expect(list.items).toHaveLength(2);
+  });
+});
+
+describe('a package', () => {
+  it('is pushed as bytes only', async () => {
+    const api = await startApi();
+    const headers = { 'content-type': 'application/json' };
+    const answer = await api.call('POST', '/api/v1/packages?id=a&version=1', { raw: '{}', headers });
+    expect(answer).toMatchObject({ status: 415, body: { code: 'UNSUPPORTED_MEDIA_TYPE' } });
+    expect(api.calls.get('pushPackage')).toBeUndefined();
+  });
+});
