@@ -2,10 +2,11 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import tls, { TLSSocket, type DetailedPeerCertificate } from 'node:tls';
+import tls, { type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../lib/errors.ts';
 import { backdateMs, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
 import { readIdentity, type PeerIdentity } from '../peer.ts';
+import { alpn } from '../tls.ts';
 import { verifyCertificate } from '../verify.ts';
 
 const handshakeMs = 15_000;
@@ -25,6 +26,7 @@ export function sessionByDialling(bare: Duplex, pin: string): Promise<PinnedSess
       minVersion: 'TLSv1.3',
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
+      ALPNProtocols: [alpn.enrol],
     });
     await settled(socket, 'secureConnect');
     return socket;
@@ -59,6 +61,7 @@ export function sessionByListening(
       minVersion: 'TLSv1.3',
       requestCert: true,
       rejectUnauthorized: false,
+      ALPNProtocols: [alpn.enrol],
     });
     const secured = new Promise<TLSSocket>((resolve, reject) => {
       server.once('secureConnection', resolve);
@@ -94,7 +97,7 @@ async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSoc
 function judgeChain(socket: TLSSocket, pin: string): { server: PeerIdentity; authorityPem: string } {
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) throw new IsthmusError('CA_FINGERPRINT', 'the other end showed no certificate');
-  const shown = chainOf(socket);
+  const shown = chainOf(leaf);
   const authority = shown.find((certificate) => fingerprint(certificate) === pin.toLowerCase());
   if (authority === undefined) {
     const seen = fingerprint(shown.at(-1) ?? leaf);
@@ -113,14 +116,12 @@ function judgeChain(socket: TLSSocket, pin: string): { server: PeerIdentity; aut
   }
 }
 
-function chainOf(socket: TLSSocket): X509Certificate[] {
+function chainOf(leaf: X509Certificate): X509Certificate[] {
   const chain: X509Certificate[] = [];
-  let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  let at: X509Certificate | undefined = leaf;
   // A self-signed certificate is its own issuer.
-  while (at?.raw !== undefined && chain.length < 4) {
-    const certificate = new X509Certificate(at.raw);
-    if (chain.some((seen) => seen.raw.equals(certificate.raw))) break;
-    chain.push(certificate);
+  while (at !== undefined && chain.length < 4 && !chain.some((seen) => at?.raw.equals(seen.raw))) {
+    chain.push(at);
     at = at.issuerCertificate;
   }
   return chain;

@@ -98,7 +98,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server.addService(definition, implementation);
   }
 
-  /** Serves one stream until it closes. */
+  /** Serves one stream until it closes. A TLS session must have settled some ALPN name: node:http2 refuses it otherwise. */
   accept(stream: Duplex & { readonly peer?: P }): void {
     stream.on('error', () => undefined);
     if (stream.destroyed) return;

@@ -15,7 +15,7 @@ import {
   type ProofContext,
 } from '../../certs/enrolment/proof.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
-import { credentialsOf } from '../../certs/tls.ts';
+import { alpn, credentialsOf } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts';
@@ -81,6 +81,7 @@ export class Enrolment {
         ...credentialsOf(this.#deps.identity.current()),
         minVersion: 'TLSv1.3',
         requestCert: false,
+        ALPNProtocols: [alpn.enrol],
       }),
     );
   }
@@ -97,6 +98,7 @@ export class Enrolment {
           minVersion: 'TLSv1.3',
           rejectUnauthorized: false,
           checkServerIdentity: () => undefined,
+          ALPNProtocols: [alpn.enrol],
         });
         await Promise.race([once(socket, 'secureConnect'), once(socket, 'close').then(failed)]);
         return socket;

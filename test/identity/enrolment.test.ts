@@ -1,0 +1,298 @@
+// Joining a mesh: directly, through relays, and of nodes that are dialled; what is written, and that nothing is when
+// anything fails.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { CheckResult } from '../../certs/enrolment/preflight.ts';
+import { IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
+import { sessionByDialling } from '../../certs/enrolment/session.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { grpcClient } from '../../lib/grpc/client.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { joinNode, type JoinOptions } from '../../mesh/enrol/join.ts';
+import { openEnrol } from '../../mesh/enrol/peer.ts';
+import { wireVersion } from '../../mesh/limits.ts';
+import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
+import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
+import * as relay from '../../relay/start.ts';
+import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+
+const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
+
+type Attempt = Partial<JoinOptions> & Pick<JoinOptions, 'token'>;
+
+async function attempt(server: ControlPlane, options: Attempt): Promise<{ identity: NodeIdentity; dataDir: string }> {
+  const dataDir = options.dataDir ?? join(await tempDir(), 'node');
+  const way = options.listen === undefined || options.address !== undefined ? { address: server.address } : {};
+  const identity = await joinNode({ dataDir, pin: server.pin, ...way, ...options });
+  return { identity, dataDir };
+}
+
+async function refusal(promise: Promise<unknown>): Promise<IsthmusError> {
+  const thrown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(IsthmusError);
+  return thrown as IsthmusError;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Joins a relay and starts it. */
+async function startRelay(
+  server: ControlPlane,
+  name: string,
+  input: { parent?: string; address?: string; dialled?: boolean } = {},
+) {
+  const { parent = 'server', address = server.address, dialled = false } = input;
+  const listen = `127.0.0.1:${await freePort()}`;
+  const dialAddress = dialled ? { dialAddress: listen } : {};
+  const { token } = await server.token({ role: 'relay', name, parent, ...dialAddress });
+  const { dataDir } = await attempt(server, { token, listen, ...(dialled ? {} : { address }) });
+  const parents = [{ node: parent === 'server' ? 'server-1' : parent, ...(dialled ? {} : { address }) }];
+  const running = await relay.start({ dataDir, listen, parents }, { log: silentLogger() });
+  onTestFinished(() => running.stop());
+  await waitFor(async () => reported(server, name), { what: `a report of ${name}` });
+  return { address: listen, dataDir, running };
+}
+
+async function reported(server: ControlPlane, name: string): Promise<boolean> {
+  return (await server.store.nodes.find(name))?.lastSeenAt !== null;
+}
+
+describe('a node joins', () => {
+  test('directly: identity on disk, rows and events on the server, every check told', async () => {
+    const server = await startControlPlane();
+    const checks: CheckResult[] = [];
+    const { token } = await server.token({ name: 'web-1', targetRoles: ['web'] });
+    const { identity, dataDir } = await attempt(server, { token, report: (check) => checks.push(check) });
+    expect(identity).toMatchObject({ node: 'web-1', role: 'tentacle', site: 'eu', meshId: 'test-mesh' });
+    expect((await IdentityStore.open(dataDir)).peer().node).toBe('web-1');
+    expect(statSync(join(dataDir, 'identity', 'node.json')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(dataDir, 'config.yaml'), 'utf8')).toBe(
+      `parents:\n  - node: server-1\n    address: ${server.address}\n`,
+    );
+    expect(readdirSync(dataDir).sort()).toEqual(['config.yaml', 'identity']);
+    expect(checks.map(({ check, outcome }) => `${check} ${outcome}`)).toEqual([
+      'address ok',
+      'tcp ok',
+      'proxy ok',
+      'pin ok',
+      'clock ok',
+      'enrol ok',
+      'mesh ok',
+    ]);
+    const node = await server.store.nodes.get('web-1');
+    expect(node).toMatchObject({ role: 'tentacle', site: 'eu', parent: 'server', state: 'active', dialAddress: null });
+    expect(await server.store.machines.get('web-1')).toMatchObject({
+      targetRoles: ['web'],
+      routes: [{ kind: 'direct' }],
+    });
+    expect(await server.store.nodes.certificates('web-1')).toHaveLength(1);
+    expect((await server.events('node.joined')).map(({ subject }) => subject)).toEqual(['server-1', 'web-1']);
+    expect(await server.events('machine.created')).toHaveLength(1);
+    expect(await server.events('enrol.refused')).toHaveLength(0);
+  });
+
+  test('through two relays, of which one is dialled', async () => {
+    const server = await startControlPlane();
+    await startRelay(server, 'eu', { dialled: true });
+    const eu = await server.store.nodes.get('eu');
+    const pci = await startRelay(server, 'eu-pci', { parent: 'eu', address: eu.dialAddress ?? '' });
+    const { token } = await server.token({ name: 'web-9', parent: 'eu-pci' });
+    await attempt(server, { token, address: pci.address });
+    expect(await server.store.machines.get('web-9')).toMatchObject({
+      routes: [{ kind: 'path', via: ['eu', 'eu-pci'] }],
+    });
+  });
+
+  test('that waits to be dialled by a relay', async () => {
+    const server = await startControlPlane();
+    await startRelay(server, 'eu');
+    const listen = `127.0.0.1:${await freePort()}`;
+    const { token, joinCommand } = await server.token({ name: 'web-2', parent: 'eu', dialAddress: listen });
+    expect(joinCommand).toContain('--listen 0.0.0.0:');
+    const { identity, dataDir } = await attempt(server, { token, listen });
+    expect(identity.node).toBe('web-2');
+    expect(readFileSync(join(dataDir, 'config.yaml'), 'utf8')).toBe(`listen: ${listen}\nparents:\n  - node: eu\n`);
+    expect(await server.store.nodes.get('web-2')).toMatchObject({ parent: 'eu', dialAddress: listen });
+  });
+});
+
+describe('a refused join leaves nothing but one audit event', () => {
+  async function expectNothing(server: ControlPlane, dataDir: string, refusals: number): Promise<void> {
+    expect(existsSync(dataDir)).toBe(false);
+    expect((await server.store.nodes.all()).map(({ id }) => id)).toEqual(['server-1']);
+    expect((await server.store.machines.list({}, { limit: 10 })).items).toEqual([]);
+    expect(await server.events('enrol.refused')).toHaveLength(refusals);
+  }
+
+  test.each<[string, Partial<JoinOptions>, string]>([
+    ['another role', { role: 'relay' }, 'TOKEN_SCOPE'],
+    ['the role server', { role: 'server' }, 'TOKEN_SCOPE'],
+    ['another site', { site: 'us' }, 'TOKEN_SCOPE'],
+    ['another name', { name: 'web-2' }, 'TOKEN_SCOPE'],
+    ['the name server', { name: 'server' }, 'TOKEN_SCOPE'],
+    ['a name that is no name', { name: '../x' }, 'INVALID_FIELD'],
+  ])('a token used for %s', async (_name, asked, code) => {
+    const server = await startControlPlane();
+    const dataDir = join(await tempDir(), 'deep', 'er', 'node');
+    const { token } = await server.token({ name: 'web-1' });
+    expect((await refusal(attempt(server, { token, dataDir, ...asked }))).code).toBe(code);
+    await expectNothing(server, dataDir, 1);
+    // And the token is still good for what it is for.
+    await attempt(server, { token });
+  });
+
+  test('a token that is for a node that waits, used by one that dials', async () => {
+    const server = await startControlPlane();
+    const dataDir = join(await tempDir(), 'node');
+    const { token } = await server.token({ name: 'web-1', dialAddress: '127.0.0.1:1' });
+    expect((await refusal(attempt(server, { token, dataDir }))).code).toBe('TOKEN_SCOPE');
+    await expectNothing(server, dataDir, 1);
+  });
+
+  test('an expired, an unknown, a wrong and a malformed token', async () => {
+    const server = await startControlPlane();
+    const dataDir = join(await tempDir(), 'node');
+    const { token, id, expiresAt } = await server.token({ ttlS: 1 });
+    await waitFor(() => Date.now() > expiresAt);
+    const expired = await refusal(attempt(server, { token, dataDir }));
+    expect(expired.code).toBe('TOKEN_EXPIRED');
+    expect(expired.message).toContain(new Date(expiresAt).toISOString());
+    const wrong = `ist_${id}_${'A'.repeat(43)}`;
+    const unknown = wrong.replace(/^ist_......../, 'ist_01234567');
+    const answers = [
+      await refusal(attempt(server, { token: wrong, dataDir })),
+      await refusal(attempt(server, { token: unknown, dataDir })),
+    ];
+    expect(answers.map(({ code, message }) => `${code} ${message}`)).toEqual(
+      Array(2).fill('TOKEN_UNKNOWN there is no such join token'),
+    );
+    const malformed = await refusal(attempt(server, { token: 'ist_secret-that-must-not-show', dataDir }));
+    expect(malformed.code).toBe('TOKEN_UNKNOWN');
+    expect(malformed.message).not.toContain('secret-that');
+    await expectNothing(server, dataDir, 3);
+  });
+
+  test('50 at once with one token: exactly one gets in', async () => {
+    const server = await startControlPlane();
+    const { token } = await server.token();
+    const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => attempt(server, { token })));
+    const codes = outcomes.map((outcome) =>
+      outcome.status === 'fulfilled' ? 'in' : IsthmusError.from(outcome.reason).code,
+    );
+    expect(codes.filter((code) => code === 'in')).toHaveLength(1);
+    expect(new Set(codes)).toEqual(new Set(['in', 'TOKEN_USED']));
+    expect((await server.store.nodes.all()).filter(({ role }) => role === 'tentacle')).toHaveLength(1);
+    expect(await server.events('enrol.refused')).toHaveLength(49);
+    expect((await refusal(attempt(server, { token }))).code).toBe('TOKEN_USED');
+  }, 120_000);
+
+  test('a name that was taken', async () => {
+    const server = await startControlPlane();
+    const first = await server.token({ name: 'web-1' });
+    const second = await server.token({ name: 'web-1' });
+    await attempt(server, { token: first.token });
+    await server.revoke('web-1');
+    expect((await refusal(attempt(server, { token: second.token }))).code).toBe('ALREADY_EXISTS');
+    await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
+  });
+
+  test('guessing: refusals are limited, and recorded only so often', async () => {
+    const server = await startControlPlane();
+    const { id } = await server.token();
+    const signal = AbortSignal.timeout(30_000);
+    const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
+    const { tls } = await openEnrol(server.address, route);
+    const { socket } = await sessionByDialling(tls, server.pin);
+    const client = grpcClient<EnrolmentClient>(identityTypes.Enrolment, () => Promise.resolve(socket));
+    onTestFinished(() => client.close());
+    const begin = { wireVersion, softwareVersion: 'test', tokenId: id };
+    const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(begin, o, done), {
+      deadlineMs: 9_000,
+    });
+    const guess = {
+      tokenId: id,
+      tokenProof: Buffer.alloc(32),
+      publicKeySpki: Buffer.alloc(9),
+      keyProof: Buffer.alloc(9),
+      nonce,
+    };
+    const codes = await Promise.all(
+      Array.from({ length: 300 }, async () => {
+        const call = client.unary((c, o, done) => c.enrol(guess, o, done), { deadlineMs: 20_000 });
+        return (await refusal(call)).code;
+      }),
+    );
+    const recorded = codes.filter((code) => code === 'TOKEN_UNKNOWN').length;
+    expect(new Set(codes)).toEqual(new Set(['TOKEN_UNKNOWN', 'RESOURCE_EXHAUSTED']));
+    expect(recorded).toBeLessThan(200);
+    expect(await server.events('enrol.refused')).toHaveLength(recorded);
+  });
+
+  test('a join that cannot confirm: nothing on disk, and the token is good again after a while', async () => {
+    const server = await startControlPlane({ releaseAfterMs: 100 });
+    await startRelay(server, 'eu');
+    const dataDir = join(await tempDir(), 'node');
+    // The token says that the parent is the relay; the node connects to the server and cannot be its child.
+    const { token, id } = await server.token({ parent: 'eu', name: 'web-1' });
+    const error = await refusal(attempt(server, { token, dataDir }));
+    expect(['PEER_UNEXPECTED', 'LINK_REFUSED', 'UNREACHABLE']).toContain(error.code);
+    expect(existsSync(dataDir)).toBe(false);
+    expect(await server.store.nodes.find('web-1')).toBeUndefined();
+    await waitFor(async () => (await server.store.tokens.get(id)).boundSpkiSha256 === null, { what: 'the release' });
+    expect(await server.events('token.released')).toHaveLength(1);
+  }, 120_000);
+
+  test('a folder that has an identity is not touched', async () => {
+    const server = await startControlPlane();
+    const { dataDir, identity } = await attempt(server, { token: (await server.token()).token });
+    const { token } = await server.token();
+    expect((await refusal(attempt(server, { token, dataDir }))).code).toBe('IDENTITY_EXISTS');
+    expect((await IdentityStore.open(dataDir)).current()).toEqual(identity);
+  });
+});
+
+describe('tokens', () => {
+  test.each([
+    [{ site: 'nowhere' }, 'site'],
+    [{ parent: 'nobody' }, 'parent'],
+    [{ ttlS: 3601 }, 'ttlS'],
+    [{ ttlS: 0 }, 'ttlS'],
+    [{ name: 'server' }, 'name'],
+    [{ name: 'A b' }, 'name'],
+    [{ dialAddress: 'nowhere' }, 'dialAddress'],
+    [{ role: 'relay' as const, targetRoles: ['x'] }, 'targetRoles'],
+    [{ environments: ['none'] }, 'environments[0]'],
+  ])('with %j are refused, naming the field', async (input, field) => {
+    const server = await startControlPlane();
+    await expect(server.token(input)).rejects.toMatchObject({ code: 'INVALID_FIELD', field });
+    expect(await server.events('token.created')).toHaveLength(0);
+  });
+
+  test('are nowhere in clear: not in the database, the events or the printed command', async () => {
+    const server = await startControlPlane();
+    const { token, joinCommand } = await server.token();
+    const secret = token.split('_').slice(2).join('_');
+    expect(joinCommand).not.toContain(secret);
+    expect(joinCommand).toContain(server.pin);
+    const folder = join(server.authority.dataDir, 'server');
+    for (const file of readdirSync(folder)) {
+      const bytes = readFileSync(join(folder, file));
+      expect(bytes.includes(secret) || bytes.includes(Buffer.from(secret, 'base64url')), file).toBe(false);
+    }
+  });
+});
