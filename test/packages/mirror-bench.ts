@@ -1,0 +1,120 @@
+// A mirror's cache behind its real open port, in front of origins of the test, without a mesh around it.
+import { randomUUID } from 'node:crypto';
+import { connect as tlsConnect } from 'node:tls';
+import { onTestFinished } from 'vitest';
+import { linkClientOptions } from '../../certs/tls.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { askForBlob } from '../../lib/packages/blob-client.ts';
+import { BlobServer, type BlobServerLimits } from '../../lib/packages/blob-server.ts';
+import { BlobStore } from '../../lib/packages/blob-store.ts';
+import type { Place } from '../../lib/packages/fetch.ts';
+import { connectFeed } from '../../mesh/feeds.ts';
+import { MirrorCache } from '../../mirror/cache.ts';
+import { listenOpenPort } from '../../mirror/open-port.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { TestMesh, TestNode } from '../support/identities.ts';
+
+export interface MirrorBench {
+  readonly cache: MirrorCache;
+  readonly blobs: BlobStore;
+  readonly port: number;
+  /** Everything the mirror sends for a blob, from a byte on, as far as it comes; an error when it breaks off. */
+  get(
+    wanted: { sha256: string; sizeBytes: number },
+    from?: number,
+  ): Promise<{ bytes: Buffer; error: IsthmusError | undefined }>;
+  /** Sends raw HTTP and gives everything that comes back. */
+  raw(request: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface MirrorBenchOptions {
+  readonly folder: string;
+  readonly places: readonly (Place & { readonly url?: string | undefined })[];
+  readonly quotaBytes?: number;
+  readonly minFreeBytes?: number;
+  readonly stallMs?: number;
+  readonly limits?: Partial<BlobServerLimits>;
+  /** Called with each chunk of the bodies that `get` receives. */
+  readonly onChunk?: (bytes: number) => void;
+}
+
+/** The pass that the bench's mirrors take: it says the size, as a real one does. */
+export function testPass(sizeBytes: number): string {
+  return `size-${sizeBytes}`;
+}
+
+export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptions): Promise<MirrorBench> {
+  const self = await mesh.node(`mirror-${randomUUID().slice(0, 8)}`, 'mirror');
+  const client = await mesh.node('tentacle-1', 'tentacle');
+  const blobs = await BlobStore.open(options.folder);
+  const cache = new MirrorCache({
+    blobs,
+    find: (_sha256, pass) => Promise.resolve({ places: options.places, pass }),
+    connect: (place, signal) => connectFeed(place, accessOf(self), signal),
+    limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
+    log: silentLogger(),
+    stallMs: options.stallMs ?? 5_000,
+  });
+  const server = new BlobServer<PeerIdentity>(
+    {
+      authorise: ({ pass }) => {
+        const size = /^size-(\d+)$/.exec(pass)?.[1];
+        if (size === undefined) throw new IsthmusError('FORBIDDEN', 'no');
+        return { sizeBytes: Number(size) };
+      },
+      open: ({ sha256, pass }, { sizeBytes }) => cache.open({ sha256, sizeBytes, pass }),
+      sizeOf: (sha256) => cache.sizeOf(sha256),
+    },
+    silentLogger(),
+    options.limits,
+  );
+  const port = await listenOpenPort('127.0.0.1:0', {
+    ...{ identity: self.identity, revocations: self.revocations, log: silentLogger() },
+    onStream: (stream, peer) => server.accept(stream, peer),
+  });
+  let stopped: Promise<void> | undefined;
+  const stop = () =>
+    (stopped ??= (async () => {
+      await port.stop();
+      server.stop();
+      await cache.stop();
+    })());
+  onTestFinished(stop);
+  const place = { node: self.identity.current().node, path: [], url: `https://127.0.0.1:${port.port}` };
+  return {
+    ...{ cache, blobs, port: port.port, stop },
+    get: async ({ sha256, sizeBytes }, from = 0) => {
+      const signal = new AbortController().signal;
+      const chunks: Buffer[] = [];
+      try {
+        const stream = await connectFeed(place, accessOf(client), signal);
+        const question = { sha256, pass: testPass(sizeBytes), fromByte: from, signal, stallMs: 20_000 };
+        for await (const chunk of (await askForBlob(stream, question)).body) {
+          chunks.push(chunk);
+          options.onChunk?.(chunk.length);
+        }
+        return { bytes: Buffer.concat(chunks), error: undefined };
+      } catch (thrown) {
+        return { bytes: Buffer.concat(chunks), error: IsthmusError.from(thrown) };
+      }
+    },
+    raw: (request) => raw(port.port, client, request),
+  };
+}
+
+function accessOf({ identity, revocations }: TestNode) {
+  return { mesh: { dial: () => Promise.reject(new Error('there is no mesh here')) }, identity, revocations };
+}
+
+function raw(port: number, client: TestNode, request: string): Promise<string> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const options = linkClientOptions(client.identity.current());
+    const socket = tlsConnect({ ...options, host: '127.0.0.1', port }, () => socket.write(request));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+  });
+}

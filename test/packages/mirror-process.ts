@@ -1,0 +1,41 @@
+// A mirror's cache as a process of its own, to be killed. Arguments: its folder, a data folder with its identity, one place
+// as JSON, and the size of the blob. Prints its port.
+import { IdentityStore } from '../../certs/identity.ts';
+import { RevocationList } from '../../certs/revocations.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { BlobServer } from '../../lib/packages/blob-server.ts';
+import { BlobStore } from '../../lib/packages/blob-store.ts';
+import type { Place } from '../../lib/packages/fetch.ts';
+import { connectFeed } from '../../mesh/feeds.ts';
+import { MirrorCache } from '../../mirror/cache.ts';
+import { listenOpenPort } from '../../mirror/open-port.ts';
+
+const [folder = '', dataDir = '', place = '', size = ''] = process.argv.slice(2);
+const identity = await IdentityStore.open(dataDir);
+const { authorityPem, meshId } = identity.current();
+const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+const log = silentLogger();
+const mesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
+const cache = new MirrorCache({
+  blobs: await BlobStore.open(folder),
+  find: (_sha256, pass) => Promise.resolve({ places: [JSON.parse(place) as Place], pass }),
+  connect: (to, signal) => connectFeed(to, { mesh, identity, revocations }, signal),
+  limits: { quotaBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 },
+  log,
+});
+const server = new BlobServer<PeerIdentity>(
+  {
+    authorise: () => ({ sizeBytes: Number(size) }),
+    open: ({ sha256, pass }, grant) => cache.open({ sha256, pass, ...grant }),
+    sizeOf: (sha256) => cache.sizeOf(sha256),
+  },
+  log,
+);
+const port = await listenOpenPort('127.0.0.1:0', {
+  identity,
+  revocations,
+  log,
+  onStream: (stream, peer) => server.accept(stream, peer),
+});
+process.stdout.write(`${port.port}\n`);
