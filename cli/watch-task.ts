@@ -59,7 +59,9 @@ function eventLine(event: ServerEvent): string | undefined {
   }
   const note = event.event === 'note' ? dataOf<TaskNote>(event) : undefined;
   if (note === undefined) return undefined;
-  return escapeText(`${note.machine ?? 'server'}: ${note.text}${note.code ? ` (${note.code})` : ''}`);
+  const about = note.machine ?? 'server';
+  const text = note.text.startsWith(`${about}: `) ? note.text : `${about}: ${note.text}`;
+  return escapeText(`${text}${note.code ? ` (${note.code})` : ''}`);
 }
 
 /** Follows a task to its end and returns it; what it shows goes to standard output as it happens. */

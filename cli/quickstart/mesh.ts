@@ -2,7 +2,9 @@
 // first, with a token of its own, by the same `isthmus join` an operator would run on its machine.
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JoinToken } from '../api-types.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { JoinToken, MeshState } from '../api-types.ts';
 import type { ApiClient } from '../client.ts';
 import type { ProcessGroup } from './processes.ts';
 import type { DemoState, StateFolder } from './state.ts';
@@ -10,6 +12,9 @@ import { demoMachines, demoNodes, demoSites, listens, routeTo, type DemoNode } f
 
 export const environment = 'demo';
 export const targetRole = 'web';
+
+/** A side that dials pauses up to 5 s between tries. */
+const linkLimitMs = 30_000;
 
 export interface MeshContext {
   readonly folder: StateFolder;
@@ -88,6 +93,17 @@ async function joinNode(node: DemoNode, client: ApiClient, { folder, state, grou
   await group.run(`join of ${node.id}`, args, folder.logFile(node.id), `${made.token}\n`);
 }
 
+/** Waits until the server sees the link to a relay: a relay that is not connected yet can let nobody in. */
+async function linkUp(client: ApiClient, node: string): Promise<void> {
+  const deadline = Date.now() + linkLimitMs;
+  for (;;) {
+    const { links } = await client.get<MeshState>('mesh');
+    if (links.some(({ to, up }) => to === node && up)) return;
+    if (Date.now() > deadline) throw new IsthmusError('PART_FAILED', `the link to ${node} does not come up`);
+    await delay(200);
+  }
+}
+
 /** Joins (when it has no identity yet) and starts every node, each after its parent. Calls `onStarted` as they come up. */
 export async function startNodes(
   client: ApiClient,
@@ -103,6 +119,7 @@ export async function startNodes(
     if (!enrolled) await joinNode(node, client, context);
     const feed = node.id === 'mirror-eu' ? ['--feed-listen', loopback(state.ports[`feed ${node.id}`])] : [];
     await group.start(node.id, [node.role, 'start', '--data', data, ...feed], folder.logFile(node.id));
+    if (node.role === 'relay' || node.dialled) await linkUp(client, node.id);
     onStarted(node, !enrolled);
   };
   // demoNodes has parents before children.

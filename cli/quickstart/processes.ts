@@ -4,6 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { environmentWith } from '../../lib/config/environment.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 
 const startLimitMs = 45_000;
@@ -37,12 +38,14 @@ function exitText({ code, signal }: Exit): string {
 
 export class ProcessGroup {
   readonly #main: string;
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #children: Child[] = [];
   readonly #failed = Promise.withResolvers<never>();
 
   /** `main` is the command line's own main module: a child is `isthmus …` too. */
-  constructor(main: string) {
+  constructor(main: string, environment: Readonly<Record<string, string>> = {}) {
     this.#main = main;
+    this.#environment = environment;
     // Whoever races against it handles it; until somebody does, it must not count as unhandled.
     this.#failed.promise.catch(() => undefined);
   }
@@ -112,6 +115,7 @@ export class ProcessGroup {
       const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
         stdio: ['pipe', 'pipe', log.fd],
         detached: true,
+        env: environmentWith(this.#environment),
       });
       const { promise, resolve } = Promise.withResolvers<Exit>();
       process_.once('exit', (code, signal) => resolve({ code, signal }));

@@ -47,6 +47,11 @@ function repositoryRoot(): string {
   return here.endsWith('/dist') ? here.slice(0, -'/dist'.length) : here;
 }
 
+/** What `isthmus` runs: main.ts in the repository, main.js in a release. */
+function mainModule(): string {
+  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
+}
+
 function stopwatch(terminal: Terminal): (text: string) => void {
   const startedAt = performance.now();
   return (text) => say(terminal, `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
@@ -165,9 +170,8 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
     root,
     folder,
     state: await folder.load(listeners()),
-    group: new ProcessGroup(
-      join(fileURLToPath(new URL('..', import.meta.url)), `main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`),
-    ),
+    // Twenty processes load the same modules: the second and later ones find them compiled, in a private folder.
+    group: new ProcessGroup(mainModule(), { NODE_COMPILE_CACHE: folder.compileCache }),
     step: stopwatch(terminal),
   };
   const stop = (): Promise<void> => stopAll(demo, early);

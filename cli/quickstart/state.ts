@@ -25,6 +25,10 @@ export class StateFolder {
     return join(this.path, 'context.json');
   }
 
+  get compileCache(): string {
+    return join(this.path, 'compile-cache');
+  }
+
   /** The folder of a node: its identity and settings, the server's database. */
   dataDir(node: string): string {
     return join(this.path, 'nodes', node);

@@ -66,7 +66,8 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
   const lines: string[] = [];
   for (const machine of now.machines ?? []) {
     for (const step of machine.steps) {
-      if (step.state === 'pending' || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
+      // What is under way is told by the line of the machine, or by what it says itself.
+      if (!settled.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const exit = typeof step.exitCode === 'number' && step.exitCode !== 0 ? ` (exit code ${step.exitCode})` : '';
       const more = [progressText(step), errorText(step.error)].filter((text) => text !== '').join('; ');
       lines.push(

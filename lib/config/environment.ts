@@ -6,6 +6,11 @@ export function environmentVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
+/** The whole environment of this process with some variables set otherwise, for a child that stands for this process. */
+export function environmentWith(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
+  return { ...process.env, ...changes };
+}
+
 /** The variables of an allow-list that are set, for handing to a child process. */
 export function inheritedEnvironment(names: readonly string[]): Record<string, string> {
   const inherited: Record<string, string> = {};
