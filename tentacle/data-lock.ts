@@ -14,7 +14,7 @@ export interface DataLock {
 /** Takes the data folder; DATA_DIR_LOCKED with the pid of the process that has it. */
 export async function lockDataDir(dataDir: string): Promise<DataLock> {
   const path = join(dataDir, 'tentacle.lock');
-  const own = JSON.stringify(await identify(process.pid));
+  const own = JSON.stringify(identify(process.pid));
   for (;;) {
     const file = await open(path, 'wx', 0o600).catch(unlessThere);
     if (file !== undefined) {
@@ -23,7 +23,7 @@ export async function lockDataDir(dataDir: string): Promise<DataLock> {
       return { release: () => rm(path, { force: true }) };
     }
     const holder = parse(await readFile(path, 'utf8').catch(() => ''));
-    if (holder !== undefined && (await isAlive(holder))) {
+    if (holder !== undefined && isAlive(holder)) {
       throw new IsthmusError('DATA_DIR_LOCKED', `${dataDir} is in use by process ${holder.pid}`);
     }
     await rm(path, { force: true });

@@ -24,11 +24,7 @@ export class HealthReporter {
 
   async report(): Promise<HealthReport> {
     const { dataDir, softwareVersion, path, scriptsIsolated, runningScripts, certificateNotAfterMs } = this.#sources;
-    const [disk, memoryFreeBytes, interpreters] = await Promise.all([
-      statfs(dataDir),
-      availableMemory(),
-      installedInterpreters(path),
-    ]);
+    const [disk, memoryFreeBytes] = await Promise.all([statfs(dataDir), availableMemory()]);
     return {
       softwareVersion,
       os: `${type()} ${release()}`,
@@ -43,7 +39,7 @@ export class HealthReporter {
       runningScripts: runningScripts(),
       uptimeS: Math.round(uptime()),
       certificateNotAfterMs: certificateNotAfterMs(),
-      interpreters,
+      interpreters: installedInterpreters(path),
       scriptsIsolated,
     };
   }

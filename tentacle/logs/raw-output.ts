@@ -39,7 +39,7 @@ export class RawOutput {
   }
 
   static async open(path: string, masker: Masker, position: SourcePosition, onChange: () => void): Promise<RawOutput> {
-    const file = await open(path, 'r+');
+    const file = await open(path, 'a+', 0o600);
     const output = new RawOutput(path, file, masker, position, onChange);
     while (output.#offset < output.#from) {
       if ((await output.#read(output.#from - output.#offset)) === undefined) break;

@@ -226,7 +226,7 @@ export class ScriptEngine {
       throw new IsthmusError('ENVELOPE_EXPIRED', `the order to start ticket ${ticket} has expired: ${detail}`);
     }
     const spec = specOf(payload, expiresAtMs);
-    await interpreterCommand(payload.interpreter, this.#context.path);
+    interpreterCommand(payload.interpreter, this.#context.path);
     if (spec.application !== '') await this.#context.applicationFolder(spec.application, spec.applicationStage);
     await this.#checkRoom();
     const script = new Script(
@@ -246,7 +246,7 @@ export class ScriptEngine {
 
   async #createWorkspace(workspace: Workspace, ticket: string, payload: ScriptPayload__Output): Promise<void> {
     try {
-      await workspace.create(this.#seal.seal(ticket, encodePayload(payload)));
+      workspace.create(this.#seal.seal(ticket, encodePayload(payload)));
     } catch (error) {
       await workspace.remove();
       throw diskError(error, 'the workspace cannot be written');

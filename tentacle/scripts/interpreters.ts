@@ -1,5 +1,5 @@
 // The interpreters a script may name, as a table: PowerShell and Python come as further rows.
-import { access, constants } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { IsthmusError } from '../../lib/errors.ts';
 
@@ -16,7 +16,7 @@ const table: Readonly<Record<string, Interpreter>> = {
 };
 
 /** The command that runs a body with an interpreter; INTERPRETER_MISSING when it is not known or not installed. */
-export async function interpreterCommand(name: string, path: string): Promise<readonly string[]> {
+export function interpreterCommand(name: string, path: string): readonly string[] {
   const interpreter = Object.hasOwn(table, name) ? table[name] : undefined;
   if (interpreter === undefined) {
     const known = Object.keys(table).join(', ');
@@ -24,7 +24,7 @@ export async function interpreterCommand(name: string, path: string): Promise<re
       field: 'interpreter',
     });
   }
-  const program = await findProgram(interpreter.program, path);
+  const program = findProgram(interpreter.program, path);
   if (program === undefined) {
     throw new IsthmusError('INTERPRETER_MISSING', `${interpreter.program} is not in the PATH of the tentacle`, {
       field: 'interpreter',
@@ -34,23 +34,26 @@ export async function interpreterCommand(name: string, path: string): Promise<re
 }
 
 /** The interpreters of the table that are installed. */
-export async function installedInterpreters(path: string): Promise<string[]> {
-  const found = await Promise.all(
-    Object.entries(table).map(async ([name, { program }]) => ((await findProgram(program, path)) ? [name] : [])),
+export function installedInterpreters(path: string): string[] {
+  return Object.entries(table).flatMap(([name, { program }]) =>
+    findProgram(program, path) === undefined ? [] : [name],
   );
-  return found.flat();
 }
 
 /** The absolute path of a program in a PATH. */
-export async function findProgram(program: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter)) {
-    if (!folder.startsWith('/')) continue;
-    const candidate = join(folder, program);
-    const executable = await access(candidate, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (executable) return candidate;
+export function findProgram(program: string, path: string): string | undefined {
+  return path
+    .split(delimiter)
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, program))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
-  return undefined;
 }

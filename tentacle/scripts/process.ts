@@ -1,6 +1,5 @@
 // Processes and process groups as /proc shows them. A pid alone proves nothing: it is used again.
-import { readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { ProcessIdentity } from '../journal/records.ts';
 
 interface ProcessStat {
@@ -18,23 +17,23 @@ export function bootId(): string {
 }
 
 /** The identity of a process that runs now; undefined when there is none with this pid. */
-export async function identify(pid: number): Promise<ProcessIdentity | undefined> {
-  const stat = await readStat(pid);
+export function identify(pid: number): ProcessIdentity | undefined {
+  const stat = readStat(pid);
   return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
 /** Whether exactly this process still runs; a zombie does not. */
-export async function isAlive(process: ProcessIdentity): Promise<boolean> {
+export function isAlive(process: ProcessIdentity): boolean {
   if (process.bootId !== bootId()) return false;
-  const stat = await readStat(process.pid);
+  const stat = readStat(process.pid);
   return stat !== undefined && stat.startTicks === process.startTicks && stat.state !== 'Z';
 }
 
 /** Whether the group still has a member that is no zombie. */
-export async function groupIsAlive(processGroup: number): Promise<boolean> {
+export function groupIsAlive(processGroup: number): boolean {
   if (!signalGroup(processGroup, 0)) return false;
-  for (const pid of await pids()) {
-    const stat = await readStat(pid);
+  for (const pid of pids()) {
+    const stat = readStat(pid);
     if (stat?.processGroup === processGroup && stat.state !== 'Z' && stat.state !== 'X') return true;
   }
   return false;
@@ -52,22 +51,33 @@ export function signalGroup(processGroup: number, signal: NodeJS.Signals | 0): b
 }
 
 /** The process that has `argument` among its arguments, if there is one. */
-export async function findByArgument(argument: string): Promise<ProcessIdentity | undefined> {
-  for (const pid of await pids()) {
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+export function findByArgument(argument: string): ProcessIdentity | undefined {
+  for (const pid of pids()) {
+    const commandLine = read(`/proc/${pid}/cmdline`) ?? '';
     if (pid !== process.pid && commandLine.split('\0').includes(argument)) return identify(pid);
   }
   return undefined;
 }
 
-async function pids(): Promise<number[]> {
-  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+function pids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
-async function readStat(pid: number): Promise<ProcessStat | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+function readStat(pid: number): ProcessStat | undefined {
+  const text = read(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
   // The command name stands in parentheses and may itself contain any character.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return { state: fields[0]!, processGroup: Number(fields[2]), startTicks: Number(fields[19]) };
+}
+
+/** Undefined when the process is gone. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

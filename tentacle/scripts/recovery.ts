@@ -40,11 +40,11 @@ async function recoverStarting(
     // A power cut may have taken a claim with it, so that its absence proves nothing.
     return endWith(script, masker, { kind: 'interrupted', detail: rebooted }, 0);
   }
-  if (await script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
-  const startedAtMs = (await script.workspace.claimedAtMs(attempt)) ?? Date.now();
-  const process = await findByArgument(script.workspace.claim(attempt));
+  if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
+  const startedAtMs = script.workspace.claimedAtMs(attempt) ?? Date.now();
+  const process = findByArgument(script.workspace.claim(attempt));
   if (process !== undefined) return script.adopt(masker, { phase: 'running', spec, process, startedAtMs });
-  const exitCode = await script.workspace.exitCode();
+  const exitCode = script.workspace.exitCode();
   const end: ScriptEnd =
     exitCode === undefined ? { kind: 'interrupted', detail: vanished } : { kind: 'exited', exitCode };
   endWith(script, masker, end, startedAtMs);
@@ -57,13 +57,13 @@ async function recoverRunning(
 ): Promise<void> {
   const { process, startedAtMs } = state;
   const sameBoot = process.bootId === bootId();
-  if (await isAlive(process)) return script.adopt(masker, state);
-  const exitCode = await script.workspace.exitCode();
+  if (isAlive(process)) return script.adopt(masker, state);
+  const exitCode = script.workspace.exitCode();
   if (exitCode !== undefined && state.phase === 'running') {
     return endWith(script, masker, { kind: 'exited', exitCode }, startedAtMs);
   }
   // The wrapper is gone without a word; others of its group may live, and are waited for or killed.
-  if (sameBoot && (await groupIsAlive(process.pid))) return script.adopt(masker, state);
+  if (sameBoot && groupIsAlive(process.pid)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'
       ? { kind: state.reason }

@@ -38,7 +38,7 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
     });
   }
   if (account.uid === 0) return { ...own, name, home: account.home };
-  return { name, ...account, become: await becomeCommand(name, account), isolated: true };
+  return { name, ...account, become: becomeCommand(name, account), isolated: true };
 }
 
 /** Opens the way to the workspaces for the script user, and nothing else; SCRIPT_USER_NO_ACCESS when it is closed. */
@@ -56,12 +56,12 @@ export async function letScriptUserIn(user: ScriptUser, dataDir: string, workspa
   }
 }
 
-async function becomeCommand(name: string, account: { uid: number; gid: number }): Promise<readonly string[]> {
-  const setpriv = await findProgram('setpriv', defaultPath);
+function becomeCommand(name: string, account: { uid: number; gid: number }): readonly string[] {
+  const setpriv = findProgram('setpriv', defaultPath);
   if (setpriv !== undefined) {
     return [setpriv, `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--'];
   }
-  const runuser = await findProgram('runuser', defaultPath);
+  const runuser = findProgram('runuser', defaultPath);
   if (runuser !== undefined) return [runuser, '-u', name, '--'];
   throw new IsthmusError('INTERPRETER_MISSING', '--script-user needs setpriv or runuser (package util-linux)', {
     field: 'scriptUser',

@@ -210,14 +210,14 @@ export class Script {
     const { user, inherited, path, journal } = this.#context;
     this.#attempt = attempt;
     try {
-      const command = [...user.become, ...(await interpreterCommand(payload.interpreter, path))];
+      const command = [...user.become, ...interpreterCommand(payload.interpreter, path)];
       const workingFolder = await this.#workingFolder(spec);
-      await this.workspace.prepare(payload.body, user);
+      this.workspace.prepare(payload.body, user);
       await this.#openLog(createMasker(payload.sensitiveValues));
       await this.#set({ phase: 'starting', spec, attempt, bootId: bootId() });
       const environment = scriptEnvironment(inherited, user, payload.environment);
       const child = await spawnScript({ workspace: this.workspace, attempt, command, workingFolder, environment });
-      const process = (await identify(child.pid!)) ?? { pid: child.pid!, startTicks: 0, bootId: bootId() };
+      const process = identify(child.pid!) ?? { pid: child.pid!, startTicks: 0, bootId: bootId() };
       const state = { phase: 'running', spec, process, startedAtMs: Date.now() } as const;
       this.#change(state);
       // Not waited for: while this boot lasts, the claim tells the same.
@@ -262,10 +262,10 @@ export class Script {
     state: TicketState & { readonly phase: 'running' | 'killing' },
     child: ChildProcess | undefined,
   ): Promise<ScriptEnd> {
-    const exitCode = await this.workspace.exitCode();
+    const exitCode = this.workspace.exitCode();
     if (exitCode !== undefined && state.phase !== 'killing') return { kind: 'exited', exitCode };
     if (this.#killReason !== undefined) return this.#killGroup(state, this.#killReason);
-    if (child?.exitCode === claimRefusedCode && (await this.workspace.claimedAtMs(this.#attempt)) === undefined) {
+    if (child?.exitCode === claimRefusedCode && this.workspace.claimedAtMs(this.#attempt) === undefined) {
       return { kind: 'refused', code: 'DISK_FULL', detail: 'the workspace could not be written' };
     }
     return this.#outliveWrapper(state);
@@ -291,7 +291,7 @@ export class Script {
       Promise.race([groupGone(state.process.pid, this.#stopping.signal), this.#killed.promise]),
     );
     if (this.#killReason !== undefined) return this.#killGroup(state, this.#killReason);
-    const exitCode = await this.workspace.exitCode();
+    const exitCode = this.workspace.exitCode();
     if (exitCode !== undefined) return { kind: 'exited', exitCode };
     return {
       kind: 'interrupted',
@@ -318,7 +318,7 @@ export class Script {
     const lastLine = spool.lastLine;
     await this.#setWhenDiskAllows({ phase: 'ended', end, startedAtMs, endedAtMs: Date.now(), lastLine });
     this.#place?.leave();
-    await this.workspace.shut();
+    this.workspace.shut();
   }
 
   async #openLog(masker: Masker | undefined): Promise<void> {

@@ -1,6 +1,6 @@
 // Starts a script as a process group of its own, under a wrapper that outlives the agent and records the exit code.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -36,21 +36,22 @@ interface SpawnOptions {
 export async function spawnScript(options: SpawnOptions): Promise<ChildProcess> {
   const { workspace, attempt, command, workingFolder, environment } = options;
   // Appending, so that the agent may cut a file that nobody will read while the script goes on writing.
-  const stdout = await open(workspace.stdout, 'a');
-  const stderr = await open(workspace.stderr, 'a');
+  const stdout = openSync(workspace.stdout, 'a', 0o600);
+  const stderr = openSync(workspace.stderr, 'a', 0o600);
   try {
     const paths = [workspace.claim(attempt), workspace.exit];
     const child = spawn('/bin/sh', ['-c', wrapper, 'isthmus-script', ...paths, ...command, workspace.body], {
       cwd: workingFolder,
       env: environment,
       detached: true,
-      stdio: ['ignore', stdout.fd, stderr.fd],
+      stdio: ['ignore', stdout, stderr],
     });
     await started(child);
     child.unref();
     return child;
   } finally {
-    await Promise.all([stdout.close(), stderr.close()]);
+    closeSync(stdout);
+    closeSync(stderr);
   }
 }
 

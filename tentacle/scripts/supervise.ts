@@ -20,12 +20,12 @@ export async function wrapperGone(
     await once(child, 'exit', { signal });
     return;
   }
-  while (await isAlive(process)) await delay(pollMs, undefined, { signal });
+  while (isAlive(process)) await delay(pollMs, undefined, { signal });
 }
 
 /** Resolves when no process of the group is left. */
 export async function groupGone(processGroup: number, signal: AbortSignal): Promise<void> {
-  while (await groupIsAlive(processGroup)) await delay(pollMs, undefined, { signal });
+  while (groupIsAlive(processGroup)) await delay(pollMs, undefined, { signal });
 }
 
 /** Ends a whole group: asks it to, and after `graceMs` makes it. Resolves when it is gone. */
@@ -34,7 +34,7 @@ export async function endGroup(processGroup: number, graceMs: number, signal: Ab
   // A stopped process cannot take the hint.
   signalGroup(processGroup, 'SIGCONT');
   const killAt = performance.now() + graceMs;
-  while (await groupIsAlive(processGroup)) {
+  while (groupIsAlive(processGroup)) {
     const now = performance.now();
     if (now >= killAt) signalGroup(processGroup, 'SIGKILL');
     if (now >= killAt + unkillableMs) return;

@@ -7,7 +7,10 @@
 //   stdout, stderr   raw output, 0600, of the agent: the script has the open files, not the right to open them again
 //   lines            the masked log
 //   work/            the script's working folder
-import { chmod, chown, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+//
+// The small files are written and read synchronously: a dozen trips through the thread pool cost more than they do.
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ScriptUser } from './script-user.ts';
 
@@ -53,36 +56,32 @@ export class Workspace {
   }
 
   /** Makes the folder with the sealed payload in it. */
-  async create(sealed: string): Promise<void> {
-    await mkdir(this.path, { mode: 0o700 });
-    await writeFile(this.sealed, sealed, { mode: 0o600 });
+  create(sealed: string): void {
+    mkdirSync(this.path, { mode: 0o700 });
+    writeFileSync(this.sealed, sealed, { mode: 0o600 });
   }
 
   /** Puts in place what a start needs, also when an earlier attempt did so before. */
-  async prepare(body: string, user: ScriptUser): Promise<void> {
-    await Promise.all([
-      writeFile(this.body, body, { mode: 0o600 }),
-      // Written now, so that the exit code has its place on the disk even when that is full by then.
-      writeFile(this.exit, `${pendingExit}\n`, { mode: 0o600 }),
-      writeFile(this.stdout, '', { mode: 0o600 }),
-      writeFile(this.stderr, '', { mode: 0o600 }),
-      mkdir(this.work, { recursive: true, mode: 0o700 }),
-    ]);
+  prepare(body: string, user: ScriptUser): void {
+    writeFileSync(this.body, body, { mode: 0o600 });
+    // Written now, so that the exit code has its place on the disk even when that is full by then.
+    writeFileSync(this.exit, `${pendingExit}\n`, { mode: 0o600 });
+    mkdirSync(this.work, { recursive: true, mode: 0o700 });
     if (!user.isolated) return;
-    await Promise.all([chown(this.body, user.uid, user.gid), chown(this.work, user.uid, user.gid)]);
-    await chmod(this.path, 0o711);
+    chownSync(this.body, user.uid, user.gid);
+    chownSync(this.work, user.uid, user.gid);
+    chmodSync(this.path, 0o711);
   }
 
   /** After the end nothing in here is the script user's to reach any more. */
-  async shut(): Promise<void> {
-    await chmod(this.path, 0o700);
+  shut(): void {
+    chmodSync(this.path, 0o700);
   }
 
   /** Takes the claim of an attempt; false when the wrapper has it: then the script has started. */
-  async takeClaim(attempt: number): Promise<boolean> {
+  takeClaim(attempt: number): boolean {
     try {
-      const file = await open(this.claim(attempt), 'wx', 0o600);
-      await file.close();
+      closeSync(openSync(this.claim(attempt), 'wx', 0o600));
       return true;
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
@@ -91,16 +90,19 @@ export class Workspace {
   }
 
   /** When the wrapper took the claim, which is when the script started; undefined when nobody took it. */
-  async claimedAtMs(attempt: number): Promise<number | undefined> {
-    return stat(this.claim(attempt)).then(
-      ({ mtimeMs }) => Math.round(mtimeMs),
-      () => undefined,
-    );
+  claimedAtMs(attempt: number): number | undefined {
+    const claim = statSync(this.claim(attempt), { throwIfNoEntry: false });
+    return claim && Math.round(claim.mtimeMs);
   }
 
   /** The script's real exit code; undefined until it has one. */
-  async exitCode(): Promise<number | undefined> {
-    const text = await readFile(this.exit, 'latin1').catch(() => '');
+  exitCode(): number | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.exit, 'latin1');
+    } catch {
+      return undefined;
+    }
     return /^\d{1,3} *\n$/.test(text) ? Number.parseInt(text, 10) : undefined;
   }
 

@@ -233,7 +233,7 @@ describe('cancel and time limit', () => {
     const { state } = journal.ticket(order.ticket)!;
     await Promise.all([engine.cancel(order), engine.cancel(order)]);
     expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED', errorCode: 'CANCELLED' });
-    expect(state.phase === 'running' && (await groupIsAlive(state.process.pid))).toBe(false);
+    expect(state.phase === 'running' && groupIsAlive(state.process.pid)).toBe(false);
     expect(await engine.cancel(order)).toMatchObject({ phase: 'CANCELLED' });
   });
 
