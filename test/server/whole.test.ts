@@ -31,7 +31,6 @@ describe('a whole mesh', () => {
     await mesh.add({ id: 'far-1', role: 'tentacle', parent: 'relay-2' });
     await mesh.add({ id: 'far-2', role: 'tentacle', parent: 'relay-2', dialled: true });
     await mesh.add({ id: 'near-1', role: 'tentacle' });
-    await mesh.linked('relay-1', 'relay-2', 'far-1', 'far-2', 'near-1');
     const { items } = await mesh.api.ask('GET', '/machines');
     expect(items).toMatchObject([
       { id: 'far-1', routes: [{ kind: 'path', via: ['relay-1', 'relay-2'] }], environments: ['prod'] },
@@ -49,7 +48,10 @@ describe('a whole mesh', () => {
 
     const health = await mesh.api.task('/health-checks', {});
     expect(health).toMatchObject({ state: 'succeeded' });
-    expect(await mesh.api.ask('GET', '/machines/far-2')).toMatchObject({ health: 'healthy' });
+    const checked = await mesh.api.ask('GET', '/machines/far-2');
+    // How busy and how full the machine that runs the tests is, is not this test's business.
+    expect(['healthy', 'warning']).toContain(checked.health);
+    expect(checked.healthReport).toMatchObject({ route: { via: ['relay-1', 'relay-2'] } });
 
     const trace = await mesh.api.ask('POST', '/mesh/trace', { machine: 'far-1' });
     expect(trace).toMatchObject({
@@ -70,7 +72,6 @@ describe('a whole mesh', () => {
     await mesh.add({ id: 'relay-1', role: 'relay' });
     await mesh.add({ id: 'mirror-1', role: 'mirror', parent: 'relay-1' });
     await mesh.add({ id: 'web-1', role: 'tentacle', parent: 'relay-1' });
-    await mesh.linked('relay-1', 'mirror-1', 'web-1');
     const pushed = await api.ask(
       'POST',
       '/packages?id=site&version=1.0.0&format=tar.gz',
@@ -124,7 +125,6 @@ describe('a whole mesh', () => {
   it('revokes a node at once', async () => {
     const mesh = await meshWithPlaces();
     await mesh.add({ id: 'web-1', role: 'tentacle' });
-    await mesh.linked('web-1');
     expect(await mesh.api.ask('POST', '/nodes/web-1/revoke')).toMatchObject({ state: 'revoked' });
     expect(await mesh.api.ask('POST', '/nodes/web-1/revoke')).toMatchObject({ state: 'revoked' });
     const { items } = await mesh.api.ask('GET', '/events?type=node.revoked');
@@ -136,7 +136,6 @@ describe('a whole mesh', () => {
   it('is backed up while it runs, restored, and runs tasks with its old nodes', async () => {
     const mesh = await meshWithPlaces();
     await mesh.add({ id: 'web-1', role: 'tentacle' });
-    await mesh.linked('web-1');
     const before = await mesh.api.task('/scripts', { body: 'echo before', machines: ['web-1'] });
     const passphraseFile = join(mesh.folder, 'passphrase');
     await writeFile(passphraseFile, 'a passphrase for this test');

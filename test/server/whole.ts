@@ -158,7 +158,7 @@ export class WholeMesh {
     this.#server = undefined;
   }
 
-  /** Joins and starts a node; it stops with the test, before its parent. */
+  /** Joins and starts a node, and waits for its link; it stops with the test, before its parent. */
   async add({ id, role, site = 'eu', parent = 'server', dialled = false }: NodePlan): Promise<void> {
     const address = `127.0.0.1:${await freePort()}`;
     const listens = dialled || role === 'relay';
@@ -184,6 +184,7 @@ export class WholeMesh {
     const starts = { relay: startRelay, mirror: startMirror, tentacle: startTentacle };
     const running = await starts[role](config, { log });
     onTestFinished(() => running.stop());
+    await this.linked(id);
   }
 
   /** Waits until the server sees links to these nodes up. */
