@@ -7,6 +7,7 @@ import type { Fence } from '../store/repositories/base.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
 import { tryRoutes } from './reach.ts';
+import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 import type { Writer } from './writer.ts';
 
@@ -24,7 +25,8 @@ const SWEEP_BATCH = 500;
 const CALL_DEADLINE_MS = 10_000;
 
 interface CompleterOptions extends Partial<CompleterTunables> {
-  readonly store: Pick<Store, 'machines' | 'tickets'>;
+  readonly store: Pick<Store, 'tickets'>;
+  readonly routesOf: RoutesOf;
   readonly writer: Writer;
   readonly tentacles: Tentacles;
   readonly log: Logger;
@@ -38,14 +40,14 @@ export interface Completer {
 
 /** Starts the completer; its first sweep takes up what an earlier process left. */
 export function createCompleter(options: CompleterOptions): Completer {
-  const { store, writer, tentacles, log, sweepEveryMs, sweepBackMs } = { ...defaults, ...options };
+  const { store, routesOf, writer, tentacles, log, sweepEveryMs, sweepBackMs } = { ...defaults, ...options };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
   const waiting = new Set<string>();
 
   async function complete({ id, machine }: Pick<Ticket, 'id' | 'machine'>, { task, epoch }: Fence): Promise<void> {
     try {
-      const routes = async () => (await store.machines.find(machine))?.routes ?? [];
+      const routes = () => routesOf(machine);
       const round = await tryRoutes({ tentacles, machine, routes, signals: [stopping.signal] }, (client) =>
         client.unary((c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done), {
           deadlineMs: CALL_DEADLINE_MS,

@@ -6,6 +6,7 @@ import type { Completer } from './completer.ts';
 import { Halted, type TaskContext } from './context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
+import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 
 /** How a ticket ends. */
@@ -29,6 +30,7 @@ export const ticketDefaults: TicketTunables = {
 
 export interface TicketDeps {
   readonly store: Pick<Store, 'machines' | 'tickets'>;
+  readonly routesOf: RoutesOf;
   readonly tentacles: Tentacles;
   readonly sign: SignEnvelope;
   readonly completer: Completer;
@@ -57,7 +59,7 @@ export async function reachMachine<Result>(
       ...deps.tunables,
       tentacles: deps.tentacles,
       machine,
-      routes: async () => (await deps.store.machines.find(machine))?.routes ?? [],
+      routes: () => deps.routesOf(machine),
       signals: [context.halt, ...signals],
       patience,
       onFailing: async (error) => {

@@ -6,6 +6,7 @@ import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v
 import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { Place } from '../../proto/gen/isthmus/topology/v1/Place.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import {
@@ -29,15 +30,7 @@ export type PackageAction = 'acquire' | 'stage' | 'activate';
 export type FindPlaces = (
   machine: string,
   sha256: string,
-) => Promise<{ readonly places: readonly FoundPlace[]; readonly pass: string }>;
-
-export interface FoundPlace {
-  readonly node: string;
-  /** The relays to cross from the machine, next first. */
-  readonly path?: readonly string[];
-  /** Set where the machine can reach it without a tunnel. */
-  readonly url?: string | undefined;
-}
+) => Promise<{ readonly places: readonly Place[]; readonly pass: string }>;
 
 export interface PackageWork {
   readonly action: PackageAction;
@@ -88,9 +81,8 @@ async function acquire(
 ): Promise<AcquireDetail> {
   const { context, machine } = run;
   const startedAt = Date.now();
-  const found = await findPlaces(machine, payload.package?.sha256 ?? '');
-  const places = found.places.map(({ node, path = [], url = '' }) => ({ node, path: [...path], url }));
-  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places, pass: found.pass } });
+  const { places, pass } = await findPlaces(machine, payload.package?.sha256 ?? '');
+  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places: [...places], pass } });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));

@@ -7,6 +7,7 @@ import type { SignEnvelope } from './envelopes.ts';
 import { startHealthMonitor } from './health-monitor.ts';
 import { healthRunner } from './health-task.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './machine-run.ts';
+import { createRouteBook } from './route-book.ts';
 import { scriptRunner } from './script-task.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './tentacles.ts';
 import { createWriter } from './writer.ts';
@@ -38,8 +39,16 @@ export function startTasks(options: TasksOptions): Tasks {
   const { store, dial, sign, log, nodeId, healthCheckIntervalS, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
-  const completer = createCompleter({ store, writer, tentacles, log });
-  const deps: TicketDeps = { store, tentacles, sign, completer, tunables: { ...ticketDefaults, ...tunables } };
+  const routesOf = createRouteBook(store);
+  const completer = createCompleter({ store, routesOf, writer, tentacles, log });
+  const deps: TicketDeps = {
+    store,
+    routesOf,
+    tentacles,
+    sign,
+    completer,
+    tunables: { ...ticketDefaults, ...tunables },
+  };
   const runners = {
     script: scriptRunner(deps),
     health: healthRunner(deps),

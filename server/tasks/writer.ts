@@ -1,5 +1,6 @@
 // Group commit: writes that arrive while another commits share the next transaction, so that a hundred tickets at work
 // cost a few commits, and each commit makes many of them durable.
+import { setImmediate } from 'node:timers/promises';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
 /** Bounds how long one transaction keeps readers waiting: node:sqlite blocks the loop while it works. */
@@ -30,6 +31,9 @@ export function createWriter(store: Pick<Store, 'transaction'>): Writer {
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
+      // Whatever the present turn of the event loop still brings goes along: a commit blocks the loop while the disk
+      // works, so much has usually arrived by its end.
+      await setImmediate();
       const batch = queue.splice(0, WRITES_PER_COMMIT);
       if (batch.length === 1 || !(await commitTogether(store, batch))) await commitEach(store, batch);
     }
@@ -46,7 +50,7 @@ export function createWriter(store: Pick<Store, 'transaction'>): Writer {
         },
         reject,
       });
-      draining ??= Promise.resolve().then(drain);
+      draining ??= drain();
       return promise;
     },
     get busy() {

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import type { Variable } from '../store/repositories/variables.ts';
+import { resolveAt, scriptEnvironment, sealIdentity } from './resolve.ts';
+import { variablesAt } from './scope.ts';
+import { checkVariableName, environmentName } from './variable-names.ts';
+
+let made = 0;
+function variable(name: string, value: string, more: Partial<Variable> = {}): Variable {
+  made += 1;
+  const everywhere = { environments: [], machines: [], targetRoles: [] };
+  const id = `v${made}`;
+  return { id, project: 'shop', name, value, valueSealed: null, ...everywhere, version: 1, createdAt: made, ...more };
+}
+
+const sealed = (name: string, value: string): Variable => ({
+  ...variable(name, ''),
+  value: null,
+  valueSealed: `sealed:${value}`,
+});
+const place = { environment: 'prod', machine: 'web-1', targetRoles: ['web'] };
+const sealer = {
+  openText(text: string, identity: string) {
+    expect(identity).toMatch(/^variables\/v\d+\/value$/);
+    return text.slice('sealed:'.length);
+  },
+};
+const resolve = (...variables: Variable[]) => resolveAt(variables, place, sealer);
+
+describe('scopes', () => {
+  it('takes the most specific: machine, then role, then environment, then everywhere', () => {
+    const all = [
+      variable('X', 'everywhere'),
+      variable('X', 'environment', { environments: ['prod'] }),
+      variable('X', 'role', { targetRoles: ['web'] }),
+      variable('X', 'machine', { machines: ['web-1'] }),
+      variable('X', 'elsewhere', { machines: ['web-2'], environments: ['prod'] }),
+    ];
+    for (let left = 4; left > 0; left -= 1) {
+      const [best] = variablesAt([...all.slice(0, left), all[4]!], place);
+      expect(best?.value).toBe(['everywhere', 'environment', 'role', 'machine'][left - 1]);
+    }
+  });
+
+  it('takes none that does not apply, and of equals the newer, in whatever order they come', () => {
+    const older = variable('X', 'older');
+    const newer = variable('X', 'newer');
+    expect(variablesAt([newer, older], place)[0]?.value).toBe('newer');
+    expect(variablesAt([variable('Y', 'test', { environments: ['test'] })], place)).toEqual([]);
+  });
+});
+
+describe('values', () => {
+  it('expands expressions and marks what takes in a secret, at whatever depth', () => {
+    const found = resolve(
+      sealed('Password', 'hunter22'),
+      variable('Url', 'db://#{Password}@#{Host}'),
+      variable('Host', 'db-1'),
+      variable('Command', 'connect #{Url | ToUpper}'),
+    );
+    expect(found.values).toMatchObject({ Url: 'db://hunter22@db-1', Command: 'connect DB://HUNTER22@DB-1' });
+    expect(found.sensitiveNames).toEqual(['Command', 'Password', 'Url']);
+    expect(found.sensitiveValues).not.toContain('db-1');
+  });
+
+  it('does not mask what is only decided by a secret and too short for it', () => {
+    const found = resolve(sealed('Password', 'hunter22'), variable('HasPassword', '#{if Password}yes#{else}no#{/if}'));
+    expect(found.values['HasPassword']).toBe('yes');
+    expect(found.sensitiveNames).toEqual(['Password']);
+  });
+
+  it.each([
+    ['VARIABLE_UNDEFINED', [variable('A', '#{Missing}')]],
+    ['VARIABLE_CYCLE', [variable('A', '#{B}'), variable('B', '#{A}')]],
+    ['VARIABLE_TOO_LARGE', Array.from({ length: 60 }, (_, n) => variable(`V${n}`, n === 59 ? 'end' : `#{V${n + 1}}`))],
+    [
+      'VARIABLE_TOO_LARGE',
+      Array.from({ length: 30 }, (_, n) => variable(`W${n}`, n === 29 ? 'x' : `#{W${n + 1}}#{W${n + 1}}`)),
+    ],
+    ['VARIABLE_TOO_LARGE', Array.from({ length: 20 }, (_, n) => variable(`E${n}`, 'x'.repeat(90 * 1024)))],
+  ])('refuses with %s', (code, variables) => {
+    expect(() => resolve(...variables)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('become environment variables beside what Isthmus says itself', () => {
+    const facts = { project: 'shop', release: '1.0', environment: 'prod', machine: 'web-1', task: 't', step: 'web' };
+    const environment = scriptEnvironment({ 'Db.Url': 'x', 'list[0]': 'y' }, facts);
+    expect(environment).toMatchObject({ DB_URL: 'x', LIST_0_: 'y', ISTHMUS_PROJECT: 'shop', ISTHMUS_STEP: 'web' });
+    expect(sealIdentity('v1')).toBe('variables/v1/value');
+  });
+});
+
+describe('names', () => {
+  it.each([
+    'LD_PRELOAD',
+    'ld.preload',
+    'NODE_OPTIONS',
+    'Node-Options',
+    'BASH_ENV',
+    'PATH',
+    'ISTHMUS_TASK',
+    'isthmus.task',
+    'GIT_SSH',
+    'Bash_Func_x',
+  ])('refuses %s, which changes how programs run', (name) => {
+    expect(() => checkVariableName(name, [])).toThrow(expect.objectContaining({ code: 'VARIABLE_NAME' }));
+  });
+
+  it.each(['', '1st', 'has space', 'naïve', 'a=b', 'a\nb', 'x'.repeat(201)])('refuses the malformed %j', (name) => {
+    expect(() => checkVariableName(name, [])).toThrow(
+      expect.objectContaining({ code: 'VARIABLE_NAME', field: 'name' }),
+    );
+  });
+
+  it('refuses a second name that scripts would see as the first', () => {
+    expect(environmentName('app.port')).toBe(environmentName('App-Port'));
+    expect(() => checkVariableName('App-Port', ['app.port'])).toThrow(/app\.port/);
+    expect(() => checkVariableName('app.port', ['app.port'])).not.toThrow();
+  });
+});
