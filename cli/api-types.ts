@@ -58,6 +58,14 @@ export interface TaskNote {
 
 export type Route = { readonly kind: 'direct' } | { readonly kind: 'path'; readonly via: readonly string[] };
 
+/** What the last health check found. */
+export interface HealthReport {
+  readonly reasons?: readonly { readonly text: string }[];
+  readonly clockSkewMs?: number | null;
+  readonly roundTripMs?: number | null;
+  readonly facts?: Readonly<Record<string, unknown>> | null;
+}
+
 export interface Machine {
   readonly id: string;
   readonly name: string;
@@ -67,7 +75,7 @@ export interface Machine {
   readonly routes: readonly Route[];
   readonly disabled: boolean;
   readonly health: string;
-  readonly healthReport?: Readonly<Record<string, unknown>> | null;
+  readonly healthReport?: HealthReport | null;
   readonly healthAt?: number | string | null;
   readonly thresholds?: unknown;
 }

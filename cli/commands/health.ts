@@ -9,13 +9,20 @@ import { targetsOf, withTargets, type TargetOptions } from './script.ts';
 import { accepted } from './task.ts';
 
 function fact(machine: Machine, name: string): number | undefined {
-  const value = machine.healthReport?.[name];
+  const value = machine.healthReport?.facts?.[name];
   return typeof value === 'number' ? value : undefined;
 }
 
 function sizeFact(machine: Machine, name: string): string {
   const value = fact(machine, name);
   return value === undefined ? '-' : bytes(value);
+}
+
+/** `warning (load 13.8 on 2 cores)` */
+export function healthText({ disabled, health, healthReport }: Machine): string {
+  if (disabled) return 'disabled';
+  const reasons = (healthReport?.reasons ?? []).map(({ text }) => text).join('; ');
+  return reasons === '' ? health : `${health} (${reasons})`;
 }
 
 /** Adds `health`. */
@@ -41,12 +48,12 @@ export function addHealthCommands(program: Command, cli: Cli): void {
     const machines = await (await cli.client()).list<Machine>('machines');
     const rows = machines.map((each) => [
       each.id,
-      each.disabled ? 'disabled' : each.health,
+      healthText(each),
       moment(each.healthAt),
       sizeFact(each, 'diskFreeBytes'),
       sizeFact(each, 'memoryFreeBytes'),
-      fact(each, 'load1m')?.toFixed(2),
-      fact(each, 'clockSkewMs'),
+      fact(each, 'load_1m')?.toFixed(2),
+      each.healthReport?.clockSkewMs,
     ]);
     cli.show(machines, () =>
       renderTable(['machine', 'health', 'checked', 'disk free', 'memory free', 'load', 'skew ms'], rows),

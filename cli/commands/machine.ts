@@ -4,9 +4,10 @@ import type { Machine, Route } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
-import { moment } from '../render/units.ts';
+import { milliseconds, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
 import { collect, route, routesText } from '../values.ts';
+import { healthText } from './health.ts';
 
 interface SetOptions {
   readonly name?: string;
@@ -63,9 +64,9 @@ function addLook(group: Command, cli: Cli): void {
         'target roles': machine.targetRoles,
         'routes (in order)': routesText(machine.routes),
         disabled: machine.disabled,
-        health: machine.health,
+        health: healthText(machine),
         checked: moment(machine.healthAt),
-        report: machine.healthReport ? JSON.stringify(machine.healthReport) : '',
+        'round trip': milliseconds(machine.healthReport?.roundTripMs),
       }),
     );
   });

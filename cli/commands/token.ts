@@ -46,6 +46,11 @@ function tokenRequest(options: CreateOptions): object {
   };
 }
 
+/** The join command with the token on its standard input, as it can be pasted: the shell keeps it off the command line. */
+function joinLines({ joinCommand, token }: JoinToken): string {
+  return joinCommand.includes(token) ? joinCommand : `${joinCommand} <<'END'\n${token}\nEND`;
+}
+
 /** Adds `token`. */
 export function addTokenCommands(program: Command, cli: Cli): void {
   const group = program.command('token').description('join tokens: single use, an hour at most');
@@ -79,7 +84,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     const { token: _secret, joinCommand: _command, ...shown } = body;
     cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
       options.out === undefined
-        ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${body.joinCommand}`
+        ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${joinLines(body)}`
         : `token ${body.id} is in ${options.out}, good until ${moment(body.expiresAt)}; pin ${body.pin}`,
     );
   });

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Machine, MeshState, Task } from '../api-types.ts';
 import type { ApiClient } from '../client.ts';
+import { healthText } from '../commands/health.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, milliseconds } from '../render/units.ts';
 import { routesText } from '../values.ts';
@@ -88,7 +89,7 @@ export async function machineTable(client: ApiClient, deployment: Task): Promise
           hops,
           milliseconds(trip),
           sources.get(machine.id),
-          machine.health,
+          healthText(machine),
         ],
       };
     }),

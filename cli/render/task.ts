@@ -23,16 +23,15 @@ function numberOf(detail: TaskStep['detail'], key: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** How far a package has come, and from where: `54 % of 3.1 MiB from mirror-eu`. */
-export function progressText(step: TaskStep): string {
-  const received = numberOf(step.detail, 'receivedBytes');
-  const total = numberOf(step.detail, 'totalBytes');
-  const from = step.detail?.['from'];
-  const source = typeof from === 'string' && from !== '' ? ` from ${from}` : '';
+/** How a package came: `2.8 MiB in 1.2 s from mirror-eu`. */
+export function packageText(step: TaskStep): string {
   if (step.detail?.['cached'] === true) return 'in its cache already';
-  if (received === undefined || total === undefined || total === 0) return source.trim();
-  const share = Math.floor((100 * received) / total);
-  return `${share === 100 ? '' : `${share} % of `}${bytes(total)}${source}`;
+  const size = numberOf(step.detail, 'bytes');
+  const seconds = numberOf(step.detail, 'seconds');
+  const from = step.detail?.['from'];
+  if (typeof from !== 'string' || from === '') return '';
+  if (size === undefined || seconds === undefined) return `from ${from}`;
+  return `${bytes(size)} in ${seconds.toFixed(1)} s from ${from}`;
 }
 
 function bar(done: number, total: number): string {
@@ -45,7 +44,7 @@ function bar(done: number, total: number): string {
 export function machineLine(machine: TaskMachine, nameWidth: number): string {
   const done = machine.steps.filter((step) => settled.includes(step.state)).length;
   const current = machine.steps.find((step) => !settled.includes(step.state)) ?? machine.steps.at(-1);
-  const at = current === undefined ? '' : `${stepLabel(current)} ${current.state} ${progressText(current)}`;
+  const at = current === undefined ? '' : `${stepLabel(current)} ${current.state} ${packageText(current)}`;
   const name = escapeText(machine.machine).padEnd(nameWidth);
   return `  ${name}  ${bar(done, machine.steps.length)} ${machine.state.padEnd(9)} ${escapeText(at.trim())}`.trimEnd();
 }
@@ -69,7 +68,7 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
       // What is under way is told by the line of the machine, or by what it says itself.
       if (!settled.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const exit = typeof step.exitCode === 'number' && step.exitCode !== 0 ? ` (exit code ${step.exitCode})` : '';
-      const more = [progressText(step), errorText(step.error)].filter((text) => text !== '').join('; ');
+      const more = [packageText(step), errorText(step.error)].filter((text) => text !== '').join('; ');
       lines.push(
         escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${exit}${more === '' ? '' : ` · ${more}`}`),
       );
@@ -97,7 +96,7 @@ export function renderTask(task: Task): string {
       stepLabel(step),
       step.state,
       step.exitCode,
-      progressText(step),
+      packageText(step),
       errorText(step.error),
     ]),
   );

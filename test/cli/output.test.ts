@@ -16,7 +16,7 @@ function taskBody(state: string, stepState: string): object {
       action: 'acquire',
       ticket: 'k1',
       state: 'succeeded',
-      detail: { from: 'mirror-eu', receivedBytes: 10, totalBytes: 10 },
+      detail: { from: 'mirror-eu', bytes: 10, seconds: 0.25, cached: false },
     },
     {
       step: 'check',
@@ -64,7 +64,7 @@ it('follows a task to its end: lines escaped, steps told, exit code its result',
     expect(code).toBe(expected);
     expect(out).toContain('eu-1 | \\x1b[2J');
     for (const line of out.split('\n')) expect(escapeText(line)).toBe(line);
-    expect(out).toContain('eu-1: web/acquire succeeded · 10 B from mirror-eu');
+    expect(out).toContain('eu-1: web/acquire succeeded · 10 B in 0.3 s from mirror-eu');
     expect(out).toContain(end === 'failed' ? 'eu-1: check/script failed (exit code 3)' : 'task t1 succeeded');
     expect(err).toContain(end === 'failed' ? 'TASK_NOT_SUCCESSFUL' : '');
   }
