@@ -206,7 +206,7 @@ function verifyBody(purpose: Purpose, signer: SignerStatement__Output, body: Buf
 
 function readPass(body: Buffer): Pass {
   const values: unknown = JSON.parse(body.toString());
-  const [digest, sizeBytes, site, expiresAtMs]: unknown[] = Array.isArray(values) ? values : [];
+  const [digest, sizeBytes, site, expiresAtMs] = Array.isArray(values) ? (values as unknown[]) : [];
   if (
     typeof digest !== 'string' ||
     typeof sizeBytes !== 'number' ||

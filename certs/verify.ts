@@ -37,8 +37,13 @@ export function verifyPeer(
   }
   // Typed as Error, but it is the name of OpenSSL's verdict, where there is one.
   const verdict: unknown = socket.authorizationError;
-  const tlsError = verdict === null || verdict === undefined ? undefined : String(verdict);
+  const tlsError = verdict === null || verdict === undefined ? undefined : errorName(verdict);
   return verifyCertificate(certificate, trust, { revocations, expected, tlsError });
+}
+
+function errorName(verdict: unknown): string {
+  if (typeof verdict === 'string') return verdict;
+  return verdict instanceof Error ? verdict.message : 'UNVERIFIED';
 }
 
 interface Circumstances {

@@ -7,6 +7,7 @@ import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
+import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
@@ -77,7 +78,7 @@ async function reportOnce(options: ReportOptions, stopping: AbortSignal): Promis
       call.on('error', (error: unknown) => resolve(client.errorOf(error)));
       call.on('end', () => resolve(new IsthmusError('UNREACHABLE', 'the server ended the stream', { hop: 'server' })));
     });
-    call.on('data', ({ dial }) => options.onAssignment?.(dial));
+    call.on('data', ({ dial }: Assignment__Output) => options.onAssignment?.(dial));
     const pace = new Pace(async () => {
       call.write(await makeReport(options, load));
     });

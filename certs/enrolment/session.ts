@@ -1,5 +1,5 @@
 // The TLS session inside an enrolment: the joining node trusts nothing but the pin, wherever the stream came from.
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, type X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';

@@ -1,5 +1,5 @@
 // Channel credentials that hand grpc-js one stream that is already dialled and already encrypted, once.
-import { ChannelCredentials, credentials, experimental } from '@grpc/grpc-js';
+import { ChannelCredentials, credentials, type experimental } from '@grpc/grpc-js';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 

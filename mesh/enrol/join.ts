@@ -7,6 +7,7 @@ import {
   checkAddress,
   checkProxy,
   checkTcp,
+  type CheckName,
   type CheckResult,
   type ProxyEnvironment,
 } from '../../certs/enrolment/preflight.ts';
@@ -69,8 +70,12 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       field: 'address',
     });
   }
-  const report = options.report ?? (() => undefined);
-  const way = address === undefined ? new DialledWay(listen ?? '', options) : new DiallingWay(address, options);
+  const progress = new Progress(options.report);
+  const report = (result: CheckResult): void => progress.passed(result);
+  const way =
+    address === undefined
+      ? new DialledWay(listen ?? '', { ...options, report })
+      : new DiallingWay(address, { ...options, report });
   try {
     return await joinMesh(options, {
       wireVersion,
@@ -84,8 +89,36 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       },
       report,
     });
+  } catch (thrown) {
+    progress.failed(IsthmusError.from(thrown));
+    throw thrown;
   } finally {
     await way.close();
+  }
+}
+
+const checkOrder: readonly CheckName[] = ['address', 'tcp', 'proxy', 'pin', 'clock', 'enrol', 'mesh'];
+
+/** Which check comes next, so that a failure can be told as the check that failed. */
+class Progress {
+  readonly #report: ((result: CheckResult) => void) | undefined;
+  #next = 0;
+
+  constructor(report: ((result: CheckResult) => void) | undefined) {
+    this.#report = report;
+  }
+
+  passed(result: CheckResult): void {
+    this.#next = checkOrder.indexOf(result.check) + 1;
+    this.#report?.(result);
+  }
+
+  failed({ code, message, remedy }: IsthmusError): void {
+    const byCode: CheckName | undefined =
+      code === 'JOIN_DNS' ? 'address' : code === 'CA_FINGERPRINT' || code === 'JOIN_TLS' ? 'pin' : undefined;
+    // Before the first check, it is the request itself that is wrong.
+    const check = byCode ?? (this.#next === 0 ? undefined : checkOrder[this.#next]);
+    if (check !== undefined) this.#report?.({ check, outcome: 'failed', detail: `${code}: ${message}`, remedy });
   }
 }
 

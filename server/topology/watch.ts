@@ -82,7 +82,7 @@ export class WatchService {
       log.warn({ node: peer.node, err: thrown }, 'report not stored');
       fail(thrown);
     });
-    call.on('data', (report) => writer.take(report));
+    call.on('data', (report: NodeReport__Output) => writer.take(report));
     const watcher: Watcher = { node: peer.node, sent: '', send: (assignment) => void call.write(assignment) };
     const done = (): void => {
       this.#watchers.delete(watcher);

@@ -9,6 +9,8 @@ import { GrpcHost, type AsyncHandlers, type MethodPolicy } from '../../lib/grpc/
 import { IsthmusError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
+import type { Assignment__Output } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
+import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { PlacesClient, PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.ts';
 import type { TopologyClient, TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import { socketPair } from '../support/streams.ts';
@@ -336,7 +338,7 @@ test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming
     topology.Topology.service,
     {
       Watch: (call) => {
-        call.on('data', (report) => {
+        call.on('data', (report: NodeReport__Output) => {
           received.up += report.feedUrl.length;
           if (report.softwareVersion === 'send') {
             for (let i = 0; i < 32; i += 1) call.write({ dial: [{ node: 'n', address: big }] });
@@ -359,7 +361,7 @@ test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming
   const call = (await client.ready()).watch();
   call.on('error', () => undefined);
   let answers = 0;
-  call.on('data', (assignment) => {
+  call.on('data', (assignment: Assignment__Output) => {
     answers += 1;
     for (const dial of assignment.dial) received.down += dial.address.length;
   });

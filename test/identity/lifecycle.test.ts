@@ -1,0 +1,194 @@
+// What becomes of a node after it joined: renewed, also when the answer was lost; revoked, on live links; told whom to
+// dial, also while the server is away.
+import { expect, onTestFinished, test } from 'vitest';
+import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { createMesh } from '../../mesh/mesh.ts';
+import { reportToServer } from '../../mesh/report.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import { readAssignment } from '../../relay/assignment.ts';
+import * as relay from '../../relay/start.ts';
+import { publishRevocations } from '../../server/topology/revocation.ts';
+import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import type { TestNode, TestNodeOptions } from '../support/identities.ts';
+import type { Role } from '../../certs/peer.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** A node with a row, an identity and a running mesh below the server. */
+async function member(
+  server: ControlPlane,
+  id: string,
+  role: Role = 'tentacle',
+  options: TestNodeOptions = {},
+): Promise<TestNode & { mesh: Mesh; renew: Renewer }> {
+  const node = await server.authority.node(id, role, options);
+  await insertRow(server, { id, role });
+  const mesh = await createMesh(
+    { parents: [{ node: 'server-1', address: server.address }], dials: [] },
+    { ...node, log: silentLogger(), relaying: false, limits: { backoffBaseMs: 20 } },
+  );
+  onTestFinished(() => mesh.stop());
+  await waitFor(() => mesh.links()[0]?.up, { what: 'the link' });
+  const renew = renewOverMesh((signal) =>
+    mesh.dial({ node: 'server', service: 'identity', class: 'control', deadlineMs: 5_000, signal }),
+  );
+  return { ...node, mesh, renew };
+}
+
+async function insertRow(
+  server: ControlPlane,
+  row: { id: string; role: Role; parent?: string; dialAddress?: string },
+): Promise<void> {
+  const { id, role, parent = 'server', dialAddress = null } = row;
+  await server.store.transaction((tx) =>
+    tx.nodes.insert({ id, role, site: 'eu', parent, dialAddress, createdAt: Date.now() }),
+  );
+}
+
+test('a renewal brings a new key and certificate, in use at once and written down', async () => {
+  const server = await startControlPlane();
+  const { identity, renew, mesh } = await member(server, 'web-1');
+  const before = identity.current();
+  await renewOnce(identity, renew);
+  expect(identity.current().keyPem).not.toBe(before.keyPem);
+  expect(identity.peer().serialNumber).not.toBe('');
+  const [certificate] = await server.store.nodes.certificates('web-1');
+  expect(certificate?.serial).toBe(identity.peer().serialNumber);
+  expect(await server.events('node.renewed')).toHaveLength(1);
+  expect(identity.pendingKey()).toBeUndefined();
+  const stream = await mesh.dial({ node: 'server', service: 'identity', class: 'control', deadlineMs: 5_000 });
+  stream.destroy();
+});
+
+test('a renewal whose answer was lost is asked for again with the same key, and answered the same', async () => {
+  const server = await startControlPlane();
+  const { identity, renew } = await member(server, 'web-1');
+  const answers: string[] = [];
+  const losing: Renewer = async (pending) => {
+    answers.push(await renew(pending));
+    throw new Error('the answer was lost');
+  };
+  await expect(renewOnce(identity, losing)).rejects.toThrow('lost');
+  const pending = identity.pendingKey();
+  expect(pending).toBeDefined();
+  await renewOnce(identity, async (again) => {
+    answers.push(await renew(again));
+    return answers[1] ?? '';
+  });
+  expect(identity.current().keyPem).toBe(pending);
+  expect(answers[0]).toBe(answers[1]);
+  expect(await server.events('node.renewed')).toHaveLength(1);
+});
+
+test('certificates are renewed by themselves before they expire, and the mesh goes on with the new one', async () => {
+  const server = await startControlPlane();
+  const { identity, renew, mesh } = await member(server, 'web-1', 'tentacle', { lifetimeMs: 6_000 });
+  const first = identity.peer();
+  const renewal = keepRenewed({ identity, renew, log: silentLogger() });
+  onTestFinished(() => renewal.stop());
+  await waitFor(() => identity.peer().serialNumber !== first.serialNumber, { what: 'the renewal' });
+  expect(Date.now()).toBeLessThan(first.notAfterMs);
+  await waitFor(() => Date.now() > first.notAfterMs + 500, { what: 'the end of the first certificate' });
+  await waitFor(() => mesh.links()[0]?.up, { what: 'the link, with the new certificate' });
+  const stream = await mesh.dial({ node: 'server', service: 'identity', class: 'control', deadlineMs: 5_000 });
+  stream.destroy();
+});
+
+test('a node without a row cannot renew', async () => {
+  const server = await startControlPlane();
+  const { identity, renew } = await member(server, 'web-1');
+  await server.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
+  await expect(renewOnce(identity, renew)).rejects.toMatchObject({ code: 'PEER_CERTIFICATE_REVOKED' });
+  expect(await server.events('node.renewed')).toHaveLength(0);
+});
+
+test('revocation cuts a live link within five seconds and lets the node in no more', async () => {
+  const server = await startControlPlane();
+  const { mesh } = await member(server, 'web-1');
+  const other = await member(server, 'web-2');
+  const revokedAtMs = Date.now();
+  await server.revoke('web-1');
+  await waitFor(() => server.mesh.links().every(({ peer, up }) => peer !== 'web-1' || !up), { limitMs: 5_000 });
+  expect(Date.now() - revokedAtMs).toBeLessThan(5_000);
+  await expect(
+    mesh.dial({ node: 'server', service: 'identity', class: 'control', deadlineMs: 1_500 }),
+  ).rejects.toMatchObject({ name: 'IsthmusError' });
+  expect(await server.events('node.revoked')).toHaveLength(1);
+  await server.revoke('web-1');
+  expect(await server.events('node.revoked')).toHaveLength(1);
+  expect(other.mesh.links()[0]?.up).toBe(true);
+  await waitFor(() => other.revocations.version > 0, { what: 'the list to reach the others' });
+});
+
+test('a server does not revoke itself', async () => {
+  const server = await startControlPlane();
+  await expect(server.revoke('server-1')).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  expect(await server.events('node.revoked')).toHaveLength(0);
+});
+
+test('a revocation that was stored and not published before a crash is published at the next start', async () => {
+  const server = await startControlPlane();
+  await insertRow(server, { id: 'web-1', role: 'tentacle' });
+  await server.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
+  const { revocations } = server.node;
+  const deps = {
+    store: server.store,
+    authority: server.authority.authority,
+    revocations,
+    log: silentLogger(),
+    self: 'server-1',
+  };
+  expect(revocations.version).toBe(0);
+  expect(await publishRevocations(deps)).toBe(true);
+  expect(revocations.entries().map(({ node }) => node)).toEqual(['web-1']);
+  expect(await publishRevocations(deps)).toBe(false);
+  // A version higher than anything a restored backup could know.
+  expect(revocations.version).toBeGreaterThan(Date.now() - 60_000);
+});
+
+test('a relay reports, is told whom to dial, and restarted without its server dials them again', async () => {
+  const server = await startControlPlane();
+  const node = await server.authority.node('eu', 'relay');
+  await insertRow(server, { id: 'eu', role: 'relay' });
+  const child = await server.authority.node('web-1', 'tentacle');
+  const mesh = await createMesh(
+    { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
+    { ...child, log: silentLogger(), relaying: false },
+  );
+  onTestFinished(() => mesh.stop());
+  const config = { dataDir: node.dataDir, listen: '127.0.0.1:0' };
+  const first = await relay.start(
+    { ...config, parents: [{ node: 'server-1', address: server.address }] },
+    { log: silentLogger() },
+  );
+  let running = first;
+  onTestFinished(() => running.stop());
+  await waitFor(async () => (await server.store.nodes.get('eu')).report !== null, { what: 'the report' });
+  expect(await server.store.nodes.get('eu')).toMatchObject({
+    report: { links: [{ peer: 'server-1', relation: 'parent', up: true, dialledBy: 'us' }] },
+  });
+  expect(readAssignment(node.dataDir)).toEqual([]);
+  await insertRow(server, { id: 'web-1', role: 'tentacle', parent: 'eu', dialAddress: mesh.address ?? '' });
+  await waitFor(() => mesh.links()[0]?.up, { what: 'the relay to dial' });
+  await first.stop();
+  await waitFor(() => mesh.links()[0]?.up === false, { what: 'the link to go down' });
+  running = await relay.start(
+    { ...config, parents: [{ node: 'server-1', address: '127.0.0.1:1' }] },
+    { log: silentLogger() },
+  );
+  await waitFor(() => mesh.links()[0]?.up, { what: 'the relay to dial without its server' });
+});
+
+test('what a node reports after it was revoked is not taken', async () => {
+  const server = await startControlPlane();
+  const { mesh } = await member(server, 'web-1');
+  await server.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
+  const node = await server.authority.node('web-1', 'tentacle');
+  const reports = reportToServer({ mesh, identity: node.identity, log: silentLogger(), dataDir: node.dataDir });
+  onTestFinished(() => reports.stop());
+  // Long enough for the first report of an accepted stream: others are written within half a second.
+  const accepted = await waitFor(async () => (await server.store.nodes.get('web-1')).report !== null, {
+    limitMs: 1_500,
+  }).catch(() => false);
+  expect(accepted).toBe(false);
+});
