@@ -73,7 +73,10 @@ export async function populate(lab: Lab, folder: string): Promise<World> {
   try {
     for (const id of ['eu', 'pci', 'us']) await world.api.post('sites', { id, name: id });
     await world.api.post('environments', { id: environment, name: environment });
-    for (const plan of plans(lab)) await world.add(plan);
+    const nodes = plans(lab);
+    // A relay before what is behind it; what is behind them joins side by side.
+    for (const plan of nodes.filter(({ role }) => role === 'relay')) await world.add(plan);
+    await Promise.all(nodes.filter(({ role }) => role !== 'relay').map((plan) => world.add(plan)));
     await world.linked();
     return world;
   } catch (thrown) {
