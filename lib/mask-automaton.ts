@@ -3,6 +3,13 @@
 
 const noState = -1;
 
+/** The tree while it is built: of each state its byte, its first child and its next sibling; 0 is none. */
+interface Edges {
+  readonly byte: Uint8Array;
+  readonly firstChild: Int32Array;
+  readonly nextSibling: Int32Array;
+}
+
 /** Recognises a set of byte patterns. State 0 is the root: nothing of any pattern has been seen. */
 export class Automaton {
   readonly empty: boolean;
@@ -14,6 +21,9 @@ export class Automaton {
   readonly #depth: Int32Array;
   readonly #longest: Int32Array;
   #states = 1;
+  /** Whole rows of transitions for the states that ordinary text is in nearly always: the first byte of some pattern. */
+  readonly #row: Int32Array;
+  readonly #shallow: Int32Array;
 
   constructor(patterns: readonly Uint8Array[]) {
     this.empty = patterns.length === 0;
@@ -24,14 +34,23 @@ export class Automaton {
     this.#targets = new Int32Array(tableSize);
     this.#fail = new Int32Array(states);
     this.#depth = new Int32Array(states);
+    this.#row = new Int32Array(states);
     this.#longest = new Int32Array(states);
-    const children: number[][] = [[]];
-    for (const pattern of patterns) this.#insert(pattern, children);
-    this.#link(children);
+    const edges: Edges = {
+      byte: new Uint8Array(states),
+      firstChild: new Int32Array(states),
+      nextSibling: new Int32Array(states),
+    };
+    for (const pattern of patterns) this.#insert(pattern, edges);
+    this.#link(edges);
+    this.#shallow = this.#shallowRows(edges);
   }
 
   /** The state after one more byte. */
   step(from: number, byte: number): number {
+    if (from === 0) return this.#fromRoot[byte]!;
+    const row = this.#row[from]!;
+    if (row !== 0) return this.#shallow[row * 256 + byte]!;
     let state = from;
     while (state !== 0) {
       const next = this.#child(state, byte);
@@ -51,7 +70,7 @@ export class Automaton {
     return this.#longest[state]!;
   }
 
-  #insert(pattern: Uint8Array, children: number[][]): void {
+  #insert(pattern: Uint8Array, edges: Edges): void {
     let state = 0;
     for (const byte of pattern) {
       let next = state === 0 ? this.#fromRoot[byte]! : this.#child(state, byte);
@@ -59,8 +78,9 @@ export class Automaton {
         next = this.#states;
         this.#states += 1;
         this.#depth[next] = this.#depth[state]! + 1;
-        children[state]!.push((byte << 24) | 0, next);
-        children.push([]);
+        edges.byte[next] = byte;
+        edges.nextSibling[next] = edges.firstChild[state]!;
+        edges.firstChild[state] = next;
         if (state === 0) this.#fromRoot[byte] = next;
         else this.#put(state, byte, next);
       }
@@ -70,18 +90,31 @@ export class Automaton {
   }
 
   /** Breadth first, so that the state a failure leads to is complete before it is read. */
-  #link(children: readonly (readonly number[])[]): void {
-    const queue: number[] = [0];
-    for (let head = 0; head < queue.length; head += 1) {
+  #link({ byte, firstChild, nextSibling }: Edges): void {
+    const queue = new Int32Array(this.#states);
+    let tail = 1;
+    for (let head = 0; head < tail; head += 1) {
       const parent = queue[head]!;
-      const edges = children[parent]!;
-      for (let edge = 0; edge < edges.length; edge += 2) {
-        const state = edges[edge + 1]!;
-        this.#fail[state] = parent === 0 ? 0 : this.step(this.#fail[parent]!, edges[edge]! >>> 24);
-        this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[this.#fail[state]]!);
-        queue.push(state);
+      for (let state = firstChild[parent]!; state !== 0; state = nextSibling[state]!) {
+        this.#fail[state] = parent === 0 ? 0 : this.step(this.#fail[parent]!, byte[state]!);
+        const fallback = this.#fail[state] ?? 0;
+        this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[fallback]!);
+        queue[tail] = state;
+        tail += 1;
       }
     }
+  }
+
+  #shallowRows({ firstChild, nextSibling }: Edges): Int32Array {
+    const states: number[] = [];
+    for (let state = firstChild[0]!; state !== 0; state = nextSibling[state]!) states.push(state);
+    const rows = new Int32Array((states.length + 1) * 256);
+    for (const [index, state] of states.entries()) {
+      for (let byte = 0; byte < 256; byte += 1) rows[(index + 1) * 256 + byte] = this.step(state, byte);
+    }
+    // Only now: until here `step` had to go the long way.
+    for (const [index, state] of states.entries()) this.#row[state] = index + 1;
+    return rows;
   }
 
   #child(state: number, byte: number): number {

@@ -5,8 +5,8 @@ import { IsthmusError } from './errors.ts';
 /** Masking a shorter value would blot out half of every log and still be guessed from it. */
 export const minimumMaskableLength = 4;
 
-/** Bounds the automaton: each byte of a value becomes about twenty states. */
-const largestTotalBytes = 256 * 1024;
+/** Bounds the automaton: each byte of a value becomes some twenty states of forty bytes. */
+const largestTotalBytes = 64 * 1024;
 
 /** Whether `value` can be masked; an empty value need not be. */
 export function isMaskable(value: string): boolean {
@@ -29,6 +29,11 @@ export function foldedSecretParts(values: readonly string[]): Buffer[] {
     for (const unit of unitsOf(value)) for (const form of encodedForms(Buffer.from(unit))) texts.add(form);
   }
   return [...texts].filter((text) => text.length >= minimumMaskableLength).map((text) => Buffer.from(text));
+}
+
+/** Throws SENSITIVE_TOO_SHORT or SENSITIVE_TOO_LARGE for values that cannot be masked. */
+export function checkMaskable(values: readonly string[]): void {
+  checked(values);
 }
 
 function checked(values: readonly string[]): readonly string[] {

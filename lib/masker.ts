@@ -7,7 +7,7 @@
 import { Automaton } from './mask-automaton.ts';
 import { foldedSecretParts, secretParts } from './mask-patterns.ts';
 
-export { isMaskable, minimumMaskableLength } from './mask-patterns.ts';
+export { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
 
 /** What stands in the place of a sensitive value, whatever its length. */
 export const maskText = '********';

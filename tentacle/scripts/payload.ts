@@ -1,7 +1,7 @@
 // The payload of a script order: its wire form, and what has to be right about it before anything is begun.
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { createMasker } from '../../lib/masker.ts';
+import { checkMaskable } from '../../lib/masker.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptSpec } from '../journal/records.ts';
@@ -27,8 +27,7 @@ export function decodePayload(bytes: Buffer): ScriptPayload__Output {
 /** What the journal keeps of a payload; throws when it asks for something that is not to be had. */
 export function specOf(payload: ScriptPayload__Output, expiresAtMs: number): ScriptSpec {
   checkEnvironment(payload.environment);
-  // Thrown away again: it must be known now, not after the start, that every value can be masked.
-  createMasker(payload.sensitiveValues);
+  checkMaskable(payload.sensitiveValues);
   const { timeLimitS, application } = payload;
   const isolation = oneOf('isolation', payload.isolation === '' ? 'exclusive' : payload.isolation, [
     'exclusive',

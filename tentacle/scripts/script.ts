@@ -154,7 +154,6 @@ export class Script {
   /** Lets go of the script, which runs on. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#place?.leave();
     this.#pump?.abandon();
     await this.#flow;
     await this.#pump?.stop();
@@ -196,6 +195,7 @@ export class Script {
       await this.#unlessStopped(Promise.race([place.admitted, this.#killed.promise]));
       if (this.#killReason !== undefined) return this.#end({ kind: this.#killReason }, 0);
     }
+    this.#stopping.signal.throwIfAborted();
     const started = await this.#start(payload, spec, attempt);
     begun.resolve();
     if (started !== undefined) await this.#watch(started.state, started.child);
@@ -268,6 +268,8 @@ export class Script {
     if (child?.exitCode === claimRefusedCode && this.workspace.claimedAtMs(this.#attempt) === undefined) {
       return { kind: 'refused', code: 'DISK_FULL', detail: 'the workspace could not be written' };
     }
+    // The wrapper ended by itself, but could not write the code down.
+    if (typeof child?.exitCode === 'number') return { kind: 'exited', exitCode: child.exitCode };
     return this.#outliveWrapper(state);
   }
 

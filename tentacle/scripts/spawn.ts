@@ -1,5 +1,6 @@
 // Starts a script as a process group of its own, under a wrapper that outlives the agent and records the exit code.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Workspace } from './workspace.ts';
@@ -18,6 +19,7 @@ shift 2
 "$@"
 code=$?
 printf '%-8s\\n' "$code" 1<>"$exitFile"
+exit "$code"
 `;
 
 /** What the wrapper ends with when it could not take the claim. */
@@ -40,26 +42,17 @@ export async function spawnScript(options: SpawnOptions): Promise<ChildProcess> 
   const stderr = openSync(workspace.stderr, 'a', 0o600);
   try {
     const paths = [workspace.claim(attempt), workspace.exit];
-    const child = spawn('/bin/sh', ['-c', wrapper, 'isthmus-script', ...paths, ...command, workspace.body], {
-      cwd: workingFolder,
-      env: environment,
-      detached: true,
-      stdio: ['ignore', stdout, stderr],
-    });
-    await started(child);
+    const words = ['-c', wrapper, 'isthmus-script', ...paths, ...command, workspace.body];
+    const stdio: StdioOptions = ['ignore', stdout, stderr];
+    const child = spawn('/bin/sh', words, { cwd: workingFolder, env: environment, detached: true, stdio });
+    await once(child, 'spawn');
     child.unref();
     return child;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new IsthmusError('SPAWN_FAILED', `the script could not be started: ${reason}`, { cause: error });
   } finally {
     closeSync(stdout);
     closeSync(stderr);
   }
-}
-
-function started(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.once('spawn', resolve);
-    child.once('error', (error) => {
-      reject(new IsthmusError('SPAWN_FAILED', `the script could not be started: ${error.message}`, { cause: error }));
-    });
-  });
 }

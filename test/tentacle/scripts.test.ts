@@ -149,6 +149,16 @@ describe('start', () => {
     expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
   });
 
+  test('what the system refuses to start has an end that says so', async () => {
+    const { engine } = await freshEngine({ applicationFolder: () => Promise.resolve('/no/such/folder') });
+    const order = orderOf('true', { payload: { application: 'web', applicationStage: 'current' } });
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 126, errorCode: 'SPAWN_FAILED' });
+    const large = orderOf('true', { payload: { environment: { LARGE: 'x'.repeat(200_000) } } });
+    await engine.start(large);
+    expect(await ended(engine, large)).toMatchObject({ exitCode: 126, errorCode: 'SPAWN_FAILED' });
+  });
+
   test('works in the folder of an application', async () => {
     const folder = await tempDir();
     await mkdir(join(folder, 'web-staged'));
