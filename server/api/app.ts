@@ -7,7 +7,7 @@
 //   listen.ts        where it listens, and with which certificate
 import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
-import swagger from '@fastify/swagger';
+import swagger, { type SwaggerTransform } from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
   fastify,
@@ -20,7 +20,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
 import { enforcePolicies } from './policy.ts';
-import { problemHandler, sendProblem, toProblem } from './problems.ts';
+import { problemHandler, ProblemSchema, sendProblem, toProblem } from './problems.ts';
 import { accessRoutes } from './routes/access.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { meshRoutes } from './routes/mesh.ts';
@@ -78,7 +78,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
   app.setNotFoundHandler((request, reply) => known.refuse(request, reply));
   enforcePolicies(app as never, context);
   await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
-  await app.register(swagger, { openapi: openApi(context) });
+  await app.register(swagger, { openapi: openApi(context), transform: describeOperation });
   await app.register(inScope(probeRoutes, context));
   await app.register(inScope(v1, context), { prefix: '/api/v1' });
   await app.ready();
@@ -113,6 +113,17 @@ function takeStrictBodies(app: ApiInstance): void {
     }
   });
 }
+
+/** Adds to every operation what holds for all of them: who may call it, and how it refuses. */
+const describeOperation: SwaggerTransform = ({ schema, url, route }) => {
+  const { response = {}, ...rest } = schema as { readonly response?: object };
+  const refusal = {
+    description: 'A problem document.',
+    content: { 'application/problem+json': { schema: ProblemSchema } },
+  };
+  const described = { ...rest, response: { ...response, default: refusal }, 'x-role': route.config?.policy };
+  return { schema: described, url };
+};
 
 function openApi({ meshId }: ApiContext) {
   return {
