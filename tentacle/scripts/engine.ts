@@ -35,6 +35,8 @@ export interface ScriptLimits {
   readonly mostRunning: number;
   /** Tickets that are not completed, whatever their state: each keeps a workspace. */
   readonly mostOpen: number;
+  /** An ended ticket that nobody completed makes room for others after this. */
+  readonly abandonedAfterMs: number;
   /** With less free disk than this nothing is started, so that what runs can still write its log. */
   readonly keepFreeBytes: number;
 }
@@ -44,6 +46,7 @@ export const defaultScriptLimits: ScriptLimits = {
   killGraceMs: 10_000,
   mostRunning: 64,
   mostOpen: 2_000,
+  abandonedAfterMs: 7 * 24 * 3600_000,
   keepFreeBytes: 1024 * 1024,
 };
 
@@ -261,7 +264,19 @@ export class ScriptEngine {
     }
   }
 
+  /** A server that never completes its tickets must not fill the machine: what ended long ago makes room. */
+  async #completeAbandoned(): Promise<void> {
+    const before = Date.now() - this.#limits.abandonedAfterMs;
+    for (const [ticket, script] of this.#open) {
+      if (script.state.phase !== 'ended' || script.state.endedAtMs > before) continue;
+      await script.complete();
+      this.#open.delete(ticket);
+      this.#context.log.warn({ ticket, task: script.task }, 'an abandoned ticket was completed to make room');
+    }
+  }
+
   async #checkRoom(): Promise<void> {
+    if (this.#open.size >= this.#limits.mostOpen) await this.#completeAbandoned();
     if (this.#open.size >= this.#limits.mostOpen) {
       throw new IsthmusError('RESOURCE_EXHAUSTED', `${this.#open.size} tickets are open on this tentacle`);
     }

@@ -149,6 +149,21 @@ describe('start', () => {
     expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
   });
 
+  test('refuses more open tickets than it may keep, unless some are long abandoned', async () => {
+    const { engine } = await freshEngine({ limits: { mostOpen: 2, abandonedAfterMs: 0 } });
+    const long = [orderOf('sleep 300'), orderOf('sleep 300')];
+    for (const order of long) await engine.start(order);
+    await expect(engine.start(orderOf('true'))).rejects.toEqual(withCode('RESOURCE_EXHAUSTED'));
+    for (const order of long) {
+      await engine.cancel(order);
+      await ended(engine, order);
+    }
+    const next = orderOf('true');
+    await engine.start(next);
+    await ended(engine, next);
+    expect(await engine.status(long[0]!)).toMatchObject({ phase: 'COMPLETED' });
+  });
+
   test('what the system refuses to start has an end that says so', async () => {
     const { engine } = await freshEngine({ applicationFolder: () => Promise.resolve('/no/such/folder') });
     const order = orderOf('true', { payload: { application: 'web', applicationStage: 'current' } });
