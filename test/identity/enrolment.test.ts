@@ -244,7 +244,7 @@ describe('a refused join leaves nothing but one audit event', () => {
   });
 
   test('a join that cannot confirm: nothing on disk, and the token is good again after a while', async () => {
-    const server = await startControlPlane({ releaseAfterMs: 100 });
+    const server = await startControlPlane({ releaseAfterMs: 4_000 });
     await startRelay(server, 'eu');
     const dataDir = join(await tempDir(), 'node');
     // The token says that the parent is the relay; the node connects to the server and cannot be its child.
