@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
+import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { verifyPass } from '../certs/signer.ts';
 import { IsthmusError } from '../lib/errors.ts';
@@ -41,6 +42,8 @@ export interface MirrorAddresses {
   readonly feed: string | undefined;
 }
 
+const identityDial = { node: 'server', service: 'identity', class: 'control', deadlineMs: 20_000 } as const;
+/** Room for the logs and whatever else shares the disk. */
 const defaultMinFreeBytes = 512 * 1024 * 1024;
 
 /** Who asks, and whether over the mesh or at the open port. */
@@ -101,6 +104,12 @@ async function startParts(
   if (openPort !== undefined) stops.push(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
+  const renewal = keepRenewed({
+    identity,
+    log,
+    renew: renewOverMesh((signal) => mesh.dial({ ...identityDial, signal })),
+  });
+  stops.push(() => renewal.stop());
   const report = reportToServer({ mesh, identity, log, dataDir, extra });
   stops.push(() => report.stop());
   return { mesh: mesh.address, feed };

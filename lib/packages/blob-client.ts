@@ -34,6 +34,8 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
     path: `/v1/blobs/${question.sha256}`,
     headers: {
       host: 'isthmus',
+      // This end closes, once it has everything: a server that closes may do so before its last bytes have left.
+      connection: 'keep-alive',
       authorization: `Pass ${question.pass}`,
       ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
     },

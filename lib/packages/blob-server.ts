@@ -205,7 +205,8 @@ function refuse(response: ServerResponse, status: number, code: keyof typeof err
     'isthmus-code': code,
     'cache-control': 'no-store',
     ...(status === 503 ? { 'retry-after': '1' } : {}),
-    connection: 'close',
+    // What follows an unwanted body on the stream is not a request.
+    ...(status === 400 ? { connection: 'close' } : {}),
   });
   response.end(text);
 }

@@ -31,6 +31,8 @@ export async function pushPackage(
   meta: PackageMeta,
   actor: Actor,
 ): Promise<PushedPackage> {
+  // It may break off before it is read; reading it then says so.
+  body.on('error', () => undefined);
   const named = nameOf(meta);
   const writer = await blobs.receive();
   try {

@@ -1,0 +1,142 @@
+// The built-in feed: versions never change, nothing that is not a package gets in, ranges are served as asked.
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { createFeed, type Feed } from '../../server/feed/feed.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import { tempDir } from '../support/temp.ts';
+import { tarGz, zip } from './craft.ts';
+
+const noPasses = () => {
+  throw new Error('no pass is signed or read here');
+};
+
+let folder: string;
+let store: Store;
+let feed: Feed;
+beforeEach(async () => {
+  folder = await tempDir();
+  store = await openStore({ dataDir: folder, log: silentLogger() });
+  onTestFinished(() => store.close());
+  feed = await createFeed({ store, dataDir: folder, log: silentLogger(), signPass: noPasses, verifyPass: noPasses });
+});
+
+const app = (text = 'x') =>
+  tarGz([
+    { name: 'app.js', content: text },
+    { name: 'data', content: randomBytes(50_000) },
+  ]);
+const push = (bytes: Buffer, version = '1.0', more = {}) =>
+  feed.push(Readable.from([bytes]), { id: 'Acme.Web', version, ...more }, 'key-1');
+const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+async function blobsOnDisk(): Promise<string[]> {
+  const names = await readdir(join(folder, 'packages'), { recursive: true });
+  return names.filter((name) => /[0-9a-f-]{36,}$/.test(name));
+}
+
+describe('pushing', () => {
+  it('keeps a package under its normalised version and digest, with one event', async () => {
+    const bytes = app();
+    expect(await push(bytes, '01.0+build.5')).toEqual({
+      ...{
+        id: 'Acme.Web',
+        version: '1.0.0',
+        sha256: digest(bytes),
+        sizeBytes: bytes.length,
+        format: 'tar.gz',
+        created: true,
+      },
+    });
+    expect(await feed.find('acme.web', '1.0.0.0')).toMatchObject({ sha256: digest(bytes) });
+    const { items } = await store.events.list({ limit: 10, type: 'package.pushed' });
+    expect(items).toMatchObject([
+      { actor: 'key-1', subject: 'Acme.Web', data: { version: '1.0.0', sha256: digest(bytes) } },
+    ]);
+  });
+
+  it('takes the same bytes again without a change, other bytes never', async () => {
+    const bytes = app();
+    await push(bytes);
+    expect(await push(bytes, '1.0.0')).toMatchObject({ created: false });
+    await expect(push(app('other'), '1.0.0.0')).rejects.toMatchObject({ code: 'PACKAGE_EXISTS' });
+    expect((await feed.find('Acme.Web', '1.0')).sha256).toBe(digest(bytes));
+    expect(await blobsOnDisk()).toEqual([expect.stringContaining(digest(bytes))]);
+    expect((await store.events.list({ limit: 10 })).items.length).toBe(1);
+  });
+
+  it('lets one of many win that push other bytes at once', async () => {
+    const pushes = Array.from({ length: 8 }, (_, i) => push(app(String(i))));
+    const outcomes = await Promise.allSettled(pushes);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBe(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'PACKAGE_EXISTS' });
+    }
+    expect((await feed.versions('acme.web', { limit: 10 })).items.length).toBe(1);
+  });
+
+  it.each<[string, Buffer, object, string]>([
+    ['nothing', Buffer.alloc(0), {}, 'PACKAGE_FORMAT'],
+    ['text', Buffer.from('hello'), {}, 'PACKAGE_FORMAT'],
+    ['a zip as tar.gz', zip([{ name: 'a', content: 'x' }]), {}, 'PACKAGE_FORMAT'],
+    ['an encrypted zip', zip([{ name: 'a', content: 'x', flags: 0x801 }]), { format: 'zip' }, 'PACKAGE_FORMAT'],
+    ['a path out', tarGz([{ name: '../x', content: 'x' }]), {}, 'PACKAGE_PATH_ESCAPE'],
+    ['a link', tarGz([{ name: 'x', type: '2', linkName: '/etc/passwd' }]), {}, 'PACKAGE_LINK'],
+    ['a newline in a name', zip([{ name: 'a\nb', content: 'x' }]), { format: 'zip' }, 'PACKAGE_NAME'],
+    ['an unknown format', app(), { format: 'rar' }, 'INVALID_FIELD'],
+    ['no id', app(), { id: '' }, 'INVALID_FIELD'],
+    ['an id that is a path', app(), { id: '../x' }, 'INVALID_FIELD'],
+    ['a version that is none', app(), { version: 'latest' }, 'INVALID_FIELD'],
+  ])('refuses %s, and keeps nothing of it', async (_, bytes, more, code) => {
+    await expect(push(bytes, '1.0', more)).rejects.toMatchObject({ code });
+    expect(await blobsOnDisk()).toEqual([]);
+    expect((await store.packages.list({ limit: 10 })).items).toEqual([]);
+    expect((await store.events.list({ limit: 10 })).items).toEqual([]);
+  });
+
+  it('keeps nothing of an upload that breaks off', async () => {
+    const body = new PassThrough();
+    body.write(app().subarray(0, 20_000));
+    const pushed = feed.push(body, { id: 'web', version: '1.0' }, 'key-1');
+    body.destroy(new Error('gone'));
+    await expect(pushed).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(await blobsOnDisk()).toEqual([]);
+  });
+});
+
+describe('reading', () => {
+  it('lists versions, the highest first, page by page', async () => {
+    for (const version of ['1.0', '1.0-rc.2', '1.10', '1.2.0.1', '2.0-alpha']) await push(app(version), version);
+    const first = await feed.versions('ACME.WEB', { limit: 3 });
+    expect(first.items.map(({ version }) => version)).toEqual(['2.0.0-alpha', '1.10.0', '1.2.0.1']);
+    const second = await feed.versions('acme.web', { limit: 3, cursor: first.next });
+    expect(second.items.map(({ version }) => version)).toEqual(['1.0.0', '1.0.0-rc.2']);
+    expect(second.next).toBeUndefined();
+    await expect(feed.versions('other', { limit: 3 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('downloads the whole and a range', async () => {
+    const bytes = app();
+    const { sha256 } = await push(bytes);
+    expect((await buffer(await feed.download(sha256))).equals(bytes)).toBe(true);
+    expect((await buffer(await feed.download(sha256, { from: 10, to: 20 }))).equals(bytes.subarray(10, 20))).toBe(true);
+    await expect(feed.download('a'.repeat(64))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('finds everything again after a restart', async () => {
+    const bytes = app();
+    const { sha256 } = await push(bytes);
+    const again = await createFeed({
+      store,
+      dataDir: folder,
+      log: silentLogger(),
+      signPass: noPasses,
+      verifyPass: noPasses,
+    });
+    expect((await buffer(await again.download(sha256))).equals(bytes)).toBe(true);
+  });
+});

@@ -1,0 +1,242 @@
+// Two tiers of mirrors behind two real relays: a package crosses each link between sites once, from the feed to four
+// targets, and goes on arriving when the server, a mirror or a link is gone.
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createSigner, verifyPass } from '../../certs/signer.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { connectFeed } from '../../mesh/feeds.ts';
+import { start as startMirror } from '../../mirror/start.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import { createFeed, type Feed } from '../../server/feed/feed.ts';
+import { placesFinder, placesOf } from '../../server/feed/finder.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import { WatchService } from '../../server/topology/watch.ts';
+import { createPackages, type Packages } from '../../tentacle/packages/packages.ts';
+import { createTestMesh, type TestMesh } from '../support/identities.ts';
+import { linked, startNode, type StartedNode } from '../support/mesh.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+import { tarGz } from './craft.ts';
+
+const bytes = tarGz([
+  { name: 'app.js', content: 'console.log(1)' },
+  { name: 'data', content: randomBytes(3_000_000) },
+]);
+const sha256 = createHash('sha256').update(bytes).digest('hex');
+const noise = bytes.length * 0.2;
+
+interface Target {
+  readonly id: string;
+  readonly packages: Packages;
+  acquire(): ReturnType<Packages['acquire']>;
+}
+
+interface Tiers {
+  readonly authority: TestMesh;
+  readonly server: StartedNode;
+  readonly eu: StartedNode;
+  readonly pci: StartedNode;
+  readonly store: Store;
+  readonly feed: Feed;
+  readonly targets: readonly Target[];
+  readonly mirrors: Readonly<Record<'mirror-eu' | 'mirror-pci', { stop(): Promise<void> }>>;
+}
+
+async function tiers(): Promise<Tiers> {
+  const authority = await createTestMesh();
+  const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
+  onTestFinished(() => store.close());
+  for (const site of ['eu', 'eu-pci']) await addSite(store, site);
+  const signer = createSigner(authority.authority, 'server-1');
+  const { authorityPem, meshId } = authority;
+  const feed = await createFeed({
+    ...{ store, dataDir: await tempDir(), log: silentLogger() },
+    signPass: (pass) => signer.signPass(pass),
+    verifyPass: (pass, asked) => verifyPass(pass, { authorityPem, meshId }, asked),
+  });
+  onTestFinished(() => feed.stop());
+  const server = await startNode(authority, 'server-1', 'server');
+  const watch = new WatchService({ store, log: silentLogger(), findPlaces: placesFinder(feed) });
+  onTestFinished(() => watch.stop());
+  server.mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
+  server.mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => feed.serve(stream));
+
+  const eu = await startNode(authority, 'eu', 'relay', {
+    parents: [{ node: 'server-1', address: server.mesh.address! }],
+  });
+  const pci = await startNode(authority, 'eu-pci', 'relay', { parents: [{ node: 'eu', address: eu.mesh.address! }] });
+  await linked(server, eu);
+  await linked(eu, pci);
+  await addNodes(store);
+  const mirrors = {
+    'mirror-eu': await mirror(authority, 'mirror-eu', 'eu', eu, { feedListen: '127.0.0.1:0' }),
+    'mirror-pci': await mirror(authority, 'mirror-pci', 'eu-pci', pci),
+  };
+  const targets = await Promise.all([
+    target(authority, feed, 't-eu-1', eu), target(authority, feed, 't-eu-2', eu),
+    target(authority, feed, 't-pci-1', pci), target(authority, feed, 't-pci-2', pci),
+  ]); // prettier-ignore
+  await waitFor(async () => ((await store.nodes.get('mirror-eu')).feedUrl ?? '') !== '', {
+    what: 'the report of mirror-eu',
+  });
+  await feed.push(Readable.from([bytes]), { id: 'web', version: '1.0', format: 'tar.gz' }, 'tester');
+  return { authority, server, eu, pci, store, feed, targets, mirrors };
+}
+
+async function addSite(store: Store, id: string): Promise<void> {
+  await store.sites.insert({ id, name: id, description: '', createdAt: 0 });
+}
+
+async function addNodes(store: Store): Promise<void> {
+  const add = (
+    id: string,
+    role: 'relay' | 'mirror' | 'tentacle' | 'server',
+    parent: string | null,
+    site: string | null,
+  ) => store.nodes.insert({ id, role, parent, site, dialAddress: null, createdAt: 0 });
+  await add('server-1', 'server', null, null);
+  await add('eu', 'relay', 'server', 'eu');
+  await add('eu-pci', 'relay', 'eu', 'eu-pci');
+  for (const id of ['mirror-eu', 't-eu-1', 't-eu-2'])
+    await add(id, id.startsWith('m') ? 'mirror' : 'tentacle', 'eu', 'eu');
+  for (const id of ['mirror-pci', 't-pci-1', 't-pci-2'])
+    await add(id, id.startsWith('m') ? 'mirror' : 'tentacle', 'eu-pci', 'eu-pci');
+}
+
+async function mirror(authority: TestMesh, id: string, site: string, parent: StartedNode, more = {}) {
+  const { dataDir } = await authority.node(id, 'mirror', { site });
+  const parents = [{ node: parent.name, address: parent.mesh.address! }];
+  const running = await startMirror({ dataDir, parents, minFreeBytes: 0, ...more }, { log: silentLogger() });
+  onTestFinished(() => running.stop());
+  await waitFor(() => parent.mesh.links().some((link) => link.peer === id && link.up));
+  return running;
+}
+
+async function target(authority: TestMesh, feed: Feed, id: string, parent: StartedNode): Promise<Target> {
+  const node = await startNode(authority, id, 'tentacle', {
+    parents: [{ node: parent.name, address: parent.mesh.address! }],
+  });
+  await linked(parent, node);
+  const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations };
+  const dataDir = join(node.dataDir, 'data');
+  const connect = (place: Parameters<typeof connectFeed>[0], signal: AbortSignal) => connectFeed(place, access, signal);
+  const packages = await createPackages({ dataDir, connect, log: silentLogger(), stallMs: 10_000 });
+  onTestFinished(() => packages.stop());
+  let found: Awaited<ReturnType<typeof placesOf>> | undefined;
+  return {
+    id,
+    packages,
+    acquire: async () => {
+      found ??= await placesOf(feed, id, sha256);
+      return packages.acquire(payload(found), () => undefined, new AbortController().signal);
+    },
+  };
+}
+
+function payload({ places, pass }: Awaited<ReturnType<typeof placesOf>>): PackagePayload__Output {
+  return {
+    package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
+    application: 'shop-web', pass, substituteIn: [], variables: {}, sensitiveNames: [],
+    places: places.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
+  }; // prettier-ignore
+}
+
+/** Bytes that a node has taken in over its link to a peer. */
+function received(node: StartedNode, peer: string): number {
+  return node.mesh.links().find((link) => link.peer === peer)?.bytesIn ?? 0;
+}
+
+describe('two tiers of mirrors', () => {
+  it('a package crosses each link between sites once', async () => {
+    const { server, eu, pci, targets } = await tiers();
+    const before = { eu: received(eu, 'server-1'), pci: received(pci, 'eu') };
+    const outcomes = await Promise.all(targets.map((each) => each.acquire()));
+    expect(outcomes.map(({ from, failed }) => [from, failed])).toEqual([
+      ['mirror-eu', []], ['mirror-eu', []], ['mirror-pci', []], ['mirror-pci', []],
+    ]); // prettier-ignore
+    for (const each of targets) {
+      const order = payload({ places: [], pass: '' });
+      await each.packages.stage(order);
+      expect((await each.packages.activate(order)).currentVersion).toBe('1.0.0');
+    }
+    const crossed = { eu: received(eu, server.name) - before.eu, pci: received(pci, 'eu') - before.pci };
+    for (const each of Object.values(crossed)) {
+      expect(each).toBeGreaterThanOrEqual(bytes.length);
+      expect(each).toBeLessThan(bytes.length + noise);
+    }
+    // Targets of the site with an open port came in by it, past the relay.
+    const throughRelay = eu.mesh.links().find((link) => link.peer === 't-eu-1')?.bytesOut ?? 0;
+    expect(throughRelay).toBeLessThan(noise);
+  });
+
+  it('goes past a mirror that is gone, and past all of them', async () => {
+    const { targets, mirrors } = await tiers();
+    await mirrors['mirror-pci'].stop();
+    const one = await targets[2]!.acquire();
+    expect([one.from, one.failed.map(({ node }) => node)]).toEqual(['mirror-eu', ['mirror-pci']]);
+    await mirrors['mirror-eu'].stop();
+    const two = await targets[3]!.acquire();
+    expect([two.from, two.failed.map(({ node }) => node)]).toEqual(['server', ['mirror-pci', 'mirror-eu']]);
+  });
+
+  it('delivers what is below it while the server is down', async () => {
+    const { server, store, feed, targets, mirrors } = await tiers();
+    await targets[0]!.acquire();
+    const other = tarGz([{ name: 'warm', content: randomBytes(1000) }]);
+    await feed.push(Readable.from([other]), { id: 'other', version: '1.0', format: 'tar.gz' }, 'tester');
+    // The lower mirror has asked once, and so knows places; for this package it has not asked yet.
+    const warm = createHash('sha256').update(other).digest('hex');
+    const found = await placesOf(feed, 't-pci-2', warm);
+    const order = {
+      ...payload(found),
+      package: { id: 'other', version: '1.0.0', sha256: warm, sizeBytes: other.length, format: 'tar.gz' },
+    };
+    await targets[3]!.packages.acquire(order, () => undefined, new AbortController().signal);
+    const places = await placesOf(feed, 't-pci-1', sha256);
+    await server.mesh.stop();
+    const outcome = await targets[2]!.packages.acquire(payload(places), () => undefined, new AbortController().signal);
+    expect(outcome.from).toBe('mirror-pci');
+    expect((await store.packages.byDigest(sha256)).length).toBe(1);
+    await mirrors['mirror-pci'].stop();
+  });
+
+  it('gives nothing to who has no pass, another’s, or one for something else', async () => {
+    const { authority, feed, store, targets } = await tiers();
+    const good = await placesOf(feed, 't-pci-1', sha256);
+    const foreign = createSigner((await createTestMesh()).authority, 'server-1');
+    const expiresAtMs = Date.now() + 60_000;
+    const passes = {
+      none: 'x',
+      foreign: foreign.signPass({ sha256, sizeBytes: bytes.length, site: 'eu-pci', expiresAtMs }),
+      expired: createSigner(authority.authority, 'server-1').signPass({
+        sha256,
+        sizeBytes: bytes.length,
+        site: 'eu-pci',
+        expiresAtMs: 1,
+      }),
+      another: (await placesOf(feed, 't-eu-1', sha256)).pass,
+    };
+    const server = good.places.filter(({ node }) => node === 'server');
+    for (const [name, pass] of Object.entries(passes)) {
+      const order = payload({ places: name === 'another' ? server : good.places, pass });
+      const refused = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
+      await expect(refused, name).rejects.toMatchObject({
+        code: 'PACKAGE_UNAVAILABLE',
+        message: expect.stringContaining('FORBIDDEN') as string,
+      });
+    }
+    const unknown = {
+      ...payload({ places: server, pass: good.pass }),
+      package: { id: 'web', version: '2.0', sha256: 'a'.repeat(64), sizeBytes: 5, format: 'zip' },
+    };
+    const missing = targets[2]!.packages.acquire(unknown, () => undefined, new AbortController().signal);
+    await expect(missing).rejects.toMatchObject({ message: expect.stringContaining('FORBIDDEN') as string });
+    await expect(feed.places('t-pci-1', 'a'.repeat(64))).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(feed.places('nobody', sha256)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(feed.places('t-pci-1', sha256, { roles: ['mirror'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const events = await store.events.list({ type: 'feed.refused', limit: 50 });
+    expect(events.items.map(({ actor }) => actor).sort()).toEqual(['nobody', 't-pci-1']);
+  }, 120_000);
+});
