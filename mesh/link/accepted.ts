@@ -234,14 +234,14 @@ interface Waiting {
 class AcceptorCarrier implements Carrier {
   readonly session: LinkSession;
   readonly #call: AttachCall;
-  readonly #connection: Accepted;
+  readonly connection: Accepted;
   readonly #onClosed: () => void;
   readonly #waiting = new Map<string, Waiting>();
 
   constructor(session: LinkSession, call: AttachCall, connection: Accepted, onClosed: () => void) {
     this.session = session;
     this.#call = call;
-    this.#connection = connection;
+    this.connection = connection;
     this.#onClosed = onClosed;
   }
 
@@ -285,7 +285,7 @@ class AcceptorCarrier implements Carrier {
       this.#call.emit('error', toServiceError(new IsthmusError(code, detail)));
     }
     // A moment for the farewell to leave; a dead connection has nothing to lose by it.
-    setImmediate(() => this.#connection.tls.destroy());
+    setImmediate(() => this.connection.tls.destroy());
   }
 
   /** The dialler answers with a call: the tunnel, or why not. */

@@ -92,7 +92,7 @@ class DiallerCarrier implements Carrier {
   readonly #context: LinkContext;
   readonly #session: LinkSession;
   readonly #rpc: LinkClient;
-  readonly #connection: Connection;
+  readonly connection: Connection;
   readonly #closeClient: () => void;
   /** The acceptor's requests that were not answered yet. */
   readonly #answering = new Map<string, AbortController>();
@@ -107,7 +107,7 @@ class DiallerCarrier implements Carrier {
     this.#context = context;
     this.#session = session;
     this.#rpc = rpc;
-    this.#connection = connection;
+    this.connection = connection;
     this.#closeClient = closeClient;
   }
 
@@ -122,7 +122,7 @@ class DiallerCarrier implements Carrier {
 
   close(): void {
     this.#closeClient();
-    this.#connection.raw.destroy();
+    this.connection.raw.destroy();
   }
 
   async #openControl(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
@@ -165,7 +165,7 @@ class DiallerCarrier implements Carrier {
 
   /** To the very address that the link reached: a name may stand for several nodes. */
   async #connectBulk(signal: AbortSignal): Promise<Connection> {
-    const { remoteAddress, remotePort } = this.#connection.raw;
+    const { remoteAddress, remotePort } = this.connection.raw;
     if (remoteAddress === undefined || remotePort === undefined) {
       throw new IsthmusError('UNREACHABLE', 'the link has lost its connection');
     }

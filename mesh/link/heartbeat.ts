@@ -26,6 +26,9 @@ export class Heartbeat {
   readonly #onSilence: () => void;
   readonly #queued: () => boolean;
 
+  /** `onTick` runs several times a beat, for whatever else is to be looked at then. */
+  onTick: () => void = () => undefined;
+
   /** `queued` says whether bulk stands on the line now: then a round trip may be lower than believed, never higher. */
   constructor(
     limits: HeartbeatLimits,
@@ -78,6 +81,7 @@ export class Heartbeat {
   #tick(): void {
     this.#silentTicks += 1;
     this.#ticks += 1;
+    this.onTick();
     if (this.#silentTicks * (this.#limits.beatMs / ticksPerBeat) >= this.#limits.silenceMs) {
       this.stop();
       this.#onSilence();

@@ -15,7 +15,7 @@ import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
 import type { FrameSource } from './next-frame.ts';
-import type { ByteCounter, Connection } from './socket.ts';
+import { isConnected, type ByteCounter, type Connection } from './socket.ts';
 
 export type AttachStream =
   ClientDuplexStream<AttachFrame, AttachFrame__Output> | ServerDuplexStream<AttachFrame__Output, AttachFrame>;
@@ -31,6 +31,8 @@ export interface IncomingTunnel {
 
 /** How tunnels are opened on this side, and what the end of the session must take with it. */
 export interface Carrier {
+  /** The one that carries Attach. */
+  readonly connection: Connection;
   open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex>;
   /** A frame that only this side gets: OpenTunnel. */
   receive(frame: AttachFrame__Output): void;
@@ -101,6 +103,12 @@ export class LinkSession {
 
   /** Begins to read frames and to beat. `carrier` must be set. */
   start(): void {
+    const { node } = this.facts.peer;
+    const connection = this.carrier?.connection;
+    this.#heartbeat.onTick = () => {
+      if (connection === undefined || isConnected(connection.raw)) return;
+      this.end(new IsthmusError('UNREACHABLE', `the connection to ${node} was lost`, { hop: node }));
+    };
     const attach: FrameSource = this.#attach;
     attach.on('data', (frame: AttachFrame__Output) => this.#receive(frame));
     attach.resume();

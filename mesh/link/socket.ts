@@ -41,6 +41,17 @@ export class ByteCounter {
   }
 }
 
+/**
+ * Whether the kernel still has the connection. node:http2 reads and writes a TLS socket natively; when a write fails at
+ * once because the peer was killed, it neither reports that nor reads on (TLSWrap keeps the failed write as under way),
+ * and only silence would tell. There is no public way to ask; without it, silence does tell.
+ */
+export function isConnected(socket: net.Socket): boolean {
+  if (socket.destroyed) return false;
+  const { _handle: handle } = socket as unknown as { _handle?: { getpeername?(out: object): number } | null };
+  return handle?.getpeername === undefined || handle.getpeername({}) === 0;
+}
+
 export interface Connection {
   readonly raw: net.Socket;
   readonly tls: TLSSocket;

@@ -27,7 +27,7 @@ export class BulkStream extends Duplex {
   /** The writer that waits until what is held here has gone. */
   #writer: Callback | undefined;
   #finisher: Callback | undefined;
-  #pump: 'idle' | 'scheduled' | 'writing' | 'window' = 'idle';
+  #pump: 'idle' | 'scheduled' | 'writing' | 'window' | 'dropping' = 'idle';
 
   constructor(socket: TLSSocket, window: TunnelWindow, hooks: BulkHooks) {
     super({ allowHalfOpen: false, readableHighWaterMark: 64 * 1024, writableHighWaterMark: 64 * 1024 });
@@ -43,8 +43,9 @@ export class BulkStream extends Duplex {
     // Without an error object: what runs inside must see a lost connection, not a fault of its own.
     socket.on('error', () => this.destroy());
     socket.on('close', () => {
-      // After a whole end, what is still buffered here is its reader's.
-      if (!socket.readableEnded) this.destroy();
+      // After a whole end, what is still buffered here is its reader's; what was to be written goes nowhere.
+      if (socket.readableEnded) this.#dropWrites();
+      else this.destroy();
     });
     if (socket.destroyed) this.destroy();
   }
@@ -54,6 +55,10 @@ export class BulkStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: Callback): void {
+    if (this.#pump === 'dropping') {
+      callback();
+      return;
+    }
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
     if (this.#pump === 'idle') {
@@ -66,7 +71,7 @@ export class BulkStream extends Duplex {
 
   override _final(callback: Callback): void {
     this.#finisher = callback;
-    if (this.#pump === 'idle') this.#finish();
+    if (this.#pump === 'idle' || this.#pump === 'dropping') this.#finish();
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -83,7 +88,7 @@ export class BulkStream extends Duplex {
 
   /** Writes as much of the queue as the window has room for, as one piece; goes on when TLS has taken it. */
   #send(): void {
-    if (this.destroyed) return;
+    if (this.destroyed || this.#pump === 'dropping') return;
     const room = this.#window.room();
     if (room <= 0) {
       this.#pump = 'window';
@@ -104,13 +109,24 @@ export class BulkStream extends Duplex {
   }
 
   #sent(): void {
-    if (this.destroyed) return;
+    if (this.destroyed || this.#pump === 'dropping') return;
     if (this.#queue.length > 0) {
       this.#send();
       return;
     }
     this.#pump = 'idle';
     if (this.#finisher !== undefined) this.#finish();
+  }
+
+  /** The peer has closed: no acknowledgement will come, and a writer that waits for one would wait for ever. */
+  #dropWrites(): void {
+    this.#pump = 'dropping';
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    const writer = this.#writer;
+    this.#writer = undefined;
+    writer?.();
+    this.#finish();
   }
 
   #take(room: number): Buffer[] {

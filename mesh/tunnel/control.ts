@@ -49,6 +49,7 @@ export class ControlStream extends Duplex {
         this.#ended = true;
         // After the data that came before it, and without an error object: calls inside must see UNAVAILABLE.
         if (end.code !== Status.OK) setImmediate(() => this.destroy());
+        else this.#unpark();
       });
     } else {
       call.stream.on('cancelled', () => {
@@ -58,7 +59,8 @@ export class ControlStream extends Duplex {
       call.stream.on('close', () => {
         this.#ended = true;
         // A whole end is passed on by the reader, who may not have read everything yet.
-        if (!call.stream.readableEnded) setImmediate(() => this.destroy());
+        if (call.stream.readableEnded) this.#unpark();
+        else setImmediate(() => this.destroy());
       });
     }
   }
@@ -68,6 +70,11 @@ export class ControlStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
+    if (this.#ended) {
+      // The peer has closed the tunnel as a whole: what is still written goes nowhere.
+      callback();
+      return;
+    }
     let more = true;
     for (let from = 0; from < chunk.length; from += maxDataBytes) {
       more = this.#call.stream.write({ data: chunk.subarray(from, from + maxDataBytes) });
@@ -77,7 +84,7 @@ export class ControlStream extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#call.stream.end();
+    if (!this.#ended) this.#call.stream.end();
     callback();
   }
 

@@ -1,15 +1,20 @@
 // What the two ends of a tunnel are held to: roles, services, revocation, and bytes that nobody changed on the way.
 import { Transform, type Duplex } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { splice } from '../../mesh/tunnel/splice.ts';
 import { startChain, startNode, linked } from '../support/mesh.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { waitFor } from '../support/wait.ts';
+
+interface Spliced {
+  splice: typeof splice;
+}
 
 /** What the relays of this file do to the bytes they carry: `at` counts bytes of one tunnel, one direction. */
 const tamper: { at: number | undefined } = { at: undefined };
 
 vi.mock('../../mesh/tunnel/splice.ts', async (original) => {
-  const real = await original<typeof import('../../mesh/tunnel/splice.ts')>();
+  const real = await original<Spliced>();
   return {
     splice(left: Duplex, right: Duplex, onClosed: () => void) {
       if (tamper.at === undefined) {
