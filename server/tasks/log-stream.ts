@@ -54,13 +54,12 @@ export async function followLog(options: FollowOptions): Promise<ScriptStatus__O
 
 async function readBatches(
   call: ClientDuplexStream<LogRequest, LogBatch__Output>,
-  { ticket, machine, fence, storedLine, commit }: FollowOptions,
+  { ticket, machine, fence, commit }: FollowOptions,
 ): Promise<ScriptStatus__Output> {
-  let stored = storedLine;
   for await (const batch of call as AsyncIterable<LogBatch__Output>) {
     checkOwner(batch, ticket, machine);
     const end = batch.end ?? undefined;
-    stored = await commit({ firstLine: batch.firstLine, lines: batch.lines.map(toLine), end });
+    const stored = await commit({ firstLine: batch.firstLine, lines: batch.lines.map(toLine), end });
     call.write({ ticket, task: fence.task, epoch: fence.epoch, acknowledgedLine: stored });
     if (end === undefined) continue;
     if (end.lastLine > stored) {

@@ -5,7 +5,7 @@ import type { Store, StoreTransaction } from '../store/store.ts';
 import type { Completer } from './completer.ts';
 import { Halted, type TaskContext } from './context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
-import { reach, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
+import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
 import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 
@@ -47,10 +47,12 @@ export interface MachineRun {
   readonly patience?: AbortSignal | undefined;
 }
 
+type ReachLimits = Pick<ReachOptions, 'signals' | 'patience' | 'isPassing'>;
+
 /** Calls the machine until it answers or one of `signals` aborts; tells the task's readers what stands in the way. */
 export async function reachMachine<Result>(
   { context, deps, machine }: MachineRun,
-  { signals, patience }: { readonly signals: readonly AbortSignal[]; readonly patience?: AbortSignal | undefined },
+  { signals, patience, isPassing }: ReachLimits,
   call: TentacleCall<Result>,
 ): Promise<Reached<Result>> {
   let failing = false;
@@ -62,6 +64,7 @@ export async function reachMachine<Result>(
       routes: () => deps.routesOf(machine),
       signals: [context.halt, ...signals],
       patience,
+      isPassing,
       onFailing: async (error) => {
         failing = true;
         const { code, hop } = error;

@@ -1,6 +1,6 @@
 // Runs one package ticket on one machine: acquire (a stream of progress), stage, activate. All three are idempotent at
 // the tentacle, so a lost answer is asked for again under the same ticket.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { GrpcClient } from '../../lib/grpc/client.ts';
 import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
@@ -54,13 +54,19 @@ const UNPACK_DEADLINE_MS = 15 * 60_000;
 /** Readers want to see that it moves, not every chunk. */
 const PROGRESS_NOTE_EVERY_MS = 2_000;
 
+/** A mirror that is restarted is back by then; a package that is nowhere must not hold a deployment up for long. */
+const NO_PLACE_PATIENCE_MS = 60_000;
+const noPlace: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILABLE', 'PLACE_FAILED']);
+
 /** Runs `ticket` to its end. Answers the ended row. */
 export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: PackageWork): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
   const { context, patience } = run;
   let current = ticket;
+  const noPlaceUntil = Date.now() + NO_PLACE_PATIENCE_MS;
+  const isPassing = ({ code }: IsthmusError) => noPlace.has(code) && Date.now() < noPlaceUntil;
   try {
-    const reached = await reachMachine(run, { signals: [context.finish], patience }, async (client) => {
+    const reached = await reachMachine(run, { signals: [context.finish], patience, isPassing }, async (client) => {
       current = await markSent(run, current);
       return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
     });

@@ -28,6 +28,8 @@ export interface ReachOptions extends ReachTunables {
   readonly signals: readonly AbortSignal[];
   /** Once it has aborted, the round under way, or a first one, is the last. */
   readonly patience?: AbortSignal | undefined;
+  /** Answers of the tentacle that are worth another try, too. */
+  readonly isPassing?: ((error: IsthmusError) => boolean) | undefined;
   /** Told of each failed round whose reason differs from the one before. */
   readonly onFailing?: (error: IsthmusError) => Promise<void>;
 }
@@ -44,6 +46,9 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INNER_TLS',
   'LINK_SILENT',
   'NO_ROUTE',
+  // Renewed, or the clock set right, while the task waits.
+  'PEER_CERTIFICATE_EXPIRED',
+  'PEER_CERTIFICATE_NOT_YET_VALID',
   'PROTOCOL',
   'RESOURCE_EXHAUSTED',
   'SERVICE_UNKNOWN',
@@ -77,15 +82,18 @@ export async function reach<Result>(options: ReachOptions, call: TentacleCall<Re
   return { kind: 'gaveUp', lastError };
 }
 
+type RoundOptions = Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals' | 'isPassing'>;
+
 type Round<Result> =
   { readonly kind: 'answered'; readonly value: Result } | { readonly kind: 'failed'; readonly error: IsthmusError };
 
 /** Tries each route once. A refusal that no waiting will change is thrown once every route has failed. */
 export async function tryRoutes<Result>(
-  { tentacles, machine, routes, signals }: Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals'>,
+  { tentacles, machine, routes, signals, isPassing }: RoundOptions,
   call: TentacleCall<Result>,
 ): Promise<Round<Result>> {
   const errors: IsthmusError[] = [];
+  const passes = (error: IsthmusError): boolean => isConnectionFailure(error) || isPassing?.(error) === true;
   for (const route of await routes()) {
     if (signals.some(({ aborted }) => aborted)) break;
     try {
@@ -98,13 +106,13 @@ export async function tryRoutes<Result>(
       return { kind: 'answered', value };
     } catch (thrown) {
       if (thrown instanceof DialFailed) errors.push(thrown.error);
-      else if (thrown instanceof IsthmusError && isConnectionFailure(thrown)) errors.push(thrown);
+      else if (thrown instanceof IsthmusError && passes(thrown)) errors.push(thrown);
       else throw thrown;
     }
   }
-  const error = errors.find(isConnectionFailure) ?? errors[0];
+  const error = errors.find(passes) ?? errors[0];
   if (error === undefined) return { kind: 'failed', error: unreachable(machine) };
-  if (!errors.some(isConnectionFailure)) throw error;
+  if (!errors.some(passes)) throw error;
   return { kind: 'failed', error };
 }
 

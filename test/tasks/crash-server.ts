@@ -1,5 +1,6 @@
 // A server process with nothing but its store and its tasks, made to be killed. Arguments: the data folder and a JSON
-// object { ports, submit?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is accepted.
+// object { ports, submit?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is accepted, and
+// `idle` once no task is open.
 import { silentLogger } from '../../lib/log.ts';
 import { createMasterKey } from '../../lib/seal.ts';
 import { deploymentRunner } from '../../server/deployments/run.ts';
@@ -36,6 +37,15 @@ if (engine) {
 if (submit !== undefined) {
   const task = await store.transaction((tx) => submitScript(tx, { body: submit, machines: ['web-1'] }, 'key-1'));
   process.stdout.write(`${task.id}\n`);
+}
+if (engine) {
+  const timer = setInterval(() => {
+    void store.tasks.openCount().then((open) => {
+      if (open > 0) return;
+      clearInterval(timer);
+      process.stdout.write('idle\n');
+    });
+  }, 20);
 }
 // Lives until it is killed, also without an engine.
 setInterval(() => undefined, 60_000);

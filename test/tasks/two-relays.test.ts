@@ -9,6 +9,7 @@ import { openStore, type Store } from '../../server/store/store.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
+import type { MachineHealth } from '../../server/tasks/health.ts';
 import { submitHealthCheck } from '../../server/tasks/health-task.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { createTestMesh } from '../support/identities.ts';
@@ -136,10 +137,9 @@ it('checks health beside a running script, and names the relay when it is gone',
   expect(healthy.healthReport).toMatchObject({ facts: { runningScripts: 1 } });
   await at.upper.mesh.stop();
   await ended(at.store, (await check()).id, 40_000);
-  expect((await at.store.machines.get('web-1')).healthReport).toMatchObject({
-    health: 'unreachable',
-    hop: expect.stringMatching(/^(eu|server-1)$/),
-  });
+  const { healthReport } = await at.store.machines.get('web-1');
+  expect(healthReport).toMatchObject({ health: 'unreachable' });
+  expect(['eu', 'server-1']).toContain((healthReport as MachineHealth).hop);
   expect((await at.store.tasks.get(script)).state).toBe('running');
   // Nothing reaches the machine any more; the script ends with the witness file.
   await rm(at.witness);
