@@ -1,11 +1,14 @@
 // What was acknowledged after its commit is there after kill -9, whole, and the folder opens again at once.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore } from '../../server/store/store.ts';
+import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 
 const writer = fileURLToPath(new URL('crash-writer.ts', import.meta.url));
@@ -25,9 +28,25 @@ it.each([1, 5, 40, 200])('keeps what was acknowledged when killed after %i commi
   expect((await store.tasks.get(task)).streamSeq).toBe(log.length + 1);
 });
 
+it.skipIf(lacks('strace'))('syncs every commit to the disk before it is acknowledged', async () => {
+  const dataDir = await tempDir();
+  const trace = join(dataDir, 'trace');
+  const strace = ['-f', '-qq', '-e', 'trace=fsync,fdatasync,write', '-e', 'signal=none', '-o', trace];
+  const { acknowledged } = await writeUntilKilled(dataDir, 30, ['strace', ...strace]);
+  // In the order they happened: between two acknowledgements (one write of a number each) there is a sync.
+  const calls = (await readFile(trace, 'utf8')).split('\n').flatMap((line) => {
+    if (/\bf(data)?sync\(/.test(line)) return ['sync'];
+    return /\bwrite\(1, "\d+\\n"/.test(line) ? ['acknowledged'] : [];
+  });
+  expect(calls.filter((call) => call === 'acknowledged').length).toBeGreaterThanOrEqual(acknowledged / 3);
+  const unsynced = calls.filter((call, index) => call === 'acknowledged' && calls[index - 1] !== 'sync');
+  expect(unsynced).toEqual([]);
+});
+
 /** Starts the writer, kills it after that many acknowledgements, and answers the last one seen. */
-async function writeUntilKilled(dataDir: string, commits: number) {
-  const child = spawn(process.execPath, [writer, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function writeUntilKilled(dataDir: string, commits: number, under: readonly string[] = []) {
+  const [command = process.execPath, ...words] = [...under, process.execPath, writer, dataDir];
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
   const exited = once(child, 'exit');
   let ids: string[] = [];
   let acknowledged = 0;
@@ -36,7 +55,8 @@ async function writeUntilKilled(dataDir: string, commits: number) {
     seen += 1;
     if (seen === 0) ids = text.split(' ');
     else acknowledged = Number(text);
-    if (seen === commits) child.kill('SIGKILL');
+    // The whole group: a tracer that is killed would leave the writer running.
+    if (seen === commits) process.kill(-child.pid!, 'SIGKILL');
   }
   await exited;
   const [ticket, task] = ids;
