@@ -20,7 +20,7 @@ export function decodeName(bytes: Uint8Array): string {
 /** Splits an entry's name into the parts of a path that stays below the package root. */
 export function entryPath(name: string): string[] {
   // U+FFFD is what a reader puts in place of bytes that are not UTF-8.
-  if (/[\u0000-\u001f\u007f\ufffd]/u.test(name) || !name.isWellFormed()) {
+  if (hasControlCharacter(name) || name.includes('\ufffd') || !name.isWellFormed()) {
     throw new IsthmusError(
       'PACKAGE_NAME',
       `an entry has a control character or invalid text in its name: ${shown(name)}`,
@@ -33,6 +33,15 @@ export function entryPath(name: string): string[] {
     throw new IsthmusError('PACKAGE_NAME', `the name of an entry is too long: ${shown(name)}`);
   }
   return parts;
+}
+
+/** Whether a text has a character that no name needs and some terminal or parser acts on. */
+export function hasControlCharacter(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
 }
 
 function refuseEscape(name: string): never {

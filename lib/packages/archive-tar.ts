@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { IsthmusError } from '../errors.ts';
+import { hasControlCharacter } from './archive-names.ts';
 import type { ArchiveVisitor } from './archive-visitor.ts';
 
 /** Headers, padding and extended headers that one entry may cost beside its content. */
@@ -135,7 +136,7 @@ function checkMeta(meta: string): void {
   const records = isPax ? paxRecords(meta) : new Map([['path', meta.replace(/\0+$/, '')]]);
   for (const [key, value] of records) {
     if (key.startsWith('GNU.sparse.')) throw sparse();
-    if (key === 'path' && /[\u0000-\u001f]/.test(value)) {
+    if (key === 'path' && hasControlCharacter(value)) {
       throw new IsthmusError('PACKAGE_NAME', 'an entry has a control character in its name');
     }
   }

@@ -78,7 +78,7 @@ export class BlobServer<Peer> {
     this.#http.maxHeadersCount = 64;
     this.#http.on('request', (request, response) => void this.#answer(request, response));
     this.#http.on('clientError', (_error, stream) => stream.destroy());
-    this.#http.on('timeout', (stream) => stream.destroy());
+    this.#http.on('timeout', (stream: Duplex) => stream.destroy());
   }
 
   /** Serves HTTP on a stream whose peer has been verified. */
