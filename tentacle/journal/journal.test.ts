@@ -115,8 +115,11 @@ describe('journal', () => {
 
   test('appends that come together share a sync', async () => {
     const journal = await openJournal(await tempDir());
-    const started = performance.now();
-    await Promise.all(Array.from({ length: 2000 }, () => journal.append(ticketRecord(newId()))));
-    expect(performance.now() - started).toBeLessThan(2_000);
+    const records = Array.from({ length: 400 }, () => ticketRecord(newId()));
+    const began = performance.now();
+    for (const record of records) await journal.append(record);
+    const oneByOneMs = performance.now() - began;
+    await Promise.all(records.map((record) => journal.append(record)));
+    expect(performance.now() - began - oneByOneMs).toBeLessThan(oneByOneMs / 3);
   });
 });

@@ -20,6 +20,7 @@ export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry
   const script = new Script(context, entry, { journalled: true });
   const { state } = entry;
   if (state.phase === 'completed' || state.phase === 'ended') return script;
+  script.workspace.ensure();
   const payload = await unsealPayload(script, seal);
   const masker = maskerFor(payload);
   if (state.phase === 'waiting') await startLate(script, payload, state, 1);
@@ -96,9 +97,18 @@ function endWith(script: Script, masker: Masker | undefined, end: ScriptEnd, sta
 async function unsealPayload(script: Script, seal: WorkspaceSeal): Promise<ScriptPayload__Output | undefined> {
   const sealed = await readFile(script.workspace.sealed, 'utf8').catch(() => undefined);
   const content = sealed === undefined ? undefined : seal.unseal(script.ticket, sealed);
-  return content && decodePayload(content);
+  try {
+    return content && decodePayload(content);
+  } catch {
+    return undefined;
+  }
 }
 
+/** Undefined: no line may leave. */
 function maskerFor(payload: ScriptPayload__Output | undefined): Masker | undefined {
-  return payload && createMasker(payload.sensitiveValues);
+  try {
+    return payload && createMasker(payload.sensitiveValues);
+  } catch {
+    return undefined;
+  }
 }

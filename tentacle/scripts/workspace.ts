@@ -61,6 +61,11 @@ export class Workspace {
     writeFileSync(this.sealed, sealed, { mode: 0o600 });
   }
 
+  /** Makes the folder again when somebody removed it: its ticket still needs a place for its end. */
+  ensure(): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+  }
+
   /** Puts in place what a start needs, also when an earlier attempt did so before. */
   prepare(body: string, user: ScriptUser): void {
     writeFileSync(this.body, body, { mode: 0o600 });

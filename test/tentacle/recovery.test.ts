@@ -1,6 +1,6 @@
 // The agent is killed with -9, in every phase of a script, and started again. The judges are the witness file (I1: at
 // most one start per ticket), the script's own record of what it printed (I3), and the exit code it chose.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
@@ -85,6 +85,22 @@ describe('an agent that was killed', () => {
     expect(textOf(log, 'agent')[0]).toContain('SCRIPT_INTERRUPTED: the log is cut off here');
     expect(await second.start(order)).toMatchObject({ phase: 'INTERRUPTED' });
     expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+
+  test('and whose workspace somebody removed meanwhile: interrupted, and the agent starts', async () => {
+    const dataDir = await tempDir();
+    const order = orderOf('echo $$; sleep 300');
+    const first = new Host(dataDir);
+    await first.start(order);
+    const pid = Number(await waitFor(async () => textOf(await first.lines(order))[0]));
+    const group = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[2]);
+    await first.kill();
+    process.kill(-group, 'SIGKILL');
+    await rm(join(dataDir, 'tickets', order.ticket), { recursive: true });
+    const second = new Host(dataDir);
+    expect(await second.ended(order)).toMatchObject({ phase: 'INTERRUPTED' });
+    expect(textOf(await second.lines(order), 'stdout')).toEqual([]);
+    expect(await second.complete(order)).toMatchObject({ phase: 'COMPLETED' });
   });
 
   test('with scripts in its queue: each runs once', async () => {

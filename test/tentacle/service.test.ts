@@ -141,7 +141,8 @@ describe('the tentacle service', () => {
       break;
     }
     call.cancel();
-    expect(delays[0]).toBeLessThan(1_000);
+    // A poll would also be in time; what counts is that nothing waits for the end of the script or for a full batch.
+    expect(delays[0]).toBeLessThan(3_000);
     const cancel = signer.signEnvelope({
       ...{ ...key, tentacle: 'machine-1', kind: 'cancel', expiresAtMs: Date.now() + 60_000 },
       payload: Buffer.alloc(0),
@@ -239,7 +240,13 @@ describe('the tentacle service', () => {
     expect(Math.abs(report.tentacleTimeMs - Date.now())).toBeLessThan(5_000);
     expect(report.certificateNotAfterMs).toBe(node.identity.peer().notAfterMs);
     expect(report).toMatchObject({ interpreters: ['bash'], scriptsIsolated: false, runningScripts: 0 });
-    for (const value of [report.diskFreeBytes, report.diskTotalBytes, report.memoryFreeBytes, report.cpus]) {
+    for (const value of [
+      report.load_1m,
+      report.diskFreeBytes,
+      report.diskTotalBytes,
+      report.memoryFreeBytes,
+      report.cpus,
+    ]) {
       expect(value).toBeGreaterThan(0);
     }
   });
