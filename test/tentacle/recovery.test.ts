@@ -224,6 +224,34 @@ describe('killed at any moment', () => {
     expect(await witness.starts()).toEqual(new Map(orders.map(({ ticket }) => [ticket, 1])));
   });
 
+  test('the log of a script that never pauses is whole, masked, and each line in it once', async () => {
+    const dataDir = await tempDir();
+    const secret = 'canary-of-many-lines';
+    const long = 'y'.repeat(70_000);
+    const body = [
+      `long=$(printf 'y%.0s' {1..70000})`,
+      'for i in {1..6000}; do echo "line $i $SECRET"; (( i % 500 )) || echo "$long"; (( i % 50 )) || sleep 0.01; done',
+      'exit 9',
+    ].join('\n');
+    const order = orderOf(body, { payload: { environment: { SECRET: secret }, sensitiveValues: [secret] } });
+    const expected = Array.from({ length: 6000 }, (_, index) => {
+      const line = [`line ${index + 1} ********`];
+      return (index + 1) % 500 === 0 ? [...line, `${long.slice(0, 64 * 1024)} … [line cut at 64 KiB]`] : line;
+    }).flat();
+    for (let round = 0; round < 5; round += 1) {
+      const host = new Host(dataDir);
+      const { lastLine } = await host.start(order);
+      await waitFor(async () => {
+        const status = await host.status(order);
+        return status.lastLine > lastLine + 100 || status.endedAtMs > 0;
+      });
+      await host.kill();
+    }
+    const last = new Host(dataDir);
+    expect(await last.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 9, lastLine: expected.length });
+    expect(textOf(await last.lines(order))).toEqual(expected);
+  });
+
   // One thread for files, so that the count of calls is the same in each run.
   const environment = { UV_THREADPOOL_SIZE: '1' };
 
