@@ -213,6 +213,8 @@ class Engine implements TaskEngine {
       await this.#leave(context, thrown, log);
     } finally {
       forgetDeadline();
+      // After a fault of ours other machines of the task may still be at work: it is over for them, too.
+      context.halted();
       if (this.#contexts.get(task.id) === context) this.#contexts.delete(task.id);
       this.wake();
     }

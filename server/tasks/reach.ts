@@ -15,7 +15,7 @@ export interface ReachTunables {
   readonly retryCapMs: number;
 }
 
-export const reachDefaults: ReachTunables = { retryBaseMs: 100, retryCapMs: 3_000 };
+const reachDefaults: ReachTunables = { retryBaseMs: 100, retryCapMs: 3_000 };
 
 export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promise<Result>;
 

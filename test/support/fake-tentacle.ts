@@ -111,6 +111,10 @@ export class FakeTentacle {
   loseStartReplies = 0;
   /** Log batches have this many lines. */
   batchLines = 100;
+  /** Each batch begins so many lines before the end of the last one. */
+  overlap = 0;
+  /** Each batch claims to begin so many lines later than it does. */
+  gap = 0;
   /** Sends no log while true. */
   stallLogs = false;
   /** Answers log requests for this ticket instead of the one asked for. */
@@ -274,13 +278,14 @@ export class FakeTentacle {
     const send = (): void => {
       if (script === undefined || this.stallLogs || ending) return;
       while (sent < script.lines.length) {
-        const texts = script.lines.slice(sent, sent + this.batchLines);
+        const from = Math.max(script.forgotten, sent - this.overlap);
+        const texts = script.lines.slice(from, sent + this.batchLines);
         call.write({
           ticket: this.answersFor ?? script.ticket,
-          firstLine: sent + 1,
+          firstLine: from + 1 + this.gap,
           lines: texts.map((text) => ({ stream: 'stdout', atMs: Date.now(), text })),
         });
-        sent += texts.length;
+        sent = from + texts.length;
       }
       if (!script.ended) return;
       ending = true;

@@ -215,6 +215,60 @@ it('ends the stream of a tentacle that answers for another ticket, and stores no
   expect(items).toMatchObject([{ actor: 'web-1', data: { ticket: (await ticketOf(h, id)).id } }]);
 });
 
+it('stores overlapping batches once, and no log with a gap', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.batchLines = 10;
+  fake.overlap = 4;
+  const id = await submit(h, 'many 100');
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const numbers = Array.from({ length: 100 }, (_, index) => `line ${index + 1}`);
+  expect(await h.texts((await ticketOf(h, id)).id)).toEqual(numbers);
+  fake.gap = 1;
+  const broken = await submit(h, 'many 100');
+  expect((await h.ended(broken)).state).toBe('interrupted');
+  expect(await ticketOf(h, broken)).toMatchObject({ errorCode: 'LOG_GAP', storedLine: 0 });
+});
+
+it('stores what a log says as data, whatever it is', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const lines = [
+    '\u0000nul',
+    '\u001b]0;title\u0007\u001b[31mred',
+    'over\rwritten',
+    '\u2028\u202e',
+    '</script>',
+    'data: x',
+    '',
+  ];
+  const id = await submit(h, 'hold');
+  await waitFor(() => fake.scripts.size === 1);
+  fake.script.lines.push(...lines);
+  fake.script.release();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect(await h.texts((await ticketOf(h, id)).id)).toEqual(lines);
+});
+
+it('takes a restart of everything in its stride: a hundred scripts, each started once', async () => {
+  const h = await startHarness();
+  const machines = ['web-1', 'web-2', 'web-3', 'web-4'];
+  const fakes = [];
+  for (const machine of machines) fakes.push(await h.machine(machine));
+  const ids: string[] = [];
+  for (let n = 0; n < 25; n += 1) ids.push(await submit(h, 'many 20', { machines }));
+  for (let times = 0; times < 3; times += 1) {
+    for (const fake of fakes) fake.cut();
+    await h.restart();
+  }
+  for (const id of ids) expect((await h.ended(id)).state).toBe('succeeded');
+  for (const fake of fakes) {
+    expect(fake.starts).toHaveLength(25);
+    expect(new Set(fake.starts).size).toBe(25);
+    for (const ticket of fake.starts) expect(await h.texts(ticket)).toHaveLength(20);
+  }
+});
+
 it('leaves off without a word when another owner has taken the task over', async () => {
   const h = await startHarness({ renewEveryMs: 60_000 });
   const fake = await h.machine('web-1');
