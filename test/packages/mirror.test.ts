@@ -93,6 +93,21 @@ describe('pulling through', () => {
     expect(Number(/\d+/.exec(far.requests[0]?.range ?? '')?.[0])).toBeGreaterThan(0);
   });
 
+  it('holds the tail back until the digest has matched', async () => {
+    const wanted = blob(1_000_000);
+    const origin = await startOrigin(mesh, 'origin', wanted.body, stallAt(0.999_999));
+    let received = 0;
+    let beforeTheEnd = 0;
+    const onChunk = (bytes: number) => {
+      received += bytes;
+      if (origin.requests.length === 1) beforeTheEnd = received;
+    };
+    const places = [{ ...origin, path: [] }];
+    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), places, stallMs: 1_000, onChunk });
+    await whole(mirror, wanted);
+    expect(beforeTheEnd).toBe(wanted.sizeBytes - held);
+  });
+
   it('goes on where it stopped after a restart', async () => {
     const wanted = blob(1_000_000);
     const folder = await tempDir();
