@@ -127,7 +127,10 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
     store = await openStore({ dataDir, log: silentLogger() });
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'DATA_DIR_LOCKED') throw thrown;
-    await askForCopy(dataDir, name);
+    // No socket: whoever holds the folder is not a server that could be asked.
+    await askForCopy(dataDir, name).catch((asking: unknown) => {
+      throw asking instanceof IsthmusError ? asking : thrown;
+    });
     return;
   }
   try {

@@ -39,8 +39,14 @@ import { compileValidator } from './validation.ts';
 /** JSON bodies; packages have a limit of their own, and are streamed. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
-/** A client that sends its request more slowly than this is not let occupy a connection. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** A client that sends its headers more slowly than this is not let occupy a connection. */
+const HEADERS_TIMEOUT_MS = 30_000;
+
+/** A whole request: 8 GiB of package take this long at 3 Mbit/s. */
+const REQUEST_TIMEOUT_MS = 6 * 3_600_000;
+
+/** No byte either way: longer than a trace over eight dead hops, and than the beat of an event stream. */
+const SILENCE_TIMEOUT_MS = 120_000;
 
 /** Connections at once, streams included. */
 const MAX_CONNECTIONS = 2000;
@@ -50,11 +56,10 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
   const app = fastify({
     ...server,
     bodyLimit: BODY_LIMIT_BYTES,
-    // A streamed body or answer may take long; its own code decides how long.
-    requestTimeout: 0,
-    connectionTimeout: 0,
-    keepAliveTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: SILENCE_TIMEOUT_MS,
+    keepAliveTimeout: HEADERS_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
     frameworkErrors: (error, _request, reply) => {

@@ -8,7 +8,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { migrate, migrations } from '../../server/store/migrations/migrate.ts';
 import type { Schema } from '../../server/store/schema.ts';
 import { nodeSqliteDialect } from '../../server/store/sqlite/dialect.ts';
-import { openStore, type Store } from '../../server/store/store.ts';
+import { createStore, openStore, type Store } from '../../server/store/store.ts';
 import { tempDir } from '../support/temp.ts';
 import { storeBehaviour } from './behaviour.ts';
 
@@ -68,6 +68,27 @@ describe('a data folder', () => {
       'this is not a database, and long enough to be looked at as one'.repeat(40),
     );
     await expect(openAt(dataDir)).rejects.toThrow(/not a database/);
+  });
+});
+
+describe('a full disk', () => {
+  it('fails the transaction with its own reason, keeps nothing of it, and is over when there is room again', async () => {
+    const database = new DatabaseSync(':memory:');
+    const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
+    await migrate(db);
+    const store = createStore(db, { copyTo: () => Promise.resolve(), close: () => undefined });
+    onTestFinished(() => store.close());
+    const { page_count: pages } = database.prepare('pragma page_count').get() as { page_count: number };
+    database.exec(`pragma max_page_count = ${pages + 2}`);
+    const filling = store.transaction(async (tx) => {
+      await tx.settings.set('small', 'x');
+      await tx.settings.set('large', 'x'.repeat(100_000));
+    });
+    await expect(filling).rejects.toMatchObject({ errcode: 13 });
+    expect(await store.settings.get('small')).toBeUndefined();
+    database.exec('pragma max_page_count = 1000000');
+    await store.transaction((tx) => tx.settings.set('large', 'x'.repeat(100_000)));
+    expect(await store.settings.get('large')).toHaveLength(100_000);
   });
 });
 

@@ -60,7 +60,9 @@ class NodeSqliteDriver implements Driver {
   // `immediate`: the write lock is taken at the beginning, so no transaction fails half-way for want of it.
   beginTransaction = (connection: DatabaseConnection) => run(connection, 'begin immediate');
   commitTransaction = (connection: DatabaseConnection) => run(connection, 'commit');
-  rollbackTransaction = (connection: DatabaseConnection) => run(connection, 'rollback');
+  // A full disk makes SQLite roll back by itself; a second rollback would fail and hide why.
+  rollbackTransaction = (connection: DatabaseConnection) =>
+    this.#database.isTransaction ? run(connection, 'rollback') : Promise.resolve();
 
   destroy(): Promise<void> {
     this.#database.close();
