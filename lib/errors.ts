@@ -222,7 +222,8 @@ export const errorCatalogue = {
   SERVER_WRONG_AUTHORITY: {
     http: 503,
     grpc: 16,
-    remedy: 'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
+    remedy:
+      'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
   },
   TASK_NOT_SUCCESSFUL: {
     http: 409,
