@@ -15,7 +15,8 @@ export function splice(left: Duplex, right: Duplex, onClosed: () => void): void 
       onClosed();
     } else if (stream.readableEnded) {
       linger = setTimeout(() => other.destroy(), lingerMs);
-      // What it still sends has nowhere to go, but its end must be seen.
+      // What it still sends has nowhere to go, but its end must be seen. Unpiped first: pipe() would pause it again.
+      other.unpipe(stream);
       other.resume();
     } else {
       other.destroy();

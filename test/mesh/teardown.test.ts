@@ -9,10 +9,10 @@ import { waitFor } from '../support/wait.ts';
 
 const tunnelsOf = (mesh: Mesh): number => mesh.links().reduce((sum, link) => sum + link.tunnels, 0);
 
-/** Keeps both directions busy, a few MB at most, so that a slow machine tears down too. */
+/** Keeps both directions busy, half a MB at most, so that a slow machine tears down too. */
 function load(stream: MeshStream): Promise<void> {
   const body = Buffer.alloc(64 * 1024);
-  let left = 64;
+  let left = 8;
   const more = (): void => {
     while (left-- > 0 && !stream.destroyed && stream.write(body));
   };
