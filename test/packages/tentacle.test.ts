@@ -1,6 +1,8 @@
 // A tentacle's packages: fetched whole or not at all, unpacked beside what runs, switched in one step, resumed anywhere.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
@@ -8,6 +10,7 @@ import { connectFeed } from '../../mesh/feeds.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { tarGz, type TarEntry } from './craft.ts';
 import { cutAt, slow, startOrigin, wrongBytes, type Origin } from './origin.ts';
@@ -166,6 +169,41 @@ describe('acquiring', () => {
     const packages = await open(await tempDir());
     const order = payload(app('1'), '1.0', more);
     await expect(packages.stage(order)).rejects.toMatchObject({ code: 'INVALID_FIELD' });
+  });
+});
+
+describe('a full disk', () => {
+  /** A data folder on a disk of two megabytes. */
+  async function smallDisk(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'isthmus-small-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
+    onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0" && rmdir "$0"', folder]));
+    return folder;
+  }
+
+  it.skipIf(lacks('linux', 'root'))(
+    'while unpacking: DISK_FULL, nothing half stays, what runs is untouched',
+    async () => {
+      const dataDir = await smallDisk();
+      const packages = await open(dataDir, { reserveBytes: 0 });
+      const before = await deploy(packages, app('1'), '1.0');
+      const large = tarGz([{ name: 'zeros', content: Buffer.alloc(8_000_000) }]);
+      await expect(deploy(packages, large, '2.0')).rejects.toMatchObject({ code: 'DISK_FULL' });
+      expect((await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).length).toBe(2);
+      expect(await packages.applicationFolder('shop-web', 'current')).toBe(before.releasePath);
+    },
+  );
+
+  it.skipIf(lacks('linux', 'root'))('while fetching: DISK_FULL, and what came is gone on with later', async () => {
+    const bytes = tarGz([{ name: 'noise', content: randomBytes(3_000_000) }]);
+    const near = await startOrigin(mesh, 'near', bytes);
+    const order = payload(bytes, '1.0', {}, [near]);
+    const dataDir = await smallDisk();
+    const full = await open(dataDir, { reserveBytes: -(10 ** 9) });
+    await expect(full.acquire(order, () => undefined, never)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    execFileSync('mount', ['-o', 'remount,size=8m', dataDir]);
+    expect(await full.acquire(order, () => undefined, never)).toMatchObject({ done: true, cached: false });
+    expect(near.requests.map(({ range }) => range !== undefined)).toEqual([false, true]);
   });
 });
 
