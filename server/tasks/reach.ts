@@ -15,8 +15,6 @@ export interface ReachTunables {
   readonly retryCapMs: number;
 }
 
-const reachDefaults: ReachTunables = { retryBaseMs: 100, retryCapMs: 3_000 };
-
 export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promise<Result>;
 
 export interface ReachOptions extends ReachTunables {

@@ -1,8 +1,9 @@
 // A server process with nothing but its store and its tasks, made to be killed. Arguments: the data folder and a JSON
-// object { ports, submit?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is accepted, and
+// object { ports, submit?, deploy?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is accepted, and
 // `idle` once no task is open.
 import { silentLogger } from '../../lib/log.ts';
 import { createMasterKey } from '../../lib/seal.ts';
+import { submitDeployment } from '../../server/deployments/deployments.ts';
 import { deploymentRunner } from '../../server/deployments/run.ts';
 import { openStore } from '../../server/store/store.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
@@ -13,12 +14,14 @@ export interface CrashPlan {
   readonly ports: Readonly<Record<string, number>>;
   /** Accept this script. */
   readonly submit?: string;
+  /** Accept a deployment of this project, its release 1.0.0, to prod. */
+  readonly deploy?: string;
   /** Run tasks, or only accept them. */
   readonly engine: boolean;
 }
 
 const [dataDir = '', plan = '{}'] = process.argv.slice(2);
-const { ports, submit, engine } = JSON.parse(plan) as CrashPlan;
+const { ports, submit, deploy, engine } = JSON.parse(plan) as CrashPlan;
 const store = await openStore({ dataDir, log: silentLogger() });
 const sealer = createMasterKey({ dataDir });
 
@@ -36,6 +39,11 @@ if (engine) {
 }
 if (submit !== undefined) {
   const task = await store.transaction((tx) => submitScript(tx, { body: submit, machines: ['web-1'] }, 'key-1'));
+  process.stdout.write(`${task.id}\n`);
+}
+if (deploy !== undefined) {
+  const request = { project: deploy, release: '1.0.0', environment: 'prod' };
+  const task = await store.transaction((tx) => submitDeployment(tx, sealer, request, 'key-1'));
   process.stdout.write(`${task.id}\n`);
 }
 if (engine) {

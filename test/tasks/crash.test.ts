@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
+import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
+import { createRelease } from '../../server/deployments/releases.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { FakeTentacle } from '../support/fake-tentacle.ts';
 import { tempDir } from '../support/temp.ts';
@@ -50,7 +52,8 @@ async function site(): Promise<Site> {
       const kill = () => killed(child);
       onTestFinished(kill);
       const idle = () => waitFor(() => said.includes('idle'), { limitMs: 30_000, what: 'the end of every task' });
-      const task = plan.submit === undefined ? '' : await waitFor(() => said[0], { limitMs: 20_000 });
+      const task =
+        plan.submit === undefined && plan.deploy === undefined ? '' : await waitFor(() => said[0], { limitMs: 20_000 });
       return { task, idle, kill };
     },
   };
@@ -137,4 +140,48 @@ it('again and again', async () => {
   await kill();
   const { epoch } = await at.inspect((store) => store.tasks.get(first.task));
   await finishes(at, first.task, epoch + 1);
+});
+
+/** A project with one package step, released as 1.0.0. */
+async function addShop(at: Site): Promise<void> {
+  const script = (text: string) => ({ interpreter: 'bash', body: text });
+  const step = {
+    name: 'web',
+    kind: 'package',
+    package: { id: 'web' },
+    preDeploy: script('hold'),
+    postDeploy: script('say up'),
+  };
+  const entry = { id: 'web', idKey: 'web', version: '1.0.0', normalisedVersion: '1.0.0', sha256: 'a'.repeat(64) };
+  await at.inspect((store) =>
+    store.transaction(async (tx) => {
+      await createProject(tx, { id: 'shop' }, 'key-1');
+      await replaceProcess(tx, { id: 'shop', version: 1 }, [step], 'key-1');
+      await tx.packages.insert({ ...entry, sizeBytes: 10, format: 'zip', publishedAt: Date.now() });
+      await createRelease(tx, 'shop', { version: '1.0.0' }, 'key-1');
+    }),
+  );
+}
+
+it.each([
+  ['after the download', (fake: FakeTentacle) => fake.packageCalls.length >= 1],
+  ['after staging', (fake: FakeTentacle) => fake.packageCalls.length >= 2],
+  ['while the pre-deploy script runs', (fake: FakeTentacle) => fake.starts.length === 1],
+])('in the middle of a deployment, %s', async (_, reached) => {
+  const at = await site();
+  await addShop(at);
+  const { task, kill } = await at.server({ deploy: 'shop', engine: true });
+  await waitFor(() => reached(at.fake));
+  await kill();
+  const second = await at.server({ engine: true });
+  await waitFor(() => at.fake.starts.length === 1);
+  at.fake.script.release();
+  await second.idle();
+  await second.kill();
+  expect(at.fake.starts).toHaveLength(2);
+  expect([...new Set(at.fake.packageCalls)]).toEqual(['acquire web 1.0.0', 'stage web 1.0.0', 'activate web 1.0.0']);
+  await at.inspect(async (store) => {
+    expect(await store.tasks.get(task)).toMatchObject({ state: 'succeeded', epoch: 2 });
+    expect(await store.installed.find('web-1', 'shop-web')).toMatchObject({ version: '1.0.0' });
+  });
 });
