@@ -117,6 +117,30 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the produ
     await witness.agrees(world.api, task, scriptLines);
   });
 
+  test('a deployment completes over a poor line, and its link never counts as dead', async () => {
+    const poor = { delayMs: 150, rateMbit: 2, lossPercent: 2 };
+    const made = await release(0.5 * mb);
+    const linkOfUs = async (): Promise<unknown> => {
+      const { links } = await world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
+      return links.find(({ to }) => to === 'us');
+    };
+    expect(await linkOfUs()).toMatchObject({ up: true });
+    await hosts().shape('wan-us', poor);
+    try {
+      const id = await deploy(world, made);
+      let ended = false;
+      const task = world.api.ended(id, 180_000).finally(() => (ended = true));
+      while (!ended) {
+        expect(await linkOfUs()).toMatchObject({ up: true });
+        await Promise.race([task, new Promise((resolve) => setTimeout(resolve, 500))]);
+      }
+      expect((await task).state, JSON.stringify(await task)).toBe('succeeded');
+      await witness.agrees(world.api, await task, scriptLines);
+    } finally {
+      await hosts().shape('wan-us', shape);
+    }
+  });
+
   test.for([
     { part: 'server', line: 'wan-eu' },
     { part: 'eu', line: 'wan-eu' },
