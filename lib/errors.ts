@@ -183,6 +183,11 @@ export const errorCatalogue = {
   },
   BODY_TOO_LARGE: { http: 413, grpc: 8, remedy: 'Send a smaller body; files go to POST /packages.' },
   DATA_DIR_LOCKED: { http: 503, grpc: 14, remedy: 'Stop the process that holds the folder, or use another folder.' },
+  DATA_DIR_UNUSABLE: {
+    http: 503,
+    grpc: 9,
+    remedy: 'Check that the folder exists and that this account may write in it.',
+  },
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
   IN_USE: { http: 409, grpc: 9, remedy: 'Remove what still refers to it first.' },
   LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },

@@ -1,5 +1,5 @@
 // The store over node:sqlite: the common behaviour, and what is this dialect's own (one owner of a folder, migrations).
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql } from 'kysely';
@@ -67,7 +67,21 @@ describe('a data folder', () => {
       join(dataDir, 'isthmus.db'),
       'this is not a database, and long enough to be looked at as one'.repeat(40),
     );
-    await expect(openAt(dataDir)).rejects.toThrow(/not a database/);
+    await expect(openAt(dataDir)).rejects.toMatchObject({
+      code: 'DATA_DIR_UNUSABLE',
+      message: expect.stringContaining('not a database') as string,
+      remedy: expect.stringContaining('restore') as string,
+    });
+  });
+
+  it('that is none, or not a folder, is refused and not made', async () => {
+    const folder = await tempDir();
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    for (const dataDir of [join(folder, 'missing'), file]) {
+      await expect(openAt(dataDir)).rejects.toMatchObject({ code: 'DATA_DIR_UNUSABLE' });
+    }
+    expect(await readdir(folder)).toEqual(['file']);
   });
 });
 
