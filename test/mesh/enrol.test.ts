@@ -14,7 +14,6 @@ import { bulkPrefaceCodec, tunnelOpenedCodec } from '../../mesh/wire.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startChain, startNode } from '../support/mesh.ts';
 
-
 const route = () => ({
   destination: 'server',
   source: 'newcomer',
