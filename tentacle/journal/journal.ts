@@ -32,6 +32,7 @@ const mostClockSkewMs = 5 * 60_000;
 interface PendingAppend {
   readonly record: JournalRecord;
   readonly line: Buffer;
+  readonly durable: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -40,9 +41,9 @@ export class Journal {
   readonly #folder: string;
   readonly #limits: JournalLimits;
   #file: FileHandle;
-  #durableBytes: number;
+  #goodBytes: number;
   #compactedBytes = 0;
-  /** The file may be longer than what is known to be durable: a write failed, and cutting it back did too. */
+  /** The file may be longer than its good part: a write failed, and cutting it back did too. */
   #overhang = false;
   readonly #tickets = new Map<string, TicketEntry>();
   readonly #epochs = new Map<string, number>();
@@ -55,7 +56,7 @@ export class Journal {
     this.#folder = folder;
     this.#file = file;
     this.#limits = limits;
-    this.#durableBytes = 0;
+    this.#goodBytes = 0;
   }
 
   /** Opens or creates the journal; a torn end is cut off, damage before the end throws JOURNAL_DAMAGED. */
@@ -91,9 +92,20 @@ export class Journal {
 
   /** Remembers a task's highest epoch: here and now, on the disk when the promise resolves. */
   async raiseEpoch(task: string, epoch: number): Promise<void> {
-    const record = { kind: 'epoch', task, epoch } as const;
-    this.#apply(record);
-    await this.append(record);
+    await this.append(this.#raised(task, epoch));
+  }
+
+  /** As `raiseEpoch`, for a caller that appends something durable next: the file keeps the order. */
+  async noteEpoch(task: string, epoch: number): Promise<void> {
+    await this.note(this.#raised(task, epoch));
+  }
+
+  /**
+   * Writes a record that a power cut may take away again, because what came before it tells enough to be safe. It
+   * survives the agent, and goes to the disk with the next record that has to.
+   */
+  async note(record: JournalRecord): Promise<void> {
+    await this.#enqueue([record], false);
   }
 
   /** Tickets created before this may have run and been forgotten. */
@@ -103,10 +115,20 @@ export class Journal {
 
   /** Writes records; resolves once they are on the disk. DISK_FULL when they could not be written: nothing changed. */
   async append(...records: readonly JournalRecord[]): Promise<void> {
+    await this.#enqueue(records, true);
+  }
+
+  #raised(task: string, epoch: number): JournalRecord {
+    const record = { kind: 'epoch', task, epoch } as const;
+    this.#apply(record);
+    return record;
+  }
+
+  async #enqueue(records: readonly JournalRecord[], durable: boolean): Promise<void> {
     const appended = records.map(
       (record) =>
         new Promise<void>((resolve, reject) => {
-          this.#pending.push({ record, line: Buffer.from(encodeRecord(record)), resolve, reject });
+          this.#pending.push({ record, line: Buffer.from(encodeRecord(record)), durable, resolve, reject });
         }),
     );
     this.#writing ??= this.#writeAll();
@@ -125,7 +147,8 @@ export class Journal {
       const batch = this.#pending;
       this.#pending = [];
       try {
-        await this.#write(Buffer.concat(batch.map(({ line }) => line)));
+        const durable = batch.some((each) => each.durable);
+        await this.#write(Buffer.concat(batch.map(({ line }) => line)), durable);
         for (const { record } of batch) this.#apply(record);
         for (const { resolve } of batch) resolve();
         await this.#keepBounded();
@@ -137,15 +160,15 @@ export class Journal {
   }
 
   /** After a failure the file is cut back: a half-written record must not stand in front of the next one. */
-  async #write(lines: Buffer): Promise<void> {
-    if (this.#overhang) await this.#file.truncate(this.#durableBytes);
+  async #write(lines: Buffer, durable: boolean): Promise<void> {
+    if (this.#overhang) await this.#file.truncate(this.#goodBytes);
     this.#overhang = true;
     try {
       await this.#file.appendFile(lines);
-      await this.#file.datasync();
-      this.#durableBytes += lines.length;
+      if (durable) await this.#file.datasync();
+      this.#goodBytes += lines.length;
     } catch (error) {
-      await this.#file.truncate(this.#durableBytes);
+      await this.#file.truncate(this.#goodBytes);
       this.#overhang = false;
       throw error;
     }
@@ -165,9 +188,9 @@ export class Journal {
       } else this.#apply(record);
       offset = end < 0 ? content.length : end + 1;
     }
-    this.#durableBytes = damagedAt ?? content.length;
+    this.#goodBytes = damagedAt ?? content.length;
     if (damagedAt !== undefined) await this.#file.truncate(damagedAt);
-    this.#compactedBytes = this.#durableBytes;
+    this.#compactedBytes = this.#goodBytes;
   }
 
   #apply(record: JournalRecord): void {
@@ -186,7 +209,7 @@ export class Journal {
   async #keepBounded(): Promise<void> {
     if (this.#tickets.size > this.#limits.mostTickets) await this.#raiseMark(this.#markForCount());
     const large = Math.max(this.#limits.compactAboveBytes, this.#compactedBytes * 4);
-    if (this.#durableBytes < large) return;
+    if (this.#goodBytes < large) return;
     const newest = Math.min(this.#newestTicketMs, Date.now() + mostClockSkewMs);
     await this.#raiseMark(newest - this.#limits.retentionMs);
     await this.#compact();
@@ -201,7 +224,7 @@ export class Journal {
   async #raiseMark(lowWaterMs: number): Promise<void> {
     if (lowWaterMs <= this.#lowWaterMs) return;
     const record = { kind: 'mark', lowWaterMs } as const;
-    await this.#write(Buffer.from(encodeRecord(record)));
+    await this.#write(Buffer.from(encodeRecord(record)), true);
     this.#apply(record);
   }
 
@@ -234,7 +257,7 @@ export class Journal {
     syncFolder(this.#folder);
     await this.#file.close();
     this.#file = next;
-    this.#durableBytes = content.length;
+    this.#goodBytes = content.length;
     this.#compactedBytes = content.length;
   }
 }

@@ -55,7 +55,13 @@ export class Acquirer {
   async acquire(order: PackageOrder, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
     const here = this.#deps.blobs.get(order.sha256);
     if (here !== undefined) return this.#cached(order, here.sizeBytes);
-    const running = this.#running.get(order.sha256) ?? this.#begin(order);
+    const before = this.#running.get(order.sha256);
+    if (before?.stop.signal.aborted === true) {
+      // Nobody waited for it any more and it is ending: go on where it stops.
+      await before.outcome.catch(() => undefined);
+      return this.acquire(order, onProgress, signal);
+    }
+    const running = before ?? this.#begin(order);
     running.listeners.add(onProgress);
     try {
       return await Promise.race([running.outcome, whenAborted(signal)]);

@@ -58,6 +58,7 @@ async function acquire(
   const gone = new AbortController();
   call.on('cancelled', () => gone.abort());
   call.on('error', () => gone.abort());
+  if (call.cancelled) gone.abort();
   let toldAtMs = 0;
   const tell = (progress: AcquireProgress) => {
     const now = Date.now();

@@ -120,7 +120,7 @@ export class ScriptEngine {
   async start(order: ScriptOrder): Promise<StatusMessage> {
     const { ticket } = order;
     // Not waited for yet: the journal keeps its order, so that the epoch is on the disk before the start is.
-    const fenced = this.#fence(order.task, order.epoch);
+    const fenced = this.#fence(order.task, order.epoch, 'with what follows');
     fenced.catch(() => undefined);
     if (this.#known(order) === undefined) {
       // Two sendings of one ticket may arrive together: the second waits for what becomes of the first.
@@ -287,13 +287,13 @@ export class ScriptEngine {
   }
 
   /** Refuses a stale epoch at once; resolves when a higher one is on the disk. */
-  #fence(task: string, epoch: number): Promise<void> {
+  #fence(task: string, epoch: number, durable: 'at once' | 'with what follows' = 'at once'): Promise<void> {
     const highest = this.#journal.epoch(task);
     if (epoch < highest) {
       throw new IsthmusError('STALE_EPOCH', `epoch ${epoch} of task ${task} is over; epoch ${highest} has taken over`);
     }
     if (epoch === highest) return Promise.resolve();
-    const raised = this.#journal.raiseEpoch(task, epoch);
+    const raised = durable === 'at once' ? this.#journal.raiseEpoch(task, epoch) : this.#journal.noteEpoch(task, epoch);
     for (const listener of [...this.#epochListeners]) listener(task, epoch);
     return raised;
   }

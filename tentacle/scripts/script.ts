@@ -160,12 +160,15 @@ export class Script {
     await this.#closeSpool();
   }
 
-  /** Puts the tombstone on disk, then clears the workspace away. */
+  /** Leaves the tombstone, then clears the workspace away. */
   async complete(): Promise<void> {
     if (this.#state.phase !== 'ended') {
       throw new IsthmusError('SCRIPT_NOT_ENDED', `ticket ${this.ticket} is ${this.#state.phase}`);
     }
-    await this.#set({ ...this.#state, phase: 'completed' });
+    const state = { ...this.#state, phase: 'completed' } as const;
+    // Not synced: without it, the end is still known, and the ticket is as used up.
+    await this.#context.journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state });
+    this.#change(state);
     await this.#closeSpool();
     await this.workspace.remove();
   }
@@ -220,8 +223,8 @@ export class Script {
       const process = identify(child.pid!) ?? { pid: child.pid!, startTicks: 0, bootId: bootId() };
       const state = { phase: 'running', spec, process, startedAtMs: Date.now() } as const;
       this.#change(state);
-      // Not waited for: while this boot lasts, the claim tells the same.
-      journal.append({ kind: 'ticket', ticket: this.ticket, task: this.task, state }).catch((error: unknown) => {
+      // Neither synced nor waited for: while this boot lasts, the claim tells the same.
+      journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state }).catch((error: unknown) => {
         this.#context.log.warn({ err: error, ticket: this.ticket }, 'running state not journalled');
       });
       return { state, child };
