@@ -40,12 +40,14 @@ export class Space {
     if (sizeBytes > this.#limits.quotaBytes) return false;
     // First, so that two that arrive together do not both count on the same room.
     this.#reserved.set(sha256, sizeBytes);
-    while (!(await this.#fits())) {
-      if (await this.evictOne()) continue;
+    for (;;) {
+      const { missingBytes, evictableBytes } = await this.#survey();
+      if (missingBytes <= 0) return true;
+      // Where emptying the cache would not be enough, it is not emptied.
+      if (missingBytes <= evictableBytes && (await this.evictOne())) continue;
       this.release(sha256);
       return false;
     }
-    return true;
   }
 
   /** The blob has been fetched, or will not be. */
@@ -69,19 +71,20 @@ export class Space {
     return true;
   }
 
-  async #fits(): Promise<boolean> {
+  /** How much too little room there is, and how much eviction could give. */
+  async #survey(): Promise<{ missingBytes: number; evictableBytes: number }> {
     const partials = await this.#blobs.partials();
-    const idle = partials.filter(({ sha256 }) => !this.#reserved.has(sha256));
-    const reserved = sum(this.#reserved.values());
-    const used = this.#blobs.usedBytes + reserved + sum(idle.map(({ sizeBytes }) => sizeBytes));
+    const idleBytes = sum(partials.filter(({ sha256 }) => !this.#reserved.has(sha256)));
+    const evictableBytes = idleBytes + sum(this.#blobs.list().filter(({ sha256 }) => !this.#serving.has(sha256)));
+    let reserved = 0;
+    for (const bytes of this.#reserved.values()) reserved += bytes;
     // What is reserved counts in full: that a part of it is written already only errs on the safe side.
-    const left = (await freeBytes(this.#blobs.folder)) - reserved;
-    return used <= this.#limits.quotaBytes && left >= this.#limits.minFreeBytes;
+    const free = await freeBytes(this.#blobs.folder);
+    const overQuota = this.#blobs.usedBytes + idleBytes + reserved - this.#limits.quotaBytes;
+    return { missingBytes: Math.max(overQuota, this.#limits.minFreeBytes + reserved - free), evictableBytes };
   }
 }
 
-function sum(numbers: Iterable<number>): number {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
+function sum(blobs: readonly { readonly sizeBytes: number }[]): number {
+  return blobs.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
 }

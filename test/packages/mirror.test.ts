@@ -255,6 +255,19 @@ describe('room', () => {
     expect(mirror.blobs.usedBytes).toBeLessThanOrEqual(1_000_000);
   });
 
+  it('does not empty itself for what it has no room for all the same', async () => {
+    const [small, large] = [blob(100_000), blob(500_000)];
+    const origins = [await startOrigin(mesh, 'small', small.body), await startOrigin(mesh, 'large', large.body)];
+    const places = origins.map((origin) => ({ ...origin, path: [] }));
+    const folder = await tempDir();
+    const before = await startMirrorBench(mesh, { folder, places });
+    await whole(before, small);
+    await before.stop();
+    const mirror = await startMirrorBench(mesh, { folder, places, minFreeBytes: 10 ** 15 });
+    await whole(mirror, large);
+    expect(await stored(folder)).toEqual([small.sha256]);
+  });
+
   it.each([
     ['the quota', { quotaBytes: 100_000 }],
     ['the mark of free space', { minFreeBytes: Number.MAX_SAFE_INTEGER }],

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
@@ -108,6 +109,30 @@ describe('acquiring', () => {
       from: 'far',
     });
     expect(Number(/\d+/.exec(far.requests[0]?.range ?? '')?.[0])).toBeGreaterThan(0);
+  });
+
+  it('begins again at once when the one who asked has just given up', async () => {
+    const bytes = app('1');
+    const near = await startOrigin(
+      mesh,
+      'near',
+      bytes,
+      slow(4, () => new Promise(() => undefined)),
+    );
+    const packages = await open(await tempDir());
+    const order = payload(bytes, '1.0', {}, [near]);
+    const stop = new AbortController();
+    let again: ReturnType<Packages['acquire']> | undefined;
+    const gaveUp = packages.acquire(
+      order,
+      () => {
+        stop.abort();
+        again ??= nextTurn().then(() => packages.acquire(order, () => undefined, never));
+      },
+      stop.signal,
+    );
+    await expect(gaveUp).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(await again).toMatchObject({ from: 'near', done: true });
   });
 
   it('names the places that failed, passes over a liar, and installs what is right', async () => {
