@@ -100,6 +100,7 @@ export interface MeshLink {
   readonly bytesDown: number;
   readonly bytesUp: number;
   readonly dialledBy?: 'parent' | 'child' | null;
+  readonly lastErrorCode?: string | null;
 }
 
 export interface MeshState {

@@ -1,7 +1,7 @@
 // What every command is given: the terminal, the server of the context, and one way to show a result.
 import type { Command } from 'commander';
 import { ApiClient } from './client.ts';
-import { resolveConnection, type ContextOptions } from './context.ts';
+import { contextFileOf, resolveConnection, type ContextOptions } from './context.ts';
 import { say, type Terminal } from './terminal.ts';
 
 interface GlobalOptions extends ContextOptions {
@@ -30,9 +30,9 @@ export class Cli {
     return this.#program.opts<GlobalOptions>().output === 'json';
   }
 
-  /** The context file that --context names. */
-  get contextFile(): string | undefined {
-    return this.#program.opts<GlobalOptions>().context;
+  /** The context file that --context or the environment names, or the default one. */
+  get contextFile(): string {
+    return contextFileOf(this.#program.opts<GlobalOptions>().context);
   }
 
   /** Shows a result: as JSON when that was asked for, else as `text` says. */

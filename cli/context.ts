@@ -26,9 +26,14 @@ export interface ContextOptions {
 }
 
 /** `$XDG_CONFIG_HOME/isthmus/context.json`, or below ~/.config. */
-export function defaultContextFile(): string {
+function defaultContextFile(): string {
   const base = environmentVariable('XDG_CONFIG_HOME') ?? join(homedir(), '.config');
   return join(base, 'isthmus', 'context.json');
+}
+
+/** The context file that an option or ISTHMUS_CONTEXT names, else the default one. */
+export function contextFileOf(option: string | undefined): string {
+  return option ?? environmentVariable('ISTHMUS_CONTEXT') ?? defaultContextFile();
 }
 
 async function readIfThere(file: string, required: boolean): Promise<{ name: string; text: string } | undefined> {
@@ -51,7 +56,7 @@ function serverUrl(address: string): URL {
 /** The connection that options, environment and context file say; throws USAGE when no server is named. */
 export async function resolveConnection(options: ContextOptions, stdin: NodeJS.ReadableStream): Promise<Connection> {
   const named = options.context ?? environmentVariable('ISTHMUS_CONTEXT');
-  const contextFile = named ?? defaultContextFile();
+  const contextFile = contextFileOf(options.context);
   const file = await readIfThere(contextFile, named !== undefined);
   const settings = resolveConfig(contextSchema, {
     file,

@@ -2,14 +2,18 @@
 import { exitCodes } from './exit-codes.ts';
 import { run } from './run.ts';
 
+// npm passes a Ctrl-C on to a process that has had it from the terminal already: what comes so soon is the same one.
+const sameSignalMs = 1_500;
+
 const stop = new AbortController();
-let asked = 0;
+let firstAskedMs: number | undefined;
 
 function onStopSignal(): void {
-  asked += 1;
+  const nowMs = performance.now();
+  firstAskedMs ??= nowMs;
   stop.abort();
   // A second Ctrl-C is somebody who does not want to wait.
-  if (asked > 1) process.exit(exitCodes.interrupted.code);
+  if (nowMs - firstAskedMs > sameSignalMs) process.exit(exitCodes.interrupted.code);
 }
 
 process.on('SIGINT', onStopSignal);

@@ -1,8 +1,9 @@
 // `isthmus init`: a new mesh, with its authority, master key and first API key.
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { examples, type Cli } from '../cli.ts';
-import { defaultContextFile, writeContext } from '../context.ts';
+import { writeContext } from '../context.ts';
 
 interface InitOptions {
   readonly data: string;
@@ -48,15 +49,20 @@ export function addInitCommand(program: Command, cli: Cli): void {
       apiListen: options.apiListen ?? '127.0.0.1:8443',
     });
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
-    const context = cli.contextFile ?? defaultContextFile();
-    await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
+    const context = cli.contextFile;
+    // The context of another mesh holds a key that may be nowhere else.
+    const isNew = !existsSync(context);
+    if (isNew) await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
     // The key itself is in files (0600) and not on the screen, where it would stay.
-    const shown = { meshId: made.meshId, node: made.node, pin: made.pin, dataDir, context };
+    const shown = { meshId: made.meshId, node: made.node, pin: made.pin, dataDir, ...(isNew ? { context } : {}) };
     cli.show(shown, () =>
       [
         `mesh ${made.meshId} made in ${dataDir}`,
         `authority pin  ${made.pin}`,
-        `API key        in ${options.data}/admin.key and beside ${context}`,
+        `API key        in ${options.data}/admin.key`,
+        isNew
+          ? `context        ${context}`
+          : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,
         '',
         `Next:  isthmus server start --data ${options.data}`,
         `       isthmus token create --role relay --site eu --name eu`,

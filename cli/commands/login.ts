@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { defaultContextFile, writeContext } from '../context.ts';
+import { writeContext } from '../context.ts';
 import { readSecret } from '../secrets.ts';
 import { ApiClient } from '../client.ts';
 
@@ -36,7 +36,7 @@ export function addLoginCommand(program: Command, cli: Cli): void {
     const client = new ApiClient({ server: url, authorityPem, apiKey });
     try {
       const who = await client.get<unknown>('whoami');
-      const file = cli.contextFile ?? defaultContextFile();
+      const file = cli.contextFile;
       await writeContext(file, { server: url.origin, authorityPem, apiKey });
       cli.show({ ...(who as object), context: file }, () => `logged in; written to ${file}`);
     } finally {

@@ -67,6 +67,16 @@ async function targetOf(client: ApiClient, name: string): Promise<object> {
   return machines.some(({ id }) => id === name) ? { machine: name } : { node: name };
 }
 
+/** What to do about a hop that fails: who dials the link to it, and what that side last met, says more than its code. */
+async function linkRemedy(client: ApiClient, node: string, general: string | undefined): Promise<string | undefined> {
+  const { links } = await client.get<MeshState>('mesh');
+  const link = links.find(({ to, up }) => to === node && !up);
+  if (link === undefined) return general;
+  const [dialler, other] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
+  const met = link.lastErrorCode ? ` (it last met ${link.lastErrorCode})` : '';
+  return `${dialler} dials this link${met}: check that both run and that ${dialler} reaches the port of ${other}.`;
+}
+
 async function trace(cli: Cli, target: string): Promise<void> {
   const client = await cli.client();
   const { body } = await client.post<{ hops: Hop[] }>('mesh/trace', await targetOf(client, target));
@@ -79,7 +89,7 @@ async function trace(cli: Cli, target: string): Promise<void> {
       `the way to ${target} ends before ${failed.node}: ${failed.error.code}`,
       {
         hop: failed.node,
-        remedy: failed.error.remedy,
+        remedy: await linkRemedy(client, failed.node, failed.error.remedy),
       },
     );
   }

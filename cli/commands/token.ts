@@ -71,7 +71,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     .option('--environment <ids>', 'environments of the machine', collect)
     .option('--target-role <roles>', 'target roles of the machine', collect)
     .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectWhole)
-    .option('--ttl <time>', 'how long it is good for (default 15m, at most 1h)', duration)
+    .option('--ttl <time>', 'how long it is good for (at most, and when not told, 1h)', duration)
     .option('--out <file>', 'write the token to a file (0600) instead of showing it');
   examples(
     create,

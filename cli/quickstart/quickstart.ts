@@ -20,7 +20,7 @@ import { deploy, ensurePackage, ensureProject, makeRelease } from './product.ts'
 import { carriedSince, linkTable, machineTable, readCounters, requireOnce } from './report.ts';
 import { StateFolder, type DemoState } from './state.ts';
 import { demoMachines } from './topology.ts';
-import { buildWebPackage } from './web-package.ts';
+import { buildWebPackage, type BuiltPackage } from './web-package.ts';
 
 export interface QuickstartOptions {
   readonly data: string;
@@ -62,9 +62,8 @@ async function connect(folder: StateFolder, terminal: Terminal): Promise<ApiClie
 }
 
 /** Deploys to every machine, watched live; returns what the tables need. */
-async function runDeployment(demo: Demo, client: ApiClient): Promise<void> {
+async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage): Promise<void> {
   const { step, terminal, folder, state, root } = demo;
-  const built = await buildWebPackage(root, folder.path);
   const { version, pushed } = await ensurePackage(client, built);
   const size = `${bytes(built.sizeBytes)}, ${built.files} files`;
   step(
@@ -135,8 +134,9 @@ async function interrupted(signal: AbortSignal): Promise<never> {
 }
 
 async function work(demo: Demo, once: boolean): Promise<void> {
-  const { step, terminal, folder } = demo;
-  const { firstTime } = await startServer(demo);
+  const { step, terminal, folder, root } = demo;
+  // Starting the mesh is mostly waiting: the package is built meanwhile.
+  const [{ firstTime }, built] = await Promise.all([startServer(demo), buildWebPackage(root, folder.path)]);
   const client = await connect(folder, terminal);
   try {
     step(`server at ${client.server.origin}${firstTime ? ' (a new mesh)' : ''}`);
@@ -145,7 +145,7 @@ async function work(demo: Demo, once: boolean): Promise<void> {
       const how = node.dialled ? `dialled by ${node.parent}` : `dials ${node.parent}`;
       step(`${node.role} ${node.id} ${joined ? 'joined and ' : ''}started (site ${node.site}, ${how})`);
     });
-    await runDeployment(demo, client);
+    await runDeployment(demo, client, built);
     if (once) return;
     showUse(demo, client);
     await interrupted(terminal.signal);

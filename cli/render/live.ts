@@ -43,7 +43,8 @@ export class LiveRegion {
   #draw(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const width = this.#terminal.stdout.columns ?? 80;
+    // A terminal that does not know its width says 0.
+    const width = this.#terminal.stdout.columns || 80;
     const erase = this.#drawn > 0 ? `\x1b[${this.#drawn}A\x1b[0J` : '';
     // A region line that wraps would take two rows and spoil the count.
     const region = this.#region.map((line) => line.slice(0, width - 1));

@@ -43,8 +43,8 @@ function bar(done: number, total: number): string {
 /** One line of progress: machine, how many steps are done, which one it is at. */
 export function machineLine(machine: TaskMachine, nameWidth: number): string {
   const done = machine.steps.filter((step) => settled.includes(step.state)).length;
-  const current = machine.steps.find((step) => !settled.includes(step.state)) ?? machine.steps.at(-1);
-  const at = current === undefined ? '' : `${stepLabel(current)} ${current.state} ${packageText(current)}`;
+  const current = machine.steps.find((step) => !settled.includes(step.state));
+  const at = current === undefined ? '' : `${stepLabel(current)} ${packageText(current)}`;
   const name = escapeText(machine.machine).padEnd(nameWidth);
   return `  ${name}  ${bar(done, machine.steps.length)} ${machine.state.padEnd(9)} ${escapeText(at.trim())}`.trimEnd();
 }

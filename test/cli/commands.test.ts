@@ -32,6 +32,16 @@ describe('init', () => {
     expect((await readFile(join(folder, 'context.key'), 'utf8')).trim()).toBe(key);
   });
 
+  it("leaves another mesh's context as it is", async () => {
+    const folder = await tempDir();
+    const context = join(folder, 'context.json');
+    await writeFile(context, '{}');
+    const { code, out } = await isthmus(['--context', context, 'init', '--data', join(folder, 'server')]);
+    expect(code).toBe(0);
+    expect(out).toContain('left as it is');
+    expect(await readFile(context, 'utf8')).toBe('{}');
+  });
+
   it('addresses an API beyond loopback with TLS', async () => {
     const folder = await tempDir();
     const context = join(folder, 'context.json');

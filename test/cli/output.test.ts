@@ -102,6 +102,16 @@ it('redraws its region in place, below the lines that stay', () => {
 it('tells the first hop that fails, and exits 1', async () => {
   const api = await startFakeApi();
   api.on('GET /api/v1/machines', (_request, response) => json(response, { items: [] }));
+  const down = {
+    from: 'eu',
+    to: 'eu-pci',
+    up: false,
+    dialledBy: 'child',
+    lastErrorCode: 'LINK_SILENT',
+    bytesDown: 0,
+    bytesUp: 0,
+  };
+  api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [down] }));
   api.on('POST /api/v1/mesh/trace', (_request, response) =>
     json(response, {
       hops: [
@@ -115,5 +125,5 @@ it('tells the first hop that fails, and exits 1', async () => {
   expect(out).toContain('1  eu  1.3 ms, version 0.1.0, certificate 6.5 days');
   expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: refused');
   expect(err).toContain('at eu-pci');
-  expect(err).toContain('what to do: Start it.');
+  expect(err).toContain('what to do: eu-pci dials this link (it last met LINK_SILENT): check that both run');
 });
