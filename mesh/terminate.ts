@@ -4,7 +4,11 @@ import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket, type TlsOptions } from 'node:tls';
 import { IsthmusError } from '../lib/errors.ts';
 
-/** Completes the handshake as the server; the caller's deadline destroys the stream, which rejects. */
+/**
+ * Completes the handshake as the server; the caller's deadline destroys the stream, which rejects. From then on the
+ * session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in the same turn,
+ * the session over it ends the process (Node 24: SIGSEGV).
+ */
 export function terminateTls(stream: Duplex, options: TlsOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     if (stream.destroyed) {

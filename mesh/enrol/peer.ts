@@ -63,21 +63,25 @@ export async function listenForEnrol(
 ): Promise<EnrolListener> {
   const arrived: Duplex[] = [];
   const waiting = new Set<(stream: Duplex) => void>();
-  const sockets = new Set<net.Socket>();
+  /** Each connection by its socket: the TLS session once there is one. What owns a handle closes it, see `terminateTls`. */
+  const sockets = new Map<net.Socket, Duplex>();
   const server = net.createServer({ noDelay: true }, (raw) => {
     raw.on('error', () => undefined);
     // One parent dials; a scanner of ports must not keep it out.
     if (sockets.size >= 16) sockets.values().next().value?.destroy();
-    sockets.add(raw);
+    sockets.set(raw, raw);
     raw.once('close', () => sockets.delete(raw));
     terminateTls(raw, { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] })
-      .then(welcome)
+      .then((session) => {
+        if (sockets.has(raw)) sockets.set(raw, session);
+        return welcome(session);
+      })
       .then((stream) => {
         const [first] = waiting;
         if (first === undefined) arrived.push(stream);
         else first(stream);
       })
-      .catch(() => raw.destroy());
+      .catch(() => (sockets.get(raw) ?? raw).destroy());
   });
   const { host, port } = parseAddress(listen);
   await new Promise<void>((resolve, reject) => {
@@ -92,7 +96,7 @@ export async function listenForEnrol(
     next: (signal) => nextOf(arrived, waiting, signal),
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const raw of sockets) raw.destroy();
+      for (const connection of sockets.values()) connection.destroy();
       await closed;
     },
   };

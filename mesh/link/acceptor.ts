@@ -1,6 +1,7 @@
 // The one port: an accept loop of our own. It caps connections, gives each a deadline until it has said what it is for,
 // terminates TLS, and hands it on by what TLS settled: a link, a bulk tunnel, or an enrolment without a certificate.
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { alpn, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -36,9 +37,12 @@ export async function startAcceptor(
   handlers: AcceptorHandlers,
   log: Logger,
 ): Promise<Acceptor> {
-  const sockets = new Set<net.Socket>();
+  /** Each connection by its socket: the TLS session once there is one, which then owns the handle (terminate.ts). */
+  const sockets = new Map<net.Socket, Duplex>();
   /** In order of arrival: the oldest is the first to go. */
   const pending = new Map<net.Socket, NodeJS.Timeout>();
+
+  const close = (raw: net.Socket) => (sockets.get(raw) ?? raw).destroy();
 
   const settle = (raw: net.Socket) => {
     clearTimeout(pending.get(raw));
@@ -53,12 +57,12 @@ export async function startAcceptor(
     }
     if (pending.size >= limits.handshakes) {
       const oldest = pending.keys().next().value;
-      oldest?.destroy();
+      if (oldest !== undefined) close(oldest);
     }
-    sockets.add(raw);
+    sockets.set(raw, raw);
     pending.set(
       raw,
-      setTimeout(() => raw.destroy(), limits.handshakeMs),
+      setTimeout(() => close(raw), limits.handshakeMs),
     );
     raw.once('close', () => {
       settle(raw);
@@ -70,11 +74,14 @@ export async function startAcceptor(
   const secure = (raw: net.Socket) => {
     const options = { ...linkServerOptions(trust.identity.current()), ALPNProtocols: Object.values(alpn) };
     terminateTls(raw, options)
-      .then((session) => dispatch({ raw, tls: session, settled: () => settle(raw) }))
+      .then((session) => {
+        if (sockets.has(raw)) sockets.set(raw, session);
+        dispatch({ raw, tls: session, settled: () => settle(raw) });
+      })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
         log.warn({ address: raw.remoteAddress, code: error.code, err: error.message }, 'connection refused');
-        raw.destroy();
+        close(raw);
       });
   };
 
@@ -113,7 +120,7 @@ export async function startAcceptor(
     address: formatAddress(bound.address, bound.port),
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const raw of sockets) raw.destroy();
+      for (const connection of sockets.values()) connection.destroy();
       await closed;
     },
   };
