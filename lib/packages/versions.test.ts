@@ -55,6 +55,7 @@ describe('ordering', () => {
       }
     }
     expect(compareVersions('1.0-RC', '1.0.0.0-rc+5')).toBe(0);
+    expect(compareVersions('1.0-20260101120000000001', '1.0-20260101120000000002')).toBeLessThan(0);
   });
 
   const version = fc

@@ -81,7 +81,10 @@ function compareLabel(a: string, b: string): number {
   const numericA = /^\d+$/.test(a);
   const numericB = /^\d+$/.test(b);
   if (numericA !== numericB) return numericA ? -1 : 1;
-  return numericA ? Number(a) - Number(b) : compareText(a.toLowerCase(), b.toLowerCase());
+  if (!numericA) return compareText(a.toLowerCase(), b.toLowerCase());
+  // A date with a time in it has more digits than a number holds.
+  const [left, right] = [BigInt(a), BigInt(b)];
+  return left < right ? -1 : Number(left > right);
 }
 
 function compareText(a: string, b: string): number {
