@@ -9,7 +9,7 @@ import type { StatusMessage } from '../../tentacle/scripts/status.ts';
 import type { SpooledLine } from '../../tentacle/logs/spool.ts';
 import { waitFor } from '../support/wait.ts';
 import type { HostRequest } from './host.ts';
-import type { TestEngineOptions } from './support.ts';
+import { endScriptsIn, type TestEngineOptions } from './support.ts';
 
 const hostFile = fileURLToPath(new URL('host.ts', import.meta.url));
 
@@ -41,7 +41,10 @@ export class Host {
       this.#waiting.clear();
     });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#take(line));
-    onTestFinished(() => this.kill());
+    onTestFinished(async () => {
+      await this.kill();
+      endScriptsIn(dataDir);
+    });
   }
 
   start(order: ScriptOrder): Promise<StatusMessage> {

@@ -9,12 +9,24 @@ import { statusOf } from '../../tentacle/scripts/status.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import { ended, logOf, openEngine, orderOf, textOf, type TestEngine, type TestEngineOptions } from './support.ts';
+import {
+  ended,
+  endScriptsIn,
+  logOf,
+  openEngine,
+  orderOf,
+  textOf,
+  type TestEngine,
+  type TestEngineOptions,
+} from './support.ts';
 
 async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
   const dataDir = await tempDir();
   const opened = await openEngine(dataDir, options);
-  onTestFinished(() => opened.close());
+  onTestFinished(async () => {
+    await opened.close();
+    endScriptsIn(dataDir);
+  });
   return { ...opened, dataDir };
 }
 

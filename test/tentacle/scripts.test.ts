@@ -9,6 +9,7 @@ import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import {
   ended,
+  endScriptsIn,
   logOf,
   openEngine,
   orderOf,
@@ -21,7 +22,10 @@ import {
 async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
   const dataDir = await tempDir();
   const opened = await openEngine(dataDir, options);
-  onTestFinished(() => opened.close());
+  onTestFinished(async () => {
+    await opened.close();
+    endScriptsIn(dataDir);
+  });
   return { ...opened, dataDir };
 }
 

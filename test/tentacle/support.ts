@@ -1,5 +1,6 @@
 // A script engine for tests: in this process, or as a process of its own that can be killed (host.ts). Judged from
 // outside by a witness file, to which every script appends its ticket and pid.
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '../../lib/ids.ts';
@@ -89,6 +90,19 @@ export async function logOf(engine: ScriptEngine, order: ScriptOrder): Promise<S
 
 export function textOf(lines: readonly SpooledLine[], ...streams: SpooledLine['stream'][]): string[] {
   return lines.filter(({ stream }) => streams.length === 0 || streams.includes(stream)).map(({ text }) => text);
+}
+
+/** Ends every script that runs in a data folder: scripts outlive their agent, and so a test that fails. */
+export function endScriptsIn(dataDir: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const own = words.includes('isthmus-script') && words.some((word) => word.startsWith(`${dataDir}/tickets/`));
+      if (own) process.kill(-Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended meanwhile, or leads no group.
+    }
+  }
 }
 
 export interface Witness {
