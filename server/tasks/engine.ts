@@ -204,6 +204,7 @@ class Engine implements TaskEngine {
     this.#contexts.set(task.id, context);
     const forgetDeadline = atTime(task.deadlineAt, () => context.finishFor('deadline'));
     if (task.cancelRequestedAt !== null) context.finishFor('cancel');
+    else if (task.deadlineAt <= Date.now()) context.finishFor('deadline');
     try {
       if (this.#stopped !== undefined) context.halted();
       await startTask(context, nodeId);

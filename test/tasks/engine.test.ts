@@ -36,7 +36,8 @@ async function bench(): Promise<Bench> {
         for (const signal of [context.halt, context.finish]) whenAborted(signal, resolve);
       });
       context.halt.throwIfAborted();
-      return context.finishReason === 'cancel' ? { state: 'cancelled' as const } : { state: 'succeeded' as const };
+      const ends = { cancel: 'cancelled', deadline: 'timed_out' } as const;
+      return { state: context.finishReason === undefined ? ('succeeded' as const) : ends[context.finishReason] };
     },
   };
   const runners = { script: runner, health: runner, deployment: runner };
@@ -130,13 +131,21 @@ it('ends a cancelled task that has not begun, also when an older deployment hold
   expect((await b.store.tasks.get(older)).state).toBe('running');
 });
 
+it('ends a task whose deadline passes while an older deployment holds it up', async () => {
+  const b = await bench();
+  b.engine('server-1');
+  await addTask(b.store, deployment());
+  const waiting = await addTask(b.store, { ...deployment(), deadlineAt: Date.now() + 300 });
+  expect((await ended(b.store, waiting)).state).toBe('timed_out');
+  expect(b.begun.map(({ finishReason }) => finishReason)).toEqual([undefined, 'deadline']);
+});
+
+let made = 0;
+
+/** Each is younger than the one before, also within a millisecond. */
 function deployment() {
-  const now = Date.now();
-  return {
-    kind: 'deployment' as const,
-    project: 'shop',
-    environment: 'prod',
-    deadlineAt: now + 60_000,
-    createdAt: now,
-  };
+  made += 1;
+  const createdAt = Date.now() + made;
+  const deadlineAt = createdAt + 60_000;
+  return { kind: 'deployment' as const, project: 'shop', environment: 'prod', deadlineAt, createdAt };
 }

@@ -144,8 +144,9 @@ export class TaskRepository {
                   .select('older.id')
                   .where('older.ended_at', 'is', null)
                   .where('candidate.kind', '=', 'deployment')
-                  // A cancelled one need not wait for its turn to end.
+                  // One that is cancelled or out of time need not wait for its turn to end.
                   .where('candidate.cancel_requested_at', 'is', null)
+                  .where('candidate.deadline_at', '>', now)
                   .where('older.kind', '=', 'deployment')
                   .whereRef('older.project', '=', 'candidate.project')
                   .whereRef('older.environment', '=', 'candidate.environment')
