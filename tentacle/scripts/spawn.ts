@@ -38,12 +38,12 @@ interface SpawnOptions {
 export async function spawnScript(options: SpawnOptions): Promise<ChildProcess> {
   const { workspace, attempt, command, workingFolder, environment } = options;
   // Appending, so that the agent may cut a file that nobody will read while the script goes on writing.
-  const stdout = openSync(workspace.stdout, 'a', 0o600);
-  const stderr = openSync(workspace.stderr, 'a', 0o600);
+  const files: number[] = [];
   try {
+    for (const path of [workspace.stdout, workspace.stderr]) files.push(openSync(path, 'a', 0o600));
     const paths = [workspace.claim(attempt), workspace.exit];
     const words = ['-c', wrapper, 'isthmus-script', ...paths, ...command, workspace.body];
-    const stdio: StdioOptions = ['ignore', stdout, stderr];
+    const stdio: StdioOptions = ['ignore', ...files];
     const child = spawn('/bin/sh', words, { cwd: workingFolder, env: environment, detached: true, stdio });
     await once(child, 'spawn');
     child.unref();
@@ -52,7 +52,6 @@ export async function spawnScript(options: SpawnOptions): Promise<ChildProcess> 
     const reason = error instanceof Error ? error.message : String(error);
     throw new IsthmusError('SPAWN_FAILED', `the script could not be started: ${reason}`, { cause: error });
   } finally {
-    closeSync(stdout);
-    closeSync(stderr);
+    for (const file of files) closeSync(file);
   }
 }
