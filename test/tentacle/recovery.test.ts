@@ -41,6 +41,28 @@ describe('an agent that was killed', () => {
     expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
   });
 
+  test('between the start of a script and writing down that it runs: takes it up, does not start it again', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const ticket = newId();
+    const gate = join(dataDir, 'gate');
+    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(gate)}; exit 21`, { ticket });
+    const first = new Host(dataDir);
+    await first.start(order);
+    await waitFor(async () => (await first.lines(order)).length === 1);
+    await first.kill();
+    // As a journal is that ends with the start.
+    const path = join(dataDir, 'journal', 'journal');
+    const records = (await readFile(path, 'utf8')).split('\n');
+    const start = records.findIndex((record) => record.includes('"phase":"starting"'));
+    await writeFile(path, `${records.slice(0, start + 1).join('\n')}\n`);
+    const second = new Host(dataDir);
+    expect(await second.start(order)).toMatchObject({ phase: 'RUNNING' });
+    await writeFile(gate, '');
+    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 21, lastLine: 1 });
+    expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+
   test('finds the exit code of a script that ended in the meantime, and tells it once', async () => {
     const dataDir = await tempDir();
     const gate = join(dataDir, 'gate');
