@@ -52,6 +52,7 @@ const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
   MASTER_KEY_MISSING: 'config',
   MASTER_KEY_WRONG: 'config',
   NOT_INITIALISED: 'config',
+  PART_FAILED: 'failed',
   PORT_IN_USE: 'config',
   SEAL_BROKEN: 'config',
   SCHEMA_NEWER: 'config',
