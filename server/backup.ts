@@ -18,6 +18,7 @@ import { DATABASE_FILE } from './store/sqlite/open.ts';
 import { openStore } from './store/store.ts';
 
 const MANIFEST = 'manifest.json';
+const ARCHIVE = '.restore.tar';
 
 /** What a data folder holds beside the database that a server cannot do without. */
 const smallParts = [
@@ -86,13 +87,17 @@ export async function restore({ dataDir, file, passphraseFile }: BackupOptions):
   const passphrase = await readPassphrase(passphraseFile);
   await fillFolder(dataDir, async (folder) => {
     try {
-      const unpack = extract({
+      // To a file first: nothing is unpacked before all of it is known to be as it was written.
+      const archive = join(folder, ARCHIVE);
+      await pipeline(createReadStream(file), decryptStream(passphrase), createWriteStream(archive, { mode: 0o600 }));
+      await extract({
+        file: archive,
         cwd: folder,
         strict: true,
         preserveOwner: false,
         filter: (_path, entry) => isPlain(entry),
       });
-      await pipeline(createReadStream(file), decryptStream(passphrase), unpack);
+      await rm(archive);
       await verify(folder);
     } catch (thrown) {
       if (thrown instanceof IsthmusError || (thrown instanceof Error && 'syscall' in thrown)) throw thrown;
