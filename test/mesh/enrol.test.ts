@@ -13,6 +13,7 @@ import { encodeRequest, newTunnelId } from '../../mesh/tunnel/request.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../../mesh/wire.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startChain, startNode } from '../support/mesh.ts';
+import { waitFor } from '../support/wait.ts';
 
 const route = () => ({
   destination: 'server',
@@ -80,7 +81,8 @@ describe('a node without a certificate', () => {
     const first = await openEnrol(server.mesh.address!, route());
     first.tls.on('error', () => undefined).resume();
     first.tls.write(Buffer.alloc(20_000));
-    await once(first.tls, 'close');
+    // Long before its time is up.
+    await waitFor(() => first.tls.closed, { limitMs: 10_000, what: 'the end of the stream' });
     for (let i = 0; i < 2; i += 1) (await openEnrol(server.mesh.address!, route())).raw.destroy();
     await expect(openEnrol(server.mesh.address!, route())).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
   });
