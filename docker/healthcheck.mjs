@@ -1,6 +1,7 @@
-// Exits 0 when what it is told to look at answers: `http://host:port/path` with 2xx, `tcp://host:port` with a
+// Exits 0 when what it is told to look at answers: `https://host:port/path` with 2xx, `tcp://host:port` with a
 // connection, `pid1` with a first process that is still there (for a part that only dials).
-import { get } from 'node:http';
+import { get as getPlain } from 'node:http';
+import { get as getSecure } from 'node:https';
 import { connect } from 'node:net';
 
 const limitMs = 4_000;
@@ -13,8 +14,10 @@ function end(healthy, why) {
 }
 
 setTimeout(() => end(false, `no answer within ${limitMs} ms`), limitMs);
-if (target.startsWith('http://')) {
-  const request = get(target, (response) => {
+if (/^https?:/.test(target)) {
+  const get = target.startsWith('https:') ? getSecure : getPlain;
+  // Nothing is sent and nothing is believed but that it answers: whose certificate it is, is for its clients to check.
+  const request = get(target, { rejectUnauthorized: false }, (response) => {
     const status = response.statusCode ?? 0;
     end(status >= 200 && status < 300, `answers ${status}`);
   });
@@ -27,5 +30,5 @@ if (target.startsWith('http://')) {
   process.kill(1, 0);
   end(true, 'there');
 } else {
-  end(false, 'is neither http://, tcp:// nor pid1');
+  end(false, 'is neither https://, http://, tcp:// nor pid1');
 }

@@ -79,7 +79,7 @@ test('every part runs on a read-only root with no rights to gain, and is watched
     expect(service.read_only, name).toBe(true);
     expect(service.cap_drop, name).toEqual(['ALL']);
     expect(service.security_opt, name).toContain('no-new-privileges:true');
-    expect(service.command.slice(1, 4), name).toEqual(['start', '--data', '/data']);
+    expect(service.command.slice(1, 4), name).toEqual(['start', '--data', '/data/node']);
     for (const volume of service.volumes) expect(Object.keys(compose.volumes)).toContain(volume.split(':')[0]);
     if (name !== 'server') expect(service.healthcheck?.test[0], name).toBe('CMD');
   }

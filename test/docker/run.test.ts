@@ -27,7 +27,7 @@ const confine = `
   mount -t tmpfs -o size=64m,mode=1777 tmpfs /dev/shm
   cd "$app"
   exec setpriv --reuid ${user} --regid ${user} --clear-groups --bounding-set=-all --no-new-privs \\
-    env -i PATH="$app/node_modules/.bin:/usr/bin:/bin" TMPDIR=/dev/shm "$@"
+    env -i PATH="$app/node_modules/.bin:/usr/bin:/bin" TMPDIR=/dev/shm XDG_CONFIG_HOME=/mnt/config "$@"
 `;
 
 describe.skipIf(lacks('root', 'namespaces', 'unshare'))('the image, without an engine', () => {
@@ -77,9 +77,9 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare'))('the image, without an e
   });
 
   test('a server starts on a fresh data folder, is healthy, and stops when told to', async () => {
-    const listen = ['--mesh-listen', '127.0.0.1:0', '--api-listen', '127.0.0.1:0'];
-    await run(...confined('bin/isthmus', 'init', '--data', '/mnt', ...listen));
-    const [command, args] = confined('bin/isthmus', 'server', 'start', '--data', '/mnt', '-o', 'json');
+    const listen = ['--mesh-listen', '127.0.0.1:0', '--api-listen', '0.0.0.0:0'];
+    await run(...confined('bin/isthmus', 'init', '--data', '/mnt/node', ...listen));
+    const [command, args] = confined('bin/isthmus', 'server', 'start', '--data', '/mnt/node', '-o', 'json');
     const server: ChildProcessByStdio<null, Readable, null> = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -87,8 +87,8 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare'))('the image, without an e
     try {
       const lines = createInterface({ input: server.stdout });
       const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(30_000) })) as [string];
-      const { addresses } = JSON.parse(line) as { addresses: { api: string } };
-      const url = `http://${addresses.api.replace(/^https?:\/\//, '')}/readyz`;
+      const { addresses } = JSON.parse(line) as { addresses: { apiUrl: string } };
+      const url = `https://127.0.0.1:${new URL(addresses.apiUrl).port}/readyz`;
       await run(...confined('node', 'docker/healthcheck.mjs', url));
       await expect(run(...confined('node', 'docker/healthcheck.mjs', 'tcp://127.0.0.1:1'))).rejects.toThrow(
         'ECONNREFUSED',
