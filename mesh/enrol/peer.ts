@@ -23,7 +23,7 @@ export interface EnrolRoute {
 /** Opens `enrol` through the node at `address`. */
 export async function openEnrol(address: string, route: EnrolRoute): Promise<Connection> {
   const connection = await connectTo(address, alpn.enrol, undefined, route.signal);
-  const abort = () => connection.raw.destroy();
+  const abort = () => connection.tls.destroy();
   route.signal.addEventListener('abort', abort, { once: true });
   try {
     const request: TunnelRequest = {
@@ -41,7 +41,7 @@ export async function openEnrol(address: string, route: EnrolRoute): Promise<Con
     if (opened.error) throw decodeRefusal(opened.error, route.destination);
     return connection;
   } catch (thrown) {
-    connection.raw.destroy();
+    connection.tls.destroy();
     if (route.signal.aborted) throw IsthmusError.from(route.signal.reason, 'CANCELLED');
     throw IsthmusError.from(thrown, 'UNREACHABLE');
   } finally {

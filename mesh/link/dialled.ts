@@ -81,7 +81,7 @@ export async function dialSession(
     return session;
   } catch (thrown) {
     client.close();
-    connection.raw.destroy();
+    connection.tls.destroy();
     throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: target.node });
   }
 }
@@ -122,7 +122,7 @@ class DiallerCarrier implements Carrier {
 
   close(): void {
     this.#closeClient();
-    this.connection.raw.destroy();
+    this.connection.tls.destroy();
   }
 
   async #openControl(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
@@ -146,7 +146,7 @@ class DiallerCarrier implements Carrier {
     const tunnelId = newTunnelId();
     const preface = { sessionId: this.#session.facts.id, open: encodeRequest(tunnelId, request) };
     let connection: Connection | undefined;
-    const abort = () => connection?.raw.destroy();
+    const abort = () => connection?.tls.destroy();
     signal.addEventListener('abort', abort, { once: true });
     try {
       connection = await this.#connectBulk(signal);
@@ -156,7 +156,7 @@ class DiallerCarrier implements Carrier {
       return this.#session.bulkStream(tunnelId, connection, release);
     } catch (thrown) {
       release();
-      connection?.raw.destroy();
+      connection?.tls.destroy();
       throw signal.aborted ? IsthmusError.from(signal.reason, 'CANCELLED') : thrown;
     } finally {
       signal.removeEventListener('abort', abort);

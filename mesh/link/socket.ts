@@ -92,7 +92,8 @@ export async function connectTo(
         ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' as const }
         : linkClientOptions(identity);
     const session = tls.connect({ ...options, socket: raw, ALPNProtocols: [protocol] });
-    session.on('error', () => raw.destroy());
+    // It closes itself, and the socket below: destroying that one as well, in the same turn, can end the process.
+    session.on('error', () => undefined);
     await opened(session, 'secureConnect', address, signal);
     if (session.alpnProtocol !== protocol) throw new IsthmusError('PROTOCOL', `${address} does not offer ${protocol}`);
     return { raw, tls: session };
