@@ -34,8 +34,6 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
     path: `/v1/blobs/${question.sha256}`,
     headers: {
       host: 'isthmus',
-      // This end closes, once it has everything: a tunnel closed from afar may lose what a slow reader has yet to read.
-      connection: 'keep-alive',
       authorization: `Pass ${question.pass}`,
       ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
     },

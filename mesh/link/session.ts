@@ -56,6 +56,9 @@ export interface SessionHooks {
   ended(session: LinkSession, error: IsthmusError): void;
 }
 
+/** A peer that asks and does not read the answers must not fill this node's memory. A live link holds a few. */
+const mostUnsentFrames = 4096;
+
 export class LinkSession {
   readonly facts: SessionFacts;
   readonly upSinceMs = Date.now();
@@ -129,7 +132,12 @@ export class LinkSession {
   }
 
   send(frame: AttachFrame): void {
-    if (!this.#gone.signal.aborted && this.#attach.writable) this.#attach.write(frame);
+    if (this.#gone.signal.aborted || !this.#attach.writable) return;
+    if (this.#attach.writableLength >= mostUnsentFrames) {
+      this.end(new IsthmusError('RESOURCE_EXHAUSTED', `${this.facts.peer.node} does not read what it is sent`));
+      return;
+    }
+    this.#attach.write(frame);
   }
 
   open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
@@ -149,10 +157,12 @@ export class LinkSession {
   /** The byte stream of a control call whose opening messages are done. */
   controlStream(tunnelId: Buffer, call: TunnelCall): Duplex {
     const key = tunnelId.toString('hex');
-    const stream = new ControlStream(call, () => {
-      this.#tunnels.delete(key);
-      // The server side of a call cannot reset it while data is held back; the client side is asked to.
-      if (call.side === 'server') this.send({ close: { tunnelId } });
+    const stream = new ControlStream(call, {
+      closed: () => this.#tunnels.delete(key),
+      abandoned: () => {
+        // The server side of a call cannot reset it while data is held back; the client side is asked to.
+        if (call.side === 'server') this.send({ close: { tunnelId } });
+      },
     });
     this.#tunnels.set(key, { stream });
     return stream;

@@ -11,6 +11,16 @@ export type TunnelCall =
   | { readonly side: 'client'; readonly stream: ClientDuplexStream<TunnelFrame, TunnelFrame__Output> }
   | { readonly side: 'server'; readonly stream: ServerDuplexStream<TunnelFrame__Output, TunnelFrame> };
 
+export interface ControlHooks {
+  /** The tunnel is gone, for this node. */
+  closed(): void;
+  /** What is still under way is not wanted: on the server side of a call the peer must be told to reset it. */
+  abandoned(): void;
+}
+
+/** How long a tunnel that was ended whole may take to deliver its last bytes. */
+const lingerMs = 30_000;
+
 /** One frame carries at most this much, so that tunnels that share the connection take turns. */
 const maxDataBytes = 64 * 1024;
 
@@ -28,17 +38,17 @@ export function abandonCall(call: TunnelCall): void {
 
 export class ControlStream extends Duplex {
   readonly #call: TunnelCall;
-  readonly #onClosed: () => void;
+  readonly #hooks: ControlHooks;
   #parked: ((error?: Error | null) => void) | undefined;
   #ended = false;
 
-  /** `onClosed` runs once, when the tunnel is gone; on the server side it must tell the peer to let go as well. */
-  constructor(call: TunnelCall, onClosed: () => void) {
+  constructor(call: TunnelCall, hooks: ControlHooks) {
     super({ allowHalfOpen: false, readableHighWaterMark: maxDataBytes, writableHighWaterMark: maxDataBytes });
     this.#call = call;
-    this.#onClosed = onClosed;
+    this.#hooks = hooks;
     const stream: FrameSource = call.stream;
     stream.on('data', (frame: TunnelFrame__Output) => {
+      if (this.destroyed) return;
       if (frame.data && frame.data.length > 0 && !this.push(frame.data)) stream.pause();
     });
     stream.on('end', () => this.push(null));
@@ -89,14 +99,31 @@ export class ControlStream extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    if (!this.#ended) abandonCall(this.#call);
-    this.#ended = true;
-    this.#onClosed();
+    if (this.writableFinished && error === null) this.#linger();
+    else this.#abandon();
+    this.#hooks.closed();
     // A write that waits for a drain that cannot come any more would hold its writer for ever.
     const parked = this.#parked;
     this.#parked = undefined;
     parked?.(new Error('the tunnel is closed'));
     callback(error);
+  }
+
+  #abandon(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    abandonCall(this.#call);
+    this.#hooks.abandoned();
+  }
+
+  /** Ended whole: grpc delivers what it was given, and the call ends by itself; a peer that stalls gets no longer. */
+  #linger(): void {
+    if (this.#ended) return;
+    const { stream } = this.#call;
+    const limit = setTimeout(() => this.#abandon(), lingerMs);
+    limit.unref();
+    stream.once('close', () => clearTimeout(limit));
+    stream.resume();
   }
 
   #unpark(): void {

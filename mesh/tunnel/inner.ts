@@ -96,6 +96,9 @@ function refuse(socket: TLSSocket, error: IsthmusError, self: string): void {
  * tunnel that ended whole has given the session its end already, and what the session holds is still to be read.
  */
 function tie(socket: TLSSocket, carrier: Duplex): void {
+  // Node destroys a TLS session when what carries it closes, also while its reader has decrypted bytes to fetch. So the
+  // carrier must not close by itself at its end: it does when the session has ended in turn.
+  carrier.allowHalfOpen = true;
   socket.on('error', () => carrier.destroy());
   socket.on('close', () => carrier.destroy());
   carrier.on('error', () => socket.destroy());

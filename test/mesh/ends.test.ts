@@ -1,5 +1,7 @@
 // What the two ends of a tunnel are held to: roles, services, revocation, and bytes that nobody changed on the way.
+import { createHash, randomBytes } from 'node:crypto';
 import { Transform, type Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { splice } from '../../mesh/tunnel/splice.ts';
 import { startChain, startNode, linked } from '../support/mesh.ts';
@@ -119,6 +121,34 @@ describe('a node that cannot be reached', () => {
     const left = relay.mesh.dial({ node: 'server', service: 'echo', class: 'bulk', deadlineMs: 5_000, signal });
     await expect(left).rejects.toMatchObject({ code: 'CANCELLED' });
   });
+});
+
+describe('a tunnel that the far end closes after its last byte', () => {
+  for (const serviceClass of ['control', 'bulk'] as const) {
+    for (const relayCount of [0, 2]) {
+      it(`gives a slow reader all of it: ${serviceClass}, ${relayCount} relays`, async () => {
+        // Little enough to be under way as a whole before the reader begins.
+        const body = randomBytes(50_000);
+        const { tentacle, server, path } = await startChain(relayCount, 'up');
+        let closed = false;
+        tentacle.mesh.listen('tentacle', { roles: ['server'] }, (stream) => {
+          stream.on('error', () => undefined);
+          stream.once('close', () => (closed = true));
+          stream.end(body, () => stream.destroySoon());
+        });
+        const dialled = { node: 'tentacle-1', service: 'tentacle', class: serviceClass, deadlineMs: 5_000, path };
+        const stream = await server.mesh.dial(dialled);
+        await waitFor(() => closed, { what: 'the far end to close' });
+        const hash = createHash('sha256');
+        for await (const chunk of stream) {
+          hash.update(chunk as Buffer);
+          await nextTurn();
+        }
+        expect(hash.digest('hex')).toBe(createHash('sha256').update(body).digest('hex'));
+        await waitFor(() => stream.destroyed, { what: 'the stream to close' });
+      });
+    }
+  }
 });
 
 describe('a relay that changes bytes', () => {

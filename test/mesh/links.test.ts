@@ -56,6 +56,22 @@ describe('a newer session of the same node', () => {
   });
 });
 
+describe('a peer that asks and reads no answers', () => {
+  it('is dropped before its answers fill the memory', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const tentacle = await authority.node('t1', 'tentacle');
+    const fake = await fakeLink(server.mesh.address!, tentacle.identity);
+    await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+    fake.attach.pause();
+    for (let id = 0; id < 20_000; id += 1) fake.attach.write({ ping: { id } });
+    await waitFor(() => server.mesh.links()[0]?.lastErrorCode === 'RESOURCE_EXHAUSTED', {
+      limitMs: 30_000,
+      what: 'the end of it',
+    });
+  });
+});
+
 describe('a peer that falls silent', () => {
   it('is given up by the accepting side', async () => {
     const authority = await createTestMesh();

@@ -33,7 +33,8 @@ export async function fakeLink(
   { pongs = true }: { pongs?: boolean } = {},
 ): Promise<FakeLink> {
   const connection = await connectTo(address, alpn.link, identity.current(), AbortSignal.timeout(5_000));
-  const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connection.tls));
+  // A small window: what this peer does not read soon stands in the memory of the other.
+  const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connection.tls), { windowBytes: 65_535 });
   const rpc = await client.ready();
   const attach = rpc.attach();
   const frames: AttachFrame__Output[] = [];
