@@ -6,12 +6,13 @@ import type { Releases } from './releases.ts';
 
 /** Switches to the staged release; answers its name. PACKAGE_NOT_STAGED when what is staged is not this package. */
 export async function activateRelease(releases: Releases, order: PackageOrder): Promise<string> {
-  const release = await releases.staged();
+  const release = (await releases.staged())?.release;
   const record = release === undefined ? undefined : await releases.record(release);
   if (release === undefined || record?.sha256 !== order.sha256 || record.version !== order.version) {
     throw notStaged(order);
   }
   if (!(await releases.isActivated(release)) && !(await releases.isStaged(release))) throw notStaged(order);
+  await releases.prepare();
   await releases.settle(release);
   const current = await releases.linked('current');
   if (current !== release) {

@@ -5,6 +5,7 @@ import { skewMs } from '../../certs/signer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import type { AcquireProgress as ProgressMessage } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
+import type { EnvelopeBody__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { EnvelopeRequest__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeRequest.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { OpenEnvelope, PackageHandlers } from '../service.ts';
@@ -28,9 +29,12 @@ const progressEveryMs = 250;
 export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
   const { packages } = deps;
   return {
-    AcquirePackage: async (call) => acquire(packages, await open(deps, call.request, 'acquire'), call),
-    StagePackage: async ({ request }) => packages.stage(await open(deps, request, 'stage')),
-    ActivatePackage: async ({ request }) => packages.activate(await open(deps, request, 'activate')),
+    AcquirePackage: async (call) => acquire(packages, (await open(deps, call.request, 'acquire')).payload, call),
+    StagePackage: async ({ request }) => {
+      const { payload, ticket } = await open(deps, request, 'stage');
+      return packages.stage(payload, ticket);
+    },
+    ActivatePackage: async ({ request }) => packages.activate((await open(deps, request, 'activate')).payload),
   };
 }
 
@@ -38,8 +42,8 @@ async function open(
   { openEnvelope, checkEpoch }: PackageHandlerDeps,
   { envelope }: EnvelopeRequest__Output,
   kind: EnvelopeKind,
-): Promise<PackagePayload__Output> {
-  const { task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
+): Promise<Pick<EnvelopeBody__Output, 'ticket'> & { readonly payload: PackagePayload__Output }> {
+  const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
   if (Date.now() > expiresAtMs + skewMs) {
     throw new IsthmusError(
       'ENVELOPE_EXPIRED',
@@ -47,7 +51,7 @@ async function open(
     );
   }
   await checkEpoch(task, epoch);
-  return payloadCodec.decode(payload);
+  return { ticket, payload: payloadCodec.decode(payload) };
 }
 
 async function acquire(

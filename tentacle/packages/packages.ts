@@ -72,12 +72,13 @@ export class Packages {
     return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
   }
 
-  /** Unpacks the acquired package and substitutes variables. Idempotent. */
-  async stage(payload: PackagePayload__Output): Promise<PackageStatus__Output> {
+  /** Unpacks the acquired package, once per ticket, and substitutes variables. */
+  async stage(payload: PackagePayload__Output, ticket: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     const { log, owner } = this.#options;
     return this.#alone(order.application, async (releases) => {
-      const release = await stageRelease(releases, order, { blobs: this.#blobs, log, owner, stampKey: this.#stampKey });
+      const deps = { blobs: this.#blobs, log, owner, stampKey: this.#stampKey };
+      const release = await stageRelease(releases, order, ticket, deps);
       return this.#status(order.application, releases, release);
     });
   }
@@ -97,7 +98,7 @@ export class Packages {
     const missing = new IsthmusError('APPLICATION_MISSING', `there is no ${stage} release of ${application} here`);
     if (!isApplicationName(application)) throw missing;
     const releases = this.#releases(application);
-    const release = stage === 'current' ? await releases.linked('current') : await releases.staged();
+    const release = stage === 'current' ? await releases.linked('current') : (await releases.staged())?.release;
     if (release === undefined) throw missing;
     if (await releases.isActivated(release)) return releases.folderOf(release);
     if (stage === 'staged' && (await releases.isStaged(release))) return releases.stagingOf(release);
@@ -151,7 +152,7 @@ export class Packages {
       for (const release of [
         await releases.linked('current'),
         await releases.linked('previous'),
-        await releases.staged(),
+        (await releases.staged())?.release,
       ]) {
         const record = release === undefined ? undefined : await releases.record(release);
         if (record !== undefined) used.add(record.sha256);

@@ -1,15 +1,17 @@
 // The folders of one application:
 //   releases/<version>-<digest12>/          a release, whole
-//   releases/<version>-<digest12>.staging/  one being unpacked or waiting for its switch
+//   releases/<version>-<digest12>.staging/  one that waits for its switch
 //   releases/<version>-<digest12>.json      what is in it; written last, so that without it there is no release
-//   staged.json                             the release that the next switch is for
+//   staged.json                             the release that the next switch is for, and the ticket that staged it
 //   current, previous                       links, each switched by one rename
+//   .private/                               the agent's alone: what is being unpacked or removed
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeDurably } from '../../lib/durable.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { errnoOf, syncPath } from '../../lib/packages/disk.ts';
+import { removeTree } from '../remove-tree.ts';
 
 export interface ReleaseRecord {
   readonly id: string;
@@ -19,6 +21,12 @@ export interface ReleaseRecord {
   readonly stamp: string;
   readonly files: number;
   readonly bytes: number;
+}
+
+/** What the next switch is for. */
+export interface Staged {
+  readonly release: string;
+  readonly ticket: string;
 }
 
 /** The releases of one application. */
@@ -31,6 +39,17 @@ export class Releases {
 
   async prepare(): Promise<void> {
     await mkdir(join(this.#folder, 'releases'), { recursive: true, mode: 0o755 });
+    await mkdir(this.#private, { recursive: true, mode: 0o700 });
+    await chmod(this.#private, 0o700);
+  }
+
+  get #private(): string {
+    return join(this.#folder, '.private');
+  }
+
+  /** Where a release is unpacked: until it is whole nobody but the agent gets there, whoever owns what is in it. */
+  buildingOf(release: string): string {
+    return join(this.#private, `${release}.building`);
   }
 
   folderOf(release: string): string {
@@ -58,21 +77,23 @@ export class Releases {
   async clearStaging(release: string): Promise<void> {
     if (await this.isActivated(release)) throw new IsthmusError('INTERNAL', `${release} is in use`);
     await rm(`${this.folderOf(release)}.json`, { force: true });
-    await rm(this.stagingOf(release), { recursive: true, force: true });
+    await this.#discard(this.stagingOf(release));
+    await removeTree(this.buildingOf(release));
   }
 
-  /** Says that a staged release is whole. */
-  finishStaging(release: string, record: ReleaseRecord): void {
+  /** Puts what was unpacked in its place and says that it is whole. */
+  async finishStaging(release: string, record: ReleaseRecord): Promise<void> {
+    await rename(this.buildingOf(release), this.stagingOf(release));
     writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
   }
 
-  markStaged(release: string): void {
-    writeDurably(join(this.#folder, 'staged.json'), `${JSON.stringify({ release })}\n`);
+  markStaged(staged: Staged): void {
+    writeDurably(join(this.#folder, 'staged.json'), `${JSON.stringify(staged)}\n`);
   }
 
   /** The release that the next switch is for. */
-  async staged(): Promise<string | undefined> {
-    return (await readJson<{ release: string }>(join(this.#folder, 'staged.json')))?.release;
+  async staged(): Promise<Staged | undefined> {
+    return readJson<Staged>(join(this.#folder, 'staged.json'));
   }
 
   /** The release a link points to. */
@@ -104,11 +125,24 @@ export class Releases {
   async keepOnly(kept: readonly (string | undefined)[]): Promise<void> {
     for (const name of await readdir(join(this.#folder, 'releases'))) {
       const release = name.replace(/\.(?:staging|json)$/, '');
-      if (!kept.includes(release)) await rm(this.folderOf(name), { recursive: true, force: true });
+      if (!kept.includes(release)) await this.#discard(this.folderOf(name));
     }
+    for (const name of await readdir(this.#private)) await removeTree(join(this.#private, name));
     for (const name of await readdir(this.#folder)) {
       if (/^\.(?:current|previous)\./.test(name)) await rm(join(this.#folder, name), { force: true });
     }
+  }
+
+  /** Out of everybody's way first: scripts may have the run of a release. */
+  async #discard(path: string): Promise<void> {
+    const gone = join(this.#private, `${basename(path)}.${randomBytes(6).toString('hex')}`);
+    try {
+      await rename(path, gone);
+    } catch (thrown) {
+      if (errnoOf(thrown) === 'ENOENT') return;
+      throw thrown;
+    }
+    await removeTree(gone);
   }
 }
 

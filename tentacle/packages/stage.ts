@@ -1,6 +1,7 @@
 // Unpacks an acquired package beside the releases and substitutes variables in the files that were named. Until the
-// record is written the folder is nothing, and the next try begins from an empty one.
-import { createHmac, timingSafeEqual } from 'node:crypto';
+// record is written the folder is nothing, and the next try begins from an empty one. What another order left is never
+// taken over: scripts may have changed it since.
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
 import { join, matchesGlob, relative } from 'node:path/posix';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -29,21 +30,28 @@ export interface StageDeps {
 /** A configuration file is small; more than this is a pattern that caught what it should not. */
 const largestSubstitutedBytes = 10 * 1024 * 1024;
 
-/** Stages a release; answers its name. Idempotent: the same order again finds the release it made. */
-export async function stageRelease(releases: Releases, order: PackageOrder, deps: StageDeps): Promise<string> {
+/** Stages a release; answers its name. The same ticket again finds the release it made; another one makes its own. */
+export async function stageRelease(
+  releases: Releases,
+  order: PackageOrder,
+  ticket: string,
+  deps: StageDeps,
+): Promise<string> {
   await releases.prepare();
   const stamp = stampOf(order, deps.stampKey);
-  const release = await chooseName(releases, order, stamp);
-  if (!(await isWhole(releases, release, stamp))) await build(releases, release, stamp, order, deps);
-  releases.markStaged(release);
+  const staged = await releases.staged();
+  if (staged?.ticket === ticket && (await isWhole(releases, staged.release, stamp))) return staged.release;
+  const release = await chooseName(releases, order, ticket);
+  await build(releases, release, stamp, order, deps);
+  releases.markStaged({ release, ticket });
   return release;
 }
 
-/** `<version>-<digest12>`; with a part of the stamp behind it where that name is taken by other variables. */
-async function chooseName(releases: Releases, order: PackageOrder, stamp: string): Promise<string> {
+/** `<version>-<digest12>`; with something of the ticket behind it where that name is taken by a release in use. */
+async function chooseName(releases: Releases, order: PackageOrder, ticket: string): Promise<string> {
   const plain = `${order.version}-${order.sha256.slice(0, 12)}`;
-  const taken = (await releases.isActivated(plain)) && (await releases.record(plain))?.stamp !== stamp;
-  return taken ? `${plain}-${stamp.slice(0, 8)}` : plain;
+  if (!(await releases.isActivated(plain))) return plain;
+  return `${plain}-${createHash('sha256').update(ticket).digest('hex').slice(0, 12)}`;
 }
 
 async function isWhole(releases: Releases, release: string, stamp: string): Promise<boolean> {
@@ -63,14 +71,14 @@ async function build(
     throw new IsthmusError('PACKAGE_UNAVAILABLE', `${order.id} ${order.version} has not been acquired`);
   }
   await releases.clearStaging(release);
-  const into = releases.stagingOf(release);
+  const into = releases.buildingOf(release);
   try {
     const path = deps.blobs.pathOf(order.sha256);
     const { files, bytes } = await unpackArchive({ path, format: order.format, into });
     await substituteFiles(into, order, deps);
     if (deps.owner !== undefined) await giveTo(into, deps.owner);
     const { id, version, sha256 } = order;
-    releases.finishStaging(release, { id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
+    await releases.finishStaging(release, { id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
   } catch (thrown) {
     await releases.clearStaging(release);
     throw translateDiskFull(thrown, 'the unpacked package');
@@ -131,7 +139,10 @@ function decodeText(bytes: Buffer): string | undefined {
   }
 }
 
-/** Lets the script user read and write the release, and nothing above it. */
+/**
+ * Lets the script user read and write the release, and nothing above it. Only while that user cannot reach it: one that
+ * already owned a folder in here could put a link to any file in the way of what is still to be given.
+ */
 async function giveTo(root: string, { uid, gid }: FileOwner): Promise<void> {
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
     await lchown(join(entry.parentPath, entry.name), uid, gid);

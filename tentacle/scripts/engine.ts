@@ -5,7 +5,7 @@
 //   script.ts, spawn.ts, supervise.ts             one script from its turn to its end
 //   recovery.ts                                   what becomes of it when the agent starts again
 //   isolation.ts, script-user.ts, workspace.ts    next to whom, as whom and where it runs
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { skewMs } from '../../certs/signer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -24,7 +24,7 @@ import { Script, type ScriptContext } from './script.ts';
 import { letScriptUserIn, type ScriptUser } from './script-user.ts';
 import { WorkspaceSeal } from './sealed.ts';
 import { statusOf, type StatusMessage } from './status.ts';
-import { listWorkspaces, type Workspace } from './workspace.ts';
+import { listWorkspaces, Workspace } from './workspace.ts';
 
 export interface ScriptLimits {
   /** Text of one ticket's log; past it the script runs on and its output is dropped. */
@@ -202,7 +202,7 @@ export class ScriptEngine {
       this.#open.set(entry.ticket, await recover(this.#context, this.#seal, entry));
     }
     for (const name of await listWorkspaces(this.#context.workspaces)) {
-      if (!this.#open.has(name)) await rm(join(this.#context.workspaces, name), { recursive: true, force: true });
+      if (!this.#open.has(name)) await new Workspace(join(this.#context.workspaces, name)).remove();
     }
   }
 

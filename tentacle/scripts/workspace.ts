@@ -10,8 +10,9 @@
 //
 // The small files are written and read synchronously: a dozen trips through the thread pool cost more than they do.
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeTree } from '../remove-tree.ts';
 import type { ScriptUser } from './script-user.ts';
 
 const pendingExit = 'pending ';
@@ -111,8 +112,10 @@ export class Workspace {
     return /^\d{1,3} *\n$/.test(text) ? Number.parseInt(text, 10) : undefined;
   }
 
+  /** Nobody new gets in from the first moment; who is in there already cannot lead the removal elsewhere. */
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    if (statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.shut();
+    await removeTree(this.path);
   }
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
@@ -60,7 +61,7 @@ function payload(
 async function deploy(packages: Packages, bytes: Buffer, version: string, more: Partial<PackagePayload__Output> = {}) {
   const order = payload(bytes, version, more, [await startOrigin(mesh, 'near', bytes)]);
   await packages.acquire(order, () => undefined, never);
-  await packages.stage(order);
+  await packages.stage(order, newId());
   return packages.activate(order);
 }
 
@@ -152,7 +153,7 @@ describe('acquiring', () => {
     expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
       'good', [['liar', 'PACKAGE_HASH_MISMATCH'], ['cut', 'PLACE_FAILED']],
     ]); // prettier-ignore
-    await packages.stage(order);
+    await packages.stage(order, newId());
     const { releasePath } = await packages.activate(order);
     expect(await readFile(join(releasePath, 'app.js'), 'utf8')).toBe('console.log("1")');
   });
@@ -170,7 +171,7 @@ describe('acquiring', () => {
     await expect(packages.acquire(order, () => undefined, never)).rejects.toMatchObject({
       code: 'PACKAGE_UNAVAILABLE',
     });
-    await expect(packages.stage(order)).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
+    await expect(packages.stage(order, newId())).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
     expect(await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).toEqual([]);
     expect(await readdir(join(dataDir, 'packages', 'blobs'))).toEqual([]);
   });
@@ -193,7 +194,7 @@ describe('acquiring', () => {
   ])('refuses an order with a wrong %s', async (_, more) => {
     const packages = await open(await tempDir());
     const order = payload(app('1'), '1.0', more);
-    await expect(packages.stage(order)).rejects.toMatchObject({ code: 'INVALID_FIELD' });
+    await expect(packages.stage(order, newId())).rejects.toMatchObject({ code: 'INVALID_FIELD' });
   });
 });
 
@@ -250,7 +251,8 @@ describe('staging and switching', () => {
     const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
     expect(cached.filter((name) => name.includes('/')).length).toBe(2);
     expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '3.0.0' });
-    expect(await readlink(join(dataDir, 'applications', 'shop-web', 'current'))).toBe(`releases/${names[1]}`);
+    // The folder of the time before is the previous one's still, or gone: this one is fresh.
+    expect(await readlink(join(dataDir, 'applications', 'shop-web', 'current'))).toContain(`releases/${names[1]}-`);
   });
 
   it('does every step again without a change, also after a restart', async () => {
@@ -259,13 +261,34 @@ describe('staging and switching', () => {
     const packages = await open(dataDir);
     const first = await deploy(packages, bytes, '1.0');
     await deploy(packages, app('2'), '2.0');
-    const back = await deploy(packages, bytes, '1.0');
-    expect(back).toEqual({ ...first, previousVersion: '2.0.0' });
-    const again = await open(dataDir);
+    const ticket = newId();
     const order = payload(bytes, '1.0');
-    expect(await again.stage(order)).toEqual(back);
+    const staged = await packages.stage(order, ticket);
+    expect(await packages.stage(order, ticket)).toEqual(staged);
+    const back = await packages.activate(order);
+    expect(back).toEqual({ ...first, releasePath: back.releasePath, previousVersion: '2.0.0' });
+    const again = await open(dataDir);
+    expect(await again.stage(order, ticket)).toEqual(back);
     expect(await again.activate(order)).toEqual(back);
-    expect(await again.applicationFolder('shop-web', 'current')).toBe(first.releasePath);
+    expect(await again.applicationFolder('shop-web', 'current')).toBe(back.releasePath);
+  });
+
+  it('takes nothing over that scripts may have changed: each order is unpacked anew', async () => {
+    const dataDir = await tempDir();
+    const bytes = app('1');
+    const packages = await open(dataDir);
+    const first = await deploy(packages, bytes, '1.0');
+    await writeFile(join(first.releasePath, 'app.js'), 'changed by the application');
+    const order = payload(bytes, '1.0');
+    const staged = await packages.stage(order, newId());
+    expect(staged.releasePath).not.toBe(first.releasePath);
+    await writeFile(join(staged.releasePath, 'app.js'), 'changed by a pre-deploy script');
+    await writeFile(join(staged.releasePath, 'left-over'), '');
+    await packages.stage(order, newId());
+    const { releasePath } = await packages.activate(order);
+    expect(await readFile(join(releasePath, 'app.js'), 'utf8')).toBe('console.log("1")');
+    expect((await readdir(releasePath)).sort()).toEqual(['app.js', 'noise']);
+    expect(await readdir(join(dataDir, 'applications', 'shop-web', '.private'))).toEqual([]);
   });
 
   it('begins again where unpacking was interrupted', async () => {
@@ -279,7 +302,7 @@ describe('staging and switching', () => {
     await writeFile(join(half, 'app.js'), 'half');
     await writeFile(join(half, 'left-over'), '');
     await expect(packages.activate(order)).rejects.toMatchObject({ code: 'PACKAGE_NOT_STAGED' });
-    const staged = await packages.stage(order);
+    const staged = await packages.stage(order, newId());
     expect(staged.releasePath).toBe(half);
     expect(await packages.applicationFolder('shop-web', 'staged')).toBe(half);
     await expect(packages.applicationFolder('shop-web', 'current')).rejects.toMatchObject({
@@ -328,6 +351,37 @@ describe('staging and switching', () => {
     expect(second.releasePath).not.toBe(first.releasePath);
     expect(await readFile(join(second.releasePath, 'config/app.json'), 'utf8')).toContain('changed');
     expect(await readFile(config, 'utf8')).toContain('hunter2');
+  });
+
+  it.skipIf(lacks('linux', 'root'))('lets the user of scripts in only when every file has its owner', async () => {
+    const dataDir = await tempDir();
+    const packages = await open(dataDir, { owner: { uid: 65534, gid: 65534 } });
+    const folders = Array.from({ length: 300 }, (_, n): TarEntry => ({ name: `f${n}/file`, content: 'x' }));
+    const bytes = app('1', folders);
+    const order = payload(bytes, '1.0', {}, [await startOrigin(mesh, 'near', bytes)]);
+    await packages.acquire(order, () => undefined, never);
+    const application = join(dataDir, 'applications', 'shop-web');
+    const ownersOf = async (folder: string): Promise<number[]> => {
+      const path = join(application, folder);
+      const names = (await readdir(path).catch(() => [])).filter((name) => name.endsWith('.staging'));
+      return Promise.all(
+        names.map((name) =>
+          stat(join(path, name)).then(
+            ({ uid }) => uid,
+            () => -1,
+          ),
+        ),
+      );
+    };
+    let done = false;
+    const staging = packages.stage(order, newId()).finally(() => (done = true));
+    const seen = new Set<number>();
+    while (!done) for (const uid of await ownersOf('releases')) seen.add(uid);
+    await staging;
+    // As long as it was root's, what is in it could not be reached.
+    expect([...seen].filter((uid) => uid !== -1 && uid !== 65534)).toEqual([]);
+    const { uid, mode } = await stat(join(application, '.private'));
+    expect([uid, mode & 0o777]).toEqual([0, 0o700]);
   });
 
   it.skipIf(process.getuid?.() !== 0)('gives the files to the user that scripts run as', async () => {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSigner, verifyPass } from '../../certs/signer.ts';
+import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
 import { start as startMirror } from '../../mirror/start.ts';
@@ -158,7 +159,7 @@ describe('two tiers of mirrors', () => {
     ]); // prettier-ignore
     for (const each of targets) {
       const order = payload({ places: [], pass: '' });
-      await each.packages.stage(order);
+      await each.packages.stage(order, newId());
       expect((await each.packages.activate(order)).currentVersion).toBe('1.0.0');
     }
     const crossed = { eu: received(eu, server.name) - before.eu, pci: received(pci, 'eu') - before.pci };
