@@ -16,7 +16,7 @@ import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolm
 import type { EnrolResponse__Output } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
 import { authorityPin } from '../authority-signature.ts';
 import { generateKey } from '../certificate.ts';
-import { identityFolder, writeIdentity, type NodeIdentity } from '../identity.ts';
+import { IdentityStore, identityFolder, writeIdentity, type NodeIdentity } from '../identity.ts';
 import { isRole, type Role } from '../peer.ts';
 import { checkClock, type CheckResult } from './preflight.ts';
 import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from './proof.ts';
@@ -44,13 +44,19 @@ export interface ProvisionalNode {
   readonly parent: string;
 }
 
+export interface Confirmation {
+  readonly check: CheckResult;
+  /** The certificate that lasts. */
+  readonly certificatePem: string;
+}
+
 export interface JoinDeps {
   readonly wireVersion: number;
   readonly softwareVersion: string;
   /** The session with the server, dialled or awaited, checked against the pin. */
   openSession(): Promise<PinnedSession>;
   /** Starts a mesh with the new identity and confirms over it; rejects when any hop fails. The session has ended by then. */
-  confirm(node: ProvisionalNode): Promise<CheckResult>;
+  confirm(node: ProvisionalNode): Promise<Confirmation>;
   /** The text of the node's config.yaml. */
   configFor(node: ProvisionalNode): string;
   report(result: CheckResult): void;
@@ -73,9 +79,12 @@ export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<No
     const node: ProvisionalNode = { stagingDir: staging.path, identity, parent: answer.parent };
     writeIdentity(identityFolder(staging.path), identity);
     writeDurably(join(staging.path, 'config.yaml'), deps.configFor(node), 0o644);
-    deps.report(await deps.confirm(node));
+    const { check, certificatePem } = await deps.confirm(node);
+    const confirmed = await IdentityStore.open(staging.path);
+    await confirmed.replace(certificatePem, keyPem);
+    deps.report(check);
     staging.keep();
-    return identity;
+    return confirmed.current();
   } finally {
     staging.remove();
   }

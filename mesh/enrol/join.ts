@@ -2,7 +2,7 @@
 // the new identity that crosses every hop to confirm it.
 import type { Duplex } from 'node:stream';
 import { stringify } from 'yaml';
-import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
+import { joinMesh, type Confirmation, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import {
   checkAddress,
   checkProxy,
@@ -25,6 +25,7 @@ import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { softwareVersion } from '../../lib/version.ts';
+import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { parseAddress } from '../link/socket.ts';
 import { wireVersion } from '../limits.ts';
@@ -193,7 +194,7 @@ class DialledWay {
   }
 }
 
-async function confirmOverMesh(node: ProvisionalNode, config: MeshConfig): Promise<CheckResult> {
+async function confirmOverMesh(node: ProvisionalNode, config: MeshConfig): Promise<Confirmation> {
   const { authorityPem, meshId, role } = node.identity;
   const mesh = await createMesh(config, {
     identity: await IdentityStore.open(node.stagingDir),
@@ -209,7 +210,7 @@ async function confirmOverMesh(node: ProvisionalNode, config: MeshConfig): Promi
   }
 }
 
-async function confirmWithin(mesh: Mesh, deadlineAtMs: number): Promise<CheckResult> {
+async function confirmWithin(mesh: Mesh, deadlineAtMs: number): Promise<Confirmation> {
   const left = (): number => Math.max(1, deadlineAtMs - Date.now());
   let confirmer = '';
   const client = grpcClient<IdentityClient>(identityTypes.Identity, async (signal) => {
@@ -227,9 +228,13 @@ async function confirmWithin(mesh: Mesh, deadlineAtMs: number): Promise<CheckRes
     for (;;) {
       const startedAtMs = performance.now();
       try {
-        await client.unary((c, options, done) => c.confirm({}, options, done), { deadlineMs: left() });
+        const { certificatePem } = await client.unary<ConfirmResponse__Output>(
+          (c, options, done) => c.confirm({}, options, done),
+          { deadlineMs: left() },
+        );
         const tookMs = Math.round(performance.now() - startedAtMs);
-        return { check: 'mesh', outcome: 'ok', detail: `confirmed by ${confirmer} over every hop in ${tookMs} ms` };
+        const detail = `confirmed by ${confirmer} over every hop in ${tookMs} ms`;
+        return { check: { check: 'mesh', outcome: 'ok', detail }, certificatePem };
       } catch (thrown) {
         const error = IsthmusError.from(thrown);
         if (error.code !== 'UNREACHABLE' || left() <= retryMs) throw withLinkError(error, mesh);

@@ -1,11 +1,11 @@
 // Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound to
-// this TLS session, and gets a certificate that is worth nothing until it has crossed the mesh and confirmed
-// (identity.ts). Every refusal leaves one audit event and nothing else.
+// this TLS session, and gets a certificate of a few minutes, to cross the mesh with and confirm; the one that lasts is the
+// answer to that (identity.ts). Every refusal leaves one audit event and nothing else.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { TLSSocket } from 'node:tls';
-import type { Authority } from '../../certs/authority.ts';
+import { provisionalLifetimeMs, type Authority } from '../../certs/authority.ts';
 import { readPublicKey } from '../../certs/certificate.ts';
 import {
   keyProofHolds,
@@ -31,6 +31,7 @@ import type { EnrolResponse } from '../../proto/gen/isthmus/identity/v1/EnrolRes
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store } from '../store/store.ts';
 import { Nonces } from './nonces.ts';
+import { checkNameFree, nameTaken } from './rejoining.ts';
 import { proofKeyPlace } from './tokens.ts';
 import { SERVER } from './topology.ts';
 
@@ -72,6 +73,16 @@ export class Enrolment {
       },
       { Begin: { anyone: true }, Enrol: { anyone: true } },
     );
+  }
+
+  /**
+   * Frees, after the usual time, the tokens that attempts have bound which the last server process knew of: what would
+   * have freed them ended with it.
+   */
+  async start(): Promise<void> {
+    for (const { id, boundSpkiSha256 } of await this.#deps.store.tokens.unconfirmed()) {
+      if (boundSpkiSha256 !== null) this.#releaseLater(id, boundSpkiSha256);
+    }
   }
 
   /** Serves a bare stream that a joining node opened, direct or through relays. */
@@ -172,11 +183,16 @@ export class Enrolment {
     const node = token.boundNode ?? token.name ?? (request.name || `${token.role}-${randomBytes(4).toString('hex')}`);
     const spki = spkiDigest(request.publicKeySpki);
     await store.transaction(async (tx) => {
-      if ((await tx.nodes.find(node)) !== undefined) {
-        throw new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, { field: 'name' });
-      }
+      const present = await tx.nodes.find(node);
+      // Only a token that names it gives a revoked node's name out again: the one who made it meant that node.
+      if (present !== undefined && token.name !== node) throw nameTaken(node);
+      checkNameFree(present, token.role);
       if (!(await tx.tokens.bind(token.id, spki, node))) {
-        throw new IsthmusError('TOKEN_USED', 'another key has this token');
+        const within = Math.ceil((this.#deps.releaseAfterMs ?? releaseAfterMs) / 1000);
+        throw new IsthmusError(
+          'TOKEN_USED',
+          `another key has this token; if its join failed, the token is free again within ${within} s`,
+        );
       }
       await tx.events.append({
         actor: node,
@@ -187,7 +203,12 @@ export class Enrolment {
       });
     });
     caller.stream.once('close', () => this.#releaseLater(token.id, spki));
-    const issued = await authority.issue({ spkiDer: request.publicKeySpki, node, role: token.role });
+    const issued = await authority.issue({
+      spkiDer: request.publicKeySpki,
+      node,
+      role: token.role,
+      lifetimeMs: provisionalLifetimeMs,
+    });
     return {
       node,
       role: token.role,

@@ -1,8 +1,8 @@
 // The `identity` service: a node that just enrolled confirms over the mesh, and every node renews its certificate.
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
-import type { Authority, IssuedCertificate } from '../../certs/authority.ts';
-import { readPublicKey } from '../../certs/certificate.ts';
+import { provisionalLifetimeMs, type Authority, type IssuedCertificate } from '../../certs/authority.ts';
+import { backdateMs, readPublicKey } from '../../certs/certificate.ts';
 import { keyProofHolds, sessionKey, spkiDigest } from '../../certs/enrolment/proof.ts';
 import { roles, type PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -12,10 +12,12 @@ import type { Logger } from '../../lib/log.ts';
 import type { MeshStream } from '../../mesh/types.ts';
 import type { IdentityHandlers } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import type { RenewRequest__Output } from '../../proto/gen/isthmus/identity/v1/RenewRequest.ts';
+import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { registerMachine } from './machines.ts';
 import { Nonces } from './nonces.ts';
+import { checkNameFree, readmitNode } from './rejoining.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
@@ -33,6 +35,9 @@ export class IdentityService {
   readonly #nonces = new Nonces();
   /** The latest renewal of each node, so that a repeated request gets the same answer. */
   readonly #renewed = new Map<string, { spki: string; issued: IssuedCertificate }>();
+
+  /** The latest confirmation of each node, for the same reason. */
+  readonly #confirmed = new Map<string, { spki: string; certificatePem: string }>();
 
   constructor(deps: IdentityServiceDeps) {
     this.#deps = deps;
@@ -56,27 +61,45 @@ export class IdentityService {
     return this.#host.stop();
   }
 
-  async #confirm({ peer, stream }: Caller<PeerIdentity>): Promise<Record<string, never>> {
-    const spki = spkiDigest(derOf(certificateOf(stream).publicKey));
-    const joined = await this.#deps.store.transaction(async (tx) => {
+  async #confirm({ peer, stream }: Caller<PeerIdentity>): Promise<{ certificatePem: string }> {
+    const { store, authority, log } = this.#deps;
+    const spkiDer = derOf(certificateOf(stream).publicKey);
+    const spki = spkiDigest(spkiDer);
+    const issued = await authority.issue({ spkiDer, node: peer.node, role: peer.role });
+    const outcome = await store.transaction(async (tx) => {
+      const token = await tx.tokens.boundTo(peer.node, spki);
+      if (token?.role !== peer.role) throw notWaitedFor(peer.node);
       const present = await tx.nodes.find(peer.node);
-      if (present?.state === 'revoked') {
-        throw new IsthmusError('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);
+      if (token.usedAt !== null) return this.#confirmedBefore(tx, peer.node, spki, issued, present);
+      if (present?.state === 'active' || !(await tx.tokens.consume(token.id, Date.now()))) {
+        throw notWaitedFor(peer.node);
       }
-      if (present !== undefined) return false;
-      const token = await tx.tokens.boundTo(peer.node);
-      const fits = token?.usedAt === null && token.boundSpkiSha256 === spki && token.role === peer.role;
-      if (token === undefined || !fits || !(await tx.tokens.consume(token.id, Date.now()))) {
-        throw new IsthmusError('TOKEN_USED', `no enrolment of ${peer.node} with this key waits to be confirmed`);
-      }
-      await insertNode(tx, peer, token);
-      return true;
+      await letIn(tx, { token, issued, present, node: peer.node });
+      return { joined: true, certificatePem: issued.certificatePem };
     });
-    if (joined) {
-      this.#deps.log.info({ node: peer.node, role: peer.role }, 'node joined');
+    this.#confirmed.set(peer.node, { spki, certificatePem: outcome.certificatePem });
+    if (outcome.joined) {
+      log.info({ node: peer.node, role: peer.role }, 'node joined');
       this.#deps.onJoined(peer.node);
     }
-    return {};
+    return { certificatePem: outcome.certificatePem };
+  }
+
+  /** The answer to a key that has confirmed already and did not hear so: the same again, while this server knows it. */
+  async #confirmedBefore(
+    tx: StoreTransaction,
+    node: string,
+    spki: string,
+    issued: IssuedCertificate,
+    present: Node | undefined,
+  ): Promise<{ joined: boolean; certificatePem: string }> {
+    if (present?.state !== 'active') {
+      throw new IsthmusError('PEER_CERTIFICATE_REVOKED', `${node} is not an active node of this mesh`);
+    }
+    const before = this.#confirmed.get(node);
+    if (before?.spki === spki) return { joined: false, certificatePem: before.certificatePem };
+    await recordCertificate(tx, node, issued);
+    return { joined: false, certificatePem: issued.certificatePem };
   }
 
   async #renew(request: RenewRequest__Output, caller: Caller<PeerIdentity>): Promise<{ certificatePem: string }> {
@@ -93,6 +116,9 @@ export class IdentityService {
     if (node?.state !== 'active' || node.role !== peer.role) {
       throw new IsthmusError('PEER_CERTIFICATE_REVOKED', `${peer.node} is not an active ${peer.role} of this mesh`);
     }
+    if (!(await isRenewable(store, peer))) {
+      throw new IsthmusError('FORBIDDEN', `this certificate of ${peer.node} was for its enrolment and is not renewed`);
+    }
     const spki = spkiDigest(request.publicKeySpki);
     const before = this.#renewed.get(peer.node);
     if (before?.spki === spki) return { certificatePem: before.issued.certificatePem };
@@ -106,9 +132,9 @@ export class IdentityService {
 
 /** Writes down a certificate that was issued to a node of the mesh. */
 export async function recordRenewal(store: Store, node: string, issued: IssuedCertificate): Promise<void> {
-  const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = issued;
+  const { serialNumber: serial, notAfterMs: notAfter } = issued;
   await store.transaction(async (tx) => {
-    await tx.nodes.insertCertificate({ serial, node, notBefore, notAfter, issuedAt: Date.now() });
+    await recordCertificate(tx, node, issued);
     await tx.nodes.sighted(node, { certificateNotAfter: notAfter });
     await tx.events.append({
       actor: node,
@@ -120,34 +146,54 @@ export async function recordRenewal(store: Store, node: string, issued: IssuedCe
   });
 }
 
-async function insertNode(tx: StoreTransaction, peer: PeerIdentity, token: JoinToken): Promise<void> {
+interface Admission {
+  readonly node: string;
+  readonly token: JoinToken;
+  /** The certificate that lasts. */
+  readonly issued: IssuedCertificate;
+  /** The revoked node that had the name. */
+  readonly present: Node | undefined;
+}
+
+async function letIn(tx: StoreTransaction, { node: id, token, issued, present }: Admission): Promise<void> {
   const createdAt = Date.now();
-  const node = {
-    id: peer.node,
-    role: peer.role,
-    site: token.site,
-    parent: token.parent,
-    dialAddress: token.dialAddress,
-  };
-  await tx.nodes.insert({ ...node, createdAt, certificateNotAfter: peer.notAfterMs });
-  await tx.nodes.insertCertificate({
-    serial: peer.serialNumber,
-    node: peer.node,
-    notBefore: peer.notBeforeMs,
-    notAfter: peer.notAfterMs,
-    issuedAt: createdAt,
-  });
+  const { role, site, parent, dialAddress } = token;
+  if (present === undefined) {
+    await tx.nodes.insert({ id, role, site, parent, dialAddress, createdAt, certificateNotAfter: issued.notAfterMs });
+  } else {
+    checkNameFree(present, role);
+    await readmitNode(tx, present, token, issued.notAfterMs);
+  }
+  await recordCertificate(tx, id, issued);
   await tx.events.append({
-    actor: peer.node,
+    actor: id,
     type: 'node.joined',
     subjectKind: 'node',
-    subject: peer.node,
-    data: { token: token.id, role: node.role, site: node.site, parent: node.parent, dialAddress: node.dialAddress },
+    subject: id,
+    data: { token: token.id, role, site, parent, dialAddress, again: present !== undefined },
   });
-  if (peer.role === 'tentacle') {
+  if (role === 'tentacle') {
     const { environments, targetRoles, routes } = token;
-    await registerMachine(tx, node, { environments, targetRoles, routes }, peer.node, createdAt);
+    await registerMachine(tx, { id, site, parent }, { environments, targetRoles, routes }, id, createdAt);
   }
+}
+
+async function recordCertificate(tx: StoreTransaction, node: string, issued: IssuedCertificate): Promise<void> {
+  const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = issued;
+  await tx.nodes.insertCertificate({ serial, node, notBefore, notAfter, issuedAt: Date.now() });
+}
+
+/**
+ * Whether a certificate may be renewed: one that this store has written down, or one of full life, which Confirm or
+ * Renew gave out and a backup from before that does not know. What Enrol gives out is neither.
+ */
+async function isRenewable(store: Store, peer: PeerIdentity): Promise<boolean> {
+  const lifeMs = peer.notAfterMs - peer.notBeforeMs - backdateMs;
+  return lifeMs > 2 * provisionalLifetimeMs || (await store.nodes.hasCertificate(peer.node, peer.serialNumber));
+}
+
+function notWaitedFor(node: string): IsthmusError {
+  return new IsthmusError('TOKEN_USED', `no enrolment of ${node} with this key waits to be confirmed`);
 }
 
 function certificateOf(stream: unknown): X509Certificate {

@@ -51,8 +51,9 @@ export async function revokeNode(
 /** Brings the signed list up to what the store says; answers whether it had to change. */
 export async function publishRevocations({ store, authority, revocations, log }: RevocationDeps): Promise<boolean> {
   const now = Date.now();
-  const nodes = (await store.nodes.all({ state: 'revoked' }))
-    .map(({ id, revokedAt }) => ({ node: id, revokedAtMs: revokedAt ?? now }))
+  // Also those that have joined again since: their certificates from before stay revoked.
+  const nodes = (await store.nodes.all())
+    .flatMap(({ id, revokedAt }) => (revokedAt === null ? [] : [{ node: id, revokedAtMs: revokedAt }]))
     .filter(({ revokedAtMs }) => now - revokedAtMs < keptMs);
   const known = new Map(revocations.entries().map(({ node, revokedAtMs }) => [node, revokedAtMs]));
   if (nodes.every(({ node, revokedAtMs }) => known.get(node) === revokedAtMs)) return false;

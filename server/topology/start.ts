@@ -64,6 +64,7 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
     log,
     ...(deps.releaseAfterMs === undefined ? {} : { releaseAfterMs: deps.releaseAfterMs }),
   });
+  await enrolment.start();
   const dialled = new DialledJoins({ mesh, enrolment, log });
   const watch = new WatchService({ store, log, findPlaces: deps.findPlaces });
   const turns = new Turns(async () => {

@@ -8,6 +8,7 @@ import type { Actor } from '../store/repositories/base.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkEnvironments } from './machines.ts';
+import { checkNameFree } from './rejoining.ts';
 import { checkRoutes } from './routes.ts';
 import { readTopology, SERVER } from './topology.ts';
 
@@ -110,9 +111,7 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parent: strin
   if ((await tx.sites.find(site)) === undefined) wrong('site', `there is no site ${site}`);
   if (name !== undefined) {
     if (!isSlug(name) || name === SERVER) wrong('name', `${name} cannot be the id of a node`);
-    if ((await tx.nodes.find(name)) !== undefined) {
-      throw new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${name}`, { field: 'name' });
-    }
+    checkNameFree(await tx.nodes.find(name), role);
   }
   if (dialAddress !== undefined && !/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/.test(dialAddress)) {
     wrong('dialAddress', 'an address is host:port');

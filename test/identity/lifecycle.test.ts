@@ -23,6 +23,10 @@ async function member(
 ): Promise<TestNode & { mesh: Mesh; renew: Renewer }> {
   const node = await server.authority.node(id, role, options);
   await insertRow(server, { id, role });
+  const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = node.identity.peer();
+  await server.store.transaction((tx) =>
+    tx.nodes.insertCertificate({ serial, node: id, notBefore, notAfter, issuedAt: Date.now() }),
+  );
   const mesh = await createMesh(
     { parents: [{ node: 'server-1', address: server.address }], dials: [] },
     { ...node, log: silentLogger(), relaying: false, limits: { backoffBaseMs: 20 } },

@@ -59,7 +59,7 @@ export class NodeRepository {
     this.#db = db;
   }
 
-  /** ALREADY_EXISTS when the id is taken: ids are unique in the mesh and are not given out again after revocation. */
+  /** ALREADY_EXISTS when the id is taken, also by a node that was revoked: see `readmit`. */
   async insert(node: NewNode): Promise<void> {
     await translating(`node ${node.id}`, () =>
       this.#db
@@ -134,7 +134,27 @@ export class NodeRepository {
       .execute();
   }
 
-  /** Marks a node revoked, for ever; answers whether it was active. */
+  /**
+   * Makes a revoked node, which joined again, active at its new place. When it was revoked stays: certificates from
+   * before that stay worthless.
+   */
+  async readmit(node: Pick<Node, 'id' | 'site' | 'parent' | 'dialAddress' | 'certificateNotAfter'>): Promise<void> {
+    await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({
+        state: 'active',
+        site: node.site,
+        parent: node.parent,
+        dial_address: node.dialAddress,
+        certificate_not_after: node.certificateNotAfter,
+        version: eb('version', '+', 1),
+      }))
+      .where('id', '=', node.id)
+      .where('state', '=', 'revoked')
+      .execute();
+  }
+
+  /** Marks a node revoked; answers whether it was active. */
   async revoke(id: string, now: number): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
@@ -150,6 +170,16 @@ export class NodeRepository {
       .insertInto('certificates')
       .values({ serial, node, not_before: notBefore, not_after: notAfter, issued_at: issuedAt })
       .execute();
+  }
+
+  async hasCertificate(node: string, serial: string): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom('certificates')
+      .select('serial')
+      .where('node', '=', node)
+      .where('serial', '=', serial)
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   /** Newest first. */

@@ -91,12 +91,13 @@ export class TokenRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** The unused token that is bound to this node, if there is one. */
-  async boundTo(node: string): Promise<JoinToken | undefined> {
+  /** The latest token that is, or was when it was used, bound to exactly this node and key. */
+  async boundTo(node: string, spkiSha256: string): Promise<JoinToken | undefined> {
     const row = await this.#db
       .selectFrom('join_tokens')
       .selectAll()
       .where('bound_node', '=', node)
+      .where('bound_spki_sha256', '=', spkiSha256)
       .orderBy('created_at', 'desc')
       .limit(1)
       .executeTakeFirst();
@@ -113,6 +114,17 @@ export class TokenRepository {
       .where('bound_spki_sha256', '=', spkiSha256)
       .executeTakeFirst();
     return numUpdatedRows > 0n;
+  }
+
+  /** Tokens that are bound to a key which has not confirmed. */
+  async unconfirmed(): Promise<JoinToken[]> {
+    const rows = await this.#db
+      .selectFrom('join_tokens')
+      .selectAll()
+      .where('used_at', 'is', null)
+      .where('bound_spki_sha256', 'is not', null)
+      .execute();
+    return rows.map(toToken);
   }
 
   /** Unused tokens of nodes that wait to be dialled, still good at `now`. */

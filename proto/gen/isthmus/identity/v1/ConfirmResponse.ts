@@ -2,7 +2,9 @@
 
 
 export interface ConfirmResponse {
+  'certificatePem'?: (string);
 }
 
 export interface ConfirmResponse__Output {
+  'certificatePem': (string);
 }

@@ -28,14 +28,16 @@ export interface EnrolmentClient extends grpc.Client {
   begin(argument: _isthmus_identity_v1_BeginRequest, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Proves the token and the key; answers with a certificate. The token stays bound to this key until Confirm.
+   * Proves the token and the key; answers with a certificate that lives for minutes, long enough to confirm. The token
+   * stays bound to this key until Confirm.
    */
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Proves the token and the key; answers with a certificate. The token stays bound to this key until Confirm.
+   * Proves the token and the key; answers with a certificate that lives for minutes, long enough to confirm. The token
+   * stays bound to this key until Confirm.
    */
   enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
@@ -55,7 +57,8 @@ export interface EnrolmentHandlers extends grpc.UntypedServiceImplementation {
   Begin: grpc.handleUnaryCall<_isthmus_identity_v1_BeginRequest__Output, _isthmus_identity_v1_BeginResponse>;
   
   /**
-   * Proves the token and the key; answers with a certificate. The token stays bound to this key until Confirm.
+   * Proves the token and the key; answers with a certificate that lives for minutes, long enough to confirm. The token
+   * stays bound to this key until Confirm.
    */
   Enrol: grpc.handleUnaryCall<_isthmus_identity_v1_EnrolRequest__Output, _isthmus_identity_v1_EnrolResponse>;
   

@@ -1,0 +1,47 @@
+// A node's name after its revocation: it may be given out again, to a node of the same role, so that a machine which was
+// lost keeps its row, its settings and its history. Which certificates count is a matter of when they were issued.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { defaultRoutes } from './routes.ts';
+import { readTopology } from './topology.ts';
+
+/** Throws ALREADY_EXISTS unless a node of this role may take the name that `present` has. */
+export function checkNameFree(present: Node | undefined, role: Node['role']): void {
+  if (present === undefined) return;
+  if (present.state === 'active') throw nameTaken(present.id);
+  if (present.role !== role) {
+    throw new IsthmusError(
+      'ALREADY_EXISTS',
+      `${present.id} was a ${present.role}; only a ${present.role} takes its name`,
+      {
+        field: 'name',
+      },
+    );
+  }
+}
+
+export function nameTaken(node: string): IsthmusError {
+  return new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, { field: 'name' });
+}
+
+/**
+ * Makes a revoked node active at the place that its new token names. Its machine keeps its settings; only its routes
+ * change, when the token names others or the node has another parent now.
+ */
+export async function readmitNode(
+  tx: StoreTransaction,
+  before: Node,
+  token: JoinToken,
+  certificateNotAfter: number,
+): Promise<void> {
+  const { id } = before;
+  const { site, parent, dialAddress } = token;
+  await tx.nodes.readmit({ id, site, parent, dialAddress, certificateNotAfter });
+  const machine = await tx.machines.find(id);
+  if (machine === undefined || (token.routes === null && before.parent === parent)) return;
+  const routes = token.routes ?? defaultRoutes({ node: id, parent }, await readTopology(tx, undefined));
+  await tx.machines.update(id, machine.version, { routes });
+  await tx.events.append({ actor: id, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { routes } });
+}

@@ -1,0 +1,185 @@
+// What a join token is worth to a second key, and what a name is worth after its node was revoked.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { joinMesh } from '../../certs/enrolment/join.ts';
+import { sessionByDialling } from '../../certs/enrolment/session.ts';
+import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
+import { renewOnce, renewOverMesh } from '../../certs/renewal.ts';
+import { RevocationList } from '../../certs/revocations.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { grpcClient } from '../../lib/grpc/client.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { joinNode } from '../../mesh/enrol/join.ts';
+import { openEnrol } from '../../mesh/enrol/peer.ts';
+import { wireVersion } from '../../mesh/limits.ts';
+import { createMesh } from '../../mesh/mesh.ts';
+import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
+import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
+import { Enrolment } from '../../server/topology/enrolment.ts';
+import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
+
+const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
+
+/** Enrols and goes away before it confirms; answers what it got. */
+async function enrolOnly(server: ControlPlane, token: string): Promise<NodeIdentity> {
+  let got: NodeIdentity | undefined;
+  const request = { dataDir: join(await tempDir(), 'node'), token, pin: server.pin };
+  const joining = joinMesh(request, {
+    wireVersion,
+    softwareVersion: 'test',
+    async openSession() {
+      const signal = AbortSignal.timeout(10_000);
+      const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
+      return sessionByDialling((await openEnrol(server.address, route)).tls, server.pin);
+    },
+    confirm({ identity }) {
+      got = identity;
+      return Promise.reject(new IsthmusError('UNREACHABLE', 'it went away'));
+    },
+    configFor: () => '',
+    report: () => undefined,
+  });
+  await expect(joining).rejects.toThrow('it went away');
+  if (got === undefined) throw new Error('it did not enrol');
+  return got;
+}
+
+/** A running mesh with an identity that was got by enrolling, and what it can ask for. */
+async function use(server: ControlPlane, identity: NodeIdentity) {
+  const dataDir = await tempDir();
+  mkdirSync(dataDir, { recursive: true });
+  writeIdentity(identityFolder(dataDir), identity);
+  const store = await IdentityStore.open(dataDir);
+  const mesh = await createMesh(
+    { parents: [{ node: 'server-1', address: server.address }], dials: [] },
+    {
+      identity: store,
+      revocations: await RevocationList.open(dataDir, identity.authorityPem, identity.meshId),
+      log: silentLogger(),
+      relaying: false,
+      limits: { backoffBaseMs: 20 },
+    },
+  );
+  onTestFinished(() => mesh.stop());
+  const dial = (signal: AbortSignal) =>
+    mesh.dial({ node: 'server', service: 'identity', class: 'control', deadlineMs: 5_000, signal });
+  return {
+    store,
+    mesh,
+    linked: () => waitFor(() => mesh.links()[0]?.up, { what: 'the link' }),
+    renew: () => renewOnce(store, renewOverMesh(dial)),
+    async confirm(): Promise<string> {
+      const client = grpcClient<IdentityClient>(identityTypes.Identity, dial);
+      try {
+        const answer = await client.unary<ConfirmResponse__Output>((c, o, done) => c.confirm({}, o, done), {
+          deadlineMs: 5_000,
+        });
+        return answer.certificatePem;
+      } finally {
+        client.close();
+      }
+    },
+  };
+}
+
+async function released(server: ControlPlane, id: string): Promise<void> {
+  await waitFor(async () => (await server.store.tokens.get(id)).boundSpkiSha256 === null, { what: 'the release' });
+}
+
+test('a key that enrolled and did not confirm gets nothing from the token once another has joined with it', async () => {
+  const server = await startControlPlane({ releaseAfterMs: 300 });
+  const { token, id } = await server.token({ name: 'web-1' });
+  const first = await enrolOnly(server, token);
+  await released(server, id);
+  const identity = await joinNode({
+    dataDir: join(await tempDir(), 'node'),
+    token,
+    pin: server.pin,
+    address: server.address,
+  });
+
+  const shadow = await use(server, first);
+  await shadow.linked();
+  await expect(shadow.confirm()).rejects.toMatchObject({ code: 'TOKEN_USED' });
+  await expect(shadow.renew()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  expect(shadow.store.peer().notAfterMs - Date.now()).toBeLessThanOrEqual(10 * 60_000);
+  const [recorded, ...others] = await server.store.nodes.certificates('web-1');
+  expect(others).toEqual([]);
+
+  // And the one that has joined has the certificate that was written down, can renew it, and for days.
+  await shadow.mesh.stop();
+  const real = await use(server, identity);
+  expect(real.store.peer().serialNumber).toBe(recorded?.serial);
+  expect(real.store.peer().notAfterMs - Date.now()).toBeGreaterThan(6 * 86_400_000);
+  await real.linked();
+  await real.renew();
+});
+
+test('what enrolment gives out is not renewed, also by the key that has confirmed', async () => {
+  const server = await startControlPlane();
+  const { token } = await server.token({ name: 'web-1' });
+  const node = await use(server, await enrolOnly(server, token));
+  await node.linked();
+  await expect(node.renew()).rejects.toMatchObject({ code: 'PEER_CERTIFICATE_REVOKED' });
+  const lasting = await node.confirm();
+  expect(await node.confirm()).toBe(lasting);
+  expect(await server.store.nodes.certificates('web-1')).toHaveLength(1);
+  expect(await server.events('node.joined')).toHaveLength(2);
+  await expect(node.renew()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+});
+
+test('a token that was bound when the server stopped is free again after it started', async () => {
+  const server = await startControlPlane({ releaseAfterMs: 3_600_000 });
+  const { token, id } = await server.token({ name: 'web-1' });
+  await enrolOnly(server, token);
+  const deps = {
+    authority: server.authority.authority,
+    identity: server.node.identity,
+    sealer: server.authority.sealer,
+  };
+  const next = new Enrolment({ store: server.store, log: silentLogger(), releaseAfterMs: 100, ...deps });
+  onTestFinished(() => next.stop());
+  await next.start();
+  await released(server, id);
+  await joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, address: server.address });
+});
+
+test('a revoked node joins again under its name: same machine, old certificates stay revoked', async () => {
+  const server = await startControlPlane();
+  const join1 = async (token: string) =>
+    joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, address: server.address });
+  const before = await join1((await server.token({ name: 'web-1', targetRoles: ['web'] })).token);
+  await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
+  await server.revoke('web-1');
+  await expect(server.token({ name: 'web-1', role: 'relay' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  // A token that names nobody does not give the name out.
+  await expect(
+    joinNode({
+      dataDir: join(await tempDir(), 'node'),
+      ...{ token: (await server.token()).token, pin: server.pin, address: server.address, name: 'web-1' },
+    }),
+  ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  // Certificates tell the second, not the millisecond.
+  const { revokedAt } = await server.store.nodes.get('web-1');
+  await waitFor(() => Date.now() > (revokedAt ?? 0) + 1_000);
+  const again = await join1((await server.token({ name: 'web-1', targetRoles: ['other'] })).token);
+  expect(await server.store.nodes.get('web-1')).toMatchObject({ state: 'active', revokedAt });
+  expect(await server.store.machines.get('web-1')).toMatchObject({ targetRoles: ['web'] });
+  await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+
+  // Another revocation publishes a new list; the old certificate is still on it.
+  await join1((await server.token({ name: 'web-2' })).token);
+  await server.revoke('web-2');
+  await waitFor(() => server.node.revocations.entries().length === 2, { what: 'both on the list' });
+  const old = await use(server, before);
+  await waitFor(() => old.mesh.links()[0]?.lastErrorCode !== undefined, { what: 'the refusal' });
+  expect(old.mesh.links()[0]?.up).toBe(false);
+  await old.mesh.stop();
+  const now = await use(server, again);
+  await now.linked();
+  await now.renew();
+});
