@@ -191,6 +191,11 @@ export const errorCatalogue = {
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
   IN_USE: { http: 409, grpc: 9, remedy: 'Remove what still refers to it first.' },
   LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },
+  LOG_QUOTA: {
+    http: 409,
+    grpc: 8,
+    remedy: 'Let the script write less, or to a file; else look at the machine: its tentacle did not cut the log.',
+  },
   MALFORMED_BODY: { http: 400, grpc: 3, remedy: 'Send one well-formed JSON object.' },
   METHOD_NOT_ALLOWED: { http: 405, grpc: 12, remedy: 'See /api/v1/openapi.json for the methods of this path.' },
   PORT_IN_USE: { http: 503, grpc: 14, remedy: 'Stop what listens on that port, or configure another one.' },

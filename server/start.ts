@@ -1,5 +1,6 @@
 // The server: the control plane of a mesh. Map of this folder:
 //   start.ts        puts the parts together, in the order they need each other, and takes them apart in reverse
+//   housekeeping.ts forgets what is old
 //   initialise.ts   makes a data folder; backup.ts, backup-cipher.ts, control.ts keep it
 //   store/          what is durable          access/       API keys
 //   topology/       nodes, routes, joining   tasks/        the task engine
@@ -24,6 +25,7 @@ import { startControl } from './control.ts';
 import { deploymentRunner } from './deployments/run.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { openStore, type Store } from './store/store.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
 import { parentChain } from './topology/routes.ts';
@@ -36,6 +38,8 @@ export interface ServerConfig {
   readonly api: { readonly listen: string };
   readonly healthCheckIntervalS?: number | undefined;
   readonly masterKeyFile?: string | undefined;
+  readonly logQuotaBytes?: number | undefined;
+  readonly retentionDays?: number | undefined;
 }
 
 export interface ServerAddresses {
@@ -151,6 +155,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
     log,
     nodeId: node,
     healthCheckIntervalS: config.healthCheckIntervalS,
+    logQuotaBytes: config.logQuotaBytes,
   });
   teardown.add(() => tasks.stop());
 
@@ -161,8 +166,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
   teardown.add(() => stopApi(app, stopping));
   const unfollow = followCertificate(app, identity);
   teardown.add(unfollow);
-  const housekeeping = startHousekeeping(store, log);
-  teardown.add(housekeeping);
+  teardown.add(startHousekeeping({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
   log.info({ node, mesh: mesh.address, api: apiUrl, pin: authorityPin(authorityPem) }, 'server started');
@@ -207,22 +211,5 @@ function apiServices({ mesh, feed, topology, tasks }: Parts) {
     wake: () => {
       tasks.wake();
     },
-  };
-}
-
-/** Answers under an Idempotency-Key are kept for a day: longer than anyone retries. */
-const IDEMPOTENCY_KEPT_MS = 86_400_000;
-const HOUSEKEEPING_EVERY_MS = 3_600_000;
-
-function startHousekeeping(store: Store, log: Logger): () => void {
-  const clean = () => {
-    store.idempotency.forgetBefore(Date.now() - IDEMPOTENCY_KEPT_MS).catch((err: unknown) => {
-      log.warn({ err }, 'old answers could not be forgotten');
-    });
-  };
-  clean();
-  const timer = setInterval(clean, HOUSEKEEPING_EVERY_MS);
-  return () => {
-    clearInterval(timer);
   };
 }

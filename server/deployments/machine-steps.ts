@@ -18,7 +18,7 @@ import { applicationName } from './projects.ts';
 import { resolveAt, scriptEnvironment, type Opener, type ResolvedVariables } from './resolve.ts';
 
 export interface DeploymentDeps extends TicketDeps {
-  readonly store: Pick<Store, 'machines' | 'tickets' | 'releases'>;
+  readonly store: Pick<Store, 'logLines' | 'machines' | 'tickets' | 'releases'>;
   readonly findPlaces: FindPlaces;
   readonly sealer: Opener;
 }

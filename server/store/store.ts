@@ -22,6 +22,7 @@ import { NodeRepository } from './repositories/nodes.ts';
 import { PackageRepository } from './repositories/packages.ts';
 import { ProjectRepository } from './repositories/projects.ts';
 import { DeploymentRepository, ReleaseRepository } from './repositories/releases.ts';
+import { RetentionRepository } from './repositories/retention.ts';
 import { SettingRepository } from './repositories/settings.ts';
 import { NoteRepository } from './repositories/task-stream.ts';
 import { TaskRepository } from './repositories/tasks.ts';
@@ -46,6 +47,7 @@ export interface Repositories {
   readonly packages: PackageRepository;
   readonly projects: ProjectRepository;
   readonly releases: ReleaseRepository;
+  readonly retention: RetentionRepository;
   readonly settings: SettingRepository;
   readonly sites: NamedRepository;
   readonly tasks: TaskRepository;
@@ -161,6 +163,7 @@ function repositories(db: Executor): Repositories {
     packages: new PackageRepository(db),
     projects: new ProjectRepository(db),
     releases: new ReleaseRepository(db),
+    retention: new RetentionRepository(db),
     settings: new SettingRepository(db),
     sites: new NamedRepository(db, 'sites'),
     tasks: new TaskRepository(db),

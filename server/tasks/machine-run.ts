@@ -6,6 +6,7 @@ import type { Completer } from './completer.ts';
 import { Halted, type TaskContext } from './context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
+import { defaultLogQuota, type LogQuota } from './log-quota.ts';
 import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 
@@ -19,6 +20,8 @@ export interface TicketTunables extends ReachTunables {
   readonly callDeadlineMs: number;
   /** How long a cancel is tried before what runs on the machine counts as unknown. */
   readonly cancelLimitMs: number;
+  /** What one ticket may leave of log. */
+  readonly logQuota: LogQuota;
 }
 
 export const ticketDefaults: TicketTunables = {
@@ -26,10 +29,11 @@ export const ticketDefaults: TicketTunables = {
   retryCapMs: 3_000,
   callDeadlineMs: 20_000,
   cancelLimitMs: 60_000,
+  logQuota: defaultLogQuota,
 };
 
 export interface TicketDeps {
-  readonly store: Pick<Store, 'machines' | 'tickets'>;
+  readonly store: Pick<Store, 'logLines' | 'machines' | 'tickets'>;
   readonly routesOf: RoutesOf;
   readonly tentacles: Tentacles;
   readonly sign: SignEnvelope;

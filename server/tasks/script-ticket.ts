@@ -4,12 +4,16 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { createMasker, type Masker } from '../../lib/masker.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { NewLogLine } from '../store/repositories/log-lines.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { FinishReason } from './context.ts';
+import { LogMeter } from './log-quota.ts';
 import { followLog, type LogCommit } from './log-stream.ts';
+import { endLostStart } from './lost-start.ts';
 import {
   endTicket,
   envelopeOf,
+  errorPatch,
   failure,
   markSent,
   reachMachine,
@@ -46,6 +50,9 @@ class ScriptTicket {
   readonly #masker: Masker;
   /** Aborts when a cancel was tried for long enough. */
   readonly #gaveUp = new AbortController();
+  #meter: LogMeter | undefined;
+  /** The last lines that fit, when there came more than that. */
+  #lastFitting: readonly NewLogLine[] = [];
   #ticket: Ticket;
 
   constructor(run: MachineRun, ticket: Ticket, payload: ScriptPayload, masker: Masker) {
@@ -61,9 +68,19 @@ class ScriptTicket {
       return unsent === undefined ? await this.#follow() : await this.#end(unsent);
     } catch (thrown) {
       const { context } = this.#run;
-      // The start was on its way when the task was cut short, and never arrived.
-      const neverStarted = thrown instanceof IsthmusError && thrown.code === 'TICKET_UNKNOWN' && context.finish.aborted;
-      return this.#end(neverStarted ? unsentEnd(this.#run, undefined) : refusalEnd(context, thrown));
+      if (thrown instanceof IsthmusError && thrown.code === 'LOG_QUOTA') return this.#endFull(thrown);
+      if (context.finish.aborted && isLostStart(thrown)) return this.#endLost();
+      return this.#end(refusalEnd(context, thrown));
+    }
+  }
+
+  /** The start was on its way when the task was cut short, and has not arrived. */
+  async #endLost(): Promise<Ticket> {
+    try {
+      const ending = await endLostStart(this.#run, this.#ticket);
+      return ending === undefined ? await this.#follow() : await this.#end(ending);
+    } catch (thrown) {
+      return this.#end(refusalEnd(this.#run.context, thrown));
     }
   }
 
@@ -97,7 +114,8 @@ class ScriptTicket {
   }
 
   async #follow(): Promise<Ticket> {
-    const { context, machine } = this.#run;
+    const { context, deps, machine } = this.#run;
+    this.#meter = await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
     const done = new AbortController();
     const cancelling: Promise<void>[] = [];
     const forget = whenAborted(context.finish, () => cancelling.push(this.#cancel(done.signal)));
@@ -128,6 +146,14 @@ class ScriptTicket {
     const id = this.#ticket.id;
     // Masked at the source already; again here, so that a tentacle's mistake does not reach the database.
     const masked = lines.map((line) => ({ ...line, text: this.#masker.mask(line.text) }));
+    const fresh = masked.slice(Math.max(0, this.#ticket.storedLine + 1 - firstLine));
+    const fitting = this.#meter?.fitting(fresh) ?? fresh.length;
+    if (fitting < fresh.length) {
+      this.#lastFitting = fresh.slice(0, fitting);
+      throw new IsthmusError('LOG_QUOTA', `${this.#run.machine} sent more log than one script may leave`, {
+        hop: this.#run.machine,
+      });
+    }
     const now = Date.now();
     this.#ticket = await context.write(async (tx) => {
       const stored = await tx.logLines.append(context.fence, id, firstLine, masked);
@@ -140,7 +166,21 @@ class ScriptTicket {
       }
       return { ...this.#ticket, state: 'running', storedLine: stored };
     });
+    this.#meter?.add(fresh);
     return this.#ticket.storedLine;
+  }
+
+  /** Stops the script, as far as that can be done, and ends its ticket: what fits, and a line that says so. */
+  async #endFull(error: IsthmusError): Promise<Ticket> {
+    const { context, deps } = this.#run;
+    await this.#askCancel(AbortSignal.timeout(deps.tunables.cancelLimitMs));
+    const now = Date.now();
+    const marker = { stream: 'agent', at: now, text: 'the log ends here: it is over the quota of the server' };
+    return context.write(async (tx) => {
+      const { id, storedLine } = this.#ticket;
+      await tx.logLines.append(context.fence, id, storedLine + 1, [...this.#lastFitting, marker]);
+      return tx.tickets.updateFenced(context.fence, id, { state: 'failed', ...errorPatch(error), endedAt: now }, now);
+    });
   }
 
   /** Tries to have the script killed until that is answered, the script has ended, or the limit is reached. */
@@ -149,6 +189,13 @@ class ScriptTicket {
     const limit = pause(deps.tunables.cancelLimitMs, done, context.halt).then(() => {
       if (!done.aborted) this.#gaveUp.abort();
     });
+    await this.#askCancel(done);
+    await limit;
+  }
+
+  /** Asks until it is answered or `done` aborts. */
+  async #askCancel(done: AbortSignal): Promise<void> {
+    const { context, deps } = this.#run;
     try {
       await reachMachine(this.#run, { signals: [done, this.#gaveUp.signal] }, (client) => {
         const payload = { reason: context.finishReason ?? 'cancel' };
@@ -161,7 +208,6 @@ class ScriptTicket {
     } catch {
       // A refusal, or a halt: what became of the script is for the log's end, or for the limit, to say.
     }
-    await limit;
   }
 
   #unknownEnd(lastError: IsthmusError | undefined): Ending {
@@ -184,6 +230,11 @@ class ScriptTicket {
       });
     });
   }
+}
+
+/** Used up, or not known: a cancel that came before the start leaves the one for the other. */
+function isLostStart(thrown: unknown): boolean {
+  return thrown instanceof IsthmusError && (thrown.code === 'TICKET_UNKNOWN' || thrown.code === 'TICKET_ALREADY_USED');
 }
 
 /** The ticket's end, as the tentacle tells it. */

@@ -7,6 +7,7 @@ import type { SignEnvelope } from './envelopes.ts';
 import { startHealthMonitor } from './health-monitor.ts';
 import { healthRunner } from './health-task.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './machine-run.ts';
+import { logQuotaOf } from './log-quota.ts';
 import { createRouteBook } from './route-book.ts';
 import { scriptRunner } from './script-task.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './tentacles.ts';
@@ -22,6 +23,8 @@ interface TasksOptions {
   readonly nodeId: string;
   /** Between two checks of one machine; without it there are none but those asked for. */
   readonly healthCheckIntervalS?: number | undefined;
+  /** What one script may leave of log. */
+  readonly logQuotaBytes?: number | undefined;
   readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables>;
 }
 
@@ -36,7 +39,7 @@ export interface Tasks {
 
 /** Starts claiming and running tasks; what an earlier process left is taken up at once. */
 export function startTasks(options: TasksOptions): Tasks {
-  const { store, dial, sign, log, nodeId, healthCheckIntervalS, tunables = {} } = options;
+  const { store, dial, sign, log, nodeId, healthCheckIntervalS, logQuotaBytes, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
   const routesOf = createRouteBook(store);
@@ -47,7 +50,11 @@ export function startTasks(options: TasksOptions): Tasks {
     tentacles,
     sign,
     completer,
-    tunables: { ...ticketDefaults, ...tunables },
+    tunables: {
+      ...ticketDefaults,
+      ...(logQuotaBytes === undefined ? {} : { logQuota: logQuotaOf(logQuotaBytes) }),
+      ...tunables,
+    },
   };
   const runners = {
     script: scriptRunner(deps),

@@ -314,3 +314,32 @@ it('refuses scripts that aim at nothing or say nothing', async () => {
   });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
 });
+
+it.each([
+  ['lines', { lines: 120, bytes: 1_000_000 }, 121],
+  ['bytes', { lines: 1_000, bytes: 'line 1'.length * 9 + 'line 10'.length * 11 }, 21],
+])('ends a script that leaves too many %s: what fits, and a last line that says so', async (_, logQuota, stored) => {
+  const h = await startHarness({ logQuota });
+  const fake = await h.machine('web-1');
+  fake.batchLines = 50;
+  const id = await submit(h, 'many 500\nhold');
+  expect((await h.ended(id)).state).toBe('failed');
+  const ticket = await ticketOf(h, id);
+  expect(ticket).toMatchObject({ state: 'failed', errorCode: 'LOG_QUOTA', errorHop: 'web-1', storedLine: stored });
+  const lines = await h.store.logLines.read(ticket.id, 0, 1_000);
+  expect(lines).toHaveLength(stored);
+  expect(lines.at(-2)?.text).toBe(`line ${stored - 1}`);
+  expect(lines.at(-1)).toMatchObject({ stream: 'agent', text: expect.stringContaining('quota') as string });
+  expect(fake.cancels).toEqual([ticket.id]);
+});
+
+it('gives a script no second quota when the server is restarted', async () => {
+  const h = await startHarness({ logQuota: { lines: 1_000, bytes: 30 } });
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'say 0123456789\nsay 0123456789\nhold\nsay 0123456789\nsay 0123456789');
+  await waitFor(async () => (await ticketOf(h, id)).storedLine === 2);
+  await h.restart();
+  fake.script.release();
+  expect((await h.ended(id)).state).toBe('failed');
+  expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(4);
+});

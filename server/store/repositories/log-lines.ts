@@ -1,4 +1,5 @@
 // Log lines: a ticket's log is lines 1..N, each once, in order (I3), however often a batch is sent again.
+import { sql } from 'kysely';
 import { IsthmusError } from '../../../lib/errors.ts';
 import { found, type Executor } from './base.ts';
 import { reservePlaces } from './task-stream.ts';
@@ -60,6 +61,16 @@ export class LogLineRepository {
       .orderBy('line')
       .limit(limit)
       .execute();
+  }
+
+  /** How many bytes of text a ticket has stored. */
+  async bytesOf(ticket: string): Promise<number> {
+    const { bytes } = await this.#db
+      .selectFrom('log_lines')
+      .select(sql<number>`coalesce(sum(octet_length(text)), 0)`.as('bytes'))
+      .where('ticket', '=', ticket)
+      .executeTakeFirstOrThrow();
+    return Number(bytes);
   }
 
   async #insert(task: string, ticket: string, line: number, seq: number, lines: readonly NewLogLine[]): Promise<void> {

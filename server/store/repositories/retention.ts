@@ -1,0 +1,92 @@
+// Forgetting what ended tasks left: log lines, notes, tickets. The task itself stays, as does everything of what is
+// deployed now. Each step is small, because a statement holds up everything else that the process does.
+import { sql } from 'kysely';
+import { assertInTransaction, type Executor } from './base.ts';
+
+/** Where a walk over the tasks stands. */
+export interface RetentionCursor {
+  readonly createdAt: number;
+  readonly id: string;
+}
+
+/** Tasks looked at in one step of the walk. */
+const TASKS_PER_PAGE = 200;
+
+export class RetentionRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /**
+   * The next tasks that ended before `before` and have something left to forget, oldest first; `next` is where to go on,
+   * absent at the end. A deployment counts as current from the last one of its project and environment that succeeded.
+   */
+  async candidates(
+    before: number,
+    after: RetentionCursor | undefined,
+  ): Promise<{ readonly tasks: string[]; readonly next?: RetentionCursor }> {
+    let page = this.#db
+      .selectFrom('tasks')
+      .select(['id', 'created_at'])
+      .where('created_at', '<', before)
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(TASKS_PER_PAGE);
+    if (after !== undefined) {
+      page = page.where(sql<boolean>`(created_at, id) > (${after.createdAt}, ${after.id})`);
+    }
+    const seen = await page.execute();
+    const last = seen.at(-1);
+    if (last === undefined) return { tasks: [] };
+    const ids = seen.map(({ id }) => id);
+    const rows = await this.#db
+      .selectFrom('tasks as k')
+      .select('k.id')
+      .where('k.id', 'in', ids)
+      .where('k.ended_at', '<', before)
+      .where(
+        sql<boolean>`(exists (select 1 from tickets t where t.task = k.id)
+          or exists (select 1 from task_notes n where n.task = k.id))`,
+      )
+      .where(
+        sql<boolean>`not exists (select 1 from deployments d where d.task = k.id and not exists (
+          select 1 from deployments later join tasks done on done.id = later.task
+          where later.project = d.project and later.environment = d.environment and done.state = 'succeeded'
+            and (later.created_at, later.id) > (d.created_at, d.id)))`,
+      )
+      .orderBy('k.created_at')
+      .orderBy('k.id')
+      .execute();
+    return { tasks: rows.map(({ id }) => id), next: { createdAt: last.created_at, id: last.id } };
+  }
+
+  /** Forgets at most `limit` rows of each kind of one task; answers whether nothing is left. Call it in a transaction. */
+  async forget(task: string, limit: number): Promise<boolean> {
+    assertInTransaction(this.#db);
+    if (await this.#forgetEntries('log_lines', task, limit)) return false;
+    if (await this.#forgetEntries('task_notes', task, limit)) return false;
+    const tickets = await this.#db.selectFrom('tickets').select('id').where('task', '=', task).limit(limit).execute();
+    if (tickets.length > 0) {
+      const ids = tickets.map(({ id }) => id);
+      await this.#db.deleteFrom('tickets').where('id', 'in', ids).execute();
+    }
+    return tickets.length < limit;
+  }
+
+  /** Answers whether there may be more. */
+  async #forgetEntries(table: 'log_lines' | 'task_notes', task: string, limit: number): Promise<boolean> {
+    const rows = await this.#db
+      .selectFrom(table)
+      .select('seq')
+      .where('task', '=', task)
+      .orderBy('seq')
+      .limit(limit)
+      .execute();
+    const last = rows.at(-1);
+    if (last === undefined) return false;
+    await this.#db.deleteFrom(table).where('task', '=', task).where('seq', '<=', last.seq).execute();
+    return rows.length === limit;
+  }
+}

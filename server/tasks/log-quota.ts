@@ -1,0 +1,56 @@
+// How much log one ticket may leave in the store. The tentacle cuts a script's log at its own quota; this one, a bit
+// above it, is for a tentacle that does not: nothing it streams grows the database without end.
+import type { LogLineRepository, NewLogLine } from '../store/repositories/log-lines.ts';
+import type { Ticket } from '../store/repositories/tickets.ts';
+
+export interface LogQuota {
+  readonly bytes: number;
+  readonly lines: number;
+}
+
+/** A line costs the store some dozens of bytes beside its text, so that empty ones must end, too. */
+const SHORTEST_MEAN_LINE = 16;
+
+/** The quota for so many bytes of text. */
+export function logQuotaOf(bytes: number): LogQuota {
+  return { bytes, lines: Math.ceil(bytes / SHORTEST_MEAN_LINE) };
+}
+
+/** A tentacle cuts at 64 MiB unless it is set otherwise. */
+export const defaultLogQuota: LogQuota = logQuotaOf(72 * 1024 * 1024);
+
+/** Counts what one ticket has stored. */
+export class LogMeter {
+  readonly #quota: LogQuota;
+  #bytes: number;
+  #lines: number;
+
+  private constructor(quota: LogQuota, bytes: number, lines: number) {
+    this.#quota = quota;
+    this.#bytes = bytes;
+    this.#lines = lines;
+  }
+
+  /** Counts on from what is stored already: a restart of the server gives no second quota. */
+  static async of(quota: LogQuota, logLines: LogLineRepository, ticket: Ticket): Promise<LogMeter> {
+    const { id, storedLine } = ticket;
+    return new LogMeter(quota, storedLine === 0 ? 0 : await logLines.bytesOf(id), storedLine);
+  }
+
+  /** How many of these lines still fit. */
+  fitting(lines: readonly NewLogLine[]): number {
+    let bytes = this.#bytes;
+    const room = Math.max(0, Math.min(lines.length, this.#quota.lines - this.#lines));
+    for (let count = 0; count < room; count += 1) {
+      bytes += Buffer.byteLength(lines[count]?.text ?? '');
+      if (bytes > this.#quota.bytes) return count;
+    }
+    return room;
+  }
+
+  /** Counts lines that are in the store now. */
+  add(lines: readonly NewLogLine[]): void {
+    for (const { text } of lines) this.#bytes += Buffer.byteLength(text);
+    this.#lines += lines.length;
+  }
+}

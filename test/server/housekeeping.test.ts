@@ -1,0 +1,105 @@
+// What ended tasks left is forgotten when it is old: all of it, in small steps, and nothing of what is deployed now.
+import { expect, it, onTestFinished } from 'vitest';
+import { newId } from '../../lib/ids.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { forgetTasks } from '../../server/housekeeping.ts';
+import type { TaskEnd } from '../../server/store/repositories/tasks.ts';
+import { openStore, type Store } from '../../server/store/store.ts';
+import { addTask, claim, lines } from '../store/samples.ts';
+import { tempDir } from '../support/temp.ts';
+
+async function emptyStore(): Promise<Store> {
+  const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+interface Given {
+  readonly endedAt?: number;
+  readonly state?: TaskEnd;
+  readonly logLines?: number;
+}
+
+/** A task with a ticket, a log and notes; it has ended unless there is no `endedAt`. */
+async function addOld(store: Store, { endedAt, state = 'succeeded', logLines = 3 }: Given = {}) {
+  const task = await addTask(store, { kind: 'deployment', project: 'shop', environment: 'prod' });
+  const fence = await claim(store);
+  const ticket = newId();
+  await store.transaction(async (tx) => {
+    const row = { id: ticket, step: 0, action: 'script', machine: 'm-1', attempt: 1, createdAt: 2000 };
+    await tx.tickets.insert(fence, [row]);
+    await tx.logLines.append(fence, ticket, 1, lines(1, logLines));
+    await tx.notes.append(task, { at: 2000, text: 'a note' }, fence.epoch);
+    if (endedAt !== undefined) await tx.tasks.end(fence, { state, now: endedAt });
+  });
+  return { task, ticket };
+}
+
+async function left(store: Store, { task, ticket }: { task: string; ticket: string }) {
+  const stream = await store.notes.stream(task, 0, 10_000);
+  const log = await store.logLines.read(ticket, 0, 10_000);
+  return { entries: stream.length > 0, log: log.length, tickets: (await store.tickets.byTask(task)).length };
+}
+
+const nothing = { entries: false, log: 0, tickets: 0 };
+const all = { entries: true, log: 3, tickets: 1 };
+
+it('forgets what old tasks left in small steps, and keeps the tasks', async () => {
+  const store = await emptyStore();
+  const old = await addOld(store, { endedAt: 5_000, logLines: 95 });
+  const other = await addOld(store, { endedAt: 5_000, state: 'failed' });
+  const young = await addOld(store, { endedAt: 50_000 });
+  const running = await addOld(store);
+  const { signal } = new AbortController();
+  await forgetTasks(store, 10_000, { signal, rowsPerStep: 10, stepsPerRun: 3 });
+  expect((await left(store, old)).log).toBe(65);
+  await forgetTasks(store, 10_000, { signal, rowsPerStep: 10 });
+  expect(await left(store, old)).toEqual(nothing);
+  expect(await left(store, other)).toEqual(nothing);
+  expect(await left(store, young)).toEqual(all);
+  expect(await left(store, running)).toEqual(all);
+  expect((await store.tasks.get(old.task)).state).toBe('succeeded');
+});
+
+it('keeps the deployments from the last that succeeded on', async () => {
+  const store = await emptyStore();
+  await store.transaction(async (tx) => {
+    await tx.environments.insert({ id: 'prod', name: '', description: '', createdAt: 1 });
+    await tx.projects.insert({ id: 'shop', name: '', description: '', process: [], createdAt: 1 });
+    const release = { id: 'r-1', project: 'shop', version: '1', notes: '', process: [], packages: [], variables: [] };
+    await tx.releases.insert({ ...release, createdAt: 1 });
+  });
+  const made = [];
+  for (const [index, state] of (['succeeded', 'failed', 'succeeded', 'failed'] as const).entries()) {
+    const old = await addOld(store, { endedAt: 5_000, state });
+    const where = { project: 'shop', release: 'r-1', environment: 'prod' };
+    await store.deployments.insert({ id: newId(), ...where, task: old.task, createdAt: 1000 + index });
+    made.push(old);
+  }
+  await forgetTasks(store, 10_000, { signal: new AbortController().signal });
+  const kept = await Promise.all(made.map((each) => left(store, each)));
+  expect(kept).toEqual([nothing, nothing, all, all]);
+});
+
+it('walks over more tasks than one page', async () => {
+  const store = await emptyStore();
+  await store.transaction(async (tx) => {
+    for (let index = 0; index < 230; index += 1) {
+      const row = {
+        title: '',
+        payload: {},
+        project: null,
+        environment: null,
+        deadlineAt: 1,
+        createdBy: 'x',
+        createdAt: 1,
+      };
+      await tx.tasks.insert({ id: `t-${index}`, kind: 'script', ...row });
+      await tx.tasks.claimNext({ owner: 'server-1', leaseMs: 1, now: 2 });
+      await tx.tasks.end({ task: `t-${index}`, epoch: 1 }, { state: 'succeeded', now: 20_000 });
+    }
+  });
+  const old = await addOld(store, { endedAt: 5_000 });
+  await forgetTasks(store, 10_000, { signal: new AbortController().signal });
+  expect(await left(store, old)).toEqual(nothing);
+});
