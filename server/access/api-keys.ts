@@ -1,5 +1,6 @@
 // API keys: `isk_<id>_<secret>`, of which only the SHA-256 of the secret is kept. Roles are ordered: an admin may what an
-// operator may, an operator what a viewer may; nobody makes a key with a role above their own.
+// operator may, an operator what a viewer may; nobody makes a key with a role above their own, or one
+// that outlives their own.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { ApiKey, ApiRole } from '../store/repositories/api-keys.ts';
@@ -28,7 +29,13 @@ interface NewApiKey {
   readonly expiresAt?: number | undefined;
 }
 
-/** Makes a key and answers it once, in clear. FORBIDDEN for a role above the maker's. */
+/** Live keys that one maker may have made. */
+const MOST_KEYS = 100;
+
+/**
+ * Makes a key and answers it once, in clear. FORBIDDEN for viewers, for a role above the maker's, and for an expiry after
+ * that of the maker's own key; without an expiry it gets that one. RESOURCE_EXHAUSTED over 100 live keys of one maker.
+ */
 export async function createApiKey(
   tx: StoreTransaction,
   input: NewApiKey,
@@ -39,11 +46,19 @@ export async function createApiKey(
       field: 'role',
     });
   }
+  if (!covers(maker.role, 'operator')) throw new IsthmusError('FORBIDDEN', 'viewers make no keys');
+  const now = Date.now();
+  const expiresAt = boundedExpiry(input.expiresAt, (await tx.apiKeys.find(maker.actor))?.expiresAt ?? null);
+  if (maker.actor !== 'system' && (await tx.apiKeys.countLive(maker.actor, now)) >= MOST_KEYS) {
+    throw new IsthmusError('RESOURCE_EXHAUSTED', `this key has made ${MOST_KEYS} keys that are still good`, {
+      remedy: 'Revoke keys that are not needed any more.',
+    });
+  }
   const id = randomBytes(6).toString('hex');
   const secret = randomBytes(32).toString('base64url');
-  const { name, role, expiresAt = null } = input;
-  const record = { id, name, role, hash: hashOf(secret), createdAt: Date.now(), expiresAt };
-  await tx.apiKeys.insert(record);
+  const { name, role } = input;
+  const record = { id, name, role, hash: hashOf(secret), createdAt: now, expiresAt };
+  await tx.apiKeys.insert(record, maker.actor);
   await tx.events.append({
     actor: maker.actor,
     type: 'api-key.created',
@@ -52,6 +67,15 @@ export async function createApiKey(
     data: { name, role, expiresAt },
   });
   return { record: { ...record, revokedAt: null }, key: `isk_${id}_${secret}` };
+}
+
+/** When a key ends whose maker's own ends at `last`; null is never. */
+function boundedExpiry(asked: number | undefined, last: number | null): number | null {
+  if (last === null || asked === undefined) return asked ?? last;
+  if (asked <= last) return asked;
+  throw new IsthmusError('FORBIDDEN', `a key cannot outlive the one it is made with: ${new Date(last).toISOString()}`, {
+    field: 'expiresAt',
+  });
 }
 
 /** Revokes a key at once. FORBIDDEN for a key of a role above one's own. */

@@ -64,11 +64,11 @@ export function accessRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/api-keys',
     {
-      // Also for viewers: they may make keys no broader than their own.
-      config: { policy: 'viewer' },
+      config: { policy: 'operator' },
       schema: {
         tags: ['access'],
-        description: 'Makes a key. `key` is shown this once.',
+        description:
+          'Makes a key, no broader and no longer lived than the one it is made with. `key` is shown this once.',
         body: Closed({ name: Line, role: Role, expiresAt: Type.Optional(Timestamp) }),
         response: { 201: Type.Intersect([KeyView, Type.Object({ key: Type.String() })]) },
       },

@@ -1,7 +1,7 @@
 // API keys: only the hash of the secret is stored.
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
-import type { Executor, Page, PageRequest } from './base.ts';
+import type { Actor, Executor, Page, PageRequest } from './base.ts';
 import { decodeCursor, found, toPage, translating } from './base.ts';
 
 export type ApiRole = Schema['api_keys']['role'];
@@ -24,12 +24,12 @@ export class ApiKeyRepository {
     this.#db = db;
   }
 
-  async insert(key: Omit<ApiKey, 'revokedAt'>): Promise<void> {
+  async insert(key: Omit<ApiKey, 'revokedAt'>, madeBy: Actor): Promise<void> {
     const { createdAt, expiresAt, ...row } = key;
     await translating(`API key ${key.id}`, () =>
       this.#db
         .insertInto('api_keys')
-        .values({ ...row, created_at: createdAt, expires_at: expiresAt })
+        .values({ ...row, created_at: createdAt, expires_at: expiresAt, made_by: madeBy })
         .execute(),
     );
   }
@@ -49,6 +49,18 @@ export class ApiKeyRepository {
     if (page.cursor !== undefined) query = query.where('id', '>', String(decodeCursor(page.cursor, ['string'])[0]));
     const rows = await query.limit(page.limit + 1).execute();
     return toPage(rows, page.limit, (row) => [row.id], toApiKey);
+  }
+
+  /** How many of the keys that `maker` made still open something. */
+  async countLive(maker: Actor, now: number): Promise<number> {
+    const { count } = await this.#db
+      .selectFrom('api_keys')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('made_by', '=', maker)
+      .where('revoked_at', 'is', null)
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+      .executeTakeFirstOrThrow();
+    return Number(count);
   }
 
   /** Answers whether this call revoked it. */
