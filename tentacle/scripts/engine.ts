@@ -5,7 +5,8 @@
 //   script.ts, spawn.ts, supervise.ts             one script from its turn to its end
 //   recovery.ts                                   what becomes of it when the agent starts again
 //   isolation.ts, script-user.ts, workspace.ts    next to whom, as whom and where it runs
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { skewMs } from '../../certs/signer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -144,9 +145,13 @@ export class ScriptEngine {
     return this.#known(key)?.status() ?? this.#tombstone(key);
   }
 
-  /** Ends a script's whole process group. Idempotent; what has ended stays as it ended. */
+  /**
+   * Ends a script's whole process group. Idempotent; what has ended stays as it ended. A ticket that is not known is used
+   * up, on the disk: its start may be on the way still, and comes too late.
+   */
   async cancel(key: TicketKey): Promise<StatusMessage> {
     await this.#fence(key.task, key.epoch);
+    await this.#burnUnknown(key);
     const script = this.#known(key);
     if (script === undefined) return this.#tombstone(key);
     const { phase } = script.state;
@@ -247,6 +252,23 @@ export class ScriptEngine {
     }
   }
 
+  async #burnUnknown({ ticket, task }: TicketKey): Promise<void> {
+    for (let first = this.#starting.get(ticket); first !== undefined; first = this.#starting.get(ticket)) {
+      // One that is refused has left nothing behind: there is something to use up then.
+      await first.catch(() => undefined);
+    }
+    if (this.#journal.ticket(ticket) !== undefined) return;
+    this.#checkAge(ticket);
+    const ended = { end: { kind: 'cancelled' }, startedAtMs: 0, endedAtMs: Date.now(), lastLine: 0 } as const;
+    const burnt = this.#journal.append({ kind: 'ticket', ticket, task, state: { phase: 'completed', ...ended } });
+    this.#starting.set(ticket, burnt);
+    try {
+      await burnt;
+    } finally {
+      this.#starting.delete(ticket);
+    }
+  }
+
   async #createWorkspace(workspace: Workspace, ticket: string, payload: ScriptPayload__Output): Promise<void> {
     try {
       workspace.create(this.#seal.seal(ticket, encodePayload(payload)));
@@ -280,7 +302,7 @@ export class ScriptEngine {
     if (this.#open.size >= this.#limits.mostOpen) {
       throw new IsthmusError('RESOURCE_EXHAUSTED', `${this.#open.size} tickets are open on this tentacle`);
     }
-    const { bavail, bsize } = await statfs(this.#context.workspaces);
+    const { bavail, bsize } = statfsSync(this.#context.workspaces);
     if (bavail * bsize < this.#limits.keepFreeBytes) {
       throw new IsthmusError('DISK_FULL', `only ${bavail * bsize} bytes are free for workspaces`);
     }

@@ -38,19 +38,21 @@ export function statusOf(
     case 'ended':
     case 'completed': {
       const { startedAtMs, endedAtMs, lastLine } = state;
-      const end = endMessage(state.end);
+      const end = endMessage(state.end, startedAtMs);
       const phase = state.phase === 'completed' ? 'COMPLETED' : end.phase;
       return { ticket, heldBy: '', ...end, phase, startedAtMs, endedAtMs, lastLine };
     }
   }
 }
 
-function endMessage(end: ScriptEnd): EndMessage {
+function endMessage(end: ScriptEnd, startedAtMs: number): EndMessage {
   switch (end.kind) {
     case 'exited':
       return { phase: 'EXITED', exitCode: end.exitCode, errorCode: '', errorDetail: '' };
-    case 'cancelled':
-      return { phase: 'CANCELLED', exitCode: 0, errorCode: 'CANCELLED', errorDetail: 'cancelled' };
+    case 'cancelled': {
+      const errorDetail = startedAtMs === 0 ? 'cancelled before it was started' : 'cancelled';
+      return { phase: 'CANCELLED', exitCode: 0, errorCode: 'CANCELLED', errorDetail };
+    }
     case 'timed-out': {
       const errorDetail = 'the script ran longer than its time limit and was killed';
       return { phase: 'TIMED_OUT', exitCode: 0, errorCode: 'TIME_LIMIT', errorDetail };

@@ -109,6 +109,12 @@ export class FakeTentacle {
   readonly packageCalls: string[] = [];
   /** The next so many starts happen, and their replies are lost with the connection. */
   loseStartReplies = 0;
+  /** Starts are held up on their way, and come in at `deliverHeld`. */
+  holdStarts = false;
+  readonly #held: (Envelope__Output | null)[] = [];
+  /** Whether a cancel uses up a ticket that is not known. */
+  burnsUnknown = true;
+  readonly #burnt = new Set<string>();
   /** Log batches have this many lines. */
   batchLines = 100;
   /** Each batch begins so many lines before the end of the last one. */
@@ -202,11 +208,16 @@ export class FakeTentacle {
       CancelScript: ({ request }) => {
         const { ticket } = this.#accept(request.envelope);
         this.cancels.push(ticket);
+        if (!this.scripts.has(ticket) && this.burnsUnknown) {
+          this.#burnt.add(ticket);
+          return { ticket, phase: 'COMPLETED', errorCode: 'CANCELLED' };
+        }
         const script = this.#known(ticket);
         script.cancel();
         return script.status();
       },
       CompleteScript: ({ request }) => {
+        if (this.#burnt.has(request.ticket)) return { ticket: request.ticket, phase: 'COMPLETED' };
         const script = this.#known(request.ticket);
         if (script.phase !== 'COMPLETED') this.completed.push(request.ticket);
         script.phase = 'COMPLETED';
@@ -236,8 +247,25 @@ export class FakeTentacle {
     return { application: payload.application, currentVersion: payload.package?.version ?? '' };
   }
 
+  /** How many starts are on their way still. */
+  get heldStarts(): number {
+    return this.#held.length;
+  }
+
+  /** Lets in the starts that were held up. */
+  deliverHeld(): void {
+    this.holdStarts = false;
+    for (const envelope of this.#held.splice(0)) this.#start(envelope);
+  }
+
   #start(envelope: Envelope__Output | null): ScriptStatus {
+    if (this.holdStarts) {
+      this.#held.push(envelope);
+      this.cut();
+      throw new IsthmusError('UNREACHABLE', 'held up');
+    }
     const { ticket, payload } = this.#accept(envelope);
+    if (this.#burnt.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
     let script = this.scripts.get(ticket);
     if (script === undefined) {
       script = new FakeScript(ticket, scriptPayloads.decode(payload));
@@ -267,6 +295,7 @@ export class FakeTentacle {
 
   #known(ticket: string): FakeScript {
     const script = this.scripts.get(ticket);
+    if (this.#burnt.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
     if (script === undefined) throw new IsthmusError('TICKET_UNKNOWN', `no ticket ${ticket}`, { hop: this.name });
     return script;
   }
@@ -295,7 +324,9 @@ export class FakeTentacle {
     call.on('error', () => undefined);
     call.on('close', () => forget?.());
     try {
-      for await (const request of call as AsyncIterable<LogRequest__Output>) {
+      // What is thrown in here is to reach the caller, over the stream.
+      const requests: AsyncIterable<LogRequest__Output> = call.iterator({ destroyOnReturn: false });
+      for await (const request of requests) {
         if (script === undefined) {
           this.#fence(request.task, request.epoch);
           script = this.#known(request.ticket);

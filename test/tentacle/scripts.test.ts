@@ -1,6 +1,7 @@
 // The script engine in one process, with real bash: what a start, a cancel and a completion answer and leave behind.
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { groupIsAlive } from '../../tentacle/scripts/process.ts';
@@ -84,7 +85,6 @@ describe('start', () => {
     const { engine } = await freshEngine();
     const order = orderOf('true');
     await expect(engine.status(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
-    await expect(engine.cancel(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
     await expect(engine.complete(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
     await expect(engine.log(order)).rejects.toEqual(withCode('TICKET_UNKNOWN'));
     await engine.start(order);
@@ -92,6 +92,31 @@ describe('start', () => {
     await expect(engine.status({ ...order, task: newId() })).rejects.toEqual(withCode('TICKET_UNKNOWN'));
     await engine.complete(order);
     await expect(engine.status({ ...order, task: newId() })).rejects.toEqual(withCode('TICKET_UNKNOWN'));
+  });
+
+  test('a cancel that comes before its start uses the ticket up, also after a restart', async () => {
+    const { engine, dataDir, close } = await freshEngine();
+    const witness = witnessIn(dataDir);
+    const order = orderOf(witness.testify('late'));
+    const cancelled = { phase: 'COMPLETED', errorCode: 'CANCELLED', startedAtMs: 0 };
+    expect(await engine.cancel(order)).toMatchObject(cancelled);
+    await expect(engine.start(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
+    expect(await engine.cancel(order)).toMatchObject(cancelled);
+    await close();
+    const again = await openEngine(dataDir);
+    await expect(again.engine.start(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
+    expect(await again.engine.status(order)).toMatchObject(cancelled);
+    const both = orderOf(witness.testify('both'));
+    await again.engine.checkEpoch(both.task, both.epoch);
+    const burning = again.engine.cancel(both);
+    await nextTurn();
+    const [burnt, started] = await Promise.allSettled([burning, again.engine.start(both)]);
+    expect(burnt).toMatchObject({ status: 'fulfilled', value: cancelled });
+    expect(started).toMatchObject({ status: 'rejected', reason: withCode('TICKET_ALREADY_USED') });
+    const tooOld = orderOf('true', { ticket: 'not-an-id' });
+    await expect(again.engine.cancel(tooOld)).rejects.toEqual(withCode('TICKET_TOO_OLD'));
+    await again.close();
+    expect(await witness.starts()).toEqual(new Map());
   });
 
   test('a stale epoch changes nothing, also after a restart', async () => {

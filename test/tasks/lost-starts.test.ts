@@ -1,0 +1,37 @@
+// A start that is held up while its task is cancelled: `cancelled` is only what can never start any more.
+import { expect, it } from 'vitest';
+import { submitScript } from '../../server/tasks/script-task.ts';
+import { cancelTask } from '../../server/tasks/submit.ts';
+import { waitFor } from '../support/wait.ts';
+import { actor, startHarness, type Harness } from './harness.ts';
+
+/** Submits a script and cancels it when its start is on the way. */
+async function cancelledOnTheWay(h: Harness, fake: Awaited<ReturnType<Harness['machine']>>): Promise<string> {
+  fake.holdStarts = true;
+  const request = { body: 'say late', machines: ['web-1'] };
+  const { id } = await h.store.transaction((tx) => submitScript(tx, request, actor));
+  await waitFor(() => fake.heldStarts > 0);
+  await h.store.transaction((tx) => cancelTask(tx, id, actor));
+  return id;
+}
+
+it('calls a lost start cancelled once the machine has used its ticket up', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await cancelledOnTheWay(h, fake);
+  expect((await h.ended(id)).state).toBe('cancelled');
+  const [ticket] = await h.store.tickets.byTask(id);
+  expect(ticket).toMatchObject({ state: 'cancelled', errorCode: 'CANCELLED' });
+  expect(fake.cancels).toContain(ticket!.id);
+  expect(() => fake.deliverHeld()).toThrow(expect.objectContaining({ code: 'TICKET_ALREADY_USED' }));
+  expect(fake.starts).toEqual([]);
+});
+
+it('calls a lost start interrupted when the machine does not confirm that it cannot come any more', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.burnsUnknown = false;
+  const id = await cancelledOnTheWay(h, fake);
+  expect((await h.ended(id)).state).toBe('interrupted');
+  expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'TICKET_UNKNOWN' });
+});
