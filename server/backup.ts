@@ -1,17 +1,21 @@
 // Backup and restore: everything a server is (database, packages, authority, master key, identity, settings) in one
 // encrypted file, with a manifest of digests that restore checks before anything takes its place.
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
 import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { create, extract } from 'tar';
+import { parseDocument } from 'yaml';
+import { resolveConfig } from '../lib/config/resolve.ts';
 import { syncFolder } from '../lib/durable.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
+import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { decryptStream, encryptStream } from './backup-cipher.ts';
+import { serverConfigSchema } from './config.ts';
 import { askForCopy } from './control.ts';
 import { fillFolder } from './initialise.ts';
 import { DATABASE_FILE } from './store/sqlite/open.ts';
@@ -19,26 +23,25 @@ import { openStore } from './store/store.ts';
 
 const MANIFEST = 'manifest.json';
 const ARCHIVE = '.restore.tar';
+const SETTINGS = 'config.yaml';
+const MASTER_KEY = 'master.key';
 
 /** What a data folder holds beside the database that a server cannot do without. */
-const smallParts = [
-  'config.yaml',
-  'master.key',
-  'master.check',
-  'authority',
-  'identity',
-  'revocations.bin',
-  'admin.key',
-];
+const smallParts = ['master.check', 'authority', 'identity', 'revocations.bin', 'admin.key'];
 
 /** Blobs never change, so they are linked, not copied. */
 const blobs = join('packages', 'blobs');
 
-interface BackupOptions {
+interface RestoreOptions {
   readonly dataDir: string;
   readonly file: string;
   /** Whose first line is the passphrase. */
   readonly passphraseFile: string;
+}
+
+interface BackupOptions extends RestoreOptions {
+  /** Reads an environment variable; another one only in tests. */
+  readonly environment?: (name: string) => string | undefined;
 }
 
 interface Manifest {
@@ -49,7 +52,7 @@ interface Manifest {
 }
 
 /** Writes a backup (0600). The server may run meanwhile: it makes the copy of the database itself. */
-export async function backup({ dataDir, file, passphraseFile }: BackupOptions): Promise<void> {
+export async function backup({ dataDir, file, passphraseFile, environment }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   const id = randomBytes(6).toString('hex');
   // In the data folder, because only there can blobs be linked and the server write its copy.
@@ -60,6 +63,7 @@ export async function backup({ dataDir, file, passphraseFile }: BackupOptions): 
   try {
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
+    await copySettings(dataDir, staging, environment);
     for (const part of smallParts) await copyIfThere(join(dataDir, part), join(staging, part));
     await linkBlobs(join(dataDir, blobs), join(staging, blobs));
     const files = await listFiles(staging);
@@ -83,7 +87,7 @@ export async function backup({ dataDir, file, passphraseFile }: BackupOptions): 
 }
 
 /** Makes a data folder from a backup. BACKUP_INVALID, and nothing made, unless every byte is as it was. */
-export async function restore({ dataDir, file, passphraseFile }: BackupOptions): Promise<void> {
+export async function restore({ dataDir, file, passphraseFile }: RestoreOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   await fillFolder(dataDir, async (folder) => {
     try {
@@ -142,6 +146,41 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
     await store.copyTo(join(dataDir, name));
   } finally {
     await store.close();
+  }
+}
+
+/**
+ * The settings, and the master key from wherever they say that it is. What is restored has it in the data folder, and
+ * settings that say nothing else: the other machine need not have that other place. A key that cannot be read, or is not
+ * the one of this data, ends the backup.
+ */
+async function copySettings(
+  dataDir: string,
+  staging: string,
+  environment: BackupOptions['environment'],
+): Promise<void> {
+  const name = join(dataDir, SETTINGS);
+  const text = (await lstat(name).catch(() => undefined)) ? await readFile(name, 'utf8') : undefined;
+  const { masterKeyFile: keyFile } = resolveConfig(serverConfigSchema, {
+    file: text === undefined ? undefined : { name, text },
+    ...(environment === undefined ? {} : { environment }),
+  });
+  const key = readMasterKey({ dataDir, keyFile });
+  await writeFile(join(staging, MASTER_KEY), key, { mode: 0o600, flag: 'wx' });
+  if (text === undefined) return;
+  const document = parseDocument(text);
+  if (document.has('masterKeyFile')) document.delete('masterKeyFile');
+  await writeFile(join(staging, SETTINGS), document.toString(), { mode: 0o600, flag: 'wx' });
+}
+
+function readMasterKey(place: { readonly dataDir: string; readonly keyFile: string | undefined }): string {
+  const keyFile = place.keyFile ?? join(place.dataDir, MASTER_KEY);
+  try {
+    openMasterKey(place);
+    return readFileSync(keyFile, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof IsthmusError) throw thrown;
+    throw new IsthmusError('MASTER_KEY_MISSING', `the master key at ${keyFile} cannot be read`, { cause: thrown });
   }
 }
 

@@ -1,6 +1,6 @@
 // A backup holds everything a server is, can be made while it runs, and is restored whole or not at all.
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -169,6 +169,33 @@ describe('a backup', () => {
         code: 'BACKUP_INVALID',
       });
       expect((await readdir(folder)).toSorted()).toEqual(['b.backup', 'passphrase', 'server', 'wrong']);
+    }
+  });
+
+  it.each(['settings', 'environment'])('holds a master key that is elsewhere (%s)', async (where) => {
+    const { folder, dataDir, made, passphraseFile, file } = await makeServer();
+    const keyFile = join(folder, 'elsewhere.key');
+    await rename(join(dataDir, 'master.key'), keyFile);
+    const settings = join(dataDir, 'config.yaml');
+    if (where === 'settings') await appendFile(settings, `masterKeyFile: ${keyFile}\n`);
+    const environment = (name: string) =>
+      where === 'environment' && name === 'ISTHMUS_MASTER_KEY_FILE' ? keyFile : undefined;
+    await backup({ dataDir, file, passphraseFile, environment });
+    const copy = join(folder, 'restored');
+    await restore({ dataDir: copy, file, passphraseFile });
+    expect((await stat(join(copy, 'master.key'))).mode & 0o777).toBe(0o600);
+    expect(openAuthority(copy, openMasterKey({ dataDir: copy })).certificatePem).toBe(made.authorityPem);
+    expect(await readFile(join(copy, 'config.yaml'), 'utf8')).not.toContain('masterKeyFile');
+    expect(await readFile(join(copy, 'config.yaml'), 'utf8')).toContain('127.0.0.1:0');
+    for (const [spoil, code] of [
+      [() => writeFile(keyFile, Buffer.alloc(32, 7).toString('base64')), 'MASTER_KEY_WRONG'],
+      [() => rm(keyFile), 'MASTER_KEY_MISSING'],
+      [() => mkdir(keyFile), 'MASTER_KEY_MISSING'],
+    ] as const) {
+      await spoil();
+      const again = join(folder, 'again');
+      await expect(backup({ dataDir, file: again, passphraseFile, environment })).rejects.toMatchObject({ code });
+      expect(await readdir(folder)).not.toContain('again');
     }
   });
 
