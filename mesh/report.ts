@@ -30,8 +30,8 @@ export interface ReportOptions {
   readonly log: Logger;
   /** Whose disk is told about. */
   readonly dataDir: string;
-  /** What this part adds: a mirror's feed URL and cached bytes. */
-  readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes'>;
+  /** What this part adds: a mirror's feed URL and cached bytes, a relay's address. */
+  readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
   /** Told the children to dial, whenever the server says so. */
   readonly onAssignment?: (dials: readonly DialAssignment[]) => void;
 }

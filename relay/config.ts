@@ -1,9 +1,15 @@
 // The settings of a relay, as `<data>/config.yaml` holds them.
 import { Type, type Static } from 'typebox';
-import { listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
+import { addressSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
 
 export const relayConfigSchema = Type.Object(
-  { listen: Type.Optional(listenSetting), parents: parentsSetting },
+  {
+    listen: Type.Optional(listenSetting),
+    address: Type.Optional(
+      addressSetting('Where children reach that port, for join commands, when it is not where the relay listens.'),
+    ),
+    parents: parentsSetting,
+  },
   { additionalProperties: false },
 );
 

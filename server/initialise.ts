@@ -14,6 +14,8 @@ import { IsthmusError } from '../lib/errors.ts';
 import { isSlug } from '../lib/ids.ts';
 import { silentLogger } from '../lib/log.ts';
 import { createMasterKey } from '../lib/seal.ts';
+import { parseAddress } from '../mesh/link/socket.ts';
+import { reachableAt } from '../mesh/reachable.ts';
 import { createApiKey } from './access/api-keys.ts';
 import { openStore } from './store/store.ts';
 import { SERVER } from './topology/topology.ts';
@@ -24,12 +26,16 @@ export interface InitialiseOptions {
   readonly meshId?: string | undefined;
   readonly node?: string | undefined;
   readonly meshListen: string;
+  /** Where nodes reach that port; worked out at every start when absent. */
+  readonly meshAddress?: string | undefined;
   readonly apiListen: string;
 }
 
 export interface Initialised {
   readonly meshId: string;
   readonly node: string;
+  /** Where nodes reach the server, as join commands will say. */
+  readonly meshAddress: string;
   /** SHA-256 of the authority's certificate: what joining nodes check it by. */
   readonly pin: string;
   /** The first API key; also in `<data>/admin.key` (0600). */
@@ -42,6 +48,7 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
   const { dataDir, meshId = `mesh-${randomBytes(4).toString('hex')}`, node = 'server-1' } = options;
   checkSlug(meshId, 'meshId');
   checkSlug(node, 'node');
+  if (options.meshAddress !== undefined) parseAddress(options.meshAddress);
   return fillFolder(dataDir, (folder) => makeServer(folder, { ...options, meshId, node }));
 }
 
@@ -78,11 +85,15 @@ async function assertEmpty(dataDir: string): Promise<void> {
 
 type Settled = InitialiseOptions & { readonly meshId: string; readonly node: string };
 
-async function makeServer(folder: string, { meshId, node, meshListen, apiListen }: Settled): Promise<Initialised> {
+async function makeServer(folder: string, settings: Settled): Promise<Initialised> {
+  const { meshId, node, meshListen, meshAddress, apiListen } = settings;
   const sealer = createMasterKey({ dataDir: folder });
   const authority = await createAuthority(folder, meshId, sealer);
   const certificate = await makeIdentity(folder, authority, node);
-  const config = stringify({ mesh: { listen: meshListen }, api: { listen: apiListen } });
+  const config = stringify({
+    mesh: { listen: meshListen, ...(meshAddress === undefined ? {} : { address: meshAddress }) },
+    api: { listen: apiListen },
+  });
   writeDurably(
     join(folder, 'config.yaml'),
     `# Settings of this server; \`isthmus server start --help\` lists them.\n${config}`,
@@ -90,7 +101,8 @@ async function makeServer(folder: string, { meshId, node, meshListen, apiListen 
   const adminKey = await makeDatabase(folder, { meshId, node, certificate });
   writeDurably(join(folder, 'admin.key'), `${adminKey}\n`);
   const authorityPem = authority.certificatePem;
-  return { meshId, node, pin: authorityPin(authorityPem), adminKey, authorityPem };
+  const reachable = meshAddress ?? reachableAt(meshListen);
+  return { meshId, node, meshAddress: reachable, pin: authorityPin(authorityPem), adminKey, authorityPem };
 }
 
 type IssuedCertificate = Awaited<ReturnType<Authority['issue']>>;

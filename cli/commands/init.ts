@@ -10,6 +10,7 @@ interface InitOptions {
   readonly meshId?: string;
   readonly node?: string;
   readonly meshListen?: string;
+  readonly meshAddress?: string;
   readonly apiListen?: string;
   readonly apiUrl?: string;
 }
@@ -32,6 +33,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
     .option('--mesh-id <id>', 'what the mesh is called in certificates')
     .option('--node <id>', "the server's node id")
     .option('--mesh-listen <host:port>', 'where relays and tentacles connect to', '0.0.0.0:8444')
+    .option('--mesh-address <host:port>', 'where they reach it, when that is not what `init` shows')
     .option('--api-listen <host:port>', 'where the API listens', '127.0.0.1:8443')
     .option('--api-url <url>', 'what to write to the context file as the address of the API');
   examples(
@@ -46,6 +48,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
       ...(options.meshId === undefined ? {} : { meshId: options.meshId }),
       ...(options.node === undefined ? {} : { node: options.node }),
       meshListen: options.meshListen ?? '0.0.0.0:8444',
+      meshAddress: options.meshAddress,
       apiListen: options.apiListen ?? '127.0.0.1:8443',
     });
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
@@ -54,11 +57,19 @@ export function addInitCommand(program: Command, cli: Cli): void {
     const isNew = !existsSync(context);
     if (isNew) await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
     // The key itself is in files (0600) and not on the screen, where it would stay.
-    const shown = { meshId: made.meshId, node: made.node, pin: made.pin, dataDir, ...(isNew ? { context } : {}) };
+    const shown = {
+      meshId: made.meshId,
+      node: made.node,
+      meshAddress: made.meshAddress,
+      pin: made.pin,
+      dataDir,
+      ...(isNew ? { context } : {}),
+    };
     cli.show(shown, () =>
       [
         `mesh ${made.meshId} made in ${dataDir}`,
         `authority pin  ${made.pin}`,
+        `nodes dial     ${made.meshAddress} (mesh.address in ${options.data}/config.yaml sets another)`,
         `API key        in ${options.data}/admin.key`,
         isNew
           ? `context        ${context}`

@@ -36,6 +36,15 @@ function showCheck(cli: Cli, { check, outcome, detail, remedy }: Check): void {
   if (remedy !== undefined) say(cli.terminal, escapeText(`                     what to do: ${remedy}`));
 }
 
+/** Nothing that join writes names a script user, so that each tentacle starts without one unless it is told. */
+const scriptsCheck: Check = {
+  check: 'scripts',
+  outcome: 'warning',
+  detail:
+    'SCRIPTS ARE NOT ISOLATED unless a script user is set: they run as the user of the tentacle and can read its keys',
+  remedy: 'Start the tentacle with --script-user <account>, or set scriptUser in its config.yaml.',
+};
+
 /** HTTP_PROXY and the like: the mesh never uses them, and whoever set them may think that it does. */
 function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
   const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'];
@@ -75,10 +84,14 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     throw error;
   });
   const { node, role, site, meshId } = identity;
+  if (role === 'tentacle') {
+    checks.push(scriptsCheck);
+    showCheck(cli, scriptsCheck);
+  }
   cli.show({ node, role, site, meshId, dataDir, checks }, () =>
     [
       `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`,
-      `Next:  isthmus ${role} start --data ${options.data}`,
+      `Next:  isthmus ${role} start --data ${options.data}${role === 'tentacle' ? ' --script-user <account>' : ''}`,
     ].join('\n'),
   );
 }

@@ -11,6 +11,7 @@ import { keepRenewed } from '../../certs/renewal.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
+import { reachableAt } from '../../mesh/reachable.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -35,7 +36,7 @@ export interface TopologyDeps {
   readonly log: Logger;
   /** Answers Places.Find. */
   readonly findPlaces: FindPlaces;
-  /** How this server's port is reached from outside, host:port; its own address when not told. */
+  /** How this server's port is reached from outside, host:port; when not told, what can be made of where it listens. */
   readonly advertise?: string | undefined;
   /** For tests. */
   readonly releaseAfterMs?: number;
@@ -92,9 +93,9 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   await turns.start();
 
   const pin = authorityPin(authority.certificatePem);
+  const serverAddress = deps.advertise ?? (mesh.address === undefined ? undefined : reachableAt(mesh.address));
   return {
-    createToken: (tx, input, actor) =>
-      createToken(tx, input, actor, { sealer, pin, serverAddress: deps.advertise ?? mesh.address }),
+    createToken: (tx, input, actor) => createToken(tx, input, actor, { sealer, pin, serverAddress }),
     revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, revocation),
     async stop() {
       renewal.stop();

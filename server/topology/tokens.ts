@@ -5,6 +5,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import type { Actor } from '../store/repositories/base.ts';
+import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkEnvironments } from './machines.ts';
@@ -14,6 +15,9 @@ import { readTopology, SERVER } from './topology.ts';
 
 /** Long enough to walk to a machine, short enough that a leaked one is soon worthless. */
 const maxTtlS = 3600;
+
+/** A relay without a port has no children that dial. */
+const relayListen = '0.0.0.0:8444';
 
 export interface TokenInput {
   readonly role: JoinToken['role'];
@@ -132,14 +136,23 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parent: strin
     const topology = await readTopology(tx, undefined);
     checkRoutes(input.routes, { parent, ...(name === undefined ? {} : { node: name }) }, topology);
   }
-  return relay?.dialAddress ?? undefined;
+  return (relay && reportedAddress(relay)) ?? relay?.dialAddress ?? undefined;
+}
+
+/** Where a relay says that its children reach it. It ends up in a shell: nothing but an address is taken. */
+function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
+  const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
+  if (typeof meshAddress !== 'string') return undefined;
+  return /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):\d{1,5}$/.test(meshAddress)
+    ? meshAddress
+    : undefined;
 }
 
 /** The token is not part of it: what is on a command line is in `ps` and in the shell's history. */
 function command(token: JoinToken, pin: string, address: string | undefined): string {
   const way =
     token.dialAddress === null
-      ? `--address ${address ?? `<host:port of ${token.parent}>`}`
+      ? `--address ${address ?? `<host:port of ${token.parent}>`}${token.role === 'relay' ? ` --listen ${relayListen}` : ''}`
       : `--listen 0.0.0.0:${token.dialAddress.slice(token.dialAddress.lastIndexOf(':') + 1)}`;
   return `isthmus join --data /var/lib/isthmus/${token.role} ${way} --pin ${pin} --token-file -`;
 }

@@ -138,8 +138,13 @@ export class World {
       ...(listen === undefined ? [] : ['--listen', listen]),
     ];
     await this.#run(`join of ${id}`, words, plan.spawner, `${made.token}\n`);
-    this.#nodes.set(id, plan);
-    await this.start(id);
+    await this.startJoined(plan);
+  }
+
+  /** Starts a node that joined by itself, with this data folder. */
+  async startJoined(plan: NodePlan): Promise<void> {
+    this.#nodes.set(plan.id, plan);
+    await this.start(plan.id);
   }
 
   /** Starts a node that has joined, or the server; resolves once it says that it has started. */

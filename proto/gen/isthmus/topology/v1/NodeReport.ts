@@ -15,6 +15,10 @@ export interface NodeReport {
    */
   'feedUrl'?: (string);
   'cachedBytes'?: (number | string | Long);
+  /**
+   * Relays only: where children reach this node's port, host:port; empty when it has none, or its parent dials it.
+   */
+  'meshAddress'?: (string);
 }
 
 export interface NodeReport__Output {
@@ -29,4 +33,8 @@ export interface NodeReport__Output {
    */
   'feedUrl': (string);
   'cachedBytes': (number);
+  /**
+   * Relays only: where children reach this node's port, host:port; empty when it has none, or its parent dials it.
+   */
+  'meshAddress': (string);
 }

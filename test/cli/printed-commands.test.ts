@@ -1,0 +1,65 @@
+// What `token create` prints is run as it is printed: of a relay that dials out, and of a tentacle behind it. Only the
+// folder and the relay's port are changed, because here all of them are on one machine.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { environmentWith } from '../../lib/config/environment.ts';
+import { waitFor } from '../support/wait.ts';
+import { freePort, World } from '../support/world.ts';
+
+const bin = join(import.meta.dirname, '../../bin');
+const run = promisify(execFile);
+
+test('a relay that dials out and a tentacle behind it join with the printed commands', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-printed-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const [meshPort, apiPort, relayPort] = [await freePort(), await freePort(), await freePort()];
+  const world = await World.up({ folder, meshListen: `0.0.0.0:${meshPort}`, apiListen: `127.0.0.1:${apiPort}` });
+  onTestFinished(() => world.stop());
+  const env = environmentWith({ PATH: [bin, environmentWith({})['PATH'] ?? ''].join(delimiter) });
+  const context = ['--context', join(folder, 'context/context.json')];
+
+  /** Makes a token with the command line, runs what it prints, answers both outputs. */
+  async function joinAsPrinted(id: string, words: string[]): Promise<{ command: string; output: string }> {
+    const made = await run('isthmus', [...context, 'token', 'create', '--site', 'eu', '--name', id, ...words], { env });
+    const command = made.stdout.slice(made.stdout.indexOf('\n\n') + 2);
+    expect(command).not.toMatch(/[<]host|--address 0\.0\.0\.0/);
+    const here = command
+      .replace(/--data \S+/, `--data ${world.dataDir(id)}`)
+      .replace('--listen 0.0.0.0:8444', `--listen 0.0.0.0:${relayPort}`);
+    const { stdout, stderr } = await run('sh', ['-c', here], { env });
+    return { command, output: stdout + stderr };
+  }
+
+  await world.api.post('sites', { id: 'eu' });
+  const relay = await joinAsPrinted('eu', ['--role', 'relay']);
+  expect(relay.command).toContain('--listen 0.0.0.0:8444');
+  await world.startJoined({ id: 'eu', role: 'relay', site: 'eu', parent: 'server' });
+  await world.linked(['eu']);
+  await waitFor(async () => (await world.api.get<{ lastSeenAt: number | null }>('nodes/eu')).lastSeenAt !== null, {
+    what: "the relay's report",
+  });
+
+  const tentacle = await joinAsPrinted('web-1', ['--role', 'tentacle', '--parent', 'eu']);
+  expect(tentacle.command).toContain(`:${relayPort} `);
+  expect(tentacle.output).toContain('SCRIPTS ARE NOT ISOLATED');
+  expect(tentacle.output).toContain('--script-user');
+  expect(await readFile(join(world.dataDir('web-1'), 'config.yaml'), 'utf8')).toContain('node: eu');
+  await world.startJoined({ id: 'web-1', role: 'tentacle', site: 'eu', parent: 'eu' });
+  await world.linked(['eu', 'web-1']);
+}, 180_000);
+
+test('init takes the address that nodes dial, shows it, and writes it down', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-printed-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const words = ['init', '--data', join(folder, 'server'), '--mesh-address', 'mesh.example:8444'];
+  const { stdout } = await run(join(bin, 'isthmus'), ['--context', join(folder, 'context/context.json'), ...words]);
+  expect(stdout).toContain('mesh.example:8444');
+  expect(await readFile(join(folder, 'server/config.yaml'), 'utf8')).toContain('address: mesh.example:8444');
+  await expect(
+    run(join(bin, 'isthmus'), ['init', '--data', join(folder, 'other'), '--mesh-address', 'no port']),
+  ).rejects.toMatchObject({ stderr: expect.stringContaining('INVALID_FIELD') as string });
+});
