@@ -8,6 +8,7 @@ import type { PeerIdentity } from '../certs/peer.ts';
 import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { verifyPass } from '../certs/signer.ts';
+import { lockDataDir } from '../lib/data-lock.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import type { Running } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
@@ -75,6 +76,10 @@ async function startParts(
   const identity = await IdentityStore.open(dataDir);
   const { node, role, authorityPem, meshId } = identity.current();
   if (role !== 'mirror') throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${role}, not a mirror`);
+  const lock = lockDataDir(dataDir);
+  stops.push(() => {
+    lock.release();
+  });
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
   const mesh = await createMesh(
     { listen: config.listen, parents: config.parents, dials: [] },

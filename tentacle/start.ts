@@ -10,6 +10,7 @@ import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { verifyEnvelope } from '../certs/signer.ts';
 import { inheritedEnvironment } from '../lib/config/environment.ts';
+import { lockDataDir } from '../lib/data-lock.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { GrpcHost } from '../lib/grpc/server.ts';
 import type { Running } from '../lib/lifecycle.ts';
@@ -19,7 +20,6 @@ import { connectFeed } from '../mesh/feeds.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { reportToServer } from '../mesh/report.ts';
 import type { ParentConfig } from '../mesh/types.ts';
-import { lockDataDir } from './data-lock.ts';
 import { HealthReporter } from './health.ts';
 import { Journal } from './journal/journal.ts';
 import { packageHandlers } from './packages/handlers.ts';
@@ -70,8 +70,10 @@ async function startParts(config: TentacleConfig, log: Logger, stops: Stops): Pr
   const identity = await IdentityStore.open(dataDir);
   const { node, role, authorityPem, meshId } = identity.current();
   if (role !== 'tentacle') throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${role}, not a tentacle`);
-  const lock = await lockDataDir(dataDir);
-  stops.push(() => lock.release());
+  const lock = lockDataDir(dataDir);
+  stops.push(() => {
+    lock.release();
+  });
   const user = await resolveScriptUser(config.scriptUser);
   warnOfScriptUser(user, log);
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);

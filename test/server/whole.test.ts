@@ -10,6 +10,8 @@ import { create } from 'tar';
 import { connect, type PeerCertificate } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
+import { start as startMirror } from '../../mirror/start.ts';
+import { start as startRelay } from '../../relay/start.ts';
 import { backup, restore } from '../../server/backup.ts';
 import { start } from '../../server/start.ts';
 import { tempDir } from '../support/temp.ts';
@@ -120,6 +122,19 @@ describe('a whole mesh', () => {
       headers: { authorization: `Bearer ${mesh.adminKey}` },
     });
     expect((await bytes.arrayBuffer()).byteLength).toBe(pushed.sizeBytes);
+  });
+
+  it('has one process per folder of a relay and of a mirror', async () => {
+    const mesh = await meshWithPlaces();
+    const log = silentLogger();
+    await mesh.add({ id: 'relay-1', role: 'relay' });
+    await mesh.add({ id: 'mirror-1', role: 'mirror', parent: 'relay-1' });
+    const locked = { code: 'DATA_DIR_LOCKED' };
+    const parents = [{ node: 'server' }];
+    await expect(startRelay({ dataDir: join(mesh.folder, 'relay-1'), parents }, { log })).rejects.toMatchObject(locked);
+    await expect(startMirror({ dataDir: join(mesh.folder, 'mirror-1'), parents }, { log })).rejects.toMatchObject(
+      locked,
+    );
   });
 
   it('revokes a node at once', async () => {

@@ -1,0 +1,60 @@
+// A data folder has one process, however many begin at once, and none that was killed.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, it, onTestFinished } from 'vitest';
+import { lockDataDir } from '../../lib/data-lock.ts';
+import { tempDir } from '../support/temp.ts';
+
+/** A process that locks and releases when it is told to. */
+async function locker() {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'data-locker.ts')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await exited;
+  };
+  onTestFinished(kill);
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => String((await answers.next()).value);
+  expect(await next()).toBe('ready');
+  const tell = (line: string): Promise<string> => {
+    child.stdin.write(`${line}\n`);
+    return next();
+  };
+  return { pid: child.pid, kill, tell };
+}
+
+it('two processes that begin at once: one has it, twenty times, also after one was killed', async () => {
+  const [one, two, victim] = await Promise.all([locker(), locker(), locker()]);
+  const folder = await tempDir();
+  expect(await victim.tell(folder)).toBe('taken');
+  expect(await one.tell(folder)).toBe(`DATA_DIR_LOCKED ${folder} is in use by process ${victim.pid}`);
+  await victim.kill();
+  for (let round = 0; round < 20; round += 1) {
+    const answers = await Promise.all([one.tell(folder), two.tell(folder)]);
+    expect(
+      answers.filter((answer) => answer === 'taken'),
+      answers.join(', '),
+    ).toHaveLength(1);
+    expect(answers.filter((answer) => answer.startsWith('DATA_DIR_LOCKED'))).toHaveLength(1);
+    await Promise.all([one.tell('release'), two.tell('release')]);
+  }
+});
+
+it('the same process has a folder once, too', async () => {
+  const folder = await tempDir();
+  const lock = lockDataDir(folder);
+  expect(() => lockDataDir(folder)).toThrow(`in use by process ${process.pid}`);
+  lock.release();
+  lock.release();
+  lockDataDir(folder).release();
+});
+
+it('a folder that is none is refused', async () => {
+  const folder = join(await tempDir(), 'missing');
+  expect(() => lockDataDir(folder)).toThrow('cannot be locked');
+});
