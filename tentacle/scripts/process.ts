@@ -5,6 +5,7 @@ import type { ProcessIdentity } from '../journal/records.ts';
 interface ProcessStat {
   readonly state: string;
   readonly processGroup: number;
+  readonly session: number;
   readonly startTicks: number;
 }
 
@@ -39,6 +40,22 @@ export function groupIsAlive(processGroup: number): boolean {
   return false;
 }
 
+/**
+ * Whether the group that this process led, with a session of its own, still has a member that is no zombie. While it has,
+ * its number is not given to another process: one that has it now, and is not the leader, leads strangers.
+ */
+export function ledGroupIsAlive(leader: ProcessIdentity): boolean {
+  if (leader.bootId !== bootId()) return false;
+  const first = readStat(leader.pid);
+  if (first !== undefined && first.startTicks !== leader.startTicks) return false;
+  if (!signalGroup(leader.pid, 0)) return false;
+  return pids().some((pid) => {
+    const stat = readStat(pid);
+    if (stat?.processGroup !== leader.pid || stat.session !== leader.pid) return false;
+    return stat.startTicks >= leader.startTicks && stat.state !== 'Z' && stat.state !== 'X';
+  });
+}
+
 /** Signals a whole group; false when it has no members left. */
 export function signalGroup(processGroup: number, signal: NodeJS.Signals | 0): boolean {
   try {
@@ -70,7 +87,12 @@ function readStat(pid: number): ProcessStat | undefined {
   if (text === undefined) return undefined;
   // The command name stands in parentheses and may itself contain any character.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0]!, processGroup: Number(fields[2]), startTicks: Number(fields[19]) };
+  return {
+    state: fields[0]!,
+    processGroup: Number(fields[2]),
+    session: Number(fields[3]),
+    startTicks: Number(fields[19]),
+  };
 }
 
 /** Undefined when the process is gone. */

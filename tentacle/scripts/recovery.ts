@@ -6,7 +6,7 @@ import { createMasker, type Masker } from '../../lib/masker.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptEnd, TicketEntry, TicketState } from '../journal/records.ts';
 import { decodePayload } from './payload.ts';
-import { bootId, findByArgument, groupIsAlive, isAlive } from './process.ts';
+import { bootId, findByArgument, isAlive, ledGroupIsAlive } from './process.ts';
 import { Script, type ScriptContext } from './script.ts';
 import type { WorkspaceSeal } from './sealed.ts';
 
@@ -64,7 +64,7 @@ async function recoverRunning(
     return endWith(script, masker, { kind: 'exited', exitCode }, startedAtMs);
   }
   // The wrapper is gone without a word; others of its group may live, and are waited for or killed.
-  if (sameBoot && groupIsAlive(process.pid)) return script.adopt(masker, state);
+  if (ledGroupIsAlive(process)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'
       ? { kind: state.reason }

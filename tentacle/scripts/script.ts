@@ -192,8 +192,10 @@ export class Script {
     begun: PromiseWithResolvers<void>,
   ): Promise<void> {
     const place = this.#place!;
+    // The journal has an answer already, and the agent does not wait for its disk to start.
+    if (this.#journalled) begun.resolve();
     if (place.waiting) {
-      await this.#setOrLeave({ phase: 'waiting', spec });
+      if (!(await this.#setWaiting(spec))) return;
       begun.resolve();
       await this.#unlessStopped(Promise.race([place.admitted, this.#killed.promise]));
       if (this.#killReason !== undefined) return this.#end({ kind: this.#killReason }, 0);
@@ -285,7 +287,7 @@ export class Script {
     await this.#set({ ...state, phase: 'killing', reason }).catch((error: unknown) => {
       this.#context.log.warn({ err: error, ticket: this.ticket }, 'kill not journalled');
     });
-    await endGroup(state.process.pid, this.#context.killGraceMs, this.#stopping.signal);
+    await endGroup(state.process, this.#context.killGraceMs, this.#stopping.signal);
     if (reason === 'timed-out') await this.#pump?.note(`TIME_LIMIT: killed after ${state.spec.timeLimitS} s`);
     return { kind: reason };
   }
@@ -293,7 +295,7 @@ export class Script {
   /** The wrapper was killed. Its script may run on: that is waited for, but its exit code nobody will know. */
   async #outliveWrapper(state: TicketState & { readonly phase: 'running' | 'killing' }): Promise<ScriptEnd> {
     await this.#unlessStopped(
-      Promise.race([groupGone(state.process.pid, this.#stopping.signal), this.#killed.promise]),
+      Promise.race([groupGone(state.process, this.#stopping.signal), this.#killed.promise]),
     );
     if (this.#killReason !== undefined) return this.#killGroup(state, this.#killReason);
     const exitCode = this.workspace.exitCode();
@@ -361,12 +363,20 @@ export class Script {
     await spool?.close();
   }
 
-  async #setOrLeave(state: TicketState): Promise<void> {
+  /** False when that could not be written down of a script that the journal knows: it has ended with that. */
+  async #setWaiting(spec: ScriptSpec): Promise<boolean> {
+    if (this.#journalled && this.#state.phase === 'waiting') return true;
     try {
-      await this.#set(state);
+      await this.#set({ phase: 'waiting', spec });
+      return true;
     } catch (error) {
-      await this.#undo();
-      throw error;
+      const failure = diskError(error, 'the script could not be queued');
+      if (!this.#journalled) {
+        await this.#undo();
+        throw failure;
+      }
+      await this.#end({ kind: 'refused', code: failure.code, detail: failure.message }, 0);
+      return false;
     }
   }
 

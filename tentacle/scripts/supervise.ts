@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessIdentity } from '../journal/records.ts';
-import { groupIsAlive, isAlive, signalGroup } from './process.ts';
+import { isAlive, ledGroupIsAlive, signalGroup } from './process.ts';
 
 const pollMs = 50;
 /** A process that cannot even be killed hangs in the kernel; it is not waited for longer than this. */
@@ -24,19 +24,20 @@ export async function wrapperGone(
 }
 
 /** Resolves when no process of the group is left. */
-export async function groupGone(processGroup: number, signal: AbortSignal): Promise<void> {
-  while (groupIsAlive(processGroup)) await delay(pollMs, undefined, { signal });
+export async function groupGone(leader: ProcessIdentity, signal: AbortSignal): Promise<void> {
+  while (ledGroupIsAlive(leader)) await delay(pollMs, undefined, { signal });
 }
 
 /** Ends a whole group: asks it to, and after `graceMs` makes it. Resolves when it is gone. */
-export async function endGroup(processGroup: number, graceMs: number, signal: AbortSignal): Promise<void> {
-  signalGroup(processGroup, 'SIGTERM');
+export async function endGroup(leader: ProcessIdentity, graceMs: number, signal: AbortSignal): Promise<void> {
+  if (!ledGroupIsAlive(leader)) return;
+  signalGroup(leader.pid, 'SIGTERM');
   // A stopped process cannot take the hint.
-  signalGroup(processGroup, 'SIGCONT');
+  signalGroup(leader.pid, 'SIGCONT');
   const killAt = performance.now() + graceMs;
-  while (groupIsAlive(processGroup)) {
+  while (ledGroupIsAlive(leader)) {
     const now = performance.now();
-    if (now >= killAt) signalGroup(processGroup, 'SIGKILL');
+    if (now >= killAt) signalGroup(leader.pid, 'SIGKILL');
     if (now >= killAt + unkillableMs) return;
     await delay(Math.min(pollMs, Math.max(10, killAt - now)), undefined, { signal });
   }

@@ -1,0 +1,57 @@
+// What an agent takes up when it starts: only what is its own, and with an end for everything.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { IsthmusError } from '../../lib/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import { Journal } from '../../tentacle/journal/journal.ts';
+import { bootId, identify } from '../../tentacle/scripts/process.ts';
+import { tempDir } from '../support/temp.ts';
+import { ended, endScriptsIn, openEngine, orderOf } from './support.ts';
+
+const spec = { isolation: 'exclusive', timeLimitS: 0, expiresAtMs: Date.now() + 60_000 } as const;
+const noApplication = { application: '', applicationStage: 'current' } as const;
+
+test('leaves the group alone of a process that has the number of its script now', async () => {
+  const dataDir = await tempDir();
+  const stranger = spawn('sleep', ['300'], { detached: true, stdio: 'ignore' });
+  await once(stranger, 'spawn');
+  const gone = once(stranger, 'exit');
+  const now = identify(stranger.pid!)!;
+  const [ticket, task, startedAtMs] = [newId(), newId(), Date.now()];
+  const journal = await Journal.open(dataDir);
+  const process = { ...now, startTicks: now.startTicks - 1 };
+  const state = { phase: 'running', spec: { ...spec, ...noApplication }, process, startedAtMs } as const;
+  await journal.append({ kind: 'ticket', ticket, task, state });
+  await journal.close();
+  const { engine, close } = await openEngine(dataDir);
+  const key = { ...orderOf(''), ticket, task };
+  await engine.cancel(key);
+  expect(await ended(engine, key)).toMatchObject({ phase: 'INTERRUPTED' });
+  await close();
+  expect([stranger.exitCode, stranger.signalCode, identify(stranger.pid!)]).toEqual([null, null, now]);
+  stranger.kill('SIGKILL');
+  await gone;
+});
+
+test('ends a script that cannot be queued again because the disk is full', async () => {
+  const dataDir = await tempDir();
+  onTestFinished(() => endScriptsIn(dataDir));
+  const exclusive = { payload: { isolation: 'exclusive' } };
+  const [holder, queued] = [orderOf('sleep 300', exclusive), orderOf('true', exclusive)];
+  const first = await openEngine(dataDir);
+  await first.engine.start(holder);
+  await first.engine.start(queued);
+  await first.close();
+  const journal = await Journal.open(dataDir);
+  const state = { phase: 'starting', spec: { ...spec, ...noApplication }, attempt: 1, bootId: bootId() } as const;
+  await journal.append({ kind: 'ticket', ticket: queued.ticket, task: queued.task, state });
+  await journal.close();
+  const full = vi.spyOn(Journal.prototype, 'append').mockRejectedValueOnce(new IsthmusError('DISK_FULL', 'full'));
+  onTestFinished(() => full.mockRestore());
+  const { engine, close } = await openEngine(dataDir);
+  onTestFinished(close);
+  expect(await ended(engine, queued, 5_000)).toMatchObject({ errorCode: 'DISK_FULL', startedAtMs: 0 });
+  await engine.cancel(holder);
+  await ended(engine, holder);
+});
