@@ -294,9 +294,7 @@ export class Script {
 
   /** The wrapper was killed. Its script may run on: that is waited for, but its exit code nobody will know. */
   async #outliveWrapper(state: TicketState & { readonly phase: 'running' | 'killing' }): Promise<ScriptEnd> {
-    await this.#unlessStopped(
-      Promise.race([groupGone(state.process, this.#stopping.signal), this.#killed.promise]),
-    );
+    await this.#unlessStopped(Promise.race([groupGone(state.process, this.#stopping.signal), this.#killed.promise]));
     if (this.#killReason !== undefined) return this.#killGroup(state, this.#killReason);
     const exitCode = this.workspace.exitCode();
     if (exitCode !== undefined) return { kind: 'exited', exitCode };
