@@ -11,7 +11,7 @@ const LOCK_FILE = 'data.lock';
 const PID_FILE = 'data.pid';
 
 /** What a locked folder holds beside its own. */
-export const lockFiles: readonly string[] = [LOCK_FILE, PID_FILE];
+export const lockFiles: readonly string[] = [LOCK_FILE, `${LOCK_FILE}-journal`, PID_FILE];
 
 /** Another process (or somebody else in this one) holds the lock. */
 const SQLITE_BUSY = 5;

@@ -1,7 +1,7 @@
 // Backup and restore: everything a server is (database, packages, authority, master key, identity, settings) in one
 // encrypted file, with a manifest of digests that restore checks before anything takes its place.
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { create, extract } from 'tar';
 import { parseDocument } from 'yaml';
 import { resolveConfig } from '../lib/config/resolve.ts';
+import { lockDataDir, lockFiles } from '../lib/data-lock.ts';
 import { syncFolder } from '../lib/durable.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
@@ -17,6 +18,7 @@ import { softwareVersion } from '../lib/version.ts';
 import { decryptStream, encryptStream } from './backup-cipher.ts';
 import { serverConfigSchema } from './config.ts';
 import { askForCopy } from './control.ts';
+import { clearBackups } from './leftovers.ts';
 import { fillFolder } from './initialise.ts';
 import { DATABASE_FILE } from './store/sqlite/open.ts';
 import { openStore } from './store/store.ts';
@@ -59,7 +61,9 @@ export async function backup({ dataDir, file, passphraseFile, environment }: Bac
   const staging = join(dataDir, `backup-${id}`);
   const copy = `backup-${id}.db`;
   const partial = `${file}.${id}.partial`;
-  await mkdir(staging, { mode: 0o700 });
+  await clearBackups(dataDir);
+  mkdirSync(staging, { mode: 0o700 });
+  const lock = lockDataDir(staging);
   try {
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
@@ -83,6 +87,7 @@ export async function backup({ dataDir, file, passphraseFile, environment }: Bac
     await rm(partial, { force: true });
     await rm(join(dataDir, copy), { force: true });
     await rm(staging, { recursive: true, force: true });
+    lock.release();
   }
 }
 
@@ -199,7 +204,7 @@ async function linkBlobs(from: string, to: string): Promise<void> {
 /** Every file below a folder, as tar names it, sorted. */
 async function listFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
+  const files = entries.filter((entry) => entry.isFile() && !lockFiles.includes(entry.name));
   return files.map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')).toSorted();
 }
 

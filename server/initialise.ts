@@ -2,13 +2,15 @@
 // API key for the one who did it. All of it is made beside the folder and moved into place whole, so that a crash leaves
 // either a whole server or an empty folder.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { authorityPin } from '../certs/authority-signature.ts';
 import { createAuthority, type Authority } from '../certs/authority.ts';
 import { generateKey } from '../certs/certificate.ts';
 import { identityFolder, writeIdentity } from '../certs/identity.ts';
+import { lockDataDir, lockFiles } from '../lib/data-lock.ts';
 import { syncFolder, writeDurably } from '../lib/durable.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { isSlug } from '../lib/ids.ts';
@@ -17,6 +19,7 @@ import { createMasterKey } from '../lib/seal.ts';
 import { parseAddress } from '../mesh/link/socket.ts';
 import { reachableAt } from '../mesh/reachable.ts';
 import { createApiKey } from './access/api-keys.ts';
+import { clearFolders } from './leftovers.ts';
 import { openStore } from './store/store.ts';
 import { SERVER } from './topology/topology.ts';
 
@@ -56,8 +59,11 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
 export async function fillFolder<Result>(dataDir: string, fill: (folder: string) => Promise<Result>): Promise<Result> {
   await assertEmpty(dataDir);
   const parent = dirname(dataDir);
-  const folder = join(parent, `.${basename(dataDir)}.${randomBytes(6).toString('hex')}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const prefix = `.${basename(dataDir)}.`;
+  await clearFolders(parent, new RegExp(`^${RegExp.escape(prefix)}[0-9a-f]{12}$`));
+  const folder = join(parent, `${prefix}${randomBytes(6).toString('hex')}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const lock = lockDataDir(folder);
   try {
     const result = await fill(folder);
     syncFolder(folder);
@@ -66,11 +72,14 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
       await assertEmpty(dataDir);
       throw thrown;
     });
+    for (const file of lockFiles) await rm(join(dataDir, file), { force: true });
     syncFolder(parent);
     return result;
   } catch (thrown) {
     await rm(folder, { recursive: true, force: true });
     throw thrown;
+  } finally {
+    lock.release();
   }
 }
 

@@ -25,6 +25,7 @@ import { startControl } from './control.ts';
 import { deploymentRunner } from './deployments/run.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
+import { clearBackups } from './leftovers.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { openStore, type Store } from './store/store.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
@@ -113,6 +114,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
 
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
+  await clearBackups(dataDir);
   teardown.add(await startControl(dataDir, { copyTo: (file) => store.copyTo(file), log }));
 
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);

@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import fc from 'fast-check';
 import { openAuthority } from '../../certs/authority.ts';
 import { IdentityStore } from '../../certs/identity.ts';
+import { lockDataDir } from '../../lib/data-lock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openMasterKey } from '../../lib/seal.ts';
 import { decryptStream, encryptStream } from '../../server/backup-cipher.ts';
@@ -197,6 +198,23 @@ describe('a backup', () => {
       await expect(backup({ dataDir, file: again, passphraseFile, environment })).rejects.toMatchObject({ code });
       expect(await readdir(folder)).not.toContain('again');
     }
+  });
+
+  it('clears away what killed ones left, and nothing that is at work', async () => {
+    const { folder, dataDir, passphraseFile, file } = await makeServer();
+    const [dead, live] = ['backup-0123456789ab', 'backup-ba9876543210'];
+    for (const name of [dead, live]) await mkdir(join(dataDir, name));
+    for (const name of [dead, live]) await writeFile(join(dataDir, `${name}.db`), 'secret');
+    const lock = lockDataDir(join(dataDir, live));
+    onTestFinished(() => {
+      lock.release();
+    });
+    await mkdir(join(folder, '.restored.0123456789ab'));
+    await backup({ dataDir, file, passphraseFile });
+    const left = (await readdir(dataDir)).filter((name) => name.startsWith('backup-'));
+    expect(left.toSorted()).toEqual([live, `${live}.db`]);
+    await restore({ dataDir: join(folder, 'restored'), file, passphraseFile });
+    expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   it('shows nothing of what is in it', async () => {
