@@ -1,7 +1,7 @@
 // Brings a script's raw output into its spool, for as long as the script runs: stdout and stderr, masked, line by line.
 // Bounded: one read at a time; a quota of text per ticket, past which the script runs on and its output is dropped;
 // while the disk is full nothing is read, and the log says that something may be missing.
-import { statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Masker } from '../../lib/masker.ts';
@@ -62,11 +62,11 @@ export class LogPump {
       await pump.note('MASK_UNREADABLE: what to mask in this log cannot be read, so no line of it is shown');
     }
     const reader = masker ?? withheld;
-    const open = async (stream: 'stdout' | 'stderr'): Promise<Source> => ({
+    const open = (stream: 'stdout' | 'stderr'): Source => ({
       stream,
-      output: await RawOutput.open(paths[stream], reader, spool.position(stream), () => pump.#wake()),
+      output: RawOutput.open(paths[stream], reader, spool.position(stream), () => pump.#wake()),
     });
-    pump.#sources = [await open('stdout'), await open('stderr')];
+    pump.#sources = [open('stdout'), open('stderr')];
     pump.#running = pump.#run().catch((error: unknown) => pump.#giveUp(error));
     return pump;
   }
@@ -121,7 +121,7 @@ export class LogPump {
   async #close(): Promise<void> {
     const sources = this.#sources;
     this.#sources = [];
-    await Promise.all(sources.map(({ output }) => output.close()));
+    for (const { output } of sources) output.close();
   }
 
   async #run(): Promise<void> {
@@ -145,10 +145,10 @@ export class LogPump {
     let found = false;
     for (const { stream, output } of this.#sources) {
       if (this.#discarding) {
-        await output.discard();
+        output.discard();
         continue;
       }
-      const lines = await output.next();
+      const lines = output.next();
       if (lines === undefined) continue;
       found = true;
       await this.#take(stream, lines);
@@ -181,7 +181,7 @@ export class LogPump {
   async #append(lines: readonly NewLine[]): Promise<void> {
     for (;;) {
       try {
-        await this.#options.spool.append(lines);
+        this.#options.spool.append(lines);
         break;
       } catch (error) {
         if (!isDiskFull(error) || this.#abandoned) throw error;
@@ -196,7 +196,7 @@ export class LogPump {
   async #lookAtDisk(): Promise<void> {
     if (Date.now() - this.#lookedAtDiskMs < pollMs) return;
     this.#lookedAtDiskMs = Date.now();
-    const { bavail, bsize } = await statfs(dirname(this.#options.paths.stdout));
+    const { bavail, bsize } = statfsSync(dirname(this.#options.paths.stdout));
     if (bavail * bsize < fullBelowBytes) this.#diskWasFull = true;
     else await this.#tellOfFullDisk();
   }

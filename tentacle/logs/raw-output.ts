@@ -1,8 +1,8 @@
 // Reads one raw output file of a script as it grows, masks it and cuts it into lines. Goes on where the spool ends
 // after a restart of the agent; the masker is then primed with what came before, so that it is in the state it had.
+// The file is read synchronously: what a script just wrote is in memory, and a trip through the thread pool costs more.
 import { execFile } from 'node:child_process';
-import { watch, type FSWatcher } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
 import type { MaskedPiece, Masker, MaskStream } from '../../lib/masker.ts';
 import { LineCutter, type CutLine } from './line-cutter.ts';
 import type { SourcePosition } from './spool.ts';
@@ -17,7 +17,7 @@ const truncateAboveBytes = 1024 * 1024;
 
 export class RawOutput {
   readonly #path: string;
-  readonly #file: FileHandle;
+  readonly #file: number;
   readonly #watcher: FSWatcher | undefined;
   readonly #stream: MaskStream;
   readonly #cutter: LineCutter;
@@ -27,7 +27,7 @@ export class RawOutput {
   #punchedTo = 0;
   #canPunch = true;
 
-  private constructor(path: string, file: FileHandle, masker: Masker, position: SourcePosition, onChange: () => void) {
+  private constructor(path: string, file: number, masker: Masker, position: SourcePosition, onChange: () => void) {
     this.#path = path;
     this.#file = file;
     this.#stream = masker.stream();
@@ -38,11 +38,11 @@ export class RawOutput {
     this.#watcher = watchOrPoll(path, onChange);
   }
 
-  static async open(path: string, masker: Masker, position: SourcePosition, onChange: () => void): Promise<RawOutput> {
-    const file = await open(path, 'a+', 0o600);
+  static open(path: string, masker: Masker, position: SourcePosition, onChange: () => void): RawOutput {
+    const file = openSync(path, 'a+', 0o600);
     const output = new RawOutput(path, file, masker, position, onChange);
     while (output.#offset < output.#from) {
-      if ((await output.#read(output.#from - output.#offset)) === undefined) break;
+      if (output.#read(output.#from - output.#offset) === undefined) break;
     }
     return output;
   }
@@ -58,8 +58,8 @@ export class RawOutput {
   }
 
   /** The lines of the next stretch; undefined when there is nothing more at present. */
-  async next(): Promise<CutLine[] | undefined> {
-    const pieces = await this.#read(readBytes);
+  next(): CutLine[] | undefined {
+    const pieces = this.#read(readBytes);
     if (pieces === undefined) return undefined;
     const lines = this.#cutter.push(pieces);
     this.#giveBack();
@@ -73,18 +73,18 @@ export class RawOutput {
   }
 
   /** Drops what is there, and keeps the file small: the script appends, so that cutting is safe at any moment. */
-  async discard(): Promise<void> {
-    const { size } = await this.#file.stat();
-    if (size > truncateAboveBytes) await this.#file.truncate(0);
+  discard(): void {
+    const { size } = fstatSync(this.#file);
+    if (size > truncateAboveBytes) ftruncateSync(this.#file, 0);
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#watcher?.close();
-    await this.#file.close();
+    closeSync(this.#file);
   }
 
-  async #read(most: number): Promise<MaskedPiece[] | undefined> {
-    const { bytesRead } = await this.#file.read(this.#buffer, 0, Math.min(most, readBytes), this.#offset);
+  #read(most: number): MaskedPiece[] | undefined {
+    const bytesRead = readSync(this.#file, this.#buffer, 0, Math.min(most, readBytes), this.#offset);
     if (bytesRead === 0) return undefined;
     this.#offset += bytesRead;
     return this.#clip(this.#stream.pushPieces(this.#buffer.subarray(0, bytesRead)));

@@ -1,7 +1,12 @@
 // The numbered, masked log of one ticket: an append-only file. A line's number is its place in the file, so that it
 // never changes once it is written. Each line also says up to where the raw output is used up, so that after a restart
 // of the agent no line is lost and none comes twice. Memory: one offset for every 256 lines.
-import { open, type FileHandle } from 'node:fs/promises';
+// Written and read synchronously, as the workspace is; only what waits for the disk is not.
+import { appendFileSync, close, fdatasync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+const dataSynced = promisify(fdatasync);
+const closed = promisify(close);
 
 export type LogStream = 'stdout' | 'stderr' | 'agent';
 
@@ -31,7 +36,7 @@ const linesPerIndexEntry = 256;
 const readBytes = 256 * 1024;
 
 export class Spool {
-  readonly #file: FileHandle;
+  readonly #file: number;
   #bytes = 0;
   #lines = 0;
   #textBytes = 0;
@@ -39,14 +44,14 @@ export class Spool {
   readonly #index: number[] = [];
   readonly #positions = new Map<LogStream, SourcePosition>();
 
-  private constructor(file: FileHandle) {
+  private constructor(file: number) {
     this.#file = file;
   }
 
   /** Opens or creates a spool; a line that was only half written is cut off. */
-  static async open(path: string): Promise<Spool> {
-    const spool = new Spool(await open(path, 'a+', 0o600));
-    await spool.#load();
+  static open(path: string): Spool {
+    const spool = new Spool(openSync(path, 'a+', 0o600));
+    spool.#load();
     return spool;
   }
 
@@ -65,16 +70,16 @@ export class Spool {
   }
 
   /** Adds lines in one write; when the disk refuses, nothing is added. */
-  async append(lines: readonly NewLine[]): Promise<void> {
+  append(lines: readonly NewLine[]): void {
     if (lines.length === 0) return;
     const records = lines.map(encodeLine);
     const bytes = Buffer.concat(records);
-    if (this.#overhang) await this.#file.truncate(this.#bytes);
+    if (this.#overhang) ftruncateSync(this.#file, this.#bytes);
     this.#overhang = true;
     try {
-      await this.#file.appendFile(bytes);
+      appendFileSync(this.#file, bytes);
     } catch (error) {
-      await this.#file.truncate(this.#bytes);
+      ftruncateSync(this.#file, this.#bytes);
       this.#overhang = false;
       throw error;
     }
@@ -83,7 +88,7 @@ export class Spool {
   }
 
   /** Lines from `afterLine` + 1 on, as many as fit in `mostBytes` of text, but at least one if there is one. */
-  async read(afterLine: number, mostBytes: number): Promise<SpooledLine[]> {
+  read(afterLine: number, mostBytes: number): SpooledLine[] {
     const lines: SpooledLine[] = [];
     if (afterLine >= this.#lines) return lines;
     let number = Math.floor(afterLine / linesPerIndexEntry) * linesPerIndexEntry;
@@ -91,7 +96,7 @@ export class Spool {
     const end = this.#bytes;
     let taken = 0;
     while (offset < end) {
-      const window = await this.#readAt(offset, end);
+      const window = this.#readAt(offset, end);
       const used = eachRecord(window, (line, bytes) => {
         number += 1;
         if (number <= afterLine) return true;
@@ -108,29 +113,29 @@ export class Spool {
 
   /** Makes the lines survive a power cut. */
   async sync(): Promise<void> {
-    await this.#file.datasync();
+    await dataSynced(this.#file);
   }
 
   async close(): Promise<void> {
-    await this.#file.close();
+    await closed(this.#file);
   }
 
-  async #load(): Promise<void> {
-    const { size } = await this.#file.stat();
+  #load(): void {
+    const { size } = fstatSync(this.#file);
     while (this.#bytes < size) {
-      const window = await this.#readAt(this.#bytes, size);
+      const window = this.#readAt(this.#bytes, size);
       const used = eachRecord(window, (line, bytes) => {
         this.#count(line, bytes);
         return true;
       });
       if (used.bytes === 0) break;
     }
-    if (this.#bytes < size) await this.#file.truncate(this.#bytes);
+    if (this.#bytes < size) ftruncateSync(this.#file, this.#bytes);
   }
 
-  async #readAt(offset: number, end: number): Promise<Buffer> {
+  #readAt(offset: number, end: number): Buffer {
     const window = Buffer.allocUnsafe(Math.min(readBytes, end - offset));
-    const { bytesRead } = await this.#file.read(window, 0, window.length, offset);
+    const bytesRead = readSync(this.#file, window, 0, window.length, offset);
     return window.subarray(0, bytesRead);
   }
 

@@ -14,7 +14,7 @@ const windowBytes = 256 * 1024;
 
 export interface LogSource {
   status(): StatusMessage;
-  spool(): Promise<Spool>;
+  spool(): Spool;
   onChange(listener: () => void): () => void;
 }
 
@@ -82,7 +82,7 @@ export class LogSender {
   }
 
   async #sendAll(): Promise<void> {
-    const spool = await this.#source.spool();
+    const spool = this.#source.spool();
     while (!this.#stopped) {
       const changed = new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -94,7 +94,7 @@ export class LogSender {
         await changed;
         continue;
       }
-      const lines = await spool.read(this.#sentLine, batchBytes);
+      const lines = spool.read(this.#sentLine, batchBytes);
       const last = ended && this.#sentLine + lines.length >= status.lastLine;
       if (lines.length === 0 && !last) {
         await changed;

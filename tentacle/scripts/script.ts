@@ -54,7 +54,6 @@ export class Script {
   #journalled: boolean;
   #attempt = 0;
   #spool: Spool | undefined;
-  #opening: Promise<Spool> | undefined;
   #pump: LogPump | undefined;
   readonly #killed = Promise.withResolvers<KillReason>();
   #killReason: KillReason | undefined;
@@ -91,9 +90,8 @@ export class Script {
   }
 
   /** The numbered log so far. */
-  async spool(): Promise<Spool> {
-    this.#opening ??= Spool.open(this.workspace.lines);
-    this.#spool = await this.#opening;
+  spool(): Spool {
+    this.#spool ??= Spool.open(this.workspace.lines);
     return this.#spool;
   }
 
@@ -318,7 +316,7 @@ export class Script {
       await this.#pump?.note(`SCRIPT_INTERRUPTED: the log is cut off here: ${end.detail}`);
     }
     this.#pump = undefined;
-    const spool = await this.spool();
+    const spool = this.spool();
     if (spool.lastLine > 0) await spool.sync();
     const lastLine = spool.lastLine;
     await this.#setWhenDiskAllows({ phase: 'ended', end, startedAtMs, endedAtMs: Date.now(), lastLine });
@@ -329,7 +327,7 @@ export class Script {
   async #openLog(masker: Masker | undefined): Promise<void> {
     const { stdout, stderr } = this.workspace;
     this.#pump = await LogPump.start({
-      spool: await this.spool(),
+      spool: this.spool(),
       paths: { stdout, stderr },
       masker,
       quotaBytes: this.#context.logQuotaBytes,
@@ -355,8 +353,7 @@ export class Script {
   }
 
   async #closeSpool(): Promise<void> {
-    const spool = await this.#opening;
-    this.#opening = undefined;
+    const spool = this.#spool;
     this.#spool = undefined;
     await spool?.close();
   }

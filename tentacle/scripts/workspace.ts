@@ -9,7 +9,19 @@
 //   work/            the script's working folder
 //
 // The small files are written and read synchronously: a dozen trips through the thread pool cost more than they do.
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../remove-tree.ts';
@@ -115,7 +127,22 @@ export class Workspace {
   /** Nobody new gets in from the first moment; who is in there already cannot lead the removal elsewhere. */
   async remove(): Promise<void> {
     if (statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.shut();
-    await removeTree(this.path);
+    if (!this.#removeSmall()) await removeTree(this.path);
+  }
+
+  /**
+   * Removes the agent's own few files and an empty working folder in one go; false when there is more, which may be much.
+   * Only the agent can change what is in the folder itself, and none of these calls follows a link in it.
+   */
+  #removeSmall(): boolean {
+    try {
+      rmdirSync(this.work);
+      for (const name of readdirSync(this.path)) unlinkSync(join(this.path, name));
+      rmdirSync(this.path);
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -15,7 +15,7 @@ const { engine } = await openEngine(dataDir!, JSON.parse(options) as TestEngineO
 
 async function answer({ method, order }: HostRequest): Promise<unknown> {
   if (method !== 'lines') return engine[method](order);
-  const spool = await (await engine.log(order)).spool();
+  const spool = (await engine.log(order)).spool();
   return spool.read(0, 16 * 1024 * 1024);
 }
 

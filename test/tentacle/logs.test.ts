@@ -148,37 +148,34 @@ describe('output', () => {
 describe('spool', () => {
   test('a half-written line is cut off when it is opened again, and numbers go on', async () => {
     const path = join(await tempDir(), 'lines');
-    const spool = await Spool.open(path);
+    const spool = Spool.open(path);
     const line = (text: string, offset: number) =>
       ({ stream: 'stdout', atMs: 1, text, source: { offset, dropping: false } }) as const;
-    await spool.append([line('one', 4), line('two', 8)]);
+    spool.append([line('one', 4), line('two', 8)]);
     await spool.close();
     await writeFile(path, Buffer.concat([await readFile(path), Buffer.from([0, 0, 0, 9, 0, 1, 2])]));
-    const again = await Spool.open(path);
+    const again = Spool.open(path);
     onTestFinished(() => again.close());
     expect(again.lastLine).toBe(2);
     expect(again.position('stdout')).toEqual({ offset: 8, dropping: false });
-    await again.append([line('three', 14)]);
-    expect((await again.read(0, 1000)).map(({ text }) => text)).toEqual(['one', 'two', 'three']);
-    expect((await again.read(2, 1)).map(({ text }) => text)).toEqual(['three']);
+    again.append([line('three', 14)]);
+    expect(again.read(0, 1000).map(({ text }) => text)).toEqual(['one', 'two', 'three']);
+    expect(again.read(2, 1).map(({ text }) => text)).toEqual(['three']);
   });
 });
 
 describe('sending', () => {
-  async function sourceOf(
-    lines: number,
-    bytesEach: number,
-  ): Promise<LogSource & { readonly spool: () => Promise<Spool> }> {
-    const spool = await Spool.open(join(await tempDir(), 'lines'));
+  async function sourceOf(lines: number, bytesEach: number): Promise<LogSource> {
+    const spool = Spool.open(join(await tempDir(), 'lines'));
     onTestFinished(() => spool.close());
     const text = 'x'.repeat(bytesEach);
     const line = { stream: 'stdout', atMs: 1, text, source: undefined } as const;
-    await spool.append(Array.from({ length: lines }, () => line));
+    spool.append(Array.from({ length: lines }, () => line));
     const end = { kind: 'exited', exitCode: 0 } as const;
     const state: TicketState = { phase: 'ended', end, startedAtMs: 1, endedAtMs: 2, lastLine: lines };
     return {
       status: () => statusOf('ticket', state, { lastLine: lines, heldBy: '' }),
-      spool: () => Promise.resolve(spool),
+      spool: () => spool,
       onChange: () => () => undefined,
     };
   }

@@ -82,9 +82,9 @@ export async function ended(engine: ScriptEngine, order: ScriptOrder, limitMs = 
 
 /** The whole log of a ticket, as spooled. */
 export async function logOf(engine: ScriptEngine, order: ScriptOrder): Promise<SpooledLine[]> {
-  const spool = await (await engine.log(order)).spool();
+  const spool = (await engine.log(order)).spool();
   const lines: SpooledLine[] = [];
-  while (lines.length < spool.lastLine) lines.push(...(await spool.read(lines.length, 64 * 1024)));
+  while (lines.length < spool.lastLine) lines.push(...spool.read(lines.length, 64 * 1024));
   return lines;
 }
 
