@@ -1,6 +1,7 @@
 // What the authority signs besides certificates, and how everyone else checks it: RSA-PSS with SHA-256 over the kind of
 // the statement and its bytes.
 import { constants, createHash, verify, X509Certificate } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 
 /** The kinds of statement; the kind is part of what is signed. */
 export type StatementKind = 'signer' | 'revocations';
@@ -17,6 +18,26 @@ export function verifyStatement(
   statement: Buffer,
   signature: Buffer,
 ): boolean {
+  const seen = digestOf(authorityPem, kind, statement, signature);
+  if (held.get(seen) !== undefined) return true;
+  const holds = isSigned(authorityPem, kind, statement, signature);
+  if (holds) held.set(seen, true);
+  return holds;
+}
+
+/** Signatures that held, by a digest of all that went in: a signer's statement comes with each of its envelopes. */
+const held = new LRUCache<string, true>({ max: 100 });
+
+function digestOf(authorityPem: string, kind: StatementKind, statement: Buffer, signature: Buffer): string {
+  const digest = createHash('sha256');
+  for (const part of [Buffer.from(authorityPem), Buffer.from(kind), statement, signature]) {
+    // With its length, so that no byte can move from one part to the next.
+    digest.update(`${part.length}:`).update(part);
+  }
+  return digest.digest('base64');
+}
+
+function isSigned(authorityPem: string, kind: StatementKind, statement: Buffer, signature: Buffer): boolean {
   try {
     return verify(
       'sha256',
