@@ -84,7 +84,8 @@ async function firstLines({ world, witness }: Fleet, machines: readonly string[]
 
 /** Accepts many starts at once and takes the rate at which the scripts themselves began. */
 async function burst({ world, witness }: Fleet, machines: readonly string[], tasks: number): Promise<number> {
-  const body = `date +%s.%N >> ${witness}.burst`;
+  // A builtin: another process to tell the time would be a third of what a start costs.
+  const body = `echo "$EPOCHREALTIME" >> ${witness}.burst`;
   const ids: string[] = [];
   for (let i = 0; i < tasks; i += 1) {
     ids.push((await world.api.post<{ id: string }>('scripts', { body, machines, isolation: 'shared' })).id);
