@@ -63,7 +63,7 @@ export const defaultLimits: MeshLimits = {
   fastHeartbeatMs: 1_000,
   fastSilenceMs: 3_000,
   backoffBaseMs: 200,
-  backoffCapMs: 10_000,
+  backoffCapMs: 5_000,
   stableMs: 20_000,
   tunnelsPerLink: 2048,
   bulkPerLink: 64,

@@ -20,6 +20,9 @@ type Outcome =
   | { readonly kind: 'served'; readonly forMs: number; readonly error: IsthmusError }
   | { readonly kind: 'failed'; readonly error: IsthmusError };
 
+/** As many failures a link counts as that comes up and goes again: a pause of at most 1.6 s. */
+const flappingFailures = 3;
+
 export interface DiallerDeps {
   readonly limits: Pick<MeshLimits, 'handshakeMs' | 'backoffBaseMs' | 'backoffCapMs' | 'stableMs'>;
   readonly log: Logger;
@@ -63,7 +66,7 @@ export class Dialler {
       const outcome = await this.#attempt(signal);
       if (signal.aborted) break;
       this.link.lastErrorCode = outcome.error.code;
-      failures = outcome.kind === 'served' && outcome.forMs >= limits.stableMs ? 0 : failures + 1;
+      failures = failuresAfter(outcome, failures, limits.stableMs);
       const waitMs = backoffMs(failures, limits);
       log.info(
         { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, waitMs },
@@ -96,6 +99,12 @@ export class Dialler {
     this.#phase = { name: 'serving', session };
     return { kind: 'served', error: await ended, forMs: performance.now() - startedMs };
   }
+}
+
+/** A session that came up says that the peer is there: the waits of the time before it no longer count. */
+function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
+  if (outcome.kind === 'failed') return before + 1;
+  return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, flappingFailures);
 }
 
 async function withDeadline<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -19,9 +19,8 @@ export async function resolveTargets(
   if (ids === undefined && environments === undefined && targetRoles === undefined) {
     throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
   }
-  const found = await tx.machines.select({ ids, environments, targetRoles });
-  if (ids !== undefined) await checkNamed(tx, ids);
-  const enabled = found.filter(({ disabled }) => !disabled);
+  const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
+  if (ids !== undefined) await checkNamed(tx, ids, new Set(enabled.map(({ id }) => id)));
   if (enabled.length === 0) {
     throw new IsthmusError('NO_TARGETS', 'no enabled machine matches', {
       field: ids === undefined ? (environments === undefined ? 'targetRoles' : 'environments') : 'machines',
@@ -30,12 +29,18 @@ export async function resolveTargets(
   return enabled;
 }
 
-async function checkNamed(tx: Pick<StoreTransaction, 'machines'>, ids: readonly string[]): Promise<void> {
+async function checkNamed(
+  tx: Pick<StoreTransaction, 'machines'>,
+  ids: readonly string[],
+  enabled: ReadonlySet<string>,
+): Promise<void> {
   const known = new Map((await tx.machines.select({ ids })).map((machine) => [machine.id, machine]));
   for (const [index, id] of ids.entries()) {
     const field = `machines[${index}]`;
     const machine = known.get(id);
     if (machine === undefined) throw new IsthmusError('INVALID_FIELD', `there is no machine ${id}`, { field });
-    if (machine.disabled) throw new IsthmusError('MACHINE_DISABLED', `machine ${id} is disabled`, { field });
+    if (enabled.has(id)) continue;
+    const why = machine.disabled ? 'is disabled' : 'has been revoked';
+    throw new IsthmusError('MACHINE_DISABLED', `machine ${id} ${why}`, { field });
   }
 }

@@ -45,13 +45,13 @@ export class DialledJoins {
   async #try(token: JoinToken, topology: Topology): Promise<void> {
     const { mesh, enrolment, log } = this.#deps;
     const node = token.name;
-    if (node === null) return;
+    if (node === null || token.dialAddress === null) return;
     try {
       const path = parentChain(token.parent, topology);
       const bare = await mesh.dialEnrol({ node, path, deadlineMs: openMs, signal: this.#stopping.signal });
       const cut = (): void => void bare.destroy();
       this.#stopping.signal.addEventListener('abort', cut, { once: true });
-      await enrolment.serveDialled(bare, token.id);
+      await enrolment.serveDialled(bare, token.dialAddress);
       this.#stopping.signal.removeEventListener('abort', cut);
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'UNREACHABLE');

@@ -58,8 +58,8 @@ export class Enrolment {
   readonly #host: GrpcHost;
   readonly #nonces = new Nonces();
   readonly #refusals = new TokenBucket(refusalsPerSecond, refusalBurst, Date.now());
-  /** Streams that the server opened to a node that waits to be dialled, with the token they were opened for. */
-  readonly #dialledFor = new WeakMap<Duplex, string>();
+  /** Streams that the server opened to a node that waits to be dialled, with the address it was dialled at. */
+  readonly #dialledAt = new WeakMap<Duplex, string>();
   readonly #releases = new Set<NodeJS.Timeout>();
 
   constructor(deps: EnrolmentDeps) {
@@ -97,8 +97,8 @@ export class Enrolment {
     );
   }
 
-  /** Serves a bare stream that was opened to the node of a dialled token; resolves when it has closed. */
-  async serveDialled(bare: Duplex, tokenId: string): Promise<void> {
+  /** Serves a bare stream that was opened to who waits at `address` (host:port); resolves when it has closed. */
+  async serveDialled(bare: Duplex, address: string): Promise<void> {
     const session = await this.#secure(
       bare,
       async () => {
@@ -114,7 +114,7 @@ export class Enrolment {
         await Promise.race([once(socket, 'secureConnect'), once(socket, 'close').then(failed)]);
         return socket;
       },
-      tokenId,
+      address,
     );
     if (!session.closed) await once(session, 'close');
   }
@@ -124,7 +124,7 @@ export class Enrolment {
     await this.#host.stop();
   }
 
-  async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, tokenId?: string): Promise<TLSSocket> {
+  async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, address?: string): Promise<TLSSocket> {
     bare.on('error', () => undefined);
     const limit = setTimeout(() => bare.destroy(), handshakeMs);
     try {
@@ -132,7 +132,7 @@ export class Enrolment {
       session.on('error', () => undefined);
       session.once('close', () => bare.destroy());
       bare.once('close', () => session.destroy());
-      if (tokenId !== undefined) this.#dialledFor.set(session, tokenId);
+      if (address !== undefined) this.#dialledAt.set(session, address);
       this.#host.accept(session);
       return session;
     } catch (thrown) {
@@ -179,7 +179,7 @@ export class Enrolment {
     if (!keyProofHolds(publicKey, proof, request.keyProof)) {
       throw new IsthmusError('INVALID_FIELD', 'the key proof is wrong', { field: 'keyProof' });
     }
-    checkScope(token, request, this.#dialledFor.get(caller.stream));
+    checkScope(token, request, this.#dialledAt.get(caller.stream));
     const node = token.boundNode ?? token.name ?? (request.name || `${token.role}-${randomBytes(4).toString('hex')}`);
     const spki = spkiDigest(request.publicKeySpki);
     await store.transaction(async (tx) => {
@@ -271,11 +271,7 @@ export class Enrolment {
   }
 }
 
-function checkScope(
-  token: JoinToken,
-  { role, site, name }: EnrolRequest__Output,
-  dialledFor: string | undefined,
-): void {
+function checkScope(token: JoinToken, { role, site, name }: EnrolRequest__Output, dialledAt: string | undefined): void {
   const refuse = (reason: string): never => {
     throw new IsthmusError('TOKEN_SCOPE', reason);
   };
@@ -286,9 +282,9 @@ function checkScope(
   }
   if (name === SERVER) refuse('no node may be called server');
   if (name !== '' && token.name !== null && name !== token.name) refuse(`this token is for node ${token.name}`);
-  if (token.dialAddress !== null && dialledFor !== token.id)
-    refuse('this token is for a node that waits to be dialled');
-  if (token.dialAddress === null && dialledFor !== undefined) refuse('this token is for a node that dials');
+  if (token.dialAddress !== null && dialledAt !== token.dialAddress)
+    refuse(`this token is for a node that waits to be dialled at ${token.dialAddress}`);
+  if (token.dialAddress === null && dialledAt !== undefined) refuse('this token is for a node that dials');
 }
 
 function failed(): never {

@@ -129,6 +129,15 @@ describe('a node joins', () => {
     expect(readFileSync(join(dataDir, 'config.yaml'), 'utf8')).toBe(`listen: ${listen}\nparents:\n  - node: eu\n`);
     expect(await server.store.nodes.get('web-2')).toMatchObject({ parent: 'eu', dialAddress: listen });
   });
+
+  test('that waits to be dialled, with the later of two tokens that were made for it', async () => {
+    const server = await startControlPlane();
+    const listen = `127.0.0.1:${await freePort()}`;
+    await server.token({ name: 'web-3', dialAddress: listen });
+    const { token } = await server.token({ name: 'web-3', dialAddress: listen });
+    const { identity } = await attempt(server, { token, listen });
+    expect(identity.node).toBe('web-3');
+  });
 });
 
 describe('a refused join leaves nothing but one audit event', () => {

@@ -299,6 +299,19 @@ it('gives its leases back at stop, and goes on where it was', async () => {
   expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(40);
 });
 
+it('gives no work to a revoked machine, and says so when it is named', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { environments: ['test'] });
+  await h.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
+  await expect(submit(h, 'say x', { machines: ['web-1'] })).rejects.toMatchObject({
+    code: 'MACHINE_DISABLED',
+    field: 'machines[0]',
+  });
+  await expect(submit(h, 'say x', { machines: undefined, environments: ['test'] })).rejects.toMatchObject({
+    code: 'NO_TARGETS',
+  });
+});
+
 it('refuses scripts that aim at nothing or say nothing', async () => {
   const h = await startHarness();
   await h.machine('web-1', { environments: ['test'] });

@@ -167,6 +167,10 @@ export class MachineRepository {
     if (ids !== undefined) query = query.where('id', 'in', [...ids]);
     if (site !== undefined) query = query.where('site', '=', site);
     if (disabled !== undefined) query = query.where('disabled', '=', disabled ? 1 : 0);
+    if (disabled === false) {
+      // A revoked node takes no work, whatever its machine's settings say.
+      query = query.where('id', 'not in', (eb) => eb.selectFrom('nodes').select('id').where('state', '=', 'revoked'));
+    }
     if (environments !== undefined) {
       query = query.where('id', 'in', (eb) =>
         eb
