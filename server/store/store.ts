@@ -77,6 +77,9 @@ interface StoreOptions {
   readonly log: Logger;
 }
 
+/** 16 MiB: large enough that the steps' overhead does not count, small enough to stop soon. */
+const pagesPerStep = 4096;
+
 /** Opens the data folder for this process alone and brings its schema up to date. */
 export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> {
   const database = openDatabase(dataDir);
@@ -90,10 +93,12 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
   }
   log.info({ dataDir }, 'store open');
   return createStore(db, {
-    // In steps, between which other work goes on; what is written meanwhile is in the copy.
-    copyTo: async (file) => {
-      await backup(database, file);
-    },
+    // Holds the one connection: a step that finds a transaction open on it fails. The event loop goes on meanwhile.
+    copyTo: (file) =>
+      db
+        .connection()
+        .execute(() => backup(database, file, { rate: pagesPerStep }))
+        .then(() => undefined),
     close: () => {
       releaseDataDir(dataDir);
     },

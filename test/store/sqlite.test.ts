@@ -2,6 +2,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Kysely, sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
@@ -84,6 +85,31 @@ describe('a data folder', () => {
       await expect(openAt(dataDir)).rejects.toMatchObject({ code: 'DATA_DIR_UNUSABLE' });
     }
     expect(await readdir(folder)).toEqual(['file']);
+  });
+});
+
+describe('a copy', () => {
+  it('of a store that is being written comes about every time', async () => {
+    const dataDir = await tempDir();
+    const store = await openAt(dataDir);
+    let copying = true;
+    const writing = (async () => {
+      for (let round = 0; copying; round += 1) {
+        await store.transaction(async (tx) => {
+          await tx.settings.set('a', String(round));
+          // The transaction stays open over a turn of the loop, as real ones do.
+          await nextTurn();
+          await tx.settings.set('b', String(round));
+        });
+      }
+    })();
+    for (let copy = 0; copy < 50; copy += 1) await store.copyTo(join(dataDir, `copy-${copy}.db`));
+    copying = false;
+    await writing;
+    const copied = new DatabaseSync(join(dataDir, 'copy-49.db'), { readOnly: true });
+    const [a, b] = copied.prepare("SELECT value FROM settings WHERE key IN ('a', 'b') ORDER BY key").all();
+    copied.close();
+    expect(a).toEqual(b);
   });
 });
 
