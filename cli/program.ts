@@ -24,7 +24,7 @@ import { addTaskCommands } from './commands/task.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { exitCodeTable } from './exit-codes.ts';
 import { IsthmusError } from '../lib/errors.ts';
-import { didYouMean } from '../lib/config/suggest.ts';
+import { didYouMean, nearest } from '../lib/config/suggest.ts';
 import { say, type Terminal } from './terminal.ts';
 
 const groups: readonly ((program: Command, cli: Cli) => void)[] = [
@@ -89,6 +89,22 @@ function addHelpCommand(program: Command, terminal: Terminal): void {
   });
 }
 
+/** Ends with exit code 2 on a subcommand that does not exist, also when help on it was asked for. */
+function refuseUnknown(command: Command): void {
+  const [word] = command.args;
+  if (word === undefined || word.startsWith('-') || command.commands.length === 0) return;
+  const known = command.commands.map((each) => each.name());
+  if (known.includes(word)) return;
+  const meant = nearest(word, known);
+  command.error(`error: unknown command '${word}'${meant === undefined ? '' : `\n(Did you mean ${meant}?)`}`);
+}
+
+function refuseUnknownIn(command: Command): void {
+  if (command.commands.length === 0) return;
+  command.on('command:*', () => refuseUnknown(command));
+  for (const each of command.commands) refuseUnknownIn(each);
+}
+
 /** Builds the command line for one run. */
 export function buildProgram(terminal: Terminal): { program: Command; cli: Cli } {
   const program = new Command('isthmus');
@@ -116,5 +132,10 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
   );
   for (const add of groups) add(program, cli);
   addHelpCommand(program, terminal);
+  refuseUnknownIn(program);
+  program.addHelpText('beforeAll', ({ command, error }) => {
+    if (!error) refuseUnknown(command);
+    return '';
+  });
   return { program, cli };
 }

@@ -76,6 +76,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
           : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,
         '',
         `Next:  isthmus server start --data ${options.data}`,
+        `       isthmus site create eu`,
         `       isthmus token create --role relay --site eu --name eu`,
       ].join('\n'),
     );

@@ -45,6 +45,14 @@ const scriptsCheck: Check = {
   remedy: 'Start the tentacle with --script-user <account>, or set scriptUser in its config.yaml.',
 };
 
+/** What a failed join leaves behind: the server holds a token for the attempt whose last check failed. */
+function aftermath(checks: readonly Check[]): string {
+  const held = checks.some(({ check, outcome }) => check === 'mesh' && outcome === 'failed');
+  return held
+    ? 'nothing was changed here; the token is held for this attempt for up to 45 s, then it is free again'
+    : 'nothing was changed';
+}
+
 /** HTTP_PROXY and the like: the mesh never uses them, and whoever set them may think that it does. */
 function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
   const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'];
@@ -80,7 +88,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     },
   }).catch((thrown: unknown) => {
     const error = IsthmusError.from(thrown);
-    if (!cli.json) say(cli.terminal, `  failed   ${error.code}; nothing was changed`);
+    if (!cli.json) say(cli.terminal, `  failed   ${error.code}; ${aftermath(checks)}`);
     throw error;
   });
   const { node, role, site, meshId } = identity;

@@ -1,8 +1,10 @@
 // `isthmus server|relay|mirror|tentacle start`: runs a part in this process until it is told to stop.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Static, TObject } from 'typebox';
+import { identityFolder } from '../../certs/identity.ts';
 import { mirrorConfigSchema } from '../../mirror/config.ts';
 import { relayConfigSchema } from '../../relay/config.ts';
 import { serverConfigSchema } from '../../server/config.ts';
@@ -75,6 +77,16 @@ interface StartOptions {
   readonly [setting: string]: unknown;
 }
 
+/** Says so when nobody has joined there: its settings come from that, and would seem to be what is missing. */
+function requireNode(dataDir: string, { name }: Part): void {
+  // A server that has lost its identity alone is another matter, and says so itself.
+  const signs = [identityFolder(dataDir), ...(name === 'server' ? [join(dataDir, 'authority')] : [])];
+  if (signs.some((sign) => existsSync(sign))) return;
+  throw name === 'server'
+    ? new IsthmusError('NOT_INITIALISED', `no server was made in ${dataDir}: run \`isthmus init\` first`)
+    : new IsthmusError('IDENTITY_MISSING', `no node has joined in ${dataDir}: run \`isthmus join\` first`);
+}
+
 async function readConfigFile(dataDir: string): Promise<{ name: string; text: string } | undefined> {
   const name = join(dataDir, 'config.yaml');
   try {
@@ -109,6 +121,7 @@ async function runPart(cli: Cli, each: Part, options: StartOptions): Promise<voi
       return [setting.path, typeof word === 'string' ? word : undefined];
     }),
   );
+  requireNode(dataDir, each);
   const log = createLogger({
     part: each.name,
     level: options.logLevel ?? environmentVariable('ISTHMUS_LOG_LEVEL') ?? 'info',

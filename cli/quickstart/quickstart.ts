@@ -183,6 +183,7 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
     if (asked) say(terminal, '\nstopping');
     else say(terminal, `\nfailed: ${escapeText(error.message.split('\n')[0] ?? '')}; stopping`);
     await stop();
+    demo.step('everything has stopped');
     if (asked && !options.once) return;
     throw error;
   }
