@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { lockDataDir } from '../../lib/data-lock.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** A process that locks and releases when it is told to. */
 async function locker() {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'data-locker.ts')], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('data-locker.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
