@@ -16,8 +16,8 @@ import type { Principal } from '../access/api-keys.ts';
 import type { ApiRole } from '../store/repositories/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
 import type { Package } from '../store/repositories/packages.ts';
-import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
+import type { MadeToken, TokenInput } from '../topology/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
 export type Policy = 'public' | ApiRole;
@@ -46,26 +46,6 @@ export type ApiInstance = FastifyInstance<
 /** Something to do once the transaction has committed. */
 export type AfterCommit = () => void;
 
-export interface TokenRequest {
-  readonly role: JoinToken['role'];
-  readonly site: string;
-  readonly name?: string | undefined;
-  readonly parent?: string | undefined;
-  readonly dialAddress?: string | undefined;
-  readonly environments?: readonly string[] | undefined;
-  readonly targetRoles?: readonly string[] | undefined;
-  readonly routes?: JoinToken['routes'] | undefined;
-  readonly ttlS?: number | undefined;
-}
-
-export interface IssuedToken {
-  readonly id: string;
-  readonly token: string;
-  readonly pin: string;
-  readonly expiresAt: number;
-  readonly joinCommand: string;
-}
-
 export interface PushedPackage {
   readonly id: string;
   readonly version: string;
@@ -81,7 +61,7 @@ export interface ApiServices {
   readonly mesh: Pick<Mesh, 'links'>;
   trace(node: string, via: readonly string[]): Promise<readonly TraceHop[]>;
   ping(node: string, via: readonly string[], count: number): Promise<readonly number[]>;
-  createToken(tx: StoreTransaction, input: TokenRequest, actor: Actor): Promise<IssuedToken>;
+  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<AfterCommit>;
   pushPackage(
     body: Readable,
