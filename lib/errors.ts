@@ -312,6 +312,11 @@ export const errorCatalogue = {
   // Tasks and deployments.
   MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says with `isthmus task show ID`.' },
   MACHINE_DISABLED: { http: 409, grpc: 9, remedy: 'Enable the machine, or leave it out.' },
+  MACHINE_REVOKED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Look on the machine how far it came; nothing reaches it any more until it has joined again.',
+  },
   MACHINE_UNHEALTHY: { http: 409, grpc: 9, remedy: 'Put right on the machine what the detail names.' },
   NOT_YOUR_TICKET: {
     http: 502,

@@ -57,8 +57,8 @@ export function createCompleter(options: CompleterOptions): Completer {
       if (round.kind === 'failed') throw round.error;
     } catch (thrown) {
       const { code } = IsthmusError.from(thrown);
-      // A tentacle that does not know the ticket has nothing to clear away.
-      if (code !== 'TICKET_UNKNOWN') {
+      // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
+      if (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED') {
         log.debug({ ticket: id, machine, code }, 'completion not told yet');
         return;
       }

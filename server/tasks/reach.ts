@@ -20,7 +20,7 @@ export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promi
 export interface ReachOptions extends ReachTunables {
   readonly tentacles: Tentacles;
   readonly machine: string;
-  /** Read again before every round, so that a corrected route helps a task that waits. */
+  /** Read again before every round, so that a corrected route helps a task that waits, and a revocation ends it. */
   readonly routes: () => Promise<readonly Route[]>;
   /** No further round begins once one of these has aborted. */
   readonly signals: readonly AbortSignal[];
@@ -47,6 +47,8 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   // Renewed, or the clock set right, while the task waits.
   'PEER_CERTIFICATE_EXPIRED',
   'PEER_CERTIFICATE_NOT_YET_VALID',
+  // The machine's own: the next look at its routes says so. A relay's: it joins again, or the route is corrected.
+  'PEER_CERTIFICATE_REVOKED',
   'PROTOCOL',
   'RESOURCE_EXHAUSTED',
   'SERVICE_UNKNOWN',

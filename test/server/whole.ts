@@ -117,6 +117,7 @@ export class WholeMesh {
   readonly adminKey: string;
   readonly pin: string;
   readonly #ports = new Map<string, string>();
+  readonly #nodes = new Map<string, Running<unknown>>();
   #server: Running<ServerAddresses> | undefined;
 
   private constructor(folder: string, made: { adminKey: string; pin: string }) {
@@ -183,8 +184,13 @@ export class WholeMesh {
     };
     const starts = { relay: startRelay, mirror: startMirror, tentacle: startTentacle };
     const running = await starts[role](config, { log });
+    this.#nodes.set(id, running);
     onTestFinished(() => running.stop());
     await this.linked(id);
+  }
+
+  async stopNode(id: string): Promise<void> {
+    await this.#nodes.get(id)?.stop();
   }
 
   /** Waits until the server sees links to these nodes up. */

@@ -99,6 +99,18 @@ export class MachineRepository {
     return found(await this.find(id), `machine ${id}`);
   }
 
+  /** How a machine may be reached; also of one that was deleted since its node was revoked. */
+  async access(id: string): Promise<{ readonly routes: Route[]; readonly revoked: boolean } | undefined> {
+    const row = await this.#db
+      .selectFrom('nodes as n')
+      .leftJoin('machines as m', 'm.id', 'n.id')
+      .select(['n.state', 'm.routes_json'])
+      .where('n.id', '=', id)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    return { routes: fromJsonOrNull<Route[]>(row.routes_json) ?? [], revoked: row.state === 'revoked' };
+  }
+
   /** By id. */
   async list(filter: MachineFilter, page: PageRequest): Promise<Page<Machine>> {
     let query = this.#filtered(filter);
