@@ -70,6 +70,20 @@ export class Automaton {
     return this.#longest[state]!;
   }
 
+  /** Every place inside a pattern that one byte leads to from an earlier place inside it. */
+  placesAfter(byte: number): number[] {
+    const places: number[] = [];
+    for (const [slot, key] of this.#keys.entries()) {
+      if (key !== -1 && key % 256 === byte) places.push(this.#targets[slot]!);
+    }
+    return places;
+  }
+
+  /** The places that one more byte leads to from any of these, without leaving the pattern. */
+  placesNext(places: readonly number[], byte: number): number[] {
+    return places.map((place) => this.#child(place, byte)).filter((place) => place !== noState);
+  }
+
   #insert(pattern: Uint8Array, edges: Edges): void {
     let state = 0;
     for (const byte of pattern) {

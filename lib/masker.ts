@@ -4,9 +4,11 @@
 // Two automata (Aho–Corasick) run side by side. `exact` sees every byte. `folded` sees through line breaks, because
 // base64 and hex dumps are wrapped. What either of them may still need is held back, so that no prefix leaks at the
 // edge of a chunk; every byte of every occurrence is covered, so that overlapping values cannot uncover each other.
+import { lineMasker, type LineMasker } from './line-masker.ts';
 import { Automaton } from './mask-automaton.ts';
 import { foldedSecretParts, secretParts } from './mask-patterns.ts';
 
+export type { LineMasker } from './line-masker.ts';
 export { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
 
 /** What stands in the place of a sensitive value, whatever its length. */
@@ -28,6 +30,8 @@ export interface Masker {
   mask(text: string): string;
   /** A stream of its own: give it chunks in order. */
   stream(): MaskStream;
+  /** A stream that comes line by line; `resumed` when it begins in the middle of one that was masked before. */
+  lines(options: { readonly resumed: boolean }): LineMasker;
 }
 
 /** A stretch of output: `bytes` as they were in the source from `sourceStart` on, or the mask for a value there. */
@@ -59,6 +63,14 @@ export function createMasker(values: readonly string[]): Masker {
   const stream = (): MaskStream => (exact.empty ? passThrough() : new TwoAutomataStream(exact, folded));
   return {
     stream,
+    lines: ({ resumed }) => {
+      if (exact.empty) return { next: (line) => line };
+      const rests = [
+        { automaton: exact, skipped: new Set<number>() },
+        { automaton: folded, skipped: new Set([lineFeed, carriageReturn]) },
+      ];
+      return lineMasker(stream(), maskText, resumed ? rests : []);
+    },
     mask: (text) => {
       if (exact.empty) return text;
       const one = stream();

@@ -31,9 +31,6 @@ export interface FollowOptions {
   readonly signals: readonly AbortSignal[];
 }
 
-/** Longer lines are cut by the tentacle already; this keeps one that does not from filling the store. */
-const LONGEST_LINE = 128 * 1024;
-
 /** Resolves with the script's end once everything up to it is stored. */
 export async function followLog(options: FollowOptions): Promise<ScriptStatus__Output> {
   const { client, ticket, fence, signals } = options;
@@ -82,5 +79,5 @@ function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): v
 }
 
 function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number]): NewLogLine {
-  return { stream, at: atMs, text: text.length > LONGEST_LINE ? `${text.slice(0, LONGEST_LINE)}… (cut)` : text };
+  return { stream, at: atMs, text };
 }

@@ -7,6 +7,7 @@ import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/S
 import type { NewLogLine } from '../store/repositories/log-lines.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { FinishReason } from './context.ts';
+import { logMasker } from './log-masker.ts';
 import { LogMeter } from './log-quota.ts';
 import { followLog, type LogCommit } from './log-stream.ts';
 import { endLostStart } from './lost-start.ts';
@@ -48,6 +49,7 @@ class ScriptTicket {
   readonly #run: MachineRun;
   readonly #payload: ScriptPayload;
   readonly #masker: Masker;
+  readonly #mask: (lines: readonly NewLogLine[]) => NewLogLine[];
   /** Aborts when a cancel was tried for long enough. */
   readonly #gaveUp = new AbortController();
   #meter: LogMeter | undefined;
@@ -60,6 +62,7 @@ class ScriptTicket {
     this.#ticket = ticket;
     this.#payload = payload;
     this.#masker = masker;
+    this.#mask = logMasker(masker, ticket.storedLine > 0);
   }
 
   async run(): Promise<Ticket> {
@@ -144,9 +147,9 @@ class ScriptTicket {
   async #commit({ firstLine, lines, end }: LogCommit): Promise<number> {
     const { context } = this.#run;
     const id = this.#ticket.id;
+    const next = this.#ticket.storedLine + 1;
     // Masked at the source already; again here, so that a tentacle's mistake does not reach the database.
-    const masked = lines.map((line) => ({ ...line, text: this.#masker.mask(line.text) }));
-    const fresh = masked.slice(Math.max(0, this.#ticket.storedLine + 1 - firstLine));
+    const fresh = this.#mask(lines.slice(Math.max(0, next - firstLine)));
     const fitting = this.#meter?.fitting(fresh) ?? fresh.length;
     if (fitting < fresh.length) {
       this.#lastFitting = fresh.slice(0, fitting);
@@ -156,9 +159,10 @@ class ScriptTicket {
     }
     const now = Date.now();
     this.#ticket = await context.write(async (tx) => {
-      const stored = await tx.logLines.append(context.fence, id, firstLine, masked);
+      const stored = await tx.logLines.append(context.fence, id, Math.max(firstLine, next), fresh);
       if (end !== undefined && end.lastLine <= stored) {
-        const ending = endingOf(end, context.finishReason, this.#run.machine);
+        const told = { ...end, errorDetail: this.#masker.mask(end.errorDetail) };
+        const ending = endingOf(told, context.finishReason, this.#run.machine);
         return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
       }
       if (this.#ticket.state === 'sent') {

@@ -210,6 +210,7 @@ export class LogPump {
 
 const withheld: Masker = {
   mask: () => '',
+  lines: () => ({ next: () => '' }),
   stream: () => ({
     push: () => Buffer.alloc(0),
     end: () => Buffer.alloc(0),

@@ -73,6 +73,12 @@ class FakeScript {
     return text.replaceAll(/\$([A-Z_]+)/g, (_, name: string) => this.payload.environment[name] ?? '');
   }
 
+  /** Says more, as it is: this tentacle masks nothing. */
+  print(lines: readonly string[]): void {
+    this.lines.push(...lines);
+    this.changed();
+  }
+
   release(): void {
     this.#released.resolve();
   }

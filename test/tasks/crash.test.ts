@@ -1,73 +1,16 @@
 // kill -9 of the server at every stage of a task: it is claimed again, the script was started once, its log is lines
 // 1..N, each once.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { expect, it, onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { expect, it } from 'vitest';
 import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
 import { createRelease } from '../../server/deployments/releases.ts';
-import { openStore, type Store } from '../../server/store/store.ts';
-import { FakeTentacle } from '../support/fake-tentacle.ts';
-import { tempDir } from '../support/temp.ts';
+import type { FakeTentacle } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
-import type { CrashPlan } from './crash-server.ts';
-import { addMachine } from './harness.ts';
+import { crashSite, type CrashSite } from './crash-site.ts';
 
-const program = fileURLToPath(new URL('crash-server.ts', import.meta.url));
 const body = 'many 400\nhold\nmany 400\nexit 0';
 
-interface Site {
-  readonly dataDir: string;
-  readonly fake: FakeTentacle;
-  /** Starts a server process; answers it with the id of the task it accepted, if it was to. */
-  server(plan: Omit<CrashPlan, 'ports'>): Promise<{ task: string; idle(): Promise<unknown>; kill(): Promise<void> }>;
-  /** The store, between two servers. */
-  inspect<Result>(look: (store: Store) => Promise<Result>): Promise<Result>;
-}
-
-async function site(): Promise<Site> {
-  const dataDir = await tempDir();
-  const fake = await new FakeTentacle('web-1').listen();
-  onTestFinished(() => fake.stop());
-  const inspect = async <Result>(look: (store: Store) => Promise<Result>) => {
-    const store = await openStore({ dataDir, log: silentLogger() });
-    return look(store).finally(() => store.close());
-  };
-  await inspect((store) =>
-    addMachine(store, 'web-1', { roles: [], routes: [{ kind: 'direct' }], environments: ['prod'] }),
-  );
-  return {
-    dataDir,
-    fake,
-    inspect,
-    async server(plan) {
-      const full: CrashPlan = { ...plan, ports: { 'web-1': fake.port } };
-      const child = spawn(process.execPath, [program, dataDir, JSON.stringify(full)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const said: string[] = [];
-      createInterface({ input: child.stdout }).on('line', (line) => said.push(line));
-      const kill = () => killed(child);
-      onTestFinished(kill);
-      const idle = () => waitFor(() => said.includes('idle'), { limitMs: 30_000, what: 'the end of every task' });
-      const task =
-        plan.submit === undefined && plan.deploy === undefined ? '' : await waitFor(() => said[0], { limitMs: 20_000 });
-      return { task, idle, kill };
-    },
-  };
-}
-
-async function killed(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, 'exit');
-  child.kill('SIGKILL');
-  await gone;
-}
-
 /** A new server takes the task to its end; one start, lines 1..N. */
-async function finishes(at: Site, task: string, epoch: number): Promise<void> {
+async function finishes(at: CrashSite, task: string, epoch: number): Promise<void> {
   const { idle, kill } = await at.server({ engine: true });
   await waitFor(() => at.fake.scripts.size === 1, { limitMs: 20_000, what: 'the start of the script' });
   at.fake.script.release();
@@ -87,14 +30,14 @@ async function finishes(at: Site, task: string, epoch: number): Promise<void> {
 }
 
 it('between the acceptance and the claim', async () => {
-  const at = await site();
+  const at = await crashSite();
   const { task, kill } = await at.server({ submit: body, engine: false });
   await kill();
   await finishes(at, task, 1);
 });
 
 it('after the claim, before anything was sent', async () => {
-  const at = await site();
+  const at = await crashSite();
   at.fake.deaf = true;
   const { task, kill } = await at.server({ submit: body, engine: true });
   await waitFor(() => at.fake.knocks > 0);
@@ -109,7 +52,7 @@ it('after the claim, before anything was sent', async () => {
 });
 
 it('when the start was sent and its reply lost', async () => {
-  const at = await site();
+  const at = await crashSite();
   at.fake.loseStartReplies = 1_000_000;
   const { task, kill } = await at.server({ submit: body, engine: true });
   await waitFor(() => at.fake.starts.length > 0);
@@ -119,7 +62,7 @@ it('when the start was sent and its reply lost', async () => {
 });
 
 it.each([1, 3, 6])('while its log streams, after %i acknowledged batches', async (batches) => {
-  const at = await site();
+  const at = await crashSite();
   at.fake.batchLines = 50;
   const { task, kill } = await at.server({ submit: body, engine: true });
   await waitFor(() => at.fake.scripts.size === 1 && at.fake.script.acknowledgements.length >= batches);
@@ -128,7 +71,7 @@ it.each([1, 3, 6])('while its log streams, after %i acknowledged batches', async
 });
 
 it('again and again', async () => {
-  const at = await site();
+  const at = await crashSite();
   at.fake.batchLines = 20;
   const first = await at.server({ submit: body, engine: true });
   let { kill } = first;
@@ -143,7 +86,7 @@ it('again and again', async () => {
 });
 
 /** A project with one package step, released as 1.0.0. */
-async function addShop(at: Site): Promise<void> {
+async function addShop(at: CrashSite): Promise<void> {
   const script = (text: string) => ({ interpreter: 'bash', body: text });
   const step = {
     name: 'web',
@@ -168,7 +111,7 @@ it.each([
   ['after staging', (fake: FakeTentacle) => fake.packageCalls.length >= 2],
   ['while the pre-deploy script runs', (fake: FakeTentacle) => fake.starts.length === 1],
 ])('in the middle of a deployment, %s', async (_, reached) => {
-  const at = await site();
+  const at = await crashSite();
   await addShop(at);
   const { task, kill } = await at.server({ deploy: 'shop', engine: true });
   await waitFor(() => reached(at.fake));

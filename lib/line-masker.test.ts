@@ -1,0 +1,102 @@
+// The masker line by line: values of several lines and wrapped forms, from the first line on and from any later one.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createMasker, maskText } from './masker.ts';
+
+/** A key as programs write it; its first line is public, as such lines are. */
+const pem = [
+  '-----BEGIN PRIVATE KEY-----',
+  'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj',
+  'MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu',
+  'Fg=',
+  '-----END PRIVATE KEY-----',
+  '',
+].join('\n');
+
+const wrapAt = (columns: number, text: string) => text.replaceAll(new RegExp(`.{${columns}}`, 'g'), '$&\n');
+
+const printers: Record<string, (value: string) => string> = {
+  raw: (value) => value,
+  base64: (value) => wrapAt(76, Buffer.from(value).toString('base64')),
+  'narrow base64': (value) => wrapAt(20, Buffer.from(value).toString('base64')),
+  hex: (value) => wrapAt(32, Buffer.from(value).toString('hex')),
+};
+
+/** The longest stretch of `shown` that is also in `printed`, line breaks and padding apart. */
+function longestShown(shown: string, printed: string): number {
+  const secret = printed.replaceAll(/[\n=]/g, '');
+  const places = [...shown].map((_, at) => at);
+  const length = (at: number): number => {
+    let end = at;
+    while (end < shown.length && secret.includes(shown.slice(at, end + 1))) end += 1;
+    return end - at;
+  };
+  return Math.max(0, ...places.map(length));
+}
+
+function masked(values: readonly string[], lines: readonly string[], resumed = false): string[] {
+  const masker = createMasker(values).lines({ resumed });
+  return lines.map((line) => masker.next(line));
+}
+
+describe('line by line', () => {
+  test('masks every line of a value of several lines, short ones too', () => {
+    const lines = ['before', ...pem.trimEnd().split('\n'), 'after'];
+    expect(masked([pem], lines)).toEqual(['before', ...Array.from({ length: 5 }, () => maskText), 'after']);
+  });
+
+  test('finds a value whose lines are all too short to be masked by themselves', () => {
+    const lines = ['ab', 'cd', 'ef', 'gh', 'ij', 'cd'];
+    expect(masked(['ab\ncd\nef\ngh'], lines)).toEqual(['ab', maskText, maskText, maskText, 'ij', 'cd']);
+  });
+
+  test.each(Object.keys(printers))('shows nothing of a key printed as %s', (printer) => {
+    const printed = printers[printer]!(pem);
+    const output = masked([pem], ['key:', ...printed.split('\n'), 'done']);
+    expect(output[0]).toBe('key:');
+    expect(output.at(-1)).toBe('done');
+    expect(output.slice(1, -1).every((line) => longestShown(line, printed) < 4)).toBe(true);
+  });
+
+  test('goes on in the middle of a key, whatever line the stream is taken up at', () => {
+    for (const printer of Object.keys(printers)) {
+      const printed = printers[printer]!(pem);
+      const lines = printed.split('\n');
+      for (let from = 1; from < lines.length; from += 1) {
+        const output = masked([pem], [...lines.slice(from), 'done'], true);
+        expect(output.at(-1)).toBe('done');
+        for (const line of output.slice(0, -1)) expect(longestShown(line, printed)).toBeLessThan(4);
+      }
+    }
+  });
+
+  test('leaves alone what is no value, resumed or not', () => {
+    const text = fc.string({ unit: fc.constantFrom(...'ghijklmnop qrstuvwxyz'), maxLength: 60 });
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 20 }), fc.boolean(), (lines, resumed) => {
+        expect(masked(['0123-ABCD-4567'], lines, resumed)).toEqual(lines);
+      }),
+    );
+  });
+
+  test('shows of random values in random lines no more than a few characters, taken up anywhere', () => {
+    const value = fc.string({ unit: fc.constantFrom(...'ABCDEFGH0123456789'), minLength: 40, maxLength: 120 });
+    fc.assert(
+      fc.property(value, fc.constantFrom('base64', 'narrow base64', 'hex'), fc.nat(20), (secret, printer, at) => {
+        const printed = printers[printer]!(secret);
+        const lines = printed.split('\n');
+        const from = at % lines.length;
+        const output = masked([secret], lines.slice(from), from > 0);
+        for (const line of output) expect(longestShown(line, printed)).toBeLessThan(4);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('masks what a line shows of a value between other text', () => {
+    expect(masked(['correct-horse'], ['user=me pass=correct-horse ok', 'correct'])).toEqual([
+      `user=me pass=${maskText} ok`,
+      'correct',
+    ]);
+  });
+});

@@ -1,0 +1,92 @@
+// Masks a stream that comes as numbered lines, each of which must be written down before the next one is known: nothing
+// can be held back. What a line ends with and the next may go on with is masked at once, at the price of a line that only
+// ends like a value begins; and the automata go on over the line's end, so that the rest of a value of several lines, or
+// of a form that was wrapped, is found in the lines that follow.
+//
+// A stream that is taken up again after a crash begins in the middle: maybe in the middle of a value, and what came
+// before is masked. So its beginning is masked for as long as it may be the rest of any value, from anywhere in it.
+import type { Automaton } from './mask-automaton.ts';
+
+const lineFeed = Buffer.from('\n');
+/** Fewer bytes match by chance, and give nothing away. */
+const shortestRest = 4;
+
+export interface LineMasker {
+  /** Masks the stream's next line, given without its line feed. */
+  next(line: string): string;
+}
+
+/** A stretch of output, and where in the source it comes from. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly sourceStart: number;
+  readonly masked: boolean;
+}
+
+/** What is needed of a masked stream. */
+interface PieceStream {
+  pushPieces(chunk: Uint8Array): Piece[];
+  endPieces(options: { readonly truncated: boolean }): Piece[];
+}
+
+/** What may follow from anywhere in a pattern. Bytes in `skipped` do not count: the form was wrapped there. */
+interface RestOptions {
+  readonly automaton: Automaton;
+  readonly skipped: ReadonlySet<number>;
+}
+
+/** Over `stream`; `rests` where the stream begins in the middle. */
+export function lineMasker(stream: PieceStream, maskText: string, rests: readonly RestOptions[]): LineMasker {
+  const mask = Buffer.from(maskText);
+  const beginnings = rests.map((options) => new Rest(options));
+  let position = 0;
+  return {
+    next(line) {
+      const bytes = Buffer.from(line);
+      const end = position + bytes.length;
+      const hiddenTo = position + Math.max(0, ...beginnings.map((rest) => rest.lengthIn(bytes)));
+      const pieces = [...stream.pushPieces(bytes), ...stream.pushPieces(lineFeed)];
+      pieces.push(...stream.endPieces({ truncated: true }));
+      const shown = pieces.flatMap((piece) => within(piece, hiddenTo, end));
+      if (hiddenTo > position) shown.unshift(mask);
+      position = end + 1;
+      return Buffer.concat(shown).toString();
+    },
+  };
+}
+
+/** The part of a piece that lies in [from, to). */
+function within({ bytes, sourceStart, masked }: Piece, from: number, to: number): Buffer[] {
+  if (masked) return sourceStart >= from && sourceStart < to ? [bytes] : [];
+  const part = bytes.subarray(Math.max(0, from - sourceStart), Math.max(0, to - sourceStart));
+  return part.length === 0 ? [] : [part];
+}
+
+class Rest {
+  readonly #options: RestOptions;
+  /** The places in patterns that the bytes so far may have led to; undefined before the first byte: all of them. */
+  #places: readonly number[] | undefined;
+  #length = 0;
+
+  constructor(options: RestOptions) {
+    this.#options = options;
+  }
+
+  /** How many bytes at the beginning of the next line may still be the rest of a value. */
+  lengthIn(line: Uint8Array): number {
+    let matched = 0;
+    while (matched < line.length && this.#take(line[matched]!)) matched += 1;
+    if (matched === line.length) this.#take(lineFeed[0]!);
+    return this.#length < shortestRest ? 0 : matched;
+  }
+
+  #take(byte: number): boolean {
+    const { automaton, skipped } = this.#options;
+    if (this.#places?.length === 0) return false;
+    if (skipped.has(byte)) return true;
+    this.#places = this.#places === undefined ? automaton.placesAfter(byte) : automaton.placesNext(this.#places, byte);
+    if (this.#places.length === 0) return false;
+    this.#length += 1;
+    return true;
+  }
+}
