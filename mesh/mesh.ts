@@ -16,6 +16,7 @@ import { EnrolGate } from './enrol/gate.ts';
 import { LinkServer } from './link/accepted.ts';
 import { startAcceptor, type Acceptor } from './link/acceptor.ts';
 import type { LinkContext } from './link/context.ts';
+import { LinkCredentials } from './link/credentials.ts';
 import { dialSession } from './link/dialled.ts';
 import { Dialler } from './link/dialler.ts';
 import type { Relation } from './link/hello.ts';
@@ -60,6 +61,7 @@ class MeshNode implements Mesh {
   readonly #table = new LinkTable();
   readonly #context: LinkContext;
   readonly #server: LinkServer;
+  readonly #credentials: LinkCredentials;
   readonly #gate: EnrolGate;
   readonly #switch: Switch;
   readonly #parents: Dialler[] = [];
@@ -86,6 +88,7 @@ class MeshNode implements Mesh {
       hooks: {
         incoming: (session, tunnel) => this.#switch.incoming(session, tunnel),
         revocations: (session, list) => this.#offered(session, list),
+        credential: (session, credential) => this.#credentials.received(session, credential),
         ended: (session, error) => {
           this.#table.ended(session, error);
           this.#changed();
@@ -94,6 +97,7 @@ class MeshNode implements Mesh {
       log: deps.log,
       helloFacts: () => ({ revocationsVersion: deps.revocations.version, softwareVersion }),
     };
+    this.#credentials = new LinkCredentials(this.#trust, deps.log);
     this.#gate = new EnrolGate(this.#limits.enrol);
     this.#switch = new Switch({
       routing: this.#routing(node, role),
@@ -223,6 +227,7 @@ class MeshNode implements Mesh {
     const gone = new IsthmusError('CANCELLED', 'the node goes away');
     this.#stopping.abort(gone);
     this.#unsubscribe();
+    this.#credentials.stop();
     this.#switch.stop();
     await Promise.all([...this.#parents, ...this.#children.values()].map((dialler) => dialler.stop()));
     for (const session of [...this.#table.sessions()]) session.end(gone, true);
@@ -278,12 +283,7 @@ class MeshNode implements Mesh {
     this.#table.admit(link, session);
     const { peer, relation } = session.facts;
     this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy: link.dialledBy }, 'link up');
-    const expiry = setTimeout(
-      () => session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`)),
-      Math.min(2 ** 31 - 1, Math.max(0, peer.notAfterMs - Date.now())),
-    );
-    expiry.unref();
-    session.signal.addEventListener('abort', () => clearTimeout(expiry), { once: true });
+    this.#credentials.add(session);
     session.start();
     this.#changed();
   }

@@ -128,6 +128,7 @@ export class LinkServer {
     const session = new LinkSession(
       {
         peer,
+        wireVersion: facts.wireVersion,
         relation: facts.relation,
         epoch: facts.epoch,
         id: facts.sessionId,
@@ -240,6 +241,7 @@ class AcceptorCarrier implements Carrier {
   readonly session: LinkSession;
   readonly #call: AttachCall;
   readonly connection: Accepted;
+  readonly side = 'server';
   readonly #onClosed: () => void;
   readonly #waiting = new Map<string, Waiting>();
 
