@@ -33,6 +33,8 @@ export interface Task {
   readonly startedAt?: number | string | null;
   readonly endedAt?: number | string | null;
   readonly deadlineAt?: number | string | null;
+  /** The task that this one tries again. */
+  readonly retryOf?: string;
   readonly error?: TaskError | null;
   readonly machines?: readonly TaskMachine[];
   readonly blockedBy?: unknown;

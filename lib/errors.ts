@@ -38,11 +38,6 @@ export const errorCatalogue = {
       'Stop: copy the join command from the server again. If it comes back, somebody is between you and the server.',
   },
   CLOCK_SKEW: { http: 409, grpc: 9, remedy: 'Set the clock of this machine (NTP), then join again.' },
-  CREDENTIAL_UNPROVEN: {
-    http: 401,
-    grpc: 16,
-    remedy: 'Look at the node it names: something speaks in its place, or two of it run with one data folder.',
-  },
   ENROL_STALE: { http: 409, grpc: 9, remedy: 'Start the join again.' },
   IDENTITY_INVALID: {
     http: 500,
@@ -240,6 +235,11 @@ export const errorCatalogue = {
     remedy:
       'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
   },
+  TASK_NOT_RETRYABLE: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Wait for its end, or cancel it; what has succeeded, or is too old, is asked for anew.',
+  },
   TASK_NOT_SUCCESSFUL: {
     http: 409,
     grpc: 10,
@@ -273,7 +273,7 @@ export const errorCatalogue = {
   SCRIPT_INTERRUPTED: {
     http: 500,
     grpc: 10,
-    remedy: 'Look on the machine how far the script came, then decide whether to run the task again.',
+    remedy: 'Look on the machine how far the script came, then decide whether to try again: `isthmus task retry ID`.',
   },
   SCRIPT_NOT_ENDED: { http: 409, grpc: 9, remedy: 'Wait for the end of the script, or cancel it.' },
   SCRIPT_USER_UNKNOWN: {

@@ -51,8 +51,7 @@ export interface Confirmation {
 }
 
 export interface JoinDeps {
-  /** Those that this node speaks, both included. */
-  readonly wireVersions: { readonly oldest: number; readonly newest: number };
+  readonly wireVersion: number;
   readonly softwareVersion: string;
   /** The session with the server, dialled or awaited, checked against the pin. */
   openSession(): Promise<PinnedSession>;
@@ -108,16 +107,11 @@ async function enrol(
   const client = clientOver(socket, server.node);
   try {
     const askedAtMs = Date.now();
-    const { wireVersions, softwareVersion } = deps;
-    const begin = {
-      oldestWireVersion: wireVersions.oldest,
-      newestWireVersion: wireVersions.newest,
-      softwareVersion,
-      tokenId: secret.id,
-    };
-    const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(begin, options, done), {
-      deadlineMs: callMs,
-    });
+    const { wireVersion, softwareVersion } = deps;
+    const begun = await client.unary<BeginResponse__Output>(
+      (c, options, done) => c.begin({ wireVersion, softwareVersion, tokenId: secret.id }, options, done),
+      { deadlineMs: callMs },
+    );
     deps.report(checkClock(begun.serverTimeMs, askedAtMs, Date.now()));
     const { nonce } = begun;
     const context = { session, nonce, spkiDer: key.spkiDer };

@@ -102,4 +102,18 @@ export function addTaskCommands(program: Command, cli: Cli): void {
     const ended = state !== undefined && endStates.includes(state);
     cli.show(body ?? { id }, () => (ended ? `task ${id} has ended: ${state}` : `task ${id} is being cancelled`));
   });
+
+  examples(
+    group
+      .command('retry <id>')
+      .description(
+        'ask for the same again, as a new task, on the machines where an ended one did not succeed; ' +
+          'a script that was interrupted may then run a second time: look first how far it came',
+      )
+      .option('--follow', 'show it live and end with its result'),
+    'isthmus task retry 01j… --follow',
+  ).action(async (id: string, options: { readonly follow?: boolean }) => {
+    const { body } = await (await cli.client()).post<Task>(path('tasks', id, 'retry'));
+    await accepted(cli, body, options.follow === true);
+  });
 }

@@ -87,6 +87,7 @@ export function renderTask(task: Task): string {
     started: moment(task.startedAt),
     ended: moment(task.endedAt),
     deadline: moment(task.deadlineAt),
+    ...(task.retryOf ? { 'tries again': task.retryOf } : {}),
     ...(task.error ? { error: errorText(task.error) } : {}),
     ...(task.blockedBy ? { 'waits for': JSON.stringify(task.blockedBy) } : {}),
   });

@@ -61,10 +61,6 @@ export class LinkServer {
       log: context.log,
       windowBytes: context.windowBytes,
       maxConcurrentCalls: context.limits.tunnelsPerLink + 16,
-      // A certificate that is not accepted has been noted at the port.
-      onError: (error, peer) => {
-        if (peer !== undefined) context.trust.refusals.note(error, peer.node, 'link');
-      },
     });
     this.#host.add<LinkHandlers>(
       linkService,
@@ -94,7 +90,6 @@ export class LinkServer {
   bulk(connection: Accepted, peer: PeerIdentity): void {
     this.#takeBulk(connection, peer).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown);
-      this.#context.trust.refusals.note(error, peer.node, 'link');
       this.#context.log.debug({ peer: peer.node, code: error.code, err: error.message }, 'bulk connection refused');
       const refusal = { error: encodeRefusal(error, this.#context.kinship.node) };
       connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)), () => connection.tls.destroy());
@@ -128,7 +123,6 @@ export class LinkServer {
     const session = new LinkSession(
       {
         peer,
-        wireVersion: facts.wireVersion,
         relation: facts.relation,
         epoch: facts.epoch,
         id: facts.sessionId,
@@ -241,7 +235,6 @@ class AcceptorCarrier implements Carrier {
   readonly session: LinkSession;
   readonly #call: AttachCall;
   readonly connection: Accepted;
-  readonly side = 'server';
   readonly #onClosed: () => void;
   readonly #waiting = new Map<string, Waiting>();
 

@@ -18,6 +18,8 @@ export interface DeploymentRequest {
   readonly environment: string;
   readonly deadlineS?: number | undefined;
   readonly unreachable?: 'fail' | 'skip' | undefined;
+  /** Only these of the environment's machines. */
+  readonly machines?: readonly string[] | undefined;
 }
 
 /** Accepts a deployment. What can be known to go wrong is refused here: no targets, a variable that does not resolve. */
@@ -26,13 +28,14 @@ export async function submitDeployment(
   sealer: Opener,
   request: DeploymentRequest,
   actor: Actor,
+  retryOf?: string,
 ): Promise<Task> {
-  const { project, environment, unreachable = 'fail', deadlineS } = request;
+  const { project, environment, unreachable = 'fail', deadlineS, machines: ids } = request;
   const release = await findRelease(tx, request);
   if ((await tx.environments.find(environment)) === undefined) {
     throw new IsthmusError('INVALID_FIELD', `there is no environment ${environment}`, { field: 'environment' });
   }
-  const machines = await tx.machines.select({ environments: [environment], disabled: false });
+  const machines = await tx.machines.select({ ids, environments: [environment], disabled: false });
   const steps = planSteps(release.process, machines);
   checkTargets(steps, request);
   checkVariables(release, environment, machines, steps, sealer);
@@ -49,6 +52,7 @@ export async function submitDeployment(
     deadlineS,
     actor,
     event,
+    retryOf,
   });
   await tx.deployments.insert({
     id: newId(),
@@ -65,7 +69,7 @@ export async function submitDeployment(
     subject: task.id,
     data: event,
   });
-  await noteIdleSteps(tx, task, steps);
+  if (ids === undefined) await noteIdleSteps(tx, task, steps);
   return task;
 }
 

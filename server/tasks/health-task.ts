@@ -24,11 +24,16 @@ const CHECKS_AT_ONCE = 64;
 const DEADLINE_S = 120;
 
 /** Accepts a health check of machines that are resolved now. */
-export async function submitHealthCheck(tx: StoreTransaction, request: TargetRequest, actor: Actor): Promise<Task> {
+export async function submitHealthCheck(
+  tx: StoreTransaction,
+  request: TargetRequest,
+  actor: Actor,
+  retryOf?: string,
+): Promise<Task> {
   const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
   const payload: HealthTaskPayload = { machines };
   const title = `health of ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
-  return submitTask(tx, { kind: 'health', title, payload, deadlineS: DEADLINE_S, actor, event: { machines } });
+  return submitTask(tx, { kind: 'health', title, payload, deadlineS: DEADLINE_S, actor, event: { machines }, retryOf });
 }
 
 /** Runs health tasks. */

@@ -38,13 +38,19 @@ export const longestScriptBytes = 1024 * 1024;
 const longestTimeLimitS = 7 * 86_400;
 
 /** Accepts a script; its machines are resolved now. */
-export async function submitScript(tx: StoreTransaction, request: ScriptRequest, actor: Actor): Promise<Task> {
+export async function submitScript(
+  tx: StoreTransaction,
+  request: ScriptRequest,
+  actor: Actor,
+  retryOf?: string,
+): Promise<Task> {
   const { body, interpreter = 'bash', timeLimitS = 0, isolation = 'shared', deadlineS } = request;
   checkScript(body, timeLimitS);
   const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
   const payload: ScriptTaskPayload = { machines, interpreter, body, timeLimitS, isolation };
   const title = `script on ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
-  return submitTask(tx, { kind: 'script', title, payload, deadlineS, actor, event: { machines, interpreter } });
+  const event = { machines, interpreter };
+  return submitTask(tx, { kind: 'script', title, payload, deadlineS, actor, event, retryOf });
 }
 
 function checkScript(body: string, timeLimitS: number): void {

@@ -8,7 +8,9 @@ import type { StoreTransaction } from '../store/store.ts';
 interface NewTaskRequest {
   readonly kind: TaskKind;
   readonly title: string;
-  readonly payload: unknown;
+  readonly payload: object;
+  /** The task that this one tries again. */
+  readonly retryOf?: string | undefined;
   readonly project?: string;
   readonly environment?: string;
   /** From now; undefined for the default. */
@@ -23,7 +25,8 @@ export const longestDeadlineS = 7 * 86_400;
 
 /** Adds a queued task. The engine learns of it from the commit. */
 export async function submitTask(tx: StoreTransaction, request: NewTaskRequest): Promise<Task> {
-  const { kind, title, payload, project = null, environment = null, actor } = request;
+  const { kind, title, project = null, environment = null, actor, retryOf } = request;
+  const retry = retryOf === undefined ? {} : { retryOf };
   const deadlineS = checkedDeadline(request.deadlineS);
   const now = Date.now();
   const id = newId(now);
@@ -32,14 +35,14 @@ export async function submitTask(tx: StoreTransaction, request: NewTaskRequest):
     id,
     kind,
     title,
-    payload,
+    payload: { ...request.payload, ...retry },
     project,
     environment,
     deadlineAt,
     createdBy: actor,
     createdAt: now,
   });
-  const data = { kind, title, ...request.event };
+  const data = { kind, title, ...request.event, ...retry };
   await tx.events.append({ actor, type: 'task.created', subjectKind: 'task', subject: id, data });
   return tx.tasks.get(id);
 }

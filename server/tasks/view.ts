@@ -21,6 +21,8 @@ export interface TaskSummary {
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly deadlineAt: number;
+  /** The task that this one tries again. */
+  readonly retryOf?: string;
   readonly error?: ErrorView;
 }
 
@@ -70,8 +72,10 @@ export async function taskView(store: Pick<Store, 'tasks' | 'tickets'>, id: stri
 export function taskSummary(task: Task): TaskSummary {
   const { id, kind, title, state, project, environment, createdBy, createdAt, startedAt, endedAt, deadlineAt } = task;
   const error = errorView(task);
+  const { retryOf } = task.payload as { readonly retryOf?: string };
   return {
     ...{ id, kind, title, state, project, environment, createdBy, createdAt, startedAt, endedAt, deadlineAt },
+    ...(retryOf === undefined ? {} : { retryOf }),
     ...(error === undefined ? {} : { error }),
   };
 }
@@ -92,6 +96,19 @@ function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
     }
   }
   return [...views].map(([machine, steps]) => ({ machine, state: machineState(steps), steps }));
+}
+
+/** The machines for which the task did not do all that it was to do. */
+export function unsuccessfulMachines(task: Task, tickets: readonly Ticket[]): string[] {
+  const missing = new Set<string>();
+  for (const [step, { actions, machines }] of planOf(task).entries()) {
+    for (const machine of machines) {
+      const own = tickets.filter((ticket) => ticket.step === step && ticket.machine === machine);
+      const done = (action: string) => own.some((ticket) => ticket.action === action && ticket.state === 'succeeded');
+      if (!actions.every(done)) missing.add(machine);
+    }
+  }
+  return [...missing];
 }
 
 function planOf(task: Task): readonly PlannedStep[] {

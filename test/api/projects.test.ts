@@ -181,6 +181,30 @@ describe('a task', () => {
     expect((await api.call('POST', '/api/v1/tasks/nothing/cancel')).status).toBe(404);
   });
 
+  it('that failed is tried again once per Idempotency-Key, by an operator, and says where to look', async () => {
+    const api = await setUp();
+    const { body } = await api.call('POST', scripts, { body: { body: 'x', machines: ['web-1'] } });
+    const path = `/api/v1/tasks/${String(body.id)}/retry`;
+    const headers = { 'idempotency-key': 'again' };
+    expect(await api.call('POST', path, { headers })).toMatchObject({
+      status: 409,
+      body: { code: 'TASK_NOT_RETRYABLE' },
+    });
+    await api.store.transaction(async (tx) => {
+      const now = Date.now();
+      const claimed = await tx.tasks.claimNext({ owner: 'server-1', leaseMs: 1000, now });
+      await tx.tasks.end({ task: claimed!.id, epoch: claimed!.epoch }, { state: 'interrupted', now });
+    });
+    expect((await api.call('POST', path, { key: api.keys.viewer })).status).toBe(403);
+    const first = await api.call('POST', path, { headers });
+    expect(first).toMatchObject({ status: 202, body: { kind: 'script', state: 'queued', retryOf: body.id } });
+    expect(first.headers.get('location')).toBe(`/api/v1/tasks/${String(first.body.id)}`);
+    expect(await api.call('POST', path, { headers })).toMatchObject({ status: 202, text: first.text });
+    expect((await api.store.tasks.list({}, { limit: 10 })).items).toHaveLength(2);
+    expect((await api.store.events.list({ type: 'task.retried', limit: 10 })).items).toHaveLength(1);
+    expect((await api.call('POST', '/api/v1/tasks/nothing/retry')).status).toBe(404);
+  });
+
   it('of health is of every enabled machine when it names none', async () => {
     const api = await setUp();
     const answer = await api.call('POST', '/api/v1/health-checks', { body: {} });

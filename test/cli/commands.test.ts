@@ -231,6 +231,15 @@ describe('tasks', () => {
     });
   });
 
+  it('asks for the same again, once however often it is sent, and says which task that is', async () => {
+    const api = await startFakeApi();
+    api.on('POST /api/v1/tasks/t1/retry', (_request, response) => json(response, { id: 't2', retryOf: 't1' }, 202));
+    const { code, out } = await isthmus([...api.args, 'task', 'retry', 't1']);
+    expect(code).toBe(0);
+    expect(out).toContain('isthmus task follow t2');
+    expect(api.requests[0]?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
   it('sets routes in order of preference', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/machines/eu-1', (_request, response) => json(response, { id: 'eu-1' }, 200, { etag: '"1"' }));

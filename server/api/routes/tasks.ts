@@ -2,6 +2,7 @@
 import { Type, type Static } from 'typebox';
 import type { Task } from '../../store/repositories/tasks.ts';
 import type { StoreTransaction } from '../../store/store.ts';
+import { retryTask } from '../../deployments/retry.ts';
 import { submitHealthCheck } from '../../tasks/health-task.ts';
 import { submitScript } from '../../tasks/script-task.ts';
 import { cancelTask } from '../../tasks/submit.ts';
@@ -44,6 +45,7 @@ const Summary = Type.Object({
   startedAt: Nullable(Timestamp),
   endedAt: Nullable(Timestamp),
   deadlineAt: Timestamp,
+  retryOf: Type.Optional(Type.String({ description: 'The task that this one tries again.' })),
   error: Type.Optional(ErrorView),
 });
 
@@ -132,6 +134,25 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
     (request, reply) =>
       change(context, request, reply, async (tx, actor) =>
         accepted(context, await cancelTask(tx, request.params.id, actor)),
+      ),
+  );
+
+  app.post(
+    '/tasks/:id/retry',
+    {
+      config: { policy: 'operator' },
+      schema: {
+        tags,
+        description:
+          'A new task that asks for the same, on the machines where this one did not succeed and that still take work. ' +
+          'Refused while it is open and once it has succeeded. What was interrupted may run a second time.',
+        params: Closed({ id: AnyId }),
+        response: AcceptedTask,
+      },
+    },
+    (request, reply) =>
+      change(context, request, reply, async (tx, actor) =>
+        accepted(context, await retryTask(tx, context.sealer, request.params.id, actor)),
       ),
   );
 

@@ -1,0 +1,75 @@
+// Trying a task again by hand: a new task, with tickets of its own, that asks for the same as an ended one did, on the
+// machines where that one did not succeed. What ran there and was interrupted may then run a second time: that is for
+// the one who asks to decide, and nothing here asks by itself.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Task } from '../store/repositories/tasks.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { submitHealthCheck } from '../tasks/health-task.ts';
+import { submitScript, type ScriptTaskPayload } from '../tasks/script-task.ts';
+import { unsuccessfulMachines } from '../tasks/view.ts';
+import { submitDeployment } from './deployments.ts';
+import type { DeploymentPayload } from './plan.ts';
+import type { Opener } from './resolve.ts';
+
+/**
+ * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now. TASK_NOT_RETRYABLE
+ * while it is open, when it has succeeded, and when what its machines did is forgotten; NO_TARGETS when none of the
+ * machines takes work any more.
+ */
+export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string, actor: Actor): Promise<Task> {
+  const before = await tx.tasks.get(id);
+  await checkRetryable(tx, before);
+  const wanted = unsuccessfulMachines(before, await tx.tickets.byTask(id));
+  const machines = await stillThere(tx, before, wanted);
+  const task = await submitAgain(tx, sealer, before, machines, actor);
+  await tx.events.append({ actor, type: 'task.retried', subjectKind: 'task', subject: id, data: { by: task.id } });
+  const leftOut = wanted.filter((machine) => !machines.includes(machine));
+  for (const machine of leftOut) {
+    const text = `${machine}: takes no work any more, and is left out`;
+    await tx.notes.append(task.id, { at: task.createdAt, level: 'warning', machine, text });
+  }
+  return tx.tasks.get(task.id);
+}
+
+async function checkRetryable(tx: StoreTransaction, { id, state, endedAt }: Task): Promise<void> {
+  const refuse = (why: string) => new IsthmusError('TASK_NOT_RETRYABLE', `task ${id} ${why}`);
+  if (endedAt === null) throw refuse(`has not ended: ${state}`);
+  if (state === 'succeeded') throw refuse('has succeeded');
+  // Every task's stream begins with its acceptance. Housekeeping forgets it together with the tickets.
+  if ((await tx.notes.stream(id, 0, 1)).length === 0) throw refuse('is too old: what its machines did is forgotten');
+}
+
+/** Those of the machines that take work; a deployment's must be in its environment still. */
+async function stillThere(
+  tx: StoreTransaction,
+  { environment }: Task,
+  wanted: readonly string[],
+): Promise<readonly string[]> {
+  const environments = environment === null ? undefined : [environment];
+  const there = await tx.machines.select({ ids: wanted, environments, disabled: false });
+  if (there.length > 0) return there.map(({ id }) => id);
+  throw new IsthmusError('NO_TARGETS', `no machine takes work any more of those that did not succeed`);
+}
+
+function submitAgain(
+  tx: StoreTransaction,
+  sealer: Opener,
+  before: Task,
+  machines: readonly string[],
+  actor: Actor,
+): Promise<Task> {
+  const retryOf = before.id;
+  const deadlineS = Math.round((before.deadlineAt - before.createdAt) / 1000);
+  switch (before.kind) {
+    case 'script':
+      return submitScript(tx, { ...(before.payload as ScriptTaskPayload), machines, deadlineS }, actor, retryOf);
+    case 'health':
+      return submitHealthCheck(tx, { machines }, actor, retryOf);
+    case 'deployment': {
+      const { project, version, environment, unreachable } = before.payload as DeploymentPayload;
+      const request = { project, release: version, environment, unreachable, deadlineS, machines };
+      return submitDeployment(tx, sealer, request, actor, retryOf);
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// Trying again by hand: a new task with tickets of its own, where the first did not succeed, and nowhere else.
+import { expect, it } from 'vitest';
+import { submitDeployment } from '../../server/deployments/deployments.ts';
+import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
+import { createRelease } from '../../server/deployments/releases.ts';
+import { retryTask } from '../../server/deployments/retry.ts';
+import { submitHealthCheck } from '../../server/tasks/health-task.ts';
+import { submitScript } from '../../server/tasks/script-task.ts';
+import { cancelTask } from '../../server/tasks/submit.ts';
+import { taskView } from '../../server/tasks/view.ts';
+import { waitFor } from '../support/wait.ts';
+import { actor, startHarness, type Harness } from './harness.ts';
+
+function retry(h: Harness, id: string) {
+  return h.store.transaction((tx) => retryTask(tx, h.sealer, id, actor));
+}
+
+async function script(h: Harness, body: string, machines: readonly string[], deadlineS = 600): Promise<string> {
+  return (await h.store.transaction((tx) => submitScript(tx, { body, machines, deadlineS, timeLimitS: 60 }, actor))).id;
+}
+
+it('runs an interrupted script again with a new ticket, only where it did not succeed', async () => {
+  const h = await startHarness();
+  const good = await h.machine('web-1');
+  const lost = await h.machine('web-2');
+  const id = await script(h, 'say x\nhold', ['web-1', 'web-2']);
+  await waitFor(() => good.scripts.size === 1 && lost.scripts.size === 1);
+  good.script.release();
+  lost.script.phase = 'INTERRUPTED';
+  lost.script.changed();
+  expect((await h.ended(id)).state).toBe('interrupted');
+
+  const again = await retry(h, id);
+  expect(again.id).not.toBe(id);
+  await waitFor(() => lost.starts.length === 2);
+  lost.scripts.get(lost.starts[1]!)!.release();
+  expect(await h.ended(again.id)).toMatchObject({ state: 'succeeded', title: 'script on web-2' });
+  expect(new Set(lost.starts).size).toBe(2);
+  expect(good.starts).toHaveLength(1);
+  // The same request: body, limits and the time it is given.
+  const [first, second] = lost.starts.map((ticket) => lost.scripts.get(ticket)!.payload);
+  expect(second).toMatchObject({ body: first!.body, timeLimitS: 60, isolation: first!.isolation });
+  expect(again.deadlineAt - again.createdAt).toBe(600_000);
+  // The first task is what it was; the new one names it, and so do the audit events.
+  expect((await h.store.tasks.get(id)).state).toBe('interrupted');
+  expect(await taskView(h.store, again.id)).toMatchObject({ retryOf: id, machines: [{ machine: 'web-2' }] });
+  const { items } = await h.store.events.list({ type: 'task.retried', limit: 10 });
+  expect(items).toMatchObject([{ actor, subject: id, data: { by: again.id } }]);
+  const created = await h.store.events.list({ type: 'task.created', subject: again.id, limit: 10 });
+  expect(created.items).toMatchObject([{ data: { retryOf: id, machines: ['web-2'] } }]);
+});
+
+it('deploys the same release again, all of it, where it did not succeed', async () => {
+  const h = await startHarness();
+  const fakes = new Map<string, Awaited<ReturnType<Harness['machine']>>>();
+  for (const id of ['web-1', 'web-2', 'web-3']) fakes.set(id, await h.machine(id, { roles: ['web'] }));
+  const step = (name: string, body: string) => ({
+    ...{ name, kind: 'script', targetRoles: ['web'] },
+    script: { interpreter: 'bash', body },
+  });
+  await h.store.transaction(async (tx) => {
+    await createProject(tx, { id: 'shop' }, actor);
+    await replaceProcess(tx, { id: 'shop', version: 1 }, [step('one', 'hold'), step('two', 'say two')], actor);
+    await createRelease(tx, 'shop', { version: '1.0.0' }, actor);
+  });
+  const request = { project: 'shop', release: '1.0.0', environment: 'prod', unreachable: 'skip' as const };
+  const { id } = await h.store.transaction((tx) => submitDeployment(tx, h.sealer, request, actor));
+  const releaseOn = (machine: string) => fakes.get(machine)!.script.release();
+  await waitFor(() => [...fakes.values()].every(({ scripts }) => scripts.size === 1));
+  fakes.get('web-2')!.script.exitCode = 1;
+  for (const machine of fakes.keys()) releaseOn(machine);
+  expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-2' });
+  // A later release changes nothing of what is tried again.
+  await h.store.transaction((tx) => createRelease(tx, 'shop', { version: '1.0.1' }, actor));
+
+  const again = await retry(h, id);
+  expect(again).toMatchObject({ kind: 'deployment', title: 'shop 1.0.0 to prod', payload: { unreachable: 'skip' } });
+  const fake = fakes.get('web-2')!;
+  await waitFor(() => fake.starts.length === 2);
+  fake.scripts.get(fake.starts[1]!)!.release();
+  expect((await h.ended(again.id)).state).toBe('succeeded');
+  expect([...fakes.values()].map(({ starts }) => starts.length)).toEqual([2, 3, 2]);
+  const { items } = await h.store.deployments.list({ project: 'shop' }, { limit: 10 });
+  expect(items.map(({ task }) => task)).toEqual([again.id, id]);
+});
+
+it('counts a machine that never came to its later steps', async () => {
+  const h = await startHarness();
+  const one = await h.machine('web-1');
+  const steps = [
+    { name: 'one', kind: 'script', targetRoles: [], script: { interpreter: 'bash', body: 'hold' } },
+    { name: 'two', kind: 'script', targetRoles: [], script: { interpreter: 'bash', body: 'say two' } },
+  ];
+  await h.store.transaction(async (tx) => {
+    await createProject(tx, { id: 'shop' }, actor);
+    await replaceProcess(tx, { id: 'shop', version: 1 }, steps, actor);
+    await createRelease(tx, 'shop', { version: '1.0.0' }, actor);
+  });
+  const two = await h.machine('web-2');
+  const request = { project: 'shop', release: '1.0.0', environment: 'prod' };
+  const deployment = await h.store.transaction((tx) => submitDeployment(tx, h.sealer, request, actor));
+  await waitFor(() => one.starts.length === 1 && two.starts.length === 1);
+  // web-1 is done with the first step when the cancel comes; it has no ticket of the second.
+  one.script.release();
+  await waitFor(async () =>
+    (await h.store.tickets.byTask(deployment.id)).some(
+      ({ machine, state }) => machine === 'web-1' && state === 'succeeded',
+    ),
+  );
+  await h.store.transaction((tx) => cancelTask(tx, deployment.id, actor));
+  expect((await h.ended(deployment.id)).state).toBe('cancelled');
+  const again = await retry(h, deployment.id);
+  expect(again.payload).toMatchObject({ steps: [{ machines: ['web-1', 'web-2'] }, { machines: ['web-1', 'web-2'] }] });
+});
+
+it('leaves out what takes no work any more, says so, and refuses when nothing is left', async () => {
+  const h = await startHarness();
+  for (const machine of ['web-1', 'web-2']) await h.machine(machine);
+  const id = await script(h, 'exit 1', ['web-1', 'web-2']);
+  expect((await h.ended(id)).state).toBe('failed');
+  await h.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
+  const again = await retry(h, id);
+  expect(again.payload).toMatchObject({ machines: ['web-2'] });
+  expect((await h.ended(again.id)).state).toBe('failed');
+  const notes = await h.store.notes.stream(again.id, 0, 100);
+  expect(notes).toContainEqual(expect.objectContaining({ kind: 'note', level: 'warning', machine: 'web-1' }));
+  await h.store.transaction((tx) => tx.nodes.revoke('web-2', Date.now()));
+  await expect(retry(h, id)).rejects.toMatchObject({ code: 'NO_TARGETS' });
+});
+
+it('checks health again of what was not healthy', async () => {
+  const h = await startHarness();
+  const one = await h.machine('web-1');
+  await h.machine('web-2');
+  await one.away();
+  const check = await h.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-1', 'web-2'] }, actor));
+  expect((await h.ended(check.id)).state).toBe('failed');
+  await one.listen();
+  const again = await retry(h, check.id);
+  expect(await h.ended(again.id)).toMatchObject({ state: 'succeeded', payload: { machines: ['web-1'] } });
+});
+
+it('refuses a task that is open, that has succeeded, and that is forgotten; and accepts nothing then', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const refused = { code: 'TASK_NOT_RETRYABLE' };
+  const open = await script(h, 'hold', ['web-1']);
+  await waitFor(() => fake.scripts.size === 1);
+  await expect(retry(h, open)).rejects.toMatchObject(refused);
+  fake.script.release();
+  expect((await h.ended(open)).state).toBe('succeeded');
+  await expect(retry(h, open)).rejects.toMatchObject(refused);
+  const failed = await script(h, 'exit 1', ['web-1']);
+  expect((await h.ended(failed)).state).toBe('failed');
+  await waitFor(() => h.store.transaction((tx) => tx.retention.forget(failed, 100)));
+  await expect(retry(h, failed)).rejects.toMatchObject(refused);
+  await expect(retry(h, 'nothing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect((await h.store.tasks.list({}, { limit: 10 })).items).toHaveLength(2);
+  expect((await h.store.events.list({ type: 'task.retried', limit: 10 })).items).toEqual([]);
+});
