@@ -12,16 +12,18 @@ import type { Tentacles } from './tentacles.ts';
 import type { Writer } from './writer.ts';
 
 export interface CompleterTunables {
-  /** Between sweeps; a minute keeps the workspaces of a machine that was away from piling up. */
+  /** Between sweeps: what a fault kept from being told is told soon after it has ended. */
   readonly sweepEveryMs: number;
   /** Older ends are left to the tentacle, which keeps nothing for longer. */
   readonly sweepBackMs: number;
 }
 
-const defaults: CompleterTunables = { sweepEveryMs: 60_000, sweepBackMs: 7 * 86_400_000 };
+const defaults: CompleterTunables = { sweepEveryMs: 10_000, sweepBackMs: 7 * 86_400_000 };
 
 const CONCURRENCY = 64;
 const SWEEP_BATCH = 500;
+/** So that a machine that is away for days does not keep the others waiting. */
+const SWEEP_PER_MACHINE = 20;
 const CALL_DEADLINE_MS = 10_000;
 
 interface CompleterOptions extends Partial<CompleterTunables> {
@@ -30,6 +32,11 @@ interface CompleterOptions extends Partial<CompleterTunables> {
   readonly writer: Writer;
   readonly tentacles: Tentacles;
   readonly log: Logger;
+}
+
+/** A ticket to be told of, and the task that it is of. */
+interface Told extends Pick<Ticket, 'id' | 'machine' | 'task'> {
+  readonly epoch: number;
 }
 
 export interface Completer {
@@ -45,7 +52,8 @@ export function createCompleter(options: CompleterOptions): Completer {
   const stopping = new AbortController();
   const waiting = new Set<string>();
 
-  async function complete({ id, machine }: Pick<Ticket, 'id' | 'machine'>, { task, epoch }: Fence): Promise<void> {
+  /** Answers whether the machine is there. */
+  async function complete({ id, machine, task, epoch }: Told): Promise<boolean> {
     try {
       const routes = () => routesOf(machine);
       const round = await tryRoutes({ tentacles, machine, routes, signals: [stopping.signal] }, (client) =>
@@ -60,26 +68,32 @@ export function createCompleter(options: CompleterOptions): Completer {
       // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
       if (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED') {
         log.debug({ ticket: id, machine, code }, 'completion not told yet');
-        return;
+        return false;
       }
     }
     await writer.write((tx) => tx.tickets.completed(id, Date.now()));
+    return true;
   }
 
-  function add(ticket: Pick<Ticket, 'id' | 'machine'>, fence: Fence): void {
-    if (stopping.signal.aborted || waiting.has(ticket.id)) return;
-    waiting.add(ticket.id);
+  /** Tells one machine of its tickets in turn, up to the first of which it does not hear: the next sweep goes on. */
+  function enqueue(own: readonly Told[]): void {
+    const tickets = own.filter(({ id }) => !waiting.has(id));
+    if (stopping.signal.aborted || tickets.length === 0) return;
+    for (const { id } of tickets) waiting.add(id);
     void queue
-      .add(() => complete(ticket, fence))
-      .catch((thrown: unknown) => log.warn({ err: thrown, ticket: ticket.id }, 'completion not recorded'))
-      .finally(() => waiting.delete(ticket.id));
+      .add(async () => {
+        for (const ticket of tickets) if (!(await complete(ticket))) return;
+      })
+      .catch((thrown: unknown) => log.warn({ err: thrown, tickets: own.length }, 'completion not recorded'))
+      .finally(() => {
+        for (const { id } of tickets) waiting.delete(id);
+      });
   }
 
   async function sweep(): Promise<void> {
-    // One call per machine and sweep tells whether it is there at all; the rest of its tickets follow if so.
-    for (const { epoch, ...ticket } of await store.tickets.uncompleted(Date.now() - sweepBackMs, SWEEP_BATCH)) {
-      add(ticket, { task: ticket.task, epoch });
-    }
+    const limits = { perMachine: SWEEP_PER_MACHINE, inAll: SWEEP_BATCH };
+    const left = await store.tickets.uncompleted(Date.now() - sweepBackMs, limits);
+    for (const own of Map.groupBy(left, ({ machine }) => machine).values()) enqueue(own);
   }
 
   const sweeping = (): void => {
@@ -89,7 +103,7 @@ export function createCompleter(options: CompleterOptions): Completer {
   sweeping();
 
   return {
-    add,
+    add: ({ id, machine }, { task, epoch }) => enqueue([{ id, machine, task, epoch }]),
     async stop() {
       clearInterval(timer);
       stopping.abort();

@@ -25,6 +25,30 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(claims.filter((task) => task !== undefined)).toHaveLength(1);
     });
 
+    it('names what tentacles have not been told of, oldest first, and so many of each machine', async () => {
+      const store = await open();
+      await addTask(store);
+      const fence = await claim(store);
+      const ids = ['away', 'away', 'away', 'there'].map((machine) => ({ id: newId(), machine }));
+      const rows = ids.map(({ id, machine }, attempt) => ({
+        ...{ id, machine, step: 0, action: 'script', attempt, createdAt: 2000 },
+      }));
+      await store.transaction(async (tx) => {
+        await tx.tickets.insert(fence, rows);
+        for (const [index, { id }] of rows.entries()) {
+          await tx.tickets.updateFenced(fence, id, { state: 'succeeded', startedAt: 2000, endedAt: 3000 + index });
+        }
+      });
+      const named = async (perMachine: number, inAll: number) =>
+        (await store.tickets.uncompleted(0, { perMachine, inAll })).map(({ id }) => id);
+      const [first, second, third, there] = rows.map(({ id }) => id);
+      expect(await named(9, 9)).toEqual([first, second, third, there]);
+      expect(await named(2, 9)).toEqual([first, second, there]);
+      expect(await named(9, 2)).toEqual([first, second]);
+      await store.tickets.completed(first!, 4000);
+      expect(await named(1, 9)).toEqual([second, there]);
+    });
+
     it('lets another owner claim when the lease is over, and refuses every write of the first', async () => {
       const store = await open();
       const { fence, ticket } = await addTicket(store);

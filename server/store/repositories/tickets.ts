@@ -1,5 +1,5 @@
 // Tickets: one per step run, committed before anything is sent. Writes are fenced by the epoch of the ticket's task.
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import { found, fromJsonOrNull, translating, type Executor } from './base.ts';
 import { addStreamEntry } from './task-stream.ts';
@@ -100,20 +100,27 @@ export class TicketRepository {
 
   /**
    * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored, oldest
-   * first. Those that ended before `since` are left to the tentacle's own housekeeping.
+   * first, so many of each machine. Those that ended before `since` are left to the tentacle's own housekeeping.
    */
-  async uncompleted(since: number, limit: number): Promise<(Ticket & { readonly epoch: number })[]> {
-    const rows = await this.#db
+  async uncompleted(
+    since: number,
+    limits: { readonly perMachine: number; readonly inAll: number },
+  ): Promise<(Ticket & { readonly epoch: number })[]> {
+    const numbered = this.#db
       .selectFrom('tickets as t')
       .innerJoin('tasks as k', 'k.id', 't.task')
       .selectAll('t')
-      .select('k.epoch')
+      .select(['k.epoch', sql<number>`row_number() over (partition by t.machine order by t.ended_at)`.as('place')])
       .where('t.ended_at', '>=', since)
       .where('t.started_at', 'is not', null)
       .where('t.completed_at', 'is', null)
-      .where('t.action', 'in', ['script', 'pre', 'post'])
-      .orderBy('t.ended_at')
-      .limit(limit)
+      .where('t.action', 'in', ['script', 'pre', 'post']);
+    const rows = await this.#db
+      .selectFrom(numbered.as('n'))
+      .selectAll('n')
+      .where('n.place', '<=', limits.perMachine)
+      .orderBy('n.ended_at')
+      .limit(limits.inAll)
       .execute();
     return rows.map((row) => ({ ...toTicket(row), epoch: row.epoch }));
   }
