@@ -32,6 +32,7 @@ export interface MeshLimits {
 export interface WindowLimits {
   /** In flight before anything was measured: small enough not to fill a thin line, doubled each round trip. */
   readonly startBytes: number;
+  /** Less would not fill a line that loses packets: while TCP repeats one, nothing behind it is acknowledged here. */
   readonly floorBytes: number;
   readonly capBytes: number;
   /** Shorter round trips count as this long: a scheduler's hiccup must not drain the pipe on a local network. */
@@ -69,7 +70,7 @@ export const defaultLimits: MeshLimits = {
   bulkPerLink: 64,
   bulkWindow: {
     startBytes: 64 * 1024,
-    floorBytes: 16 * 1024,
+    floorBytes: 32 * 1024,
     capBytes: 64 * 1024 * 1024,
     minRoundTripMs: 20,
     rateMemoryMs: 10_000,
