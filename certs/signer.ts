@@ -33,12 +33,14 @@ export interface EnvelopeContent {
   readonly payload: Buffer;
 }
 
-/** Allows one site to fetch one package for a while. */
+/** Allows one node of a site to fetch one package for a while. */
 export interface Pass {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly site: string;
+  /** Whom it was made for. */
+  readonly node: string;
   readonly expiresAtMs: number;
 }
 
@@ -83,8 +85,8 @@ export class Signer {
   }
 
   /** Signs a download pass: an opaque text of URL-safe characters. */
-  signPass({ sha256: digest, sizeBytes, site, expiresAtMs }: Pass, nowMs = Date.now()): string {
-    const body = Buffer.from(JSON.stringify([digest, sizeBytes, site, expiresAtMs]));
+  signPass({ sha256: digest, sizeBytes, site, node, expiresAtMs }: Pass, nowMs = Date.now()): string {
+    const body = Buffer.from(JSON.stringify([digest, sizeBytes, site, expiresAtMs, node]));
     const { statement, signature } = this.#current(nowMs);
     const parts = [statement, signature, body, this.#sign('pass', body)];
     return `isp_${parts.map((part) => part.toString('base64url')).join('.')}`;
@@ -153,7 +155,7 @@ export function verifyEnvelope(
 export function verifyPass(
   pass: string,
   trust: Trust,
-  asked: { readonly sha256: string; readonly site?: string; readonly nowMs?: number },
+  asked: { readonly sha256: string; readonly site?: string; readonly node?: string; readonly nowMs?: number },
 ): Pass {
   const nowMs = asked.nowMs ?? Date.now();
   const parts = pass.startsWith('isp_') && pass.length < 4096 ? pass.slice(4).split('.') : [];
@@ -162,8 +164,9 @@ export function verifyPass(
     const statement = verifySigner(bytes(statementBytes), bytes(introduction), trust, undefined, nowMs);
     verifyBody('pass', statement, bytes(body), bytes(signature));
     const read = readPass(bytes(body));
-    const siteFits = asked.site === undefined || asked.site === read.site;
-    if (read.sha256 === asked.sha256 && siteFits && nowMs <= read.expiresAtMs + skewMs) return read;
+    const fits =
+      (asked.site === undefined || asked.site === read.site) && (asked.node === undefined || asked.node === read.node);
+    if (read.sha256 === asked.sha256 && fits && nowMs <= read.expiresAtMs + skewMs) return read;
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError)) throw thrown;
   }
@@ -206,16 +209,17 @@ function verifyBody(purpose: Purpose, signer: SignerStatement__Output, body: Buf
 
 function readPass(body: Buffer): Pass {
   const values: unknown = JSON.parse(body.toString());
-  const [digest, sizeBytes, site, expiresAtMs] = Array.isArray(values) ? (values as unknown[]) : [];
+  const [digest, sizeBytes, site, expiresAtMs, node] = Array.isArray(values) ? (values as unknown[]) : [];
   if (
     typeof digest !== 'string' ||
     typeof sizeBytes !== 'number' ||
     typeof site !== 'string' ||
+    typeof node !== 'string' ||
     typeof expiresAtMs !== 'number'
   ) {
     return bad('it is not a pass');
   }
-  return { sha256: digest, sizeBytes, site, expiresAtMs };
+  return { sha256: digest, sizeBytes, site, node, expiresAtMs };
 }
 
 function bad(reason: string): never {

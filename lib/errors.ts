@@ -38,6 +38,11 @@ export const errorCatalogue = {
       'Stop: copy the join command from the server again. If it comes back, somebody is between you and the server.',
   },
   CLOCK_SKEW: { http: 409, grpc: 9, remedy: 'Set the clock of this machine (NTP), then join again.' },
+  CREDENTIAL_UNPROVEN: {
+    http: 401,
+    grpc: 16,
+    remedy: 'Look at the node it names: something speaks in its place, or two of it run with one data folder.',
+  },
   ENROL_STALE: { http: 409, grpc: 9, remedy: 'Start the join again.' },
   IDENTITY_INVALID: {
     http: 500,

@@ -90,6 +90,3 @@ export const defaultLimits: MeshLimits = {
 
 /** A tunnel crosses at most this many nodes between its ends. */
 export const maxHops = 8;
-
-/** The version of what neighbours say to each other; docs/protocol.md has its history. */
-export const wireVersion = 1;

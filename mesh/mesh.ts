@@ -3,7 +3,7 @@
 //   link/      acceptor.ts takes connections, dialler.ts keeps dialled links, session.ts is a live link, table.ts has all
 //   tunnel/    control.ts and bulk.ts are tunnels on one link, window.ts bounds bulk, inner.ts is TLS between the ends
 //   enrol/     how nodes without a certificate get through
-//   routing.ts where a tunnel may go; switch.ts takes it there
+//   routing.ts where a tunnel may go; switch.ts takes it there; refusals.ts keeps what was refused
 import type { Duplex } from 'node:stream';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { RevocationList } from '../certs/revocations.ts';
@@ -16,6 +16,7 @@ import { EnrolGate } from './enrol/gate.ts';
 import { LinkServer } from './link/accepted.ts';
 import { startAcceptor, type Acceptor } from './link/acceptor.ts';
 import type { LinkContext } from './link/context.ts';
+import { LinkCredentials } from './link/credentials.ts';
 import { dialSession } from './link/dialled.ts';
 import { Dialler } from './link/dialler.ts';
 import type { Relation } from './link/hello.ts';
@@ -23,6 +24,7 @@ import type { LinkSession } from './link/session.ts';
 import { LinkTable, type Link } from './link/table.ts';
 import { defaultLimits, type MeshLimits } from './limits.ts';
 import type { Neighbour, RoutingNode } from './routing.ts';
+import { Refusals } from './refusals.ts';
 import { Switch } from './switch.ts';
 import { callInner, type InnerTrust } from './tunnel/inner.ts';
 import type { TunnelRequest } from './tunnel/request.ts';
@@ -51,6 +53,7 @@ export async function createMesh(config: MeshConfig, deps: MeshDeps): Promise<Me
 }
 
 class MeshNode implements Mesh {
+  readonly refusals = new Refusals();
   readonly #config: MeshConfig;
   readonly #deps: MeshDeps;
   readonly #limits: MeshLimits;
@@ -58,6 +61,7 @@ class MeshNode implements Mesh {
   readonly #table = new LinkTable();
   readonly #context: LinkContext;
   readonly #server: LinkServer;
+  readonly #credentials: LinkCredentials;
   readonly #gate: EnrolGate;
   readonly #switch: Switch;
   readonly #parents: Dialler[] = [];
@@ -72,7 +76,7 @@ class MeshNode implements Mesh {
     this.#config = config;
     this.#deps = deps;
     this.#limits = { ...defaultLimits, ...deps.limits };
-    this.#trust = { identity: deps.identity, revocations: deps.revocations };
+    this.#trust = { identity: deps.identity, revocations: deps.revocations, refusals: this.refusals };
     const { node, role } = deps.identity.current();
     const softwareVersion = deps.softwareVersion ?? 'unknown';
     this.#context = {
@@ -84,6 +88,7 @@ class MeshNode implements Mesh {
       hooks: {
         incoming: (session, tunnel) => this.#switch.incoming(session, tunnel),
         revocations: (session, list) => this.#offered(session, list),
+        credential: (session, credential) => this.#credentials.received(session, credential),
         ended: (session, error) => {
           this.#table.ended(session, error);
           this.#changed();
@@ -92,6 +97,7 @@ class MeshNode implements Mesh {
       log: deps.log,
       helloFacts: () => ({ revocationsVersion: deps.revocations.version, softwareVersion }),
     };
+    this.#credentials = new LinkCredentials(this.#trust, deps.log);
     this.#gate = new EnrolGate(this.#limits.enrol);
     this.#switch = new Switch({
       routing: this.#routing(node, role),
@@ -136,6 +142,7 @@ class MeshNode implements Mesh {
               gate: this.#gate,
               openMs: this.#limits.openMs,
               log,
+              refusals: this.refusals,
               carry: (request, accept, signal) => this.#switch.carryEnrol(request, accept, signal),
             }),
         },
@@ -156,12 +163,13 @@ class MeshNode implements Mesh {
   async dial(options: DialOptions): Promise<MeshStream> {
     const { node, service } = options;
     return this.#dialling(options, async (signal) => {
-      const carrier = await this.#switch.open(await this.#request(options), signal);
+      const request = await this.#request(options);
+      const carrier = await this.#switch.open(request, signal);
       const cut = () => carrier.destroy();
       signal.addEventListener('abort', cut, { once: true });
       try {
         if (signal.aborted) cut();
-        const stream = await callInner(carrier, this.#trust, { node, service });
+        const stream = await callInner(carrier, this.#trust, { node, service, by: request.path[0] ?? node });
         this.#switch.ends.add(stream);
         return stream;
       } catch (thrown) {
@@ -219,6 +227,7 @@ class MeshNode implements Mesh {
     const gone = new IsthmusError('CANCELLED', 'the node goes away');
     this.#stopping.abort(gone);
     this.#unsubscribe();
+    this.#credentials.stop();
     this.#switch.stop();
     await Promise.all([...this.#parents, ...this.#children.values()].map((dialler) => dialler.stop()));
     for (const session of [...this.#table.sessions()]) session.end(gone, true);
@@ -274,12 +283,7 @@ class MeshNode implements Mesh {
     this.#table.admit(link, session);
     const { peer, relation } = session.facts;
     this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy: link.dialledBy }, 'link up');
-    const expiry = setTimeout(
-      () => session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`)),
-      Math.min(2 ** 31 - 1, Math.max(0, peer.notAfterMs - Date.now())),
-    );
-    expiry.unref();
-    session.signal.addEventListener('abort', () => clearTimeout(expiry), { once: true });
+    this.#credentials.add(session);
     session.start();
     this.#changed();
   }
@@ -308,7 +312,9 @@ class MeshNode implements Mesh {
     const { revocations } = this.#trust;
     const list = Buffer.isBuffer(statement) && Buffer.isBuffer(signature) ? { statement, signature } : undefined;
     if (list === undefined || revocations.merge(list) === 'invalid') {
-      session.end(new IsthmusError('PROTOCOL', `${session.facts.peer.node} sent an invalid revocation list`), true);
+      const error = new IsthmusError('PROTOCOL', `${session.facts.peer.node} sent an invalid revocation list`);
+      this.refusals.note(error, session.facts.peer.node, 'link');
+      session.end(error, true);
     }
   }
 

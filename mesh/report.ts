@@ -1,5 +1,5 @@
-// Tells the server what this node sees of the mesh, and hears from it which children to dial: one stream for as long as
-// the path lives, opened again with jitter when it breaks. Every part below the server runs one.
+// Tells the server what this node sees of the mesh and whom it refused, and hears from it which children to dial: one
+// stream for as long as the path lives, opened again with jitter when it breaks. Every part below the server runs one.
 import { statfs } from 'node:fs/promises';
 import type { IdentityStore } from '../certs/identity.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
@@ -83,10 +83,12 @@ async function reportOnce(options: ReportOptions, stopping: AbortSignal): Promis
       call.write(await makeReport(options, load));
     });
     const unwatch = mesh.onLinksChanged(() => pace.soon());
+    const forget = mesh.refusals.onNoted(() => pace.soon());
     try {
       return await ended;
     } finally {
       unwatch();
+      forget();
       pace.stop();
     }
   } catch (thrown) {
@@ -103,6 +105,7 @@ async function makeReport({ mesh, identity, extra }: ReportOptions, load: Load):
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,
+    refusals: [...mesh.refusals.latest()],
     ...extra?.(),
   };
 }

@@ -67,7 +67,7 @@ export class Switch {
     const decision = routeOwn(this.#deps.routing, request);
     if (decision.go !== 'here') return this.#onward(decision, request, signal);
     const [near, far] = duplexPair();
-    this.#end(request, () => Promise.resolve(far)).catch(() => far.destroy());
+    this.#end(request, this.#deps.routing.node, () => Promise.resolve(far)).catch(() => far.destroy());
     return near;
   }
 
@@ -76,6 +76,8 @@ export class Switch {
     this.#serve(session, tunnel).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown, 'INTERNAL', { hop: this.#deps.routing.node });
       const { source, destination, service } = tunnel.request;
+      // What a node farther on refused has its name as hop, and that node's own note.
+      if (error.hop === undefined) this.#deps.trust.refusals.note(error, session.facts.peer.node, service);
       this.#deps.log.info(
         { source, destination, service, from: session.facts.peer.node, code: error.code, err: error.message },
         'tunnel refused',
@@ -115,7 +117,7 @@ export class Switch {
     const { peer, relation } = session.facts;
     const decision = routeIncoming(this.#deps.routing, { node: peer.node, role: peer.role, relation }, tunnel.request);
     if (decision.go === 'here') {
-      await this.#end(tunnel.request, () => tunnel.accept());
+      await this.#end(tunnel.request, peer.node, () => tunnel.accept());
       return;
     }
     const { request, signal } = tunnel;
@@ -167,7 +169,7 @@ export class Switch {
     return gate.bound(connection.tls);
   }
 
-  async #end(request: TunnelRequest, accept: () => Promise<Duplex>): Promise<void> {
+  async #end(request: TunnelRequest, by: string, accept: () => Promise<Duplex>): Promise<void> {
     if (request.service === 'enrol' && this.#onEnrol !== undefined) {
       this.#enrolHere(await accept());
       return;
@@ -182,6 +184,7 @@ export class Switch {
       const stream = await answerInner(carrier, this.#deps.trust, {
         name: request.service,
         roles: service.policy.roles,
+        by,
       });
       this.ends.add(stream);
       if (!stream.destroyed) service.onStream(stream);

@@ -5,7 +5,17 @@ import tls, { type TLSSocket, type TlsOptions } from 'node:tls';
 import { IsthmusError } from '../lib/errors.ts';
 
 /**
- * Completes the handshake as the server; the caller's deadline destroys the stream, which rejects. From then on the
+ * Whether an error of a TLS session is of what came in: neither a peer that left nor one that did not like what it got
+ * (an alert), which it tells by itself.
+ */
+export function isWrongTls(error: NodeJS.ErrnoException): boolean {
+  const { code = '' } = error;
+  return code.startsWith('ERR_SSL_') && !code.includes('_ALERT_');
+}
+
+/**
+ * Completes the handshake as the server; the caller's deadline destroys the stream, which rejects. INNER_TLS when what
+ * came is wrong, UNREACHABLE when the peer left. From then on the
  * session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in the same turn,
  * the session over it ends the process (Node 24: SIGSEGV).
  */
@@ -25,7 +35,8 @@ export function terminateTls(stream: Duplex, options: TlsOptions): Promise<TLSSo
       socket.on('error', () => undefined);
       socket.destroy();
       stream.destroy();
-      reject(new IsthmusError('INNER_TLS', `the TLS handshake failed: ${error.message}`));
+      const code = isWrongTls(error) ? 'INNER_TLS' : 'UNREACHABLE';
+      reject(new IsthmusError(code, `the TLS handshake failed: ${error.message}`));
     });
     server.emit('connection', stream);
   });

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity, Role } from '../certs/peer.ts';
+import type { Refusals } from './refusals.ts';
 
 /** Control is for calls that must answer at once; bulk is for bodies, and takes a connection of its own. */
 export type ServiceClass = 'control' | 'bulk';
@@ -68,6 +69,8 @@ export interface Mesh {
   links(): LinkStatus[];
   /** Calls back after a link came up or went down. */
   onLinksChanged(callback: () => void): () => void;
+  /** What this node has refused; the parts above note here what they refuse. */
+  readonly refusals: Refusals;
   /** Replaces the set of children this node dials. */
   assignDials(assignments: readonly DialAssignment[]): void;
   /** Where the one port listens, as host:port; undefined when this node only dials. */

@@ -8,6 +8,8 @@ import type { RevocationList } from '../certs/revocations.ts';
 import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import type { Refusals } from '../mesh/refusals.ts';
+import { isWrongTls } from '../mesh/terminate.ts';
 
 export interface OpenPort {
   readonly host: string;
@@ -15,9 +17,10 @@ export interface OpenPort {
   stop(): Promise<void>;
 }
 
-interface OpenPortDeps {
+export interface OpenPortDeps {
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
+  readonly refusals: Refusals;
   readonly log: Logger;
   readonly onStream: (stream: TLSSocket, peer: PeerIdentity) => void;
 }
@@ -25,14 +28,20 @@ interface OpenPortDeps {
 const handshakeTimeoutMs = 10_000;
 /** A socket that says nothing costs one until its handshake times out. */
 const mostConnections = 1024;
+/** What was refused, in the note of it. */
+const what = 'feed port';
 
 /** Listens at host:port. Who has no valid certificate, or a wrong role, is cut off before HTTP begins. */
 export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
-  const { identity, revocations, log, onStream } = deps;
+  const { identity, revocations, refusals, log, onStream } = deps;
   const peers = new Map<TLSSocket, PeerIdentity>();
   const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: handshakeTimeoutMs });
   server.maxConnections = mostConnections;
-  server.on('tlsClientError', (error) => log.debug({ err: error }, 'a handshake at the open port failed'));
+  server.on('tlsClientError', (error, socket) => {
+    log.debug({ err: error }, 'a handshake at the open port failed');
+    if (!isWrongTls(error)) return;
+    refusals.note(new IsthmusError('INNER_TLS', error.message), socket.remoteAddress ?? 'unknown', what);
+  });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
     try {
@@ -41,7 +50,9 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
       socket.once('close', () => peers.delete(socket));
       onStream(socket, peer);
     } catch (thrown) {
-      log.warn({ code: IsthmusError.from(thrown).code, address: socket.remoteAddress }, 'refused at the open port');
+      const error = IsthmusError.from(thrown);
+      refusals.note(error, socket.remoteAddress ?? 'unknown', what);
+      log.warn({ code: error.code, address: socket.remoteAddress }, 'refused at the open port');
       socket.destroy();
     }
   });

@@ -17,10 +17,11 @@ import { BlobStore } from '../lib/packages/blob-store.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { connectFeed, feedService } from '../mesh/feeds.ts';
 import { createMesh } from '../mesh/mesh.ts';
+import type { Refusals } from '../mesh/refusals.ts';
 import { reportToServer } from '../mesh/report.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { MirrorCache } from './cache.ts';
-import { listenOpenPort, type OpenPort } from './open-port.ts';
+import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
 import { ServerSources } from './sources.ts';
 
 export interface MirrorConfig {
@@ -100,12 +101,13 @@ async function startParts(
     log,
   });
   stops.push(() => cache.stop());
-  const server = new BlobServer<Asker>(originOf(cache, identity), log);
+  const server = new BlobServer<Asker>(originOf(cache, identity, mesh.refusals), log);
   stops.push(() => server.stop());
   mesh.listen(feedService, { roles: ['mirror', 'tentacle', 'server'] }, (stream) =>
     server.accept(stream, { peer: stream.peer, at: 'mesh' }),
   );
-  const openPort = await openPortOf(config, { identity, revocations, log }, server);
+  const { refusals } = mesh;
+  const openPort = await openPortOf(config, { identity, revocations, refusals, log }, server);
   if (openPort !== undefined) stops.push(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
@@ -120,13 +122,20 @@ async function startParts(
   return { mesh: mesh.address, feed };
 }
 
-function originOf(cache: MirrorCache, identity: IdentityStore): BlobOrigin<Asker> {
+function originOf(cache: MirrorCache, identity: IdentityStore, refusals: Refusals): BlobOrigin<Asker> {
   return {
-    authorise: ({ sha256, pass, peer }: BlobRequest<Asker>) => {
+    authorise: ({ sha256, pass, peer: { peer, at } }: BlobRequest<Asker>) => {
       const trust = identity.current();
-      // The open port is for the site; over the mesh mirrors and targets of the sites below come too.
-      const site = peer.at === 'open port' && trust.site !== null ? { site: trust.site } : {};
-      return verifyPass(pass, trust, { sha256, ...site });
+      // The open port is for the site; over the mesh come mirrors and targets of the sites below too. A target has a pass
+      // of its own; a mirror also asks with that of a target of its, when the server cannot be asked for another.
+      const site = at === 'open port' && trust.site !== null ? { site: trust.site } : {};
+      const node = peer.role === 'mirror' ? {} : { node: peer.node };
+      try {
+        return verifyPass(pass, trust, { sha256, ...site, ...node });
+      } catch (thrown) {
+        refusals.note(IsthmusError.from(thrown), peer.node, feedService);
+        throw thrown;
+      }
     },
     open: ({ sha256, pass }, { sizeBytes }) => cache.open({ sha256, sizeBytes, pass }),
     sizeOf: (sha256) => cache.sizeOf(sha256),
@@ -135,7 +144,7 @@ function originOf(cache: MirrorCache, identity: IdentityStore): BlobOrigin<Asker
 
 async function openPortOf(
   { feedListen }: MirrorConfig,
-  deps: { readonly identity: IdentityStore; readonly revocations: RevocationList; readonly log: Logger },
+  deps: Omit<OpenPortDeps, 'onStream'>,
   server: BlobServer<Asker>,
 ): Promise<OpenPort | undefined> {
   if (feedListen === undefined) return undefined;

@@ -92,7 +92,10 @@ async function startParts(config: TentacleConfig, log: Logger, stops: Stops): Pr
   const { engine, inherited } = await openEngine(config, { user, packages, log, stops });
   const openEnvelope: OpenEnvelope = (envelope, kind) =>
     verifyEnvelope(envelope, identity.current(), { self: node, kind, revocations });
-  const host = new GrpcHost<PeerIdentity>({ log });
+  const host = new GrpcHost<PeerIdentity>({
+    log,
+    onError: (error, peer, method) => mesh.refusals.note(error, peer?.node ?? 'unknown', method),
+  });
   stops.push(() => host.stop());
   addTentacleService(host, {
     engine,

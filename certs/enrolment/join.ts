@@ -51,7 +51,8 @@ export interface Confirmation {
 }
 
 export interface JoinDeps {
-  readonly wireVersion: number;
+  /** Those that this node speaks, both included. */
+  readonly wireVersions: { readonly oldest: number; readonly newest: number };
   readonly softwareVersion: string;
   /** The session with the server, dialled or awaited, checked against the pin. */
   openSession(): Promise<PinnedSession>;
@@ -107,11 +108,16 @@ async function enrol(
   const client = clientOver(socket, server.node);
   try {
     const askedAtMs = Date.now();
-    const { wireVersion, softwareVersion } = deps;
-    const begun = await client.unary<BeginResponse__Output>(
-      (c, options, done) => c.begin({ wireVersion, softwareVersion, tokenId: secret.id }, options, done),
-      { deadlineMs: callMs },
-    );
+    const { wireVersions, softwareVersion } = deps;
+    const begin = {
+      oldestWireVersion: wireVersions.oldest,
+      newestWireVersion: wireVersions.newest,
+      softwareVersion,
+      tokenId: secret.id,
+    };
+    const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(begin, options, done), {
+      deadlineMs: callMs,
+    });
     deps.report(checkClock(begun.serverTimeMs, askedAtMs, Date.now()));
     const { nonce } = begun;
     const context = { session, nonce, spkiDer: key.spkiDer };

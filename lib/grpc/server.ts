@@ -43,6 +43,8 @@ export interface GrpcHostOptions {
   readonly windowBytes?: number;
   /** Calls in flight on one stream. */
   readonly maxConcurrentCalls?: number;
+  /** Told of every error that a call is answered with: whose it was, and of which method (`/package.Service/Method`). */
+  readonly onError?: (error: IsthmusError, peer: StreamPeer | undefined, method: string) => void;
 }
 
 /** Added by this host to every request, over whatever the peer sent: which injected stream it came in on. */
@@ -59,14 +61,16 @@ type Injector = ReturnType<Server['createConnectionInjector']>;
 export class GrpcHost<P extends StreamPeer = StreamPeer> {
   private readonly log: Logger;
   private readonly windowBytes: number;
+  private readonly onError: GrpcHostOptions['onError'];
   private readonly server: Server;
   private readonly injector: Injector;
   private readonly streams = new Map<string, Duplex & { readonly peer?: P }>();
   private arriving: string | undefined;
   private nextId = 1;
 
-  constructor({ log, windowBytes = defaultWindowBytes, maxConcurrentCalls = 1024 }: GrpcHostOptions) {
+  constructor({ log, windowBytes = defaultWindowBytes, maxConcurrentCalls = 1024, onError }: GrpcHostOptions) {
     this.log = log;
+    this.onError = onError;
     this.windowBytes = windowBytes;
     this.server = new Server({
       'grpc.enable_channelz': 0,
@@ -136,7 +140,8 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
   private guard(path: string, handler: LooseHandler, policy: MethodPolicy, streams: boolean): grpc.UntypedHandleCall {
     return (call: LooseCall, callback?: grpc.sendUnaryData<unknown>) => {
       const fail = (thrown: unknown): void => {
-        if (!(thrown instanceof IsthmusError)) this.log.error({ err: thrown, method: path }, 'handler failed');
+        if (thrown instanceof IsthmusError) this.onError?.(thrown, this.streamOf(call.metadata)?.peer, path);
+        else this.log.error({ err: thrown, method: path }, 'handler failed');
         const error = toServiceError(thrown);
         if (callback) callback(error);
         else call.emit('error', error);
@@ -150,9 +155,13 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     };
   }
 
-  private authorise(metadata: grpc.Metadata, path: string, policy: MethodPolicy): Caller<P> {
+  private streamOf(metadata: grpc.Metadata): (Duplex & { readonly peer?: P }) | undefined {
     const id = metadata.get(streamHeader)[0];
-    const stream = typeof id === 'string' ? this.streams.get(id) : undefined;
+    return typeof id === 'string' ? this.streams.get(id) : undefined;
+  }
+
+  private authorise(metadata: grpc.Metadata, path: string, policy: MethodPolicy): Caller<P> {
+    const stream = this.streamOf(metadata);
     if (stream === undefined) throw new IsthmusError('ROLE_FORBIDDEN', `${path}: the call's stream is not known`);
     const peer = stream.peer;
     if (!('anyone' in policy) && (peer === undefined || !policy.roles.includes(peer.role))) {

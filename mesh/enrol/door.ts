@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Accepted } from '../link/acceptor.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeRequest, encodeRefusal, type TunnelRequest } from '../tunnel/request.ts';
+import type { Refusals } from '../refusals.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
 import type { EnrolGate } from './gate.ts';
 
@@ -14,6 +15,7 @@ export interface EnrolDoorDeps {
   readonly gate: EnrolGate;
   readonly openMs: number;
   readonly log: Logger;
+  readonly refusals: Refusals;
   /** Opens the way to the server and joins the stream to it; rejects when it cannot be opened. */
   carry(request: TunnelRequest, accept: () => Duplex, signal: AbortSignal): Promise<void>;
 }
@@ -23,6 +25,7 @@ export function openEnrolDoor(connection: Accepted, deps: EnrolDoorDeps): void {
   const address = connection.raw.remoteAddress ?? 'unknown';
   admit(connection, address, deps).catch((thrown: unknown) => {
     const error = IsthmusError.from(thrown, 'UNREACHABLE', { hop: deps.node });
+    deps.refusals.note(error, address, 'enrol');
     deps.log.warn({ address, code: error.code, err: error.message }, 'enrolment refused');
     const refusal = { error: encodeRefusal(error, deps.node) };
     connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)), () => connection.tls.destroy());

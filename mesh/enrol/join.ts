@@ -28,9 +28,9 @@ import { softwareVersion } from '../../lib/version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { parseAddress } from '../link/socket.ts';
-import { wireVersion } from '../limits.ts';
 import { createMesh } from '../mesh.ts';
 import type { Mesh, MeshConfig } from '../types.ts';
+import { wireVersions } from '../wire-version.ts';
 import { listenForEnrol, openEnrol, type EnrolListener } from './peer.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
@@ -79,7 +79,7 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       : new DiallingWay(address, { ...options, report });
   try {
     return await joinMesh(options, {
-      wireVersion,
+      wireVersions,
       softwareVersion,
       openSession: () => way.open(),
       configFor: (node) =>

@@ -61,6 +61,10 @@ export class LinkServer {
       log: context.log,
       windowBytes: context.windowBytes,
       maxConcurrentCalls: context.limits.tunnelsPerLink + 16,
+      // A certificate that is not accepted has been noted at the port.
+      onError: (error, peer) => {
+        if (peer !== undefined) context.trust.refusals.note(error, peer.node, 'link');
+      },
     });
     this.#host.add<LinkHandlers>(
       linkService,
@@ -90,6 +94,7 @@ export class LinkServer {
   bulk(connection: Accepted, peer: PeerIdentity): void {
     this.#takeBulk(connection, peer).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown);
+      this.#context.trust.refusals.note(error, peer.node, 'link');
       this.#context.log.debug({ peer: peer.node, code: error.code, err: error.message }, 'bulk connection refused');
       const refusal = { error: encodeRefusal(error, this.#context.kinship.node) };
       connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)), () => connection.tls.destroy());
@@ -123,6 +128,7 @@ export class LinkServer {
     const session = new LinkSession(
       {
         peer,
+        wireVersion: facts.wireVersion,
         relation: facts.relation,
         epoch: facts.epoch,
         id: facts.sessionId,
@@ -235,6 +241,7 @@ class AcceptorCarrier implements Carrier {
   readonly session: LinkSession;
   readonly #call: AttachCall;
   readonly connection: Accepted;
+  readonly side = 'server';
   readonly #onClosed: () => void;
   readonly #waiting = new Map<string, Waiting>();
 

@@ -80,6 +80,7 @@ export async function startAcceptor(
       })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
+        trust.refusals.note(error, raw.remoteAddress ?? 'unknown', 'mesh port');
         log.warn({ address: raw.remoteAddress, code: error.code, err: error.message }, 'connection refused');
         close(raw);
       });
@@ -97,6 +98,7 @@ export async function startAcceptor(
       const error = IsthmusError.from(thrown);
       const tellable = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
       if (!tellable) throw error;
+      trust.refusals.note(error, connection.raw.remoteAddress ?? 'unknown', 'mesh port');
       log.warn({ address: connection.raw.remoteAddress, code: error.code, err: error.message }, 'link refused');
       handlers.refuseLink(connection, error);
       return;

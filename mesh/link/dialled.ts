@@ -66,7 +66,14 @@ export async function dialSession(
     checkKinship(context.kinship, peer, facts.relation);
     await exchangeRevocations(context, attach, peer, facts, signal);
     const session = new LinkSession(
-      { peer, relation: target.relation, epoch: facts.epoch, id: sessionId, fast: target.fast },
+      {
+        peer,
+        wireVersion: facts.wireVersion,
+        relation: target.relation,
+        epoch: facts.epoch,
+        id: sessionId,
+        fast: target.fast,
+      },
       attach,
       context.limits,
       counter,
@@ -93,6 +100,7 @@ class DiallerCarrier implements Carrier {
   readonly #session: LinkSession;
   readonly #rpc: LinkClient;
   readonly connection: Connection;
+  readonly side = 'client';
   readonly #closeClient: () => void;
   /** The acceptor's requests that were not answered yet. */
   readonly #answering = new Map<string, AbortController>();

@@ -2,11 +2,13 @@
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Hello, Hello__Output } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
-import { wireVersion } from '../limits.ts';
+import { agreeOnWireVersion, saidVersions, wireVersions } from '../wire-version.ts';
 
 export type Relation = 'parent' | 'child';
 
 export interface HelloFacts {
+  /** The version that both sides speak on this link. */
+  readonly wireVersion: number;
   /** What the sender is to the receiver. */
   readonly relation: Relation;
   readonly epoch: number;
@@ -15,9 +17,10 @@ export interface HelloFacts {
   readonly softwareVersion: string;
 }
 
-export function encodeHello(facts: HelloFacts): Hello {
+export function encodeHello(facts: Omit<HelloFacts, 'wireVersion'>): Hello {
   return {
-    wireVersion,
+    oldestWireVersion: wireVersions.oldest,
+    newestWireVersion: wireVersions.newest,
     relation: facts.relation === 'parent' ? 'PARENT' : 'CHILD',
     sessionEpoch: facts.epoch,
     sessionId: facts.sessionId,
@@ -26,16 +29,14 @@ export function encodeHello(facts: HelloFacts): Hello {
   };
 }
 
-/** Reads a hello; another wire version is refused with both numbers. */
+/** Reads a hello; a peer that speaks none of this node's wire versions is refused with both ranges. */
 export function decodeHello(hello: Hello__Output, peer: string): HelloFacts {
-  if (hello.wireVersion !== wireVersion) {
-    const detail = `${peer} speaks wire version ${hello.wireVersion}, this node ${wireVersion}`;
-    throw new IsthmusError('WIRE_VERSION', detail);
-  }
+  const wireVersion = agreeOnWireVersion(saidVersions(hello.oldestWireVersion, hello.newestWireVersion), peer);
   if (hello.relation === 'RELATION_UNSPECIFIED' || hello.sessionId.length !== 16) {
     throw new IsthmusError('PROTOCOL', `the hello of ${peer} is malformed`);
   }
   return {
+    wireVersion,
     relation: hello.relation === 'PARENT' ? 'parent' : 'child',
     epoch: hello.sessionEpoch,
     sessionId: hello.sessionId,

@@ -2,9 +2,11 @@
 // the bulk windows, and all tunnels, which end with it. What differs by side is behind `Carrier`.
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
+import type { TlsSide } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
+import type { Credential__Output as CredentialMessage } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { MeshLimits } from '../limits.ts';
 import { AckSender } from '../tunnel/ack.ts';
@@ -31,8 +33,9 @@ export interface IncomingTunnel {
 
 /** How tunnels are opened on this side, and what the end of the session must take with it. */
 export interface Carrier {
-  /** The one that carries Attach. */
+  /** The one that carries Attach, and this node's side of its TLS session. */
   readonly connection: Connection;
+  readonly side: TlsSide;
   open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex>;
   /** A frame that only this side gets: OpenTunnel. */
   receive(frame: AttachFrame__Output): void;
@@ -41,7 +44,10 @@ export interface Carrier {
 }
 
 export interface SessionFacts {
+  /** By the newest certificate that it has proven in this session. */
   readonly peer: PeerIdentity;
+  /** The version that both sides speak. */
+  readonly wireVersion: number;
   /** What the peer is to this node. */
   readonly relation: Relation;
   readonly epoch: number;
@@ -53,6 +59,7 @@ export interface SessionFacts {
 export interface SessionHooks {
   incoming(session: LinkSession, tunnel: IncomingTunnel): void;
   revocations(session: LinkSession, list: RevocationListMessage): void;
+  credential(session: LinkSession, credential: CredentialMessage): void;
   ended(session: LinkSession, error: IsthmusError): void;
 }
 
@@ -60,7 +67,7 @@ export interface SessionHooks {
 const mostUnsentFrames = 4096;
 
 export class LinkSession {
-  readonly facts: SessionFacts;
+  #facts: SessionFacts;
   readonly upSinceMs = Date.now();
   readonly window: SendWindow;
   readonly #attach: AttachStream;
@@ -84,7 +91,7 @@ export class LinkSession {
     counter: ByteCounter,
     hooks: SessionHooks,
   ) {
-    this.facts = facts;
+    this.#facts = facts;
     this.#attach = attach;
     this.#limits = limits;
     this.#hooks = hooks;
@@ -121,6 +128,15 @@ export class LinkSession {
   /** Aborts when the session ends; its reason is the error. */
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  get facts(): SessionFacts {
+    return this.#facts;
+  }
+
+  /** The peer has proven a newer certificate; node and role are as before. */
+  proved(peer: PeerIdentity): void {
+    this.#facts = { ...this.#facts, peer };
   }
 
   get roundTripMs(): number | undefined {
@@ -258,6 +274,7 @@ export class LinkSession {
     else if (frame.bulkAck) this.#acknowledged(frame.bulkAck.tunnelId, frame.bulkAck.receivedBytes);
     else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
     else if (frame.revocations) this.#hooks.revocations(this, frame.revocations);
+    else if (frame.credential) this.#hooks.credential(this, frame.credential);
     else if (frame.goodbye) this.#farewell(frame.goodbye.code, frame.goodbye.detail);
     if (frame.open || frame.close) this.carrier?.receive(frame);
   }

@@ -8,15 +8,18 @@ import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import { linkClientOptions, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import type { Refusals } from '../refusals.ts';
 import type { MeshStream } from '../types.ts';
-import { terminateTls } from '../terminate.ts';
+import { isWrongTls, terminateTls } from '../terminate.ts';
 import { tunnelOpenedCodec } from '../wire.ts';
 import { framed, readFrame } from './frame.ts';
 import { decodeRefusal, encodeRefusal } from './request.ts';
 
+/** What a node judges its peers by, and where it notes whom it refused. */
 export interface InnerTrust {
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
+  readonly refusals: Refusals;
 }
 
 /** The service is part of the handshake: a relay that redirects a tunnel to another service of the node breaks it. */
@@ -24,11 +27,14 @@ function protocolOf(service: string): string {
   return `isthmus-${service}/1`;
 }
 
-/** The calling end: proves this node, checks that the other is `node` (or has the role server), waits to be let in. */
+/**
+ * The calling end: proves this node, checks that the other is `node` (or has the role server), waits to be let in. `by` is
+ * the neighbour that carries the tunnel.
+ */
 export async function callInner(
   carrier: Duplex,
   trust: InnerTrust,
-  target: { node: string; service: string },
+  target: { node: string; service: string; by: string },
 ): Promise<MeshStream> {
   const identity = trust.identity.current();
   const socket = tls.connect({
@@ -37,9 +43,10 @@ export async function callInner(
     ALPNProtocols: [protocolOf(target.service)],
   });
   tie(socket, carrier);
+  watchRecords(socket, trust.refusals, target);
   try {
     await secured(socket, carrier);
-    const peer = verifyPeer(socket, identity, trust.revocations, { node: target.node });
+    const peer = verifyThere(socket, trust, target);
     const verdict = tunnelOpenedCodec.decode(await readFrame(socket));
     if (verdict.error) throw decodeRefusal(verdict.error, peer.node);
     return Object.assign(socket, { peer });
@@ -49,16 +56,33 @@ export async function callInner(
   }
 }
 
-/** The listening end: checks who calls, and refuses roles that the service is not for. */
+/** The end that was called has to be who was called. */
+function verifyThere(socket: TLSSocket, trust: InnerTrust, target: { node: string; service: string; by: string }) {
+  try {
+    return verifyPeer(socket, trust.identity.current(), trust.revocations, { node: target.node });
+  } catch (thrown) {
+    trust.refusals.note(IsthmusError.from(thrown), target.by, target.service);
+    throw thrown;
+  }
+}
+
+/**
+ * The listening end: checks who calls, and refuses roles that the service is not for. `by` is the neighbour that brought
+ * the tunnel.
+ */
 export async function answerInner(
   carrier: Duplex,
   trust: InnerTrust,
-  service: { name: string; roles: readonly Role[] },
+  service: { name: string; roles: readonly Role[]; by: string },
 ): Promise<MeshStream> {
   const identity = trust.identity.current();
   const options = { ...linkServerOptions(identity), ALPNProtocols: [protocolOf(service.name)] };
-  const socket = await terminateTls(carrier, options);
+  const socket = await terminateTls(carrier, options).catch((thrown: unknown) => {
+    trust.refusals.note(IsthmusError.from(thrown), service.by, service.name);
+    throw thrown;
+  });
   tie(socket, carrier);
+  watchRecords(socket, trust.refusals, { service: service.name, by: service.by });
   try {
     const peer = admit(socket, trust, service);
     // Written out before the stream is handed on: node:http2 takes the socket over, and aborts the process when a write
@@ -72,12 +96,29 @@ export async function answerInner(
   }
 }
 
-function admit(socket: TLSSocket, trust: InnerTrust, service: { name: string; roles: readonly Role[] }): PeerIdentity {
-  const peer = verifyPeer(socket, trust.identity.current(), trust.revocations);
-  if (!service.roles.includes(peer.role)) {
+function admit(
+  socket: TLSSocket,
+  trust: InnerTrust,
+  service: { name: string; roles: readonly Role[]; by: string },
+): PeerIdentity {
+  let who = service.by;
+  try {
+    const peer = verifyPeer(socket, trust.identity.current(), trust.revocations);
+    who = peer.node;
+    if (service.roles.includes(peer.role)) return peer;
     throw new IsthmusError('ROLE_FORBIDDEN', `a ${peer.role} may not open the service ${service.name}`);
+  } catch (thrown) {
+    trust.refusals.note(IsthmusError.from(thrown), who, service.name);
+    throw thrown;
   }
-  return peer;
+}
+
+/** Records that are wrong were changed on the way. The end that finds them notes it; the other hears an alert. */
+function watchRecords(socket: TLSSocket, refusals: Refusals, { service, by }: { service: string; by: string }): void {
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (!isWrongTls(error)) return;
+    refusals.note(new IsthmusError('INNER_TLS', `an inner session broke: ${error.message}`), by, service);
+  });
 }
 
 /** Says why, then closes; the peer may have no certificate, and gets nothing but this. */

@@ -5,6 +5,7 @@ import type { AttachFrame as _isthmus_mesh_v1_AttachFrame, AttachFrame__Output a
 import type { BulkAck as _isthmus_mesh_v1_BulkAck, BulkAck__Output as _isthmus_mesh_v1_BulkAck__Output } from './isthmus/mesh/v1/BulkAck.ts';
 import type { BulkPreface as _isthmus_mesh_v1_BulkPreface, BulkPreface__Output as _isthmus_mesh_v1_BulkPreface__Output } from './isthmus/mesh/v1/BulkPreface.ts';
 import type { CloseTunnel as _isthmus_mesh_v1_CloseTunnel, CloseTunnel__Output as _isthmus_mesh_v1_CloseTunnel__Output } from './isthmus/mesh/v1/CloseTunnel.ts';
+import type { Credential as _isthmus_mesh_v1_Credential, Credential__Output as _isthmus_mesh_v1_Credential__Output } from './isthmus/mesh/v1/Credential.ts';
 import type { Goodbye as _isthmus_mesh_v1_Goodbye, Goodbye__Output as _isthmus_mesh_v1_Goodbye__Output } from './isthmus/mesh/v1/Goodbye.ts';
 import type { Hello as _isthmus_mesh_v1_Hello, Hello__Output as _isthmus_mesh_v1_Hello__Output } from './isthmus/mesh/v1/Hello.ts';
 import type { LinkClient as _isthmus_mesh_v1_LinkClient, LinkDefinition as _isthmus_mesh_v1_LinkDefinition } from './isthmus/mesh/v1/Link.ts';
@@ -30,6 +31,7 @@ export interface ProtoGrpcType {
         BulkAck: MessageTypeDefinition<_isthmus_mesh_v1_BulkAck, _isthmus_mesh_v1_BulkAck__Output>
         BulkPreface: MessageTypeDefinition<_isthmus_mesh_v1_BulkPreface, _isthmus_mesh_v1_BulkPreface__Output>
         CloseTunnel: MessageTypeDefinition<_isthmus_mesh_v1_CloseTunnel, _isthmus_mesh_v1_CloseTunnel__Output>
+        Credential: MessageTypeDefinition<_isthmus_mesh_v1_Credential, _isthmus_mesh_v1_Credential__Output>
         Goodbye: MessageTypeDefinition<_isthmus_mesh_v1_Goodbye, _isthmus_mesh_v1_Goodbye__Output>
         Hello: MessageTypeDefinition<_isthmus_mesh_v1_Hello, _isthmus_mesh_v1_Hello__Output>
         /**

@@ -9,6 +9,7 @@ import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output 
 import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output as _isthmus_topology_v1_NodeReport__Output } from './isthmus/topology/v1/NodeReport.ts';
 import type { Place as _isthmus_topology_v1_Place, Place__Output as _isthmus_topology_v1_Place__Output } from './isthmus/topology/v1/Place.ts';
 import type { PlacesClient as _isthmus_topology_v1_PlacesClient, PlacesDefinition as _isthmus_topology_v1_PlacesDefinition } from './isthmus/topology/v1/Places.ts';
+import type { Refusal as _isthmus_topology_v1_Refusal, Refusal__Output as _isthmus_topology_v1_Refusal__Output } from './isthmus/topology/v1/Refusal.ts';
 import type { TopologyClient as _isthmus_topology_v1_TopologyClient, TopologyDefinition as _isthmus_topology_v1_TopologyDefinition } from './isthmus/topology/v1/Topology.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -30,6 +31,7 @@ export interface ProtoGrpcType {
          * Where a package is to be had, nearest first. Asked by mirrors; tentacles are told in the envelope.
          */
         Places: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_PlacesClient> & { service: _isthmus_topology_v1_PlacesDefinition }
+        Refusal: MessageTypeDefinition<_isthmus_topology_v1_Refusal, _isthmus_topology_v1_Refusal__Output>
         Topology: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_TopologyClient> & { service: _isthmus_topology_v1_TopologyDefinition }
       }
     }

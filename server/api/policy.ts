@@ -9,6 +9,9 @@ import type { ApiContext } from './context.ts';
 /** Refused keys that one address may present per minute: a typo in a script's loop stays below, guessing does not. */
 const FAILURES_PER_MINUTE = 30;
 
+/** The actor of a request without a good key. */
+const anonymous = 'anonymous';
+
 /** Addresses remembered; the least recent is forgotten first. */
 const ADDRESSES_REMEMBERED = 10_000;
 
@@ -27,12 +30,7 @@ export function enforcePolicies(app: FastifyInstance, context: ApiContext): void
     const principal = await authenticate(context.store, bearer(request), Date.now());
     if (principal === undefined) {
       if (failures.exceeded(request.ip)) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');
-      throw await refused(
-        context,
-        request,
-        'anonymous',
-        new IsthmusError('UNAUTHENTICATED', 'the API key is not valid'),
-      );
+      throw await refused(context, request, anonymous, new IsthmusError('UNAUTHENTICATED', 'the API key is not valid'));
     }
     request.principal = principal;
     if (covers(principal.role, policy)) return;
@@ -47,23 +45,22 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal;
 }
 
-/** Records a refusal in the audit events; answers the error for throwing. */
+/** Records a refusal in the audit events, within the share of who made it; answers the error for throwing. */
 export async function refused(
   { store }: ApiContext,
   request: FastifyRequest,
   actor: string,
   error: IsthmusError,
+  asked: Readonly<Record<string, unknown>> = {},
 ): Promise<IsthmusError> {
   const route = `${request.method} ${request.routeOptions.url ?? ''}`;
-  await store.transaction((tx) =>
-    tx.events.append({
-      actor,
-      type: 'api.refused',
-      subjectKind: 'route',
-      subject: route,
-      data: { code: error.code, address: request.ip },
-    }),
-  );
+  await store.refusals.record(actor === anonymous ? request.ip : actor, {
+    actor,
+    type: 'api.refused',
+    subjectKind: 'route',
+    subject: route,
+    data: { code: error.code, address: request.ip, ...asked },
+  });
   return error;
 }
 

@@ -26,7 +26,7 @@ export interface FeedDeps {
   readonly log: Logger;
   readonly signPass: (pass: Pass) => string;
   /** Throws FORBIDDEN. */
-  readonly verifyPass: (pass: string, asked: { readonly sha256: string; readonly site?: string }) => Pass;
+  readonly verifyPass: (pass: string, asked: { readonly sha256: string; readonly node?: string }) => Pass;
   readonly limits?: Partial<BlobServerLimits>;
 }
 
@@ -115,7 +115,7 @@ export class Feed {
       throw forbidden();
     }
     const expiresAtMs = Date.now() + passLifetimeMs;
-    const pass = signPass({ sha256, sizeBytes: known.sizeBytes, site: asker.site, expiresAtMs });
+    const pass = signPass({ sha256, sizeBytes: known.sizeBytes, site: asker.site, node: asker.id, expiresAtMs });
     return { places: placesFor(asker, nodes), pass };
   }
 
@@ -129,8 +129,7 @@ export class Feed {
       const node = await this.#deps.store.nodes.find(peer.node);
       if (node === undefined || node.state !== 'active') throw forbidden();
       // A mirror also asks with the pass of the target it asks for, which may be of a site below its own.
-      const site = node.role === 'tentacle' && node.site !== null ? { site: node.site } : {};
-      return this.#deps.verifyPass(pass, { sha256, ...site });
+      return this.#deps.verifyPass(pass, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
     } catch (thrown) {
       await this.#noteRefusal(peer.node, sha256);
       throw thrown;

@@ -3,6 +3,7 @@
 //   sqlite/           the dialect over node:sqlite, and opening a data folder for this process alone
 //   repositories/     one class per noun; rows in, domain objects out
 //   routes.ts, process.ts   the shapes kept in JSON columns
+//   refusals.ts       refusals in the audit events, bounded
 // Reads may be made on the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { backup } from 'node:sqlite';
@@ -29,6 +30,7 @@ import { TaskRepository } from './repositories/tasks.ts';
 import { TicketRepository } from './repositories/tickets.ts';
 import { TokenRepository } from './repositories/tokens.ts';
 import { VariableRepository } from './repositories/variables.ts';
+import { RefusalLog } from './refusals.ts';
 import type { Schema } from './schema.ts';
 import { nodeSqliteDialect } from './sqlite/dialect.ts';
 import { openDatabase, releaseDataDir } from './sqlite/open.ts';
@@ -67,6 +69,8 @@ export interface Store extends Repositories {
   transaction<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
   /** Calls `listener` after every commit: a hint to look again, never the only way to learn of something. */
   onCommit(listener: () => void): () => void;
+  /** Who was refused what, as audit events. */
+  readonly refusals: RefusalLog;
   /** Writes a consistent copy of the whole database to a new file. */
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
@@ -119,13 +123,15 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const assertOutside = () => {
     if (inTransaction.getStore()) throw new IsthmusError('INTERNAL', 'the store was used inside a transaction: use tx');
   };
+  const transaction: Store['transaction'] = async (work) => {
+    assertOutside();
+    const result = await db.transaction().execute((tx) => inTransaction.run(true, () => work(repositories(tx))));
+    for (const listener of listeners) listener();
+    return result;
+  };
   return guarded(repositories(db), assertOutside, {
-    async transaction(work) {
-      assertOutside();
-      const result = await db.transaction().execute((tx) => inTransaction.run(true, () => work(repositories(tx))));
-      for (const listener of listeners) listener();
-      return result;
-    },
+    transaction,
+    refusals: new RefusalLog((event) => transaction((tx) => tx.events.append(event))),
     onCommit(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -23,8 +23,8 @@ import { isId, isSlug } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { TokenBucket } from '../../mesh/enrol/bucket.ts';
-import { wireVersion } from '../../mesh/limits.ts';
 import { terminateTls } from '../../mesh/terminate.ts';
+import { agreeOnWireVersion, saidVersions, type WireVersions } from '../../mesh/wire-version.ts';
 import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolRequest__Output } from '../../proto/gen/isthmus/identity/v1/EnrolRequest.ts';
 import type { EnrolResponse } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
@@ -68,7 +68,8 @@ export class Enrolment {
     this.#host.add<EnrolmentHandlers>(
       types.Enrolment.service,
       {
-        Begin: (call, caller) => this.#begin(call.request.wireVersion, caller),
+        Begin: ({ request: { oldestWireVersion, newestWireVersion } }, caller) =>
+          this.#begin(saidVersions(oldestWireVersion, newestWireVersion), caller),
         Enrol: (call, caller) => this.#enrol(call.request, caller),
       },
       { Begin: { anyone: true }, Enrol: { anyone: true } },
@@ -143,13 +144,8 @@ export class Enrolment {
     }
   }
 
-  #begin(theirs: number, caller: Caller<StreamPeer>) {
-    if (theirs !== wireVersion) {
-      throw new IsthmusError(
-        'WIRE_VERSION',
-        `the joining node speaks wire version ${theirs}, this server ${wireVersion}`,
-      );
-    }
+  #begin(theirs: WireVersions, caller: Caller<StreamPeer>) {
+    agreeOnWireVersion(theirs, 'the joining node');
     const { authority } = this.#deps;
     return {
       nonce: this.#nonces.make(caller.stream),

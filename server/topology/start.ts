@@ -21,7 +21,7 @@ import { IdentityService, recordRenewal } from './identity.ts';
 import { publishRevocations, revokeNode } from './revocation.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 import { readTopology, SERVER } from './topology.ts';
-import { assignmentsOf, WatchService, type FindPlaces } from './watch.ts';
+import { assignmentsOf, refusalEvent, WatchService, type FindPlaces } from './watch.ts';
 
 /** How soon a new token or node reaches the relay that has to dial it. */
 const turnMs = 1_000;
@@ -67,7 +67,8 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   });
   await enrolment.start();
   const dialled = new DialledJoins({ mesh, enrolment, log });
-  const watch = new WatchService({ store, log, findPlaces: deps.findPlaces });
+  const { refusals } = mesh;
+  const watch = new WatchService({ store, log, findPlaces: deps.findPlaces, refusals });
   const turns = new Turns(async () => {
     const [topology, pending] = [await readTopology(store, mesh), await store.tokens.pendingDialled(Date.now())];
     const assignments = assignmentsOf(topology, pending);
@@ -75,7 +76,8 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
     watch.assign(assignments);
     dialled.attempt(pending, topology);
   }, log);
-  const identities = new IdentityService({ store, authority, log, onJoined: () => turns.soon() });
+  const recording = recordRefusals(deps);
+  const identities = new IdentityService({ store, authority, log, refusals, onJoined: () => turns.soon() });
   const renewal = keepRenewed({
     identity,
     log,
@@ -102,6 +104,26 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
       turns.stop();
       await dialled.stop();
       await Promise.all([enrolment.stop(), identities.stop(), watch.stop()]);
+      await recording.stop();
+    },
+  };
+}
+
+/** What this server's own mesh refuses; other nodes report theirs. */
+function recordRefusals({ store, identity, mesh, log }: TopologyDeps): { stop(): Promise<void> } {
+  const { node } = identity.current();
+  const writing = new Set<Promise<unknown>>();
+  const forget = mesh.refusals.onNoted((refusal) => {
+    const written = store.refusals
+      .record(node, refusalEvent(node, refusal))
+      .catch((err: unknown) => log.warn({ err }, 'a refusal was not recorded'))
+      .finally(() => writing.delete(written));
+    writing.add(written);
+  });
+  return {
+    async stop() {
+      forget();
+      await Promise.all(writing);
     },
   };
 }

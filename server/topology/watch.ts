@@ -4,15 +4,19 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers } from '../../lib/grpc/server.ts';
+import { isErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { refusalsKept, type Refusals } from '../../mesh/refusals.ts';
 import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
 import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
+import type { Refusal__Output } from '../../proto/gen/isthmus/topology/v1/Refusal.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.ts';
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
+import type { NewEvent } from '../store/repositories/events.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
 import { routeName, SERVER, type Topology } from './topology.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
@@ -28,6 +32,8 @@ export interface WatchDeps {
   readonly store: Store;
   readonly log: Logger;
   readonly findPlaces: FindPlaces;
+  /** Where this server notes whom it refuses. */
+  readonly refusals: Refusals;
 }
 
 interface Watcher {
@@ -45,7 +51,14 @@ export class WatchService {
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
-    this.#host = new GrpcHost<PeerIdentity>({ log: deps.log });
+    this.#host = new GrpcHost<PeerIdentity>({
+      log: deps.log,
+      onError: (error, peer, method) => {
+        // What the feed refuses it records itself.
+        if (error.code !== 'FORBIDDEN' || method !== types.Places.service.Find.path)
+          deps.refusals.note(error, peer?.node ?? 'unknown', method);
+      },
+    });
     this.#host.add<TopologyHandlers>(
       types.Topology.service,
       { Watch: (call, caller) => this.#watch(call, caller.peer) },
@@ -147,16 +160,46 @@ class ReportWriter {
       this.#failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
       return;
     }
-    this.#store.nodes
-      .sighted(this.#peer.node, {
-        report,
-        softwareVersion: report.softwareVersion.slice(0, 100),
-        feedUrl: report.feedUrl === '' ? null : report.feedUrl.slice(0, 500),
-        lastSeenAt: Date.now(),
-        certificateNotAfter: this.#peer.notAfterMs,
+    this.#store
+      .transaction(async (tx) => {
+        await this.#recordRefusals(tx, report.refusals.slice(-refusalsKept));
+        await tx.nodes.sighted(this.#peer.node, {
+          report,
+          softwareVersion: report.softwareVersion.slice(0, 100),
+          feedUrl: report.feedUrl === '' ? null : report.feedUrl.slice(0, 500),
+          lastSeenAt: Date.now(),
+          certificateNotAfter: this.#peer.notAfterMs,
+        });
       })
       .catch(this.#failed);
   }
+
+  /** Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once. */
+  async #recordRefusals(tx: StoreTransaction, refusals: readonly Refusal__Output[]): Promise<void> {
+    if (refusals.length === 0) return;
+    const { node } = this.#peer;
+    const known = new Set(reportedRefusals(await tx.nodes.get(node)));
+    for (const refusal of refusals.filter(({ id }) => !known.has(id))) {
+      const event = this.#store.refusals.admit(node, refusalEvent(node, refusal));
+      if (event !== undefined) await tx.events.append(event);
+    }
+  }
+}
+
+/** A refusal as an audit event. `node` says so of itself; what it says is cut to what a good node says. */
+export function refusalEvent(node: string, { code, by, what, detail, atMs }: Omit<Refusal__Output, 'id'>): NewEvent {
+  return {
+    actor: node,
+    type: 'node.refused',
+    subjectKind: 'peer',
+    subject: by.slice(0, 100),
+    data: { code: isErrorCode(code) ? code : 'INTERNAL', what: what.slice(0, 100), detail: detail.slice(0, 300), atMs },
+  };
+}
+
+function reportedRefusals({ report }: Pick<Node, 'report'>): readonly string[] {
+  const { refusals = [] } = (report ?? {}) as { readonly refusals?: readonly { readonly id: string }[] };
+  return refusals.map(({ id }) => id);
 }
 
 /** Who dials whom: children with an address by their parent, and nodes that wait to be let in. Servers are one: 'server'. */

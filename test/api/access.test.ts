@@ -95,6 +95,21 @@ describe('a role', () => {
     expect(await refusals(api)).toMatchObject([{ actor: id, data: { code: 'FORBIDDEN' } }]);
   });
 
+  it('that goes on asking is refused as often, and recorded only so often', async () => {
+    const api = await startApi();
+    const ask = () => api.call('POST', '/api/v1/sites', { key: api.keys.viewer, body: { id: 'eu' } });
+    const answers = await Promise.all(Array.from({ length: 100 }, ask));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([403]));
+    const events = await refusals(api);
+    expect(events).toHaveLength(30);
+    expect(events.map(({ data }) => (data as { moreNotRecorded?: true }).moreNotRecorded)).toEqual([
+      ...Array.from({ length: 29 }, () => undefined),
+      true,
+    ]);
+    expect((await api.call('POST', '/api/v1/sites', { key: api.keys.operator, body: { id: 'eu' } })).status).toBe(403);
+    expect(await refusals(api)).toHaveLength(31);
+  });
+
   it.each([['operator', 'admin']] as const)('%s cannot make a key of role %s', async (role, broader) => {
     const api = await startApi();
     const before = await api.snapshot();

@@ -13,7 +13,7 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { joinNode, type JoinOptions } from '../../mesh/enrol/join.ts';
 import { openEnrol } from '../../mesh/enrol/peer.ts';
-import { wireVersion } from '../../mesh/limits.ts';
+import { wireVersions } from '../../mesh/wire-version.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import * as relay from '../../relay/start.ts';
@@ -228,7 +228,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const { socket } = await sessionByDialling(tls, server.pin);
     const client = grpcClient<EnrolmentClient>(identityTypes.Enrolment, () => Promise.resolve(socket));
     onTestFinished(() => client.close());
-    const begin = { wireVersion, softwareVersion: 'test', tokenId: id };
+    const begin = { oldestWireVersion: wireVersions.oldest, softwareVersion: 'test', tokenId: id };
     const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(begin, o, done), {
       deadlineMs: 9_000,
     });

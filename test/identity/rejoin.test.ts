@@ -13,8 +13,8 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { joinNode } from '../../mesh/enrol/join.ts';
 import { openEnrol } from '../../mesh/enrol/peer.ts';
-import { wireVersion } from '../../mesh/limits.ts';
 import { createMesh } from '../../mesh/mesh.ts';
+import { wireVersions } from '../../mesh/wire-version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { Enrolment } from '../../server/topology/enrolment.ts';
@@ -29,7 +29,7 @@ async function enrolOnly(server: ControlPlane, token: string): Promise<NodeIdent
   let got: NodeIdentity | undefined;
   const request = { dataDir: join(await tempDir(), 'node'), token, pin: server.pin };
   const joining = joinMesh(request, {
-    wireVersion,
+    wireVersions,
     softwareVersion: 'test',
     async openSession() {
       const signal = AbortSignal.timeout(10_000);

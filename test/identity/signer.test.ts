@@ -94,15 +94,16 @@ function introductionOf({ signer: statement, signerSignature }: Envelope): Parti
 
 describe('a pass', () => {
   const nowMs = Date.now();
-  const pass = { sha256: 'ab'.repeat(32), sizeBytes: 77, site: 'eu', expiresAtMs: nowMs + 60_000 };
+  const pass = { sha256: 'ab'.repeat(32), sizeBytes: 77, site: 'eu', node: 'web-1', expiresAtMs: nowMs + 60_000 };
 
-  test('allows its digest at its site, for its time', () => {
+  test('allows its digest to its node at its site, for its time', () => {
     const text = signer.signPass(pass);
     expect(text).toMatch(/^isp_[\w.-]+$/);
-    expect(verifyPass(text, mesh, { sha256: pass.sha256, site: 'eu' })).toEqual(pass);
+    expect(verifyPass(text, mesh, { sha256: pass.sha256, site: 'eu', node: 'web-1' })).toEqual(pass);
     const refusals = [
       { sha256: 'cd'.repeat(32), site: 'eu' },
       { sha256: pass.sha256, site: 'us' },
+      { sha256: pass.sha256, site: 'eu', node: 'web-2' },
       { sha256: pass.sha256, site: 'eu', nowMs: nowMs + 10 * 60_000 },
     ].map((asked) => messageOf(() => verifyPass(text, mesh, asked)));
     for (const spoilt of [

@@ -11,14 +11,17 @@ import { waitFor } from '../support/wait.ts';
 const quick = { heartbeatMs: 100, silenceMs: 400 };
 
 describe('the hello', () => {
-  it('of another wire version is refused with both numbers', async () => {
+  it('of other wire versions is refused with the versions of both', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const tentacle = await authority.node('t1', 'tentacle');
-    const fake = await fakeLink(server.mesh.address!, tentacle.identity, { wireVersion: 7 });
+    const fake = await fakeLink(server.mesh.address!, tentacle.identity, {
+      oldestWireVersion: 6,
+      newestWireVersion: 7,
+    });
     const error = await fake.ended;
     expect(error?.code).toBe('WIRE_VERSION');
-    expect(error?.message).toMatch(/7.*1/);
+    expect(error?.message).toContain('t1 speaks wire versions 6 to 7, this node 1 to 2');
     expect(server.mesh.links()).toEqual([]);
   });
 

@@ -57,6 +57,8 @@ export interface ZipEntry {
   readonly method?: number;
   /** What the headers claim; the content's length by default. */
   readonly size?: number;
+  /** Where the directory says it is; where it is by default. */
+  readonly at?: number;
 }
 
 /** A whole zip. */
@@ -80,7 +82,10 @@ export function zip(entries: readonly ZipEntry[]): Buffer {
   return Buffer.concat([...locals, central, end]);
 }
 
-function zipEntry({ name, content = '', mode = 0o100644, flags = 0x800, method = 8, size }: ZipEntry, offset: number) {
+function zipEntry(
+  { name, content = '', mode = 0o100644, flags = 0x800, method = 8, size, at }: ZipEntry,
+  offset: number,
+) {
   const nameBytes = Buffer.from(name);
   const body = Buffer.from(content);
   const packed = method === 8 ? deflateRawSync(body) : body;
@@ -95,7 +100,7 @@ function zipEntry({ name, content = '', mode = 0o100644, flags = 0x800, method =
   const made = Buffer.from([20, 3]);
   const tail = Buffer.alloc(14);
   tail.writeUInt32LE(mode * 0x10000, 6);
-  tail.writeUInt32LE(offset, 10);
+  tail.writeUInt32LE(at ?? offset, 10);
   const central = Buffer.concat([Buffer.from('504b0102', 'hex'), made, shared, tail, nameBytes]);
   return { local, central };
 }

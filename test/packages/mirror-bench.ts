@@ -9,6 +9,7 @@ import { BlobServer, type BlobServerLimits } from '../../lib/packages/blob-serve
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
+import { Refusals } from '../../mesh/refusals.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -71,7 +72,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
     options.limits,
   );
   const port = await listenOpenPort('127.0.0.1:0', {
-    ...{ identity: self.identity, revocations: self.revocations, log: silentLogger() },
+    ...{ identity: self.identity, revocations: self.revocations, refusals: new Refusals(), log: silentLogger() },
     onStream: (stream, peer) => server.accept(stream, peer),
   });
   let stopped: Promise<void> | undefined;

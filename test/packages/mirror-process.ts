@@ -8,6 +8,7 @@ import { BlobServer } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
+import { Refusals } from '../../mesh/refusals.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 
@@ -35,6 +36,7 @@ const server = new BlobServer<PeerIdentity>(
 const port = await listenOpenPort('127.0.0.1:0', {
   identity,
   revocations,
+  refusals: new Refusals(),
   log,
   onStream: (stream, peer) => server.accept(stream, peer),
 });

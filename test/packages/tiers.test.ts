@@ -59,7 +59,12 @@ async function tiers(): Promise<Tiers> {
   });
   onTestFinished(() => feed.stop());
   const server = await startNode(authority, 'server-1', 'server');
-  const watch = new WatchService({ store, log: silentLogger(), findPlaces: placesFinder(feed) });
+  const watch = new WatchService({
+    store,
+    log: silentLogger(),
+    findPlaces: placesFinder(feed),
+    refusals: server.mesh.refusals,
+  });
   onTestFinished(() => watch.stop());
   server.mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
   server.mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => feed.serve(stream));
@@ -210,18 +215,20 @@ describe('two tiers of mirrors', () => {
     const expiresAtMs = Date.now() + 60_000;
     const passes = {
       none: 'x',
-      foreign: foreign.signPass({ sha256, sizeBytes: bytes.length, site: 'eu-pci', expiresAtMs }),
+      foreign: foreign.signPass({ sha256, sizeBytes: bytes.length, site: 'eu-pci', node: 't-pci-1', expiresAtMs }),
       expired: createSigner(authority.authority, 'server-1').signPass({
         sha256,
         sizeBytes: bytes.length,
         site: 'eu-pci',
+        node: 't-pci-1',
         expiresAtMs: 1,
       }),
       another: (await placesOf(feed, 't-eu-1', sha256)).pass,
+      'a neighbour’s': (await placesOf(feed, 't-pci-2', sha256)).pass,
     };
     const server = good.places.filter(({ node }) => node === 'server');
     for (const [name, pass] of Object.entries(passes)) {
-      const order = payload({ places: name === 'another' ? server : good.places, pass });
+      const order = payload({ places: good.places, pass });
       const refused = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
       await expect(refused, name).rejects.toMatchObject({
         code: 'PACKAGE_UNAVAILABLE',

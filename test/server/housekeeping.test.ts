@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { forgetTasks } from '../../server/housekeeping.ts';
+import { forgetRefusals, forgetTasks } from '../../server/housekeeping.ts';
 import type { TaskEnd } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { addTask, claim, lines } from '../store/samples.ts';
@@ -43,6 +43,20 @@ async function left(store: Store, { task, ticket }: { task: string; ticket: stri
 
 const nothing = { entries: false, log: 0, tickets: 0 };
 const all = { entries: true, log: 3, tickets: 1 };
+
+it('forgets old refusals, and no event of a change', async () => {
+  const store = await emptyStore();
+  const add = (type: string, at: number) =>
+    store.transaction((tx) => tx.events.append({ actor: 'a', type, subjectKind: 'k', subject: 's', at }));
+  for (let i = 0; i < 2_500; i += 1) await add(i % 2 === 0 ? 'api.refused' : 'site.created', i);
+  await add('node.refused', 5_000);
+  await forgetRefusals(store, 4_000, new AbortController().signal);
+  const left = await store.events.list({ limit: 5_000 });
+  expect(left.items.filter(({ type }) => type === 'site.created')).toHaveLength(1_250);
+  expect(left.items.filter(({ type }) => type !== 'site.created').map(({ type, at }) => [type, at])).toEqual([
+    ['node.refused', 5_000],
+  ]);
+});
 
 it('forgets what old tasks left in small steps, and keeps the tasks', async () => {
   const store = await emptyStore();

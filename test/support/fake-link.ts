@@ -3,6 +3,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import net from 'node:net';
 import { randomBytes } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import type { IdentityStore } from '../../certs/identity.ts';
 import { alpn } from '../../certs/tls.ts';
@@ -11,6 +12,7 @@ import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 import { connectTo } from '../../mesh/link/socket.ts';
 import { LinkClientConstructor } from '../../mesh/wire.ts';
+import { wireVersions } from '../../mesh/wire-version.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
 import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
@@ -20,6 +22,7 @@ export interface FakeLink {
   readonly attach: ClientDuplexStream<AttachFrame, AttachFrame__Output>;
   readonly frames: AttachFrame__Output[];
   readonly sessionId: Buffer;
+  readonly tls: TLSSocket;
   /** How the session ended; pending while it lives. */
   readonly ended: Promise<IsthmusError | undefined>;
   close(): void;
@@ -49,7 +52,8 @@ export async function fakeLink(
   });
   attach.write({
     hello: {
-      wireVersion: 1,
+      oldestWireVersion: wireVersions.oldest,
+      newestWireVersion: wireVersions.newest,
       relation: 'CHILD',
       sessionEpoch: 1,
       sessionId,
@@ -63,7 +67,7 @@ export async function fakeLink(
     connection.raw.destroy();
   };
   onTestFinished(close);
-  return { rpc, attach, frames, sessionId, ended, close };
+  return { rpc, attach, frames, sessionId, tls: connection.tls, ended, close };
 }
 
 /** A TCP line between two nodes that can go silent without closing, as when a cable is pulled. */

@@ -1,9 +1,9 @@
 // Packages: pushed as bytes, listed, downloaded. Versions are immutable, so pushing the same bytes again is no change.
 import { Type, type Static } from 'typebox';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { errorCatalogue, IsthmusError } from '../../../lib/errors.ts';
 import type { Package } from '../../store/repositories/packages.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import { principalOf } from '../policy.ts';
+import { principalOf, refused } from '../policy.ts';
 import { Closed, mapPage, PageOf, pageRequest, PageQuery, Timestamp } from '../schemas.ts';
 
 /** A whole package; the feed has its own limits on what is inside. */
@@ -79,7 +79,8 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function pushRoute(app: ApiInstance, { services }: ApiContext): void {
+function pushRoute(app: ApiInstance, context: ApiContext): void {
+  const { services } = context;
   app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => {
     done(null, undefined);
   });
@@ -111,7 +112,12 @@ function pushRoute(app: ApiInstance, { services }: ApiContext): void {
       const id = request.query.id ?? header(request.headers['x-package-id']);
       const version = request.query.version ?? header(request.headers['x-package-version']);
       const meta = { id, version, format: request.query.format };
-      const pushed = await services.pushPackage(request.raw, meta, principalOf(request).keyId);
+      const { keyId } = principalOf(request);
+      const pushed = await services.pushPackage(request.raw, meta, keyId).catch(async (thrown: unknown) => {
+        // An upload that broke off, or for which there is no room, was not refused.
+        if (!(thrown instanceof IsthmusError) || errorCatalogue[thrown.code].http >= 500) throw thrown;
+        throw thrown.code === 'CANCELLED' ? thrown : await refused(context, request, keyId, thrown, { id, version });
+      });
       const { created, ...body } = pushed;
       const place = `${encodeURIComponent(body.id)}/versions/${encodeURIComponent(body.version)}`;
       void reply.header('location', `/api/v1/packages/${place}/content`);

@@ -1,5 +1,5 @@
-// Forgetting what ended tasks left: log lines, notes, tickets. The task itself stays, as does everything of what is
-// deployed now. Each step is small, because a statement holds up everything else that the process does.
+// Forgetting refusals, and what ended tasks left: log lines, notes, tickets. The task itself stays, as does everything of
+// what is deployed now. Each step is small, because a statement holds up everything else that the process does.
 import { sql } from 'kysely';
 import { assertInTransaction, type Executor } from './base.ts';
 
@@ -73,6 +73,24 @@ export class RetentionRepository {
       await this.#db.deleteFrom('tickets').where('id', 'in', ids).execute();
     }
     return tickets.length < limit;
+  }
+
+  /**
+   * Forgets the refusals among the `limit` audit events after number `after`, as far as they are from before `before`;
+   * answers the number to go on after, undefined at the end.
+   */
+  async forgetRefusals(before: number, after: number, limit: number): Promise<number | undefined> {
+    const seen = await this.#db
+      .selectFrom('events')
+      .select(['seq', 'at', 'type'])
+      .where('seq', '>', after)
+      .orderBy('seq')
+      .limit(limit)
+      .execute();
+    const old = seen.filter(({ at }) => at < before);
+    const refusals = old.filter(({ type }) => type.endsWith('.refused')).map(({ seq }) => seq);
+    if (refusals.length > 0) await this.#db.deleteFrom('events').where('seq', 'in', refusals).execute();
+    return old.length < limit ? undefined : old.at(-1)?.seq;
   }
 
   /** Answers whether there may be more. */

@@ -2,13 +2,27 @@
 
 
 export interface BeginRequest {
-  'wireVersion'?: (number);
+  /**
+   * The oldest version the joiner speaks. A server of version 1 takes nothing but 1 here.
+   */
+  'oldestWireVersion'?: (number);
   'softwareVersion'?: (string);
   'tokenId'?: (string);
+  /**
+   * The newest; nodes of version 1 do not say it.
+   */
+  'newestWireVersion'?: (number);
 }
 
 export interface BeginRequest__Output {
-  'wireVersion': (number);
+  /**
+   * The oldest version the joiner speaks. A server of version 1 takes nothing but 1 here.
+   */
+  'oldestWireVersion': (number);
   'softwareVersion': (string);
   'tokenId': (string);
+  /**
+   * The newest; nodes of version 1 do not say it.
+   */
+  'newestWireVersion': (number);
 }

@@ -8,6 +8,7 @@ import type { Goodbye as _isthmus_mesh_v1_Goodbye, Goodbye__Output as _isthmus_m
 import type { RevocationList as _isthmus_mesh_v1_RevocationList, RevocationList__Output as _isthmus_mesh_v1_RevocationList__Output } from '../../../isthmus/mesh/v1/RevocationList.ts';
 import type { BulkAck as _isthmus_mesh_v1_BulkAck, BulkAck__Output as _isthmus_mesh_v1_BulkAck__Output } from '../../../isthmus/mesh/v1/BulkAck.ts';
 import type { CloseTunnel as _isthmus_mesh_v1_CloseTunnel, CloseTunnel__Output as _isthmus_mesh_v1_CloseTunnel__Output } from '../../../isthmus/mesh/v1/CloseTunnel.ts';
+import type { Credential as _isthmus_mesh_v1_Credential, Credential__Output as _isthmus_mesh_v1_Credential__Output } from '../../../isthmus/mesh/v1/Credential.ts';
 
 export interface AttachFrame {
   'hello'?: (_isthmus_mesh_v1_Hello | null);
@@ -30,7 +31,11 @@ export interface AttachFrame {
    * Either side: this control tunnel is dead, whatever its stream still holds back.
    */
   'close'?: (_isthmus_mesh_v1_CloseTunnel | null);
-  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close";
+  /**
+   * Either side, from version 2 on: the certificate it took into use since the session began.
+   */
+  'credential'?: (_isthmus_mesh_v1_Credential | null);
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close"|"credential";
 }
 
 export interface AttachFrame__Output {
@@ -54,5 +59,9 @@ export interface AttachFrame__Output {
    * Either side: this control tunnel is dead, whatever its stream still holds back.
    */
   'close'?: (_isthmus_mesh_v1_CloseTunnel__Output | null);
-  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close";
+  /**
+   * Either side, from version 2 on: the certificate it took into use since the session began.
+   */
+  'credential'?: (_isthmus_mesh_v1_Credential__Output | null);
+  'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close"|"credential";
 }

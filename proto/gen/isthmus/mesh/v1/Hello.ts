@@ -4,7 +4,10 @@ import type { Relation as _isthmus_mesh_v1_Relation, Relation__Output as _isthmu
 import type { Long } from '@grpc/proto-loader';
 
 export interface Hello {
-  'wireVersion'?: (number);
+  /**
+   * The oldest version the sender speaks. A node of version 1 takes nothing but 1 here.
+   */
+  'oldestWireVersion'?: (number);
   /**
    * What the sender is to the receiver: its parent (nearer the server) or its child.
    */
@@ -16,10 +19,17 @@ export interface Hello {
   'sessionId'?: (Buffer | Uint8Array | string);
   'revocationsVersion'?: (number | string | Long);
   'softwareVersion'?: (string);
+  /**
+   * The newest version the sender speaks; nodes of version 1 do not say it. The highest that both speak is spoken.
+   */
+  'newestWireVersion'?: (number);
 }
 
 export interface Hello__Output {
-  'wireVersion': (number);
+  /**
+   * The oldest version the sender speaks. A node of version 1 takes nothing but 1 here.
+   */
+  'oldestWireVersion': (number);
   /**
    * What the sender is to the receiver: its parent (nearer the server) or its child.
    */
@@ -31,4 +41,8 @@ export interface Hello__Output {
   'sessionId': (Buffer);
   'revocationsVersion': (number);
   'softwareVersion': (string);
+  /**
+   * The newest version the sender speaks; nodes of version 1 do not say it. The highest that both speak is spoken.
+   */
+  'newestWireVersion': (number);
 }

@@ -1,6 +1,7 @@
 // Original file: proto/isthmus/topology/v1/topology.proto
 
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from '../../../isthmus/topology/v1/LinkReport.ts';
+import type { Refusal as _isthmus_topology_v1_Refusal, Refusal__Output as _isthmus_topology_v1_Refusal__Output } from '../../../isthmus/topology/v1/Refusal.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface NodeReport {
@@ -19,6 +20,10 @@ export interface NodeReport {
    * Relays only: where children reach this node's port, host:port; empty when it has none, or its parent dials it.
    */
   'meshAddress'?: (string);
+  /**
+   * The latest things this node refused, oldest first; each is in several reports.
+   */
+  'refusals'?: (_isthmus_topology_v1_Refusal)[];
 }
 
 export interface NodeReport__Output {
@@ -37,4 +42,8 @@ export interface NodeReport__Output {
    * Relays only: where children reach this node's port, host:port; empty when it has none, or its parent dials it.
    */
   'meshAddress': (string);
+  /**
+   * The latest things this node refused, oldest first; each is in several reports.
+   */
+  'refusals': (_isthmus_topology_v1_Refusal__Output)[];
 }

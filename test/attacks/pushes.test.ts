@@ -1,0 +1,105 @@
+// Packages that are an attack, pushed through the API into a real feed: refused with a code, nothing of them kept, one
+// audit event each. What is wrong with which archive is in test/packages/archive.test.ts.
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { createFeed, type Feed } from '../../server/feed/feed.ts';
+import { startApi, type TestApi } from '../api/api.ts';
+import { paxEntry, tarGz, zip } from '../packages/craft.ts';
+import { tempDir } from '../support/temp.ts';
+
+const good = tarGz([{ name: 'app.js', content: 'x' }]);
+const noPasses = () => {
+  throw new Error('no pass is signed or read here');
+};
+
+interface Field {
+  readonly api: TestApi;
+  push(bytes: Buffer, query: string): ReturnType<TestApi['call']>;
+  files(): Promise<string[]>;
+  refusals(): Promise<{ actor: string; data: unknown }[]>;
+}
+
+async function field(): Promise<Field> {
+  const dataDir = await tempDir();
+  const made = Promise.withResolvers<Feed>();
+  const api = await startApi({ pushPackage: async (...given) => (await made.promise).push(...given) });
+  const parts = { store: api.store, dataDir, log: silentLogger(), signPass: noPasses, verifyPass: noPasses };
+  const feed = await createFeed(parts);
+  onTestFinished(() => feed.stop());
+  made.resolve(feed);
+  const headers = { 'content-type': 'application/octet-stream' };
+  return {
+    api,
+    push: (raw, query) =>
+      api.call('POST', `/api/v1/packages?${query}`, { key: api.keys.operator, raw: new Uint8Array(raw), headers }),
+    async files() {
+      const names = await readdir(join(dataDir, 'packages'), { recursive: true, withFileTypes: true });
+      return names.filter((entry) => entry.isFile()).map(({ name }) => name);
+    },
+    refusals: async () => (await api.store.events.list({ type: 'api.refused', limit: 100 })).items,
+  };
+}
+
+it.each([
+  ['a parent folder', 'PACKAGE_PATH_ESCAPE', 'tar.gz', tarGz([{ name: '../canary', content: 'x' }])],
+  ['an absolute name', 'PACKAGE_PATH_ESCAPE', 'tar.gz', tarGz([{ name: '/etc/cron.d/x', content: 'x' }])],
+  ['a drive', 'PACKAGE_PATH_ESCAPE', 'zip', zip([{ name: 'C:\\windows\\x', content: 'x' }])],
+  [
+    'a link and a file through it',
+    'PACKAGE_LINK',
+    'tar.gz',
+    tarGz([
+      { name: 'out', type: '2', linkName: '/tmp' },
+      { name: 'out/x', content: 'x' },
+    ]),
+  ],
+  [
+    'a chain of hard links',
+    'PACKAGE_LINK',
+    'tar.gz',
+    tarGz([
+      { name: 'a', content: 'x' },
+      { name: 'b', type: '1', linkName: 'a' },
+      { name: 'c', type: '1', linkName: 'b' },
+    ]),
+  ],
+  ['a sparse file', 'PACKAGE_BOMB', 'tar.gz', tarGz([paxEntry({ 'GNU.sparse.major': '1' }), { name: 'a' }])],
+  ['too much of nothing', 'PACKAGE_BOMB', 'zip', zip([{ name: 'a', content: Buffer.alloc(80 * 1024 * 1024) }])],
+  [
+    'files that share their bytes',
+    'PACKAGE_BOMB',
+    'zip',
+    zip([
+      { name: 'a', content: 'x'.repeat(100) },
+      { name: 'b', content: 'x'.repeat(100), at: 0 },
+    ]),
+  ],
+  ['an archive inside the gzip', 'PACKAGE_FORMAT', 'tar.gz', gzipSync(good)],
+  ['an encrypted zip', 'PACKAGE_FORMAT', 'zip', zip([{ name: 'a', content: 'x', flags: 0x801 }])],
+  ['another format than it says', 'PACKAGE_FORMAT', 'zip', good],
+  ['nothing', 'PACKAGE_FORMAT', 'tar.gz', Buffer.alloc(0)],
+  ['a NUL in a name', 'PACKAGE_NAME', 'tar.gz', tarGz([paxEntry({ path: 'a\0b' }), { name: 'a' }])],
+  ['a name that is not UTF-8', 'PACKAGE_NAME', 'zip', zip([{ name: Buffer.from([0x61, 0xff]), content: 'x' }])],
+])('%s is refused %s', async (_name, code, format, bytes) => {
+  const { api, push, files, refusals } = await field();
+  const before = await api.snapshot();
+  const answer = await push(bytes, `id=evil&version=1.0&format=${format}`);
+  expect(answer.body.code, answer.text).toBe(code);
+  expect(await api.snapshot()).toBe(before);
+  expect(await files()).toEqual([]);
+  const actor = api.keys.operator.split('_')[1];
+  expect(await refusals()).toMatchObject([{ actor, data: { code, id: 'evil', version: '1.0' } }]);
+});
+
+it('other bytes under a version that exists are refused, and the first stay', async () => {
+  const { push, files, refusals } = await field();
+  expect((await push(good, 'id=web&version=1.0')).status).toBe(201);
+  const kept = await files();
+  const other = tarGz([{ name: 'app.js', content: 'evil' }]);
+  expect((await push(other, 'id=Web&version=01.0.0')).body.code).toBe('PACKAGE_EXISTS');
+  expect(await files()).toEqual(kept);
+  expect(await refusals()).toMatchObject([{ data: { code: 'PACKAGE_EXISTS', id: 'Web', version: '01.0.0' } }]);
+});

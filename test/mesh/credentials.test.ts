@@ -1,0 +1,291 @@
+// A certificate renewed while a link is up: the link goes on under it, and under nothing that is not it.
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { backdateMs, buildCertificate } from '../../certs/certificate.ts';
+import { proveCredential, type Credential, type TlsSide } from '../../certs/credential.ts';
+import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
+import type { MeshStream } from '../../mesh/types.ts';
+import { fakeAcceptor } from '../support/fake-acceptor.ts';
+import { fakeLink, type FakeLink } from '../support/fake-link.ts';
+import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { linked, startNode, type StartedNode } from '../support/mesh.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** Long enough to link nodes on a busy machine, short enough to wait for its end. */
+const shortMs = 12_000;
+
+/** Gives a node a new key and certificate, as a renewal does. */
+async function renew(authority: TestMesh, { identity }: { identity: IdentityStore }): Promise<NodeIdentity> {
+  const { node, role } = identity.current();
+  const next = await authority.identity(node, role);
+  await identity.replace(next.certificatePem, next.keyPem);
+  return next;
+}
+
+/** An echo stream that has said who answers it. */
+async function openEcho(from: StartedNode, path: string[], serviceClass: 'control' | 'bulk'): Promise<MeshStream> {
+  const target = { node: 'tentacle-1', path, service: 'echo', class: serviceClass, deadlineMs: 10_000 } as const;
+  const stream = await from.mesh.dial(target);
+  stream.on('error', () => undefined);
+  await once(stream, 'data');
+  return stream;
+}
+
+/** Whether what is sent now still comes back. */
+async function echoes(stream: MeshStream): Promise<boolean> {
+  if (stream.destroyed) return false;
+  const back = once(stream, 'data', { signal: AbortSignal.timeout(5_000) });
+  stream.write('x');
+  return back.then(
+    () => true,
+    () => false,
+  );
+}
+
+describe.each(['up', 'down'] as const)('links dialled %s', (dialling) => {
+  it('outlive the certificates they came up with, and so does what they carry', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const short = { lifetimeMs: shortMs };
+    const [above, below] = [await authority.node('eu', 'relay', short), await authority.node('pci', 'relay', short)];
+    const parentOf = (node: StartedNode) => [
+      { node: node.name, ...(dialling === 'up' ? { address: node.mesh.address! } : {}) },
+    ];
+    const upper = await startNode(authority, 'eu', 'relay', { parents: parentOf(server) }, {}, above);
+    const lower = await startNode(authority, 'pci', 'relay', { parents: parentOf(upper) }, {}, below);
+    const tentacle = await startNode(authority, 'tentacle-1', 'tentacle', { parents: parentOf(lower) });
+    const pairs = [
+      [server, upper],
+      [upper, lower],
+      [lower, tentacle],
+    ] as const;
+    for (const [parent, child] of pairs) {
+      if (dialling === 'down') parent.mesh.assignDials([{ node: child.name, address: child.mesh.address! }]);
+      await linked(parent, child);
+    }
+    const streams = [
+      await openEcho(server, ['eu', 'pci'], 'control'),
+      await openEcho(server, ['eu', 'pci'], 'bulk'),
+    ] as const;
+    const nodes = [server, upper, lower, tentacle];
+    const upSince = () => nodes.map(({ mesh }) => mesh.links().map((link) => [link.peer, link.up, link.upSinceMs]));
+    const before = upSince();
+    const expiresAtMs = Math.max(upper.identity.peer().notAfterMs, lower.identity.peer().notAfterMs);
+    await Promise.all([renew(authority, upper), renew(authority, lower)]);
+    expect(Date.now()).toBeLessThan(expiresAtMs);
+    await waitFor(() => Date.now() > expiresAtMs + 1_000, {
+      limitMs: 2 * shortMs,
+      what: 'the first certificates’ end',
+    });
+    expect(upSince()).toEqual(before);
+    expect(await Promise.all(streams.map(echoes))).toEqual([true, true]);
+    // A connection of its own on every link, after the change.
+    expect(await echoes(await openEcho(server, ['eu', 'pci'], 'bulk'))).toBe(true);
+  }, 60_000);
+});
+
+describe('a certificate that was not renewed', () => {
+  it('takes the link with it when it expires, and bulk on the link too', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const node = await authority.node('tentacle-1', 'tentacle', { lifetimeMs: 6_000 });
+    const parents = [{ node: 'server-1', address: server.mesh.address! }];
+    const tentacle = await startNode(authority, 'tentacle-1', 'tentacle', { parents }, {}, node);
+    await linked(server, tentacle);
+    const bulk = await openEcho(server, [], 'bulk');
+    await waitFor(() => bulk.destroyed, { limitMs: 12_000, what: 'the end of the stream' });
+    await waitFor(() => server.mesh.links()[0]?.up === false, { what: 'the end of the link' });
+    expect(server.mesh.links()[0]?.lastErrorCode).toBe('PEER_CERTIFICATE_EXPIRED');
+    expect(Date.now()).toBeGreaterThanOrEqual(node.identity.peer().notAfterMs);
+  });
+});
+
+interface Linked {
+  readonly authority: TestMesh;
+  readonly server: StartedNode;
+  readonly node: TestNode;
+  readonly link: FakeLink;
+}
+
+/** A server with a neighbour that can show it anything. */
+async function linkedFake(hello: Parameters<typeof fakeLink>[2] = {}): Promise<Linked> {
+  const authority = await createTestMesh();
+  const server = await startNode(authority, 'server-1', 'server');
+  const node = await authority.node('t1', 'tentacle');
+  const link = await fakeLink(server.mesh.address!, node.identity, hello);
+  await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+  return { authority, server, node, link };
+}
+
+const proofIn = ({ tls }: FakeLink, identity: NodeIdentity, sender: TlsSide = 'client') =>
+  proveCredential({ socket: tls, sender }, identity);
+
+/** A certificate of t1 that the authority would not issue: its key has 1024 bits. */
+async function weakIdentity(authority: TestMesh): Promise<NodeIdentity> {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  const sealed = await readFile(`${authority.dataDir}/authority/authority.key.sealed`, 'utf8');
+  const key = createPrivateKey(authority.sealer.openText(sealed, 'authority/key'));
+  const { meshId } = authority;
+  const certificatePem = await buildCertificate({
+    subject: 't1',
+    publicKey,
+    serialNumber: '4242424242424242',
+    notBeforeMs: Date.now() - 1_000,
+    notAfterMs: Date.now() + 86_400_000,
+    extensions: [
+      { name: 'basicConstraints', critical: true, cA: false },
+      { name: 'keyUsage', critical: true, digitalSignature: true },
+      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+      { name: 'subjectAltName', altNames: [{ type: 6, value: `isthmus://${meshId}/tentacle/t1` }] },
+    ],
+    issuer: { subject: `isthmus ${meshId}`, key },
+  });
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return {
+    meshId,
+    node: 't1',
+    role: 'tentacle',
+    site: null,
+    keyPem,
+    certificatePem,
+    authorityPem: authority.authorityPem,
+  };
+}
+
+const dayMs = 86_400_000;
+
+describe('a certificate shown on a live link ends it, and extends nothing,', () => {
+  it.each<[string, string, (at: Linked) => Promise<Credential>]>([
+    [
+      'of another node',
+      'PEER_UNEXPECTED',
+      async ({ authority, link }) => proofIn(link, await authority.identity('t2', 'tentacle')),
+    ],
+    [
+      'of the same name in another role',
+      'ROLE_FORBIDDEN',
+      async ({ authority, link }) => proofIn(link, await authority.identity('t1', 'relay')),
+    ],
+    [
+      'of another mesh',
+      'PEER_CERTIFICATE_UNTRUSTED',
+      async ({ link }) => proofIn(link, await (await createTestMesh('other')).identity('t1', 'tentacle')),
+    ],
+    [
+      'that has expired',
+      'PEER_CERTIFICATE_EXPIRED',
+      async ({ authority, link }) =>
+        proofIn(link, await authority.identity('t1', 'tentacle', { nowMs: Date.now() - 8 * dayMs })),
+    ],
+    [
+      'that is revoked',
+      'PEER_CERTIFICATE_REVOKED',
+      async ({ authority, server, link }) => {
+        server.revocations.merge(authority.revoke(1, [{ node: 't1', revokedAtMs: Date.now() - dayMs }]));
+        return proofIn(link, await authority.identity('t1', 'tentacle', { nowMs: Date.now() - 2 * dayMs }));
+      },
+    ],
+    [
+      'older than the one before',
+      'PROTOCOL',
+      async ({ authority, link }) =>
+        proofIn(link, await authority.identity('t1', 'tentacle', { nowMs: Date.now() - dayMs })),
+    ],
+    ['that it has shown before', 'PROTOCOL', ({ node, link }) => proofIn(link, node.identity.current())],
+    [
+      'with a key of 1024 bits',
+      'PEER_CERTIFICATE_WEAK',
+      async ({ authority, link }) => proofIn(link, await weakIdentity(authority)),
+    ],
+    [
+      'signed for another session of the same two nodes',
+      'CREDENTIAL_UNPROVEN',
+      async ({ authority, server, node, link }) => {
+        const proof = await proofIn(link, await authority.identity('t1', 'tentacle'));
+        const again = await fakeLink(server.mesh.address!, node.identity, { sessionEpoch: 2 });
+        await link.ended;
+        await waitFor(() => server.mesh.links()[0]?.up, { what: 'the second session' });
+        again.attach.write({ credential: proof });
+        return proof;
+      },
+    ],
+    [
+      'signed for the other side of the session',
+      'CREDENTIAL_UNPROVEN',
+      async ({ authority, link }) => proofIn(link, await authority.identity('t1', 'tentacle'), 'server'),
+    ],
+    [
+      'with the signature of another certificate of the same node',
+      'CREDENTIAL_UNPROVEN',
+      async ({ authority, link }) => {
+        const { signature } = await proofIn(link, await authority.identity('t1', 'tentacle'));
+        return { certificate: derOf(await authority.identity('t1', 'tentacle')), signature };
+      },
+    ],
+    [
+      'with no signature',
+      'CREDENTIAL_UNPROVEN',
+      async ({ authority }) => ({
+        certificate: derOf(await authority.identity('t1', 'tentacle')),
+        signature: Buffer.alloc(0),
+      }),
+    ],
+    [
+      'that is none',
+      'PROTOCOL',
+      () => Promise.resolve({ certificate: Buffer.from('nonsense'), signature: Buffer.alloc(256) }),
+    ],
+  ])('%s', async (_what, code, make) => {
+    const at = await linkedFake();
+    const credential = await make(at);
+    at.link.attach.write({ credential });
+    await waitFor(() => at.server.mesh.links()[0]?.up === false, { what: 'the end of the link' });
+    expect(at.server.mesh.links()[0]?.lastErrorCode).toBe(code);
+    expect(at.server.mesh.refusals.latest().map((refusal) => [refusal.by, refusal.code])).toContainEqual(['t1', code]);
+  });
+
+  it('also when it is the acceptor that shows it', async () => {
+    const authority = await createTestMesh();
+    const parent = await authority.node('server-1', 'server');
+    const fake = await fakeAcceptor(parent, { oldestWireVersion: 2, newestWireVersion: 2 });
+    const parents = [{ node: 'server-1', address: fake.address }];
+    const onceOnly = { backoffBaseMs: 3_600_000, backoffCapMs: 3_600_000 };
+    const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, onceOnly);
+    await waitFor(() => tentacle.mesh.links()[0]?.up, { what: 'the link' });
+    const { attach, tls } = fake.session()!;
+    const next = await authority.identity('server-1', 'server');
+    // Its own proof, handed back: signed for the dialler's side.
+    attach.write({ credential: await proveCredential({ socket: tls, sender: 'client' }, next) });
+    await waitFor(() => tentacle.mesh.links()[0]?.up === false, { what: 'the end of the link' });
+    expect(tentacle.mesh.links()[0]?.lastErrorCode).toBe('CREDENTIAL_UNPROVEN');
+  });
+
+  it('in a session of wire version 1, which has no such thing', async () => {
+    const at = await linkedFake({ newestWireVersion: 0 });
+    at.link.attach.write({ credential: await proofIn(at.link, await at.authority.identity('t1', 'tentacle')) });
+    await waitFor(() => at.server.mesh.links()[0]?.lastErrorCode === 'PROTOCOL', { what: 'the end of the link' });
+  });
+});
+
+describe('revocation of a node that has renewed', () => {
+  it('judges the certificate that it has proven last', async () => {
+    const { authority, server, node, link } = await linkedFake();
+    const revokeUpTo = (version: number, revokedAtMs: number) =>
+      server.revocations.merge(authority.revoke(version, [{ node: 't1', revokedAtMs }]));
+    const first = node.identity.peer().notBeforeMs + backdateMs;
+    const later = await authority.identity('t1', 'tentacle', { nowMs: first + 60_000 });
+    link.attach.write({ credential: await proofIn(link, later) });
+    link.attach.write({ ping: { id: 99 } });
+    await waitFor(() => link.frames.some(({ pong }) => pong?.id === 99), { what: 'the credential to be read' });
+    expect(revokeUpTo(1, first + 30_000)).toBe('newer');
+    expect(server.mesh.links()[0]?.up).toBe(true);
+    expect(revokeUpTo(2, first + 60_000)).toBe('newer');
+    expect(server.mesh.links()[0]).toMatchObject({ up: false, lastErrorCode: 'PEER_CERTIFICATE_REVOKED' });
+  });
+});
+
+function derOf({ certificatePem }: NodeIdentity): Buffer {
+  return Buffer.from(certificatePem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+}

@@ -1,0 +1,93 @@
+// A parent that speaks the link's real wire and can misbehave on purpose: it says the hello it is told to, answers pings,
+// shows every frame it gets, and serves `echo` as a node of version 1 did.
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { once } from 'node:events';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { onTestFinished } from 'vitest';
+import { alpn, linkServerOptions } from '../../certs/tls.ts';
+import { GrpcHost } from '../../lib/grpc/server.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { serveEcho } from '../../mesh/echo.ts';
+import { terminateTls } from '../../mesh/terminate.ts';
+import { ControlStream } from '../../mesh/tunnel/control.ts';
+import { Refusals } from '../../mesh/refusals.ts';
+import { answerInner } from '../../mesh/tunnel/inner.ts';
+import { linkService } from '../../mesh/wire.ts';
+import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
+import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
+import type { LinkHandlers } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
+import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
+import type { TestNode } from './identities.ts';
+
+type AttachCall = ServerDuplexStream<AttachFrame__Output, AttachFrame>;
+type TunnelCall = ServerDuplexStream<TunnelFrame__Output, TunnelFrame>;
+
+export interface FakeAcceptor {
+  readonly address: string;
+  /** Every frame of every session. */
+  readonly frames: AttachFrame__Output[];
+  /** The latest session, once its hello was answered. */
+  session(): { readonly attach: AttachCall; readonly tls: TLSSocket } | undefined;
+}
+
+/** Opens a port that takes links as their dialler's parent; it closes when the test ends. */
+export async function fakeAcceptor(node: TestNode, hello: Partial<Hello>): Promise<FakeAcceptor> {
+  const frames: AttachFrame__Output[] = [];
+  let session: { attach: AttachCall; tls: TLSSocket } | undefined;
+  const host = new GrpcHost({ log: silentLogger() });
+  host.add<LinkHandlers>(
+    linkService,
+    {
+      Attach: (attach, { stream }) => {
+        attach.on('data', (frame: AttachFrame__Output) => {
+          frames.push(frame);
+          if (frame.ping) attach.write({ pong: { id: frame.ping.id } });
+          if (!frame.hello) return;
+          const { sessionEpoch, sessionId } = frame.hello;
+          attach.write({ hello: { relation: 'PARENT', sessionEpoch, sessionId, revocationsVersion: 0, ...hello } });
+          session = { attach, tls: stream as TLSSocket };
+        });
+      },
+      Tunnel: async (call: TunnelCall) => {
+        const [{ open }] = (await once(call, 'data')) as [TunnelFrame__Output];
+        if (!open) throw new Error('a tunnel was opened with the wrong message');
+        call.write({ opened: {} });
+        serveEchoOver(controlStream({ side: 'server', stream: call }), node);
+      },
+    },
+    { Attach: { anyone: true }, Tunnel: { anyone: true } },
+  );
+  const server = net.createServer((raw) => {
+    raw.on('error', () => undefined);
+    const options = { ...linkServerOptions(node.identity.current()), ALPNProtocols: [alpn.link] };
+    terminateTls(raw, options).then(
+      (tls) => host.accept(tls),
+      () => raw.destroy(),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    server.close();
+    await host.stop();
+  });
+  const { port } = server.address() as net.AddressInfo;
+  return { address: `127.0.0.1:${port}`, frames, session: () => session };
+}
+
+/** The byte stream of a control tunnel whose opening messages are done. */
+export function controlStream(call: ConstructorParameters<typeof ControlStream>[0]): Duplex {
+  return new ControlStream(call, { closed: () => undefined, abandoned: () => undefined });
+}
+
+/** Is the listening end of `echo` inside a tunnel. */
+export function serveEchoOver(carrier: Duplex, { identity, revocations }: TestNode): void {
+  const { node } = identity.current();
+  const trust = { identity, revocations, refusals: new Refusals() };
+  answerInner(carrier, trust, { name: 'echo', roles: ['server', 'relay', 'mirror', 'tentacle'], by: 'fake' }).then(
+    (stream) => serveEcho(stream, () => ({ node, softwareVersion: 'fake', certificateNotAfterMs: 0 })),
+    () => carrier.destroy(),
+  );
+}
