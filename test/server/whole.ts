@@ -109,7 +109,14 @@ interface NodePlan {
   readonly dialled?: boolean;
 }
 
+export interface JoinedNode {
+  readonly dataDir: string;
+  readonly listen?: string;
+  readonly parents: { node: string; address?: string }[];
+}
+
 const log = silentLogger();
+const starts = { relay: startRelay, mirror: startMirror, tentacle: startTentacle };
 
 export class WholeMesh {
   readonly folder: string;
@@ -160,7 +167,22 @@ export class WholeMesh {
   }
 
   /** Joins and starts a node, and waits for its link; it stops with the test, before its parent. */
-  async add({ id, role, site = 'eu', parent = 'server', dialled = false }: NodePlan): Promise<void> {
+  async add(plan: NodePlan): Promise<JoinedNode> {
+    const joined = await this.join(plan);
+    await this.startNode(plan, joined);
+    return joined;
+  }
+
+  /** Starts a node that has joined, and waits for its link. */
+  async startNode({ id, role }: Pick<NodePlan, 'id' | 'role'>, joined: JoinedNode): Promise<void> {
+    const running = await starts[role](joined, { log });
+    this.#nodes.set(id, running);
+    onTestFinished(() => running.stop());
+    await this.linked(id);
+  }
+
+  /** Joins a node; the answer is what to start it with. */
+  async join({ id, role, site = 'eu', parent = 'server', dialled = false }: NodePlan): Promise<JoinedNode> {
     const address = `127.0.0.1:${await freePort()}`;
     const listens = dialled || role === 'relay';
     if (listens) this.#ports.set(id, address);
@@ -177,16 +199,11 @@ export class WholeMesh {
       ...(listens ? { listen: address } : {}),
       ...(dialled ? {} : { address: this.#ports.get(parent) }),
     });
-    const config = {
+    return {
       dataDir,
       ...(listens ? { listen: address } : {}),
       parents: [{ node: parent, ...(dialled ? {} : { address: this.#ports.get(parent)! }) }],
     };
-    const starts = { relay: startRelay, mirror: startMirror, tentacle: startTentacle };
-    const running = await starts[role](config, { log });
-    this.#nodes.set(id, running);
-    onTestFinished(() => running.stop());
-    await this.linked(id);
   }
 
   async stopNode(id: string): Promise<void> {

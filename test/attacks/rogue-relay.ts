@@ -1,0 +1,106 @@
+// A relay that has turned: the hand that it has on every byte it carries. It records what it forwards, flips bits, cuts
+// tunnels, and opens tunnels of its own into which it writes what it likes; all else of it is the real mesh code, with
+// its own valid certificate. Imports types only: it must be there before the modules that it stands in for are loaded.
+// The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `callInner` of mesh/tunnel/inner.ts with `innerOf`.
+import { Transform } from 'node:stream';
+import type { callInner, InnerTrust } from '../../mesh/tunnel/inner.ts';
+import type { splice } from '../../mesh/tunnel/splice.ts';
+
+type CallInner = typeof callInner;
+type Splice = typeof splice;
+
+/** From who opened the tunnel to its other end, or back. */
+export type Direction = 'there' | 'back';
+
+interface Carried {
+  /** As the ALPN of the inner handshake, which the relay reads, says. */
+  service: string | undefined;
+  readonly bytes: Record<Direction, Buffer[]>;
+  seen: Record<Direction, number>;
+  cut(): void;
+}
+
+/** What the relay does; the mocks below read it. */
+export class Rogue {
+  readonly carried: Carried[] = [];
+  #flip: { direction: Direction; at: number; mask: number } | undefined;
+  #replay: Buffer | undefined;
+  #disguise: InnerTrust | undefined;
+
+  /** Flips one bit of the next byte number `at` that a tunnel to `tentacle` carries in a direction. */
+  flipNext(direction: Direction, at: number, mask = 0x01): void {
+    this.#flip = { direction, at, mask };
+  }
+
+  /** Whether the flip that was asked for has been made. */
+  get flipped(): boolean {
+    return this.#flip === undefined;
+  }
+
+  /** Cuts every tunnel to `tentacle`. */
+  cut(): void {
+    for (const tunnel of this.carried) if (tunnel.service === 'tentacle') tunnel.cut();
+  }
+
+  /** What the relay's next tunnels carry in place of an inner session of its own. */
+  replayInstead(bytes: Buffer | undefined): void {
+    this.#replay = bytes;
+  }
+
+  /** Who the relay's next tunnels say they are. */
+  disguiseAs(trust: InnerTrust | undefined): void {
+    this.#disguise = trust;
+  }
+
+  readonly splice: Splice = (left, right, onClosed) => {
+    const tunnel: Carried = {
+      service: undefined,
+      bytes: { there: [], back: [] },
+      seen: { there: 0, back: 0 },
+      cut: () => left.destroy(),
+    };
+    this.carried.push(tunnel);
+    left.on('error', () => undefined).once('close', () => right.destroy());
+    right.on('error', () => undefined).once('close', () => left.destroy());
+    left.pipe(this.#hand(tunnel, 'there')).pipe(right);
+    right.pipe(this.#hand(tunnel, 'back')).pipe(left);
+    left.once('close', onClosed);
+  };
+
+  readonly innerOf =
+    (real: CallInner): CallInner =>
+    async (carrier, trust, target) => {
+      const replay = this.#replay;
+      if (trust.identity.current().role !== 'relay') return real(carrier, trust, target);
+      if (replay === undefined) return real(carrier, this.#disguise ?? trust, target);
+      carrier.on('error', () => undefined).resume();
+      carrier.write(replay);
+      await new Promise((resolve) => carrier.once('close', resolve));
+      throw new Error('the other end closed the tunnel');
+    };
+
+  /** Counts from here: `flipNext` means the bytes that come, also of a tunnel that is open. */
+  restartCount(): void {
+    for (const tunnel of this.carried) tunnel.seen = { there: 0, back: 0 };
+  }
+
+  #hand(tunnel: Carried, direction: Direction): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        if (direction === 'there') tunnel.service ??= /isthmus-([a-z]+)\/1/.exec(chunk.toString('latin1'))?.[1];
+        tunnel.bytes[direction].push(Buffer.from(chunk));
+        const bytes = Buffer.from(chunk);
+        const flip = this.#flip;
+        if (flip !== undefined && flip.direction === direction && tunnel.service === 'tentacle') {
+          const at = flip.at - tunnel.seen[direction];
+          if (at >= 0 && at < bytes.length) {
+            bytes[at]! ^= flip.mask;
+            this.#flip = undefined;
+          }
+        }
+        tunnel.seen[direction] += bytes.length;
+        done(null, bytes);
+      },
+    });
+  }
+}
