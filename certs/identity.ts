@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/durable.ts';
 import { IsthmusError } from '../lib/errors.ts';
-import { readIdentity, type PeerIdentity, type Role } from './peer.ts';
+import type { PeerIdentity, Role } from './peer.ts';
 import { verifyCertificate } from './verify.ts';
 
 export interface NodeIdentity {
@@ -123,11 +123,11 @@ function provenIdentity(identity: NodeIdentity): PeerIdentity {
     const certificate = new X509Certificate(identity.certificatePem);
     if (!certificate.checkPrivateKey(createPrivateKey(identity.keyPem)))
       throw new Error('the key is not the certificate’s');
-    const named = readIdentity(certificate);
-    if (named?.node !== identity.node || named.role !== identity.role)
-      throw new Error('the certificate names another node');
     // An expired certificate is still an identity: what can be done about it depends on the node.
-    return verifyCertificate(certificate, identity, { nowMs: named.notAfterMs });
+    const named = verifyCertificate(certificate, identity, { nowMs: certificate.validToDate.getTime() });
+    if (named.node !== identity.node || named.role !== identity.role)
+      throw new Error(`the certificate names another node, ${named.node} (${named.role})`);
+    return named;
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new IsthmusError('IDENTITY_INVALID', `the identity of ${identity.node} cannot be used: ${reason}`, {

@@ -61,7 +61,7 @@ export function verifyCertificate(
   { revocations, expected = {}, tlsError, nowMs = Date.now() }: Circumstances = {},
 ): PeerIdentity {
   const refuse = (code: ErrorCode, reason: string): never => {
-    throw new IsthmusError(code, `${reason} (${circumstances(certificate, nowMs)})`);
+    throw new IsthmusError(code, `${reason} (${circumstances(certificate)})`);
   };
   const weak = weakness(certificate);
   if (weak !== undefined) refuse('PEER_CERTIFICATE_WEAK', weak);
@@ -118,10 +118,10 @@ function wrongUsage(certificate: X509Certificate): string | undefined {
 }
 
 /** Both dates and the local clock: most refused certificates are wrong clocks. */
-function circumstances(certificate: X509Certificate, nowMs: number): string {
+function circumstances(certificate: X509Certificate): string {
   const subject = certificate.subject.replace(/\s+/g, ' ').slice(0, 100);
   return (
     `subject ${subject || 'empty'}, valid from ${certificate.validFromDate.toISOString()} ` +
-    `to ${certificate.validToDate.toISOString()}; the clock here says ${new Date(nowMs).toISOString()}`
+    `to ${certificate.validToDate.toISOString()}; the clock here says ${new Date().toISOString()}`
   );
 }

@@ -53,11 +53,18 @@ function serverUrl(address: string): URL {
   return url;
 }
 
-/** The connection that options, environment and context file say; throws USAGE when no server is named. */
-export async function resolveConnection(options: ContextOptions, stdin: NodeJS.ReadableStream): Promise<Connection> {
+/**
+ * The connection that options, environment and context file say; throws USAGE when no server is named. A context file
+ * that is to be written need not be there yet.
+ */
+export async function resolveConnection(
+  options: ContextOptions,
+  stdin: NodeJS.ReadableStream,
+  contextIs: 'to be read' | 'to be written' = 'to be read',
+): Promise<Connection> {
   const named = options.context ?? environmentVariable('ISTHMUS_CONTEXT');
   const contextFile = contextFileOf(options.context);
-  const file = await readIfThere(contextFile, named !== undefined);
+  const file = await readIfThere(contextFile, named !== undefined && contextIs === 'to be read');
   const settings = resolveConfig(contextSchema, {
     file,
     options: { server: options.server, caFile: options.ca, apiKeyFile: options.apiKeyFile },
@@ -81,6 +88,18 @@ export async function resolveConnection(options: ContextOptions, stdin: NodeJS.R
     server: serverUrl(settings.server),
     authorityPem: caFile === '' ? undefined : await readSecret(caFile, stdin, 'the authority certificate'),
     apiKey: keyFile === '' ? undefined : await readSecret(keyFile, stdin, 'the API key'),
+  };
+}
+
+/** The connection that a context file of this program's own says, whatever the environment says of another server. */
+export async function connectionIn(contextFile: string): Promise<Connection> {
+  const text = await readFile(contextFile, 'utf8');
+  const settings = resolveConfig(contextSchema, { file: { name: contextFile, text }, environment: () => undefined });
+  const near = (file: string): Promise<string> => readFile(resolve(dirname(contextFile), file), 'utf8');
+  return {
+    server: serverUrl(settings.server),
+    authorityPem: await near(settings.caFile),
+    apiKey: (await near(settings.apiKeyFile)).trim(),
   };
 }
 

@@ -24,6 +24,7 @@ export const exitCodes = {
   config: { code: 9, meaning: 'A settings file, variable or data folder is not as it must be.' },
   refused: { code: 10, meaning: 'The server refused the request for another reason; the message says which.' },
   internal: { code: 70, meaning: 'A fault in Isthmus itself.' },
+  output: { code: 74, meaning: 'What the command had to say could not be written to standard output.' },
   interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM before it was done. A task at the server goes on.' },
 } as const;
 

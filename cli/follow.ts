@@ -58,6 +58,11 @@ function isTransient(error: unknown): boolean {
   return true;
 }
 
+function interrupted(task: string, cause?: unknown): IsthmusError {
+  const next = `see it with \`isthmus task follow ${task}\`, end it with \`isthmus task cancel ${task}\``;
+  return new IsthmusError('CANCELLED', `interrupted; the task goes on: ${next}`, { cause });
+}
+
 /** Calls `onEvent` for every event of the task until its end; throws when the server stays away too long. */
 export async function followTask(client: ApiClient, task: string, options: FollowOptions): Promise<void> {
   const last: { id: string | undefined } = { id: undefined };
@@ -70,8 +75,7 @@ export async function followTask(client: ApiClient, task: string, options: Follo
     try {
       if ((await readStream(client, task, last, options)) === 'ended') return;
     } catch (error) {
-      if (options.signal.aborted)
-        throw new IsthmusError('CANCELLED', 'interrupted; the task goes on', { cause: error });
+      if (options.signal.aborted) throw interrupted(task, error);
       if (!isTransient(error)) throw error;
       failure = error as Error;
     }
@@ -81,6 +85,6 @@ export async function followTask(client: ApiClient, task: string, options: Follo
     if (aloneSince !== undefined && Date.now() - aloneSince > patienceMs) throw failure;
     options.onReconnect?.(failure);
     await delay(pauseMs * Math.random(), undefined, { signal: options.signal }).catch(() => undefined);
-    if (options.signal.aborted) throw new IsthmusError('CANCELLED', 'interrupted; the task goes on');
+    if (options.signal.aborted) throw interrupted(task);
   }
 }

@@ -20,10 +20,15 @@ process.on('SIGINT', onStopSignal);
 process.on('SIGTERM', onStopSignal);
 // Without a handler this signal opens Node's debugger to every user of the machine.
 process.on('SIGUSR1', () => undefined);
-// `isthmus … | head` closes standard output early; that is no fault.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+// `isthmus … | head` closes standard output early; that is no fault. A full disk is: what was said is not there.
+function onOutputError(error: NodeJS.ErrnoException): never {
   if (error.code === 'EPIPE') process.exit(exitCodes.ok.code);
-});
+  process.stderr.write(`isthmus: standard output cannot be written (${error.code})\n`);
+  process.exit(exitCodes.output.code);
+}
+process.stdout.on('error', onOutputError);
+// Nobody reads the messages: the command and its exit code count all the same.
+process.stderr.on('error', () => undefined);
 
 const code = await run(process.argv.slice(2), {
   stdin: process.stdin,
@@ -34,4 +39,4 @@ const code = await run(process.argv.slice(2), {
   signal: stop.signal,
 });
 // What was written to a pipe may still be on its way.
-process.stdout.write('', () => process.exit(code));
+process.stdout.write('', (error) => (error ? onOutputError(error) : process.exit(code)));

@@ -6,7 +6,29 @@ import { isthmus } from '../test/support/terminal.ts';
 it.each([[['project', 'set-variables', '--help']], [['project', 'set-variables']]])('refuses %j', async (argv) => {
   const { code, out, err } = await isthmus(argv);
   expect({ code, out }).toEqual({ code: 2, out: '' });
-  expect(err).toMatch(/unknown command 'set-variables'\s+\(Did you mean variables\?\)/);
+  expect(err).toContain("isthmus: unknown command 'set-variables'; did you mean variables? (USAGE)\n  what to do: ");
+});
+
+it.each([
+  ['a route with a hole in it', ['machine', 'set-route', 'eu-1', 'eu,,x'], /'eu,,x' is invalid .*Give `direct`/],
+  [
+    'a token\u2019s route with a hole in it',
+    ['token', 'create', '--role', 'relay', '--site', 'eu', '--route', ','],
+    /relays in order/,
+  ],
+  [
+    'nothing to change of a machine',
+    ['machine', 'set', 'eu-1'],
+    /what is to change\? Give --name, --environment or --role/,
+  ],
+  ['nothing to change of a site', ['site', 'set', 'eu'], /what is to change\?/],
+  ['a state no task has', ['task', 'list', '--state', 'done'], /choices are queued, running, cancelling, succeeded/],
+  ['a misspelt option', ['mesh', 'ping', 'eu-1', '--coun', '2'], /unknown option '--coun'; did you mean --count\?/],
+])('%s: exit 2, the code and what to do', async (_name, argv, said) => {
+  const { code, out, err } = await isthmus(argv);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toMatch(said);
+  expect(err).toMatch(/ \(USAGE\)\n {2}what to do: /);
 });
 
 it('still shows the help of a group and of its commands', async () => {

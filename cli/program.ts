@@ -9,6 +9,7 @@ import { addEventsCommand } from './commands/events.ts';
 import { addHealthCommands } from './commands/health.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addJoinCommand } from './commands/join.ts';
+import { addKeyCommands } from './commands/key.ts';
 import { addLoginCommand } from './commands/login.ts';
 import { addMachineCommands } from './commands/machine.ts';
 import { addMeshCommands } from './commands/mesh.ts';
@@ -32,6 +33,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addInitCommand,
   addLoginCommand,
   addStartCommands,
+  addKeyCommands,
   addTokenCommands,
   addJoinCommand,
   addPlaceCommands,
@@ -96,7 +98,7 @@ function refuseUnknown(command: Command): void {
   const known = command.commands.map((each) => each.name());
   if (known.includes(word)) return;
   const meant = nearest(word, known);
-  command.error(`error: unknown command '${word}'${meant === undefined ? '' : `\n(Did you mean ${meant}?)`}`);
+  command.error(`unknown command '${word}'${meant === undefined ? '' : `; did you mean ${meant}?`}`);
 }
 
 function refuseUnknownIn(command: Command): void {
@@ -115,7 +117,9 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
-      writeErr: (text) => terminal.stderr.write(text.replace(/^error: /, 'isthmus: ')),
+      writeErr: (text) => terminal.stderr.write(text),
+      // Told in cli/run.ts, like every other error.
+      outputError: () => undefined,
     })
     .showSuggestionAfterError()
     .addOption(new Option('-o, --output <form>', 'how results are shown').choices(['table', 'json']).default('table'))

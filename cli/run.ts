@@ -18,11 +18,19 @@ function reportError(error: IsthmusError, terminal: Terminal): void {
   warn(terminal, `  what to do: ${escapeText(error.remedy)}`);
 }
 
+/** What commander says of a wrong command line, as every other error is told. */
+function usageText(message: string): string {
+  return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
+}
+
 /** The exit code of whatever a command threw, after it was shown. */
 function ending(thrown: unknown, terminal: Terminal): number {
   if (thrown instanceof CommanderError) {
-    // Help and version end by throwing too, with exit code 0; commander has written its message already.
-    return thrown.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
+    // Help and version end by throwing too, with exit code 0.
+    if (thrown.exitCode === 0) return exitCodes.ok.code;
+    // A group without a command has shown its help, which says more.
+    if (thrown.code !== 'commander.help') reportError(new IsthmusError('USAGE', usageText(thrown.message)), terminal);
+    return exitCodes.usage.code;
   }
   const error = IsthmusError.from(thrown);
   if (terminal.signal.aborted && error.code === 'CANCELLED') {

@@ -1,5 +1,5 @@
 // Secrets never stand on a command line, where `ps` and the shell's history show them to others.
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { IsthmusError } from '../lib/errors.ts';
 
@@ -29,5 +29,31 @@ export async function readInput(file: string, stdin: NodeJS.ReadableStream, what
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'error';
     throw new IsthmusError('USAGE', `${what}: cannot read ${file} (${code})`, { cause });
+  }
+}
+
+/**
+ * Makes a secret and, when `file` is named, writes it to that new file (0600). The file is there first: a secret that
+ * can be written nowhere would be good and known to nobody. USAGE when it exists already or cannot be made.
+ */
+export async function keepSecret<T>(
+  file: string | undefined,
+  make: () => Promise<T>,
+  secretOf: (made: T) => string,
+): Promise<T> {
+  if (file === undefined) return make();
+  await writeFile(file, '', { mode: 0o600, flag: 'wx' }).catch((cause: NodeJS.ErrnoException) => {
+    throw new IsthmusError('USAGE', `cannot make the file ${file} (${cause.code})`, {
+      remedy: 'Name a file that is not there yet, in a folder that is.',
+      cause,
+    });
+  });
+  try {
+    const made = await make();
+    await writeFile(file, `${secretOf(made)}\n`);
+    return made;
+  } catch (thrown) {
+    await rm(file, { force: true });
+    throw thrown;
   }
 }

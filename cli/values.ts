@@ -7,11 +7,6 @@ export function collect(value: string, previous: readonly string[] = []): string
   return [...previous, ...value.split(',').filter((word) => word !== '')];
 }
 
-/** Collects whole values: `--route a,b --route c` to ["a,b", "c"]. */
-export function collectWhole(value: string, previous: readonly string[] = []): string[] {
-  return [...previous, value];
-}
-
 const secondsPer: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /** `90s`, `15m`, `2h`, `1d` as seconds. A number alone is refused: nobody can tell what it counts. */
@@ -28,12 +23,17 @@ export function count(value: string): number {
 }
 
 /** `direct`, or the relays to cross in order: `eu,eu-pci`. */
-export function route(value: string): Route {
+function route(value: string): Route {
   if (value === 'direct') return { kind: 'direct' };
   const via = value.split(',');
   if (via.some((relay) => relay === ''))
     throw new InvalidArgumentError('Give `direct`, or relays in order: eu,eu-pci.');
   return { kind: 'path', via };
+}
+
+/** Collects routes: `--route eu,eu-pci --route direct`, or the same as arguments. */
+export function collectRoutes(value: string, previous: readonly Route[] = []): Route[] {
+  return [...previous, route(value)];
 }
 
 /** Routes in order of preference as one word. */

@@ -24,7 +24,7 @@ export const errorCatalogue = {
   IDENTITY_EXISTS: {
     http: 409,
     grpc: 6,
-    remedy: 'Use another data folder, or remove this one when the node is gone for good.',
+    remedy: 'Use another data folder. A node that was revoked joins again once the folder `identity` in it is removed.',
   },
   BAD_TASK_SIGNATURE: {
     http: 403,
@@ -97,7 +97,7 @@ export const errorCatalogue = {
   PEER_CERTIFICATE_REVOKED: {
     http: 403,
     grpc: 16,
-    remedy: 'If it was revoked by mistake, join it again under a new name.',
+    remedy: 'If it is to come back, let it join again: make a token that names it.',
   },
   PEER_CERTIFICATE_UNTRUSTED: {
     http: 401,

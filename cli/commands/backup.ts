@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { examples, type Cli } from '../cli.ts';
+import { shellWord } from '../render/shell.ts';
 import { confirm } from '../terminal.ts';
 
 interface BackupOptions {
@@ -62,7 +63,7 @@ export function addBackupCommands(program: Command, cli: Cli): void {
     });
     cli.show(
       { dataDir: resolve(options.data) },
-      () => `${options.data} restored; start it with: isthmus server start --data ${options.data}`,
+      () => `${options.data} restored; start it with: isthmus server start --data ${shellWord(options.data)}`,
     );
   });
 }

@@ -2,13 +2,13 @@
 import { X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { authorityPin } from '../../certs/authority-signature.ts';
 import { IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { MeshNode } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
-import { say } from '../terminal.ts';
 
 async function localIdentity(dataDir: string): Promise<NodeIdentity> {
   return (await IdentityStore.open(resolve(dataDir))).current();
@@ -18,26 +18,33 @@ async function localIdentity(dataDir: string): Promise<NodeIdentity> {
 async function showLocal(cli: Cli, dataDir: string): Promise<void> {
   const identity = await localIdentity(dataDir);
   const certificate = new X509Certificate(identity.certificatePem);
-  const shown = {
-    node: identity.node,
-    role: identity.role,
-    site: identity.site,
-    mesh: identity.meshId,
-    'valid from': moment(certificate.validFrom),
-    'valid until': moment(certificate.validTo),
-    'local time': moment(Date.now()),
-    days: daysUntil(certificate.validTo),
-    serial: certificate.serialNumber,
-    authority: new X509Certificate(identity.authorityPem).fingerprint256,
-  };
-  cli.show(shown, () => renderRecord(shown));
   const now = Date.now();
-  if (now > Date.parse(certificate.validTo)) {
+  const { node, role, site, meshId } = identity;
+  const shown = {
+    ...{ node, role, site, meshId },
+    notBefore: certificate.validFromDate.getTime(),
+    notAfter: certificate.validToDate.getTime(),
+    localTime: now,
+    serial: certificate.serialNumber,
+    pin: authorityPin(identity.authorityPem),
+  };
+  cli.show(shown, () =>
+    renderRecord({
+      ...{ node, role, site, mesh: meshId },
+      'valid from': moment(shown.notBefore),
+      'valid until': moment(shown.notAfter),
+      'local time': moment(now),
+      days: daysUntil(shown.notAfter),
+      serial: shown.serial,
+      'authority pin': shown.pin,
+    }),
+  );
+  if (now > shown.notAfter) {
     throw new IsthmusError('TASK_NOT_SUCCESSFUL', `the certificate of ${identity.node} has ended`, {
       remedy: 'Check this clock; if it is right, make a token and join again.',
     });
   }
-  if (now < Date.parse(certificate.validFrom)) {
+  if (now < shown.notBefore) {
     throw new IsthmusError('SERVER_CLOCK_SKEW', `the certificate of ${identity.node} is not valid yet by this clock`);
   }
 }
@@ -73,7 +80,8 @@ export function addCertCommands(program: Command, cli: Cli): void {
     .requiredOption('--data <folder>', "any part's data folder on this machine");
   examples(authority, 'isthmus cert authority --data /var/lib/isthmus/server > authority.pem').action(
     async (options: { data: string }) => {
-      say(cli.terminal, (await localIdentity(options.data)).authorityPem.trimEnd());
+      const { authorityPem } = await localIdentity(options.data);
+      cli.show({ pin: authorityPin(authorityPem), authorityPem }, () => authorityPem.trimEnd());
     },
   );
 }

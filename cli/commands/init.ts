@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { examples, type Cli } from '../cli.ts';
 import { writeContext } from '../context.ts';
+import { shellWord } from '../render/shell.ts';
 
 interface InitOptions {
   readonly data: string;
@@ -75,7 +76,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
           ? `context        ${context}`
           : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,
         '',
-        `Next:  isthmus server start --data ${options.data}`,
+        `Next:  isthmus server start --data ${shellWord(options.data)}`,
         `       isthmus site create eu`,
         `       isthmus token create --role relay --site eu --name eu`,
       ].join('\n'),

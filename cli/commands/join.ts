@@ -1,11 +1,14 @@
 // `isthmus join`: lets this machine into a mesh, after looking at everything that could be in the way.
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Role } from '../../certs/peer.ts';
 import { environmentVariable } from '../../lib/config/environment.ts';
+import { parseSettings } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
+import { shellWord } from '../render/shell.ts';
 import { readSecret } from '../secrets.ts';
 import { say } from '../terminal.ts';
 import { duration } from '../values.ts';
@@ -36,7 +39,13 @@ function showCheck(cli: Cli, { check, outcome, detail, remedy }: Check): void {
   if (remedy !== undefined) say(cli.terminal, escapeText(`                     what to do: ${remedy}`));
 }
 
-/** Nothing that join writes names a script user, so that each tentacle starts without one unless it is told. */
+/** Nothing that join writes names a script user; an earlier node's settings, which it keeps, may. */
+async function hasScriptUser(dataDir: string): Promise<boolean> {
+  const file = resolve(dataDir, 'config.yaml');
+  const { value } = parseSettings(await readFile(file, 'utf8'), file);
+  return typeof value === 'object' && value !== null && 'scriptUser' in value;
+}
+
 const scriptsCheck: Check = {
   check: 'scripts',
   outcome: 'warning',
@@ -92,14 +101,15 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     throw error;
   });
   const { node, role, site, meshId } = identity;
-  if (role === 'tentacle') {
+  const isolated = role !== 'tentacle' || (await hasScriptUser(dataDir));
+  if (!isolated) {
     checks.push(scriptsCheck);
     showCheck(cli, scriptsCheck);
   }
   cli.show({ node, role, site, meshId, dataDir, checks }, () =>
     [
       `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`,
-      `Next:  isthmus ${role} start --data ${options.data}${role === 'tentacle' ? ' --script-user <account>' : ''}`,
+      `Next:  isthmus ${role} start --data ${shellWord(options.data)}${isolated ? '' : ' --script-user <account>'}`,
     ].join('\n'),
   );
 }

@@ -1,16 +1,14 @@
 // `isthmus login`: remember a server for later commands.
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { writeContext } from '../context.ts';
-import { readSecret } from '../secrets.ts';
+import { resolveConnection, writeContext, type ContextOptions } from '../context.ts';
 import { ApiClient } from '../client.ts';
 
-interface GlobalOptions {
-  readonly server?: string;
-  readonly ca?: string;
-  readonly apiKeyFile?: string;
+interface Whoami {
+  readonly key: string;
+  readonly role: string;
+  readonly mesh: string;
 }
 
 /** Adds `login`. */
@@ -22,23 +20,28 @@ export function addLoginCommand(program: Command, cli: Cli): void {
     login,
     'isthmus login --server https://isthmus.example:8443 --ca authority.pem --api-key-file key.txt',
     'isthmus login --server https://isthmus.example:8443 --ca authority.pem --api-key-file - < key.txt',
+    'isthmus login --api-key-file new.key      # the same server, another key',
   ).action(async () => {
-    const { server, ca, apiKeyFile } = program.opts<GlobalOptions>();
-    if (server === undefined || ca === undefined || apiKeyFile === undefined) {
-      throw new IsthmusError('USAGE', 'login needs --server, --ca and --api-key-file');
+    const { server, authorityPem, apiKey } = await resolveConnection(
+      program.opts<ContextOptions>(),
+      cli.terminal.stdin,
+      'to be written',
+    );
+    if (authorityPem === undefined || apiKey === undefined) {
+      throw new IsthmusError(
+        'USAGE',
+        'login needs --server, --ca and --api-key-file; what is left out stays as it was',
+      );
     }
-    const authorityPem = await readFile(ca, 'utf8').catch((cause: unknown) => {
-      throw new IsthmusError('USAGE', `cannot read ${ca}`, { cause });
-    });
-    const apiKey = await readSecret(apiKeyFile, cli.terminal.stdin, 'the API key');
-    const url = URL.parse(server.includes('://') ? server : `https://${server}`);
-    if (url === null) throw new IsthmusError('USAGE', `"${server}" is not an address`);
-    const client = new ApiClient({ server: url, authorityPem, apiKey });
+    const client = new ApiClient({ server, authorityPem, apiKey });
     try {
-      const who = await client.get<unknown>('whoami');
+      const who = await client.get<Whoami>('whoami');
       const file = cli.contextFile;
-      await writeContext(file, { server: url.origin, authorityPem, apiKey });
-      cli.show({ ...(who as object), context: file }, () => `logged in; written to ${file}`);
+      await writeContext(file, { server: server.origin, authorityPem, apiKey });
+      cli.show(
+        { ...who, context: file },
+        () => `logged in to mesh ${who.mesh} with key ${who.key} (${who.role}); written to ${file}`,
+      );
     } finally {
       client.close();
     }

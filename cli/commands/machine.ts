@@ -1,12 +1,13 @@
 // `isthmus machine …`: what a machine is for, how it is reached, whether it takes part.
 import type { Command } from 'commander';
+import { IsthmusError } from '../../lib/errors.ts';
 import type { Machine, Route } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { milliseconds, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
-import { collect, route, routesText } from '../values.ts';
+import { collect, collectRoutes, routesText } from '../values.ts';
 import { healthText } from './health.ts';
 
 interface SetOptions {
@@ -76,14 +77,13 @@ function addChange(group: Command, cli: Cli): void {
   const setRoute = group
     .command('set-route <machine>')
     .description('how the server reaches it, in order of preference');
-  setRoute.argument('<route...>', '`direct`, or the relays to cross: eu,eu-pci');
+  setRoute.argument('<route...>', '`direct`, or the relays to cross: eu,eu-pci', collectRoutes);
   examples(
     setRoute,
     'isthmus machine set-route eu-pci-1 eu,eu-pci',
     'isthmus machine set-route eu-1 eu eu-standby      # a second relay when the first is down',
     'isthmus machine set-route hq-1 direct',
-  ).action(async (id: string, words: readonly string[]) => {
-    const routes: Route[] = words.map(route);
+  ).action(async (id: string, routes: readonly Route[]) => {
     await patchMachine(cli, id, { routes }, `${id} is reached by ${routesText(routes)}`);
   });
 
@@ -100,6 +100,9 @@ function addChange(group: Command, cli: Cli): void {
         ...(options.environment === undefined ? {} : { environments: options.environment }),
         ...(options.role === undefined ? {} : { targetRoles: options.role }),
       };
+      if (Object.keys(change).length === 0) {
+        throw new IsthmusError('USAGE', 'what is to change? Give --name, --environment or --role');
+      }
       await patchMachine(cli, id, change, `${id} changed`);
     },
   );

@@ -33,7 +33,7 @@ export async function pushPackage(
   version: string,
 ): Promise<PackageVersion & { readonly existed: boolean }> {
   const size = await stat(file).catch((cause: unknown) => {
-    throw new IsthmusError('USAGE', `cannot read ${file}`, { cause });
+    throw new IsthmusError('USAGE', `cannot read ${file} (${(cause as NodeJS.ErrnoException).code})`, { cause });
   });
   const { status, body } = await client.request<PackageVersion>('POST', 'packages', {
     headers: {

@@ -1,5 +1,6 @@
 // `isthmus site …` and `isthmus environment …`: the two kinds of place a machine belongs to.
 import type { Command } from 'commander';
+import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderTable } from '../render/table.ts';
@@ -52,6 +53,9 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
     .option('--description <text>', 'what it is for');
   examples(set, `isthmus ${noun} set ${example} --description "moved in May"`).action(
     async (id: string, options: PlaceOptions) => {
+      if (options.name === undefined && options.description === undefined) {
+        throw new IsthmusError('USAGE', 'what is to change? Give --name or --description');
+      }
       const { body } = await (await cli.client()).change<Place>('PATCH', path(collection, id), options);
       cli.show(body, () => `${noun} ${id} changed`);
     },

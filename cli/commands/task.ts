@@ -1,5 +1,5 @@
 // `isthmus task …`: what was accepted, how it goes, what it said.
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { endStates, type LogLine, type Task } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
@@ -57,8 +57,10 @@ export function addTaskCommands(program: Command, cli: Cli): void {
   const list = group
     .command('list')
     .description('list tasks, newest first')
-    .option('--state <state>', 'only in this state')
-    .option('--kind <kind>', 'only script, health or deployment')
+    .addOption(
+      new Option('--state <state>', 'only in this state').choices(['queued', 'running', 'cancelling', ...endStates]),
+    )
+    .addOption(new Option('--kind <kind>', 'only of this kind').choices(['script', 'health', 'deployment']))
     .option('--project <id>', 'only of this project');
   examples(list, 'isthmus task list --state running', 'isthmus task list --kind deployment --project web').action(
     async (options: ListOptions) => {

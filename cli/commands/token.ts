@@ -1,12 +1,12 @@
 // `isthmus token …`: single-use tokens that let a node into the mesh.
-import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import type { JoinToken, Route } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client.ts';
+import { path, type Reply } from '../client.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
-import { collect, collectWhole, duration, route } from '../values.ts';
+import { keepSecret } from '../secrets.ts';
+import { collect, collectRoutes, duration } from '../values.ts';
 
 interface CreateOptions {
   readonly role: string;
@@ -16,7 +16,7 @@ interface CreateOptions {
   readonly dial?: string;
   readonly environment?: string[];
   readonly targetRole?: string[];
-  readonly route?: string[];
+  readonly route?: readonly Route[];
   readonly ttl?: number;
   readonly out?: string;
 }
@@ -32,7 +32,6 @@ interface TokenRow {
 
 /** The body of POST /tokens from the command's options. */
 function tokenRequest(options: CreateOptions): object {
-  const routes: Route[] | undefined = options.route?.map(route);
   return {
     role: options.role,
     site: options.site,
@@ -41,7 +40,7 @@ function tokenRequest(options: CreateOptions): object {
     ...(options.dial === undefined ? {} : { dialAddress: options.dial }),
     ...(options.environment === undefined ? {} : { environments: options.environment }),
     ...(options.targetRole === undefined ? {} : { targetRoles: options.targetRole }),
-    ...(routes === undefined ? {} : { routes }),
+    ...(options.route === undefined ? {} : { routes: options.route }),
     ...(options.ttl === undefined ? {} : { ttlS: options.ttl }),
   };
 }
@@ -70,7 +69,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     .option('--dial <host:port>', 'its parent dials it there; without this it dials its parent')
     .option('--environment <ids>', 'environments of the machine', collect)
     .option('--target-role <roles>', 'target roles of the machine', collect)
-    .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectWhole)
+    .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectRoutes)
     .option('--ttl <time>', 'how long it is good for (at most, and when not told, 1h)', duration)
     .option('--out <file>', 'write the token to a file (0600) instead of showing it');
   examples(
@@ -79,8 +78,9 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     'isthmus token create --role tentacle --site eu --parent eu --environment production --target-role web',
     'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
   ).action(async (options: CreateOptions) => {
-    const { body } = await (await cli.client()).post<JoinToken>('tokens', tokenRequest(options));
-    if (options.out !== undefined) await writeFile(options.out, `${body.token}\n`, { mode: 0o600, flag: 'wx' });
+    const client = await cli.client();
+    const make = (): Promise<Reply<JoinToken>> => client.post('tokens', tokenRequest(options));
+    const { body } = await keepSecret(options.out, make, (reply) => reply.body.token);
     const { token: _secret, joinCommand: _command, ...shown } = body;
     cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
       options.out === undefined

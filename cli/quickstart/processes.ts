@@ -4,7 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { environmentWith } from '../../lib/config/environment.ts';
+import { environmentOfPart } from '../../lib/config/environment.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 
 const startLimitMs = 45_000;
@@ -19,6 +19,8 @@ interface Exit {
 type Phase = 'starting' | 'running' | 'stopping';
 
 interface Child {
+  /** A part runs until it is stopped, a command to its end. */
+  readonly kind: 'part' | 'command';
   readonly name: string;
   readonly logFile: string;
   readonly process: ChildProcess;
@@ -40,6 +42,7 @@ export class ProcessGroup {
   readonly #main: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #children: Child[] = [];
+  #stopped = false;
   readonly #failed = Promise.withResolvers<never>();
 
   /** `main` is the command line's own main module: a child is `isthmus …` too. */
@@ -64,8 +67,7 @@ export class ProcessGroup {
 
   /** Starts a part and resolves with its addresses once it says that it has started. */
   async start(name: string, args: readonly string[], logFile: string): Promise<unknown> {
-    const child = await this.#spawn(name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
-    this.#children.push(child);
+    const child = await this.#spawn('part', name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
     const started = Promise.withResolvers<unknown>();
     const lines = createInterface({ input: child.process.stdout! });
     lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
@@ -85,8 +87,7 @@ export class ProcessGroup {
 
   /** Runs a command to its end; `input` is its standard input. Resolves with its standard output. */
   async run(name: string, args: readonly string[], logFile: string, input = ''): Promise<string> {
-    const child = await this.#spawn(name, args, logFile);
-    this.#children.push(child);
+    const child = await this.#spawn('command', name, args, logFile);
     let output = '';
     child.process.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
     child.process.stdin!.end(input);
@@ -96,11 +97,14 @@ export class ProcessGroup {
     return output;
   }
 
-  /** Stops everything, last started first; what does not stop in time is killed. */
+  /** Stops everything, last started first; what does not stop in time is killed. Nothing can be started afterwards. */
   async stop({ limitMs = stopLimitMs }: { limitMs?: number } = {}): Promise<void> {
+    this.#stopped = true;
     const stopping = this.#children.toReversed().map(async (child) => {
       child.phase = 'stopping';
       child.process.stdin?.end();
+      // A command has had the end of its standard input already.
+      if (child.kind === 'command') child.process.kill('SIGTERM');
       const limit = setTimeout(() => child.process.kill('SIGKILL'), limitMs);
       await child.exited;
       clearTimeout(limit);
@@ -108,21 +112,25 @@ export class ProcessGroup {
     await Promise.all(stopping);
   }
 
-  async #spawn(name: string, args: readonly string[], logFile: string): Promise<Child> {
+  async #spawn(kind: Child['kind'], name: string, args: readonly string[], logFile: string): Promise<Child> {
     const log: FileHandle = await open(logFile, 'a', 0o600);
     try {
+      // A node that was joining when everything was told to stop must not be started after that.
+      if (this.#stopped) throw new IsthmusError('CANCELLED', `${name} is not started any more`);
       // A session of its own: Ctrl-C is for this process, which then stops the others in order.
       const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
         stdio: ['pipe', 'pipe', log.fd],
         detached: true,
-        env: environmentWith(this.#environment),
+        env: environmentOfPart(this.#environment),
       });
       const { promise, resolve } = Promise.withResolvers<Exit>();
       process_.once('exit', (code, signal) => resolve({ code, signal }));
       process_.once('error', () => resolve({ code: -1, signal: null }));
       // A child that ended no longer reads.
       process_.stdin?.on('error', () => undefined);
-      return { name, logFile, process: process_, exited: promise, phase: 'starting' };
+      const child: Child = { kind, name, logFile, process: process_, exited: promise, phase: 'starting' };
+      this.#children.push(child);
+      return child;
     } finally {
       await log.close();
     }

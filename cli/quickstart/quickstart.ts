@@ -8,8 +8,9 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IsthmusError } from '../../lib/errors.ts';
 import { ApiClient } from '../client.ts';
-import { resolveConnection } from '../context.ts';
+import { connectionIn } from '../context.ts';
 import { escapeText } from '../render/escape.ts';
+import { shellWord } from '../render/shell.ts';
 import { bytes } from '../render/units.ts';
 import { say, type Terminal } from '../terminal.ts';
 import { requireSuccess, watchTask } from '../watch-task.ts';
@@ -57,10 +58,6 @@ function stopwatch(terminal: Terminal): (text: string) => void {
   return (text) => say(terminal, `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
 }
 
-async function connect(folder: StateFolder, terminal: Terminal): Promise<ApiClient> {
-  return new ApiClient(await resolveConnection({ context: folder.contextFile }, terminal.stdin));
-}
-
 /** Deploys to every machine, watched live; returns what the tables need. */
 async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage): Promise<void> {
   const { step, terminal, folder, state, root } = demo;
@@ -96,7 +93,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
 
 /** What to do with it, once it stands. */
 function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): void {
-  const near = (path: string): string => (relative('.', path).startsWith('..') ? path : relative('.', path));
+  const near = (path: string): string => shellWord(relative('.', path).startsWith('..') ? path : relative('.', path));
   const isthmus = `${near(join(root, 'bin', 'isthmus'))} --context ${near(folder.contextFile)}`;
   const first = demoMachines[0]!;
   say(
@@ -106,7 +103,7 @@ function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): vo
   say(terminal, `\n  ${isthmus} mesh status`);
   say(terminal, `  ${isthmus} mesh trace eu-pci-1`);
   say(terminal, `  echo 'uname -a; uptime' | ${isthmus} script run --file - --role web`);
-  say(terminal, `\nCtrl-C stops everything. What each part logs is in ${near(join(folder.path, 'logs'))}/.`);
+  say(terminal, `\nCtrl-C stops everything. What each part logs is in ${near(join(folder.path, 'logs'))}.`);
 }
 
 /** Waits until no application runs that this state folder knows of. */
@@ -137,7 +134,7 @@ async function work(demo: Demo, once: boolean): Promise<void> {
   const { step, terminal, folder, root } = demo;
   // Starting the mesh is mostly waiting: the package is built meanwhile.
   const [{ firstTime }, built] = await Promise.all([startServer(demo), buildWebPackage(root, folder.path)]);
-  const client = await connect(folder, terminal);
+  const client = new ApiClient(await connectionIn(folder.contextFile));
   try {
     step(`server at ${client.server.origin}${firstTime ? ' (a new mesh)' : ''}`);
     await makePlaces(client);

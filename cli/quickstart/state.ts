@@ -1,6 +1,6 @@
 // What the quickstart keeps in its state folder between starts: ports, and where everything lies.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { createHash } from 'node:crypto';
@@ -13,6 +13,9 @@ export interface DemoState {
   /** Secret of the example application; made once, so that a second start changes nothing. */
   readonly signingKey: string;
 }
+
+/** The first file in the folder and the last to go: what is in a folder with it may be deleted by `--clean`. */
+const marker = 'made-by-isthmus-quickstart';
 
 export class StateFolder {
   readonly path: string;
@@ -51,11 +54,26 @@ export class StateFolder {
     return join(tmpdir(), `isthmus-${name}.sock`);
   }
 
-  /** Makes the folder, private: it holds keys. */
+  /**
+   * Makes the folder, private: it holds keys. CONFIG_INVALID, and nothing touched, when it holds something that is not
+   * of a quickstart: `--clean` would delete it.
+   */
   async prepare({ clean }: { clean: boolean }): Promise<void> {
-    if (clean) await rm(this.path, { recursive: true, force: true });
-    await mkdir(join(this.path, 'logs'), { recursive: true });
+    const inside = await readdir(this.path).catch((cause: NodeJS.ErrnoException): string[] => {
+      if (cause.code === 'ENOENT') return [];
+      throw new IsthmusError('DATA_DIR_UNUSABLE', `${this.path} cannot be read (${cause.code})`, { cause });
+    });
+    if (inside.length > 0 && !inside.includes(marker)) {
+      throw new IsthmusError('CONFIG_INVALID', `${this.path} holds other things and was left as it is`, {
+        remedy: 'Name a folder that is new, empty or of an earlier quickstart with --data.',
+      });
+    }
+    await mkdir(this.path, { recursive: true, mode: 0o700 });
     await chmod(this.path, 0o700);
+    await writeFile(join(this.path, marker), 'isthmus quickstart --clean deletes everything in this folder.\n');
+    const old = clean ? inside.filter((name) => name !== marker) : [];
+    for (const name of old) await rm(join(this.path, name), { recursive: true, force: true });
+    await mkdir(join(this.path, 'logs'), { recursive: true });
   }
 
   /** What an earlier start left, with a port for each name that has none yet. */

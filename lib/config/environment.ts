@@ -6,9 +6,15 @@ export function environmentVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
-/** The whole environment of this process with some variables set otherwise, for a child that stands for this process. */
-export function environmentWith(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
-  return { ...process.env, ...changes };
+/**
+ * The environment for a part or command that is told its settings by options and files: this process's own without
+ * settings of Isthmus, which are meant for another part, and with `changes`. How much is logged is kept.
+ */
+export function environmentOfPart(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('ISTHMUS_') || name === 'ISTHMUS_LOG_LEVEL',
+  );
+  return { ...Object.fromEntries(kept), ...changes };
 }
 
 /** The variables of an allow-list that are set, for handing to a child process. */

@@ -1,7 +1,6 @@
 // `join`, put together: the checks and proofs of certs/enrolment over the streams of this folder, and a first mesh with
 // the new identity that crosses every hop to confirm it.
 import type { Duplex } from 'node:stream';
-import { stringify } from 'yaml';
 import { joinMesh, type Confirmation, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import {
   checkAddress,
@@ -32,6 +31,7 @@ import { createMesh } from '../mesh.ts';
 import type { Mesh, MeshConfig } from '../types.ts';
 import { wireVersions } from '../wire-version.ts';
 import { listenForEnrol, openEnrol, type EnrolListener } from './peer.ts';
+import { settingsWithWay } from './settings.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
@@ -71,6 +71,8 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       field: 'address',
     });
   }
+  // Settings that cannot be kept are found before the token is shown to anybody.
+  settingsWithWay(options.dataDir, { listen, parents: [] });
   const progress = new Progress(options.report);
   const report = (result: CheckResult): void => progress.passed(result);
   const way =
@@ -82,8 +84,7 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       wireVersions,
       softwareVersion,
       openSession: () => way.open(),
-      configFor: (node) =>
-        stringify({ ...(listen === undefined ? {} : { listen }), parents: parentsOf(node, address) }),
+      configFor: (node) => settingsWithWay(options.dataDir, { listen, parents: parentsOf(node, address) }),
       async confirm(node) {
         await way.close();
         return confirmOverMesh(node, { listen, parents: parentsOf(node, address), dials: [] });

@@ -62,7 +62,34 @@ describe('cert', () => {
   it('shows the certificate of this machine with both dates and the local time', async () => {
     const { code, out } = await isthmus(['-o', 'json', 'cert', 'show', '--data', await dataDir()]);
     expect(code).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({ node: 'eu', role: 'relay', 'local time': expect.any(String) as string });
+    const shown = JSON.parse(out) as Record<string, number>;
+    expect(shown).toMatchObject({ node: 'eu', role: 'relay', pin: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+    expect(shown['notBefore']).toBeLessThan(shown['localTime']!);
+    expect(shown['notAfter']).toBeGreaterThan(shown['localTime']!);
+  });
+
+  it('says what is wrong with one that cannot be used, with its dates and the clock of now', async () => {
+    const [mine, other] = [await createTestMesh(), await createTestMesh()];
+    const folder = await tempDir();
+    const identity = await other.identity('eu', 'relay', { site: 'eu', nowMs: Date.now() - 9 * dayMs });
+    writeIdentity(identityFolder(folder), { ...identity, authorityPem: mine.authorityPem });
+    const { code, err } = await isthmus(['cert', 'show', '--data', folder]);
+    expect(code).toBe(9);
+    expect(err).toMatch(
+      /was not issued by the authority of this mesh \(subject .*, valid from .* to .*; the clock here/,
+    );
+    const clock = Date.parse(/the clock here says ([^)]*)\)/.exec(err)?.[1] ?? '');
+    expect(Math.abs(Date.now() - clock)).toBeLessThan(dayMs / 24);
+  });
+
+  it('prints the authority as --ca wants it, and as JSON', async () => {
+    const folder = await dataDir();
+    const { out } = await isthmus(['cert', 'authority', '--data', folder]);
+    expect(out).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    const { authorityPem } = JSON.parse((await isthmus(['-o', 'json', 'cert', 'authority', '--data', folder])).out) as {
+      authorityPem: string;
+    };
+    expect(authorityPem.trimEnd()).toBe(out.trimEnd());
   });
 
   it('exits 1 when it has ended, 6 when it is not valid yet by this clock', async () => {
@@ -97,6 +124,56 @@ describe('join', () => {
     const argv = ['join', '--data', await tempDir(), '--token-file', '-', '--address', '127.0.0.1:1'];
     expect((await isthmus([...argv, '--pin', pin])).code).toBe(2);
     expect((await isthmus([...argv, '--pin', 'abc'], { stdin: token })).code).toBe(2);
+  });
+});
+
+describe('key', () => {
+  const record = { id: 'a9bd2c5b68fc', name: 'ci', role: 'operator', createdAt: 0, expiresAt: null, revokedAt: null };
+  const key = ['isk', record.id, 'z'.repeat(43)].join('_');
+  const create = ['key', 'create', '--name', 'ci', '--role', 'operator'];
+
+  it('is made, into a private file when that is asked for, for a time from now', async () => {
+    const api = await startFakeApi();
+    api.on('POST /api/v1/api-keys', (_request, response) => json(response, { ...record, key }, 201));
+    expect((await isthmus([...api.args, ...create])).out).toBe(`${key}\n`);
+    const file = join(await tempDir(), 'ci.key');
+    const { code, out, err } = await isthmus([...api.args, ...create, '--expires', '90d', '--out', file]);
+    expect(code, err).toBe(0);
+    expect(out + err).not.toContain('zzz');
+    expect(await readFile(file, 'utf8')).toBe(`${key}\n`);
+    expect(await mode(file)).toBe(0o600);
+    const { expiresAt } = JSON.parse(api.requests.at(-1)!.body) as { expiresAt: number };
+    expect(Math.abs(expiresAt - Date.now() - 90 * dayMs)).toBeLessThan(dayMs);
+  });
+
+  it('is not made when its file cannot be, and leaves no file when it is refused', async () => {
+    const api = await startFakeApi();
+    const folder = await tempDir();
+    const taken = join(folder, 'taken');
+    await writeFile(taken, 'mine');
+    const { code, err } = await isthmus([...api.args, ...create, '--out', taken]);
+    expect(code).toBe(2);
+    expect(err).toContain('EEXIST');
+    expect(api.requests).toEqual([]);
+    expect(await readFile(taken, 'utf8')).toBe('mine');
+    expect((await isthmus([...api.args, ...create, '--out', join(folder, 'new')])).code).toBe(7);
+    expect(await readdir(folder)).toEqual(['taken']);
+  });
+
+  it('takes the place of the one that was used, and the old one is revoked', async () => {
+    const api = await startFakeApi();
+    api.on('GET /api/v1/whoami', (_request, response) => json(response, { key: 'k', role: 'admin', mesh: 'm' }));
+    api.on('DELETE /api/v1/api-keys/old', (_request, response) => response.writeHead(204).end());
+    const folder = await tempDir();
+    const context = ['--context', join(folder, 'context.json')];
+    expect((await isthmus([...api.args, ...context, 'login'])).code).toBe(0);
+    await writeFile(join(folder, 'new'), `${key}\n`);
+    const login = await isthmus([...context, 'login', '--api-key-file', join(folder, 'new')]);
+    expect(login.code, login.err).toBe(0);
+    expect(login.out).toContain('logged in to mesh m with key k (admin)');
+    expect((await isthmus([...context, 'key', 'revoke', 'old'])).code).toBe(2);
+    expect((await isthmus([...context, 'key', 'revoke', 'old', '--yes'])).code).toBe(0);
+    expect(api.requests.at(-1)?.headers['authorization']).toBe(`Bearer ${key}`);
   });
 });
 

@@ -74,6 +74,16 @@ it('ignores SIGUSR1, which would open a debugger, and ends with 130 on SIGTERM; 
   expect(stderr).toContain('the task goes on');
 });
 
+it('exits 74 when what it says cannot be written, and goes on when only its messages cannot', async () => {
+  const full = spawn('/bin/sh', ['-c', `exec "${executable}" help exit-codes > /dev/full`]);
+  let stderr = '';
+  full.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = (await once(full, 'close')) as [number];
+  expect({ code, stderr }).toEqual({ code: 74, stderr: 'isthmus: standard output cannot be written (ENOSPC)\n' });
+  const unheard = spawn('/bin/sh', ['-c', `exec "${executable}" mesh statsu 2> /dev/full`]);
+  expect(await once(unheard, 'close')).toEqual([2, null]);
+});
+
 it('is not a fault when its output is cut off', async () => {
   const child = spawn('/bin/sh', ['-c', `"${executable}" --help | head -1; exit "\${PIPESTATUS:-0}"`]);
   const [code] = (await once(child, 'exit')) as [number];

@@ -1,5 +1,5 @@
 // What a join token is worth to a second key, and what a name is worth after its node was revoked.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { joinMesh } from '../../certs/enrolment/join.ts';
@@ -46,6 +46,13 @@ async function enrolOnly(server: ControlPlane, token: string): Promise<NodeIdent
   await expect(joining).rejects.toThrow('it went away');
   if (got === undefined) throw new Error('it did not enrol');
   return got;
+}
+
+/** Waits until a new certificate is younger than the revocation: certificates tell the second, not the millisecond. */
+async function aSecondAfterRevoking(server: ControlPlane, node: string): Promise<number> {
+  const { revokedAt } = await server.store.nodes.get(node);
+  await waitFor(() => Date.now() > (revokedAt ?? 0) + 1_000);
+  return revokedAt ?? 0;
 }
 
 /** A running mesh with an identity that was got by enrolling, and what it can ask for. */
@@ -148,6 +155,32 @@ test('a token that was bound when the server stopped is free again after it star
   await joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, address: server.address });
 });
 
+test('a node that joins again keeps the settings of its operator, with the way to its parent set anew', async () => {
+  const server = await startControlPlane();
+  const dataDir = join(await tempDir(), 'node');
+  const config = join(dataDir, 'config.yaml');
+  const joinHere = async () => {
+    const { token } = await server.token({ name: 'web-1' });
+    return joinNode({ dataDir, token, pin: server.pin, address: server.address });
+  };
+  await joinHere();
+  await server.revoke('web-1');
+  await aSecondAfterRevoking(server, 'web-1');
+  rmSync(identityFolder(dataDir), { recursive: true });
+  const way = `parents:\n  - node: server-1\n    address: ${server.address}\n`;
+  writeFileSync(config, 'listen: 127.0.0.1:1\n# never as the agent\nscriptUser: deploy\nparents:\n  - node: old\n');
+  await joinHere();
+  expect(readFileSync(config, 'utf8')).toBe(`# never as the agent\nscriptUser: deploy\n${way}`);
+
+  // What cannot be kept is found before anything is asked for: the token is still good.
+  await server.revoke('web-1');
+  rmSync(identityFolder(dataDir), { recursive: true });
+  writeFileSync(config, 'scriptUser: [\n');
+  await expect(joinHere()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(readFileSync(config, 'utf8')).toBe('scriptUser: [\n');
+  expect(await server.store.nodes.get('web-1')).toMatchObject({ state: 'revoked' });
+});
+
 test('a revoked node joins again under its name: same machine, old certificates stay revoked', async () => {
   const server = await startControlPlane();
   const join1 = async (token: string) =>
@@ -163,9 +196,7 @@ test('a revoked node joins again under its name: same machine, old certificates 
       ...{ token: (await server.token()).token, pin: server.pin, address: server.address, name: 'web-1' },
     }),
   ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-  // Certificates tell the second, not the millisecond.
-  const { revokedAt } = await server.store.nodes.get('web-1');
-  await waitFor(() => Date.now() > (revokedAt ?? 0) + 1_000);
+  const revokedAt = await aSecondAfterRevoking(server, 'web-1');
   const again = await join1((await server.token({ name: 'web-1', targetRoles: ['other'] })).token);
   expect(await server.store.nodes.get('web-1')).toMatchObject({ state: 'active', revokedAt });
   expect(await server.store.machines.get('web-1')).toMatchObject({ targetRoles: ['web'] });

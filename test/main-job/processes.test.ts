@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { ProcessGroup } from '../../cli/quickstart/processes.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -18,6 +18,8 @@ if (what === 'works' || what === 'hangs') { started(); }
 if (what === 'works') process.stdin.resume().on('end', () => process.exit(0));
 if (what === 'hangs') { process.stdin.resume(); process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); }
 if (what === 'echoes') process.stdin.pipe(process.stdout);
+if (what === 'waits') setInterval(() => {}, 1000);
+if (what === 'environment') console.log(JSON.stringify(Object.keys(process.env).filter((name) => name.startsWith('ISTHMUS_'))));
 `;
 
 async function group(): Promise<{ group: ProcessGroup; log: string; main: string }> {
@@ -67,6 +69,25 @@ it('kills what does not stop', async () => {
   const pid = parts.running.get('one')!;
   await parts.stop({ limitMs: 200 });
   expect(isAlive(pid)).toBe(false);
+});
+
+it('starts nothing once it has been told to stop, and does not wait for a command that hangs', async () => {
+  const { group: parts, log } = await group();
+  const hanging = parts.run('join', ['waits'], log);
+  await waitFor(() => parts.running.has('join'), { what: 'the command' });
+  const stopped = parts.stop({ limitMs: 60_000 });
+  await expect(hanging).rejects.toMatchObject({ code: 'PART_FAILED' });
+  await stopped;
+  await expect(parts.start('late', ['works'], log)).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(parts.running.has('late')).toBe(false);
+});
+
+it('gives parts no settings of the environment, which are meant for others', async () => {
+  vi.stubEnv('ISTHMUS_SERVER', 'https://production.example');
+  vi.stubEnv('ISTHMUS_LOG_LEVEL', 'debug');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { group: parts, log } = await group();
+  expect(JSON.parse(await parts.run('one', ['environment'], log))).toEqual(['ISTHMUS_LOG_LEVEL']);
 });
 
 it('runs a command with a secret on its standard input', async () => {

@@ -1,0 +1,79 @@
+// `isthmus key …`: API keys, for people and for machines that call the API.
+import { Option, type Command } from 'commander';
+import { examples, type Cli } from '../cli.ts';
+import { path, type Reply } from '../client.ts';
+import { renderTable } from '../render/table.ts';
+import { moment } from '../render/units.ts';
+import { keepSecret } from '../secrets.ts';
+import { confirm } from '../terminal.ts';
+import { duration } from '../values.ts';
+
+interface KeyRow {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+}
+
+interface CreateOptions {
+  readonly name: string;
+  readonly role: string;
+  readonly expires?: number;
+  readonly out?: string;
+}
+
+function addCreate(group: Command, cli: Cli): void {
+  const create = group
+    .command('create')
+    .description('make a key, of your own role or a lesser one; it is shown once')
+    .requiredOption('--name <name>', 'whose it is, or what for')
+    .addOption(
+      new Option('--role <role>', 'what it may do').choices(['admin', 'operator', 'viewer']).makeOptionMandatory(),
+    )
+    .option('--expires <time>', 'when it ends, from now (default: when yours does)', duration)
+    .option('--out <file>', 'write the key to a new file (0600) instead of showing it');
+  examples(
+    create,
+    'isthmus key create --name ci --role operator --expires 90d --out ci.key',
+    'isthmus key create --name me --role admin --out new.key && isthmus login --api-key-file new.key',
+  ).action(async ({ name, role, expires, out }: CreateOptions) => {
+    const expiry = expires === undefined ? {} : { expiresAt: Date.now() + expires * 1000 };
+    const client = await cli.client();
+    const make = (): Promise<Reply<KeyRow & { key: string }>> => client.post('api-keys', { name, role, ...expiry });
+    const { body } = await keepSecret(out, make, (reply) => reply.body.key);
+    const { key, ...record } = body;
+    const until = record.expiresAt === null ? 'until it is revoked' : `until ${moment(record.expiresAt)}`;
+    cli.show(out === undefined ? body : { ...record, keyFile: out }, () =>
+      out === undefined ? key : `key ${record.id} (${role}) is in ${out}, good ${until}`,
+    );
+  });
+}
+
+/** Adds `key`. */
+export function addKeyCommands(program: Command, cli: Cli): void {
+  const group = program.command('key').description('API keys');
+  examples(group, 'isthmus key list', 'isthmus key create --name ci --role operator --expires 90d --out ci.key');
+  addCreate(group, cli);
+
+  examples(group.command('list').description('keys, never their secrets'), 'isthmus key list').action(async () => {
+    const items = await (await cli.client()).list<KeyRow>('api-keys');
+    const rows = items.map((each) => [
+      each.id,
+      each.name,
+      each.role,
+      moment(each.createdAt),
+      moment(each.expiresAt),
+      moment(each.revokedAt),
+    ]);
+    cli.show(items, () => renderTable(['key', 'name', 'role', 'made', 'expires', 'revoked'], rows));
+  });
+
+  const revoke = group.command('revoke <key>').description('end a key at once').option('--yes', 'do not ask');
+  examples(revoke, 'isthmus key revoke a9bd2c5b68fc --yes').action(async (id: string, options: { yes?: boolean }) => {
+    await confirm(cli.terminal, `Revoke the key ${id}? Whoever uses it is refused from now on.`, options.yes);
+    await (await cli.client()).request('DELETE', path('api-keys', id), {});
+    cli.show({ revoked: id }, () => `key ${id} is revoked`);
+  });
+}
