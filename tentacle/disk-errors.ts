@@ -5,7 +5,12 @@ const noRoom = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
 
 /** Whether the disk refused a write, so that trying again later may help. */
 export function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && noRoom.has(String(error.code));
+  return error instanceof Error && 'code' in error && isDiskFullCode(String(error.code));
+}
+
+/** As `isDiskFull`, for a code that another process told. */
+export function isDiskFullCode(code: string): boolean {
+  return noRoom.has(code);
 }
 
 /** DISK_FULL for a write that the disk refused, INTERNAL for any other error; `what` says what could not be written. */

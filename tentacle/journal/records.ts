@@ -35,17 +35,19 @@ export type ScriptEnd =
 
 export type TicketState =
   | { readonly phase: 'waiting'; readonly spec: ScriptSpec }
-  /** `attempt` numbers the claim file: a claim that the agent itself took can never be used by a late wrapper. */
+  /** `attempt` numbers the claim: one that the agent itself took can never be used by a late launcher. */
   | { readonly phase: 'starting'; readonly spec: ScriptSpec; readonly attempt: number; readonly bootId: string }
   | {
       readonly phase: 'running';
       readonly spec: ScriptSpec;
+      readonly attempt: number;
       readonly process: ProcessIdentity;
       readonly startedAtMs: number;
     }
   | {
       readonly phase: 'killing';
       readonly spec: ScriptSpec;
+      readonly attempt: number;
       readonly process: ProcessIdentity;
       readonly startedAtMs: number;
       readonly reason: KillReason;

@@ -12,6 +12,8 @@ import type { LogStream, NewLine, Spool } from './spool.ts';
 
 /** A look at the files also without a hint from the system: hints can be lost. */
 const pollMs = 250;
+/** A script that ends within this is not worth a watch: its end is a hint, too. */
+const watchAfterMs = 25;
 /** When the system gives no hints at all. */
 const pollWithoutWatchMs = 20;
 /** Below this much free disk a script's own writes may already have failed. */
@@ -64,7 +66,7 @@ export class LogPump {
     const reader = masker ?? withheld;
     const open = (stream: 'stdout' | 'stderr'): Source => ({
       stream,
-      output: RawOutput.open(paths[stream], reader, spool.position(stream), () => pump.#wake()),
+      output: RawOutput.open(paths[stream], reader, spool.position(stream)),
     });
     pump.#sources = [open('stdout'), open('stderr')];
     pump.#running = pump.#run().catch((error: unknown) => pump.#giveUp(error));
@@ -125,18 +127,19 @@ export class LogPump {
   }
 
   async #run(): Promise<void> {
-    const interval = this.#sources.every(({ output }) => output.watched) ? pollMs : pollWithoutWatchMs;
+    let interval = watchAfterMs;
     while (!this.#stopped) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
       while (!this.#stopped && (await this.#pass()));
       await this.#lookAtDisk();
-      const pause = new AbortController();
-      if (!this.#stopped) {
-        await Promise.race([woken, delay(interval, undefined, { signal: pause.signal }).catch(() => undefined)]);
-      }
-      pause.abort();
+      if (this.#stopped) return;
+      const timer = setTimeout(this.#wake, interval);
+      await woken;
+      clearTimeout(timer);
+      const watched = this.#sources.map(({ output }) => output.watch(() => this.#wake()));
+      interval = watched.every(Boolean) ? pollMs : pollWithoutWatchMs;
     }
   }
 

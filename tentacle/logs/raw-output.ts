@@ -8,6 +8,8 @@ import { LineCutter, type CutLine } from './line-cutter.ts';
 import type { SourcePosition } from './spool.ts';
 
 const readBytes = 256 * 1024;
+/** One for all: what is read is masked and cut at once, and nothing keeps a window on it. */
+const buffer = Buffer.allocUnsafe(readBytes);
 /** Longer than any form of a sensitive value that is likely to stand across the place where reading goes on. */
 const primeBytes = 128 * 1024;
 /** Used-up output is given back to the disk in steps of this size. */
@@ -18,16 +20,15 @@ const truncateAboveBytes = 1024 * 1024;
 export class RawOutput {
   readonly #path: string;
   readonly #file: number;
-  readonly #watcher: FSWatcher | undefined;
+  #watcher: FSWatcher | undefined;
   readonly #stream: MaskStream;
   readonly #cutter: LineCutter;
   readonly #from: number;
-  readonly #buffer = Buffer.allocUnsafe(readBytes);
   #offset: number;
   #punchedTo = 0;
   #canPunch = true;
 
-  private constructor(path: string, file: number, masker: Masker, position: SourcePosition, onChange: () => void) {
+  private constructor(path: string, file: number, masker: Masker, position: SourcePosition) {
     this.#path = path;
     this.#file = file;
     this.#stream = masker.stream();
@@ -35,20 +36,19 @@ export class RawOutput {
     const sourceOffset = Math.max(0, position.offset - primeBytes);
     this.#offset = sourceOffset;
     this.#cutter = new LineCutter({ sourceOffset, dropping: position.dropping });
-    this.#watcher = watchOrPoll(path, onChange);
   }
 
-  static open(path: string, masker: Masker, position: SourcePosition, onChange: () => void): RawOutput {
-    const file = openSync(path, 'a+', 0o600);
-    const output = new RawOutput(path, file, masker, position, onChange);
+  static open(path: string, masker: Masker, position: SourcePosition): RawOutput {
+    const output = new RawOutput(path, openSync(path, 'a+', 0o600), masker, position);
     while (output.#offset < output.#from) {
       if (output.#read(output.#from - output.#offset) === undefined) break;
     }
     return output;
   }
 
-  /** False when the system has no more watches to give: the caller must then poll often. */
-  get watched(): boolean {
+  /** Calls back when there is more. False when the system has no more watches to give: the caller must then poll often. */
+  watch(onChange: () => void): boolean {
+    this.#watcher ??= watchOrPoll(this.#path, onChange);
     return this.#watcher !== undefined;
   }
 
@@ -84,10 +84,10 @@ export class RawOutput {
   }
 
   #read(most: number): MaskedPiece[] | undefined {
-    const bytesRead = readSync(this.#file, this.#buffer, 0, Math.min(most, readBytes), this.#offset);
+    const bytesRead = readSync(this.#file, buffer, 0, Math.min(most, readBytes), this.#offset);
     if (bytesRead === 0) return undefined;
     this.#offset += bytesRead;
-    return this.#clip(this.#stream.pushPieces(this.#buffer.subarray(0, bytesRead)));
+    return this.#clip(this.#stream.pushPieces(buffer.subarray(0, bytesRead)));
   }
 
   /** Takes away what the spool has already. */

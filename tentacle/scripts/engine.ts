@@ -2,12 +2,11 @@
 // for ever; a stale epoch changes nothing; what may have been forgotten is refused.
 //
 //   payload.ts, environment.ts, interpreters.ts   what a script may ask for
-//   script.ts, spawn.ts, supervise.ts             one script from its turn to its end
+//   script.ts, supervise.ts                       one script from its turn to its end
+//   launcher.ts, launcher-process.ts, exit-file.ts   the process that starts it and writes down how it ended
 //   recovery.ts                                   what becomes of it when the agent starts again
-//   isolation.ts, script-user.ts, workspace.ts    next to whom, as whom and where it runs
+//   isolation.ts, script-user.ts, workspaces.ts   next to whom, as whom and where it runs
 import { statfsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { skewMs } from '../../certs/signer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { idTimeMs } from '../../lib/ids.ts';
@@ -19,13 +18,14 @@ import type { LogSource } from '../logs/stream.ts';
 import { defaultPath } from './environment.ts';
 import { interpreterCommand } from './interpreters.ts';
 import { IsolationQueue } from './isolation.ts';
+import { Launcher } from './launcher.ts';
 import { encodePayload, specOf } from './payload.ts';
 import { recover } from './recovery.ts';
 import { Script, type ScriptContext } from './script.ts';
 import { letScriptUserIn, type ScriptUser } from './script-user.ts';
 import { WorkspaceSeal } from './sealed.ts';
 import { statusOf, type StatusMessage } from './status.ts';
-import { listWorkspaces, Workspace } from './workspace.ts';
+import { Workspaces } from './workspaces.ts';
 
 export interface ScriptLimits {
   /** Text of one ticket's log; past it the script runs on and its output is dropped. */
@@ -86,7 +86,7 @@ export class ScriptEngine {
   readonly #starting = new Map<string, Promise<void>>();
   readonly #epochListeners = new Set<(task: string, epoch: number) => void>();
 
-  private constructor(options: EngineOptions, seal: WorkspaceSeal) {
+  private constructor(options: EngineOptions, seal: WorkspaceSeal, workspaces: Workspaces) {
     const { journal, user, inherited, log, applicationFolder } = options;
     this.#journal = journal;
     this.#seal = seal;
@@ -94,7 +94,8 @@ export class ScriptEngine {
     this.#context = {
       ...{ journal, user, inherited, log, applicationFolder },
       queue: new IsolationQueue(this.#limits.mostRunning),
-      workspaces: join(options.dataDir, 'tickets'),
+      workspaces,
+      launcher: new Launcher(log),
       path: inherited['PATH'] ?? defaultPath,
       logQuotaBytes: this.#limits.logQuotaBytes,
       killGraceMs: this.#limits.killGraceMs,
@@ -103,10 +104,10 @@ export class ScriptEngine {
 
   /** Opens the engine and takes up every script that the journal knows. */
   static async open(options: EngineOptions): Promise<ScriptEngine> {
-    const engine = new ScriptEngine(options, new WorkspaceSeal(options.dataDir));
-    const { workspaces } = engine.#context;
-    await mkdir(workspaces, { recursive: true, mode: options.user.isolated ? 0o711 : 0o700 });
-    await letScriptUserIn(options.user, options.dataDir, workspaces);
+    const { dataDir, user } = options;
+    const workspaces = await Workspaces.open(dataDir, user);
+    await letScriptUserIn(user, dataDir, workspaces.folder);
+    const engine = new ScriptEngine(options, new WorkspaceSeal(dataDir), workspaces);
     await engine.#recover();
     return engine;
   }
@@ -196,6 +197,7 @@ export class ScriptEngine {
   async stop(): Promise<void> {
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#open.values()].map((script) => script.stop()));
+    this.#context.launcher.stop();
   }
 
   async #recover(): Promise<void> {
@@ -206,9 +208,7 @@ export class ScriptEngine {
     for (const entry of open.sort((a, b) => order.indexOf(a.state.phase) - order.indexOf(b.state.phase))) {
       this.#open.set(entry.ticket, await recover(this.#context, this.#seal, entry));
     }
-    for (const name of await listWorkspaces(this.#context.workspaces)) {
-      if (!this.#open.has(name)) await new Workspace(join(this.#context.workspaces, name)).remove();
-    }
+    await this.#context.workspaces.removeAllBut(this.#open);
   }
 
   /** The script of a ticket that is not completed. Its task must be the one it was started for. */
@@ -242,7 +242,7 @@ export class ScriptEngine {
       { ticket, task, state: { phase: 'waiting', spec } },
       { journalled: false },
     );
-    await this.#createWorkspace(script.workspace, ticket, payload);
+    await this.#createWorkspace(ticket, payload);
     this.#open.set(ticket, script);
     try {
       await script.begin(payload, spec, 1);
@@ -269,11 +269,12 @@ export class ScriptEngine {
     }
   }
 
-  async #createWorkspace(workspace: Workspace, ticket: string, payload: ScriptPayload__Output): Promise<void> {
+  async #createWorkspace(ticket: string, payload: ScriptPayload__Output): Promise<void> {
+    const { workspaces } = this.#context;
     try {
-      workspace.create(this.#seal.seal(ticket, encodePayload(payload)));
+      workspaces.create(ticket, this.#seal.seal(ticket, encodePayload(payload)));
     } catch (error) {
-      await workspace.remove();
+      await workspaces.of(ticket).remove();
       throw diskError(error, 'the workspace cannot be written');
     }
   }
@@ -302,7 +303,7 @@ export class ScriptEngine {
     if (this.#open.size >= this.#limits.mostOpen) {
       throw new IsthmusError('RESOURCE_EXHAUSTED', `${this.#open.size} tickets are open on this tentacle`);
     }
-    const { bavail, bsize } = statfsSync(this.#context.workspaces);
+    const { bavail, bsize } = statfsSync(this.#context.workspaces.folder);
     if (bavail * bsize < this.#limits.keepFreeBytes) {
       throw new IsthmusError('DISK_FULL', `only ${bavail * bsize} bytes are free for workspaces`);
     }

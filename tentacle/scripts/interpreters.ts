@@ -1,5 +1,5 @@
 // The interpreters a script may name, as a table: PowerShell and Python come as further rows.
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { IsthmusError } from '../../lib/errors.ts';
 
@@ -50,6 +50,8 @@ export function findProgram(program: string, path: string): string | undefined {
 }
 
 function isExecutable(path: string): boolean {
+  // Asked first, since most are not there, and an error costs ten times as much as an answer.
+  if (!existsSync(path)) return false;
   try {
     accessSync(path, constants.X_OK);
     return true;

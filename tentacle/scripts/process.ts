@@ -67,15 +67,6 @@ export function signalGroup(processGroup: number, signal: NodeJS.Signals | 0): b
   }
 }
 
-/** The process that has `argument` among its arguments, if there is one. */
-export function findByArgument(argument: string): ProcessIdentity | undefined {
-  for (const pid of pids()) {
-    const commandLine = read(`/proc/${pid}/cmdline`) ?? '';
-    if (pid !== process.pid && commandLine.split('\0').includes(argument)) return identify(pid);
-  }
-  return undefined;
-}
-
 function pids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -1,16 +1,21 @@
 // What becomes of each ticket when the agent starts again. The rule: what certainly never started may still start; what
 // runs is taken up; what has an exit code has ended with it; everything else is interrupted, and is never guessed.
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { skewMs } from '../../certs/signer.ts';
 import { createMasker, type Masker } from '../../lib/masker.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptEnd, TicketEntry, TicketState } from '../journal/records.ts';
 import { decodePayload } from './payload.ts';
-import { bootId, findByArgument, isAlive, ledGroupIsAlive } from './process.ts';
+import type { StartedProcess } from './exit-file.ts';
+import { bootId, isAlive, ledGroupIsAlive } from './process.ts';
 import { Script, type ScriptContext } from './script.ts';
 import type { WorkspaceSeal } from './sealed.ts';
 
 type StateIn<Phase extends TicketState['phase']> = TicketState & { readonly phase: Phase };
+
+/** A machine under load may need so long to make a process. */
+const launchingMs = 5_000;
 
 const rebooted = 'the machine was restarted while it ran';
 const vanished = 'it was killed together with the tentacle, so that its exit code is not known';
@@ -29,7 +34,7 @@ export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry
   return script;
 }
 
-/** The wrapper's claim tells whether it started: whoever makes the file first has the say. */
+/** The claim tells whether it started: whoever makes that file first has the say. */
 async function recoverStarting(
   script: Script,
   payload: ScriptPayload__Output | undefined,
@@ -42,13 +47,21 @@ async function recoverStarting(
     return endWith(script, masker, { kind: 'interrupted', detail: rebooted }, 0);
   }
   if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
-  const startedAtMs = script.workspace.claimedAtMs(attempt) ?? Date.now();
-  const process = findByArgument(script.workspace.claim(attempt));
-  if (process !== undefined) return script.adopt(masker, { phase: 'running', spec, process, startedAtMs });
-  const exitCode = script.workspace.exitCode();
-  const end: ScriptEnd =
-    exitCode === undefined ? { kind: 'interrupted', detail: vanished } : { kind: 'exited', exitCode };
-  endWith(script, masker, end, startedAtMs);
+  const started = await startedBy(script);
+  if (started === undefined) return endWith(script, masker, { kind: 'interrupted', detail: vanished }, Date.now());
+  const { startedAtMs, ...identity } = started;
+  const process = { ...identity, bootId: bootId() };
+  await recoverRunning(script, masker, { phase: 'running', spec, attempt, process, startedAtMs });
+}
+
+/** The former agent's launcher may be between the claim and the start. */
+async function startedBy({ workspace }: Script): Promise<StartedProcess | undefined> {
+  const until = performance.now() + launchingMs;
+  for (;;) {
+    const started = workspace.started();
+    if (started !== undefined || performance.now() > until) return started;
+    await delay(10);
+  }
 }
 
 async function recoverRunning(
@@ -63,7 +76,7 @@ async function recoverRunning(
   if (exitCode !== undefined && state.phase === 'running') {
     return endWith(script, masker, { kind: 'exited', exitCode }, startedAtMs);
   }
-  // The wrapper is gone without a word; others of its group may live, and are waited for or killed.
+  // It is gone without a word; others of its group may live, and are waited for or killed.
   if (ledGroupIsAlive(process)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'

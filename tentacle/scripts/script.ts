@@ -1,7 +1,5 @@
 // One script from acceptance to its end: waits for its turn, is started once, is watched, ended, and its log brought
 // in. A script that was found in the journal after a restart goes on from the state it was in (recovery.ts decides).
-import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -9,26 +7,35 @@ import { createMasker, type Masker } from '../../lib/masker.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { diskError } from '../disk-errors.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { KillReason, ScriptEnd, ScriptSpec, TicketEntry, TicketState } from '../journal/records.ts';
+import type {
+  KillReason,
+  ProcessIdentity,
+  ScriptEnd,
+  ScriptSpec,
+  TicketEntry,
+  TicketState,
+} from '../journal/records.ts';
 import { LogPump } from '../logs/pump.ts';
 import { Spool } from '../logs/spool.ts';
 import { scriptEnvironment } from './environment.ts';
 import { interpreterCommand } from './interpreters.ts';
 import type { IsolationQueue, Place } from './isolation.ts';
-import { bootId, identify } from './process.ts';
+import type { StartedProcess } from './exit-file.ts';
+import type { Launcher, LaunchRequest } from './launcher.ts';
+import { bootId, signalGroup } from './process.ts';
 import type { ScriptUser } from './script-user.ts';
-import { claimRefusedCode, spawnScript } from './spawn.ts';
 import { statusOf, type StatusMessage } from './status.ts';
-import { endGroup, groupGone, wrapperGone } from './supervise.ts';
-import { Workspace } from './workspace.ts';
+import { endGroup, groupGone, leaderGone } from './supervise.ts';
+import type { Workspace } from './workspace.ts';
+import type { Workspaces } from './workspaces.ts';
 
 /** What every script of a tentacle shares. */
 export interface ScriptContext {
   readonly journal: Journal;
   readonly queue: IsolationQueue;
   readonly user: ScriptUser;
-  /** The folder that holds a workspace for each ticket. */
-  readonly workspaces: string;
+  readonly workspaces: Workspaces;
+  readonly launcher: Launcher;
   /** What scripts inherit of the agent's environment. */
   readonly inherited: Readonly<Record<string, string>>;
   /** Where interpreters are looked for. */
@@ -39,6 +46,16 @@ export interface ScriptContext {
   /** The folder of an application's staged or current release; throws APPLICATION_MISSING. */
   readonly applicationFolder: (application: string, stage: 'staged' | 'current') => Promise<string>;
 }
+
+/** A script that was started, and what is known of its end. */
+interface Started {
+  readonly state: TicketState & { readonly phase: 'running' };
+  /** As a launcher tells it; undefined when it cannot. */
+  readonly exited: Promise<number | undefined> | undefined;
+}
+
+/** Exit codes from here on may stand for a signal. */
+const signalledFrom = 128;
 
 /** A state that was not yet reached when the disk was full is tried again this often. */
 const retryFullDiskMs = 500;
@@ -52,11 +69,13 @@ export class Script {
   #place: Place | undefined;
   /** Whether the journal knows the ticket: until then a failure leaves no trace. */
   #journalled: boolean;
-  #attempt = 0;
+  #attempt: number;
   #spool: Spool | undefined;
   #pump: LogPump | undefined;
   readonly #killed = Promise.withResolvers<KillReason>();
   #killReason: KillReason | undefined;
+  /** The leader of the script's group, once it was started by this agent. */
+  #process: ProcessIdentity | undefined;
   readonly #stopping = new AbortController();
   readonly #listeners = new Set<() => void>();
   #flow: Promise<void> = Promise.resolve();
@@ -71,7 +90,8 @@ export class Script {
     this.ticket = ticket;
     this.task = task;
     this.#state = state;
-    this.workspace = new Workspace(join(context.workspaces, ticket));
+    this.#attempt = 'attempt' in state ? state.attempt : 1;
+    this.workspace = context.workspaces.of(ticket);
   }
 
   get state(): TicketState {
@@ -168,7 +188,8 @@ export class Script {
     await this.#context.journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state });
     this.#change(state);
     await this.#closeSpool();
-    await this.workspace.remove();
+    const abandoned = this.#process !== undefined && !signalGroup(this.#process.pid, 0);
+    await this.#context.workspaces.remove(this.workspace, { abandoned });
   }
 
   /** Errors after the answer was given go to the log: nobody waits for them any more. */
@@ -201,33 +222,23 @@ export class Script {
     this.#stopping.signal.throwIfAborted();
     const started = await this.#start(payload, spec, attempt);
     begun.resolve();
-    if (started !== undefined) await this.#watch(started.state, started.child);
+    if (started !== undefined) await this.#watch(started.state, started.exited);
   }
 
-  /** Spawns the script, once `starting` is on the disk. Undefined when the system refused, which is then its end. */
-  async #start(
-    payload: ScriptPayload__Output,
-    spec: ScriptSpec,
-    attempt: number,
-  ): Promise<{ state: TicketState & { readonly phase: 'running' }; child: ChildProcess } | undefined> {
-    const { user, inherited, path, journal } = this.#context;
+  /** Has the script started, once `starting` is on the disk. Undefined when it was not, which is then its end. */
+  async #start(payload: ScriptPayload__Output, spec: ScriptSpec, attempt: number): Promise<Started | undefined> {
+    const { user, inherited, path } = this.#context;
     this.#attempt = attempt;
     try {
-      const command = [...user.become, ...interpreterCommand(payload.interpreter, path)];
+      const command = [...user.become, ...interpreterCommand(payload.interpreter, path), this.workspace.body];
       const workingFolder = await this.#workingFolder(spec);
-      this.workspace.prepare(payload.body, user);
-      await this.#openLog(createMasker(payload.sensitiveValues));
-      await this.#set({ phase: 'starting', spec, attempt, bootId: bootId() });
       const environment = scriptEnvironment(inherited, user, payload.environment);
-      const child = await spawnScript({ workspace: this.workspace, attempt, command, workingFolder, environment });
-      const process = identify(child.pid!) ?? { pid: child.pid!, startTicks: 0, bootId: bootId() };
-      const state = { phase: 'running', spec, process, startedAtMs: Date.now() } as const;
-      this.#change(state);
-      // Neither synced nor waited for: while this boot lasts, the claim tells the same.
-      journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state }).catch((error: unknown) => {
-        this.#context.log.warn({ err: error, ticket: this.ticket }, 'running state not journalled');
-      });
-      return { state, child };
+      const masker = createMasker(payload.sensitiveValues);
+      this.workspace.prepare(payload.body, user);
+      // A log that cannot be kept is a reason not to start.
+      this.spool();
+      await this.#set({ phase: 'starting', spec, attempt, bootId: bootId() });
+      return await this.#launch(masker, spec, { command, workingFolder, environment });
     } catch (error) {
       const failure = diskError(error, 'the script could not be prepared');
       if (!this.#journalled) {
@@ -239,6 +250,49 @@ export class Script {
     }
   }
 
+  async #launch(
+    masker: Masker,
+    spec: ScriptSpec,
+    how: Pick<LaunchRequest, 'command' | 'workingFolder' | 'environment'>,
+  ): Promise<Started | undefined> {
+    const { stderr, exit } = this.workspace;
+    const attempt = this.#attempt;
+    const stdout = this.workspace.stdout(attempt);
+    const launch = await this.#context.launcher.start({ stdout, stderr, exit, ...how });
+    if (launch.kind === 'refused') {
+      await this.#end({ kind: 'refused', code: launch.code, detail: launch.detail }, 0);
+      return undefined;
+    }
+    const process = launch.kind === 'started' ? launch.process : await this.#startedByLost(attempt);
+    if (process === undefined) return undefined;
+    const { startedAtMs, ...identity } = process;
+    const state = this.#runs(spec, { ...identity, bootId: bootId() }, startedAtMs);
+    await this.#openLogIfPossible(masker);
+    return { state, exited: launch.kind === 'started' ? launch.exited : undefined };
+  }
+
+  #runs(spec: ScriptSpec, process: ProcessIdentity, startedAtMs: number): Started['state'] {
+    this.#process = process;
+    const state = { phase: 'running', spec, attempt: this.#attempt, process, startedAtMs } as const;
+    this.#change(state);
+    // Neither synced nor waited for: while this boot lasts, the claim and the exit file tell the same.
+    const { journal, log } = this.#context;
+    journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state }).catch((error: unknown) => {
+      log.warn({ err: error, ticket: this.ticket }, 'running state not journalled');
+    });
+    return state;
+  }
+
+  /** The launcher died with the order: whoever makes the claim first has the say, as after a restart of the agent. */
+  async #startedByLost(attempt: number): Promise<StartedProcess | undefined> {
+    const detail = 'the launcher was killed before it could tell whether the script has started';
+    const started = this.workspace.started();
+    if (started !== undefined) return started;
+    if (this.workspace.takeClaim(attempt)) await this.#end({ kind: 'refused', code: 'SPAWN_FAILED', detail }, 0);
+    else await this.#end({ kind: 'interrupted', detail }, Date.now());
+    return undefined;
+  }
+
   async #workingFolder(spec: ScriptSpec): Promise<string> {
     if (spec.application === '') return this.workspace.work;
     return this.#context.applicationFolder(spec.application, spec.applicationStage);
@@ -246,34 +300,25 @@ export class Script {
 
   async #watch(
     state: TicketState & { readonly phase: 'running' | 'killing' },
-    child: ChildProcess | undefined,
+    exited: Promise<number | undefined> | undefined,
   ): Promise<void> {
     const { process, startedAtMs, spec } = state;
     const limit = this.#limitTime(spec, startedAtMs);
     try {
-      await this.#unlessStopped(
-        Promise.race([wrapperGone(process, child, this.#stopping.signal), this.#killed.promise]),
-      );
-      await this.#end(await this.#howItEnded(state, child), startedAtMs);
+      const gone = leaderGone(process, exited, this.#stopping.signal);
+      await this.#unlessStopped(Promise.race([gone, this.#killed.promise]));
+      await this.#end(await this.#howItEnded(state), startedAtMs);
     } finally {
       clearTimeout(limit);
     }
   }
 
   /** An exit code that is written down counts, also against a cancellation that came after it. */
-  async #howItEnded(
-    state: TicketState & { readonly phase: 'running' | 'killing' },
-    child: ChildProcess | undefined,
-  ): Promise<ScriptEnd> {
+  async #howItEnded(state: TicketState & { readonly phase: 'running' | 'killing' }): Promise<ScriptEnd> {
     const exitCode = this.workspace.exitCode();
     if (exitCode !== undefined && state.phase !== 'killing') return { kind: 'exited', exitCode };
     if (this.#killReason !== undefined) return this.#killGroup(state, this.#killReason);
-    if (child?.exitCode === claimRefusedCode && this.workspace.claimedAtMs(this.#attempt) === undefined) {
-      return { kind: 'refused', code: 'DISK_FULL', detail: 'the workspace could not be written' };
-    }
-    // The wrapper ended by itself, but could not write the code down.
-    if (typeof child?.exitCode === 'number') return { kind: 'exited', exitCode: child.exitCode };
-    return this.#outliveWrapper(state);
+    return this.#outliveLauncher(state);
   }
 
   async #killGroup(
@@ -290,8 +335,8 @@ export class Script {
     return { kind: reason };
   }
 
-  /** The wrapper was killed. Its script may run on: that is waited for, but its exit code nobody will know. */
-  async #outliveWrapper(state: TicketState & { readonly phase: 'running' | 'killing' }): Promise<ScriptEnd> {
+  /** Nobody wrote an exit code down. Others of its group may run on: that is waited for; its code nobody will know. */
+  async #outliveLauncher(state: TicketState & { readonly phase: 'running' | 'killing' }): Promise<ScriptEnd> {
     await this.#unlessStopped(Promise.race([groupGone(state.process, this.#stopping.signal), this.#killed.promise]));
     if (this.#killReason !== undefined) return this.#killGroup(state, this.#killReason);
     const exitCode = this.workspace.exitCode();
@@ -310,7 +355,8 @@ export class Script {
   }
 
   async #end(end: ScriptEnd, startedAtMs: number): Promise<void> {
-    const cutOff = end.kind !== 'exited';
+    // Also one that a signal ended may have been in the middle of a line, or of a value that is to be masked.
+    const cutOff = end.kind !== 'exited' || end.exitCode >= signalledFrom;
     await this.#pump?.finish(cutOff);
     if (end.kind === 'interrupted') {
       await this.#pump?.note(`SCRIPT_INTERRUPTED: the log is cut off here: ${end.detail}`);
@@ -321,11 +367,12 @@ export class Script {
     const lastLine = spool.lastLine;
     await this.#setWhenDiskAllows({ phase: 'ended', end, startedAtMs, endedAtMs: Date.now(), lastLine });
     this.#place?.leave();
-    this.workspace.shut();
+    if (this.#context.user.isolated) this.workspace.shut();
   }
 
   async #openLog(masker: Masker | undefined): Promise<void> {
-    const { stdout, stderr } = this.workspace;
+    const { stderr } = this.workspace;
+    const stdout = this.workspace.stdout(this.#attempt);
     this.#pump = await LogPump.start({
       spool: this.spool(),
       paths: { stdout, stderr },
@@ -335,7 +382,7 @@ export class Script {
     });
   }
 
-  /** After a restart: what became of the script counts, also when its output is lost. */
+  /** What becomes of the script counts, also when its output is lost. */
   async #openLogIfPossible(masker: Masker | undefined): Promise<void> {
     try {
       await this.#openLog(masker);

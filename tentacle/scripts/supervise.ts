@@ -1,6 +1,4 @@
 // Watches a script that runs, its own child or one taken up again, until it has ended or has to be ended.
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessIdentity } from '../journal/records.ts';
 import { isAlive, ledGroupIsAlive, signalGroup } from './process.ts';
@@ -9,18 +7,14 @@ const pollMs = 50;
 /** A process that cannot even be killed hangs in the kernel; it is not waited for longer than this. */
 const unkillableMs = 5_000;
 
-/** Resolves when the wrapper is gone; rejects when `signal` aborts. */
-export async function wrapperGone(
-  process: ProcessIdentity,
-  child: ChildProcess | undefined,
+/** Resolves when the leader of the script's group is gone: as its launcher tells, or when that cannot, as /proc does. */
+export async function leaderGone(
+  leader: ProcessIdentity,
+  exited: Promise<number | undefined> | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  if (child !== undefined) {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    await once(child, 'exit', { signal });
-    return;
-  }
-  while (isAlive(process)) await delay(pollMs, undefined, { signal });
+  if ((await exited) !== undefined) return;
+  while (isAlive(leader)) await delay(pollMs, undefined, { signal });
 }
 
 /** Resolves when no process of the group is left. */

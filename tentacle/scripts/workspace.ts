@@ -2,9 +2,10 @@
 //
 //   payload.sealed   the payload under the node's key
 //   body             the script, 0600, of the script user
-//   claim.<n>        made by whoever comes first, the wrapper (it then runs the body) or an agent that gave up on it
-//   exit             eight characters and a line feed, written in place: the exit code, or "pending"
-//   stdout, stderr   raw output, 0600, of the agent: the script has the open files, not the right to open them again
+//   exit             whether it was started, and how it ended (exit-file.ts)
+//   stdout, stderr   raw output, 0600, of the agent: the script has the open files, not the right to open them again.
+//                    stdout (stdout.<n> of a later attempt) is the claim, too: whoever makes it first has the say, the
+//                    launcher (it then runs the body) or an agent that gave up on it
 //   lines            the masked log
 //   work/            the script's working folder
 //
@@ -13,21 +14,22 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   rmdirSync,
-  statSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../remove-tree.ts';
+import { pendingText, readExitCode, readStarted, type StartedProcess } from './exit-file.ts';
 import type { ScriptUser } from './script-user.ts';
-
-const pendingExit = 'pending ';
 
 export class Workspace {
   readonly path: string;
@@ -48,8 +50,8 @@ export class Workspace {
     return join(this.path, 'exit');
   }
 
-  get stdout(): string {
-    return join(this.path, 'stdout');
+  stdout(attempt: number): string {
+    return join(this.path, attempt === 1 ? 'stdout' : `stdout.${attempt}`);
   }
 
   get stderr(): string {
@@ -64,27 +66,21 @@ export class Workspace {
     return join(this.path, 'work');
   }
 
-  claim(attempt: number): string {
-    return join(this.path, `claim.${attempt}`);
-  }
-
-  /** Makes the folder with the sealed payload in it. */
-  create(sealed: string): void {
-    mkdirSync(this.path, { mode: 0o700 });
-    writeFileSync(this.sealed, sealed, { mode: 0o600 });
-  }
-
   /** Makes the folder again when somebody removed it: its ticket still needs a place for its end. */
   ensure(): void {
     mkdirSync(this.path, { recursive: true, mode: 0o700 });
   }
 
+  /** Keeps the payload for the case that the agent is started again. */
+  keep(sealed: string): void {
+    rewrite(this.sealed, sealed);
+  }
+
   /** Puts in place what a start needs, also when an earlier attempt did so before. */
   prepare(body: string, user: ScriptUser): void {
-    writeFileSync(this.body, body, { mode: 0o600 });
-    // Written now, so that the exit code has its place on the disk even when that is full by then.
-    writeFileSync(this.exit, `${pendingExit}\n`, { mode: 0o600 });
-    mkdirSync(this.work, { recursive: true, mode: 0o700 });
+    rewrite(this.body, body);
+    rewrite(this.exit, pendingText);
+    if (!existsSync(this.work)) mkdirSync(this.work, { recursive: true, mode: 0o700 });
     if (!user.isolated) return;
     chownSync(this.body, user.uid, user.gid);
     chownSync(this.work, user.uid, user.gid);
@@ -96,10 +92,10 @@ export class Workspace {
     chmodSync(this.path, 0o700);
   }
 
-  /** Takes the claim of an attempt; false when the wrapper has it: then the script has started. */
+  /** Takes the claim of an attempt; false when the launcher has it: then the script has started, or is about to. */
   takeClaim(attempt: number): boolean {
     try {
-      closeSync(openSync(this.claim(attempt), 'wx', 0o600));
+      closeSync(openSync(this.stdout(attempt), 'wx', 0o600));
       return true;
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
@@ -107,27 +103,46 @@ export class Workspace {
     }
   }
 
-  /** When the wrapper took the claim, which is when the script started; undefined when nobody took it. */
-  claimedAtMs(attempt: number): number | undefined {
-    const claim = statSync(this.claim(attempt), { throwIfNoEntry: false });
-    return claim && Math.round(claim.mtimeMs);
+  /** The process that a launcher started; undefined until it has. */
+  started(): StartedProcess | undefined {
+    return readStarted(this.#exitText());
   }
 
   /** The script's real exit code; undefined until it has one. */
   exitCode(): number | undefined {
-    let text: string;
-    try {
-      text = readFileSync(this.exit, 'latin1');
-    } catch {
-      return undefined;
-    }
-    return /^\d{1,3} *\n$/.test(text) ? Number.parseInt(text, 10) : undefined;
+    return readExitCode(this.#exitText());
   }
 
   /** Nobody new gets in from the first moment; who is in there already cannot lead the removal elsewhere. */
   async remove(): Promise<void> {
-    if (statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.shut();
+    if (existsSync(this.path)) this.shut();
     if (!this.#removeSmall()) await removeTree(this.path);
+  }
+
+  /**
+   * Leaves nothing of its ticket in the agent's own files, so that they can serve another one; false when there is more
+   * than those. The raw output goes for good: somebody may have it open still.
+   */
+  clear(): boolean {
+    try {
+      if (readdirSync(this.work).length > 0) return false;
+      for (const name of readdirSync(this.path)) {
+        if (name.startsWith('std')) unlinkSync(join(this.path, name));
+      }
+      truncateSync(this.lines, 0);
+      rewrite(this.body, '\n');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #exitText(): string {
+    try {
+      return readFileSync(this.exit, 'latin1');
+    } catch {
+      return '';
+    }
   }
 
   /**
@@ -146,7 +161,14 @@ export class Workspace {
   }
 }
 
-/** The tickets that have a folder. */
-export async function listWorkspaces(folder: string): Promise<string[]> {
-  return readdir(folder);
+/** Makes `content` all there is in a file. Not by way of an empty one: ext4 would then write it to the disk at once. */
+function rewrite(path: string, content: string): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    const bytes = Buffer.from(content);
+    writeFileSync(file, bytes);
+    ftruncateSync(file, bytes.length);
+  } finally {
+    closeSync(file);
+  }
 }

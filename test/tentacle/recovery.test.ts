@@ -84,6 +84,18 @@ describe('an agent that was killed', () => {
     await expect(third.start(order)).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
   });
 
+  test('and whose script was killed meanwhile: the launcher has its exit code', async () => {
+    const dataDir = await tempDir();
+    const order = orderOf('echo $$; printf half; sleep 300');
+    const first = new Host(dataDir);
+    await first.start(order);
+    const pid = Number(await waitFor(async () => textOf(await first.lines(order))[0]));
+    await first.kill();
+    process.kill(-pid, 'SIGKILL');
+    const second = new Host(dataDir);
+    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 137, lastLine: 2 });
+  });
+
   test('together with its script: interrupted, the log up to the last line on disk, the cut marked', async () => {
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
@@ -96,9 +108,10 @@ describe('an agent that was killed', () => {
       return log.includes('shown') && log;
     });
     const pid = Number(lines[0]!.split(' ')[1]);
-    const group = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[2]);
+    const launcher = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[1]);
     await first.kill();
-    process.kill(-group, 'SIGKILL');
+    process.kill(launcher, 'SIGKILL');
+    process.kill(-pid, 'SIGKILL');
     const second = new Host(dataDir);
     const end = await second.ended(order);
     expect(end).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED', lastLine: 4 });

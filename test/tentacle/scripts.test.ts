@@ -216,6 +216,30 @@ describe('start', () => {
   });
 });
 
+describe('a launcher that is killed', () => {
+  test('takes no script with it: its end is waited for, its exit code is not known; the next one starts', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const gate = join(dataDir, 'gate');
+    const order = orderOf(`echo $PPID; until [ -e '${gate}' ]; do sleep 0.02; done; echo last`);
+    await engine.start(order);
+    const launcher = Number(await waitFor(async () => textOf(await logOf(engine, order))[0]));
+    process.kill(launcher, 'SIGKILL');
+    const next = orderOf('echo $PPID; exit 3');
+    await waitFor(() =>
+      readFile(`/proc/${launcher}/stat`).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await engine.start(next);
+    expect(await ended(engine, next)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
+    expect(await engine.status(order)).toMatchObject({ phase: 'RUNNING' });
+    await writeFile(gate, '');
+    expect(await ended(engine, order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
+    expect(textOf(await logOf(engine, order), 'stdout')).toEqual([String(launcher), 'last']);
+  });
+});
+
 describe('what a script can see', () => {
   test('an allow-list of the environment, its body in a 0600 file, nothing on its command line', async () => {
     const { engine, dataDir } = await freshEngine();

@@ -97,8 +97,7 @@ export function endScriptsIn(dataDir: string): void {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      const own = words.includes('isthmus-script') && words.some((word) => word.startsWith(`${dataDir}/tickets/`));
-      if (own) process.kill(-Number(pid), 'SIGKILL');
+      if (words.some((word) => word.startsWith(`${dataDir}/tickets/`))) process.kill(-Number(pid), 'SIGKILL');
     } catch {
       // It has ended meanwhile, or leads no group.
     }

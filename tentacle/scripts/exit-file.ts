@@ -1,0 +1,43 @@
+// The file in which a launcher writes down how far a script came. It is made before the start and written in place, so
+// that its content has room on the disk even when that is full by then.
+//
+//   eight characters and a line feed     the exit code, or "pending"
+//   a line, padded                       pid, start ticks and time of the start, once it has started
+
+/** What a launcher knows of the process that it started. */
+export interface StartedProcess {
+  readonly pid: number;
+  /** As in ProcessIdentity. */
+  readonly startTicks: number;
+  readonly startedAtMs: number;
+}
+
+const codeWidth = 8;
+const startedWidth = 63;
+
+export const startedOffset = codeWidth + 1;
+
+/** The file before the start. */
+export const pendingText = `${'pending'.padEnd(codeWidth)}\n${' '.repeat(startedWidth)}\n`;
+
+export function exitText(exitCode: number): string {
+  return `${String(exitCode).padEnd(codeWidth)}\n`;
+}
+
+export function startedText({ pid, startTicks, startedAtMs }: StartedProcess): string {
+  return `${`${pid} ${startTicks} ${startedAtMs}`.padEnd(startedWidth)}\n`;
+}
+
+/** The exit code; undefined while there is none. */
+export function readExitCode(text: string): number | undefined {
+  const code = /^(\d{1,3}) *\n/.exec(text)?.[1];
+  return code === undefined ? undefined : Number(code);
+}
+
+/** The process; undefined when none was started. */
+export function readStarted(text: string): StartedProcess | undefined {
+  const words = /^[^\n]*\n(\d+) (\d+) (\d+) *\n/.exec(text);
+  if (words === null) return undefined;
+  const [pid = 0, startTicks = 0, startedAtMs = 0] = words.slice(1).map(Number);
+  return { pid, startTicks, startedAtMs };
+}
