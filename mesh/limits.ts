@@ -3,8 +3,11 @@
 export interface MeshLimits {
   /** Connections on the one port, of all kinds. One link needs one, each bulk tunnel one more. */
   readonly connections: number;
-  /** Connections that have not said who they are yet. Above it the oldest goes: a live peer needs a few round trips. */
+  /** Connections that have not said who they are yet: more than all agents of a server that come back at once. */
   readonly handshakes: number;
+  /** TLS handshakes begun at a time, 2 ms of processor time each, and for how long one counts: long lines take longer. */
+  readonly handshakesAtOnce: number;
+  readonly handshakeTurnMs: number;
   /** From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets should not stay. */
   readonly handshakeMs: number;
   /** A peer is asked for a sign of life this often, when there is no second path to turn to. */
@@ -57,7 +60,9 @@ export interface EnrolLimits {
 
 export const defaultLimits: MeshLimits = {
   connections: 8192,
-  handshakes: 512,
+  handshakes: 1024,
+  handshakesAtOnce: 64,
+  handshakeTurnMs: 100,
   handshakeMs: 10_000,
   heartbeatMs: 5_000,
   silenceMs: 15_000,

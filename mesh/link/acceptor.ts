@@ -1,5 +1,8 @@
 // The one port: an accept loop of our own. It caps connections, gives each a deadline until it has said what it is for,
 // terminates TLS, and hands it on by what TLS settled: a link, a bulk tunnel, or an enrolment without a certificate.
+//
+//   silent → waiting → (its turn) → known → settled      where there are too many, a silent one goes, or one that
+//                               ↘ stalled                stalls; where all wait their turn, the newcomer
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -10,6 +13,7 @@ import type { MeshLimits } from '../limits.ts';
 import type { InnerTrust } from '../tunnel/inner.ts';
 import { terminateTls } from '../terminate.ts';
 import { formatAddress, parseAddress, type Connection } from './socket.ts';
+import { Turns } from './turns.ts';
 
 /** An accepted connection; `settled` ends the deadline once its first message was good. */
 export interface Accepted extends Connection {
@@ -24,6 +28,14 @@ export interface AcceptorHandlers {
   refuseLink(connection: Accepted, error: IsthmusError): void;
 }
 
+/** A connection that has not said yet what it is for. */
+interface Pending {
+  readonly deadline: NodeJS.Timeout;
+  phase: 'silent' | 'waiting' | 'stalled' | 'known';
+  /** Gives back its turn, or its place in the queue. */
+  leave: () => void;
+}
+
 export interface Acceptor {
   readonly address: string;
   stop(): Promise<void>;
@@ -33,50 +45,72 @@ export interface Acceptor {
 export async function startAcceptor(
   listen: string,
   trust: InnerTrust,
-  limits: Pick<MeshLimits, 'connections' | 'handshakes' | 'handshakeMs'>,
+  limits: Pick<MeshLimits, 'connections' | 'handshakes' | 'handshakeMs' | 'handshakesAtOnce' | 'handshakeTurnMs'>,
   handlers: AcceptorHandlers,
   log: Logger,
 ): Promise<Acceptor> {
   /** Each connection by its socket: the TLS session once there is one, which then owns the handle (terminate.ts). */
   const sockets = new Map<net.Socket, Duplex>();
-  /** In order of arrival: the oldest is the first to go. */
-  const pending = new Map<net.Socket, NodeJS.Timeout>();
+  /** In order of arrival: of those that may go the oldest is the first. */
+  const pending = new Map<net.Socket, Pending>();
+  const turns = new Turns(limits);
 
   const close = (raw: net.Socket) => (sockets.get(raw) ?? raw).destroy();
 
   const settle = (raw: net.Socket) => {
-    clearTimeout(pending.get(raw));
+    const entry = pending.get(raw);
+    clearTimeout(entry?.deadline);
+    entry?.leave();
     pending.delete(raw);
+  };
+
+  /** Makes room for one more that has not said who it is; false when all who wait deserve to more. */
+  const makeRoom = (): boolean => {
+    if (pending.size < limits.handshakes) return true;
+    for (const phase of ['silent', 'stalled'] as const) {
+      for (const [raw, entry] of pending) {
+        if (entry.phase !== phase) continue;
+        settle(raw);
+        close(raw);
+        return true;
+      }
+    }
+    return false;
   };
 
   const server = net.createServer({ noDelay: true, pauseOnConnect: false }, (raw) => {
     raw.on('error', () => undefined);
-    if (sockets.size >= limits.connections) {
+    if (sockets.size >= limits.connections || !makeRoom()) {
       raw.destroy();
       return;
     }
-    if (pending.size >= limits.handshakes) {
-      const oldest = pending.keys().next().value;
-      if (oldest !== undefined) close(oldest);
-    }
     sockets.set(raw, raw);
-    pending.set(
-      raw,
-      setTimeout(() => close(raw), limits.handshakeMs),
-    );
+    const deadline = setTimeout(() => close(raw), limits.handshakeMs);
+    const entry: Pending = { deadline, phase: 'silent', leave: () => undefined };
+    pending.set(raw, entry);
     raw.once('close', () => {
       settle(raw);
       sockets.delete(raw);
     });
-    secure(raw);
+    // What it said stays in the socket for TLS to read.
+    raw.once('readable', () => {
+      if (!pending.has(raw)) return;
+      entry.phase = 'waiting';
+      entry.leave = turns.take(
+        () => secure(raw, entry),
+        () => (entry.phase = 'stalled'),
+      );
+    });
   });
 
-  const secure = (raw: net.Socket) => {
+  const secure = (raw: net.Socket, entry: Pending) => {
     const options = { ...linkServerOptions(trust.identity.current()), ALPNProtocols: Object.values(alpn) };
     terminateTls(raw, options)
       .then((session) => {
         if (sockets.has(raw)) sockets.set(raw, session);
-        dispatch({ raw, tls: session, settled: () => settle(raw) });
+        entry.leave();
+        entry.phase = 'stalled';
+        dispatch({ raw, tls: session, settled: () => settle(raw) }, entry);
       })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
@@ -86,7 +120,7 @@ export async function startAcceptor(
       });
   };
 
-  const dispatch = (connection: Accepted) => {
+  const dispatch = (connection: Accepted, entry: Pending) => {
     if (connection.tls.alpnProtocol === alpn.enrol) {
       handlers.enrol(connection);
       return;
@@ -103,6 +137,7 @@ export async function startAcceptor(
       handlers.refuseLink(connection, error);
       return;
     }
+    entry.phase = 'known';
     if (connection.tls.alpnProtocol === alpn.link) handlers.link(connection, peer);
     else if (connection.tls.alpnProtocol === alpn.bulk) handlers.bulk(connection, peer);
     else throw new IsthmusError('PROTOCOL', 'the peer settled on no protocol of the mesh');

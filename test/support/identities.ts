@@ -21,6 +21,8 @@ export interface TestNodeOptions {
   readonly site?: string;
   readonly lifetimeMs?: number;
   readonly nowMs?: number;
+  /** A key that nodes share, where there are many and making one for each would take long. */
+  readonly key?: { readonly keyPem: string; readonly spkiDer: Buffer };
 }
 
 /** An authority of its own, with nodes on demand. */
@@ -47,8 +49,8 @@ export async function createTestMesh(
   const sealer = createMasterKey({ dataDir: root });
   const authority = await createAuthority(root, meshId, sealer);
   const identity = async (node: string, role: Role, options: TestNodeOptions = {}): Promise<NodeIdentity> => {
-    const { keyPem, spkiDer } = await generateKey();
-    const { site, ...times } = options;
+    const { site, key, ...times } = options;
+    const { keyPem, spkiDer } = key ?? (await generateKey());
     const { certificatePem } = await authority.issue({ spkiDer, node, role, ...times });
     return { meshId, node, role, site: site ?? null, keyPem, certificatePem, authorityPem: authority.certificatePem };
   };

@@ -1,0 +1,50 @@
+// Whose turn it is to begin a TLS handshake. When a thousand peers come back at once, the processor does so many at a
+// time, in the order in which they came: the first are in soon, and nobody's deadline passes while all make headway
+// together. A turn is bounded by time, so that a slow line, or a peer that stalls, keeps no other waiting.
+
+export interface TurnLimits {
+  readonly handshakesAtOnce: number;
+  readonly handshakeTurnMs: number;
+}
+
+export class Turns {
+  readonly #limits: TurnLimits;
+  readonly #waiting = new Set<() => void>();
+  #taken = 0;
+
+  constructor(limits: TurnLimits) {
+    this.#limits = limits;
+  }
+
+  /** Calls `begin` when it is the caller's turn, `overdue` when the turn passes unused; the answer gives turn or place back. */
+  take(begin: () => void, overdue: () => void): () => void {
+    let timer: NodeJS.Timeout | undefined;
+    const start = (): void => {
+      this.#taken += 1;
+      timer = setTimeout(() => {
+        over();
+        overdue();
+      }, this.#limits.handshakeTurnMs);
+      begin();
+    };
+    const over = (): void => {
+      this.#waiting.delete(start);
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      timer = undefined;
+      this.#taken -= 1;
+      this.#next();
+    };
+    this.#waiting.add(start);
+    this.#next();
+    return over;
+  }
+
+  #next(): void {
+    for (const start of this.#waiting) {
+      if (this.#taken >= this.#limits.handshakesAtOnce) return;
+      this.#waiting.delete(start);
+      start();
+    }
+  }
+}

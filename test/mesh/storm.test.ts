@@ -1,0 +1,38 @@
+// Hundreds of agents whose server dies come back to the next one, in the order in which they ask, and all of them.
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { generateKey } from '../../certs/certificate.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { createMesh } from '../../mesh/mesh.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { startProcess } from '../support/mesh-process.ts';
+import { waitFor } from '../support/wait.ts';
+
+const agents = 150;
+/** Fewer places than agents, so that some are turned away and must come again. */
+const limits = { handshakes: 50, handshakesAtOnce: 8 };
+
+describe('a server that dies under its agents', () => {
+  it('has all of them again, each with one link', async () => {
+    const authority = await createTestMesh();
+    const key = await generateKey();
+    const server = await authority.node('server-1', 'server');
+    const first = await startProcess(server, {}, limits);
+    const parents = [{ node: 'server', address: first.address }];
+    const meshes: Mesh[] = [];
+    onTestFinished(async () => void (await Promise.all(meshes.map((mesh) => mesh.stop()))));
+    for (let index = 0; index < agents; index += 1) {
+      const { identity, revocations } = await authority.node(`agent-${index}`, 'tentacle', { key });
+      const deps = { identity, revocations, relaying: false, log: silentLogger(), limits: { backoffBaseMs: 20 } };
+      meshes.push(await createMesh({ parents, dials: [] }, deps));
+    }
+    const up = (): number => meshes.filter((mesh) => mesh.links().some((link) => link.up)).length;
+    const all = { limitMs: 80_000, everyMs: 50, what: 'every agent to have its link' };
+    await waitFor(() => up() === agents, all);
+    await first.kill();
+    await waitFor(() => up() === 0, { what: 'every agent to know that the server is gone' });
+    await startProcess(server, { listen: first.address }, limits);
+    await waitFor(() => up() === agents, all);
+    expect(meshes.flatMap((mesh) => mesh.links())).toHaveLength(agents);
+  }, 180_000);
+});
