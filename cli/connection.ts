@@ -1,10 +1,11 @@
-// The connection to the server's API. It is TLS under the mesh's own authority: the chain is checked against that
-// authority alone, and the name against the server role in the certificate's URI, because a server is known by its
-// place in the mesh and not by a host name. Nothing is sent before both are checked (Node's fetch offers no such hook).
+// The connection to the server's API. It is TLS under the authority that was given and no other. A certificate of the
+// mesh is checked for the server role in its URI, because a server is known by its place in the mesh and not by a host
+// name; one that the operator, or a proxy, has from elsewhere is checked for the host name. Nothing is sent before both
+// are checked (Node's fetch offers no such hook).
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { connect, type TLSSocket } from 'node:tls';
+import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../lib/errors.ts';
 
 const handshakeLimitMs = 10_000;
@@ -12,7 +13,7 @@ const handshakeLimitMs = 10_000;
 const clockReasons: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
 /** Why this peer is not the server of the mesh, or undefined when it is. */
-function refusal(socket: TLSSocket, server: string): IsthmusError | undefined {
+function refusal(socket: TLSSocket, { host: server, hostname }: URL): IsthmusError | undefined {
   // Documented as an Error; OpenSSL's verdict is in fact its code, as a string.
   const verdict: unknown = socket.authorizationError;
   const reason = typeof verdict === 'string' ? verdict : ((verdict as NodeJS.ErrnoException | null)?.code ?? '');
@@ -25,7 +26,13 @@ function refusal(socket: TLSSocket, server: string): IsthmusError | undefined {
   if (!socket.authorized) {
     return new IsthmusError('SERVER_WRONG_AUTHORITY', `${server} is not of this mesh (${reason || 'not verified'})`);
   }
-  if (!/(^|, )URI:isthmus:\/\/[^/,]+\/server\/[^/,]+(,|$)/.test(certificate.subjectaltname ?? '')) {
+  const names = certificate.subjectaltname ?? '';
+  if (!/URI:"?isthmus:/.test(names)) {
+    const mismatch = checkServerIdentity(hostname.replace(/^\[|\]$/g, ''), certificate);
+    if (mismatch === undefined) return undefined;
+    return new IsthmusError('SERVER_WRONG_AUTHORITY', `${server} is known by another name: ${mismatch.message}`);
+  }
+  if (!/(^|, )URI:isthmus:\/\/[^/,]+\/server\/[^/,]+(,|$)/.test(names)) {
     return new IsthmusError('SERVER_WRONG_AUTHORITY', `${server} holds a certificate of this mesh, but not a server's`);
   }
   return undefined;
@@ -62,7 +69,7 @@ class VerifyingAgent extends HttpsAgent {
       done?.(error, socket);
     };
     const limit = setTimeout(() => settle(unreachable(server, 'no TLS handshake within 10 s')), handshakeLimitMs);
-    socket.once('secureConnect', () => settle(refusal(socket, server.host) ?? null));
+    socket.once('secureConnect', () => settle(refusal(socket, server) ?? null));
     socket.once('error', (error: NodeJS.ErrnoException) => settle(connectionError(server, error)));
     socket.once('close', () => settle(unreachable(server, 'it closed the connection')));
     return undefined;
@@ -105,7 +112,7 @@ export function agentFor(server: URL, authorityPem: string | undefined): HttpAge
     return new HttpAgent({ keepAlive: true, maxSockets: 8 });
   }
   if (authorityPem === undefined) {
-    throw new IsthmusError('USAGE', 'the authority certificate of the mesh is needed (--ca FILE or ISTHMUS_CA_FILE)');
+    throw new IsthmusError('USAGE', 'the certificate of the authority is needed (--ca FILE or ISTHMUS_CA_FILE)');
   }
   return new VerifyingAgent(server, authorityPem);
 }

@@ -32,7 +32,6 @@ export type ExitName = keyof typeof exitCodes;
 
 const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
   ALREADY_INITIALISED: 'conflict',
-  API_NEEDS_TLS: 'config',
   BACKUP_INVALID: 'config',
   CA_FINGERPRINT: 'wrongAuthority',
   CANCELLED: 'interrupted',

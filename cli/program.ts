@@ -124,7 +124,7 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
     .showSuggestionAfterError()
     .addOption(new Option('-o, --output <form>', 'how results are shown').choices(['table', 'json']).default('table'))
     .option('--server <url>', 'address of the API (ISTHMUS_SERVER)')
-    .option('--ca <file>', "the mesh's authority certificate (ISTHMUS_CA_FILE)")
+    .option('--ca <file>', "certificate of the mesh's authority, or of the API's own (ISTHMUS_CA_FILE)")
     .option('--api-key-file <file>', 'file with the API key, - for standard input (ISTHMUS_API_KEY_FILE)')
     .option('--context <file>', 'context file that holds these (ISTHMUS_CONTEXT)');
   examples(

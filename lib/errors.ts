@@ -176,11 +176,6 @@ export const errorCatalogue = {
   // Store and API.
   ALREADY_EXISTS: { http: 409, grpc: 6, remedy: 'Choose another id, or change the one that exists.' },
   ALREADY_INITIALISED: { http: 409, grpc: 6, remedy: 'Start the server with this folder, or name an empty one.' },
-  API_NEEDS_TLS: {
-    http: 500,
-    grpc: 9,
-    remedy: 'Listen on loopback, or run `isthmus init` so that a certificate exists.',
-  },
   BACKUP_INVALID: {
     http: 422,
     grpc: 15,

@@ -13,7 +13,19 @@ export const serverConfigSchema = Type.Object(
       },
       { additionalProperties: false },
     ),
-    api: Type.Object({ listen: addressSetting('Where the API listens: host:port.') }, { additionalProperties: false }),
+    api: Type.Object(
+      {
+        listen: addressSetting('Where the API listens: host:port.'),
+        certificateFile: Type.Optional(
+          Type.String({ description: "The API's certificate (PEM, leaf first), when it is not the mesh's." }),
+        ),
+        keyFile: Type.Optional(Type.String({ description: 'The private key of that certificate (PEM).' })),
+        behindTlsProxy: Type.Optional(
+          Type.Boolean({ description: 'Plain HTTP beyond loopback too: a proxy in front does TLS.' }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
     healthCheckIntervalS: Type.Optional(
       Type.Integer({ minimum: 5, description: 'How often every machine is checked.' }),
     ),

@@ -20,7 +20,8 @@ import { createMesh } from '../mesh/mesh.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
 import type { ApiInstance } from './api/context.ts';
-import { followCertificate, listen, parseListen, serverOptionsFor } from './api/listen.ts';
+import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
+import { listen, parseListen } from './api/listen.ts';
 import { startControl } from './control.ts';
 import { deploymentRunner } from './deployments/run.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
@@ -36,7 +37,7 @@ import { readTopology } from './topology/topology.ts';
 export interface ServerConfig {
   readonly dataDir: string;
   readonly mesh: { readonly listen: string; readonly address?: string | undefined };
-  readonly api: { readonly listen: string };
+  readonly api: { readonly listen: string } & ApiTlsConfig;
   readonly healthCheckIntervalS?: number | undefined;
   readonly masterKeyFile?: string | undefined;
   readonly logQuotaBytes?: number | undefined;
@@ -111,6 +112,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
     );
   }
   const apiListen = parseListen(config.api.listen, 'api.listen');
+  const certificate = certificateFor(apiListen, config.api, identity, log);
 
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
@@ -164,9 +166,9 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
   const stopping = new AbortController();
   const context = { store, log, sealer, nodeId: node, meshId, stopping: stopping.signal };
   const services = apiServices({ mesh, feed, topology, tasks });
-  const app = await createApi({ ...context, services }, serverOptionsFor(apiListen.host, identity.current()));
+  const app = await createApi({ ...context, services }, serverOptionsFor(certificate));
   teardown.add(() => stopApi(app, stopping));
-  const unfollow = followCertificate(app, identity);
+  const unfollow = followCertificate(app, certificate);
   teardown.add(unfollow);
   teardown.add(startHousekeeping({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);

@@ -4,7 +4,7 @@
 //   strict-json.ts, validation.ts, schemas.ts   what a request may look like
 //   events.ts        a task's stream as server-sent events
 //   routes/          one file per resource: HTTP in, domain function, HTTP out
-//   listen.ts        where it listens, and with which certificate
+//   listen.ts        where it listens; certificate.ts: with which certificate
 import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import swagger, { type SwaggerTransform } from '@fastify/swagger';

@@ -26,6 +26,7 @@ export const needs = {
     const made = spawnSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
     return { met: made.status === 0, missing: 'the right to make network namespaces' };
   },
+  openssl: (): Need => command('openssl', 'openssl', 'version'),
   iproute: (): Need => command('ip', 'iproute2', '-V'),
 };
 
