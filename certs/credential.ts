@@ -66,6 +66,11 @@ export function judgeCredential(
   return shown;
 }
 
+/** What both ends of a session can call it to each other, outside it: 16 bytes that tell nothing of it. */
+export function sessionName(socket: TLSSocket): Buffer {
+  return socket.exportKeyingMaterial(16, 'EXPORTER-isthmus-session-name', Buffer.alloc(0));
+}
+
 /** The exporter's context is the certificate, so that its key cannot be proven for another one that has the same key. */
 function signedBytes({ socket, sender }: CredentialSession, certificate: Buffer): Buffer {
   const context = createHash('sha256').update(certificate).digest();

@@ -1,11 +1,13 @@
 // The mesh of one node: its links, its one port, and the tunnels over them.
 //
 //   link/      acceptor.ts takes connections, dialler.ts keeps dialled links, session.ts is a live link, table.ts has all
-//   tunnel/    control.ts and bulk.ts are tunnels on one link, window.ts bounds bulk, inner.ts is TLS between the ends
+//   tunnel/    control.ts and bulk.ts are tunnels on one link, window.ts bounds bulk, inner.ts is TLS between the ends,
+//              ends.ts has those that end here, credentials.ts carries them on when certificates are renewed
 //   enrol/     how nodes without a certificate get through
 //   routing.ts where a tunnel may go; switch.ts takes it there; refusals.ts keeps what was refused
 import type { Duplex } from 'node:stream';
 import type { IdentityStore } from '../certs/identity.ts';
+import { roles } from '../certs/peer.ts';
 import type { RevocationList } from '../certs/revocations.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -26,6 +28,7 @@ import { defaultLimits, type MeshLimits } from './limits.ts';
 import type { Neighbour, RoutingNode } from './routing.ts';
 import { Refusals } from './refusals.ts';
 import { Switch } from './switch.ts';
+import { credentialService, InnerCredentials } from './tunnel/credentials.ts';
 import { callInner, type InnerTrust } from './tunnel/inner.ts';
 import type { TunnelRequest } from './tunnel/request.ts';
 import type { DialAssignment, DialOptions, Mesh, MeshConfig, MeshStream, ServicePolicy } from './types.ts';
@@ -64,6 +67,7 @@ class MeshNode implements Mesh {
   readonly #credentials: LinkCredentials;
   readonly #gate: EnrolGate;
   readonly #switch: Switch;
+  readonly #innerCredentials: InnerCredentials;
   readonly #parents: Dialler[] = [];
   readonly #children = new Map<string, Dialler>();
   readonly #watchers = new Set<() => void>();
@@ -115,7 +119,11 @@ class MeshNode implements Mesh {
       admit: (session) => this.#admit(this.#table.accepted(session.facts.peer, session.facts.relation), session),
     });
     this.#unsubscribe = deps.revocations.onChange(() => this.#revocationsChanged());
-    this.#switch.listen(echoService, { roles: ['server', 'relay', 'mirror', 'tentacle'] }, (stream) => {
+    const { ends } = this.#switch;
+    const dial = (options: DialOptions) => this.dial(options);
+    this.#innerCredentials = new InnerCredentials({ trust: this.#trust, ends, log: deps.log, dial });
+    this.#switch.listen(credentialService, { roles }, (stream) => void this.#innerCredentials.answer(stream));
+    this.#switch.listen(echoService, { roles }, (stream) => {
       serveEcho(stream, () => {
         const { notAfterMs } = deps.identity.peer();
         return { node, softwareVersion, certificateNotAfterMs: notAfterMs };
@@ -170,7 +178,8 @@ class MeshNode implements Mesh {
       try {
         if (signal.aborted) cut();
         const stream = await callInner(carrier, this.#trust, { node, service, by: request.path[0] ?? node });
-        this.#switch.ends.add(stream);
+        this.#switch.ends.add(stream, 'here');
+        if (service !== credentialService) this.#innerCredentials.keep(stream, { node, path: options.path });
         return stream;
       } catch (thrown) {
         throw signal.aborted ? signal.reason : thrown;

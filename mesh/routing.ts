@@ -33,9 +33,9 @@ export type Decision =
   | { readonly go: 'unenrolled'; readonly node: string };
 
 /** What a child may ask of the nodes above it. */
-const upwardServices = new Set(['identity', 'topology', 'feed', 'echo', 'enrol']);
+const upwardServices = new Set(['identity', 'topology', 'feed', 'echo', 'enrol', 'credential']);
 /** What a child may ask of a mirror, turning round at a relay. */
-const sidewaysServices = new Set(['feed', 'echo']);
+const sidewaysServices = new Set(['feed', 'echo', 'credential']);
 
 /** Decides about a tunnel that this node opens itself. */
 export function routeOwn(self: RoutingNode, request: TunnelRequest): Decision {

@@ -186,7 +186,7 @@ export class Switch {
         roles: service.policy.roles,
         by,
       });
-      this.ends.add(stream);
+      this.ends.add(stream, 'there');
       if (!stream.destroyed) service.onStream(stream);
     } catch (thrown) {
       // The tunnel itself was accepted: the refusal has gone to its other end inside it.

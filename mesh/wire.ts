@@ -6,4 +6,6 @@ const loaded = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;
 export const LinkClientConstructor = loaded.Link;
 export const linkService = loaded.Link.service;
 export const bulkPrefaceCodec = messageCodec(loaded.BulkPreface);
+export const sessionCredentialCodec = messageCodec(loaded.SessionCredential);
+export const sessionCredentialAnswerCodec = messageCodec(loaded.SessionCredentialAnswer);
 export const tunnelOpenedCodec = messageCodec(loaded.TunnelOpened);

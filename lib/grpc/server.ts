@@ -170,7 +170,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     }
     return {
       stream,
+      // As it is by now: on a long call the peer may have shown a renewed certificate.
       get peer(): P {
+        const { peer } = stream;
         if (peer === undefined) throw new IsthmusError('ROLE_FORBIDDEN', `${path}: the peer has no certificate`);
         return peer;
       },

@@ -1,38 +1,55 @@
 // The inner sessions that end at this node: each has a timer for its peer's certificate, and all are looked through when
 // the revocation list changes, because TLS looks at neither again.
+import { sessionName } from '../../certs/credential.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { Expiry } from '../expiry.ts';
 import type { MeshStream } from '../types.ts';
 import type { InnerTrust } from './inner.ts';
 
-/** Node's timers hold 31 bits; a certificate that lasts longer is looked at again then. */
-const longestTimerMs = 2 ** 31 - 1;
-
 export class OpenEnds {
-  readonly #streams = new Set<MeshStream>();
+  readonly #streams = new Map<MeshStream, Expiry>();
+  /** Those that were opened from elsewhere, by what both their ends call them. */
+  readonly #answered = new Map<string, MeshStream>();
   readonly #trust: InnerTrust;
 
   constructor(trust: InnerTrust) {
     this.#trust = trust;
   }
 
-  add(stream: MeshStream): void {
-    this.#streams.add(stream);
-    const leftMs = stream.peer.notAfterMs - Date.now();
-    const timer = setTimeout(() => stream.destroy(), Math.min(longestTimerMs, Math.max(0, leftMs)));
-    timer.unref();
+  /** Keeps a session until it closes. `opened` says by which end. */
+  add(stream: MeshStream, opened: 'here' | 'there'): void {
+    if (stream.destroyed) return;
+    const expiry = new Expiry(stream.peer.notAfterMs, () => stream.destroy());
+    this.#streams.set(stream, expiry);
+    const name = opened === 'there' ? sessionName(stream).toString('hex') : undefined;
+    if (name !== undefined) this.#answered.set(name, stream);
     stream.once('close', () => {
-      clearTimeout(timer);
+      expiry.stop();
       this.#streams.delete(stream);
+      if (name !== undefined) this.#answered.delete(name);
     });
     if (this.#trust.revocations.isRevoked(stream.peer)) stream.destroy();
   }
 
+  /** The live session of this name that `node` opened to here. */
+  openedBy(node: string, name: Buffer): MeshStream | undefined {
+    const stream = this.#answered.get(name.toString('hex'));
+    return stream?.peer.node === node ? stream : undefined;
+  }
+
+  /** The other end has proven this certificate in the session, which lives and may be revoked by it from now on. */
+  proved(stream: MeshStream, peer: PeerIdentity): void {
+    Object.assign(stream, { peer });
+    this.#streams.get(stream)?.moveTo(peer.notAfterMs);
+  }
+
   /** Closes the sessions of peers that are revoked now. */
   closeRevoked(): void {
-    for (const stream of this.#streams) if (this.#trust.revocations.isRevoked(stream.peer)) stream.destroy();
+    for (const stream of this.#streams.keys()) if (this.#trust.revocations.isRevoked(stream.peer)) stream.destroy();
   }
 
   closeAll(): void {
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of this.#streams.keys()) stream.destroy();
   }
 
   get count(): number {

@@ -15,6 +15,8 @@ import type { Pong as _isthmus_mesh_v1_Pong, Pong__Output as _isthmus_mesh_v1_Po
 import type { RevocationList as _isthmus_mesh_v1_RevocationList, RevocationList__Output as _isthmus_mesh_v1_RevocationList__Output } from './isthmus/mesh/v1/RevocationList.ts';
 import type { RevocationStatement as _isthmus_mesh_v1_RevocationStatement, RevocationStatement__Output as _isthmus_mesh_v1_RevocationStatement__Output } from './isthmus/mesh/v1/RevocationStatement.ts';
 import type { RevokedNode as _isthmus_mesh_v1_RevokedNode, RevokedNode__Output as _isthmus_mesh_v1_RevokedNode__Output } from './isthmus/mesh/v1/RevokedNode.ts';
+import type { SessionCredential as _isthmus_mesh_v1_SessionCredential, SessionCredential__Output as _isthmus_mesh_v1_SessionCredential__Output } from './isthmus/mesh/v1/SessionCredential.ts';
+import type { SessionCredentialAnswer as _isthmus_mesh_v1_SessionCredentialAnswer, SessionCredentialAnswer__Output as _isthmus_mesh_v1_SessionCredentialAnswer__Output } from './isthmus/mesh/v1/SessionCredentialAnswer.ts';
 import type { TunnelError as _isthmus_mesh_v1_TunnelError, TunnelError__Output as _isthmus_mesh_v1_TunnelError__Output } from './isthmus/mesh/v1/TunnelError.ts';
 import type { TunnelFrame as _isthmus_mesh_v1_TunnelFrame, TunnelFrame__Output as _isthmus_mesh_v1_TunnelFrame__Output } from './isthmus/mesh/v1/TunnelFrame.ts';
 import type { TunnelOpened as _isthmus_mesh_v1_TunnelOpened, TunnelOpened__Output as _isthmus_mesh_v1_TunnelOpened__Output } from './isthmus/mesh/v1/TunnelOpened.ts';
@@ -46,6 +48,8 @@ export interface ProtoGrpcType {
         RevocationStatement: MessageTypeDefinition<_isthmus_mesh_v1_RevocationStatement, _isthmus_mesh_v1_RevocationStatement__Output>
         RevokedNode: MessageTypeDefinition<_isthmus_mesh_v1_RevokedNode, _isthmus_mesh_v1_RevokedNode__Output>
         ServiceClass: EnumTypeDefinition
+        SessionCredential: MessageTypeDefinition<_isthmus_mesh_v1_SessionCredential, _isthmus_mesh_v1_SessionCredential__Output>
+        SessionCredentialAnswer: MessageTypeDefinition<_isthmus_mesh_v1_SessionCredentialAnswer, _isthmus_mesh_v1_SessionCredentialAnswer__Output>
         TunnelError: MessageTypeDefinition<_isthmus_mesh_v1_TunnelError, _isthmus_mesh_v1_TunnelError__Output>
         TunnelFrame: MessageTypeDefinition<_isthmus_mesh_v1_TunnelFrame, _isthmus_mesh_v1_TunnelFrame__Output>
         TunnelOpened: MessageTypeDefinition<_isthmus_mesh_v1_TunnelOpened, _isthmus_mesh_v1_TunnelOpened__Output>

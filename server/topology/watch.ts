@@ -3,7 +3,7 @@ import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import { GrpcHost, type AsyncHandlers } from '../../lib/grpc/server.ts';
+import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
 import { isErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { refusalsKept, type Refusals } from '../../mesh/refusals.ts';
@@ -25,6 +25,8 @@ const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topo
 const minReportMs = 500;
 /** A report names each link; thousands fit, and more than this is not a report. */
 const maxReportBytes = 1024 * 1024;
+
+type WatchCall = Parameters<AsyncHandlers<TopologyHandlers, PeerIdentity>['Watch']>[0];
 
 export type FindPlaces = AsyncHandlers<PlacesHandlers, PeerIdentity>['Find'];
 
@@ -61,7 +63,7 @@ export class WatchService {
     });
     this.#host.add<TopologyHandlers>(
       types.Topology.service,
-      { Watch: (call, caller) => this.#watch(call, caller.peer) },
+      { Watch: (call, caller) => this.#watch(call, caller) },
       { Watch: { roles: ['relay', 'mirror', 'tentacle'] } },
     );
     this.#host.add<PlacesHandlers>(
@@ -85,13 +87,14 @@ export class WatchService {
     return this.#host.stop();
   }
 
-  async #watch(call: Parameters<AsyncHandlers<TopologyHandlers, PeerIdentity>['Watch']>[0], peer: PeerIdentity) {
+  async #watch(call: WatchCall, caller: Caller<PeerIdentity>) {
+    const { peer } = caller;
     const { store, log } = this.#deps;
     const fail = (thrown: unknown): void => {
       call.emit('error', toServiceError(thrown));
     };
     // Before anything is awaited, or the first report would be missed.
-    const writer = new ReportWriter(store, peer, (thrown) => {
+    const writer = new ReportWriter(store, caller, (thrown) => {
       log.warn({ node: peer.node, err: thrown }, 'report not stored');
       fail(thrown);
     });
@@ -129,15 +132,15 @@ export class WatchService {
 /** Writes the latest report of one node, at most every so often. */
 class ReportWriter {
   readonly #store: Store;
-  readonly #peer: PeerIdentity;
+  readonly #caller: Caller<PeerIdentity>;
   readonly #failed: (thrown: unknown) => void;
   #latest: NodeReport__Output | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastMs = 0;
 
-  constructor(store: Store, peer: PeerIdentity, failed: (thrown: unknown) => void) {
+  constructor(store: Store, caller: Caller<PeerIdentity>, failed: (thrown: unknown) => void) {
     this.#store = store;
-    this.#peer = peer;
+    this.#caller = caller;
     this.#failed = failed;
   }
 
@@ -163,12 +166,12 @@ class ReportWriter {
     this.#store
       .transaction(async (tx) => {
         await this.#recordRefusals(tx, report.refusals.slice(-refusalsKept));
-        await tx.nodes.sighted(this.#peer.node, {
+        await tx.nodes.sighted(this.#caller.peer.node, {
           report,
           softwareVersion: report.softwareVersion.slice(0, 100),
           feedUrl: report.feedUrl === '' ? null : report.feedUrl.slice(0, 500),
           lastSeenAt: Date.now(),
-          certificateNotAfter: this.#peer.notAfterMs,
+          certificateNotAfter: this.#caller.peer.notAfterMs,
         });
       })
       .catch(this.#failed);
@@ -177,7 +180,7 @@ class ReportWriter {
   /** Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once. */
   async #recordRefusals(tx: StoreTransaction, refusals: readonly Refusal__Output[]): Promise<void> {
     if (refusals.length === 0) return;
-    const { node } = this.#peer;
+    const { node } = this.#caller.peer;
     const known = new Set(reportedRefusals(await tx.nodes.get(node)));
     for (const refusal of refusals.filter(({ id }) => !known.has(id))) {
       const event = this.#store.refusals.admit(node, refusalEvent(node, refusal));

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { backdateMs, buildCertificate } from '../../certs/certificate.ts';
 import { proveCredential, type Credential, type TlsSide } from '../../certs/credential.ts';
 import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
-import type { MeshStream } from '../../mesh/types.ts';
+import type { Role } from '../../certs/peer.ts';
+import type { DialOptions, MeshStream } from '../../mesh/types.ts';
 import { fakeAcceptor } from '../support/fake-acceptor.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
@@ -14,7 +15,7 @@ import { linked, startNode, type StartedNode } from '../support/mesh.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** Long enough to link nodes on a busy machine, short enough to wait for its end. */
-const shortMs = 12_000;
+const shortMs = 20_000;
 
 /** Gives a node a new key and certificate, as a renewal does. */
 async function renew(authority: TestMesh, { identity }: { identity: IdentityStore }): Promise<NodeIdentity> {
@@ -25,9 +26,8 @@ async function renew(authority: TestMesh, { identity }: { identity: IdentityStor
 }
 
 /** An echo stream that has said who answers it. */
-async function openEcho(from: StartedNode, path: string[], serviceClass: 'control' | 'bulk'): Promise<MeshStream> {
-  const target = { node: 'tentacle-1', path, service: 'echo', class: serviceClass, deadlineMs: 10_000 } as const;
-  const stream = await from.mesh.dial(target);
+async function openEcho(from: StartedNode, to: Pick<DialOptions, 'node' | 'path' | 'class'>): Promise<MeshStream> {
+  const stream = await from.mesh.dial({ ...to, service: 'echo', deadlineMs: 10_000 });
   stream.on('error', () => undefined);
   await once(stream, 'data');
   return stream;
@@ -47,15 +47,17 @@ async function echoes(stream: MeshStream): Promise<boolean> {
 describe.each(['up', 'down'] as const)('links dialled %s', (dialling) => {
   it('outlive the certificates they came up with, and so does what they carry', async () => {
     const authority = await createTestMesh();
-    const server = await startNode(authority, 'server-1', 'server');
-    const short = { lifetimeMs: shortMs };
-    const [above, below] = [await authority.node('eu', 'relay', short), await authority.node('pci', 'relay', short)];
-    const parentOf = (node: StartedNode) => [
-      { node: node.name, ...(dialling === 'up' ? { address: node.mesh.address! } : {}) },
-    ];
-    const upper = await startNode(authority, 'eu', 'relay', { parents: parentOf(server) }, {}, above);
-    const lower = await startNode(authority, 'pci', 'relay', { parents: parentOf(upper) }, {}, below);
-    const tentacle = await startNode(authority, 'tentacle-1', 'tentacle', { parents: parentOf(lower) });
+    const start = async (name: string, role: Role, above?: StartedNode): Promise<StartedNode> => {
+      const address = above !== undefined && dialling === 'up' ? { address: above.mesh.address! } : {};
+      const parents = above === undefined ? [] : [{ node: above.name, ...address }];
+      const node = await authority.node(name, role, { lifetimeMs: shortMs });
+      return startNode(authority, name, role, { parents }, {}, node);
+    };
+    const server = await start('server-1', 'server');
+    const upper = await start('eu', 'relay', server);
+    const lower = await start('pci', 'relay', upper);
+    const tentacle = await start('tentacle-1', 'tentacle', lower);
+    const nodes = [server, upper, lower, tentacle];
     const pairs = [
       [server, upper],
       [upper, lower],
@@ -65,24 +67,27 @@ describe.each(['up', 'down'] as const)('links dialled %s', (dialling) => {
       if (dialling === 'down') parent.mesh.assignDials([{ node: child.name, address: child.mesh.address! }]);
       await linked(parent, child);
     }
+    const path = ['eu', 'pci'];
     const streams = [
-      await openEcho(server, ['eu', 'pci'], 'control'),
-      await openEcho(server, ['eu', 'pci'], 'bulk'),
-    ] as const;
-    const nodes = [server, upper, lower, tentacle];
+      await openEcho(server, { node: 'tentacle-1', path, class: 'control' }),
+      await openEcho(server, { node: 'tentacle-1', path, class: 'bulk' }),
+      await openEcho(tentacle, { node: 'server', class: 'control' }),
+      await openEcho(lower, { node: 'server', class: 'bulk' }),
+    ];
     const upSince = () => nodes.map(({ mesh }) => mesh.links().map((link) => [link.peer, link.up, link.upSinceMs]));
     const before = upSince();
-    const expiresAtMs = Math.max(upper.identity.peer().notAfterMs, lower.identity.peer().notAfterMs);
-    await Promise.all([renew(authority, upper), renew(authority, lower)]);
+    const expiresAtMs = Math.max(...nodes.map(({ identity }) => identity.peer().notAfterMs));
+    await Promise.all(nodes.map((node) => renew(authority, node)));
     expect(Date.now()).toBeLessThan(expiresAtMs);
     await waitFor(() => Date.now() > expiresAtMs + 1_000, {
       limitMs: 2 * shortMs,
       what: 'the first certificates’ end',
     });
     expect(upSince()).toEqual(before);
-    expect(await Promise.all(streams.map(echoes))).toEqual([true, true]);
+    expect(await Promise.all(streams.map(echoes))).toEqual(streams.map(() => true));
+    expect(streams[0]?.peer.serialNumber).toBe(tentacle.identity.peer().serialNumber);
     // A connection of its own on every link, after the change.
-    expect(await echoes(await openEcho(server, ['eu', 'pci'], 'bulk'))).toBe(true);
+    expect(await echoes(await openEcho(server, { node: 'tentacle-1', path, class: 'bulk' }))).toBe(true);
   }, 60_000);
 });
 
@@ -94,7 +99,7 @@ describe('a certificate that was not renewed', () => {
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
     const tentacle = await startNode(authority, 'tentacle-1', 'tentacle', { parents }, {}, node);
     await linked(server, tentacle);
-    const bulk = await openEcho(server, [], 'bulk');
+    const bulk = await openEcho(server, { node: 'tentacle-1', class: 'bulk' });
     await waitFor(() => bulk.destroyed, { limitMs: 12_000, what: 'the end of the stream' });
     await waitFor(() => server.mesh.links()[0]?.up === false, { what: 'the end of the link' });
     expect(server.mesh.links()[0]?.lastErrorCode).toBe('PEER_CERTIFICATE_EXPIRED');

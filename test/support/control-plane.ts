@@ -13,7 +13,7 @@ import { createNamed } from '../../server/topology/named.ts';
 import { startTopology, type TopologyServices } from '../../server/topology/start.ts';
 import type { MadeToken, TokenInput } from '../../server/topology/tokens.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
-import { createTestMesh, type TestMesh, type TestNode } from './identities.ts';
+import { createTestMesh, type TestMesh, type TestNode, type TestNodeOptions } from './identities.ts';
 
 export interface ControlPlane {
   readonly authority: TestMesh;
@@ -33,6 +33,8 @@ export interface ControlPlane {
 interface ControlPlaneOptions {
   readonly limits?: Partial<MeshLimits>;
   readonly releaseAfterMs?: number;
+  /** Of the server's own certificate. */
+  readonly identity?: TestNodeOptions;
 }
 
 /** Enough attempts for a test from one address. */
@@ -50,7 +52,7 @@ const generous: MeshLimits['enrol'] = {
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const log = silentLogger();
   const authority = await createTestMesh();
-  const node = await authority.node('server-1', 'server');
+  const node = await authority.node('server-1', 'server', options.identity);
   const dataDir = join(authority.dataDir, 'server');
   mkdirSync(dataDir);
   const store = await openStore({ dataDir, log });
