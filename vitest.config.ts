@@ -39,8 +39,9 @@ export default defineConfig({
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
           testTimeout: 240_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
+          hookTimeout: 300_000,
+          // Each file has a lab of its own, in namespaces of its own, and mostly waits.
+          maxWorkers: 2,
         },
       },
     ],

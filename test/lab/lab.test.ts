@@ -92,6 +92,21 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
     expect(JSON.parse(await sending)).toMatchObject({ counted: 4_000_000 });
   });
 
+  test('half a cut stops one way, and lets the other through', async () => {
+    const hub = lab.address('hub', 'wan-a');
+    for (const way of ['forward', 'backward'] as const) {
+      await lab.cut('wan-a', way);
+      const before = await lab.bytes('wan-a');
+      expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'TIMEOUT' });
+      const after = await lab.bytes('wan-a');
+      expect(after[way]).toBe(before[way]);
+      // The first packet goes backward: where that way is cut there is nothing to answer.
+      expect(after.backward > before.backward).toBe(way === 'forward');
+      await lab.heal('wan-a');
+    }
+    expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'open' });
+  });
+
   test('the shape can be changed while the line is up', async () => {
     await lab.shape('wan-a', { delayMs: 60, rateMbit: 50 });
     const { medianMs } = await ask<{ medianMs: number }>('relay', 'rtt', lab.address('hub', 'wan-a'), '7000');

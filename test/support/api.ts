@@ -39,6 +39,8 @@ export interface LogEntry {
   readonly ticket: string;
   readonly line: number;
   readonly text: string;
+  /** Of a note that tells of an error. */
+  readonly code?: string | null;
 }
 
 const endStates = new Set(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted']);

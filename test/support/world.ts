@@ -168,6 +168,13 @@ export class World {
     if (!first) throw new Error(`${id} did not start: ${await this.log(id)}`);
   }
 
+  /** The process of a node that runs. */
+  pid(id: string): number {
+    const pid = this.#running.get(id)?.process.pid;
+    if (pid === undefined) throw new Error(`${id} does not run`);
+    return pid;
+  }
+
   /** Sends a signal; after SIGKILL, waits until the process is gone. */
   async signal(id: string, signal: NodeJS.Signals): Promise<void> {
     const started = this.#running.get(id);
@@ -178,10 +185,10 @@ export class World {
     this.#running.delete(id);
   }
 
-  /** The end of a node's log. */
-  async log(id: string): Promise<string> {
+  /** The end of a node's log, or all of it. */
+  async log(id: string, lines: number = 30): Promise<string> {
     const whole = await readFile(join(this.#options.folder, 'logs', `${id}.log`), 'utf8').catch(() => '');
-    return whole.trimEnd().split('\n').slice(-30).join('\n');
+    return whole.trimEnd().split('\n').slice(-lines).join('\n');
   }
 
   /** Waits until the mesh says that every link to these nodes is up. */

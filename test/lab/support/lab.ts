@@ -170,8 +170,8 @@ export class Lab {
     return line;
   }
 
-  cut(line: string): Promise<void> {
-    return this.#line(line).cut();
+  cut(line: string, way?: 'forward' | 'backward' | 'both'): Promise<void> {
+    return this.#line(line).cut(way);
   }
 
   heal(line: string): Promise<void> {

@@ -18,7 +18,8 @@ export const machines = {
   'pci-2': { via: ['eu', 'pci'], dialled: false },
   'us-1': { via: ['us'], dialled: false },
 } as const;
-export const machineIds = Object.keys(machines);
+export type MachineId = keyof typeof machines;
+export const machineIds = Object.keys(machines) as MachineId[];
 export const lineNames = ['wan-eu', 'wan-pci', 'wan-us'] as const;
 
 /** Hosts and lines, without a process in them. */
@@ -37,7 +38,14 @@ export function layOut(shape: LineShape): Promise<Lab> {
   });
 }
 
-function plans(lab: Lab): NodePlan[] {
+export interface SitesOptions {
+  /** Further words for the start of a node, by its id. */
+  readonly settings?: Readonly<Record<string, readonly string[]>>;
+  /** Nodes whose data folder is a disk of its own, of so many MiB. */
+  readonly disks?: Readonly<Record<string, number>>;
+}
+
+function plans(lab: Lab, { settings = {} }: SitesOptions): NodePlan[] {
   const at = (host: string, network: string): string => `${lab.address(host, network)}:${port}`;
   const listen = `0.0.0.0:${port}`;
   const relays: NodePlan[] = [
@@ -58,11 +66,14 @@ function plans(lab: Lab): NodePlan[] {
       machine: { environments: [environment], targetRoles: [targetRole], routes: [{ kind: 'path', via: [...via] }] },
     };
   });
-  return [...relays, ...mirrors, ...tentacles].map((plan) => ({ ...plan, spawner: lab.spawner(plan.id) }));
+  return [...relays, ...mirrors, ...tentacles].map((plan) => ({
+    ...{ ...plan, spawner: lab.spawner(plan.id) },
+    settings: settings[plan.id] ?? [],
+  }));
 }
 
 /** Server and nodes, each in its host: every node joins from inside its own namespace, relays before what is behind them. */
-export async function populate(lab: Lab, folder: string): Promise<World> {
+export async function populate(lab: Lab, folder: string, options: SitesOptions = {}): Promise<World> {
   const world = await World.up({
     folder,
     meshListen: `0.0.0.0:${port}`,
@@ -73,7 +84,7 @@ export async function populate(lab: Lab, folder: string): Promise<World> {
   try {
     for (const id of ['eu', 'pci', 'us']) await world.api.post('sites', { id, name: id });
     await world.api.post('environments', { id: environment, name: environment });
-    const nodes = plans(lab);
+    const nodes = plans(lab, options);
     // A relay before what is behind it; what is behind them joins side by side.
     for (const plan of nodes.filter(({ role }) => role === 'relay')) await world.add(plan);
     await Promise.all(nodes.filter(({ role }) => role !== 'relay').map((plan) => world.add(plan)));

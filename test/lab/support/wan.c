@@ -7,6 +7,7 @@
  * run can be repeated). Commands come as lines on standard input, and each is answered by one line on standard output:
  *
  *   cut | heal                                  -> ok
+ *   cut forward | cut backward                  -> ok   (A to B, B to A: half a cut)
  *   shape DELAY_US RATE_BIT_S LOSS_PPM QUEUE_MS -> ok
  *   count                                       -> BYTES_A_TO_B BYTES_B_TO_A DROPPED_A_TO_B DROPPED_B_TO_A
  *
@@ -47,10 +48,10 @@ struct way {
   struct packet *ring;
   unsigned head, tail;
   uint64_t free_at, carried, dropped;
+  int cut;
 };
 
 static struct shape shape;
-static int cut;
 static uint64_t seed = 0x9e3779b97f4a7c15ull;
 
 static uint64_t now(void) {
@@ -100,7 +101,7 @@ static void take(struct way *way, int from) {
     p->length = (int)read(from, p->bytes, PACKET_MAX);
     if (p->length <= 0) return;
     uint64_t t = now(), start = way->free_at > t ? way->free_at : t;
-    if (cut || (shape.loss_ppm && chance_ppm() < shape.loss_ppm) || (shape.rate_bytes && start - t > shape.queue_ns)) {
+    if (way->cut || (shape.loss_ppm && chance_ppm() < shape.loss_ppm) || (shape.rate_bytes && start - t > shape.queue_ns)) {
       way->dropped++;
       continue;
     }
@@ -115,13 +116,13 @@ static uint64_t deliver(struct way *way, int to, uint64_t t) {
   for (; way->head != way->tail; way->head++) {
     struct packet *p = &way->ring[way->head % SLOTS];
     if (p->due > t) return p->due;
-    if (cut || write(to, p->bytes, (size_t)p->length) != p->length) way->dropped++;
+    if (way->cut || write(to, p->bytes, (size_t)p->length) != p->length) way->dropped++;
     else way->carried += (uint64_t)p->length;
   }
   return UINT64_MAX;
 }
 
-static void obey(char *line, const struct way *ways) {
+static void obey(char *line, struct way *ways) {
   char *save = NULL, *word[5] = {0};
   int words = 0;
   for (char *w = strtok_r(line, " \n", &save); w && words < 5; w = strtok_r(NULL, " \n", &save)) word[words++] = w;
@@ -130,8 +131,9 @@ static void obey(char *line, const struct way *ways) {
     printf("%llu %llu %llu %llu\n", (unsigned long long)ways[0].carried, (unsigned long long)ways[1].carried,
            (unsigned long long)ways[0].dropped, (unsigned long long)ways[1].dropped);
   } else {
-    if (!strcmp(word[0], "cut")) cut = 1;
-    else if (!strcmp(word[0], "heal")) cut = 0;
+    int forward = words == 1 || !strcmp(word[1], "forward"), backward = words == 1 || !strcmp(word[1], "backward");
+    if (!strcmp(word[0], "cut") && forward + backward > 0) ways[0].cut |= forward, ways[1].cut |= backward;
+    else if (!strcmp(word[0], "heal")) ways[0].cut = ways[1].cut = 0;
     else if (!strcmp(word[0], "shape") && words == 5) set_shape(word[1], word[2], word[3], word[4]);
     else { puts("unknown"); fflush(stdout); return; }
     puts("ok");

@@ -95,8 +95,10 @@ export class Line {
     return answer;
   }
 
-  async cut(): Promise<void> {
-    await this.#say('cut');
+  /** Drops everything, or what goes one way only. */
+  async cut(way: 'forward' | 'backward' | 'both' = 'both'): Promise<void> {
+    const answer = await this.#say(way === 'both' ? 'cut' : `cut ${way}`);
+    if (answer !== 'ok') throw new Error(`the line shaper cannot cut ${way}`);
   }
 
   async heal(): Promise<void> {

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Api, TaskAnswer } from '../../support/api.ts';
 
-/** One file per machine and task. Each run of a script appends a line when it starts, and the lines it prints. */
+/** Scripts of one task by their names, with the lines that each prints. */
+export type Printed = Readonly<Record<string, number>>;
+
+/** One file per machine, task and script. Each run appends a row when it starts, and every line it prints. */
 export class Witness {
   readonly #folder: string;
 
@@ -17,48 +20,56 @@ export class Witness {
     return new Witness(folder);
   }
 
-  /** A script that says that it runs, then prints `lines` lines, `everyMs` apart, and exits with `code`. */
-  script(lines: number, everyMs = 0, code = 0): string {
-    const file = `${this.#folder}/$ISTHMUS_MACHINE.$ISTHMUS_TASK`;
+  /** A script that says that it runs, then prints `lines` lines, `everyMs` apart. */
+  script(name: string, lines: number, everyMs = 0): string {
+    const file = `${this.#folder}/$ISTHMUS_MACHINE.$ISTHMUS_TASK.${name}`;
     const pause = everyMs > 0 ? `sleep ${everyMs / 1000}` : ':';
     return [
       `echo "started $$ $RANDOM$RANDOM" >> "${file}"`,
-      `for i in $(seq ${lines}); do echo "line $i of $ISTHMUS_MACHINE"; echo "said $i" >> "${file}"; ${pause}; done`,
+      `for i in $(seq ${lines}); do`,
+      `  echo "said $i" >> "${file}"; echo "line $i of ${name} on $ISTHMUS_MACHINE"; ${pause}`,
+      'done',
       `echo "ended" >> "${file}"`,
-      `exit ${code}`,
     ].join('\n');
   }
 
-  async #rows(machine: string, task: string): Promise<string[]> {
-    const rows = await readFile(join(this.#folder, `${machine}.${task}`), 'utf8').catch(() => '');
+  async #rows(machine: string, task: string, name: string): Promise<string[]> {
+    const rows = await readFile(join(this.#folder, `${machine}.${task}.${name}`), 'utf8').catch(() => '');
     return rows.split('\n').filter((row) => row !== '');
   }
 
   /** How many lines a machine's script has printed so far. */
-  async said(machine: string, task: string): Promise<number> {
-    return (await this.#rows(machine, task)).filter((row) => row.startsWith('said')).length;
+  async said(machine: string, task: string, name: string): Promise<number> {
+    return (await this.#rows(machine, task, name)).filter((row) => row.startsWith('said')).length;
   }
 
-  /** The script was started exactly once on the machine, and the task's log has exactly the lines that it printed. */
-  async agrees(api: Api, { id, machines }: TaskAnswer, lines: number): Promise<void> {
-    const stream = (await api.stream(id)).filter((entry) => entry.kind === 'log');
+  async hasEnded(machine: string, task: string, name: string): Promise<boolean> {
+    return (await this.#rows(machine, task, name)).at(-1) === 'ended';
+  }
+
+  /** Each script was started exactly once on each machine, and the log has exactly what was printed, in lines 1..N. */
+  async agrees(api: Api, { id, machines }: TaskAnswer, printed: Printed): Promise<void> {
+    const log = (await api.stream(id)).filter((entry) => entry.kind === 'log');
+    for (const [ticket, entries] of Map.groupBy(log, (entry) => entry.ticket)) {
+      const numbers = entries.map(({ line }) => line);
+      expect(numbers, `ticket ${ticket}: lines 1..N`).toEqual(entries.map((_entry, index) => index + 1));
+    }
     for (const { machine } of machines) {
-      const rows = await this.#rows(machine, id);
-      expect(
-        rows.filter((row) => row.startsWith('started')),
-        `${machine} started once`,
-      ).toHaveLength(1);
-      expect(rows.at(-1), machine).toBe('ended');
-      const log = stream.filter((entry) => entry.machine === machine);
-      expect(
-        log.map((entry) => entry.line),
-        `${machine}: lines 1..N`,
-      ).toEqual(log.map((_entry, index) => index + 1));
-      const printed = Array.from({ length: lines }, (_none, index) => `line ${index + 1} of ${machine}`);
-      expect(
-        log.map((entry) => entry.text).filter((text) => text.startsWith('line ')),
-        machine,
-      ).toEqual(printed);
+      const texts = log.filter((entry) => entry.machine === machine).map(({ text }) => text);
+      for (const [name, lines] of Object.entries(printed)) {
+        const where = `${name} on ${machine}`;
+        const rows = await this.#rows(machine, id, name);
+        expect(
+          rows.filter((row) => row.startsWith('started')),
+          `${where} started once`,
+        ).toHaveLength(1);
+        expect(rows.at(-1), where).toBe('ended');
+        const wanted = Array.from({ length: lines }, (_none, index) => `line ${index + 1} of ${where}`);
+        expect(
+          texts.filter((text) => text.endsWith(where)),
+          where,
+        ).toEqual(wanted);
+      }
     }
   }
 }
