@@ -1,6 +1,7 @@
 // A tentacle whose disk is full: nothing is started, and of what runs nothing is missing silently.
 import { execFileSync } from 'node:child_process';
-import { readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
@@ -63,16 +64,18 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     const gate = join(elsewhere, 'gate');
     const { engine, close } = await openEngine(disk);
     onTestFinished(close);
+    const failed = join(elsewhere, 'failed');
     const padding = 'x'.repeat(2000);
     const order = orderOf(
-      `echo before; until [ -e '${gate}' ]; do echo ${padding}; sleep 0.01; done 2> /dev/null; echo after; exit 12`,
+      `echo before; until [ -e '${gate}' ]; do echo ${padding} || printf x >> '${failed}'; sleep 0.01; done 2> /dev/null
+      echo after; exit 12`,
     );
     await engine.start(order);
     await waitFor(async () => textOf(await logOf(engine, order)).includes('before'));
     const free = await fill(disk);
     const before = (await engine.status(order)).lastLine;
-    // Long enough for writes of the script to fail on the full disk.
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // The pump looks at the disk four times a second: a hundred failed writes, with a pause after each, outlast that.
+    await waitFor(async () => (await readFile(failed, 'utf8')).length >= 100, { what: 'writes that fail' });
     await free();
     await waitFor(async () => (await engine.status(order)).lastLine > before + 20);
     await writeFile(gate, '');
@@ -90,12 +93,13 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     const gate = join(elsewhere, 'gate');
     const { engine, close } = await openEngine(disk);
     onTestFinished(close);
-    const order = orderOf(`until [ -e '${gate}' ]; do sleep 0.02; done; exit 13`);
+    const pidFile = join(elsewhere, 'pid');
+    const order = orderOf(`echo $$ > '${pidFile}'; until [ -e '${gate}' ]; do sleep 0.02; done; exit 13`);
     await engine.start(order);
+    const pid = await waitFor(async () => Number(await readFile(pidFile, 'utf8')));
     const free = await fill(disk);
     await writeFile(gate, '');
-    await waitFor(async () => engine.runningCount === 1 && (await engine.status(order)).phase === 'RUNNING');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await waitFor(() => !existsSync(`/proc/${pid}`), { what: 'the end of the script' });
     await free();
     expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 13 });
   });

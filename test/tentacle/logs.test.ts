@@ -1,4 +1,5 @@
 // What becomes of a script's output: whole, numbered, masked, bounded; whatever the script prints and however fast.
+import { setImmediate } from 'node:timers/promises';
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -196,7 +197,8 @@ describe('sending', () => {
     const sender = new LogSender(await sourceOf(1000, 1024), 0, sink);
     const done = sender.run();
     await waitFor(() => sink.batches.length === 4);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // A turn of the event loop: the sender waits for nothing but the sink, which has answered.
+    await setImmediate();
     expect(sink.batches.length).toBe(4);
     for (const batch of sink.batches) expect(batch.lines!.length).toBe(64);
     let acknowledged = 0;
