@@ -1,7 +1,7 @@
 // One process per data folder: a second relay or mirror would take the first one's links, a second tentacle start scripts
 // that the first has already started. The lock is the operating system's, taken through SQLite on an empty file, so that
-// there is no moment between looking and taking, and kill -9 frees it. The file stays: removing it would free a name that
-// somebody may be locking. The pid beside it only tells people who holds it.
+// there is no moment between looking and taking, and kill -9 frees it (docs/adr/0010-the-lock-of-a-data-folder.md). The
+// file stays: removing it would free a name that somebody may be locking. The pid beside it only tells people who holds it.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
