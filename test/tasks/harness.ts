@@ -1,5 +1,6 @@
 // A store, the whole task engine and fake tentacles in one process, over real sockets.
 import { onTestFinished } from 'vitest';
+import { createSigner } from '../../certs/signer.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/seal.ts';
 import { deploymentRunner } from '../../server/deployments/run.ts';
@@ -8,6 +9,7 @@ import { openStore, type Store } from '../../server/store/store.ts';
 import type { Route } from '../../server/store/routes.ts';
 import { startTasks, type Tasks } from '../../server/tasks/start.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
+import type { TestMesh } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -28,6 +30,7 @@ export interface Harness {
 
 export const actor = 'key-1';
 
+type Dial = Parameters<typeof startTasks>[0]['dial'];
 export type Tunables = NonNullable<Parameters<typeof startTasks>[0]['tunables']>;
 
 export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50, dialDeadlineMs: 2_000 };
@@ -76,6 +79,23 @@ export async function startHarness(tunables: Tunables = {}, healthCheckIntervalS
 }
 
 const direct: Route[] = [{ kind: 'direct' }];
+
+/** The task engine over a real mesh, with signed envelopes, for real tentacles; it stops when the test ends. */
+export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): Tasks {
+  const signer = createSigner(authority.authority, 'server-1');
+  const nowhere = () => Promise.resolve({ places: [], pass: '' });
+  const tasks = startTasks({
+    store,
+    dial,
+    sign: (content) => signer.signEnvelope(content),
+    deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer: authority.sealer, findPlaces: nowhere }),
+    log: silentLogger(),
+    nodeId: 'server-1',
+    tunables: { retryBaseMs: 20, retryCapMs: 200 },
+  });
+  onTestFinished(() => tasks.stop());
+  return tasks;
+}
 
 const anyPlace = () => Promise.resolve({ places: [{ node: 'mirror-eu' }], pass: 'pass' });
 

@@ -6,19 +6,16 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
-import { createSigner } from '../../certs/signer.ts';
-import { silentLogger, type Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { start as startRelay } from '../../relay/start.ts';
-import { deploymentRunner } from '../../server/deployments/run.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
-import { startTasks } from '../../server/tasks/start.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import type { TestNode } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import { actor, addMachine, ended } from './harness.ts';
+import { actor, addMachine, ended, startRealTasks } from './harness.ts';
 
 /** All parts start and link well within the two thirds after which they renew, also on a busy machine. */
 const lifetimeMs = 40_000;
@@ -72,22 +69,11 @@ it('a script behind two relays goes on when every certificate on the way has bee
   );
   onTestFinished(() => tentacle.stop());
   const { store, authority, mesh } = server;
-  const signer = createSigner(authority.authority, 'server-1');
-  const nowhere = () => Promise.resolve({ places: [], pass: '' });
   let dials = 0;
-  const tasks = startTasks({
-    store,
-    dial(options) {
-      dials += 1;
-      return mesh.dial(options);
-    },
-    sign: (content) => signer.signEnvelope(content),
-    deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer: authority.sealer, findPlaces: nowhere }),
-    log: silentLogger(),
-    nodeId: 'server-1',
-    tunables: { retryBaseMs: 20, retryCapMs: 200 },
+  startRealTasks(store, authority, (options) => {
+    dials += 1;
+    return mesh.dial(options);
   });
-  onTestFinished(() => tasks.stop());
   const gate = join(await tempDir(), 'gate');
   const body = `i=0; until [ -e ${gate} ]; do i=$((i + 1)); echo "line $i"; sleep 0.1; done; echo last`;
   const { id } = await store.transaction((tx) => submitScript(tx, { body, machines: ['web-1'] }, actor));

@@ -2,11 +2,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { createSigner } from '../../certs/signer.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { deploymentRunner } from '../../server/deployments/run.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
-import { startTasks } from '../../server/tasks/start.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
 import type { MachineHealth } from '../../server/tasks/health.ts';
@@ -16,7 +13,7 @@ import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import { actor, addMachine, ended } from './harness.ts';
+import { actor, addMachine, ended, startRealTasks } from './harness.ts';
 
 const via = ['eu', 'eu-pci'];
 
@@ -46,22 +43,9 @@ async function site(): Promise<Site> {
   onTestFinished(() => tentacle.stop());
   const folder = await tempDir();
   const store = await openStore({ dataDir: folder, log: silentLogger() });
+  onTestFinished(() => store.close());
   await addMachine(store, 'web-1', { roles: [], routes: [{ kind: 'path', via }], environments: ['prod'] });
-  const signer = createSigner(authority.authority, 'server-1');
-  const nowhere = () => Promise.resolve({ places: [], pass: '' });
-  const tasks = startTasks({
-    store,
-    dial: (options) => server.mesh.dial(options),
-    sign: (content) => signer.signEnvelope(content),
-    deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer: authority.sealer, findPlaces: nowhere }),
-    log: silentLogger(),
-    nodeId: 'server-1',
-    tunables: { retryBaseMs: 20, retryCapMs: 200 },
-  });
-  onTestFinished(async () => {
-    await tasks.stop();
-    await store.close();
-  });
+  startRealTasks(store, authority, (options) => server.mesh.dial(options));
   return {
     store,
     witness: join(folder, 'witness'),
