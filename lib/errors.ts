@@ -181,7 +181,7 @@ export const errorCatalogue = {
     grpc: 15,
     remedy: 'Check the passphrase; if it is right, use another copy of the backup.',
   },
-  BODY_TOO_LARGE: { http: 413, grpc: 8, remedy: 'Send a smaller body; files go to POST /packages.' },
+  BODY_TOO_LARGE: { http: 413, grpc: 8, remedy: 'Send a smaller body, within the limit it names.' },
   DATA_DIR_LOCKED: { http: 503, grpc: 14, remedy: 'Stop the process that holds the folder, or use another folder.' },
   DATA_DIR_UNUSABLE: {
     http: 503,

@@ -69,6 +69,7 @@ export interface ApiServices {
       readonly id?: string | undefined;
       readonly version?: string | undefined;
       readonly format?: string | undefined;
+      readonly sizeBytes?: number | undefined;
     },
     actor: Actor,
   ): Promise<PushedPackage>;

@@ -18,7 +18,7 @@ import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
 import type { Package } from '../store/repositories/packages.ts';
 import type { Store } from '../store/store.ts';
 import { placesFor } from './places.ts';
-import { pushPackage, type PackageMeta, type PushedPackage } from './push.ts';
+import { pushDefaults, pushPackage, type PackageMeta, type PushedPackage, type PushLimits } from './push.ts';
 
 export interface FeedDeps {
   readonly store: Store;
@@ -28,6 +28,7 @@ export interface FeedDeps {
   /** Throws FORBIDDEN. */
   readonly verifyPass: (pass: string, asked: { readonly sha256: string; readonly node?: string }) => Pass;
   readonly limits?: Partial<BlobServerLimits>;
+  readonly pushLimits?: Partial<PushLimits>;
 }
 
 export interface FoundPlaces {
@@ -64,7 +65,8 @@ export class Feed {
 
   /** Receives a package; see push.ts. */
   push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage> {
-    return pushPackage({ store: this.#deps.store, blobs: this.#blobs }, body, meta, actor);
+    const limits = { ...pushDefaults, ...this.#deps.pushLimits };
+    return pushPackage({ store: this.#deps.store, blobs: this.#blobs, limits }, body, meta, actor);
   }
 
   /** The versions of a package, the highest first; NOT_FOUND when there is none. */

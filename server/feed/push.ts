@@ -5,6 +5,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { checkArchive, isPackageFormat, packageFormats, type PackageFormat } from '../../lib/packages/archive.ts';
 import type { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { BlobWriter } from '../../lib/packages/blob-writer.ts';
+import { freeBytes } from '../../lib/packages/disk.ts';
 import { normaliseVersion, packageIdKey, versionKey } from '../../lib/packages/versions.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Package } from '../store/repositories/packages.ts';
@@ -14,7 +15,21 @@ export interface PackageMeta {
   readonly id?: string | undefined;
   readonly version?: string | undefined;
   readonly format?: string | undefined;
+  /** What the sender says will come; it may say nothing, and it is not believed. */
+  readonly sizeBytes?: number | undefined;
 }
+
+export interface PushLimits {
+  /** A whole package as it is pushed; what is inside has limits of its own (lib/packages/archive.ts). */
+  readonly largestPackageBytes: number;
+  /** What a push leaves free on the disk, since the database, which must always be able to write, is on it too. */
+  readonly keepFreeBytes: number;
+}
+
+export const pushDefaults: PushLimits = {
+  largestPackageBytes: 8 * 1024 ** 3,
+  keepFreeBytes: 512 * 1024 ** 2,
+};
 
 export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'format'> {
   /** False when the same bytes were there already. */
@@ -24,9 +39,21 @@ export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256'
 /** A push that brings nothing for so long is given up: it holds a file open. */
 const stallMs = 60_000;
 
-/** Receives a package. PACKAGE_EXISTS when this version holds other bytes; the same bytes again change nothing. */
+/** The free space is looked at again after this many bytes: others write to the disk too. */
+const bytesBetweenLooks = 16 * 1024 ** 2;
+
+interface PushDeps {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly limits: PushLimits;
+}
+
+/**
+ * Receives a package. PACKAGE_EXISTS when this version holds other bytes; the same bytes again change nothing.
+ * BODY_TOO_LARGE and DISK_FULL at the first byte over a limit, or before the first one where the sender tells the size.
+ */
 export async function pushPackage(
-  { store, blobs }: { readonly store: Store; readonly blobs: BlobStore },
+  { store, blobs, limits }: PushDeps,
   body: Readable,
   meta: PackageMeta,
   actor: Actor,
@@ -34,9 +61,11 @@ export async function pushPackage(
   // It may break off before it is read; reading it then says so.
   body.on('error', () => undefined);
   const named = nameOf(meta);
+  const room = { limits, folder: blobs.folder };
+  await checkRoom(room, { takenBytes: 0, comingBytes: meta.sizeBytes ?? 0 });
   const writer = await blobs.receive();
   try {
-    await receive(body, writer);
+    await receive(body, writer, room);
     await checkArchive({ path: writer.path, format: named.format });
     const sha256 = writer.meter().sha256();
     const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
@@ -73,7 +102,27 @@ function formatOf(format: string): PackageFormat {
   throw new IsthmusError('INVALID_FIELD', `the format is one of ${packageFormats.join(', ')}`, { field: 'format' });
 }
 
-async function receive(body: Readable, writer: BlobWriter): Promise<void> {
+interface Room {
+  readonly limits: PushLimits;
+  readonly folder: string;
+}
+
+/** Throws BODY_TOO_LARGE or DISK_FULL when what is coming, after what was taken, may not be taken too. */
+async function checkRoom(
+  { limits: { largestPackageBytes, keepFreeBytes }, folder }: Room,
+  { takenBytes, comingBytes }: { readonly takenBytes: number; readonly comingBytes: number },
+): Promise<void> {
+  if (takenBytes + comingBytes > largestPackageBytes) {
+    throw new IsthmusError('BODY_TOO_LARGE', `a package has at most ${largestPackageBytes} bytes`);
+  }
+  const free = await freeBytes(folder);
+  if (free - comingBytes >= keepFreeBytes) return;
+  const detail = `${free} bytes are free on the disk of the server, ${keepFreeBytes} of them are kept for the database`;
+  throw new IsthmusError('DISK_FULL', detail);
+}
+
+async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<void> {
+  let lookAt = bytesBetweenLooks;
   let timer: NodeJS.Timeout | undefined;
   const arm = () => {
     clearTimeout(timer);
@@ -82,6 +131,12 @@ async function receive(body: Readable, writer: BlobWriter): Promise<void> {
   try {
     arm();
     for await (const chunk of body as AsyncIterable<Buffer>) {
+      const takenBytes = writer.bytes;
+      const wanted = takenBytes + chunk.length;
+      if (wanted >= lookAt || wanted > room.limits.largestPackageBytes) {
+        await checkRoom(room, { takenBytes, comingBytes: chunk.length });
+        lookAt = wanted + bytesBetweenLooks;
+      }
       await writer.write(chunk);
       arm();
     }

@@ -21,7 +21,7 @@ export interface Answer {
 interface Call {
   readonly key?: string | null;
   readonly body?: unknown;
-  readonly raw?: string | Uint8Array;
+  readonly raw?: string | Uint8Array | ReadableStream;
   readonly headers?: Record<string, string>;
 }
 
@@ -88,7 +88,7 @@ async function send(base: string, method: string, path: string, { key, body, raw
       ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...(payload === undefined ? {} : { body: payload as string }),
+    ...(payload === undefined ? {} : { body: payload as string, duplex: 'half' }),
   });
   const text = await answer.text();
   const json = /json/.test(answer.headers.get('content-type') ?? '') && text !== '';

@@ -1,11 +1,12 @@
 // Packages that are an attack, pushed through the API into a real feed: refused with a code, nothing of them kept, one
 // audit event each. What is wrong with which archive is in test/packages/archive.test.ts.
+import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import { createFeed, type Feed } from '../../server/feed/feed.ts';
+import { createFeed, type Feed, type FeedDeps } from '../../server/feed/feed.ts';
 import { startApi, type TestApi } from '../api/api.ts';
 import { paxEntry, tarGz, zip } from '../packages/craft.ts';
 import { tempDir } from '../support/temp.ts';
@@ -17,16 +18,23 @@ const noPasses = () => {
 
 interface Field {
   readonly api: TestApi;
-  push(bytes: Buffer, query: string): ReturnType<TestApi['call']>;
+  push(bytes: Buffer | ReadableStream, query: string): ReturnType<TestApi['call']>;
   files(): Promise<string[]>;
   refusals(): Promise<{ actor: string; data: unknown }[]>;
 }
 
-async function field(): Promise<Field> {
+async function field(pushLimits: FeedDeps['pushLimits'] = {}): Promise<Field> {
   const dataDir = await tempDir();
   const made = Promise.withResolvers<Feed>();
   const api = await startApi({ pushPackage: async (...given) => (await made.promise).push(...given) });
-  const parts = { store: api.store, dataDir, log: silentLogger(), signPass: noPasses, verifyPass: noPasses };
+  const parts = {
+    store: api.store,
+    dataDir,
+    log: silentLogger(),
+    signPass: noPasses,
+    verifyPass: noPasses,
+    pushLimits,
+  };
   const feed = await createFeed(parts);
   onTestFinished(() => feed.stop());
   made.resolve(feed);
@@ -34,7 +42,11 @@ async function field(): Promise<Field> {
   return {
     api,
     push: (raw, query) =>
-      api.call('POST', `/api/v1/packages?${query}`, { key: api.keys.operator, raw: new Uint8Array(raw), headers }),
+      api.call('POST', `/api/v1/packages?${query}`, {
+        key: api.keys.operator,
+        raw: raw instanceof ReadableStream ? raw : new Uint8Array(raw),
+        headers,
+      }),
     async files() {
       const names = await readdir(join(dataDir, 'packages'), { recursive: true, withFileTypes: true });
       return names.filter((entry) => entry.isFile()).map(({ name }) => name);
@@ -92,6 +104,32 @@ it.each([
   expect(await files()).toEqual([]);
   const actor = api.keys.operator.split('_')[1];
   expect(await refusals()).toMatchObject([{ actor, data: { code, id: 'evil', version: '1.0' } }]);
+});
+
+describe('a body over the limit', () => {
+  const large = tarGz([{ name: 'noise', content: randomBytes(300_000) }]);
+
+  it('is refused by the size it tells, before it is read', async () => {
+    const { push, files, refusals } = await field({ largestPackageBytes: 200_000 });
+    expect(await push(large, 'id=web&version=1.0')).toMatchObject({ status: 413, body: { code: 'BODY_TOO_LARGE' } });
+    expect(await files()).toEqual([]);
+    expect(await refusals()).toMatchObject([{ data: { code: 'BODY_TOO_LARGE', id: 'web' } }]);
+    expect((await push(good, 'id=web&version=1.0')).status).toBe(201);
+  });
+
+  it('is refused at the first byte over it when it tells no size', async () => {
+    const { push, files } = await field({ largestPackageBytes: 200_000 });
+    const chunked = new Blob([new Uint8Array(large)]).stream();
+    expect(await push(chunked, 'id=web&version=1.0')).toMatchObject({ status: 413, body: { code: 'BODY_TOO_LARGE' } });
+    expect(await files()).toEqual([]);
+  });
+
+  it('is refused when the disk has no room for it beside the database', async () => {
+    const { push, files, refusals } = await field({ keepFreeBytes: Number.MAX_SAFE_INTEGER });
+    expect(await push(good, 'id=web&version=1.0')).toMatchObject({ status: 507, body: { code: 'DISK_FULL' } });
+    expect(await files()).toEqual([]);
+    expect(await refusals()).toEqual([]);
+  });
 });
 
 it('other bytes under a version that exists are refused, and the first stay', async () => {

@@ -8,6 +8,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { createFeed, type Feed } from '../../server/feed/feed.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import { lacks } from '../support/needs.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
 import { tarGz, zip } from './craft.ts';
 
@@ -105,6 +107,23 @@ describe('pushing', () => {
     body.destroy(new Error('gone'));
     await expect(pushed).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(await blobsOnDisk()).toEqual([]);
+  });
+
+  it.skipIf(lacks('linux', 'root'))('stops before it takes the room that the database needs', async () => {
+    const dataDir = await smallDisk(48);
+    const pushLimits = { keepFreeBytes: 8 * 1024 ** 2 };
+    const passes = { signPass: noPasses, verifyPass: noPasses };
+    const small = await createFeed({ store, dataDir, log: silentLogger(), ...passes, pushLimits });
+    const chunk = randomBytes(1024 ** 2);
+    const pushed = small.push(
+      Readable.from(Array.from({ length: 100 }, () => chunk)),
+      { id: 'web', version: '1' },
+      'k',
+    );
+    await expect(pushed).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      message: expect.stringContaining('kept for the database') as unknown,
+    });
   });
 });
 

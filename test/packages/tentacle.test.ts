@@ -1,8 +1,7 @@
 // A tentacle's packages: fetched whole or not at all, unpacked beside what runs, switched in one step, resumed anywhere.
 import { createHash, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -13,6 +12,7 @@ import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1
 import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { lacks } from '../support/needs.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
 import { tarGz, type TarEntry } from './craft.ts';
 import { cutAt, slow, startOrigin, wrongBytes, type Origin } from './origin.ts';
@@ -199,18 +199,10 @@ describe('acquiring', () => {
 });
 
 describe('a full disk', () => {
-  /** A data folder on a disk of two megabytes. */
-  async function smallDisk(): Promise<string> {
-    const folder = await mkdtemp(join(tmpdir(), 'isthmus-small-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
-    onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0" && rmdir "$0"', folder]));
-    return folder;
-  }
-
   it.skipIf(lacks('linux', 'root'))(
     'while unpacking: DISK_FULL, nothing half stays, what runs is untouched',
     async () => {
-      const dataDir = await smallDisk();
+      const dataDir = await smallDisk(2);
       const packages = await open(dataDir, { reserveBytes: 0 });
       const before = await deploy(packages, app('1'), '1.0');
       const large = tarGz([{ name: 'zeros', content: Buffer.alloc(8_000_000) }]);
@@ -224,7 +216,7 @@ describe('a full disk', () => {
     const bytes = tarGz([{ name: 'noise', content: randomBytes(3_000_000) }]);
     const near = await startOrigin(mesh, 'near', bytes);
     const order = payload(bytes, '1.0', {}, [near]);
-    const dataDir = await smallDisk();
+    const dataDir = await smallDisk(2);
     const full = await open(dataDir, { reserveBytes: -(10 ** 9) });
     await expect(full.acquire(order, () => undefined, never)).rejects.toMatchObject({ code: 'DISK_FULL' });
     execFileSync('mount', ['-o', 'remount,size=8m', dataDir]);

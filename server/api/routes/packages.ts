@@ -6,9 +6,6 @@ import type { ApiContext, ApiInstance } from '../context.ts';
 import { principalOf, refused } from '../policy.ts';
 import { Closed, mapPage, PageOf, pageRequest, PageQuery, Timestamp } from '../schemas.ts';
 
-/** A whole package; the feed has its own limits on what is inside. */
-const PACKAGE_LIMIT_BYTES = 8 * 1024 ** 3;
-
 const PackageId = Type.String({ minLength: 1, maxLength: 100 });
 const Version = Type.String({ minLength: 1, maxLength: 100 });
 const Format = Type.Enum(['tar.gz', 'zip', 'nupkg']);
@@ -87,7 +84,6 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/packages',
     {
-      bodyLimit: PACKAGE_LIMIT_BYTES,
       config: { policy: 'operator' },
       schema: {
         tags: ['packages'],
@@ -111,7 +107,9 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
       }
       const id = request.query.id ?? header(request.headers['x-package-id']);
       const version = request.query.version ?? header(request.headers['x-package-version']);
-      const meta = { id, version, format: request.query.format };
+      const sent = request.headers['content-length'];
+      const sizeBytes = sent === undefined ? undefined : Number(sent);
+      const meta = { id, version, format: request.query.format, sizeBytes };
       const { keyId } = principalOf(request);
       const pushed = await services.pushPackage(request.raw, meta, keyId).catch(async (thrown: unknown) => {
         // An upload that broke off, or for which there is no room, was not refused.
