@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/durable.ts';
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
+import { silentLogger, type Logger } from '../lib/log.ts';
 import type { RevocationList__Output } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { RevocationStatement__Output } from '../proto/gen/isthmus/mesh/v1/RevocationStatement.ts';
 import { verifyStatement } from './authority-signature.ts';
@@ -14,6 +15,8 @@ const types = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;
 const listCodec = messageCodec(types.RevocationList);
 const statementCodec = messageCodec(types.RevocationStatement);
 const fileName = 'revocations.bin';
+/** A disk that could not take the list is tried again so often. */
+const retryMs = 5_000;
 
 /** What became of an offered list. */
 export type MergeOutcome = 'newer' | 'same' | 'older' | 'invalid';
@@ -34,20 +37,28 @@ export class RevocationList {
   readonly #path: string;
   readonly #authorityPem: string;
   readonly #meshId: string;
+  readonly #log: Logger;
   readonly #listeners = new Set<() => void>();
   #known: Known = { kind: 'none' };
+  #retry: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, authorityPem: string, meshId: string) {
+  private constructor(path: string, authorityPem: string, meshId: string, log: Logger) {
     this.#path = path;
     this.#authorityPem = authorityPem;
     this.#meshId = meshId;
+    this.#log = log;
   }
 
   /** Opens the list of a data folder; a file that the authority did not sign counts as none. */
-  static open(dataDir: string, authorityPem: string, meshId: string): Promise<RevocationList> {
+  static open(
+    dataDir: string,
+    authorityPem: string,
+    meshId: string,
+    log: Logger = silentLogger(),
+  ): Promise<RevocationList> {
     return Promise.resolve().then(() => {
       mkdirSync(dataDir, { recursive: true });
-      const list = new RevocationList(join(dataDir, fileName), authorityPem, meshId);
+      const list = new RevocationList(join(dataDir, fileName), authorityPem, meshId, log);
       if (existsSync(list.#path)) list.#take(readSigned(readFileSync(list.#path)));
       return list;
     });
@@ -68,11 +79,14 @@ export class RevocationList {
     return [...this.#known.entries].map(([node, revokedAtMs]) => ({ node, revokedAtMs }));
   }
 
-  /** Takes an offered list when the authority signed it and it is newer: on disk first, then told to every listener. */
+  /**
+   * Takes an offered list when the authority signed it and it is newer: onto the disk, and told to every listener. A disk
+   * that cannot take it does not keep revoked nodes connected; it is tried again until it can.
+   */
   merge(offered: SignedRevocations): MergeOutcome {
     const outcome = this.#take(offered);
     if (outcome === 'newer') {
-      writeDurably(this.#path, listCodec.encode(offered));
+      this.#keep();
       for (const listener of this.#listeners) listener();
     }
     return outcome;
@@ -89,6 +103,19 @@ export class RevocationList {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #keep(): void {
+    clearTimeout(this.#retry);
+    if (this.#known.kind === 'none') return;
+    const { signed, version } = this.#known;
+    try {
+      writeDurably(this.#path, listCodec.encode(signed));
+    } catch (err) {
+      this.#log.error({ err, version }, 'the revocation list is in force but cannot be written; trying again');
+      this.#retry = setTimeout(() => this.#keep(), retryMs);
+      this.#retry.unref();
+    }
   }
 
   #take(offered: SignedRevocations | undefined): MergeOutcome {

@@ -70,7 +70,11 @@ export class ServerSources {
   #keep(places: readonly Place[]): void {
     if (JSON.stringify(places) === JSON.stringify(this.#last)) return;
     this.#last = places;
-    writeDurably(this.#path, `${JSON.stringify(places, null, 1)}\n`);
+    try {
+      writeDurably(this.#path, `${JSON.stringify(places, null, 1)}\n`);
+    } catch (err) {
+      this.#log.error({ err }, 'the places cannot be remembered');
+    }
   }
 }
 

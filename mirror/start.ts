@@ -81,7 +81,7 @@ async function startParts(
   stops.push(() => {
     lock.release();
   });
-  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const mesh = await createMesh(
     { listen: config.listen, parents: config.parents, dials: [] },
     { identity, revocations, log, relaying: false, softwareVersion },

@@ -42,8 +42,13 @@ export async function start(config: RelayConfig, { log }: { log: Logger }): Prom
     dataDir,
     extra: () => ({ meshAddress: addressForChildren(config, mesh.address) ?? '' }),
     onAssignment(dials) {
-      writeAssignment(dataDir, dials);
       mesh.assignDials(dials);
+      try {
+        writeAssignment(dataDir, dials);
+      } catch (err) {
+        // It holds until a restart without the server; a full disk must not take the tunnels with it.
+        log.error({ err }, 'what to dial cannot be remembered');
+      }
     },
   });
   const renewal = keepRenewed({
@@ -54,7 +59,7 @@ export async function start(config: RelayConfig, { log }: { log: Logger }): Prom
     ),
   });
   async function openMesh(): Promise<Mesh> {
-    const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+    const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
     return createMesh(
       { listen, parents, dials: readAssignment(dataDir) },
       { identity, revocations, log, relaying: true, softwareVersion },

@@ -119,7 +119,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
   await clearBackups(dataDir);
   teardown.add(await startControl(dataDir, { copyTo: (file) => store.copyTo(file), log }));
 
-  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const resolvePath = (destination: string) => pathTo(store, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },

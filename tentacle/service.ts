@@ -1,4 +1,5 @@
-// The tentacle's gRPC service. Every method is for servers only, and what changes something comes in a signed envelope.
+// The tentacle's gRPC service. Every method is for servers only, and whatever runs, fetches, switches or ends something
+// comes in a signed envelope. Without one a server can look, and complete a script that has ended.
 import { once } from 'node:events';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { PeerIdentity } from '../certs/peer.ts';

@@ -76,7 +76,7 @@ async function startParts(config: TentacleConfig, log: Logger, stops: Stops): Pr
   });
   const user = await resolveScriptUser(config.scriptUser);
   warnOfScriptUser(user, log);
-  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const mesh = await createMesh(
     { listen: config.listen, parents: config.parents, dials: [] },
     { identity, revocations, log, relaying: false, softwareVersion },

@@ -26,6 +26,11 @@ const sealer = {
 };
 const resolve = (...variables: Variable[]) => resolveAt(variables, place, sealer);
 
+it('refuses what no log could hide, before anything runs', () => {
+  const key = (name: string) => sealed(name, name.repeat(40_000));
+  expect(() => resolve(key('A'), key('B'))).toThrow('the sensitive values take 80000 bytes');
+});
+
 describe('scopes', () => {
   it('takes the most specific: machine, then role, then environment, then everywhere', () => {
     const all = [

@@ -1,6 +1,6 @@
 // The variables a step sees on a machine: picked by scope, unsealed, their expressions expanded.
 import { IsthmusError } from '../../lib/errors.ts';
-import { isMaskable } from '../../lib/masker.ts';
+import { checkMaskable, isMaskable } from '../../lib/masker.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { resolveVariables } from '../../lib/substitution.ts';
 import type { Variable } from '../store/repositories/variables.ts';
@@ -29,7 +29,7 @@ export function sealIdentity(id: string): string {
 
 /**
  * Resolves for one place. VARIABLE_UNDEFINED names what is missing and where, VARIABLE_CYCLE and VARIABLE_TOO_LARGE as
- * lib/substitution.ts says.
+ * lib/substitution.ts says, SENSITIVE_TOO_SHORT and SENSITIVE_TOO_LARGE what no log could hide.
  */
 export function resolveAt(variables: readonly Variable[], place: Place, sealer: Opener): ResolvedVariables {
   const picked = variablesAt(variables, place);
@@ -41,6 +41,7 @@ export function resolveAt(variables: readonly Variable[], place: Place, sealer: 
   // What is only derived from a secret, by a condition say, may be too short to mask, and then gives nothing away.
   const sensitiveNames = tainted(raw, sealed).filter((name) => sealed.has(name) || isMaskable(values[name]!));
   const sensitiveValues = [...new Set(sensitiveNames.map((name) => values[name]!))].filter((value) => value !== '');
+  checkMaskable(sensitiveValues);
   return { values, sensitiveNames, sensitiveValues };
 }
 

@@ -1,54 +1,13 @@
 // What a variable may be called, and the environment variable a script sees it as.
+import { changesPrograms } from '../../lib/environment-names.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 
 /** As the variable syntax reads names inside `#{…}`, beginning with a letter or underscore. */
 const shape = /^[A-Za-z_][A-Za-z0-9_.:[\]-]{0,199}$/;
 
-/** Names that change which code runs, or how: a value that an editor of variables sets must never do that. */
-const reserved: ReadonlySet<string> = new Set([
-  'BASHOPTS',
-  'BASH_ENV',
-  'BASH_XTRACEFD',
-  'CDPATH',
-  'CLASSPATH',
-  'ENV',
-  'GCONV_PATH',
-  'GLIBC_TUNABLES',
-  'GLOBIGNORE',
-  'HOME',
-  'HOSTALIASES',
-  'IFS',
-  'JAVA_TOOL_OPTIONS',
-  'JDK_JAVA_OPTIONS',
-  'LOCPATH',
-  'LOGNAME',
-  'MALLOC_TRACE',
-  'NLSPATH',
-  'NODE_OPTIONS',
-  'NODE_PATH',
-  'PATH',
-  'PERL5DB',
-  'PERL5LIB',
-  'PERL5OPT',
-  'PERLLIB',
-  'POSIXLY_CORRECT',
-  'PROMPT_COMMAND',
-  'PS4',
-  'PWD',
-  'PYTHONHOME',
-  'PYTHONINSPECT',
-  'PYTHONPATH',
-  'PYTHONSTARTUP',
-  'RESOLV_HOST_CONF',
-  'RUBYLIB',
-  'RUBYOPT',
-  'SHELL',
-  'SHELLOPTS',
-  'TMPDIR',
-  'USER',
-  '_JAVA_OPTIONS',
-]);
-const reservedPrefixes = ['LD_', 'DYLD_', 'BASH_FUNC_', 'ISTHMUS_', 'GIT_'];
+/** Names that say who a script is and where it runs; the tentacle and Isthmus set them. */
+const reserved: ReadonlySet<string> = new Set(['HOME', 'LOGNAME', 'PATH', 'PWD', 'SHELL', 'TMPDIR', 'USER']);
+const reservedBeginning = 'ISTHMUS_';
 
 /** The environment variable that carries it: upper case, everything else than letters and digits an underscore. */
 export function environmentName(name: string): string {
@@ -61,7 +20,7 @@ export function checkVariableName(name: string, others: readonly string[]): void
     throw refused(name, 'a name begins with a letter and has letters, digits and _ . : [ ] -, at most 200');
   }
   const asEnvironment = environmentName(name);
-  if (reserved.has(asEnvironment) || reservedPrefixes.some((prefix) => asEnvironment.startsWith(prefix))) {
+  if (reserved.has(asEnvironment) || asEnvironment.startsWith(reservedBeginning) || changesPrograms(asEnvironment)) {
     throw refused(name, `scripts would see it as ${asEnvironment}, which changes how programs run`);
   }
   const taken = others.find((other) => other !== name && environmentName(other) === asEnvironment);

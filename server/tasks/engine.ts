@@ -3,9 +3,9 @@
 //   context.ts        what a running task holds; outcome.ts: how its end follows from its tickets
 //   writer.ts         group commit
 //   reach.ts, tentacles.ts, envelopes.ts   getting one call to one machine, along its routes, signed
-//   script-ticket.ts, log-stream.ts, package-ticket.ts, health-ticket.ts   running one ticket on one machine
+//   script-ticket.ts, log-stream.ts, package-ticket.ts, health-check.ts   running one ticket on one machine
 //   script-task.ts, health-task.ts         the task kinds of this folder; deployments/ has the third
-//   view.ts, feed.ts                       what readers see
+//   view.ts                                what readers see
 // A wake-up is a hint; polling is the guarantee. A task whose lease ran out is claimed again, by any node, with the
 // next epoch, and every step is decided from the tickets' rows.
 import PQueue from 'p-queue';

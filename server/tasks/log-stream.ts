@@ -78,6 +78,11 @@ function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): v
   });
 }
 
+/** What may write a line: the script, and the agent about it. */
+const streams: readonly string[] = ['stdout', 'stderr', 'agent'];
+
 function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number]): NewLogLine {
+  // Kept and shown as it is, and neither masked nor counted: so it may be nothing else.
+  if (!streams.includes(stream)) throw new IsthmusError('PROTOCOL', 'a line of the log names no stream there is');
   return { stream, at: atMs, text };
 }

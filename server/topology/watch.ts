@@ -2,6 +2,7 @@
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
+import { maxMessageBytes } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
 import { isErrorCode } from '../../lib/errors.ts';
@@ -23,8 +24,8 @@ const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topo
 
 /** A node reports every few seconds and on change; more often than this is not written. */
 const minReportMs = 500;
-/** A report names each link; thousands fit, and more than this is not a report. */
-const maxReportBytes = 1024 * 1024;
+/** A report names each link, up to all that a node may have and remember, some 250 bytes each. */
+const maxReportBytes = maxMessageBytes;
 
 type WatchCall = Parameters<AsyncHandlers<TopologyHandlers, PeerIdentity>['Watch']>[0];
 

@@ -8,7 +8,7 @@ import type { Masker } from '../../lib/masker.ts';
 import { isDiskFull } from '../disk-errors.ts';
 import type { CutLine } from './line-cutter.ts';
 import { RawOutput } from './raw-output.ts';
-import type { LogStream, NewLine, Spool } from './spool.ts';
+import { countedBytes, type LogStream, type NewLine, type Spool } from './spool.ts';
 
 /** A look at the files also without a hint from the system: hints can be lost. */
 const pollMs = 250;
@@ -58,7 +58,7 @@ export class LogPump {
   static async start(options: PumpOptions): Promise<LogPump> {
     const pump = new LogPump(options);
     const { spool, paths, masker, quotaBytes } = options;
-    pump.#discarding = spool.textBytes >= quotaBytes;
+    pump.#discarding = spool.countedBytes >= quotaBytes;
     if (masker === undefined) {
       pump.#discarding = true;
       await pump.note('MASK_UNREADABLE: what to mask in this log cannot be read, so no line of it is shown');
@@ -166,9 +166,9 @@ export class LogPump {
     const { spool, quotaBytes } = this.#options;
     const atMs = Date.now();
     const kept: NewLine[] = [];
-    let bytes = spool.textBytes;
+    let bytes = spool.countedBytes;
     for (const { text, sourceEnd, cut: dropping } of cut) {
-      bytes += Buffer.byteLength(text);
+      bytes += countedBytes(Buffer.byteLength(text));
       if (bytes > quotaBytes) return this.#stopKeeping(kept);
       kept.push({ stream, atMs, text, source: { offset: sourceEnd, dropping } });
     }

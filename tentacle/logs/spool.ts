@@ -33,13 +33,15 @@ const droppingFlag = 0x80;
 /** Text length (4), stream and flag (1), time (8), source offset (8). */
 const headerBytes = 21;
 const linesPerIndexEntry = 256;
+/** What a line takes of the quota at least: empty ones cost the disk and the server something, too. */
+const shortestCountedBytes = 16;
 const readBytes = 256 * 1024;
 
 export class Spool {
   readonly #file: number;
   #bytes = 0;
   #lines = 0;
-  #textBytes = 0;
+  #countedBytes = 0;
   #overhang = false;
   readonly #index: number[] = [];
   readonly #positions = new Map<LogStream, SourcePosition>();
@@ -59,9 +61,9 @@ export class Spool {
     return this.#lines;
   }
 
-  /** Bytes of text in the spool, which the quota bounds. */
-  get textBytes(): number {
-    return this.#textBytes;
+  /** What the lines take of the quota; see `countedBytes`. */
+  get countedBytes(): number {
+    return this.#countedBytes;
   }
 
   /** Where to go on reading the raw output of a stream. */
@@ -143,9 +145,14 @@ export class Spool {
     if (this.#lines % linesPerIndexEntry === 0) this.#index.push(this.#bytes);
     this.#lines += 1;
     this.#bytes += bytes;
-    this.#textBytes += bytes - headerBytes;
+    this.#countedBytes += countedBytes(bytes - headerBytes);
     if (line.source !== undefined) this.#positions.set(line.stream, line.source);
   }
+}
+
+/** What a line of so many bytes of text takes of the quota. */
+export function countedBytes(textBytes: number): number {
+  return Math.max(shortestCountedBytes, textBytes);
 }
 
 function encodeLine(line: NewLine): Buffer {

@@ -1,5 +1,7 @@
 // What becomes of a node after it joined: renewed, also when the answer was lost; revoked, on live links; told whom to
 // dial, also while the server is away.
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -181,6 +183,31 @@ test('a relay reports, is told whom to dial, and restarted without its server di
     { log: silentLogger() },
   );
   await waitFor(() => mesh.links()[0]?.up, { what: 'the relay to dial without its server' });
+});
+
+test('a relay whose disk takes nothing more dials whom it is told to and cuts off who is revoked', async () => {
+  const server = await startControlPlane();
+  const node = await server.authority.node('eu', 'relay');
+  await insertRow(server, { id: 'eu', role: 'relay' });
+  const child = await server.authority.node('web-1', 'tentacle');
+  const mesh = await createMesh(
+    { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
+    { ...child, log: silentLogger(), relaying: false },
+  );
+  onTestFinished(() => mesh.stop());
+  const parents = [{ node: 'server-1', address: server.address }];
+  const running = await relay.start({ dataDir: node.dataDir, listen: '127.0.0.1:0', parents }, { log: silentLogger() });
+  onTestFinished(() => running.stop());
+  await waitFor(() => existsSync(join(node.dataDir, 'assignment.json')), { what: 'the first assignment' });
+  for (const name of ['assignment.json', 'revocations.bin']) {
+    // No file can be put where a folder is.
+    rmSync(join(node.dataDir, name), { force: true });
+    mkdirSync(join(node.dataDir, name));
+  }
+  await insertRow(server, { id: 'web-1', role: 'tentacle', parent: 'eu', dialAddress: mesh.address ?? '' });
+  await waitFor(() => mesh.links()[0]?.up, { what: 'the relay to dial' });
+  await server.revoke('web-1');
+  await waitFor(() => mesh.links()[0]?.up === false, { what: 'the relay to cut it off' });
 });
 
 test('what a node reports after it was revoked is not taken', async () => {

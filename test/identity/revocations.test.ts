@@ -1,7 +1,7 @@
 // The revocation list: only the authority makes one, only a newer one replaces it, and a restart forgets nothing.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { createTestMesh } from '../support/identities.ts';
@@ -65,4 +65,24 @@ test('a spoilt file on disk counts as none', async () => {
   bytes[10]! ^= 1;
   writeFileSync(path, bytes);
   expect((await RevocationList.open(dataDir, mesh.authorityPem, mesh.meshId)).version).toBe(0);
+});
+
+test('a list that the disk does not take is in force and told, and written once the disk takes it', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const mesh = await createTestMesh();
+  const { revocations, dataDir } = await mesh.node('a', 'relay');
+  let told = 0;
+  revocations.onChange(() => (told += 1));
+  const path = join(dataDir, 'revocations.bin');
+  // No file can be put where a folder is.
+  mkdirSync(path);
+  expect(revocations.merge(mesh.revoke(2, [{ node: 'b', revokedAtMs: 10 }]))).toBe('newer');
+  expect(told).toBe(1);
+  expect(revocations.isRevoked(peer('b', 10))).toBe(true);
+  vi.advanceTimersByTime(60_000);
+  rmdirSync(path);
+  vi.advanceTimersByTime(60_000);
+  const reopened = await RevocationList.open(dataDir, mesh.authorityPem, mesh.meshId);
+  expect(reopened.isRevoked(peer('b', 10))).toBe(true);
 });

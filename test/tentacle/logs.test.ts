@@ -91,6 +91,13 @@ describe('output', () => {
     }
   });
 
+  test('empty lines fill the quota, too', async () => {
+    const { engine } = await freshEngine({ limits: { logQuotaBytes: 64 * 1024 } });
+    const order = orderOf("yes '' | head -n 400000; exit 4");
+    await engine.start(order);
+    expect(await ended(engine, order, 50_000)).toMatchObject({ exitCode: 4, lastLine: 64 * 64 + 1 });
+  });
+
   test('sensitive values are masked whatever way and however slowly they are printed', async () => {
     const { engine, dataDir } = await freshEngine();
     const secret = 'canary+Secret/Value=42"x';
