@@ -115,7 +115,10 @@ export async function startAcceptor(
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
         trust.refusals.note(error, raw.remoteAddress ?? 'unknown', 'mesh port');
-        log.warn({ address: raw.remoteAddress, code: error.code, err: error.message }, 'connection refused');
+        const facts = { address: raw.remoteAddress, code: error.code, err: error.message };
+        // The look of a join whether the port is open, or of a load balancer.
+        if (raw.bytesRead === 0) log.debug(facts, 'connection closed before it said anything');
+        else log.warn(facts, 'connection refused');
         close(raw);
       });
   };

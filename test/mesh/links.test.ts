@@ -1,8 +1,12 @@
 // What may become a link, which of two sessions lives, and how a dead one is noticed.
 import net from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { checkTcp } from '../../certs/enrolment/preflight.ts';
 import { ping } from '../../mesh/echo.ts';
+import { parseAddress } from '../../mesh/link/socket.ts';
+import { createMesh } from '../../mesh/mesh.ts';
 import { cable, fakeLink } from '../support/fake-link.ts';
+import { heardLog } from '../support/heard-log.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode } from '../support/mesh.ts';
 import { startProcess } from '../support/mesh-process.ts';
@@ -138,6 +142,25 @@ describe('the port', () => {
     await linked(server, tentacle);
     await waitFor(() => open <= 0, { what: 'all silent sockets to be closed' });
     await ping(server.mesh, { node: 't1', deadlineMs: 2_000 });
+  });
+
+  it('warns of a connection that sends what is not TLS, and not of one that only looks whether the port is open', async () => {
+    const authority = await createTestMesh();
+    const { log, lines } = heardLog();
+    const node = await authority.node('server-1', 'server');
+    const config = { listen: '127.0.0.1:0', parents: [], dials: [] };
+    const mesh = await createMesh(config, { ...node, log, relaying: true });
+    onTestFinished(() => mesh.stop());
+    const { host, port } = parseAddress(mesh.address!);
+    await checkTcp(host, port, {});
+    const looked = { level: 'debug', msg: 'connection closed before it said anything' };
+    await waitFor(() => lines.some(({ msg }) => msg === looked.msg), { what: 'the look to be over' });
+    expect(lines).toEqual([expect.objectContaining(looked)]);
+    const stranger = net.connect(port, host);
+    stranger.on('error', () => undefined);
+    stranger.end('GET / HTTP/1.1\r\n\r\n');
+    await waitFor(() => lines.length === 2, { what: 'the refusal' });
+    expect(lines[1]).toMatchObject({ level: 'warn', msg: 'connection refused' });
   });
 
   it('tells a peer whose certificate it does not accept why, and lets it do nothing', async () => {

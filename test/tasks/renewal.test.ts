@@ -2,16 +2,14 @@
 // dialled again, no session opened again, and the log has every line once.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
-import { pino } from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
-import type { Logger } from '../../lib/log.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { heardLog } from '../support/heard-log.ts';
 import type { TestNode } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -19,15 +17,6 @@ import { actor, addMachine, ended, startRealTasks } from './harness.ts';
 
 /** All parts start and link well within the two thirds after which they renew, also on a busy machine. */
 const lifetimeMs = 40_000;
-
-/** Keeps the messages of a part's log. */
-function heardLogger(messages: string[]): Logger {
-  const write = (line: Buffer, _encoding: string, done: () => void): void => {
-    messages.push((JSON.parse(line.toString()) as { msg: string }).msg);
-    done();
-  };
-  return pino({ level: 'debug' }, new Writable({ write }));
-}
 
 /** A node that the server knows, with a certificate that may be renewed. */
 async function member({ authority, store }: ControlPlane, id: string, role: Role, nowMs: number): Promise<TestNode> {
@@ -48,8 +37,7 @@ const via = ['eu', 'eu-pci'];
 it('a script behind two relays goes on when every certificate on the way has been renewed and the old ones expire', async () => {
   const nowMs = Date.now();
   const server = await startControlPlane({ identity: { lifetimeMs, nowMs } });
-  const messages: string[] = [];
-  const log = heardLogger(messages);
+  const { log, lines: heard } = heardLog();
   const [upper, lower] = [await member(server, 'eu', 'relay', nowMs), await member(server, 'eu-pci', 'relay', nowMs)];
   const web = await member(server, 'web-1', 'tentacle', nowMs);
   const listen = '127.0.0.1:0';
@@ -80,7 +68,7 @@ it('a script behind two relays goes on when every certificate on the way has bee
   const stored = async (): Promise<number> => (await store.tickets.byTask(id))[0]?.storedLine ?? 0;
   await waitFor(async () => (await stored()) > 10, { limitMs: lifetimeMs / 2, what: 'the first lines' });
   const upSince = (): unknown => mesh.links().map(({ peer, up, upSinceMs }: LinkStatus) => ({ peer, up, upSinceMs }));
-  const [linksBefore, dialsBefore, messagesBefore] = [upSince(), dials, messages.length];
+  const [linksBefore, dialsBefore, heardBefore] = [upSince(), dials, heard.length];
   expect(Date.now()).toBeLessThan(nowMs + lifetimeMs / 2);
 
   const expiredAtMs = nowMs + lifetimeMs + 1_000;
@@ -90,7 +78,7 @@ it('a script behind two relays goes on when every certificate on the way has bee
   await writeFile(gate, '');
   expect(await ended(store, id)).toMatchObject({ state: 'succeeded' });
 
-  const since = messages.slice(messagesBefore);
+  const since = heard.slice(heardBefore).map(({ msg }) => msg);
   expect(since.filter((message) => message === 'certificate renewed')).toHaveLength(3);
   expect(await server.events('node.renewed')).toHaveLength(4);
   expect(upSince()).toEqual(linksBefore);
