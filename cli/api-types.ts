@@ -82,12 +82,17 @@ export interface Machine {
   readonly thresholds?: unknown;
 }
 
+export interface Parent {
+  readonly node: string;
+  readonly dialAddress: string | null;
+}
+
 export interface MeshNode {
   readonly id: string;
   readonly role: string;
   readonly site?: string | null;
-  readonly parent?: string | null;
-  readonly dialAddress?: string | null;
+  /** In order of preference. */
+  readonly parents: readonly Parent[];
   readonly state: string;
   readonly certificateNotAfter?: number | string | null;
   readonly softwareVersion?: string | null;
@@ -106,8 +111,20 @@ export interface MeshLink {
 }
 
 export interface MeshState {
-  readonly nodes: readonly MeshNode[];
+  readonly nodes: readonly Omit<MeshNode, 'parents'>[];
   readonly links: readonly MeshLink[];
+}
+
+/** One way to a node: the relays to cross. */
+export interface TracedWay {
+  readonly path: readonly string[];
+  readonly hops: readonly Hop[];
+}
+
+export interface PingedWay {
+  readonly path: readonly string[];
+  readonly roundTripsMs: readonly number[];
+  readonly error?: Hop['error'];
 }
 
 export interface Hop {

@@ -31,9 +31,23 @@ function route(value: string): Route {
   return { kind: 'path', via };
 }
 
+/** Collects whole values: `--address a:1 --address b:1` to ["a:1", "b:1"]. */
+export function collectWhole(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
 /** Collects routes: `--route eu,eu-pci --route direct`, or the same as arguments. */
 export function collectRoutes(value: string, previous: readonly Route[] = []): Route[] {
   return [...previous, route(value)];
+}
+
+/** A parent as one word: `eu-a`, or `eu-b=host:port` when it dials the node there. */
+export function parent(value: string): { node: string; dialAddress?: string } {
+  const [node = '', dialAddress, ...more] = value.split('=');
+  if (node === '' || dialAddress === '' || more.length > 0) {
+    throw new InvalidArgumentError('Give a node, or node=host:port when it dials there.');
+  }
+  return dialAddress === undefined ? { node } : { node, dialAddress };
 }
 
 /** Routes in order of preference as one word. */

@@ -49,6 +49,7 @@ export interface WindowLimits {
 export interface EnrolLimits {
   /** A whole enrolment is about 20 KB. */
   readonly bytes: number;
+  /** From its opening to the confirmation over the mesh, for which a joining node has 40 s; the server cuts who proves nothing. */
   readonly ms: number;
   readonly concurrent: number;
   /** Attempts per second and in a burst, for everybody and for one address. */
@@ -84,7 +85,7 @@ export const defaultLimits: MeshLimits = {
   openMs: 60_000,
   enrol: {
     bytes: 256 * 1024,
-    ms: 30_000,
+    ms: 60_000,
     concurrent: 64,
     perSecond: 20,
     burst: 100,

@@ -93,8 +93,10 @@ class MeshNode implements Mesh {
         incoming: (session, tunnel) => this.#switch.incoming(session, tunnel),
         revocations: (session, list) => this.#offered(session, list),
         credential: (session, credential) => this.#credentials.received(session, credential),
+        paceAsked: () => this.#pace(),
         ended: (session, error) => {
           this.#table.ended(session, error);
+          this.#pace();
           this.#changed();
         },
       },
@@ -294,6 +296,7 @@ class MeshNode implements Mesh {
     this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy: link.dialledBy }, 'link up');
     this.#credentials.add(session);
     session.start();
+    this.#pace();
     this.#changed();
   }
 
@@ -313,8 +316,18 @@ class MeshNode implements Mesh {
     });
   }
 
+  /**
+   * Whether this node wants a link watched each second: one of several to its parents, or one on a way down to a node that
+   * has another way. What neighbours below want reaches the server from hop to hop.
+   */
   #isFast(relation: Relation): boolean {
-    return relation === 'parent' && this.#config.parents.length > 1;
+    if (relation !== 'parent') return false;
+    if (this.#config.parents.length > 1) return true;
+    return [...this.#table.sessions()].some(({ facts, peerWantsFast }) => facts.relation === 'child' && peerWantsFast);
+  }
+
+  #pace(): void {
+    for (const session of this.#table.sessions()) session.wantsFast = this.#isFast(session.facts.relation);
   }
 
   #offered(session: LinkSession, { statement, signature }: RevocationListMessage): void {
@@ -346,16 +359,20 @@ class MeshNode implements Mesh {
   }
 
   #routing(node: string, role: RoutingNode['role']): RoutingNode {
-    const neighbourOf = (session: LinkSession | undefined): Neighbour | undefined =>
-      session && { node: session.facts.peer.node, role: session.facts.peer.role, relation: session.facts.relation };
+    const neighbourOf = ({ facts: { peer, relation } }: LinkSession): Neighbour => {
+      return { node: peer.node, role: peer.role, relation };
+    };
     const preferred = this.#config.parents.map((parent) => parent.node);
     return {
       node,
       role,
       relaying: this.#deps.relaying,
       hasParents: preferred.length > 0,
-      neighbour: (name) => neighbourOf(this.#table.live(name)),
-      parent: () => neighbourOf(this.#table.parent(preferred)),
+      neighbour: (name) => {
+        const session = this.#table.live(name);
+        return session && neighbourOf(session);
+      },
+      parents: () => this.#table.parents(preferred).map(neighbourOf),
       canDialUnenrolled: (name) => this.#children.has(name),
     };
   }

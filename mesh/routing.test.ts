@@ -14,7 +14,7 @@ function node(name: string, role: Role, neighbours: Neighbour[], more: Partial<R
     relaying: role === 'relay' || role === 'server',
     hasParents: neighbours.some((neighbour) => neighbour.relation === 'parent'),
     neighbour: (asked) => neighbours.find((neighbour) => neighbour.node === asked),
-    parent: () => neighbours.find((neighbour) => neighbour.relation === 'parent'),
+    parents: () => neighbours.filter((neighbour) => neighbour.relation === 'parent'),
     canDialUnenrolled: () => false,
     ...more,
   };
@@ -50,11 +50,12 @@ const relay = node('eu', 'relay', [server, t1, m1, lower]);
 
 describe('a relay', () => {
   it('takes what comes from above to the child it names', () => {
-    expect(routeIncoming(relay, server, request({}))).toEqual({ go: 'neighbour', node: 't1', path: [] });
+    expect(routeIncoming(relay, server, request({}))).toEqual({ go: 'neighbour', node: 't1', path: [], others: [] });
     expect(routeIncoming(relay, server, request({ path: ['eu-pci'], destination: 't9' }))).toEqual({
       go: 'neighbour',
       node: 'eu-pci',
       path: [],
+      others: [],
     });
   });
 
@@ -66,7 +67,7 @@ describe('a relay', () => {
   it('takes a child up to the server for the services of nodes, and for nothing else', () => {
     for (const service of ['identity', 'topology', 'feed', 'echo', 'enrol']) {
       const up = request({ source: 't1', destination: 'server', service });
-      expect(routeIncoming(relay, t1, up)).toEqual({ go: 'neighbour', node: 'server-1', path: [] });
+      expect(routeIncoming(relay, t1, up)).toEqual({ go: 'neighbour', node: 'server-1', path: [], others: [] });
     }
     const script = request({ source: 't1', destination: 'server', service: 'tentacle' });
     expect(refusal(() => routeIncoming(relay, t1, script))[0]).toBe('DIRECTION');
@@ -74,7 +75,7 @@ describe('a relay', () => {
 
   it('turns a child round to a mirror for packages, and to no machine', () => {
     const feed = request({ source: 't1', destination: 'm1', service: 'feed' });
-    expect(routeIncoming(relay, t1, feed)).toEqual({ go: 'neighbour', node: 'm1', path: [] });
+    expect(routeIncoming(relay, t1, feed)).toEqual({ go: 'neighbour', node: 'm1', path: [], others: [] });
     const sideways = request({ source: 'm1', destination: 't1', service: 'tentacle' });
     expect(refusal(() => routeIncoming(relay, m1, sideways))[0]).toBe('DIRECTION');
     const echo = request({ source: 'm1', destination: 't1', service: 'echo' });
@@ -113,7 +114,7 @@ describe('a leaf', () => {
   it('goes to its parent for everything it does not name a path for', () => {
     for (const destination of ['server', 'm1']) {
       const own = request({ source: 't1', destination, service: 'feed' });
-      expect(routeOwn(leaf, own)).toEqual({ go: 'neighbour', node: 'eu', path: [] });
+      expect(routeOwn(leaf, own)).toEqual({ go: 'neighbour', node: 'eu', path: [], others: [] });
     }
   });
 

@@ -19,8 +19,8 @@ export interface RoutingNode {
   readonly relaying: boolean;
   /** A neighbour whose link is up. */
   neighbour(node: string): Neighbour | undefined;
-  /** The preferred parent whose link is up. */
-  parent(): Neighbour | undefined;
+  /** The parents whose links are up, in order of preference. */
+  parents(): readonly Neighbour[];
   readonly hasParents: boolean;
   /** Whether a node that has no certificate yet can be dialled at an address this node was given. */
   canDialUnenrolled(node: string): boolean;
@@ -28,7 +28,13 @@ export interface RoutingNode {
 
 export type Decision =
   | { readonly go: 'here' }
-  | { readonly go: 'neighbour'; readonly node: string; readonly path: readonly string[] }
+  | {
+      readonly go: 'neighbour';
+      readonly node: string;
+      readonly path: readonly string[];
+      /** Neighbours that lead there as well, for when this one cannot go on. */
+      readonly others: readonly string[];
+    }
   /** To a node that has no certificate yet, at its address. */
   | { readonly go: 'unenrolled'; readonly node: string };
 
@@ -114,12 +120,14 @@ function toNeighbour(self: RoutingNode, node: string, path: readonly string[]): 
   if (self.neighbour(node) === undefined) {
     throw new IsthmusError('UNREACHABLE', `${self.node} has no live link to ${node}`, { hop: self.node });
   }
-  return { go: 'neighbour', node, path };
+  return { go: 'neighbour', node, path, others: [] };
 }
 
 function toParent(self: RoutingNode, request: TunnelRequest): Decision {
-  const parent = self.parent();
-  if (parent !== undefined) return { go: 'neighbour', node: parent.node, path: [] };
+  const [parent, ...others] = self.parents();
+  if (parent !== undefined) {
+    return { go: 'neighbour', node: parent.node, path: [], others: others.map(({ node }) => node) };
+  }
   if (!self.hasParents) {
     throw new IsthmusError('NO_ROUTE', `${self.node} has no way to ${request.destination}`, { hop: self.node });
   }

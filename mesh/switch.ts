@@ -1,7 +1,7 @@
 // What happens to a tunnel at this node: it ends here, or goes on to a neighbour, or is refused. The rules are in
 // routing.ts; here are the streams.
 import { duplexPair, type Duplex } from 'node:stream';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { EnrolGate } from './enrol/gate.ts';
 import { openEnrol } from './enrol/peer.ts';
@@ -15,6 +15,14 @@ import type { MeshStream, ServicePolicy } from './types.ts';
 
 /** Each hop gives the next a little less time, so that the farthest one that waits says where it got stuck. */
 const deadlineShare = 0.9;
+
+/** What a neighbour answers, or its link ends with, when there may be a way past it. Nothing was sent yet. */
+const deadEnds: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNREACHABLE',
+  'LINK_SILENT',
+  'NO_ROUTE',
+  'SESSION_REPLACED',
+]);
 
 interface Service {
   readonly policy: ServicePolicy;
@@ -140,18 +148,30 @@ export class Switch {
     request: TunnelRequest,
     signal: AbortSignal,
   ): Promise<Duplex> {
-    const { routing } = this.#deps;
     if (decision.go === 'unenrolled') return this.#dialUnenrolled(request, signal);
-    const session = this.#deps.session(decision.node);
+    const { node, others, path } = decision;
+    let last: unknown;
+    for (const next of [node, ...others]) {
+      try {
+        return await this.#through(next, { ...request, path }, signal);
+      } catch (thrown) {
+        last ??= thrown;
+        if (signal.aborted || !(thrown instanceof IsthmusError) || !deadEnds.has(thrown.code)) throw thrown;
+      }
+    }
+    throw last;
+  }
+
+  async #through(node: string, request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
+    const session = this.#deps.session(node);
     if (session === undefined) {
-      throw new IsthmusError('UNREACHABLE', `${routing.node} has no live link to ${decision.node}`, {
-        hop: routing.node,
-      });
+      const hop = this.#deps.routing.node;
+      throw new IsthmusError('UNREACHABLE', `${hop} has no live link to ${node}`, { hop });
     }
     try {
-      return await session.open({ ...request, path: decision.path }, signal);
+      return await session.open(request, signal);
     } catch (thrown) {
-      throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: decision.node });
+      throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: node });
     }
   }
 

@@ -42,6 +42,8 @@ export interface LinkStatus {
   readonly up: boolean;
   readonly upSinceMs: number | undefined;
   readonly roundTripMs: number | undefined;
+  /** Silence after which it is taken for dead; shorter where there is a second path. */
+  readonly silenceMs: number | undefined;
   /** Bytes on the wire since the process started, all connections of the link, both as seen by this node. */
   readonly bytesIn: number;
   readonly bytesOut: number;

@@ -21,7 +21,7 @@ import { reachableAt } from '../mesh/reachable.ts';
 import { createApiKey } from './access/api-keys.ts';
 import { clearFolders } from './leftovers.ts';
 import { openStore } from './store/store.ts';
-import { SERVER } from './topology/topology.ts';
+import { SERVER } from './store/parents.ts';
 
 export interface InitialiseOptions {
   readonly dataDir: string;
@@ -138,7 +138,7 @@ async function makeDatabase(dataDir: string, { meshId, node, certificate }: Firs
       const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = certificate;
       const now = Date.now();
       await tx.nodes.insert({
-        ...{ id: node, role: 'server', site: null, parent: null, dialAddress: null },
+        ...{ id: node, role: 'server', site: null, parents: [] },
         certificateNotAfter: notAfter,
         createdAt: now,
       });

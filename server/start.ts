@@ -30,7 +30,7 @@ import { clearBackups } from './leftovers.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { openStore, type Store } from './store/store.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
-import { parentChain } from './topology/routes.ts';
+import { liveFirst, waysDown } from './topology/routes.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
 import { readTopology } from './topology/topology.ts';
 
@@ -183,12 +183,12 @@ async function stopApi(app: ApiInstance, stopping: AbortController): Promise<voi
   await app.close();
 }
 
-/** The relays to cross to a node, by the tree, for whoever names no path. */
+/** The relays to cross to a node, by its preferred parents whose links are up, for whoever names no path. */
 async function pathTo(store: Store, destination: string): Promise<readonly string[]> {
   const topology = await readTopology(store, undefined);
   const node = topology.nodes.get(destination);
   if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${destination}`);
-  return parentChain(node.parent, topology);
+  return liveFirst(waysDown({ node: destination, parents: node.parents }, topology), destination, topology)[0] ?? [];
 }
 
 interface Parts {

@@ -11,6 +11,7 @@ import { syncFolder, writeDurably } from '../../lib/durable.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
+import type { AbandonResponse__Output } from '../../proto/gen/isthmus/identity/v1/AbandonResponse.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolResponse__Output } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
@@ -18,12 +19,15 @@ import { authorityPin } from '../authority-signature.ts';
 import { generateKey } from '../certificate.ts';
 import { IdentityStore, identityFolder, writeIdentity, type NodeIdentity } from '../identity.ts';
 import { isRole, type Role } from '../peer.ts';
+import { verifyCertificate } from '../verify.ts';
 import { checkClock, type CheckResult } from './preflight.ts';
 import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from './proof.ts';
 import type { PinnedSession } from './session.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 const callMs = 15_000;
+/** Giving a token back is worth a moment, not a long wait: the server frees it, too, when the session ends. */
+const abandonMs = 5_000;
 
 export interface JoinRequest {
   readonly dataDir: string;
@@ -40,27 +44,32 @@ export interface JoinRequest {
 export interface ProvisionalNode {
   readonly stagingDir: string;
   readonly identity: NodeIdentity;
-  /** The node id of the parent. */
-  readonly parent: string;
+  /** In order of preference. */
+  readonly parents: readonly EnrolledParent[];
 }
 
-export interface Confirmation {
-  readonly check: CheckResult;
-  /** The certificate that lasts. */
-  readonly certificatePem: string;
+export interface EnrolledParent {
+  readonly node: string;
+  /** It dials this node; otherwise this node dials it. */
+  readonly dials: boolean;
 }
 
 export interface JoinDeps {
   /** Those that this node speaks, both included. */
   readonly wireVersions: { readonly oldest: number; readonly newest: number };
   readonly softwareVersion: string;
-  /** The session with the server, dialled or awaited, checked against the pin. */
-  openSession(): Promise<PinnedSession>;
-  /** Starts a mesh with the new identity and confirms over it; rejects when any hop fails. The session has ended by then. */
-  confirm(node: ProvisionalNode): Promise<Confirmation>;
+  /** Whether this node waits to be dialled. */
+  readonly isDialled: boolean;
+  /** Sessions with the server, dialled or awaited, checked against the pin: one through each parent that can be dialled. */
+  openSessions(): Promise<[PinnedSession, ...PinnedSession[]]>;
+  /**
+   * Starts a mesh with the new identity, crosses it through every parent and confirms over it; rejects when any hop fails.
+   * Resolves with the certificate that lasts.
+   */
+  confirm(node: ProvisionalNode): Promise<string>;
   /** The text of the node's config.yaml. */
   configFor(node: ProvisionalNode): string;
-  report(result: CheckResult): void;
+  readonly report: (result: CheckResult) => void;
 }
 
 /** Joins; the identity is in `<dataDir>/identity` when this resolves, and nothing is anywhere when it rejects. */
@@ -72,22 +81,17 @@ export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<No
   if (existsSync(identityFolder(request.dataDir))) {
     throw new IsthmusError('IDENTITY_EXISTS', `${request.dataDir} holds a node identity already`);
   }
-  const { keyPem, spkiDer } = await generateKey();
-  const answer = await enrol(request, secret, { keyPem, spkiDer }, deps);
-  const identity = identityFrom(answer, keyPem);
-  const staging = new Staging(request.dataDir);
+  const key = await generateKey();
+  const [first, ...others] = await deps.openSessions();
+  const client = clientOver(first.socket, first.server.node);
   try {
-    const node: ProvisionalNode = { stagingDir: staging.path, identity, parent: answer.parent };
-    writeIdentity(identityFolder(staging.path), identity);
-    writeDurably(join(staging.path, 'config.yaml'), deps.configFor(node), 0o644);
-    const { check, certificatePem } = await deps.confirm(node);
-    const confirmed = await IdentityStore.open(staging.path);
-    await confirmed.replace(certificatePem, keyPem);
-    deps.report(check);
-    staging.keep();
-    return confirmed.current();
+    const { nonce } = await begin(client, first, secret, deps);
+    for (const session of others) await tryOut(session, secret, deps);
+    const answer = await enrol(request, secret, { client, session: first, nonce, key }, deps);
+    return await orAbandon(client, answer.node, () => settle(request.dataDir, answer, key.keyPem, deps));
   } finally {
-    staging.remove();
+    client.close();
+    for (const { socket } of [first, ...others]) socket.destroy();
   }
 }
 
@@ -96,61 +100,134 @@ interface FreshKey {
   readonly spkiDer: Buffer;
 }
 
-async function enrol(
-  request: JoinRequest,
-  secret: ReturnType<typeof parseToken>,
-  key: FreshKey,
+type Client = GrpcClient<EnrolmentClient>;
+type Secret = ReturnType<typeof parseToken>;
+
+/** Writes the new identity beside its place, confirms with it, and moves it there. */
+async function settle(
+  dataDir: string,
+  answer: EnrolResponse__Output,
+  keyPem: string,
   deps: JoinDeps,
-): Promise<EnrolResponse__Output> {
-  const { socket, server, authorityPem } = await deps.openSession();
-  deps.report({ check: 'pin', outcome: 'ok', detail: `${server.node} has the pinned authority behind it` });
-  const session = sessionKey(socket);
-  const client = clientOver(socket, server.node);
+): Promise<NodeIdentity> {
+  const staging = new Staging(dataDir);
   try {
-    const askedAtMs = Date.now();
-    const { wireVersions, softwareVersion } = deps;
-    const begin = {
-      oldestWireVersion: wireVersions.oldest,
-      newestWireVersion: wireVersions.newest,
-      softwareVersion,
-      tokenId: secret.id,
-    };
-    const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(begin, options, done), {
-      deadlineMs: callMs,
-    });
-    deps.report(checkClock(begun.serverTimeMs, askedAtMs, Date.now()));
-    const { nonce } = begun;
-    const context = { session, nonce, spkiDer: key.spkiDer };
-    const answer = await client.unary<EnrolResponse__Output>(
-      (c, options, done) =>
-        c.enrol(
-          {
-            tokenId: secret.id,
-            tokenProof: tokenProof(proofKey(secret.secret), context),
-            publicKeySpki: key.spkiDer,
-            keyProof: keyProof(createPrivateKey(key.keyPem), context),
-            name: request.name ?? '',
-            role: request.role ?? '',
-            site: request.site ?? '',
-            nonce,
-          },
-          options,
-          done,
-        ),
-      { deadlineMs: callMs },
-    );
-    // The session has shown the pinned authority; another one in the answer would be taken into use from here on.
-    if (authorityPin(answer.authorityPem) !== authorityPin(authorityPem)) {
-      throw new IsthmusError('CA_FINGERPRINT', 'the answer names another authority than the session');
-    }
-    deps.report({
-      check: 'enrol',
-      outcome: 'ok',
-      detail: `let in as ${answer.role} ${answer.node}, site ${answer.site}`,
-    });
-    return answer;
+    const identity = identityFrom(answer, keyPem);
+    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer, deps) };
+    const config = deps.configFor(node);
+    writeIdentity(identityFolder(staging.path), identity);
+    writeDurably(join(staging.path, 'config.yaml'), config, 0o644);
+    const certificatePem = await deps.confirm(node);
+    const confirmed = await IdentityStore.open(staging.path);
+    await confirmed.replace(certificatePem, keyPem);
+    staging.keep();
+    return confirmed.current();
+  } finally {
+    staging.remove();
+  }
+}
+
+/** A server of version 1 names one parent, and not who dials. */
+function parentsOf({ parent, parents }: EnrolResponse__Output, { isDialled }: JoinDeps): readonly EnrolledParent[] {
+  return parents.length > 0 ? parents : [{ node: parent, dials: isDialled }];
+}
+
+/** Opens the exchange: who the server is, a nonce, and whether the clocks and the server's certificate are good. */
+async function begin(
+  client: Client,
+  { server, certificate, authorityPem }: PinnedSession,
+  secret: Secret,
+  { wireVersions, softwareVersion, report }: JoinDeps,
+): Promise<BeginResponse__Output> {
+  report({ check: 'pin', outcome: 'ok', detail: `${server.node} has the pinned authority behind it` });
+  const askedAtMs = Date.now();
+  const asked = {
+    oldestWireVersion: wireVersions.oldest,
+    newestWireVersion: wireVersions.newest,
+    softwareVersion,
+    tokenId: secret.id,
+  };
+  const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(asked, options, done), {
+    deadlineMs: callMs,
+  });
+  report(checkClock(begun.serverTimeMs, askedAtMs, Date.now()));
+  verifyCertificate(certificate, { meshId: server.meshId, authorityPem });
+  return begun;
+}
+
+/** Looks whether the server answers through another parent too. */
+async function tryOut(session: PinnedSession, secret: Secret, deps: JoinDeps): Promise<void> {
+  const client = clientOver(session.socket, session.server.node);
+  try {
+    await begin(client, session, secret, deps);
   } finally {
     client.close();
+  }
+}
+
+interface Exchange {
+  readonly client: Client;
+  readonly session: PinnedSession;
+  readonly nonce: Buffer;
+  readonly key: FreshKey;
+}
+
+async function enrol(
+  request: JoinRequest,
+  secret: Secret,
+  { client, session, nonce, key }: Exchange,
+  deps: JoinDeps,
+): Promise<EnrolResponse__Output> {
+  const context = { session: sessionKey(session.socket), nonce, spkiDer: key.spkiDer };
+  const answer = await client.unary<EnrolResponse__Output>(
+    (c, options, done) =>
+      c.enrol(
+        {
+          tokenId: secret.id,
+          tokenProof: tokenProof(proofKey(secret.secret), context),
+          publicKeySpki: key.spkiDer,
+          keyProof: keyProof(createPrivateKey(key.keyPem), context),
+          name: request.name ?? '',
+          role: request.role ?? '',
+          site: request.site ?? '',
+          nonce,
+        },
+        options,
+        done,
+      ),
+    { deadlineMs: callMs },
+  );
+  // The session has shown the pinned authority; another one in the answer would be taken into use from here on.
+  if (authorityPin(answer.authorityPem) !== authorityPin(session.authorityPem)) {
+    throw new IsthmusError('CA_FINGERPRINT', 'the answer names another authority than the session');
+  }
+  deps.report({
+    check: 'enrol',
+    outcome: 'ok',
+    detail: `let in as ${answer.role} ${answer.node}, site ${answer.site}`,
+  });
+  return answer;
+}
+
+/** Does the work; when it fails, gives the token back in the session that has bound it, for the next attempt. */
+async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const answer = await client
+      .unary<AbandonResponse__Output>((c, options, done) => c.abandon({}, options, done), { deadlineMs: abandonMs })
+      .catch(() => undefined);
+    if (answer?.joined !== true) throw thrown;
+    const error = IsthmusError.from(thrown);
+    throw new IsthmusError(
+      error.code,
+      `the server has let ${node} in, and this machine did not hear it: ${error.message}`,
+      {
+        hop: error.hop,
+        cause: error,
+        remedy: `On the server: isthmus node revoke ${node}; then make a new token that names it.`,
+      },
+    );
   }
 }
 

@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 
-export type CheckName = 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh';
+export type CheckName = 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh' | 'confirm';
 
 export interface CheckResult {
   readonly check: CheckName;

@@ -15,6 +15,7 @@ export interface PinnedSession {
   readonly socket: TLSSocket;
   /** The server node at the other end. */
   readonly server: PeerIdentity;
+  readonly certificate: X509Certificate;
   readonly authorityPem: string;
 }
 
@@ -94,7 +95,7 @@ async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSoc
 }
 
 /** The other end must be a server node whose certificate the pinned authority issued, and must send that authority's. */
-function judgeChain(socket: TLSSocket, pin: string): { server: PeerIdentity; authorityPem: string } {
+function judgeChain(socket: TLSSocket, pin: string): Omit<PinnedSession, 'socket'> {
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) throw new IsthmusError('CA_FINGERPRINT', 'the other end showed no certificate');
   const shown = chainOf(leaf);
@@ -106,8 +107,11 @@ function judgeChain(socket: TLSSocket, pin: string): { server: PeerIdentity; aut
   const authorityPem = authority.toString();
   const meshId = readIdentity(leaf)?.meshId ?? '';
   try {
-    const server = verifyCertificate(leaf, { meshId, authorityPem }, { expected: { node: 'server' } });
-    return { server, authorityPem };
+    const expected = { node: 'server' };
+    // Its dates are looked at once the clocks were compared: with a wrong clock they would look wrong.
+    const nowMs = leaf.validToDate.getTime();
+    const server = verifyCertificate(leaf, { meshId, authorityPem }, { expected, nowMs });
+    return { server, certificate: leaf, authorityPem };
   } catch (thrown) {
     const error = IsthmusError.from(thrown);
     // Anyone can send the authority's certificate along: without a leaf that it issued, it is not the pinned chain.

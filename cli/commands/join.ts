@@ -11,13 +11,13 @@ import { escapeText } from '../render/escape.ts';
 import { shellWord } from '../render/shell.ts';
 import { readSecret } from '../secrets.ts';
 import { say } from '../terminal.ts';
-import { duration } from '../values.ts';
+import { collectWhole, duration } from '../values.ts';
 
 interface JoinOptions {
   readonly data: string;
   readonly pin: string;
   readonly tokenFile: string;
-  readonly address?: string;
+  readonly address?: readonly string[];
   readonly listen?: string;
   readonly role?: Role;
   readonly site?: string;
@@ -54,14 +54,6 @@ const scriptsCheck: Check = {
   remedy: 'Start the tentacle with --script-user <account>, or set scriptUser in its config.yaml.',
 };
 
-/** What a failed join leaves behind: the server holds a token for the attempt whose last check failed. */
-function aftermath(checks: readonly Check[]): string {
-  const held = checks.some(({ check, outcome }) => check === 'mesh' && outcome === 'failed');
-  return held
-    ? 'nothing was changed here; the token is held for this attempt for up to 45 s, then it is free again'
-    : 'nothing was changed';
-}
-
 /** HTTP_PROXY and the like: the mesh never uses them, and whoever set them may think that it does. */
 function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
   const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'];
@@ -86,7 +78,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     role: options.role,
     site: options.site,
     name: options.name,
-    address: options.address,
+    addresses: options.address,
     listen: options.listen,
     proxies: proxies(),
     signal: cli.terminal.signal,
@@ -97,7 +89,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     },
   }).catch((thrown: unknown) => {
     const error = IsthmusError.from(thrown);
-    if (!cli.json) say(cli.terminal, `  failed   ${error.code}; ${aftermath(checks)}`);
+    if (!cli.json) say(cli.terminal, `  failed   ${error.code}; nothing was changed here`);
     throw error;
   });
   const { node, role, site, meshId } = identity;
@@ -122,7 +114,11 @@ export function addJoinCommand(program: Command, cli: Cli): void {
     .requiredOption('--data <folder>', "the new node's data folder")
     .requiredOption('--pin <fingerprint>', "SHA-256 of the authority's certificate, as `token create` prints it")
     .requiredOption('--token-file <file>', 'the file with the join token, - for standard input')
-    .option('--address <host:port>', 'dial the parent there')
+    .option(
+      '--address <host:port>',
+      'dial the parent there; again for each further parent that is dialled',
+      collectWhole,
+    )
     .option('--listen <host:port>', "this node's own port; without --address, wait there to be dialled by the parent")
     .addOption(new Option('--role <role>', 'refuse a token for another role').choices(['relay', 'mirror', 'tentacle']))
     .option('--site <id>', 'refuse a token for another site')
@@ -132,5 +128,7 @@ export function addJoinCommand(program: Command, cli: Cli): void {
     command,
     'isthmus join --data /var/lib/isthmus/relay --address isthmus.example:8444 --pin 3f…9a --token-file token.txt',
     'isthmus join --data /var/lib/isthmus/relay --listen 0.0.0.0:8444 --pin 3f…9a --token-file - < token.txt',
+    'isthmus join --data /var/lib/isthmus/tentacle --address eu-a.example:8444 --address eu-b.example:8444 \\\n' +
+      '    --pin 3f…9a --token-file token.txt',
   ).action((options: JoinOptions) => join(cli, options));
 }

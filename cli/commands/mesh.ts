@@ -1,18 +1,13 @@
 // `isthmus mesh …`: is everything connected, how far is a machine, and where does the way to it end.
 import type { Command } from 'commander';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Hop, Machine, MeshNode, MeshState } from '../api-types.ts';
+import type { Hop, Machine, MeshNode, MeshState, PingedWay, TracedWay } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client.ts';
 import { escapeText } from '../render/escape.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
-
-interface PingReply {
-  readonly path: readonly string[];
-  readonly roundTripsMs: readonly number[];
-}
 
 async function status(cli: Cli): Promise<void> {
   const client = await cli.client();
@@ -77,29 +72,48 @@ async function linkRemedy(client: ApiClient, node: string, general: string | und
   return `${dialler} dials this link${met}: check that both run and that ${dialler} reaches the port of ${other}.`;
 }
 
+/** A way as people write it; the server is where all of them begin. */
+function wayText(path: readonly string[], target: string): string {
+  return ['server', ...path, target].join(' > ');
+}
+
 async function trace(cli: Cli, target: string): Promise<void> {
   const client = await cli.client();
-  const { body } = await client.post<{ hops: Hop[] }>('mesh/trace', await targetOf(client, target));
-  const { hops } = body;
-  cli.show(body, () => hops.map(hopLine).join('\n'));
-  const failed = hops.find((hop) => hop.error);
-  if (failed?.error) {
-    throw new IsthmusError(
-      'TASK_NOT_SUCCESSFUL',
-      `the way to ${target} ends before ${failed.node}: ${failed.error.code}`,
-      {
-        hop: failed.node,
-        remedy: await linkRemedy(client, failed.node, failed.error.remedy),
-      },
-    );
-  }
+  const { body } = await client.post<{ ways: TracedWay[] }>('mesh/trace', await targetOf(client, target));
+  const { ways } = body;
+  const several = ways.length > 1;
+  cli.show(body, () =>
+    ways
+      .map(({ path: via, hops }) => [...(several ? [escapeText(wayText(via, target))] : []), ...hops.map(hopLine)])
+      .map((lines) => lines.join('\n'))
+      .join('\n\n'),
+  );
+  const failures = ways.flatMap(({ hops }) => hops.filter((hop) => hop.error));
+  const [failed] = failures;
+  if (!failed?.error) return;
+  const reached = failures.length < ways.length ? '; it is reached by another way' : '';
+  throw new IsthmusError(
+    'TASK_NOT_SUCCESSFUL',
+    `${several ? 'a' : 'the'} way to ${target} ends before ${failed.node}: ${failed.error.code}${reached}`,
+    { hop: failed.node, remedy: await linkRemedy(client, failed.node, failed.error.remedy) },
+  );
 }
 
 async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   const client = await cli.client();
-  const { body } = await client.post<PingReply>('mesh/ping', { machine, count: times });
-  const way = [...body.path, machine].join(' > ');
-  cli.show(body, () => body.roundTripsMs.map((trip) => `${way}  ${milliseconds(trip)}`).join('\n'));
+  const { body } = await client.post<{ ways: PingedWay[] }>('mesh/ping', { machine, count: times });
+  const { ways } = body;
+  const lines = ways.flatMap(({ path: via, roundTripsMs, error }) => {
+    const way = [...via, machine].join(' > ');
+    if (error) return [`${way}  FAILED ${error.code}${error.detail ? `: ${error.detail}` : ''}`];
+    return roundTripsMs.map((trip) => `${way}  ${milliseconds(trip)}`);
+  });
+  cli.show(body, () => lines.map(escapeText).join('\n'));
+  const failed = ways.find(({ error }) => error)?.error;
+  if (!failed) return;
+  throw new IsthmusError('TASK_NOT_SUCCESSFUL', `${machine} does not answer by one of its ways: ${failed.code}`, {
+    remedy: `See where it ends: isthmus mesh trace ${machine}.`,
+  });
 }
 
 /** Adds `mesh`. */
@@ -113,13 +127,13 @@ export function addMeshCommands(program: Command, cli: Cli): void {
   ).action(() => status(cli));
 
   examples(
-    group.command('trace <node>').description('every hop to a node or machine, and the first that fails'),
+    group.command('trace <node>').description('every hop to a node or machine, by each way, and the first that fails'),
     'isthmus mesh trace eu-pci-1',
   ).action((target: string) => trace(cli, target));
 
   const pingCommand = group
     .command('ping <machine>')
-    .description('round trips to a machine, down its route')
+    .description('round trips to a machine, down each of its routes')
     .option('-c, --count <n>', 'how many', count, 4);
   examples(pingCommand, 'isthmus mesh ping eu-pci-1 -c 10').action((machine: string, options: { count: number }) =>
     ping(cli, machine, options.count),

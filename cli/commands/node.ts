@@ -1,11 +1,18 @@
 // `isthmus node …`: everything that holds a certificate.
 import type { Command } from 'commander';
-import type { MeshNode } from '../api-types.ts';
+import type { MeshNode, Parent } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
+
+/** Parents in order of preference as one word: who dials, and where. */
+function parentsText(parents: readonly Parent[]): string {
+  return parents
+    .map(({ node, dialAddress }) => (dialAddress === null ? `dials ${node}` : `dialled by ${node} at ${dialAddress}`))
+    .join(' | ');
+}
 
 /** Adds `node`. */
 export function addNodeCommands(program: Command, cli: Cli): void {
@@ -18,15 +25,14 @@ export function addNodeCommands(program: Command, cli: Cli): void {
       each.id,
       each.role,
       each.site,
-      each.parent,
-      each.dialAddress ?? (each.parent ? 'dials its parent' : null),
+      parentsText(each.parents),
       each.state,
       daysUntil(each.certificateNotAfter),
       each.softwareVersion,
       moment(each.lastSeenAt),
     ]);
     cli.show(items, () =>
-      renderTable(['node', 'role', 'site', 'parent', 'dialled at', 'state', 'cert days', 'version', 'last seen'], rows),
+      renderTable(['node', 'role', 'site', 'parents', 'state', 'cert days', 'version', 'last seen'], rows),
     );
   });
 
@@ -37,8 +43,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
         node: node.id,
         role: node.role,
         site: node.site,
-        parent: node.parent,
-        'dialled at': node.dialAddress ?? (node.parent ? 'dials its parent' : null),
+        'parents (in order)': parentsText(node.parents),
         state: node.state,
         'certificate ends': moment(node.certificateNotAfter),
         version: node.softwareVersion,

@@ -6,13 +6,13 @@ import { path, type Reply } from '../client.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';
-import { collect, collectRoutes, duration } from '../values.ts';
+import { collect, collectRoutes, collectWhole, duration, parent } from '../values.ts';
 
 interface CreateOptions {
   readonly role: string;
   readonly site: string;
   readonly name?: string;
-  readonly parent?: string;
+  readonly parent?: string[];
   readonly dial?: string;
   readonly environment?: string[];
   readonly targetRole?: string[];
@@ -36,13 +36,17 @@ function tokenRequest(options: CreateOptions): object {
     role: options.role,
     site: options.site,
     ...(options.name === undefined ? {} : { name: options.name }),
-    ...(options.parent === undefined ? {} : { parent: options.parent }),
-    ...(options.dial === undefined ? {} : { dialAddress: options.dial }),
+    ...(options.parent === undefined && options.dial === undefined ? {} : { parents: parentsOf(options) }),
     ...(options.environment === undefined ? {} : { environments: options.environment }),
     ...(options.targetRole === undefined ? {} : { targetRoles: options.targetRole }),
     ...(options.route === undefined ? {} : { routes: options.route }),
     ...(options.ttl === undefined ? {} : { ttlS: options.ttl }),
   };
+}
+
+/** The parents in their order; `--dial` is for all of those that have no address of their own. */
+function parentsOf({ parent: words = ['server'], dial }: CreateOptions): object[] {
+  return words.map(parent).map((each) => ({ ...(dial === undefined ? {} : { dialAddress: dial }), ...each }));
 }
 
 /** The join command with the token on its standard input, as it can be pasted: the shell keeps it off the command line. */
@@ -65,8 +69,12 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     )
     .requiredOption('--site <id>', 'the site it joins')
     .option('--name <id>', 'the node id it must take')
-    .option('--parent <node>', 'the relay it is behind (default: the server)')
-    .option('--dial <host:port>', 'its parent dials it there; without this it dials its parent')
+    .option(
+      '--parent <node>',
+      'the relay it is behind (default: the server); again for the next choice; node=host:port when that one dials it there',
+      collectWhole,
+    )
+    .option('--dial <host:port>', 'its parents dial it there; without this it dials them')
     .option('--environment <ids>', 'environments of the machine', collect)
     .option('--target-role <roles>', 'target roles of the machine', collect)
     .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectRoutes)
@@ -76,6 +84,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     create,
     'isthmus token create --role relay --site eu --name eu --dial relay.eu.example:8444',
     'isthmus token create --role tentacle --site eu --parent eu --environment production --target-role web',
+    'isthmus token create --role tentacle --site eu --name web-1 --parent eu-a --parent eu-b     # two ways',
     'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
   ).action(async (options: CreateOptions) => {
     const client = await cli.client();

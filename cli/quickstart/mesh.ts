@@ -76,8 +76,7 @@ function tokenFor(node: DemoNode, state: DemoState): object {
     role: node.role,
     site: node.site,
     name: node.id,
-    parent: node.parent,
-    ...(node.dialled ? { dialAddress: loopback(state.ports[node.id]) } : {}),
+    parents: [{ node: node.parent, ...(node.dialled ? { dialAddress: loopback(state.ports[node.id]) } : {}) }],
     ...machine,
   };
 }

@@ -1,7 +1,7 @@
 // What the quickstart shows at its end: a line per machine, and the bytes that crossed each link between sites.
 import { setTimeout as delay } from 'node:timers/promises';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Machine, MeshState, Task } from '../api-types.ts';
+import type { Machine, MeshState, PingedWay, Task } from '../api-types.ts';
 import type { ApiClient } from '../client.ts';
 import { healthText } from '../commands/health.ts';
 import { renderTable } from '../render/table.ts';
@@ -67,8 +67,8 @@ export function packageSources(task: Task): Map<string, string> {
 }
 
 async function roundTrip(client: ApiClient, machine: string): Promise<number | undefined> {
-  const { body } = await client.post<{ roundTripsMs: number[] }>('mesh/ping', { machine, count: 3 });
-  const times = body.roundTripsMs.toSorted((a, b) => a - b);
+  const { body } = await client.post<{ ways: PingedWay[] }>('mesh/ping', { machine, count: 3 });
+  const times = (body.ways[0]?.roundTripsMs ?? []).toSorted((a, b) => a - b);
   return times[Math.floor(times.length / 2)];
 }
 

@@ -53,6 +53,8 @@ export interface EnrolListener {
   readonly address: string;
   /** The stream that a parent carried here. Each call waits for the next one. */
   next(signal: AbortSignal): Promise<Duplex>;
+  /** Takes no more connections and frees the port; those that are there stay. */
+  close(): void;
   stop(): Promise<void>;
 }
 
@@ -91,11 +93,13 @@ export async function listenForEnrol(
     server.listen({ host, port }, resolve);
   });
   const bound = server.address() as net.AddressInfo;
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
     address: formatAddress(bound.address, bound.port),
     next: (signal) => nextOf(arrived, waiting, signal),
+    close: () => void server.close(),
     async stop() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.close();
       for (const connection of sockets.values()) connection.destroy();
       await closed;
     },

@@ -4,11 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Document, isMap, parseDocument } from 'yaml';
 import { IsthmusError } from '../../lib/errors.ts';
+import type { ParentConfig } from '../types.ts';
 
 /** How the new node and its parent reach each other. */
 interface WaySettings {
   readonly listen: string | undefined;
-  readonly parents: readonly { readonly node: string; readonly address?: string }[];
+  readonly parents: readonly ParentConfig[];
 }
 
 /** The text of `<dataDir>/config.yaml` with this way in it. CONFIG_INVALID when the one that is there is not YAML. */

@@ -21,7 +21,7 @@ export class Heartbeat {
   #sent: { id: number; atMs: number } | undefined;
   #smoothedMs: number | undefined;
   #minimum: { ms: number; atMs: number } | undefined;
-  readonly #limits: HeartbeatLimits;
+  #limits: HeartbeatLimits;
   readonly #sendPing: (id: number) => void;
   readonly #onSilence: () => void;
   readonly #queued: () => boolean;
@@ -47,8 +47,20 @@ export class Heartbeat {
     this.#beat();
   }
 
+  /** Takes another pace; a running heart beats at once, so that the other side hears of it. */
+  pace(limits: HeartbeatLimits): void {
+    if (limits.beatMs === this.#limits.beatMs && limits.silenceMs === this.#limits.silenceMs) return;
+    this.#limits = limits;
+    if (this.#timer === undefined) return;
+    this.stop();
+    this.#silentTicks = 0;
+    this.#ticks = 0;
+    this.start();
+  }
+
   stop(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Any frame of the peer's is a sign of life. */

@@ -14,7 +14,7 @@ import { BulkStream } from '../tunnel/bulk.ts';
 import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
 import type { FrameSource } from './next-frame.ts';
 import { isConnected, type ByteCounter, type Connection } from './socket.ts';
@@ -53,6 +53,7 @@ export interface SessionFacts {
   readonly epoch: number;
   /** The dialler's session id, which its bulk connections name. */
   readonly id: Buffer;
+  /** Whether this node wants it watched each second, when it comes up. */
   readonly fast: boolean;
 }
 
@@ -60,6 +61,8 @@ export interface SessionHooks {
   incoming(session: LinkSession, tunnel: IncomingTunnel): void;
   revocations(session: LinkSession, list: RevocationListMessage): void;
   credential(session: LinkSession, credential: CredentialMessage): void;
+  /** The peer wants the link watched each second, or no longer. */
+  paceAsked(session: LinkSession): void;
   ended(session: LinkSession, error: IsthmusError): void;
 }
 
@@ -78,6 +81,8 @@ export class LinkSession {
   readonly #acks: AckSender;
   readonly #tunnels = new Map<string, { readonly stream: Duplex; readonly window?: TunnelWindow }>();
   readonly #gone = new AbortController();
+  #wantsFast: boolean;
+  #peerWantsFast = false;
   #bulkTakenAtMs = -Infinity;
   #bulkOwn = 0;
   #bulkPeer = 0;
@@ -96,13 +101,14 @@ export class LinkSession {
     this.#limits = limits;
     this.#hooks = hooks;
     this.#counter = counter;
-    const pace = facts.fast
-      ? { beatMs: limits.fastHeartbeatMs, silenceMs: limits.fastSilenceMs }
-      : { beatMs: limits.heartbeatMs, silenceMs: limits.silenceMs };
+    this.#wantsFast = facts.fast;
     this.#heartbeat = new Heartbeat(
-      pace,
-      (id) => this.send({ ping: { id } }),
-      () => this.end(new IsthmusError('LINK_SILENT', `${facts.peer.node} was silent for ${pace.silenceMs} ms`)),
+      this.#pace(),
+      (id) => this.send({ ping: { id, fast: this.#wantsFast } }),
+      () => {
+        const { silenceMs } = this.#pace();
+        this.end(new IsthmusError('LINK_SILENT', `${facts.peer.node} was silent for ${silenceMs} ms`));
+      },
       () => this.#bulkStands(),
     );
     this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
@@ -141,6 +147,23 @@ export class LinkSession {
 
   get roundTripMs(): number | undefined {
     return this.#heartbeat.roundTripMs;
+  }
+
+  /** Both sides beat each second as long as one of them has a reason to. */
+  set wantsFast(wanted: boolean) {
+    if (wanted === this.#wantsFast || this.#gone.signal.aborted) return;
+    this.#wantsFast = wanted;
+    // The peer hears of it at the next beat, which a change of pace makes at once.
+    this.#heartbeat.pace(this.#pace());
+  }
+
+  get peerWantsFast(): boolean {
+    return this.#peerWantsFast;
+  }
+
+  /** Silence after which the link is taken for dead. */
+  get silenceMs(): number {
+    return this.#pace().silenceMs;
   }
 
   get tunnelCount(): number {
@@ -269,7 +292,7 @@ export class LinkSession {
 
   #receive(frame: AttachFrame__Output): void {
     this.#heartbeat.heard();
-    if (frame.ping) this.send({ pong: { id: frame.ping.id } });
+    if (frame.ping) this.#pinged(frame.ping.id, frame.ping.fast);
     else if (frame.pong) this.#heartbeat.pong(frame.pong.id);
     else if (frame.bulkAck) this.#acknowledged(frame.bulkAck.tunnelId, frame.bulkAck.receivedBytes);
     else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
@@ -277,6 +300,20 @@ export class LinkSession {
     else if (frame.credential) this.#hooks.credential(this, frame.credential);
     else if (frame.goodbye) this.#farewell(frame.goodbye.code, frame.goodbye.detail);
     if (frame.open || frame.close) this.carrier?.receive(frame);
+  }
+
+  #pinged(id: number, fast: boolean): void {
+    this.send({ pong: { id } });
+    if (fast === this.#peerWantsFast) return;
+    this.#peerWantsFast = fast;
+    this.#heartbeat.pace(this.#pace());
+    this.#hooks.paceAsked(this);
+  }
+
+  #pace(): HeartbeatLimits {
+    const { heartbeatMs, silenceMs, fastHeartbeatMs, fastSilenceMs } = this.#limits;
+    const isFast = this.#wantsFast || this.#peerWantsFast;
+    return isFast ? { beatMs: fastHeartbeatMs, silenceMs: fastSilenceMs } : { beatMs: heartbeatMs, silenceMs };
   }
 
   #acknowledged(tunnelId: Buffer, bytes: number): void {

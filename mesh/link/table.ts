@@ -90,22 +90,14 @@ export class LinkTable {
     for (const link of this.#live.values()) if (link.session !== undefined) yield link.session;
   }
 
-  /** The live parent that the configuration names first; any other live parent after those. */
-  parent(preferred: readonly string[]): LinkSession | undefined {
-    let other: LinkSession | undefined;
-    const found = new Map<string, LinkSession>();
-    for (const session of this.sessions()) {
-      if (session.facts.relation !== 'parent') continue;
-      const { node, role } = session.facts.peer;
-      found.set(node, session);
-      if (role === 'server') found.set('server', session);
-      other ??= session;
-    }
-    for (const name of preferred) {
-      const session = found.get(name);
-      if (session !== undefined) return session;
-    }
-    return other;
+  /** The live parents in the order in which the configuration names them, any other after those. */
+  parents(preferred: readonly string[]): LinkSession[] {
+    const place = ({ facts: { peer } }: LinkSession): number => {
+      const index = preferred.findIndex((name) => name === peer.node || (name === 'server' && peer.role === 'server'));
+      return index === -1 ? preferred.length : index;
+    };
+    const live = [...this.sessions()].filter(({ facts }) => facts.relation === 'parent');
+    return live.toSorted((a, b) => place(a) - place(b));
   }
 
   status(): LinkStatus[] {
@@ -118,6 +110,7 @@ export class LinkTable {
       up: link.session !== undefined,
       upSinceMs: link.session?.upSinceMs,
       roundTripMs: link.session?.roundTripMs,
+      silenceMs: link.session?.silenceMs,
       bytesIn: link.counter.bytesIn,
       bytesOut: link.counter.bytesOut,
       tunnels: link.session?.tunnelCount ?? 0,

@@ -1,6 +1,8 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AbandonRequest as _isthmus_identity_v1_AbandonRequest, AbandonRequest__Output as _isthmus_identity_v1_AbandonRequest__Output } from './isthmus/identity/v1/AbandonRequest.ts';
+import type { AbandonResponse as _isthmus_identity_v1_AbandonResponse, AbandonResponse__Output as _isthmus_identity_v1_AbandonResponse__Output } from './isthmus/identity/v1/AbandonResponse.ts';
 import type { BeginRenewalRequest as _isthmus_identity_v1_BeginRenewalRequest, BeginRenewalRequest__Output as _isthmus_identity_v1_BeginRenewalRequest__Output } from './isthmus/identity/v1/BeginRenewalRequest.ts';
 import type { BeginRenewalResponse as _isthmus_identity_v1_BeginRenewalResponse, BeginRenewalResponse__Output as _isthmus_identity_v1_BeginRenewalResponse__Output } from './isthmus/identity/v1/BeginRenewalResponse.ts';
 import type { BeginRequest as _isthmus_identity_v1_BeginRequest, BeginRequest__Output as _isthmus_identity_v1_BeginRequest__Output } from './isthmus/identity/v1/BeginRequest.ts';
@@ -9,6 +11,7 @@ import type { ConfirmRequest as _isthmus_identity_v1_ConfirmRequest, ConfirmRequ
 import type { ConfirmResponse as _isthmus_identity_v1_ConfirmResponse, ConfirmResponse__Output as _isthmus_identity_v1_ConfirmResponse__Output } from './isthmus/identity/v1/ConfirmResponse.ts';
 import type { EnrolRequest as _isthmus_identity_v1_EnrolRequest, EnrolRequest__Output as _isthmus_identity_v1_EnrolRequest__Output } from './isthmus/identity/v1/EnrolRequest.ts';
 import type { EnrolResponse as _isthmus_identity_v1_EnrolResponse, EnrolResponse__Output as _isthmus_identity_v1_EnrolResponse__Output } from './isthmus/identity/v1/EnrolResponse.ts';
+import type { EnrolledParent as _isthmus_identity_v1_EnrolledParent, EnrolledParent__Output as _isthmus_identity_v1_EnrolledParent__Output } from './isthmus/identity/v1/EnrolledParent.ts';
 import type { EnrolmentClient as _isthmus_identity_v1_EnrolmentClient, EnrolmentDefinition as _isthmus_identity_v1_EnrolmentDefinition } from './isthmus/identity/v1/Enrolment.ts';
 import type { IdentityClient as _isthmus_identity_v1_IdentityClient, IdentityDefinition as _isthmus_identity_v1_IdentityDefinition } from './isthmus/identity/v1/Identity.ts';
 import type { RenewRequest as _isthmus_identity_v1_RenewRequest, RenewRequest__Output as _isthmus_identity_v1_RenewRequest__Output } from './isthmus/identity/v1/RenewRequest.ts';
@@ -22,6 +25,8 @@ export interface ProtoGrpcType {
   isthmus: {
     identity: {
       v1: {
+        AbandonRequest: MessageTypeDefinition<_isthmus_identity_v1_AbandonRequest, _isthmus_identity_v1_AbandonRequest__Output>
+        AbandonResponse: MessageTypeDefinition<_isthmus_identity_v1_AbandonResponse, _isthmus_identity_v1_AbandonResponse__Output>
         BeginRenewalRequest: MessageTypeDefinition<_isthmus_identity_v1_BeginRenewalRequest, _isthmus_identity_v1_BeginRenewalRequest__Output>
         BeginRenewalResponse: MessageTypeDefinition<_isthmus_identity_v1_BeginRenewalResponse, _isthmus_identity_v1_BeginRenewalResponse__Output>
         BeginRequest: MessageTypeDefinition<_isthmus_identity_v1_BeginRequest, _isthmus_identity_v1_BeginRequest__Output>
@@ -30,6 +35,7 @@ export interface ProtoGrpcType {
         ConfirmResponse: MessageTypeDefinition<_isthmus_identity_v1_ConfirmResponse, _isthmus_identity_v1_ConfirmResponse__Output>
         EnrolRequest: MessageTypeDefinition<_isthmus_identity_v1_EnrolRequest, _isthmus_identity_v1_EnrolRequest__Output>
         EnrolResponse: MessageTypeDefinition<_isthmus_identity_v1_EnrolResponse, _isthmus_identity_v1_EnrolResponse__Output>
+        EnrolledParent: MessageTypeDefinition<_isthmus_identity_v1_EnrolledParent, _isthmus_identity_v1_EnrolledParent__Output>
         /**
          * Reached by a peer that has no certificate yet, over the `enrol` service. The joining node is the gRPC client, also
          * when it was dialled and so is the TLS server of the session.

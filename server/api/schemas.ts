@@ -31,6 +31,9 @@ export const Route = Type.Union([
   Closed({ kind: Type.Literal('path'), via: Type.Array(Slug, { minItems: 1, maxItems: 64 }) }),
 ]);
 
+/** A parent of a node: with an address, it dials the node there; without one, the node dials it. */
+export const Parent = Type.Object({ node: Slug, dialAddress: Nullable(Type.String()) });
+
 /** A page of `Item`. */
 export const PageOf = <Item extends TSchema>(item: Item) =>
   Type.Object({ items: Type.Array(item), next: Type.Optional(Type.String()) });

@@ -1,13 +1,13 @@
 // Where a node gets packages from, nearest first: mirrors of its own site, mirrors of the sites its packages come through,
 // and last the server's feed.
-import { IsthmusError } from '../../lib/errors.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
+import { chainsUp, MAX_HOPS, SERVER } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 
-/** The name that stands for any node of role server, in parents and in places. */
-const server = 'server';
-/** As many relays as a tunnel may cross. */
-const mostHops = 8;
+/** Ways to one mirror: another for when a relay of the first is down, and no list without end. */
+const waysToEach = 2;
+
+type Chains = readonly (readonly string[])[];
 
 /**
  * The places for one asker. A mirror is given only mirrors that are nearer to the server than itself, or as near and
@@ -15,58 +15,57 @@ const mostHops = 8;
  */
 export function placesFor(asker: Node, nodes: readonly Node[]): Place[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
-  const above = chainOf(asker, byId);
+  const above = chainsUp(asker.parents, byId);
   const sites = sitesOnTheWay(asker, above, byId);
   const candidates = nodes
     .filter((node) => node.role === 'mirror' && node.state === 'active' && node.id !== asker.id)
-    .map((mirror) => ({ mirror, chain: chainOf(mirror, byId), rank: sites.indexOf(mirror.site ?? '') }))
+    .map((mirror) => ({ mirror, below: chainsUp(mirror.parents, byId), rank: sites.indexOf(mirror.site ?? '') }))
     .filter(
-      ({ rank, mirror, chain }) => rank >= 0 && (asker.role !== 'mirror' || isBefore(mirror, chain, asker, above)),
+      ({ rank, mirror, below }) => rank >= 0 && (asker.role !== 'mirror' || isBefore(mirror, below, asker, above)),
     );
-  const places = candidates.flatMap(({ mirror, chain, rank }) => {
-    const path = pathBetween(above, chain);
+  const places = candidates.flatMap(({ mirror, below, rank }) => {
+    const [path, ...otherPaths] = pathsBetween(above, below);
     const url = rank === 0 && asker.site !== null ? (mirror.feedUrl ?? undefined) : undefined;
     if (path === undefined && url === undefined) return [];
-    return [{ rank, place: { node: mirror.id, path: path ?? [], ...(url === undefined ? {} : { url }) } }];
+    const first = { node: mirror.id, path: path ?? [], ...(url === undefined ? {} : { url }) };
+    return [first, ...otherPaths.map((other) => ({ node: mirror.id, path: other }))].map((place) => ({ rank, place }));
   });
   places.sort(
     (a, b) => a.rank - b.rank || a.place.path.length - b.place.path.length || compare(a.place.node, b.place.node),
   );
-  return [...places.map(({ place }) => place), { node: server, path: [] }];
-}
-
-/** Parents from the nearest up to the server. */
-function chainOf(node: Node, byId: ReadonlyMap<string, Node>): string[] {
-  const chain: string[] = [];
-  for (let parent = node.parent; parent !== null; parent = byId.get(parent)?.parent ?? null) {
-    const isServer = parent === server || byId.get(parent)?.role === 'server';
-    if (chain.includes(parent) || chain.length > mostHops) {
-      throw new IsthmusError('INTERNAL', `the parents of ${node.id} go in a circle`);
-    }
-    chain.push(isServer ? server : parent);
-    if (isServer) break;
-  }
-  return chain;
+  return [...places.map(({ place }) => place), { node: SERVER, path: [] }];
 }
 
 /** Its own site, then those of its relays upwards, each once. */
-function sitesOnTheWay(asker: Node, above: readonly string[], byId: ReadonlyMap<string, Node>): string[] {
-  const sites = [asker.site, ...above.map((id) => byId.get(id)?.site ?? null)];
+function sitesOnTheWay(asker: Node, above: Chains, byId: ReadonlyMap<string, Node>): string[] {
+  const sites = [asker.site, ...above.flat().map((id) => byId.get(id)?.site ?? null)];
   return [...new Set(sites.filter((site) => site !== null))];
 }
 
-/** Up to the lowest relay that both hang below, then down; undefined when only the server is above both. */
-function pathBetween(above: readonly string[], below: readonly string[]): string[] | undefined {
-  const turn = above.find((id) => id !== server && below.includes(id));
-  if (turn === undefined) return undefined;
-  const up = above.slice(0, above.indexOf(turn) + 1);
-  const down = below.slice(0, below.indexOf(turn)).reverse();
-  const path = [...up, ...down];
-  return path.length <= mostHops ? path : undefined;
+/** The paths from one to the other, the shortest first; none when only the server is above both. */
+function pathsBetween(above: Chains, below: Chains): string[][] {
+  const all = above.flatMap((up) => below.map((down) => pathBetween(up, down))).filter((path) => path !== undefined);
+  const unique = [...new Map(all.map((path) => [path.join('>'), path])).values()];
+  return unique.toSorted((a, b) => a.length - b.length).slice(0, waysToEach);
 }
 
-function isBefore(mirror: Node, chain: readonly string[], asker: Node, above: readonly string[]): boolean {
-  return (chain.length - above.length || compare(mirror.id, asker.id)) < 0;
+/** Up to the lowest relay that both hang below, then down. */
+function pathBetween(above: readonly string[], below: readonly string[]): string[] | undefined {
+  const turn = above.find((id) => below.includes(id));
+  if (turn === undefined) return undefined;
+  const up = above.slice(0, above.indexOf(turn) + 1);
+  const down = below.slice(0, below.indexOf(turn)).toReversed();
+  const path = [...up, ...down];
+  return path.length <= MAX_HOPS ? path : undefined;
+}
+
+function isBefore(mirror: Node, below: Chains, asker: Node, above: Chains): boolean {
+  return (depth(below) - depth(above) || compare(mirror.id, asker.id)) < 0;
+}
+
+/** Relays on the shortest way to the server. */
+function depth(chains: Chains): number {
+  return Math.min(MAX_HOPS + 1, ...chains.map((chain) => chain.length));
 }
 
 function compare(a: string, b: string): number {

@@ -33,10 +33,8 @@ interface NodeTable {
   id: string;
   role: 'server' | 'relay' | 'mirror' | 'tentacle';
   site: string | null;
-  /** The node this one is a child of: 'server' or a relay's id. Null for servers. */
-  parent: string | null;
-  /** host:port at which the parent dials this node; null when this node dials its parent. */
-  dial_address: string | null;
+  /** Parent[] in order of preference; empty for servers. */
+  parents_json: string;
   state: 'active' | 'revoked';
   certificate_not_after: number | null;
   software_version: string | null;
@@ -56,8 +54,8 @@ interface JoinTokenTable {
   role: 'relay' | 'mirror' | 'tentacle';
   site: string;
   name: string | null;
-  parent: string;
-  dial_address: string | null;
+  /** Parent[] in order of preference. */
+  parents_json: string;
   environments_json: string;
   target_roles_json: string;
   routes_json: string | null;

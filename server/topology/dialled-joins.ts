@@ -1,11 +1,11 @@
 // Nodes that wait to be dialled (`join --listen`): for each of their tokens that is still good, a stream is opened to the
-// node every few seconds, down the way that its parent is on, until it has joined.
+// node every few seconds, through the first of its parents that reaches it, until it has joined.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Enrolment } from './enrolment.ts';
-import { parentChain } from './routes.ts';
+import { liveFirst, waysDown } from './routes.ts';
 import type { Topology } from './topology.ts';
 
 const openMs = 10_000;
@@ -43,22 +43,34 @@ export class DialledJoins {
   }
 
   async #try(token: JoinToken, topology: Topology): Promise<void> {
+    const { name: node, parents } = token;
+    if (node === null) return;
+    for (const parent of parents) {
+      if (parent.dialAddress === null) continue;
+      if (await this.#tryThrough(node, { node: parent.node, dialAddress: parent.dialAddress }, topology)) return;
+    }
+  }
+
+  /** Serves the node through one of its parents until the stream closes; answers whether it was there. */
+  async #tryThrough(
+    node: string,
+    parent: { readonly node: string; readonly dialAddress: string },
+    topology: Topology,
+  ): Promise<boolean> {
     const { mesh, enrolment, log } = this.#deps;
-    const node = token.name;
-    if (node === null || token.dialAddress === null) return;
+    const { signal } = this.#stopping;
     try {
-      const path = parentChain(token.parent, topology);
-      const bare = await mesh.dialEnrol({ node, path, deadlineMs: openMs, signal: this.#stopping.signal });
+      const ways = liveFirst(waysDown({ parents: [parent] }, topology), node, topology);
+      const bare = await mesh.dialEnrol({ node, path: ways[0], deadlineMs: openMs, signal });
       const cut = (): void => void bare.destroy();
-      this.#stopping.signal.addEventListener('abort', cut, { once: true });
-      await enrolment.serveDialled(bare, token.dialAddress);
-      this.#stopping.signal.removeEventListener('abort', cut);
+      signal.addEventListener('abort', cut, { once: true });
+      await enrolment.serveDialled(bare, parent.dialAddress);
+      signal.removeEventListener('abort', cut);
+      return true;
     } catch (thrown) {
-      const error = IsthmusError.from(thrown, 'UNREACHABLE');
-      log.debug(
-        { node, code: error.code, hop: error.hop, err: error.message },
-        'a node that should wait is not there yet',
-      );
+      const { code, hop, message } = IsthmusError.from(thrown, 'UNREACHABLE');
+      log.debug({ node, code, hop, err: message }, 'a node that should wait is not there yet');
+      return false;
     }
   }
 }

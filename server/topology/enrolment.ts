@@ -28,21 +28,21 @@ import { agreeOnWireVersion, saidVersions, type WireVersions } from '../../mesh/
 import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolRequest__Output } from '../../proto/gen/isthmus/identity/v1/EnrolRequest.ts';
 import type { EnrolResponse } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
+import { SERVER } from '../store/parents.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store } from '../store/store.ts';
 import { Nonces } from './nonces.ts';
 import { checkNameFree, nameTaken } from './rejoining.ts';
 import { proofKeyPlace } from './tokens.ts';
-import { SERVER } from './topology.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
 /** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes an event. */
 const refusalsPerSecond = 5;
 const refusalBurst = 60;
-/** After a stream closes without a confirmation, its token stays bound this long: the node may be on its way round. */
-const releaseAfterMs = 45_000;
 const handshakeMs = 10_000;
+/** From the handshake to a proven token; a slow line takes a few round trips. */
+const proofMs = 20_000;
 
 export interface EnrolmentDeps {
   readonly store: Store;
@@ -50,7 +50,12 @@ export interface EnrolmentDeps {
   readonly identity: IdentityStore;
   readonly sealer: Sealer;
   readonly log: Logger;
-  readonly releaseAfterMs?: number;
+}
+
+/** A token that a session has bound to a key. */
+interface Binding {
+  readonly tokenId: string;
+  readonly spki: string;
 }
 
 export class Enrolment {
@@ -60,7 +65,9 @@ export class Enrolment {
   readonly #refusals = new TokenBucket(refusalsPerSecond, refusalBurst, Date.now());
   /** Streams that the server opened to a node that waits to be dialled, with the address it was dialled at. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
-  readonly #releases = new Set<NodeJS.Timeout>();
+  /** What each live session has bound, to be freed when it ends unconfirmed. */
+  readonly #bound = new Map<Duplex, Binding[]>();
+  readonly #releasing = new Set<Promise<unknown>>();
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
@@ -71,18 +78,16 @@ export class Enrolment {
         Begin: ({ request: { oldestWireVersion, newestWireVersion } }, caller) =>
           this.#begin(saidVersions(oldestWireVersion, newestWireVersion), caller),
         Enrol: (call, caller) => this.#enrol(call.request, caller),
+        Abandon: (_call, caller) => this.#abandon(caller.stream),
       },
-      { Begin: { anyone: true }, Enrol: { anyone: true } },
+      { Begin: { anyone: true }, Enrol: { anyone: true }, Abandon: { anyone: true } },
     );
   }
 
-  /**
-   * Frees, after the usual time, the tokens that attempts have bound which the last server process knew of: what would
-   * have freed them ended with it.
-   */
+  /** Frees the tokens that the last server process left bound: the sessions that held them ended with it. */
   async start(): Promise<void> {
     for (const { id, boundSpkiSha256 } of await this.#deps.store.tokens.unconfirmed()) {
-      if (boundSpkiSha256 !== null) this.#releaseLater(id, boundSpkiSha256);
+      if (boundSpkiSha256 !== null) await this.#free({ tokenId: id, spki: boundSpkiSha256 });
     }
   }
 
@@ -121,8 +126,8 @@ export class Enrolment {
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#releases) clearTimeout(timer);
     await this.#host.stop();
+    await Promise.all(this.#releasing);
   }
 
   async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, address?: string): Promise<TLSSocket> {
@@ -131,8 +136,12 @@ export class Enrolment {
     try {
       const session = await handshake();
       session.on('error', () => undefined);
-      session.once('close', () => bare.destroy());
+      session.once('close', () => {
+        bare.destroy();
+        this.#releaseSoon(session);
+      });
       bare.once('close', () => session.destroy());
+      this.#cutUnlessProven(session);
       if (address !== undefined) this.#dialledAt.set(session, address);
       this.#host.accept(session);
       return session;
@@ -184,11 +193,7 @@ export class Enrolment {
       if (present !== undefined && token.name !== node) throw nameTaken(node);
       checkNameFree(present, token.role);
       if (!(await tx.tokens.bind(token.id, spki, node))) {
-        const within = Math.ceil((this.#deps.releaseAfterMs ?? releaseAfterMs) / 1000);
-        throw new IsthmusError(
-          'TOKEN_USED',
-          `another key has this token; if its join failed, the token is free again within ${within} s`,
-        );
+        throw new IsthmusError('TOKEN_USED', 'another join has this token; should that one fail, it is free again');
       }
       await tx.events.append({
         actor: node,
@@ -198,13 +203,19 @@ export class Enrolment {
         data: { node },
       });
     });
-    caller.stream.once('close', () => this.#releaseLater(token.id, spki));
+    this.#bound.set(caller.stream, [...(this.#bound.get(caller.stream) ?? []), { tokenId: token.id, spki }]);
+    // It may have closed while the token was being bound.
+    if (caller.stream.destroyed) this.#releaseSoon(caller.stream);
     const issued = await authority.issue({
       spkiDer: request.publicKeySpki,
       node,
       role: token.role,
       lifetimeMs: provisionalLifetimeMs,
     });
+    const parents = token.parents.map(({ node: parent, dialAddress }) => ({
+      node: parent === SERVER ? this.#deps.identity.current().node : parent,
+      dials: dialAddress !== null,
+    }));
     return {
       node,
       role: token.role,
@@ -212,7 +223,8 @@ export class Enrolment {
       meshId: authority.meshId,
       certificatePem: issued.certificatePem,
       authorityPem: authority.certificatePem,
-      parent: token.parent === SERVER ? this.#deps.identity.current().node : token.parent,
+      parent: parents[0]?.node ?? '',
+      parents,
     };
   }
 
@@ -251,19 +263,44 @@ export class Enrolment {
     );
   }
 
-  #releaseLater(tokenId: string, spki: string): void {
-    const { store, log } = this.#deps;
-    const timer = setTimeout(() => {
-      this.#releases.delete(timer);
-      store
-        .transaction(async (tx) => {
-          if (!(await tx.tokens.release(tokenId, spki))) return;
-          await tx.events.append({ actor: 'system', type: 'token.released', subjectKind: 'token', subject: tokenId });
-        })
-        .catch((err: unknown) => log.warn({ err, tokenId }, 'token not released'));
-    }, this.#deps.releaseAfterMs ?? releaseAfterMs);
-    timer.unref();
-    this.#releases.add(timer);
+  async #abandon(session: Duplex): Promise<{ joined: boolean }> {
+    const bound = this.#bound.get(session) ?? [];
+    await this.#release(session);
+    for (const { tokenId, spki } of bound) {
+      const token = await this.#deps.store.tokens.find(tokenId);
+      if (token !== undefined && token.usedAt !== null && token.boundSpkiSha256 === spki) return { joined: true };
+    }
+    return { joined: false };
+  }
+
+  /** Frees what a session has bound. */
+  async #release(session: Duplex): Promise<void> {
+    const bound = this.#bound.get(session) ?? [];
+    this.#bound.delete(session);
+    for (const binding of bound) await this.#free(binding);
+  }
+
+  #releaseSoon(session: Duplex): void {
+    const releasing = this.#release(session)
+      .catch((err: unknown) => this.#deps.log.warn({ err }, 'token not released'))
+      .finally(() => this.#releasing.delete(releasing));
+    this.#releasing.add(releasing);
+  }
+
+  /** A token that was confirmed stays used: only one that is bound to exactly this key, and unused, is freed. */
+  #free({ tokenId, spki }: Binding): Promise<void> {
+    return this.#deps.store.transaction(async (tx) => {
+      if (!(await tx.tokens.release(tokenId, spki))) return;
+      await tx.events.append({ actor: 'system', type: 'token.released', subjectKind: 'token', subject: tokenId });
+    });
+  }
+
+  /** Who proves nothing does not stay. */
+  #cutUnlessProven(session: TLSSocket): void {
+    const limit = setTimeout(() => {
+      if (!this.#bound.has(session)) session.destroy();
+    }, proofMs);
+    session.once('close', () => clearTimeout(limit));
   }
 }
 
@@ -278,9 +315,11 @@ function checkScope(token: JoinToken, { role, site, name }: EnrolRequest__Output
   }
   if (name === SERVER) refuse('no node may be called server');
   if (name !== '' && token.name !== null && name !== token.name) refuse(`this token is for node ${token.name}`);
-  if (token.dialAddress !== null && dialledAt !== token.dialAddress)
-    refuse(`this token is for a node that waits to be dialled at ${token.dialAddress}`);
-  if (token.dialAddress === null && dialledAt !== undefined) refuse('this token is for a node that dials');
+  // The way in must be one of its parents': it dials one of them, or waits where one of them dials.
+  const addresses = token.parents.map(({ dialAddress }) => dialAddress);
+  if (addresses.includes(dialledAt ?? null)) return;
+  if (dialledAt !== undefined) refuse('this token is for a node that dials');
+  refuse(`this token is for a node that waits to be dialled at ${addresses.join(' and ')}`);
 }
 
 function failed(): never {

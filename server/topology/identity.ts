@@ -163,9 +163,9 @@ interface Admission {
 
 async function letIn(tx: StoreTransaction, { node: id, token, issued, present }: Admission): Promise<void> {
   const createdAt = Date.now();
-  const { role, site, parent, dialAddress } = token;
+  const { role, site, parents } = token;
   if (present === undefined) {
-    await tx.nodes.insert({ id, role, site, parent, dialAddress, createdAt, certificateNotAfter: issued.notAfterMs });
+    await tx.nodes.insert({ id, role, site, parents, createdAt, certificateNotAfter: issued.notAfterMs });
   } else {
     checkNameFree(present, role);
     await readmitNode(tx, present, token, issued.notAfterMs);
@@ -176,11 +176,11 @@ async function letIn(tx: StoreTransaction, { node: id, token, issued, present }:
     type: 'node.joined',
     subjectKind: 'node',
     subject: id,
-    data: { token: token.id, role, site, parent, dialAddress, again: present !== undefined },
+    data: { token: token.id, role, site, parents, again: present !== undefined },
   });
   if (role === 'tentacle') {
     const { environments, targetRoles, routes } = token;
-    await registerMachine(tx, { id, site, parent }, { environments, targetRoles, routes }, id, createdAt);
+    await registerMachine(tx, { id, site, parents }, { environments, targetRoles, routes }, id, createdAt);
   }
 }
 

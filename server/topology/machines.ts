@@ -20,7 +20,7 @@ export interface MachineSpec {
 /** Adds the machine of a confirmed tentacle; does nothing when it is there already. */
 export async function registerMachine(
   tx: StoreTransaction,
-  node: Pick<Node, 'id' | 'site' | 'parent'>,
+  node: Pick<Node, 'id' | 'site' | 'parents'>,
   spec: MachineSpec,
   actor: Actor,
   now: number = Date.now(),
@@ -29,7 +29,7 @@ export async function registerMachine(
   if (present !== undefined) return present;
   if (node.site === null) throw new IsthmusError('INTERNAL', `tentacle ${node.id} has no site`);
   const topology = await readTopology(tx, undefined, now);
-  const routes = spec.routes ?? defaultRoutes({ node: node.id, parent: node.parent }, topology);
+  const routes = spec.routes ?? defaultRoutes({ node: node.id, parents: node.parents }, topology);
   await tx.machines.insert({
     id: node.id,
     name: spec.name ?? node.id,
@@ -65,7 +65,7 @@ export async function updateMachine(
   actor: Actor,
 ): Promise<Machine> {
   const node = await tx.nodes.get(id);
-  if (patch.routes !== undefined) checkRoutes(patch.routes, { node: id, parent: node.parent }, topology);
+  if (patch.routes !== undefined) checkRoutes(patch.routes, { node: id, parents: node.parents }, topology);
   await checkEnvironments(tx, patch.environments ?? []);
   const machine = await tx.machines.update(id, version, patch);
   await tx.events.append({ actor, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { ...patch } });

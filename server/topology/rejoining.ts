@@ -1,6 +1,7 @@
 // A node's name after its revocation: it may be given out again, to a node of the same role, so that a machine which was
 // lost keeps its row, its settings and its history. Which certificates count is a matter of when they were issued.
 import { IsthmusError } from '../../lib/errors.ts';
+import type { Parent } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
@@ -28,7 +29,7 @@ export function nameTaken(node: string): IsthmusError {
 
 /**
  * Makes a revoked node active at the place that its new token names. Its machine keeps its settings; only its routes
- * change, when the token names others or the node has another parent now.
+ * change, when the token names others or the node has other parents now.
  */
 export async function readmitNode(
   tx: StoreTransaction,
@@ -37,11 +38,16 @@ export async function readmitNode(
   certificateNotAfter: number,
 ): Promise<void> {
   const { id } = before;
-  const { site, parent, dialAddress } = token;
-  await tx.nodes.readmit({ id, site, parent, dialAddress, certificateNotAfter });
+  const { site, parents } = token;
+  await tx.nodes.readmit({ id, site, parents, certificateNotAfter });
   const machine = await tx.machines.find(id);
-  if (machine === undefined || (token.routes === null && before.parent === parent)) return;
-  const routes = token.routes ?? defaultRoutes({ node: id, parent }, await readTopology(tx, undefined));
+  if (machine === undefined || (token.routes === null && areSame(before.parents, parents))) return;
+  const routes = token.routes ?? defaultRoutes({ node: id, parents }, await readTopology(tx, undefined));
   await tx.machines.update(id, machine.version, { routes });
   await tx.events.append({ actor: id, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { routes } });
+}
+
+/** Whether these are the same nodes in the same order, whoever dials. */
+function areSame(before: readonly Parent[], now: readonly Parent[]): boolean {
+  return before.length === now.length && before.every(({ node }, index) => node === now[index]?.node);
 }

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { Role } from '../../certs/peer.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Route } from '../store/routes.ts';
-import { checkRoutes, defaultRoutes, MAX_HOPS, pathsFor } from './routes.ts';
+import { MAX_HOPS } from '../store/parents.ts';
+import { checkRoutes, defaultRoutes, pathsFor } from './routes.ts';
 import { buildTopology, linkBetween } from './topology.ts';
 
 const now = 1_000_000;
@@ -14,8 +15,7 @@ function node(id: string, role: Role, parent: string | null, more: Partial<Node>
     id,
     role,
     site: 'eu',
-    parent,
-    dialAddress: null,
+    parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
     state: 'active',
     certificateNotAfter: null,
     softwareVersion: null,
@@ -39,7 +39,7 @@ const mesh = [
   node('edge-1', 'tentacle', 'server'),
 ];
 const topology = buildTopology(mesh, [], now);
-const pci1 = { node: 'pci-1', parent: 'eu-pci' };
+const pci1 = { node: 'pci-1', parents: [{ node: 'eu-pci' }] };
 const path = (...via: string[]): Route => ({ kind: 'path', via });
 
 describe('a route', () => {
@@ -61,7 +61,7 @@ describe('a route', () => {
 
   it('that follows the tree is taken', () => {
     checkRoutes([path('eu', 'eu-pci')], pci1, topology);
-    checkRoutes([{ kind: 'direct' }], { node: 'edge-1', parent: 'server' }, topology);
+    checkRoutes([{ kind: 'direct' }], { node: 'edge-1', parents: [{ node: 'server' }] }, topology);
   });
 
   it('over a link that only a relay reports is taken', () => {
@@ -72,8 +72,8 @@ describe('a route', () => {
 
   it('is the chain of parents when none is given', () => {
     expect(defaultRoutes(pci1, topology)).toEqual([path('eu', 'eu-pci')]);
-    expect(defaultRoutes({ parent: 'us' }, topology)).toEqual([path('us')]);
-    expect(defaultRoutes({ parent: 'server-1' }, topology)).toEqual([{ kind: 'direct' }]);
+    expect(defaultRoutes({ parents: [{ node: 'us' }] }, topology)).toEqual([path('us')]);
+    expect(defaultRoutes({ parents: [{ node: 'server-1' }] }, topology)).toEqual([{ kind: 'direct' }]);
   });
 
   it('computed from any tree is one that may be saved, and a cycle of parents is refused', () => {
@@ -81,12 +81,12 @@ describe('a route', () => {
       fc.property(fc.array(fc.nat(9), { minLength: 1, maxLength: 10 }), fc.nat(9), (parents, at) => {
         const relays = parents.map((parent, i) => node(`r-${i}`, 'relay', parent === i ? 'server' : `r-${parent}`));
         const tree = buildTopology(relays, [], now);
-        const target = { parent: `r-${at % relays.length}` };
+        const target = { parents: [{ node: `r-${at % relays.length}` }] };
         let routes: Route[];
         try {
           routes = defaultRoutes(target, tree);
         } catch (thrown) {
-          expect(thrown).toMatchObject({ code: 'ROUTE_INVALID', field: 'parent' });
+          expect(thrown).toMatchObject({ code: 'ROUTE_INVALID', field: 'parents' });
           return;
         }
         checkRoutes(routes, target, tree);
@@ -114,6 +114,7 @@ describe('paths in use', () => {
       up: false,
       upSinceMs: undefined,
       roundTripMs: undefined,
+      silenceMs: undefined,
       bytesIn: 1,
       bytesOut: 2,
       tunnels: 0,

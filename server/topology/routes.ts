@@ -1,20 +1,17 @@
 // Routes of machines: checked when saved (do the relays exist, does the path lead there) and when used (is it still so).
 import { IsthmusError } from '../../lib/errors.ts';
+import { chainsUp, MAX_HOPS, SERVER, type Parent } from '../store/parents.ts';
 import type { Route } from '../store/routes.ts';
-import { linkBetween, routeName, SERVER, type Topology } from './topology.ts';
-
-/** Hops a tunnel may cross; every node on the way counts them too. */
-export const MAX_HOPS = 8;
+import { linkBetween, routeName, type Topology } from './topology.ts';
 
 /** More routes than this for one machine is a mistake in a script, not a preference. */
 export const MAX_ROUTES = 8;
 
-/** What a route leads to: a machine's node, or one that is about to join below `parent`. */
+/** What a route leads to: a machine's node, or one that is about to join below `parents`. */
 export interface RouteTarget {
   /** Absent for a node that has not joined yet. */
   readonly node?: string;
-  /** 'server' or a relay's id. */
-  readonly parent: string | null;
+  readonly parents: readonly Pick<Parent, 'node'>[];
 }
 
 /** The relays a route crosses, next first. */
@@ -35,42 +32,43 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
   }
 }
 
-/** The route that follows the parents from the target up to the server. */
+/** The routes that follow the parents from the target up to the server: one for each way up, preferred parents first. */
 export function defaultRoutes(target: RouteTarget, topology: Topology): Route[] {
-  const via = parentChain(target.parent, topology);
-  return via.length === 0 ? [{ kind: 'direct' }] : [{ kind: 'path', via }];
-}
-
-/** The relays above a node whose parent is `parent`, the server's neighbour first. */
-export function parentChain(parent: string | null, topology: Topology): string[] {
-  const chain: string[] = [];
-  for (let at = parent; at !== null && routeName(topology, at) !== SERVER && at !== SERVER;) {
-    const relay = topology.nodes.get(at);
-    if (relay === undefined || chain.includes(at) || chain.length >= MAX_HOPS) {
-      throw new IsthmusError('ROUTE_INVALID', `the parents of ${String(parent)} do not lead to the server`, {
-        field: 'parent',
-      });
-    }
-    chain.unshift(at);
-    at = relay.parent;
-  }
-  return chain;
+  return waysDown(target, topology).map((via) => (via.length === 0 ? { kind: 'direct' } : { kind: 'path', via }));
 }
 
 /**
- * The paths to a machine in the order its routes prefer. Those that cross what is gone or revoked are left out; those
- * with a link known to be down come last, because it may be up again when they are tried. Empty: no route can be used.
+ * The relays to cross to a node, the server's neighbour first, for each of its ways up, those of preferred parents first.
+ * ROUTE_INVALID when no way leads to the server.
+ */
+export function waysDown(target: RouteTarget, topology: Topology): string[][] {
+  const ways = chainsUp(target.parents, topology.nodes).map((chain) => chain.toReversed());
+  if (ways.length > 0) return ways;
+  const named = target.parents.map(({ node }) => node).join(', ');
+  throw new IsthmusError('ROUTE_INVALID', `the parents (${named}) do not lead to the server`, { field: 'parents' });
+}
+
+/** The paths in their order, but those with a link known to be down last: it may be up again when they are tried. */
+export function liveFirst(
+  paths: readonly (readonly string[])[],
+  node: string,
+  topology: Topology,
+): readonly (readonly string[])[] {
+  const up = paths.filter((path) => isUp([...path, node], topology));
+  return [...up, ...paths.filter((path) => !up.includes(path))];
+}
+
+/**
+ * The paths to a machine in the order its routes prefer, live ones first. Those that cross what is gone or revoked are
+ * left out. Empty: no route can be used.
  */
 export function pathsFor(
   machine: { readonly id: string; readonly routes: readonly Route[] },
   topology: Topology,
 ): readonly (readonly string[])[] {
-  const parent = topology.nodes.get(machine.id)?.parent ?? null;
-  const usable = machine.routes
-    .map(viaOf)
-    .filter((via) => faultOf(via, { node: machine.id, parent }, topology) === undefined);
-  const up = usable.filter((via) => isUp([...via, machine.id], topology));
-  return [...up, ...usable.filter((via) => !up.includes(via))];
+  const target = { node: machine.id, parents: topology.nodes.get(machine.id)?.parents ?? [] };
+  const usable = machine.routes.map(viaOf).filter((via) => faultOf(via, target, topology) === undefined);
+  return liveFirst(usable, machine.id, topology);
 }
 
 interface Fault {
@@ -87,10 +85,10 @@ function faultOf(via: readonly string[], target: RouteTarget, topology: Topology
     if (relay?.role !== 'relay') return { reason: `there is no relay ${id}`, hop };
     if (relay.state === 'revoked') return { reason: `relay ${id} is revoked`, hop };
     if (via.indexOf(id) !== hop) return { reason: `relay ${id} is crossed twice`, hop };
-    if (!areNeighbours(from, id, relay.parent, topology)) return { reason: `${from} has no link to ${id}`, hop };
+    if (!areNeighbours(from, id, relay.parents, topology)) return { reason: `${from} has no link to ${id}`, hop };
     from = id;
   }
-  if (areNeighbours(from, target.node, target.parent, topology)) return undefined;
+  if (areNeighbours(from, target.node, target.parents, topology)) return undefined;
   return {
     reason: `the route ends at ${from}, which has no link to ${target.node ?? 'the new node'}`,
     ...lastHop(via),
@@ -102,8 +100,13 @@ function lastHop(via: readonly string[]): { hop?: number } {
 }
 
 /** Whether the tree, or any report, has a link from `from` to `to`, up or not. */
-function areNeighbours(from: string, to: string | undefined, parent: string | null, topology: Topology): boolean {
-  if (parent !== null && routeName(topology, parent) === from) return true;
+function areNeighbours(
+  from: string,
+  to: string | undefined,
+  parents: RouteTarget['parents'],
+  topology: Topology,
+): boolean {
+  if (parents.some((parent) => routeName(topology, parent.node) === from)) return true;
   return to !== undefined && linkBetween(topology, from, to) !== undefined;
 }
 

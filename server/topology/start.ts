@@ -13,6 +13,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { reachableAt } from '../../mesh/reachable.ts';
 import type { Mesh } from '../../mesh/types.ts';
+import { SERVER } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { DialledJoins } from './dialled-joins.ts';
@@ -20,7 +21,7 @@ import { Enrolment } from './enrolment.ts';
 import { IdentityService, recordRenewal } from './identity.ts';
 import { publishRevocations, revokeNode } from './revocation.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
-import { readTopology, SERVER } from './topology.ts';
+import { readTopology } from './topology.ts';
 import { assignmentsOf, refusalEvent, WatchService, type FindPlaces } from './watch.ts';
 
 /** How soon a new token or node reaches the relay that has to dial it. */
@@ -38,8 +39,6 @@ export interface TopologyDeps {
   readonly findPlaces: FindPlaces;
   /** How this server's port is reached from outside, host:port; when not told, what can be made of where it listens. */
   readonly advertise?: string | undefined;
-  /** For tests. */
-  readonly releaseAfterMs?: number;
 }
 
 export interface TopologyServices {
@@ -57,14 +56,7 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   await publishRevocations(revocation);
   await ensureOwnRow(deps);
 
-  const enrolment = new Enrolment({
-    store,
-    authority,
-    identity,
-    sealer,
-    log,
-    ...(deps.releaseAfterMs === undefined ? {} : { releaseAfterMs: deps.releaseAfterMs }),
-  });
+  const enrolment = new Enrolment({ store, authority, identity, sealer, log });
   await enrolment.start();
   const dialled = new DialledJoins({ mesh, enrolment, log });
   const { refusals } = mesh;
@@ -141,8 +133,7 @@ async function ensureOwnRow({ store, identity }: TopologyDeps): Promise<void> {
       id: node,
       role: 'server',
       site,
-      parent: null,
-      dialAddress: null,
+      parents: [],
       createdAt: Date.now(),
       certificateNotAfter,
     });

@@ -4,6 +4,7 @@ import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import type { Sealer } from '../../lib/seal.ts';
+import { MAX_PARENTS, SERVER, type Parent } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
@@ -11,7 +12,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { checkEnvironments } from './machines.ts';
 import { checkNameFree } from './rejoining.ts';
 import { checkRoutes } from './routes.ts';
-import { readTopology, SERVER } from './topology.ts';
+import { readTopology } from './topology.ts';
 
 /** Long enough to walk to a machine, short enough that a leaked one is soon worthless. */
 const maxTtlS = 3600;
@@ -19,12 +20,19 @@ const maxTtlS = 3600;
 /** A relay without a port has no children that dial. */
 const relayListen = '0.0.0.0:8444';
 
+/** A parent that a node is to have. */
+export interface ParentInput {
+  readonly node: string;
+  /** Where it dials the node; without it the node dials it. */
+  readonly dialAddress?: string | undefined;
+}
+
 export interface TokenInput {
   readonly role: JoinToken['role'];
   readonly site: string;
   readonly name?: string | undefined;
-  readonly parent?: string | undefined;
-  readonly dialAddress?: string | undefined;
+  /** In order of preference; the server when there are none. */
+  readonly parents?: readonly ParentInput[] | undefined;
   readonly environments?: readonly string[] | undefined;
   readonly targetRoles?: readonly string[] | undefined;
   readonly routes?: JoinToken['routes'] | undefined;
@@ -56,8 +64,8 @@ export async function createToken(
   actor: Actor,
   deps: TokenDeps,
 ): Promise<MadeToken> {
-  const parent = input.parent ?? SERVER;
-  const parentAddress = await checkInput(tx, input, parent);
+  const parents = parentsOf(input.parents ?? [{ node: SERVER }]);
+  await checkInput(tx, input, parents);
   const id = newId();
   const secret = randomBytes(32);
   const createdAt = Date.now();
@@ -67,9 +75,8 @@ export async function createToken(
     role: input.role,
     site: input.site,
     // Who is dialled is dialled by name, so there must be one before the node has said anything.
-    name: input.name ?? (input.dialAddress === undefined ? null : `${input.role}-${randomBytes(4).toString('hex')}`),
-    parent,
-    dialAddress: input.dialAddress ?? null,
+    name: input.name ?? (isDialled(parents) ? `${input.role}-${randomBytes(4).toString('hex')}` : null),
+    parents,
     environments: input.environments ?? [],
     targetRoles: input.targetRoles ?? [],
     routes: input.routes ?? null,
@@ -81,21 +88,20 @@ export async function createToken(
     usedAt: null,
   };
   await tx.tokens.insert(token);
-  const { role, site, name, dialAddress, expiresAt } = token;
+  const { role, site, name, expiresAt } = token;
   await tx.events.append({
     actor,
     type: 'token.created',
     subjectKind: 'token',
     subject: id,
-    data: { role, site, name, parent, dialAddress, expiresAt },
+    data: { role, site, name, parents, expiresAt },
   });
-  const address = parent === SERVER ? deps.serverAddress : parentAddress;
   return {
     id,
     token: formatToken({ id, secret }),
     pin: deps.pin,
     expiresAt,
-    joinCommand: command(token, deps.pin, address),
+    joinCommand: command(token, deps.pin, await addressesOf(tx, parents, deps.serverAddress)),
   };
 }
 
@@ -104,11 +110,40 @@ export function proofKeyPlace(tokenId: string): string {
   return `join_tokens/${tokenId}/proof_key`;
 }
 
-async function checkInput(tx: StoreTransaction, input: TokenInput, parent: string): Promise<string | undefined> {
+function parentsOf(input: readonly ParentInput[]): Parent[] {
+  return input.map(({ node, dialAddress }) => ({ node, dialAddress: dialAddress ?? null }));
+}
+
+function isDialled(parents: readonly Parent[]): boolean {
+  return parents.some(({ dialAddress }) => dialAddress !== null);
+}
+
+/** Throws INVALID_FIELD, naming the entry, unless a node may have these parents. */
+export async function checkParents(tx: StoreTransaction, parents: readonly Parent[]): Promise<void> {
   const wrong = (field: string, reason: string): never => {
     throw new IsthmusError('INVALID_FIELD', reason, { field });
   };
-  const { role, site, name, dialAddress, ttlS } = input;
+  if (parents.length === 0 || parents.length > MAX_PARENTS) wrong('parents', `a node has 1 to ${MAX_PARENTS} parents`);
+  for (const [index, { node, dialAddress }] of parents.entries()) {
+    if (parents.findIndex((other) => other.node === node) !== index) {
+      wrong(`parents[${index}].node`, `${node} is named twice`);
+    }
+    if (dialAddress !== null && !/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/.test(dialAddress)) {
+      wrong(`parents[${index}].dialAddress`, 'an address is host:port');
+    }
+    if (node === SERVER) continue;
+    const relay = await tx.nodes.find(node);
+    if (relay?.role !== 'relay' || relay.state !== 'active') {
+      wrong(`parents[${index}].node`, `there is no active relay ${node}`);
+    }
+  }
+}
+
+async function checkInput(tx: StoreTransaction, input: TokenInput, parents: readonly Parent[]): Promise<void> {
+  const wrong = (field: string, reason: string): never => {
+    throw new IsthmusError('INVALID_FIELD', reason, { field });
+  };
+  const { role, site, name, ttlS } = input;
   if (ttlS !== undefined && (!Number.isInteger(ttlS) || ttlS < 1 || ttlS > maxTtlS)) {
     wrong('ttlS', `a token lasts 1 to ${maxTtlS} seconds`);
   }
@@ -116,9 +151,6 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parent: strin
   if (name !== undefined) {
     if (!isSlug(name) || name === SERVER) wrong('name', `${name} cannot be the id of a node`);
     checkNameFree(await tx.nodes.find(name), role);
-  }
-  if (dialAddress !== undefined && !/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/.test(dialAddress)) {
-    wrong('dialAddress', 'an address is host:port');
   }
   const isMachine = role === 'tentacle';
   for (const field of ['environments', 'targetRoles', 'routes'] as const) {
@@ -128,15 +160,28 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parent: strin
   for (const [index, targetRole] of (input.targetRoles ?? []).entries()) {
     if (!isSlug(targetRole)) wrong(`targetRoles[${index}]`, `${targetRole} is not a role name`);
   }
-  const relay = parent === SERVER ? undefined : await tx.nodes.find(parent);
-  if (parent !== SERVER && (relay?.role !== 'relay' || relay.state !== 'active')) {
-    wrong('parent', `there is no active relay ${parent}`);
-  }
+  await checkParents(tx, parents);
   if (input.routes !== undefined && input.routes !== null) {
     const topology = await readTopology(tx, undefined);
-    checkRoutes(input.routes, { parent, ...(name === undefined ? {} : { node: name }) }, topology);
+    checkRoutes(input.routes, { parents, ...(name === undefined ? {} : { node: name }) }, topology);
   }
-  return (relay && reportedAddress(relay)) ?? relay?.dialAddress ?? undefined;
+}
+
+/** Where the parents that the node dials are reached, in their order; a text to be filled in where that is not known. */
+async function addressesOf(
+  tx: StoreTransaction,
+  parents: readonly Parent[],
+  serverAddress: string | undefined,
+): Promise<string[]> {
+  const addresses: string[] = [];
+  for (const { node, dialAddress } of parents) {
+    if (dialAddress !== null) continue;
+    const relay = node === SERVER ? undefined : await tx.nodes.find(node);
+    const dialled = relay?.parents.find((parent) => parent.dialAddress !== null)?.dialAddress ?? undefined;
+    const known = relay === undefined ? serverAddress : (reportedAddress(relay) ?? dialled);
+    addresses.push(known ?? `<host:port of ${node}>`);
+  }
+  return addresses;
 }
 
 /** Where a relay says that its children reach it. It ends up in a shell: nothing but an address is taken. */
@@ -149,10 +194,12 @@ function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
 }
 
 /** The token is not part of it: what is on a command line is in `ps` and in the shell's history. */
-function command(token: JoinToken, pin: string, address: string | undefined): string {
-  const way =
-    token.dialAddress === null
-      ? `--address ${address ?? `<host:port of ${token.parent}>`}${token.role === 'relay' ? ` --listen ${relayListen}` : ''}`
-      : `--listen 0.0.0.0:${token.dialAddress.slice(token.dialAddress.lastIndexOf(':') + 1)}`;
-  return `isthmus join --data /var/lib/isthmus/${token.role} ${way} --pin ${pin} --token-file -`;
+function command({ role, parents }: JoinToken, pin: string, addresses: readonly string[]): string {
+  const [dialled] = parents.flatMap(({ dialAddress }) => (dialAddress === null ? [] : [dialAddress]));
+  const ownPort = dialled === undefined ? relayListen : `0.0.0.0:${dialled.slice(dialled.lastIndexOf(':') + 1)}`;
+  const way = [
+    ...addresses.map((address) => `--address ${address}`),
+    ...(dialled !== undefined || role === 'relay' ? [`--listen ${ownPort}`] : []),
+  ];
+  return `isthmus join --data /var/lib/isthmus/${role} ${way.join(' ')} --pin ${pin} --token-file -`;
 }

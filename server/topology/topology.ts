@@ -1,11 +1,9 @@
 // The mesh as the server knows it: which nodes there are, who is whose parent, and which links are up now.
 import type { LinkStatus, Mesh } from '../../mesh/types.ts';
 import type { LinkReport } from '../../proto/gen/isthmus/topology/v1/LinkReport.ts';
+import { SERVER } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-
-/** The name routes and parents use for any node of role server. */
-export const SERVER = 'server';
 
 /** A report older than this says nothing of now: relays report every few seconds. */
 const REPORT_FRESH_MS = 30_000;
@@ -39,15 +37,25 @@ export async function readTopology(
   return buildTopology(nodes, mesh?.links() ?? [], now);
 }
 
-/** The topology from its sources. A link is what the parent side says of it; the child's word fills what it lacks. */
+/**
+ * The topology from its sources. A link is what the parent side says of it, but not up when the child says now that it is
+ * down: a relay that died cannot say so. The child's word fills what the parent's lacks.
+ */
 export function buildTopology(nodes: readonly Node[], ownLinks: readonly LinkStatus[], now: number): Topology {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const byChildren = new Map(nodes.flatMap((node) => reportedOf(node, 'parent', byId, now)));
+  const byParents = new Map(nodes.flatMap((node) => reportedOf(node, 'child', byId, now)));
   const links = new Map<string, Link>();
-  for (const node of nodes) addReported(links, node, 'parent', now);
-  for (const node of nodes) addReported(links, node, 'child', now);
-  for (const status of ownLinks) {
-    if (status.relation === 'child') add(links, fromOwn(status));
+  for (const [key, { link }] of byChildren) links.set(key, link);
+  for (const [key, { link }] of byParents) {
+    const child = byChildren.get(key);
+    const lost = child?.fresh === true && !child.link.up;
+    links.set(key, lost ? { ...link, up: false, roundTripMs: null, lastErrorCode: child.link.lastErrorCode } : link);
   }
-  return { nodes: new Map(nodes.map((node) => [node.id, node])), links };
+  for (const status of ownLinks) {
+    if (status.relation === 'child') links.set(`${SERVER}>${status.peer}`, fromOwn(status));
+  }
+  return { nodes: byId, links };
 }
 
 /** The link from a parent ('server' or a relay) to its child, if one was ever reported. */
@@ -60,24 +68,41 @@ export function routeName(topology: Topology, id: string): string {
   return topology.nodes.get(id)?.role === 'server' ? SERVER : id;
 }
 
-/** Adds what `node` reports of its links to peers that are its parents, or its children. */
-function addReported(links: Map<string, Link>, node: Node, relation: 'parent' | 'child', now: number): void {
+interface Reported {
+  readonly link: Link;
+  /** Whether the report is of now. */
+  readonly fresh: boolean;
+}
+
+/** The links that `node` reports to peers that are its parents, or its children, by `from>to`. */
+function reportedOf(
+  node: Node,
+  relation: 'parent' | 'child',
+  byId: ReadonlyMap<string, Node>,
+  now: number,
+): [string, Reported][] {
   const fresh = node.lastSeenAt !== null && now - node.lastSeenAt < REPORT_FRESH_MS;
-  for (const report of reportedLinks(node)) {
-    if (report.relation !== relation || report.peer === undefined) continue;
+  const isParentSide = relation === 'child';
+  return reportedLinks(node).flatMap((report): [string, Reported][] => {
+    const { peer } = report;
+    if (report.relation !== relation || peer === undefined) return [];
+    // Of a link that is down, the report does not know the peer's role.
+    const isServer = peer === SERVER || report.peerRole === 'server' || byId.get(peer)?.role === 'server';
+    const [from, to] = isParentSide ? [node.id, peer] : [isServer ? SERVER : peer, node.id];
     const up = report.up === true && fresh;
     const ours = report.dialledBy === 'us';
-    add(links, {
-      from: relation === 'child' ? node.id : report.peerRole === 'server' ? SERVER : report.peer,
-      to: relation === 'child' ? report.peer : node.id,
+    const link: Link = {
+      from,
+      to,
       up,
       roundTripMs: up ? (report.roundTripMs ?? null) : null,
-      bytesDown: Number((relation === 'child' ? report.bytesOut : report.bytesIn) ?? 0),
-      bytesUp: Number((relation === 'child' ? report.bytesIn : report.bytesOut) ?? 0),
-      dialledBy: (relation === 'child') === ours ? 'parent' : 'child',
+      bytesDown: Number((isParentSide ? report.bytesOut : report.bytesIn) ?? 0),
+      bytesUp: Number((isParentSide ? report.bytesIn : report.bytesOut) ?? 0),
+      dialledBy: isParentSide === ours ? 'parent' : 'child',
       lastErrorCode: report.lastErrorCode === undefined || report.lastErrorCode === '' ? null : report.lastErrorCode,
-    });
-  }
+    };
+    return [[`${from}>${to}`, { link, fresh }]];
+  });
 }
 
 function fromOwn(status: LinkStatus): Link {
@@ -91,10 +116,6 @@ function fromOwn(status: LinkStatus): Link {
     dialledBy: status.dialledBy === 'us' ? 'parent' : 'child',
     lastErrorCode: status.lastErrorCode ?? null,
   };
-}
-
-function add(links: Map<string, Link>, link: Link): void {
-  links.set(`${link.from}>${link.to}`, link);
 }
 
 interface LinkReportLike extends Partial<Omit<LinkReport, 'roundTripMs'>> {

@@ -14,11 +14,12 @@ import type { Refusal__Output } from '../../proto/gen/isthmus/topology/v1/Refusa
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.ts';
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
+import type { Parent } from '../store/parents.ts';
 import type { NewEvent } from '../store/repositories/events.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { routeName, SERVER, type Topology } from './topology.ts';
+import { routeName, type Topology } from './topology.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 
@@ -206,18 +207,20 @@ function reportedRefusals({ report }: Pick<Node, 'report'>): readonly string[] {
   return refusals.map(({ id }) => id);
 }
 
-/** Who dials whom: children with an address by their parent, and nodes that wait to be let in. Servers are one: 'server'. */
+/** Who dials whom: children by each parent that has an address, and nodes that wait to be let in. Servers are one: 'server'. */
 export function assignmentsOf(topology: Topology, pending: readonly JoinToken[]): Map<string, DialAssignment[]> {
   const byParent = new Map<string, DialAssignment[]>();
-  const add = (parent: string | null, node: string, address: string | null): void => {
-    if (parent === null || address === null) return;
-    const name = parent === SERVER ? SERVER : routeName(topology, parent);
-    const list = byParent.get(name) ?? [];
-    if (!list.some((assigned) => assigned.node === node)) list.push({ node, address });
-    byParent.set(name, list);
+  const add = (node: string, parents: readonly Parent[]): void => {
+    for (const { node: parent, dialAddress: address } of parents) {
+      if (address === null) continue;
+      const name = routeName(topology, parent);
+      const list = byParent.get(name) ?? [];
+      if (!list.some((assigned) => assigned.node === node)) list.push({ node, address });
+      byParent.set(name, list);
+    }
   };
   const active = [...topology.nodes.values()].filter((node: Node) => node.state === 'active');
-  for (const { id, parent, dialAddress } of active) add(parent, id, dialAddress);
-  for (const { name, parent, dialAddress } of pending) if (name !== null) add(parent, name, dialAddress);
+  for (const { id, parents } of active) add(id, parents);
+  for (const { name, parents } of pending) if (name !== null) add(name, parents);
   return byParent;
 }

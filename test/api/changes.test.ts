@@ -180,9 +180,14 @@ async function addMachine(api: TestApi): Promise<void> {
   await api.call('POST', sites, { body: { id: 'eu' } });
   await api.call('POST', '/api/v1/environments', { body: { id: 'prod' } });
   await api.store.transaction(async (tx) => {
-    const node = { site: 'eu', dialAddress: null, createdAt: 1 };
-    await tx.nodes.insert({ ...node, id: 'relay-eu', role: 'relay', parent: 'server' });
-    await tx.nodes.insert({ ...node, id: 'web-1', role: 'tentacle', parent: 'relay-eu' });
+    const node = { site: 'eu', createdAt: 1 };
+    await tx.nodes.insert({ ...node, id: 'relay-eu', role: 'relay', parents: [{ node: 'server', dialAddress: null }] });
+    await tx.nodes.insert({
+      ...node,
+      id: 'web-1',
+      role: 'tentacle',
+      parents: [{ node: 'relay-eu', dialAddress: null }],
+    });
     await tx.machines.insert({
       id: 'web-1',
       name: 'web-1',

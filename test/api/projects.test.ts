@@ -13,8 +13,7 @@ async function setUp(): Promise<TestApi> {
       id: 'web-1',
       role: 'tentacle' as const,
       site: 'eu',
-      parent: 'server',
-      dialAddress: null,
+      parents: [{ node: 'server', dialAddress: null }],
       createdAt: 1,
     };
     await tx.nodes.insert(node);

@@ -191,6 +191,7 @@ describe('token', () => {
     api.on('POST /api/v1/tokens', (_request, response) => json(response, issued, 201));
     const file = join(await tempDir(), 'token');
     const argv = [...api.args, 'token', 'create', '--role', 'tentacle', '--site', 'eu', '--parent', 'eu'];
+    const parents = ['--parent', 'eu-2=web-1.example:8444', '--dial', 'web-1.internal:8444'];
     const rest = [
       '--environment',
       'a,b',
@@ -203,7 +204,7 @@ describe('token', () => {
       '--ttl',
       '5m',
     ];
-    const { code, out, err } = await isthmus([...argv, ...rest, '--out', file]);
+    const { code, out, err } = await isthmus([...argv, ...parents, ...rest, '--out', file]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).not.toContain(token);
     expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
@@ -211,7 +212,10 @@ describe('token', () => {
     expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({
       role: 'tentacle',
       site: 'eu',
-      parent: 'eu',
+      parents: [
+        { node: 'eu', dialAddress: 'web-1.internal:8444' },
+        { node: 'eu-2', dialAddress: 'web-1.example:8444' },
+      ],
       environments: ['a', 'b'],
       targetRoles: ['web'],
       routes: [{ kind: 'path', via: ['eu', 'eu-pci'] }, { kind: 'direct' }],

@@ -114,9 +114,14 @@ it('tells the first hop that fails, and exits 1', async () => {
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [down] }));
   api.on('POST /api/v1/mesh/trace', (_request, response) =>
     json(response, {
-      hops: [
-        { node: 'eu', roundTripMs: 1.25, version: '0.1.0', certificateDays: 6.5 },
-        { node: 'eu-pci', error: { code: 'LINK_DOWN', detail: 'refused', remedy: 'Start it.' } },
+      ways: [
+        {
+          path: ['eu', 'eu-pci'],
+          hops: [
+            { node: 'eu', roundTripMs: 1.25, version: '0.1.0', certificateDays: 6.5 },
+            { node: 'eu-pci', error: { code: 'LINK_DOWN', detail: 'refused', remedy: 'Start it.' } },
+          ],
+        },
       ],
     }),
   );

@@ -47,7 +47,7 @@ async function insertRow(
 ): Promise<void> {
   const { id, role, parent = 'server', dialAddress = null } = row;
   await server.store.transaction((tx) =>
-    tx.nodes.insert({ id, role, site: 'eu', parent, dialAddress, createdAt: Date.now() }),
+    tx.nodes.insert({ id, role, site: 'eu', parents: [{ node: parent, dialAddress }], createdAt: Date.now() }),
   );
 }
 

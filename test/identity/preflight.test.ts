@@ -39,7 +39,7 @@ async function listening(server: Server): Promise<string> {
 
 describe('a join stops at', () => {
   test('a name that does not resolve', async () => {
-    const { code, checks } = await failing({ address: 'no-such-host.invalid:8444' });
+    const { code, checks } = await failing({ addresses: ['no-such-host.invalid:8444'] });
     expect({ code, checks }).toEqual({ code: 'JOIN_DNS', checks: ['address failed'] });
   });
 
@@ -47,7 +47,7 @@ describe('a join stops at', () => {
     [{}, 'JOIN_TCP'],
     [{ proxy: 'http://proxy:3128' }, 'JOIN_PROXY'],
   ])('a closed port (proxies: %j)', async (proxies, expected) => {
-    const { code, checks } = await failing({ address: '127.0.0.1:1', proxies });
+    const { code, checks } = await failing({ addresses: ['127.0.0.1:1'], proxies });
     expect({ code, checks }).toEqual({ code: expected, checks: ['address ok', 'tcp failed'] });
   });
 
@@ -55,17 +55,17 @@ describe('a join stops at', () => {
     const http = await listening(createHttpServer((_request, response) => response.end('hello')));
     const hangsUp = await listening(createServer((socket) => socket.destroy()));
     for (const address of [http, hangsUp]) {
-      expect(await failing({ address })).toMatchObject({
+      expect(await failing({ addresses: [address] })).toMatchObject({
         code: 'JOIN_TLS',
         checks: ['address ok', 'tcp ok', 'proxy ok', 'pin failed'],
       });
     }
   });
 
-  test.each([[{ pin: 'ab' }], [{ token: 'nonsense' }], [{ address: undefined, listen: undefined }]])(
+  test.each([[{ pin: 'ab' }], [{ token: 'nonsense' }], [{ addresses: [], listen: undefined }]])(
     'a request that cannot be right: %j',
     async (options) => {
-      const { checks } = await failing({ address: '127.0.0.1:1', ...options });
+      const { checks } = await failing({ addresses: ['127.0.0.1:1'], ...options });
       expect(checks).toEqual([]);
     },
   );
@@ -76,7 +76,7 @@ describe('a man in the middle', () => {
     const victim = await startControlPlane();
     const attacker = await startControlPlane();
     const { token } = await victim.token();
-    const { code, checks } = await failing({ address: attacker.address, pin: victim.pin, token });
+    const { code, checks } = await failing({ addresses: [attacker.address], pin: victim.pin, token });
     expect(code).toBe('CA_FINGERPRINT');
     expect(checks.at(-1)).toBe('pin failed');
     expect(await attacker.events('enrol.refused')).toHaveLength(0);
@@ -87,13 +87,13 @@ describe('a man in the middle', () => {
     const other = await createTestMesh();
     const forged = await other.identity('server-1', 'server');
     const { address } = await middle({ ...forged, authorityPem: victim.authority.authorityPem });
-    expect((await failing({ address, pin: victim.pin })).code).toMatch(/CA_FINGERPRINT/);
+    expect((await failing({ addresses: [address], pin: victim.pin })).code).toMatch(/CA_FINGERPRINT/);
   });
 
   test('who is a relay of the mesh cannot play the server', async () => {
     const victim = await startControlPlane();
     const { address } = await middle(await victim.authority.identity('relay-eu', 'relay'));
-    expect((await failing({ address, pin: victim.pin })).code).toBe('PEER_UNEXPECTED');
+    expect((await failing({ addresses: [address], pin: victim.pin })).code).toBe('PEER_UNEXPECTED');
   });
 
   /** Takes enrolments like a node of the mesh, and answers the session inside itself. */

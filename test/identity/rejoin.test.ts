@@ -13,6 +13,7 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { joinNode } from '../../mesh/enrol/join.ts';
 import { openEnrol } from '../../mesh/enrol/peer.ts';
+import type { Connection } from '../../mesh/link/socket.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { wireVersions } from '../../mesh/wire-version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
@@ -24,28 +25,57 @@ import { waitFor } from '../support/wait.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/** Enrols and goes away before it confirms; answers what it got. */
-async function enrolOnly(server: ControlPlane, token: string): Promise<NodeIdentity> {
-  let got: NodeIdentity | undefined;
+interface Enrolled {
+  readonly identity: NodeIdentity;
+  /** Fails the join before its confirmation, as a round trip would that does not come back. */
+  fail(): Promise<void>;
+  /** The connection goes, as when the process is killed. */
+  kill(): Promise<void>;
+}
+
+/** Enrols and stays just before the confirmation. */
+async function enrolOnly(server: ControlPlane, token: string): Promise<Enrolled> {
+  const enrolled = Promise.withResolvers<NodeIdentity>();
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => undefined);
+  let connection: Connection | undefined;
   const request = { dataDir: join(await tempDir(), 'node'), token, pin: server.pin };
   const joining = joinMesh(request, {
     wireVersions,
     softwareVersion: 'test',
-    async openSession() {
+    isDialled: false,
+    async openSessions() {
       const signal = AbortSignal.timeout(10_000);
       const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
-      return sessionByDialling((await openEnrol(server.address, route)).tls, server.pin);
+      connection = await openEnrol(server.address, route);
+      return [await sessionByDialling(connection.tls, server.pin)];
     },
     confirm({ identity }) {
-      got = identity;
-      return Promise.reject(new IsthmusError('UNREACHABLE', 'it went away'));
+      enrolled.resolve(identity);
+      return lost.promise;
     },
     configFor: () => '',
     report: () => undefined,
   });
-  await expect(joining).rejects.toThrow('it went away');
-  if (got === undefined) throw new Error('it did not enrol');
-  return got;
+  joining.catch(enrolled.reject);
+  const fail = async (): Promise<void> => {
+    lost.reject(new IsthmusError('UNREACHABLE', 'it went away'));
+    await joining.then(
+      () => expect.unreachable('it joined'),
+      (thrown: unknown) => {
+        if (!(thrown instanceof IsthmusError) || thrown.message !== 'it went away') throw thrown;
+      },
+    );
+  };
+  onTestFinished(() => fail().catch(() => undefined));
+  return {
+    identity: await enrolled.promise,
+    fail,
+    async kill() {
+      connection?.raw.destroy();
+      await fail();
+    },
+  };
 }
 
 /** Waits until a new certificate is younger than the revocation: certificates tell the second, not the millisecond. */
@@ -98,18 +128,19 @@ async function released(server: ControlPlane, id: string): Promise<void> {
 }
 
 test('a key that enrolled and did not confirm gets nothing from the token once another has joined with it', async () => {
-  const server = await startControlPlane({ releaseAfterMs: 300 });
+  const server = await startControlPlane();
   const { token, id } = await server.token({ name: 'web-1' });
   const first = await enrolOnly(server, token);
+  await first.kill();
   await released(server, id);
   const identity = await joinNode({
     dataDir: join(await tempDir(), 'node'),
     token,
     pin: server.pin,
-    address: server.address,
+    addresses: [server.address],
   });
 
-  const shadow = await use(server, first);
+  const shadow = await use(server, first.identity);
   await shadow.linked();
   await expect(shadow.confirm()).rejects.toMatchObject({ code: 'TOKEN_USED' });
   await expect(shadow.renew()).rejects.toMatchObject({ code: 'FORBIDDEN' });
@@ -129,7 +160,7 @@ test('a key that enrolled and did not confirm gets nothing from the token once a
 test('what enrolment gives out is not renewed, also by the key that has confirmed', async () => {
   const server = await startControlPlane();
   const { token } = await server.token({ name: 'web-1' });
-  const node = await use(server, await enrolOnly(server, token));
+  const node = await use(server, (await enrolOnly(server, token)).identity);
   await node.linked();
   await expect(node.renew()).rejects.toMatchObject({ code: 'PEER_CERTIFICATE_REVOKED' });
   const lasting = await node.confirm();
@@ -139,20 +170,48 @@ test('what enrolment gives out is not renewed, also by the key that has confirme
   await expect(node.renew()).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
-test('a token that was bound when the server stopped is free again after it started', async () => {
-  const server = await startControlPlane({ releaseAfterMs: 3_600_000 });
+test('a join that fails before its confirmation gives the token back before it ends', async () => {
+  const server = await startControlPlane();
   const { token, id } = await server.token({ name: 'web-1' });
-  await enrolOnly(server, token);
+  const first = await enrolOnly(server, token);
+  const again = { token, pin: server.pin, addresses: [server.address] };
+  await expect(joinNode({ dataDir: join(await tempDir(), 'node'), ...again })).rejects.toMatchObject({
+    code: 'TOKEN_USED',
+  });
+  await first.fail();
+  expect(await server.store.tokens.get(id)).toMatchObject({ boundSpkiSha256: null, boundNode: null, usedAt: null });
+  expect(await server.events('token.released')).toHaveLength(1);
+  await joinNode({ dataDir: join(await tempDir(), 'node'), ...again });
+});
+
+test('a token given back after the confirmation stays used, and the node hears that it is in', async () => {
+  const server = await startControlPlane();
+  const { token, id } = await server.token({ name: 'web-1' });
+  const first = await enrolOnly(server, token);
+  const node = await use(server, first.identity);
+  await node.linked();
+  await node.confirm();
+  await expect(first.fail()).rejects.toThrow('the server has let web-1 in');
+  expect((await server.store.tokens.get(id)).usedAt).not.toBeNull();
+  expect(await server.events('token.released')).toHaveLength(0);
+  expect(await server.store.nodes.get('web-1')).toMatchObject({ state: 'active' });
+});
+
+test('a token that was bound when the server stopped is free again after it started', async () => {
+  const server = await startControlPlane();
+  const { token, id } = await server.token({ name: 'web-1' });
+  // What the server before this one left.
+  expect(await server.store.tokens.bind(id, 'aa'.repeat(32), 'web-1')).toBe(true);
   const deps = {
     authority: server.authority.authority,
     identity: server.node.identity,
     sealer: server.authority.sealer,
   };
-  const next = new Enrolment({ store: server.store, log: silentLogger(), releaseAfterMs: 100, ...deps });
+  const next = new Enrolment({ store: server.store, log: silentLogger(), ...deps });
   onTestFinished(() => next.stop());
   await next.start();
-  await released(server, id);
-  await joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, address: server.address });
+  expect((await server.store.tokens.get(id)).boundSpkiSha256).toBeNull();
+  await joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, addresses: [server.address] });
 });
 
 test('a node that joins again keeps the settings of its operator, with the way to its parent set anew', async () => {
@@ -161,7 +220,7 @@ test('a node that joins again keeps the settings of its operator, with the way t
   const config = join(dataDir, 'config.yaml');
   const joinHere = async () => {
     const { token } = await server.token({ name: 'web-1' });
-    return joinNode({ dataDir, token, pin: server.pin, address: server.address });
+    return joinNode({ dataDir, token, pin: server.pin, addresses: [server.address] });
   };
   await joinHere();
   await server.revoke('web-1');
@@ -184,7 +243,7 @@ test('a node that joins again keeps the settings of its operator, with the way t
 test('a revoked node joins again under its name: same machine, old certificates stay revoked', async () => {
   const server = await startControlPlane();
   const join1 = async (token: string) =>
-    joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, address: server.address });
+    joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, addresses: [server.address] });
   const before = await join1((await server.token({ name: 'web-1', targetRoles: ['web'] })).token);
   await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
   await server.revoke('web-1');
@@ -193,7 +252,7 @@ test('a revoked node joins again under its name: same machine, old certificates 
   await expect(
     joinNode({
       dataDir: join(await tempDir(), 'node'),
-      ...{ token: (await server.token()).token, pin: server.pin, address: server.address, name: 'web-1' },
+      ...{ token: (await server.token()).token, pin: server.pin, addresses: [server.address], name: 'web-1' },
     }),
   ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   const revokedAt = await aSecondAfterRevoking(server, 'web-1');

@@ -101,7 +101,11 @@ async function addNodes(store: Store): Promise<void> {
     role: 'relay' | 'mirror' | 'tentacle' | 'server',
     parent: string | null,
     site: string | null,
-  ) => store.nodes.insert({ id, role, parent, site, dialAddress: null, createdAt: 0 });
+  ) =>
+    store.nodes.insert({
+      ...{ id, role, site, createdAt: 0 },
+      parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
+    });
   await add('server-1', 'server', null, null);
   await add('eu', 'relay', 'server', 'eu');
   await add('eu-pci', 'relay', 'eu', 'eu-pci');

@@ -105,7 +105,9 @@ interface NodePlan {
   readonly role: 'relay' | 'mirror' | 'tentacle';
   readonly site?: string;
   readonly parent?: string;
-  /** The parent dials it; otherwise it dials its parent. */
+  /** Instead of one parent, several in order of preference. */
+  readonly parents?: readonly string[];
+  /** The parents dial it; otherwise it dials its parents. */
   readonly dialled?: boolean;
 }
 
@@ -182,13 +184,20 @@ export class WholeMesh {
   }
 
   /** Joins a node; the answer is what to start it with. */
-  async join({ id, role, site = 'eu', parent = 'server', dialled = false }: NodePlan): Promise<JoinedNode> {
+  async join({
+    id,
+    role,
+    site = 'eu',
+    parent = 'server',
+    parents = [parent],
+    dialled = false,
+  }: NodePlan): Promise<JoinedNode> {
     const address = `127.0.0.1:${await freePort()}`;
     const listens = dialled || role === 'relay';
     if (listens) this.#ports.set(id, address);
     const made = await this.api.ask('POST', '/tokens', {
-      ...{ role, site, name: id, parent },
-      ...(dialled ? { dialAddress: address } : {}),
+      ...{ role, site, name: id },
+      parents: parents.map((node) => ({ node, ...(dialled ? { dialAddress: address } : {}) })),
       ...(role === 'tentacle' ? { environments: ['prod'], targetRoles: ['web'] } : {}),
     });
     const dataDir = join(this.folder, id);
@@ -197,12 +206,12 @@ export class WholeMesh {
       token: String(made.token),
       pin: this.pin,
       ...(listens ? { listen: address } : {}),
-      ...(dialled ? {} : { address: this.#ports.get(parent) }),
+      ...(dialled ? {} : { addresses: parents.map((node) => this.#ports.get(node)!) }),
     });
     return {
       dataDir,
       ...(listens ? { listen: address } : {}),
-      parents: [{ node: parent, ...(dialled ? {} : { address: this.#ports.get(parent)! }) }],
+      parents: parents.map((node) => ({ node, ...(dialled ? {} : { address: this.#ports.get(node)! }) })),
     };
   }
 

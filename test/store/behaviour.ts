@@ -305,8 +305,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
         role: 'tentacle',
         site: 'eu',
         name: null,
-        parent: 'server',
-        dialAddress: null,
+        parents: [{ node: 'server', dialAddress: null }],
         environments: [],
         targetRoles: [],
         routes: null,
@@ -342,7 +341,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
 }
 
 async function addNode(store: Store, id: string, role: 'relay' | 'tentacle'): Promise<void> {
-  await store.nodes.insert({ id, role, site: 'eu', parent: 'server', dialAddress: null, createdAt: 1 });
+  await store.nodes.insert({ id, role, site: 'eu', parents: [{ node: 'server', dialAddress: null }], createdAt: 1 });
 }
 
 /** Everything a stale owner could have changed. */

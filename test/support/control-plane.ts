@@ -23,8 +23,8 @@ export interface ControlPlane {
   readonly topology: TopologyServices;
   readonly address: string;
   readonly pin: string;
-  /** A token for site eu, unless told otherwise. */
-  token(input?: Partial<TokenInput>): Promise<MadeToken>;
+  /** A token for site eu, unless told otherwise; `parent` and `dialAddress` are for those with one parent. */
+  token(input?: Partial<TokenInput> & { parent?: string; dialAddress?: string }): Promise<MadeToken>;
   revoke(id: string): Promise<void>;
   /** All audit events of a type. */
   events(type: string): Promise<AuditEvent[]>;
@@ -32,7 +32,6 @@ export interface ControlPlane {
 
 interface ControlPlaneOptions {
   readonly limits?: Partial<MeshLimits>;
-  readonly releaseAfterMs?: number;
   /** Of the server's own certificate. */
   readonly identity?: TestNodeOptions;
 }
@@ -40,7 +39,7 @@ interface ControlPlaneOptions {
 /** Enough attempts for a test from one address. */
 const generous: MeshLimits['enrol'] = {
   bytes: 256 * 1024,
-  ms: 30_000,
+  ms: 60_000,
   concurrent: 512,
   perSecond: 1000,
   burst: 1000,
@@ -77,7 +76,6 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     mesh,
     log,
     findPlaces: () => ({ places: [], pass: '' }),
-    ...(options.releaseAfterMs === undefined ? {} : { releaseAfterMs: options.releaseAfterMs }),
   });
   onTestFinished(() => topology.stop());
   await store.transaction((tx) => createNamed(tx, 'site', { id: 'eu' }, 'test'));
@@ -89,8 +87,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     topology,
     address: mesh.address ?? '',
     pin: authorityPin(authority.authorityPem),
-    token: (input = {}) =>
-      store.transaction((tx) => topology.createToken(tx, { role: 'tentacle', site: 'eu', ...input }, 'test')),
+    token({ parent: only = 'server', dialAddress, ...input } = {}) {
+      const parents = [{ node: only, dialAddress }];
+      const whole = { role: 'tentacle' as const, site: 'eu', parents, ...input };
+      return store.transaction((tx) => topology.createToken(tx, whole, 'test'));
+    },
     async revoke(id) {
       const after = await store.transaction((tx) => topology.revokeNode(tx, id, 'test'));
       after();

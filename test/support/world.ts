@@ -21,9 +21,11 @@ export interface NodePlan {
   readonly site: string;
   /** `server` or a relay's id. */
   readonly parent: string;
-  /** Where its parent dials it; without it, it dials its parent at `parentAddress`. */
+  /** Where its parents dial it; without it, it dials its parent at `parentAddress`. */
   readonly dialAddress?: string;
   readonly parentAddress?: string;
+  /** Further parents, in order of preference, with their addresses where it dials them. */
+  readonly otherParents?: readonly { readonly node: string; readonly address?: string }[];
   /** Where it listens: relays with children, and dialled nodes. */
   readonly listen?: string;
   readonly spawner?: Spawner;
@@ -126,15 +128,17 @@ export class World {
 
   /** Makes a token for a node, joins it from where it runs, and starts it. */
   async add(plan: NodePlan): Promise<void> {
-    const { id, role, site, parent, dialAddress, parentAddress, listen, machine } = plan;
+    const { id, role, site, parent, dialAddress, parentAddress, otherParents = [], listen, machine } = plan;
+    const nodes = [parent, ...otherParents.map(({ node }) => node)];
+    const addresses = [parentAddress, ...otherParents.map(({ address }) => address)];
     const made = await this.api.post<{ token: string; pin: string }>('tokens', {
-      ...{ role, site, name: id, parent },
-      ...(dialAddress === undefined ? {} : { dialAddress }),
+      ...{ role, site, name: id },
+      parents: nodes.map((node) => ({ node, ...(dialAddress === undefined ? {} : { dialAddress }) })),
       ...machine,
     });
     const words = [
       ...['join', '--data', this.dataDir(id), '--pin', made.pin, '--token-file', '-'],
-      ...(parentAddress === undefined ? [] : ['--address', parentAddress]),
+      ...addresses.flatMap((address) => (address === undefined ? [] : ['--address', address])),
       ...(listen === undefined ? [] : ['--listen', listen]),
     ];
     await this.#run(`join of ${id}`, words, plan.spawner, `${made.token}\n`);

@@ -118,8 +118,7 @@ export async function addMachine(
       id,
       role: 'tentacle',
       site: 'eu',
-      parent: 'server',
-      dialAddress: null,
+      parents: [{ node: 'server', dialAddress: null }],
       certificateNotAfter: null,
       createdAt,
     });

@@ -23,7 +23,7 @@ async function member({ authority, store }: ControlPlane, id: string, role: Role
   const node = await authority.node(id, role, { site: 'eu', lifetimeMs, nowMs });
   const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = node.identity.peer();
   if (role === 'relay') {
-    const row = { id, role, site: 'eu', parent: 'server', dialAddress: null, createdAt: nowMs };
+    const row = { id, role, site: 'eu', parents: [{ node: 'server', dialAddress: null }], createdAt: nowMs };
     await store.transaction((tx) => tx.nodes.insert(row));
   } else await addMachine(store, id, { roles: [], routes: [{ kind: 'path', via }], environments: ['prod'] });
   await store.transaction((tx) =>

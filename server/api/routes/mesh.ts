@@ -1,7 +1,8 @@
 // The mesh as the server sees it, and probes along its paths.
 import { Type, type Static } from 'typebox';
 import { IsthmusError } from '../../../lib/errors.ts';
-import { parentChain, pathsFor } from '../../topology/routes.ts';
+import { pathsFor, waysDown } from '../../topology/routes.ts';
+import type { Node } from '../../store/repositories/nodes.ts';
 import { readTopology, type Link, type Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { Closed, Nullable, Slug, Timestamp } from '../schemas.ts';
@@ -10,7 +11,7 @@ const NodeView = Type.Object({
   id: Slug,
   role: Type.Enum(['server', 'relay', 'mirror', 'tentacle']),
   site: Nullable(Slug),
-  parent: Nullable(Slug),
+  parents: Type.Array(Slug),
   state: Type.Enum(['active', 'revoked']),
   lastSeenAt: Nullable(Timestamp),
   softwareVersion: Nullable(Type.String()),
@@ -27,19 +28,19 @@ const LinkView = Type.Object({
   lastErrorCode: Nullable(Type.String()),
 });
 
+const ErrorView = Type.Object({
+  code: Type.String(),
+  detail: Type.String(),
+  hop: Type.Optional(Type.String()),
+  remedy: Type.String(),
+});
+
 const HopView = Type.Object({
   node: Slug,
   roundTripMs: Nullable(Type.Number()),
   version: Nullable(Type.String()),
   certificateDays: Nullable(Type.Number()),
-  error: Type.Optional(
-    Type.Object({
-      code: Type.String(),
-      detail: Type.String(),
-      hop: Type.Optional(Type.String()),
-      remedy: Type.String(),
-    }),
-  ),
+  error: Type.Optional(ErrorView),
 });
 
 export function meshRoutes(app: ApiInstance, context: ApiContext): void {
@@ -72,9 +73,15 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       config: { policy: 'operator' },
       schema: {
         tags,
-        description: 'Asks each node on the way in turn, up to the first that does not answer.',
+        description:
+          'Asks each node on the way in turn, up to the first that does not answer: by every way that there is to a ' +
+          "node, or that a machine's routes name, in their order.",
         body: Closed({ node: Type.Optional(Slug), machine: Type.Optional(Slug) }),
-        response: { 200: Type.Object({ path: Type.Array(Slug), hops: Type.Array(HopView) }) },
+        response: {
+          200: Type.Object({
+            ways: Type.Array(Type.Object({ path: Type.Array(Slug), hops: Type.Array(HopView) })),
+          }),
+        },
       },
     },
     async (request) => {
@@ -84,9 +91,11 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         throw new IsthmusError('INVALID_FIELD', 'name either a node or a machine', { field: 'node' });
       }
       const target = node ?? machine!;
-      const path = node === undefined ? await machinePath(context, target, topology) : nodePath(target, topology);
-      const hops = await services.trace(target, path);
-      return { path: [...path], hops: hops.map(toHopView) };
+      const paths = node === undefined ? await machinePaths(context, target, topology) : nodePaths(target, topology);
+      const ways = await Promise.all(
+        paths.map(async (path) => ({ path: [...path], hops: (await services.trace(target, path)).map(toHopView) })),
+      );
+      return { ways };
     },
   );
 
@@ -96,35 +105,56 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       config: { policy: 'operator' },
       schema: {
         tags,
+        description:
+          'Round trips to a machine by each way that its routes name, in their order. An error when none answers.',
         body: Closed({ machine: Slug, count: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }),
-        response: { 200: Type.Object({ path: Type.Array(Slug), roundTripsMs: Type.Array(Type.Number()) }) },
+        response: {
+          200: Type.Object({
+            ways: Type.Array(
+              Type.Object({
+                path: Type.Array(Slug),
+                roundTripsMs: Type.Array(Type.Number()),
+                error: Type.Optional(ErrorView),
+              }),
+            ),
+          }),
+        },
       },
     },
     async (request) => {
       const { machine, count = 4 } = request.body;
-      const path = await machinePath(context, machine, await readTopology(store, services.mesh));
-      return { path: [...path], roundTripsMs: [...(await services.ping(machine, path, count))] };
+      const paths = await machinePaths(context, machine, await readTopology(store, services.mesh));
+      const outcomes = await Promise.allSettled(paths.map((path) => services.ping(machine, path, count)));
+      const ways = outcomes.map((outcome, index) => {
+        const path = [...(paths[index] ?? [])];
+        if (outcome.status === 'fulfilled') return { path, roundTripsMs: [...outcome.value] };
+        return { path, roundTripsMs: [], error: toErrorView(IsthmusError.from(outcome.reason, 'UNREACHABLE')) };
+      });
+      const [first] = outcomes;
+      if (first?.status === 'rejected' && ways.every(({ error }) => error !== undefined)) throw first.reason;
+      return { ways };
     },
   );
 }
 
-/** The first path its routes name. */
-async function machinePath({ store }: ApiContext, id: string, topology: Topology): Promise<readonly string[]> {
+/** The paths that its routes name. */
+async function machinePaths({ store }: ApiContext, id: string, topology: Topology): Promise<Paths> {
   const machine = await store.machines.get(id);
-  const [path] = pathsFor(machine, topology);
-  if (path === undefined) throw new IsthmusError('UNREACHABLE', `no route of machine ${id} can be used now`);
-  return path;
+  const paths = pathsFor(machine, topology);
+  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no route of machine ${id} can be used now`);
+  return paths;
 }
 
-function nodePath(id: string, topology: Topology): readonly string[] {
+type Paths = readonly (readonly string[])[];
+
+function nodePaths(id: string, topology: Topology): Paths {
   const node = topology.nodes.get(id);
   if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node' });
-  return parentChain(node.parent, topology);
+  return node.role === 'server' ? [[]] : waysDown({ node: id, parents: node.parents }, topology);
 }
 
-function toNodeView(node: Static<typeof NodeView>): Static<typeof NodeView> {
-  const { id, role, site, parent, state, lastSeenAt, softwareVersion } = node;
-  return { id, role, site, parent, state, lastSeenAt, softwareVersion };
+function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersion }: Node): Static<typeof NodeView> {
+  return { id, role, site, parents: parents.map(({ node }) => node), state, lastSeenAt, softwareVersion };
 }
 
 function toLinkView(link: Link): Static<typeof LinkView> {
@@ -141,15 +171,10 @@ function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[num
     roundTripMs: hop.roundTripMs ?? null,
     version: hop.softwareVersion ?? null,
     certificateDays: expires === undefined ? null : Math.round(((expires - Date.now()) / MS_PER_DAY) * 10) / 10,
-    ...(error === undefined
-      ? {}
-      : {
-          error: {
-            code: error.code,
-            detail: error.message,
-            ...(error.hop === undefined ? {} : { hop: error.hop }),
-            remedy: error.remedy,
-          },
-        }),
+    ...(error === undefined ? {} : { error: toErrorView(error) }),
   };
+}
+
+function toErrorView({ code, message, hop, remedy }: IsthmusError): Static<typeof ErrorView> {
+  return { code, detail: message, ...(hop === undefined ? {} : { hop }), remedy };
 }

@@ -4,7 +4,7 @@ import type { Node } from '../../store/repositories/nodes.ts';
 import { reportedLinks } from '../../topology/topology.ts';
 import { change, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import { ById, FilteredQuery, mapPage, Nullable, PageOf, pageRequest, Slug, Timestamp } from '../schemas.ts';
+import { ById, FilteredQuery, mapPage, Nullable, PageOf, pageRequest, Parent, Slug, Timestamp } from '../schemas.ts';
 
 const Role = Type.Enum(['server', 'relay', 'mirror', 'tentacle']);
 const State = Type.Enum(['active', 'revoked']);
@@ -13,8 +13,7 @@ const View = Type.Object({
   id: Slug,
   role: Role,
   site: Nullable(Slug),
-  parent: Nullable(Slug),
-  dialAddress: Nullable(Type.String()),
+  parents: Type.Array(Parent, { description: 'In order of preference.' }),
   state: State,
   certificateNotAfter: Nullable(Timestamp),
   softwareVersion: Nullable(Type.String()),
@@ -68,6 +67,6 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ report, ...node }: Node): Static<typeof View> {
-  return { ...node, links: [...reportedLinks({ report })] };
+function toView({ report, parents, ...node }: Node): Static<typeof View> {
+  return { ...node, parents: parents.map((parent) => ({ ...parent })), links: [...reportedLinks({ report })] };
 }

@@ -1,5 +1,6 @@
 // Join tokens: made here, shown once, used by `isthmus join`.
 import { Type, type Static } from 'typebox';
+import { MAX_PARENTS } from '../../store/parents.ts';
 import type { JoinToken } from '../../store/repositories/tokens.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
@@ -11,6 +12,7 @@ import {
   PageOf,
   pageRequest,
   PageQuery,
+  Parent,
   Route,
   Slug,
   Slugs,
@@ -23,8 +25,19 @@ const Body = Closed({
   role: Role,
   site: Slug,
   name: Type.Optional(Slug),
-  parent: Type.Optional(Slug),
-  dialAddress: Type.Optional(Type.String({ minLength: 3, maxLength: 300, pattern: '^\\S+:\\d{1,5}$' })),
+  parents: Type.Optional(
+    Type.Array(
+      Closed({
+        node: Slug,
+        dialAddress: Type.Optional(Type.String({ minLength: 3, maxLength: 300, pattern: '^\\S+:\\d{1,5}$' })),
+      }),
+      {
+        minItems: 1,
+        maxItems: MAX_PARENTS,
+        description: 'In order of preference; the server when not told. One with an address dials the node there.',
+      },
+    ),
+  ),
   environments: Type.Optional(Slugs),
   targetRoles: Type.Optional(Slugs),
   routes: Type.Optional(Type.Array(Route, { minItems: 1, maxItems: 8 })),
@@ -36,8 +49,7 @@ const View = Type.Object({
   role: Role,
   site: Slug,
   name: Nullable(Slug),
-  parent: Slug,
-  dialAddress: Nullable(Type.String()),
+  parents: Type.Array(Parent),
   environments: Type.Array(Slug),
   targetRoles: Type.Array(Slug),
   routes: Nullable(Type.Array(Route)),
@@ -108,10 +120,12 @@ function toView(token: JoinToken): Static<typeof View> {
     environments,
     targetRoles,
     routes,
+    parents,
     ...view
   } = token;
   return {
     ...view,
+    parents: parents.map((parent) => ({ ...parent })),
     environments: [...environments],
     targetRoles: [...targetRoles],
     routes: routes?.map(copyRoute) ?? null,

@@ -1,18 +1,17 @@
 // Nodes: every member of the mesh, its place in the tree, what it last reported, and the certificates issued to it.
 import type { Selectable } from 'kysely';
 import type { Role } from '../../../certs/peer.ts';
+import type { Parent } from '../parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from './base.ts';
-import { decodeCursor, found, fromJsonOrNull, toPage, translating } from './base.ts';
+import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from './base.ts';
 
 export interface Node {
   readonly id: string;
   readonly role: Role;
   readonly site: string | null;
-  /** 'server' or a relay's id; null for servers. */
-  readonly parent: string | null;
-  /** host:port at which the parent dials it; null when it dials its parent. */
-  readonly dialAddress: string | null;
+  /** In order of preference; none for servers. */
+  readonly parents: readonly Parent[];
   readonly state: 'active' | 'revoked';
   readonly certificateNotAfter: number | null;
   readonly softwareVersion: string | null;
@@ -25,7 +24,7 @@ export interface Node {
   readonly createdAt: number;
 }
 
-export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parent' | 'dialAddress' | 'createdAt'> & {
+export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parents' | 'createdAt'> & {
   readonly certificateNotAfter?: number | null;
 };
 
@@ -68,8 +67,7 @@ export class NodeRepository {
           id: node.id,
           role: node.role,
           site: node.site,
-          parent: node.parent,
-          dial_address: node.dialAddress,
+          parents_json: JSON.stringify(node.parents),
           state: 'active',
           certificate_not_after: node.certificateNotAfter ?? null,
           version: 1,
@@ -101,21 +99,15 @@ export class NodeRepository {
     return (await this.#filtered(filter).execute()).map(toNode);
   }
 
-  /** Moves a node in the tree. */
-  async place(
-    id: string,
-    place: { parent: string | null; dialAddress: string | null; site: string | null },
-  ): Promise<void> {
-    await this.#db
+  /** Gives a node other parents, at the version that was read. */
+  async place(id: string, version: number, parents: readonly Parent[]): Promise<void> {
+    const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
-      .set((eb) => ({
-        parent: place.parent,
-        dial_address: place.dialAddress,
-        site: place.site,
-        version: eb('version', '+', 1),
-      }))
+      .set((eb) => ({ parents_json: JSON.stringify(parents), version: eb('version', '+', 1) }))
       .where('id', '=', id)
-      .execute();
+      .where('version', '=', version)
+      .executeTakeFirst();
+    assertChanged(numUpdatedRows, `node ${id}`);
   }
 
   /** Notes what was seen of a node. */
@@ -138,14 +130,13 @@ export class NodeRepository {
    * Makes a revoked node, which joined again, active at its new place. When it was revoked stays: certificates from
    * before that stay worthless.
    */
-  async readmit(node: Pick<Node, 'id' | 'site' | 'parent' | 'dialAddress' | 'certificateNotAfter'>): Promise<void> {
+  async readmit(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
     await this.#db
       .updateTable('nodes')
       .set((eb) => ({
         state: 'active',
         site: node.site,
-        parent: node.parent,
-        dial_address: node.dialAddress,
+        parents_json: JSON.stringify(node.parents),
         certificate_not_after: node.certificateNotAfter,
         version: eb('version', '+', 1),
       }))
@@ -214,8 +205,7 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     id: row.id,
     role: row.role,
     site: row.site,
-    parent: row.parent,
-    dialAddress: row.dial_address,
+    parents: fromJson<Parent[]>(row.parents_json),
     state: row.state,
     certificateNotAfter: row.certificate_not_after,
     softwareVersion: row.software_version,

@@ -1,5 +1,6 @@
 // Join tokens: single use, bound to what they name. The secret is not here, only the sealed key of its proof.
 import type { Selectable } from 'kysely';
+import type { Parent } from '../parents.ts';
 import type { Route } from '../routes.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from './base.ts';
@@ -11,8 +12,8 @@ export interface JoinToken {
   readonly role: 'relay' | 'mirror' | 'tentacle';
   readonly site: string;
   readonly name: string | null;
-  readonly parent: string;
-  readonly dialAddress: string | null;
+  /** In order of preference. */
+  readonly parents: readonly Parent[];
   readonly environments: readonly string[];
   readonly targetRoles: readonly string[];
   readonly routes: readonly Route[] | null;
@@ -43,8 +44,7 @@ export class TokenRepository {
         role: token.role,
         site: token.site,
         name: token.name,
-        parent: token.parent,
-        dial_address: token.dialAddress,
+        parents_json: JSON.stringify(token.parents),
         environments_json: JSON.stringify(token.environments),
         target_roles_json: JSON.stringify(token.targetRoles),
         routes_json: token.routes === null ? null : JSON.stringify(token.routes),
@@ -132,12 +132,11 @@ export class TokenRepository {
     const rows = await this.#db
       .selectFrom('join_tokens')
       .selectAll()
-      .where('dial_address', 'is not', null)
       .where('used_at', 'is', null)
       .where('expires_at', '>', now)
       .orderBy('created_at')
       .execute();
-    return rows.map(toToken);
+    return rows.map(toToken).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
   }
 
   /** Consumes the token; answers whether this call did. */
@@ -165,8 +164,7 @@ function toToken(row: Selectable<Schema['join_tokens']>): JoinToken {
     role: row.role,
     site: row.site,
     name: row.name,
-    parent: row.parent,
-    dialAddress: row.dial_address,
+    parents: fromJson<Parent[]>(row.parents_json),
     environments: fromJson<string[]>(row.environments_json),
     targetRoles: fromJson<string[]>(row.target_roles_json),
     routes: fromJsonOrNull<Route[]>(row.routes_json),

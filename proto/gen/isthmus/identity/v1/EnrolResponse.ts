@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/identity/v1/identity.proto
 
+import type { EnrolledParent as _isthmus_identity_v1_EnrolledParent, EnrolledParent__Output as _isthmus_identity_v1_EnrolledParent__Output } from '../../../isthmus/identity/v1/EnrolledParent.ts';
 
 export interface EnrolResponse {
   'node'?: (string);
@@ -9,9 +10,13 @@ export interface EnrolResponse {
   'certificatePem'?: (string);
   'authorityPem'?: (string);
   /**
-   * The node id of the relay (or server node) that is this node's parent, and how it is reached, when it is dialled.
+   * The first of `parents`, for a joining node of version 1, which knows no more than one.
    */
   'parent'?: (string);
+  /**
+   * In order of preference; a server of version 1 says none.
+   */
+  'parents'?: (_isthmus_identity_v1_EnrolledParent)[];
 }
 
 export interface EnrolResponse__Output {
@@ -22,7 +27,11 @@ export interface EnrolResponse__Output {
   'certificatePem': (string);
   'authorityPem': (string);
   /**
-   * The node id of the relay (or server node) that is this node's parent, and how it is reached, when it is dialled.
+   * The first of `parents`, for a joining node of version 1, which knows no more than one.
    */
   'parent': (string);
+  /**
+   * In order of preference; a server of version 1 says none.
+   */
+  'parents': (_isthmus_identity_v1_EnrolledParent__Output)[];
 }

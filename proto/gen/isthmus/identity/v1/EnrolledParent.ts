@@ -1,0 +1,24 @@
+// Original file: proto/isthmus/identity/v1/identity.proto
+
+
+export interface EnrolledParent {
+  /**
+   * The node id of a relay or server node.
+   */
+  'node'?: (string);
+  /**
+   * It dials the node; otherwise the node dials it.
+   */
+  'dials'?: (boolean);
+}
+
+export interface EnrolledParent__Output {
+  /**
+   * The node id of a relay or server node.
+   */
+  'node': (string);
+  /**
+   * It dials the node; otherwise the node dials it.
+   */
+  'dials': (boolean);
+}

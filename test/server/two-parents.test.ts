@@ -1,0 +1,158 @@
+// A machine behind two relays, as the operator has it: joined by one command, reached by its routes in order, and never by
+// a way that they do not name. Real processes, killed.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '../support/wait.ts';
+import { freePort, World } from '../support/world.ts';
+
+const limitMs = 60_000;
+const route = (relay: string) => ({ kind: 'path', via: [relay] });
+
+describe('a machine with two parents', () => {
+  let folder: string;
+  let world: World;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'isthmus-two-parents-'));
+    const port = async () => `127.0.0.1:${await freePort()}`;
+    const [meshListen, a, b, dialled] = [await port(), await port(), await port(), await port()];
+    world = await World.up({ folder, meshListen, apiListen: await port() });
+    await world.api.post('sites', { id: 'eu' });
+    for (const [id, listen] of [
+      ['eu-a', a],
+      ['eu-b', b],
+    ] as const) {
+      await world.add({ id, role: 'relay', site: 'eu', parent: 'server', parentAddress: meshListen, listen });
+    }
+    await world.linked();
+    const machine = { role: 'tentacle', site: 'eu', parent: 'eu-a' } as const;
+    const both = { parentAddress: a, otherParents: [{ node: 'eu-b', address: b }] };
+    await world.add({ id: 'web-1', ...machine, ...both });
+    await world.add({ id: 'web-2', ...machine, ...both, machine: { routes: [route('eu-a')] } });
+    // Each of its parents dials it.
+    const waits = { dialAddress: dialled, listen: dialled, otherParents: [{ node: 'eu-b' }] };
+    await world.add({ id: 'web-3', ...machine, ...waits });
+    await allLinked();
+  }, 180_000);
+
+  afterAll(async () => {
+    await world.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  interface MeshView {
+    readonly links: readonly { from: string; to: string; up: boolean; dialledBy: string }[];
+  }
+
+  async function allLinked(): Promise<void> {
+    await waitFor(
+      async () => {
+        const { links } = await world.api.get<MeshView>('mesh');
+        const up = links.flatMap((link) => (link.up ? [`${link.from}>${link.to}`] : []));
+        const wanted = ['eu-a', 'eu-b'].flatMap((relay) => [
+          `server>${relay}`,
+          ...['web-1', 'web-2', 'web-3'].map((machine) => `${relay}>${machine}`),
+        ]);
+        const missing = wanted.filter((link) => !up.includes(link));
+        if (missing.length > 0) throw new Error(`down: ${missing.join(', ')}`);
+        return true;
+      },
+      { limitMs, everyMs: 100, what: 'both ways to every machine' },
+    );
+  }
+
+  /** A task from its request to its end. */
+  async function ran(path: string, body: object) {
+    const { id } = await world.api.post<{ id: string }>(path, body);
+    return world.api.ended(id);
+  }
+
+  /** The way that a call to the machine takes now. */
+  async function wayTo(machine: string): Promise<unknown> {
+    const task = await ran('health-checks', { machines: [machine] });
+    expect(task.state).toBe('succeeded');
+    const { healthReport } = await world.api.get<{ healthReport: { route?: object } }>(`machines/${machine}`);
+    return healthReport.route;
+  }
+
+  const witness = (name: string) => join(folder, `${name}.witness`);
+
+  it('joins by one command, with a route for each parent, and knows both', async () => {
+    for (const id of ['web-1', 'web-3']) {
+      expect(await world.api.get(`machines/${id}`)).toMatchObject({ routes: [route('eu-a'), route('eu-b')] });
+    }
+    const config = await readFile(join(world.dataDir('web-1'), 'config.yaml'), 'utf8');
+    expect(config).toMatch(/- node: eu-a\n {4}address: .*\n {2}- node: eu-b\n {4}address: /);
+    expect(await readFile(join(world.dataDir('web-3'), 'config.yaml'), 'utf8')).toMatch(
+      /- node: eu-a\n {2}- node: eu-b/,
+    );
+    const { ways } = await world.api.post<{ ways: object[] }>('mesh/trace', { machine: 'web-1' });
+    expect(ways).toMatchObject([
+      { path: ['eu-a'], hops: [{ node: 'eu-a' }, { node: 'web-1' }] },
+      { path: ['eu-b'], hops: [{ node: 'eu-b' }, { node: 'web-1' }] },
+    ]);
+    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+  });
+
+  it.each(['web-1', 'web-3'])(
+    '%s: a script streams on by the second relay when the first is killed',
+    async (machine) => {
+      const gate = witness(`${machine}-gate`);
+      const lines = 400;
+      const body = `echo "$ISTHMUS_TASK" >> ${witness(machine)}
+      for i in $(seq 1 200); do echo "line $i"; done
+      until [ -e ${gate} ]; do sleep 0.05; done
+      for i in $(seq 201 ${lines}); do echo "line $i"; done`;
+      const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: [machine] });
+      await waitFor(async () => (await world.api.stream(id)).some(({ text }) => text === 'line 200'), { limitMs });
+      await world.signal('eu-a', 'SIGKILL');
+      await writeFile(gate, '');
+      expect(await world.api.ended(id)).toMatchObject({ state: 'succeeded' });
+      const log = (await world.api.stream(id)).filter(({ kind }) => kind === 'log');
+      expect(log.map(({ line }) => line)).toEqual(log.map((_, index) => index + 1));
+      expect(log.map(({ text }) => text)).toEqual(Array.from({ length: lines }, (_, index) => `line ${index + 1}`));
+      expect(await readFile(witness(machine), 'utf8')).toBe(`${id}\n`);
+
+      // Idle by the second way now: new work needs no retry, and tells of the way that failed.
+      expect(await wayTo(machine)).toEqual(route('eu-b'));
+      await world.start('eu-a');
+      await allLinked();
+      expect(await wayTo(machine)).toEqual(route('eu-a'));
+    },
+    120_000,
+  );
+
+  it('goes by the second relay at the next call when the first was killed while nothing ran', async () => {
+    await world.signal('eu-a', 'SIGKILL');
+    const task = await ran('scripts', { body: 'echo here', machines: ['web-1'] });
+    expect(task).toMatchObject({ state: 'succeeded' });
+    const { links } = await world.api.get<MeshView>('mesh');
+    expect(links.find(({ from, to }) => from === 'server' && to === 'eu-a')).toMatchObject({ up: false });
+    await world.start('eu-a');
+    await allLinked();
+  }, 120_000);
+
+  it('waits for the relay that its route names, and never takes the other', async () => {
+    await world.signal('eu-a', 'SIGKILL');
+    const { id } = await world.api.post<{ id: string }>('scripts', {
+      body: `echo "$ISTHMUS_TASK" >> ${witness('web-2')}`,
+      machines: ['web-2'],
+    });
+    // The way through eu-b is open all the time, for the machine whose route names it.
+    expect(await ran('scripts', { body: 'echo here', machines: ['web-1'] })).toMatchObject({
+      state: 'succeeded',
+    });
+    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'note'), {
+      limitMs,
+      what: 'the note that it cannot be reached',
+    });
+    expect(await world.api.get(`tasks/${id}`)).toMatchObject({ state: 'running' });
+    await expect(readFile(witness('web-2'))).rejects.toMatchObject({ code: 'ENOENT' });
+    await world.start('eu-a');
+    expect(await world.api.ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(await readFile(witness('web-2'), 'utf8')).toBe(`${id}\n`);
+    await allLinked();
+  }, 120_000);
+});
