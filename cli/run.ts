@@ -23,6 +23,12 @@ function usageText(message: string): string {
   return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
 }
 
+/** A file or folder of this machine that cannot be used is no fault of Isthmus. */
+function fileError(thrown: unknown): IsthmusError | undefined {
+  if (!(thrown instanceof Error) || !('syscall' in thrown && 'path' in thrown)) return undefined;
+  return new IsthmusError('FILE_UNUSABLE', thrown.message, { cause: thrown });
+}
+
 /** The exit code of whatever a command threw, after it was shown. */
 function ending(thrown: unknown, terminal: Terminal): number {
   if (thrown instanceof CommanderError) {
@@ -32,7 +38,7 @@ function ending(thrown: unknown, terminal: Terminal): number {
     if (thrown.code !== 'commander.help') reportError(new IsthmusError('USAGE', usageText(thrown.message)), terminal);
     return exitCodes.usage.code;
   }
-  const error = IsthmusError.from(thrown);
+  const error = fileError(thrown) ?? IsthmusError.from(thrown);
   if (terminal.signal.aborted && error.code === 'CANCELLED') {
     warn(terminal, `isthmus: ${error.message}`);
     return exitCodes.interrupted.code;

@@ -183,6 +183,11 @@ export const errorCatalogue = {
   },
   BODY_TOO_LARGE: { http: 413, grpc: 8, remedy: 'Send a smaller body, within the limit it names.' },
   DATA_DIR_LOCKED: { http: 503, grpc: 14, remedy: 'Stop the process that holds the folder, or use another folder.' },
+  FILE_UNUSABLE: {
+    http: 500,
+    grpc: 9,
+    remedy: 'Check that the file and its folder exist, that this account may use them, and that the disk is not full.',
+  },
   DATA_DIR_UNUSABLE: {
     http: 503,
     grpc: 9,

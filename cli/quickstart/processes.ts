@@ -2,7 +2,8 @@
 // other end of a pipe on its standard input and stops when that ends, so that it never outlives this process, however
 // this process dies.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, readFile, statfs, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { environmentOfPart } from '../../lib/config/environment.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -10,6 +11,8 @@ import { IsthmusError } from '../../lib/errors.ts';
 const startLimitMs = 45_000;
 const stopLimitMs = 10_000;
 const shownLogLines = 12;
+/** With less no part can start: a database alone takes as much. */
+const leastFreeBytes = 1024 * 1024;
 
 interface Exit {
   readonly code: number | null;
@@ -146,8 +149,14 @@ export class ProcessGroup {
   }
 }
 
+/** Why a part that failed has said nothing, where that can be told. */
+async function emptyLog(logFile: string): Promise<string> {
+  const { bavail, bsize } = await statfs(dirname(logFile));
+  return bavail * bsize < leastFreeBytes ? `\nthe disk of ${dirname(logFile)} is full` : '';
+}
+
 async function failure(name: string, what: string, logFile: string): Promise<IsthmusError> {
   const lines = await lastLines(logFile);
-  const log = lines === '' ? '' : `\nthe last lines of ${logFile}:\n${lines}`;
+  const log = lines === '' ? await emptyLog(logFile) : `\nthe last lines of ${logFile}:\n${lines}`;
   return new IsthmusError('PART_FAILED', `${name} ${what}${log}`);
 }

@@ -162,8 +162,11 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
   const root = repositoryRoot();
   const folder = new StateFolder(resolve(options.data));
   const early = await holdLifelineIn(folder, options.clean);
+  // What is being watched when something fails must not go on telling that nobody answers.
+  const ending = new AbortController();
+  const signal = AbortSignal.any([terminal.signal, ending.signal]);
   const demo: Demo = {
-    terminal,
+    terminal: { ...terminal, signal },
     root,
     folder,
     state: await folder.load(listeners()),
@@ -179,6 +182,7 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
     const asked = error.code === 'CANCELLED' && terminal.signal.aborted;
     if (asked) say(terminal, '\nstopping');
     else say(terminal, `\nfailed: ${escapeText(error.message.split('\n')[0] ?? '')}; stopping`);
+    ending.abort();
     await stop();
     demo.step('everything has stopped');
     if (asked && !options.once) return;

@@ -14,6 +14,8 @@ export interface DemoState {
   readonly signingKey: string;
 }
 
+const stateFile = 'state.json';
+
 /** The first file in the folder and the last to go: what is in a folder with it may be deleted by `--clean`. */
 const marker = 'made-by-isthmus-quickstart';
 
@@ -61,9 +63,9 @@ export class StateFolder {
   async prepare({ clean }: { clean: boolean }): Promise<void> {
     const inside = await readdir(this.path).catch((cause: NodeJS.ErrnoException): string[] => {
       if (cause.code === 'ENOENT') return [];
-      throw new IsthmusError('DATA_DIR_UNUSABLE', `${this.path} cannot be read (${cause.code})`, { cause });
+      throw cause;
     });
-    if (inside.length > 0 && !inside.includes(marker)) {
+    if (inside.length > 0 && !inside.some((name) => name === marker || name === stateFile)) {
       throw new IsthmusError('CONFIG_INVALID', `${this.path} holds other things and was left as it is`, {
         remedy: 'Name a folder that is new, empty or of an earlier quickstart with --data.',
       });
@@ -78,7 +80,7 @@ export class StateFolder {
 
   /** What an earlier start left, with a port for each name that has none yet. */
   async load(listeners: readonly string[]): Promise<DemoState> {
-    const file = join(this.path, 'state.json');
+    const file = join(this.path, stateFile);
     const before = await readState(file);
     const missing = listeners.filter((name) => before.ports[name] === undefined);
     const free = await freePorts(missing.length);

@@ -214,6 +214,17 @@ describe('the way to the server', () => {
   });
 });
 
+it.each([
+  ['a folder that cannot be made', ['init', '--data', '/dev/null/server'], /ENOTDIR/],
+  ['a folder below a file', ['quickstart', '--once', '--data', '/dev/null/x'], /ENOTDIR/],
+])('%s exits 9 with the words of the operating system, and no stack', async (_name, argv, words) => {
+  const { code, err } = await isthmus(argv);
+  expect(code).toBe(9);
+  expect(err).toMatch(words);
+  expect(err).toMatch(/\(FILE_UNUSABLE\)\n {2}what to do: /);
+  expect(err).not.toContain('    at ');
+});
+
 describe('destructive commands', () => {
   it.each([
     ['machine', 'delete', 'eu-1'],
