@@ -3,12 +3,16 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { freePort, World, type NodePlan } from '../test/support/world.ts';
+import { processorTimeMs } from './support/processor-time.ts';
 import { percentile, rounded, type Bench, type BenchContext } from './support/report.ts';
 
 const site = 'bench';
-/** Starts per second and tentacle that are asked for while first lines are timed: 200 a second on 20 tentacles. */
-const offeredPerTentacle = 10;
+/** Starts per second and tentacle in the first rounds, which open every session. */
+const warmPerTentacle = 2;
+/** Scripts of somebody else that start while a burst is at work. */
+const otherEveryMs = 250;
 
 interface Fleet {
   readonly world: World;
@@ -57,65 +61,125 @@ interface Timed {
   readonly starts: number;
 }
 
-/** Starts a script on every machine `rounds` times at the offered rate, and times each machine's first line. */
-async function firstLines({ world, witness }: Fleet, machines: readonly string[], rounds: number): Promise<Timed> {
-  const firstLineMs: number[] = [];
+interface Rounds {
+  readonly count: number;
+  /** On each machine. */
+  readonly perSecond: number;
+}
+
+/** The time from the API's 202 to the first line of each machine on the task's live stream. */
+async function firstLinesOf({ world, witness }: Fleet, machines: readonly string[]): Promise<number[]> {
   const body = `echo "$ISTHMUS_TASK $ISTHMUS_MACHINE $$" >> ${witness}\necho here`;
-  const following: Promise<void>[] = [];
+  const { id } = await world.api.post<{ id: string }>('scripts', { body, machines, isolation: 'shared' });
+  const accepted = performance.now();
+  const seen = new Map<string, number>();
+  await world.api.follow(id, ({ kind, data }) => {
+    if (kind === 'log' && !seen.has(data.machine)) seen.set(data.machine, performance.now() - accepted);
+  });
+  if (seen.size !== machines.length) throw new Error(`task ${id} showed lines of ${seen.size} machines`);
+  return [...seen.values()];
+}
+
+/** Starts a script on every machine, so many rounds at a steady rate, and times each machine's first line. */
+async function firstLines(fleet: Fleet, machines: readonly string[], rounds: Rounds): Promise<Timed> {
+  const following: Promise<number[]>[] = [];
   const began = performance.now();
-  for (let round = 0; round < rounds; round += 1) {
-    const due = began + (round * 1000) / offeredPerTentacle;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
-    following.push(
-      world.api.post<{ id: string }>('scripts', { body, machines, isolation: 'shared' }).then(({ id }) => {
-        const accepted = performance.now();
-        const seen = new Set<string>();
-        return world.api.follow(id, ({ kind, data }) => {
-          if (kind !== 'log' || seen.has(data.machine)) return;
-          seen.add(data.machine);
-          firstLineMs.push(performance.now() - accepted);
-        });
-      }),
-    );
+  for (let round = 0; round < rounds.count; round += 1) {
+    const due = began + (round * 1000) / rounds.perSecond;
+    await setTimeout(Math.max(0, due - performance.now()));
+    const times = firstLinesOf(fleet, machines);
+    // Waited for below; until then a failure must not end the process.
+    times.catch(() => undefined);
+    following.push(times);
   }
-  await Promise.all(following);
-  return { firstLineMs, starts: rounds * machines.length };
+  const firstLineMs = (await Promise.all(following)).flat();
+  return { firstLineMs, starts: firstLineMs.length };
+}
+
+interface Burst {
+  readonly startsPerS: number;
+  /** First lines of the scripts that somebody else started meanwhile. */
+  readonly others: readonly number[];
+  readonly cpuMs: Readonly<Record<string, number>>;
+}
+
+/** Processor time of every part so far. */
+function cpuOf({ world, direct, behindTwo }: Fleet): Record<string, number> {
+  const agents = processorTimeMs([...direct, ...behindTwo].map((id) => world.pid(id)));
+  const bench = process.cpuUsage();
+  return {
+    server: processorTimeMs([world.pid('server')]).own,
+    relays: processorTimeMs([world.pid('r1'), world.pid('r2')]).own,
+    tentacles: agents.own,
+    'launchers and bash': agents.children,
+    bench: (bench.user + bench.system) / 1000,
+  };
 }
 
 /** Accepts many starts at once and takes the rate at which the scripts themselves began. */
-async function burst({ world, witness }: Fleet, machines: readonly string[], tasks: number): Promise<number> {
+async function burst(fleet: Fleet, tasks: number): Promise<Burst> {
+  const { world, witness, behindTwo: machines, direct } = fleet;
   // A builtin: another process to tell the time would be a third of what a start costs.
   const body = `echo "$EPOCHREALTIME" >> ${witness}.burst`;
+  const before = cpuOf(fleet);
   const ids: string[] = [];
   for (let i = 0; i < tasks; i += 1) {
     ids.push((await world.api.post<{ id: string }>('scripts', { body, machines, isolation: 'shared' })).id);
   }
+  const working = new AbortController();
+  const others = (async (): Promise<number[]> => {
+    const times: number[] = [];
+    while (!working.signal.aborted) {
+      times.push(...(await firstLinesOf(fleet, direct.slice(0, 1))));
+      await setTimeout(otherEveryMs);
+    }
+    return times;
+  })();
+  others.catch(() => undefined);
   for (const id of ids) {
     const { state } = await world.api.ended(id, 180_000);
     if (state !== 'succeeded') throw new Error(`task ${id} ended ${state}`);
   }
+  working.abort();
+  const otherTimes = await others;
+  const after = cpuOf(fleet);
   const times = (await readFile(`${witness}.burst`, 'utf8')).trim().split('\n').map(Number);
-  if (times.length !== tasks * machines.length) {
-    throw new Error(`${times.length} scripts ran, ${tasks * machines.length} were accepted`);
-  }
-  return times.length / (Math.max(...times) - Math.min(...times));
+  const starts = tasks * machines.length;
+  if (times.length !== starts) throw new Error(`${times.length} scripts ran, ${starts} were accepted`);
+  await rm(`${witness}.burst`);
+  const cpuMs = Object.entries(after).map(([part, ms]) => [part, (ms - (before[part] ?? 0)) / starts] as const);
+  return {
+    startsPerS: starts / (Math.max(...times) - Math.min(...times)),
+    others: otherTimes,
+    cpuMs: Object.fromEntries(cpuMs),
+  };
 }
 
 async function measure({ quick, say }: BenchContext, fleet: Fleet): ReturnType<Bench> {
   const { direct, behindTwo, witness } = fleet;
-  const rounds = quick ? 30 : 150;
-  // The first round opens every inner session.
-  const warm = [await firstLines(fleet, direct, 2), await firstLines(fleet, behindTwo, 2)];
-  const near = await firstLines(fleet, direct, rounds);
-  const far = await firstLines(fleet, behindTwo, rounds);
-  const accepted = [...warm, near, far].reduce((sum, { starts }) => sum + starts, 0);
+  const warming = { count: quick ? 5 : 20, perSecond: warmPerTentacle };
+  const warm = [await firstLines(fleet, direct, warming), await firstLines(fleet, behindTwo, warming)];
+  const peak = await burst(fleet, quick ? 20 : 100);
+  const { startsPerS, cpuMs, others } = peak;
+  say(`a burst: ${rounded(startsPerS)} starts/s; processor time per start, in ms:`);
+  for (const [part, ms] of Object.entries(cpuMs)) say(`  ${part.padEnd(20)} ${rounded(ms)}`);
+  // More than the machine can do would measure the length of a queue.
+  const rate = (share: number, machines: readonly string[]): Rounds => {
+    const perSecond = (startsPerS * share) / machines.length;
+    return { count: Math.ceil(perSecond * (quick ? 8 : 30)), perSecond };
+  };
+  const near = await firstLines(fleet, direct, rate(0.5, direct));
+  const far = await firstLines(fleet, behindTwo, rate(0.5, behindTwo));
+  const full = await firstLines(fleet, behindTwo, rate(1, behindTwo));
+  const accepted = [...warm, near, far, full].reduce((sum, { starts }) => sum + starts, others.length);
   const rows = (await readFile(witness, 'utf8')).trim().split('\n');
   const distinct = new Set(rows.map((row) => row.split(' ').slice(0, 2).join(' '))).size;
   if (rows.length !== accepted || distinct !== accepted) {
     throw new Error(`the witness has ${rows.length} starts, ${distinct} different; ${accepted} were accepted`);
   }
-  say(`the witness file has each of ${accepted} accepted starts once`);
-  const startsPerS = await burst(fleet, behindTwo, quick ? 20 : 100);
+  say(`the witness file has each of ${accepted} accepted starts once, that of the burst all of its own`);
+  const { bench: driver = 0, ...parts } = cpuMs;
+  const perStart = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
   return {
     figures: {
       tentacles: behindTwo.length,
@@ -124,12 +188,20 @@ async function measure({ quick, say }: BenchContext, fleet: Fleet): ReturnType<B
       direct_first_line_ms_p99: rounded(percentile(near.firstLineMs, 0.99)),
       relay2_first_line_ms_p50: rounded(percentile(far.firstLineMs)),
       relay2_first_line_ms_p99: rounded(percentile(far.firstLineMs, 0.99)),
+      relay2_at_peak_first_line_ms_p50: rounded(percentile(full.firstLineMs)),
+      relay2_at_peak_first_line_ms_p99: rounded(percentile(full.firstLineMs, 0.99)),
+      others_first_line_ms_p50: rounded(percentile(others)),
+      others_first_line_ms_max: rounded(percentile(others, 1)),
+      cpu_ms_per_start: rounded(perStart),
     },
     rivals: {},
     notes: [
-      `first lines: from the API's 202 to the line on the live stream, ${offeredPerTentacle} starts/s offered per tentacle, ` +
-        `${direct.length} direct, ${behindTwo.length} behind two relays (${offeredPerTentacle * behindTwo.length}/s in all)`,
+      `first lines: from the API's 202 to the line on the live stream; a script on all machines at once, at half the rate ` +
+        `of the burst (${rounded(startsPerS / 2)} starts/s in all), and at that rate (at_peak); ${direct.length} direct, ` +
+        `${behindTwo.length} behind two relays`,
       'starts_per_s: a burst; from the first script that began to the last, by the scripts’ own clocks',
+      'others: a script on one direct machine every quarter of a second while the burst is at work',
+      `cpu_ms_per_start: in the burst, all parts; the bench itself used ${rounded(driver)} beside it`,
       'every node is a process on this one machine, the scripts too',
     ],
   };

@@ -1,7 +1,7 @@
 // Errors of the disk as errors of Isthmus.
 import { IsthmusError } from '../lib/errors.ts';
 
-const noRoom = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
+const noRoom = new Set(['DISK_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
 
 /** Whether the disk refused a write, so that trying again later may help. */
 export function isDiskFull(error: unknown): boolean {

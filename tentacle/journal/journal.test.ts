@@ -1,11 +1,25 @@
 // The journal against torn writes, damage, age and size.
+import type * as Fs from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import { Journal } from './journal.ts';
 import type { TicketState } from './records.ts';
+
+/** How often the disk is yet to refuse a sync. */
+const disk = vi.hoisted(() => ({ refusals: 0 }));
+
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof Fs>();
+  const fdatasync: (file: number, done: (error: Error | null) => void) => void = (file, done) => {
+    if (disk.refusals === 0) return fs.fdatasync(file, done);
+    disk.refusals -= 1;
+    setImmediate(() => done(Object.assign(new Error('no room'), { code: 'ENOSPC' })));
+  };
+  return { ...fs, fdatasync };
+});
 
 const ended: TicketState = {
   ...{ phase: 'completed', end: { kind: 'exited', exitCode: 0 } },
@@ -111,6 +125,23 @@ describe('journal', () => {
     await journal.append(ticketRecord(newId(Date.now() + 400 * 24 * 3600_000)));
     await journal.append(ticketRecord(newId()));
     expect(journal.lowWaterMs).toBeLessThan(Date.now() + 6 * 60_000);
+  });
+
+  test('a note is in the file at once, whoever waits for the disk, and stays when that fails', async () => {
+    const folder = await tempDir();
+    const journal = await openJournal(folder);
+    const path = join(folder, 'journal', 'journal');
+    const [first, second] = [ticketRecord(newId()), ticketRecord(newId())];
+    disk.refusals = 1;
+    const refused = expect(journal.append(first)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    journal.note(second);
+    expect(await readFile(path, 'utf8')).toContain(second.ticket);
+    await refused;
+    expect(journal.ticket(first.ticket)).toBeUndefined();
+    expect(journal.ticket(second.ticket)).toBeDefined();
+    await journal.close();
+    const again = await openJournal(folder);
+    expect(again.tickets().map(({ ticket }) => ticket)).toEqual([second.ticket]);
   });
 
   test('appends that come together share a sync', async () => {

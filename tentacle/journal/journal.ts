@@ -1,16 +1,33 @@
-// The tentacle's journal: one append-only file, folded into memory. An append resolves when it is on the disk; appends
-// that wait together share one fdatasync, so that many scripts can start in one breath.
+// The tentacle's journal: one append-only file, folded into memory. A note is in the file when it is made; an append
+// resolves when it is on the disk, and those that wait together share one fdatasync, so that many scripts can start in
+// one breath. Notes do not wait for the disk, whoever else does.
 //
 // Bounded: the file is rewritten from memory when most of it is history, and tombstones are dropped in order of age
 // behind a low-water mark that is written first. The mark follows the ids seen (the server's clock), never this clock.
-import { appendFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import {
+  appendFileSync,
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { syncFolder } from '../../lib/durable.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { idTimeMs } from '../../lib/ids.ts';
 import { diskError } from '../disk-errors.ts';
-import { decodeRecord, encodeRecord, type JournalRecord, type TicketEntry } from './records.ts';
+import { decodeRecord, encodeRecord, type JournalledLine, type JournalRecord, type TicketEntry } from './records.ts';
+
+const dataSynced = promisify(fdatasync);
+
+/** No file has this number. */
+const closed = -1;
 
 interface JournalLimits {
   /** How long a tombstone is kept: far longer than any envelope is good for. */
@@ -30,34 +47,39 @@ const defaultLimits: JournalLimits = {
 /** A ticket id from further in the future than this does not move the mark: a wrong clock must not outdate all others. */
 const mostClockSkewMs = 5 * 60_000;
 
-interface PendingAppend {
-  readonly record: JournalRecord;
-  readonly line: Buffer;
-  readonly durable: boolean;
+/** Records that somebody waits for: in the file, not yet on the disk, and not in memory before they are. */
+interface Waiter {
+  readonly records: readonly JournalRecord[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** What the next sync is to bring to the disk, in the order of the file. */
+interface Unsynced {
+  readonly bytes: Buffer;
+  readonly waiter: Waiter | undefined;
 }
 
 export class Journal {
   readonly #folder: string;
   readonly #limits: JournalLimits;
-  #file: FileHandle;
-  #goodBytes: number;
-  #compactedBytes = 0;
+  #file: number;
+  #goodBytes = 0;
+  #compactAboveBytes = 0;
   /** The file may be longer than its good part: a write failed, and cutting it back did too. */
   #overhang = false;
   readonly #tickets = new Map<string, TicketEntry>();
+  readonly #lines = new Map<string, JournalledLine[]>();
   readonly #epochs = new Map<string, number>();
   #lowWaterMs = 0;
   #newestTicketMs = 0;
-  #pending: PendingAppend[] = [];
-  #writing: Promise<void> | undefined;
+  #unsynced: Unsynced[] = [];
+  #syncing: Promise<void> | undefined;
 
-  private constructor(folder: string, file: FileHandle, limits: JournalLimits) {
+  private constructor(folder: string, file: number, limits: JournalLimits) {
     this.#folder = folder;
     this.#file = file;
     this.#limits = limits;
-    this.#goodBytes = 0;
   }
 
   /** Opens or creates the journal; a torn end is cut off, damage before the end throws JOURNAL_DAMAGED. */
@@ -65,14 +87,14 @@ export class Journal {
     const folder = join(dataDir, 'journal');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await rm(join(folder, 'journal.new'), { force: true });
-    const file = await open(join(folder, 'journal'), 'a+', 0o600);
+    const file = openSync(join(folder, 'journal'), 'a+', 0o600);
     const journal = new Journal(folder, file, { ...defaultLimits, ...limits });
     try {
-      await journal.#load();
+      journal.#load();
       syncFolder(folder);
       syncFolder(dataDir);
     } catch (error) {
-      await file.close();
+      closeSync(file);
       throw error;
     }
     return journal;
@@ -86,6 +108,11 @@ export class Journal {
     return [...this.#tickets.values()];
   }
 
+  /** The lines that were noted of a ticket's log, in order; none once it is completed. */
+  lines(ticket: string): readonly JournalledLine[] {
+    return this.#lines.get(ticket) ?? [];
+  }
+
   /** The highest epoch seen for a task; 0 when none was. */
   epoch(task: string): number {
     return this.#epochs.get(task) ?? 0;
@@ -93,20 +120,24 @@ export class Journal {
 
   /** Remembers a task's highest epoch: here and now, on the disk when the promise resolves. */
   async raiseEpoch(task: string, epoch: number): Promise<void> {
-    await this.append(this.#raised(task, epoch));
+    const record = { kind: 'epoch', task, epoch } as const;
+    this.#apply(record);
+    await this.append(record);
   }
 
   /** As `raiseEpoch`, for a caller that appends something durable next: the file keeps the order. */
-  async noteEpoch(task: string, epoch: number): Promise<void> {
-    await this.note(this.#raised(task, epoch));
+  noteEpoch(task: string, epoch: number): void {
+    this.note({ kind: 'epoch', task, epoch });
   }
 
   /**
    * Writes a record that a power cut may take away again, because what came before it tells enough to be safe. It
-   * survives the agent, and goes to the disk with the next record that has to.
+   * survives the agent, and goes to the disk with the next record that has to. DISK_FULL as `append`.
    */
-  async note(record: JournalRecord): Promise<void> {
-    await this.#enqueue([record], false);
+  note(record: JournalRecord): void {
+    this.#put(Buffer.from(encodeRecord(record)), undefined);
+    this.#apply(record);
+    if (this.#syncing === undefined) this.#keepBounded();
   }
 
   /** Tickets created before this may have run and been forgotten. */
@@ -116,69 +147,83 @@ export class Journal {
 
   /** Writes records; resolves once they are on the disk. DISK_FULL when they could not be written: nothing changed. */
   async append(...records: readonly JournalRecord[]): Promise<void> {
-    await this.#enqueue(records, true);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#put(Buffer.from(records.map(encodeRecord).join('')), { records, resolve, reject });
+    this.#syncing ??= this.#syncAll();
+    await promise;
   }
 
-  #raised(task: string, epoch: number): JournalRecord {
-    const record = { kind: 'epoch', task, epoch } as const;
-    this.#apply(record);
-    return record;
-  }
-
-  async #enqueue(records: readonly JournalRecord[], durable: boolean): Promise<void> {
-    const appended = records.map(
-      (record) =>
-        new Promise<void>((resolve, reject) => {
-          this.#pending.push({ record, line: Buffer.from(encodeRecord(record)), durable, resolve, reject });
-        }),
-    );
-    this.#writing ??= this.#writeAll();
-    await Promise.all(appended);
-  }
-
+  /** Idempotent. What is written afterwards fails: the number of the file may be another's by then. */
   async close(): Promise<void> {
-    await this.#writing;
-    await this.#file.close();
+    await this.#syncing;
+    if (this.#file !== closed) closeSync(this.#file);
+    this.#file = closed;
   }
 
-  async #writeAll(): Promise<void> {
-    // One turn later, so that appends made in the same breath go together.
-    await Promise.resolve();
-    while (this.#pending.length > 0) {
-      const batch = this.#pending;
-      this.#pending = [];
-      try {
-        const durable = batch.some((each) => each.durable);
-        await this.#write(Buffer.concat(batch.map(({ line }) => line)), durable);
-        for (const { record } of batch) this.#apply(record);
-        for (const { resolve } of batch) resolve();
-        await this.#keepBounded();
-      } catch (error) {
-        for (const { reject } of batch) reject(diskError(error, 'the journal cannot be written'));
-      }
-    }
-    this.#writing = undefined;
-  }
-
-  /** After a failure the file is cut back: a half-written record must not stand in front of the next one. */
-  async #write(lines: Buffer, durable: boolean): Promise<void> {
-    if (this.#overhang) await this.#file.truncate(this.#goodBytes);
-    this.#overhang = true;
+  /** To memory only, so that it takes no trip through the thread pool. After a failure the file is as it was. */
+  #put(bytes: Buffer, waiter: Waiter | undefined): void {
     try {
-      // To memory only, so that it takes no trip through the thread pool; the disk is waited for below.
-      appendFileSync(this.#file.fd, lines);
-      if (durable) await this.#file.datasync();
-      this.#goodBytes += lines.length;
-    } catch (error) {
-      await this.#file.truncate(this.#goodBytes);
+      this.#cutBack();
+      this.#overhang = true;
+      appendFileSync(this.#file, bytes);
       this.#overhang = false;
-      throw error;
+    } catch (error) {
+      throw notWritten(error);
     }
+    this.#goodBytes += bytes.length;
+    this.#unsynced.push({ bytes, waiter });
+  }
+
+  /** A half-written or refused record must not stand in front of the next one. */
+  #cutBack(): void {
+    if (!this.#overhang) return;
+    ftruncateSync(this.#file, this.#goodBytes);
     this.#overhang = false;
   }
 
-  async #load(): Promise<void> {
-    const content = await readFile(join(this.#folder, 'journal'));
+  async #syncAll(): Promise<void> {
+    // One turn later, so that appends made in the same breath go together.
+    await Promise.resolve();
+    while (this.#unsynced.some(({ waiter }) => waiter !== undefined)) {
+      const batch = [...this.#unsynced];
+      const waiters = batch.flatMap(({ waiter }) => waiter ?? []);
+      try {
+        await dataSynced(this.#file);
+      } catch (error) {
+        for (const { reject } of waiters) reject(notWritten(error));
+        this.#takeBack(new Set(waiters));
+        continue;
+      }
+      this.#unsynced.splice(0, batch.length);
+      for (const { records } of waiters) for (const record of records) this.#apply(record);
+      for (const { resolve } of waiters) resolve();
+      this.#keepBounded();
+    }
+    this.#syncing = undefined;
+  }
+
+  /** Takes records out of the file again that somebody is told are not written; what was noted since stays. */
+  #takeBack(refused: ReadonlySet<Waiter>): void {
+    const unsynced = this.#unsynced.splice(0);
+    this.#goodBytes -= unsynced.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.#overhang = true;
+    for (const { bytes, waiter } of unsynced) {
+      if (waiter !== undefined && refused.has(waiter)) continue;
+      try {
+        this.#put(bytes, waiter);
+      } catch (error) {
+        waiter?.reject(error);
+      }
+    }
+    try {
+      this.#cutBack();
+    } catch {
+      // Before the next record, then.
+    }
+  }
+
+  #load(): void {
+    const content = readFileSync(join(this.#folder, 'journal'));
     let offset = 0;
     let damagedAt: number | undefined;
     while (offset < content.length) {
@@ -191,15 +236,20 @@ export class Journal {
       offset = end < 0 ? content.length : end + 1;
     }
     this.#goodBytes = damagedAt ?? content.length;
-    if (damagedAt !== undefined) await this.#file.truncate(damagedAt);
-    this.#compactedBytes = this.#goodBytes;
+    if (damagedAt !== undefined) ftruncateSync(this.#file, damagedAt);
+    this.#compactAboveBytes = this.#goodBytes * 4;
   }
 
   #apply(record: JournalRecord): void {
     if (record.kind === 'ticket') {
       const { ticket, task, state } = record;
       this.#tickets.set(ticket, { ticket, task, state });
+      if (state.phase === 'completed') this.#lines.delete(ticket);
       this.#newestTicketMs = Math.max(this.#newestTicketMs, idTimeMs(ticket) ?? 0);
+    } else if (record.kind === 'lines') {
+      const known = this.#lines.get(record.ticket);
+      if (known === undefined) this.#lines.set(record.ticket, [...record.lines]);
+      else known.push(...record.lines);
     } else if (record.kind === 'epoch') {
       this.#epochs.set(record.task, Math.max(record.epoch, this.epoch(record.task)));
     } else {
@@ -208,13 +258,17 @@ export class Journal {
     }
   }
 
-  async #keepBounded(): Promise<void> {
-    if (this.#tickets.size > this.#limits.mostTickets) await this.#raiseMark(this.#markForCount());
-    const large = Math.max(this.#limits.compactAboveBytes, this.#compactedBytes * 4);
-    if (this.#goodBytes < large) return;
-    const newest = Math.min(this.#newestTicketMs, Date.now() + mostClockSkewMs);
-    await this.#raiseMark(newest - this.#limits.retentionMs);
-    await this.#compact();
+  #keepBounded(): void {
+    try {
+      if (this.#tickets.size > this.#limits.mostTickets) this.#raiseMark(this.#markForCount());
+      if (this.#goodBytes < Math.max(this.#limits.compactAboveBytes, this.#compactAboveBytes)) return;
+      const newest = Math.min(this.#newestTicketMs, Date.now() + mostClockSkewMs);
+      this.#raiseMark(newest - this.#limits.retentionMs);
+      this.#compact();
+    } catch {
+      // The disk is full, and what is written stays good: again when there is some more.
+      this.#compactAboveBytes = this.#goodBytes * 2;
+    }
   }
 
   /** Leaves room, so that not every following append raises the mark again. */
@@ -223,10 +277,12 @@ export class Journal {
     return times[Math.ceil(times.length / 10)]!;
   }
 
-  async #raiseMark(lowWaterMs: number): Promise<void> {
+  /** What is below the mark may be forgotten once the mark is on the disk. */
+  #raiseMark(lowWaterMs: number): void {
     if (lowWaterMs <= this.#lowWaterMs) return;
     const record = { kind: 'mark', lowWaterMs } as const;
-    await this.#write(Buffer.from(encodeRecord(record)), true);
+    this.#put(Buffer.from(encodeRecord(record)), undefined);
+    fsyncSync(this.#file);
     this.#apply(record);
   }
 
@@ -240,26 +296,34 @@ export class Journal {
     }
   }
 
-  async #compact(): Promise<void> {
+  /** In one go, so that nothing is noted meanwhile. What somebody still waits for stands last. */
+  #compact(): void {
     const lines = [encodeRecord({ kind: 'mark', lowWaterMs: this.#lowWaterMs })];
     for (const [task, epoch] of this.#epochs) lines.push(encodeRecord({ kind: 'epoch', task, epoch }));
     for (const entry of this.#tickets.values()) lines.push(encodeRecord({ kind: 'ticket', ...entry }));
-    const content = Buffer.from(lines.join(''));
+    for (const [ticket, of] of this.#lines) lines.push(encodeRecord({ kind: 'lines', ticket, lines: of }));
+    const waiting = this.#unsynced.filter(({ waiter }) => waiter !== undefined);
+    const content = Buffer.concat([Buffer.from(lines.join('')), ...waiting.map(({ bytes }) => bytes)]);
     const path = join(this.#folder, 'journal.new');
-    const next = await open(path, 'ax', 0o600);
+    const next = openSync(path, 'ax', 0o600);
     try {
-      await next.writeFile(content);
-      await next.sync();
-      await rename(path, join(this.#folder, 'journal'));
+      appendFileSync(next, content);
+      fsyncSync(next);
+      renameSync(path, join(this.#folder, 'journal'));
     } catch (error) {
-      await next.close();
-      await rm(path, { force: true });
+      closeSync(next);
+      rmSync(path, { force: true });
       throw error;
     }
     syncFolder(this.#folder);
-    await this.#file.close();
+    closeSync(this.#file);
     this.#file = next;
     this.#goodBytes = content.length;
-    this.#compactedBytes = content.length;
+    this.#compactAboveBytes = content.length * 4;
+    this.#unsynced = waiting;
   }
+}
+
+function notWritten(error: unknown): IsthmusError {
+  return diskError(error, 'the journal cannot be written');
 }

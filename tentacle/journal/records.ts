@@ -4,6 +4,7 @@
 // `completed` is the tombstone, which outlives the workspace.
 import { crc32 } from 'node:zlib';
 import type { ErrorCode } from '../../lib/errors.ts';
+import type { NewLine } from '../logs/spool.ts';
 
 /** What has to be known of a script even when its sealed payload cannot be read any more. */
 export interface ScriptSpec {
@@ -70,9 +71,14 @@ export interface TicketEntry {
   readonly state: TicketState;
 }
 
+/** A line of a short log; a long one has a file of its own (logs/spool.ts). */
+export type JournalledLine = NewLine;
+
 export type JournalRecord =
   | ({ readonly kind: 'ticket' } & TicketEntry)
   | { readonly kind: 'epoch'; readonly task: string; readonly epoch: number }
+  /** The next lines of a ticket's log. */
+  | { readonly kind: 'lines'; readonly ticket: string; readonly lines: readonly JournalledLine[] }
   /** Tickets created before this are refused: their tombstones may be gone. */
   | { readonly kind: 'mark'; readonly lowWaterMs: number };
 

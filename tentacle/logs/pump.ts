@@ -8,7 +8,8 @@ import type { Masker } from '../../lib/masker.ts';
 import { isDiskFull } from '../disk-errors.ts';
 import type { CutLine } from './line-cutter.ts';
 import { RawOutput } from './raw-output.ts';
-import { countedBytes, type LogStream, type NewLine, type Spool } from './spool.ts';
+import { countedBytes, type LogStream, type NewLine } from './spool.ts';
+import type { TicketLog } from './ticket-log.ts';
 
 /** A look at the files also without a hint from the system: hints can be lost. */
 const pollMs = 250;
@@ -26,7 +27,7 @@ export interface PumpPaths {
 }
 
 interface PumpOptions {
-  readonly spool: Spool;
+  readonly spool: TicketLog;
   readonly paths: PumpPaths;
   /** Undefined when what to mask cannot be read: then no line leaves. */
   readonly masker: Masker | undefined;

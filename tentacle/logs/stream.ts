@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import type { StatusMessage } from '../scripts/status.ts';
-import type { Spool, SpooledLine } from './spool.ts';
+import type { SpooledLine } from './spool.ts';
+import type { TicketLog } from './ticket-log.ts';
 
 /** Small messages cost as much as large ones: a chatty script is sent in batches. */
 const batchBytes = 64 * 1024;
@@ -14,7 +15,7 @@ const windowBytes = 256 * 1024;
 
 export interface LogSource {
   status(): StatusMessage;
-  spool(): Spool;
+  spool(): Pick<TicketLog, 'lastLine' | 'read'>;
   onChange(listener: () => void): () => void;
 }
 

@@ -121,9 +121,8 @@ export class ScriptEngine {
   /** Starts a script, or answers the present state of its ticket when that is known already. */
   async start(order: ScriptOrder): Promise<StatusMessage> {
     const { ticket } = order;
-    // Not waited for yet: the journal keeps its order, so that the epoch is on the disk before the start is.
-    const fenced = this.#fence(order.task, order.epoch, 'with what follows');
-    fenced.catch(() => undefined);
+    // Noted only: the journal keeps its order, so that the epoch is on the disk before the start is.
+    this.#checkFence(order.task, order.epoch, () => this.#journal.noteEpoch(order.task, order.epoch));
     if (this.#known(order) === undefined) {
       // Two sendings of one ticket may arrive together: the second waits for what becomes of the first.
       const starting = this.#starting.get(ticket) ?? this.#startNew(order);
@@ -310,15 +309,20 @@ export class ScriptEngine {
   }
 
   /** Refuses a stale epoch at once; resolves when a higher one is on the disk. */
-  #fence(task: string, epoch: number, durable: 'at once' | 'with what follows' = 'at once'): Promise<void> {
+  async #fence(task: string, epoch: number): Promise<void> {
+    await this.#checkFence(task, epoch, () => this.#journal.raiseEpoch(task, epoch));
+  }
+
+  /** Refuses a stale epoch; has a higher one kept by `raise`, and tells of it. */
+  #checkFence<Kept>(task: string, epoch: number, raise: () => Kept): Kept | undefined {
     const highest = this.#journal.epoch(task);
     if (epoch < highest) {
       throw new IsthmusError('STALE_EPOCH', `epoch ${epoch} of task ${task} is over; epoch ${highest} has taken over`);
     }
-    if (epoch === highest) return Promise.resolve();
-    const raised = durable === 'at once' ? this.#journal.raiseEpoch(task, epoch) : this.#journal.noteEpoch(task, epoch);
+    if (epoch === highest) return undefined;
+    const kept = raise();
     for (const listener of [...this.#epochListeners]) listener(task, epoch);
-    return raised;
+    return kept;
   }
 }
 

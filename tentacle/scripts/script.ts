@@ -16,7 +16,7 @@ import type {
   TicketState,
 } from '../journal/records.ts';
 import { LogPump } from '../logs/pump.ts';
-import { Spool } from '../logs/spool.ts';
+import { TicketLog } from '../logs/ticket-log.ts';
 import { scriptEnvironment } from './environment.ts';
 import { interpreterCommand } from './interpreters.ts';
 import type { IsolationQueue, Place } from './isolation.ts';
@@ -70,7 +70,7 @@ export class Script {
   /** Whether the journal knows the ticket: until then a failure leaves no trace. */
   #journalled: boolean;
   #attempt: number;
-  #spool: Spool | undefined;
+  #spool: TicketLog | undefined;
   #pump: LogPump | undefined;
   readonly #killed = Promise.withResolvers<KillReason>();
   #killReason: KillReason | undefined;
@@ -110,8 +110,8 @@ export class Script {
   }
 
   /** The numbered log so far. */
-  spool(): Spool {
-    this.#spool ??= Spool.open(this.workspace.lines);
+  spool(): TicketLog {
+    this.#spool ??= TicketLog.open(this.#context.journal, this.ticket, this.workspace.lines);
     return this.#spool;
   }
 
@@ -185,7 +185,7 @@ export class Script {
     }
     const state = { ...this.#state, phase: 'completed' } as const;
     // Not synced: without it, the end is still known, and the ticket is as used up.
-    await this.#context.journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state });
+    this.#context.journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state });
     this.#change(state);
     await this.#closeSpool();
     const abandoned = this.#process !== undefined && !signalGroup(this.#process.pid, 0);
@@ -275,11 +275,13 @@ export class Script {
     this.#process = process;
     const state = { phase: 'running', spec, attempt: this.#attempt, process, startedAtMs } as const;
     this.#change(state);
-    // Neither synced nor waited for: while this boot lasts, the claim and the exit file tell the same.
+    // Not synced: while this boot lasts, the claim and the exit file tell the same.
     const { journal, log } = this.#context;
-    journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state }).catch((error: unknown) => {
+    try {
+      journal.note({ kind: 'ticket', ticket: this.ticket, task: this.task, state });
+    } catch (error) {
       log.warn({ err: error, ticket: this.ticket }, 'running state not journalled');
-    });
+    }
     return state;
   }
 

@@ -6,7 +6,7 @@
 //   stdout, stderr   raw output, 0600, of the agent: the script has the open files, not the right to open them again.
 //                    stdout (stdout.<n> of a later attempt) is the claim, too: whoever makes it first has the say, the
 //                    launcher (it then runs the body) or an agent that gave up on it
-//   lines            the masked log
+//   lines            the masked log, when it is long
 //   work/            the script's working folder
 //
 // The small files are written and read synchronously: a dozen trips through the thread pool cost more than they do.
@@ -22,7 +22,6 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
-  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -127,9 +126,8 @@ export class Workspace {
     try {
       if (readdirSync(this.work).length > 0) return false;
       for (const name of readdirSync(this.path)) {
-        if (name.startsWith('std')) unlinkSync(join(this.path, name));
+        if (name.startsWith('std') || name === 'lines') unlinkSync(join(this.path, name));
       }
-      truncateSync(this.lines, 0);
       rewrite(this.body, '\n');
       return true;
     } catch {

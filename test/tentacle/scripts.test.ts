@@ -263,7 +263,7 @@ describe('what a script can see', () => {
     );
     expect(lines.join('\n')).not.toContain('canary');
     const workspace = join(dataDir, 'tickets', order.ticket);
-    for (const file of ['body', 'stdout', 'stderr', 'payload.sealed', 'lines', 'exit']) {
+    for (const file of ['body', 'stdout', 'stderr', 'payload.sealed', 'exit']) {
       expect((await stat(join(workspace, file))).mode & 0o777).toBe(0o600);
     }
     await engine.cancel(order);
