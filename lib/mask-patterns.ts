@@ -5,7 +5,7 @@ import { IsthmusError } from './errors.ts';
 /** Masking a shorter value would blot out half of every log and still be guessed from it. */
 export const minimumMaskableLength = 4;
 
-/** Bounds the automaton: each byte of a value becomes some twenty states of forty bytes. */
+/** Bounds the automaton: each byte of a value becomes some twenty states of sixteen bytes. */
 const largestTotalBytes = 64 * 1024;
 
 /** Whether `value` can be masked; an empty value need not be. */

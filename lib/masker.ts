@@ -5,8 +5,8 @@
 // base64 and hex dumps are wrapped. What either of them may still need is held back, so that no prefix leaks at the
 // edge of a chunk; every byte of every occurrence is covered, so that overlapping values cannot uncover each other.
 import { lineMasker, type LineMasker } from './line-masker.ts';
-import { Automaton } from './mask-automaton.ts';
-import { foldedSecretParts, secretParts } from './mask-patterns.ts';
+import { automataOf } from './mask-automata.ts';
+import type { Automaton } from './mask-automaton.ts';
 
 export type { LineMasker } from './line-masker.ts';
 export { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
@@ -58,8 +58,7 @@ export interface MaskStream {
  * many bytes of values throw SENSITIVE_TOO_LARGE: the caller must then show nothing at all.
  */
 export function createMasker(values: readonly string[]): Masker {
-  const exact = new Automaton(secretParts(values));
-  const folded = new Automaton(foldedSecretParts(values));
+  const { exact, folded } = automataOf(values);
   const stream = (): MaskStream => (exact.empty ? passThrough() : new TwoAutomataStream(exact, folded));
   return {
     stream,

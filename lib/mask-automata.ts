@@ -1,0 +1,40 @@
+// The automata of a set of sensitive values, built once however many scripts are given the same values: a step of a
+// deployment runs on hundreds of machines, and building for long values takes a tenth of a second and megabytes.
+import { createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { Automaton } from './mask-automaton.ts';
+import { checkMaskable, foldedSecretParts, secretParts } from './mask-patterns.ts';
+
+export interface Automata {
+  /** Sees every byte. */
+  readonly exact: Automaton;
+  /** Sees through line breaks. */
+  readonly folded: Automaton;
+}
+
+/** Those in use by a stream stay with it; this bounds what is kept for the next one. */
+const largestCacheBytes = 64 * 1024 * 1024;
+/** Values are not kept in memory for much longer than they are in use. */
+const keptMs = 10 * 60_000;
+
+const built = new LRUCache<string, Automata>({
+  maxSize: largestCacheBytes,
+  sizeCalculation: ({ exact, folded }) => exact.sizeBytes + folded.sizeBytes,
+  ttl: keptMs,
+  ttlAutopurge: true,
+  updateAgeOnGet: true,
+});
+
+/** Of this process alone, so that what the cache is looked up by tells nothing of the values. */
+const digestKey = randomBytes(32);
+
+/** The automata of `values`; SENSITIVE_TOO_SHORT or SENSITIVE_TOO_LARGE for values that cannot be masked. */
+export function automataOf(values: readonly string[]): Automata {
+  checkMaskable(values);
+  const key = createHmac('sha256', digestKey).update(JSON.stringify(values)).digest('base64');
+  const before = built.get(key);
+  if (before !== undefined) return before;
+  const made = { exact: new Automaton(secretParts(values)), folded: new Automaton(foldedSecretParts(values)) };
+  built.set(key, made);
+  return made;
+}
