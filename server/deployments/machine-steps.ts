@@ -9,7 +9,7 @@ import type { Release } from '../store/repositories/releases.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
-import { endTicket, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/machine-run.ts';
+import { endTicket, mayHaveRun, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/machine-run.ts';
 import { hasEnded } from '../tasks/outcome.ts';
 import { runPackageTicket, type FindPlaces, type PackageWork } from '../tasks/package-ticket.ts';
 import { runScriptTicket } from '../tasks/script-ticket.ts';
@@ -62,17 +62,19 @@ export class MachineSteps {
     const run: MachineRun = { context, deps: this.#deps, machine, onUnreachable: payload.unreachable, patience };
     let work: TicketWork;
     try {
-      work = await this.#prepare(step, machine, ticket.action as DeploymentAction);
+      work = await this.#prepare(step, machine, ticket);
     } catch (thrown) {
-      return endTicket(context, ticket.id, refusalEnd(context, thrown));
+      const ending = refusalEnd(context, thrown);
+      return endTicket(context, ticket.id, mayHaveRun(ticket) ? { ...ending, state: 'interrupted' } : ending);
     }
     return work.kind === 'script'
       ? runScriptTicket(run, ticket, work.payload)
       : runPackageTicket(run, ticket, work.package);
   }
 
-  async #prepare(step: ProcessStep, machine: string, action: DeploymentAction): Promise<TicketWork> {
-    const target = await this.#target(machine);
+  async #prepare(step: ProcessStep, machine: string, ticket: Ticket): Promise<TicketWork> {
+    const action = ticket.action as DeploymentAction;
+    const target = await this.#target(ticket);
     const { environment } = this.#facts.payload;
     const place = { environment, machine, targetRoles: target.targetRoles };
     const resolved = resolveAt(this.#facts.release.variables, place, this.#deps.sealer);
@@ -91,10 +93,14 @@ export class MachineSteps {
     }
   }
 
-  /** The machine as it is now: since the deployment was accepted it may have been moved, disabled or deleted. */
-  async #target(id: string): Promise<Machine> {
+  /**
+   * The machine as it is now: since the deployment was accepted it may have been moved, disabled or deleted. That keeps
+   * work from being sent, but what was sent is on the machine, and its end is still to be heard.
+   */
+  async #target({ machine: id, state }: Ticket): Promise<Machine> {
     const { environment } = this.#facts.payload;
     const machine = await this.#deps.store.machines.get(id);
+    if (state !== 'pending') return machine;
     if (machine.disabled) throw new IsthmusError('MACHINE_DISABLED', `machine ${id} has been disabled`);
     if (machine.environments.includes(environment)) return machine;
     throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} is no longer in ${environment}`);

@@ -1,6 +1,5 @@
 // A start was sent, the task is over, and the machine knows of no script: the start may still be on its way. Only once
 // the machine has used the ticket up, so that no late start counts any more, may the ticket be called cancelled.
-import { IsthmusError } from '../../lib/errors.ts';
 import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import {
@@ -30,8 +29,6 @@ export async function endLostStart(run: MachineRun, ticket: Ticket): Promise<Tic
     const detail = 'its start may still arrive: the cancel was not answered in time';
     return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, reached.lastError?.hop ?? machine) };
   } catch (thrown) {
-    // Nobody waits for its word: it has none any more.
-    if (thrown instanceof IsthmusError && thrown.code === 'MACHINE_REVOKED') throw thrown;
     return { ...refusalEnd(context, thrown), state: 'interrupted' };
   }
 }

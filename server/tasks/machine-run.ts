@@ -122,8 +122,16 @@ export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined):
   return { state: onUnreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
 }
 
-/** How a tentacle's refusal, or our own failure to prepare a step, ends a ticket. */
-export function refusalEnd(context: TaskContext, thrown: unknown): TicketEnding {
+/** Whether the machine may have done something of which nothing was heard; fetching and staging leave it as it was. */
+export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>): boolean {
+  return state !== 'pending' && action !== 'acquire' && action !== 'stage';
+}
+
+/**
+ * How a tentacle's refusal, or our own failure to prepare a step, ends a ticket. `ticket` is how far it had come, where it
+ * may have come to the machine.
+ */
+export function refusalEnd(context: TaskContext, thrown: unknown, ticket?: Ticket): TicketEnding {
   if (thrown instanceof Halted || context.halt.aborted) throw thrown;
   const error = IsthmusError.from(thrown);
   if (error.code === 'STALE_EPOCH') {
@@ -131,7 +139,9 @@ export function refusalEnd(context: TaskContext, thrown: unknown): TicketEnding 
     context.halted();
     throw new Halted();
   }
-  return { state: unknowable.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
+  // A revoked machine is heard no more, whatever it was doing.
+  const cutOff = error.code === 'MACHINE_REVOKED' && ticket !== undefined && mayHaveRun(ticket);
+  return { state: cutOff || unknowable.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
 }
 
 /** Answers after which nobody can say what ran. */

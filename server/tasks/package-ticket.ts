@@ -15,6 +15,7 @@ import {
   errorPatch,
   failure,
   markSent,
+  mayHaveRun,
   reachMachine,
   refusalEnd,
   unsentEnd,
@@ -71,11 +72,11 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
       return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
     });
     if (reached.kind === 'gaveUp')
-      return await endTicket(context, ticket.id, gaveUpEnd(run, current, work, reached.lastError));
+      return await endTicket(context, ticket.id, gaveUpEnd(run, current, reached.lastError));
     const onActivated = work.action === 'activate' ? work.onActivated : undefined;
     return await endTicket(context, ticket.id, { state: 'succeeded', detail: reached.value }, onActivated);
   } catch (thrown) {
-    return endTicket(context, ticket.id, refusalEnd(context, thrown));
+    return endTicket(context, ticket.id, refusalEnd(context, thrown, current));
   }
 }
 
@@ -135,14 +136,9 @@ async function switchTo(
   );
 }
 
-/** Fetching and staging leave the machine as it was; of a switch that was sent and not answered nobody knows. */
-function gaveUpEnd(
-  run: MachineRun,
-  ticket: Ticket,
-  { action }: PackageWork,
-  lastError: IsthmusError | undefined,
-): TicketEnding {
-  if (ticket.state === 'pending' || action !== 'activate') return unsentEnd(run, lastError);
+/** Of a switch that was sent and not answered nobody knows. */
+function gaveUpEnd(run: MachineRun, ticket: Ticket, lastError: IsthmusError | undefined): TicketEnding {
+  if (!mayHaveRun(ticket)) return unsentEnd(run, lastError);
   const columns =
     lastError === undefined ? failure('SCRIPT_INTERRUPTED', 'not answered in time') : errorPatch(lastError);
   return { state: 'interrupted', ...columns };

@@ -73,7 +73,7 @@ class ScriptTicket {
       const { context } = this.#run;
       if (thrown instanceof IsthmusError && thrown.code === 'LOG_QUOTA') return this.#endFull(thrown);
       if (context.finish.aborted && isLostStart(thrown)) return this.#endLost();
-      return this.#end(refusalEnd(context, thrown));
+      return this.#end(refusalEnd(context, thrown, this.#ticket));
     }
   }
 
@@ -83,7 +83,7 @@ class ScriptTicket {
       const ending = await endLostStart(this.#run, this.#ticket);
       return ending === undefined ? await this.#follow() : await this.#end(ending);
     } catch (thrown) {
-      return this.#end(refusalEnd(this.#run.context, thrown));
+      return this.#end(refusalEnd(this.#run.context, thrown, this.#ticket));
     }
   }
 

@@ -289,3 +289,29 @@ it('does not deploy to a machine that has left the environment since', async () 
     errorCode: 'SCOPE_MISMATCH',
   });
 });
+
+it.each([
+  ['was disabled', { disabled: true }],
+  ['left the environment', { environments: [] }],
+])('hears a script to its end on a machine that %s while it ran and the server was down', async (_, change) => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  await project(h, [
+    { ...checkStep, script: script('say before\nhold') },
+    { ...checkStep, name: 'second' },
+  ]);
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  await waitFor(() => fake.scripts.size === 1);
+  await h.store.transaction(async (tx) => {
+    const { version } = await tx.machines.get('web-1');
+    await tx.machines.update('web-1', version, change);
+  });
+  await h.restart();
+  fake.script.release();
+  expect((await h.ended(id)).state).toBe('failed');
+  const tickets = await h.store.tickets.byTask(id);
+  expect(tickets.map(({ state }) => state)).toEqual(['succeeded', 'failed']);
+  expect(await h.texts(tickets[0]!.id)).toContain('before');
+  expect(fake.starts).toHaveLength(1);
+});
