@@ -27,13 +27,17 @@ export const serverConfigSchema = Type.Object(
       { additionalProperties: false },
     ),
     healthCheckIntervalS: Type.Optional(
-      Type.Integer({ minimum: 5, description: 'How often every machine is checked.' }),
+      Type.Integer({ minimum: 5, maximum: 604_800, description: 'How often every machine is checked.' }),
     ),
     logQuotaBytes: Type.Optional(
       Type.Integer({ minimum: 1024, description: 'What one script may leave of log; above the quota of tentacles.' }),
     ),
     retentionDays: Type.Optional(
-      Type.Integer({ minimum: 1, description: 'How long the logs and tickets of ended tasks are kept.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 36_500,
+        description: 'How long the logs and tickets of ended tasks are kept.',
+      }),
     ),
     masterKeyFile: Type.Optional(
       Type.String({ description: 'Where the master key is, when it is not <data>/master.key.' }),

@@ -1,6 +1,16 @@
 // A settings file as YAML, read strictly: one document, no duplicate keys, no aliases or anchors, no tags, and every
 // value knows its line, so that an error can name file, line and key.
-import { isAlias, isNode, isPair, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
+import {
+  isAlias,
+  isNode,
+  isPair,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type YAMLError,
+} from 'yaml';
 import { IsthmusError } from '../errors.ts';
 
 export interface SettingsFile {
@@ -38,6 +48,13 @@ function keyNode(document: Document, path: readonly string[]): Node | undefined 
   return undefined;
 }
 
+/** What the parser found, without the words that are meant for programmers. */
+function reason({ code, message }: YAMLError): string {
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here: settings are one document';
+  if (message.startsWith('Maximum call stack')) return 'this is nested too deeply';
+  return message;
+}
+
 /** Parses `text`; throws CONFIG_INVALID with file, line and key when it is not strict YAML. */
 export function parseSettings(text: string, file: string): SettingsFile {
   const lines = new LineCounter();
@@ -47,7 +64,7 @@ export function parseSettings(text: string, file: string): SettingsFile {
     const { line } = lines.linePos(problem.pos[0]);
     const duplicate = problem.code === 'DUPLICATE_KEY';
     const key = duplicate ? /^[^\s:]+/.exec(text.slice(problem.pos[0]))?.[0] : undefined;
-    refuse(file, line, duplicate ? `the key "${key}" is there twice` : problem.message, key);
+    refuse(file, line, duplicate ? `the key "${key}" is there twice` : reason(problem), key);
   }
   refuseIndirection(document, file, lines);
   return {

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../errors.ts';
+import { addressSetting } from './mesh-settings.ts';
 import { resolveConfig } from './resolve.ts';
 import { nearest } from './suggest.ts';
 
@@ -102,13 +103,63 @@ describe('a wrong file', () => {
     ],
     ['a tag', `${listen}isolated: !!js/function x\n`, 'config.yaml:2: ', undefined],
     ['what is not YAML', `${listen}isolated: [\n`, 'config.yaml:', undefined],
-    ['what is not a mapping', '- a\n', 'config.yaml:1: ', undefined],
+    ['what is not a mapping', '- a\n', 'config.yaml:1: settings are lines of "key: value"', undefined],
+    ['one word', 'hello', 'config.yaml:1: settings are lines of "key: value"', undefined],
+    ['an empty file', '', 'config.yaml:1: "mesh" is missing', 'mesh'],
+    ['a tab', 'mesh:\n\tlisten: "a:1"\n', 'config.yaml:2: Tabs are not allowed', undefined],
+    ['aliases that multiply', 'a: &a [x, x]\nb: [*a, *a]\n', 'config.yaml:1: the anchor &a', undefined],
+    ['a merge key', 'b: { x: 1 }\n<<: *b\n', 'config.yaml:', undefined],
+    ['a second document', `${listen}---\n${listen}`, 'config.yaml:2: a second document begins here', undefined],
+    ['nesting without end', '['.repeat(20_000), 'config.yaml:1: ', undefined],
+    ['a value that is not there', `${listen}isolated:\n`, 'config.yaml:2: "isolated" must be boolean', 'isolated'],
+    ['a prototype', `${listen}__proto__: { x: 1 }\n`, 'config.yaml:2: "__proto__" is not a setting', '__proto__'],
+    ['NUL in a key', `${listen}"a\\0b": 1\n`, 'is not a setting', 'a\0b'],
+    [
+      'what is not UTF-8',
+      Buffer.from([0xff, 0xfe, 0, 0x80]).toString(),
+      'config.yaml:1: settings are lines',
+      undefined,
+    ],
   ])('%s: file, line and key', (_name, text, message, field) => {
     const error = refused(text);
     expect(error.code).toBe('CONFIG_INVALID');
     expect(error.message).toContain(message);
     if (field !== undefined) expect(error.field).toBe(field);
   });
+});
+
+it('reads a file with a byte order mark and Windows line ends', () => {
+  const text = '\ufeffmesh:\r\n  listen: "a:1"\r\nisolated: true\r\n';
+  const config = resolveConfig(schema, { file: { name: 'config.yaml', text }, environment: () => undefined });
+  expect(config).toMatchObject({ mesh: { listen: 'a:1' }, isolated: true });
+});
+
+describe('an address', () => {
+  const addresses = Type.Object({ listen: addressSetting('Where.') }, { additionalProperties: false });
+  const read = (listen: string): string =>
+    resolveConfig(addresses, { environment: (name) => (name === 'ISTHMUS_LISTEN' ? listen : undefined) }).listen;
+
+  it.each(['0.0.0.0:8444', '[::1]:1', 'relay.eu.example:65535', 'localhost:0'])('%s', (address) => {
+    expect(read(address)).toBe(address);
+  });
+
+  it.each(['8444', 'host', 'host:65536', 'host:99999', '::1:8444', ' host:1', 'host:1 ', 'host:0x1', 'host:'])(
+    'not "%s": says the variable and what it must be',
+    (address) => {
+      expect(() => read(address)).toThrow('ISTHMUS_LISTEN: "listen" must be host:port, such as 0.0.0.0:8444');
+    },
+  );
+});
+
+it.each(['5m', '1e3', '0x10', '1.5', 'NaN', '99999999999999999999'])('the variable of a number is not %s', (word) => {
+  expect(() =>
+    resolveConfig(schema, {
+      file: { name: 'config.yaml', text: 'mesh: { listen: "a:1" }\n' },
+      environment: (name) => (name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? word : undefined),
+    }),
+  ).toThrow(
+    'ISTHMUS_HEALTH_CHECK_INTERVAL_S: "healthCheckIntervalS" must be a plain number of seconds, without a unit',
+  );
 });
 
 describe('did you mean', () => {

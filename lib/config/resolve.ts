@@ -5,7 +5,7 @@ import { Value } from 'typebox/value';
 import { IsthmusError } from '../errors.ts';
 import { environmentVariable } from './environment.ts';
 import { parseSettings, type SettingsFile } from './file.ts';
-import { keysAt, settingsOf, type Setting } from './schema.ts';
+import { expectedAt, keysAt, settingsOf, type Setting } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 
 interface Sources {
@@ -28,7 +28,7 @@ interface Problem {
 function fromWord(setting: Setting, word: string): unknown {
   if (setting.type === 'boolean' && (word === 'true' || word === 'false')) return word === 'true';
   const isNumber = setting.type === 'integer' || setting.type === 'number';
-  return isNumber && /^-?\d+(\.\d+)?$/.test(word) ? Number(word) : word;
+  return isNumber && /^-?\d{1,15}(\.\d+)?$/.test(word) ? Number(word) : word;
 }
 
 function assign(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
@@ -47,7 +47,9 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
 const units: Readonly<Record<string, string>> = { S: 'seconds', Ms: 'milliseconds', Bytes: 'bytes', Days: 'days' };
 
 /** What a value should have been, in words; a number's unit is in the setting's name. */
-function expected(problem: Problem, path: readonly string[]): string {
+function expected(problem: Problem, schema: TObject, path: readonly string[]): string {
+  const inWords = expectedAt(schema, path);
+  if (inWords !== undefined) return `must be ${inWords}`;
   const unit = /(S|Ms|Bytes|Days)$/.exec(path.at(-1) ?? '')?.[1];
   const isNumeric = problem.keyword === 'type' && /integer|number/.test(String(problem.params['type']));
   if (isNumeric && unit !== undefined) return `must be a plain number of ${units[unit]}, without a unit`;
@@ -79,7 +81,9 @@ function describe(
     const how = setting === undefined ? '' : ` (set it there, or with --${setting.option}, or in ${setting.variable})`;
     return { text: `${origin(path)}: "${field}" is missing${how}`, field };
   }
-  return { text: `${origin(path)}: "${path.join('.')}" ${expected(problem, path)}`, field: path.join('.') };
+  if (path.length === 0) return { text: `${origin(path)}: settings are lines of "key: value"`, field: '' };
+  const field = path.join('.');
+  return { text: `${origin(path)}: "${field}" ${expected(problem, schema, path)}`, field };
 }
 
 function problemsOf(schema: TObject, value: unknown): Problem[] {

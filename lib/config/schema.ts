@@ -7,6 +7,8 @@ interface SchemaNode {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
+  /** What a value must be, in words, where JSON Schema can only say it as a pattern. */
+  readonly expected?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly anyOf?: readonly SchemaNode[];
@@ -58,11 +60,20 @@ export function settingsOf(schema: TObject): Setting[] {
   return found;
 }
 
-/** The keys that may stand where `path` points into a value of this schema; empty when nothing is known of it. */
-export function keysAt(schema: TObject, path: readonly string[]): string[] {
+function nodeAt(schema: TObject, path: readonly string[]): SchemaNode | undefined {
   let node: SchemaNode | undefined = schema;
   for (const key of path) {
     node = /^\d+$/.test(key) && node?.items !== undefined ? node.items : node?.properties?.[key];
   }
-  return Object.keys(node?.properties ?? {});
+  return node;
+}
+
+/** The keys that may stand where `path` points into a value of this schema; empty when nothing is known of it. */
+export function keysAt(schema: TObject, path: readonly string[]): string[] {
+  return Object.keys(nodeAt(schema, path)?.properties ?? {});
+}
+
+/** What the value at `path` must be, in words, where the schema says so. */
+export function expectedAt(schema: TObject, path: readonly string[]): string | undefined {
+  return nodeAt(schema, path)?.expected;
 }
