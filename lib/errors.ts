@@ -151,6 +151,11 @@ export const errorCatalogue = {
   SESSION_UNKNOWN: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is being set up again.' },
   SOURCE_FORGED: { http: 403, grpc: 7, remedy: 'Revoke the node it names if its software was not changed on purpose.' },
   STALE_SESSION: { http: 409, grpc: 9, remedy: 'Stop the other process that runs under this identity.' },
+  URL_FORBIDDEN: {
+    http: 422,
+    grpc: 7,
+    remedy: 'Give an address that nodes of the mesh have; loopback only where `feedLoopback` allows it.',
+  },
   WIRE_VERSION: { http: 426, grpc: 9, remedy: 'Upgrade the older of the two nodes.' },
   // Packages.
   DISK_FULL: { http: 507, grpc: 8, remedy: 'Free space on the disk of the node it names, then try again.' },

@@ -7,6 +7,7 @@ import type { IdentityStore } from '../certs/identity.ts';
 import { linkClientOptions, verifyPeer } from '../certs/tls.ts';
 import type { RevocationCheck } from '../certs/verify.ts';
 import { IsthmusError } from '../lib/errors.ts';
+import { checkKeptHost, resolveAllowed } from '../lib/network-address.ts';
 import type { Mesh } from './types.ts';
 
 /** The service under which servers and mirrors hand out packages. */
@@ -23,12 +24,17 @@ export interface FeedAccess {
   readonly mesh: Pick<Mesh, 'dial'>;
   readonly identity: IdentityStore;
   readonly revocations: RevocationCheck;
+  /** Whether a place may be on this very machine. */
+  readonly loopback: boolean;
 }
 
 const openPortTimeoutMs = 5_000;
 const dialTimeoutMs = 20_000;
 
-/** A stream to the place's feed. An open port that does not answer is passed over for the mesh. */
+/**
+ * A stream to the place's feed. An open port that does not answer is passed over for the mesh; one at an address where no
+ * node of the mesh can be is URL_FORBIDDEN.
+ */
 export async function connectFeed(place: FeedPlace, access: FeedAccess, signal: AbortSignal): Promise<Duplex> {
   if (place.url !== undefined) {
     try {
@@ -43,10 +49,12 @@ export async function connectFeed(place: FeedPlace, access: FeedAccess, signal: 
 }
 
 async function connectOpenPort(url: string, node: string, access: FeedAccess, signal: AbortSignal): Promise<TLSSocket> {
-  const { host, port } = feedAddress(url);
+  const { host: name, port } = feedAddress(url);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(openPortTimeoutMs)]);
+  const host = await resolveAllowed(name, access, 'url');
+  limit.throwIfAborted();
   const identity = access.identity.current();
   const socket = connect({ ...linkClientOptions(identity), host, port });
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(openPortTimeoutMs)]);
   try {
     await once(socket, 'secureConnect', { signal: limit });
     verifyPeer(socket, identity, access.revocations, { node, roles: ['mirror', 'server'] });
@@ -58,15 +66,27 @@ async function connectOpenPort(url: string, node: string, access: FeedAccess, si
   }
 }
 
-/** Reads `https://host:port`. Anything more is not an address of a feed, and nothing is sent to it. */
+/** Reads `https://host:port`. Anything more is not an address of a feed: URL_FORBIDDEN, and nothing is sent to it. */
 export function feedAddress(url: string): { host: string; port: number } {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const plain =
-    parsed?.protocol === 'https:' && parsed.username === '' && parsed.pathname === '/' && parsed.search === '';
+    parsed?.protocol === 'https:' &&
+    parsed.username + parsed.password === '' &&
+    parsed.pathname === '/' &&
+    parsed.search + parsed.hash === '';
   if (parsed === undefined || !plain) {
-    throw new IsthmusError('INVALID_FIELD', 'the URL of a feed is https://host:port and nothing more', {
+    throw new IsthmusError('URL_FORBIDDEN', 'the URL of a feed is https://host:port and nothing more', {
       field: 'url',
     });
   }
   return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port === '' ? 443 : Number(parsed.port) };
+}
+
+/**
+ * Checks the URL that a mirror gives out, or reports: URL_FORBIDDEN when no node could be there. Loopback passes, because
+ * whoever connects decides about that; names are resolved where they are connected to.
+ */
+export function checkFeedUrl(url: string): void {
+  const { host } = feedAddress(url);
+  checkKeptHost(host.includes(':') ? `[${host}]` : host, 'feedUrl');
 }

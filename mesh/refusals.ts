@@ -30,6 +30,7 @@ const alsoRefusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PROTOCOL',
   'ROUTE_LOOP',
   'TICKET_ALREADY_USED',
+  'URL_FORBIDDEN',
 ]);
 
 /** Whether an error means that somebody was not allowed something, and not that something was down or misspelled. */

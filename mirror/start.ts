@@ -15,7 +15,7 @@ import type { Logger } from '../lib/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/packages/blob-server.ts';
 import { BlobStore } from '../lib/packages/blob-store.ts';
 import { softwareVersion } from '../lib/version.ts';
-import { connectFeed, feedService } from '../mesh/feeds.ts';
+import { checkFeedUrl, connectFeed, feedService } from '../mesh/feeds.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { Refusals } from '../mesh/refusals.ts';
 import { reportToServer } from '../mesh/report.ts';
@@ -33,6 +33,8 @@ export interface MirrorConfig {
   readonly feedListen?: string | undefined;
   /** How targets reach `feedListen`, when that is not its address. */
   readonly feedUrl?: string | undefined;
+  /** Whether it may fetch from an open port on this machine. */
+  readonly feedLoopback?: boolean | undefined;
   readonly quotaBytes?: number | undefined;
   /** What the cache leaves free on the disk. */
   readonly minFreeBytes?: number | undefined;
@@ -74,6 +76,7 @@ async function startParts(
   stops: (() => Promise<void> | void)[],
 ): Promise<MirrorAddresses> {
   const { dataDir } = config;
+  if (config.feedUrl !== undefined) checkFeedUrl(config.feedUrl);
   const identity = await IdentityStore.open(dataDir);
   const { node, role, authorityPem, meshId } = identity.current();
   if (role !== 'mirror') throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${role}, not a mirror`);
@@ -89,7 +92,7 @@ async function startParts(
   stops.push(() => mesh.stop());
   const sources = await ServerSources.open(mesh, dataDir, log);
   stops.push(() => sources.stop());
-  const access = { mesh, identity, revocations };
+  const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const cache = new MirrorCache({
     blobs: await BlobStore.open(join(dataDir, 'packages')),
     find: (sha256, pass) => sources.find(sha256, pass),

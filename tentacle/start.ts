@@ -39,6 +39,8 @@ export interface TentacleConfig {
   readonly parents: readonly ParentConfig[];
   readonly scriptUser?: string | undefined;
   readonly logQuotaBytes?: number | undefined;
+  /** Whether packages may come from an open port on this machine. */
+  readonly feedLoopback?: boolean | undefined;
 }
 
 export interface TentacleAddresses {
@@ -82,10 +84,11 @@ async function startParts(config: TentacleConfig, log: Logger, stops: Stops): Pr
     { identity, revocations, log, relaying: false, softwareVersion },
   );
   stops.push(() => mesh.stop());
+  const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const packages = await createPackages({
     dataDir,
     log,
-    connect: (place, signal) => connectFeed(place, { mesh, identity, revocations }, signal),
+    connect: (place, signal) => connectFeed(place, access, signal),
     owner: user.isolated ? user : undefined,
   });
   stops.push(() => packages.stop());

@@ -116,8 +116,10 @@ export async function startNodes(
     const data = folder.dataDir(node.id);
     const enrolled = await exists(join(data, 'identity', 'node.json'));
     if (!enrolled) await joinNode(node, client, context);
+    // All of it is on this machine, so that packages come from it too.
+    const near = ['mirror', 'tentacle'].includes(node.role) ? ['--feed-loopback', 'true'] : [];
     const feed = node.id === 'mirror-eu' ? ['--feed-listen', loopback(state.ports[`feed ${node.id}`])] : [];
-    await group.start(node.id, [node.role, 'start', '--data', data, ...feed], folder.logFile(node.id));
+    await group.start(node.id, [node.role, 'start', '--data', data, ...near, ...feed], folder.logFile(node.id));
     if (node.role === 'relay' || node.dialled) await linkUp(client, node.id);
     onStarted(node, !enrolled);
   };

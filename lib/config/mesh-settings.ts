@@ -13,6 +13,10 @@ export const listenSetting = addressSetting(
   'Where children and, when it is dialled, its parent connect to: host:port.',
 );
 
+export const feedLoopbackSetting = Type.Boolean({
+  description: 'Whether packages may come from an open port on this very machine: true or false.',
+});
+
 export const parentsSetting = Type.Array(
   Type.Object(
     {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { checkKeptHost } from '../../lib/network-address.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { MAX_PARENTS, SERVER, type Parent } from '../store/parents.ts';
@@ -118,7 +119,7 @@ function isDialled(parents: readonly Parent[]): boolean {
   return parents.some(({ dialAddress }) => dialAddress !== null);
 }
 
-/** Throws INVALID_FIELD, naming the entry, unless a node may have these parents. */
+/** Throws INVALID_FIELD or URL_FORBIDDEN, naming the entry, unless a node may have these parents. */
 export async function checkParents(tx: StoreTransaction, parents: readonly Parent[]): Promise<void> {
   const wrong = (field: string, reason: string): never => {
     throw new IsthmusError('INVALID_FIELD', reason, { field });
@@ -130,6 +131,9 @@ export async function checkParents(tx: StoreTransaction, parents: readonly Paren
     }
     if (dialAddress !== null && !/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/.test(dialAddress)) {
       wrong(`parents[${index}].dialAddress`, 'an address is host:port');
+    }
+    if (dialAddress !== null) {
+      checkKeptHost(dialAddress.slice(0, dialAddress.lastIndexOf(':')), `parents[${index}].dialAddress`);
     }
     if (node === SERVER) continue;
     const relay = await tx.nodes.find(node);

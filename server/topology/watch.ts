@@ -7,6 +7,7 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
 import { isErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { checkFeedUrl } from '../../mesh/feeds.ts';
 import { refusalsKept, type Refusals } from '../../mesh/refusals.ts';
 import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
 import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
@@ -96,7 +97,7 @@ export class WatchService {
       call.emit('error', toServiceError(thrown));
     };
     // Before anything is awaited, or the first report would be missed.
-    const writer = new ReportWriter(store, caller, (thrown) => {
+    const writer = new ReportWriter(store, this.#deps.refusals, caller, (thrown) => {
       log.warn({ node: peer.node, err: thrown }, 'report not stored');
       fail(thrown);
     });
@@ -134,21 +135,35 @@ export class WatchService {
 /** Writes the latest report of one node, at most every so often. */
 class ReportWriter {
   readonly #store: Store;
+  readonly #refusals: Refusals;
   readonly #caller: Caller<PeerIdentity>;
   readonly #failed: (thrown: unknown) => void;
   #latest: NodeReport__Output | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastMs = 0;
 
-  constructor(store: Store, caller: Caller<PeerIdentity>, failed: (thrown: unknown) => void) {
+  constructor(store: Store, refusals: Refusals, caller: Caller<PeerIdentity>, failed: (thrown: unknown) => void) {
     this.#store = store;
+    this.#refusals = refusals;
     this.#caller = caller;
     this.#failed = failed;
   }
 
-  take(report: NodeReport__Output): void {
-    this.#latest = report;
+  take(given: NodeReport__Output): void {
+    this.#latest = { ...given, feedUrl: this.#acceptedUrl(given.feedUrl) };
     this.#timer ??= setTimeout(() => this.#write(), Math.max(0, this.#lastMs + minReportMs - Date.now()));
+  }
+
+  /** The URL at which a mirror says it is; none when no node could be there. */
+  #acceptedUrl(url: string): string {
+    if (url === '' || this.#caller.peer.role !== 'mirror') return '';
+    try {
+      checkFeedUrl(url);
+      return url;
+    } catch (thrown) {
+      this.#refusals.note(IsthmusError.from(thrown), this.#caller.peer.node, 'feedUrl');
+      return '';
+    }
   }
 
   stop(): void {

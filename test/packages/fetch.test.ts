@@ -45,7 +45,7 @@ async function fetch(
   const target = await blobs.resume(sha256);
   onTestFinished(() => target.close());
   const noMesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
-  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations };
+  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations, loopback: true };
   const places = origins.map(({ node, url }) => ({ node, url, path: [] }));
   const outcome = await fetchBlob({
     sha256, sizeBytes, places, target, rounds, demotions, signal,

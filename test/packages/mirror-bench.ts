@@ -106,7 +106,12 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
 }
 
 function accessOf({ identity, revocations }: TestNode) {
-  return { mesh: { dial: () => Promise.reject(new Error('there is no mesh here')) }, identity, revocations };
+  return {
+    mesh: { dial: () => Promise.reject(new Error('there is no mesh here')) },
+    identity,
+    revocations,
+    loopback: true,
+  };
 }
 
 function raw(port: number, client: TestNode, request: string): Promise<string> {

@@ -36,7 +36,11 @@ async function get(url: string, client: TestNode, onChunk: () => void = () => un
   const mesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
   const { identity, revocations } = client;
   const signal = new AbortController().signal;
-  const stream = await connectFeed({ node: 'mirror-1', path: [], url }, { mesh, identity, revocations }, signal);
+  const stream = await connectFeed(
+    { node: 'mirror-1', path: [], url },
+    { mesh, identity, revocations, loopback: true },
+    signal,
+  );
   const chunks: Buffer[] = [];
   for await (const chunk of (await askForBlob(stream, { sha256, pass: 'p', fromByte: 0, signal, stallMs: 10_000 }))
     .body) {

@@ -21,7 +21,7 @@ const mesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
 const cache = new MirrorCache({
   blobs: await BlobStore.open(folder),
   find: (_sha256, pass) => Promise.resolve({ places: [JSON.parse(place) as Place], pass }),
-  connect: (to, signal) => connectFeed(to, { mesh, identity, revocations }, signal),
+  connect: (to, signal) => connectFeed(to, { mesh, identity, revocations, loopback: true }, signal),
   limits: { quotaBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 },
   log,
 });

@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Promise<Packages> {
   const noMesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
-  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations };
+  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations, loopback: true };
   const connect: PackagesOptions['connect'] = (place, signal) => connectFeed(place, access, signal);
   const packages = await createPackages({ dataDir, connect, log: silentLogger(), ...options });
   onTestFinished(() => packages.stop());

@@ -129,7 +129,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
     parents: [{ node: parent.name, address: parent.mesh.address! }],
   });
   await linked(parent, node);
-  const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations };
+  const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
   const dataDir = join(node.dataDir, 'data');
   const connect = (place: Parameters<typeof connectFeed>[0], signal: AbortSignal) => connectFeed(place, access, signal);
   const packages = await createPackages({ dataDir, connect, log: silentLogger(), stallMs: 10_000 });
