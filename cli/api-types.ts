@@ -58,7 +58,8 @@ export interface TaskNote {
   readonly text: string;
 }
 
-export type Route = { readonly kind: 'direct' } | { readonly kind: 'path'; readonly via: readonly string[] };
+export type Route =
+  { readonly kind: 'direct' } | { readonly kind: 'path'; readonly via: readonly string[] } | { readonly kind: 'auto' };
 
 /** What the last health check found. */
 export interface HealthReport {

@@ -22,12 +22,12 @@ export function count(value: string): number {
   return Number(value);
 }
 
-/** `direct`, or the relays to cross in order: `eu,eu-pci`. */
+/** `direct`, `auto`, or the relays to cross in order: `eu,eu-pci`. */
 function route(value: string): Route {
-  if (value === 'direct') return { kind: 'direct' };
+  if (value === 'direct' || value === 'auto') return { kind: value };
   const via = value.split(',');
   if (via.some((relay) => relay === ''))
-    throw new InvalidArgumentError('Give `direct`, or relays in order: eu,eu-pci.');
+    throw new InvalidArgumentError('Give `direct`, `auto`, or relays in order: eu,eu-pci.');
   return { kind: 'path', via };
 }
 
@@ -52,7 +52,7 @@ export function parent(value: string): { node: string; dialAddress?: string } {
 
 /** Routes in order of preference as one word. */
 export function routesText(routes: readonly Route[]): string {
-  return routes.map((each) => (each.kind === 'direct' ? 'direct' : each.via.join(' > '))).join(' | ');
+  return routes.map((each) => (each.kind === 'path' ? each.via.join(' > ') : each.kind)).join(' | ');
 }
 
 /** `name=value` */

@@ -30,6 +30,7 @@ import { clearBackups } from './leftovers.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { openStore, type Store } from './store/store.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
+import { createCheapestPaths } from './topology/cheapest.ts';
 import { liveFirst, waysDown } from './topology/routes.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
 import { readTopology } from './topology/topology.ts';
@@ -154,6 +155,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
     store,
     dial: (options) => mesh.dial(options),
     sign: (content) => signer.signEnvelope(content),
+    autoPaths: createCheapestPaths(() => readTopology(store, mesh)),
     deploymentRunner: (deps) =>
       deploymentRunner({ ...deps, store, sealer, findPlaces: (machine, sha256) => placesOf(feed, machine, sha256) }),
     log,

@@ -77,11 +77,16 @@ function addChange(group: Command, cli: Cli): void {
   const setRoute = group
     .command('set-route <machine>')
     .description('how the server reaches it, in order of preference');
-  setRoute.argument('<route...>', '`direct`, or the relays to cross: eu,eu-pci', collectRoutes);
+  setRoute.argument(
+    '<route...>',
+    '`direct`, the relays to cross (eu,eu-pci), or `auto`: the cheapest way now',
+    collectRoutes,
+  );
   examples(
     setRoute,
     'isthmus machine set-route eu-pci-1 eu,eu-pci',
     'isthmus machine set-route eu-1 eu eu-standby      # a second relay when the first is down',
+    'isthmus machine set-route web-1 auto              # whichever of its parents is the shortest way now',
     'isthmus machine set-route hq-1 direct',
   ).action(async (id: string, routes: readonly Route[]) => {
     await patchMachine(cli, id, { routes }, `${id} is reached by ${routesText(routes)}`);

@@ -29,6 +29,7 @@ export const Slugs = Type.Array(Slug, { maxItems: 500, uniqueItems: true });
 export const Route = Type.Union([
   Closed({ kind: Type.Literal('direct') }),
   Closed({ kind: Type.Literal('path'), via: Type.Array(Slug, { minItems: 1, maxItems: 64 }) }),
+  Closed({ kind: Type.Literal('auto') }),
 ]);
 
 /** A parent of a node: with an address, it dials the node there; without one, the node dials it. */

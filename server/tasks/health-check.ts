@@ -2,23 +2,38 @@
 import { IsthmusError } from '../../lib/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { Machine } from '../store/repositories/machines.ts';
-import type { Route } from '../store/routes.ts';
+import type { Way } from '../store/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
 import { tryRoutes } from './reach.ts';
+import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 
 /** Longer than the heartbeat that finds a dead link within it: then the answer names the hop. */
 const CHECK_DEADLINE_MS = 10_000;
 
-/** Tries the machine's routes in order of preference, each once. */
+interface Reach {
+  readonly tentacles: Tentacles;
+  readonly routesOf: RoutesOf;
+}
+
+/** Tries the ways to the machine in their order, each once. */
 export async function checkHealth(
-  tentacles: Tentacles,
-  { id, routes, thresholds }: Pick<Machine, 'id' | 'routes' | 'thresholds'>,
+  { tentacles, routesOf }: Reach,
+  { id, thresholds }: Pick<Machine, 'id' | 'thresholds'>,
   signal: AbortSignal,
 ): Promise<MachineHealth> {
-  const failed: { route: Route; error: IsthmusError }[] = [];
-  for (const route of routes) {
+  let ways: readonly Way[];
+  try {
+    ways = await routesOf(id);
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError) || thrown.code !== 'MACHINE_REVOKED') throw thrown;
+    const { code, message } = thrown;
+    const reason = { what: 'machine', severity: 'unreachable', text: message, hop: id, code } as const;
+    return { health: 'unreachable', reasons: [reason], hop: id };
+  }
+  const failed: { route: Way; error: IsthmusError }[] = [];
+  for (const route of ways) {
     const round = await oneRoute(tentacles, id, route, signal);
     if (round.kind === 'answered') {
       const { report, sentAtMs } = round.value;
@@ -29,7 +44,7 @@ export async function checkHealth(
   return judgeFailure(id, failed);
 }
 
-async function oneRoute(tentacles: Tentacles, machine: string, route: Route, signal: AbortSignal) {
+async function oneRoute(tentacles: Tentacles, machine: string, route: Way, signal: AbortSignal) {
   const routes = () => Promise.resolve([route]);
   try {
     return await tryRoutes({ tentacles, machine, routes, signals: [signal] }, async (client) => {

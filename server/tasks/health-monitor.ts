@@ -3,6 +3,7 @@ import PQueue from 'p-queue';
 import type { Logger } from '../../lib/log.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
+import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 import type { Writer } from './writer.ts';
 
@@ -10,6 +11,7 @@ interface MonitorOptions {
   readonly store: Pick<Store, 'machines'>;
   readonly writer: Writer;
   readonly tentacles: Tentacles;
+  readonly routesOf: RoutesOf;
   readonly log: Logger;
   /** Between two checks of one machine. */
   readonly intervalMs: number;
@@ -22,7 +24,14 @@ export interface HealthMonitor {
 }
 
 /** Starts the checks; the first round begins within an interval, each machine at a random point of it. */
-export function startHealthMonitor({ store, writer, tentacles, log, intervalMs }: MonitorOptions): HealthMonitor {
+export function startHealthMonitor({
+  store,
+  writer,
+  tentacles,
+  routesOf,
+  log,
+  intervalMs,
+}: MonitorOptions): HealthMonitor {
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
   const timers = new Set<NodeJS.Timeout>();
@@ -31,7 +40,7 @@ export function startHealthMonitor({ store, writer, tentacles, log, intervalMs }
   async function check(id: string): Promise<void> {
     const machine = await store.machines.find(id);
     if (machine === undefined || machine.disabled) return;
-    const health = await checkHealth(tentacles, machine, stopping.signal);
+    const health = await checkHealth({ tentacles, routesOf }, machine, stopping.signal);
     if (stopping.signal.aborted) return;
     await writer.write((tx) => storeHealth(tx, id, health));
   }

@@ -57,7 +57,7 @@ async function runHealthTicket(deps: TicketDeps, context: TaskContext, ticket: T
   if (machine === undefined) {
     return endTicket(context, ticket.id, { state: 'failed', ...failure('NOT_FOUND', 'the machine was deleted') });
   }
-  const health = await checkHealth(deps.tentacles, machine, AbortSignal.any([finish, halt]));
+  const health = await checkHealth(deps, machine, AbortSignal.any([finish, halt]));
   if (halt.aborted) throw new Halted();
   if (finish.aborted) {
     const state = context.finishReason === 'cancel' ? 'cancelled' : 'timed_out';

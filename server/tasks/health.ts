@@ -3,7 +3,7 @@
 import type { IsthmusError } from '../../lib/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthState, Thresholds } from '../store/repositories/machines.ts';
-import type { Route } from '../store/routes.ts';
+import type { Way } from '../store/routes.ts';
 
 export interface HealthReason {
   /** What was looked at: disk, memory, load, clock, certificate, route, path, machine. */
@@ -19,7 +19,7 @@ export interface MachineHealth {
   readonly reasons: readonly HealthReason[];
   /** The hop at which the path failed; the machine itself when the path held and it did not answer. */
   readonly hop?: string;
-  readonly route?: Route;
+  readonly route?: Way;
   readonly roundTripMs?: number;
   readonly clockSkewMs?: number;
   readonly facts?: HealthReport__Output;
@@ -28,11 +28,11 @@ export interface MachineHealth {
 /** An answered check. */
 export interface HealthAnswer {
   readonly report: HealthReport__Output;
-  readonly route: Route;
+  readonly route: Way;
   readonly sentAtMs: number;
   readonly answeredAtMs: number;
   /** Preferred routes that failed before this one answered. */
-  readonly failed: readonly { readonly route: Route; readonly error: IsthmusError }[];
+  readonly failed: readonly { readonly route: Way; readonly error: IsthmusError }[];
 }
 
 const MiB = 1024 * 1024;
@@ -75,7 +75,7 @@ export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null)
 }
 
 /** The health of a machine to which no route led: which hop of the preferred route failed. */
-export function judgeFailure(machine: string, errors: readonly { route: Route; error: IsthmusError }[]): MachineHealth {
+export function judgeFailure(machine: string, errors: readonly { route: Way; error: IsthmusError }[]): MachineHealth {
   const reasons = errors.map(({ route, error }): HealthReason => {
     const hop = error.hop ?? machine;
     const where =
@@ -91,7 +91,7 @@ export function judgeFailure(machine: string, errors: readonly { route: Route; e
 }
 
 /** A route as people write it. */
-export function describeRoute(route: Route): string {
+export function describeRoute(route: Way): string {
   return route.kind === 'direct' ? 'direct' : `via ${route.via.join(' → ')}`;
 }
 

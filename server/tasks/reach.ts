@@ -4,7 +4,7 @@
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { GrpcClient } from '../../lib/grpc/client.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Route } from '../store/routes.ts';
+import type { Way } from '../store/routes.ts';
 import type { Tentacles } from './tentacles.ts';
 import { pause, unlessAborted } from './waiting.ts';
 
@@ -21,7 +21,7 @@ export interface ReachOptions extends ReachTunables {
   readonly tentacles: Tentacles;
   readonly machine: string;
   /** Read again before every round, so that a corrected route helps a task that waits, and a revocation ends it. */
-  readonly routes: () => Promise<readonly Route[]>;
+  readonly routes: () => Promise<readonly Way[]>;
   /** No further round begins once one of these has aborted. */
   readonly signals: readonly AbortSignal[];
   /** Once it has aborted, the round under way, or a first one, is the last. */
@@ -125,7 +125,7 @@ class DialFailed extends Error {
   }
 }
 
-function pathOf(route: Route): readonly string[] {
+function pathOf(route: Way): readonly string[] {
   return route.kind === 'direct' ? [] : route.via;
 }
 

@@ -8,7 +8,7 @@ import { startHealthMonitor } from './health-monitor.ts';
 import { healthRunner } from './health-task.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './machine-run.ts';
 import { logQuotaOf } from './log-quota.ts';
-import { createRouteBook } from './route-book.ts';
+import { createRouteBook, type AutoPaths } from './route-book.ts';
 import { scriptRunner } from './script-task.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './tentacles.ts';
 import { createWriter } from './writer.ts';
@@ -17,6 +17,7 @@ interface TasksOptions {
   readonly store: Store;
   readonly dial: Dial;
   readonly sign: SignEnvelope;
+  readonly autoPaths: AutoPaths;
   /** Deployments stand on tasks, so their runner comes from outside. */
   readonly deploymentRunner: (deps: TicketDeps) => TaskRunner;
   readonly log: Logger;
@@ -42,7 +43,7 @@ export function startTasks(options: TasksOptions): Tasks {
   const { store, dial, sign, log, nodeId, healthCheckIntervalS, logQuotaBytes, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
-  const routesOf = createRouteBook(store);
+  const routesOf = createRouteBook(store, options.autoPaths);
   const completer = createCompleter({ store, routesOf, writer, tentacles, log });
   const deps: TicketDeps = {
     store,
@@ -63,7 +64,8 @@ export function startTasks(options: TasksOptions): Tasks {
   };
   const engine = createTaskEngine({ store, writer, runners, log, nodeId, ...tunables });
   const intervalMs = (healthCheckIntervalS ?? 0) * 1000;
-  const monitor = intervalMs > 0 ? startHealthMonitor({ store, writer, tentacles, log, intervalMs }) : undefined;
+  const monitor =
+    intervalMs > 0 ? startHealthMonitor({ store, writer, tentacles, routesOf, log, intervalMs }) : undefined;
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {

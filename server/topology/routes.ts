@@ -1,7 +1,7 @@
 // Routes of machines: checked when saved (do the relays exist, does the path lead there) and when used (is it still so).
 import { IsthmusError } from '../../lib/errors.ts';
 import { chainsUp, MAX_HOPS, SERVER, type Parent } from '../store/parents.ts';
-import type { Route } from '../store/routes.ts';
+import { wayOver, type Route, type Way } from '../store/routes.ts';
 import { linkBetween, routeName, type Topology } from './topology.ts';
 
 /** More routes than this for one machine is a mistake in a script, not a preference. */
@@ -14,9 +14,10 @@ export interface RouteTarget {
   readonly parents: readonly Pick<Parent, 'node'>[];
 }
 
-/** The relays a route crosses, next first. */
-export function viaOf(route: Route): readonly string[] {
-  return route.kind === 'direct' ? [] : route.via;
+/** The relays that each way of a route crosses, next first. */
+function pathsOf(route: Route, target: RouteTarget, topology: Topology): readonly (readonly string[])[] {
+  if (route.kind === 'auto') return waysDown(target, topology);
+  return [route.kind === 'direct' ? [] : route.via];
 }
 
 /** Throws ROUTE_INVALID, naming the hop, unless every route may be saved for the target. */
@@ -25,16 +26,19 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
     throw new IsthmusError('ROUTE_INVALID', `a machine has 1 to ${MAX_ROUTES} routes`, { field: 'routes' });
   }
   for (const [index, route] of routes.entries()) {
-    const fault = faultOf(viaOf(route), target, topology);
+    const faults = pathsOf(route, target, topology).map((via) => faultOf(via, target, topology));
+    // Of `auto`, one way that can be gone is enough.
+    const fault = faults.includes(undefined) ? undefined : faults[0];
     if (fault === undefined) continue;
-    const field = fault.hop === undefined ? `routes[${index}]` : `routes[${index}].via[${fault.hop}]`;
+    const named = route.kind === 'path' && fault.hop !== undefined;
+    const field = named ? `routes[${index}].via[${fault.hop}]` : `routes[${index}]`;
     throw new IsthmusError('ROUTE_INVALID', fault.reason, { field });
   }
 }
 
 /** The routes that follow the parents from the target up to the server: one for each way up, preferred parents first. */
-export function defaultRoutes(target: RouteTarget, topology: Topology): Route[] {
-  return waysDown(target, topology).map((via) => (via.length === 0 ? { kind: 'direct' } : { kind: 'path', via }));
+export function defaultRoutes(target: RouteTarget, topology: Topology): Way[] {
+  return waysDown(target, topology).map(wayOver);
 }
 
 /**
@@ -67,7 +71,9 @@ export function pathsFor(
   topology: Topology,
 ): readonly (readonly string[])[] {
   const target = { node: machine.id, parents: topology.nodes.get(machine.id)?.parents ?? [] };
-  const usable = machine.routes.map(viaOf).filter((via) => faultOf(via, target, topology) === undefined);
+  const named = machine.routes.flatMap((route) => pathsOf(route, target, topology));
+  const unique = [...new Map(named.map((via) => [via.join(), via])).values()];
+  const usable = unique.filter((via) => faultOf(via, target, topology) === undefined);
   return liveFirst(usable, machine.id, topology);
 }
 
@@ -111,6 +117,6 @@ function areNeighbours(
 }
 
 /** Whether no link along the nodes is reported down. A link that nobody reports counts as up: it may be. */
-function isUp(nodes: readonly string[], topology: Topology): boolean {
+export function isUp(nodes: readonly string[], topology: Topology): boolean {
   return nodes.every((to, index) => linkBetween(topology, nodes[index - 1] ?? SERVER, to)?.up !== false);
 }

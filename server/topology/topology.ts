@@ -95,7 +95,8 @@ function reportedOf(
       from,
       to,
       up,
-      roundTripMs: up ? (report.roundTripMs ?? null) : null,
+      // A report has 0 where nothing was measured yet.
+      roundTripMs: up && report.roundTripMs !== undefined && report.roundTripMs > 0 ? report.roundTripMs : null,
       bytesDown: Number((isParentSide ? report.bytesOut : report.bytesIn) ?? 0),
       bytesUp: Number((isParentSide ? report.bytesIn : report.bytesOut) ?? 0),
       dialledBy: isParentSide === ours ? 'parent' : 'child',

@@ -109,6 +109,10 @@ interface NodePlan {
   readonly parents?: readonly string[];
   /** The parents dial it; otherwise it dials its parents. */
   readonly dialled?: boolean;
+  /** Stands between it and its parents: answers the address to dial instead. */
+  readonly through?: (address: string) => Promise<string>;
+  /** The machine's routes, when not those that follow its parents. */
+  readonly routes?: readonly object[];
 }
 
 export interface JoinedNode {
@@ -191,14 +195,22 @@ export class WholeMesh {
     parent = 'server',
     parents = [parent],
     dialled = false,
+    ...more
   }: NodePlan): Promise<JoinedNode> {
     const address = `127.0.0.1:${await freePort()}`;
     const listens = dialled || role === 'relay';
     if (listens) this.#ports.set(id, address);
+    const reached = new Map<string, string>();
+    for (const node of dialled ? [] : parents) {
+      const port = this.#ports.get(node)!;
+      reached.set(node, (await more.through?.(port)) ?? port);
+    }
     const made = await this.api.ask('POST', '/tokens', {
       ...{ role, site, name: id },
       parents: parents.map((node) => ({ node, ...(dialled ? { dialAddress: address } : {}) })),
-      ...(role === 'tentacle' ? { environments: ['prod'], targetRoles: ['web'] } : {}),
+      ...(role === 'tentacle'
+        ? { environments: ['prod'], targetRoles: ['web'], ...(more.routes && { routes: more.routes }) }
+        : {}),
     });
     const dataDir = join(this.folder, id);
     await joinNode({
@@ -206,12 +218,12 @@ export class WholeMesh {
       token: String(made.token),
       pin: this.pin,
       ...(listens ? { listen: address } : {}),
-      ...(dialled ? {} : { addresses: parents.map((node) => this.#ports.get(node)!) }),
+      ...(dialled ? {} : { addresses: [...reached.values()] }),
     });
     return {
       dataDir,
       ...(listens ? { listen: address } : {}),
-      parents: parents.map((node) => ({ node, ...(dialled ? {} : { address: this.#ports.get(node)! }) })),
+      parents: parents.map((node) => ({ node, ...(dialled ? {} : { address: reached.get(node)! }) })),
     };
   }
 

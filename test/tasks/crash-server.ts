@@ -30,6 +30,7 @@ if (engine) {
     store,
     dial: dialFakes(() => new Map(Object.entries(ports))),
     sign: unsigned,
+    autoPaths: () => Promise.resolve([]),
     deploymentRunner: (deps) =>
       deploymentRunner({ ...deps, store, sealer, findPlaces: () => Promise.resolve({ places: [], pass: '' }) }),
     log: silentLogger(),

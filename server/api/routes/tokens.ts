@@ -135,5 +135,5 @@ function toView(token: JoinToken): Static<typeof View> {
 
 /** Routes as the schema's types have them, which know no `readonly`. */
 export function copyRoute(route: NonNullable<JoinToken['routes']>[number]): Static<typeof Route> {
-  return route.kind === 'direct' ? route : { kind: 'path', via: [...route.via] };
+  return route.kind === 'path' ? { kind: 'path', via: [...route.via] } : route;
 }
