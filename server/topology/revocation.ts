@@ -52,8 +52,15 @@ export async function revokeNode(
 export async function publishRevocations({ store, authority, revocations, log }: RevocationDeps): Promise<boolean> {
   const now = Date.now();
   // Also those that have joined again since: their certificates from before stay revoked.
-  const nodes = (await store.nodes.all())
-    .flatMap(({ id, revokedAt }) => (revokedAt === null ? [] : [{ node: id, revokedAtMs: revokedAt }]))
+  const stored = (await store.nodes.all()).flatMap(({ id, revokedAt }) =>
+    revokedAt === null ? [] : [{ node: id, revokedAtMs: revokedAt }],
+  );
+  // A store that was restored from a backup does not know who was revoked after it; the neighbours told the list.
+  const latest = new Map<string, number>();
+  for (const { node, revokedAtMs } of [...stored, ...revocations.entries()])
+    latest.set(node, Math.max(revokedAtMs, latest.get(node) ?? 0));
+  const nodes = [...latest]
+    .map(([node, revokedAtMs]) => ({ node, revokedAtMs }))
     .filter(({ revokedAtMs }) => now - revokedAtMs < keptMs);
   const known = new Map(revocations.entries().map(({ node, revokedAtMs }) => [node, revokedAtMs]));
   if (nodes.every(({ node, revokedAtMs }) => known.get(node) === revokedAtMs)) return false;

@@ -6,7 +6,7 @@ import { joinMesh } from '../../certs/enrolment/join.ts';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
 import { renewOnce, renewOverMesh } from '../../certs/renewal.ts';
-import { RevocationList } from '../../certs/revocations.ts';
+import { RevocationList, revocationStatement } from '../../certs/revocations.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
@@ -212,6 +212,20 @@ test('a token that was bound when the server stopped is free again after it star
   await next.start();
   expect((await server.store.tokens.get(id)).boundSpkiSha256).toBeNull();
   await joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, addresses: [server.address] });
+});
+
+test('a revocation that only the neighbours still know of, after a restore, outlives the next one', async () => {
+  const server = await startControlPlane();
+  const { token } = await server.token({ name: 'web-2' });
+  await joinNode({ dataDir: join(await tempDir(), 'node'), token, pin: server.pin, addresses: [server.address] });
+  const { authority } = server.authority;
+  const gone = { node: 'stolen', revokedAtMs: Date.now() };
+  const statement = revocationStatement(authority.meshId, Date.now(), [gone]);
+  // As a neighbour floods it to a server whose backup is from before.
+  server.node.revocations.merge({ statement, signature: authority.sign('revocations', statement) });
+  await server.revoke('web-2');
+  await waitFor(() => server.node.revocations.entries().some(({ node }) => node === 'web-2'), { what: 'web-2 on it' });
+  expect(server.node.revocations.entries()).toContainEqual(gone);
 });
 
 test('a node that joins again keeps the settings of its operator, with the way to its parent set anew', async () => {
