@@ -34,7 +34,7 @@ import { taskStreamRoutes } from './routes/task-stream.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { probeRoutes } from './routes/probes.ts';
 import { parseStrictJson } from './strict-json.ts';
-import { compileValidator } from './validation.ts';
+import { compileValidator, refuseUndescribed } from './validation.ts';
 
 /** JSON bodies; packages have a limit of their own, and are streamed. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -91,6 +91,10 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
 }
 
 function v1(app: ApiInstance, context: ApiContext): void {
+  app.addHook('preValidation', (request, _reply, done) => {
+    refuseUndescribed(request);
+    done();
+  });
   app.get('/openapi.json', { config: { policy: 'public' }, schema: { hide: true } }, () => app.swagger());
   const groups = [accessRoutes, namedRoutes, nodeRoutes, tokenRoutes, machineRoutes, packageRoutes];
   const later = [projectRoutes, releaseRoutes, taskRoutes, taskStreamRoutes, meshRoutes];
