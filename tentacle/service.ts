@@ -71,15 +71,24 @@ async function streamLogs(engine: ScriptEngine, call: LogCall): Promise<void> {
     if (task !== first.task || epoch <= first.epoch) return;
     sender.fail(new IsthmusError('STALE_EPOCH', `task ${task} was taken over with epoch ${epoch}`));
   });
+  const completed = Promise.withResolvers<boolean>();
   call.on('data', (request: LogRequest__Output) => {
-    if (sameTicket(first, request)) sender.acknowledge(request.acknowledgedLine);
-    else sender.fail(new IsthmusError('TICKET_UNKNOWN', `this stream is of ticket ${first.ticket}`));
+    if (!sameTicket(first, request)) {
+      return sender.fail(new IsthmusError('TICKET_UNKNOWN', `this stream is of ticket ${first.ticket}`));
+    }
+    sender.acknowledge(request.acknowledgedLine);
+    if (request.complete) completed.resolve(true);
   });
-  call.on('cancelled', () => sender.stop());
-  call.on('error', () => sender.stop());
+  for (const gone of ['cancelled', 'error'] as const) call.on(gone, () => sender.stop());
+  // A server that says nothing of completion on the stream calls CompleteScript.
+  for (const over of ['end', 'cancelled', 'error', 'close'] as const) call.on(over, () => completed.resolve(false));
   call.resume();
   try {
     await sender.run();
+    if (await completed.promise) {
+      const end = await engine.complete(first);
+      await write(call, { ticket: first.ticket, firstLine: end.lastLine + 1, lines: [], end });
+    }
   } finally {
     forget();
   }

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts';
 import { tryRoutes } from './reach.ts';
 import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
+import { unlessAborted } from './waiting.ts';
 import type { Writer } from './writer.ts';
 
 export interface CompleterTunables {
@@ -40,8 +41,8 @@ interface Told extends Pick<Ticket, 'id' | 'machine' | 'task'> {
 }
 
 export interface Completer {
-  /** Tells the machine soon. */
-  add(ticket: Pick<Ticket, 'id' | 'machine'>, fence: Fence): void;
+  /** Tells the machine soon, unless `knows` gives true: it was told on the log's stream then. */
+  add(ticket: Pick<Ticket, 'id' | 'machine'>, fence: Fence, knows: Promise<boolean>): void;
   stop(): Promise<void>;
 }
 
@@ -51,6 +52,7 @@ export function createCompleter(options: CompleterOptions): Completer {
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
   const waiting = new Set<string>();
+  const underWay = new Set<Promise<void>>();
 
   /** Answers whether the machine is there. */
   async function complete({ id, machine, task, epoch }: Told): Promise<boolean> {
@@ -71,8 +73,18 @@ export function createCompleter(options: CompleterOptions): Completer {
         return false;
       }
     }
-    await writer.write((tx) => tx.tickets.completed(id, Date.now()));
+    await record(id);
     return true;
+  }
+
+  async function record(id: string): Promise<void> {
+    await writer.write((tx) => tx.tickets.completed(id, Date.now()));
+  }
+
+  /** Tells one machine of one ticket, unless it knows. */
+  async function completeUnless(knows: Promise<boolean>, ticket: Told): Promise<void> {
+    if (await unlessAborted(knows, [stopping.signal]).catch(() => false)) await record(ticket.id);
+    else enqueue([ticket]);
   }
 
   /** Tells one machine of its tickets in turn, up to the first of which it does not hear: the next sweep goes on. */
@@ -103,11 +115,17 @@ export function createCompleter(options: CompleterOptions): Completer {
   sweeping();
 
   return {
-    add: ({ id, machine }, { task, epoch }) => enqueue([{ id, machine, task, epoch }]),
+    add({ id, machine }, { task, epoch }, knows) {
+      const completing = completeUnless(knows, { id, machine, task, epoch })
+        .catch((thrown: unknown) => log.warn({ err: thrown, ticket: id }, 'completion not recorded'))
+        .finally(() => underWay.delete(completing));
+      underWay.add(completing);
+    },
     async stop() {
       clearInterval(timer);
       stopping.abort();
       queue.clear();
+      await Promise.all(underWay);
       await queue.onIdle();
     },
   };

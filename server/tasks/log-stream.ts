@@ -31,8 +31,17 @@ export interface FollowOptions {
   readonly signals: readonly AbortSignal[];
 }
 
+/** How long a tentacle may take to clear a workspace away before it is asked again. */
+const COMPLETION_MS = 10_000;
+
+export interface FollowedLog {
+  readonly end: ScriptStatus__Output;
+  /** Whether the tentacle has cleared the ticket away. Later than the end, and never rejects. */
+  readonly completed: Promise<boolean>;
+}
+
 /** Resolves with the script's end once everything up to it is stored. */
-export async function followLog(options: FollowOptions): Promise<ScriptStatus__Output> {
+export async function followLog(options: FollowOptions): Promise<FollowedLog> {
   const { client, ticket, fence, signals } = options;
   const call = (await client.ready()).streamLogs();
   // The iterator below reports errors; one that comes after it has left has nobody to go to.
@@ -40,34 +49,56 @@ export async function followLog(options: FollowOptions): Promise<ScriptStatus__O
   const forget = signals.map((signal) => whenAborted(signal, () => call.cancel()));
   try {
     call.write({ ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine });
-    return await readBatches(call, options);
+    const batches = (call as AsyncIterable<LogBatch__Output>)[Symbol.asyncIterator]();
+    const end = await readBatches(call, batches, options);
+    return { end, completed: isCompleted(call, batches) };
   } catch (thrown) {
+    call.cancel();
     throw client.errorOf(thrown);
   } finally {
     for (const each of forget) each();
-    call.cancel();
   }
 }
 
 async function readBatches(
   call: ClientDuplexStream<LogRequest, LogBatch__Output>,
+  batches: AsyncIterator<LogBatch__Output>,
   { ticket, machine, fence, commit }: FollowOptions,
 ): Promise<ScriptStatus__Output> {
-  for await (const batch of call as AsyncIterable<LogBatch__Output>) {
+  for (let next = await batches.next(); next.done !== true; next = await batches.next()) {
+    const batch = next.value;
     checkOwner(batch, ticket, machine);
     const end = batch.end ?? undefined;
     const stored = await commit({ firstLine: batch.firstLine, lines: batch.lines.map(toLine), end });
-    call.write({ ticket, task: fence.task, epoch: fence.epoch, acknowledgedLine: stored });
-    if (end === undefined) continue;
-    if (end.lastLine > stored) {
+    if (end !== undefined && end.lastLine > stored) {
       throw new IsthmusError('LOG_GAP', `${machine} ended a log of ${end.lastLine} lines after line ${stored}`, {
         hop: machine,
       });
     }
+    const complete = end !== undefined;
+    call.write({ ticket, task: fence.task, epoch: fence.epoch, acknowledgedLine: stored, complete });
+    if (end === undefined) continue;
     call.end();
     return end;
   }
   throw new IsthmusError('UNREACHABLE', 'the log ended before the script', { hop: machine });
+}
+
+/** Whether the stream goes on to say that the ticket is completed; one that does not know that ends. */
+async function isCompleted(
+  call: ClientDuplexStream<LogRequest, LogBatch__Output>,
+  batches: AsyncIterator<LogBatch__Output>,
+): Promise<boolean> {
+  const limit = setTimeout(() => call.cancel(), COMPLETION_MS);
+  try {
+    const next = await batches.next();
+    return next.done !== true && next.value.end?.phase === 'COMPLETED';
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(limit);
+    call.cancel();
+  }
 }
 
 function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): void {

@@ -31,8 +31,9 @@ export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: 
   if (hasEnded(ticket)) return ticket;
   const masker = maskerFor(payload);
   if (masker instanceof IsthmusError) return endTicket(run.context, ticket.id, refusalEnd(run.context, masker));
-  const ended = await new ScriptTicket(run, ticket, payload, masker).run();
-  if (ended.startedAt !== null) run.deps.completer.add(ended, run.context.fence);
+  const running = new ScriptTicket(run, ticket, payload, masker);
+  const ended = await running.run();
+  if (ended.startedAt !== null) run.deps.completer.add(ended, run.context.fence, running.completed);
   return ended;
 }
 
@@ -56,6 +57,8 @@ class ScriptTicket {
   /** The last lines that fit, when there came more than that. */
   #lastFitting: readonly NewLogLine[] = [];
   #ticket: Ticket;
+  /** Whether the tentacle has heard on the log's stream already that all is stored. */
+  completed: Promise<boolean> = Promise.resolve(false);
 
   constructor(run: MachineRun, ticket: Ticket, payload: ScriptPayload, masker: Masker) {
     this.#run = run;
@@ -134,6 +137,7 @@ class ScriptTicket {
           signals: [context.halt, this.#gaveUp.signal],
         }),
       );
+      if (reached.kind === 'answered') this.completed = reached.value.completed;
       if (hasEnded(this.#ticket)) return this.#ticket;
       return await this.#end(this.#unknownEnd(reached.kind === 'gaveUp' ? reached.lastError : undefined));
     } finally {

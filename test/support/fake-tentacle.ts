@@ -127,6 +127,10 @@ export class FakeTentacle {
   overlap = 0;
   /** Each batch claims to begin so many lines later than it does. */
   gap = 0;
+  /** Completes a ticket when it is asked to on the stream of its log, as older tentacles do not. */
+  completesOnStream = false;
+  /** Calls of CompleteScript. */
+  completionCalls = 0;
   /** Sends no log while true. */
   stallLogs = false;
   /** Answers log requests for this ticket instead of the one asked for. */
@@ -223,6 +227,7 @@ export class FakeTentacle {
         return script.status();
       },
       CompleteScript: ({ request }) => {
+        this.completionCalls += 1;
         if (this.#burnt.has(request.ticket)) return { ticket: request.ticket, phase: 'COMPLETED' };
         const script = this.#known(request.ticket);
         if (script.phase !== 'COMPLETED') this.completed.push(request.ticket);
@@ -342,6 +347,10 @@ export class FakeTentacle {
         } else {
           script.acknowledgements.push(request.acknowledgedLine);
           script.forgotten = Math.max(script.forgotten, request.acknowledgedLine);
+          if (!request.complete || !this.completesOnStream) continue;
+          script.phase = 'COMPLETED';
+          this.completed.push(script.ticket);
+          call.write({ ticket: script.ticket, firstLine: sent + 1, lines: [], end: script.status() });
         }
       }
     } finally {

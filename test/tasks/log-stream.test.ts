@@ -41,7 +41,7 @@ it('acknowledges nothing while the store still works on it', async () => {
     }
     expect(fake.script.acknowledgements).toEqual([]);
     stored.resolve();
-    expect(await following).toMatchObject({ phase: 'EXITED', lastLine: 3 });
+    expect((await following).end).toMatchObject({ phase: 'EXITED', lastLine: 3 });
     await waitFor(() => fake.script.forgotten === 3);
   });
 });

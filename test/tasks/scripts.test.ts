@@ -34,6 +34,20 @@ it('runs a script once and stores its log', async () => {
   expect(items.map(({ type }) => type)).toEqual(['task.created', 'task.started', 'task.ended']);
 });
 
+it.each([
+  [true, 0],
+  [false, 1],
+])('has a ticket completed on the stream of its log (%s), else by a call of its own', async (onStream, calls) => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.completesOnStream = onStream;
+  const id = await submit(h, 'say hello\nexit 0');
+  expect(await h.ended(id)).toMatchObject({ state: 'succeeded' });
+  const ticket = await ticketOf(h, id);
+  await waitFor(async () => (await h.store.tickets.get(ticket.id)).completedAt !== null);
+  expect([fake.completed, fake.completionCalls]).toEqual([[ticket.id], calls]);
+});
+
 it('runs on all machines at once, and lets the others finish when one fails', async () => {
   const h = await startHarness();
   const one = await h.machine('web-1');

@@ -127,6 +127,26 @@ describe('the tentacle service', () => {
     await expect(follow(client, { ...key, afterLine: 0 })).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
   });
 
+  test('completes a ticket with the acknowledgement of its end, and says so', async () => {
+    const { client, signer } = await field();
+    const key = { ticket: newId(), task: newId(), epoch: 1 };
+    await startScript(client, envelopeFor(signer, { ...key, payload: { body: 'echo one; exit 3' } }));
+    const call: ClientDuplexStream<LogRequest, LogBatch__Output> = (await client.ready()).streamLogs();
+    call.write({ ...key, afterLine: 0 });
+    const phases: string[] = [];
+    for await (const batch of call as AsyncIterable<LogBatch__Output>) {
+      if (batch.end) phases.push(batch.end.phase);
+      if (phases.length === 1) call.write({ ...key, acknowledgedLine: 1, complete: true });
+      else call.write({ ...key, acknowledgedLine: batch.lines.length });
+    }
+    call.end();
+    expect(phases).toEqual(['EXITED', 'COMPLETED']);
+    const status = await client.unary<ScriptStatus__Output>((c, o, done) => c.getScript(key, o, done), {
+      deadlineMs: 5_000,
+    });
+    expect(status).toMatchObject({ phase: 'COMPLETED', exitCode: 3 });
+  });
+
   test('the first line arrives while the script runs, at once', async () => {
     const { client, signer } = await field();
     const key = { ticket: newId(), task: newId(), epoch: 1 };

@@ -11,6 +11,11 @@ export interface LogRequest {
   'task'?: (string);
   'epoch'?: (number | string | Long);
   'acknowledgedLine'?: (number | string | Long);
+  /**
+   * With the acknowledgement of the last batch: as CompleteScript. Answered with one more batch, whose end is COMPLETED;
+   * who does not know it just ends the stream.
+   */
+  'complete'?: (boolean);
 }
 
 export interface LogRequest__Output {
@@ -22,4 +27,9 @@ export interface LogRequest__Output {
   'task': (string);
   'epoch': (number);
   'acknowledgedLine': (number);
+  /**
+   * With the acknowledgement of the last batch: as CompleteScript. Answered with one more batch, whose end is COMPLETED;
+   * who does not know it just ends the stream.
+   */
+  'complete': (boolean);
 }
