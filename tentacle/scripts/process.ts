@@ -30,16 +30,6 @@ export function isAlive(process: ProcessIdentity): boolean {
   return stat !== undefined && stat.startTicks === process.startTicks && stat.state !== 'Z';
 }
 
-/** Whether the group still has a member that is no zombie. */
-export function groupIsAlive(processGroup: number): boolean {
-  if (!signalGroup(processGroup, 0)) return false;
-  for (const pid of pids()) {
-    const stat = readStat(pid);
-    if (stat?.processGroup === processGroup && stat.state !== 'Z' && stat.state !== 'X') return true;
-  }
-  return false;
-}
-
 /**
  * Whether the group that this process led, with a session of its own, still has a member that is no zombie. While it has,
  * its number is not given to another process: one that has it now, and is not the leader, leads strangers.

@@ -4,7 +4,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { groupIsAlive } from '../../tentacle/scripts/process.ts';
+import { identify, ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -170,10 +170,11 @@ describe('an agent that was killed', () => {
       readFile(join(dataDir, 'journal', 'journal'), 'utf8').then((text) => text.includes('"killing"')),
     );
     await first.kill();
-    const group = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[2]);
+    const leader = identify(pid)!;
+    expect(ledGroupIsAlive(leader)).toBe(true);
     const second = new Host(dataDir);
     expect(await second.ended(order)).toMatchObject({ phase: 'CANCELLED' });
-    expect(groupIsAlive(group)).toBe(false);
+    expect(ledGroupIsAlive(leader)).toBe(false);
   });
 
   test('keeps a time limit that began before', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { groupIsAlive } from '../../tentacle/scripts/process.ts';
+import { ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -311,7 +311,7 @@ describe('cancel and time limit', () => {
     const { state } = journal.ticket(order.ticket)!;
     await Promise.all([engine.cancel(order), engine.cancel(order)]);
     expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED', errorCode: 'CANCELLED' });
-    expect(state.phase === 'running' && groupIsAlive(state.process.pid)).toBe(false);
+    expect(state.phase === 'running' && ledGroupIsAlive(state.process)).toBe(false);
     expect(await engine.cancel(order)).toMatchObject({ phase: 'CANCELLED' });
   });
 
