@@ -91,6 +91,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     const loose = handlers as unknown as Record<string, LooseHandler | undefined>;
     const policyOf = policies as Record<string, MethodPolicy | undefined>;
     const implementation: Record<string, grpc.UntypedHandleCall> = {};
+    const careful: Record<string, grpc.MethodDefinition<unknown, unknown>> = {};
     for (const [name, method] of Object.entries(definition)) {
       const handler = loose[name];
       const policy = policyOf[name];
@@ -98,8 +99,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
         throw new IsthmusError('POLICY_MISSING', `${method.path} has no ${handler ? 'policy' : 'handler'}`);
       }
       implementation[name] = this.guard(method.path, handler, policy, method.responseStream);
+      careful[name] = { ...method, requestDeserialize: carefully(method.requestDeserialize) };
     }
-    this.server.addService(definition, implementation);
+    this.server.addService(careful, implementation);
   }
 
   /** Serves one stream until it closes. A TLS session must have settled some ALPN name: node:http2 refuses it otherwise. */
@@ -146,6 +148,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
         if (callback) callback(error);
         else call.emit('error', error);
       };
+      const refuseMalformed = (): void => fail(new IsthmusError('INVALID_FIELD', 'the message is not of its type'));
+      if (call.request === malformed) return void refuseMalformed();
+      onMalformed(call, refuseMalformed);
       const run = async (): Promise<void> => {
         const result = await handler(call, this.authorise(call.metadata, path, policy));
         if (callback) callback(null, result);
@@ -191,6 +196,31 @@ function captureHttp2Server(server: Server, onCreate: (http2Server: Http2Server)
     const http2Server = create(credentials);
     onCreate(http2Server);
     return http2Server;
+  };
+}
+
+/** What stands for a message that cannot be read: grpc-js would answer INTERNAL, as if the fault were this end's. */
+const malformed = Symbol('malformed');
+
+function carefully(deserialize: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
+  return (bytes) => {
+    try {
+      return deserialize(bytes);
+    } catch {
+      return malformed;
+    }
+  };
+}
+
+/** Keeps malformed messages of a stream from its handler. */
+function onMalformed(call: LooseCall, refuse: () => void): void {
+  if (!('push' in call)) return;
+  const stream = call as unknown as { push(message: unknown): boolean };
+  const push = stream.push.bind(stream);
+  stream.push = (message) => {
+    if (message !== malformed) return push(message);
+    refuse();
+    return false;
   };
 }
 

@@ -1,0 +1,125 @@
+// agent-proto: what a peer with a valid certificate can send to every gRPC surface that it may reach. Each hostile call is
+// refused with a status that says whose fault it is, no handler sees it, and the next call is served.
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { alpn } from '../../certs/tls.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { connectTo } from '../../mesh/link/socket.ts';
+import { start as startTentacle } from '../../tentacle/start.ts';
+import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { linked, startNode } from '../support/mesh.ts';
+import { waitFor } from '../support/wait.ts';
+
+const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024), { level: 1 });
+const [invalid, exhausted, unimplemented] = [3, 8, 12];
+
+interface Surface {
+  readonly method: string;
+  open(plane: ControlPlane): Promise<Duplex>;
+}
+
+async function nodeBelow(plane: ControlPlane) {
+  const parents = [{ node: 'server-1', address: plane.address }];
+  const row = { id: 'web-9', role: 'tentacle', site: 'eu', parents: [{ node: 'server', dialAddress: null }] } as const;
+  await plane.store.nodes.insert({ ...row, parents: [...row.parents], createdAt: Date.now() });
+  const node = await startNode(plane.authority, 'web-9', 'tentacle', { listen: undefined, parents });
+  await linked({ ...plane.node, name: 'server-1', mesh: plane.mesh }, node);
+  return node;
+}
+
+const upwards = (service: string) => async (plane: ControlPlane) =>
+  (await nodeBelow(plane)).mesh.dial({ node: 'server', service, class: 'control', deadlineMs: 10_000 });
+
+const surfaces: Record<string, Surface> = {
+  identity: { method: '/isthmus.identity.v1.Identity/Renew', open: upwards('identity') },
+  topology: { method: '/isthmus.topology.v1.Topology/Watch', open: upwards('topology') },
+  link: {
+    method: '/isthmus.mesh.v1.Link/Attach',
+    async open(plane) {
+      const { identity } = await plane.authority.node('relay-9', 'relay');
+      return (await connectTo(plane.address, alpn.link, identity.current(), AbortSignal.timeout(10_000))).tls;
+    },
+  },
+  tentacle: {
+    method: '/isthmus.tentacle.v1.Tentacle/StartScript',
+    async open(plane) {
+      const { dataDir } = await plane.authority.node('web-1', 'tentacle');
+      const parents = [{ node: 'server-1', address: plane.address }];
+      const tentacle = await startTentacle({ dataDir, parents }, { log: silentLogger() });
+      onTestFinished(() => tentacle.stop());
+      await waitFor(() => plane.mesh.links().some(({ peer, up }) => peer === 'web-1' && up), { what: 'the link' });
+      const options = { node: 'web-1', service: 'tentacle', path: [], class: 'control', deadlineMs: 10_000 } as const;
+      return plane.mesh.dial(options);
+    },
+  },
+};
+
+function message(payload: Buffer, { compressed = false, length = payload.length } = {}): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(compressed ? 1 : 0, 0);
+  head.writeUInt32BE(length, 1);
+  return Buffer.concat([head, payload]);
+}
+
+/** Makes one call with this body; answers its grpc-status, or what ended the stream instead. */
+function call(session: ClientHttp2Session, path: string, body: Buffer, headers = {}): Promise<number | string> {
+  return new Promise((resolve) => {
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...headers,
+    });
+    const told = (found: Record<string, unknown>) => {
+      if (found['grpc-status'] !== undefined) resolve(Number(found['grpc-status']));
+    };
+    stream.on('response', told).on('trailers', told);
+    stream.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    stream.on('close', () => resolve(`closed ${stream.rstCode}`));
+    stream.resume().end(body);
+  });
+}
+
+describe.each(Object.entries(surfaces))('%s', (_name, { method, open }) => {
+  it('refuses what is no message of its type, too large, or unknown, and serves on', async () => {
+    const plane = await startControlPlane();
+    const stream = await open(plane);
+    stream.on('error', () => undefined);
+    const session = connect('http://isthmus', { createConnection: () => stream });
+    session.on('error', () => undefined);
+    onTestFinished(() => session.destroy());
+    const before = process.memoryUsage.rss();
+    const outcomes = {
+      'a length of 4 GB': await call(session, method, message(Buffer.alloc(9), { length: 0xffff_ffff })),
+      'a gzip bomb': await call(session, method, message(bomb, { compressed: true }), { 'grpc-encoding': 'gzip' }),
+      'a varint without an end': await call(session, method, message(Buffer.alloc(64, 0xff))),
+      'groups in groups': await call(session, method, message(Buffer.alloc(1_000_000, 0x0b))),
+      'a wire type that is none': await call(session, method, message(Buffer.from([0x7f, 0x01, 0x02]))),
+      'a length beyond the end': await call(session, method, message(Buffer.from([0x7a, 0xff, 0xff, 0x7f, 0x01]))),
+      'an unknown method': await call(session, `${method}Twice`, message(Buffer.alloc(0))),
+      'an unknown service': await call(session, '/evil.v1.Evil/Do', message(Buffer.alloc(0))),
+    };
+    expect(outcomes).toEqual({
+      'a length of 4 GB': exhausted,
+      'a gzip bomb': exhausted,
+      'a varint without an end': invalid,
+      'groups in groups': invalid,
+      'a wire type that is none': invalid,
+      'a length beyond the end': invalid,
+      'an unknown method': unimplemented,
+      'an unknown service': unimplemented,
+    });
+    // The attackers are in this process too. What is inflated in vain would be 256 MB.
+    expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
+    // Metadata of 64 KB reaches nobody.
+    const large = await call(session, method, message(Buffer.alloc(0)), { 'x-large': 'x'.repeat(65_000) });
+    expect(large).not.toBe(constants.NGHTTP2_NO_ERROR);
+    // Whoever else is there is served.
+    const node = await plane.mesh.dial({ node: 'server', service: 'echo', class: 'control', deadlineMs: 10_000 });
+    expect(node.peer.node).toBe('server-1');
+    node.destroy();
+  });
+});
