@@ -20,9 +20,10 @@ import { DialledJoins } from './dialled-joins.ts';
 import { Enrolment } from './enrolment.ts';
 import { IdentityService, recordRenewal } from './identity.ts';
 import { publishRevocations, revokeNode } from './revocation.ts';
+import { refusalEvent } from './reports.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 import { readTopology } from './topology.ts';
-import { assignmentsOf, refusalEvent, WatchService, type FindPlaces } from './watch.ts';
+import { assignmentsOf, WatchService, type FindPlaces } from './watch.ts';
 
 /** How soon a new token or node reaches the relay that has to dial it. */
 const turnMs = 1_000;

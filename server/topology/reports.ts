@@ -1,0 +1,133 @@
+// What nodes report, on its way into the store. A thousand nodes that report every few seconds would be hundreds of
+// commits a second, each with its sync: what comes within a moment is written in one.
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
+import { maxMessageBytes } from '../../lib/grpc/client.ts';
+import type { Caller } from '../../lib/grpc/server.ts';
+import { checkFeedUrl } from '../../mesh/feeds.ts';
+import { refusalsKept, type Refusals } from '../../mesh/refusals.ts';
+import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
+import type { Refusal__Output } from '../../proto/gen/isthmus/topology/v1/Refusal.ts';
+import type { NewEvent } from '../store/repositories/events.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+/** Between two commits; a node reports every few seconds and on change. */
+const writeEveryMs = 500;
+/** A report names each link, up to all that a node may have and remember, some 250 bytes each. */
+const maxReportBytes = maxMessageBytes;
+
+/** A node that reports, by one stream of it. */
+export interface Reporter {
+  readonly caller: Caller<PeerIdentity>;
+  /** Its report could not be stored. */
+  failed(thrown: unknown): void;
+}
+
+export class Reports {
+  readonly #store: Store;
+  readonly #refusals: Refusals;
+  #latest = new Map<Reporter, NodeReport__Output>();
+  #timer: NodeJS.Timeout | undefined;
+  #lastMs = 0;
+
+  /** `refusals` is where this server notes whom it refuses. */
+  constructor(store: Store, refusals: Refusals) {
+    this.#store = store;
+    this.#refusals = refusals;
+  }
+
+  /** Stores a report soon, unless a later one of the same stream takes its place before. */
+  take(reporter: Reporter, given: NodeReport__Output): void {
+    const report = { ...given, feedUrl: this.#acceptedUrl(reporter.caller.peer, given.feedUrl) };
+    if (JSON.stringify(report).length > maxReportBytes) {
+      reporter.failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
+      return;
+    }
+    this.#latest.set(reporter, report);
+    this.#timer ??= setTimeout(() => void this.#write(), Math.max(0, this.#lastMs + writeEveryMs - Date.now()));
+  }
+
+  /** The URL at which a mirror says it is; none when no node could be there. */
+  #acceptedUrl({ node, role }: PeerIdentity, url: string): string {
+    if (url === '' || role !== 'mirror') return '';
+    try {
+      checkFeedUrl(url);
+      return url;
+    } catch (thrown) {
+      this.#refusals.note(IsthmusError.from(thrown), node, 'feedUrl');
+      return '';
+    }
+  }
+
+  /** Forgets what has not been written yet: the stream has ended. */
+  drop(reporter: Reporter): void {
+    this.#latest.delete(reporter);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#latest.clear();
+  }
+
+  async #write(): Promise<void> {
+    const batch = [...this.#latest];
+    this.#latest = new Map();
+    this.#timer = undefined;
+    this.#lastMs = Date.now();
+    try {
+      await this.#store.transaction(async (tx) => {
+        for (const [{ caller }, report] of batch) await this.#record(tx, caller.peer, report);
+      });
+    } catch (thrown) {
+      if (batch.length === 1) batch[0]![0].failed(thrown);
+      else await this.#writeEach(batch);
+    }
+  }
+
+  /** So that one that cannot be stored fails by itself. */
+  async #writeEach(batch: readonly (readonly [Reporter, NodeReport__Output])[]): Promise<void> {
+    for (const [reporter, report] of batch) {
+      await this.#store
+        .transaction((tx) => this.#record(tx, reporter.caller.peer, report))
+        .catch((thrown: unknown) => reporter.failed(thrown));
+    }
+  }
+
+  async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: NodeReport__Output): Promise<void> {
+    await this.#recordRefusals(tx, node, report.refusals.slice(-refusalsKept));
+    await tx.nodes.sighted(node, {
+      report,
+      softwareVersion: report.softwareVersion.slice(0, 100),
+      feedUrl: report.feedUrl === '' ? null : report.feedUrl.slice(0, 500),
+      lastSeenAt: Date.now(),
+      certificateNotAfter: notAfterMs,
+    });
+  }
+
+  /** Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once. */
+  async #recordRefusals(tx: StoreTransaction, node: string, refusals: readonly Refusal__Output[]): Promise<void> {
+    if (refusals.length === 0) return;
+    const known = new Set(reportedRefusals(await tx.nodes.get(node)));
+    for (const refusal of refusals.filter(({ id }) => !known.has(id))) {
+      const event = this.#store.refusals.admit(node, refusalEvent(node, refusal));
+      if (event !== undefined) await tx.events.append(event);
+    }
+  }
+}
+
+/** A refusal as an audit event. `node` says so of itself; what it says is cut to what a good node says. */
+export function refusalEvent(node: string, { code, by, what, detail, atMs }: Omit<Refusal__Output, 'id'>): NewEvent {
+  return {
+    actor: node,
+    type: 'node.refused',
+    subjectKind: 'peer',
+    subject: by.slice(0, 100),
+    data: { code: isErrorCode(code) ? code : 'INTERNAL', what: what.slice(0, 100), detail: detail.slice(0, 300), atMs },
+  };
+}
+
+function reportedRefusals({ report }: Pick<Node, 'report'>): readonly string[] {
+  const { refusals = [] } = (report ?? {}) as { readonly refusals?: readonly { readonly id: string }[] };
+  return refusals.map(({ id }) => id);
+}
