@@ -1,11 +1,15 @@
 // Whose turn it is to begin a TLS handshake. When a thousand peers come back at once, the processor does so many at a
 // time, in the order in which they came: the first are in soon, and nobody's deadline passes while all make headway
-// together. A turn is bounded by time, so that a slow line, or a peer that stalls, keeps no other waiting.
+// together. A turn is bounded, so that a slow line, or a peer that stalls, keeps no other waiting; it is counted in ticks
+// of our own timer and not by the clock, because a process that is short of processor time is not to begin yet more.
 
 export interface TurnLimits {
   readonly handshakesAtOnce: number;
   readonly handshakeTurnMs: number;
 }
+
+/** The ticks of a turn: between two of them the event loop has looked at what has come. */
+const ticksPerTurn = 5;
 
 export class Turns {
   readonly #limits: TurnLimits;
@@ -19,12 +23,16 @@ export class Turns {
   /** Calls `begin` when it is the caller's turn, `overdue` when the turn passes unused; the answer gives turn or place back. */
   take(begin: () => void, overdue: () => void): () => void {
     let timer: NodeJS.Timeout | undefined;
-    const start = (): void => {
-      this.#taken += 1;
+    const tick = (left: number): void => {
       timer = setTimeout(() => {
+        if (left > 1) return tick(left - 1);
         over();
         overdue();
-      }, this.#limits.handshakeTurnMs);
+      }, this.#limits.handshakeTurnMs / ticksPerTurn);
+    };
+    const start = (): void => {
+      this.#taken += 1;
+      tick(ticksPerTurn);
       begin();
     };
     const over = (): void => {
