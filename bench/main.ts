@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import type { Bench, Figure } from './support/report.ts';
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
+  agents: () => import('./agents.ts'),
   dispatch: () => import('./dispatch.ts'),
   tunnel: () => import('./tunnel.ts'),
 };

@@ -1,0 +1,182 @@
+// What do many agents cost, and what happens when the server under them dies? Agents are simulated, several hundred in a
+// process, and speak the real wire with certificates of their own; server and relay are the real processes.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '../test/support/wait.ts';
+import { freePort, World } from '../test/support/world.ts';
+import { Fleet, makeAgents } from './support/fleet.ts';
+import { percentile, rounded, type Bench, type BenchContext, type Figure } from './support/report.ts';
+
+const site = 'bench';
+const ticksPerS = 100;
+
+interface Place {
+  readonly world: World;
+  readonly folders: readonly string[];
+  readonly apiPort: number;
+  readonly addresses: { readonly server: string; readonly relay: string };
+}
+
+async function rssKb(pid: number): Promise<number> {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+async function cpuS(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerS;
+}
+
+function answerMs(port: number): Promise<number> {
+  const began = performance.now();
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/livez', agent: false }, (response) => {
+      response.resume().once('end', () => resolve(performance.now() - began));
+    }).once('error', reject);
+  });
+}
+
+/** Processor share and answers of the idle server. */
+async function idle({ world, apiPort }: Place, seconds: number): Promise<{ share: number; answersMs: number[] }> {
+  const pid = world.pid('server');
+  const before = await cpuS(pid);
+  await sleep(seconds * 1000);
+  const share = ((await cpuS(pid)) - before) / seconds;
+  const answersMs: number[] = [];
+  for (const until = performance.now() + seconds * 1000; performance.now() < until; await sleep(20)) {
+    answersMs.push(await answerMs(apiPort));
+  }
+  return { share, answersMs };
+}
+
+async function allUp(fleet: Fleet, agents: number): Promise<number[]> {
+  return waitFor(
+    async () => {
+      const times = await fleet.upAtMs();
+      if (times.length < agents) throw new Error(`${times.length} of ${agents} are up`);
+      return times;
+    },
+    { limitMs: 180_000, everyMs: 100, what: 'every agent to be up' },
+  );
+}
+
+interface Storm {
+  readonly fromKillS: number;
+  readonly fromStartS: number;
+  readonly spreadS: number;
+}
+
+/** Kills a part under its agents, starts it again, and takes when each was back. */
+async function storm({ world }: Place, part: string, fleet: Fleet, agents: number): Promise<Storm> {
+  await world.signal(part, 'SIGKILL');
+  const killed = Date.now();
+  await world.start(part);
+  const started = Date.now();
+  const times = await waitFor(
+    async () => (await fleet.upAtMs()).filter((at) => at >= killed).length === agents && fleet.upAtMs(),
+    { limitMs: 180_000, everyMs: 100, what: 'every agent to be back' },
+  );
+  const [first = 0, last = 0] = [times[0], times.at(-1)];
+  return {
+    fromKillS: (last - killed) / 1000,
+    fromStartS: (last - started) / 1000,
+    spreadS: (last - first) / 1000,
+  };
+}
+
+/** Starts agents under a part; answers what each costs it, once they have reported. */
+async function under(place: Place, part: 'server' | 'relay', pid: () => number): Promise<{ fleet: Fleet; kb: number }> {
+  const { folders, world } = place;
+  const before = await rssKb(pid());
+  const node = part === 'server' ? 'server' : 'r1';
+  const fleet = await Fleet.start(folders, { node, address: place.addresses[part] });
+  await allUp(fleet, folders.length);
+  await reported(world, folders.length);
+  return { fleet, kb: ((await rssKb(pid())) - before) / folders.length };
+}
+
+/** Waits until the server has heard from so many agents. */
+async function reported(world: World, agents: number): Promise<void> {
+  await waitFor(
+    async () => {
+      const { links } = await world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
+      return links.filter(({ to, up }) => up && to.startsWith('agent-')).length === agents;
+    },
+    { limitMs: 120_000, everyMs: 250, what: 'the server to know every link' },
+  );
+}
+
+async function measure({ quick, say }: BenchContext, place: Place): ReturnType<Bench> {
+  const agents = place.folders.length;
+  const { world } = place;
+  const server = await under(place, 'server', () => world.pid('server'));
+  let quiet: Awaited<ReturnType<typeof idle>>;
+  let ofServer: Storm;
+  try {
+    say(`${agents} agents at the server: ${rounded(server.kb)} kB each`);
+    quiet = await idle(place, quick ? 5 : 20);
+    ofServer = await storm(place, 'server', server.fleet, agents);
+    await reported(world, agents);
+  } finally {
+    await server.fleet.stop();
+  }
+  const relay = await under(place, 'relay', () => world.pid('r1'));
+  let ofRelay: Storm;
+  try {
+    say(`${agents} agents at a relay: ${rounded(relay.kb)} kB each`);
+    ofRelay = await storm(place, 'r1', relay.fleet, agents);
+  } finally {
+    await relay.fleet.stop();
+  }
+  const whole = (value: number): Figure => (agents === 1000 ? rounded(value) : null);
+  return {
+    figures: {
+      agents,
+      server_kb_per_agent: rounded(server.kb),
+      relay_kb_per_agent: rounded(relay.kb),
+      idle_cpu_share: rounded(quiet.share),
+      loop_p99_ms: rounded(percentile(quiet.answersMs, 0.99)),
+      storm1000_s: whole(ofServer.fromKillS),
+      storm_server_s: rounded(ofServer.fromKillS),
+      storm_server_from_start_s: rounded(ofServer.fromStartS),
+      storm_server_spread_s: rounded(ofServer.spreadS),
+      storm_relay_s: rounded(ofRelay.fromKillS),
+    },
+    rivals: {},
+    notes: [
+      'an agent has a link and the stream on which a node reports, with certificates of its own; it runs no scripts',
+      'kb per agent: growth of resident memory; at the relay with the tunnels in which its agents report',
+      'loop_p99_ms: what GET /livez takes on the idle server, asked every 20 ms, over a new connection each time',
+      'storm: from kill -9 to the last link up, the start of the process included; from_start without it',
+      ...(agents === 1000 ? [] : ['storm1000_s: needs 1,000 agents, which --quick does not start']),
+    ],
+  };
+}
+
+export const bench: Bench = async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-bench-'));
+  const agents = context.quick ? 200 : 1000;
+  const [mesh = 0, apiPort = 0, listen = 0] = await Promise.all([freePort(), freePort(), freePort()]);
+  const addresses = { server: `127.0.0.1:${mesh}`, relay: `127.0.0.1:${listen}` };
+  try {
+    const world = await World.up({ folder, meshListen: addresses.server, apiListen: `127.0.0.1:${apiPort}` });
+    try {
+      await world.api.post('sites', { id: site, name: site });
+      const parent = { parent: 'server', parentAddress: addresses.server };
+      await world.add({ id: 'r1', role: 'relay', site, ...parent, listen: addresses.relay });
+      await world.signal('server', 'SIGKILL');
+      context.say(`making ${agents} agents`);
+      const folders = await makeAgents(world.dataDir('server'), join(folder, 'agents'), site, agents);
+      await world.start('server');
+      await world.linked(['r1']);
+      return await measure(context, { world, folders, apiPort, addresses });
+    } finally {
+      await world.stop();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+};

@@ -1,0 +1,52 @@
+// Hundreds of agents in one process: the link session, the certificate and the report of a tentacle each, real ones, and
+// nothing that runs scripts.
+import PQueue from 'p-queue';
+import { IdentityStore } from '../../certs/identity.ts';
+import { RevocationList } from '../../certs/revocations.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { createMesh } from '../../mesh/mesh.ts';
+import { reportToServer } from '../../mesh/report.ts';
+import type { Mesh, ParentConfig } from '../../mesh/types.ts';
+import { answer, usage } from '../support/child.ts';
+
+interface Agent {
+  readonly mesh: Mesh;
+  /** When its link came up last, by the clock of the machine. */
+  upAtMs: number | undefined;
+}
+
+/** Agents of one machine would not begin all in one process: here they take turns. */
+const startedAtOnce = 16;
+
+const agents: Agent[] = [];
+const log = silentLogger();
+
+async function startAgent(dataDir: string, parent: ParentConfig): Promise<void> {
+  const identity = await IdentityStore.open(dataDir);
+  const { authorityPem, meshId } = identity.current();
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
+  const mesh = await createMesh({ parents: [parent], dials: [] }, { identity, revocations, relaying: false, log });
+  const agent: Agent = { mesh, upAtMs: undefined };
+  const up = Promise.withResolvers<void>();
+  mesh.onLinksChanged(() => {
+    if (!mesh.links().some((link) => link.up)) {
+      agent.upAtMs = undefined;
+      return;
+    }
+    agent.upAtMs ??= Date.now();
+    up.resolve();
+  });
+  reportToServer({ mesh, identity, log, dataDir });
+  agents.push(agent);
+  await up.promise;
+}
+
+answer({
+  async start({ dataDirs, parent }: { dataDirs: readonly string[]; parent: ParentConfig }) {
+    const queue = new PQueue({ concurrency: startedAtOnce });
+    await queue.addAll(dataDirs.map((dataDir) => () => startAgent(dataDir, parent)));
+  },
+  /** When each link that is up came up. */
+  up: () => agents.flatMap(({ upAtMs }) => upAtMs ?? []),
+  usage,
+});

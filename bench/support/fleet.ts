@@ -1,0 +1,80 @@
+// A fleet of agents for a running mesh: nodes of its store with certificates of its own authority, made at once instead of
+// by a thousand enrolments, each of which is limited to so many a second.
+import { join } from 'node:path';
+import { openAuthority } from '../../certs/authority.ts';
+import { generateKey } from '../../certs/certificate.ts';
+import { identityFolder, writeIdentity } from '../../certs/identity.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { openMasterKey } from '../../lib/seal.ts';
+import type { ParentConfig } from '../../mesh/types.ts';
+import { openStore } from '../../server/store/store.ts';
+import { AskedChild } from './child.ts';
+
+const script = join(import.meta.dirname, '../children/agents.ts');
+const agentsPerProcess = 250;
+/** Keys are slow to make; what a key says is the same whoever else has it. */
+const keys = 8;
+
+/** Makes `count` agents while the server of the folder does not run; answers their data folders. */
+export async function makeAgents(serverDir: string, folder: string, site: string, count: number): Promise<string[]> {
+  const authority = openAuthority(serverDir, openMasterKey({ dataDir: serverDir }));
+  const pairs = await Promise.all(Array.from({ length: keys }, () => generateKey()));
+  const store = await openStore({ dataDir: serverDir, log: silentLogger() });
+  try {
+    return await store.transaction(async (tx) => {
+      const folders: string[] = [];
+      for (let index = 0; index < count; index += 1) {
+        const node = `agent-${index + 1}`;
+        const { keyPem, spkiDer } = pairs[index % keys]!;
+        const { certificatePem, notAfterMs } = await authority.issue({ spkiDer, node, role: 'tentacle' });
+        const createdAt = Date.now();
+        const place = { site, parents: [{ node: 'server', dialAddress: null }] };
+        await tx.nodes.insert({ id: node, role: 'tentacle', ...place, createdAt, certificateNotAfter: notAfterMs });
+        const { meshId, certificatePem: authorityPem } = authority;
+        const dataDir = join(folder, node);
+        writeIdentity(identityFolder(dataDir), {
+          ...{ meshId, node, role: 'tentacle', site, keyPem, certificatePem, authorityPem },
+        });
+        folders.push(dataDir);
+      }
+      return folders;
+    });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Running agents of one parent. */
+export class Fleet {
+  readonly #children: readonly AskedChild[];
+
+  private constructor(children: readonly AskedChild[]) {
+    this.#children = children;
+  }
+
+  static async start(dataDirs: readonly string[], parent: ParentConfig): Promise<Fleet> {
+    const children: AskedChild[] = [];
+    const fleet = new Fleet(children);
+    try {
+      for (let from = 0; from < dataDirs.length; from += agentsPerProcess) {
+        const child = AskedChild.start(script);
+        children.push(child);
+        await child.ask('start', { dataDirs: dataDirs.slice(from, from + agentsPerProcess), parent });
+      }
+      return fleet;
+    } catch (thrown) {
+      await fleet.stop();
+      throw thrown;
+    }
+  }
+
+  /** When each link that is up came up, in order. */
+  async upAtMs(): Promise<number[]> {
+    const times = await Promise.all(this.#children.map((child) => child.ask<number[]>('up')));
+    return times.flat().sort((a, b) => a - b);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.stop()));
+  }
+}
