@@ -60,7 +60,7 @@ async function survives(mutant: Mutant, tree: string): Promise<string | undefine
   const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', mutant.file, '-t', pattern];
   await run(process.execPath, [...vitest, '--reporter=json', `--outputFile.json=${output}`], {
     cwd: tree,
-    timeout: 180_000,
+    timeout: 600_000,
     killSignal: 'SIGKILL',
     maxBuffer: 64 * 1024 * 1024,
   }).catch(() => undefined);
