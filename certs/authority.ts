@@ -7,7 +7,7 @@ import { IsthmusError } from '../lib/errors.ts';
 import type { Sealer } from '../lib/seal.ts';
 import { signedBytes, type StatementKind } from './authority-signature.ts';
 import { backdateMs, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
-import { identityUri, type Role } from './peer.ts';
+import { identityUri, provisionalUnit, type Role } from './peer.ts';
 
 const dayMs = 86_400_000;
 /** Short enough that a stolen key is of little use, long enough for a week without the server. */
@@ -24,6 +24,8 @@ export interface CertificateOrder {
   readonly spkiDer: Buffer;
   readonly node: string;
   readonly role: Role;
+  /** Good for the confirmation of an enrolment only, for ten minutes. */
+  readonly provisional?: true;
   /** For tests; 7 days. */
   readonly lifetimeMs?: number;
   readonly nowMs?: number;
@@ -95,7 +97,8 @@ export class Authority {
     spkiDer,
     node,
     role,
-    lifetimeMs = leafLifetimeMs,
+    provisional,
+    lifetimeMs = provisional ? provisionalLifetimeMs : leafLifetimeMs,
     nowMs,
   }: CertificateOrder): Promise<IssuedCertificate> {
     const issuedAtMs = nowMs ?? Date.now();
@@ -104,6 +107,7 @@ export class Authority {
     const notAfterMs = issuedAtMs + lifetimeMs;
     const certificatePem = await buildCertificate({
       subject: node,
+      unit: provisional && provisionalUnit,
       publicKey: readPublicKey(spkiDer),
       serialNumber,
       notBeforeMs,

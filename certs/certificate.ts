@@ -11,6 +11,8 @@ export const backdateMs = 5 * 60_000;
 
 interface CertificateRequest {
   readonly subject: string;
+  /** Organizational unit of the subject; without it, there is none. */
+  readonly unit?: string | undefined;
   readonly publicKey: KeyObject;
   readonly serialNumber: string;
   readonly notBeforeMs: number;
@@ -27,7 +29,8 @@ export async function buildCertificate(request: CertificateRequest): Promise<str
   certificate.serialNumber = request.serialNumber;
   certificate.validity.notBefore = new Date(request.notBeforeMs);
   certificate.validity.notAfter = new Date(request.notAfterMs);
-  certificate.setSubject([{ name: 'commonName', value: request.subject }]);
+  const unit = request.unit === undefined ? [] : [{ name: 'organizationalUnitName', value: request.unit }];
+  certificate.setSubject([{ name: 'commonName', value: request.subject }, ...unit]);
   certificate.setIssuer([{ name: 'commonName', value: request.issuer.subject }]);
   certificate.setExtensions([...request.extensions]);
   await signCertificate(certificate, request.issuer.key);

@@ -12,7 +12,12 @@ export interface PeerIdentity {
   readonly serialNumber: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** It has enrolled and not confirmed yet: it may do that and nothing else. */
+  readonly provisional?: true;
 }
+
+/** How the authority marks a certificate that is good for the confirmation of an enrolment only: the subject's unit. */
+export const provisionalUnit = 'provisional';
 
 /** The name of a node inside its certificate. */
 export function identityUri({ meshId, role, node }: Pick<PeerIdentity, 'meshId' | 'role' | 'node'>): string {
@@ -26,7 +31,9 @@ const sanPattern =
 export function readIdentity(certificate: X509Certificate): PeerIdentity | undefined {
   const [, meshId, role, node] = sanPattern.exec(certificate.subjectAltName ?? '') ?? [];
   if (meshId === undefined || role === undefined || node === undefined || !isRole(role)) return undefined;
+  const provisional = certificate.subject.split('\n').includes(`OU=${provisionalUnit}`);
   return {
+    ...(provisional ? { provisional } : {}),
     meshId,
     node,
     role,

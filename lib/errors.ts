@@ -82,6 +82,11 @@ export const errorCatalogue = {
     remedy: 'Put the master key back that this data was sealed under. A new one is never made.',
   },
   NOT_INITIALISED: { http: 409, grpc: 9, remedy: 'Make the mesh first, with `isthmus init`.' },
+  JOIN_UNCONFIRMED: {
+    http: 403,
+    grpc: 7,
+    remedy: 'Let the join of the node finish; if it failed, join it again.',
+  },
   PEER_CERTIFICATE_EXPIRED: {
     http: 401,
     grpc: 16,

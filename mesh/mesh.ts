@@ -359,9 +359,7 @@ class MeshNode implements Mesh {
   }
 
   #routing(node: string, role: RoutingNode['role']): RoutingNode {
-    const neighbourOf = ({ facts: { peer, relation } }: LinkSession): Neighbour => {
-      return { node: peer.node, role: peer.role, relation };
-    };
+    const neighbourOf = ({ facts: { peer, relation } }: LinkSession): Neighbour => ({ ...peer, relation });
     const preferred = this.#config.parents.map((parent) => parent.node);
     return {
       node,

@@ -103,6 +103,28 @@ describe('a relay', () => {
   });
 });
 
+describe('a node that has not confirmed its enrolment', () => {
+  const joining: Neighbour = { ...child('t3', 'tentacle'), provisional: true };
+  const above = node('eu', 'relay', [server, joining]);
+
+  it('goes up to the server to try its way and to confirm, and nowhere else', () => {
+    const confirm = request({ source: 't3', destination: 'server', service: 'identity' });
+    expect(routeIncoming(above, joining, confirm)).toMatchObject({ go: 'neighbour', node: 'server-1' });
+    for (const service of ['topology', 'feed', 'enrol', 'credential']) {
+      expect(refusal(() => routeIncoming(above, joining, { ...confirm, service }))[0]).toBe('JOIN_UNCONFIRMED');
+    }
+    expect(refusal(() => routeIncoming(above, joining, { ...confirm, destination: 'eu' }))[0]).toBe('JOIN_UNCONFIRMED');
+  });
+
+  it('is given nothing, and nothing to carry on', () => {
+    const down = request({ destination: 't3' });
+    expect(refusal(() => routeIncoming(above, server, down))[0]).toBe('JOIN_UNCONFIRMED');
+    expect(refusal(() => routeIncoming(above, server, { ...down, destination: 't9', path: ['t3'] }))[0]).toBe(
+      'JOIN_UNCONFIRMED',
+    );
+  });
+});
+
 describe('a leaf', () => {
   const leaf = node('t1', 'tentacle', [{ node: 'eu', role: 'relay', relation: 'parent' }]);
 

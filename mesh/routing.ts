@@ -11,6 +11,8 @@ export interface Neighbour {
   readonly role: Role;
   /** What it is to this node. */
   readonly relation: 'parent' | 'child';
+  /** It has enrolled and not confirmed yet. */
+  readonly provisional?: true;
 }
 
 export interface RoutingNode {
@@ -43,6 +45,9 @@ const upwardServices = new Set(['identity', 'topology', 'feed', 'echo', 'enrol',
 /** What a child may ask of a mirror, turning round at a relay. */
 const sidewaysServices = new Set(['feed', 'echo', 'credential']);
 
+/** What a node may ask of the server before it has confirmed its enrolment: to try its ways there, and to confirm. */
+export const joiningServices: ReadonlySet<string> = new Set(['echo', 'identity']);
+
 /** Decides about a tunnel that this node opens itself. */
 export function routeOwn(self: RoutingNode, request: TunnelRequest): Decision {
   if (isHere(self, request)) return { go: 'here' };
@@ -53,6 +58,10 @@ export function routeOwn(self: RoutingNode, request: TunnelRequest): Decision {
 export function routeIncoming(self: RoutingNode, from: Neighbour, request: TunnelRequest): Decision {
   if ((from.role === 'tentacle' || from.role === 'mirror') && request.source !== from.node) {
     throw new IsthmusError('SOURCE_FORGED', `${from.node} opened a tunnel in the name of ${request.source}`);
+  }
+  const toServer = request.destination === 'server' || (self.role === 'server' && isHere(self, request));
+  if (from.provisional && !(toServer && joiningServices.has(request.service))) {
+    throw new IsthmusError('JOIN_UNCONFIRMED', `${from.node} may do nothing but confirm its enrolment`);
   }
   if (request.crossed.includes(self.node) || request.source === self.node) {
     throw new IsthmusError('ROUTE_LOOP', `the tunnel has crossed ${self.node} already`);
@@ -117,9 +126,11 @@ function nextHop(self: RoutingNode, request: TunnelRequest): Decision {
 }
 
 function toNeighbour(self: RoutingNode, node: string, path: readonly string[]): Decision {
-  if (self.neighbour(node) === undefined) {
+  const next = self.neighbour(node);
+  if (next === undefined) {
     throw new IsthmusError('UNREACHABLE', `${self.node} has no live link to ${node}`, { hop: self.node });
   }
+  if (next.provisional) throw new IsthmusError('JOIN_UNCONFIRMED', `${node} has not confirmed its enrolment`);
   return { go: 'neighbour', node, path, others: [] };
 }
 

@@ -123,7 +123,7 @@ export class Switch {
 
   async #serve(session: LinkSession, tunnel: IncomingTunnel): Promise<void> {
     const { peer, relation } = session.facts;
-    const decision = routeIncoming(this.#deps.routing, { node: peer.node, role: peer.role, relation }, tunnel.request);
+    const decision = routeIncoming(this.#deps.routing, { ...peer, relation }, tunnel.request);
     if (decision.go === 'here') {
       await this.#end(tunnel.request, peer.node, () => tunnel.accept());
       return;

@@ -57,6 +57,7 @@ export function checkKinship(self: Kinship, peer: PeerIdentity, claimed: Relatio
     throw new IsthmusError('LINK_REFUSED', `${peer.node} (${peer.role}) may not be this node's ${claimed}: ${why}`);
   };
   if (claimed === 'parent') {
+    if (peer.provisional) refuse('it has not confirmed its enrolment');
     if (self.role === 'server') refuse('a server has no parent');
     if (peer.role === 'server') return;
     if (peer.role !== 'relay') refuse('only servers and relays are parents');

@@ -52,11 +52,16 @@ export class LinkTable {
     return this.add(peer.node, relation, 'peer', undefined);
   }
 
-  /** Refuses a session that is older than the live one of the same node. */
+  /** Refuses a session that is older than the live one of the same node, or has no right to take its place. */
   check(peer: PeerIdentity, hello: HelloFacts): void {
-    const live = this.#live.get(peer.node);
-    if (live?.dialledBy !== 'peer' || live.session === undefined) return;
-    if (hello.epoch > live.session.facts.epoch) return;
+    const link = this.#live.get(peer.node);
+    const live = link?.session?.facts;
+    if (live === undefined) return;
+    if (peer.provisional && !live.peer.provisional) {
+      throw new IsthmusError('JOIN_UNCONFIRMED', `${peer.node} is linked by who has confirmed its enrolment`);
+    }
+    const replaces = live.peer.provisional && !peer.provisional;
+    if (link?.dialledBy !== 'peer' || replaces || hello.epoch > live.epoch) return;
     throw new IsthmusError('STALE_SESSION', `a newer session of ${peer.node} is live`);
   }
 

@@ -9,6 +9,7 @@ import type { RevocationList } from '../../certs/revocations.ts';
 import { linkClientOptions, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Refusals } from '../refusals.ts';
+import { joiningServices } from '../routing.ts';
 import type { MeshStream } from '../types.ts';
 import { isWrongTls, terminateTls } from '../terminate.ts';
 import { tunnelOpenedCodec } from '../wire.ts';
@@ -59,7 +60,9 @@ export async function callInner(
 /** The end that was called has to be who was called. */
 function verifyThere(socket: TLSSocket, trust: InnerTrust, target: { node: string; service: string; by: string }) {
   try {
-    return verifyPeer(socket, trust.identity.current(), trust.revocations, { node: target.node });
+    const peer = verifyPeer(socket, trust.identity.current(), trust.revocations, { node: target.node });
+    if (peer.provisional) throw unconfirmed(peer);
+    return peer;
   } catch (thrown) {
     trust.refusals.note(IsthmusError.from(thrown), target.by, target.service);
     throw thrown;
@@ -105,6 +108,7 @@ function admit(
   try {
     const peer = verifyPeer(socket, trust.identity.current(), trust.revocations);
     who = peer.node;
+    if (peer.provisional && !joiningServices.has(service.name)) throw unconfirmed(peer);
     if (service.roles.includes(peer.role)) return peer;
     throw new IsthmusError('ROLE_FORBIDDEN', `a ${peer.role} may not open the service ${service.name}`);
   } catch (thrown) {
@@ -119,6 +123,10 @@ function watchRecords(socket: TLSSocket, refusals: Refusals, { service, by }: { 
     if (!isWrongTls(error)) return;
     refusals.note(new IsthmusError('INNER_TLS', `an inner session broke: ${error.message}`), by, service);
   });
+}
+
+function unconfirmed({ node }: PeerIdentity): IsthmusError {
+  return new IsthmusError('JOIN_UNCONFIRMED', `${node} has enrolled and not confirmed yet`);
 }
 
 /** Says why, then closes; the peer may have no certificate, and gets nothing but this. */

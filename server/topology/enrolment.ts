@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { TLSSocket } from 'node:tls';
-import { provisionalLifetimeMs, type Authority } from '../../certs/authority.ts';
+import type { Authority } from '../../certs/authority.ts';
 import { readPublicKey } from '../../certs/certificate.ts';
 import {
   keyProofHolds,
@@ -210,7 +210,7 @@ export class Enrolment {
       spkiDer: request.publicKeySpki,
       node,
       role: token.role,
-      lifetimeMs: provisionalLifetimeMs,
+      provisional: true,
     });
     const parents = token.parents.map(({ node: parent, dialAddress }) => ({
       node: parent === SERVER ? this.#deps.identity.current().node : parent,

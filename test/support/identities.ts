@@ -21,6 +21,8 @@ export interface TestNodeOptions {
   readonly site?: string;
   readonly lifetimeMs?: number;
   readonly nowMs?: number;
+  /** As enrolment gives it out before the confirmation. */
+  readonly provisional?: true;
   /** A key that nodes share, where there are many and making one for each would take long. */
   readonly key?: { readonly keyPem: string; readonly spkiDer: Buffer };
 }

@@ -1,0 +1,110 @@
+// What enrolment gives out before the confirmation is good for the confirmation, and for nothing else.
+import { duplexPair } from 'node:stream';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { provisionalLifetimeMs } from '../../certs/authority.ts';
+import { Refusals } from '../../mesh/refusals.ts';
+import { answerInner, callInner, type InnerTrust } from '../../mesh/tunnel/inner.ts';
+import { fakeLink } from '../support/fake-link.ts';
+import { createTestMesh, type TestNode } from '../support/identities.ts';
+import { linked, startNode } from '../support/mesh.ts';
+import { waitFor } from '../support/wait.ts';
+
+const provisional = { provisional: true } as const;
+const roles = ['tentacle'] as const;
+
+const trustOf = ({ identity, revocations }: TestNode): InnerTrust => ({
+  ...{ identity, revocations },
+  refusals: new Refusals(),
+});
+
+describe('a node that has enrolled and not confirmed', () => {
+  it('says so in its certificate, which lasts ten minutes', async () => {
+    const authority = await createTestMesh();
+    const peer = (await authority.node('t1', 'tentacle', provisional)).identity.peer();
+    expect(peer).toMatchObject({ node: 't1', role: 'tentacle', provisional: true });
+    expect(peer.notAfterMs - Date.now()).toBeLessThanOrEqual(provisionalLifetimeMs);
+    expect((await authority.node('t1', 'tentacle')).identity.peer().provisional).toBeUndefined();
+  });
+
+  it('is linked, tries its way and opens identity on the server, and is refused other services by its neighbour', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const parents = [{ node: 'server-1', address: server.mesh.address! }];
+    const joining = await authority.node('t1', 'tentacle', provisional);
+    const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, {}, joining);
+    await linked(server, tentacle);
+    for (const service of ['identity', 'topology']) {
+      server.mesh.listen(service, { roles }, (stream) => stream.on('error', () => undefined).resume());
+    }
+    const open = (service: string) =>
+      tentacle.mesh.dial({ node: 'server', service, class: 'control', deadlineMs: 5_000 });
+    for (const service of ['echo', 'identity']) (await open(service)).destroy();
+    await expect(open('topology')).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
+    const down = server.mesh.dial({ node: 't1', service: 'echo', class: 'control', deadlineMs: 5_000 });
+    await expect(down).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
+  });
+
+  it.each([
+    { service: 'identity', outcome: 'let in' },
+    { service: 'topology', outcome: 'JOIN_UNCONFIRMED' },
+  ])('is, whatever the relays between let pass, $outcome at the end of $service', async ({ service, outcome }) => {
+    const authority = await createTestMesh();
+    const [server, joining] = [
+      await authority.node('server-1', 'server'),
+      await authority.node('t1', 'tentacle', provisional),
+    ];
+    const [near, far] = duplexPair();
+    onTestFinished(() => void near.destroy());
+    const answered = answerInner(far, trustOf(server), { name: service, roles, by: 'eu' }).then(
+      () => 'let in',
+      (thrown: { code: string }) => thrown.code,
+    );
+    const called = callInner(near, trustOf(joining), { node: 'server', service, by: 'eu' }).then(
+      () => 'let in',
+      (thrown: { code: string }) => thrown.code,
+    );
+    expect(await Promise.all([answered, called])).toEqual([outcome, outcome]);
+  });
+
+  it('answers nobody', async () => {
+    const authority = await createTestMesh();
+    const server = await authority.node('server-1', 'server');
+    const joining = await authority.node('t1', 'tentacle', provisional);
+    const [near, far] = duplexPair();
+    onTestFinished(() => void near.destroy());
+    answerInner(far, trustOf(joining), { name: 'tentacle', roles: ['server'], by: 'eu' }).catch(() => undefined);
+    const called = callInner(near, trustOf(server), { node: 't1', service: 'tentacle', by: 'eu' });
+    await expect(called).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
+  });
+
+  it('is nobody’s parent', async () => {
+    const authority = await createTestMesh();
+    const tentacle = await startNode(authority, 't1', 'tentacle', { parents: [{ node: 'eu' }] });
+    const joining = await authority.node('eu', 'relay', provisional);
+    const fake = await fakeLink(tentacle.mesh.address!, joining.identity, { relation: 'PARENT' });
+    expect((await fake.ended)?.code).toBe('LINK_REFUSED');
+  });
+
+  it('does not take the place of the node of its name that has confirmed', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const member = await fakeLink(server.mesh.address!, (await authority.node('t1', 'tentacle')).identity);
+    await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+    const shadow = await authority.node('t1', 'tentacle', provisional);
+    const late = await fakeLink(server.mesh.address!, shadow.identity, { sessionEpoch: Date.now() });
+    expect((await late.ended)?.code).toBe('JOIN_UNCONFIRMED');
+    expect(member.frames.some((frame) => frame.goodbye)).toBe(false);
+    expect(server.mesh.links()[0]?.up).toBe(true);
+  });
+
+  it('leaves its place to that one, whatever epoch it claims', async () => {
+    const authority = await createTestMesh();
+    const server = await startNode(authority, 'server-1', 'server');
+    const joining = await authority.node('t1', 'tentacle', provisional);
+    const first = await fakeLink(server.mesh.address!, joining.identity, { sessionEpoch: 2 ** 50 });
+    await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+    await fakeLink(server.mesh.address!, (await authority.node('t1', 'tentacle')).identity, { sessionEpoch: 1 });
+    await first.ended;
+    expect(first.frames.at(-1)?.goodbye?.code).toBe('SESSION_REPLACED');
+  });
+});
