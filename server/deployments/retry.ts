@@ -14,13 +14,13 @@ import type { Opener } from './resolve.ts';
 
 /**
  * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now. TASK_NOT_RETRYABLE
- * while it is open, when it has succeeded, and when what its machines did is forgotten; NO_TARGETS when none of the
+ * while it is open, when it has succeeded on all of them, and when what its machines did is forgotten; NO_TARGETS when none of the
  * machines takes work any more.
  */
 export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string, actor: Actor): Promise<Task> {
   const before = await tx.tasks.get(id);
-  await checkRetryable(tx, before);
   const wanted = unsuccessfulMachines(before, await tx.tickets.byTask(id));
+  await checkRetryable(tx, before, wanted);
   const machines = await stillThere(tx, before, wanted);
   const task = await submitAgain(tx, sealer, before, machines, actor);
   await tx.events.append({ actor, type: 'task.retried', subjectKind: 'task', subject: id, data: { by: task.id } });
@@ -32,12 +32,17 @@ export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string
   return tx.tasks.get(task.id);
 }
 
-async function checkRetryable(tx: StoreTransaction, { id, state, endedAt }: Task): Promise<void> {
+async function checkRetryable(
+  tx: StoreTransaction,
+  { id, state, endedAt }: Task,
+  wanted: readonly string[],
+): Promise<void> {
   const refuse = (why: string) => new IsthmusError('TASK_NOT_RETRYABLE', `task ${id} ${why}`);
   if (endedAt === null) throw refuse(`has not ended: ${state}`);
-  if (state === 'succeeded') throw refuse('has succeeded');
   // Every task's stream begins with its acceptance. Housekeeping forgets it together with the tickets.
   if ((await tx.notes.stream(id, 0, 1)).length === 0) throw refuse('is too old: what its machines did is forgotten');
+  // It may have succeeded and still have left machines out that could not be reached.
+  if (wanted.length === 0) throw refuse('has succeeded on all its machines');
 }
 
 /** Those of the machines that take work; a deployment's must be in its environment still. */

@@ -9,6 +9,7 @@ const tickets = (...states: TicketState[]) =>
 it.each<[string, TicketState[], FinishReason | undefined, boolean]>([
   ['succeeded', ['succeeded', 'succeeded'], undefined, false],
   ['succeeded', ['succeeded', 'skipped'], undefined, false],
+  ['failed', ['skipped', 'skipped'], undefined, false],
   ['succeeded', ['succeeded'], 'cancel', false],
   ['succeeded', ['succeeded'], 'deadline', false],
   ['failed', ['succeeded', 'failed'], undefined, false],

@@ -34,7 +34,7 @@ interface TaskEndFacts {
 
 /**
  * The worst end wins: what cannot be known, then the reason the task was cut short, then failure. A cancel that came
- * after everything had succeeded changes nothing.
+ * after everything had succeeded changes nothing. Machines that were left out take no success away, but make none.
  */
 export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts): TaskOutcome {
   const machinesIn = (...states: TicketState[]) =>
@@ -54,6 +54,14 @@ export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts)
   if (finishReason === 'deadline' && (unfinished || timedOut.length > 0)) {
     const where = failed.length === 0 ? 'before it was done' : `with work left on ${list(failed)}`;
     return { state: 'timed_out', errorCode: 'TASK_DEADLINE', errorDetail: `the deadline passed ${where}` };
+  }
+  const skipped = machinesIn('skipped');
+  if (failed.length === 0 && skipped.length > 0 && !tickets.some(({ machine }) => !skipped.includes(machine))) {
+    return {
+      state: 'failed',
+      errorCode: 'MACHINES_FAILED',
+      errorDetail: `every machine was left out: ${list(skipped)}`,
+    };
   }
   if (failed.length === 0) return { state: 'succeeded' };
   if (timedOut.length === failed.length) {

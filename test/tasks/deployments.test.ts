@@ -7,6 +7,7 @@ import { createProject, replaceProcess } from '../../server/deployments/projects
 import { createRelease } from '../../server/deployments/releases.ts';
 import { createVariable } from '../../server/deployments/variables.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
+import { retryTask } from '../../server/deployments/retry.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';
@@ -211,6 +212,22 @@ it('skips an unreachable machine where it is told to, and the others go on to th
     ['web-2', 'skipped'],
   ]);
   expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'UNREACHABLE', hop: 'web-2' });
+
+  // What was left out can be tried again, although the deployment has succeeded.
+  await gone.listen();
+  const again = await h.store.transaction((tx) => retryTask(tx, h.sealer, id, actor));
+  expect((await h.ended(again.id)).state).toBe('succeeded');
+  expect([here.starts.length, gone.starts.length]).toEqual([3, 3]);
+});
+
+it('has failed when every machine was skipped', async () => {
+  const h = await startHarness();
+  const gone = await h.machine('web-1', { roles: ['web'] });
+  await gone.away();
+  await shop(h);
+  const id = await deploy(h, { unreachable: 'skip', deadlineS: 2 });
+  const detail = 'every machine was left out: web-1';
+  expect(await h.ended(id)).toMatchObject({ state: 'failed', errorCode: 'MACHINES_FAILED', errorDetail: detail });
 });
 
 it('gives scripts their variables and masks the sensitive ones, also when the tentacle does not', async () => {

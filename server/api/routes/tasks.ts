@@ -145,7 +145,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
         tags,
         description:
           'A new task that asks for the same, on the machines where this one did not succeed and that still take work. ' +
-          'Refused while it is open and once it has succeeded. What was interrupted may run a second time.',
+          'Refused while it is open and once it has succeeded on all its machines. What was interrupted may run a second time.',
         params: Closed({ id: AnyId }),
         response: AcceptedTask,
       },
