@@ -2,7 +2,7 @@
 // Idempotency-Key, so that a request sent twice has its effect once and gets the same answer twice.
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { IsthmusError } from '../../lib/errors.ts';
+import { errorCatalogue, IsthmusError } from '../../lib/errors.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { AfterCommit, ApiContext } from './context.ts';
 import { principalOf, refused } from './policy.ts';
@@ -39,11 +39,16 @@ export async function change<Body>(
       return { answer: made, after: made.after };
     })
     .catch(async (thrown: unknown) => {
-      if (!(thrown instanceof IsthmusError) || thrown.code !== 'FORBIDDEN') throw thrown;
+      if (!(thrown instanceof IsthmusError) || !refusesAuthority(thrown)) throw thrown;
       throw await refused(context, request, actor, thrown);
     });
   after?.();
   return send(reply, answer);
+}
+
+/** Whether the caller asked for more than may be had, be it by role or by scope: that is told in the audit events. */
+function refusesAuthority({ code }: IsthmusError): boolean {
+  return errorCatalogue[code].http === 403 || code === 'SCOPE_MISMATCH';
 }
 
 function send<Body>(reply: FastifyReply, { status, body, location, version }: Remembered<Body>): Body {

@@ -109,6 +109,17 @@ describe('a sensitive variable', () => {
     expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD' } });
   });
 
+  it('for a machine out of its environments is refused, and told in the audit events', async () => {
+    const api = await setUp();
+    await api.call('POST', '/api/v1/environments', { body: { id: 'elsewhere' } });
+    const body = { name: 'A', value: 'x', machines: ['web-1'], environments: ['elsewhere'] };
+    const answer = await api.call('POST', '/api/v1/projects/shop/variables', { body });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'SCOPE_MISMATCH' } });
+    const { items } = await api.store.events.list({ type: 'api.refused', limit: 10 });
+    const subject = 'POST /api/v1/projects/:id/variables';
+    expect(items).toMatchObject([{ subject, data: { code: 'SCOPE_MISMATCH' } }]);
+  });
+
   it('of another project is not found', async () => {
     const api = await setUp();
     await api.call('POST', '/api/v1/projects', { body: { id: 'other' } });
