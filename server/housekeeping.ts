@@ -1,5 +1,4 @@
-// Forgets what is old: answers under idempotency keys, refusals in the audit events, and what tasks that ended long ago
-// left. In small steps with pauses, so that nothing else waits for it.
+// Forgets what is old: answers under idempotency keys, passing audit events, and what tasks that ended long ago left. In small steps with pauses, so that nothing else waits for it.
 import type { Logger } from '../lib/log.ts';
 import type { RetentionCursor } from './store/repositories/retention.ts';
 import type { Store } from './store/store.ts';
@@ -30,7 +29,7 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
     while (!stopping.signal.aborted) {
       try {
         await store.idempotency.forgetBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
-        await forgetRefusals(store, Date.now() - keptMs, stopping.signal);
+        await forgetPassingEvents(store, Date.now() - keptMs, stopping.signal);
         await forgetTasks(store, Date.now() - keptMs, { signal: stopping.signal });
       } catch (err) {
         log.warn({ err }, 'what is old could not be forgotten');
@@ -46,10 +45,10 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
   };
 }
 
-/** Forgets refusals from before `before`: what was changed is kept for ever, but not what somebody tried in vain. */
-export async function forgetRefusals(store: Store, before: number, signal: AbortSignal): Promise<void> {
+/** Forgets refusals and changes of health from before `before`; what somebody changed is kept for ever. */
+export async function forgetPassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
   for (let after: number | undefined = 0; after !== undefined && !signal.aborted;) {
-    after = await store.retention.forgetRefusals(before, after, ROWS_PER_STEP);
+    after = await store.retention.forgetPassingEvents(before, after, ROWS_PER_STEP);
     await pause(PAUSE_MS, signal);
   }
 }
@@ -60,7 +59,7 @@ interface ForgetLimits {
   readonly stepsPerRun?: number;
 }
 
-/** Forgets the logs, notes and tickets of tasks that ended before `before`, but for what is deployed now. */
+/** Forgets logs, notes, tickets and payloads of tasks that ended before `before`, but for what is deployed now. */
 export async function forgetTasks(
   store: Store,
   before: number,

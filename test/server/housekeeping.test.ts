@@ -2,9 +2,10 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { forgetRefusals, forgetTasks } from '../../server/housekeeping.ts';
+import { forgetPassingEvents, forgetTasks } from '../../server/housekeeping.ts';
 import type { TaskEnd } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import { taskView } from '../../server/tasks/view.ts';
 import { addTask, claim, lines } from '../store/samples.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -18,11 +19,12 @@ interface Given {
   readonly endedAt?: number;
   readonly state?: TaskEnd;
   readonly logLines?: number;
+  readonly payload?: object;
 }
 
 /** A task with a ticket, a log and notes; it has ended unless there is no `endedAt`. */
-async function addOld(store: Store, { endedAt, state = 'succeeded', logLines = 3 }: Given = {}) {
-  const task = await addTask(store, { kind: 'deployment', project: 'shop', environment: 'prod' });
+async function addOld(store: Store, { endedAt, state = 'succeeded', logLines = 3, payload = {} }: Given = {}) {
+  const task = await addTask(store, { kind: 'deployment', project: 'shop', environment: 'prod', payload });
   const fence = await claim(store);
   const ticket = newId();
   await store.transaction(async (tx) => {
@@ -44,13 +46,14 @@ async function left(store: Store, { task, ticket }: { task: string; ticket: stri
 const nothing = { entries: false, log: 0, tickets: 0 };
 const all = { entries: true, log: 3, tickets: 1 };
 
-it('forgets old refusals, and no event of a change', async () => {
+it('forgets old refusals and changes of health, and no event of what somebody changed', async () => {
   const store = await emptyStore();
   const add = (type: string, at: number) =>
     store.transaction((tx) => tx.events.append({ actor: 'a', type, subjectKind: 'k', subject: 's', at }));
   for (let i = 0; i < 2_500; i += 1) await add(i % 2 === 0 ? 'api.refused' : 'site.created', i);
+  await add('machine.health_changed', 3_000);
   await add('node.refused', 5_000);
-  await forgetRefusals(store, 4_000, new AbortController().signal);
+  await forgetPassingEvents(store, 4_000, new AbortController().signal);
   const left = await store.events.list({ limit: 5_000 });
   expect(left.items.filter(({ type }) => type === 'site.created')).toHaveLength(1_250);
   expect(left.items.filter(({ type }) => type !== 'site.created').map(({ type, at }) => [type, at])).toEqual([
@@ -73,6 +76,22 @@ it('forgets what old tasks left in small steps, and keeps the tasks', async () =
   expect(await left(store, young)).toEqual(all);
   expect(await left(store, running)).toEqual(all);
   expect((await store.tasks.get(old.task)).state).toBe('succeeded');
+});
+
+it('forgets what an old task was to do, and keeps what it tried again', async () => {
+  const store = await emptyStore();
+  const payload = { machines: ['m-1'], body: 'x'.repeat(10_000) };
+  const first = await addOld(store, { endedAt: 5_000, payload });
+  const again = await addOld(store, { endedAt: 5_000, payload: { ...payload, retryOf: first.task } });
+  const young = await addOld(store, { endedAt: 50_000, payload });
+  const { signal } = new AbortController();
+  await forgetTasks(store, 10_000, { signal });
+  const payloads = await Promise.all(
+    [first, again, young].map(async ({ task }) => (await store.tasks.get(task)).payload),
+  );
+  expect(payloads).toEqual([{}, { retryOf: first.task }, payload]);
+  expect(await store.retention.candidates(10_000, undefined)).toMatchObject({ tasks: [] });
+  expect(await taskView(store, again.task)).toMatchObject({ retryOf: first.task, machines: [] });
 });
 
 it('keeps the deployments from the last that succeeded on', async () => {

@@ -1,5 +1,5 @@
-// Forgetting refusals, and what ended tasks left: log lines, notes, tickets. The task itself stays, as does everything of
-// what is deployed now. Each step is small, because a statement holds up everything else that the process does.
+// Forgetting passing audit events, and what ended tasks left: log lines, notes, tickets, and what they were to do. The
+// task itself stays, as does everything of what is deployed now. Each step is small, because a statement holds up everything else that the process does.
 import { sql } from 'kysely';
 import { assertInTransaction, type Executor } from './base.ts';
 
@@ -11,6 +11,8 @@ export interface RetentionCursor {
 
 /** Tasks looked at in one step of the walk. */
 const TASKS_PER_PAGE = 200;
+/** A payload that was forgotten has less: what is left of it is the task that it tried again. */
+const FORGOTTEN_PAYLOAD_BYTES = 100;
 
 export class RetentionRepository {
   readonly #db: Executor;
@@ -48,7 +50,8 @@ export class RetentionRepository {
       .where('k.ended_at', '<', before)
       .where(
         sql<boolean>`(exists (select 1 from tickets t where t.task = k.id)
-          or exists (select 1 from task_notes n where n.task = k.id))`,
+          or exists (select 1 from task_notes n where n.task = k.id)
+          or octet_length(k.payload_json) > ${FORGOTTEN_PAYLOAD_BYTES})`,
       )
       .where(
         sql<boolean>`not exists (select 1 from deployments d where d.task = k.id and not exists (
@@ -72,14 +75,16 @@ export class RetentionRepository {
       const ids = tickets.map(({ id }) => id);
       await this.#db.deleteFrom('tickets').where('id', 'in', ids).execute();
     }
-    return tickets.length < limit;
+    if (tickets.length === limit) return false;
+    await this.#forgetPayload(task);
+    return true;
   }
 
   /**
-   * Forgets the refusals among the `limit` audit events after number `after`, as far as they are from before `before`;
+   * Forgets the refusals and changes of health among the `limit` audit events after number `after`, as far as they are from before `before`;
    * answers the number to go on after, undefined at the end.
    */
-  async forgetRefusals(before: number, after: number, limit: number): Promise<number | undefined> {
+  async forgetPassingEvents(before: number, after: number, limit: number): Promise<number | undefined> {
     const seen = await this.#db
       .selectFrom('events')
       .select(['seq', 'at', 'type'])
@@ -88,9 +93,15 @@ export class RetentionRepository {
       .limit(limit)
       .execute();
     const old = seen.filter(({ at }) => at < before);
-    const refusals = old.filter(({ type }) => type.endsWith('.refused')).map(({ seq }) => seq);
-    if (refusals.length > 0) await this.#db.deleteFrom('events').where('seq', 'in', refusals).execute();
+    const passing = old.filter(({ type }) => isPassing(type)).map(({ seq }) => seq);
+    if (passing.length > 0) await this.#db.deleteFrom('events').where('seq', 'in', passing).execute();
     return old.length < limit ? undefined : old.at(-1)?.seq;
+  }
+
+  async #forgetPayload(task: string): Promise<void> {
+    const rest = sql<string>`case when json_type(payload_json, '$.retryOf') is null then '{}'
+      else json_object('retryOf', json_extract(payload_json, '$.retryOf')) end`;
+    await this.#db.updateTable('tasks').set({ payload_json: rest }).where('id', '=', task).execute();
   }
 
   /** Answers whether there may be more. */
@@ -107,4 +118,9 @@ export class RetentionRepository {
     await this.#db.deleteFrom(table).where('task', '=', task).where('seq', '<=', last.seq).execute();
     return rows.length === limit;
   }
+}
+
+/** What nobody changed on purpose: tried in vain, or a machine that goes up and down. */
+function isPassing(type: string): boolean {
+  return type.endsWith('.refused') || type === 'machine.health_changed';
 }
