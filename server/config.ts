@@ -23,6 +23,12 @@ export const serverConfigSchema = Type.Object(
         behindTlsProxy: Type.Optional(
           Type.Boolean({ description: 'Plain HTTP beyond loopback too: a proxy in front does TLS.' }),
         ),
+        trustedProxies: Type.Optional(
+          Type.Array(Type.String(), {
+            maxItems: 100,
+            description: 'Addresses or networks of proxies whose X-Forwarded-For tells who the client is.',
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

@@ -24,6 +24,7 @@ import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig 
 import { listen, parseListen } from './api/listen.ts';
 import { startControl } from './control.ts';
 import { deploymentRunner } from './deployments/run.ts';
+import { trustedProxies } from './api/proxies.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
 import { clearBackups } from './leftovers.ts';
@@ -38,7 +39,10 @@ import { readTopology } from './topology/topology.ts';
 export interface ServerConfig {
   readonly dataDir: string;
   readonly mesh: { readonly listen: string; readonly address?: string | undefined };
-  readonly api: { readonly listen: string } & ApiTlsConfig;
+  readonly api: {
+    readonly listen: string;
+    readonly trustedProxies?: readonly string[] | undefined;
+  } & ApiTlsConfig;
   readonly healthCheckIntervalS?: number | undefined;
   readonly masterKeyFile?: string | undefined;
   readonly logQuotaBytes?: number | undefined;
@@ -168,7 +172,10 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
   const stopping = new AbortController();
   const context = { store, log, sealer, nodeId: node, meshId, stopping: stopping.signal };
   const services = apiServices({ mesh, feed, topology, tasks });
-  const app = await createApi({ ...context, services }, serverOptionsFor(certificate));
+  const app = await createApi(
+    { ...context, services },
+    { ...serverOptionsFor(certificate), trustProxy: trustedProxies(config.api.trustedProxies) },
+  );
   teardown.add(() => stopApi(app, stopping));
   const unfollow = followCertificate(app, certificate);
   teardown.add(unfollow);

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { fastify } from 'fastify';
 import { enforcePolicies } from '../../server/api/policy.ts';
+import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
 
 async function refusals(api: TestApi): Promise<{ actor: string; subject: string; data: unknown }[]> {
@@ -201,4 +202,33 @@ describe('a route', () => {
     api.stop.abort();
     expect((await api.call('GET', '/readyz', { key: null })).status).toBe(503);
   });
+});
+
+describe('behind a proxy', () => {
+  const sent = { 'x-forwarded-for': '198.51.100.7, 203.0.113.9' };
+
+  it('each client has its own address, as the trusted proxy tells it, and its own share', async () => {
+    const api = await startApi({}, { trustProxy: trustedProxies(['127.0.0.0/8', '::1']) });
+    const ask = (headers: Record<string, string>) => api.call('GET', '/api/v1/sites', { key: null, headers });
+    for (let i = 0; i < 31; i += 1) await ask(sent);
+    expect((await ask(sent)).body.code).toBe('RESOURCE_EXHAUSTED');
+    expect((await ask({ 'x-forwarded-for': '203.0.113.10' })).body.code).toBe('UNAUTHENTICATED');
+    const addresses = (await refusals(api)).map(({ data }) => (data as { address: string }).address);
+    expect(new Set(addresses)).toEqual(new Set(['203.0.113.9', '203.0.113.10']));
+  });
+
+  it('that is not trusted, what a request says of its origin is nothing', async () => {
+    for (const proxies of [undefined, ['192.0.2.1']]) {
+      const api = await startApi({}, { trustProxy: trustedProxies(proxies) });
+      await api.call('GET', '/api/v1/sites', { key: null, headers: sent });
+      expect(await refusals(api)).toMatchObject([{ data: { address: '127.0.0.1' } }]);
+    }
+  });
+
+  it.each(['proxy.example.org', '10.0.0.0/33', '10.0.0.5/', '', '10.0.0.5:80', '::/129'])(
+    'does not start with "%s" for an address',
+    (address) => {
+      expect(() => trustedProxies([address])).toThrowError(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+    },
+  );
 });

@@ -38,7 +38,10 @@ export interface TestApi {
 }
 
 /** Starts an API; it stops with the test. */
-export async function startApi(services: Partial<ApiServices> = {}): Promise<TestApi> {
+export async function startApi(
+  services: Partial<ApiServices> = {},
+  server: Parameters<typeof createApi>[1] = {},
+): Promise<TestApi> {
   const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
   const stop = new AbortController();
   const calls = new Map<string, number>();
@@ -51,7 +54,7 @@ export async function startApi(services: Partial<ApiServices> = {}): Promise<Tes
     meshId: 'mesh-under-test',
     stopping: stop.signal,
   };
-  const app = await createApi(context);
+  const app = await createApi(context, server);
   const base = `http://${await listen(app, { host: '127.0.0.1', port: 0 })}`;
   onTestFinished(async () => {
     stop.abort();

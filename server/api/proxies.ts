@@ -1,0 +1,26 @@
+// Whose word is believed on where a request comes from. Refused keys are counted, and refusals recorded, by address:
+// behind a proxy that would be the proxy's, and one who guesses keys would use up everybody's share.
+import { BlockList, isIP } from 'node:net';
+import { IsthmusError } from '../../lib/errors.ts';
+
+/**
+ * Fastify's `trustProxy` for addresses and networks such as `10.0.0.5` or `10.0.0.0/24`: for a request of theirs
+ * `X-Forwarded-For` tells the client, read from the right up to the first address that is none of them. CONFIG_INVALID.
+ */
+export function trustedProxies(addresses: readonly string[] = []): string[] | false {
+  for (const address of addresses) assertNetwork(address);
+  return addresses.length === 0 ? false : [...addresses];
+}
+
+function assertNetwork(text: string): void {
+  const [, address = '', length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+  try {
+    new BlockList().addSubnet(address, length === undefined ? (family === 'ipv6' ? 128 : 32) : Number(length), family);
+  } catch (thrown) {
+    throw new IsthmusError('CONFIG_INVALID', `api.trustedProxies: "${text}" is neither an address nor a network`, {
+      field: 'api.trustedProxies',
+      cause: thrown,
+    });
+  }
+}
