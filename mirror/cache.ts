@@ -7,7 +7,7 @@ import { IsthmusError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { askForBlob } from '../lib/packages/blob-client.ts';
 import type { BlobBody } from '../lib/packages/blob-pump.ts';
-import type { BlobStore } from '../lib/packages/blob-store.ts';
+import type { BlobStore, OpenedBlob } from '../lib/packages/blob-store.ts';
 import { Demotions, fetchBlob, type FetchTarget, type Place } from '../lib/packages/fetch.ts';
 import { storedBody } from '../lib/packages/stored-body.ts';
 import { Pull } from './pull.ts';
@@ -62,7 +62,7 @@ export class MirrorCache {
     const release = this.#space.hold(sha256);
     try {
       for (;;) {
-        const stored = await this.#deps.blobs.open(sha256);
+        const stored = await this.#openStored(sha256);
         if (stored !== undefined) return storedBody(stored, release);
         const body = await (await this.#pullOf(wanted)).follow();
         if (body !== undefined) return following(body, release);
@@ -72,6 +72,19 @@ export class MirrorCache {
     } catch (thrown) {
       release();
       throw thrown;
+    }
+  }
+
+  /** Undefined also when what was kept has other bytes by now: it is dropped, to be fetched anew. */
+  async #openStored(sha256: string): Promise<OpenedBlob | undefined> {
+    const { blobs, log } = this.#deps;
+    try {
+      return await blobs.open(sha256);
+    } catch (thrown) {
+      if (!(thrown instanceof IsthmusError) || thrown.code !== 'PACKAGE_HASH_MISMATCH') throw thrown;
+      log.warn({ sha256 }, 'a cached package has been changed on the disk; it is dropped');
+      await blobs.delete(sha256);
+      return undefined;
     }
   }
 

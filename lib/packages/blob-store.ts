@@ -1,11 +1,12 @@
 // A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
-// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start.
+// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start. A name and a size are
+// not believed: disks rot, and files are changed by hand, so a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IsthmusError } from '../errors.ts';
 import { BlobWriter, type BlobInfo } from './blob-writer.ts';
-import { isSha256 } from './digest.ts';
+import { digestFile, isSha256 } from './digest.ts';
 import { errnoOf, syncPath } from './disk.ts';
 
 export interface StoredBlob extends BlobInfo {
@@ -21,10 +22,20 @@ export interface OpenedBlob extends BlobInfo {
 /** How stale the noted time of use may get, so that a popular blob does not cost a write per request. */
 const usedAtGrainMs = 60_000;
 
+/** How long a blob is believed to be what was read of it; digesting takes a second per gigabyte or so. */
+const believedMs = 24 * 3600_000;
+
+/** One reading of a blob, which all that open it meanwhile wait for. */
+interface Check {
+  readonly atMs: number;
+  readonly isSound: Promise<boolean>;
+}
+
 export class BlobStore {
   readonly folder: string;
   readonly #index = new Map<string, StoredBlob>();
   readonly #writing = new Set<string>();
+  readonly #checks = new Map<string, Check>();
   #usedBytes = 0;
 
   private constructor(folder: string) {
@@ -54,11 +65,20 @@ export class BlobStore {
     return [...this.#index.values()];
   }
 
-  /** Opens a whole blob and notes its use; undefined when it is not there. */
+  /**
+   * Opens a whole blob and notes its use; undefined when it is not there. PACKAGE_HASH_MISMATCH when its bytes are others
+   * by now: it stays until it is deleted, or received again.
+   */
   async open(sha256: string): Promise<OpenedBlob | undefined> {
     const blob = this.#index.get(sha256);
     if (blob === undefined) return undefined;
     try {
+      if (!(await this.#isSound(sha256))) {
+        throw new IsthmusError(
+          'PACKAGE_HASH_MISMATCH',
+          `blob ${sha256} has been changed on the disk, and is not served`,
+        );
+      }
       const file = await open(this.#path(sha256), 'r');
       await this.#noteUse(blob);
       return { sha256, sizeBytes: blob.sizeBytes, file };
@@ -112,6 +132,17 @@ export class BlobStore {
     await rm(this.#path(sha256), { force: true });
   }
 
+  #isSound(sha256: string): Promise<boolean> {
+    const before = this.#checks.get(sha256);
+    if (before !== undefined && Date.now() - before.atMs < believedMs) return before.isSound;
+    const isSound = digestFile(this.#path(sha256)).then((meter) => meter.sha256() === sha256);
+    const check = { atMs: Date.now(), isSound };
+    this.#checks.set(sha256, check);
+    // What could not be read is read again by the next one.
+    isSound.catch(() => this.#checks.get(sha256) === check && this.#checks.delete(sha256));
+    return isSound;
+  }
+
   async #writer(name: string): Promise<BlobWriter> {
     if (this.#writing.has(name)) throw new IsthmusError('INTERNAL', 'this blob is being written already');
     this.#writing.add(name);
@@ -119,7 +150,10 @@ export class BlobStore {
       path: join(this.folder, name),
       finalPath: (sha256) => this.#path(sha256),
       prepare: (finalPath) => this.#ensureFolder(dirname(finalPath)),
-      onCommitted: (blob) => this.#remember({ ...blob, usedAtMs: Date.now() }),
+      onCommitted: (blob) => {
+        this.#remember({ ...blob, usedAtMs: Date.now() });
+        this.#checks.set(blob.sha256, { atMs: Date.now(), isSound: Promise.resolve(true) });
+      },
       onClosed: () => this.#writing.delete(name),
     });
   }
@@ -155,6 +189,7 @@ export class BlobStore {
   }
 
   #forget(sha256: string): void {
+    this.#checks.delete(sha256);
     const blob = this.#index.get(sha256);
     if (blob !== undefined && this.#index.delete(sha256)) this.#usedBytes -= blob.sizeBytes;
   }

@@ -51,6 +51,7 @@ export class Feed {
   readonly #blobs: BlobStore;
   readonly #server: BlobServer<PeerIdentity>;
   readonly #refusedAtMs = new Map<string, number>();
+  readonly #changedOnDisk = new Set<string>();
 
   constructor(deps: FeedDeps, blobs: BlobStore) {
     this.#deps = deps;
@@ -148,8 +149,22 @@ export class Feed {
     );
   }
 
+  /** One event per package and start, however often it is asked for. */
+  async #noteChanged(sha256: string): Promise<void> {
+    if (this.#changedOnDisk.has(sha256)) return;
+    this.#changedOnDisk.add(sha256);
+    this.#deps.log.error({ sha256 }, 'a package of the feed has been changed on the disk; push the same bytes again');
+    await this.#deps.store.transaction((tx) =>
+      tx.events.append({ actor: 'system', type: 'package.damaged', subjectKind: 'package', subject: sha256 }),
+    );
+  }
+
   async #open(sha256: string) {
-    const blob = await this.#blobs.open(sha256);
+    const blob = await this.#blobs.open(sha256).catch(async (thrown: unknown) => {
+      const changed = thrown instanceof IsthmusError && thrown.code === 'PACKAGE_HASH_MISMATCH';
+      if (changed) await this.#noteChanged(sha256);
+      throw thrown;
+    });
     if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
     return blob;
   }

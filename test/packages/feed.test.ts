@@ -1,6 +1,6 @@
 // The built-in feed: versions never change, nothing that is not a package gets in, ranges are served as asked.
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -156,6 +156,24 @@ describe('reading', () => {
       signPass: noPasses,
       verifyPass: noPasses,
     });
+    expect((await buffer(await again.download(sha256))).equals(bytes)).toBe(true);
+  });
+
+  it('never serves what was changed on the disk, says so once, and takes the same bytes again', async () => {
+    const bytes = app();
+    const { sha256 } = await push(bytes);
+    const changed = Buffer.from(bytes);
+    changed[30_000]! ^= 1;
+    await writeFile(join(folder, 'packages', 'blobs', sha256.slice(0, 2), sha256), changed);
+    const passes = { signPass: noPasses, verifyPass: noPasses };
+    const again = await createFeed({ store, dataDir: folder, log: silentLogger(), ...passes });
+    const downloads = await Promise.allSettled([again.download(sha256), again.download(sha256, { from: 5 })]);
+    for (const each of downloads) expect(each).toMatchObject({ reason: { code: 'PACKAGE_HASH_MISMATCH' } });
+    await expect(again.download(sha256)).rejects.toMatchObject({ code: 'PACKAGE_HASH_MISMATCH' });
+    const { items } = await store.events.list({ type: 'package.damaged', limit: 10 });
+    expect(items).toMatchObject([{ actor: 'system', subject: sha256 }]);
+    const body = Readable.from([bytes]);
+    expect(await again.push(body, { id: 'Acme.Web', version: '1.0' }, 'key-1')).toMatchObject({ created: false });
     expect((await buffer(await again.download(sha256))).equals(bytes)).toBe(true);
   });
 });

@@ -1,6 +1,6 @@
 // A mirror: one fetch however many ask, nothing wrong ever served whole or kept, and never a short file.
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,6 +128,21 @@ describe('wrong bytes', () => {
   const wanted = blob(1_000_000);
   const flipped = Buffer.from(wanted.body);
   flipped[10]! ^= 1;
+
+  it('that came to be on its disk are dropped, and the next place is asked', async () => {
+    const folder = await tempDir();
+    const origin = await startOrigin(mesh, 'origin', wanted.body);
+    const options = { folder, places: [{ ...origin, path: [] }] };
+    const before = await startMirrorBench(mesh, options);
+    await whole(before, wanted);
+    await before.stop();
+    await writeFile(join(folder, 'blobs', wanted.sha256.slice(0, 2), wanted.sha256), flipped);
+    const after = await startMirrorBench(mesh, options);
+    await Promise.all([whole(after, wanted), whole(after, wanted, 500_000)]);
+    await whole(after, wanted);
+    expect(origin.requests.length).toBe(2);
+    expect(await stored(folder)).toEqual([wanted.sha256]);
+  });
 
   it('are never served whole and never kept', async () => {
     const folder = await tempDir();
