@@ -48,8 +48,11 @@ export const defaultScriptLimits: ScriptLimits = {
   mostRunning: 64,
   mostOpen: 2_000,
   abandonedAfterMs: 7 * 24 * 3600_000,
-  keepFreeBytes: 1024 * 1024,
+  keepFreeBytes: 64 * 1024 * 1024,
 };
+
+/** Between looks for tickets that nobody completes: their raw output is in clear, and lies there no longer than it must. */
+const sweepEveryMs = 3600_000;
 
 export interface EngineOptions {
   readonly dataDir: string;
@@ -85,6 +88,7 @@ export class ScriptEngine {
   readonly #open = new Map<string, Script>();
   readonly #starting = new Map<string, Promise<void>>();
   readonly #epochListeners = new Set<(task: string, epoch: number) => void>();
+  #sweeping: NodeJS.Timeout | undefined;
 
   private constructor(options: EngineOptions, seal: WorkspaceSeal, workspaces: Workspaces) {
     const { journal, user, inherited, log, applicationFolder } = options;
@@ -109,6 +113,8 @@ export class ScriptEngine {
     await letScriptUserIn(user, dataDir, workspaces.folder);
     const engine = new ScriptEngine(options, new WorkspaceSeal(dataDir), workspaces);
     await engine.#recover();
+    await engine.#sweep();
+    engine.#sweeping = setInterval(() => void engine.#sweep(), sweepEveryMs).unref();
     return engine;
   }
 
@@ -194,6 +200,7 @@ export class ScriptEngine {
 
   /** Lets go of every script; they run on. */
   async stop(): Promise<void> {
+    clearInterval(this.#sweeping);
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#open.values()].map((script) => script.stop()));
     this.#context.launcher.stop();
@@ -286,14 +293,20 @@ export class ScriptEngine {
     }
   }
 
-  /** A server that never completes its tickets must not fill the machine: what ended long ago makes room. */
+  async #sweep(): Promise<void> {
+    await this.#completeAbandoned().catch((error: unknown) => {
+      this.#context.log.warn({ err: error }, 'abandoned tickets were not completed');
+    });
+  }
+
+  /** A server that never completes its tickets must not fill the machine: what ended long ago goes. */
   async #completeAbandoned(): Promise<void> {
     const before = Date.now() - this.#limits.abandonedAfterMs;
     for (const [ticket, script] of this.#open) {
       if (script.state.phase !== 'ended' || script.state.endedAtMs > before) continue;
       await script.complete();
       this.#open.delete(ticket);
-      this.#context.log.warn({ ticket, task: script.task }, 'an abandoned ticket was completed to make room');
+      this.#context.log.warn({ ticket, task: script.task }, 'an abandoned ticket was completed');
     }
   }
 

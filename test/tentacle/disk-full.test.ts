@@ -32,7 +32,7 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     const disk = await smallDisk();
     const elsewhere = await tempDir();
     const witness = witnessIn(elsewhere);
-    const { engine, journal, close } = await openEngine(disk);
+    const { engine, journal, close } = await openEngine(disk, { limits: { keepFreeBytes: 1024 * 1024 } });
     onTestFinished(close);
     const order = orderOf(witness.testify('full'));
     const free = await fill(disk);
@@ -62,7 +62,7 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     const disk = await smallDisk();
     const elsewhere = await tempDir();
     const gate = join(elsewhere, 'gate');
-    const { engine, close } = await openEngine(disk);
+    const { engine, close } = await openEngine(disk, { limits: { keepFreeBytes: 1024 * 1024 } });
     onTestFinished(close);
     const failed = join(elsewhere, 'failed');
     const padding = 'x'.repeat(2000);
@@ -91,7 +91,7 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     const disk = await smallDisk();
     const elsewhere = await tempDir();
     const gate = join(elsewhere, 'gate');
-    const { engine, close } = await openEngine(disk);
+    const { engine, close } = await openEngine(disk, { limits: { keepFreeBytes: 1024 * 1024 } });
     onTestFinished(close);
     const pidFile = join(elsewhere, 'pid');
     const order = orderOf(`echo $$ > '${pidFile}'; until [ -e '${gate}' ]; do sleep 0.02; done; exit 13`);

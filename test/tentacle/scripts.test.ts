@@ -193,6 +193,24 @@ describe('start', () => {
     expect(await engine.status(long[0]!)).toMatchObject({ phase: 'COMPLETED' });
   });
 
+  test('keeps nothing of a ticket that was abandoned long ago once it starts again', async () => {
+    const { engine, dataDir, close } = await freshEngine();
+    const [order, running] = [orderOf('echo in the clear'), orderOf('sleep 300')];
+    await engine.start(order);
+    await ended(engine, order);
+    await engine.start(running);
+    await close();
+    const young = await openEngine(dataDir);
+    expect(await young.engine.status(order)).toMatchObject({ phase: 'EXITED' });
+    await young.close();
+    const old = await openEngine(dataDir, { limits: { abandonedAfterMs: 0 } });
+    onTestFinished(old.close);
+    expect(await old.engine.status(order)).toMatchObject({ phase: 'COMPLETED' });
+    expect(await readdir(join(dataDir, 'tickets'))).toEqual([running.ticket]);
+    await old.engine.cancel(running);
+    await ended(old.engine, running);
+  });
+
   test('what the system refuses to start has an end that says so', async () => {
     const { engine } = await freshEngine({ applicationFolder: () => Promise.resolve('/no/such/folder') });
     const order = orderOf('true', { payload: { application: 'web', applicationStage: 'current' } });
