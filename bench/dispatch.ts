@@ -128,12 +128,15 @@ async function burst(fleet: Fleet, tasks: number): Promise<Burst> {
   }
   const working = new AbortController();
   const others = (async (): Promise<number[]> => {
-    const times: number[] = [];
+    const times: Promise<number[]>[] = [];
     while (!working.signal.aborted) {
-      times.push(...(await firstLinesOf(fleet, direct.slice(0, 1))));
+      const time = firstLinesOf(fleet, direct.slice(0, 1));
+      // Waited for below, as in firstLines.
+      time.catch(() => undefined);
+      times.push(time);
       await setTimeout(otherEveryMs);
     }
-    return times;
+    return (await Promise.all(times)).flat();
   })();
   others.catch(() => undefined);
   for (const id of ids) {
