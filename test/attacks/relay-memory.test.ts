@@ -87,7 +87,6 @@ describe.skipIf(lacks('linux'))('the memory of a relay', () => {
   it('holds no secret that crossed it, nor do its folder and its log', async () => {
     const built = await world();
     const forms = formsOf(word);
-    const gate = join(built.dataDir('web-1'), 'gate');
     const deployment = await deploy(built);
     const run = (body: string) => built.api.post<{ id: string }>('scripts', { body, machines: ['web-1'] });
     const stateOf = async (id: string) => (await built.api.get<{ state: string }>(`tasks/${id}`)).state;
@@ -103,7 +102,9 @@ describe.skipIf(lacks('linux'))('the memory of a relay', () => {
     const made = Array.from({ length: scripts }, (_, index) => run(`echo '${canary}' ${index}`));
     await reaches('succeeded', [deployment, ...(await Promise.all(made)).map(({ id }) => id)]);
     // One still runs, so that its end of the tunnel holds the secret.
-    const { id: waiting } = await run(`echo '${canary}' | wc -c; until [ -e '${gate}' ]; do sleep 0.1; done`);
+    const { id: waiting } = await run(
+      `echo '${canary}' | wc -c; while [ -d '${built.dataDir('web-1')}' ]; do sleep 0.1; done`,
+    );
     await reaches('running', [waiting]);
 
     // Its own name is there, so what was searched is the memory of the relay.
