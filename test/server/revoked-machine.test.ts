@@ -1,5 +1,5 @@
-// A machine that is revoked while a task has work for it: its part ends at once, with a code that says so, and the
-// others finish. Real nodes, a real script that would run for hours.
+// A machine that is revoked while a task has work for it: its part ends at once, with a code that says so, interrupted
+// where something ran, and the others finish. Real nodes, a real script that would run for hours.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
