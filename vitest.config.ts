@@ -1,5 +1,6 @@
 // Three kinds of test: `unit` beside the code, `integration` in test/ with real sockets and processes, `lab` in network
 // namespaces as root. No retries anywhere: a test that fails now and then is a fault to be found.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const shared = {
@@ -12,6 +13,8 @@ const shared = {
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Most tests wait for sockets and processes: two side by side also where there are two cores.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     passWithNoTests: false,
     projects: [
       {
