@@ -126,9 +126,12 @@ describe('a relay', () => {
     };
     await replayTo('web-1');
     await replayTo('web-2');
+    // What an agent has not told yet when it stops, nobody learns.
+    await waitFor(async () => (await refusals()).length === 2, { what: 'the audit events of both' });
     await mesh.stopNode('web-1');
     await waitFor(() => relay.links().every(({ peer, up }) => peer !== 'web-1' || !up));
     await mesh.startNode({ id: 'web-1', role: 'tentacle' }, web1);
+    await waitFor(() => relay.links().some(({ peer, up }) => peer === 'web-1' && up));
     await replayTo('web-1');
     expect(await witness.starts()).toEqual(new Map([[first.task, 1]]));
     // The restarted agent does not know what the first one told.
