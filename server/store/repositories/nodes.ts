@@ -4,7 +4,7 @@ import type { Role } from '../../../certs/peer.ts';
 import type { Parent } from '../parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from './base.ts';
-import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from './base.ts';
+import { decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from './base.ts';
 
 export interface Node {
   readonly id: string;
@@ -97,17 +97,6 @@ export class NodeRepository {
   /** All of them, by id: a mesh has thousands of nodes, not millions. */
   async all(filter: NodeFilter = {}): Promise<Node[]> {
     return (await this.#filtered(filter).execute()).map(toNode);
-  }
-
-  /** Gives a node other parents, at the version that was read. */
-  async place(id: string, version: number, parents: readonly Parent[]): Promise<void> {
-    const { numUpdatedRows } = await this.#db
-      .updateTable('nodes')
-      .set((eb) => ({ parents_json: JSON.stringify(parents), version: eb('version', '+', 1) }))
-      .where('id', '=', id)
-      .where('version', '=', version)
-      .executeTakeFirst();
-    assertChanged(numUpdatedRows, `node ${id}`);
   }
 
   /** Notes what was seen of a node. */
