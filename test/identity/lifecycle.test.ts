@@ -51,6 +51,19 @@ async function insertRow(
   );
 }
 
+/** A relay that has joined and not started, and the mesh of a tentacle that waits for it to dial. */
+async function relayAndChild(server: ControlPlane): Promise<{ node: TestNode; mesh: Mesh }> {
+  const node = await server.authority.node('eu', 'relay');
+  await insertRow(server, { id: 'eu', role: 'relay' });
+  const child = await server.authority.node('web-1', 'tentacle');
+  const mesh = await createMesh(
+    { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
+    { ...child, log: silentLogger(), relaying: false },
+  );
+  onTestFinished(() => mesh.stop());
+  return { node, mesh };
+}
+
 test('a renewal brings a new key and certificate, in use at once and written down', async () => {
   const server = await startControlPlane();
   const { identity, renew, mesh } = await member(server, 'web-1');
@@ -154,14 +167,7 @@ test('a revocation that was stored and not published before a crash is published
 
 test('a relay reports, is told whom to dial, and restarted without its server dials them again', async () => {
   const server = await startControlPlane();
-  const node = await server.authority.node('eu', 'relay');
-  await insertRow(server, { id: 'eu', role: 'relay' });
-  const child = await server.authority.node('web-1', 'tentacle');
-  const mesh = await createMesh(
-    { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
-    { ...child, log: silentLogger(), relaying: false },
-  );
-  onTestFinished(() => mesh.stop());
+  const { node, mesh } = await relayAndChild(server);
   const config = { dataDir: node.dataDir, listen: '127.0.0.1:0' };
   const first = await relay.start(
     { ...config, parents: [{ node: 'server-1', address: server.address }] },
@@ -187,14 +193,7 @@ test('a relay reports, is told whom to dial, and restarted without its server di
 
 test('a relay whose disk takes nothing more dials whom it is told to and cuts off who is revoked', async () => {
   const server = await startControlPlane();
-  const node = await server.authority.node('eu', 'relay');
-  await insertRow(server, { id: 'eu', role: 'relay' });
-  const child = await server.authority.node('web-1', 'tentacle');
-  const mesh = await createMesh(
-    { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
-    { ...child, log: silentLogger(), relaying: false },
-  );
-  onTestFinished(() => mesh.stop());
+  const { node, mesh } = await relayAndChild(server);
   const parents = [{ node: 'server-1', address: server.address }];
   const running = await relay.start({ dataDir: node.dataDir, listen: '127.0.0.1:0', parents }, { log: silentLogger() });
   onTestFinished(() => running.stop());
