@@ -13,8 +13,8 @@ const dayMs = 86_400_000;
 /** Short enough that a stolen key is of little use, long enough for a week without the server. */
 export const leafLifetimeMs = 7 * dayMs;
 /**
- * What a node that enrolled has for its round trip. Longer than the trip takes, because clocks may be five minutes apart;
- * short, because a node that never confirms keeps it.
+ * What a node that enrolled has for its round trip. Longer than the trip takes, because clocks may be five minutes
+ * apart; short, because a node that never confirms keeps it.
  */
 export const provisionalLifetimeMs = 10 * 60_000;
 const authorityLifetimeMs = 10 * 365 * dayMs;

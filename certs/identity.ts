@@ -61,7 +61,9 @@ export class IdentityStore {
     return this.#peer;
   }
 
-  /** The key of a renewal that is under way, made and persisted before it is sent, so that a lost answer costs nothing. */
+  /**
+   * The key of a renewal that is under way, made and persisted before it is sent, so that a lost answer costs nothing.
+   */
   pendingKey(): string | undefined {
     const path = join(this.#folder, pendingName);
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined;

@@ -80,8 +80,8 @@ export class RevocationList {
   }
 
   /**
-   * Takes an offered list when the authority signed it and it is newer: onto the disk, and told to every listener. A disk
-   * that cannot take it does not keep revoked nodes connected; it is tried again until it can.
+   * Takes an offered list when the authority signed it and it is newer: onto the disk, and told to every listener. A
+   * disk that cannot take it does not keep revoked nodes connected; it is tried again until it can.
    */
   merge(offered: SignedRevocations): MergeOutcome {
     const outcome = this.#take(offered);

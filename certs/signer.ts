@@ -1,7 +1,8 @@
-// What a server node signs: envelopes that tentacles execute, and passes that allow a download. The Ed25519 key lives in
-// this process only; each signature carries the authority's statement of that key, so a new key needs nothing at the
+// What a server node signs: envelopes that tentacles execute, and passes that allow a download. The Ed25519 key lives
+// in this process only; each signature carries the authority's statement of that key, so a new key needs nothing at the
 // other side.
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../lib/errors.ts';
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
 import type { Envelope } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
@@ -125,8 +126,8 @@ interface EnvelopeExpectation {
 
 /**
  * What an envelope says, once every signature holds and it is for this tentacle and this kind of call. Throws
- * BAD_TASK_SIGNATURE, WRONG_RECIPIENT or ENVELOPE_KIND. Its expiry bounds the first start only and is the caller's to judge,
- * as is the epoch.
+ * BAD_TASK_SIGNATURE, WRONG_RECIPIENT or ENVELOPE_KIND. Its expiry bounds the first start only and is the caller's to
+ * judge, as is the epoch.
  */
 export function verifyEnvelope(
   envelope: Envelope | null | undefined,
@@ -149,8 +150,8 @@ export function verifyEnvelope(
 }
 
 /**
- * What a pass allows, when it is good now and for what is asked; else FORBIDDEN, with one text for every reason, so that
- * an answer tells nothing about what exists.
+ * What a pass allows, when it is good now and for what is asked; else FORBIDDEN, with one text for every reason, so
+ * that an answer tells nothing about what exists.
  */
 export function verifyPass(
   pass: string,
@@ -202,9 +203,19 @@ function verifySigner(
 }
 
 function verifyBody(purpose: Purpose, signer: SignerStatement__Output, body: Buffer, signature: Buffer): void {
-  const x = signer.publicKey.toString('base64url');
+  if (!verify(null, purposeBytes(purpose, body), keyOf(signer), signature)) bad('its signature is wrong');
+}
+
+/** Keys of signers by their raw bytes: to read one costs almost as much as to verify with it. */
+const keys = new LRUCache<string, KeyObject>({ max: 100 });
+
+function keyOf({ publicKey }: SignerStatement__Output): KeyObject {
+  const x = publicKey.toString('base64url');
+  const known = keys.get(x);
+  if (known !== undefined) return known;
   const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  if (!verify(null, purposeBytes(purpose, body), key, signature)) bad('its signature is wrong');
+  keys.set(x, key);
+  return key;
 }
 
 function readPass(body: Buffer): Pass {

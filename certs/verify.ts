@@ -1,7 +1,7 @@
 // Judges a peer's certificate, which the TLS handshake has proven to be the peer's: issued by the authority itself (a
 // chain has exactly two certificates), dates, usage, key, name form, mesh, revocation, and who was expected. All of it
 // is looked at here, because a TLSSocket that was not made by a tls.Server has no verdict of OpenSSL's to read.
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import { readIdentity, type PeerIdentity, type Role } from './peer.ts';
@@ -65,8 +65,7 @@ export function verifyCertificate(
   };
   const weak = weakness(certificate);
   if (weak !== undefined) refuse('PEER_CERTIFICATE_WEAK', weak);
-  const authority = new X509Certificate(trust.authorityPem);
-  if (!certificate.verify(authority.publicKey)) {
+  if (!certificate.verify(authorityKey(trust))) {
     refuse('PEER_CERTIFICATE_UNTRUSTED', 'the certificate was not issued by the authority of this mesh');
   }
   if (nowMs > certificate.validToDate.getTime()) refuse('PEER_CERTIFICATE_EXPIRED', 'the certificate has expired');
@@ -88,6 +87,14 @@ export function verifyCertificate(
   if (revocations?.isRevoked(peer)) refuse('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);
   assertExpected(peer, expected);
   return peer;
+}
+
+const authorityKeys = new WeakMap<Trust, KeyObject>();
+
+function authorityKey(trust: Trust): KeyObject {
+  const key = authorityKeys.get(trust) ?? new X509Certificate(trust.authorityPem).publicKey;
+  authorityKeys.set(trust, key);
+  return key;
 }
 
 function assertExpected(peer: PeerIdentity, { node, roles }: Expected): void {

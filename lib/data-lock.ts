@@ -1,8 +1,9 @@
-// One process per data folder: a second relay or mirror would take the first one's links, a second tentacle start scripts
-// that the first has already started. The lock is the operating system's, taken through SQLite on an empty file, so that
-// there is no moment between looking and taking, and kill -9 frees it (docs/adr/0010-the-lock-of-a-data-folder.md). The
-// file stays: removing it would free a name that somebody may be locking. The pid beside it only tells people who holds it.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+// One process per data folder: a second relay or mirror would take the first one's links, a second tentacle start
+// scripts that the first has already started. The lock is the operating system's, taken through SQLite on an empty
+// file, so that there is no moment between looking and taking, and kill -9 frees it
+// (docs/adr/0010-the-lock-of-a-data-folder.md). The file stays: removing it would free a name that somebody may be
+// locking. The pid beside it only tells people who holds it.
+import { chmodSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { IsthmusError } from './errors.ts';
@@ -32,6 +33,7 @@ export function lockDataDir(dataDir: string): DataLock {
   const pidFile = join(dataDir, PID_FILE);
   let database: DatabaseSync | undefined;
   try {
+    makePrivate(join(dataDir, LOCK_FILE));
     database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: contentionMs });
     // Never committed: the transaction is the lock. Nothing is written, so a full disk does not stand in the way.
     database.exec('begin exclusive');
@@ -49,6 +51,19 @@ export function lockDataDir(dataDir: string): DataLock {
       held = undefined;
     },
   };
+}
+
+/**
+ * Whoever can read the file can lock it too, and keep its owner out. A file that is there is not opened for this: to
+ * close it again would free the lock that this process may have on it.
+ */
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, 'ax', 0o600));
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST')) throw thrown;
+    chmodSync(file, 0o600);
+  }
 }
 
 function tellHolder(pidFile: string): void {

@@ -12,14 +12,24 @@ interface CatalogueEntry {
 
 export const errorCatalogue = {
   INTERNAL: { http: 500, grpc: 13, remedy: 'This is a fault in Isthmus; look in the log of the node it names.' },
-  INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct the named field and send the request again.' },
+  INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct the field that it names, then try again.' },
   NOT_FOUND: { http: 404, grpc: 5, remedy: 'Check the spelling of the id; list the collection to see what exists.' },
-  UNAUTHENTICATED: { http: 401, grpc: 16, remedy: 'Send a valid API key as `Authorization: Bearer …`.' },
+  UNAUTHENTICATED: {
+    http: 401,
+    grpc: 16,
+    remedy:
+      'Log in with a good key (`isthmus login`), or send it as `Authorization: Bearer …`; `isthmus key create` makes one.',
+  },
   FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use an identity that is allowed to do this.' },
   UNREACHABLE: { http: 503, grpc: 14, remedy: 'See which hop fails with `isthmus mesh trace`.' },
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
+  FLOOD: {
+    http: 429,
+    grpc: 8,
+    remedy: 'Look at what runs on the peer; revoke it when it is not its own node any more.',
+  },
   // Identity.
   IDENTITY_EXISTS: {
     http: 409,
@@ -162,6 +172,13 @@ export const errorCatalogue = {
     remedy: 'Give an address that nodes of the mesh have; loopback only where `feedLoopback` allows it.',
   },
   WIRE_VERSION: { http: 426, grpc: 9, remedy: 'Upgrade the older of the two nodes.' },
+  PARENT_DIRECTION: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Name the parent without an address, so that the node dials it; or let the node join again.',
+  },
+  PARENT_LOOP: { http: 422, grpc: 9, remedy: 'Choose a parent that is not below the node; or move that one first.' },
+  PARENT_ROLE: { http: 422, grpc: 9, remedy: 'Name a relay, mirror or tentacle that is a member of the mesh.' },
   // Packages.
   DISK_FULL: { http: 507, grpc: 8, remedy: 'Free space on the disk of the node it names, then try again.' },
   PACKAGE_BOMB: {
@@ -206,6 +223,11 @@ export const errorCatalogue = {
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
   IN_USE: { http: 409, grpc: 9, remedy: 'Remove what still refers to it first.' },
   LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },
+  LOG_MALFORMED: {
+    http: 409,
+    grpc: 3,
+    remedy: 'Look at the tentacle: it was changed, or is of a version that does not fit the server.',
+  },
   LOG_QUOTA: {
     http: 409,
     grpc: 8,
@@ -213,6 +235,16 @@ export const errorCatalogue = {
   },
   MALFORMED_BODY: { http: 400, grpc: 3, remedy: 'Send one well-formed JSON object.' },
   METHOD_NOT_ALLOWED: { http: 405, grpc: 12, remedy: 'See /api/v1/openapi.json for the methods of this path.' },
+  ADDRESS_NOT_LOCAL: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Configure an address of this machine to listen on, or 0.0.0.0 for all that it has.',
+  },
+  PORT_FORBIDDEN: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Configure a port from 1024 on, or give the service CAP_NET_BIND_SERVICE.',
+  },
   PORT_IN_USE: { http: 503, grpc: 14, remedy: 'Stop what listens on that port, or configure another one.' },
   PRECONDITION_FAILED: { http: 412, grpc: 9, remedy: 'Read it again, and send the change with the new ETag.' },
   PRECONDITION_REQUIRED: { http: 428, grpc: 9, remedy: 'Send the ETag you read as If-Match.' },
@@ -226,8 +258,14 @@ export const errorCatalogue = {
   TASK_ENDED: { http: 409, grpc: 9, remedy: 'Nothing to do: the task has ended.' },
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, remedy: 'Send `Content-Type: application/json`.' },
   // Settings and the command line.
+  CHECK_FAILED: { http: 409, grpc: 9, remedy: 'See to what it names, then check again.' },
   CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the place it names, then start again.' },
   CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when nobody is there to be asked.' },
+  PARENTS_NOT_TAKEN: {
+    http: 504,
+    grpc: 4,
+    remedy: 'Nothing is lost: see why with `isthmus node show`, and let it go on trying or set other parents.',
+  },
   PART_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over with nothing.' },
   SECRET_ON_ARGV: {
     http: 400,
@@ -249,6 +287,11 @@ export const errorCatalogue = {
     grpc: 16,
     remedy:
       'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
+  },
+  RETRY_UNDER_WAY: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Follow the task that the message names, or cancel it; once it has ended, this one can be tried again.',
   },
   TASK_NOT_RETRYABLE: {
     http: 409,

@@ -45,6 +45,13 @@ describe('line by line', () => {
     expect(masked([pem], lines)).toEqual(['before', ...Array.from({ length: 5 }, () => maskText), 'after']);
   });
 
+  test('a line that only ends as some value begins is shown', () => {
+    expect(masked(['postgres://user:secret@host'], ['starting postgres', 'done'])).toEqual([
+      'starting postgres',
+      'done',
+    ]);
+  });
+
   test('finds a value whose lines are all too short to be masked by themselves', () => {
     const lines = ['ab', 'cd', 'ef', 'gh', 'ij', 'cd'];
     expect(masked(['ab\ncd\nef\ngh'], lines)).toEqual(['ab', maskText, maskText, maskText, 'ij', 'cd']);

@@ -1,7 +1,7 @@
 // Masks a stream that comes as numbered lines, each of which must be written down before the next one is known: nothing
-// can be held back. What a line ends with and the next may go on with is masked at once, at the price of a line that only
-// ends like a value begins; and the automata go on over the line's end, so that the rest of a value of several lines, or
-// of a form that was wrapped, is found in the lines that follow.
+// can be held back. What a line ends with and the next may go on with is masked at once, at the price of a line that
+// only ends like a value begins; and the automata go on over the line's end, so that the rest of a value of several
+// lines, or of a form that was wrapped, is found in the lines that follow.
 //
 // A stream that is taken up again after a crash begins in the middle: maybe in the middle of a value, and what came
 // before is masked. So its beginning is masked for as long as it may be the rest of any value, from anywhere in it.

@@ -1,5 +1,6 @@
 // Logging: pino with fields, never sentences built from values. A part gets its logger as a dependency.
 import { pino, type Logger as PinoLogger } from 'pino';
+import { safeJson } from './unsafe-text.ts';
 
 export type Logger = PinoLogger;
 
@@ -9,12 +10,16 @@ interface LogOptions {
   readonly level?: string;
 }
 
-/** A JSON logger on standard error, so that standard output stays free for what the user asked for. */
+/**
+ * A JSON logger on standard error, so that standard output stays free for what the user asked for. What peers sent is
+ * data in it, also to the terminal of whoever reads it.
+ */
 export function createLogger({ part, node, level = 'info' }: LogOptions): Logger {
   return pino(
     {
       level,
       base: { part, ...(node === undefined ? {} : { node }) },
+      hooks: { streamWrite: safeJson },
       redact: { paths: ['*.key', '*.token', '*.secret', '*.password', '*.authorization'], censor: '[masked]' },
     },
     pino.destination({ dest: 2, sync: true }),

@@ -38,14 +38,16 @@ describe('automaton', () => {
 
 describe('automata', () => {
   it('are built once for the same values, and are others for others', () => {
-    const first = automataOf(['correct-horse', 'battery']);
-    expect(automataOf(['correct-horse', 'battery'])).toBe(first);
-    expect(automataOf(['correct-horsebattery'])).not.toBe(first);
+    const first = automataOf(['correct-horse', 'battery'], 'anything');
+    expect(automataOf(['correct-horse', 'battery'], 'anything')).toBe(first);
+    expect(automataOf(['correct-horsebattery'], 'anything')).not.toBe(first);
   });
 
   it('tell of more bytes of values than may be masked, also where the cache has them', () => {
     const large = ['x'.repeat(70_000)];
     for (const _ of [1, 2])
-      expect(() => automataOf(large)).toThrowError(expect.objectContaining({ code: 'SENSITIVE_TOO_LARGE' }));
+      expect(() => automataOf(large, 'anything')).toThrowError(
+        expect.objectContaining({ code: 'SENSITIVE_TOO_LARGE' }),
+      );
   });
 });

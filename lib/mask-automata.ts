@@ -3,7 +3,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { Automaton } from './mask-automaton.ts';
-import { checkMaskable, foldedSecretParts, secretParts } from './mask-patterns.ts';
+import { checkMaskable, patternsOf, type Folding } from './mask-patterns.ts';
 
 export interface Automata {
   /** Sees every byte. */
@@ -28,13 +28,23 @@ const built = new LRUCache<string, Automata>({
 /** Of this process alone, so that what the cache is looked up by tells nothing of the values. */
 const digestKey = randomBytes(32);
 
+const none = build([], 'encodings');
+
 /** The automata of `values`; SENSITIVE_TOO_SHORT or SENSITIVE_TOO_LARGE for values that cannot be masked. */
-export function automataOf(values: readonly string[]): Automata {
+export function automataOf(values: readonly string[], folding: Folding): Automata {
+  if (values.length === 0) return none;
   checkMaskable(values);
-  const key = createHmac('sha256', digestKey).update(JSON.stringify(values)).digest('base64');
+  const key = createHmac('sha256', digestKey)
+    .update(JSON.stringify([folding, values]))
+    .digest('base64');
   const before = built.get(key);
   if (before !== undefined) return before;
-  const made = { exact: new Automaton(secretParts(values)), folded: new Automaton(foldedSecretParts(values)) };
+  const made = build(values, folding);
   built.set(key, made);
   return made;
+}
+
+function build(values: readonly string[], folding: Folding): Automata {
+  const patterns = patternsOf(values, folding);
+  return { exact: new Automaton(patterns.exact), folded: new Automaton(patterns.folded) };
 }

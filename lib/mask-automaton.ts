@@ -1,6 +1,8 @@
 // The automaton (Aho–Corasick) behind the masker: finds any of many byte patterns in one pass. Long patterns are long
 // chains, so states are numbered in the order in which they are made, and what most states know of their child is only
-// that it is the next one. Nothing changes once it is built: any number of streams may share one.
+// that it is the next one. Where a state falls back to is found out when some text first leads there: of the million
+// states of long values ordinary text visits a few hundred. What a text finds depends on nothing before it, so that any
+// number of streams may share one automaton.
 
 const noState = -1;
 /** In `#chain`: no byte leads to the next state. */
@@ -21,11 +23,17 @@ export class Automaton {
   readonly #chain: Uint16Array;
   /** All other transitions, by state * 256 + byte: at most one for each pattern. */
   readonly #branches = new Map<number, number>();
-  readonly #fail: Int32Array;
+  /** The other way round, for those that are not simply the one before. */
+  readonly #parents = new Map<number, number>();
+  /** Of each state, one more than the state it falls back to; 0 while that is not known. */
+  readonly #fallback: Int32Array;
   readonly #depth: Int32Array;
+  /** The longest pattern that ends there; before its fallback is known, of those that lead there only. */
   readonly #longest: Int32Array;
   #states = 1;
-  /** Whole rows of transitions for the states that ordinary text is in nearly always: the first byte of some pattern. */
+  /**
+   * Whole rows of transitions for the states that ordinary text is in nearly always: the first byte of some pattern.
+   */
   readonly #row: Uint16Array;
   readonly #shallow: Int32Array;
 
@@ -33,12 +41,12 @@ export class Automaton {
     this.empty = patterns.length === 0;
     const states = patterns.reduce((sum, pattern) => sum + pattern.length, 1);
     this.#chain = new Uint16Array(states).fill(noByte);
-    this.#fail = new Int32Array(states);
+    this.#fallback = new Int32Array(states);
     this.#depth = new Int32Array(states);
     this.#row = new Uint16Array(states);
     this.#longest = new Int32Array(states);
+    this.#fallback[0] = 1;
     for (const pattern of patterns) this.#insert(pattern);
-    this.#link();
     this.#shallow = this.#shallowRows();
     this.sizeBytes = states * bytesPerState + this.#branches.size * bytesPerBranch + this.#shallow.byteLength;
   }
@@ -52,7 +60,7 @@ export class Automaton {
     while (state !== 0) {
       const next = this.#child(state, byte);
       if (next !== noState) return next;
-      state = this.#fail[state]!;
+      state = this.#fallbackOf(state);
     }
     return this.#fromRoot[byte]!;
   }
@@ -64,6 +72,7 @@ export class Automaton {
 
   /** The length of the longest pattern that ends here; 0 when none does. */
   longestMatch(state: number): number {
+    if (this.#fallback[state] === 0) this.#resolve(state);
     return this.#longest[state]!;
   }
 
@@ -84,57 +93,71 @@ export class Automaton {
 
   #insert(pattern: Uint8Array): void {
     let state = 0;
-    for (const byte of pattern) {
-      let next = state === 0 ? this.#fromRoot[byte]! : this.#child(state, byte);
-      if (next <= 0) {
-        next = this.#states;
-        this.#states += 1;
-        this.#depth[next] = this.#depth[state]! + 1;
-        this.#connect(state, byte, next);
-      }
+    let known = 0;
+    for (; known < pattern.length; known += 1) {
+      const next = this.#child(state, pattern[known]!);
+      if (next === noState) break;
       state = next;
     }
+    if (known < pattern.length) state = this.#append(state, pattern, known);
     this.#longest[state] = pattern.length;
   }
 
+  /** Makes states for all of a pattern from its byte `known` on, below `state`; answers the last one. */
+  #append(state: number, pattern: Uint8Array, known: number): number {
+    const first = this.#states;
+    const count = pattern.length - known;
+    this.#states += count;
+    this.#connect(state, pattern[known]!, first);
+    this.#chain.set(pattern.subarray(known + 1), first);
+    for (let added = 0; added < count; added += 1) this.#depth[first + added] = known + 1 + added;
+    return first + count - 1;
+  }
+
   #connect(state: number, byte: number, next: number): void {
-    if (state === 0) this.#fromRoot[byte] = next;
-    else if (next === state + 1) this.#chain[state] = byte;
+    if (state === 0) {
+      this.#fromRoot[byte] = next;
+      this.#fallback[next] = 1;
+    } else if (next === state + 1) this.#chain[state] = byte;
     else {
       this.#chain[state]! |= branchesBit;
       this.#branches.set(state * 256 + byte, next);
+      this.#parents.set(next, state * 256 + byte);
     }
   }
 
-  /** Breadth first, so that the state a failure leads to is complete before it is read. Depth 1 fails to the root. */
-  #link(): void {
-    const parents = new Map<number, { readonly parent: number; readonly byte: number }>();
-    for (const [key, next] of this.#branches) parents.set(next, { parent: Math.floor(key / 256), byte: key % 256 });
-    for (const state of this.#byDepth()) {
-      if (this.#depth[state]! < 2) continue;
-      const branch = parents.get(state);
-      const parent = branch?.parent ?? state - 1;
-      const byte = branch?.byte ?? this.#chain[parent]! & ~branchesBit;
-      const fallback = this.step(this.#fail[parent]!, byte);
-      this.#fail[state] = fallback;
-      this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[fallback]!);
+  #fallbackOf(state: number): number {
+    if (this.#fallback[state] === 0) this.#resolve(state);
+    return this.#fallback[state]! - 1;
+  }
+
+  /** Finds out where a state falls back to, and first whatever that depends on. */
+  #resolve(state: number): void {
+    const open = [state];
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const found = this.#fallback[top] === 0 ? this.#findFallback(top) : undefined;
+      if (found === undefined) open.pop();
+      else open.push(found);
     }
   }
 
-  /** All states, those nearer to the root first. */
-  #byDepth(): Int32Array {
-    const depths = this.#depth.subarray(0, this.#states);
-    let deepest = 0;
-    for (const depth of depths) if (depth > deepest) deepest = depth;
-    const ends = new Int32Array(deepest + 2);
-    for (const depth of depths) ends[depth + 1]! += 1;
-    for (let depth = 1; depth < ends.length; depth += 1) ends[depth]! += ends[depth - 1]!;
-    const ordered = new Int32Array(depths.length);
-    for (const [state, depth] of depths.entries()) {
-      ordered[ends[depth]!] = state;
-      ends[depth]! += 1;
+  /** Undefined when it is found; else a state, nearer to the root, whose own fallback must be known first. */
+  #findFallback(state: number): number | undefined {
+    const key = this.#parents.get(state);
+    const parent = key === undefined ? state - 1 : Math.floor(key / 256);
+    const byte = key === undefined ? this.#chain[parent]! & ~branchesBit : key % 256;
+    let target = noState;
+    let from = parent;
+    while (target === noState && from !== 0) {
+      if (this.#fallback[from] === 0) return from;
+      from = this.#fallback[from]! - 1;
+      target = this.#child(from, byte);
     }
-    return ordered;
+    target = Math.max(0, target);
+    if (target !== 0 && this.#fallback[target] === 0) return target;
+    this.#fallback[state] = target + 1;
+    this.#longest[state] = Math.max(this.#longest[state]!, this.#longest[target]!);
+    return undefined;
   }
 
   #shallowRows(): Int32Array {
@@ -149,6 +172,7 @@ export class Automaton {
   }
 
   #child(state: number, byte: number): number {
+    if (state === 0) return this.#fromRoot[byte]! || noState;
     const chain = this.#chain[state]!;
     if ((chain & ~branchesBit) === byte) return state + 1;
     if (chain < branchesBit) return noState;

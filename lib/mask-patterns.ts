@@ -8,27 +8,45 @@ export const minimumMaskableLength = 4;
 /** Bounds the automaton: each byte of a value becomes some twenty states of sixteen bytes. */
 const largestTotalBytes = 64 * 1024;
 
+/**
+ * The lines of a list of short words or numbers, read without their breaks, have any shorter value in them by chance.
+ */
+const shortestBroken = 8;
+
+const lineBreaks = /\r\n|\r|\n/g;
+
 /** Whether `value` can be masked; an empty value need not be. */
 export function isMaskable(value: string): boolean {
   return value.length === 0 || value.length >= minimumMaskableLength;
 }
 
-/** The patterns that are looked for byte by byte. */
-export function secretParts(values: readonly string[]): Buffer[] {
-  const texts = new Set<string>();
-  for (const value of checked(values)) {
-    for (const unit of unitsOf(value)) for (const form of escapedForms(unit)) texts.add(form);
-  }
-  return [...texts].filter((text) => text.length >= minimumMaskableLength).map((text) => Buffer.from(text));
+/** What is looked for through line breaks: the encodings that programs wrap, or whatever may have been broken. */
+export type Folding = 'encodings' | 'anything';
+
+export interface Patterns {
+  /** Looked for byte by byte. */
+  readonly exact: readonly Buffer[];
+  /** Looked for as if there were no line breaks; there are none in them. */
+  readonly folded: readonly Buffer[];
 }
 
-/** The patterns that programs wrap over several lines. */
-export function foldedSecretParts(values: readonly string[]): Buffer[] {
-  const texts = new Set<string>();
-  for (const value of checked(values)) {
-    for (const unit of unitsOf(value)) for (const form of encodedForms(Buffer.from(unit))) texts.add(form);
-  }
-  return [...texts].filter((text) => text.length >= minimumMaskableLength).map((text) => Buffer.from(text));
+/** What gives `values` away; throws as `checkMaskable`. Values that have a line in common may give a pattern twice. */
+export function patternsOf(values: readonly string[], folding: Folding): Patterns {
+  const units = checked(values).flatMap(unitsOf);
+  const escaped = units.map((unit) => patterns(escapedForms(unit)));
+  const encoded = units.flatMap((unit) => patterns(encodedForms(Buffer.from(unit))));
+  if (folding === 'encodings') return { exact: escaped.flat(), folded: encoded };
+  const broken = units.flatMap((unit, index) => {
+    const joined = unit.replaceAll(lineBreaks, '');
+    if (joined.length < shortestBroken) return [];
+    return joined.length === unit.length ? escaped[index]! : patterns(escapedForms(joined));
+  });
+  return { exact: escaped.flat(), folded: [...encoded, ...broken] };
+}
+
+function patterns(forms: readonly string[]): Buffer[] {
+  const long = forms.filter((form, index) => form.length >= minimumMaskableLength && forms.indexOf(form) === index);
+  return long.map((form) => Buffer.from(form));
 }
 
 /** Throws SENSITIVE_TOO_SHORT or SENSITIVE_TOO_LARGE for values that cannot be masked. */
@@ -58,12 +76,16 @@ function checked(values: readonly string[]): readonly string[] {
 
 /** The value, the value without its outer white space, and its lines, as far as each is long enough. */
 function unitsOf(value: string): string[] {
-  const lines = value.split(/\r\n|\r|\n/);
+  const lines = value.split(lineBreaks);
   const units = [value, value.trim(), ...lines, ...lines.map((line) => line.trim())];
   return [...new Set(units)].filter((unit) => unit.length >= minimumMaskableLength);
 }
 
+/** No program escapes any of these. */
+const plain = /^[\w.-]*$/;
+
 function escapedForms(value: string): string[] {
+  if (plain.test(value)) return [value];
   const json = JSON.stringify(value).slice(1, -1);
   const percent = percentEncoded(value);
   const xml = value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
@@ -77,7 +99,7 @@ function escapedForms(value: string): string[] {
     percent,
     percent.replace(/%../g, (escape) => escape.toLowerCase()),
     percent.replaceAll('%20', '+'),
-    strictlyPercentEncoded(value),
+    strictlyPercentEncoded(percent),
     xml,
     xmlQuoted,
     xmlQuoted.replaceAll("'", '&#39;'),
@@ -96,25 +118,24 @@ function percentEncoded(value: string): string {
   return encodeURIComponent(Buffer.from(value).toString());
 }
 
-function strictlyPercentEncoded(value: string): string {
-  return percentEncoded(value).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
+function strictlyPercentEncoded(percent: string): string {
+  return percent.replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function encodedForms(value: Buffer): string[] {
-  const forms: string[] = [];
-  for (const before of [0, 1, 2]) {
-    const standard = alignedBase64(value, before);
-    forms.push(standard, standard.replaceAll('+', '-').replaceAll('/', '_'));
-  }
   const hex = value.toString('hex');
-  forms.push(hex, hex.toUpperCase());
+  const forms = [hex, hex.toUpperCase()];
+  const padded = Buffer.concat([Buffer.alloc(2), value]);
+  for (const before of [0, 1, 2]) {
+    const aligned = padded.subarray(2 - before);
+    for (const alphabet of ['base64', 'base64url'] as const) forms.push(ownCharacters(aligned, before, alphabet));
+  }
   return forms;
 }
 
-/** The base64 characters that `value` alone decides when `before` other bytes stand in front of it in its group. */
-function alignedBase64(value: Buffer, before: number): string {
-  const encoded = Buffer.concat([Buffer.alloc(before), value]).toString('base64');
+/** The base64 characters that bytes alone decide of which `before` others stand in front of them in their group. */
+function ownCharacters(bytes: Buffer, before: number, alphabet: 'base64' | 'base64url'): string {
   const first = Math.ceil((before * 8) / 6);
-  const end = Math.floor(((before + value.length) * 8) / 6);
-  return encoded.slice(first, end);
+  const end = Math.floor((bytes.length * 8) / 6);
+  return bytes.toString(alphabet).slice(first, end);
 }

@@ -101,6 +101,32 @@ describe('masker', () => {
     }
   });
 
+  test('a value that is broken over lines, as fold(1) does, but for three characters at its beginning', () => {
+    const value = 'correct-horse"battery';
+    const printed = [value, value.replaceAll('"', '\\"'), encodeURIComponent(value)];
+    for (const form of printed) {
+      for (let width = 1; width <= form.length; width += 1) {
+        for (const lineEnd of ['\n', '\r\n']) {
+          const text = `password ${form} set`.replace(new RegExp(`.{${width}}`, 'g'), `$&${lineEnd}`);
+          const shown = inChunks(Buffer.from(text), [1, 7, 12, 13, 30], [value])
+            .toString()
+            .replaceAll(/[\r\n]/g, '');
+          expect(shown, text).toMatch(/^password (cor|co|c|)\*{8} set$/);
+        }
+      }
+    }
+  });
+
+  test('the lines of a key that is broken anew', () => {
+    const key = 'first-line-of-a-key\nand-the-second-one\n';
+    expect(createMasker([key]).mask('<first-lin\ne-of-a-key>')).toBe(`<${maskText}>`);
+    expect(createMasker([key]).mask('<first-line-of-a-keyand-the-sec\nond-one>')).toBe(`<${maskText}>`);
+  });
+
+  test('lines that only happen to make up a short value are shown', () => {
+    expect(createMasker(['1000']).mask('10\n00\n')).toBe('10\n00\n');
+  });
+
   test('a line is not held back only because it ends like a base64 form begins', () => {
     const value = 'sensitive-value';
     const first = Buffer.from(value).toString('base64').slice(0, 3);
@@ -136,6 +162,14 @@ describe('masker', () => {
       stream.push(Buffer.from('ababab\n'.repeat(50)));
       expect(stream.heldBytes).toBeLessThan(1000);
     }
+  });
+
+  test('a long value that is printed a character a line', () => {
+    const value = Array.from({ length: 60_000 }, (_none, index) => 'abcdefgh'[(index * index + (index >> 3)) % 8]).join(
+      '',
+    );
+    const masked = inChunks(Buffer.from(`<${value.replaceAll(/./g, '$&\n')}>`), [1, 50_000, 100_001], [value]);
+    expect(masked.toString()).toBe(`<${[...value.slice(0, 3), maskText].join('\n')}\n>`);
   });
 
   test('refuses what it cannot mask', () => {

@@ -2,14 +2,17 @@
 // JSON- and XML-escaped, shell-quoted, hex. The patterns are in mask-patterns.ts; this file finds and replaces them.
 //
 // Two automata (Aho–Corasick) run side by side. `exact` sees every byte. `folded` sees through line breaks, because
-// base64 and hex dumps are wrapped. What either of them may still need is held back, so that no prefix leaks at the
-// edge of a chunk; every byte of every occurrence is covered, so that overlapping values cannot uncover each other.
+// base64 and hex dumps are wrapped, and `fold` breaks anything. What either of them may still need is held back, so
+// that no prefix leaks at the edge of a chunk; every byte of every occurrence is covered, so that overlapping values
+// cannot uncover each other.
+import { LineBreaks } from './line-breaks.ts';
 import { lineMasker, type LineMasker } from './line-masker.ts';
-import { automataOf } from './mask-automata.ts';
+import { automataOf, type Automata } from './mask-automata.ts';
 import type { Automaton } from './mask-automaton.ts';
+import { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
 
 export type { LineMasker } from './line-masker.ts';
-export { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
+export { checkMaskable, isMaskable, minimumMaskableLength };
 
 /** What stands in the place of a sensitive value, whatever its length. */
 export const maskText = '********';
@@ -58,24 +61,30 @@ export interface MaskStream {
  * many bytes of values throw SENSITIVE_TOO_LARGE: the caller must then show nothing at all.
  */
 export function createMasker(values: readonly string[]): Masker {
-  const { exact, folded } = automataOf(values);
-  const stream = (): MaskStream => (exact.empty ? passThrough() : new TwoAutomataStream(exact, folded));
+  checkMaskable(values);
+  const stream = (): MaskStream => streamOf(automataOf(values, 'anything'));
   return {
     stream,
     lines: ({ resumed }) => {
+      // Where nothing can be held back, a line that ends like some value begins would be masked: too many do.
+      const automata = automataOf(values, 'encodings');
+      const { exact, folded } = automata;
       if (exact.empty) return { next: (line) => line };
       const rests = [
         { automaton: exact, skipped: new Set<number>() },
         { automaton: folded, skipped: new Set([lineFeed, carriageReturn]) },
       ];
-      return lineMasker(stream(), maskText, resumed ? rests : []);
+      return lineMasker(streamOf(automata), maskText, resumed ? rests : []);
     },
     mask: (text) => {
-      if (exact.empty) return text;
       const one = stream();
       return Buffer.concat([one.push(Buffer.from(text)), one.end()]).toString();
     },
   };
+}
+
+function streamOf(automata: Automata): MaskStream {
+  return automata.exact.empty ? passThrough() : new TwoAutomataStream(automata);
 }
 
 function passThrough(): MaskStream {
@@ -111,13 +120,12 @@ class TwoAutomataStream implements MaskStream {
   #stretches: Stretch[] = [];
   /** Source bytes before this belong to a value whose mask is written already. */
   #coveredTo = 0;
-  /** Positions of the line breaks inside the folded automaton's present partial match. */
-  #breaks: number[] = [];
+  readonly #breaks = new LineBreaks();
   #breakRun = 0;
   /** The folded automaton may not hold back anything before this. */
   #foldedFloor = 0;
 
-  constructor(exact: Automaton, folded: Automaton) {
+  constructor({ exact, folded }: Automata) {
     this.#exact = exact;
     this.#folded = folded;
   }
@@ -177,7 +185,7 @@ class TwoAutomataStream implements MaskStream {
       this.#breakRun = 0;
       const end = chunkStart + index + 1;
       const length = automaton.longestMatch(state);
-      if (length > 0) this.#cover({ start: this.#startOfFolded(length, end), end });
+      if (length > 0) this.#cover({ start: this.#breaks.startOf(length, end), end });
     }
   }
 
@@ -190,25 +198,13 @@ class TwoAutomataStream implements MaskStream {
       return;
     }
     if (depth < heldAcrossLineBreak) this.#foldedFloor = position + 1;
-    const start = this.#startOfFolded(depth, position);
-    this.#breaks = this.#breaks.filter((at) => at >= start);
-    this.#breaks.push(position);
-  }
-
-  /** Where the last `length` bytes before `end` begin when line breaks inside them do not count. */
-  #startOfFolded(length: number, end: number): number {
-    let start = end - length;
-    for (let index = this.#breaks.length - 1; index >= 0; index -= 1) {
-      if (this.#breaks[index]! < start) break;
-      start -= 1;
-    }
-    return start;
+    this.#breaks.add(position, this.#breaks.startOf(depth, position));
   }
 
   #undecidedFrom(end: number): number {
     const exactFrom = end - this.#exact.depth(this.#exactState);
     if (this.#foldedState === 0) return exactFrom;
-    const foldedFrom = this.#startOfFolded(this.#folded.depth(this.#foldedState), end);
+    const foldedFrom = this.#breaks.startOf(this.#folded.depth(this.#foldedState), end);
     return Math.min(exactFrom, Math.max(foldedFrom, this.#foldedFloor));
   }
 

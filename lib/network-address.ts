@@ -1,5 +1,5 @@
-// Which addresses another party may make this process connect to. Names are resolved once, every address is judged, and the
-// connection goes to the address that was judged: a name that later means another (rebinding) changes nothing.
+// Which addresses another party may make this process connect to. Names are resolved once, every address is judged, and
+// the connection goes to the address that was judged: a name that later means another (rebinding) changes nothing.
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import { IsthmusError } from './errors.ts';
@@ -51,8 +51,9 @@ export async function resolveAllowed(host: string, reach: Reach, field: string):
 }
 
 /**
- * Checks an address that is to be kept for others to connect to, as far as it says by itself where it is (a name does not):
- * URL_FORBIDDEN when no node could be there. However it is spelled: 0xa9fea9fe is 169.254.169.254 to every resolver.
+ * Checks an address that is to be kept for others to connect to, as far as it says by itself where it is (a name does
+ * not): URL_FORBIDDEN when no node could be there. However it is spelled: 0xa9fea9fe is 169.254.169.254 to every
+ * resolver.
  */
 export function checkKeptHost(host: string, field: string): void {
   const parsed = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '') : host;
@@ -68,7 +69,9 @@ async function lookUp(host: string): Promise<string[]> {
   }
 }
 
-/** The IPv4 address inside an IPv6 one that is only another way to write or reach it: mapped, compatible, NAT64, 6to4. */
+/**
+ * The IPv4 address inside an IPv6 one that is only another way to write or reach it: mapped, compatible, NAT64, 6to4.
+ */
 function embeddedIpv4(address: string): string | undefined {
   if (isIP(address) !== 6) return undefined;
   const words = wordsOf(address);

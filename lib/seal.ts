@@ -1,6 +1,6 @@
-// Secrets at rest: AES-256-GCM under the master key, the row's identity as associated data, so that a sealed value copied
-// to another row does not open. The master key is a 0600 file; a sealed check value beside the data tells whether it is
-// the right one. A wrong or missing key is refused; only `createMasterKey` makes one.
+// Secrets at rest: AES-256-GCM under the master key, the row's identity as associated data, so that a sealed value
+// copied to another row does not open. The master key is a 0600 file; a sealed check value beside the data tells
+// whether it is the right one. A wrong or missing key is refused; only `createMasterKey` makes one.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,7 +59,9 @@ interface MasterKeyPlace {
   readonly keyFile?: string | undefined;
 }
 
-/** Makes the master key of a new data folder. An existing key file is taken as it is; an existing check value must fit. */
+/**
+ * Makes the master key of a new data folder. An existing key file is taken as it is; an existing check value must fit.
+ */
 export function createMasterKey(place: MasterKeyPlace): Sealer {
   const { keyFile, checkFile } = paths(place);
   if (existsSync(checkFile)) return openMasterKey(place);
@@ -94,8 +96,16 @@ function paths({ dataDir, keyFile }: MasterKeyPlace): { keyFile: string; checkFi
   return { keyFile: keyFile ?? join(dataDir, 'master.key'), checkFile: join(dataDir, 'master.check') };
 }
 
+function readKeyText(keyFile: string): string {
+  try {
+    return readFileSync(keyFile, 'utf8');
+  } catch (cause) {
+    throw new IsthmusError('MASTER_KEY_MISSING', `the master key at ${keyFile} cannot be read`, { cause });
+  }
+}
+
 function readKey(keyFile: string): Buffer {
-  const key = Buffer.from(readFileSync(keyFile, 'utf8').trim(), 'base64');
+  const key = Buffer.from(readKeyText(keyFile).trim(), 'base64');
   if (key.length !== keyBytes) {
     throw new IsthmusError('MASTER_KEY_WRONG', `${keyFile} does not hold ${keyBytes} bytes in base64`);
   }

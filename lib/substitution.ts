@@ -1,6 +1,6 @@
-// The variable syntax: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless Name}…#{/unless}`,
-// `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Values may name other
-// variables. What is undefined stays as it is and is reported. The parser is substitution-template.ts.
+// The variable syntax: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
+// Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Values may
+// name other variables. What is undefined stays as it is and is reported. The parser is substitution-template.ts.
 import { IsthmusError } from './errors.ts';
 import { parseTemplate, type TemplateNode } from './substitution-template.ts';
 

@@ -31,6 +31,18 @@ export interface TraceHop {
   readonly error: IsthmusError | undefined;
 }
 
+/** One round trip to the server and back through one parent whose link is up, and every hop behind it. */
+export async function pingThrough(
+  mesh: Pick<Mesh, 'dial' | 'links'>,
+  parent: string,
+  options: Pick<DialOptions, 'deadlineMs' | 'signal'>,
+): Promise<{ facts: EchoFacts; roundTripMs: number; direct: boolean }> {
+  const direct = mesh.links().some(({ peer, peerRole }) => peer === parent && peerRole === 'server');
+  const target = direct ? { node: parent, path: [] } : { node: 'server', path: [parent] };
+  const { facts, roundTripsMs } = await ping(mesh, { ...target, ...options });
+  return { facts, roundTripMs: roundTripsMs[0] ?? 0, direct };
+}
+
 /** Opens an echo tunnel, and measures `count` round trips through it, tunnel already open. */
 export async function ping(
   mesh: Pick<Mesh, 'dial'>,

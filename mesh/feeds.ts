@@ -32,8 +32,8 @@ const openPortTimeoutMs = 5_000;
 const dialTimeoutMs = 20_000;
 
 /**
- * A stream to the place's feed. An open port that does not answer is passed over for the mesh; one at an address where no
- * node of the mesh can be is URL_FORBIDDEN.
+ * A stream to the place's feed. An open port that does not answer is passed over for the mesh; one at an address where
+ * no node of the mesh can be is URL_FORBIDDEN.
  */
 export async function connectFeed(place: FeedPlace, access: FeedAccess, signal: AbortSignal): Promise<Duplex> {
   if (place.url !== undefined) {
@@ -83,8 +83,8 @@ export function feedAddress(url: string): { host: string; port: number } {
 }
 
 /**
- * Checks the URL that a mirror gives out, or reports: URL_FORBIDDEN when no node could be there. Loopback passes, because
- * whoever connects decides about that; names are resolved where they are connected to.
+ * Checks the URL that a mirror gives out, or reports: URL_FORBIDDEN when no node could be there. Loopback passes,
+ * because whoever connects decides about that; names are resolved where they are connected to.
  */
 export function checkFeedUrl(url: string): void {
   const { host } = feedAddress(url);

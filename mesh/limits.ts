@@ -1,14 +1,19 @@
-// Every bound and timer of the mesh, with the reason for its default. A test passes its own; nothing deeper has numbers.
+// Every bound and timer of the mesh, with the reason for its default. A test passes its own; nothing deeper has
+// numbers.
 
 export interface MeshLimits {
   /** Connections on the one port, of all kinds. One link needs one, each bulk tunnel one more. */
   readonly connections: number;
   /** Connections that have not said who they are yet: more than all agents of a server that come back at once. */
   readonly handshakes: number;
-  /** TLS handshakes begun at a time, 2 ms of processor time each, and for how long one counts: long lines take longer. */
+  /**
+   * TLS handshakes begun at a time, 2 ms of processor time each, and for how long one counts: long lines take longer.
+   */
   readonly handshakesAtOnce: number;
   readonly handshakeTurnMs: number;
-  /** From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets should not stay. */
+  /**
+   * From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets should not stay.
+   */
   readonly handshakeMs: number;
   /** A peer is asked for a sign of life this often, when there is no second path to turn to. */
   readonly heartbeatMs: number;
@@ -24,6 +29,8 @@ export interface MeshLimits {
   readonly stableMs: number;
   /** Control tunnels open on one link, both directions. */
   readonly tunnelsPerLink: number;
+  /** Of these, what a tentacle or a mirror may ask for: it has a few to its server, and fetches by bulk. */
+  readonly tunnelsPerLeaf: number;
   /** Bulk connections of one link; more callers wait until their deadline. */
   readonly bulkPerLink: number;
   readonly bulkWindow: WindowLimits;
@@ -49,7 +56,10 @@ export interface WindowLimits {
 export interface EnrolLimits {
   /** A whole enrolment is about 20 KB. */
   readonly bytes: number;
-  /** From its opening to the confirmation over the mesh, for which a joining node has 40 s; the server cuts who proves nothing. */
+  /**
+   * From its opening to the confirmation over the mesh, for which a joining node has 40 s; the server cuts who proves
+   * nothing.
+   */
   readonly ms: number;
   readonly concurrent: number;
   /** Attempts per second and in a burst, for everybody and for one address. */
@@ -73,6 +83,7 @@ export const defaultLimits: MeshLimits = {
   backoffCapMs: 5_000,
   stableMs: 20_000,
   tunnelsPerLink: 2048,
+  tunnelsPerLeaf: 64,
   bulkPerLink: 64,
   bulkWindow: {
     startBytes: 64 * 1024,

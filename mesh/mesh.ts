@@ -4,6 +4,7 @@
 //   tunnel/    control.ts and bulk.ts are tunnels on one link, window.ts bounds bulk, inner.ts is TLS between the ends,
 //              ends.ts has those that end here, credentials.ts carries them on when certificates are renewed
 //   enrol/     how nodes without a certificate get through
+//   parents.ts goes over to other parents, which report.ts hears of
 //   routing.ts where a tunnel may go; switch.ts takes it there; refusals.ts keeps what was refused
 import type { Duplex } from 'node:stream';
 import type { IdentityStore } from '../certs/identity.ts';
@@ -31,7 +32,16 @@ import { Switch } from './switch.ts';
 import { credentialService, InnerCredentials } from './tunnel/credentials.ts';
 import { callInner, type InnerTrust } from './tunnel/inner.ts';
 import type { TunnelRequest } from './tunnel/request.ts';
-import type { DialAssignment, DialOptions, Mesh, MeshConfig, MeshStream, ServicePolicy } from './types.ts';
+import type {
+  DialAssignment,
+  DialOptions,
+  Mesh,
+  MeshConfig,
+  MeshStream,
+  ParentConfig,
+  ParentStatus,
+  ServicePolicy,
+} from './types.ts';
 
 /** Bounds what one stalled control tunnel leaves in a relay's memory; 1 MiB still moves 3 MB/s over 300 ms. */
 const controlWindowBytes = 1024 * 1024;
@@ -43,6 +53,8 @@ export interface MeshDeps {
   /** Whether this node carries tunnels for others. */
   readonly relaying: boolean;
   readonly softwareVersion?: string;
+  /** Where refusals are kept; without it, in memory. */
+  readonly refusals?: Refusals;
   /** The relays to cross to a node, next first, when `dial` is given no path. */
   readonly resolvePath?: (destination: string) => readonly string[] | Promise<readonly string[]>;
   readonly limits?: Partial<MeshLimits>;
@@ -51,12 +63,24 @@ export interface MeshDeps {
 /** Starts the mesh of one node. It is up when its port is open; links come up by themselves. */
 export async function createMesh(config: MeshConfig, deps: MeshDeps): Promise<Mesh> {
   const mesh = new MeshNode(config, deps);
-  await mesh.start();
-  return mesh;
+  try {
+    await mesh.start();
+    return mesh;
+  } catch (thrown) {
+    await mesh.stop();
+    throw thrown;
+  }
+}
+
+interface ParentLink {
+  readonly config: ParentConfig;
+  readonly link: Link;
+  /** Absent where the parent dials this node. */
+  readonly dialler: Dialler | undefined;
 }
 
 class MeshNode implements Mesh {
-  readonly refusals = new Refusals();
+  readonly refusals: Refusals;
   readonly #config: MeshConfig;
   readonly #deps: MeshDeps;
   readonly #limits: MeshLimits;
@@ -68,8 +92,11 @@ class MeshNode implements Mesh {
   readonly #gate: EnrolGate;
   readonly #switch: Switch;
   readonly #innerCredentials: InnerCredentials;
-  readonly #parents: Dialler[] = [];
+  /** In order of preference. */
+  #parents: ParentLink[] = [];
   readonly #children = new Map<string, Dialler>();
+  /** Sessions of children that want to be watched each second. */
+  readonly #fastChildren = new Set<LinkSession>();
   readonly #watchers = new Set<() => void>();
   readonly #stopping = new AbortController();
   readonly #unsubscribe: () => void;
@@ -80,12 +107,20 @@ class MeshNode implements Mesh {
     this.#config = config;
     this.#deps = deps;
     this.#limits = { ...defaultLimits, ...deps.limits };
+    this.refusals = deps.refusals ?? new Refusals();
     this.#trust = { identity: deps.identity, revocations: deps.revocations, refusals: this.refusals };
     const { node, role } = deps.identity.current();
     const softwareVersion = deps.softwareVersion ?? 'unknown';
+    const parentNames = (): string[] => this.#parents.map(({ config: { node: parent } }) => parent);
     this.#context = {
       trust: this.#trust,
-      kinship: { node, role, parents: config.parents.map((parent) => parent.node) },
+      kinship: {
+        node,
+        role,
+        get parents() {
+          return parentNames();
+        },
+      },
       limits: this.#limits,
       softwareVersion,
       windowBytes: controlWindowBytes,
@@ -93,10 +128,10 @@ class MeshNode implements Mesh {
         incoming: (session, tunnel) => this.#switch.incoming(session, tunnel),
         revocations: (session, list) => this.#offered(session, list),
         credential: (session, credential) => this.#credentials.received(session, credential),
-        paceAsked: () => this.#pace(),
+        paceAsked: (session) => this.#paceAsked(session),
         ended: (session, error) => {
           this.#table.ended(session, error);
-          this.#pace();
+          if (this.#fastChildren.delete(session)) this.#pace();
           this.#changed();
         },
       },
@@ -135,6 +170,8 @@ class MeshNode implements Mesh {
 
   async start(): Promise<void> {
     const { listen, parents, dials } = this.#config;
+    // Before the port opens: who dials this node must be known for a parent.
+    this.assignParents(parents);
     if (listen !== undefined) {
       const { log } = this.#deps;
       const { node } = this.#context.kinship;
@@ -158,10 +195,6 @@ class MeshNode implements Mesh {
         },
         log,
       );
-    }
-    for (const { node, address } of parents) {
-      const link = this.#table.add(node, 'parent', address === undefined ? 'peer' : 'us', address);
-      if (address !== undefined) this.#parents.push(this.#keep(link, address));
     }
     this.assignDials(dials);
   }
@@ -214,6 +247,40 @@ class MeshNode implements Mesh {
     return () => this.#watchers.delete(callback);
   }
 
+  parents(): readonly ParentStatus[] {
+    return this.#parents.map(({ config, link }) => ({
+      ...config,
+      up: link.session !== undefined,
+      lastErrorCode: link.lastErrorCode,
+    }));
+  }
+
+  assignParents(parents: readonly ParentConfig[]): void {
+    if (this.#stopping.signal.aborted) return;
+    const before = this.#parents;
+    const isSame = (a: ParentConfig, b: ParentConfig) => a.node === b.node && a.address === b.address;
+    const kept = parents.map((config) => before.find((parent) => isSame(parent.config, config)));
+    const gone = before.filter((parent) => !kept.includes(parent));
+    this.#parents = parents.map((config, index) => {
+      const { node, address } = config;
+      const link = kept[index]?.link ?? this.#table.add(node, 'parent', address === undefined ? 'peer' : 'us', address);
+      return { config, link, dialler: kept[index]?.dialler };
+    });
+    // Only now, when all of them are there: whether a dialler may begin, and how often it beats, depends on the others.
+    this.#parents = this.#parents.map(({ config, link, dialler }) => ({
+      config,
+      link,
+      dialler: dialler ?? (config.address === undefined ? undefined : this.#keep(link, config.address)),
+    }));
+    for (const { link, dialler } of gone) {
+      if (dialler !== undefined) void dialler.stop();
+      link.session?.end(new IsthmusError('CANCELLED', 'the link is no longer wanted'), true);
+      this.#table.remove(link);
+    }
+    this.#pace();
+    this.#changed();
+  }
+
   assignDials(assignments: readonly DialAssignment[]): void {
     if (this.#stopping.signal.aborted) return;
     const wanted = new Map(assignments.map(({ node, address }) => [node, address]));
@@ -240,7 +307,8 @@ class MeshNode implements Mesh {
     this.#unsubscribe();
     this.#credentials.stop();
     this.#switch.stop();
-    await Promise.all([...this.#parents, ...this.#children.values()].map((dialler) => dialler.stop()));
+    const diallers = [...this.#parents.map(({ dialler }) => dialler), ...this.#children.values()];
+    await Promise.all(diallers.flatMap((dialler) => dialler?.stop() ?? []));
     for (const session of [...this.#table.sessions()]) session.end(gone, true);
     await this.#server.stop();
     await this.#acceptor?.stop();
@@ -282,8 +350,15 @@ class MeshNode implements Mesh {
       log: this.#deps.log,
       dial: (signal) => dialSession(this.#context, target, link.counter, signal),
       serve: (session) => this.#admit(link, session),
-      free: (signal) => this.#free(name, signal),
+      free: (signal) => this.#free(link, name, signal),
     });
+  }
+
+  /** Whether of two links to one parent the first is named before the second, or the second not at all. */
+  #isPreferred(link: Link, to: Link): boolean {
+    const place = (wanted: Link) => this.#parents.findIndex((parent) => parent.link === wanted);
+    if (place(link) === -1 || to.relation !== 'parent') return false;
+    return place(to) === -1 || place(link) < place(to);
   }
 
   #admit(link: Link, session: LinkSession): void {
@@ -296,15 +371,19 @@ class MeshNode implements Mesh {
     this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy: link.dialledBy }, 'link up');
     this.#credentials.add(session);
     session.start();
-    this.#pace();
+    session.wantsFast = this.#isFast(relation);
     this.#changed();
   }
 
-  /** Waits while the neighbour has a session that it dialled itself. */
-  #free(node: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits while the neighbour has a session that it dialled itself, or that goes over an address which comes before this
+   * one: an address of a parent that is preferred takes over from the others, and never the other way round.
+   */
+  #free(link: Link, node: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
-        if (!signal.aborted && this.#table.live(node) !== undefined) return;
+        const live = this.#table.liveLink(node);
+        if (!signal.aborted && live !== undefined && !this.#isPreferred(link, live)) return;
         this.#watchers.delete(look);
         signal.removeEventListener('abort', look);
         if (signal.aborted) reject(IsthmusError.from(signal.reason));
@@ -321,9 +400,14 @@ class MeshNode implements Mesh {
    * has another way. What neighbours below want reaches the server from hop to hop.
    */
   #isFast(relation: Relation): boolean {
-    if (relation !== 'parent') return false;
-    if (this.#config.parents.length > 1) return true;
-    return [...this.#table.sessions()].some(({ facts, peerWantsFast }) => facts.relation === 'child' && peerWantsFast);
+    return relation === 'parent' && (this.#parents.length > 1 || this.#fastChildren.size > 0);
+  }
+
+  #paceAsked(session: LinkSession): void {
+    if (session.facts.relation !== 'child' || session.signal.aborted) return;
+    if (session.peerWantsFast) this.#fastChildren.add(session);
+    else this.#fastChildren.delete(session);
+    this.#pace();
   }
 
   #pace(): void {
@@ -360,17 +444,17 @@ class MeshNode implements Mesh {
 
   #routing(node: string, role: RoutingNode['role']): RoutingNode {
     const neighbourOf = ({ facts: { peer, relation } }: LinkSession): Neighbour => ({ ...peer, relation });
-    const preferred = this.#config.parents.map((parent) => parent.node);
     return {
       node,
       role,
       relaying: this.#deps.relaying,
-      hasParents: preferred.length > 0,
+      // A server has none; every other node has some.
+      hasParents: this.#config.parents.length > 0,
       neighbour: (name) => {
         const session = this.#table.live(name);
         return session && neighbourOf(session);
       },
-      parents: () => this.#table.parents(preferred).map(neighbourOf),
+      parents: () => this.#table.parents(this.#context.kinship.parents).map(neighbourOf),
       canDialUnenrolled: (name) => this.#children.has(name),
     };
   }

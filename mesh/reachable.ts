@@ -5,8 +5,9 @@ import { formatAddress, parseAddress } from './link/socket.ts';
 const everyAddress = new Set(['0.0.0.0', '::', '*']);
 
 /**
- * The address at which others reach a port that listens on `address`. For a port on every address of the machine that is
- * its full name or, when it has none, its first IPv4 address that is not loopback: a guess, which a setting overrides.
+ * The address at which others reach a port that listens on `address`. For a port on every address of the machine that
+ * is its full name or, when it has none, its first IPv4 address that is not loopback: a guess, which a setting
+ * overrides.
  */
 export function reachableAt(address: string): string {
   const { host, port } = parseAddress(address);

@@ -1,5 +1,6 @@
-// Tells the server what this node sees of the mesh and whom it refused, and hears from it which children to dial: one
-// stream for as long as the path lives, opened again with jitter when it breaks. Every part below the server runs one.
+// Tells the server what this node sees of the mesh and whom it refused, and hears from it which children to dial and
+// which parents to have: one stream for as long as the path lives, opened again with jitter when it breaks. Every part
+// below the server runs one.
 import { statfs } from 'node:fs/promises';
 import type { IdentityStore } from '../certs/identity.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
@@ -11,6 +12,7 @@ import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assign
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
+import { Parents } from './parents.ts';
 import type { DialAssignment, LinkStatus, Mesh } from './types.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
@@ -36,21 +38,31 @@ export interface ReportOptions {
   readonly onAssignment?: (dials: readonly DialAssignment[]) => void;
 }
 
+interface Reporting extends ReportOptions {
+  readonly parents: Parents;
+  readonly load: Load;
+}
+
 /** Reports to the server until stopped. */
 export function reportToServer(options: ReportOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
-  const running = keepReporting(options, stopping.signal);
+  const parents = new Parents(options);
+  const load = new Load(options.dataDir);
+  const running = keepReporting({ ...options, parents, load }, stopping.signal);
   return {
     async stop() {
       stopping.abort();
       await running;
+      await parents.stop();
     },
   };
 }
 
-async function keepReporting(options: ReportOptions, stopping: AbortSignal): Promise<void> {
+async function keepReporting(options: Reporting, stopping: AbortSignal): Promise<void> {
   let failures = 0;
-  while (!stopping.aborted) {
+  for (;;) {
+    if (!isLinked(options.mesh)) await pause(undefined, stopping, options.mesh);
+    if (stopping.aborted) return;
     const startedAtMs = Date.now();
     const ended = await reportOnce(options, stopping);
     if (stopping.aborted) return;
@@ -62,8 +74,8 @@ async function keepReporting(options: ReportOptions, stopping: AbortSignal): Pro
 }
 
 /** One stream, from dialling to its end, which is always some error. */
-async function reportOnce(options: ReportOptions, stopping: AbortSignal): Promise<IsthmusError> {
-  const { mesh } = options;
+async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<IsthmusError> {
+  const { mesh, parents } = options;
   const client = grpcClient<TopologyClient>(
     types.Topology,
     (signal) => mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: openMs, signal }),
@@ -71,24 +83,28 @@ async function reportOnce(options: ReportOptions, stopping: AbortSignal): Promis
   );
   const close = (): void => client.close();
   stopping.addEventListener('abort', close, { once: true });
-  const load = new Load(options.dataDir);
   try {
     const call = (await client.ready()).watch();
     const ended = new Promise<IsthmusError>((resolve) => {
       call.on('error', (error: unknown) => resolve(client.errorOf(error)));
       call.on('end', () => resolve(new IsthmusError('UNREACHABLE', 'the server ended the stream', { hop: 'server' })));
     });
-    call.on('data', ({ dial }: Assignment__Output) => options.onAssignment?.(dial));
+    call.on('data', (assignment: Assignment__Output) => {
+      options.onAssignment?.(assignment.dial);
+      parents.assign(assignment);
+    });
     const pace = new Pace(async () => {
-      call.write(await makeReport(options, load));
+      call.write(await makeReport(options));
     });
     const unwatch = mesh.onLinksChanged(() => pace.soon());
     const forget = mesh.refusals.onNoted(() => pace.soon());
+    const unhear = parents.onChange(() => pace.soon());
     try {
       return await ended;
     } finally {
       unwatch();
       forget();
+      unhear();
       pace.stop();
     }
   } catch (thrown) {
@@ -99,13 +115,15 @@ async function reportOnce(options: ReportOptions, stopping: AbortSignal): Promis
   }
 }
 
-async function makeReport({ mesh, identity, extra }: ReportOptions, load: Load): Promise<NodeReport> {
+async function makeReport({ mesh, identity, parents, load, extra }: Reporting): Promise<NodeReport> {
   return {
     softwareVersion,
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,
     refusals: [...mesh.refusals.latest()],
+    ...parents.facts(),
+    listens: mesh.address !== undefined,
     ...extra?.(),
   };
 }
@@ -138,10 +156,10 @@ class Load {
   }
 
   async read(): Promise<Pick<NodeReport, 'memoryRssBytes' | 'cpuShare' | 'diskFreeBytes'>> {
-    const used = process.cpuUsage(this.#cpu);
-    const now = performance.now();
-    const cpuShare = (used.user + used.system) / 1000 / Math.max(1, now - this.#atMs);
-    this.#cpu = process.cpuUsage();
+    const [before, cpu, now] = [this.#cpu, process.cpuUsage(), performance.now()];
+    const usedMs = (cpu.user + cpu.system - before.user - before.system) / 1000;
+    const cpuShare = usedMs / Math.max(1, now - this.#atMs);
+    this.#cpu = cpu;
     this.#atMs = now;
     const disk = await statfs(this.#dataDir).catch(() => undefined);
     return {
@@ -185,8 +203,13 @@ class Pace {
   }
 }
 
-/** Waits, but not after a link came up: the way to the server may be open again. */
-function pause(ms: number, stopping: AbortSignal, mesh: Mesh): Promise<void> {
+/** Whether there is a link by which the server may be reached. */
+function isLinked(mesh: Mesh): boolean {
+  return mesh.links().some((link) => link.relation === 'parent' && link.up);
+}
+
+/** Waits so long (undefined: for ever), but not after a link came up: the way to the server may be open again. */
+function pause(ms: number | undefined, stopping: AbortSignal, mesh: Mesh): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
@@ -194,9 +217,9 @@ function pause(ms: number, stopping: AbortSignal, mesh: Mesh): Promise<void> {
       stopping.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = ms === undefined ? undefined : setTimeout(done, ms);
     const unwatch = mesh.onLinksChanged(() => {
-      if (mesh.links().some((link) => link.relation === 'parent' && link.up)) done();
+      if (isLinked(mesh)) done();
     });
     stopping.addEventListener('abort', done, { once: true });
     if (stopping.aborted) done();

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity, Role } from '../certs/peer.ts';
+import type { ErrorCode } from '../lib/errors.ts';
 import type { Refusals } from './refusals.ts';
 
 /** Control is for calls that must answer at once; bulk is for bodies, and takes a connection of its own. */
@@ -39,6 +40,7 @@ export interface LinkStatus {
   readonly relation: 'parent' | 'child';
   readonly dialledBy: 'us' | 'peer';
   readonly address: string | undefined;
+  /** Whether it carries work: a link with a node that is still joining does not, and is gone in a moment. */
   readonly up: boolean;
   readonly upSinceMs: number | undefined;
   readonly roundTripMs: number | undefined;
@@ -48,7 +50,7 @@ export interface LinkStatus {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly tunnels: number;
-  readonly lastErrorCode: string | undefined;
+  readonly lastErrorCode: ErrorCode | undefined;
 }
 
 export interface DialAssignment {
@@ -75,6 +77,13 @@ export interface Mesh {
   readonly refusals: Refusals;
   /** Replaces the set of children this node dials. */
   assignDials(assignments: readonly DialAssignment[]): void;
+  /** In order of preference. */
+  parents(): readonly ParentStatus[];
+  /**
+   * Replaces the parents: links to those that are no longer named end at once. One node may be named with several
+   * addresses; a live link over one of them gives way as soon as one that is named before it comes up.
+   */
+  assignParents(parents: readonly ParentConfig[]): void;
   /** Where the one port listens, as host:port; undefined when this node only dials. */
   readonly address: string | undefined;
   stop(): Promise<void>;
@@ -85,6 +94,12 @@ export interface ParentConfig {
   readonly node: string;
   /** Where this node dials it; without it, it dials this node. */
   readonly address?: string | undefined;
+}
+
+export interface ParentStatus extends ParentConfig {
+  /** Whether this very link is up, and not only one to the same node by another address. */
+  readonly up: boolean;
+  readonly lastErrorCode: ErrorCode | undefined;
 }
 
 export interface MeshConfig {

@@ -1,4 +1,5 @@
-// Which version of the wire two nodes speak with each other: the highest that both do. docs/protocol.md has the history.
+// Which version of the wire two nodes speak with each other: the highest that both do. docs/protocol.md has the
+// history.
 import { IsthmusError } from '../lib/errors.ts';
 
 /** The versions that a node speaks, both included. */

@@ -1,12 +1,11 @@
 // The port at which nodes of the site fetch packages without a tunnel: mutual TLS with the mesh's certificates.
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
 import type { RevocationList } from '../certs/revocations.ts';
 import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../lib/errors.ts';
+import { listenAt } from '../lib/listen.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Refusals } from '../mesh/refusals.ts';
 import { isWrongTls } from '../mesh/terminate.ts';
@@ -34,6 +33,7 @@ const what = 'feed port';
 /** Listens at host:port. Who has no valid certificate, or a wrong role, is cut off before HTTP begins. */
 export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
   const { identity, revocations, refusals, log, onStream } = deps;
+  const { host, port } = splitAddress(address);
   const peers = new Map<TLSSocket, PeerIdentity>();
   const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: handshakeTimeoutMs });
   server.maxConnections = mostConnections;
@@ -60,12 +60,14 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
   const forgetRevocations = revocations.onChange(() => {
     for (const [socket, peer] of peers) if (revocations.isRevoked(peer)) socket.destroy();
   });
-  const { host, port } = splitAddress(address);
-  server.listen(port, host);
-  await once(server, 'listening');
+  const bound = await listenAt(server, host, port, 'feedListen').catch((thrown: unknown) => {
+    forgetIdentity();
+    forgetRevocations();
+    throw thrown;
+  });
   return {
     host,
-    port: (server.address() as AddressInfo).port,
+    port: bound.port,
     stop: async () => {
       forgetIdentity();
       forgetRevocations();

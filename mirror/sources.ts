@@ -1,4 +1,5 @@
-// Where a mirror fetches from: it asks the server each time, and keeps the last answer on disk for when the server is down.
+// Where a mirror fetches from: it asks the server each time, and keeps the last answer on disk for when the server is
+// down.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/durable.ts';

@@ -3,22 +3,17 @@
 //   cache.ts      what is served and how it is fetched     sources.ts   where from
 //   open-port.ts  HTTPS for targets of the site            config.ts    its settings
 import { join } from 'node:path';
-import { IdentityStore } from '../certs/identity.ts';
+import type { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
-import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
-import { RevocationList } from '../certs/revocations.ts';
 import { verifyPass } from '../certs/signer.ts';
-import { lockDataDir } from '../lib/data-lock.ts';
 import { IsthmusError } from '../lib/errors.ts';
-import type { Running } from '../lib/lifecycle.ts';
+import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/packages/blob-server.ts';
 import { BlobStore } from '../lib/packages/blob-store.ts';
-import { softwareVersion } from '../lib/version.ts';
 import { checkFeedUrl, connectFeed, feedService } from '../mesh/feeds.ts';
-import { createMesh } from '../mesh/mesh.ts';
+import { keepMember, openMember } from '../mesh/member.ts';
 import type { Refusals } from '../mesh/refusals.ts';
-import { reportToServer } from '../mesh/report.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { MirrorCache } from './cache.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
@@ -46,7 +41,6 @@ export interface MirrorAddresses {
   readonly feed: string | undefined;
 }
 
-const identityDial = { node: 'server', service: 'identity', class: 'control', deadlineMs: 20_000 } as const;
 /** Room for the logs and whatever else shares the disk. */
 const defaultMinFreeBytes = 512 * 1024 * 1024;
 
@@ -57,41 +51,17 @@ interface Asker {
 }
 
 /** Starts a mirror on a data folder that was joined to a mesh. */
-export async function start(config: MirrorConfig, deps: { readonly log: Logger }): Promise<Running<MirrorAddresses>> {
-  const stops: (() => Promise<void> | void)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const each of stops.splice(0).reverse()) await each();
-  };
-  try {
-    return { addresses: await startParts(config, deps.log, stops), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+export function start(config: MirrorConfig, { log }: { readonly log: Logger }): Promise<Running<MirrorAddresses>> {
+  return startPart(log, (teardown) => assemble(config, log, teardown));
 }
 
-async function startParts(
-  config: MirrorConfig,
-  log: Logger,
-  stops: (() => Promise<void> | void)[],
-): Promise<MirrorAddresses> {
+async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): Promise<MirrorAddresses> {
   const { dataDir } = config;
   if (config.feedUrl !== undefined) checkFeedUrl(config.feedUrl);
-  const identity = await IdentityStore.open(dataDir);
-  const { node, role, authorityPem, meshId } = identity.current();
-  if (role !== 'mirror') throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${role}, not a mirror`);
-  const lock = lockDataDir(dataDir);
-  stops.push(() => {
-    lock.release();
-  });
-  const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
-  const mesh = await createMesh(
-    { listen: config.listen, parents: config.parents, dials: [] },
-    { identity, revocations, log, relaying: false, softwareVersion },
-  );
-  stops.push(() => mesh.stop());
+  const member = await openMember('mirror', config, { log, teardown });
+  const { identity, revocations, mesh } = member;
   const sources = await ServerSources.open(mesh, dataDir, log);
-  stops.push(() => sources.stop());
+  teardown.add(() => sources.stop());
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const cache = new MirrorCache({
     blobs: await BlobStore.open(join(dataDir, 'packages')),
@@ -103,25 +73,18 @@ async function startParts(
     },
     log,
   });
-  stops.push(() => cache.stop());
+  teardown.add(() => cache.stop());
   const server = new BlobServer<Asker>(originOf(cache, identity, mesh.refusals), log);
-  stops.push(() => server.stop());
+  teardown.add(() => server.stop());
   mesh.listen(feedService, { roles: ['mirror', 'tentacle', 'server'] }, (stream) =>
     server.accept(stream, { peer: stream.peer, at: 'mesh' }),
   );
   const { refusals } = mesh;
   const openPort = await openPortOf(config, { identity, revocations, refusals, log }, server);
-  if (openPort !== undefined) stops.push(() => openPort.stop());
+  if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  const renewal = keepRenewed({
-    identity,
-    log,
-    renew: renewOverMesh((signal) => mesh.dial({ ...identityDial, signal })),
-  });
-  stops.push(() => renewal.stop());
-  const report = reportToServer({ mesh, identity, log, dataDir, extra });
-  stops.push(() => report.stop());
+  keepMember(member, { log, teardown, extra });
   return { mesh: mesh.address, feed };
 }
 

@@ -1,14 +1,15 @@
-// Joins a mesh: from a token and a pin to an identity on disk that has crossed the mesh once. Everything is written to a
-// folder beside its final place and moved there at the very end; whatever fails before leaves nothing behind.
+// Joins a mesh: from a token and a pin to an identity on disk that has crossed the mesh once. Everything is written to
+// a folder beside its final place and moved there at the very end; whatever fails before leaves nothing behind.
 //
 //   preflight.ts  looks at name, port, proxy and clock     session.ts  TLS checked against the pin
 //   proof.ts      proves token and key in that session
 import { createPrivateKey } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { syncFolder, writeDurably } from '../../lib/durable.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { makeFolder, unusable } from '../../lib/folder.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { AbandonResponse__Output } from '../../proto/gen/isthmus/identity/v1/AbandonResponse.ts';
@@ -60,11 +61,13 @@ export interface JoinDeps {
   readonly softwareVersion: string;
   /** Whether this node waits to be dialled. */
   readonly isDialled: boolean;
-  /** Sessions with the server, dialled or awaited, checked against the pin: one through each parent that can be dialled. */
+  /**
+   * Sessions with the server, dialled or awaited, checked against the pin: one through each parent that can be dialled.
+   */
   openSessions(): Promise<[PinnedSession, ...PinnedSession[]]>;
   /**
-   * Starts a mesh with the new identity, crosses it through every parent and confirms over it; rejects when any hop fails.
-   * Resolves with the certificate that lasts.
+   * Starts a mesh with the new identity, crosses it through every parent and confirms over it; rejects when any hop
+   * fails. Resolves with the certificate that lasts.
    */
   confirm(node: ProvisionalNode): Promise<string>;
   /** The text of the node's config.yaml. */
@@ -81,6 +84,8 @@ export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<No
   if (existsSync(identityFolder(request.dataDir))) {
     throw new IsthmusError('IDENTITY_EXISTS', `${request.dataDir} holds a node identity already`);
   }
+  // A folder that cannot be written is found before the token is shown to anybody.
+  new Staging(request.dataDir).remove();
   const key = await generateKey();
   const [first, ...others] = await deps.openSessions();
   const client = clientOver(first.socket, first.server.node);
@@ -122,6 +127,8 @@ async function settle(
     await confirmed.replace(certificatePem, keyPem);
     staging.keep();
     return confirmed.current();
+  } catch (thrown) {
+    throw thrown instanceof Error && 'syscall' in thrown ? unusable(dataDir, thrown) : thrown;
   } finally {
     staging.remove();
   }
@@ -256,8 +263,12 @@ class Staging {
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
-    this.#made = existsSync(dataDir) ? undefined : mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    this.path = mkdtempSync(join(dataDir, '.joining-'));
+    this.#made = makeFolder(dataDir);
+    try {
+      this.path = mkdtempSync(join(dataDir, '.joining-'));
+    } catch (cause) {
+      throw unusable(dataDir, cause);
+    }
   }
 
   /** The identity last: its presence says that the node has joined. */

@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 
-export type CheckName = 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh' | 'confirm';
+export type CheckName = 'port' | 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh' | 'confirm';
 
 export interface CheckResult {
   readonly check: CheckName;
@@ -24,18 +24,28 @@ const tcpLimitMs = 10_000;
 /** More than this, and certificates look expired or not yet valid to one of the two. */
 const maxSkewMs = 5 * 60_000;
 
+/** Where a join begins: the port of a parent. */
+export interface JoinTarget {
+  readonly host: string;
+  readonly port: number;
+  /** As the operator wrote it: host:port. */
+  readonly hop: string;
+}
+
 /** Resolves the host of an address. JOIN_DNS when it has none. */
-export async function checkAddress(host: string): Promise<CheckResult> {
+export async function checkAddress({ host, hop }: Pick<JoinTarget, 'host' | 'hop'>): Promise<CheckResult> {
   try {
     const found = await lookup(host, { all: true });
     return { check: 'address', outcome: 'ok', detail: `${host} is ${found.map(({ address }) => address).join(', ')}` };
   } catch (cause) {
-    throw new IsthmusError('JOIN_DNS', `the name ${host} does not resolve (${errno(cause)})`, { cause });
+    throw new IsthmusError('JOIN_DNS', `the name ${host} does not resolve (${errno(cause)})`, { hop, cause });
   }
 }
 
-/** Opens and closes a TCP connection. JOIN_TCP when that fails, JOIN_PROXY when a proxy is set that may be the way out. */
-export async function checkTcp(host: string, port: number, proxies: ProxyEnvironment): Promise<CheckResult> {
+/**
+ * Opens and closes a TCP connection. JOIN_TCP when that fails, JOIN_PROXY when a proxy is set that may be the way out.
+ */
+export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEnvironment): Promise<CheckResult> {
   const started = performance.now();
   const reason = await new Promise<string | undefined>((resolve) => {
     const socket = connect({ host, port });
@@ -50,11 +60,11 @@ export async function checkTcp(host: string, port: number, proxies: ProxyEnviron
   });
   if (reason === undefined) {
     const tookMs = Math.round(performance.now() - started);
-    return { check: 'tcp', outcome: 'ok', detail: `${host}:${port} answers in ${tookMs} ms` };
+    return { check: 'tcp', outcome: 'ok', detail: `${hop} answers in ${tookMs} ms` };
   }
   const code: ErrorCode = proxies.proxy !== undefined ? 'JOIN_PROXY' : 'JOIN_TCP';
   const hint = proxies.proxy === undefined ? '' : '; a proxy is configured, and the mesh does not pass HTTP proxies';
-  throw new IsthmusError(code, `no connection to ${host}:${port}: ${reason}${hint}`);
+  throw new IsthmusError(code, `no connection to ${hop}: ${reason}${hint}`, { hop });
 }
 
 /** Tells about a proxy in the environment: the mesh never uses it, and the operator may think that it does. */

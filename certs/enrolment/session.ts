@@ -94,7 +94,9 @@ async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSoc
   }
 }
 
-/** The other end must be a server node whose certificate the pinned authority issued, and must send that authority's. */
+/**
+ * The other end must be a server node whose certificate the pinned authority issued, and must send that authority's.
+ */
 function judgeChain(socket: TLSSocket, pin: string): Omit<PinnedSession, 'socket'> {
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) throw new IsthmusError('CA_FINGERPRINT', 'the other end showed no certificate');

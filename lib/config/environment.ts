@@ -6,6 +6,11 @@ export function environmentVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
+/** The names of the environment variables that are set and begin like that. */
+export function environmentNames(prefix: string): string[] {
+  return Object.keys(process.env).filter((name) => name.startsWith(prefix) && environmentVariable(name) !== undefined);
+}
+
 /**
  * The environment for a part or command that is told its settings by options and files: this process's own without
  * settings of Isthmus, which are meant for another part, and with `changes`. How much is logged is kept.

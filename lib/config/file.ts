@@ -25,7 +25,9 @@ function refuse(file: string, line: number, what: string, key?: string): never {
   throw new IsthmusError('CONFIG_INVALID', `${file}:${line}: ${what}`, { field: key });
 }
 
-/** YAML's aliases make a file say something far from where it is read (and expand to gigabytes); tags run constructors. */
+/**
+ * YAML's aliases make a file say something far from where it is read (and expand to gigabytes); tags run constructors.
+ */
 function refuseIndirection(document: Document, file: string, lines: LineCounter): void {
   visit(document, (_key, node) => {
     if (!isNode(node)) return;

@@ -4,7 +4,12 @@ import { Type } from 'typebox';
 const port = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 const address = `^(\\[[0-9a-fA-F:.]+\\]|[^\\s:\\[\\]]+):${port}$`;
 
-/** `host:port`, with an IPv6 host in brackets. */
+/** Whether this is `host:port`, with an IPv6 host in brackets. */
+export function isHostPort(text: string): boolean {
+  return new RegExp(address).test(text);
+}
+
+/** A setting that is `host:port`, with an IPv6 host in brackets. */
 export function addressSetting(description: string) {
   return Type.String({ pattern: address, description, expected: 'host:port, such as 0.0.0.0:8444' });
 }

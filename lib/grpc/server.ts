@@ -2,12 +2,19 @@
 // policy stops the start-up, and a peer of another role is refused before the handler runs.
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type * as grpc from '@grpc/grpc-js';
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import type {
+  Http2Server,
+  IncomingHttpHeaders,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+  ServerOptions,
+} from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { defaultWindowBytes, maxMessageBytes } from './client.ts';
 import { toServiceError } from './errors.ts';
+import { maxMetadataBytes, resetLimits, SessionGuard } from './session-guard.ts';
 
 /** What the host must know of a peer; certs/peer.ts's PeerIdentity is one. */
 export interface StreamPeer {
@@ -43,14 +50,17 @@ export interface GrpcHostOptions {
   readonly windowBytes?: number;
   /** Calls in flight on one stream. */
   readonly maxConcurrentCalls?: number;
-  /** Told of every error that a call is answered with: whose it was, and of which method (`/package.Service/Method`). */
+  /** Why one more call may not begin on the stream now, for which the stream is ended. */
+  readonly forbids?: (stream: Duplex) => IsthmusError | undefined;
+  /**
+   * Told of every error that a call is answered with: whose it was, and of which method (`/package.Service/Method`);
+   * and of peers that flooded their connection, of which the method is `HTTP/2`.
+   */
   readonly onError?: (error: IsthmusError, peer: StreamPeer | undefined, method: string) => void;
 }
 
 /** Added by this host to every request, over whatever the peer sent: which injected stream it came in on. */
 const streamHeader = 'isthmus-stream';
-/** 64 KB of metadata is an attack; ours is a few hundred bytes. */
-const maxMetadataBytes = 16 * 1024;
 /** How long calls may take to end on their own at `stop`. */
 const stopGraceMs = 1_000;
 
@@ -62,15 +72,17 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
   private readonly log: Logger;
   private readonly windowBytes: number;
   private readonly onError: GrpcHostOptions['onError'];
+  private readonly forbids: GrpcHostOptions['forbids'];
   private readonly server: Server;
   private readonly injector: Injector;
   private readonly streams = new Map<string, Duplex & { readonly peer?: P }>();
   private arriving: string | undefined;
   private nextId = 1;
 
-  constructor({ log, windowBytes = defaultWindowBytes, maxConcurrentCalls = 1024, onError }: GrpcHostOptions) {
+  constructor({ log, windowBytes = defaultWindowBytes, maxConcurrentCalls = 1024, forbids, onError }: GrpcHostOptions) {
     this.log = log;
     this.onError = onError;
+    this.forbids = forbids;
     this.windowBytes = windowBytes;
     this.server = new Server({
       'grpc.enable_channelz': 0,
@@ -78,8 +90,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
       'grpc.max_send_message_length': maxMessageBytes,
       'grpc.max_receive_message_length': maxMessageBytes,
     });
-    captureHttp2Server(this.server, (http2Server) => this.prepare(http2Server));
+    const made = captureHttp2Server(this.server, resetLimits(maxConcurrentCalls));
     this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.prepare(made(), maxConcurrentCalls);
   }
 
   /** Registers a service. Throws POLICY_MISSING when a method has no policy or no handler. */
@@ -104,7 +117,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server.addService(careful, implementation);
   }
 
-  /** Serves one stream until it closes. A TLS session must have settled some ALPN name: node:http2 refuses it otherwise. */
+  /**
+   * Serves one stream until it closes. A TLS session must have settled some ALPN name: node:http2 refuses it otherwise.
+   */
   accept(stream: Duplex & { readonly peer?: P }): void {
     stream.on('error', () => undefined);
     if (stream.destroyed) return;
@@ -126,16 +141,33 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server.forceShutdown();
   }
 
-  private prepare(http2Server: Http2Server): void {
-    const idOf = new WeakMap<object, string>();
-    http2Server.on('session', (session: ServerHttp2Session) => {
-      if (this.arriving !== undefined) idOf.set(session, this.arriving);
+  /** Takes its sessions and calls in before grpc-js, whose handlers are there already, sees them. */
+  private prepare(http2Server: Http2Server, maxConcurrentCalls: number): void {
+    const entries = new WeakMap<object, { readonly id: string; readonly guard: SessionGuard }>();
+    http2Server.prependListener('session', (session: ServerHttp2Session) => {
+      const id = this.arriving ?? '';
+      const carrier = this.streams.get(id);
+      const guard = new SessionGuard(session, {
+        calls: maxConcurrentCalls,
+        forbids: () => carrier && this.forbids?.(carrier),
+        onEnded: (error) => {
+          this.log.warn({ peer: carrier?.peer?.node, code: error.code, err: error.message }, 'HTTP/2 session ended');
+          this.onError?.(error, carrier?.peer, 'HTTP/2');
+        },
+      });
+      entries.set(session, { id, guard });
       session.settings({ initialWindowSize: this.windowBytes, maxHeaderListSize: maxMetadataBytes });
       // grpc-js raises the session's window on the client only; without this, uploads crawl on a long line.
       session.setLocalWindowSize(this.windowBytes);
     });
-    http2Server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      headers[streamHeader] = (stream.session && idOf.get(stream.session)) ?? '';
+    const serve = http2Server.listeners('stream');
+    http2Server.removeAllListeners('stream');
+    http2Server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
+      const entry = stream.session && entries.get(stream.session);
+      // grpc-js would answer also where the session has been ended since, which throws where nothing catches it.
+      if (entry === undefined || !entry.guard.admit(headers) || stream.destroyed) return;
+      headers[streamHeader] = entry.id;
+      for (const each of serve) Reflect.apply(each, http2Server, [stream, headers, ...rest]);
     });
   }
 
@@ -186,16 +218,22 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
 }
 
 /**
- * Hands over the node:http2 server that grpc-js makes. There is no public way to it, and without it neither the
- * server's windows nor its metadata cap can be set; grpc-js is pinned, and server.test.ts fails when this stops working.
+ * Has grpc-js make its node:http2 server with these options, and hands it over. There is no public way to it, and
+ * without it neither the server's windows nor its bounds can be set; grpc-js is pinned, and grpc.test.ts fails when
+ * this stops working.
  */
-function captureHttp2Server(server: Server, onCreate: (http2Server: Http2Server) => void): void {
-  const internals = server as unknown as { createHttp2Server(credentials: unknown): Http2Server };
+function captureHttp2Server(server: Server, options: ServerOptions): () => Http2Server {
+  const internals = server as unknown as {
+    readonly commonServerOptions: ServerOptions;
+    createHttp2Server(credentials: unknown): Http2Server;
+  };
+  Object.assign(internals.commonServerOptions, options);
   const create = internals.createHttp2Server.bind(server);
-  internals.createHttp2Server = (credentials) => {
-    const http2Server = create(credentials);
-    onCreate(http2Server);
-    return http2Server;
+  let made: Http2Server | undefined;
+  internals.createHttp2Server = (credentials) => (made = create(credentials));
+  return () => {
+    if (made === undefined) throw new Error('grpc-js makes its server in another way');
+    return made;
   };
 }
 

@@ -42,13 +42,12 @@ class TarReading {
   #steps: Step[] = [];
   #streamBytes = 0;
   #atEnd = false;
+  #entered = false;
   #failure: { readonly thrown: unknown } | undefined;
 
   constructor(visitor: ArchiveVisitor) {
     this.#visitor = visitor;
-    const damaged = (cause: Error) =>
-      this.#fail(new IsthmusError('PACKAGE_FORMAT', 'the tar inside is damaged', { cause }));
-    this.#parser.on('error', damaged);
+    this.#parser.on('error', (cause: Error) => this.#damaged(cause));
     this.#parser.on('meta', (meta: string) => this.#guard(() => checkMeta(meta)));
     this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#guard(() => refuse(entry)));
     this.#parser.on('eof', () => (this.#atEnd = true));
@@ -68,11 +67,22 @@ class TarReading {
   }
 
   async end(): Promise<void> {
+    if (this.#streamBytes === 0) throw new IsthmusError('PACKAGE_FORMAT', 'there is nothing in the gzip');
     this.#parser.end();
     await this.#carryOut();
   }
 
+  #damaged(cause: Error): void {
+    // To the parser an end mark with nothing before it is no tar; it is one without files, which the caller finds out.
+    if (this.#atEnd && !this.#entered) return;
+    const what = this.#entered
+      ? 'the tar inside is damaged'
+      : 'what is inside the gzip is not a tar, or its beginning is damaged';
+    this.#fail(new IsthmusError('PACKAGE_FORMAT', what, { cause }));
+  }
+
   #enter(entry: ReadEntry): void {
+    this.#entered = true;
     this.#steps.push({ kind: 'entry', entry });
     entry.on('data', (chunk: Uint8Array) => this.#steps.push({ kind: 'data', chunk }));
     entry.on('end', () => this.#steps.push({ kind: 'end', entry }));

@@ -30,8 +30,8 @@ export async function checkArchive(source: ArchiveSource): Promise<ArchiveConten
 }
 
 /**
- * Unpacks into `into`, which must not exist and is durable afterwards. When anything is wrong with the archive `into` is
- * removed again. Links, devices and names that leave the folder are refused, not skipped.
+ * Unpacks into `into`, which must not exist and is durable afterwards. When anything is wrong with the archive `into`
+ * is removed again. Links, devices and names that leave the folder are refused, not skipped.
  */
 export async function unpackArchive(source: ArchiveSource & { readonly into: string }): Promise<ArchiveContents> {
   await mkdir(source.into);

@@ -1,4 +1,5 @@
-// Copies a blob into a response with a buffer that is used again and again: a stream of fresh chunks costs twice the CPU.
+// Copies a blob into a response with a buffer that is used again and again: a stream of fresh chunks costs twice the
+// CPU.
 import type { ServerResponse } from 'node:http';
 import { IsthmusError } from '../errors.ts';
 

@@ -1,6 +1,7 @@
 // A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
-// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start. A name and a size are
-// not believed: disks rot, and files are changed by hand, so a blob is digested before it is first served, and again daily.
+// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start. A name and a size
+// are not believed: disks rot, and files are changed by hand, so a blob is digested before it is first served, and
+// again daily.
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -66,8 +67,8 @@ export class BlobStore {
   }
 
   /**
-   * Opens a whole blob and notes its use; undefined when it is not there. PACKAGE_HASH_MISMATCH when its bytes are others
-   * by now: it stays until it is deleted, or received again.
+   * Opens a whole blob and notes its use; undefined when it is not there. PACKAGE_HASH_MISMATCH when its bytes are
+   * others by now: it stays until it is deleted, or received again.
    */
   async open(sha256: string): Promise<OpenedBlob | undefined> {
     const blob = this.#index.get(sha256);

@@ -83,8 +83,8 @@ export class BlobWriter {
   }
 
   /**
-   * Puts the blob into the store: durable, whole, under its digest. With `expected`, PACKAGE_HASH_MISMATCH when the bytes
-   * are not those; the writer then stays open, so that the caller may restart it.
+   * Puts the blob into the store: durable, whole, under its digest. With `expected`, PACKAGE_HASH_MISMATCH when the
+   * bytes are not those; the writer then stays open, so that the caller may restart it.
    */
   async commit(expected?: { readonly sha256: string; readonly sizeBytes?: number | undefined }): Promise<BlobInfo> {
     const { file, meter } = this.#opened();

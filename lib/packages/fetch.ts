@@ -2,7 +2,8 @@
 // next, and believes nothing until the digest matches.
 //
 // Bytes of several places are mixed only while that works. When a mixed body has the wrong digest nobody knows whose
-// bytes were wrong, so from then on each place has to deliver the whole by itself, and one that fails alone is left out.
+// bytes were wrong, so from then on each place has to deliver the whole by itself, and one that fails alone is left
+// out.
 import { setTimeout as delay } from 'node:timers/promises';
 import { IsthmusError, type ErrorCode } from '../errors.ts';
 import type { BlobAnswer } from './blob-client.ts';

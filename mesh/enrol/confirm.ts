@@ -1,5 +1,5 @@
-// The end of a join: a first mesh with the new identity, crossed through every parent to the server and back, and then the
-// confirmation, which is the moment at which the node is in.
+// The end of a join: a first mesh with the new identity, crossed through every parent to the server and back, and then
+// the confirmation, which is the moment at which the node is in.
 import type { ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckResult } from '../../certs/enrolment/preflight.ts';
 import { IdentityStore } from '../../certs/identity.ts';
@@ -11,13 +11,16 @@ import { silentLogger } from '../../lib/log.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
-import { ping } from '../echo.ts';
+import { pingThrough } from '../echo.ts';
 import { createMesh } from '../mesh.ts';
 import type { Mesh, MeshConfig } from '../types.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/** A parent that dials this node may be in its longest pause. The enrolment's session, which holds the token, lasts longer. */
+/**
+ * A parent that dials this node may be in its longest pause. The enrolment's session, which holds the token, lasts
+ * longer.
+ */
 const confirmMs = 40_000;
 const retryMs = 250;
 
@@ -65,12 +68,9 @@ interface Attempt {
 async function cross(parent: string, { identity }: ProvisionalNode, attempt: Attempt): Promise<string> {
   const { mesh, signal } = attempt;
   return untilReached(parent, attempt, async (deadlineMs) => {
-    const isServer = mesh.links().some(({ peer, peerRole }) => peer === parent && peerRole === 'server');
-    const target = isServer ? { node: parent, path: [] } : { node: 'server', path: [parent] };
-    const { facts, roundTripsMs } = await ping(mesh, { ...target, deadlineMs, signal });
-    const tookMs = Math.round(roundTripsMs[0] ?? 0);
-    const way = isServer ? '' : ` through ${parent} and every hop`;
-    return `${facts.node} answers ${identity.node}${way} in ${tookMs} ms`;
+    const { facts, roundTripMs, direct } = await pingThrough(mesh, parent, { deadlineMs, signal });
+    const way = direct ? '' : ` through ${parent} and every hop`;
+    return `${facts.node} answers ${identity.node}${way} in ${Math.round(roundTripMs)} ms`;
   });
 }
 

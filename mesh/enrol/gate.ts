@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { EnrolLimits } from '../limits.ts';
-import { TokenBucket } from './bucket.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
 
 /** An attacker with many addresses must not grow this; who falls out starts with a full burst. */
 const rememberedAddresses = 4096;

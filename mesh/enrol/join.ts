@@ -1,5 +1,5 @@
-// `join`, put together: the checks and proofs of certs/enrolment over the streams of ways.ts, and the first mesh with the
-// new identity that confirm.ts crosses.
+// `join`, put together: the checks and proofs of certs/enrolment over the streams of ways.ts, and the first mesh with
+// the new identity that confirm.ts crosses.
 import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckName, CheckResult, ProxyEnvironment } from '../../certs/enrolment/preflight.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
@@ -19,7 +19,9 @@ export interface JoinOptions {
   readonly role?: Role | undefined;
   readonly site?: string | undefined;
   readonly name?: string | undefined;
-  /** The ports of the parents that this node dials, host:port, in any order; none: it waits on `listen` to be dialled. */
+  /**
+   * The ports of the parents that this node dials, host:port, in any order; none: it waits on `listen` to be dialled.
+   */
   readonly addresses?: readonly string[] | undefined;
   /** Where this node's own port will be, host:port. */
   readonly listen?: string | undefined;
@@ -90,7 +92,17 @@ function parentsOf({ parents }: ProvisionalNode, found: ReadonlyMap<string, stri
   });
 }
 
-const checkOrder: readonly CheckName[] = ['address', 'tcp', 'proxy', 'pin', 'clock', 'enrol', 'mesh', 'confirm'];
+const checkOrder: readonly CheckName[] = [
+  'port',
+  'address',
+  'tcp',
+  'proxy',
+  'pin',
+  'clock',
+  'enrol',
+  'mesh',
+  'confirm',
+];
 
 /** Which check comes next, so that a failure can be told as the check that failed. */
 class Progress {
@@ -116,7 +128,8 @@ class Progress {
 /** The check that a code always belongs to: with several parents, what came before does not tell. */
 function checkOf(code: IsthmusError['code']): CheckName | undefined {
   if (code === 'JOIN_DNS') return 'address';
-  if (code === 'JOIN_TCP' || code === 'JOIN_PROXY' || code === 'PORT_IN_USE') return 'tcp';
+  if (code === 'PORT_IN_USE' || code === 'PORT_FORBIDDEN' || code === 'ADDRESS_NOT_LOCAL') return 'port';
+  if (code === 'JOIN_TCP' || code === 'JOIN_PROXY') return 'tcp';
   if (code === 'CA_FINGERPRINT' || code === 'JOIN_TLS') return 'pin';
   return code === 'CLOCK_SKEW' ? 'clock' : undefined;
 }

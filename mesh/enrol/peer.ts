@@ -1,12 +1,12 @@
-// Enrolment as the node without a certificate sees it, before any mesh runs there: it dials a node of the mesh, or waits
-// to be dialled by its parent. Either way it gets a plain stream to the server; all trust is in the TLS session that it
-// runs inside, checked against the pin.
+// Enrolment as the node without a certificate sees it, before any mesh runs there: it dials a node of the mesh, or
+// waits to be dialled by its parent. Either way it gets a plain stream to the server; all trust is in the TLS session
+// that it runs inside, checked against the pin.
 import net from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { alpn } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { connectTo, formatAddress, parseAddress, type Connection } from '../link/socket.ts';
+import { connectTo, listenOn, type Connection } from '../link/socket.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeRefusal, encodeRefusal, encodeRequest, newTunnelId, type TunnelRequest } from '../tunnel/request.ts';
 import { terminateTls } from '../terminate.ts';
@@ -65,7 +65,9 @@ export async function listenForEnrol(
 ): Promise<EnrolListener> {
   const arrived: Duplex[] = [];
   const waiting = new Set<(stream: Duplex) => void>();
-  /** Each connection by its socket: the TLS session once there is one. What owns a handle closes it, see `terminateTls`. */
+  /**
+   * Each connection by its socket: the TLS session once there is one. What owns a handle closes it, see `terminateTls`.
+   */
   const sockets = new Map<net.Socket, Duplex>();
   const server = net.createServer({ noDelay: true }, (raw) => {
     raw.on('error', () => undefined);
@@ -85,17 +87,10 @@ export async function listenForEnrol(
       })
       .catch(() => (sockets.get(raw) ?? raw).destroy());
   });
-  const { host, port } = parseAddress(listen);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new IsthmusError('PORT_IN_USE', `cannot listen on ${listen}: ${error.code ?? error.message}`)),
-    );
-    server.listen({ host, port }, resolve);
-  });
-  const bound = server.address() as net.AddressInfo;
+  const address = await listenOn(server, listen);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
-    address: formatAddress(bound.address, bound.port),
+    address,
     next: (signal) => nextOf(arrived, waiting, signal),
     close: () => void server.close(),
     async stop() {

@@ -1,5 +1,6 @@
-// The ways by which a joining node reaches the server: through each parent that it dials, or through the first parent that
-// dials it. Every way ends in a TLS session with the server, checked against the pin.
+// The ways by which a joining node reaches the server: through each parent that it dials, or through the first parent
+// that dials it. Every way ends in a TLS session with the server, checked against the pin.
+import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   checkAddress,
@@ -16,7 +17,7 @@ import {
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { parseAddress, type Connection } from '../link/socket.ts';
+import { listenOn, parseAddress, type Connection } from '../link/socket.ts';
 import { listenForEnrol, openEnrol, type EnrolListener } from './peer.ts';
 
 /** For one way to the server and back, through every relay. */
@@ -25,6 +26,8 @@ const openMs = 20_000;
 const defaultWaitMs = 3_600_000;
 
 export interface WayOptions {
+  /** Where this node's own port will be, host:port. */
+  readonly listen?: string | undefined;
   readonly pin: string;
   readonly proxies?: ProxyEnvironment | undefined;
   readonly waitMs?: number | undefined;
@@ -55,12 +58,13 @@ export class DiallingWays implements WaysIn {
   }
 
   async open(): Promise<[PinnedSession, ...PinnedSession[]]> {
-    const { proxies = {}, report } = this.#options;
+    const { listen, proxies = {}, report } = this.#options;
+    if (listen !== undefined) report(await checkPort(listen));
     for (const address of this.#addresses) {
-      const { host, port } = parseAddress(address);
-      report(await checkAddress(host));
-      report(await checkTcp(host, port, proxies));
-      report(checkProxy(host, proxies));
+      const target = { ...parseAddress(address), hop: address };
+      report(await checkAddress(target));
+      report(await checkTcp(target, proxies));
+      report(checkProxy(target.host, proxies));
     }
     const [first, ...others] = this.#addresses;
     const sessions: [PinnedSession, ...PinnedSession[]] = [await this.#through(first)];
@@ -85,7 +89,7 @@ export class DiallingWays implements WaysIn {
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
       // A refusal names its hop; without one, what answers at the address is not a node of the mesh.
       if (error.hop !== undefined || error.code !== 'UNREACHABLE') throw error;
-      throw new IsthmusError('JOIN_TLS', error.message, { hop: address, cause: error });
+      throw notOfTheMesh(address, error);
     });
     this.#connections.push(connection);
     const session = await sessionByDialling(connection.tls, pin);
@@ -94,7 +98,34 @@ export class DiallingWays implements WaysIn {
   }
 }
 
-/** Who answers at an address, by the certificate it showed there: the session inside has shown what to check it against. */
+/** What OpenSSL says of an end that is something else, by the code that Node.js makes of it. */
+const otherEnds: readonly (readonly [opensslCode: RegExp, what: string])[] = [
+  [/NO_APPLICATION_PROTOCOL/, 'what listens there is no port of the mesh, though it speaks TLS'],
+  [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/, 'what listens there does not speak TLS'],
+];
+
+function notOfTheMesh(address: string, error: IsthmusError): IsthmusError {
+  const [, what] = otherEnds.find(([opensslCode]) => opensslCode.test(error.message)) ?? [];
+  return new IsthmusError('JOIN_TLS', what === undefined ? error.message : `${what} (${error.message})`, {
+    hop: address,
+    cause: error,
+    ...(what === undefined ? {} : { remedy: 'Give the port of the mesh, which is another than that of the API.' }),
+  });
+}
+
+/**
+ * Opens and closes the port that the node will have: what is wrong is to be found before the token is shown to anybody.
+ */
+async function checkPort(listen: string): Promise<CheckResult> {
+  const server = net.createServer((socket) => socket.destroy());
+  const address = await listenOn(server, listen);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return { check: 'port', outcome: 'ok', detail: `${address} is free` };
+}
+
+/**
+ * Who answers at an address, by the certificate it showed there: the session inside has shown what to check it against.
+ */
 function nodeAt(address: string, { tls }: Connection, { server, authorityPem }: PinnedSession): string {
   const leaf = tls.getPeerX509Certificate();
   if (leaf === undefined) throw new IsthmusError('JOIN_TLS', `${address} shows no certificate`, { hop: address });
@@ -121,7 +152,8 @@ export class DialledWay implements WaysIn {
     const credentials = await selfSigned();
     const listener = await listenForEnrol(this.#listen, credentials);
     this.#listener = listener;
-    report({ check: 'tcp', outcome: 'ok', detail: `waiting to be dialled at ${listener.address}` });
+    const detail = `waiting to be dialled at ${listener.address}: its parent tries the address that its token was made with`;
+    report({ check: 'tcp', outcome: 'ok', detail });
     const limit = AbortSignal.any([AbortSignal.timeout(waitMs), ...(signal === undefined ? [] : [signal])]);
     for (;;) {
       const bare: Duplex = await listener.next(limit);

@@ -1,5 +1,6 @@
-// The accepting side of links: serves Attach and Tunnel to diallers, and takes their bulk connections. Towards a dialler
-// it opens a tunnel by asking on Attach; the dialler answers with a call, or a connection, that names the tunnel.
+// The accepting side of links: serves Attach and Tunnel to diallers, and takes their bulk connections. Towards a
+// dialler it opens a tunnel by asking on Attach; the dialler answers with a call, or a connection, that names the
+// tunnel.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -21,6 +22,7 @@ import {
 import type { ServiceClass } from '../types.ts';
 import { bulkPrefaceCodec, linkService, tunnelOpenedCodec } from '../wire.ts';
 import type { Accepted } from './acceptor.ts';
+import { tunnelFlood } from './asked.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
 import { checkKinship, decodeHello, encodeHello, type HelloFacts } from './hello.ts';
 import { nextFrame } from './next-frame.ts';
@@ -44,6 +46,9 @@ interface AcceptedLink {
   session: LinkSession | undefined;
 }
 
+/** An honest peer makes one. */
+const mostCallsWithoutSession = 16;
+
 export class LinkServer {
   readonly #context: LinkContext;
   readonly #register: SessionRegister;
@@ -51,6 +56,7 @@ export class LinkServer {
   /** By the stream that carries the connection's calls. */
   readonly #links = new WeakMap<Duplex, AcceptedLink>();
   readonly #refused = new WeakMap<Duplex, IsthmusError>();
+  readonly #callsWithoutSession = new WeakMap<Duplex, number>();
   /** By the dialler's session id, which bulk connections name. */
   readonly #carriers = new Map<string, AcceptorCarrier>();
 
@@ -61,6 +67,7 @@ export class LinkServer {
       log: context.log,
       windowBytes: context.windowBytes,
       maxConcurrentCalls: context.limits.tunnelsPerLink + 16,
+      forbids: (stream) => this.#forbids(stream),
       // A certificate that is not accepted has been noted at the port.
       onError: (error, peer) => {
         if (peer !== undefined) context.trust.refusals.note(error, peer.node, 'link');
@@ -128,6 +135,7 @@ export class LinkServer {
     const session = new LinkSession(
       {
         peer,
+        role: this.#context.kinship.role,
         wireVersion: facts.wireVersion,
         relation: facts.relation,
         epoch: facts.epoch,
@@ -158,7 +166,8 @@ export class LinkServer {
     if (!session) throw new IsthmusError('PROTOCOL', 'a tunnel before the hello');
     const carrier = this.#carriers.get(session.facts.id.toString('hex'));
     if (!carrier) throw new IsthmusError('SESSION_UNKNOWN', 'the session has ended');
-    const frame = await nextFrame<TunnelFrame__Output>(call, session.signal, peer.node);
+    const soon = AbortSignal.any([session.signal, AbortSignal.timeout(this.#context.limits.openMs)]);
+    const frame = await nextFrame<TunnelFrame__Output>(call, soon, peer.node);
     if (frame.answerTunnelId) await carrier.answered(frame.answerTunnelId, call);
     else if (frame.open)
       this.#asked(session, frame.open.tunnelId, decodeRequest(frame.open, this.#context.limits.openMs), call);
@@ -220,6 +229,16 @@ export class LinkServer {
     });
   }
 
+  /** Every call counts as a tunnel that is asked for, or, while there is no session, as one of few. */
+  #forbids(stream: Duplex): IsthmusError | undefined {
+    const link = this.#links.get(stream);
+    if (link?.session !== undefined) return link.session.mayAsk() ? undefined : tunnelFlood(link.peer.node);
+    const made = (this.#callsWithoutSession.get(stream) ?? 0) + 1;
+    this.#callsWithoutSession.set(stream, made);
+    if (made <= mostCallsWithoutSession) return undefined;
+    return new IsthmusError('FLOOD', `the peer made ${made} calls and has no session`);
+  }
+
   #linkOf(stream: Duplex): AcceptedLink {
     const refused = this.#refused.get(stream);
     if (refused) throw refused;
@@ -257,6 +276,8 @@ class AcceptorCarrier implements Carrier {
     const key = tunnelId.toString('hex');
     const { serviceClass } = request;
     const release = serviceClass === 'bulk' ? await this.session.bulkPlace(signal) : () => undefined;
+    // A bulk answer is a connection, which counts by its place.
+    const answerOver = serviceClass === 'control' ? this.session.expectAnswer() : () => undefined;
     const { promise, resolve: found, reject } = Promise.withResolvers<Duplex>();
     const resolve = (stream: Duplex) => {
       // Too late: nobody takes it any more.
@@ -279,6 +300,7 @@ class AcceptorCarrier implements Carrier {
     } finally {
       signal.removeEventListener('abort', abort);
       this.#waiting.delete(key);
+      answerOver();
     }
   }
 

@@ -12,7 +12,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { MeshLimits } from '../limits.ts';
 import type { InnerTrust } from '../tunnel/inner.ts';
 import { terminateTls } from '../terminate.ts';
-import { formatAddress, parseAddress, type Connection } from './socket.ts';
+import { listenOn, type Connection } from './socket.ts';
 import { Turns } from './turns.ts';
 
 /** An accepted connection; `settled` ends the deadline once its first message was good. */
@@ -30,6 +30,8 @@ export interface AcceptorHandlers {
 
 /** A connection that has not said yet what it is for. */
 interface Pending {
+  /** As it was at first: a socket that has closed does not tell any more. */
+  readonly address: string;
   readonly deadline: NodeJS.Timeout;
   phase: 'silent' | 'waiting' | 'stalled' | 'known';
   /** Gives back its turn, or its place in the queue. */
@@ -86,7 +88,8 @@ export async function startAcceptor(
     }
     sockets.set(raw, raw);
     const deadline = setTimeout(() => close(raw), limits.handshakeMs);
-    const entry: Pending = { deadline, phase: 'silent', leave: () => undefined };
+    const address = raw.remoteAddress ?? 'unknown';
+    const entry: Pending = { address, deadline, phase: 'silent', leave: () => undefined };
     pending.set(raw, entry);
     raw.once('close', () => {
       settle(raw);
@@ -104,7 +107,7 @@ export async function startAcceptor(
   });
 
   const secure = (raw: net.Socket, entry: Pending) => {
-    const options = { ...linkServerOptions(trust.identity.current()), ALPNProtocols: Object.values(alpn) };
+    const options = linkServerOptions(trust.identity.current(), Object.values(alpn));
     terminateTls(raw, options)
       .then((session) => {
         if (sockets.has(raw)) sockets.set(raw, session);
@@ -114,8 +117,8 @@ export async function startAcceptor(
       })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
-        trust.refusals.note(error, raw.remoteAddress ?? 'unknown', 'mesh port');
-        const facts = { address: raw.remoteAddress, code: error.code, err: error.message };
+        trust.refusals.note(error, entry.address, 'mesh port');
+        const facts = { address: entry.address, code: error.code, err: error.message };
         // The look of a join whether the port is open, or of a load balancer.
         if (raw.bytesRead === 0) log.debug(facts, 'connection closed before it said anything');
         else log.warn(facts, 'connection refused');
@@ -135,8 +138,8 @@ export async function startAcceptor(
       const error = IsthmusError.from(thrown);
       const tellable = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
       if (!tellable) throw error;
-      trust.refusals.note(error, connection.raw.remoteAddress ?? 'unknown', 'mesh port');
-      log.warn({ address: connection.raw.remoteAddress, code: error.code, err: error.message }, 'link refused');
+      trust.refusals.note(error, entry.address, 'mesh port');
+      log.warn({ address: entry.address, code: error.code, err: error.message }, 'link refused');
       handlers.refuseLink(connection, error);
       return;
     }
@@ -146,18 +149,11 @@ export async function startAcceptor(
     else throw new IsthmusError('PROTOCOL', 'the peer settled on no protocol of the mesh');
   };
 
-  const { host, port } = parseAddress(listen);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new IsthmusError('PORT_IN_USE', `cannot listen on ${listen}: ${error.code ?? error.message}`)),
-    );
-    server.listen({ host, port }, resolve);
-  });
+  const address = await listenOn(server, listen);
   server.on('error', (error) => log.error({ err: error }, 'accepting failed'));
-  const bound = server.address() as net.AddressInfo;
 
   return {
-    address: formatAddress(bound.address, bound.port),
+    address,
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const connection of sockets.values()) connection.destroy();

@@ -1,6 +1,6 @@
-// Certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a newer one in
-// it by then (certs/credential.ts); revocation judges the newest. A link's bulk connections live and end with its session.
-// With a neighbour of wire version 1 nothing is shown: its link is cut at the expiry and dialled again.
+// Certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a newer one
+// in it by then (certs/credential.ts); revocation judges the newest. A link's bulk connections live and end with its
+// session. With a neighbour of wire version 1 nothing is shown: its link is cut at the expiry and dialled again.
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -23,7 +23,9 @@ export class LinkCredentials {
   readonly #log: Logger;
   readonly #standings = new Map<LinkSession, Standing>();
   readonly #unsubscribe: () => void;
-  /** One after the other: a certificate must not overtake the one before, and signatures of a thousand links take turns. */
+  /**
+   * One after the other: a certificate must not overtake the one before, and signatures of a thousand links take turns.
+   */
   #showing: Promise<void> = Promise.resolve();
 
   constructor(trust: InnerTrust, log: Logger) {

@@ -19,6 +19,7 @@ import {
   type TunnelRequest,
 } from '../tunnel/request.ts';
 import { bulkPrefaceCodec, LinkClientConstructor, tunnelOpenedCodec } from '../wire.ts';
+import { tunnelFlood } from './asked.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
 import { checkKinship, decodeHello, encodeHello, nextEpoch, type Relation } from './hello.ts';
 import { nextFrame } from './next-frame.ts';
@@ -68,6 +69,7 @@ export async function dialSession(
     const session = new LinkSession(
       {
         peer,
+        role: context.kinship.role,
         wireVersion: facts.wireVersion,
         relation: target.relation,
         epoch: facts.epoch,
@@ -192,6 +194,13 @@ class DiallerCarrier implements Carrier {
   }
 
   #answer(open: OpenTunnel__Output): void {
+    if (!this.#session.mayAsk()) {
+      const { node } = this.#session.facts.peer;
+      const error = tunnelFlood(node);
+      this.#context.trust.refusals.note(error, node, 'link');
+      this.#session.end(error);
+      return;
+    }
     const key = open.tunnelId.toString('hex');
     let request: TunnelRequest;
     try {

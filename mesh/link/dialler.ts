@@ -65,13 +65,14 @@ export class Dialler {
     while (!signal.aborted) {
       const outcome = await this.#attempt(signal);
       if (signal.aborted) break;
+      const isSame = this.link.lastErrorCode === outcome.error.code;
       this.link.lastErrorCode = outcome.error.code;
       failures = failuresAfter(outcome, failures, limits.stableMs);
       const waitMs = backoffMs(failures, limits);
-      log.info(
-        { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, waitMs },
-        outcome.kind === 'served' ? 'link lost' : 'link not up',
-      );
+      const facts = { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, failures, waitMs };
+      if (outcome.kind === 'served') log.info(facts, 'link lost');
+      // Of a peer that is away for days, each attempt is no news: the first, the second, the fourth and so on are told.
+      else log[isSame && !Number.isInteger(Math.log2(failures)) ? 'debug' : 'info'](facts, 'link not up');
       this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }

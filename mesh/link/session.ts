@@ -3,7 +3,7 @@
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { TlsSide } from '../../certs/credential.ts';
-import type { PeerIdentity } from '../../certs/peer.ts';
+import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Credential__Output as CredentialMessage } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
@@ -14,6 +14,7 @@ import { BulkStream } from '../tunnel/bulk.ts';
 import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
+import { AskedTunnels } from './asked.ts';
 import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
 import type { FrameSource } from './next-frame.ts';
@@ -46,6 +47,8 @@ export interface Carrier {
 export interface SessionFacts {
   /** By the newest certificate that it has proven in this session. */
   readonly peer: PeerIdentity;
+  /** This node's own. */
+  readonly role: Role;
   /** The version that both sides speak. */
   readonly wireVersion: number;
   /** What the peer is to this node. */
@@ -79,6 +82,9 @@ export class LinkSession {
   readonly #counter: ByteCounter;
   readonly #heartbeat: Heartbeat;
   readonly #acks: AckSender;
+  /** What the peer asks for, and what this node asks of the peer. */
+  readonly #asked: AskedTunnels;
+  readonly #asking: AskedTunnels;
   readonly #tunnels = new Map<string, { readonly stream: Duplex; readonly window?: TunnelWindow }>();
   readonly #gone = new AbortController();
   #wantsFast: boolean;
@@ -102,6 +108,8 @@ export class LinkSession {
     this.#hooks = hooks;
     this.#counter = counter;
     this.#wantsFast = facts.fast;
+    this.#asked = new AskedTunnels(facts.peer.role, limits);
+    this.#asking = new AskedTunnels(facts.role, limits);
     this.#heartbeat = new Heartbeat(
       this.#pace(),
       (id) => this.send({ ping: { id, fast: this.#wantsFast } }),
@@ -186,11 +194,47 @@ export class LinkSession {
       const detail = `the link to ${this.facts.peer.node} carries ${this.#tunnels.size} tunnels already`;
       return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
     }
+    // What the peer would take for a flood, for instance of all who ask of this node, is not sent.
+    if (!this.#asking.mayAsk()) {
+      const detail = `more tunnels are asked for on the link to ${this.facts.peer.node} than it may be asked for at once`;
+      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
+    }
     return this.carrier.open(request, AbortSignal.any([signal, this.#gone.signal]));
   }
 
+  /** Counts a request of the peer's; false when they come faster than any node's. */
+  mayAsk(): boolean {
+    return this.#asked.mayAsk();
+  }
+
+  /** As `AskedTunnels.expectAnswer`: the peer's answer will be a call of its own. */
+  expectAnswer(): () => void {
+    return this.#asked.expectAnswer();
+  }
+
   incoming(tunnel: IncomingTunnel): void {
-    this.#hooks.incoming(this, tunnel);
+    let release: () => void;
+    try {
+      release = this.#asked.place();
+    } catch (thrown) {
+      tunnel.refuse(IsthmusError.from(thrown));
+      return;
+    }
+    this.#hooks.incoming(this, {
+      ...tunnel,
+      accept: async () => {
+        try {
+          return (await tunnel.accept()).once('close', release);
+        } catch (thrown) {
+          release();
+          throw thrown;
+        }
+      },
+      refuse: (error) => {
+        release();
+        tunnel.refuse(error);
+      },
+    });
   }
 
   /** The byte stream of a control call whose opening messages are done. */

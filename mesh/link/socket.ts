@@ -4,6 +4,7 @@ import tls, { type TLSSocket } from 'node:tls';
 import type { NodeIdentity } from '../../certs/identity.ts';
 import { linkClientOptions } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { listenAt } from '../../lib/listen.ts';
 
 /** Sums the bytes of all connections of a link, over sessions; gone connections keep their part. */
 export class ByteCounter {
@@ -66,6 +67,13 @@ export function parseAddress(address: string): { host: string; port: number } {
     throw new IsthmusError('INVALID_FIELD', `"${address}" is not an address of the form host:port`);
   }
   return { host, port };
+}
+
+/** Opens a port; answers the address it has got, as host:port. Fails as `listenAt` does. */
+export async function listenOn(server: net.Server, listen: string): Promise<string> {
+  const { host, port } = parseAddress(listen);
+  const bound = await listenAt(server, host, port);
+  return formatAddress(bound.address, bound.port);
 }
 
 /** Host and port as `parseAddress` reads them. */

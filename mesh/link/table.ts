@@ -1,6 +1,6 @@
 // The links of this node, up or not, one per neighbour; the newest session of a neighbour replaces the one before.
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { LinkStatus } from '../types.ts';
 import type { HelloFacts, Relation } from './hello.ts';
 import type { LinkSession } from './session.ts';
@@ -14,7 +14,7 @@ export interface Link {
   readonly address: string | undefined;
   readonly counter: ByteCounter;
   session: LinkSession | undefined;
-  lastErrorCode: string | undefined;
+  lastErrorCode: ErrorCode | undefined;
 }
 
 /** Nodes that dialled once and went are remembered for the report, but not without bound. */
@@ -91,6 +91,12 @@ export class LinkTable {
     return this.#live.get(node)?.session;
   }
 
+  /** The link on which a neighbour is live. */
+  liveLink(node: string): Link | undefined {
+    const link = this.#live.get(node);
+    return link?.session === undefined ? undefined : link;
+  }
+
   *sessions(): Iterable<LinkSession> {
     for (const link of this.#live.values()) if (link.session !== undefined) yield link.session;
   }
@@ -106,21 +112,10 @@ export class LinkTable {
   }
 
   status(): LinkStatus[] {
-    return [...this.#links].map((link) => ({
-      peer: link.session?.facts.peer.node ?? link.name,
-      peerRole: link.session?.facts.peer.role,
-      relation: link.relation,
-      dialledBy: link.dialledBy,
-      address: link.address,
-      up: link.session !== undefined,
-      upSinceMs: link.session?.upSinceMs,
-      roundTripMs: link.session?.roundTripMs,
-      silenceMs: link.session?.silenceMs,
-      bytesIn: link.counter.bytesIn,
-      bytesOut: link.counter.bytesOut,
-      tunnels: link.session?.tunnelCount ?? 0,
-      lastErrorCode: link.lastErrorCode,
-    }));
+    // While a parent is tried at another address, or the other way round, the link that is up stands for both.
+    const isStoodFor = (link: Link): boolean =>
+      link.session === undefined && link.relation === 'parent' && this.liveLink(link.name)?.relation === 'parent';
+    return [...this.#links].flatMap((link) => (isStoodFor(link) ? [] : [statusOf(link)]));
   }
 
   #forget(): void {
@@ -131,4 +126,22 @@ export class LinkTable {
       return;
     }
   }
+}
+
+function statusOf(link: Link): LinkStatus {
+  return {
+    peer: link.session?.facts.peer.node ?? link.name,
+    peerRole: link.session?.facts.peer.role,
+    relation: link.relation,
+    dialledBy: link.dialledBy,
+    address: link.address,
+    up: link.session !== undefined && link.session.facts.peer.provisional !== true,
+    upSinceMs: link.session?.upSinceMs,
+    roundTripMs: link.session?.roundTripMs,
+    silenceMs: link.session?.silenceMs,
+    bytesIn: link.counter.bytesIn,
+    bytesOut: link.counter.bytesOut,
+    tunnels: link.session?.tunnelCount ?? 0,
+    lastErrorCode: link.lastErrorCode,
+  };
 }

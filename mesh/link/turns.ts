@@ -1,7 +1,8 @@
 // Whose turn it is to begin a TLS handshake. When a thousand peers come back at once, the processor does so many at a
 // time, in the order in which they came: the first are in soon, and nobody's deadline passes while all make headway
-// together. A turn is bounded, so that a slow line, or a peer that stalls, keeps no other waiting; it is counted in ticks
-// of our own timer and not by the clock, because a process that is short of processor time is not to begin yet more.
+// together. A turn is bounded, so that a slow line, or a peer that stalls, keeps no other waiting; it is counted in
+// ticks of our own timer and not by the clock, because a process that is short of processor time is not to begin yet
+// more.
 
 export interface TurnLimits {
   readonly handshakesAtOnce: number;
@@ -20,7 +21,10 @@ export class Turns {
     this.#limits = limits;
   }
 
-  /** Calls `begin` when it is the caller's turn, `overdue` when the turn passes unused; the answer gives turn or place back. */
+  /**
+   * Calls `begin` when it is the caller's turn, `overdue` when the turn passes unused; the answer gives turn or place
+   * back.
+   */
   take(begin: () => void, overdue: () => void): () => void {
     let timer: NodeJS.Timeout | undefined;
     const tick = (left: number): void => {

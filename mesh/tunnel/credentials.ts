@@ -1,8 +1,8 @@
 // Renewed certificates on inner sessions. Their bytes belong to gRPC and HTTP, so what a link says in between, an inner
 // session says beside itself: late in the life of a certificate the end that opened the session opens the service
-// `credential` on the same node, names the session, shows its present certificate signed over that session, and gets the
-// other end's likewise (certs/credential.ts). No byte of the session moves. A node that does not have the service leaves
-// its sessions to end with the certificate they began with.
+// `credential` on the same node, names the session, shows its present certificate signed over that session, and gets
+// the other end's likewise (certs/credential.ts). No byte of the session moves. A node that does not have the service
+// leaves its sessions to end with the certificate they began with.
 import {
   judgeCredential,
   proveCredential,

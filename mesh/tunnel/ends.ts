@@ -1,5 +1,5 @@
-// The inner sessions that end at this node: each has a timer for its peer's certificate, and all are looked through when
-// the revocation list changes, because TLS looks at neither again.
+// The inner sessions that end at this node: each has a timer for its peer's certificate, and all are looked through
+// when the revocation list changes, because TLS looks at neither again.
 import { sessionName } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { Expiry } from '../expiry.ts';

@@ -29,8 +29,8 @@ function protocolOf(service: string): string {
 }
 
 /**
- * The calling end: proves this node, checks that the other is `node` (or has the role server), waits to be let in. `by` is
- * the neighbour that carries the tunnel.
+ * The calling end: proves this node, checks that the other is `node` (or has the role server), waits to be let in. `by`
+ * is the neighbour that carries the tunnel.
  */
 export async function callInner(
   carrier: Duplex,
@@ -70,8 +70,8 @@ function verifyThere(socket: TLSSocket, trust: InnerTrust, target: { node: strin
 }
 
 /**
- * The listening end: checks who calls, and refuses roles that the service is not for. `by` is the neighbour that brought
- * the tunnel.
+ * The listening end: checks who calls, and refuses roles that the service is not for. `by` is the neighbour that
+ * brought the tunnel.
  */
 export async function answerInner(
   carrier: Duplex,
@@ -79,7 +79,7 @@ export async function answerInner(
   service: { name: string; roles: readonly Role[]; by: string },
 ): Promise<MeshStream> {
   const identity = trust.identity.current();
-  const options = { ...linkServerOptions(identity), ALPNProtocols: [protocolOf(service.name)] };
+  const options = linkServerOptions(identity, [protocolOf(service.name)]);
   const socket = await terminateTls(carrier, options).catch((thrown: unknown) => {
     trust.refusals.note(IsthmusError.from(thrown), service.by, service.name);
     throw thrown;

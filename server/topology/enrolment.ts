@@ -22,7 +22,7 @@ import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts
 import { isId, isSlug } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
-import { TokenBucket } from '../../mesh/enrol/bucket.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
 import { terminateTls } from '../../mesh/terminate.ts';
 import { agreeOnWireVersion, saidVersions, type WireVersions } from '../../mesh/wire-version.ts';
 import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';

@@ -118,7 +118,7 @@ describe('paths in use', () => {
       bytesIn: 1,
       bytesOut: 2,
       tunnels: 0,
-      lastErrorCode: 'UNREACHABLE',
+      lastErrorCode: 'UNREACHABLE' as const,
     };
     const cut = buildTopology([...mesh, eu2(true)], [own], now);
     expect(linkBetween(cut, 'server', 'eu')).toMatchObject({ up: false, bytesDown: 2, bytesUp: 1 });

@@ -1,15 +1,15 @@
 // tls-matrix and bad certificates: who is refused, on which side, with which code, and what the message says.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createPublicKey, X509Certificate } from 'node:crypto';
 import type { ConnectionOptions, TLSSocketOptions } from 'node:tls';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
-import { buildCertificate, generateKey } from '../../certs/certificate.ts';
+import { generateKey } from '../../certs/certificate.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import { linkClientOptions, linkServerOptions } from '../../certs/tls.ts';
 import { verifyCertificate, verifyPeer, type Expected, type RevocationCheck } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
+import { leafExtensions, leafOf, type LeafParts } from '../support/leaf.ts';
 import { tlsPair } from '../support/tls.ts';
 
 const removals: (() => void)[] = [];
@@ -25,51 +25,8 @@ afterAll(() => removals.forEach((remove) => remove()));
 
 const dayMs = 86_400_000;
 
-/** A leaf with chosen parts, issued by the mesh's authority unless told otherwise. */
-async function leaf(
-  parts: {
-    bits?: 1024 | 2048;
-    extensions?: Record<string, unknown>[];
-    issuer?: { subject: string; keyPem: string };
-    notBeforeMs?: number;
-    notAfterMs?: number;
-  } = {},
-): Promise<NodeIdentity> {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: parts.bits ?? 2048 });
-  const authorityKeyPem = mesh.sealer.openText(
-    await readFile(`${mesh.dataDir}/authority/authority.key.sealed`, 'utf8'),
-    'authority/key',
-  );
-  const issuer = parts.issuer ?? { subject: 'isthmus mesh-a', keyPem: authorityKeyPem };
-  const certificatePem = await buildCertificate({
-    subject: 'relay-x',
-    publicKey,
-    serialNumber: '4242424242424242',
-    notBeforeMs: parts.notBeforeMs ?? Date.now() - 1000,
-    notAfterMs: parts.notAfterMs ?? Date.now() + dayMs,
-    extensions: parts.extensions ?? [
-      { name: 'basicConstraints', critical: true, cA: false },
-      { name: 'keyUsage', critical: true, digitalSignature: true },
-      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-      { name: 'subjectAltName', altNames: [{ type: 6, value: 'isthmus://mesh-a/relay/relay-x' }] },
-    ],
-    issuer: { subject: issuer.subject, key: createPrivateKey(issuer.keyPem) },
-  });
-  return {
-    meshId: 'mesh-a',
-    node: 'relay-x',
-    role: 'relay',
-    site: null,
-    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    certificatePem,
-    authorityPem: mesh.authorityPem,
-  };
-}
-
-const san = { name: 'subjectAltName', altNames: [{ type: 6, value: 'isthmus://mesh-a/relay/relay-x' }] };
-const notCa = { name: 'basicConstraints', critical: true, cA: false };
-const usage = { name: 'keyUsage', critical: true, digitalSignature: true };
-const both = { name: 'extKeyUsage', serverAuth: true, clientAuth: true };
+const { notCa, usage, both, san } = leafExtensions;
+const leaf = (parts: LeafParts = {}): Promise<NodeIdentity> => leafOf(mesh, parts);
 
 /** What each side makes of the other: a code, or who it is. */
 async function judge(
@@ -110,7 +67,7 @@ describe('between two nodes of a mesh', () => {
 
 describe('refused client certificates', () => {
   test('none', async () => {
-    const { key: _key, cert: _cert, ...anonymous } = linkClientOptions(server);
+    const { key: _key, cert: _cert, secureContext: _context, ...anonymous } = linkClientOptions(server);
     const sides = await tlsPair(linkServerOptions(server), anonymous);
     expect(() => verifyPeer(sides.server, server, undefined)).toThrow(
       expect.objectContaining({ code: 'PEER_CERTIFICATE_MISSING' }),
@@ -246,7 +203,7 @@ describe('refused server certificates', () => {
 test.each(['TLSv1.1', 'TLSv1.2'] as const)('%s is refused at the handshake, from either side', async (version) => {
   const relay = await mesh.identity('relay-eu', 'relay');
   const old = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' } as const;
-  const oldClient: ConnectionOptions = { ...linkClientOptions(relay), ...old };
+  const oldClient: ConnectionOptions = { ...linkClientOptions(relay), ...old, secureContext: undefined };
   const oldServer: TLSSocketOptions = { ...linkServerOptions(relay), ...old };
   await expect(tlsPair(linkServerOptions(server), oldClient)).rejects.toThrow(/version|protocol|alert/i);
   await expect(tlsPair(oldServer, linkClientOptions(server))).rejects.toThrow(/version|protocol|alert/i);

@@ -1,12 +1,14 @@
 // What can be in the way of a join: each has its own code, names the check that failed, and leaves nothing.
 import { existsSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkClock, checkProxy, type CheckResult } from '../../certs/enrolment/preflight.ts';
 import { credentialsOf, alpn } from '../../certs/tls.ts';
 import { selfSigned } from '../../certs/enrolment/session.ts';
+import type { IsthmusError } from '../../lib/errors.ts';
 import { joinNode, type JoinOptions } from '../../mesh/enrol/join.ts';
 import { listenForEnrol } from '../../mesh/enrol/peer.ts';
 import { terminateTls } from '../../mesh/terminate.ts';
@@ -17,7 +19,14 @@ import { tempDir } from '../support/temp.ts';
 const someToken = `ist_01234567-0123-7123-8123-0123456789ab_${'A'.repeat(43)}`;
 const somePin = 'ab'.repeat(32);
 
-async function failing(options: Partial<JoinOptions>): Promise<{ code: string; checks: string[]; message: string }> {
+interface Failure {
+  readonly code: string;
+  readonly hop?: string;
+  readonly checks: string[];
+  readonly message: string;
+}
+
+async function failing(options: Partial<JoinOptions>): Promise<Failure> {
   const dataDir = join(await tempDir(), 'node');
   const checks: CheckResult[] = [];
   const report = (check: CheckResult): void => void checks.push(check);
@@ -26,8 +35,13 @@ async function failing(options: Partial<JoinOptions>): Promise<{ code: string; c
   );
   expect(thrown).toMatchObject({ name: 'IsthmusError' });
   expect(existsSync(dataDir)).toBe(false);
-  const { code, message } = thrown as Error & { code: string };
-  return { code, message, checks: checks.map(({ check, outcome }) => `${check} ${outcome}`) };
+  const { code, hop, message } = thrown as IsthmusError;
+  return {
+    code,
+    message,
+    ...(hop === undefined ? {} : { hop }),
+    checks: checks.map(({ check, outcome }) => `${check} ${outcome}`),
+  };
 }
 
 async function listening(server: Server): Promise<string> {
@@ -39,26 +53,48 @@ async function listening(server: Server): Promise<string> {
 
 describe('a join stops at', () => {
   test('a name that does not resolve', async () => {
-    const { code, checks } = await failing({ addresses: ['no-such-host.invalid:8444'] });
-    expect({ code, checks }).toEqual({ code: 'JOIN_DNS', checks: ['address failed'] });
+    const { code, hop, checks } = await failing({ addresses: ['no-such-host.invalid:8444'] });
+    const expected = { code: 'JOIN_DNS', hop: 'no-such-host.invalid:8444', checks: ['address failed'] };
+    expect({ code, hop, checks }).toEqual(expected);
   });
 
   test.each([
     [{}, 'JOIN_TCP'],
     [{ proxy: 'http://proxy:3128' }, 'JOIN_PROXY'],
   ])('a closed port (proxies: %j)', async (proxies, expected) => {
-    const { code, checks } = await failing({ addresses: ['127.0.0.1:1'], proxies });
-    expect({ code, checks }).toEqual({ code: expected, checks: ['address ok', 'tcp failed'] });
+    const { code, hop, checks } = await failing({ addresses: ['127.0.0.1:1'], proxies });
+    expect({ code, hop, checks }).toEqual({ code: expected, hop: '127.0.0.1:1', checks: ['address ok', 'tcp failed'] });
+  });
+
+  test('a port of its own that is in use, before the token is shown to anybody', async () => {
+    const server = await startControlPlane();
+    const { id, token } = await server.token({ role: 'relay' });
+    const listen = await listening(createServer());
+    const { code, checks } = await failing({ addresses: [server.address], listen, token, pin: server.pin });
+    expect({ code, checks }).toEqual({ code: 'PORT_IN_USE', checks: ['port failed'] });
+    expect((await failing({ listen })).checks).toEqual(['port failed']);
+    const elsewhere = await failing({ listen: '192.0.2.1:8444' });
+    expect(elsewhere).toMatchObject({ code: 'ADDRESS_NOT_LOCAL', checks: ['port failed'] });
+    expect(await server.events('token.bound')).toEqual([]);
+    expect(await server.store.tokens.get(id)).toMatchObject({ boundNode: null, usedAt: null });
   });
 
   test('a port where something else answers', async () => {
     const http = await listening(createHttpServer((_request, response) => response.end('hello')));
+    const api = await listening(createHttpsServer(await selfSigned()));
     const hangsUp = await listening(createServer((socket) => socket.destroy()));
-    for (const address of [http, hangsUp]) {
-      expect(await failing({ addresses: [address] })).toMatchObject({
+    for (const [address, what] of [
+      [http, 'what listens there does not speak TLS'],
+      [api, 'what listens there is no port of the mesh, though it speaks TLS'],
+      [hangsUp, undefined],
+    ] as const) {
+      const failure = await failing({ addresses: [address] });
+      expect(failure).toMatchObject({
         code: 'JOIN_TLS',
         checks: ['address ok', 'tcp ok', 'proxy ok', 'pin failed'],
       });
+      if (what === undefined) expect(failure.message).not.toContain('what listens there');
+      else expect(failure.message).toContain(what);
     }
   });
 

@@ -1,6 +1,7 @@
 // A data folder has one process, however many begin at once, and none that was killed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -53,6 +54,18 @@ it('the same process has a folder once, too', async () => {
   lock.release();
   lock.release();
   lockDataDir(folder).release();
+});
+
+it('nobody else may read the file, and so lock it; an older one is closed to them', async () => {
+  const folder = await tempDir();
+  const modeOf = async (name: string) => (await stat(join(folder, name))).mode & 0o777;
+  await writeFile(join(folder, 'data.lock'), '', { mode: 0o644 });
+  const lock = lockDataDir(folder);
+  expect([await modeOf('data.lock'), await modeOf('data.pid')]).toEqual([0o600, 0o600]);
+  lock.release();
+  await rm(join(folder, 'data.lock'));
+  lockDataDir(folder).release();
+  expect(await modeOf('data.lock')).toBe(0o600);
 });
 
 it('a folder that is none is refused', async () => {

@@ -1,5 +1,5 @@
-// The way in for nodes without a certificate: one service, few bytes, little time, not too often; direct, through relays,
-// and down to a node that waits to be dialled.
+// The way in for nodes without a certificate: one service, few bytes, little time, not too often; direct, through
+// relays, and down to a node that waits to be dialled.
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';

@@ -152,7 +152,7 @@ describe('the port', () => {
     const mesh = await createMesh(config, { ...node, log, relaying: true });
     onTestFinished(() => mesh.stop());
     const { host, port } = parseAddress(mesh.address!);
-    await checkTcp(host, port, {});
+    await checkTcp({ host, port, hop: `${host}:${port}` }, {});
     const looked = { level: 'debug', msg: 'connection closed before it said anything' };
     await waitFor(() => lines.some(({ msg }) => msg === looked.msg), { what: 'the look to be over' });
     expect(lines).toEqual([expect.objectContaining(looked)]);

@@ -49,7 +49,8 @@ const endStates = new Set(['succeeded', 'failed', 'cancelled', 'timed_out', 'int
 export class Api {
   readonly #address: ApiAddress;
   readonly #key: string;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  // With a time of its own it heeds the server's, and does not send on a connection that is being closed.
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 32, timeout: 120_000 });
 
   constructor(address: ApiAddress, key: string) {
     this.#address = address;

@@ -1,5 +1,5 @@
-// A parent that speaks the link's real wire and can misbehave on purpose: it says the hello it is told to, answers pings,
-// shows every frame it gets, and serves `echo` as a node of version 1 did.
+// A parent that speaks the link's real wire and can misbehave on purpose: it says the hello it is told to, answers
+// pings, shows every frame it gets, and serves `echo` as a node of version 1 did.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { once } from 'node:events';
 import net from 'node:net';

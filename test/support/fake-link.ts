@@ -77,12 +77,12 @@ export interface Cable {
   heal(): void;
 }
 
-export async function cable(to: string): Promise<Cable> {
+export async function cable(to: string, from: string = '127.0.0.1'): Promise<Cable> {
   const [host = '', port = ''] = to.split(':');
   const sockets = new Set<net.Socket>();
   let silent = false;
   const server = net.createServer((near) => {
-    const far = net.connect(Number(port), host);
+    const far = net.connect({ port: Number(port), host, localAddress: from });
     for (const [one, other] of [
       [near, far],
       [far, near],

@@ -1,6 +1,6 @@
-// One mesh node as a process of its own, to be killed, stopped and measured. It reads one line of JSON on standard input
-// ({ dataDir, config, limits? }), answers with one line ({ address }), and lives until its input ends. The service
-// `flood` sends zeros until the caller goes.
+// One mesh node as a process of its own, to be killed, stopped and measured. It reads one line of JSON on standard
+// input ({ dataDir, config, limits? }), answers with one line ({ address }), and lives until its input ends. The
+// service `flood` sends zeros until the caller goes.
 import { createInterface } from 'node:readline';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';

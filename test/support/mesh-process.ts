@@ -17,7 +17,10 @@ export interface MeshProcess {
   kill(): Promise<void>;
 }
 
-/** Runs a node whose identity exists already, of another source tree where one is given; it is killed when the test ends. */
+/**
+ * Runs a node whose identity exists already, of another source tree where one is given; it is killed when the test
+ * ends.
+ */
 export async function startProcess(
   node: TestNode,
   config: Partial<MeshConfig>,

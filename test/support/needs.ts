@@ -18,6 +18,7 @@ function command(name: string, debianPackage: string, ...args: string[]): Need {
 export const needs = {
   linux: (): Need => ({ met: process.platform === 'linux', missing: 'Linux' }),
   root: (): Need => ({ met: process.getuid?.() === 0, missing: 'root' }),
+  faketime: (): Need => command('faketime', 'faketime'),
   strace: (): Need => command('strace', 'strace', '-V'),
   gcc: (): Need => command('gcc', 'gcc'),
   gcore: (): Need => command('gcore', 'gdb', '-v'),

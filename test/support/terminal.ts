@@ -11,14 +11,17 @@ interface RunResult {
 
 interface RunOptions {
   readonly stdin?: string;
+  /** Somebody sits there, who types `stdin`. */
+  readonly interactive?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** A terminal nobody sits at, and what was written to it so far. */
-export function captureTerminal({ stdin = '', signal = new AbortController().signal }: RunOptions = {}): {
+/** A terminal, nobody sitting at it unless told otherwise, and what was written to it so far. */
+export function captureTerminal(options: RunOptions = {}): {
   terminal: Terminal;
   written: () => { out: string; err: string };
 } {
+  const { stdin = '', interactive = false, signal = new AbortController().signal } = options;
   const texts = { out: '', err: '' };
   const collect = (name: 'out' | 'err'): PassThrough => {
     const stream = new PassThrough();
@@ -30,7 +33,7 @@ export function captureTerminal({ stdin = '', signal = new AbortController().sig
     stdout: collect('out'),
     stderr: collect('err'),
     redraws: false,
-    interactive: false,
+    interactive,
     signal,
   };
   return { terminal, written: () => ({ ...texts }) };

@@ -1,5 +1,5 @@
-// A whole Isthmus for a test: a server and any nodes, each a process of the real command line, on this machine or in the
-// hosts of the lab. Every process stops with its standard input, so a test that dies leaves none behind.
+// A whole Isthmus for a test: a server and any nodes, each a process of the real command line, on this machine or in
+// the hosts of the lab. Every process stops with its standard input, so a test that dies leaves none behind.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { onThisMachine, type Spawner } from './spawner.ts';
 import { waitFor } from './wait.ts';
 
 const root = join(import.meta.dirname, '../..');
-const main = join(root, 'cli/main.ts');
+const program = 'cli/main.ts';
 const startLimitMs = 60_000;
 
 export interface NodePlan {
@@ -24,8 +24,12 @@ export interface NodePlan {
   /** Where its parents dial it; without it, it dials its parent at `parentAddress`. */
   readonly dialAddress?: string;
   readonly parentAddress?: string;
-  /** Further parents, in order of preference, with their addresses where it dials them. */
-  readonly otherParents?: readonly { readonly node: string; readonly address?: string }[];
+  /** Further parents, in order of preference, with their addresses where it dials them, or where that one dials it. */
+  readonly otherParents?: readonly {
+    readonly node: string;
+    readonly address?: string;
+    readonly dialAddress?: string;
+  }[];
   /** Where it listens: relays with children, and dialled nodes. */
   readonly listen?: string;
   readonly spawner?: Spawner;
@@ -42,13 +46,27 @@ export interface WorldOptions {
   readonly apiListen: string;
   /** Where the server's process runs. */
   readonly spawner?: Spawner;
+  /** The source tree of the server's program, where that is not this one. */
+  readonly serverTree?: string;
   /** Set where the API cannot be reached by TCP from here: see unix-bridge.ts. */
   readonly bridged?: boolean;
+}
+
+export interface MadeToken {
+  readonly token: string;
+  readonly pin: string;
+}
+
+interface MeshView {
+  readonly nodes: readonly { readonly id: string; readonly lastSeenAt: number | null }[];
+  readonly links: readonly { readonly from: string; readonly to: string; readonly up: boolean }[];
 }
 
 interface Started {
   readonly process: ChildProcess;
   readonly exited: Promise<unknown>;
+  /** Before its process was made. */
+  readonly startedAtMs: number;
 }
 
 /** A port that was free a moment ago. */
@@ -79,7 +97,7 @@ export class World {
       await mkdir(join(options.folder, 'logs'), { recursive: true });
       const where = ['--mesh-listen', options.meshListen, '--api-listen', options.apiListen];
       const context = ['--context', join(options.folder, 'context/context.json')];
-      await world.#run('init', [...context, 'init', '--data', world.dataDir('server'), ...where], options.spawner);
+      await world.#run('server', [...context, 'init', '--data', world.dataDir('server'), ...where], options.spawner);
       await world.start('server');
       await world.#openApi();
       return world;
@@ -92,6 +110,11 @@ export class World {
   get api(): Api {
     if (this.#api === undefined) throw new Error('the server has not started');
     return this.#api;
+  }
+
+  /** The nodes that were added. */
+  get nodes(): readonly NodePlan[] {
+    return [...this.#nodes.values()];
   }
 
   dataDir(id: string): string {
@@ -116,32 +139,48 @@ export class World {
     this.#api = new Api({ socketPath }, key);
   }
 
-  /** Runs a command to its end; throws with its log when it fails. */
-  async #run(name: string, words: readonly string[], spawner: Spawner = onThisMachine, input = ''): Promise<string> {
-    const child = spawner(process.execPath, [main, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+  #program(id: string): string {
+    return join((id === 'server' ? this.#options.serverTree : undefined) ?? root, program);
+  }
+
+  /** Runs a command of a node's program to its end; throws with its log when it fails. */
+  async #run(id: string, words: readonly string[], spawner: Spawner = onThisMachine, input = ''): Promise<string> {
+    const child = spawner(process.execPath, [this.#program(id), ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
     const [output, errors] = [text(child.stdout!), text(child.stderr!)];
     child.stdin!.on('error', () => undefined).end(input);
     const [code] = (await once(child, 'exit')) as [number | null];
-    if (code !== 0) throw new Error(`${name} ended with ${code}: ${await errors}${await output}`);
+    if (code !== 0) throw new Error(`the command for ${id} ended with ${code}: ${await errors}${await output}`);
     return output;
   }
 
   /** Makes a token for a node, joins it from where it runs, and starts it. */
   async add(plan: NodePlan): Promise<void> {
-    const { id, role, site, parent, dialAddress, parentAddress, otherParents = [], listen, machine } = plan;
-    const nodes = [parent, ...otherParents.map(({ node }) => node)];
-    const addresses = [parentAddress, ...otherParents.map(({ address }) => address)];
-    const made = await this.api.post<{ token: string; pin: string }>('tokens', {
+    const { id, role, site, parent, dialAddress, otherParents = [], machine } = plan;
+    const nodes = [
+      { node: parent, dialAddress },
+      ...otherParents.map(({ node, address, dialAddress: at = address === undefined ? dialAddress : undefined }) => ({
+        node,
+        dialAddress: at,
+      })),
+    ];
+    const made = await this.api.post<MadeToken>('tokens', {
       ...{ role, site, name: id },
-      parents: nodes.map((node) => ({ node, ...(dialAddress === undefined ? {} : { dialAddress }) })),
+      parents: nodes.map(({ node, dialAddress: at }) => ({ node, ...(at === undefined ? {} : { dialAddress: at }) })),
       ...machine,
     });
+    await this.join(plan, made);
+  }
+
+  /** Joins a node from where it runs, and starts it. */
+  async join(plan: NodePlan, { token, pin }: MadeToken): Promise<void> {
+    const { id, parentAddress, otherParents = [], listen } = plan;
+    const addresses = [parentAddress, ...otherParents.map(({ address }) => address)];
     const words = [
-      ...['join', '--data', this.dataDir(id), '--pin', made.pin, '--token-file', '-'],
+      ...['join', '--data', this.dataDir(id), '--pin', pin, '--token-file', '-'],
       ...addresses.flatMap((address) => (address === undefined ? [] : ['--address', address])),
       ...(listen === undefined ? [] : ['--listen', listen]),
     ];
-    await this.#run(`join of ${id}`, words, plan.spawner, `${made.token}\n`);
+    await this.#run(id, words, plan.spawner, `${token}\n`);
     await this.startJoined(plan);
   }
 
@@ -157,13 +196,14 @@ export class World {
     const spawner = (plan === undefined ? this.#options.spawner : plan.spawner) ?? onThisMachine;
     const words = [plan?.role ?? 'server', 'start', '--data', this.dataDir(id), ...(plan?.settings ?? [])];
     const log = await open(join(this.#options.folder, 'logs', `${id}.log`), 'a', 0o600);
-    const child = spawner(process.execPath, [main, '-o', 'json', ...words, '--stop-with-stdin'], {
+    const startedAtMs = Date.now();
+    const child = spawner(process.execPath, [this.#program(id), '-o', 'json', ...words, '--stop-with-stdin'], {
       stdio: ['pipe', 'pipe', log.fd],
     });
     await log.close();
     child.stdin!.on('error', () => undefined);
     const exited = once(child, 'exit');
-    this.#running.set(id, { process: child, exited });
+    this.#running.set(id, { process: child, exited, startedAtMs });
     const lines = createInterface({ input: child.stdout! });
     const said = once(lines, 'line', { signal: AbortSignal.timeout(startLimitMs) });
     const first = await Promise.race([said.then(() => true), exited.then(() => false)]);
@@ -195,12 +235,23 @@ export class World {
     return whole.trimEnd().split('\n').slice(-lines).join('\n');
   }
 
-  /** Waits until the mesh says that every link to these nodes is up. */
+  /**
+   * Waits until the mesh says that these nodes are linked to each of their parents, and has heard it from them since
+   * they were started: what a parent told last may be the link to the process before.
+   */
   async linked(ids: readonly string[] = [...this.#nodes.keys()], limitMs = 60_000): Promise<void> {
+    const wanted = ids.flatMap((id) => {
+      const { parent, otherParents = [] } = this.#nodes.get(id)!;
+      return [parent, ...otherParents.map(({ node }) => node)].map((from) => `${from}>${id}`);
+    });
     await waitFor(
       async () => {
-        const { links } = await this.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
-        const down = ids.filter((id) => !links.some((link) => link.to === id && link.up));
+        const { nodes, links } = await this.api.get<MeshView>('mesh');
+        const seen = new Map(nodes.map(({ id, lastSeenAt }) => [id, lastSeenAt ?? 0]));
+        const silent = ids.filter((id) => (seen.get(id) ?? 0) <= (this.#running.get(id)?.startedAtMs ?? 0));
+        if (silent.length > 0) throw new Error(`not heard from: ${silent.join(', ')}`);
+        const up = links.flatMap((link) => (link.up ? [`${link.from}>${link.to}`] : []));
+        const down = wanted.filter((link) => !up.includes(link));
         if (down.length > 0) throw new Error(`not linked: ${down.join(', ')}`);
         return true;
       },

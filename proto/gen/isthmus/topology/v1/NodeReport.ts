@@ -2,6 +2,7 @@
 
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from '../../../isthmus/topology/v1/LinkReport.ts';
 import type { Refusal as _isthmus_topology_v1_Refusal, Refusal__Output as _isthmus_topology_v1_Refusal__Output } from '../../../isthmus/topology/v1/Refusal.ts';
+import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from '../../../isthmus/topology/v1/NodeParent.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface NodeReport {
@@ -24,6 +25,22 @@ export interface NodeReport {
    * The latest things this node refused, oldest first; each is in several reports.
    */
   'refusals'?: (_isthmus_topology_v1_Refusal)[];
+  /**
+   * Those in this node's settings, in order of preference; a node that cannot be given others says none.
+   */
+  'parents'?: (_isthmus_topology_v1_NodeParent)[];
+  /**
+   * Why the parents of the latest Assignment are not taken yet, a code; empty when they are, or may be soon.
+   */
+  'parentsErrorCode'?: (string);
+  /**
+   * Whether this node has a port at which a parent could dial it.
+   */
+  'listens'?: (boolean);
+  /**
+   * That of the Assignment whose parents are those above; 0 when none was.
+   */
+  'parentsVersion'?: (number | string | Long);
 }
 
 export interface NodeReport__Output {
@@ -46,4 +63,20 @@ export interface NodeReport__Output {
    * The latest things this node refused, oldest first; each is in several reports.
    */
   'refusals': (_isthmus_topology_v1_Refusal__Output)[];
+  /**
+   * Those in this node's settings, in order of preference; a node that cannot be given others says none.
+   */
+  'parents': (_isthmus_topology_v1_NodeParent__Output)[];
+  /**
+   * Why the parents of the latest Assignment are not taken yet, a code; empty when they are, or may be soon.
+   */
+  'parentsErrorCode': (string);
+  /**
+   * Whether this node has a port at which a parent could dial it.
+   */
+  'listens': (boolean);
+  /**
+   * That of the Assignment whose parents are those above; 0 when none was.
+   */
+  'parentsVersion': (number);
 }

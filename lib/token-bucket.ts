@@ -1,4 +1,4 @@
-// Token buckets: how often something may be tried, by everybody and by one address.
+// Token buckets: how often something may be tried, by everybody, by one address, or on one connection.
 
 export class TokenBucket {
   readonly #perMs: number;

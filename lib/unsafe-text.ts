@@ -1,0 +1,35 @@
+// Characters that are obeyed where they are shown. A log line or a name may carry anything: escape sequences that
+// repaint a terminal or write to its clipboard, NUL, carriage returns that overwrite what stands there, and
+// bidirectional marks that show a command in another order than it runs.
+
+// First and last code point of each range that is not shown as it is.
+const unsafeRanges: readonly (readonly [number, number])[] = [
+  [0x00, 0x1f], // C0: escape, carriage return, NUL
+  [0x7f, 0x9f], // DEL, C1: 0x9b is an escape sequence in one character
+  [0x061c, 0x061c], // Arabic letter mark
+  [0x200e, 0x200f], // left-to-right and right-to-left mark
+  [0x2028, 0x202e], // line and paragraph separator, bidirectional embeddings and overrides
+  [0x2066, 0x2069], // bidirectional isolates
+  [0xd800, 0xdfff], // halves of surrogate pairs
+  [0xfeff, 0xfeff], // byte order mark
+  [0xfff9, 0xfffb], // interlinear annotations
+];
+
+/** Whether a code point is obeyed by what shows it, rather than shown. */
+export function isUnsafe(code: number): boolean {
+  return unsafeRanges.some(([first, last]) => code >= first && code <= last);
+}
+
+/**
+ * JSON as JSON.stringify writes it, with all that is unsafe in its texts as `\u` escapes: the same values to who reads
+ * it.
+ */
+export function safeJson(json: string): string {
+  let safe = '';
+  for (const character of json) {
+    const code = character.codePointAt(0) ?? 0;
+    // What stands for itself in JSON is only the line ends between its parts.
+    safe += isUnsafe(code) && character !== '\n' ? `\\u${code.toString(16).padStart(4, '0')}` : character;
+  }
+  return safe;
+}
