@@ -1,30 +1,47 @@
-// Removes a folder in which scripts of another user could write. A path that is looked up twice may be two things: who may
-// rename in there can put a link in a folder's place. So each folder is opened once, never through a link, and what is in
-// it is removed relative to what was opened.
+// Removes a folder in which scripts of another user could write. A path that is looked up twice may be two things: who
+// may rename in there can put a link in a folder's place. So each folder is opened once, never through a link, and what
+// is in it is removed relative to what was opened.
 import { constants } from 'node:fs';
-import { open, readdir, rmdir, unlink } from 'node:fs/promises';
+import { chmod, open, readdir, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../lib/packages/disk.ts';
 
-const folderOnly = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/**
+ * Linux: opens a folder as a place only, so that it can be one that its owner closed to himself. Node does not name it.
+ */
+const asPlace = 0o10000000;
+const folderOnly = asPlace | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** Read, write and search, for the owner. */
+const ownersAll = 0o700;
 /** Somebody who is still in there may add files while they are removed; not for ever. */
 const mostRounds = 5;
 
-/** Removes a file, a link or a folder with all that is in it. Not there is as good as removed. */
-export async function removeTree(path: string): Promise<void> {
-  await remove(Buffer.from(path));
+/**
+ * Removes a file, a link or a folder with all that is in it, also in folders that were made unwritable, as the module
+ * cache of Go is. Not there is as good as removed. What cannot be removed keeps nothing else from being removed; then,
+ * or when `signal` aborts, it rejects with the first reason.
+ */
+export async function removeTree(path: string, signal?: AbortSignal): Promise<void> {
+  const kept = await remove(Buffer.from(path), signal);
+  if (kept !== undefined) throw kept.reason;
+}
+
+interface Kept {
+  readonly reason: unknown;
 }
 
 /** Names are bytes: a script may have made one that is no text. */
-async function remove(path: Buffer): Promise<void> {
+async function remove(path: Buffer, signal: AbortSignal | undefined): Promise<Kept | undefined> {
   for (let round = 1; ; round += 1) {
     try {
-      if (await unlinked(path)) return;
-      await empty(path);
-      return await rmdir(path);
+      signal?.throwIfAborted();
+      if (await unlinked(path)) return undefined;
+      const kept = await empty(path, signal);
+      if (kept === undefined) await rmdir(path);
+      return kept;
     } catch (thrown) {
-      if (errnoOf(thrown) === 'ENOENT') return;
+      if (errnoOf(thrown) === 'ENOENT') return undefined;
       const changed = ['ENOTEMPTY', 'ENOTDIR', 'ELOOP'].includes(errnoOf(thrown) ?? '');
-      if (!changed || round === mostRounds) throw thrown;
+      if (!changed || round === mostRounds) return { reason: thrown };
     }
   }
 }
@@ -40,14 +57,25 @@ async function unlinked(path: Buffer): Promise<boolean> {
   }
 }
 
-async function empty(path: Buffer): Promise<void> {
+async function empty(path: Buffer, signal: AbortSignal | undefined): Promise<Kept | undefined> {
   const folder = await open(path, folderOnly);
   try {
-    const opened = `/proc/self/fd/${folder.fd}/`;
-    for (const name of await readdir(opened, { encoding: 'buffer' })) {
-      await remove(Buffer.concat([Buffer.from(opened), name]));
+    const opened = `/proc/self/fd/${folder.fd}`;
+    await makeWritable(folder, opened);
+    let first: Kept | undefined;
+    for (const name of await readdir(`${opened}/`, { encoding: 'buffer' })) {
+      const kept = await remove(Buffer.concat([Buffer.from(`${opened}/`), name]), signal);
+      first ??= kept;
+      signal?.throwIfAborted();
     }
+    return first;
   } finally {
     await folder.close();
   }
+}
+
+/** Where that is refused, what follows tells whether it was needed. */
+async function makeWritable(folder: FileHandle, opened: string): Promise<void> {
+  const { mode } = await folder.stat();
+  if ((mode & ownersAll) !== ownersAll) await chmod(opened, ownersAll).catch(() => undefined);
 }

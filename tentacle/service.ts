@@ -7,6 +7,7 @@ import type { EnvelopeKind } from '../certs/signer.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import type { AsyncHandlers, GrpcHost, MethodPolicy } from '../lib/grpc/server.ts';
+import { whenAborted } from '../lib/waiting.ts';
 import type { Envelope__Output } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { LogBatch } from '../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
@@ -16,6 +17,7 @@ import type { HealthReporter } from './health.ts';
 import { LogSender } from './logs/stream.ts';
 import type { ScriptEngine, TicketKey } from './scripts/engine.ts';
 import { decodePayload } from './scripts/payload.ts';
+import type { StatusMessage } from './scripts/status.ts';
 
 type Handlers = AsyncHandlers<TentacleHandlers, PeerIdentity>;
 /** What the package methods do; tentacle/packages has them. */
@@ -38,19 +40,23 @@ export interface TentacleServiceParts {
 /** Registers the Tentacle service on a host. */
 export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: TentacleServiceParts): void {
   const { engine, openEnvelope, health, packages } = parts;
+  const start: StartByEnvelope = async (envelope) => {
+    const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(envelope, 'script');
+    const status = await engine.start({ ticket, task, epoch, expiresAtMs, payload: decodePayload(payload) });
+    return { key: { ticket, task, epoch }, status };
+  };
   const handlers: Handlers = {
     ...packages,
-    StartScript: ({ request }) => {
-      const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(request.envelope, 'script');
-      return engine.start({ ticket, task, epoch, expiresAtMs, payload: decodePayload(payload) });
-    },
+    RunScript: (call) => runScript(call, { engine, start }),
+    StartScript: ({ request }) => start(request.envelope).then(({ status }) => status),
     GetScript: ({ request }) => engine.status(request),
     CancelScript: ({ request }) => engine.cancel(openEnvelope(request.envelope, 'cancel')),
     CompleteScript: ({ request }) => engine.complete(request),
-    StreamLogs: (call) => streamLogs(engine, call),
+    StreamLogs: (call) => streamLogs(call, engine),
     CheckHealth: () => health.report(),
   };
   host.add<TentacleHandlers>(definition, handlers, {
+    RunScript: serversOnly,
     StartScript: serversOnly,
     GetScript: serversOnly,
     StreamLogs: serversOnly,
@@ -63,11 +69,39 @@ export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: Tentacle
   });
 }
 
-async function streamLogs(engine: ScriptEngine, call: LogCall): Promise<void> {
+interface Started {
+  readonly key: TicketKey;
+  readonly status: StatusMessage;
+}
+
+type StartByEnvelope = (envelope: Envelope__Output | null) => Promise<Started>;
+
+async function runScript(
+  call: LogCall,
+  { engine, start }: { readonly engine: ScriptEngine; readonly start: StartByEnvelope },
+): Promise<void> {
+  const gone = whenGone(call);
   const first = await firstRequest(call);
   if (first === undefined) return;
+  const { key, status } = await start(first.start);
+  await write(call, { ticket: key.ticket, firstLine: 0, lines: [], started: status });
+  await sendLog(call, engine, { ...key, afterLine: first.afterLine }, gone);
+}
+
+async function streamLogs(call: LogCall, engine: ScriptEngine): Promise<void> {
+  const gone = whenGone(call);
+  const first = await firstRequest(call);
+  if (first !== undefined) await sendLog(call, engine, first, gone);
+}
+
+interface WantedLog extends TicketKey {
+  readonly afterLine: number;
+}
+
+/** Sends a log, hears what is stored of it, and completes the ticket when it is asked to. */
+async function sendLog(call: LogCall, engine: ScriptEngine, first: WantedLog, gone: AbortSignal): Promise<void> {
   const sender = new LogSender(await engine.log(first), first.afterLine, { send: (batch) => write(call, batch) });
-  const forget = engine.onEpoch((task, epoch) => {
+  const forget = engine.epochs.onEpoch((task, epoch) => {
     if (task !== first.task || epoch <= first.epoch) return;
     sender.fail(new IsthmusError('STALE_EPOCH', `task ${task} was taken over with epoch ${epoch}`));
   });
@@ -79,9 +113,12 @@ async function streamLogs(engine: ScriptEngine, call: LogCall): Promise<void> {
     sender.acknowledge(request.acknowledgedLine);
     if (request.complete) completed.resolve(true);
   });
-  for (const gone of ['cancelled', 'error'] as const) call.on(gone, () => sender.stop());
   // A server that says nothing of completion on the stream calls CompleteScript.
-  for (const over of ['end', 'cancelled', 'error', 'close'] as const) call.on(over, () => completed.resolve(false));
+  call.on('end', () => completed.resolve(false));
+  whenAborted(gone, () => {
+    sender.stop();
+    completed.resolve(false);
+  });
   call.resume();
   try {
     await sender.run();
@@ -97,6 +134,14 @@ async function streamLogs(engine: ScriptEngine, call: LogCall): Promise<void> {
 
 function sameTicket(first: TicketKey, later: TicketKey): boolean {
   return later.ticket === first.ticket && later.task === first.task && later.epoch === first.epoch;
+}
+
+/** Aborts when the caller is lost. From the first moment: it may be while its script is being started. */
+function whenGone(call: LogCall): AbortSignal {
+  const gone = new AbortController();
+  for (const event of ['cancelled', 'error', 'close'] as const) call.on(event, () => gone.abort());
+  if (call.cancelled || call.destroyed) gone.abort();
+  return gone.signal;
 }
 
 /** The request that names the ticket; undefined when the caller hung up before it. */

@@ -27,6 +27,7 @@ import type { DialAssignment as _isthmus_topology_v1_DialAssignment, DialAssignm
 import type { FindPlacesRequest as _isthmus_topology_v1_FindPlacesRequest, FindPlacesRequest__Output as _isthmus_topology_v1_FindPlacesRequest__Output } from './isthmus/topology/v1/FindPlacesRequest.ts';
 import type { FindPlacesResponse as _isthmus_topology_v1_FindPlacesResponse, FindPlacesResponse__Output as _isthmus_topology_v1_FindPlacesResponse__Output } from './isthmus/topology/v1/FindPlacesResponse.ts';
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from './isthmus/topology/v1/LinkReport.ts';
+import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from './isthmus/topology/v1/NodeParent.ts';
 import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output as _isthmus_topology_v1_NodeReport__Output } from './isthmus/topology/v1/NodeReport.ts';
 import type { Place as _isthmus_topology_v1_Place, Place__Output as _isthmus_topology_v1_Place__Output } from './isthmus/topology/v1/Place.ts';
 import type { PlacesClient as _isthmus_topology_v1_PlacesClient, PlacesDefinition as _isthmus_topology_v1_PlacesDefinition } from './isthmus/topology/v1/Places.ts';
@@ -72,6 +73,7 @@ export interface ProtoGrpcType {
         FindPlacesRequest: MessageTypeDefinition<_isthmus_topology_v1_FindPlacesRequest, _isthmus_topology_v1_FindPlacesRequest__Output>
         FindPlacesResponse: MessageTypeDefinition<_isthmus_topology_v1_FindPlacesResponse, _isthmus_topology_v1_FindPlacesResponse__Output>
         LinkReport: MessageTypeDefinition<_isthmus_topology_v1_LinkReport, _isthmus_topology_v1_LinkReport__Output>
+        NodeParent: MessageTypeDefinition<_isthmus_topology_v1_NodeParent, _isthmus_topology_v1_NodeParent__Output>
         NodeReport: MessageTypeDefinition<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_NodeReport__Output>
         Place: MessageTypeDefinition<_isthmus_topology_v1_Place, _isthmus_topology_v1_Place__Output>
         /**

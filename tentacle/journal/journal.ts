@@ -1,6 +1,6 @@
-// The tentacle's journal: one append-only file, folded into memory. A note is in the file when it is made; an append
-// resolves when it is on the disk, and those that wait together share one fdatasync, so that many scripts can start in
-// one breath. Notes do not wait for the disk, whoever else does.
+// The tentacle's journal: one append-only file, folded into memory (memory.ts). A note is in the file when it is made;
+// an append resolves when it is on the disk, and those that wait together share one fdatasync, so that many scripts can
+// start in one breath. Notes do not wait for the disk, whoever else does.
 //
 // Bounded: the file is rewritten from memory when most of it is history, and tombstones are dropped in order of age
 // behind a low-water mark that is written first. The mark follows the ids seen (the server's clock), never this clock.
@@ -20,8 +20,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { syncFolder } from '../../lib/durable.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { idTimeMs } from '../../lib/ids.ts';
 import { diskError } from '../disk-errors.ts';
+import { JournalMemory } from './memory.ts';
 import { decodeRecord, encodeRecord, type JournalledLine, type JournalRecord, type TicketEntry } from './records.ts';
 
 const dataSynced = promisify(fdatasync);
@@ -44,7 +44,9 @@ const defaultLimits: JournalLimits = {
   compactAboveBytes: 8 * 1024 * 1024,
 };
 
-/** A ticket id from further in the future than this does not move the mark: a wrong clock must not outdate all others. */
+/**
+ * A ticket id from further in the future than this does not move the mark: a wrong clock must not outdate all others.
+ */
 const mostClockSkewMs = 5 * 60_000;
 
 /** Records that somebody waits for: in the file, not yet on the disk, and not in memory before they are. */
@@ -68,11 +70,7 @@ export class Journal {
   #compactAboveBytes = 0;
   /** The file may be longer than its good part: a write failed, and cutting it back did too. */
   #overhang = false;
-  readonly #tickets = new Map<string, TicketEntry>();
-  readonly #lines = new Map<string, JournalledLine[]>();
-  readonly #epochs = new Map<string, number>();
-  #lowWaterMs = 0;
-  #newestTicketMs = 0;
+  readonly #memory = new JournalMemory();
   #unsynced: Unsynced[] = [];
   #syncing: Promise<void> | undefined;
 
@@ -101,27 +99,27 @@ export class Journal {
   }
 
   ticket(ticket: string): TicketEntry | undefined {
-    return this.#tickets.get(ticket);
+    return this.#memory.ticket(ticket);
   }
 
   tickets(): readonly TicketEntry[] {
-    return [...this.#tickets.values()];
+    return this.#memory.tickets();
   }
 
   /** The lines that were noted of a ticket's log, in order; none once it is completed. */
   lines(ticket: string): readonly JournalledLine[] {
-    return this.#lines.get(ticket) ?? [];
+    return this.#memory.lines(ticket);
   }
 
   /** The highest epoch seen for a task; 0 when none was. */
   epoch(task: string): number {
-    return this.#epochs.get(task) ?? 0;
+    return this.#memory.epoch(task);
   }
 
   /** Remembers a task's highest epoch: here and now, on the disk when the promise resolves. */
   async raiseEpoch(task: string, epoch: number): Promise<void> {
     const record = { kind: 'epoch', task, epoch } as const;
-    this.#apply(record);
+    this.#memory.apply(record);
     await this.append(record);
   }
 
@@ -136,13 +134,13 @@ export class Journal {
    */
   note(record: JournalRecord): void {
     this.#put(Buffer.from(encodeRecord(record)), undefined);
-    this.#apply(record);
+    this.#memory.apply(record);
     if (this.#syncing === undefined) this.#keepBounded();
   }
 
   /** Tickets created before this may have run and been forgotten. */
   get lowWaterMs(): number {
-    return this.#lowWaterMs;
+    return this.#memory.lowWaterMs;
   }
 
   /** Writes records; resolves once they are on the disk. DISK_FULL when they could not be written: nothing changed. */
@@ -195,7 +193,7 @@ export class Journal {
         continue;
       }
       this.#unsynced.splice(0, batch.length);
-      for (const { records } of waiters) for (const record of records) this.#apply(record);
+      for (const { records } of waiters) for (const record of records) this.#memory.apply(record);
       for (const { resolve } of waiters) resolve();
       this.#keepBounded();
     }
@@ -232,7 +230,7 @@ export class Journal {
       if (record === undefined) damagedAt ??= offset;
       else if (damagedAt !== undefined) {
         throw new IsthmusError('JOURNAL_DAMAGED', `the journal is damaged at byte ${damagedAt}, before its end`);
-      } else this.#apply(record);
+      } else this.#memory.apply(record);
       offset = end < 0 ? content.length : end + 1;
     }
     this.#goodBytes = damagedAt ?? content.length;
@@ -240,29 +238,12 @@ export class Journal {
     this.#compactAboveBytes = this.#goodBytes * 4;
   }
 
-  #apply(record: JournalRecord): void {
-    if (record.kind === 'ticket') {
-      const { ticket, task, state } = record;
-      this.#tickets.set(ticket, { ticket, task, state });
-      if (state.phase === 'completed') this.#lines.delete(ticket);
-      this.#newestTicketMs = Math.max(this.#newestTicketMs, idTimeMs(ticket) ?? 0);
-    } else if (record.kind === 'lines') {
-      const known = this.#lines.get(record.ticket);
-      if (known === undefined) this.#lines.set(record.ticket, [...record.lines]);
-      else known.push(...record.lines);
-    } else if (record.kind === 'epoch') {
-      this.#epochs.set(record.task, Math.max(record.epoch, this.epoch(record.task)));
-    } else {
-      this.#lowWaterMs = Math.max(this.#lowWaterMs, record.lowWaterMs);
-      this.#forgetBelowMark();
-    }
-  }
-
   #keepBounded(): void {
     try {
-      if (this.#tickets.size > this.#limits.mostTickets) this.#raiseMark(this.#markForCount());
+      // A tenth, so that not every following append raises the mark again.
+      if (this.#memory.ticketCount > this.#limits.mostTickets) this.#raiseMark(this.#memory.markOfOldestTenth());
       if (this.#goodBytes < Math.max(this.#limits.compactAboveBytes, this.#compactAboveBytes)) return;
-      const newest = Math.min(this.#newestTicketMs, Date.now() + mostClockSkewMs);
+      const newest = Math.min(this.#memory.newestTicketMs, Date.now() + mostClockSkewMs);
       this.#raiseMark(newest - this.#limits.retentionMs);
       this.#compact();
     } catch {
@@ -271,39 +252,20 @@ export class Journal {
     }
   }
 
-  /** Leaves room, so that not every following append raises the mark again. */
-  #markForCount(): number {
-    const times = [...this.#tickets.keys()].map((ticket) => idTimeMs(ticket) ?? 0).sort((a, b) => a - b);
-    return times[Math.ceil(times.length / 10)]!;
-  }
-
   /** What is below the mark may be forgotten once the mark is on the disk. */
   #raiseMark(lowWaterMs: number): void {
-    if (lowWaterMs <= this.#lowWaterMs) return;
+    if (lowWaterMs <= this.#memory.lowWaterMs) return;
     const record = { kind: 'mark', lowWaterMs } as const;
     this.#put(Buffer.from(encodeRecord(record)), undefined);
     fsyncSync(this.#file);
-    this.#apply(record);
-  }
-
-  #forgetBelowMark(): void {
-    for (const [ticket, { state }] of this.#tickets) {
-      if (state.phase === 'completed' && (idTimeMs(ticket) ?? 0) < this.#lowWaterMs) this.#tickets.delete(ticket);
-    }
-    const living = new Set([...this.#tickets.values()].map(({ task }) => task));
-    for (const task of this.#epochs.keys()) {
-      if (!living.has(task) && (idTimeMs(task) ?? 0) < this.#lowWaterMs) this.#epochs.delete(task);
-    }
+    this.#memory.apply(record);
   }
 
   /** In one go, so that nothing is noted meanwhile. What somebody still waits for stands last. */
   #compact(): void {
-    const lines = [encodeRecord({ kind: 'mark', lowWaterMs: this.#lowWaterMs })];
-    for (const [task, epoch] of this.#epochs) lines.push(encodeRecord({ kind: 'epoch', task, epoch }));
-    for (const entry of this.#tickets.values()) lines.push(encodeRecord({ kind: 'ticket', ...entry }));
-    for (const [ticket, of] of this.#lines) lines.push(encodeRecord({ kind: 'lines', ticket, lines: of }));
+    const known = this.#memory.records().map(encodeRecord).join('');
     const waiting = this.#unsynced.filter(({ waiter }) => waiter !== undefined);
-    const content = Buffer.concat([Buffer.from(lines.join('')), ...waiting.map(({ bytes }) => bytes)]);
+    const content = Buffer.concat([Buffer.from(known), ...waiting.map(({ bytes }) => bytes)]);
     const path = join(this.#folder, 'journal.new');
     const next = openSync(path, 'ax', 0o600);
     try {

@@ -46,7 +46,9 @@ export class RawOutput {
     return output;
   }
 
-  /** Calls back when there is more. False when the system has no more watches to give: the caller must then poll often. */
+  /**
+   * Calls back when there is more. False when the system has no more watches to give: the caller must then poll often.
+   */
   watch(onChange: () => void): boolean {
     this.#watcher ??= watchOrPoll(this.#path, onChange);
     return this.#watcher !== undefined;

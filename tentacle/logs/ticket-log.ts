@@ -1,5 +1,5 @@
-// The numbered, masked log of one ticket, wherever it is kept: a short one in the journal, which its end needs anyway, so
-// that it costs neither a file nor a sync of its own; one that grows moves to a spool file, whole.
+// The numbered, masked log of one ticket, wherever it is kept: a short one in the journal, which its end needs anyway,
+// so that it costs neither a file nor a sync of its own; one that grows moves to a spool file, whole.
 import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Journal } from '../journal/journal.ts';

@@ -1,5 +1,5 @@
-// Fetches packages into the tentacle's cache: from the nearest place that works, on from where the last one stopped, also
-// after a restart. Nothing counts as here before size and digest are right.
+// Fetches packages into the tentacle's cache: from the nearest place that works, on from where the last one stopped,
+// also after a restart. Nothing counts as here before size and digest are right.
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';

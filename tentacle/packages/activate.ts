@@ -1,5 +1,5 @@
-// Switches an application to its staged release. Every step may be done again: a crash between two of them, or an answer
-// that was lost, is mended by the same order.
+// Switches an application to its staged release. Every step may be done again: a crash between two of them, or an
+// answer that was lost, is mended by the same order. Older releases are the caller's to clear away.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { PackageOrder } from './payload.ts';
 import type { Releases } from './releases.ts';
@@ -20,7 +20,6 @@ export async function activateRelease(releases: Releases, order: PackageOrder): 
     if (current !== undefined) await releases.link('previous', current);
     await releases.link('current', release);
   }
-  await releases.keepOnly([release, await releases.linked('previous')]);
   return release;
 }
 

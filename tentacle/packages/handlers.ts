@@ -1,4 +1,5 @@
-// Mounts the packages in the tentacle's gRPC service: opens the signed envelope, keeps stale owners out, streams progress.
+// Mounts the packages in the tentacle's gRPC service: opens the signed envelope, keeps stale owners out, streams
+// progress.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { EnvelopeKind } from '../../certs/signer.ts';
 import { skewMs } from '../../certs/signer.ts';

@@ -1,5 +1,5 @@
-// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts knows the
-// folders, handlers.ts mounts all of it in the gRPC service.
+// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts knows
+// the folders, handlers.ts mounts all of it in the gRPC service.
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -83,12 +83,16 @@ export class Packages {
     });
   }
 
-  /** Switches `current` to the staged release and removes what is older than the previous one. Idempotent. */
+  /**
+   * Switches `current` to the staged release and removes what is older than the previous one, as far as it can be: the
+   * next activation tries again. Idempotent.
+   */
   async activate(payload: PackagePayload__Output): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     return this.#alone(order.application, async (releases) => {
       const release = await activateRelease(releases, order);
-      await this.#trimCache();
+      await this.#tidy(order.application, releases.removeOthers());
+      await this.#tidy(order.application, this.#trimCache());
       return this.#status(order.application, releases, release);
     });
   }
@@ -142,6 +146,13 @@ export class Packages {
       files: record?.files ?? 0,
       bytes: record?.bytes ?? 0,
     };
+  }
+
+  /** The switch has been made, whatever becomes of this. */
+  async #tidy(application: string, work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => {
+      this.#options.log.warn({ err: error, application }, 'not all that older releases left can be removed');
+    });
   }
 
   /** Keeps the packages of current, previous and staged releases, and a few that were used last. */

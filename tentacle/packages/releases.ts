@@ -6,7 +6,7 @@
 //   current, previous                       links, each switched by one rename
 //   .private/                               the agent's alone: what is being unpacked or removed
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeDurably } from '../../lib/durable.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -77,7 +77,9 @@ export class Releases {
   async clearStaging(release: string): Promise<void> {
     if (await this.isActivated(release)) throw new IsthmusError('INTERNAL', `${release} is in use`);
     await rm(`${this.folderOf(release)}.json`, { force: true });
-    await this.#discard(this.stagingOf(release));
+    const gone = await this.#putAway(this.stagingOf(release));
+    // What cannot be removed is in nobody's way any more; the next activation tries again, and tells.
+    await removeTree(gone).catch(() => undefined);
     await removeTree(this.buildingOf(release));
   }
 
@@ -121,28 +123,36 @@ export class Releases {
     await syncPath(this.#folder);
   }
 
-  /** Removes every release and leftover but these. */
-  async keepOnly(kept: readonly (string | undefined)[]): Promise<void> {
+  /**
+   * Removes every release and leftover but the current and the previous release. What cannot be removed keeps nothing
+   * else from being removed; then it rejects with the first reason.
+   */
+  async removeOthers(): Promise<void> {
+    const kept = [await this.linked('current'), await this.linked('previous')];
+    const reasons: unknown[] = [];
+    const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((thrown: unknown) => reasons.push(thrown));
     for (const name of await readdir(join(this.#folder, 'releases'))) {
       const release = name.replace(/\.(?:staging|json)$/, '');
-      if (!kept.includes(release)) await this.#discard(this.folderOf(name));
+      if (!kept.includes(release)) await attempt(this.#putAway(this.folderOf(name)));
     }
-    for (const name of await readdir(this.#private)) await removeTree(join(this.#private, name));
+    for (const name of await readdir(this.#private)) await attempt(removeTree(join(this.#private, name)));
     for (const name of await readdir(this.#folder)) {
-      if (/^\.(?:current|previous)\./.test(name)) await rm(join(this.#folder, name), { force: true });
+      if (/^\.(?:current|previous)\./.test(name)) await attempt(rm(join(this.#folder, name), { force: true }));
     }
+    if (reasons.length > 0) throw reasons[0];
   }
 
-  /** Out of everybody's way first: scripts may have the run of a release. */
-  async #discard(path: string): Promise<void> {
+  /** Out of everybody's way, to be removed there: scripts may have the run of a release. Answers where it is now. */
+  async #putAway(path: string): Promise<string> {
     const gone = join(this.#private, `${basename(path)}.${randomBytes(6).toString('hex')}`);
     try {
+      // Moving a folder takes the right to write in it, which a script may have taken away.
+      if ((await lstat(path)).isDirectory()) await chmod(path, 0o700);
       await rename(path, gone);
     } catch (thrown) {
-      if (errnoOf(thrown) === 'ENOENT') return;
-      throw thrown;
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
     }
-    await removeTree(gone);
+    return gone;
   }
 }
 

@@ -1,11 +1,13 @@
-// The script engine: which tickets there are, and the rules that hold for all of them. A ticket is started at most once,
-// for ever; a stale epoch changes nothing; what may have been forgotten is refused.
+// The script engine: which tickets there are, and the rules that hold for all of them. A ticket is started at most
+// once, for ever; a stale epoch changes nothing (epoch-fence.ts); what may have been forgotten is refused.
 //
 //   payload.ts, environment.ts, interpreters.ts   what a script may ask for
-//   script.ts, supervise.ts                       one script from its turn to its end
+//   script.ts                                     one script from its turn to its end, and the modules it is made of
 //   launcher.ts, launcher-process.ts, exit-file.ts   the process that starts it and writes down how it ended
-//   recovery.ts                                   what becomes of it when the agent starts again
+//   leftover-output.ts, open-files.ts             what it left behind, and the output of that
+//   recovery.ts, find-started.ts                  what becomes of it when the agent starts again
 //   isolation.ts, script-user.ts, workspaces.ts   next to whom, as whom and where it runs
+//   trash.ts                                      what it left that cannot be removed
 import { statfsSync } from 'node:fs';
 import { skewMs } from '../../certs/signer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -16,9 +18,11 @@ import { diskError } from '../disk-errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LogSource } from '../logs/stream.ts';
 import { defaultPath } from './environment.ts';
+import { EpochFence } from './epoch-fence.ts';
 import { interpreterCommand } from './interpreters.ts';
 import { IsolationQueue } from './isolation.ts';
 import { Launcher } from './launcher.ts';
+import { LeftoverOutput } from './leftover-output.ts';
 import { encodePayload, specOf } from './payload.ts';
 import { recover } from './recovery.ts';
 import { Script, type ScriptContext } from './script.ts';
@@ -51,7 +55,9 @@ export const defaultScriptLimits: ScriptLimits = {
   keepFreeBytes: 64 * 1024 * 1024,
 };
 
-/** Between looks for tickets that nobody completes: their raw output is in clear, and lies there no longer than it must. */
+/**
+ * Between looks for tickets that nobody completes: their raw output is in clear, and lies there no longer than it must.
+ */
 const sweepEveryMs = 3600_000;
 
 export interface EngineOptions {
@@ -81,17 +87,19 @@ export interface TicketKey {
 }
 
 export class ScriptEngine {
+  /** Whose word counts; packages and log streams ask, too. */
+  readonly epochs: EpochFence;
   readonly #journal: Journal;
   readonly #seal: WorkspaceSeal;
   readonly #limits: ScriptLimits;
   readonly #context: ScriptContext;
   readonly #open = new Map<string, Script>();
   readonly #starting = new Map<string, Promise<void>>();
-  readonly #epochListeners = new Set<(task: string, epoch: number) => void>();
   #sweeping: NodeJS.Timeout | undefined;
 
   private constructor(options: EngineOptions, seal: WorkspaceSeal, workspaces: Workspaces) {
     const { journal, user, inherited, log, applicationFolder } = options;
+    this.epochs = new EpochFence(journal);
     this.#journal = journal;
     this.#seal = seal;
     this.#limits = { ...defaultScriptLimits, ...options.limits };
@@ -99,6 +107,11 @@ export class ScriptEngine {
       ...{ journal, user, inherited, log, applicationFolder },
       queue: new IsolationQueue(this.#limits.mostRunning),
       workspaces,
+      leftovers: new LeftoverOutput({
+        folder: workspaces.root,
+        isLeftover: (path) => workspaces.isOutputOfOthers(path, { has: (ticket) => this.#isRead(ticket) }),
+        log,
+      }),
       launcher: new Launcher(log),
       path: inherited['PATH'] ?? defaultPath,
       logQuotaBytes: this.#limits.logQuotaBytes,
@@ -108,12 +121,13 @@ export class ScriptEngine {
 
   /** Opens the engine and takes up every script that the journal knows. */
   static async open(options: EngineOptions): Promise<ScriptEngine> {
-    const { dataDir, user } = options;
-    const workspaces = await Workspaces.open(dataDir, user);
+    const { dataDir, user, log } = options;
+    const workspaces = Workspaces.open(dataDir, { isolated: user.isolated, log });
     await letScriptUserIn(user, dataDir, workspaces.folder);
     const engine = new ScriptEngine(options, new WorkspaceSeal(dataDir), workspaces);
     await engine.#recover();
     await engine.#sweep();
+    engine.#context.leftovers.look();
     engine.#sweeping = setInterval(() => void engine.#sweep(), sweepEveryMs).unref();
     return engine;
   }
@@ -127,8 +141,8 @@ export class ScriptEngine {
   /** Starts a script, or answers the present state of its ticket when that is known already. */
   async start(order: ScriptOrder): Promise<StatusMessage> {
     const { ticket } = order;
-    // Noted only: the journal keeps its order, so that the epoch is on the disk before the start is.
-    this.#checkFence(order.task, order.epoch, () => this.#journal.noteEpoch(order.task, order.epoch));
+    // The start is journalled next.
+    this.epochs.passBefore(order.task, order.epoch);
     if (this.#known(order) === undefined) {
       // Two sendings of one ticket may arrive together: the second waits for what becomes of the first.
       const starting = this.#starting.get(ticket) ?? this.#startNew(order);
@@ -139,7 +153,7 @@ export class ScriptEngine {
         this.#starting.delete(ticket);
       }
     }
-    const script = this.#open.get(ticket);
+    const script = this.#known(order);
     if (script === undefined)
       throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} has run and is completed`);
     return script.status();
@@ -147,16 +161,16 @@ export class ScriptEngine {
 
   /** The present state of a ticket, also of a completed one. */
   async status(key: TicketKey): Promise<StatusMessage> {
-    await this.#fence(key.task, key.epoch);
+    await this.epochs.pass(key.task, key.epoch);
     return this.#known(key)?.status() ?? this.#tombstone(key);
   }
 
   /**
-   * Ends a script's whole process group. Idempotent; what has ended stays as it ended. A ticket that is not known is used
-   * up, on the disk: its start may be on the way still, and comes too late.
+   * Ends a script's whole process group. Idempotent; what has ended stays as it ended. A ticket that is not known is
+   * used up, on the disk: its start may be on the way still, and comes too late.
    */
   async cancel(key: TicketKey): Promise<StatusMessage> {
-    await this.#fence(key.task, key.epoch);
+    await this.epochs.pass(key.task, key.epoch);
     await this.#burnUnknown(key);
     const script = this.#known(key);
     if (script === undefined) return this.#tombstone(key);
@@ -169,33 +183,19 @@ export class ScriptEngine {
 
   /** Leaves a tombstone of an ended ticket and clears its workspace away. Idempotent. */
   async complete(key: TicketKey): Promise<StatusMessage> {
-    await this.#fence(key.task, key.epoch);
+    await this.epochs.pass(key.task, key.epoch);
     const script = this.#known(key);
-    if (script !== undefined) {
-      await script.complete();
-      this.#open.delete(key.ticket);
-    }
+    if (script !== undefined) await this.#complete(script);
     return this.#tombstone(key);
   }
 
   /** The log of a ticket that is not completed; TICKET_ALREADY_USED when it is: its log is gone. */
   async log(key: TicketKey): Promise<LogSource> {
-    await this.#fence(key.task, key.epoch);
+    await this.epochs.pass(key.task, key.epoch);
     const script = this.#known(key);
     if (script !== undefined) return script;
     this.#tombstone(key);
     throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${key.ticket} is completed, its log was stored and removed`);
-  }
-
-  /** Calls back when a task is taken over, so that streams of its former owner can end. */
-  onEpoch(listener: (task: string, epoch: number) => void): () => void {
-    this.#epochListeners.add(listener);
-    return () => this.#epochListeners.delete(listener);
-  }
-
-  /** Keeps the highest epoch seen for a task on disk; STALE_EPOCH for a lower one. */
-  async checkEpoch(task: string, epoch: number): Promise<void> {
-    await this.#fence(task, epoch);
   }
 
   /** Lets go of every script; they run on. */
@@ -203,6 +203,8 @@ export class ScriptEngine {
     clearInterval(this.#sweeping);
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#open.values()].map((script) => script.stop()));
+    await this.#context.leftovers.stop();
+    await this.#context.workspaces.stop();
     this.#context.launcher.stop();
   }
 
@@ -214,15 +216,23 @@ export class ScriptEngine {
     for (const entry of open.sort((a, b) => order.indexOf(a.state.phase) - order.indexOf(b.state.phase))) {
       this.#open.set(entry.ticket, await recover(this.#context, this.#seal, entry));
     }
-    await this.#context.workspaces.removeAllBut(this.#open);
+    this.#context.workspaces.putAwayAllBut(this.#open);
   }
 
-  /** The script of a ticket that is not completed. Its task must be the one it was started for. */
+  /**
+   * The script of a ticket that is not completed (its workspace may be under removal still, which takes its time). Its
+   * task must be the one it was started for.
+   */
   #known({ ticket, task }: { readonly ticket: string; readonly task: string }): Script | undefined {
     const script = this.#open.get(ticket);
     if (script !== undefined && script.task !== task) throw unknown(ticket);
-    if (script === undefined && this.#journal.ticket(ticket)?.state.phase === 'completed') return undefined;
-    return script;
+    return script?.state.phase === 'completed' ? undefined : script;
+  }
+
+  /** Whether the raw output of a ticket is wanted. */
+  #isRead(ticket: string): boolean {
+    const phase = this.#open.get(ticket)?.state.phase;
+    return phase !== undefined && phase !== 'ended' && phase !== 'completed';
   }
 
   #tombstone({ ticket, task }: TicketKey): StatusMessage {
@@ -280,7 +290,7 @@ export class ScriptEngine {
     try {
       workspaces.create(ticket, this.#seal.seal(ticket, encodePayload(payload)));
     } catch (error) {
-      await workspaces.of(ticket).remove();
+      await workspaces.remove(workspaces.of(ticket), { abandoned: false });
       throw diskError(error, 'the workspace cannot be written');
     }
   }
@@ -297,6 +307,17 @@ export class ScriptEngine {
     await this.#completeAbandoned().catch((error: unknown) => {
       this.#context.log.warn({ err: error }, 'abandoned tickets were not completed');
     });
+    // May take long: nobody waits for it, least of all a start.
+    void this.#context.workspaces.emptyTrash();
+  }
+
+  /** While its workspace is removed a ticket counts as open. */
+  async #complete(script: Script): Promise<void> {
+    try {
+      await script.complete();
+    } finally {
+      if (script.state.phase === 'completed') this.#open.delete(script.ticket);
+    }
   }
 
   /** A server that never completes its tickets must not fill the machine: what ended long ago goes. */
@@ -304,8 +325,7 @@ export class ScriptEngine {
     const before = Date.now() - this.#limits.abandonedAfterMs;
     for (const [ticket, script] of this.#open) {
       if (script.state.phase !== 'ended' || script.state.endedAtMs > before) continue;
-      await script.complete();
-      this.#open.delete(ticket);
+      await this.#complete(script);
       this.#context.log.warn({ ticket, task: script.task }, 'an abandoned ticket was completed');
     }
   }
@@ -319,23 +339,6 @@ export class ScriptEngine {
     if (bavail * bsize < this.#limits.keepFreeBytes) {
       throw new IsthmusError('DISK_FULL', `only ${bavail * bsize} bytes are free for workspaces`);
     }
-  }
-
-  /** Refuses a stale epoch at once; resolves when a higher one is on the disk. */
-  async #fence(task: string, epoch: number): Promise<void> {
-    await this.#checkFence(task, epoch, () => this.#journal.raiseEpoch(task, epoch));
-  }
-
-  /** Refuses a stale epoch; has a higher one kept by `raise`, and tells of it. */
-  #checkFence<Kept>(task: string, epoch: number, raise: () => Kept): Kept | undefined {
-    const highest = this.#journal.epoch(task);
-    if (epoch < highest) {
-      throw new IsthmusError('STALE_EPOCH', `epoch ${epoch} of task ${task} is over; epoch ${highest} has taken over`);
-    }
-    if (epoch === highest) return undefined;
-    const kept = raise();
-    for (const listener of [...this.#epochListeners]) listener(task, epoch);
-    return kept;
   }
 }
 

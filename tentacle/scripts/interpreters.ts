@@ -1,6 +1,7 @@
 // The interpreters a script may name, as a table: PowerShell and Python come as further rows.
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../lib/errors.ts';
 
 interface Interpreter {
@@ -40,13 +41,22 @@ export function installedInterpreters(path: string): string[] {
   );
 }
 
-/** The absolute path of a program in a PATH. */
+/** Where programs were found: most folders of a PATH do not have one, and every script asks. */
+const foundBefore = new LRUCache<string, string>({ max: 100 });
+
+/** The absolute path of a program in a PATH. One that was found stays the one as long as it is there. */
 export function findProgram(program: string, path: string): string | undefined {
-  return path
+  const key = `${program}\0${path}`;
+  const before = foundBefore.get(key);
+  if (before !== undefined && isExecutable(before)) return before;
+  const found = path
     .split(delimiter)
     .filter((folder) => folder.startsWith('/'))
     .map((folder) => join(folder, program))
     .find(isExecutable);
+  if (found === undefined) foundBefore.delete(key);
+  else foundBefore.set(key, found);
+  return found;
 }
 
 function isExecutable(path: string): boolean {

@@ -24,7 +24,8 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
   try {
     const exitFile = openSync(exit, 'r+');
     files.push(exitFile);
-    // The claim: whoever makes this file has the say. Appending, so that the agent may cut a file that nobody will read.
+    // The claim: whoever makes this file has the say. Appending, so that the agent may cut a file that nobody will
+    // read.
     files.push(openSync(stdout, 'ax', 0o600), openSync(stderr, 'a', 0o600));
     const [program = '', ...words] = command;
     const stdio = ['ignore' as const, ...files.slice(1)];
@@ -44,18 +45,24 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
 function watch(id: number, child: ChildProcess, pid: number, exitFile: number): void {
   const startTicks = identify(pid)?.startTicks ?? 0;
   const startedAtMs = Date.now();
-  writeSync(exitFile, startedText({ pid, startTicks, startedAtMs }), startedOffset);
+  writeDown(exitFile, startedText({ pid, startTicks, startedAtMs }), startedOffset);
   tell({ id, kind: 'started', pid, startTicks, startedAtMs });
   child.once('exit', (code, signal) => {
     // As a shell counts.
     const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-    try {
-      writeSync(exitFile, exitText(exitCode), 0);
-    } finally {
-      closeSync(exitFile);
-      tell({ id, kind: 'exited', exitCode });
-    }
+    writeDown(exitFile, exitText(exitCode), 0);
+    closeSync(exitFile);
+    tell({ id, kind: 'exited', exitCode });
   });
+}
+
+/** When the disk fails, an agent that listens is told all the same. */
+function writeDown(exitFile: number, text: string, offset: number): void {
+  try {
+    writeSync(exitFile, text, offset);
+  } catch {
+    // Nobody to tell but the agent, who finds out.
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -23,6 +23,18 @@ export function identify(pid: number): ProcessIdentity | undefined {
   return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
+/** The identity of a process that leads a session and a group of its own; undefined when this one does not. */
+export function sessionLeader(pid: number): ProcessIdentity | undefined {
+  const stat = readStat(pid);
+  if (stat?.session !== pid || stat.processGroup !== pid) return undefined;
+  return { pid, startTicks: stat.startTicks, bootId: bootId() };
+}
+
+/** The words of its command line; none when it is gone. */
+export function commandOf(pid: number): readonly string[] {
+  return read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
+}
+
 /** Whether exactly this process still runs; a zombie does not. */
 export function isAlive(process: ProcessIdentity): boolean {
   if (process.bootId !== bootId()) return false;
@@ -30,16 +42,21 @@ export function isAlive(process: ProcessIdentity): boolean {
   return stat !== undefined && stat.startTicks === process.startTicks && stat.state !== 'Z';
 }
 
-/**
- * Whether the group that this process led, with a session of its own, still has a member that is no zombie. While it has,
- * its number is not given to another process: one that has it now, and is not the leader, leads strangers.
- */
+/** Whether the group that this process led still has a member; see `ledGroup`. */
 export function ledGroupIsAlive(leader: ProcessIdentity): boolean {
-  if (leader.bootId !== bootId()) return false;
+  return ledGroup(leader).length > 0;
+}
+
+/**
+ * The members that are no zombies of the group that this process led, with a session of its own. While it has some, its
+ * number is not given to another process: one that has it now, and is not the leader, leads strangers.
+ */
+export function ledGroup(leader: ProcessIdentity): number[] {
+  if (leader.bootId !== bootId()) return [];
   const first = readStat(leader.pid);
-  if (first !== undefined && first.startTicks !== leader.startTicks) return false;
-  if (!signalGroup(leader.pid, 0)) return false;
-  return pids().some((pid) => {
+  if (first !== undefined && first.startTicks !== leader.startTicks) return [];
+  if (!signalGroup(leader.pid, 0)) return [];
+  return pids().filter((pid) => {
     const stat = readStat(pid);
     if (stat?.processGroup !== leader.pid || stat.session !== leader.pid) return false;
     return stat.startTicks >= leader.startTicks && stat.state !== 'Z' && stat.state !== 'X';
@@ -57,7 +74,8 @@ export function signalGroup(processGroup: number, signal: NodeJS.Signals | 0): b
   }
 }
 
-function pids(): number[] {
+/** All processes there are. */
+export function pids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number);

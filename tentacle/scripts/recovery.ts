@@ -1,21 +1,18 @@
 // What becomes of each ticket when the agent starts again. The rule: what certainly never started may still start; what
 // runs is taken up; what has an exit code has ended with it; everything else is interrupted, and is never guessed.
 import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { skewMs } from '../../certs/signer.ts';
 import { createMasker, type Masker } from '../../lib/masker.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptEnd, TicketEntry, TicketState } from '../journal/records.ts';
+import { findStarted } from './find-started.ts';
 import { decodePayload } from './payload.ts';
-import type { StartedProcess } from './exit-file.ts';
 import { bootId, isAlive, ledGroupIsAlive } from './process.ts';
 import { Script, type ScriptContext } from './script.ts';
 import type { WorkspaceSeal } from './sealed.ts';
+import { endIsBeingWritten } from './supervise.ts';
 
 type StateIn<Phase extends TicketState['phase']> = TicketState & { readonly phase: Phase };
-
-/** A machine under load may need so long to make a process. */
-const launchingMs = 5_000;
 
 const rebooted = 'the machine was restarted while it ran';
 const vanished = 'it was killed together with the tentacle, so that its exit code is not known';
@@ -44,24 +41,14 @@ async function recoverStarting(
   const { attempt, spec } = state;
   if (state.bootId !== bootId()) {
     // A power cut may have taken a claim with it, so that its absence proves nothing.
-    return endWith(script, masker, { kind: 'interrupted', detail: rebooted }, 0);
+    return script.endAfterwards(masker, { kind: 'interrupted', detail: rebooted }, 0);
   }
   if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
-  const started = await startedBy(script);
-  if (started === undefined) return endWith(script, masker, { kind: 'interrupted', detail: vanished }, Date.now());
+  const started = await findStarted(script.workspace, attempt);
+  if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: vanished }, Date.now());
   const { startedAtMs, ...identity } = started;
   const process = { ...identity, bootId: bootId() };
   await recoverRunning(script, masker, { phase: 'running', spec, attempt, process, startedAtMs });
-}
-
-/** The former agent's launcher may be between the claim and the start. */
-async function startedBy({ workspace }: Script): Promise<StartedProcess | undefined> {
-  const until = performance.now() + launchingMs;
-  for (;;) {
-    const started = workspace.started();
-    if (started !== undefined || performance.now() > until) return started;
-    await delay(10);
-  }
 }
 
 async function recoverRunning(
@@ -72,17 +59,19 @@ async function recoverRunning(
   const { process, startedAtMs } = state;
   const sameBoot = process.bootId === bootId();
   if (isAlive(process)) return script.adopt(masker, state);
+  // Looked for before it is read: it may be written in between.
+  const written = !endIsBeingWritten(script.workspace);
   const exitCode = script.workspace.exitCode();
   if (exitCode !== undefined && state.phase === 'running') {
-    return endWith(script, masker, { kind: 'exited', exitCode }, startedAtMs);
+    return script.endAfterwards(masker, { kind: 'exited', exitCode }, startedAtMs);
   }
   // It is gone without a word; others of its group may live, and are waited for or killed.
-  if (ledGroupIsAlive(process)) return script.adopt(masker, state);
+  if (!written || ledGroupIsAlive(process)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'
       ? { kind: state.reason }
       : { kind: 'interrupted', detail: sameBoot ? vanished : rebooted };
-  endWith(script, masker, end, startedAtMs);
+  script.endAfterwards(masker, end, startedAtMs);
 }
 
 /** Starts what certainly never started, unless its time has passed: the server may have given up on it long ago. */
@@ -94,17 +83,13 @@ async function startLate(
 ): Promise<void> {
   if (payload === undefined) {
     const detail = 'its sealed payload cannot be read any more';
-    return endWith(script, undefined, { kind: 'refused', code: 'MASK_UNREADABLE', detail }, 0);
+    return script.endAfterwards(undefined, { kind: 'refused', code: 'MASK_UNREADABLE', detail }, 0);
   }
   if (Date.now() > spec.expiresAtMs + skewMs) {
     const detail = 'the tentacle was stopped before it could start the script, and its envelope has expired since';
-    return endWith(script, maskerFor(payload), { kind: 'refused', code: 'ENVELOPE_EXPIRED', detail }, 0);
+    return script.endAfterwards(maskerFor(payload), { kind: 'refused', code: 'ENVELOPE_EXPIRED', detail }, 0);
   }
   await script.begin(payload, spec, attempt).catch(() => undefined);
-}
-
-function endWith(script: Script, masker: Masker | undefined, end: ScriptEnd, startedAtMs: number): void {
-  script.endAfterwards(masker, end, startedAtMs);
 }
 
 async function unsealPayload(script: Script, seal: WorkspaceSeal): Promise<ScriptPayload__Output | undefined> {

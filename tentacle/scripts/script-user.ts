@@ -1,8 +1,9 @@
 // Which user scripts run as. With `--script-user` the operating system keeps a script from the agent's keys and from
 // other workspaces; without it nothing does, and the tentacle says so.
 import { execFile } from 'node:child_process';
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod, readdir, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { IsthmusError } from '../../lib/errors.ts';
 import { defaultPath } from './environment.ts';
@@ -41,9 +42,15 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
   return { name, ...account, become: becomeCommand(name, account), isolated: true };
 }
 
-/** Opens the way to the workspaces for the script user, and nothing else; SCRIPT_USER_NO_ACCESS when it is closed. */
+/**
+ * Opens the way to the workspaces for the script user, and nothing else: what files lie on the way, such as the
+ * settings, are closed. SCRIPT_USER_NO_ACCESS when a folder above is closed.
+ */
 export async function letScriptUserIn(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
   if (!user.isolated) return;
+  for (const entry of await readdir(dataDir, { withFileTypes: true })) {
+    if (entry.isFile()) await chmod(join(dataDir, entry.name), 0o600);
+  }
   await chmod(dataDir, 0o711);
   const [program, ...options] = user.become;
   try {

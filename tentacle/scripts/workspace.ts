@@ -17,6 +17,7 @@ import {
   constants,
   existsSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -25,10 +26,14 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { removeTree } from '../remove-tree.ts';
+import { basename, join } from 'node:path';
 import { pendingText, readExitCode, readStarted, type StartedProcess } from './exit-file.ts';
 import type { ScriptUser } from './script-user.ts';
+
+/** Whether a file of a workspace is the output of its script, of whatever attempt. */
+export function isRawOutput(path: string): boolean {
+  return /^std(out|err)(\.\d+)?$/.test(basename(path));
+}
 
 export class Workspace {
   readonly path: string;
@@ -112,27 +117,27 @@ export class Workspace {
     return readExitCode(this.#exitText());
   }
 
-  /** Nobody new gets in from the first moment; who is in there already cannot lead the removal elsewhere. */
-  async remove(): Promise<void> {
-    if (existsSync(this.path)) this.shut();
-    if (!this.#removeSmall()) await removeTree(this.path);
-  }
-
   /**
    * Leaves nothing of its ticket in the agent's own files, so that they can serve another one; false when there is more
    * than those. The raw output goes for good: somebody may have it open still.
    */
   clear(): boolean {
     try {
-      if (readdirSync(this.work).length > 0) return false;
+      if (!this.#hasFreshWork()) return false;
       for (const name of readdirSync(this.path)) {
-        if (name.startsWith('std') || name === 'lines') unlinkSync(join(this.path, name));
+        if (isRawOutput(name) || name === 'lines') unlinkSync(join(this.path, name));
       }
       rewrite(this.body, '\n');
       return true;
     } catch {
       return false;
     }
+  }
+
+  /** Whether the working folder is as a script finds it. */
+  #hasFreshWork(): boolean {
+    const { mode } = lstatSync(this.work);
+    return mode === (constants.S_IFDIR | 0o700) && readdirSync(this.work).length === 0;
   }
 
   #exitText(): string {
@@ -144,11 +149,13 @@ export class Workspace {
   }
 
   /**
-   * Removes the agent's own few files and an empty working folder in one go; false when there is more, which may be much.
-   * Only the agent can change what is in the folder itself, and none of these calls follows a link in it.
+   * Removes the agent's own few files and an empty working folder in one go; false when there is more, which may be
+   * much. Nobody new gets in from the first moment. Only the agent can change what is in the folder itself, and none of
+   * these calls follows a link in it.
    */
-  #removeSmall(): boolean {
+  removeSmall(): boolean {
     try {
+      this.shut();
       rmdirSync(this.work);
       for (const name of readdirSync(this.path)) unlinkSync(join(this.path, name));
       rmdirSync(this.path);

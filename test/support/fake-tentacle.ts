@@ -129,6 +129,10 @@ export class FakeTentacle {
   gap = 0;
   /** Completes a ticket when it is asked to on the stream of its log, as older tentacles do not. */
   completesOnStream = false;
+  /** Tickets that it calls running still, whatever it is told. */
+  readonly stillRuns = new Set<string>();
+  /** The stream that its lines are of. */
+  stream = 'stdout';
   /** Calls of CompleteScript. */
   completionCalls = 0;
   /** Sends no log while true. */
@@ -153,6 +157,7 @@ export class FakeTentacle {
     this.#host = new GrpcHost({ log: silentLogger() });
     const server = { roles: ['server'] };
     this.#host.add<TentacleHandlers>(types.Tentacle.service, this.#handlers(), {
+      RunScript: server,
       StartScript: server,
       GetScript: server,
       StreamLogs: server,
@@ -212,6 +217,7 @@ export class FakeTentacle {
 
   #handlers(): AsyncHandlers<TentacleHandlers, StreamPeer> {
     return {
+      RunScript: (call) => this.#logs(call),
       StartScript: ({ request }) => this.#start(request.envelope),
       GetScript: ({ request }) => this.#known(request.ticket).status(),
       StreamLogs: (call) => this.#logs(call),
@@ -229,7 +235,9 @@ export class FakeTentacle {
       CompleteScript: ({ request }) => {
         this.completionCalls += 1;
         if (this.#burnt.has(request.ticket)) return { ticket: request.ticket, phase: 'COMPLETED' };
+        if (this.stillRuns.has(request.ticket)) throw new IsthmusError('SCRIPT_NOT_ENDED', 'it runs');
         const script = this.#known(request.ticket);
+        if (!script.ended) throw new IsthmusError('SCRIPT_NOT_ENDED', `ticket ${request.ticket} runs`);
         if (script.phase !== 'COMPLETED') this.completed.push(request.ticket);
         script.phase = 'COMPLETED';
         return script.status();
@@ -323,7 +331,7 @@ export class FakeTentacle {
         call.write({
           ticket: this.answersFor ?? script.ticket,
           firstLine: from + 1 + this.gap,
-          lines: texts.map((text) => ({ stream: 'stdout', atMs: Date.now(), text })),
+          lines: texts.map((text) => ({ stream: this.stream, atMs: Date.now(), text })),
         });
         sent = from + texts.length;
       }
@@ -339,8 +347,10 @@ export class FakeTentacle {
       const requests: AsyncIterable<LogRequest__Output> = call.iterator({ destroyOnReturn: false });
       for await (const request of requests) {
         if (script === undefined) {
+          const started = request.start === null ? undefined : this.#start(request.start);
           this.#fence(request.task, request.epoch);
           script = this.#known(request.ticket);
+          if (started !== undefined) call.write({ ticket: this.answersFor ?? script.ticket, started });
           sent = Math.max(request.afterLine, script.forgotten);
           forget = script.watch(send);
           send();

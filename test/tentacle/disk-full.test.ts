@@ -1,7 +1,7 @@
 // A tentacle whose disk is full: nothing is started, and of what runs nothing is missing silently.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
@@ -11,7 +11,10 @@ import { ended, logOf, openEngine, orderOf, textOf, witnessIn } from './support.
 
 /** A disk of 8 MiB. */
 async function smallDisk(): Promise<string> {
-  const path = await tempDir();
+  return mountSmallDisk(await tempDir());
+}
+
+function mountSmallDisk(path: string): string {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', path]);
   onTestFinished(() => {
     execFileSync('umount', ['--lazy', path]);
@@ -46,16 +49,24 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     expect(await witness.starts()).toEqual(new Map([['full', 1]]));
   });
 
-  test('also when only the journal cannot be written', async () => {
-    const disk = await smallDisk();
-    const elsewhere = await tempDir();
-    const witness = witnessIn(elsewhere);
-    const { engine, close } = await openEngine(disk, { limits: { keepFreeBytes: 0 } });
+  test.each(['journal', 'tickets'])('also when only that of %s is full', async (folder) => {
+    const dataDir = await tempDir();
+    const disk = join(dataDir, folder);
+    await mkdir(disk);
+    mountSmallDisk(disk);
+    const witness = witnessIn(dataDir);
+    const { engine, journal, close } = await openEngine(dataDir, { limits: { keepFreeBytes: 0 } });
     onTestFinished(close);
     const order = orderOf(witness.testify('full'));
-    await fill(disk);
+    const free = await fill(disk);
     await expect(engine.start(order)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(journal.ticket(order.ticket)).toBeUndefined();
+    await free();
+    expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
     expect(await witness.starts()).toEqual(new Map());
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
+    expect(await witness.starts()).toEqual(new Map([['full', 1]]));
   });
 
   test('a script that runs goes on, keeps its exit code, and its log says where lines may be missing', async () => {

@@ -10,26 +10,7 @@ import { statusOf } from '../../tentacle/scripts/status.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import {
-  ended,
-  endScriptsIn,
-  logOf,
-  openEngine,
-  orderOf,
-  textOf,
-  type TestEngine,
-  type TestEngineOptions,
-} from './support.ts';
-
-async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
-  const dataDir = await tempDir();
-  const opened = await openEngine(dataDir, options);
-  onTestFinished(async () => {
-    await opened.close();
-    endScriptsIn(dataDir);
-  });
-  return { ...opened, dataDir };
-}
+import { ended, freshEngine, logOf, orderOf, textOf } from './support.ts';
 
 describe('output', () => {
   test('control characters, escapes and foreign markup are data; bytes that are no UTF-8 are replaced', async () => {
@@ -107,6 +88,7 @@ describe('output', () => {
         'echo "plain $SECRET"; echo "err $SECRET" >&2',
         'for (( i = 0; i < ${#SECRET}; i++ )); do printf %s "${SECRET:$i:1}"; sleep 0.01; done; echo',
         'printf %s "$SECRET" | base64; printf "x%s" "$SECRET" | base64; printf "xy%s" "$SECRET" | base64 -w 20',
+        'printf %s "$SECRET" | fold -w 8; echo; printf %s "$SECRET" | fold -w 3; echo',
         'printf %s "$SECRET" | od -An -tx1 | tr -d " \\n"; echo; echo "$KEY"; set -x; : "$SECRET"',
       ].join('\n'),
       { payload: { environment: { SECRET: secret, KEY: key }, sensitiveValues: [secret, key] } },
@@ -117,7 +99,7 @@ describe('output', () => {
     expect(lines).toContain('plain ********');
     expect(lines).toContain('err ********');
     const shown = lines.join('\n');
-    const forms = [secret, 'anary+Se', 'line-of-key', Buffer.from(secret).toString('hex')];
+    const forms = [secret, 'anary+Se', 'ecret/Va', 'ary', '+Se', 'line-of-key', Buffer.from(secret).toString('hex')];
     for (const before of ['', 'x', 'xy'])
       forms.push(
         Buffer.from(before + secret)

@@ -1,10 +1,11 @@
 // The agent is killed with -9, in every phase of a script, and started again. The judges are the witness file (I1: at
 // most one start per ticket), the script's own record of what it printed (I3), and the exit code it chose.
+import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { identify, ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
+import { identify, isAlive, ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -12,6 +13,14 @@ import { Host, HostDied } from './host-client.ts';
 import { orderOf, textOf, witnessIn } from './support.ts';
 
 const until = (file: string): string => `until [ -e '${file}' ]; do sleep 0.02; done`;
+
+/** As if the agent had been killed before it noted that a script runs. */
+async function keepJournalUpToStart(dataDir: string): Promise<void> {
+  const path = join(dataDir, 'journal', 'journal');
+  const records = (await readFile(path, 'utf8')).split('\n');
+  const start = records.findIndex((record) => record.includes('"phase":"starting"'));
+  await writeFile(path, `${records.slice(0, start + 1).join('\n')}\n`);
+}
 
 describe('an agent that was killed', () => {
   test('takes a running script up again, with the whole log and the real exit code', async () => {
@@ -51,11 +60,7 @@ describe('an agent that was killed', () => {
     await first.start(order);
     await waitFor(async () => (await first.lines(order)).length === 1);
     await first.kill();
-    // As a journal is that ends with the start.
-    const path = join(dataDir, 'journal', 'journal');
-    const records = (await readFile(path, 'utf8')).split('\n');
-    const start = records.findIndex((record) => record.includes('"phase":"starting"'));
-    await writeFile(path, `${records.slice(0, start + 1).join('\n')}\n`);
+    await keepJournalUpToStart(dataDir);
     const second = new Host(dataDir);
     expect(await second.start(order)).toMatchObject({ phase: 'RUNNING' });
     await writeFile(gate, '');
@@ -227,6 +232,94 @@ describe('an agent that was killed', () => {
     expect(textOf(log, 'stdout')).toEqual(['before']);
     expect(textOf(log, 'agent')[0]).toContain('MASK_UNREADABLE');
     expect(JSON.stringify(log)).not.toContain(secret);
+  });
+});
+
+/** Runs a host to whose launcher something happens when it writes down for the nth time how far a script came. */
+const launcherWriting = (when: number, what: string): readonly string[] => [
+  ...['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64'],
+  ...['-e', `inject=pwrite64:${what}:when=${when}`],
+];
+/** Before it has written anything. */
+const launcherDies = launcherWriting(1, 'error=EIO:signal=KILL');
+
+describe.skipIf(lacks('strace'))('a launcher that was killed after a start that it has not written down', () => {
+  test('leaves a script that is followed, holds its place, and can be cancelled', async () => {
+    const dataDir = await tempDir();
+    const exclusive = { isolation: 'exclusive' };
+    const order = orderOf('echo $$; sleep 300', { payload: exclusive });
+    const host = new Host(dataDir, { under: launcherDies });
+    expect(await host.start(order)).toMatchObject({ phase: 'RUNNING' });
+    const leader = identify(Number(await waitFor(async () => textOf(await host.lines(order))[0])))!;
+    const next = orderOf('true', { payload: exclusive });
+    expect(await host.start(next)).toMatchObject({ phase: 'WAITING', heldBy: order.task });
+    await host.cancel(next);
+    await host.cancel(order);
+    expect(await host.ended(order)).toMatchObject({ phase: 'CANCELLED' });
+    expect(isAlive(leader)).toBe(false);
+  });
+
+  test('and whose agent was killed, too: it is taken up, not started again, and its exit code is not guessed', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const ticket = newId();
+    const gate = join(dataDir, 'gate');
+    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(gate)}; echo last`, { ticket });
+    const first = new Host(dataDir, { under: launcherDies });
+    await first.start(order);
+    await waitFor(async () => (await first.lines(order)).length === 1);
+    await first.kill();
+    await keepJournalUpToStart(dataDir);
+    const second = new Host(dataDir);
+    const started = await second.start(order);
+    expect(started).toMatchObject({ phase: 'RUNNING' });
+    expect(Math.abs(Date.now() - started.startedAtMs)).toBeLessThan(60_000);
+    await writeFile(gate, '');
+    expect(await second.ended(order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
+    expect(textOf(await second.lines(order), 'stdout')).toEqual(['up', 'last']);
+    expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+});
+
+test('a launcher that is slow to write down how a script ended, that was taken up, is waited for', async () => {
+  const dataDir = await tempDir();
+  const gate = join(dataDir, 'gate');
+  const order = orderOf(`echo $PPID; echo $$; ${until(gate)}; exit 9`);
+  const first = new Host(dataDir);
+  await first.start(order);
+  await waitFor(async () => (await first.lines(order)).length === 2);
+  const [launcher = 0, pid = 0] = textOf(await first.lines(order)).map(Number);
+  await first.kill();
+  const second = new Host(dataDir);
+  await second.status(order);
+  process.kill(launcher, 'SIGSTOP');
+  onTestFinished(() => {
+    if (existsSync(`/proc/${launcher}`)) process.kill(launcher, 'SIGCONT');
+  });
+  await writeFile(gate, '');
+  await waitFor(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, 'latin1')));
+  // The end of another script, which is seen as this one's would be: in vain without the launcher.
+  const other = orderOf('sleep 0.2');
+  await second.start(other);
+  await second.ended(other);
+  expect(await second.status(order)).toMatchObject({ phase: 'RUNNING' });
+  process.kill(launcher, 'SIGCONT');
+  expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 9 });
+});
+
+describe.skipIf(lacks('strace'))('a launcher that cannot write down', () => {
+  test.each([
+    ['that it has started a script', 1],
+    ['how a script ended', 2],
+  ])('%s tells it all the same, and goes on', async (_what, when) => {
+    const dataDir = await tempDir();
+    const host = new Host(dataDir, { under: launcherWriting(when, 'error=EIO') });
+    const [order, next] = [orderOf('echo $PPID; exit 3'), orderOf('echo $PPID; exit 4')];
+    await host.start(order);
+    expect(await host.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
+    await host.start(next);
+    expect(await host.ended(next)).toMatchObject({ phase: 'EXITED', exitCode: 4 });
+    expect(await host.lines(next)).toMatchObject([{ text: textOf(await host.lines(order))[0] }]);
   });
 });
 

@@ -8,27 +8,7 @@ import { ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import {
-  ended,
-  endScriptsIn,
-  logOf,
-  openEngine,
-  orderOf,
-  textOf,
-  witnessIn,
-  type TestEngine,
-  type TestEngineOptions,
-} from './support.ts';
-
-async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
-  const dataDir = await tempDir();
-  const opened = await openEngine(dataDir, options);
-  onTestFinished(async () => {
-    await opened.close();
-    endScriptsIn(dataDir);
-  });
-  return { ...opened, dataDir };
-}
+import { ended, freshEngine, logOf, openEngine, orderOf, textOf, witnessIn } from './support.ts';
 
 const withCode = (code: string): unknown => expect.objectContaining({ code });
 
@@ -107,7 +87,7 @@ describe('start', () => {
     await expect(again.engine.start(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
     expect(await again.engine.status(order)).toMatchObject(cancelled);
     const both = orderOf(witness.testify('both'));
-    await again.engine.checkEpoch(both.task, both.epoch);
+    await again.engine.epochs.pass(both.task, both.epoch);
     const burning = again.engine.cancel(both);
     await nextTurn();
     const [burnt, started] = await Promise.allSettled([burning, again.engine.start(both)]);
@@ -161,21 +141,25 @@ describe('start', () => {
 
   test('refuses what it cannot run, and leaves nothing behind', async () => {
     const { engine, journal, dataDir } = await freshEngine();
+    const witness = witnessIn(dataDir);
     const refused: [string, Parameters<typeof orderOf>[1]][] = [
       ['INTERPRETER_MISSING', { payload: { interpreter: 'cobol' } }],
       ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { LD_PRELOAD: '/tmp/x.so' } } }],
       ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { NODE_OPTIONS: '--inspect' } } }],
       ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { BASH_ENV: '/tmp/x' } } }],
       ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { 'A=B': 'x' } } }],
+      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { A: 'nul\0' } } }],
       ['SENSITIVE_TOO_SHORT', { payload: { sensitiveValues: ['abc'] } }],
+      ['SENSITIVE_TOO_LARGE', { payload: { sensitiveValues: ['x'.repeat(70_000)] } }],
       ['INVALID_FIELD', { payload: { isolation: 'sometimes' } }],
     ];
     for (const [code, more] of refused) {
-      const order = orderOf('true', more);
+      const order = orderOf(witness.testify(code), more);
       await expect(engine.start(order)).rejects.toEqual(withCode(code));
       expect(journal.ticket(order.ticket)).toBeUndefined();
     }
     expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
+    expect(await witness.starts()).toEqual(new Map());
   });
 
   test('refuses more open tickets than it may keep, unless some are long abandoned', async () => {

@@ -1,7 +1,8 @@
 // A whole tentacle, asked by a server over the real mesh: signed envelopes, refusals without a side effect, live logs,
 // replays after completion and after a restart, and who may call at all.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createSigner, type EnvelopeContent, type Signer } from '../../certs/signer.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
@@ -14,6 +15,7 @@ import type { LogRequest } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import { EpochFence } from '../../tentacle/scripts/epoch-fence.ts';
 import { encodePayload } from '../../tentacle/scripts/payload.ts';
 import { start } from '../../tentacle/start.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
@@ -86,15 +88,22 @@ interface Followed {
   readonly end: ScriptStatus__Output;
 }
 
-/** Reads a log to its end, acknowledging as a server does. */
-async function follow(client: GrpcClient<TentacleClient>, key: LogRequest): Promise<Followed> {
-  const call: ClientDuplexStream<LogRequest, LogBatch__Output> = (await client.ready()).streamLogs();
+/** Reads a log to its end, acknowledging as a server does; with `start`, of a script that is started first. */
+async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key }: LogRequest): Promise<Followed> {
+  const open = await client.ready();
+  const call: ClientDuplexStream<LogRequest, LogBatch__Output> = start ? open.runScript() : open.streamLogs();
   call.on('error', () => undefined);
-  call.write(key);
+  call.write({ ...key, start });
   const lines: string[] = [];
   let next = Number(key.afterLine ?? 0) + 1;
+  let awaitsStart = Boolean(start);
   try {
     for await (const batch of call as AsyncIterable<LogBatch__Output>) {
+      if (awaitsStart) {
+        expect(batch).toMatchObject({ ticket: key.ticket, lines: [], started: { ticket: key.ticket } });
+        awaitsStart = false;
+        continue;
+      }
       expect(batch.firstLine).toBe(next);
       next += batch.lines.length;
       lines.push(...batch.lines.map(({ text }) => text));
@@ -125,6 +134,47 @@ describe('the tentacle service', () => {
     });
     expect(completed).toMatchObject({ phase: 'COMPLETED', exitCode: 3 });
     await expect(follow(client, { ...key, afterLine: 0 })).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
+  });
+
+  test('starts a script and streams its log in one call; asked again, streams it again', async () => {
+    const { client, signer, witness } = await field();
+    const key = { ticket: newId(), task: newId(), epoch: 1 };
+    const body = `${witness.testify(key.ticket)}; echo one; echo two; exit 3`;
+    const start = envelopeFor(signer, { ...key, payload: { body } });
+    for (const afterLine of [0, 1]) {
+      const { lines, end } = await follow(client, { ...key, afterLine, start });
+      expect(lines).toEqual(['one', 'two'].slice(afterLine));
+      expect(end).toMatchObject({ phase: 'EXITED', exitCode: 3, lastLine: 2 });
+    }
+    expect(await witness.starts()).toEqual(new Map([[key.ticket, 1]]));
+  });
+
+  test('keeps nothing of callers that hang up, whatever it was doing for them', async () => {
+    let watched = 0;
+    const { onEpoch } = EpochFence.prototype;
+    vi.spyOn(EpochFence.prototype, 'onEpoch').mockImplementation(function (this: EpochFence, listener) {
+      watched += 1;
+      const forget = onEpoch.call(this, listener);
+      return () => {
+        watched -= 1;
+        return forget();
+      };
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    const { client, signer } = await field();
+    const open = await client.ready();
+    const keys = Array.from({ length: 40 }, () => ({ ticket: newId(), task: newId(), epoch: 1 }));
+    for (const [index, key] of keys.entries()) {
+      const call = open.runScript();
+      call.on('error', () => undefined).on('data', () => undefined);
+      call.write({ ...key, start: envelopeFor(signer, { ...key, payload: { body: 'true' } }) });
+      // Anywhere between the first byte and the last line.
+      for (let turns = 0; turns < index; turns += 1) await setImmediate();
+      call.cancel();
+    }
+    // Those that were started run to their end.
+    for (const key of keys) await follow(client, key).catch(() => undefined);
+    await waitFor(() => watched === 0, { what: 'the last of them to be forgotten' });
   });
 
   test('completes a ticket with the acknowledgement of its end, and says so', async () => {
@@ -190,6 +240,7 @@ describe('the tentacle service', () => {
     ];
     for (const [code, envelope] of refused) {
       await expect(startScript(client, envelope)).rejects.toMatchObject({ code });
+      await expect(follow(client, { start: envelope })).rejects.toMatchObject({ code });
     }
     expect(await witness.starts()).toEqual(new Map());
   });
@@ -249,6 +300,7 @@ describe('the tentacle service', () => {
     const signer = createSigner(authority.authority, 'server-1');
     const envelope = envelopeFor(signer, { payload: { body: witness.testify('forged') } });
     await expect(startScript(clientOf(relay), envelope)).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN' });
+    await expect(follow(clientOf(relay), { start: envelope })).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN' });
     expect(await witness.starts()).toEqual(new Map());
   });
 

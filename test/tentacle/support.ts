@@ -3,8 +3,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger, type Logger } from '../../lib/log.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { Journal } from '../../tentacle/journal/journal.ts';
@@ -13,6 +14,7 @@ import { ScriptEngine, type ScriptLimits, type ScriptOrder } from '../../tentacl
 import { decodePayload, encodePayload } from '../../tentacle/scripts/payload.ts';
 import { resolveScriptUser } from '../../tentacle/scripts/script-user.ts';
 import type { StatusMessage } from '../../tentacle/scripts/status.ts';
+import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
 export interface TestEngine {
@@ -25,7 +27,19 @@ export interface TestEngine {
 export interface TestEngineOptions {
   readonly limits?: Partial<ScriptLimits>;
   readonly scriptUser?: string;
+  readonly log?: Logger;
   readonly applicationFolder?: (application: string, stage: 'staged' | 'current') => Promise<string>;
+}
+
+/** An engine on a folder of its own; scripts that still run at the end of the test are ended with it. */
+export async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
+  const dataDir = await tempDir();
+  const opened = await openEngine(dataDir, options);
+  onTestFinished(async () => {
+    await opened.close();
+    endScriptsIn(dataDir);
+  });
+  return { ...opened, dataDir };
 }
 
 /** Opens an engine on a data folder. */
@@ -38,7 +52,7 @@ export async function openEngine(dataDir: string, options: TestEngineOptions = {
     user,
     inherited: { PATH: '/usr/local/bin:/usr/bin:/bin' },
     limits: { killGraceMs: 300, ...options.limits },
-    log: silentLogger(),
+    log: options.log ?? silentLogger(),
     applicationFolder: options.applicationFolder ?? (() => Promise.reject(new Error('no applications here'))),
   });
   const close = async (): Promise<void> => {

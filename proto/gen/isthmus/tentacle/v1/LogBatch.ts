@@ -15,6 +15,10 @@ export interface LogBatch {
    * Set on the last batch, once the script has ended and every line was sent.
    */
   'end'?: (_isthmus_tentacle_v1_ScriptStatus | null);
+  /**
+   * Set on the first batch of RunScript, which has no lines.
+   */
+  'started'?: (_isthmus_tentacle_v1_ScriptStatus | null);
 }
 
 export interface LogBatch__Output {
@@ -28,4 +32,8 @@ export interface LogBatch__Output {
    * Set on the last batch, once the script has ended and every line was sent.
    */
   'end': (_isthmus_tentacle_v1_ScriptStatus__Output | null);
+  /**
+   * Set on the first batch of RunScript, which has no lines.
+   */
+  'started': (_isthmus_tentacle_v1_ScriptStatus__Output | null);
 }

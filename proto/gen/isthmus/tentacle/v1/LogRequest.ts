@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
+import type { Envelope as _isthmus_tentacle_v1_Envelope, Envelope__Output as _isthmus_tentacle_v1_Envelope__Output } from '../../../isthmus/tentacle/v1/Envelope.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface LogRequest {
@@ -16,6 +17,10 @@ export interface LogRequest {
    * who does not know it just ends the stream.
    */
   'complete'?: (boolean);
+  /**
+   * In the first request of RunScript only, where the envelope says what ticket, task and epoch are.
+   */
+  'start'?: (_isthmus_tentacle_v1_Envelope | null);
 }
 
 export interface LogRequest__Output {
@@ -32,4 +37,8 @@ export interface LogRequest__Output {
    * who does not know it just ends the stream.
    */
   'complete': (boolean);
+  /**
+   * In the first request of RunScript only, where the envelope says what ticket, task and epoch are.
+   */
+  'start': (_isthmus_tentacle_v1_Envelope__Output | null);
 }

@@ -96,6 +96,19 @@ export interface TentacleClient extends grpc.Client {
   getScript(argument: _isthmus_tentacle_v1_TicketRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   
   /**
+   * Starts a script, once per ticket for ever, and streams its log: the first request carries the envelope, the first
+   * batch the state it left; the rest is as StreamLogs. A repeated start answers the present state.
+   */
+  RunScript(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
+  RunScript(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
+  /**
+   * Starts a script, once per ticket for ever, and streams its log: the first request carries the envelope, the first
+   * batch the state it left; the rest is as StreamLogs. A repeated start answers the present state.
+   */
+  runScript(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
+  runScript(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
+  
+  /**
    * Unpacks an acquired package into a staging folder and substitutes variables in the named files. Idempotent.
    */
   StagePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
@@ -111,14 +124,14 @@ export interface TentacleClient extends grpc.Client {
   stagePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Starts a script, once per ticket for ever. A repeated start answers the present state.
+   * As RunScript without the log: what servers call at a tentacle that has no RunScript.
    */
   StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   /**
-   * Starts a script, once per ticket for ever. A repeated start answers the present state.
+   * As RunScript without the log: what servers call at a tentacle that has no RunScript.
    */
   startScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
   startScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
@@ -167,12 +180,18 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   GetScript: grpc.handleUnaryCall<_isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus>;
   
   /**
+   * Starts a script, once per ticket for ever, and streams its log: the first request carries the envelope, the first
+   * batch the state it left; the rest is as StreamLogs. A repeated start answers the present state.
+   */
+  RunScript: grpc.handleBidiStreamingCall<_isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch>;
+  
+  /**
    * Unpacks an acquired package into a staging folder and substitutes variables in the named files. Idempotent.
    */
   StagePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   
   /**
-   * Starts a script, once per ticket for ever. A repeated start answers the present state.
+   * As RunScript without the log: what servers call at a tentacle that has no RunScript.
    */
   StartScript: grpc.handleUnaryCall<_isthmus_tentacle_v1_StartScriptRequest__Output, _isthmus_tentacle_v1_ScriptStatus>;
   
@@ -190,6 +209,7 @@ export interface TentacleDefinition extends grpc.ServiceDefinition {
   CheckHealth: MethodDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthReport, _isthmus_tentacle_v1_HealthRequest__Output, _isthmus_tentacle_v1_HealthReport__Output>
   CompleteScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   GetScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
+  RunScript: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>
   StagePackage: MethodDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus__Output>
   StartScript: MethodDefinition<_isthmus_tentacle_v1_StartScriptRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_StartScriptRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   StreamLogs: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>

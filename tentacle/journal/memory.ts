@@ -1,0 +1,86 @@
+// What the records of the journal say, folded: of each ticket the last state and the lines of a short log, of each task
+// the highest epoch, and the low-water mark, below which tombstones and epochs are forgotten.
+import { idTimeMs } from '../../lib/ids.ts';
+import type { JournalledLine, JournalRecord, TicketEntry } from './records.ts';
+
+export class JournalMemory {
+  readonly #tickets = new Map<string, TicketEntry>();
+  readonly #lines = new Map<string, JournalledLine[]>();
+  readonly #epochs = new Map<string, number>();
+  #lowWaterMs = 0;
+  #newestTicketMs = 0;
+
+  ticket(ticket: string): TicketEntry | undefined {
+    return this.#tickets.get(ticket);
+  }
+
+  tickets(): readonly TicketEntry[] {
+    return [...this.#tickets.values()];
+  }
+
+  get ticketCount(): number {
+    return this.#tickets.size;
+  }
+
+  lines(ticket: string): readonly JournalledLine[] {
+    return this.#lines.get(ticket) ?? [];
+  }
+
+  /** 0 when none was seen. */
+  epoch(task: string): number {
+    return this.#epochs.get(task) ?? 0;
+  }
+
+  get lowWaterMs(): number {
+    return this.#lowWaterMs;
+  }
+
+  /** When the youngest ticket seen was created, by its id. */
+  get newestTicketMs(): number {
+    return this.#newestTicketMs;
+  }
+
+  apply(record: JournalRecord): void {
+    if (record.kind === 'ticket') {
+      const { ticket, task, state } = record;
+      this.#tickets.set(ticket, { ticket, task, state });
+      if (state.phase === 'completed') this.#lines.delete(ticket);
+      this.#newestTicketMs = Math.max(this.#newestTicketMs, idTimeMs(ticket) ?? 0);
+    } else if (record.kind === 'lines') {
+      const known = this.#lines.get(record.ticket);
+      if (known === undefined) this.#lines.set(record.ticket, [...record.lines]);
+      else known.push(...record.lines);
+    } else if (record.kind === 'epoch') {
+      this.#epochs.set(record.task, Math.max(record.epoch, this.epoch(record.task)));
+    } else {
+      this.#lowWaterMs = Math.max(this.#lowWaterMs, record.lowWaterMs);
+      this.#forgetBelowMark();
+    }
+  }
+
+  /** A mark below which about a tenth of the tickets were created. */
+  markOfOldestTenth(): number {
+    const times = [...this.#tickets.keys()].map((ticket) => idTimeMs(ticket) ?? 0).sort((a, b) => a - b);
+    return times[Math.ceil(times.length / 10)]!;
+  }
+
+  /** Records that say all of this; the mark comes first. */
+  records(): JournalRecord[] {
+    return [
+      { kind: 'mark', lowWaterMs: this.#lowWaterMs },
+      ...[...this.#epochs].map(([task, epoch]) => ({ kind: 'epoch', task, epoch }) as const),
+      ...[...this.#tickets.values()].map((entry) => ({ kind: 'ticket', ...entry }) as const),
+      ...[...this.#lines].map(([ticket, lines]) => ({ kind: 'lines', ticket, lines }) as const),
+    ];
+  }
+
+  #forgetBelowMark(): void {
+    for (const [ticket, { state }] of this.#tickets) {
+      if (state.phase === 'completed' && (idTimeMs(ticket) ?? 0) < this.#lowWaterMs) this.#tickets.delete(ticket);
+    }
+    const living = new Set([...this.#tickets.values()].map(({ task }) => task));
+    for (const task of this.#epochs.keys()) {
+      if (!living.has(task) && (idTimeMs(task) ?? 0) < this.#lowWaterMs) this.#epochs.delete(task);
+    }
+  }
+}
