@@ -22,6 +22,8 @@ export interface TaskMachine {
   readonly machine: string;
   readonly state: string;
   readonly steps: readonly TaskStep[];
+  /** While it is under way: what it waits for, or how far it is. */
+  readonly note?: { readonly text: string; readonly code?: string | null };
 }
 
 export interface Task {
@@ -88,12 +90,21 @@ export interface Parent {
   readonly dialAddress: string | null;
 }
 
+export interface WishedParents {
+  readonly parents: readonly (Parent & { readonly address: string | null })[];
+  readonly setAt: number | string;
+  readonly setBy: string;
+  /** Why the node has not gone over yet, when it has said so. */
+  readonly errorCode: string | null;
+}
+
 export interface MeshNode {
   readonly id: string;
   readonly role: string;
   readonly site?: string | null;
   /** In order of preference. */
   readonly parents: readonly Parent[];
+  readonly wishedParents?: WishedParents | null;
   readonly state: string;
   readonly certificateNotAfter?: number | string | null;
   readonly softwareVersion?: string | null;
@@ -103,6 +114,8 @@ export interface MeshNode {
 export interface MeshLink {
   readonly from: string;
   readonly to: string;
+  /** Whether `to` is a node of the mesh; if not, a token says that it is dialled. */
+  readonly joined: boolean;
   readonly up: boolean;
   readonly roundTripMs?: number | null;
   readonly bytesDown: number;
@@ -112,7 +125,7 @@ export interface MeshLink {
 }
 
 export interface MeshState {
-  readonly nodes: readonly Omit<MeshNode, 'parents'>[];
+  readonly nodes: readonly Omit<MeshNode, 'parents' | 'wishedParents'>[];
   readonly links: readonly MeshLink[];
 }
 
@@ -149,6 +162,7 @@ export interface JoinToken {
   readonly token: string;
   readonly pin: string;
   readonly expiresAt: number | string;
+  readonly othersOpen: readonly string[];
   readonly joinCommand: string;
 }
 

@@ -1,7 +1,7 @@
 // Backup and restore: everything a server is (database, packages, authority, master key, identity, settings) in one
 // encrypted file, with a manifest of digests that restore checks before anything takes its place.
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdirSync, readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
@@ -53,9 +53,19 @@ interface Manifest {
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly sizeBytes: number }>>;
 }
 
-/** Writes a backup (0600). The server may run meanwhile: it makes the copy of the database itself. */
+/**
+ * Writes a backup (0600), over no other file. The server may run meanwhile: it makes the copy of the database itself.
+ */
 export async function backup({ dataDir, file, passphraseFile, environment }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
+  await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
+    throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
+  });
+  if (existsSync(file)) {
+    throw new IsthmusError('FILE_UNUSABLE', `${file} is there already`, {
+      remedy: 'Give the backup another name; none is overwritten.',
+    });
+  }
   const id = randomBytes(6).toString('hex');
   // In the data folder, because only there can blobs be linked and the server write its copy.
   const staging = join(dataDir, `backup-${id}`);
@@ -104,6 +114,7 @@ export async function restore({ dataDir, file, passphraseFile }: RestoreOptions)
         cwd: folder,
         strict: true,
         preserveOwner: false,
+        dmode: 0o700,
         filter: (_path, entry) => isPlain(entry),
       });
       await rm(archive);
@@ -133,9 +144,6 @@ async function readPassphrase(file: string): Promise<string> {
 
 /** A stopped server's database is opened here; a running server is asked. */
 async function copyDatabase(dataDir: string, name: string): Promise<void> {
-  await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
-    throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
-  });
   let store;
   try {
     store = await openStore({ dataDir, log: silentLogger() });
@@ -156,8 +164,8 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
 
 /**
  * The settings, and the master key from wherever they say that it is. What is restored has it in the data folder, and
- * settings that say nothing else: the other machine need not have that other place. A key that cannot be read, or is not
- * the one of this data, ends the backup.
+ * settings that say nothing else: the other machine need not have that other place. A key that cannot be read, or is
+ * not the one of this data, ends the backup.
  */
 async function copySettings(
   dataDir: string,

@@ -16,10 +16,10 @@ export const serverConfigSchema = Type.Object(
     api: Type.Object(
       {
         listen: addressSetting('Where the API listens: host:port.'),
-        certificateFile: Type.Optional(
+        tlsCertificateFile: Type.Optional(
           Type.String({ description: "The API's certificate (PEM, leaf first), when it is not the mesh's." }),
         ),
-        keyFile: Type.Optional(Type.String({ description: 'The private key of that certificate (PEM).' })),
+        tlsKeyFile: Type.Optional(Type.String({ description: 'The private key of that certificate (PEM).' })),
         behindTlsProxy: Type.Optional(
           Type.Boolean({ description: 'Plain HTTP beyond loopback too: a proxy in front does TLS.' }),
         ),

@@ -1,5 +1,5 @@
-// A socket in the data folder, for whoever may read that folder: the way a backup asks a running server, which alone may
-// open the database, for a copy of it. It takes one question, on one line, and answers it.
+// A socket in the data folder, for whoever may read that folder: the way a backup asks a running server, which alone
+// may open the database, for a copy of it. It takes one question, on one line, and answers it.
 import { once } from 'node:events';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';

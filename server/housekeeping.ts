@@ -1,8 +1,9 @@
-// Forgets what is old: answers under idempotency keys, passing audit events, and what tasks that ended long ago left. In small steps with pauses, so that nothing else waits for it.
+// Forgets what is old: answers under idempotency keys, passing audit events, and what tasks that ended long ago left.
+// In small steps with pauses, so that nothing else waits for it.
 import type { Logger } from '../lib/log.ts';
+import { pause } from '../lib/waiting.ts';
 import type { RetentionCursor } from './store/repositories/retention.ts';
 import type { Store } from './store/store.ts';
-import { pause } from './tasks/waiting.ts';
 
 const DAY_MS = 86_400_000;
 /** Answers under an Idempotency-Key are kept for a day: longer than anyone retries. */

@@ -1,9 +1,8 @@
-// Makes the data folder of a new mesh's first server: master key, authority, the server's own identity, database, and an
-// API key for the one who did it. All of it is made beside the folder and moved into place whole, so that a crash leaves
-// either a whole server or an empty folder.
+// Makes the data folder of a new mesh's first server: master key, authority, the server's own identity, database, and
+// an API key for the one who did it. All of it is made beside the folder and moved into place whole, so that a crash
+// leaves either a whole server or an empty folder.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { authorityPin } from '../certs/authority-signature.ts';
@@ -13,6 +12,7 @@ import { identityFolder, writeIdentity } from '../certs/identity.ts';
 import { lockDataDir, lockFiles } from '../lib/data-lock.ts';
 import { syncFolder, writeDurably } from '../lib/durable.ts';
 import { IsthmusError } from '../lib/errors.ts';
+import { makeFolder, unusable } from '../lib/folder.ts';
 import { isSlug } from '../lib/ids.ts';
 import { silentLogger } from '../lib/log.ts';
 import { createMasterKey } from '../lib/seal.ts';
@@ -52,6 +52,7 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
   checkSlug(meshId, 'meshId');
   checkSlug(node, 'node');
   if (options.meshAddress !== undefined) parseAddress(options.meshAddress);
+  checkPorts(options);
   return fillFolder(dataDir, (folder) => makeServer(folder, { ...options, meshId, node }));
 }
 
@@ -62,7 +63,10 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
   const prefix = `.${basename(dataDir)}.`;
   await clearFolders(parent, new RegExp(`^${RegExp.escape(prefix)}[0-9a-f]{12}$`));
   const folder = join(parent, `${prefix}${randomBytes(6).toString('hex')}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(parent);
+  await mkdir(folder, { mode: 0o700 }).catch((thrown: unknown) => {
+    throw unusable(dataDir, thrown);
+  });
   const lock = lockDataDir(folder);
   try {
     const result = await fill(folder);
@@ -83,10 +87,22 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
   }
 }
 
+/** Two ports of one address cannot be the same; which addresses are one, the system decides when it starts. */
+function checkPorts({ meshListen, apiListen }: InitialiseOptions): void {
+  const [mesh, api] = [parseAddress(meshListen), parseAddress(apiListen)];
+  const isAny = (host: string): boolean => ['0.0.0.0', '::', '*'].includes(host);
+  if (mesh.port !== api.port || mesh.port === 0) return;
+  if (mesh.host !== api.host && !isAny(mesh.host) && !isAny(api.host)) return;
+  throw new IsthmusError('INVALID_FIELD', `the mesh and the API cannot both listen on port ${api.port}`, {
+    field: 'apiListen',
+    remedy: 'Give them different ports: --mesh-listen and --api-listen.',
+  });
+}
+
 async function assertEmpty(dataDir: string): Promise<void> {
   const entries = await readdir(dataDir).catch((thrown: unknown) => {
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return [];
-    throw thrown;
+    throw unusable(dataDir, thrown);
   });
   if (entries.length > 0)
     throw new IsthmusError('ALREADY_INITIALISED', `${dataDir} is not empty`, { field: 'dataDir' });

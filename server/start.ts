@@ -11,7 +11,7 @@ import { IdentityStore } from '../certs/identity.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { createSigner, verifyPass } from '../certs/signer.ts';
 import { IsthmusError } from '../lib/errors.ts';
-import type { Running } from '../lib/lifecycle.ts';
+import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
@@ -61,49 +61,12 @@ export interface ServerAddresses {
 /** For one hop of a probe: opening the tunnel and its round trips. */
 const PROBE_DEADLINE_MS = 10_000;
 
-/** What a started part leaves to be done when the server stops; done in reverse order, each whatever the others do. */
-class Teardown {
-  readonly #steps: (() => Promise<void> | void)[] = [];
-  readonly #log: Logger;
-  #done: Promise<void> | undefined;
-
-  constructor(log: Logger) {
-    this.#log = log;
-  }
-
-  add(step: () => Promise<void> | void): void {
-    this.#steps.push(step);
-  }
-
-  run(): Promise<void> {
-    this.#done ??= this.#run();
-    return this.#done;
-  }
-
-  async #run(): Promise<void> {
-    for (const step of this.#steps.toReversed()) {
-      try {
-        await step();
-      } catch (err) {
-        this.#log.error({ err }, 'a part did not stop in order');
-      }
-    }
-  }
-}
-
 /** Starts a server on a folder that `initialise` made. What fails to start leaves nothing running. */
-export async function start(config: ServerConfig, { log }: { log: Logger }): Promise<Running<ServerAddresses>> {
-  const teardown = new Teardown(log);
-  try {
-    const addresses = await startParts(config, log, teardown);
-    return { addresses, stop: () => teardown.run() };
-  } catch (thrown) {
-    await teardown.run();
-    throw thrown;
-  }
+export function start(config: ServerConfig, { log }: { log: Logger }): Promise<Running<ServerAddresses>> {
+  return startPart(log, (teardown) => assemble(config, log, teardown));
 }
 
-async function startParts(config: ServerConfig, log: Logger, teardown: Teardown): Promise<ServerAddresses> {
+async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): Promise<ServerAddresses> {
   const { dataDir } = config;
   // What can be refused is refused before anything is opened: nothing changes in a folder with the wrong key.
   const sealer = openMasterKey({ dataDir, keyFile: config.masterKeyFile });
@@ -182,7 +145,7 @@ async function startParts(config: ServerConfig, log: Logger, teardown: Teardown)
   teardown.add(startHousekeeping({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
-  log.info({ node, mesh: mesh.address, api: apiUrl, pin: authorityPin(authorityPem) }, 'server started');
+  log.info({ node, pin: authorityPin(authorityPem) }, 'serves the mesh');
   return { mesh: mesh.address ?? config.mesh.listen, api, apiUrl };
 }
 
@@ -217,6 +180,7 @@ function apiServices({ mesh, feed, topology, tasks }: Parts) {
     },
     createToken: topology.createToken.bind(topology),
     revokeNode: topology.revokeNode.bind(topology),
+    setParents: topology.setParents.bind(topology),
     pushPackage: feed.push.bind(feed),
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),

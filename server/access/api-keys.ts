@@ -1,6 +1,6 @@
-// API keys: `isk_<id>_<secret>`, of which only the SHA-256 of the secret is kept. Roles are ordered: an admin may what an
-// operator may, an operator what a viewer may; nobody makes a key with a role above their own, or one
-// that outlives their own.
+// API keys: `isk_<id>_<secret>`, of which only the SHA-256 of the secret is kept. Roles are ordered: an admin may what
+// an operator may, an operator what a viewer may; nobody makes a key with a role above their own, or one that outlives
+// their own.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { ApiKey, ApiRole } from '../store/repositories/api-keys.ts';
@@ -33,8 +33,9 @@ interface NewApiKey {
 const MOST_KEYS = 100;
 
 /**
- * Makes a key and answers it once, in clear. FORBIDDEN for viewers, for a role above the maker's, and for an expiry after
- * that of the maker's own key; without an expiry it gets that one. RESOURCE_EXHAUSTED over 100 live keys of one maker.
+ * Makes a key and answers it once, in clear. FORBIDDEN for viewers, for a role above the maker's, and for an expiry
+ * after that of the maker's own key; without an expiry it gets that one. RESOURCE_EXHAUSTED over 100 live keys of one
+ * maker.
  */
 export async function createApiKey(
   tx: StoreTransaction,
@@ -92,14 +93,23 @@ export async function revokeApiKey(
   await tx.events.append({ actor: by.actor, type: 'api-key.revoked', subjectKind: 'api-key', subject: id });
 }
 
-/** Who presents this key; undefined when it is malformed, unknown, expired or revoked. */
-export async function authenticate(store: Store, presented: string, now: number): Promise<Principal | undefined> {
+/** Whose a presented key is, or why it opens nothing. */
+export type Authentication =
+  { readonly kind: 'known'; readonly principal: Principal } | { readonly kind: 'refused'; readonly why: string };
+
+const refusedFor = (why: string): Authentication => ({ kind: 'refused', why });
+
+/** Judges a presented key ('' for none). That a key is revoked or expired is told to who has its secret alone. */
+export async function authenticate(store: Store, presented: string, now: number): Promise<Authentication> {
+  if (presented === '') return refusedFor('no API key was sent');
   const [, id, secret] = keyShape.exec(presented) ?? [];
-  if (id === undefined || secret === undefined) return undefined;
+  if (id === undefined || secret === undefined) return refusedFor('an API key does not look like this');
   const key = await store.apiKeys.find(id);
   const matches = timingSafeEqual(Buffer.from(hashOf(secret), 'hex'), Buffer.from(key?.hash ?? noHash, 'hex'));
-  if (key === undefined || !matches || !isLive(key, now)) return undefined;
-  return { keyId: key.id, role: key.role };
+  if (key === undefined || !matches) return refusedFor('the API key is not known here');
+  if (key.revokedAt !== null) return refusedFor(`API key ${key.id} was revoked`);
+  if (!isLive(key, now)) return refusedFor(`API key ${key.id} has expired`);
+  return { kind: 'known', principal: { keyId: key.id, role: key.role } };
 }
 
 /** Whether a key still opens anything: asked again while a stream is open. */

@@ -69,7 +69,9 @@ export function sendVersioned<Body extends { readonly version: number }>(reply: 
   return body;
 }
 
-/** The version the caller read: PRECONDITION_REQUIRED without If-Match, PRECONDITION_FAILED for what is no tag of ours. */
+/**
+ * The version the caller read: PRECONDITION_REQUIRED without If-Match, PRECONDITION_FAILED for what is no tag of ours.
+ */
 export function requiredVersion(request: FastifyRequest): number {
   const sent = request.headers['if-match'];
   if (sent === undefined) throw new IsthmusError('PRECONDITION_REQUIRED', 'the If-Match header is missing');

@@ -63,10 +63,10 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
     frameworkErrors: (error, _request, reply) => {
-      sendProblem(reply, new IsthmusError('NOT_FOUND', 'this is not a path of the API', { cause: error }));
+      sendProblem(reply, noSuchPath(error));
     },
-    clientErrorHandler: (_error, socket) => {
-      if (socket.writable) socket.end(rawProblem(new IsthmusError('MALFORMED_BODY', 'this is not an HTTP request')));
+    clientErrorHandler: ({ code }, socket) => {
+      if (socket.writable) socket.end(rawProblem(code));
       else socket.destroy();
     },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as ApiInstance;
@@ -109,9 +109,18 @@ function inScope(routes: (app: ApiInstance, context: ApiContext) => void, contex
   };
 }
 
-/** Only strict JSON; routes that take bytes add their own parser. */
+/** Only strict JSON, as it is; routes that take bytes add their own parser. */
 function takeStrictBodies(app: ApiInstance): void {
   app.removeAllContentTypeParsers();
+  app.addHook('preParsing', ({ headers }, _reply, _payload, done) => {
+    const coding = headers['content-encoding'] ?? 'identity';
+    if (coding === 'identity') return done();
+    done(
+      new IsthmusError('UNSUPPORTED_MEDIA_TYPE', 'a body with a Content-Encoding is not taken', {
+        remedy: 'Send the body as it is, without Content-Encoding.',
+      }),
+    );
+  });
   app.decorateRequest('bodySha256', null);
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     request.bodySha256 = createHash('sha256').update(body).digest('hex');
@@ -143,8 +152,21 @@ function openApi({ meshId }: ApiContext) {
   };
 }
 
-/** A whole HTTP answer, for a peer whose request never became one. */
-function rawProblem(error: IsthmusError): string {
+function noSuchPath(cause?: unknown): IsthmusError {
+  return new IsthmusError('NOT_FOUND', 'this is not a path of the API', {
+    cause,
+    remedy: 'See /api/v1/openapi.json for the paths.',
+  });
+}
+
+/** A whole HTTP answer, for a peer whose request never became one; `code` is Node.js's for why. */
+function rawProblem(code: string): string {
+  const tooLarge = code === 'HPE_HEADER_OVERFLOW';
+  const error = new IsthmusError(
+    'MALFORMED_BODY',
+    tooLarge ? 'the headers are larger than 16 KiB' : `this is not an HTTP request (${code})`,
+    { remedy: tooLarge ? 'Send fewer or shorter headers.' : 'Send a well-formed HTTP/1.1 request.' },
+  );
   const body = JSON.stringify(toProblem(error));
   const head = ['HTTP/1.1 400 Bad Request', 'Content-Type: application/problem+json', 'Connection: close'];
   return [...head, `Content-Length: ${Buffer.byteLength(body)}`, '', body].join('\r\n');
@@ -166,7 +188,7 @@ class KnownPaths {
     const methods = [...this.#paths.values()]
       .filter(({ pattern }) => pattern.test(path))
       .flatMap((p) => [...p.methods]);
-    if (methods.length === 0) return sendProblem(reply, new IsthmusError('NOT_FOUND', 'this is not a path of the API'));
+    if (methods.length === 0) return sendProblem(reply, noSuchPath());
     void reply.header('allow', methods.join(', '));
     return sendProblem(reply, new IsthmusError('METHOD_NOT_ALLOWED', `${request.method} is not a method of this path`));
   }

@@ -1,6 +1,6 @@
 // Which certificate the API shows, if any. API keys travel in requests, so only two ways are without TLS: on loopback,
-// where nobody stands in between, and where a setting says that a proxy in front does it. Else it is the certificate that
-// the operator gives, or the server's own of the mesh.
+// where nobody stands in between, and where a setting says that a proxy in front does it. Else it is the certificate
+// that the operator gives, or the server's own of the mesh.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server as TlsServer } from 'node:tls';
@@ -11,8 +11,8 @@ import type { ApiInstance } from './context.ts';
 import { isLoopback, type ListenAddress } from './listen.ts';
 
 export interface ApiTlsConfig {
-  readonly certificateFile?: string | undefined;
-  readonly keyFile?: string | undefined;
+  readonly tlsCertificateFile?: string | undefined;
+  readonly tlsKeyFile?: string | undefined;
   readonly behindTlsProxy?: boolean | undefined;
 }
 
@@ -42,20 +42,22 @@ interface MeshIdentity {
 /** Certificates of public authorities are renewed weeks before they end. */
 const LOOK_AGAIN_EVERY_MS = 60_000;
 
-/** The certificate for an address, undefined where the API is plain HTTP. CONFIG_INVALID for settings that contradict. */
+/**
+ * The certificate for an address, undefined where the API is plain HTTP. CONFIG_INVALID for settings that contradict.
+ */
 export function certificateFor(
   { host }: ListenAddress,
-  { certificateFile, keyFile, behindTlsProxy = false }: ApiTlsConfig,
+  { tlsCertificateFile, tlsKeyFile, behindTlsProxy = false }: ApiTlsConfig,
   identity: MeshIdentity,
   log: Logger,
   lookAgainEveryMs = LOOK_AGAIN_EVERY_MS,
 ): CertificateSource | undefined {
-  if (certificateFile !== undefined && keyFile !== undefined) {
+  if (tlsCertificateFile !== undefined && tlsKeyFile !== undefined) {
     if (behindTlsProxy) throw invalid('api.behindTlsProxy', 'a proxy does TLS, or the API does with the certificate');
-    return new FileCertificate({ certificateFile, keyFile, log, lookAgainEveryMs });
+    return new FileCertificate({ tlsCertificateFile, tlsKeyFile, log, lookAgainEveryMs });
   }
-  if (certificateFile !== undefined) throw invalid('api.keyFile', 'api.certificateFile needs its key');
-  if (keyFile !== undefined) throw invalid('api.certificateFile', 'api.keyFile needs its certificate');
+  if (tlsCertificateFile !== undefined) throw invalid('api.tlsKeyFile', 'api.tlsCertificateFile needs its key');
+  if (tlsKeyFile !== undefined) throw invalid('api.tlsCertificateFile', 'api.tlsKeyFile needs its certificate');
   return behindTlsProxy || isLoopback(host) ? undefined : meshCertificate(identity);
 }
 
@@ -87,13 +89,16 @@ function meshCertificate(identity: MeshIdentity): CertificateSource {
 }
 
 interface FileOptions {
-  readonly certificateFile: string;
-  readonly keyFile: string;
+  readonly tlsCertificateFile: string;
+  readonly tlsKeyFile: string;
   readonly log: Logger;
   readonly lookAgainEveryMs: number;
 }
 
-/** The operator's, read again and again. Files that do not fit each other, as in the middle of a renewal, change nothing. */
+/**
+ * The operator's, read again and again. Files that do not fit each other, as in the middle of a renewal, change
+ * nothing.
+ */
 class FileCertificate implements CertificateSource {
   readonly #options: FileOptions;
   #current: TlsMaterial;
@@ -114,7 +119,7 @@ class FileCertificate implements CertificateSource {
   }
 
   #look(listener: (next: TlsMaterial) => void): void {
-    const { certificateFile: file, log } = this.#options;
+    const { tlsCertificateFile: file, log } = this.#options;
     try {
       const next = readMaterial(this.#options);
       if (next.cert === this.#current.cert && next.key === this.#current.key) return;
@@ -127,16 +132,19 @@ class FileCertificate implements CertificateSource {
   }
 }
 
-function readMaterial({ certificateFile, keyFile }: Pick<FileOptions, 'certificateFile' | 'keyFile'>): TlsMaterial {
-  const cert = readPem(certificateFile, 'api.certificateFile');
-  const key = readPem(keyFile, 'api.keyFile');
-  const leaf = parsed('api.certificateFile', certificateFile, () => new X509Certificate(cert));
-  const privateKey = parsed('api.keyFile', keyFile, () => createPrivateKey(key));
+function readMaterial({
+  tlsCertificateFile,
+  tlsKeyFile,
+}: Pick<FileOptions, 'tlsCertificateFile' | 'tlsKeyFile'>): TlsMaterial {
+  const cert = readPem(tlsCertificateFile, 'api.tlsCertificateFile');
+  const key = readPem(tlsKeyFile, 'api.tlsKeyFile');
+  const leaf = parsed('api.tlsCertificateFile', tlsCertificateFile, () => new X509Certificate(cert));
+  const privateKey = parsed('api.tlsKeyFile', tlsKeyFile, () => createPrivateKey(key));
   if (!leaf.checkPrivateKey(privateKey)) {
-    throw invalid('api.keyFile', `${keyFile} is not the key of the certificate in ${certificateFile}`);
+    throw invalid('api.tlsKeyFile', `${tlsKeyFile} is not the key of the certificate in ${tlsCertificateFile}`);
   }
   if (leaf.validToDate.getTime() <= Date.now()) {
-    throw invalid('api.certificateFile', `the certificate in ${certificateFile} ended at ${leaf.validTo}`);
+    throw invalid('api.tlsCertificateFile', `the certificate in ${tlsCertificateFile} ended at ${leaf.validTo}`);
   }
   return { key, cert };
 }

@@ -15,8 +15,10 @@ import type { Mesh } from '../../mesh/types.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { ApiRole } from '../store/repositories/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
+import type { Node } from '../store/repositories/nodes.ts';
 import type { Package } from '../store/repositories/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
+import type { NewParentInput } from '../topology/parents.ts';
 import type { MadeToken, TokenInput } from '../topology/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
@@ -62,6 +64,12 @@ export interface ApiServices {
   trace(node: string, via: readonly string[]): Promise<readonly TraceHop[]>;
   ping(node: string, via: readonly string[], count: number): Promise<readonly number[]>;
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
+  setParents(
+    tx: StoreTransaction,
+    node: string,
+    change: { readonly version: number; readonly parents: readonly NewParentInput[] },
+    actor: Actor,
+  ): Promise<{ readonly node: Node; readonly after: AfterCommit }>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<AfterCommit>;
   pushPackage(
     body: Readable,

@@ -1,6 +1,7 @@
 // Where the API listens.
 import { isIP } from 'node:net';
 import { IsthmusError } from '../../lib/errors.ts';
+import { cannotListen } from '../../lib/listen.ts';
 import type { ApiInstance } from './context.ts';
 
 export interface ListenAddress {
@@ -23,18 +24,12 @@ export function isLoopback(host: string): boolean {
   return isIP(host) === 4 && host.startsWith('127.');
 }
 
-/** Listens; answers the address as host:port. PORT_IN_USE names it. */
+/** Listens; answers the address as host:port. Fails as `listenAt` does. */
 export async function listen(app: ApiInstance, { host, port }: ListenAddress): Promise<string> {
   try {
     await app.listen({ host, port });
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE') {
-      throw new IsthmusError('PORT_IN_USE', `the API cannot listen on ${host}:${port}: the port is in use`, {
-        field: 'api.listen',
-        cause: thrown,
-      });
-    }
-    throw thrown;
+    throw cannotListen(thrown, host, port, 'api.listen');
   }
   const bound = app.server.address();
   if (bound === null || typeof bound === 'string') throw new IsthmusError('INTERNAL', 'the API listens nowhere');

@@ -27,11 +27,12 @@ export function enforcePolicies(app: FastifyInstance, context: ApiContext): void
     // No policy here means no route: the not-found handler answers.
     const policy = request.routeOptions.config.policy ?? 'public';
     if (policy === 'public') return;
-    const principal = await authenticate(context.store, bearer(request), Date.now());
-    if (principal === undefined) {
+    const authentication = await authenticate(context.store, bearer(request), Date.now());
+    if (authentication.kind === 'refused') {
       if (failures.exceeded(request.ip)) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');
-      throw await refused(context, request, anonymous, new IsthmusError('UNAUTHENTICATED', 'the API key is not valid'));
+      throw await refused(context, request, anonymous, new IsthmusError('UNAUTHENTICATED', authentication.why));
     }
+    const { principal } = authentication;
     request.principal = principal;
     if (covers(principal.role, policy)) return;
     const error = new IsthmusError('FORBIDDEN', `this needs a key of role ${policy}; yours is ${principal.role}`);

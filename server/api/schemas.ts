@@ -7,15 +7,27 @@ export function Closed<Properties extends TProperties>(properties: Properties) {
   return Type.Object(properties, { additionalProperties: false });
 }
 
+const slugPattern = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
+const linePattern =
+  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb]*$';
+const addressPattern = '^\\S+:\\d{1,5}$';
+
+/** What a pattern asks for, in words. */
+export const patternsInWords: ReadonlyMap<unknown, string> = new Map([
+  [slugPattern, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
+  [linePattern, 'must be one line, without characters that control or reorder text'],
+  [addressPattern, 'must be host:port'],
+]);
+
 export const Slug = Type.String({
-  pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$',
+  pattern: slugPattern,
   description: 'Lower-case letters, digits and hyphens: a DNS label.',
 });
-/** A line a person reads: no control characters, so that it cannot forge other lines. */
+/** A line a person reads: no control characters, so that it cannot forge other lines, and no marks that reorder it. */
 export const Line = Type.String({
   minLength: 1,
   maxLength: 200,
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$',
+  pattern: linePattern,
 });
 export const Text = Type.String({ maxLength: 4000 });
 export const Timestamp = Type.Integer({ description: 'Milliseconds since 1970.' });
@@ -34,6 +46,9 @@ export const Route = Type.Union([
 
 /** A parent of a node: with an address, it dials the node there; without one, the node dials it. */
 export const Parent = Type.Object({ node: Slug, dialAddress: Nullable(Type.String()) });
+
+/** host:port, as it is asked for. */
+export const Address = Type.String({ minLength: 3, maxLength: 300, pattern: addressPattern });
 
 /** A page of `Item`. */
 export const PageOf = <Item extends TSchema>(item: Item) =>

@@ -1,9 +1,13 @@
-// JSON as an API should take it: one value of bounded depth, no key twice, no key that could reach a prototype.
-// JSON.parse would keep the last of two equal keys without a word, so that two readers of one body may see two requests.
+// JSON as an API should take it (I-JSON, RFC 7493): one value of bounded depth, no key twice, no key that could reach a
+// prototype, and text that UTF-8 can carry. JSON.parse would keep the last of two equal keys without a word, so that two
+// readers of one body may see two requests; half a surrogate pair would come out of the store as another character.
 import { IsthmusError } from '../../lib/errors.ts';
 
 /** Deeper than any schema here; shallow enough that no recursive reader of the value can overflow its stack. */
 const MAX_DEPTH = 32;
+
+/** Unescaped, UTF-8 has none. */
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
 
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -37,7 +41,9 @@ function scan(text: string): void {
     else if (character === '}' || character === ']') open.pop();
     else if (character === '"') {
       const end = endOfString(text, at);
-      if (isKey(text, end)) addKey(open.at(-1), text.slice(at, end));
+      const token = text.slice(at, end);
+      if (surrogateEscape.test(token) && !read(token).isWellFormed()) throw malformed('the body has half a character');
+      if (isKey(text, end)) addKey(open.at(-1), token);
       at = end - 1;
     }
     if (open.length > MAX_DEPTH) throw malformed(`the body is nested deeper than ${MAX_DEPTH}`);
@@ -59,14 +65,18 @@ function isKey(text: string, after: number): boolean {
   return text[at] === ':';
 }
 
-function addKey(keys: Set<string> | undefined, token: string): void {
-  let key: unknown;
+/** A string as JSON writes it. */
+function read(token: string): string {
   try {
-    key = JSON.parse(token);
+    return JSON.parse(token) as string;
   } catch (thrown) {
     throw malformed('the body is not JSON', thrown);
   }
-  if (keys === undefined || typeof key !== 'string') throw malformed('the body is not JSON');
+}
+
+function addKey(keys: Set<string> | undefined, token: string): void {
+  const key = read(token);
+  if (keys === undefined) throw malformed('the body is not JSON');
   if (forbiddenKeys.has(key)) throw malformed('the body has a key that no object may have', undefined, key);
   if (keys.has(key)) throw malformed('the body has a key twice', undefined, key);
   keys.add(key);

@@ -4,6 +4,7 @@ import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
+import { patternsInWords } from './schemas.ts';
 
 interface Violation {
   readonly keyword: string;
@@ -22,7 +23,9 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-/** Plain decimal, as a number is written; what else a program may take for one is left as the text it is, and refused. */
+/**
+ * Plain decimal, as a number is written; what else a program may take for one is left as the text it is, and refused.
+ */
 const wholeNumber = /^-?(?:0|[1-9]\d{0,14})$/;
 
 /** Path, query and headers with their whole numbers and booleans read. */
@@ -39,7 +42,9 @@ function fromText(schema: TSchema, sent: unknown): unknown {
   return Object.fromEntries(Object.entries(sent).map(([name, value]) => [name, read(name, value)]));
 }
 
-/** For routes whose schema describes no query, or no body: what is sent all the same is refused as any unknown field is. */
+/**
+ * For routes whose schema describes no query, or no body: what is sent all the same is refused as any unknown field is.
+ */
 export function refuseUndescribed(request: FastifyRequest): void {
   const { querystring, body } = request.routeOptions.schema ?? {};
   if (querystring === undefined) refuseAnyOf(request.query);
@@ -89,9 +94,10 @@ function unescapePointer(part: string): string {
   return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-function sentenceFor({ keyword, message }: Violation, field: string): string {
+function sentenceFor({ keyword, message, params }: Violation, field: string): string {
   const place = field === '' ? 'the body' : field;
   if (keyword === 'required') return `${place} is missing`;
   if (keyword === 'additionalProperties' || keyword === 'boolean') return `${place} is not a known field`;
-  return `${place} ${message}`;
+  const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
+  return `${place} ${patternsInWords.get(pattern) ?? message}`;
 }

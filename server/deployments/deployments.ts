@@ -22,7 +22,9 @@ export interface DeploymentRequest {
   readonly machines?: readonly string[] | undefined;
 }
 
-/** Accepts a deployment. What can be known to go wrong is refused here: no targets, a variable that does not resolve. */
+/**
+ * Accepts a deployment. What can be known to go wrong is refused here: no targets, a variable that does not resolve.
+ */
 export async function submitDeployment(
   tx: StoreTransaction,
   sealer: Opener,
@@ -33,7 +35,10 @@ export async function submitDeployment(
   const { project, environment, unreachable = 'fail', deadlineS, machines: ids } = request;
   const release = await findRelease(tx, request);
   if ((await tx.environments.find(environment)) === undefined) {
-    throw new IsthmusError('INVALID_FIELD', `there is no environment ${environment}`, { field: 'environment' });
+    throw new IsthmusError('INVALID_FIELD', `there is no environment ${environment}`, {
+      field: 'environment',
+      remedy: 'See which there are: isthmus environment list.',
+    });
   }
   const machines = await tx.machines.select({ ids, environments: [environment], disabled: false });
   const steps = planSteps(release.process, machines);
@@ -75,11 +80,17 @@ export async function submitDeployment(
 
 async function findRelease(tx: StoreTransaction, { project, release }: DeploymentRequest): Promise<Release> {
   if ((await tx.projects.find(project)) === undefined) {
-    throw new IsthmusError('INVALID_FIELD', `there is no project ${project}`, { field: 'project' });
+    throw new IsthmusError('INVALID_FIELD', `there is no project ${project}`, {
+      field: 'project',
+      remedy: 'See which there are: isthmus project list.',
+    });
   }
   const found = await tx.releases.findVersion(project, release);
   if (found !== undefined) return found;
-  throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, { field: 'release' });
+  throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, {
+    field: 'release',
+    remedy: `Make it: isthmus release create ${project} ${release}. isthmus release list ${project} shows which it has.`,
+  });
 }
 
 function checkTargets(steps: readonly PlannedStep[], { environment }: DeploymentRequest): void {

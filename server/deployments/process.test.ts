@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { checkProcess } from './process.ts';
 
 const script = { interpreter: 'bash', body: 'true' };
@@ -16,6 +19,17 @@ it('takes scripts and packages in order', () => {
     scriptStep,
     { ...packageStep, preDeploy: { interpreter: 'bash', body: 'x' }, timeLimitS: 60 },
   ]);
+});
+
+it('takes the process that the documentation shows', async () => {
+  const docs = await readFile(join(import.meta.dirname, '../../docs/deployments.md'), 'utf8');
+  const shown = parse(/```yaml\n(.*?)```/s.exec(docs)![1]!) as { steps: { kind: string }[] };
+  expect(checkProcess(shown.steps).map(({ kind }) => kind)).toEqual(['package', 'script']);
+});
+
+it('names the fields that there are', () => {
+  expect(() => checkProcess([{ ...packageStep, package: 'web' }])).toThrow('an object is wanted, with id');
+  expect(() => checkProcess([{ ...scriptStep, post: 'x' }])).toThrow(/no such field; known are name, .*\bscript\b/);
 });
 
 it.each([

@@ -3,27 +3,17 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import { packageIdKey } from '../../lib/packages/versions.ts';
 import type { ProcessStep, StepScript } from '../store/process.ts';
-import { longestScriptBytes } from '../tasks/script-task.ts';
+import { checkInterpreter, longestScriptBytes } from '../tasks/script-task.ts';
 
 const mostSteps = 100;
 const mostPatterns = 100;
 const longestPattern = 300;
 const longestTimeLimitS = 7 * 86_400;
 
-/** Interpreters that tentacles know; a table there, a list here. */
-const interpreters: ReadonlySet<string> = new Set(['bash']);
-
-const scriptFields = ['name', 'targetRoles', 'kind', 'timeLimitS', 'script'];
-const packageFields = [
-  'name',
-  'targetRoles',
-  'kind',
-  'timeLimitS',
-  'package',
-  'preDeploy',
-  'postDeploy',
-  'substituteIn',
-];
+const commonFields = ['name', 'targetRoles', 'kind', 'timeLimitS'];
+const scriptFields = [...commonFields, 'script'];
+const packageFields = [...commonFields, 'package', 'preDeploy', 'postDeploy', 'substituteIn'];
+const stepFields = [...new Set([...scriptFields, ...packageFields])];
 
 /** The steps in `input`, or INVALID_FIELD with the path of the first that is wrong. */
 export function checkProcess(input: unknown): ProcessStep[] {
@@ -37,10 +27,9 @@ export function checkProcess(input: unknown): ProcessStep[] {
 }
 
 function checkStep(input: unknown, field: string): ProcessStep {
-  const step = record(input, field);
-  const kind = step['kind'];
+  const { kind } = record(input, field, stepFields);
   if (kind !== 'script' && kind !== 'package') throw invalid(`${field}.kind`, 'a step is a script or a package');
-  onlyFields(step, kind === 'script' ? scriptFields : packageFields, field);
+  const step = record(input, field, kind === 'script' ? scriptFields : packageFields);
   const name = slugOf(step['name'], `${field}.name`);
   const targetRoles = list(step['targetRoles'] ?? [], `${field}.targetRoles`, 100).map((role, index) =>
     slugOf(role, `${field}.targetRoles[${index}]`),
@@ -56,8 +45,7 @@ function checkStep(input: unknown, field: string): ProcessStep {
 
 function packagePart(step: Readonly<Record<string, unknown>>, field: string) {
   const { preDeploy, postDeploy, substituteIn } = step;
-  const reference = record(step['package'], `${field}.package`);
-  onlyFields(reference, ['id'], `${field}.package`);
+  const reference = record(step['package'], `${field}.package`, ['id']);
   const id = text(reference['id'], `${field}.package.id`, 100);
   try {
     packageIdKey(id);
@@ -73,10 +61,9 @@ function packagePart(step: Readonly<Record<string, unknown>>, field: string) {
 }
 
 function checkScript(input: unknown, field: string): StepScript {
-  const script = record(input, field);
-  onlyFields(script, ['interpreter', 'body'], field);
+  const script = record(input, field, ['interpreter', 'body']);
   const interpreter = text(script['interpreter'] ?? 'bash', `${field}.interpreter`, 50);
-  if (!interpreters.has(interpreter)) throw invalid(`${field}.interpreter`, `${interpreter} is not an interpreter`);
+  checkInterpreter(interpreter, `${field}.interpreter`);
   const body = text(script['body'], `${field}.body`, longestScriptBytes);
   if (body.includes('\0')) throw invalid(`${field}.body`, 'a script cannot contain NUL');
   return { interpreter, body };
@@ -116,14 +103,14 @@ function list(input: unknown, field: string, most: number): unknown[] {
   throw invalid(field, `a list of at most ${most} is wanted`);
 }
 
-function record(input: unknown, field: string): Readonly<Record<string, unknown>> {
-  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Record<string, unknown>;
-  throw invalid(field, 'an object is wanted');
-}
-
-function onlyFields(given: Readonly<Record<string, unknown>>, allowed: readonly string[], field: string): void {
-  const unknown = Object.keys(given).find((key) => !allowed.includes(key));
-  if (unknown !== undefined) throw invalid(`${field}.${unknown}`, 'there is no such field');
+function record(input: unknown, field: string, fields: readonly string[]): Readonly<Record<string, unknown>> {
+  const known = fields.join(', ');
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw invalid(field, `an object is wanted, with ${known}`);
+  }
+  const unknown = Object.keys(input).find((key) => !fields.includes(key));
+  if (unknown !== undefined) throw invalid(`${field}.${unknown}`, `there is no such field; known are ${known}`);
+  return input as Record<string, unknown>;
 }
 
 function invalid(field: string, message: string): IsthmusError {

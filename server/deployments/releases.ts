@@ -26,10 +26,14 @@ export async function createRelease(
   if (parseVersion(version) === undefined) {
     throw new IsthmusError('INVALID_FIELD', 'a release version is one to four numbers, then -labels', {
       field: 'version',
+      remedy: 'Write it like 1.2.0 or 1.2.0-rc.1.',
     });
   }
   if (process.length === 0) {
-    throw new IsthmusError('INVALID_FIELD', `project ${projectId} has no steps to release`, { field: 'project' });
+    throw new IsthmusError('INVALID_FIELD', `project ${projectId} has no steps to release`, {
+      field: 'project',
+      remedy: `Give it some: isthmus project set-process ${projectId} <file>.`,
+    });
   }
   if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
     throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
@@ -81,11 +85,17 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
   if (version === undefined) {
     const latest = (await tx.packages.versions(key)).reduce<Package | undefined>(later, undefined);
     if (latest !== undefined) return latest;
-    throw new IsthmusError('INVALID_FIELD', `package ${id} has no version yet`, { field });
+    throw new IsthmusError('INVALID_FIELD', `package ${id} has no version yet`, {
+      field,
+      remedy: `Push one: isthmus package push <file> ${id} <version>.`,
+    });
   }
   const found = parseVersion(version) === undefined ? undefined : await tx.packages.find(key, versionKey(version));
   if (found !== undefined) return found;
-  throw new IsthmusError('INVALID_FIELD', `package ${id} has no version ${version}`, { field });
+  throw new IsthmusError('INVALID_FIELD', `package ${id} has no version ${version}`, {
+    field,
+    remedy: `See which it has: isthmus package list ${id}.`,
+  });
 }
 
 /** A version without labels is later than any with: nobody gets a pre-release without asking for it. */

@@ -13,8 +13,9 @@ import type { DeploymentPayload } from './plan.ts';
 import type { Opener } from './resolve.ts';
 
 /**
- * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now. TASK_NOT_RETRYABLE
- * while it is open, when it has succeeded on all of them, and when what its machines did is forgotten; NO_TARGETS when none of the
+ * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now.
+ * TASK_NOT_RETRYABLE while it is open, when it has succeeded on all of them, and when what its machines did is
+ * forgotten; RETRY_UNDER_WAY while an earlier retry, or one of that one, has not ended; NO_TARGETS when none of the
  * machines takes work any more.
  */
 export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string, actor: Actor): Promise<Task> {
@@ -43,6 +44,8 @@ async function checkRetryable(
   if ((await tx.notes.stream(id, 0, 1)).length === 0) throw refuse('is too old: what its machines did is forgotten');
   // It may have succeeded and still have left machines out that could not be reached.
   if (wanted.length === 0) throw refuse('has succeeded on all its machines');
+  const open = await tx.tasks.openRetry(id);
+  if (open !== undefined) throw new IsthmusError('RETRY_UNDER_WAY', `task ${id} is being tried again by task ${open}`);
 }
 
 /** Those of the machines that take work; a deployment's must be in its environment still. */

@@ -102,8 +102,8 @@ export class Feed {
   }
 
   /**
-   * Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none; `roles` are
-   * those that may ask for themselves.
+   * Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none; `roles`
+   * are those that may ask for themselves.
    */
   async places(
     nodeId: string,

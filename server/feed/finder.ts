@@ -1,5 +1,5 @@
-// The Find call of the Places service: mirrors ask it where a digest is to be had. Tentacles are told in the envelope; one
-// that asks by itself hears what it would hear of a package that does not exist.
+// The Find call of the Places service: mirrors ask it where a digest is to be had. Tentacles are told in the envelope;
+// one that asks by itself hears what it would hear of a package that does not exist.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { AsyncHandlers } from '../../lib/grpc/server.ts';

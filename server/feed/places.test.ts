@@ -12,7 +12,8 @@ function node(
   more: Partial<Node> = {},
 ): Node {
   return {
-    id, role, site, parents: parent === null ? [] : [{ node: parent, dialAddress: null }], state: 'active', certificateNotAfter: null, softwareVersion: null, feedUrl: null,
+    id, role, site, parents: parent === null ? [] : [{ node: parent, dialAddress: null }], state: 'active', wish: null,
+    certificateNotAfter: null, softwareVersion: null, feedUrl: null,
     report: null, lastSeenAt: null, revokedAt: null, version: 1, createdAt: 0, ...more,
   }; // prettier-ignore
 }

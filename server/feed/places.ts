@@ -1,5 +1,5 @@
-// Where a node gets packages from, nearest first: mirrors of its own site, mirrors of the sites its packages come through,
-// and last the server's feed.
+// Where a node gets packages from, nearest first: mirrors of its own site, mirrors of the sites its packages come
+// through, and last the server's feed.
 import type { Place } from '../../lib/packages/fetch.ts';
 import { chainsUp, MAX_HOPS, SERVER } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';

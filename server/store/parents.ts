@@ -7,6 +7,21 @@ export interface Parent {
   readonly dialAddress: string | null;
 }
 
+/** A parent that a node is to go over to. */
+export interface WishedParent extends Parent {
+  /** host:port at which the node dials it; null when it dials the node. */
+  readonly address: string | null;
+}
+
+/** The parents that an operator wishes a node to have, and that it has not gone over to yet. */
+export interface ParentsWish {
+  /** In order of preference. */
+  readonly parents: readonly WishedParent[];
+  /** Tells one wish from the next, too. */
+  readonly setAt: number;
+  readonly setBy: string;
+}
+
 /** The name that stands for any node of role server, in parents, routes and places. */
 export const SERVER = 'server';
 

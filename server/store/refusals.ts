@@ -1,5 +1,5 @@
-// Refusals in the audit events: one event each, but no more of them in a minute than anybody could read. Whoever is refused
-// must not be able to fill the disk with it, alone or together with others.
+// Refusals in the audit events: one event each, but no more of them in a minute than anybody could read. Whoever is
+// refused must not be able to fill the disk with it, alone or together with others.
 import { LRUCache } from 'lru-cache';
 import type { NewEvent } from './repositories/events.ts';
 

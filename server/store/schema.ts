@@ -35,6 +35,8 @@ interface NodeTable {
   site: string | null;
   /** Parent[] in order of preference; empty for servers. */
   parents_json: string;
+  /** ParentsWish, as JSON, until the node has gone over. */
+  wish_json: string | null;
   state: 'active' | 'revoked';
   certificate_not_after: number | null;
   software_version: string | null;

@@ -25,7 +25,7 @@ import { ProjectRepository } from './repositories/projects.ts';
 import { DeploymentRepository, ReleaseRepository } from './repositories/releases.ts';
 import { RetentionRepository } from './repositories/retention.ts';
 import { SettingRepository } from './repositories/settings.ts';
-import { NoteRepository } from './repositories/task-stream.ts';
+import { grownStreams, NoteRepository } from './repositories/task-stream.ts';
 import { TaskRepository } from './repositories/tasks.ts';
 import { TicketRepository } from './repositories/tickets.ts';
 import { TokenRepository } from './repositories/tokens.ts';
@@ -67,14 +67,19 @@ export interface Store extends Repositories {
    * transactions run one after the other, so keep them short: no network, no waiting.
    */
   transaction<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
-  /** Calls `listener` after every commit: a hint to look again, never the only way to learn of something. */
-  onCommit(listener: () => void): () => void;
+  /**
+   * Calls `listener` after every commit, with the tasks whose streams have grown: a hint to look again, never the only
+   * way to learn of something.
+   */
+  onCommit(listener: CommitListener): () => void;
   /** Who was refused what, as audit events. */
   readonly refusals: RefusalLog;
   /** Writes a consistent copy of the whole database to a new file. */
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
 }
+
+export type CommitListener = (grownStreams: ReadonlySet<string>) => void;
 
 interface StoreOptions {
   readonly dataDir: string;
@@ -117,7 +122,7 @@ interface StoreHooks {
 /** A store over a migrated database of any dialect. */
 export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const inTransaction = new AsyncLocalStorage<true>();
-  const listeners = new Set<() => void>();
+  const listeners = new Set<CommitListener>();
   let closed: Promise<void> | undefined;
   // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
   const assertOutside = () => {
@@ -125,8 +130,11 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   };
   const transaction: Store['transaction'] = async (work) => {
     assertOutside();
-    const result = await db.transaction().execute((tx) => inTransaction.run(true, () => work(repositories(tx))));
-    for (const listener of listeners) listener();
+    const [result, grown] = await db.transaction().execute(async (tx) => {
+      const answer = await inTransaction.run(true, () => work(repositories(tx)));
+      return [answer, grownStreams(tx)] as const;
+    });
+    for (const listener of listeners) listener(grown);
     return result;
   };
   return guarded(repositories(db), assertOutside, {

@@ -1,29 +1,34 @@
 // Tells tentacles that the end and the whole log of a script are stored, so that the workspace may go. Nothing waits
-// for it: what is not told now, because the machine is away or this process died, a sweep tells later.
+// for it: what is not told now, because the machine is away or this process died, a sweep tells later; and to a script
+// that runs on because its machine was away when it was cancelled, that it is.
+import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import PQueue from 'p-queue';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import { unlessAborted } from '../../lib/waiting.ts';
 import type { Fence } from '../store/repositories/base.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
-import { tryRoutes } from './reach.ts';
+import { buildEnvelope, type SignEnvelope } from './envelopes.ts';
+import { isConnectionFailure, tryRoutes } from './reach.ts';
 import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
-import { unlessAborted } from './waiting.ts';
 import type { Writer } from './writer.ts';
 
 export interface CompleterTunables {
   /** Between sweeps: what a fault kept from being told is told soon after it has ended. */
   readonly sweepEveryMs: number;
-  /** Older ends are left to the tentacle, which keeps nothing for longer. */
-  readonly sweepBackMs: number;
+  /** Of one sweep; the next goes on with the machines after them, so that those which are away keep nobody waiting. */
+  readonly sweepMachines: number;
 }
 
-const defaults: CompleterTunables = { sweepEveryMs: 10_000, sweepBackMs: 7 * 86_400_000 };
+const defaults: CompleterTunables = { sweepEveryMs: 10_000, sweepMachines: 500 };
 
 const CONCURRENCY = 64;
-const SWEEP_BATCH = 500;
-/** So that a machine that is away for days does not keep the others waiting. */
+/** Older ends are left to the tentacle, which keeps nothing for longer. */
+const SWEEP_BACK_MS = 7 * 86_400_000;
 const SWEEP_PER_MACHINE = 20;
 const CALL_DEADLINE_MS = 10_000;
 
@@ -32,12 +37,21 @@ interface CompleterOptions extends Partial<CompleterTunables> {
   readonly routesOf: RoutesOf;
   readonly writer: Writer;
   readonly tentacles: Tentacles;
+  readonly sign: SignEnvelope;
   readonly log: Logger;
 }
+
+type Invoke = (
+  client: TentacleClient,
+  options: CallOptions,
+  done: requestCallback<ScriptStatus__Output>,
+) => ClientUnaryCall;
 
 /** A ticket to be told of, and the task that it is of. */
 interface Told extends Pick<Ticket, 'id' | 'machine' | 'task'> {
   readonly epoch: number;
+  /** Whether its script is to be ended where it still runs. */
+  readonly unwanted: boolean;
 }
 
 export interface Completer {
@@ -48,33 +62,57 @@ export interface Completer {
 
 /** Starts the completer; its first sweep takes up what an earlier process left. */
 export function createCompleter(options: CompleterOptions): Completer {
-  const { store, routesOf, writer, tentacles, log, sweepEveryMs, sweepBackMs } = { ...defaults, ...options };
+  const { store, routesOf, writer, tentacles, sign, log, sweepEveryMs, sweepMachines } = { ...defaults, ...options };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
   const waiting = new Set<string>();
   const underWay = new Set<Promise<void>>();
+  /** Where the last sweep ended; a round begins again from the front. */
+  let afterMachine = '';
 
-  /** Answers whether the machine is there. */
-  async function complete({ id, machine, task, epoch }: Told): Promise<boolean> {
+  /** Calls a machine by each of its routes once. */
+  async function call(machine: string, invoke: Invoke): Promise<void> {
+    const routes = () => routesOf(machine);
+    const round = await tryRoutes({ tentacles, machine, routes, signals: [stopping.signal] }, (client) =>
+      client.unary(invoke, { deadlineMs: CALL_DEADLINE_MS, signal: stopping.signal }),
+    );
+    if (round.kind === 'failed') throw round.error;
+  }
+
+  /** Answers whether the machine is there, whatever it says to this. */
+  async function complete(ticket: Told): Promise<boolean> {
+    const { id, machine, task, epoch, unwanted } = ticket;
     try {
-      const routes = () => routesOf(machine);
-      const round = await tryRoutes({ tentacles, machine, routes, signals: [stopping.signal] }, (client) =>
-        client.unary((c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done), {
-          deadlineMs: CALL_DEADLINE_MS,
-          signal: stopping.signal,
-        }),
-      );
-      if (round.kind === 'failed') throw round.error;
+      await call(machine, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
     } catch (thrown) {
-      const { code } = IsthmusError.from(thrown);
+      const error = IsthmusError.from(thrown);
+      const { code } = error;
+      if (code === 'SCRIPT_NOT_ENDED' && unwanted) return end(ticket);
       // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
       if (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED') {
         log.debug({ ticket: id, machine, code }, 'completion not told yet');
-        return false;
+        return !isConnectionFailure(error);
       }
     }
     await record(id);
     return true;
+  }
+
+  /**
+   * Has a script ended that nobody wants any more; a later sweep completes it. Answers whether the machine is there.
+   */
+  async function end(ticket: Told): Promise<boolean> {
+    const { machine, task, epoch } = ticket;
+    const work = { kind: 'cancel', payload: { reason: 'cancel' } } as const;
+    const envelope = buildEnvelope(sign, ticket, { task, epoch }, Date.now(), work);
+    return call(machine, (c, o, done) => c.cancelScript({ envelope }, o, done)).then(
+      () => true,
+      (thrown: unknown) => {
+        const error = IsthmusError.from(thrown);
+        log.debug({ ticket: ticket.id, machine, code: error.code }, 'cancel not told yet');
+        return !isConnectionFailure(error);
+      },
+    );
   }
 
   async function record(id: string): Promise<void> {
@@ -103,9 +141,11 @@ export function createCompleter(options: CompleterOptions): Completer {
   }
 
   async function sweep(): Promise<void> {
-    const limits = { perMachine: SWEEP_PER_MACHINE, inAll: SWEEP_BATCH };
-    const left = await store.tickets.uncompleted(Date.now() - sweepBackMs, limits);
-    for (const own of Map.groupBy(left, ({ machine }) => machine).values()) enqueue(own);
+    const page = { afterMachine, machines: sweepMachines, perMachine: SWEEP_PER_MACHINE };
+    const left = await store.tickets.uncompleted(Date.now() - SWEEP_BACK_MS, page);
+    const byMachine = Map.groupBy(left, ({ machine }) => machine);
+    afterMachine = byMachine.size < sweepMachines ? '' : (left.at(-1)?.machine ?? '');
+    for (const own of byMachine.values()) enqueue(own);
   }
 
   const sweeping = (): void => {
@@ -116,7 +156,7 @@ export function createCompleter(options: CompleterOptions): Completer {
 
   return {
     add({ id, machine }, { task, epoch }, knows) {
-      const completing = completeUnless(knows, { id, machine, task, epoch })
+      const completing = completeUnless(knows, { id, machine, task, epoch, unwanted: false })
         .catch((thrown: unknown) => log.warn({ err: thrown, ticket: id }, 'completion not recorded'))
         .finally(() => underWay.delete(completing));
       underWay.add(completing);

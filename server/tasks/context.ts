@@ -58,8 +58,9 @@ export class TaskContext {
   }
 
   /**
-   * One write, of which at least one statement is fenced. Leaves through Halted when the fence no longer holds, and when the store itself fails: the lease
-   * then runs out, and the task is claimed again and resumed from what was committed.
+   * One write, of which at least one statement is fenced. Leaves through Halted when the fence no longer holds, and
+   * when the store itself fails: the lease then runs out, and the task is claimed again and resumed from what was
+   * committed.
    */
   async write<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result> {
     this.#halt.signal.throwIfAborted();

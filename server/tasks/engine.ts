@@ -207,8 +207,8 @@ class Engine implements TaskEngine {
     else if (task.deadlineAt <= Date.now()) context.finishFor('deadline');
     try {
       if (this.#stopped !== undefined) context.halted();
-      // Both at once, so that the runner's first write shares the commit of the start: writes keep their order, and when
-      // the first fails the context is halted for the second.
+      // Both at once, so that the runner's first write shares the commit of the start: writes keep their order, and
+      // when the first fails the context is halted for the second.
       const [, outcome] = await Promise.all([startTask(context, nodeId), runners[task.kind].run(context)]);
       await endTask(context, outcome);
     } catch (thrown) {

@@ -1,16 +1,17 @@
-// Follows one script's log over one stream: a batch is acknowledged after it is committed and never before, so that
-// what a tentacle forgets is always in the store (I3). A broken stream is opened again at the line after the last
-// stored one by whoever called this.
+// Follows one script's log over one stream, which may begin with its start: a batch is acknowledged after it is
+// committed and never before, so that what a tentacle forgets is always in the store (I3). A broken stream is opened
+// again at the line after the last stored one by whoever called this.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { GrpcClient } from '../../lib/grpc/client.ts';
+import { whenAborted } from '../../lib/waiting.ts';
+import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { LogBatch__Output } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import type { LogRequest } from '../../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
 import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../store/repositories/log-lines.ts';
 import type { Fence } from '../store/repositories/base.ts';
-import { whenAborted } from './waiting.ts';
 
 export interface LogCommit {
   readonly firstLine: number;
@@ -19,17 +20,29 @@ export interface LogCommit {
   readonly end: ScriptStatus__Output | undefined;
 }
 
+export interface StartOrder {
+  readonly envelope: Envelope;
+  /** How long the tentacle may take to answer. */
+  readonly deadlineMs: number;
+  /** Told once, with the state that the start left. */
+  readonly onStarted: (status: ScriptStatus__Output) => Promise<void>;
+}
+
 export interface FollowOptions {
   readonly client: GrpcClient<TentacleClient>;
   readonly ticket: string;
   readonly machine: string;
   readonly fence: Fence;
   readonly storedLine: number;
+  /** Has the script started first. */
+  readonly start?: StartOrder | undefined;
   /** Makes the lines durable; answers the last stored line. */
   readonly commit: (commit: LogCommit) => Promise<number>;
   /** Tears the stream down when it aborts. */
   readonly signals: readonly AbortSignal[];
 }
+
+type LogCall = ClientDuplexStream<LogRequest, LogBatch__Output>;
 
 /** How long a tentacle may take to clear a workspace away before it is asked again. */
 const COMPLETION_MS = 10_000;
@@ -40,16 +53,22 @@ export interface FollowedLog {
   readonly completed: Promise<boolean>;
 }
 
-/** Resolves with the script's end once everything up to it is stored. */
+/**
+ * Resolves with the script's end once everything up to it is stored. METHOD_UNKNOWN when a start was asked of a
+ * tentacle that has no RunScript.
+ */
 export async function followLog(options: FollowOptions): Promise<FollowedLog> {
-  const { client, ticket, fence, signals } = options;
-  const call = (await client.ready()).streamLogs();
+  const { client, ticket, fence, signals, start } = options;
+  const connected = await client.ready();
+  const call = start === undefined ? connected.streamLogs() : connected.runScript();
   // The iterator below reports errors; one that comes after it has left has nobody to go to.
   call.on('error', () => undefined);
   const forget = signals.map((signal) => whenAborted(signal, () => call.cancel()));
   try {
-    call.write({ ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine });
     const batches = (call as AsyncIterable<LogBatch__Output>)[Symbol.asyncIterator]();
+    const first = { ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine };
+    call.write(start === undefined ? first : { ...first, start: start.envelope });
+    if (start !== undefined) await readStart(call, batches, options, start);
     const end = await readBatches(call, batches, options);
     return { end, completed: isCompleted(call, batches) };
   } catch (thrown) {
@@ -60,8 +79,36 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
   }
 }
 
+async function readStart(
+  call: LogCall,
+  batches: AsyncIterator<LogBatch__Output>,
+  { ticket, machine }: FollowOptions,
+  { deadlineMs, onStarted }: StartOrder,
+): Promise<void> {
+  let late = false;
+  const limit = setTimeout(() => {
+    late = true;
+    call.cancel();
+  }, deadlineMs);
+  let next: IteratorResult<LogBatch__Output>;
+  try {
+    next = await batches.next();
+  } catch (thrown) {
+    if (!late) throw thrown;
+    const detail = `the start was not answered within ${deadlineMs} ms`;
+    throw new IsthmusError('DEADLINE_EXCEEDED', detail, { hop: machine, cause: thrown });
+  } finally {
+    clearTimeout(limit);
+  }
+  if (next.done === true) throw new IsthmusError('UNREACHABLE', 'the start was not answered', { hop: machine });
+  checkOwner(next.value, ticket, machine);
+  const { started } = next.value;
+  if (started === null) throw new IsthmusError('LOG_MALFORMED', 'the first batch tells no state', { hop: machine });
+  await onStarted(started);
+}
+
 async function readBatches(
-  call: ClientDuplexStream<LogRequest, LogBatch__Output>,
+  call: LogCall,
   batches: AsyncIterator<LogBatch__Output>,
   { ticket, machine, fence, commit }: FollowOptions,
 ): Promise<ScriptStatus__Output> {
@@ -69,7 +116,11 @@ async function readBatches(
     const batch = next.value;
     checkOwner(batch, ticket, machine);
     const end = batch.end ?? undefined;
-    const stored = await commit({ firstLine: batch.firstLine, lines: batch.lines.map(toLine), end });
+    const stored = await commit({
+      firstLine: batch.firstLine,
+      lines: batch.lines.map((line) => toLine(line, machine)),
+      end,
+    });
     if (end !== undefined && end.lastLine > stored) {
       throw new IsthmusError('LOG_GAP', `${machine} ended a log of ${end.lastLine} lines after line ${stored}`, {
         hop: machine,
@@ -85,10 +136,7 @@ async function readBatches(
 }
 
 /** Whether the stream goes on to say that the ticket is completed; one that does not know that ends. */
-async function isCompleted(
-  call: ClientDuplexStream<LogRequest, LogBatch__Output>,
-  batches: AsyncIterator<LogBatch__Output>,
-): Promise<boolean> {
+async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Output>): Promise<boolean> {
   const limit = setTimeout(() => call.cancel(), COMPLETION_MS);
   try {
     const next = await batches.next();
@@ -112,8 +160,10 @@ function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): v
 /** What may write a line: the script, and the agent about it. */
 const streams: readonly string[] = ['stdout', 'stderr', 'agent'];
 
-function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number]): NewLogLine {
+function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number], machine: string): NewLogLine {
   // Kept and shown as it is, and neither masked nor counted: so it may be nothing else.
-  if (!streams.includes(stream)) throw new IsthmusError('PROTOCOL', 'a line of the log names no stream there is');
+  if (!streams.includes(stream)) {
+    throw new IsthmusError('LOG_MALFORMED', 'a line of the log is of no stream that there is', { hop: machine });
+  }
   return { stream, at: atMs, text };
 }

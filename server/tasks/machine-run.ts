@@ -53,13 +53,26 @@ export interface MachineRun {
 
 type ReachLimits = Pick<ReachOptions, 'signals' | 'patience' | 'isPassing'>;
 
-/** Calls the machine until it answers or one of `signals` aborts; tells the task's readers what stands in the way. */
+/** A call that may last: it says itself when the machine has answered for the first time. */
+type LastingCall<Result> = (
+  ...of: [...Parameters<TentacleCall<Result>>, answered: () => Promise<void>]
+) => Promise<Result>;
+
+/**
+ * Calls the machine until it answers or one of `signals` aborts; tells the task's readers what stands in the way, and
+ * when that is over.
+ */
 export async function reachMachine<Result>(
   { context, deps, machine }: MachineRun,
   { signals, patience, isPassing }: ReachLimits,
-  call: TentacleCall<Result>,
+  call: LastingCall<Result>,
 ): Promise<Reached<Result>> {
   let failing = false;
+  const answered = async (): Promise<void> => {
+    if (!failing) return;
+    failing = false;
+    await context.note(`${machine}: reached again`, { machine });
+  };
   const reached = await reach<Result>(
     {
       ...deps.tunables,
@@ -75,10 +88,10 @@ export async function reachMachine<Result>(
         await context.note(`${machine}: ${error.message}`, { machine, level: 'warning', code, data: { hop } });
       },
     },
-    call,
+    (client) => call(client, answered),
   );
   if (context.halt.aborted) throw new Halted();
-  if (failing && reached.kind === 'answered') await context.note(`${machine}: reached again`, { machine });
+  if (reached.kind === 'answered') await answered();
   return reached;
 }
 
@@ -128,8 +141,8 @@ export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>):
 }
 
 /**
- * How a tentacle's refusal, or our own failure to prepare a step, ends a ticket. `ticket` is how far it had come, where it
- * may have come to the machine.
+ * How a tentacle's refusal, or our own failure to prepare a step, ends a ticket. `ticket` is how far it had come, where
+ * it may have come to the machine.
  */
 export function refusalEnd(context: TaskContext, thrown: unknown, ticket?: Ticket): TicketEnding {
   if (thrown instanceof Halted || context.halt.aborted) throw thrown;
@@ -149,6 +162,7 @@ const unknowable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INTERNAL',
   'JOURNAL_DAMAGED',
   'LOG_GAP',
+  'LOG_MALFORMED',
   'NOT_YOUR_TICKET',
   'SCRIPT_INTERRUPTED',
   'TICKET_ALREADY_USED',

@@ -2,6 +2,7 @@
 // the tentacle, so a lost answer is asked for again under the same ticket.
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { GrpcClient } from '../../lib/grpc/client.ts';
+import { whenAborted } from '../../lib/waiting.ts';
 import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
@@ -23,7 +24,6 @@ import {
   type TicketEnding,
 } from './machine-run.ts';
 import { hasEnded } from './outcome.ts';
-import { whenAborted } from './waiting.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 

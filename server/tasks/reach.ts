@@ -1,12 +1,12 @@
-// One call to one machine, along its routes in order of preference and no other, again and again until it is answered or
-// the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
+// One call to one machine, along its routes in order of preference and no other, again and again until it is answered
+// or the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
 // ticket are made, and the tentacle answers those with the present state.
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { GrpcClient } from '../../lib/grpc/client.ts';
+import { pause, unlessAborted } from '../../lib/waiting.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { Way } from '../store/routes.ts';
 import type { Tentacles } from './tentacles.ts';
-import { pause, unlessAborted } from './waiting.ts';
 
 export interface ReachTunables {
   /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from coming back in step. */

@@ -35,6 +35,8 @@ export interface ScriptTaskPayload {
 /** Machines of one task at work at once: enough to be "all at once", few enough to leave others their turn. */
 export const machinesAtOnce = 200;
 export const longestScriptBytes = 1024 * 1024;
+/** Interpreters that tentacles know; a table there, a list here. */
+const interpreters: ReadonlySet<string> = new Set(['bash']);
 const longestTimeLimitS = 7 * 86_400;
 
 /** Accepts a script; its machines are resolved now. */
@@ -46,6 +48,7 @@ export async function submitScript(
 ): Promise<Task> {
   const { body, interpreter = 'bash', timeLimitS = 0, isolation = 'shared', deadlineS } = request;
   checkScript(body, timeLimitS);
+  checkInterpreter(interpreter, 'interpreter');
   const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
   const payload: ScriptTaskPayload = { machines, interpreter, body, timeLimitS, isolation };
   const title = `script on ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
@@ -63,6 +66,15 @@ function checkScript(body: string, timeLimitS: number): void {
       field: 'timeLimitS',
     });
   }
+}
+
+/** INVALID_FIELD, for a script of which no tentacle could do anything. */
+export function checkInterpreter(interpreter: string, field: string): void {
+  if (interpreters.has(interpreter)) return;
+  const known = [...interpreters].join(', ');
+  throw new IsthmusError('INVALID_FIELD', `${field}: there is no interpreter ${interpreter}; there is: ${known}`, {
+    field,
+  });
 }
 
 /** Runs script tasks. */

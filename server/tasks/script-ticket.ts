@@ -1,15 +1,18 @@
 // Runs one script ticket on one machine: start it (once, whatever is lost on the way), follow its log, end the ticket
 // with the last line in one commit, and bring it to its end early when the task is cancelled or out of time.
 import { IsthmusError } from '../../lib/errors.ts';
+import type { GrpcClient } from '../../lib/grpc/client.ts';
 import { createMasker, type Masker } from '../../lib/masker.ts';
+import { pause, whenAborted } from '../../lib/waiting.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../store/repositories/log-lines.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { FinishReason } from './context.ts';
 import { logMasker } from './log-masker.ts';
 import { LogMeter } from './log-quota.ts';
-import { followLog, type LogCommit } from './log-stream.ts';
+import { followLog, type LogCommit, type StartOrder } from './log-stream.ts';
 import { endLostStart } from './lost-start.ts';
 import {
   endTicket,
@@ -24,7 +27,7 @@ import {
   type TicketEnding as Ending,
 } from './machine-run.ts';
 import { hasEnded } from './outcome.ts';
-import { pause, whenAborted } from './waiting.ts';
+import { isConnectionFailure } from './reach.ts';
 
 /** Runs `ticket` to its end, from whatever its row says was reached before. Answers the ended row. */
 export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: ScriptPayload): Promise<Ticket> {
@@ -45,6 +48,15 @@ function maskerFor(payload: ScriptPayload): Masker | IsthmusError {
     return IsthmusError.from(thrown);
   }
 }
+
+/**
+ * Connections to tentacles of an earlier version: they start a script by one call, and are asked for its log by
+ * another.
+ */
+const withoutRunScript = new WeakSet<GrpcClient<TentacleClient>>();
+
+/** Says that the machine has answered, now or before. */
+type Answered = () => Promise<void>;
 
 class ScriptTicket {
   readonly #run: MachineRun;
@@ -92,20 +104,38 @@ class ScriptTicket {
 
   /** Undefined once the tentacle may have the ticket; an ending when it was never sent. */
   async #start(): Promise<Ending | undefined> {
-    const { context, deps, patience } = this.#run;
-    const reached = await reachMachine(this.#run, { signals: [context.finish], patience }, async (client) => {
+    const { context, patience } = this.#run;
+    const reached = await reachMachine(this.#run, { signals: [context.finish], patience }, async (client, answered) => {
       this.#ticket = await markSent(this.#run, this.#ticket);
-      const envelope = envelopeOf(this.#run, this.#ticket, { kind: 'script', payload: this.#payload });
-      return client.unary<ScriptStatus__Output>((c, o, done) => c.startScript({ envelope }, o, done), {
-        deadlineMs: deps.tunables.callDeadlineMs,
-        signal: context.halt,
-      });
+      await this.#cancellable(() => this.#startOn(client, answered));
     });
-    if (reached.kind === 'answered') {
-      await this.#tellWaiting(reached.value);
-      return undefined;
-    }
+    if (reached.kind === 'answered') return undefined;
     return this.#ticket.state === 'pending' ? unsentEnd(this.#run, reached.lastError) : undefined;
+  }
+
+  /** Follows the log on the same stream, too, for as long as that holds. */
+  async #startOn(client: GrpcClient<TentacleClient>, answered: Answered): Promise<void> {
+    const { callDeadlineMs: deadlineMs } = this.#run.deps.tunables;
+    const envelope = envelopeOf(this.#run, this.#ticket, { kind: 'script', payload: this.#payload });
+    let started = false;
+    const onStarted = async (status: ScriptStatus__Output): Promise<void> => {
+      started = true;
+      await answered();
+      await this.#tellWaiting(status);
+    };
+    try {
+      if (!withoutRunScript.has(client)) {
+        return await this.#followOn(client, answered, { envelope, deadlineMs, onStarted });
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof IsthmusError)) throw thrown;
+      if (thrown.code === 'METHOD_UNKNOWN') withoutRunScript.add(client);
+      else if (started && isConnectionFailure(thrown)) return;
+      else throw thrown;
+    }
+    const limits = { deadlineMs, signal: this.#run.context.halt };
+    const call = client.unary<ScriptStatus__Output>((c, o, done) => c.startScript({ envelope }, o, done), limits);
+    await onStarted(await call);
   }
 
   async #tellWaiting({ phase, heldBy }: ScriptStatus__Output): Promise<void> {
@@ -119,27 +149,44 @@ class ScriptTicket {
     });
   }
 
+  /** Follows the log to its end, over as many streams as that takes. */
   async #follow(): Promise<Ticket> {
+    if (hasEnded(this.#ticket)) return this.#ticket;
+    return this.#cancellable(async () => {
+      const limits = { signals: [this.#gaveUp.signal] };
+      const reached = await reachMachine(this.#run, limits, (client, answered) => this.#followOn(client, answered));
+      if (hasEnded(this.#ticket)) return this.#ticket;
+      return this.#end(this.#unknownEnd(reached.kind === 'gaveUp' ? reached.lastError : undefined));
+    });
+  }
+
+  /** Follows the log over one stream; with `start`, has the script started on it first. */
+  async #followOn(client: GrpcClient<TentacleClient>, answered: Answered, start?: StartOrder): Promise<void> {
     const { context, deps, machine } = this.#run;
-    this.#meter = await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
+    this.#meter ??= await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
+    const { completed } = await followLog({
+      client,
+      ticket: this.#ticket.id,
+      machine,
+      fence: context.fence,
+      storedLine: this.#ticket.storedLine,
+      start,
+      commit: async (commit) => {
+        await answered();
+        return this.#commit(commit);
+      },
+      signals: [context.halt, this.#gaveUp.signal],
+    });
+    this.completed = completed;
+  }
+
+  /** Has the script killed when the task is cut short before `work` is done. */
+  async #cancellable<Result>(work: () => Promise<Result>): Promise<Result> {
     const done = new AbortController();
     const cancelling: Promise<void>[] = [];
-    const forget = whenAborted(context.finish, () => cancelling.push(this.#cancel(done.signal)));
+    const forget = whenAborted(this.#run.context.finish, () => cancelling.push(this.#cancel(done.signal)));
     try {
-      const reached = await reachMachine(this.#run, { signals: [this.#gaveUp.signal] }, (client) =>
-        followLog({
-          client,
-          ticket: this.#ticket.id,
-          machine,
-          fence: context.fence,
-          storedLine: this.#ticket.storedLine,
-          commit: (commit) => this.#commit(commit),
-          signals: [context.halt, this.#gaveUp.signal],
-        }),
-      );
-      if (reached.kind === 'answered') this.completed = reached.value.completed;
-      if (hasEnded(this.#ticket)) return this.#ticket;
-      return await this.#end(this.#unknownEnd(reached.kind === 'gaveUp' ? reached.lastError : undefined));
+      return await work();
     } finally {
       forget();
       done.abort();
@@ -163,7 +210,11 @@ class ScriptTicket {
     }
     const now = Date.now();
     this.#ticket = await context.write(async (tx) => {
-      const stored = await tx.logLines.append(context.fence, id, Math.max(firstLine, next), fresh);
+      // A batch that only ends the log has nothing to store, and the change of state is fenced itself.
+      const onlyEnds = end !== undefined && fresh.length === 0 && firstLine <= next;
+      const stored = onlyEnds
+        ? this.#ticket.storedLine
+        : await tx.logLines.append(context.fence, id, Math.max(firstLine, next), fresh);
       if (end !== undefined && end.lastLine <= stored) {
         const told = { ...end, errorDetail: this.#masker.mask(end.errorDetail) };
         const ending = endingOf(told, context.finishReason, this.#run.machine);
@@ -227,7 +278,7 @@ class ScriptTicket {
   async #end(ending: Ending): Promise<Ticket> {
     const { context, machine } = this.#run;
     return endTicket(context, this.#ticket.id, ending, async (tx, ticket) => {
-      if (ending.errorCode !== 'NOT_YOUR_TICKET') return;
+      if (ending.errorCode !== 'NOT_YOUR_TICKET' && ending.errorCode !== 'LOG_MALFORMED') return;
       const data = { ticket: ticket.id, task: ticket.task, detail: ending.errorDetail };
       await tx.events.append({
         actor: machine,

@@ -1,7 +1,7 @@
 // Puts the tasks of a server node together: writer, warm tunnels, completer, health monitor, engine.
 import type { Logger } from '../../lib/log.ts';
 import type { Store } from '../store/store.ts';
-import { createCompleter } from './completer.ts';
+import { createCompleter, type CompleterTunables } from './completer.ts';
 import { createTaskEngine, type EngineTunables, type TaskRunner } from './engine.ts';
 import type { SignEnvelope } from './envelopes.ts';
 import { startHealthMonitor } from './health-monitor.ts';
@@ -26,7 +26,7 @@ interface TasksOptions {
   readonly healthCheckIntervalS?: number | undefined;
   /** What one script may leave of log. */
   readonly logQuotaBytes?: number | undefined;
-  readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables>;
+  readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompleterTunables>;
 }
 
 export interface Tasks {
@@ -44,7 +44,7 @@ export function startTasks(options: TasksOptions): Tasks {
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
   const routesOf = createRouteBook(store, options.autoPaths);
-  const completer = createCompleter({ store, routesOf, writer, tentacles, log });
+  const completer = createCompleter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
   const deps: TicketDeps = {
     store,
     routesOf,

@@ -10,7 +10,10 @@ export interface TargetRequest {
   readonly targetRoles?: readonly string[] | undefined;
 }
 
-/** The enabled machines that match. NO_TARGETS when there are none; a machine named must exist and be enabled. */
+/**
+ * The enabled machines that match. NO_TARGETS when there are none; a machine named must exist and be enabled, and match
+ * the rest (SCOPE_MISMATCH).
+ */
 export async function resolveTargets(
   tx: Pick<StoreTransaction, 'machines'>,
   request: TargetRequest,
@@ -20,7 +23,7 @@ export async function resolveTargets(
     throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
   }
   const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
-  if (ids !== undefined) await checkNamed(tx, ids, new Set(enabled.map(({ id }) => id)));
+  if (ids !== undefined) await checkNamed(tx, ids, enabled);
   if (enabled.length === 0) {
     throw new IsthmusError('NO_TARGETS', 'no enabled machine matches', {
       field: ids === undefined ? (environments === undefined ? 'targetRoles' : 'environments') : 'machines',
@@ -32,14 +35,21 @@ export async function resolveTargets(
 async function checkNamed(
   tx: Pick<StoreTransaction, 'machines'>,
   ids: readonly string[],
-  enabled: ReadonlySet<string>,
+  matching: readonly Machine[],
 ): Promise<void> {
+  const matches = new Set(matching.map(({ id }) => id));
+  if (ids.every((id) => matches.has(id))) return;
   const known = new Map((await tx.machines.select({ ids })).map((machine) => [machine.id, machine]));
+  const usable = new Set((await tx.machines.select({ ids, disabled: false })).map(({ id }) => id));
   for (const [index, id] of ids.entries()) {
     const field = `machines[${index}]`;
     const machine = known.get(id);
     if (machine === undefined) throw new IsthmusError('INVALID_FIELD', `there is no machine ${id}`, { field });
-    if (enabled.has(id)) continue;
+    if (matches.has(id)) continue;
+    if (usable.has(id)) {
+      const message = `machine ${id} is in none of the environments, or has none of the roles, also named`;
+      throw new IsthmusError('SCOPE_MISMATCH', message, { field });
+    }
     const why = machine.disabled ? 'is disabled' : 'has been revoked';
     throw new IsthmusError('MACHINE_DISABLED', `machine ${id} ${why}`, { field });
   }

@@ -1,5 +1,6 @@
 // What readers see of a task: its row, and per machine every step with its state; steps still to come included.
 import type { Task } from '../store/repositories/tasks.ts';
+import type { MachineNote } from '../store/repositories/task-stream.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
 
@@ -44,6 +45,8 @@ export interface MachineView {
   readonly machine: string;
   readonly state: TicketState;
   readonly steps: readonly StepView[];
+  /** While it is under way, what was noted of it last: what it waits for, or how far it is. */
+  readonly note?: MachineNote;
 }
 
 export interface TaskView extends TaskSummary {
@@ -60,10 +63,17 @@ export interface PlannedStep {
 }
 
 /** A task with all its machines. */
-export async function taskView(store: Pick<Store, 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
+export async function taskView(store: Pick<Store, 'notes' | 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
   const task = await store.tasks.get(id);
-  const [tickets, blockedBy] = await Promise.all([store.tickets.byTask(id), store.tasks.blockers(task)]);
-  const machines = machineViews(task, tickets);
+  const [tickets, blockedBy, notes] = await Promise.all([
+    store.tickets.byTask(id),
+    store.tasks.blockers(task),
+    task.endedAt === null ? store.notes.lastByMachine(id) : new Map<string, MachineNote>(),
+  ]);
+  const machines = machineViews(task, tickets).map((view) => {
+    const note = notes.get(view.machine);
+    return note !== undefined && isOfNow(note, view) ? { ...view, note } : view;
+  });
   const waits = task.startedAt === null && blockedBy.length > 0;
   return { ...taskSummary(task), machines, ...(waits ? { blockedBy } : {}) };
 }
@@ -135,6 +145,13 @@ function hasLeft(steps: readonly StepView[]): boolean {
   return steps.some(({ state }) => bad.includes(state) || state === 'skipped');
 }
 
+/** Whether a note still tells of what a machine is at. */
+function isOfNow({ ticket }: MachineNote, { state, steps }: MachineView): boolean {
+  if (!underWay.includes(state)) return false;
+  return ticket === null || steps.some((step) => step.ticket === ticket && step.endedAt === null);
+}
+
+const underWay: readonly TicketState[] = ['pending', 'sent', 'running'];
 const bad: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
 
 /** The worst end of its steps, else how far it is. */

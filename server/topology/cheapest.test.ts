@@ -16,7 +16,7 @@ interface State {
 function node(id: string, role: Role, parents: string[], report: object = {}): Node {
   return {
     ...{ id, role, site: 'eu', state: 'active', version: 1, createdAt: 1, lastSeenAt: now, report },
-    ...{ certificateNotAfter: null, softwareVersion: null, feedUrl: null, revokedAt: null },
+    ...{ wish: null, certificateNotAfter: null, softwareVersion: null, feedUrl: null, revokedAt: null },
     parents: parents.map((parent) => ({ node: parent, dialAddress: null })),
   };
 }
@@ -33,7 +33,7 @@ function fork(relays: Readonly<Record<string, State>>): Topology {
   });
   return buildTopology(
     [node('server-1', 'server', []), ...nodes, node('web-1', 'tentacle', Object.keys(relays))],
-    [],
+    undefined,
     now,
   );
 }

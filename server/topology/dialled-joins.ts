@@ -1,8 +1,9 @@
-// Nodes that wait to be dialled (`join --listen`): for each of their tokens that is still good, a stream is opened to the
-// node every few seconds, through the first of its parents that reaches it, until it has joined.
+// Nodes that wait to be dialled (`join --listen`): for each of their tokens that is still good, a stream is opened to
+// the node every few seconds, through the first of its parents that reaches it, until it has joined.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
+import type { Parent } from '../store/parents.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Enrolment } from './enrolment.ts';
 import { liveFirst, waysDown } from './routes.ts';
@@ -16,6 +17,20 @@ interface DialledJoinDeps {
   readonly mesh: Pick<Mesh, 'dialEnrol'>;
   readonly enrolment: Pick<Enrolment, 'serveDialled'>;
   readonly log: Logger;
+}
+
+/**
+ * The tokens whose nodes may still wait to be dialled: no node of the mesh has their name, and none that is linked
+ * answers at their address.
+ */
+export function stillAwaited(tokens: readonly JoinToken[], { nodes, links }: Topology): JoinToken[] {
+  const live = [...links.values()].filter(({ up, dialledBy }) => up && dialledBy === 'parent');
+  return tokens.filter(({ name, parents }) => {
+    if (name === null || nodes.get(name)?.state === 'active') return false;
+    const isTaken = ({ node, dialAddress }: Parent): boolean =>
+      live.some(({ from, to, address }) => to !== name && from === node && address === dialAddress);
+    return !parents.some(isTaken);
+  });
 }
 
 export class DialledJoins {

@@ -1,11 +1,11 @@
-// Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound to
-// this TLS session, and gets a certificate of a few minutes, to cross the mesh with and confirm; the one that lasts is the
-// answer to that (identity.ts). Every refusal leaves one audit event and nothing else.
+// Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound
+// to this TLS session, and gets a certificate of a few minutes, to cross the mesh with and confirm; the one that lasts
+// is the answer to that (identity.ts). Every refusal leaves one audit event and nothing else.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { TLSSocket } from 'node:tls';
-import type { Authority } from '../../certs/authority.ts';
+import { provisionalLifetimeMs, type Authority } from '../../certs/authority.ts';
 import { readPublicKey } from '../../certs/certificate.ts';
 import {
   keyProofHolds,
@@ -68,6 +68,9 @@ export class Enrolment {
   /** What each live session has bound, to be freed when it ends unconfirmed. */
   readonly #bound = new Map<Duplex, Binding[]>();
   readonly #releasing = new Set<Promise<unknown>>();
+  /** Sessions of nodes of version 1, which end them before they confirm. */
+  readonly #endingEarly = new WeakSet<Duplex>();
+  readonly #later = new Set<NodeJS.Timeout>();
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
@@ -127,6 +130,7 @@ export class Enrolment {
 
   async stop(): Promise<void> {
     await this.#host.stop();
+    for (const timer of this.#later) clearTimeout(timer);
     await Promise.all(this.#releasing);
   }
 
@@ -138,7 +142,7 @@ export class Enrolment {
       session.on('error', () => undefined);
       session.once('close', () => {
         bare.destroy();
-        this.#releaseSoon(session);
+        this.#ended(session);
       });
       bare.once('close', () => session.destroy());
       this.#cutUnlessProven(session);
@@ -154,7 +158,7 @@ export class Enrolment {
   }
 
   #begin(theirs: WireVersions, caller: Caller<StreamPeer>) {
-    agreeOnWireVersion(theirs, 'the joining node');
+    if (agreeOnWireVersion(theirs, 'the joining node') === 1) this.#endingEarly.add(caller.stream);
     const { authority } = this.#deps;
     return {
       nonce: this.#nonces.make(caller.stream),
@@ -205,7 +209,7 @@ export class Enrolment {
     });
     this.#bound.set(caller.stream, [...(this.#bound.get(caller.stream) ?? []), { tokenId: token.id, spki }]);
     // It may have closed while the token was being bound.
-    if (caller.stream.destroyed) this.#releaseSoon(caller.stream);
+    if (caller.stream.destroyed) this.#ended(caller.stream);
     const issued = await authority.issue({
       spkiDer: request.publicKeySpki,
       node,
@@ -278,6 +282,19 @@ export class Enrolment {
     const bound = this.#bound.get(session) ?? [];
     this.#bound.delete(session);
     for (const binding of bound) await this.#free(binding);
+  }
+
+  /** What it has bound is free: at once, or when no certificate of a node that ended it early is good any more. */
+  #ended(session: Duplex): void {
+    if (!this.#endingEarly.has(session) || !this.#bound.has(session)) {
+      this.#releaseSoon(session);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#later.delete(timer);
+      this.#releaseSoon(session);
+    }, provisionalLifetimeMs);
+    this.#later.add(timer);
   }
 
   #releaseSoon(session: Duplex): void {

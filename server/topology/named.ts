@@ -1,4 +1,5 @@
 // Sites and environments: made, renamed and deleted, each with its audit event.
+import { IsthmusError } from '../../lib/errors.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Named, NamedPatch, NamedRepository } from '../store/repositories/named.ts';
 import type { StoreTransaction } from '../store/store.ts';
@@ -44,13 +45,27 @@ export async function updateNamed(
   return named;
 }
 
-/** IN_USE while something refers to it. */
+/** The nodes of a site, the machines of an environment. */
+async function usersOf(tx: StoreTransaction, kind: NamedKind, id: string): Promise<string[]> {
+  if (kind === 'environment') {
+    return (await tx.machines.select({ environments: [id] })).map((machine) => `machine ${machine.id}`);
+  }
+  const nodes = (await tx.nodes.all()).filter(({ site }) => site === id);
+  return nodes.map((node) => `node ${node.id}${node.state === 'revoked' ? ' (revoked)' : ''}`);
+}
+
+/** IN_USE, naming what does, while something refers to it. */
 export async function deleteNamed(
   tx: StoreTransaction,
   kind: NamedKind,
   { id, version }: NamedChange,
   actor: Actor,
 ): Promise<void> {
+  const users = await usersOf(tx, kind, id);
+  if (users.length > 0) {
+    const rest = users.length > 5 ? ` and ${users.length - 5} more` : '';
+    throw new IsthmusError('IN_USE', `${kind} ${id} is in use by ${users.slice(0, 5).join(', ')}${rest}`);
+  }
   await repository(tx, kind).delete(id, version);
   await tx.events.append({ actor, type: `${kind}.deleted`, subjectKind: kind, subject: id });
 }

@@ -1,5 +1,5 @@
-// Nonces for proofs: one at a time for each stream, good for two minutes. Asking again with the same proof is allowed, so
-// that a lost answer can be repeated; what it may do twice is for the caller to bound.
+// Nonces for proofs: one at a time for each stream, good for two minutes. Asking again with the same proof is allowed,
+// so that a lost answer can be repeated; what it may do twice is for the caller to bound.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';

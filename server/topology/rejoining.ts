@@ -1,5 +1,5 @@
-// A node's name after its revocation: it may be given out again, to a node of the same role, so that a machine which was
-// lost keeps its row, its settings and its history. Which certificates count is a matter of when they were issued.
+// A node's name after its revocation: it may be given out again, to a node of the same role, so that a machine which
+// was lost keeps its row, its settings and its history. Which certificates count is a matter of when they were issued.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Parent } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';

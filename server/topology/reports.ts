@@ -44,6 +44,8 @@ export class Reports {
       reporter.failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
       return;
     }
+    // To its end: what was said later is written later.
+    this.#latest.delete(reporter);
     this.#latest.set(reporter, report);
     this.#timer ??= setTimeout(() => void this.#write(), Math.max(0, this.#lastMs + writeEveryMs - Date.now()));
   }
@@ -105,7 +107,9 @@ export class Reports {
     });
   }
 
-  /** Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once. */
+  /**
+   * Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once.
+   */
   async #recordRefusals(tx: StoreTransaction, node: string, refusals: readonly Refusal__Output[]): Promise<void> {
     if (refusals.length === 0) return;
     const known = new Set(reportedRefusals(await tx.nodes.get(node)));

@@ -48,6 +48,30 @@ export async function revokeNode(
   };
 }
 
+/**
+ * Marks nodes revoked that the list names and the store does not know of: it was restored from a backup, and a
+ * neighbour has told the list. From now, so that a certificate which such a node got since, and which the store knows
+ * as little, is refused as well.
+ */
+export async function adoptRevocations(deps: RevocationDeps): Promise<void> {
+  const { store, revocations, log, self } = deps;
+  const adopted: string[] = [];
+  for (const { node: id, revokedAtMs } of revocations.entries()) {
+    const known = await store.nodes.find(id);
+    if (id === self || known?.state !== 'active' || (known.revokedAt ?? 0) >= revokedAtMs) continue;
+    await store.transaction(async (tx) => {
+      if (!(await tx.nodes.revoke(id, Date.now()))) return;
+      const { role, site } = known;
+      const data = { role, site, revokedAt: revokedAtMs };
+      await tx.events.append({ actor: 'system', type: 'node.revoked', subjectKind: 'node', subject: id, data });
+      adopted.push(id);
+    });
+  }
+  if (adopted.length === 0) return;
+  log.warn({ nodes: adopted }, 'nodes were revoked that this store, restored from a backup, did not know as revoked');
+  await publishRevocations(deps);
+}
+
 /** Brings the signed list up to what the store says; answers whether it had to change. */
 export async function publishRevocations({ store, authority, revocations, log }: RevocationDeps): Promise<boolean> {
   const now = Date.now();

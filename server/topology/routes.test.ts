@@ -17,6 +17,7 @@ function node(id: string, role: Role, parent: string | null, more: Partial<Node>
     site: 'eu',
     parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
     state: 'active',
+    wish: null,
     certificateNotAfter: null,
     softwareVersion: null,
     feedUrl: null,

@@ -1,4 +1,5 @@
-// Routes of machines: checked when saved (do the relays exist, does the path lead there) and when used (is it still so).
+// Routes of machines: checked when saved (do the relays exist, does the path lead there) and when used (is it still
+// so).
 import { IsthmusError } from '../../lib/errors.ts';
 import { chainsUp, MAX_HOPS, SERVER, type Parent } from '../store/parents.ts';
 import { wayOver, type Route, type Way } from '../store/routes.ts';
@@ -36,14 +37,16 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
   }
 }
 
-/** The routes that follow the parents from the target up to the server: one for each way up, preferred parents first. */
+/**
+ * The routes that follow the parents from the target up to the server: one for each way up, preferred parents first.
+ */
 export function defaultRoutes(target: RouteTarget, topology: Topology): Way[] {
   return waysDown(target, topology).map(wayOver);
 }
 
 /**
- * The relays to cross to a node, the server's neighbour first, for each of its ways up, those of preferred parents first.
- * ROUTE_INVALID when no way leads to the server.
+ * The relays to cross to a node, the server's neighbour first, for each of its ways up, those of preferred parents
+ * first. ROUTE_INVALID when no way leads to the server.
  */
 export function waysDown(target: RouteTarget, topology: Topology): string[][] {
   const ways = chainsUp(target.parents, topology.nodes).map((chain) => chain.toReversed());

@@ -3,6 +3,7 @@
 //   tokens.ts      makes join tokens              enrolment.ts, dialled-joins.ts   let nodes in
 //   identity.ts    confirms and renews            revocation.ts                    shuts nodes out
 //   watch.ts       takes reports, gives assignments
+//   parents.ts, going-over.ts                  give nodes other parents
 import type { Authority } from '../../certs/authority.ts';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
@@ -11,19 +12,23 @@ import { keepRenewed } from '../../certs/renewal.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
+import { softwareVersion } from '../../lib/version.ts';
 import { reachableAt } from '../../mesh/reachable.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { SERVER } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
+import type { Node } from '../store/repositories/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { DialledJoins } from './dialled-joins.ts';
+import { DialledJoins, stillAwaited } from './dialled-joins.ts';
 import { Enrolment } from './enrolment.ts';
 import { IdentityService, recordRenewal } from './identity.ts';
-import { publishRevocations, revokeNode } from './revocation.ts';
+import { noteTaken, parentsAssignments } from './going-over.ts';
+import { setParents, type NewParentInput } from './parents.ts';
+import { adoptRevocations, publishRevocations, revokeNode, type RevocationDeps } from './revocation.ts';
 import { refusalEvent } from './reports.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 import { readTopology } from './topology.ts';
-import { assignmentsOf, WatchService, type FindPlaces } from './watch.ts';
+import { dialsOf, WatchService, type FindPlaces } from './watch.ts';
 
 /** How soon a new token or node reaches the relay that has to dial it. */
 const turnMs = 1_000;
@@ -46,15 +51,32 @@ export interface TopologyServices {
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
   /** The answer is to be called after the commit. */
   revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<() => void>;
+  /** Keeps the wish that a node, at the version that was read, go over to other parents. */
+  setParents(tx: StoreTransaction, id: string, change: NewParents, actor: Actor): Promise<AfterSetting>;
   stop(): Promise<void>;
 }
 
-/** Registers the server's services on its mesh and keeps assignments, revocations and its own certificate up to date. */
+export interface NewParents {
+  readonly version: number;
+  readonly parents: readonly NewParentInput[];
+}
+
+interface AfterSetting {
+  readonly node: Node;
+  /** To be called after the commit. */
+  readonly after: () => void;
+}
+
+/**
+ * Registers the server's services on its mesh and keeps assignments, revocations and its own certificate up to date.
+ */
 export async function startTopology(deps: TopologyDeps): Promise<TopologyServices> {
   const { store, authority, sealer, identity, mesh, log } = deps;
   const self = identity.current().node;
   const revocation = { store, authority, revocations: deps.revocations, log, self };
   await publishRevocations(revocation);
+  const adopting = new Adopting(revocation);
+  await adopting.run();
   await ensureOwnRow(deps);
 
   const enrolment = new Enrolment({ store, authority, identity, sealer, log });
@@ -63,10 +85,12 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   const { refusals } = mesh;
   const watch = new WatchService({ store, log, findPlaces: deps.findPlaces, refusals });
   const turns = new Turns(async () => {
-    const [topology, pending] = [await readTopology(store, mesh), await store.tokens.pendingDialled(Date.now())];
-    const assignments = assignmentsOf(topology, pending);
-    mesh.assignDials(assignments.get(SERVER) ?? []);
-    watch.assign(assignments);
+    const before = await readTopology(store, mesh);
+    const topology = (await noteTaken({ store, log }, before)) ? await readTopology(store, mesh) : before;
+    const pending = stillAwaited(await store.tokens.pendingDialled(Date.now()), topology);
+    const dials = dialsOf(topology, pending);
+    mesh.assignDials(dials.get(SERVER) ?? []);
+    watch.assign(dials, parentsAssignments(topology, self));
     dialled.attempt(pending, topology);
   }, log);
   const recording = recordRefusals(deps);
@@ -92,8 +116,14 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   return {
     createToken: (tx, input, actor) => createToken(tx, input, actor, { sealer, pin, serverAddress }),
     revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, revocation),
+    async setParents(tx, id, change, actor) {
+      const topology = await readTopology(tx, mesh);
+      const node = await setParents(tx, id, { ...change, topology, serverAddress }, actor);
+      return { node, after: () => turns.soon() };
+    },
     async stop() {
       renewal.stop();
+      await adopting.stop();
       turns.stop();
       await dialled.stop();
       await Promise.all([enrolment.stop(), identities.stop(), watch.stop()]);
@@ -127,7 +157,7 @@ async function ensureOwnRow({ store, identity }: TopologyDeps): Promise<void> {
   const certificateNotAfter = identity.peer().notAfterMs;
   await store.transaction(async (tx) => {
     if ((await tx.nodes.find(node)) !== undefined) {
-      await tx.nodes.sighted(node, { certificateNotAfter });
+      await tx.nodes.sighted(node, { certificateNotAfter, softwareVersion });
       return;
     }
     await tx.nodes.insert({
@@ -138,6 +168,7 @@ async function ensureOwnRow({ store, identity }: TopologyDeps): Promise<void> {
       createdAt: Date.now(),
       certificateNotAfter,
     });
+    await tx.nodes.sighted(node, { softwareVersion });
     await tx.events.append({
       actor: 'system',
       type: 'node.joined',
@@ -146,6 +177,30 @@ async function ensureOwnRow({ store, identity }: TopologyDeps): Promise<void> {
       data: { role: 'server' },
     });
   });
+}
+
+/** Keeps the store's word on who is revoked up to what the mesh tells. */
+class Adopting {
+  readonly #deps: RevocationDeps;
+  readonly #forget: () => void;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(deps: RevocationDeps) {
+    this.#deps = deps;
+    this.#forget = deps.revocations.onChange(() => void this.run());
+  }
+
+  run(): Promise<void> {
+    this.#running = this.#running
+      .then(() => adoptRevocations(this.#deps))
+      .catch((err: unknown) => this.#deps.log.error({ err }, 'revocations were not adopted'));
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#forget();
+    await this.#running;
+  }
 }
 
 /** Runs a piece of work now, and again and again, never twice at once. */

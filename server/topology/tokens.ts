@@ -2,15 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { checkKeptHost } from '../../lib/network-address.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import type { Sealer } from '../../lib/seal.ts';
-import { MAX_PARENTS, SERVER, type Parent } from '../store/parents.ts';
+import { SERVER, type Parent } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
-import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkEnvironments } from './machines.ts';
+import { addressForChildren, checkParents, type ParentInput } from './parents.ts';
 import { checkNameFree } from './rejoining.ts';
 import { checkRoutes } from './routes.ts';
 import { readTopology } from './topology.ts';
@@ -20,13 +19,6 @@ const maxTtlS = 3600;
 
 /** A relay without a port has no children that dial. */
 const relayListen = '0.0.0.0:8444';
-
-/** A parent that a node is to have. */
-export interface ParentInput {
-  readonly node: string;
-  /** Where it dials the node; without it the node dials it. */
-  readonly dialAddress?: string | undefined;
-}
 
 export interface TokenInput {
   readonly role: JoinToken['role'];
@@ -47,6 +39,8 @@ export interface MadeToken {
   /** SHA-256 of the authority's certificate. */
   readonly pin: string;
   readonly expiresAt: number;
+  /** Other tokens for the same name that may still be used: the first join takes the name. */
+  readonly othersOpen: readonly string[];
   /** What to run on the joining machine; it asks for the token, which is not in it. */
   readonly joinCommand: string;
 }
@@ -70,6 +64,7 @@ export async function createToken(
   const id = newId();
   const secret = randomBytes(32);
   const createdAt = Date.now();
+  const others = input.name === undefined ? [] : await tx.tokens.openFor(input.name, createdAt);
   const token: JoinToken = {
     id,
     proofKeySealed: deps.sealer.seal(proofKey(secret), proofKeyPlace(id)),
@@ -102,6 +97,7 @@ export async function createToken(
     token: formatToken({ id, secret }),
     pin: deps.pin,
     expiresAt,
+    othersOpen: others.map((other) => other.id),
     joinCommand: command(token, deps.pin, await addressesOf(tx, parents, deps.serverAddress)),
   };
 }
@@ -117,30 +113,6 @@ function parentsOf(input: readonly ParentInput[]): Parent[] {
 
 function isDialled(parents: readonly Parent[]): boolean {
   return parents.some(({ dialAddress }) => dialAddress !== null);
-}
-
-/** Throws INVALID_FIELD or URL_FORBIDDEN, naming the entry, unless a node may have these parents. */
-export async function checkParents(tx: StoreTransaction, parents: readonly Parent[]): Promise<void> {
-  const wrong = (field: string, reason: string): never => {
-    throw new IsthmusError('INVALID_FIELD', reason, { field });
-  };
-  if (parents.length === 0 || parents.length > MAX_PARENTS) wrong('parents', `a node has 1 to ${MAX_PARENTS} parents`);
-  for (const [index, { node, dialAddress }] of parents.entries()) {
-    if (parents.findIndex((other) => other.node === node) !== index) {
-      wrong(`parents[${index}].node`, `${node} is named twice`);
-    }
-    if (dialAddress !== null && !/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/.test(dialAddress)) {
-      wrong(`parents[${index}].dialAddress`, 'an address is host:port');
-    }
-    if (dialAddress !== null) {
-      checkKeptHost(dialAddress.slice(0, dialAddress.lastIndexOf(':')), `parents[${index}].dialAddress`);
-    }
-    if (node === SERVER) continue;
-    const relay = await tx.nodes.find(node);
-    if (relay?.role !== 'relay' || relay.state !== 'active') {
-      wrong(`parents[${index}].node`, `there is no active relay ${node}`);
-    }
-  }
 }
 
 async function checkInput(tx: StoreTransaction, input: TokenInput, parents: readonly Parent[]): Promise<void> {
@@ -171,30 +143,18 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parents: read
   }
 }
 
-/** Where the parents that the node dials are reached, in their order; a text to be filled in where that is not known. */
+/**
+ * Where the parents that the node dials are reached, in their order; a text to be filled in where that is not known.
+ */
 async function addressesOf(
   tx: StoreTransaction,
   parents: readonly Parent[],
   serverAddress: string | undefined,
 ): Promise<string[]> {
-  const addresses: string[] = [];
-  for (const { node, dialAddress } of parents) {
-    if (dialAddress !== null) continue;
-    const relay = node === SERVER ? undefined : await tx.nodes.find(node);
-    const dialled = relay?.parents.find((parent) => parent.dialAddress !== null)?.dialAddress ?? undefined;
-    const known = relay === undefined ? serverAddress : (reportedAddress(relay) ?? dialled);
-    addresses.push(known ?? `<host:port of ${node}>`);
-  }
-  return addresses;
-}
-
-/** Where a relay says that its children reach it. It ends up in a shell: nothing but an address is taken. */
-function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
-  const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
-  if (typeof meshAddress !== 'string') return undefined;
-  return /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):\d{1,5}$/.test(meshAddress)
-    ? meshAddress
-    : undefined;
+  const { nodes } = await readTopology(tx, undefined);
+  return parents
+    .filter(({ dialAddress }) => dialAddress === null)
+    .map(({ node }) => addressForChildren(node, nodes, serverAddress) ?? `<host:port of ${node}>`);
 }
 
 /** The token is not part of it: what is on a command line is in `ps` and in the shell's history. */

@@ -18,6 +18,8 @@ export interface Link {
   readonly bytesDown: number;
   readonly bytesUp: number;
   readonly dialledBy: 'parent' | 'child';
+  /** host:port at which it is dialled; null when whoever tells of the link does not dial it. */
+  readonly address: string | null;
   readonly lastErrorCode: string | null;
 }
 
@@ -34,25 +36,35 @@ export async function readTopology(
   now: number = Date.now(),
 ): Promise<Topology> {
   const nodes = await store.nodes.all();
-  return buildTopology(nodes, mesh?.links() ?? [], now);
+  return buildTopology(nodes, mesh?.links(), now);
 }
 
 /**
- * The topology from its sources. A link is what the parent side says of it, but not up when the child says now that it is
- * down: a relay that died cannot say so. The child's word fills what the parent's lacks.
+ * The topology from its sources. A link is what the parent side says of it, but not up when the child says now that it
+ * is down: a relay that died cannot say so. The child's word fills what the parent's lacks, unless the parent has
+ * reported since and knows of no such link: it was started anew. `ownLinks` are this server's, undefined where they are
+ * not known.
  */
-export function buildTopology(nodes: readonly Node[], ownLinks: readonly LinkStatus[], now: number): Topology {
+export function buildTopology(
+  nodes: readonly Node[],
+  ownLinks: readonly LinkStatus[] | undefined,
+  now: number,
+): Topology {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const byChildren = new Map(nodes.flatMap((node) => reportedOf(node, 'parent', byId, now)));
   const byParents = new Map(nodes.flatMap((node) => reportedOf(node, 'child', byId, now)));
   const links = new Map<string, Link>();
-  for (const [key, { link }] of byChildren) links.set(key, link);
+  for (const [key, { link, atMs }] of byChildren) {
+    const parentAtMs = link.from === SERVER ? ownLinks && Infinity : byId.get(link.from)?.lastSeenAt;
+    const isOutdated = typeof parentAtMs === 'number' && parentAtMs > atMs && !byParents.has(key);
+    links.set(key, isOutdated ? { ...link, up: false, roundTripMs: null } : link);
+  }
   for (const [key, { link }] of byParents) {
     const child = byChildren.get(key);
     const lost = child?.fresh === true && !child.link.up;
     links.set(key, lost ? { ...link, up: false, roundTripMs: null, lastErrorCode: child.link.lastErrorCode } : link);
   }
-  for (const status of ownLinks) {
+  for (const status of ownLinks ?? []) {
     if (status.relation === 'child') links.set(`${SERVER}>${status.peer}`, fromOwn(status));
   }
   return { nodes: byId, links };
@@ -70,7 +82,8 @@ export function routeName(topology: Topology, id: string): string {
 
 interface Reported {
   readonly link: Link;
-  /** Whether the report is of now. */
+  /** When it was reported, and whether that is now. */
+  readonly atMs: number;
   readonly fresh: boolean;
 }
 
@@ -100,9 +113,10 @@ function reportedOf(
       bytesDown: Number((isParentSide ? report.bytesOut : report.bytesIn) ?? 0),
       bytesUp: Number((isParentSide ? report.bytesIn : report.bytesOut) ?? 0),
       dialledBy: isParentSide === ours ? 'parent' : 'child',
+      address: report.address === undefined || report.address === '' ? null : report.address,
       lastErrorCode: report.lastErrorCode === undefined || report.lastErrorCode === '' ? null : report.lastErrorCode,
     };
-    return [[`${from}>${to}`, { link, fresh }]];
+    return [[`${from}>${to}`, { link, atMs: node.lastSeenAt ?? 0, fresh }]];
   });
 }
 
@@ -115,6 +129,7 @@ function fromOwn(status: LinkStatus): Link {
     bytesDown: status.bytesOut,
     bytesUp: status.bytesIn,
     dialledBy: status.dialledBy === 'us' ? 'parent' : 'child',
+    address: status.address ?? null,
     lastErrorCode: status.lastErrorCode ?? null,
   };
 }

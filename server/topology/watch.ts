@@ -15,6 +15,7 @@ import type { Parent } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store } from '../store/store.ts';
+import { diallingParents, type ParentsAssignment } from './going-over.ts';
 import { Reports, type Reporter } from './reports.ts';
 import { routeName, type Topology } from './topology.ts';
 
@@ -44,7 +45,8 @@ export class WatchService {
   readonly #host: GrpcHost<PeerIdentity>;
   readonly #watchers = new Set<Watcher>();
   readonly #reports: Reports;
-  #assignments = new Map<string, DialAssignment[]>();
+  #dials: ReadonlyMap<string, readonly DialAssignment[]> = new Map();
+  #parents: ReadonlyMap<string, ParentsAssignment> = new Map();
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -73,9 +75,10 @@ export class WatchService {
     this.#host.accept(stream);
   }
 
-  /** Tells every watching node what it has to dial now, where that changed. */
-  assign(assignments: Map<string, DialAssignment[]>): void {
-    this.#assignments = assignments;
+  /** Tells every watching node what it has to dial, and which parents to have, where that changed. */
+  assign(dials: ReadonlyMap<string, readonly DialAssignment[]>, parents: ReadonlyMap<string, ParentsAssignment>): void {
+    this.#dials = dials;
+    this.#parents = parents;
     for (const watcher of this.#watchers) this.#tell(watcher);
   }
 
@@ -121,16 +124,24 @@ export class WatchService {
   }
 
   #tell(watcher: Watcher): void {
-    const dial = this.#assignments.get(watcher.node) ?? [];
-    const text = JSON.stringify(dial);
+    const { parents = [], version: parentsVersion = 0 } = this.#parents.get(watcher.node) ?? {};
+    const assignment = { dial: [...(this.#dials.get(watcher.node) ?? [])], parents: [...parents], parentsVersion };
+    const text = JSON.stringify(assignment);
     if (text === watcher.sent) return;
     watcher.sent = text;
-    watcher.send({ dial });
+    watcher.send(assignment);
   }
 }
 
-/** Who dials whom: children by each parent that has an address, and nodes that wait to be let in. Servers are one: 'server'. */
-export function assignmentsOf(topology: Topology, pending: readonly JoinToken[]): Map<string, DialAssignment[]> {
+/**
+ * Who dials whom: children by each parent that has an address, and nodes that wait to be let in. Servers are one:
+ * 'server'.
+ */
+export function dialsOf(
+  topology: Topology,
+  pending: readonly JoinToken[],
+  now: number = Date.now(),
+): Map<string, DialAssignment[]> {
   const byParent = new Map<string, DialAssignment[]>();
   const add = (node: string, parents: readonly Parent[]): void => {
     for (const { node: parent, dialAddress: address } of parents) {
@@ -142,7 +153,7 @@ export function assignmentsOf(topology: Topology, pending: readonly JoinToken[])
     }
   };
   const active = [...topology.nodes.values()].filter((node: Node) => node.state === 'active');
-  for (const { id, parents } of active) add(id, parents);
+  for (const node of active) add(node.id, diallingParents(node, topology, now));
   for (const { name, parents } of pending) if (name !== null) add(name, parents);
   return byParent;
 }

@@ -51,12 +51,19 @@ describe('a request without a good key', () => {
         key: string;
       };
     const expired = await made(Date.now() - 1);
-    expect((await api.call('GET', '/api/v1/whoami', { key: expired.key })).status).toBe(401);
+    const refusalOf = async (presented: string) => {
+      const { status, body } = await api.call('GET', '/api/v1/whoami', { key: presented });
+      return `${status} ${String(body['detail'])}`;
+    };
+    expect(await refusalOf(expired.key)).toBe(`401 API key ${expired.id} has expired`);
     const { id, key } = await made();
     expect((await api.call('GET', '/api/v1/whoami', { key })).status).toBe(200);
     expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
     expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
-    expect((await api.call('GET', '/api/v1/whoami', { key })).status).toBe(401);
+    expect(await refusalOf(key)).toBe(`401 API key ${id} was revoked`);
+    // Only to who has the secret: to anyone else it is as if the key had never been.
+    const guessed = (of: string) => refusalOf(`isk_${of}_${'A'.repeat(43)}`);
+    expect(await guessed(id)).toBe(await guessed('0'.repeat(12)));
     const { items } = await api.store.events.list({ type: 'api-key.revoked', limit: 10 });
     expect(items).toHaveLength(1);
   });

@@ -89,8 +89,12 @@ describe('a backup', () => {
     await backup({ dataDir, file, passphraseFile });
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect((await readdir(dataDir)).filter((name) => name.startsWith('backup-'))).toEqual([]);
+    const before = await readFile(file);
+    await expect(backup({ dataDir, file, passphraseFile })).rejects.toMatchObject({ code: 'FILE_UNUSABLE' });
+    expect(await readFile(file)).toEqual(before);
     const copy = join(folder, 'restored');
     await restore({ dataDir: copy, file, passphraseFile });
+    expect((await stat(join(copy, 'authority'))).mode & 0o777).toBe(0o700);
     const sealer = openMasterKey({ dataDir: copy });
     expect(openAuthority(copy, sealer).certificatePem).toBe(made.authorityPem);
     expect((await IdentityStore.open(copy)).current()).toEqual((await IdentityStore.open(dataDir)).current());

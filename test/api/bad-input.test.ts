@@ -1,6 +1,7 @@
 // What is not a good request is refused with a code and the field, changes nothing, and tells nothing of the inside.
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { errorCatalogue, isErrorCode } from '../../lib/errors.ts';
@@ -34,6 +35,9 @@ describe('a body', () => {
     ['10,000 deep', deep(10_000), 'MALFORMED_BODY'],
     ['500,000 deep', deep(500_000), 'MALFORMED_BODY'],
     ['of 10 MB', JSON.stringify({ id: 'eu', description: 'x'.repeat(10_000_000) }), 'BODY_TOO_LARGE'],
+    ['with half a character', '{"id":"eu","name":"a\\ud800b"}', 'MALFORMED_BODY'],
+    ['with the other half', '{"id":"eu","name":"\\uDE00"}', 'MALFORMED_BODY'],
+    ['with half a character in a key', '{"id":"eu","\\ud83d":1}', 'MALFORMED_BODY'],
     ['that is no object', '"eu"', 'INVALID_FIELD'],
     ['that is null', 'null', 'INVALID_FIELD'],
     ['that is empty', '', 'INVALID_FIELD'],
@@ -46,6 +50,22 @@ describe('a body', () => {
     const api = await startApi();
     const raw = new Uint8Array([0x7b, 0x22, 0x69, 0x64, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]);
     await refuses(api, () => api.call('POST', sites, { raw }), 'MALFORMED_BODY');
+  });
+
+  it('may have characters beyond the first plane, escaped or not', async () => {
+    const api = await startApi();
+    const { status, body } = await api.call('POST', sites, { raw: '{"id":"eu","name":"\\ud83d\\ude00 😀"}' });
+    expect({ status, name: body['name'] }).toEqual({ status: 201, name: '😀 😀' });
+  });
+
+  it('that is encoded once more is refused, a package too', async () => {
+    const api = await startApi();
+    const headers = { 'content-encoding': 'gzip' };
+    const raw = new Uint8Array(gzipSync('{"id":"eu"}'));
+    await refuses(api, () => api.call('POST', sites, { raw, headers }), 'UNSUPPORTED_MEDIA_TYPE');
+    const push = { raw, headers: { ...headers, 'content-type': 'application/octet-stream' } };
+    const path = '/api/v1/packages?id=web&version=1&format=tar.gz';
+    await refuses(api, () => api.call('POST', path, push), 'UNSUPPORTED_MEDIA_TYPE');
   });
 
   it.each([
@@ -71,6 +91,8 @@ describe('a body', () => {
     ['an id with a newline', { id: 'eu\n' }, 'id'],
     ['an id in capitals', { id: 'EU' }, 'id'],
     ['a name with a control character', { id: 'eu', name: 'E\u001b[31mU' }, 'name'],
+    ['a name that a terminal would turn round', { id: 'eu', name: 'exe.\u202egnp' }, 'name'],
+    ['a name with a line separator', { id: 'eu', name: 'EU\u2028admin' }, 'name'],
     ['a name that is empty', { id: 'eu', name: '' }, 'name'],
     ['a description that is too long', { id: 'eu', description: 'x'.repeat(4001) }, 'description'],
   ])('with %s is refused with the field', async (_, body, field) => {
@@ -153,6 +175,13 @@ describe('a path', () => {
   });
 });
 
+it('what a pattern asks for is told in words', async () => {
+  const api = await startApi();
+  const detailOf = async (body: object) => (await api.call('POST', sites, { body })).body['detail'];
+  expect(await detailOf({ id: 'EU' })).toMatch(/^id must have lower-case letters, digits and/);
+  expect(await detailOf({ id: 'eu', name: 'a\nb' })).toMatch(/^name must be one line/);
+});
+
 describe('a connection', () => {
   it('that speaks no HTTP gets a problem document and is closed', async () => {
     const api = await startApi();
@@ -168,6 +197,11 @@ describe('a connection', () => {
     const api = await startApi();
     const answer = await fetch(`${api.base}/livez`, { headers: { 'x-large': 'x'.repeat(64 * 1024) } });
     expect(answer.status).toBe(400);
-    expect(await answer.json()).toMatchObject({ code: 'MALFORMED_BODY' });
+    const detail = 'the headers are larger than 16 KiB';
+    expect(await answer.json()).toMatchObject({
+      code: 'MALFORMED_BODY',
+      detail,
+      remedy: 'Send fewer or shorter headers.',
+    });
   });
 });

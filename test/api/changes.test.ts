@@ -110,7 +110,14 @@ describe('a version', () => {
     const api = await startApi();
     await addMachine(api);
     const answer = await api.call('DELETE', `${sites}/eu`, { headers: { 'if-match': '"1"' } });
-    expect(answer).toMatchObject({ status: 409, body: { code: 'IN_USE' } });
+    expect(answer).toMatchObject({
+      status: 409,
+      body: { code: 'IN_USE', detail: 'site eu is in use by node relay-eu, node web-1' },
+    });
+    const headers = { 'if-match': '"1"' };
+    await api.call('PATCH', '/api/v1/machines/web-1', { headers, body: { environments: ['prod'] } });
+    const environment = await api.call('DELETE', '/api/v1/environments/prod', { headers });
+    expect(environment.body).toMatchObject({ code: 'IN_USE', detail: 'environment prod is in use by machine web-1' });
   });
 });
 

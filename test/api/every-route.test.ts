@@ -4,6 +4,9 @@
 import { expect, it } from 'vitest';
 import { errorCatalogue, isErrorCode, IsthmusError } from '../../lib/errors.ts';
 import { createRelease } from '../../server/deployments/releases.ts';
+import type { ApiServices } from '../../server/api/context.ts';
+import { setParents } from '../../server/topology/parents.ts';
+import { readTopology } from '../../server/topology/topology.ts';
 import { startApi, type Answer, type TestApi } from './api.ts';
 
 interface Schema {
@@ -41,7 +44,17 @@ type Call = Parameters<TestApi['call']>[2];
 
 async function site(): Promise<Site> {
   const nothing = () => Promise.reject(new IsthmusError('NOT_FOUND', 'there is none'));
-  const api = await startApi({ revokeNode: nothing, packageVersions: nothing, findPackage: nothing });
+  const setNodeParents: ApiServices['setParents'] = async (tx, id, wanted, actor) => {
+    const topology = await readTopology(tx, undefined);
+    const node = await setParents(tx, id, { ...wanted, topology, serverAddress: '10.0.0.1:8444' }, actor);
+    return { node, after: () => undefined };
+  };
+  const api = await startApi({
+    revokeNode: nothing,
+    setParents: setNodeParents,
+    packageVersions: nothing,
+    findPackage: nothing,
+  });
   const make = async (path: string, body: object, headers = {}) =>
     (await api.call('POST', `/api/v1${path}`, { body, headers })).body;
   await make('/sites', { id: 'eu' });
@@ -257,6 +270,7 @@ const validBodies: Readonly<Record<string, object>> = {
   'PATCH /api/v1/sites/{id}': { name: 'Europe' },
   'PATCH /api/v1/environments/{id}': { name: 'Europe' },
   'PATCH /api/v1/machines/{id}': { name: 'one' },
+  'PUT /api/v1/nodes/{id}/parents': { parents: [{ node: 'server' }] },
   'PATCH /api/v1/projects/{id}': { name: 'Shop' },
   'PUT /api/v1/projects/{id}/process': { steps: [] },
   'POST /api/v1/projects/{id}/variables': { name: 'Other', value: 'x' },

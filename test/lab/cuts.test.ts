@@ -1,36 +1,53 @@
-// Lines that are cut, whole or one way only, at each stage of a deployment, under scripts that print, and while nothing
-// is under way.
+// Lines that are cut, whole or one way only, at each stage of a deployment, and while nothing is under way.
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
+import { doomedLines, startDoomed } from './support/doomed.ts';
 import { openLab, type OpenLab } from './support/open.ts';
-import { lineNames, machineIds } from './support/sites.ts';
+import { lineNames } from './support/sites.ts';
 import { reached, stages, wholeAgain, wholeAgainMs, type Stage } from './support/stages.ts';
 
 const shape = { delayMs: 20, rateMbit: 6 };
-const long = (process.env['ISTHMUS_LAB_LONG'] ?? '') !== '';
 /** Where a stage is seen for the cut of a line. */
 const behind = { 'wan-eu': 'eu-1', 'wan-pci': 'pci-2', 'wan-us': 'us-1' } as const;
-/** A link that hears nothing is given up within this. */
+/** A link that hears nothing is given up within this: a shorter cut is survived by the link, a longer one ends it. */
 const foundMs = 20_000;
+const [shortS, longS] = [5, 25];
+/**
+ * The server dials relay eu, and relay us dials the server: for long only these, since pci is behind eu and would be
+ * cut after it.
+ */
+const cutForLong = ['wan-eu', 'wan-us'] as const;
+
+type LineName = (typeof lineNames)[number];
 
 interface Cut {
   readonly stage: Stage;
-  readonly way: 'both' | 'forward' | 'backward';
   readonly seconds: number;
+  readonly lines: readonly LineName[];
 }
 
-const cuts: Cut[] = [
-  ...stages
-    .filter((stage) => stage !== 'the release is activated')
-    .map((stage) => ({ stage, way: 'both' as const, seconds: 5 })),
-  { stage: 'half the package is here', way: 'both', seconds: 25 },
-  { stage: 'the post-deploy script runs', way: 'both', seconds: 25 },
-  { stage: 'half the package is here', way: 'forward', seconds: 25 },
-  { stage: 'the post-deploy script runs', way: 'backward', seconds: 25 },
-];
+const cutStages = stages.filter((stage) => stage !== 'the release is activated');
+/**
+ * Each stage once for each length, and two cuts in one deployment: a short one and, half of the stages away, a long
+ * one.
+ */
+const cuts = cutStages.map((stage, index) => {
+  const half = cutStages.length / 2;
+  const short: Cut = { stage, seconds: shortS, lines: lineNames };
+  const other = cutStages[(index + half) % cutStages.length]!;
+  const long: Cut = { stage: other, seconds: longS, lines: cutForLong };
+  const [first, then] = index < half ? [short, long] : [long, short];
+  const named = `${first.seconds} s when ${first.stage}, ${then.seconds} s when ${then.stage}`;
+  return [named, [first, then]] as const;
+});
+
+const oneWay = [
+  { stage: 'half the package is here', way: 'forward' },
+  { stage: 'the post-deploy script runs', way: 'backward' },
+] as const;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut in the lab', () => {
   let open: OpenLab;
@@ -45,16 +62,20 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
     return links.some(({ to, up }) => to === node && up);
   };
 
-  test.for(cuts)('every line cut ($way) for $seconds s when $stage: the deployment ends whole', async (cut) => {
+  /** Deploys, and cuts lines at stages: each once the machine behind it has come so far. */
+  const deployThrough = async (faults: readonly Cut[], way: 'both' | 'forward' | 'backward'): Promise<void> => {
     const { lab, world, project } = open;
     const release = await project.release(400_000, 300);
-    const task = await project.deploy(release);
+    const task = await project.deploy(release, 240);
     await Promise.all(
       lineNames.map(async (line) => {
-        await reached(cut.stage, { open, task, release, machine: behind[line] });
-        await lab.cut(line, cut.way);
-        await sleep(cut.seconds * 1000);
-        await lab.heal(line);
+        for (const { stage, seconds, lines } of faults) {
+          if (!lines.includes(line)) continue;
+          await reached(stage, { open, task, release, machine: behind[line] });
+          await lab.cut(line, way);
+          await sleep(seconds * 1000);
+          await lab.heal(line);
+        }
       }),
     );
     const healed = Date.now();
@@ -62,40 +83,35 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
     await project.arrived(ended, release);
     expect(Date.now() - healed).toBeLessThan(wholeAgainMs);
     await wholeAgain(open);
-  });
-
-  /** Scripts print on both sides of the cut until shortly before it heals. */
-  const partition = async (seconds: number): Promise<void> => {
-    const { lab, world, witness } = open;
-    const lines = seconds * 8;
-    const body = witness.script('long', lines, 100);
-    const { id } = await world.api.post<{ id: string }>('scripts', {
-      body,
-      machines: machineIds,
-      deadlineS: 2 * seconds + 180,
-    });
-    await waitFor(async () => (await witness.said('pci-1', id, 'long')) > 10, {
-      limitMs: 30_000,
-      what: 'the script to run',
-    });
-    await lab.cut('wan-eu');
-    await sleep(seconds * 1000);
-    const { state, machines } = await world.api.task(id);
-    expect(state).toBe('running');
-    expect(machines.filter((each) => each.state === 'failed')).toEqual([]);
-    await waitFor(() => witness.hasEnded('pci-1', id, 'long'), { limitMs: seconds * 1000, what: 'the script to end' });
-    await lab.heal('wan-eu');
-    const healed = Date.now();
-    const task = await world.api.ended(id);
-    expect(Date.now() - healed).toBeLessThan(wholeAgainMs);
-    expect(task.state, JSON.stringify(task)).toBe('succeeded');
-    await witness.agrees(world.api, task, { long: lines });
-    await wholeAgain(open);
   };
 
-  test('a site parted from its server for 40 s keeps the log of its scripts, and loses no line', () => partition(40));
+  test.for(cuts)('lines cut for %s: the deployment ends whole', ([, faults]) => deployThrough(faults, 'both'));
 
-  test.skipIf(!long)('so does one for 5 minutes', () => partition(300), 900_000);
+  test.for(oneWay)('every line cut $way for 25 s when $stage: the deployment ends whole', ({ stage, way }) =>
+    deployThrough([{ stage, seconds: longS, lines: lineNames }], way),
+  );
+
+  test('a cancel that is asked for while the line is cut, twice, ends the whole process group once it is back', async () => {
+    const { lab, world, witness } = open;
+    const doomed = await startDoomed(open, 'us-1');
+    await lab.cut('wan-us');
+    await world.api.post(`tasks/${doomed.id}/cancel`);
+    await sleep(longS * 1000);
+    await world.api.post(`tasks/${doomed.id}/cancel`);
+    expect(await world.api.task(doomed.id)).toMatchObject({ state: 'cancelling' });
+    expect(doomed.alive()).toBe(2);
+    await lab.heal('wan-us');
+    const task = await world.api.ended(doomed.id, wholeAgainMs);
+    expect(task, JSON.stringify(task)).toMatchObject({ state: 'cancelled' });
+    expect(doomed.alive()).toBe(0);
+    await wholeAgain(open);
+    // Nothing of it changes any more, and no one was told twice.
+    await world.api.post(`tasks/${doomed.id}/cancel`);
+    expect(await world.api.task(doomed.id)).toEqual(task);
+    const states = (await world.api.stream(doomed.id)).filter(({ kind, machine }) => kind === 'state' && !machine);
+    expect(states.map(({ text }) => text)).toEqual(['queued', 'running', 'cancelling', 'cancelled']);
+    expect(await witness.said('us-1', doomed.id, 'doomed')).toBe(doomedLines.doomed);
+  });
 
   test('a line that goes silent while idle is found within 20 s, and its descriptors are freed', async () => {
     const { lab, world } = open;

@@ -1,5 +1,7 @@
 // Each part is killed at each stage of a deployment. Parts that do not depend on each other are killed in the same one.
 // The kill comes when the stage is seen, in the files of the machine or in the task, and not after some time.
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
@@ -67,6 +69,72 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
     const ended = await world.api.ended(task);
     await project.arrived(ended, release);
     expect(Date.now() - back).toBeLessThan(wholeAgainMs);
+    await wholeAgain(open);
+  });
+
+  test.for(['half the package is here', 'the post-deploy script runs'] as const)(
+    'relays that are started again with nothing but who they are when %s: the deployment ends whole',
+    async (stage) => {
+      const { world, project } = open;
+      const release = await project.release(bodyBytes, smallFiles);
+      const task = await project.deploy(release);
+      await Promise.all(
+        (['eu', 'pci', 'us'] as const).map(async (relay) => {
+          await reached(stage, { open, task, release, machine: watched[relay] });
+          await world.signal(relay, 'SIGKILL');
+          const folder = world.dataDir(relay);
+          const others = (await readdir(folder)).filter((name) => !['identity', 'config.yaml'].includes(name));
+          await Promise.all(others.map((name) => rm(join(folder, name), { recursive: true })));
+          await world.start(relay);
+        }),
+      );
+      await project.arrived(await world.api.ended(task), release);
+      await wholeAgain(open);
+    },
+  );
+
+  test('a tentacle killed when half its package is there fetches the other half, and no more', async () => {
+    const { lab, world, project } = open;
+    const release = await project.release(2_000_000);
+    const before = (await lab.bytes('wan-us')).forward;
+    const task = await project.deploy(release);
+    await reached('half the package is here', { open, task, release, machine: 'us-1' });
+    await killAndStart('us-1');
+    await project.arrived(await world.api.ended(task), release);
+    const crossed = (await lab.bytes('wan-us')).forward - before;
+    expect(crossed).toBeGreaterThan(release.packageBytes);
+    expect(crossed).toBeLessThan(release.packageBytes * 1.3);
+  });
+
+  test('machines that lose their power under a script: interrupted there, the log up to the cut', async () => {
+    const { lab, world, witness } = open;
+    const lines = 100;
+    const body = witness.script('work', lines, 50);
+    const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: machineIds });
+    const cut = ['eu-1', 'us-1'] as const;
+    for (const machine of cut) {
+      await waitFor(async () => (await witness.said(machine, id, 'work')) > 20, { what: 'the script to run' });
+      await lab.powerCut(machine);
+      await killAndStart(machine);
+    }
+    const task = await world.api.ended(id);
+    expect(task.state, JSON.stringify(task)).toBe('interrupted');
+    const isCut = ({ machine }: { readonly machine: string }): boolean => cut.some((each) => each === machine);
+    for (const { machine, state, steps } of task.machines.filter(isCut)) {
+      expect([state, steps.map(({ error }) => error?.code)], machine).toEqual(['interrupted', ['SCRIPT_INTERRUPTED']]);
+      const log = (await world.api.stream(id)).filter((entry) => entry.kind === 'log' && entry.machine === machine);
+      expect(log.map(({ line }) => line)).toEqual(log.map((_entry, index) => index + 1));
+      const said = await witness.said(machine, id, 'work');
+      expect(said).toBeLessThan(lines);
+      const printed = log.flatMap(({ text }) => /^line (\d+) of work/.exec(text)?.[1] ?? []).map(Number);
+      expect(printed).toEqual(printed.map((_number, index) => index + 1));
+      // The script writes the witness first: what it was about to print when the power went may be missing.
+      expect(printed.length).toBeGreaterThanOrEqual(said - 1);
+      expect(printed.length).toBeLessThanOrEqual(said);
+      expect(log.length, 'a line that says where it was cut').toBe(printed.length + 1);
+    }
+    const others = task.machines.filter((machine) => !isCut(machine));
+    await witness.agrees(world.api, { ...task, machines: others }, { work: lines });
     await wholeAgain(open);
   });
 

@@ -1,13 +1,17 @@
-// A line at the edge of use: a satellite's delay, loss, and a rate that one package fills for a long time. The quick form
-// always; the whole of it, about 40 minutes, where ISTHMUS_LAB_LONG is set.
+// A line at the edge of use: a satellite's delay, loss, and a rate that one package fills for a long time: two minutes
+// always, about an hour where ISTHMUS_LAB_LONG is set.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { openLab, type OpenLab } from './support/open.ts';
+import { reached } from './support/stages.ts';
 
 const shape = { delayMs: 20, rateMbit: 50 };
 const poor = { delayMs: 150, rateMbit: 0.256, lossPercent: 5 };
 const long = (process.env['ISTHMUS_LAB_LONG'] ?? '') !== '';
 const minuteMs = 60_000;
+const [lines, lineEveryMs] = [200, 100];
+/** For a call over this line beside the package: a dozen round trips, some of them repeated. */
+const answeredMs = 20_000;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5 % loss, 256 kbit/s', () => {
   let open: OpenLab;
@@ -17,7 +21,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
   afterAll(() => open?.close());
 
   const deployOverPoorLine = async (bodyBytes: number, limitMs: number): Promise<void> => {
-    const { lab, world, project } = open;
+    const { lab, world, project, witness } = open;
     const release = await project.release(bodyBytes);
     const linkOfUs = async (): Promise<unknown> => {
       const { links } = await world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');
@@ -29,6 +33,22 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
     await lab.shape('wan-us', poor);
     try {
       const id = await project.deploy(release, limitMs / 1000);
+      await reached('the package is asked for', { open, task: id, release, machine: 'us-1' });
+      // Logs and a health check share the line with the package.
+      const body = witness.script('beside', lines, lineEveryMs);
+      const beside = (await world.api.post<{ id: string }>('scripts', { body, machines: ['us-1'] })).id;
+      const check = (await world.api.post<{ id: string }>('health-checks', { machines: ['us-1'] })).id;
+      const checked = await world.api.ended(check, answeredMs);
+      expect(checked.state, JSON.stringify(checked)).toBe('succeeded');
+      const printed = await world.api.ended(beside, lines * lineEveryMs + answeredMs);
+      expect(printed.state, JSON.stringify(printed)).toBe('succeeded');
+      await witness.agrees(world.api, printed, { beside: lines });
+      // All of that while the package was on its way still.
+      const { machines } = await world.api.task(id);
+      const acquiring = machines
+        .find(({ machine }) => machine === 'us-1')
+        ?.steps.find(({ action }) => action === 'acquire');
+      expect(acquiring?.state).toBe('sent');
       let ended = false;
       const task = world.api.ended(id, limitMs + minuteMs).finally(() => (ended = true));
       while (!ended) {
@@ -43,10 +63,10 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
   };
 
   test(
-    'a deployment with logs completes, and its link never counts as dead',
-    () => deployOverPoorLine(3e5, 4 * minuteMs),
-    6 * minuteMs,
+    '2 MB are deployed beside logs and a health check, and the link never counts as dead',
+    () => deployOverPoorLine(2e6, 6 * minuteMs),
+    8 * minuteMs,
   );
 
-  test.skipIf(!long)('so does one of 50 MB', () => deployOverPoorLine(50e6, 90 * minuteMs), 95 * minuteMs);
+  test.skipIf(!long)('so are 50 MB', () => deployOverPoorLine(50e6, 90 * minuteMs), 95 * minuteMs);
 });

@@ -1,4 +1,5 @@
-// Processes that are stopped and go on later, as by a debugger or a machine that sleeps: nothing closes, nobody answers.
+// Processes that are stopped and go on later, as by a debugger or a machine that sleeps: nothing closes, nobody
+// answers. For longer than this, and relay us with what is behind it: minutes.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
@@ -7,8 +8,7 @@ import { openLab, type OpenLab } from './support/open.ts';
 import { machineIds } from './support/sites.ts';
 import { wholeAgain, wholeAgainMs } from './support/stages.ts';
 
-const long = (process.env['ISTHMUS_LAB_LONG'] ?? '') !== '';
-const stoppedS = long ? 120 : 30;
+const stoppedS = 30;
 const lines = 100;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts stopped in the lab', () => {
@@ -21,8 +21,6 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts sto
 
   test.for([
     { part: 'eu-1', cutOff: ['eu-1'] },
-    { part: 'us-1', cutOff: ['us-1'] },
-    { part: 'us', cutOff: ['us-1'] },
     { part: 'pci', cutOff: ['pci-1', 'pci-2'] },
   ] as const)(
     '$part stopped while scripts run: unreachable, not failed; it goes on and ends once',

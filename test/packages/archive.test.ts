@@ -298,6 +298,24 @@ describe('not an archive', () => {
     ['encrypted zip', 'zip', zip([{ name: 'a', content: 'x', flags: 0x801 }])],
     ['unknown compression', 'zip', zip([{ name: 'a', content: 'x', method: 12 }])],
   ])('%s', (_, format, bytes) => refused(format, bytes, 'PACKAGE_FORMAT'));
+
+  it.each<[string, Buffer, string]>([
+    ['no bytes', Buffer.alloc(0), 'the package is empty'],
+    ['gzip of nothing', gzipSync(''), 'there is nothing in the gzip'],
+    ['a tar with no entries', tarGz([]), 'the archive has no files'],
+    ['a tar with no entries, as GNU tar pads it', gzipSync(Buffer.alloc(10_240)), 'the archive has no files'],
+    ['a tar of folders', tarGz([{ name: 'd/', type: '5' }]), 'the archive has no files'],
+    ['gzip of text', gzipSync('hello '.repeat(1000)), 'not a tar, or its beginning is damaged'],
+    ['gzip of a gzip', gzipSync(good), 'what is inside the gzip is not a tar'],
+    ['text, then the end of a tar', gzipSync(Buffer.concat([Buffer.alloc(512, 'x'), Buffer.alloc(1024)])), 'not a tar'],
+    ['an entry and text', tarGz([{ name: 'a', content: 'x' }, Buffer.alloc(512, 'x')]), 'the tar inside is damaged'],
+  ])('says what is true of %s', async (_, bytes, detail) => {
+    const { archive } = await bench(bytes);
+    await expect(checkArchive({ path: archive, format: 'tar.gz' })).rejects.toMatchObject({
+      code: 'PACKAGE_FORMAT',
+      message: expect.stringContaining(detail) as string,
+    });
+  });
 });
 
 describe('properties', () => {

@@ -3,7 +3,10 @@ import { deflateRawSync, gzipSync } from 'node:zlib';
 
 export interface TarEntry {
   readonly name: string | Buffer;
-  /** '0' file, '1' hard link, '2' symbolic link, '3' character device, '5' folder, '6' pipe, 'S' sparse, 'x' PAX, 'L' long name. */
+  /**
+   * '0' file, '1' hard link, '2' symbolic link, '3' character device, '5' folder, '6' pipe, 'S' sparse, 'x' PAX, 'L'
+   * long name.
+   */
   readonly type?: string;
   readonly mode?: number;
   readonly content?: Buffer | string;

@@ -5,6 +5,9 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import { Refusals } from '../../mesh/refusals.ts';
+import { listenOpenPort } from '../../mirror/open-port.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
@@ -41,6 +44,15 @@ async function stored(folder: string): Promise<string[]> {
   const names = await readdir(join(folder, 'blobs'), { recursive: true });
   return names.filter((name) => name.includes('/')).map((name) => name.slice(3));
 }
+
+it.each([
+  ['192.0.2.1:8444', 'ADDRESS_NOT_LOCAL'],
+  ['nowhere', 'CONFIG_INVALID'],
+])('the open port cannot be at %s', async (address, code) => {
+  const { identity, revocations } = await mesh.node('mirror-port', 'mirror');
+  const deps = { identity, revocations, refusals: new Refusals(), log: silentLogger(), onStream: () => undefined };
+  await expect(listenOpenPort(address, deps)).rejects.toMatchObject({ code, field: 'feedListen' });
+});
 
 describe('pulling through', () => {
   it('asks a slow origin once for eight targets, and lets them follow', async () => {
@@ -243,14 +255,25 @@ describe('cache-poison', () => {
   });
 
   it('answers 503 above its cap, and is there again afterwards', async () => {
-    const origin = await startOrigin(mesh, 'origin', wanted.body, stallAt(0.1));
-    const options = { places: [{ ...origin, path: [] }], limits: { maxRequests: 1 }, stallMs: 1_500 };
+    const released = Promise.withResolvers<void>();
+    const origin = await startOrigin(
+      mesh,
+      'origin',
+      wanted.body,
+      slow(2, () => released.promise),
+    );
+    const options = { places: [{ ...origin, path: [] }], limits: { maxRequests: 1 }, stallMs: 30_000 };
     const mirror = await startMirrorBench(mesh, { folder: await tempDir(), ...options });
     const first = mirror.get(wanted);
     await waitFor(() => origin.requests.length === 1);
     expect(await mirror.raw(`${good}\r\n`)).toMatch(/^HTTP\/1\.1 503 .*retry-after: 1/is);
+    released.resolve();
     expect((await first).bytes.equals(wanted.body)).toBe(true);
-    await whole(mirror, wanted);
+    // Whoever asked has the last byte a moment before the mirror knows.
+    await waitFor(async () => {
+      await whole(mirror, wanted);
+      return true;
+    });
   });
 });
 

@@ -1,4 +1,5 @@
-// A tentacle's packages: fetched whole or not at all, unpacked beside what runs, switched in one step, resumed anywhere.
+// A tentacle's packages: fetched whole or not at all, unpacked beside what runs, switched in one step, resumed
+// anywhere.
 import { createHash, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import { connectFeed } from '../../mesh/feeds.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { heardLog } from '../support/heard-log.ts';
 import { lacks } from '../support/needs.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
@@ -176,6 +178,24 @@ describe('acquiring', () => {
     expect(await readdir(join(dataDir, 'packages', 'blobs'))).toEqual([]);
   });
 
+  it.each([
+    ['more', 1],
+    ['less', -1],
+  ])('keeps nothing of a package that has %s bytes than its order says', async (_, wrong) => {
+    const bytes = app('1');
+    const dataDir = await tempDir();
+    const packages = await open(dataDir);
+    const honest = await startOrigin(mesh, 'near', bytes);
+    const { package: wanted, ...order } = payload(bytes, '1.0', {}, [honest]);
+    const mistaken = { ...order, package: { ...wanted!, sizeBytes: bytes.length - wrong } };
+    await expect(packages.acquire(mistaken, () => undefined, never)).rejects.toMatchObject({
+      code: 'PACKAGE_UNAVAILABLE',
+    });
+    await expect(packages.stage(mistaken, newId())).rejects.toMatchObject({ code: 'PACKAGE_UNAVAILABLE' });
+    expect(await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).toEqual([]);
+    expect(await readdir(join(dataDir, 'packages', 'blobs'))).toEqual([]);
+  });
+
   it('does not begin what the disk has no room for', async () => {
     const bytes = app('1');
     const near = await startOrigin(mesh, 'near', bytes);
@@ -247,6 +267,33 @@ describe('staging and switching', () => {
     expect(await readlink(join(dataDir, 'applications', 'shop-web', 'current'))).toContain(`releases/${names[1]}-`);
   });
 
+  it.skipIf(lacks('linux', 'root'))('switches on, whatever an older release has that cannot be removed', async () => {
+    const dataDir = await tempDir();
+    const { log, lines } = heardLog();
+    const packages = await open(dataDir, { keptRecent: 0, log });
+    const first = await deploy(packages, app('1'), '1.0');
+    const mounted = join(first.releasePath, 'mounted');
+    await mkdir(mounted);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mounted]);
+    const application = join(dataDir, 'applications', 'shop-web');
+    onTestFinished(
+      () =>
+        void execFileSync('sh', ['-c', 'umount -l "$0"/*/*/mounted "$0"/.[p]*/*/mounted; true', application], {
+          stdio: 'ignore',
+        }),
+    );
+    for (const version of ['2.0', '3.0', '4.0', '5.0']) {
+      expect(await deploy(packages, app(version), version)).toMatchObject({ currentVersion: `${version}.0` });
+    }
+    expect((await readdir(join(application, 'releases'))).length).toBe(4);
+    const left = await readdir(join(application, '.private'), { recursive: true });
+    expect(left).toEqual([expect.stringMatching('^1[.]0[.]0-'), expect.stringMatching('/mounted$')]);
+    const told = lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+    expect(told).toEqual(Array<string>(3).fill('not all that older releases left can be removed'));
+    const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
+    expect(cached.filter((name) => name.includes('/')).length).toBe(2);
+  });
+
   it('does every step again without a change, also after a restart', async () => {
     const dataDir = await tempDir();
     const bytes = app('1');
@@ -316,6 +363,35 @@ describe('staging and switching', () => {
     expect(await packages.applicationFolder('shop-web', 'current')).toBe(before.releasePath);
     expect((await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).length).toBe(2);
     await expect(packages.activate(payload(evil, '2.0'))).rejects.toMatchObject({ code: 'PACKAGE_NOT_STAGED' });
+  });
+
+  const nested = (levels: number, value: (next: string) => string): Record<string, string> =>
+    Object.fromEntries(
+      Array.from({ length: levels }, (_, n) => [`V${n}`, n === levels - 1 ? 'end' : value(`#{V${n + 1}}`)]),
+    );
+
+  it.each<[string, string, string, Record<string, string>]>([
+    ['a cycle', 'VARIABLE_CYCLE', '#{A}', { A: '#{B}', B: '#{A}' }],
+    ['more than 50 levels', 'VARIABLE_TOO_LARGE', '#{V0}', nested(52, (next) => next)],
+    ['more than 10 MB', 'VARIABLE_TOO_LARGE', '#{V0}', nested(30, (next) => next + next)],
+    ['a block without an end', 'VARIABLE_SYNTAX', '#{if A}', { A: 'x' }],
+  ])('leaves what runs alone when a file needs %s', async (_, code, content, variables) => {
+    const dataDir = await tempDir();
+    const packages = await open(dataDir);
+    const before = await deploy(packages, app('1'), '1.0');
+    const bytes = app('2', [{ name: 'app.json', content }]);
+    const more = { substituteIn: ['*.json'], variables };
+    await expect(deploy(packages, bytes, '2.0', more)).rejects.toMatchObject({ code });
+    expect(await packages.applicationFolder('shop-web', 'current')).toBe(before.releasePath);
+    expect((await readdir(join(dataDir, 'applications', 'shop-web', 'releases'))).length).toBe(2);
+    await expect(packages.activate(payload(bytes, '2.0', more))).rejects.toMatchObject({ code: 'PACKAGE_NOT_STAGED' });
+  });
+
+  it('leaves what is undefined in a file as it is', async () => {
+    const bytes = app('1', [{ name: 'app.json', content: '#{Missing} #{Name}' }]);
+    const more = { substituteIn: ['*.json'], variables: { Name: 'Zoë' } };
+    const { releasePath } = await deploy(await open(await tempDir()), bytes, '1.0', more);
+    expect(await readFile(join(releasePath, 'app.json'), 'utf8')).toBe('#{Missing} Zoë');
   });
 
   it('substitutes variables in the files that are named, and only there', async () => {

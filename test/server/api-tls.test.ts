@@ -1,5 +1,5 @@
-// How the API is protected: the mesh's certificate beyond loopback, the operator's where one is given, plain HTTP only on
-// loopback and where a setting says that a proxy does TLS; and what the command line makes of each.
+// How the API is protected: the mesh's certificate beyond loopback, the operator's where one is given, plain HTTP only
+// on loopback and where a setting says that a proxy does TLS; and what the command line makes of each.
 import { execFile } from 'node:child_process';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -40,19 +40,19 @@ class OperatorAuthority {
   }
 
   /** A certificate for a name, such as `IP:127.0.0.1`. */
-  async issue(file: string, names: string): Promise<{ certificateFile: string; keyFile: string }> {
-    const [certificateFile, keyFile] = [join(this.folder, `${file}.pem`), join(this.folder, `${file}.key`)];
+  async issue(file: string, names: string): Promise<{ tlsCertificateFile: string; tlsKeyFile: string }> {
+    const [tlsCertificateFile, tlsKeyFile] = [join(this.folder, `${file}.pem`), join(this.folder, `${file}.key`)];
     const by = ['-CA', this.ca, '-CAkey', this.caKey, '-subj', '/CN=api', '-addext', `subjectAltName=${names}`];
-    await this.#openssl('req', '-x509', ...newKey(keyFile), ...by, '-days', '2', '-out', certificateFile);
-    return { certificateFile, keyFile };
+    await this.#openssl('req', '-x509', ...newKey(tlsKeyFile), ...by, '-days', '2', '-out', tlsCertificateFile);
+    return { tlsCertificateFile, tlsKeyFile };
   }
 
   /** One that ended yesterday. */
-  async ended(): Promise<{ certificateFile: string; keyFile: string }> {
-    const { certificateFile, keyFile } = await this.issue('ended', 'DNS:x');
-    const again = ['-in', certificateFile, '-signkey', keyFile, '-days', '-1', '-out', certificateFile];
+  async ended(): Promise<{ tlsCertificateFile: string; tlsKeyFile: string }> {
+    const { tlsCertificateFile, tlsKeyFile } = await this.issue('ended', 'DNS:x');
+    const again = ['-in', tlsCertificateFile, '-signkey', tlsKeyFile, '-days', '-1', '-out', tlsCertificateFile];
     await this.#openssl('x509', ...again);
-    return { certificateFile, keyFile };
+    return { tlsCertificateFile, tlsKeyFile };
   }
 
   async #openssl(...words: string[]): Promise<void> {
@@ -131,10 +131,10 @@ describe.skipIf(lacks('openssl'))("the API with the operator's certificate", () 
     const first = source.current();
     const seen: string[] = [];
     const stop = source.onChange(({ cert }) => seen.push(cert));
-    await copyFile(renewed.certificateFile, files.certificateFile);
+    await copyFile(renewed.tlsCertificateFile, files.tlsCertificateFile);
     await waitFor(() => warned.length > 1);
     expect([source.current(), seen]).toEqual([first, []]);
-    await copyFile(renewed.keyFile, files.keyFile);
+    await copyFile(renewed.tlsKeyFile, files.tlsKeyFile);
     await waitFor(() => seen.length > 0);
     stop();
     expect(seen).toEqual([source.current().cert]);
@@ -144,25 +144,25 @@ describe.skipIf(lacks('openssl'))("the API with the operator's certificate", () 
   it.each<[string, string, (authority: OperatorAuthority) => Promise<ApiTlsConfig>]>([
     [
       'a certificate without its key',
-      'api.keyFile',
-      async (a) => ({ ...(await a.issue('x', 'DNS:x')), keyFile: undefined }),
+      'api.tlsKeyFile',
+      async (a) => ({ ...(await a.issue('x', 'DNS:x')), tlsKeyFile: undefined }),
     ],
     [
       'a key without its certificate',
-      'api.certificateFile',
-      async (a) => ({ ...(await a.issue('x', 'DNS:x')), certificateFile: undefined }),
+      'api.tlsCertificateFile',
+      async (a) => ({ ...(await a.issue('x', 'DNS:x')), tlsCertificateFile: undefined }),
     ],
-    ['the key of another', 'api.keyFile', async (a) => ({ ...(await a.issue('x', 'DNS:x')), keyFile: a.caKey })],
-    ['one that has ended', 'api.certificateFile', (a) => a.ended()],
+    ['the key of another', 'api.tlsKeyFile', async (a) => ({ ...(await a.issue('x', 'DNS:x')), tlsKeyFile: a.caKey })],
+    ['one that has ended', 'api.tlsCertificateFile', (a) => a.ended()],
     [
       'a file that is not there',
-      'api.certificateFile',
-      async (a) => ({ ...(await a.issue('x', 'DNS:x')), certificateFile: '/none' }),
+      'api.tlsCertificateFile',
+      async (a) => ({ ...(await a.issue('x', 'DNS:x')), tlsCertificateFile: '/none' }),
     ],
     [
       'a file that is no certificate',
-      'api.certificateFile',
-      async (a) => ({ ...(await a.issue('x', 'DNS:x')), certificateFile: a.caKey }),
+      'api.tlsCertificateFile',
+      async (a) => ({ ...(await a.issue('x', 'DNS:x')), tlsCertificateFile: a.caKey }),
     ],
     [
       'a proxy as well',

@@ -2,19 +2,23 @@
 // relays, dialled both ways; restarts, backups, and what it refuses to start on.
 import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import { create } from 'tar';
 import { connect, type PeerCertificate } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
+import { softwareVersion } from '../../lib/version.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { backup, restore } from '../../server/backup.ts';
 import { start } from '../../server/start.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
 import { WholeMesh } from './whole.ts';
 
 /** A mesh with site eu and environment prod. */
@@ -137,6 +141,30 @@ describe('a whole mesh', () => {
     );
   });
 
+  it('says which version every node runs, its own too', async () => {
+    const mesh = await meshWithPlaces();
+    await mesh.add({ id: 'relay-1', role: 'relay' });
+    for (const [path, list] of [
+      ['/mesh', 'nodes'],
+      ['/nodes', 'items'],
+    ] as const) {
+      await waitFor(
+        async () => {
+          const { [list]: nodes } = await mesh.api.ask('GET', path);
+          const said = (nodes as { id: string; softwareVersion: string }[]).map((node) => [
+            node.id,
+            node.softwareVersion,
+          ]);
+          return isDeepStrictEqual(said, [
+            ['relay-1', softwareVersion],
+            ['server-1', softwareVersion],
+          ]);
+        },
+        { what: `the versions in ${path}` },
+      );
+    }
+  });
+
   it('revokes a node at once', async () => {
     const mesh = await meshWithPlaces();
     await mesh.add({ id: 'web-1', role: 'tentacle' });
@@ -166,6 +194,35 @@ describe('a whole mesh', () => {
     const after = await mesh.api.task('/scripts', { body: 'echo after', machines: ['web-1'] });
     expect(after).toMatchObject({ state: 'succeeded' });
   });
+
+  it('shows nodes as revoked that were revoked after the backup it is restored from, once a neighbour has said so', async () => {
+    const mesh = await meshWithPlaces();
+    await mesh.add({ id: 'eu', role: 'relay' });
+    await mesh.add({ id: 'web-1', role: 'tentacle', parent: 'eu' });
+    await mesh.add({ id: 'web-2', role: 'tentacle', parent: 'eu' });
+    const [file, passphraseFile] = [join(mesh.folder, 'server.backup'), join(mesh.folder, 'passphrase')];
+    await writeFile(passphraseFile, 'a passphrase for this test');
+    await backup({ dataDir: mesh.dataDir, file, passphraseFile });
+    await mesh.api.ask('POST', '/nodes/web-2/revoke');
+    const relayKnows = () => existsSync(join(mesh.folder, 'eu', 'revocations.bin'));
+    await waitFor(relayKnows, { what: 'the list at the relay' });
+    const config = mesh.config();
+    await mesh.stopServer();
+    const dataDir = join(mesh.folder, 'restored');
+    await restore({ dataDir, file, passphraseFile });
+    await mesh.startServer({ ...config, dataDir });
+    await mesh.linked('web-1');
+    const state = async (id: string) => (await mesh.api.ask('GET', `/nodes/${id}`)).state;
+    await waitFor(async () => (await state('web-2')) === 'revoked', { what: 'the node as revoked' });
+    expect(await state('web-1')).toBe('active');
+    const { items } = await mesh.api.ask('GET', '/events?type=node.revoked');
+    expect(items).toMatchObject([{ actor: 'system', subject: 'web-2' }]);
+    expect(await mesh.api.task('/scripts', { body: 'true', machines: ['web-1'] })).toMatchObject({
+      state: 'succeeded',
+    });
+    const refused = await mesh.api.send('POST', '/scripts', { body: 'true', machines: ['web-2'] });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'MACHINE_DISABLED' } });
+  });
 });
 
 describe('a server', () => {
@@ -181,7 +238,7 @@ describe('a server', () => {
     expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
   });
 
-  it('refuses ports that are taken, with the port, and leaves nothing behind', async () => {
+  it('refuses ports that are taken or elsewhere, with the port, and leaves nothing behind', async () => {
     const mesh = await WholeMesh.up();
     await mesh.stopServer();
     const taken = createServer().listen(0, '127.0.0.1');
@@ -197,6 +254,16 @@ describe('a server', () => {
       await expect(start(wrong, { log })).rejects.toMatchObject({
         code: 'PORT_IN_USE',
         message: expect.stringContaining(String(port)) as string,
+      });
+    }
+    const elsewhere = '192.0.2.1:8444';
+    for (const wrong of [
+      { ...config, api: { listen: elsewhere } },
+      { ...config, mesh: { listen: elsewhere } },
+    ]) {
+      await expect(start(wrong, { log })).rejects.toMatchObject({
+        code: 'ADDRESS_NOT_LOCAL',
+        message: expect.stringContaining(elsewhere) as string,
       });
     }
     await mesh.startServer();

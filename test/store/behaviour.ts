@@ -1,4 +1,5 @@
-// What every store must do, whichever dialect is below it. A dialect's test file calls `storeBehaviour` with its opener.
+// What every store must do, whichever dialect is below it. A dialect's test file calls `storeBehaviour` with its
+// opener.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { newId } from '../../lib/ids.ts';
@@ -25,7 +26,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(claims.filter((task) => task !== undefined)).toHaveLength(1);
     });
 
-    it('names what tentacles have not been told of, oldest first, and so many of each machine', async () => {
+    it('names what tentacles have not been told of, machine by machine, the oldest so many of each', async () => {
       const store = await open();
       await addTask(store);
       const fence = await claim(store);
@@ -39,14 +40,27 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
           await tx.tickets.updateFenced(fence, id, { state: 'succeeded', startedAt: 2000, endedAt: 3000 + index });
         }
       });
-      const named = async (perMachine: number, inAll: number) =>
-        (await store.tickets.uncompleted(0, { perMachine, inAll })).map(({ id }) => id);
+      const named = async (perMachine: number, machines: number, afterMachine = '', since = 0) =>
+        (await store.tickets.uncompleted(since, { afterMachine, machines, perMachine })).map(({ id }) => id);
       const [first, second, third, there] = rows.map(({ id }) => id);
       expect(await named(9, 9)).toEqual([first, second, third, there]);
       expect(await named(2, 9)).toEqual([first, second, there]);
-      expect(await named(9, 2)).toEqual([first, second]);
+      expect(await named(2, 1)).toEqual([first, second]);
+      expect(await named(9, 1, 'away')).toEqual([there]);
+      expect(await named(9, 9, 'there')).toEqual([]);
+      expect(await named(9, 9, '', 3002)).toEqual([third, there]);
       await store.tickets.completed(first!, 4000);
       expect(await named(1, 9)).toEqual([second, there]);
+      const unwanted = async () =>
+        (await store.tickets.uncompleted(0, { afterMachine: '', machines: 9, perMachine: 9 })).map(
+          (each) => each.unwanted,
+        );
+      expect(await unwanted()).toEqual([false, false, false]);
+      await store.transaction((tx) => tx.tickets.updateFenced(fence, third!, { endedAt: 1_000_000 }));
+      await store.transaction((tx) => tx.tickets.updateFenced(fence, there!, { errorCode: 'LOG_QUOTA' }));
+      expect(await unwanted()).toEqual([false, true, true]);
+      await store.transaction((tx) => tx.tasks.requestCancel(fence.task, 4000));
+      expect(await unwanted()).toEqual([true, true, true]);
     });
 
     it('lets another owner claim when the lease is over, and refuses every write of the first', async () => {
@@ -245,6 +259,24 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       await store.transaction((tx) => tx.settings.set('a', '2'));
       expect(commits).toBe(1);
       expect(await store.settings.get('a')).toBe('2');
+    });
+
+    it('tell which streams have grown', async () => {
+      const store = await open();
+      const { fence, ticket } = await addTicket(store);
+      const grown: string[][] = [];
+      const stop = store.onCommit((tasks) => grown.push([...tasks]));
+      await store.transaction((tx) => tx.settings.set('a', '1'));
+      await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3)));
+      await store
+        .transaction(async (tx) => {
+          await tx.notes.append(fence.task, { at: 3100, text: 'never' });
+          throw new Error('no');
+        })
+        .catch(() => undefined);
+      await store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 3200 }));
+      stop();
+      expect(grown).toEqual([[], [fence.task], [fence.task]]);
     });
   });
 

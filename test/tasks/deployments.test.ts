@@ -282,6 +282,32 @@ it('refuses at once what cannot work: no targets, undefined variables, unknown r
   expect((await h.ended(await deploy(h))).state).toBe('succeeded');
 });
 
+/** Each twice as long as the next. */
+function doubling(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`V${n}`, `#{V${n + 1}}#{V${n + 1}}`]));
+}
+
+it.each<[string, Record<string, string>]>([
+  ['VARIABLE_CYCLE', { A: '#{B}', B: '#{A}' }],
+  ['VARIABLE_TOO_LARGE', Object.fromEntries(Array.from({ length: 53 }, (_, n) => [`V${n}`, `#{V${n + 1}}`]))],
+  ['VARIABLE_TOO_LARGE', { ...doubling(30), V30: 'end' }],
+])('refuses at once variables with %s, and does nothing', async (code, variables) => {
+  const h = await startHarness();
+  await h.machine('web-1', { roles: ['web'] });
+  await project(h, [webStep]);
+  await push(h, '1.0.0');
+  await h.store.transaction(async (tx) => {
+    for (const [name, value] of Object.entries({ V53: 'end', ...variables })) {
+      await createVariable(tx, h.sealer, 'shop', { name, value }, actor);
+    }
+  });
+  await release(h, '1.0.0');
+  const before = await h.store.events.list({ limit: 200 });
+  await expect(deploy(h)).rejects.toMatchObject({ code });
+  expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
+  expect(await h.store.events.list({ limit: 200 })).toEqual(before);
+});
+
 it('does not deploy to a machine that has left the environment since', async () => {
   const h = await startHarness();
   const one = await h.machine('web-1');

@@ -6,7 +6,7 @@ import { openStore, type Store } from '../../server/store/store.ts';
 import type { TaskContext } from '../../server/tasks/context.ts';
 import { createTaskEngine, type EngineTunables, type TaskEngine } from '../../server/tasks/engine.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
-import { whenAborted } from '../../server/tasks/waiting.ts';
+import { whenAborted } from '../../lib/waiting.ts';
 import { createWriter, type Writer } from '../../server/tasks/writer.ts';
 import { addTask } from '../store/samples.ts';
 import { tempDir } from '../support/temp.ts';

@@ -1,5 +1,5 @@
-// The certificates of every part on a route are renewed while a script runs over it, and the old ones expire: no link is
-// dialled again, no session opened again, and the log has every line once.
+// The certificates of every part on a route are renewed while a script runs over it, and the old ones expire: no link
+// is dialled again, no session opened again, and the log has every line once.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';

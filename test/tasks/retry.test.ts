@@ -140,6 +140,52 @@ it('checks health again of what was not healthy', async () => {
   expect(await h.ended(again.id)).toMatchObject({ state: 'succeeded', payload: { machines: ['web-1'] } });
 });
 
+it('refuses a second retry while the first, or one of the first, is open: nothing is run or written', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const failed = async (id: string, start: number) => {
+    await waitFor(() => fake.starts.length === start);
+    const script = fake.scripts.get(fake.starts[start - 1]!)!;
+    script.exitCode = 1;
+    script.release();
+    expect((await h.ended(id)).state).toBe('failed');
+  };
+  const id = await script(h, 'hold', ['web-1']);
+  await failed(id, 1);
+  const second = await retry(h, id);
+  await waitFor(() => fake.starts.length === 2);
+  await expect(retry(h, id)).rejects.toMatchObject({
+    code: 'RETRY_UNDER_WAY',
+    message: expect.stringContaining(second.id) as unknown,
+  });
+  await failed(second.id, 2);
+  // Tried again further down: the first one's machines are at work then, too.
+  const third = await retry(h, second.id);
+  for (const earlier of [id, second.id]) {
+    await expect(retry(h, earlier)).rejects.toMatchObject({ code: 'RETRY_UNDER_WAY' });
+  }
+  await failed(third.id, 3);
+  expect((await h.store.tasks.list({}, { limit: 10 })).items).toHaveLength(3);
+  expect((await h.store.events.list({ type: 'task.retried', limit: 10 })).items).toHaveLength(2);
+  // Nothing of it is open any more: by hand it may be tried again from any of them.
+  const fourth = await retry(h, id);
+  await failed(fourth.id, 4);
+});
+
+it('accepts one of many retries that are asked for at once', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  const id = await script(h, 'exit 1', ['web-1']);
+  expect((await h.ended(id)).state).toBe('failed');
+  const asked = await Promise.allSettled(Array.from({ length: 5 }, () => retry(h, id)));
+  const accepted = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
+  expect(accepted).toHaveLength(1);
+  const refused = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  expect(refused).toEqual(Array(4).fill(expect.objectContaining({ code: 'RETRY_UNDER_WAY' })));
+  await h.ended(accepted[0]!);
+  expect(fake.starts).toHaveLength(2);
+});
+
 it('refuses a task that is open, that has succeeded, and that is forgotten; and accepts nothing then', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');

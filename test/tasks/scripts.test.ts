@@ -1,14 +1,39 @@
 // Script tasks through the whole engine, over the real wire, against tentacles that misbehave.
 import { expect, it } from 'vitest';
+import { newId } from '../../lib/ids.ts';
+import type { Store } from '../../server/store/store.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { submitScript, type ScriptRequest } from '../../server/tasks/script-task.ts';
 import { taskView } from '../../server/tasks/view.ts';
+import type { FakeTentacle } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';
 
 async function submit(h: Harness, body: string, more: Partial<ScriptRequest> = {}): Promise<string> {
   const request = { body, machines: ['web-1'], ...more };
   return (await h.store.transaction((tx) => submitScript(tx, request, actor))).id;
+}
+
+/** A task that has ended, with one script ticket for each machine named, of whose end no tentacle was told. */
+async function endedUntold(store: Store, machines: readonly string[]): Promise<string[]> {
+  const id = newId();
+  const now = Date.now();
+  const none = { project: null, environment: null };
+  return store.transaction(async (tx) => {
+    const task = { id, kind: 'script', title: 'x', payload: {}, deadlineAt: now + 60_000, ...none } as const;
+    await tx.tasks.insert({ ...task, createdBy: actor, createdAt: now });
+    const { epoch } = (await tx.tasks.claimNext({ owner: 'server-1', leaseMs: 1000, now }))!;
+    const fence = { task: id, epoch };
+    const tickets = machines.map((machine, attempt) => {
+      return { id: newId(), step: 0, action: 'script', machine, attempt, createdAt: now };
+    });
+    await tx.tickets.insert(fence, tickets);
+    for (const [index, ticket] of tickets.entries()) {
+      await tx.tickets.updateFenced(fence, ticket.id, { state: 'succeeded', startedAt: now, endedAt: now + index });
+    }
+    await tx.tasks.end(fence, { state: 'succeeded', now });
+    return tickets.map((ticket) => ticket.id);
+  });
 }
 
 async function ticketOf(h: Harness, task: string) {
@@ -46,6 +71,77 @@ it.each([
   const ticket = await ticketOf(h, id);
   await waitFor(async () => (await h.store.tickets.get(ticket.id)).completedAt !== null);
   expect([fake.completed, fake.completionCalls]).toEqual([[ticket.id], calls]);
+});
+
+it('tells a machine of its ends, whatever many others are away with more of them', async () => {
+  const h = await startHarness({ sweepEveryMs: 20, sweepMachines: 2 });
+  const machines = ['away-1', 'away-2', 'away-3', 'away-4', 'there'];
+  const fakes = new Map<string, FakeTentacle>();
+  for (const id of machines) fakes.set(id, await h.machine(id));
+  const away = machines.slice(0, 4).map((id) => fakes.get(id)!);
+  await Promise.all(away.map((fake) => fake.away()));
+  // Ends that nobody was told of: each machine that is away has more than one sweep takes, and older ones.
+  const ends = machines.flatMap((machine) => Array.from({ length: machine === 'there' ? 1 : 30 }, () => machine));
+  await endedUntold(h.store, ends);
+  const untold = async () => {
+    const page = { afterMachine: '', machines: 9, perMachine: 99 };
+    return Map.groupBy(await h.store.tickets.uncompleted(0, page), ({ machine }) => machine);
+  };
+  await waitFor(async () => !(await untold()).has('there'));
+  expect([...(await untold()).values()].map((own) => own.length)).toEqual([30, 30, 30, 30]);
+  // Back, they are told of all of them, and the ticket that a tentacle does not know is no hindrance.
+  await Promise.all(away.map((fake) => fake.listen()));
+  await waitFor(async () => (await untold()).size === 0);
+  expect(away.map(({ completionCalls }) => completionCalls)).toEqual([30, 30, 30, 30]);
+});
+
+it('tells a machine of its other ends when one of its scripts still runs', async () => {
+  const h = await startHarness({ sweepEveryMs: 20 });
+  const fake = await h.machine('web-1');
+  const [oldest = '', ...others] = await endedUntold(h.store, ['web-1', 'web-1', 'web-1']);
+  fake.stillRuns.add(oldest);
+  const page = { afterMachine: '', machines: 9, perMachine: 99 };
+  const untold = async () => (await h.store.tickets.uncompleted(0, page)).map(({ id }) => id);
+  await waitFor(async () => !(await untold()).some((id) => others.includes(id)));
+  expect(await untold()).toEqual([oldest]);
+});
+
+it('says that a machine is reached again when it is, not when its script has ended', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  await fake.away();
+  const id = await submit(h, 'hold');
+  const notes = async () =>
+    (await h.store.notes.stream(id, 0, 100)).flatMap(({ kind, text }) => (kind === 'note' ? text : []));
+  await waitFor(async () => (await notes()).length === 1);
+  // Who looks at the task meanwhile sees what it waits for.
+  const noted = async () => (await taskView(h.store, id)).machines.map(({ note }) => note?.text);
+  expect(await noted()).toEqual(await notes());
+  await fake.listen();
+  await waitFor(async () => (await notes()).includes('web-1: reached again'));
+  expect(await noted()).toEqual(['web-1: reached again']);
+  fake.cut();
+  await fake.away();
+  await waitFor(async () => (await notes()).length === 3);
+  await fake.listen();
+  fake.script.print(['still here']);
+  await waitFor(async () => (await notes()).length === 4);
+  expect(fake.script.ended).toBe(false);
+  fake.script.release();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect((await notes()).filter((text) => text === 'web-1: reached again')).toHaveLength(2);
+  expect(await noted()).toEqual([undefined]);
+});
+
+it('ends a log that is not one, and says so', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.stream = 'elsewhere';
+  const id = await submit(h, 'say hello');
+  expect((await h.ended(id)).state).toBe('interrupted');
+  expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'LOG_MALFORMED', errorHop: 'web-1', storedLine: 0 });
+  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  expect(items).toHaveLength(1);
 });
 
 it('runs on all machines at once, and lets the others finish when one fails', async () => {
@@ -171,15 +267,39 @@ it('cancels the process, keeps its log, and ends once however often it is asked'
   expect(items.filter(({ type }) => type === 'task.ended')).toHaveLength(1);
 });
 
-it('calls a script interrupted when a cancel is never answered', async () => {
-  const h = await startHarness({ cancelLimitMs: 300 });
+it('calls a script interrupted when a cancel is not answered in time, and has it killed once its machine is back', async () => {
+  const h = await startHarness({ cancelLimitMs: 300, sweepEveryMs: 50 });
   const fake = await h.machine('web-1');
   const id = await submit(h, 'say before\nhold');
   await waitFor(async () => (await ticketOf(h, id)).storedLine === 1);
   await fake.away();
   await h.store.transaction((tx) => cancelTask(tx, id, actor));
   expect((await h.ended(id)).state).toBe('interrupted');
-  expect(await ticketOf(h, id)).toMatchObject({ state: 'interrupted', errorHop: 'web-1' });
+  const { id: ticket } = await ticketOf(h, id);
+  const interrupted = { state: 'interrupted', errorHop: 'web-1', completedAt: null };
+  expect(await h.store.tickets.get(ticket)).toMatchObject(interrupted);
+  expect(fake.script.phase).toBe('RUNNING');
+  await fake.listen();
+  await waitFor(() => fake.completed.includes(ticket));
+  await waitFor(async () => (await h.store.tickets.get(ticket)).completedAt !== null);
+  expect(fake.cancels).toContain(ticket);
+  // Its one end stays what it was.
+  expect(await h.store.tickets.get(ticket)).toMatchObject({
+    ...interrupted,
+    completedAt: expect.any(Number) as unknown,
+  });
+});
+
+it('leaves a script alone whose log could not be followed, and that nobody cancelled', async () => {
+  const h = await startHarness({ sweepEveryMs: 20 });
+  const fake = await h.machine('web-1');
+  fake.gap = 1;
+  const id = await submit(h, 'many 3\nhold');
+  expect((await h.ended(id)).state).toBe('interrupted');
+  await waitFor(() => fake.completionCalls > 3);
+  expect([fake.script.phase, fake.cancels]).toEqual(['RUNNING', []]);
+  fake.script.release();
+  await waitFor(() => fake.completed.length === 1);
 });
 
 it('cancels what was never sent without a word to the machine', async () => {
@@ -333,6 +453,14 @@ it('refuses scripts that aim at nothing or say nothing', async () => {
   await expect(submit(h, 'say x', { machines: ['web-9'] })).rejects.toMatchObject({
     code: 'INVALID_FIELD',
     field: 'machines[0]',
+  });
+  await expect(submit(h, 'say x', { machines: ['web-1'], environments: ['prod'] })).rejects.toMatchObject({
+    code: 'SCOPE_MISMATCH',
+    field: 'machines[0]',
+  });
+  await expect(submit(h, 'say x', { interpreter: 'cobol' })).rejects.toMatchObject({
+    code: 'INVALID_FIELD',
+    field: 'interpreter',
   });
   await expect(submit(h, '', {})).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'body' });
   await expect(submit(h, 'say x', { deadlineS: 0 })).rejects.toMatchObject({ field: 'deadlineS' });

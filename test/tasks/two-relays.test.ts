@@ -1,6 +1,8 @@
-// The real tentacle, real bash, behind two real relays: the witness file has each script once, whatever happens between.
+// The real tentacle, real bash, behind two real relays: the witness file has each script once, whatever happens
+// between.
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -9,6 +11,7 @@ import { submitScript } from '../../server/tasks/script-task.ts';
 import type { MachineHealth } from '../../server/tasks/health.ts';
 import { submitHealthCheck } from '../../server/tasks/health-task.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
+import { isAlive } from '../support/alive.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
 import { tempDir } from '../support/temp.ts';
@@ -101,14 +104,35 @@ it('kills the whole process group at a cancel', async () => {
   const pid = Number((await witnessed(at))[0]);
   await at.store.transaction((tx) => cancelTask(tx, id, actor));
   expect((await ended(at.store, id)).state).toBe('cancelled');
-  await waitFor(() => {
-    try {
-      process.kill(pid, 0);
-      return false;
-    } catch {
-      return true;
-    }
-  });
+  expect(isAlive(pid)).toBe(false);
+});
+
+it('ends a script once, and truly, whenever it is cancelled beside its own end', async () => {
+  const at = await site();
+  const body = `echo "$ISTHMUS_TASK begun" >> ${at.witness}; echo $$; echo "$ISTHMUS_TASK done" >> ${at.witness}`;
+  const order = { body, machines: ['web-1'], isolation: 'shared' } as const;
+  const tasks = await Promise.all(
+    Array.from({ length: 60 }, async (_, index) => {
+      const { id } = await at.store.transaction((tx) => submitScript(tx, order, actor));
+      // From before it begins to after it ended.
+      await setTimeout(index * 5);
+      await at.store.transaction((tx) => cancelTask(tx, id, actor));
+      return ended(at.store, id);
+    }),
+  );
+  const seen = await witnessed(at);
+  for (const { id, state } of tasks) {
+    const said = (what: string) => seen.filter((line) => line === `${id} ${what}`).length;
+    const entries = await at.store.notes.stream(id, 0, 100);
+    const states = entries.flatMap(({ kind, text, machine }) => (kind === 'state' && machine === null ? [text] : []));
+    expect(states.filter((text) => text === 'succeeded' || text === 'cancelled')).toEqual([state]);
+    const tickets = await at.store.tickets.byTask(id);
+    for (const ticket of tickets) expect(ticket.state).toBe(state);
+    expect(said('begun')).toBeLessThanOrEqual(1);
+    if (state === 'succeeded') expect(said('done')).toBe(1);
+    for (const pid of tickets.length === 0 ? [] : await at.texts(id)) expect(isAlive(Number(pid))).toBe(false);
+  }
+  expect(new Set(tasks.map(({ state }) => state))).toEqual(new Set(['succeeded', 'cancelled']));
 });
 
 it('checks health beside a running script, and names the relay when it is gone', async () => {

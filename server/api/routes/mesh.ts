@@ -20,6 +20,7 @@ const NodeView = Type.Object({
 const LinkView = Type.Object({
   from: Slug,
   to: Slug,
+  joined: Type.Boolean({ description: 'Whether `to` is a node of the mesh; if not, a token says that it is dialled.' }),
   up: Type.Boolean(),
   roundTripMs: Nullable(Type.Number()),
   bytesDown: Type.Integer(),
@@ -62,7 +63,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       const topology = await readTopology(store, services.mesh);
       return {
         nodes: [...topology.nodes.values()].map(toNodeView),
-        links: [...topology.links.values()].map(toLinkView),
+        links: [...topology.links.values()].map((link) => toLinkView(link, topology)),
       };
     },
   );
@@ -157,8 +158,8 @@ function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersio
   return { id, role, site, parents: parents.map(({ node }) => node), state, lastSeenAt, softwareVersion };
 }
 
-function toLinkView(link: Link): Static<typeof LinkView> {
-  return { ...link };
+function toLinkView(link: Link, { nodes }: Topology): Static<typeof LinkView> {
+  return { ...link, joined: nodes.get(link.to)?.state === 'active' };
 }
 
 const MS_PER_DAY = 86_400_000;

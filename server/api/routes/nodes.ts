@@ -1,10 +1,24 @@
 // Nodes: who is in the mesh, where in the tree, and what they last reported.
 import { Type, type Static } from 'typebox';
 import type { Node } from '../../store/repositories/nodes.ts';
+import { reportedParents } from '../../topology/parents.ts';
 import { reportedLinks } from '../../topology/topology.ts';
-import { change, sendVersioned } from '../answers.ts';
+import { MAX_PARENTS } from '../../store/parents.ts';
+import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import { ById, FilteredQuery, mapPage, Nullable, PageOf, pageRequest, Parent, Slug, Timestamp } from '../schemas.ts';
+import {
+  Address,
+  ById,
+  Closed,
+  FilteredQuery,
+  mapPage,
+  Nullable,
+  PageOf,
+  pageRequest,
+  Parent,
+  Slug,
+  Timestamp,
+} from '../schemas.ts';
 
 const Role = Type.Enum(['server', 'relay', 'mirror', 'tentacle']);
 const State = Type.Enum(['active', 'revoked']);
@@ -14,6 +28,19 @@ const View = Type.Object({
   role: Role,
   site: Nullable(Slug),
   parents: Type.Array(Parent, { description: 'In order of preference.' }),
+  wishedParents: Nullable(
+    Type.Object(
+      {
+        parents: Type.Array(
+          Type.Object({ node: Slug, dialAddress: Nullable(Type.String()), address: Nullable(Type.String()) }),
+        ),
+        setAt: Timestamp,
+        setBy: Type.String(),
+        errorCode: Nullable(Type.String()),
+      },
+      { description: 'Those that it is to go over to; null once it has. `errorCode` says why it has not yet.' },
+    ),
+  ),
   state: State,
   certificateNotAfter: Nullable(Timestamp),
   softwareVersion: Nullable(Type.String()),
@@ -26,6 +53,16 @@ const View = Type.Object({
 });
 
 const Query = FilteredQuery({ role: Type.Optional(Role), site: Type.Optional(Slug), state: Type.Optional(State) });
+
+const ParentsBody = Closed({
+  parents: Type.Array(Closed({ node: Slug, dialAddress: Type.Optional(Address), address: Type.Optional(Address) }), {
+    minItems: 1,
+    maxItems: MAX_PARENTS,
+    description:
+      'In order of preference. One with a `dialAddress` dials the node there; the node dials every other, at `address` ' +
+      'or where it is known to be.',
+  }),
+});
 
 export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   const { store, services } = context;
@@ -45,6 +82,29 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
     '/nodes/:id',
     { config: { policy: 'viewer' }, schema: { tags: ['nodes'], params: ById, response: { 200: View } } },
     async (request, reply) => sendVersioned(reply, toView(await store.nodes.get(request.params.id))),
+  );
+
+  app.put(
+    '/nodes/:id/parents',
+    {
+      config: { policy: 'admin' },
+      schema: {
+        tags: ['nodes'],
+        description:
+          'Has a node go over to other parents. It keeps those that it has until one of the new ones carries: see ' +
+          '`wishedParents`.',
+        params: ById,
+        body: ParentsBody,
+        response: { 200: View },
+      },
+    },
+    (request, reply) =>
+      change(context, request, reply, async (tx, actor) => {
+        const { id } = await tx.nodes.get(request.params.id);
+        const wanted = { version: requiredVersion(request), parents: request.body.parents };
+        const { node, after } = await services.setParents(tx, id, wanted, actor);
+        return { status: 200, body: toView(node), version: node.version, after };
+      }),
   );
 
   app.post(
@@ -67,6 +127,16 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ report, parents, ...node }: Node): Static<typeof View> {
-  return { ...node, parents: parents.map((parent) => ({ ...parent })), links: [...reportedLinks({ report })] };
+function toView({ report, parents, wish, ...node }: Node): Static<typeof View> {
+  const errorCode = reportedParents({ report })?.parentsErrorCode ?? '';
+  return {
+    ...node,
+    parents: parents.map((parent) => ({ ...parent })),
+    wishedParents: wish && {
+      ...wish,
+      parents: wish.parents.map((parent) => ({ ...parent })),
+      errorCode: errorCode === '' ? null : errorCode,
+    },
+    links: [...reportedLinks({ report })],
+  };
 }

@@ -64,7 +64,19 @@ const StepView = Type.Object({
 const View = Type.Intersect([
   Summary,
   Type.Object({
-    machines: Type.Array(Type.Object({ machine: Slug, state: TicketState, steps: Type.Array(StepView) })),
+    machines: Type.Array(
+      Type.Object({
+        machine: Slug,
+        state: TicketState,
+        steps: Type.Array(StepView),
+        note: Type.Optional(
+          Type.Object(
+            { at: Timestamp, ticket: Nullable(Type.String()), code: Nullable(Type.String()), text: Type.String() },
+            { description: 'While it is under way: what it waits for, or how far it is.' },
+          ),
+        ),
+      }),
+    ),
     blockedBy: Type.Optional(Type.Array(Type.String())),
   }),
 ]);
@@ -145,7 +157,8 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
         tags,
         description:
           'A new task that asks for the same, on the machines where this one did not succeed and that still take work. ' +
-          'Refused while it is open and once it has succeeded on all its machines. What was interrupted may run a second time.',
+          'Refused while it or an earlier retry of it is open and once it has succeeded on all its machines. ' +
+          'What was interrupted may run a second time.',
         params: Closed({ id: AnyId }),
         response: AcceptedTask,
       },

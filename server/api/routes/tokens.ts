@@ -5,6 +5,7 @@ import type { JoinToken } from '../../store/repositories/tokens.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import {
+  Address,
   AnyId,
   Closed,
   mapPage,
@@ -29,7 +30,7 @@ const Body = Closed({
     Type.Array(
       Closed({
         node: Slug,
-        dialAddress: Type.Optional(Type.String({ minLength: 3, maxLength: 300, pattern: '^\\S+:\\d{1,5}$' })),
+        dialAddress: Type.Optional(Address),
       }),
       {
         minItems: 1,
@@ -65,6 +66,7 @@ const Issued = Type.Object({
   token: Type.String(),
   pin: Type.String(),
   expiresAt: Timestamp,
+  othersOpen: Type.Array(Type.String(), { description: 'Other tokens for this name that may still be used.' }),
   joinCommand: Type.String(),
 });
 
@@ -92,7 +94,11 @@ export function tokenRoutes(app: ApiInstance, context: ApiContext): void {
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const issued = await context.services.createToken(tx, request.body, actor);
-        return { status: 201, body: issued, location: `/api/v1/tokens/${issued.id}` };
+        return {
+          status: 201,
+          body: { ...issued, othersOpen: [...issued.othersOpen] },
+          location: `/api/v1/tokens/${issued.id}`,
+        };
       }),
   );
 

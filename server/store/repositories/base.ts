@@ -76,8 +76,8 @@ export function assertChanged(rows: bigint, what: string): void {
   if (rows === 0n) throw new IsthmusError('PRECONDITION_FAILED', `${what} was changed or deleted since it was read`);
 }
 
-/** Translates a violated key into ALREADY_EXISTS and a violated reference into IN_USE. */
-export async function translating<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
+/** Translates a violated key into ALREADY_EXISTS and a violated reference into IN_USE; `by` is what may refer to it. */
+export async function translating<Value>(what: string, work: () => Promise<Value>, by?: string): Promise<Value> {
   try {
     return await work();
   } catch (thrown) {
@@ -86,9 +86,8 @@ export async function translating<Value>(what: string, work: () => Promise<Value
       throw new IsthmusError('ALREADY_EXISTS', `${what} exists already`, { cause: thrown });
     }
     if (/FOREIGN KEY constraint|foreign key constraint/i.test(message)) {
-      throw new IsthmusError('IN_USE', `${what} is referred to, or refers to something that does not exist`, {
-        cause: thrown,
-      });
+      const reason = by === undefined ? 'refers to something that does not exist' : `is in use by ${by}`;
+      throw new IsthmusError('IN_USE', `${what} ${reason}`, { cause: thrown });
     }
     throw thrown;
   }

@@ -85,8 +85,10 @@ export class NamedRepository {
 
   /** IN_USE while something refers to it. */
   async delete(id: string, version: number): Promise<void> {
-    const { numDeletedRows } = await translating(`${this.#noun} ${id}`, () =>
-      this.#db.deleteFrom(this.#table).where('id', '=', id).where('version', '=', version).executeTakeFirst(),
+    const { numDeletedRows } = await translating(
+      `${this.#noun} ${id}`,
+      () => this.#db.deleteFrom(this.#table).where('id', '=', id).where('version', '=', version).executeTakeFirst(),
+      this.#table === 'sites' ? 'nodes' : 'deployments of the past',
     );
     assertChanged(numDeletedRows, `${this.#noun} ${id}`);
   }

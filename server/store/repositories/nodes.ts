@@ -1,10 +1,10 @@
 // Nodes: every member of the mesh, its place in the tree, what it last reported, and the certificates issued to it.
 import type { Selectable } from 'kysely';
 import type { Role } from '../../../certs/peer.ts';
-import type { Parent } from '../parents.ts';
+import type { Parent, ParentsWish } from '../parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from './base.ts';
-import { decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from './base.ts';
+import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from './base.ts';
 
 export interface Node {
   readonly id: string;
@@ -12,6 +12,8 @@ export interface Node {
   readonly site: string | null;
   /** In order of preference; none for servers. */
   readonly parents: readonly Parent[];
+  /** The parents it is to have instead; null when it has those that were wished last. */
+  readonly wish: ParentsWish | null;
   readonly state: 'active' | 'revoked';
   readonly certificateNotAfter: number | null;
   readonly softwareVersion: string | null;
@@ -115,6 +117,26 @@ export class NodeRepository {
       .execute();
   }
 
+  /** Keeps the parents that a node is to go over to, in the place of any that were wished before. */
+  async wish(id: string, version: number, wish: ParentsWish): Promise<void> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('nodes')
+      .set({ wish_json: JSON.stringify(wish), version: version + 1 })
+      .where('id', '=', id)
+      .where('version', '=', version)
+      .executeTakeFirst();
+    assertChanged(numUpdatedRows, `node ${id}`);
+  }
+
+  /** Writes down that a node has gone over to the parents that were wished. */
+  async take(id: string, parents: readonly Parent[]): Promise<void> {
+    await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({ parents_json: JSON.stringify(parents), wish_json: null, version: eb('version', '+', 1) }))
+      .where('id', '=', id)
+      .execute();
+  }
+
   /**
    * Makes a revoked node, which joined again, active at its new place. When it was revoked stays: certificates from
    * before that stay worthless.
@@ -126,6 +148,7 @@ export class NodeRepository {
         state: 'active',
         site: node.site,
         parents_json: JSON.stringify(node.parents),
+        wish_json: null,
         certificate_not_after: node.certificateNotAfter,
         version: eb('version', '+', 1),
       }))
@@ -195,6 +218,7 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     role: row.role,
     site: row.site,
     parents: fromJson<Parent[]>(row.parents_json),
+    wish: fromJsonOrNull<ParentsWish>(row.wish_json),
     state: row.state,
     certificateNotAfter: row.certificate_not_after,
     softwareVersion: row.software_version,

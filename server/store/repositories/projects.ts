@@ -75,8 +75,10 @@ export class ProjectRepository {
 
   /** IN_USE while it has releases or variables. */
   async delete(id: string, version: number): Promise<void> {
-    const { numDeletedRows } = await translating(`project ${id}`, () =>
-      this.#db.deleteFrom('projects').where('id', '=', id).where('version', '=', version).executeTakeFirst(),
+    const { numDeletedRows } = await translating(
+      `project ${id}`,
+      () => this.#db.deleteFrom('projects').where('id', '=', id).where('version', '=', version).executeTakeFirst(),
+      'its releases',
     );
     assertChanged(numDeletedRows, `project ${id}`);
   }

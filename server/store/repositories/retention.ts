@@ -1,5 +1,6 @@
 // Forgetting passing audit events, and what ended tasks left: log lines, notes, tickets, and what they were to do. The
-// task itself stays, as does everything of what is deployed now. Each step is small, because a statement holds up everything else that the process does.
+// task itself stays, as does everything of what is deployed now. Each step is small, because a statement holds up
+// everything else that the process does.
 import { sql } from 'kysely';
 import { assertInTransaction, type Executor } from './base.ts';
 
@@ -22,8 +23,9 @@ export class RetentionRepository {
   }
 
   /**
-   * The next tasks that ended before `before` and have something left to forget, oldest first; `next` is where to go on,
-   * absent at the end. A deployment counts as current from the last one of its project and environment that succeeded.
+   * The next tasks that ended before `before` and have something left to forget, oldest first; `next` is where to go
+   * on, absent at the end. A deployment counts as current from the last one of its project and environment that
+   * succeeded.
    */
   async candidates(
     before: number,
@@ -65,7 +67,9 @@ export class RetentionRepository {
     return { tasks: rows.map(({ id }) => id), next: { createdAt: last.created_at, id: last.id } };
   }
 
-  /** Forgets at most `limit` rows of each kind of one task; answers whether nothing is left. Call it in a transaction. */
+  /**
+   * Forgets at most `limit` rows of each kind of one task; answers whether nothing is left. Call it in a transaction.
+   */
   async forget(task: string, limit: number): Promise<boolean> {
     assertInTransaction(this.#db);
     if (await this.#forgetEntries('log_lines', task, limit)) return false;
@@ -81,8 +85,8 @@ export class RetentionRepository {
   }
 
   /**
-   * Forgets the refusals and changes of health among the `limit` audit events after number `after`, as far as they are from before `before`;
-   * answers the number to go on after, undefined at the end.
+   * Forgets the refusals and changes of health among the `limit` audit events after number `after`, as far as they are
+   * from before `before`; answers the number to go on after, undefined at the end.
    */
   async forgetPassingEvents(before: number, after: number, limit: number): Promise<number | undefined> {
     const seen = await this.#db

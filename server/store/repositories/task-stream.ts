@@ -1,5 +1,5 @@
-// A task's stream: log lines, notes and changes of state under one sequence per task that rises by one, so that a reader
-// names the last entry it saw and misses nothing. `tasks.stream_seq` is the counter; places are given out in the
+// A task's stream: log lines, notes and changes of state under one sequence per task that rises by one, so that a
+// reader names the last entry it saw and misses nothing. `tasks.stream_seq` is the counter; places are given out in the
 // transaction of the entry itself.
 import { IsthmusError } from '../../../lib/errors.ts';
 import type { Schema } from '../schema.ts';
@@ -41,6 +41,21 @@ export type StreamEntry =
       readonly data: unknown;
     };
 
+const grown = new WeakMap<Executor, Set<string>>();
+
+/** The tasks whose streams have grown in this transaction. */
+export function grownStreams(db: Executor): ReadonlySet<string> {
+  return grown.get(db) ?? new Set();
+}
+
+export interface MachineNote {
+  readonly at: number;
+  /** Null when it is not about one step. */
+  readonly ticket: string | null;
+  readonly code: string | null;
+  readonly text: string;
+}
+
 /** Reserves `count` places; answers the first. With a fence, STALE_EPOCH unless it holds. */
 export async function reservePlaces(db: Executor, task: string, count: number, fence?: Fence): Promise<number> {
   assertInTransaction(db);
@@ -48,9 +63,12 @@ export async function reservePlaces(db: Executor, task: string, count: number, f
     .updateTable('tasks')
     .set((eb) => ({ stream_seq: eb('stream_seq', '+', count) }))
     .where('id', '=', task);
-  if (fence !== undefined) query = query.where('epoch', '=', fence.epoch);
+  if (fence !== undefined) query = query.where('epoch', '=', fence.epoch).where('ended_at', 'is', null);
   const row = await query.returning('stream_seq').executeTakeFirst();
-  if (row !== undefined) return row.stream_seq - count + 1;
+  if (row !== undefined) {
+    grown.set(db, (grown.get(db) ?? new Set()).add(task));
+    return row.stream_seq - count + 1;
+  }
   if (fence === undefined) throw new IsthmusError('NOT_FOUND', `there is no task ${task}`);
   throw new IsthmusError('STALE_EPOCH', `task ${task} is no longer owned with epoch ${fence.epoch}`);
 }
@@ -92,6 +110,25 @@ export class NoteRepository {
   async stream(task: string, after: number, limit: number): Promise<StreamEntry[]> {
     const [lines, notes] = await Promise.all([this.#lines(task, after, limit), this.#notes(task, after, limit)]);
     return [...lines, ...notes].sort((a, b) => a.seq - b.seq).slice(0, limit);
+  }
+
+  /** The last note about each machine. */
+  async lastByMachine(task: string): Promise<Map<string, MachineNote>> {
+    const rows = await this.#db
+      .selectFrom('task_notes')
+      .select(['machine', 'at', 'ticket', 'code', 'text'])
+      .where('task', '=', task)
+      .where('seq', 'in', (of) =>
+        of
+          .selectFrom('task_notes')
+          .select(({ fn }) => fn.max('seq').as('seq'))
+          .where('task', '=', task)
+          .where('kind', '=', 'note')
+          .where('machine', 'is not', null)
+          .groupBy('machine'),
+      )
+      .execute();
+    return new Map(rows.map(({ machine, ...note }) => [machine ?? '', note]));
   }
 
   async #lines(task: string, after: number, limit: number): Promise<StreamEntry[]> {

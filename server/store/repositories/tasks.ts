@@ -1,6 +1,6 @@
 // Tasks: inserted once, claimed with a lease whose epoch rises, ended once. Every write of an owner is fenced by the
 // epoch, so an owner that lost its lease changes nothing (I6), and an end never changes (I2).
-import type { Selectable, Updateable } from 'kysely';
+import { sql, type Selectable, type Updateable } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
 import type { Schema, TaskState } from '../schema.ts';
 import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from './base.ts';
@@ -188,6 +188,29 @@ export class TaskRepository {
     return rows.map((row) => row.id);
   }
 
+  /** An open task that tries this one again, or tries again one that did; undefined when there is none. */
+  async openRetry(id: string): Promise<string | undefined> {
+    const row = await this.#db
+      .withRecursive('tries(open, of)', (db) =>
+        db
+          .selectFrom('tasks')
+          .select(['id as open', retryOf('tasks.payload_json').as('of')])
+          .where('ended_at', 'is', null)
+          .unionAll(
+            db
+              .selectFrom('tries')
+              .innerJoin('tasks as earlier', 'earlier.id', 'tries.of')
+              .select(['tries.open', retryOf('earlier.payload_json').as('of')]),
+          ),
+      )
+      .selectFrom('tries')
+      .select('open')
+      .where('of', '=', id)
+      .limit(1)
+      .executeTakeFirst();
+    return row?.open;
+  }
+
   /** Extends the lease; STALE_EPOCH when another owner has claimed the task since. */
   async renewLease(fence: Fence, { leaseMs, now }: Omit<Lease, 'owner'>): Promise<void> {
     await this.#fenced(fence, { lease_until: now + leaseMs });
@@ -305,6 +328,9 @@ export class TaskRepository {
     throw staleOrEnded(await this.find(task), { task, epoch });
   }
 }
+
+/** The task that a task tries again, from its payload. */
+const retryOf = (column: string) => sql<string | null>`json_extract(${sql.ref(column)}, '$.retryOf')`;
 
 /** Why a fenced write changed nothing. */
 function staleOrEnded(present: Task | undefined, fence: Fence): IsthmusError {

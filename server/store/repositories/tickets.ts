@@ -99,18 +99,27 @@ export class TicketRepository {
   }
 
   /**
-   * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored, oldest
-   * first, so many of each machine. Those that ended before `since` are left to the tentacle's own housekeeping.
+   * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored: of the
+   * next so many machines after one, in the order of their ids, the oldest so many of each. Those that ended before
+   * `since` are left to the tentacle's own housekeeping. `unwanted` says that its end was asked for: a script that has
+   * not heard of that, because its machine was away, is to hear of it still.
    */
   async uncompleted(
     since: number,
-    limits: { readonly perMachine: number; readonly inAll: number },
-  ): Promise<(Ticket & { readonly epoch: number })[]> {
+    page: { readonly afterMachine: string; readonly machines: number; readonly perMachine: number },
+  ): Promise<(Ticket & { readonly epoch: number; readonly unwanted: boolean })[]> {
     const numbered = this.#db
       .selectFrom('tickets as t')
       .innerJoin('tasks as k', 'k.id', 't.task')
       .selectAll('t')
-      .select(['k.epoch', sql<number>`row_number() over (partition by t.machine order by t.ended_at)`.as('place')])
+      .select([
+        'k.epoch',
+        'k.cancel_requested_at',
+        'k.deadline_at',
+        sql<number>`dense_rank() over (order by t.machine)`.as('machine_place'),
+        sql<number>`row_number() over (partition by t.machine order by t.ended_at)`.as('place'),
+      ])
+      .where('t.machine', '>', page.afterMachine)
       .where('t.ended_at', '>=', since)
       .where('t.started_at', 'is not', null)
       .where('t.completed_at', 'is', null)
@@ -118,11 +127,16 @@ export class TicketRepository {
     const rows = await this.#db
       .selectFrom(numbered.as('n'))
       .selectAll('n')
-      .where('n.place', '<=', limits.perMachine)
-      .orderBy('n.ended_at')
-      .limit(limits.inAll)
+      .where('n.machine_place', '<=', page.machines)
+      .where('n.place', '<=', page.perMachine)
+      .orderBy('n.machine')
+      .orderBy('n.place')
       .execute();
-    return rows.map((row) => ({ ...toTicket(row), epoch: row.epoch }));
+    return rows.map((row) => {
+      const isLate = row.ended_at !== null && row.deadline_at <= row.ended_at;
+      const unwanted = row.cancel_requested_at !== null || isLate || row.error_code === 'LOG_QUOTA';
+      return { ...toTicket(row), epoch: row.epoch, unwanted };
+    });
   }
 
   /** Records that the tentacle knows; needs no fence, since it changes nothing that an owner decides by. */
@@ -135,7 +149,8 @@ export class TicketRepository {
    * holds. `now` is the time of that stream entry.
    */
   async updateFenced(fence: Fence, id: string, patch: TicketPatch, now: number = Date.now()): Promise<Ticket> {
-    await new TaskRepository(this.#db).assertFence(fence);
+    // Where a place in the stream is taken, that is fenced.
+    if (patch.state === undefined) await new TaskRepository(this.#db).assertFence(fence);
     const row = await this.#db
       .updateTable('tickets')
       .set({
@@ -155,13 +170,13 @@ export class TicketRepository {
       .returningAll()
       .executeTakeFirst();
     const ticket = toTicket(found(row, `ticket ${id} of task ${fence.task}`));
-    if (patch.state !== undefined) await this.#tell(ticket, now);
+    if (patch.state !== undefined) await this.#tell(fence, ticket, now);
     return ticket;
   }
 
-  async #tell(ticket: Ticket, now: number): Promise<void> {
+  async #tell(fence: Fence, ticket: Ticket, now: number): Promise<void> {
     const { step, action, exitCode, errorDetail, errorHop } = ticket;
-    await addStreamEntry(this.#db, ticket.task, {
+    const entry = {
       kind: 'state',
       at: now,
       text: ticket.state,
@@ -169,7 +184,8 @@ export class TicketRepository {
       ticket: ticket.id,
       ...(ticket.errorCode === null ? {} : { code: ticket.errorCode, level: 'error' as const }),
       data: { step, action, exitCode, errorDetail, errorHop },
-    });
+    } as const;
+    await addStreamEntry(this.#db, ticket.task, entry, fence);
   }
 }
 

@@ -139,6 +139,19 @@ export class TokenRepository {
     return rows.map(toToken).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
   }
 
+  /** Tokens for a node of this name that may still be used at `now`, newest first. */
+  async openFor(name: string, now: number): Promise<JoinToken[]> {
+    const rows = await this.#db
+      .selectFrom('join_tokens')
+      .selectAll()
+      .where('name', '=', name)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', now)
+      .orderBy('created_at', 'desc')
+      .execute();
+    return rows.map(toToken);
+  }
+
   /** Consumes the token; answers whether this call did. */
   async consume(id: string, now: number): Promise<boolean> {
     const { numUpdatedRows } = await this.#db

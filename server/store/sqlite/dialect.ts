@@ -8,9 +8,14 @@ import { LRUCache } from 'lru-cache';
 /** Statements kept prepared: the store has about 150 shapes; preparing one costs more than running it. */
 const PREPARED_STATEMENTS = 300;
 
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly answersRows: boolean;
+}
+
 class NodeSqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
-  readonly #prepared = new LRUCache<string, StatementSync>({ max: PREPARED_STATEMENTS });
+  readonly #prepared = new LRUCache<string, Prepared>({ max: PREPARED_STATEMENTS });
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -19,9 +24,9 @@ class NodeSqliteConnection implements DatabaseConnection {
   executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     // Runs now, and the promise reports it: node:sqlite is synchronous.
     return new Promise((resolve) => {
-      const statement = this.#prepare(sql);
+      const { statement, answersRows } = this.#prepare(sql);
       const values = parameters as SQLInputValue[];
-      if (statement.columns().length > 0) {
+      if (answersRows) {
         resolve({ rows: statement.all(...values) as Row[] });
         return;
       }
@@ -36,12 +41,13 @@ class NodeSqliteConnection implements DatabaseConnection {
     }
   }
 
-  #prepare(sql: string): StatementSync {
+  #prepare(sql: string): Prepared {
     const known = this.#prepared.get(sql);
     if (known !== undefined) return known;
     const statement = this.#database.prepare(sql);
-    this.#prepared.set(sql, statement);
-    return statement;
+    const prepared = { statement, answersRows: statement.columns().length > 0 };
+    this.#prepared.set(sql, prepared);
+    return prepared;
   }
 }
 

@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 import type { TaskAnswer } from '../../support/api.ts';
 import type { World } from '../../support/world.ts';
 import { run } from './run.ts';
-import { environment, targetRole } from './sites.ts';
+import { environment, targetRole } from './topology.ts';
 import type { Printed, Witness } from './witness.ts';
 
 const id = 'lab';
@@ -34,7 +34,9 @@ export interface LabProject {
   release(body: number | Buffer, smallFiles?: number): Promise<LabRelease>;
   /** Deploys to every machine of the lab; answers the task's id. */
   deploy(release: LabRelease, deadlineS?: number): Promise<string>;
-  /** The deployment succeeded everywhere, each script ran once, the log is whole, and every target saw the pinned bytes. */
+  /**
+   * The deployment succeeded everywhere, each script ran once, the log is whole, and every target saw the pinned bytes.
+   */
   arrived(task: TaskAnswer, release: LabRelease): Promise<void>;
 }
 

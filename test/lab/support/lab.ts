@@ -34,8 +34,8 @@ async function namespaces(): Promise<string[]> {
   return listed.split('\n').flatMap((row) => row.split(' ', 1).filter((name) => name.startsWith(prefix)));
 }
 
-/** Ends every process in a namespace, then removes it. */
-async function removeNamespace(name: string): Promise<void> {
+/** Ends every process in a namespace. */
+async function killAll(name: string): Promise<void> {
   const pids = await run('ip', ['netns', 'pids', name]).catch(() => '');
   for (const pid of pids.split('\n').filter((each) => each !== '')) {
     try {
@@ -44,6 +44,10 @@ async function removeNamespace(name: string): Promise<void> {
       // It ended by itself in the meantime.
     }
   }
+}
+
+async function removeNamespace(name: string): Promise<void> {
+  await killAll(name);
   await run('ip', ['netns', 'del', name]).catch(() => '');
 }
 
@@ -162,6 +166,11 @@ export class Lab {
   /** Runs a command in a host to its end and gives its standard output. */
   async run(host: string, command: string, args: readonly string[]): Promise<string> {
     return run('ip', ['netns', 'exec', this.#namespace(host), command, ...args]);
+  }
+
+  /** Every process of a host ends at once, as when its power is cut; what is on its disk stays. */
+  async powerCut(host: string): Promise<void> {
+    await killAll(this.#namespace(host));
   }
 
   #line(name: string): Line {

@@ -1,4 +1,4 @@
-// One lab with the main job's mesh in it, for a file of tests: sites, a witness, something to deploy.
+// One lab with a mesh in it, the main job's unless told otherwise, for a file of tests: a witness, something to deploy.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +6,15 @@ import type { World } from '../../support/world.ts';
 import { makeProject, type LabProject } from './deploying.ts';
 import type { Lab, LineShape } from './lab.ts';
 import { run } from './run.ts';
-import { layOut, populate, type SitesOptions } from './sites.ts';
+import { threeSites } from './sites.ts';
+import { populate, type PopulateOptions, type Topology } from './topology.ts';
 import { Witness } from './witness.ts';
+
+export interface OpenOptions extends PopulateOptions {
+  readonly topology?: Topology;
+  /** Nodes whose data folder is a disk of its own, of so many MiB. */
+  readonly disks?: Readonly<Record<string, number>>;
+}
 
 export interface OpenLab {
   readonly lab: Lab;
@@ -18,18 +25,18 @@ export interface OpenLab {
 }
 
 /** Lays out hosts and lines, joins and starts every node, makes the project. `close` leaves nothing. */
-export async function openLab(shape: LineShape, options: SitesOptions = {}): Promise<OpenLab> {
+export async function openLab(shape: LineShape, options: OpenOptions = {}): Promise<OpenLab> {
+  const { topology = threeSites, disks = {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-lab-'));
   const closers: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const lab = await layOut(shape);
+    const lab = await topology.layOut(shape);
     closers.push(() => lab.down());
-    for (const [id, mebibytes] of Object.entries(options.disks ?? {}))
-      closers.push(await smallDisk(join(folder, id), mebibytes));
-    const world = await populate(lab, folder, options);
+    for (const [id, mebibytes] of Object.entries(disks)) closers.push(await smallDisk(join(folder, id), mebibytes));
+    const world = await populate(lab, folder, topology, options);
     closers.push(() => world.stop());
     const witness = await Witness.in(join(folder, 'witness'));
     const project = await makeProject(world, folder, witness);

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { waitFor } from '../../support/wait.ts';
 import { application, type LabRelease } from './deploying.ts';
 import type { OpenLab } from './open.ts';
-import { machineIds, type MachineId } from './sites.ts';
 
 /** After a fault has ended, all is whole within this (promise I12). */
 export const wholeAgainMs = 30_000;
@@ -13,7 +12,7 @@ interface Seen {
   readonly open: OpenLab;
   readonly task: string;
   readonly release: LabRelease;
-  readonly machine: MachineId;
+  readonly machine: string;
 }
 
 type Probe = (seen: Seen) => Promise<boolean>;
@@ -65,9 +64,10 @@ export async function reached(stage: Stage, seen: Seen): Promise<void> {
 /** Waits until every link is up and no script has left a workspace at its machine. */
 export async function wholeAgain({ world }: OpenLab): Promise<void> {
   await world.linked(undefined, wholeAgainMs);
+  const machines = world.nodes.filter(({ role }) => role === 'tentacle');
   await waitFor(
     async () => {
-      const left = machineIds.map(async (id) => (await readdir(join(world.dataDir(id), 'tickets'))).length);
+      const left = machines.map(async ({ id }) => (await readdir(join(world.dataDir(id), 'tickets'))).length);
       return (await Promise.all(left)).every((count) => count === 0);
     },
     { limitMs: wholeAgainMs, everyMs: 100, what: 'every script to be completed at its machine' },

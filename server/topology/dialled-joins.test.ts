@@ -1,0 +1,54 @@
+// Which tokens the server still dials for.
+import { expect, it } from 'vitest';
+import type { Node } from '../store/repositories/nodes.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import { stillAwaited } from './dialled-joins.ts';
+import { buildTopology } from './topology.ts';
+
+const now = 1_000_000;
+const address = 'web.example:8444';
+
+function token(name: string, dialAddress: string): JoinToken {
+  return {
+    ...{ id: name, proofKeySealed: '', role: 'tentacle', site: 'eu', environments: [], targetRoles: [], routes: null },
+    ...{ expiresAt: now + 1, boundSpkiSha256: null, boundNode: null, usedAt: null, createdBy: 'test', createdAt: 1 },
+    name,
+    parents: [{ node: 'eu', dialAddress }],
+  };
+}
+
+function node(id: string, role: Node['role'], state: Node['state'], links: object[] = []): Node {
+  return {
+    ...{ id, role, site: 'eu', parents: [], wish: null, state, certificateNotAfter: null },
+    ...{ softwareVersion: null, feedUrl: null, revokedAt: null, version: 1, createdAt: 1 },
+    report: { links },
+    lastSeenAt: now - 1,
+  };
+}
+
+function awaited(tokens: readonly JoinToken[], nodes: readonly Node[]): (string | null)[] {
+  return stillAwaited(tokens, buildTopology(nodes, undefined, now)).map(({ name }) => name);
+}
+
+it('waits for who has not joined, and for who was revoked and is to join again', () => {
+  expect(awaited([token('web-1', address)], [])).toEqual(['web-1']);
+  expect(awaited([token('web-1', address)], [node('web-1', 'tentacle', 'revoked')])).toEqual(['web-1']);
+});
+
+it('waits no more once a node has the name, by whichever token', () => {
+  expect(awaited([token('web-1', address)], [node('web-1', 'tentacle', 'active')])).toEqual([]);
+});
+
+it('waits for who is linked and has not confirmed: it would lose its link in the middle of its join', () => {
+  const links = [{ peer: 'web-1', relation: 'child', up: true, dialledBy: 'us', address }];
+  expect(awaited([token('web-1', address)], [node('eu', 'relay', 'active', links)])).toEqual(['web-1']);
+});
+
+it('leaves an address alone where a node is linked, and tries it when that one is gone', () => {
+  const relay = (up: boolean) => [
+    node('web-1', 'tentacle', 'active'),
+    node('eu', 'relay', 'active', [{ peer: 'web-1', relation: 'child', up, dialledBy: 'us', address }]),
+  ];
+  expect(awaited([token('web-2', address), token('web-3', 'other.example:8444')], relay(true))).toEqual(['web-3']);
+  expect(awaited([token('web-2', address)], relay(false))).toEqual(['web-2']);
+});
