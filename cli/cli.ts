@@ -1,8 +1,9 @@
 // What every command is given: the terminal, the server of the context, and one way to show a result.
 import type { Command } from 'commander';
+import { safeJson } from '../lib/unsafe-text.ts';
 import { ApiClient } from './client.ts';
 import { contextFileOf, resolveConnection, type ContextOptions } from './context.ts';
-import { say, type Terminal } from './terminal.ts';
+import { confirm, say, type Terminal } from './terminal.ts';
 
 interface GlobalOptions extends ContextOptions {
   readonly output: 'table' | 'json';
@@ -26,6 +27,16 @@ export class Cli {
     return this.#client;
   }
 
+  /**
+   * Deletes a resource once the user agrees: what is not there is told before they are asked. Where nobody can be asked,
+   * nothing is asked of the server either.
+   */
+  async remove(resource: string, question: string, yes: boolean | undefined): Promise<void> {
+    const agreed = () => confirm(this.terminal, question, yes);
+    if (!this.terminal.interactive) await agreed();
+    await (await this.client()).remove(resource, agreed);
+  }
+
   get json(): boolean {
     return this.#program.opts<GlobalOptions>().output === 'json';
   }
@@ -37,7 +48,7 @@ export class Cli {
 
   /** Shows a result: as JSON when that was asked for, else as `text` says. */
   show(value: unknown, text: () => string): void {
-    say(this.terminal, this.json ? JSON.stringify(value ?? null, null, 2) : text());
+    say(this.terminal, this.json ? safeJson(JSON.stringify(value ?? null, null, 2)) : text());
   }
 
   /** Closes what the command opened. */

@@ -113,15 +113,21 @@ export class ApiClient {
   }
 
   /** Reads a resource for its ETag, then changes it under that ETag, so that nobody's change is overwritten unseen. */
-  async change<T>(
-    method: 'PATCH' | 'PUT' | 'DELETE',
-    path: string,
-    json?: unknown,
-    read: string = path,
-  ): Promise<Reply<T>> {
-    const { etag } = await this.request<unknown>('GET', read, {});
-    const headers: Record<string, string> = etag === undefined ? {} : { 'if-match': etag };
-    return this.request<T>(method, path, json === undefined ? { headers } : { json, headers });
+  async change<T>(method: 'PATCH' | 'PUT', path: string, json: unknown, read: string = path): Promise<Reply<T>> {
+    const headers = await this.#ifAsRead(read);
+    return this.request<T>(method, path, { json, headers });
+  }
+
+  /** Reads a resource, waits until the user agrees, and deletes it if it is still what was read. */
+  async remove(path: string, agreed: () => Promise<void>): Promise<void> {
+    const headers = await this.#ifAsRead(path);
+    await agreed();
+    await this.request('DELETE', path, { headers });
+  }
+
+  async #ifAsRead(path: string): Promise<Record<string, string>> {
+    const { etag } = await this.request<unknown>('GET', path, {});
+    return etag === undefined ? {} : { 'if-match': etag };
   }
 
   async request<T>(method: string, path: string, options: RequestOptions): Promise<Reply<T>> {

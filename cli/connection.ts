@@ -38,12 +38,18 @@ function refusal(socket: TLSSocket, { host: server, hostname }: URL): IsthmusErr
   return undefined;
 }
 
+/**
+ * Only an agent with a time of its own heeds what the server says of how long it keeps a connection that is idle; else a
+ * request may be sent on one that is being closed, and is lost.
+ */
+const agentOptions = { keepAlive: true, maxSockets: 8, timeout: 120_000 };
+
 class VerifyingAgent extends HttpsAgent {
   readonly #server: URL;
   readonly #authorityPem: string;
 
   constructor(server: URL, authorityPem: string) {
-    super({ keepAlive: true, maxSockets: 8 });
+    super(agentOptions);
     this.#server = server;
     this.#authorityPem = authorityPem;
   }
@@ -109,7 +115,7 @@ export function agentFor(server: URL, authorityPem: string | undefined): HttpAge
         `${server.origin}: an API key is sent without TLS to this machine only; use https`,
       );
     }
-    return new HttpAgent({ keepAlive: true, maxSockets: 8 });
+    return new HttpAgent(agentOptions);
   }
   if (authorityPem === undefined) {
     throw new IsthmusError('USAGE', 'the certificate of the authority is needed (--ca FILE or ISTHMUS_CA_FILE)');

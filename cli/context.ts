@@ -1,11 +1,12 @@
 // Which server a command talks to, and as whom: options, then environment, then the context file.
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Type } from 'typebox';
 import { environmentVariable } from '../lib/config/environment.ts';
 import { resolveConfig } from '../lib/config/resolve.ts';
 import { IsthmusError } from '../lib/errors.ts';
+import { makeFolder } from '../lib/folder.ts';
 import type { Connection } from './client.ts';
 import { readSecret } from './secrets.ts';
 
@@ -74,7 +75,7 @@ export async function resolveConnection(
       'USAGE',
       'which server? Give --server and --ca, or set ISTHMUS_SERVER, or write a context file',
       {
-        remedy: `\`isthmus init\` writes one; this one is not there: ${contextFile}`,
+        remedy: `\`isthmus login\` writes ${contextFile}, which is not there; so does \`isthmus init\` of a new mesh.`,
       },
     );
   }
@@ -110,7 +111,7 @@ export async function writeContext(
 ): Promise<void> {
   const folder = dirname(file);
   const name = file.slice(folder.length + 1).replace(/\.json$/, '');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   await writeFile(join(folder, `${name}.authority.pem`), context.authorityPem, { mode: 0o644 });
   await writeFile(join(folder, `${name}.key`), `${context.apiKey}\n`, { mode: 0o600 });
   // The mode above counts only for a new file.

@@ -4,10 +4,14 @@ import type { ErrorCode } from '../lib/errors.ts';
 
 export const exitCodes = {
   ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },
-  failed: { code: 1, meaning: 'The task that was followed did not succeed, or a check found something wrong.' },
+  failed: {
+    code: 1,
+    meaning: 'The task did not succeed, a node did not go over in time, or a check found something wrong.',
+  },
   usage: {
     code: 2,
-    meaning: 'The command line was not understood, or a value of it is not allowed. Nothing was done.',
+    meaning:
+      'The command line was not understood, or a value is not allowed or names what is not there. Nothing was done.',
   },
   unreachable: { code: 3, meaning: 'The server (or, in join, the address) could not be reached, or did not answer.' },
   wrongAuthority: { code: 4, meaning: 'What answers does not belong to the mesh whose authority or pin was given.' },
@@ -16,7 +20,7 @@ export const exitCodes = {
     meaning: 'The API key or token is missing, wrong, expired, revoked, or not allowed to do this.',
   },
   clockSkew: { code: 6, meaning: 'The clocks of this machine and of the server are too far apart.' },
-  notFound: { code: 7, meaning: 'What was named does not exist.' },
+  notFound: { code: 7, meaning: 'What the command is about does not exist.' },
   conflict: {
     code: 8,
     meaning: 'It exists already, has changed meanwhile, is in use, or is in a state that does not allow this.',
@@ -31,11 +35,13 @@ export const exitCodes = {
 export type ExitName = keyof typeof exitCodes;
 
 const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
+  ADDRESS_NOT_LOCAL: 'config',
   ALREADY_INITIALISED: 'conflict',
   BACKUP_INVALID: 'config',
   CA_FINGERPRINT: 'wrongAuthority',
   CANCELLED: 'interrupted',
   CLOCK_SKEW: 'clockSkew',
+  CHECK_FAILED: 'failed',
   CONFIG_INVALID: 'config',
   CONFIRMATION_NEEDED: 'usage',
   DATA_DIR_LOCKED: 'config',
@@ -55,7 +61,9 @@ const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
   MASTER_KEY_MISSING: 'config',
   MASTER_KEY_WRONG: 'config',
   NOT_INITIALISED: 'config',
+  PARENTS_NOT_TAKEN: 'failed',
   PART_FAILED: 'failed',
+  PORT_FORBIDDEN: 'config',
   PORT_IN_USE: 'config',
   SEAL_BROKEN: 'config',
   SCHEMA_NEWER: 'config',

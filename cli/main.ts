@@ -1,6 +1,9 @@
 // The executable: gives a run its terminal and signals, and ends the process with its exit code.
-import { exitCodes } from './exit-codes.ts';
-import { run } from './run.ts';
+import { keepCompiledCode } from './compiled-code.ts';
+
+keepCompiledCode();
+const { exitCodes } = await import('./exit-codes.ts');
+const { run } = await import('./run.ts');
 
 // npm passes a Ctrl-C on to a process that has had it from the terminal already: what comes so soon is the same one.
 const sameSignalMs = 1_500;

@@ -1,4 +1,5 @@
-// Typos among subcommands, and parts started in a folder without a node: what the command line says before it does anything.
+// Typos among subcommands, and parts started in a folder without a node: what the command line says before it does
+// anything.
 import { expect, it } from 'vitest';
 import { tempDir } from '../test/support/temp.ts';
 import { isthmus } from '../test/support/terminal.ts';
@@ -23,6 +24,7 @@ it.each([
   ],
   ['nothing to change of a site', ['site', 'set', 'eu'], /what is to change\?/],
   ['a state no task has', ['task', 'list', '--state', 'done'], /choices are queued, running, cancelling, succeeded/],
+  ['a version as an option', ['release', 'create', 'web', '--version', '1.2.0'], /takes it as an argument/],
   ['a misspelt option', ['mesh', 'ping', 'eu-1', '--coun', '2'], /unknown option '--coun'; did you mean --count\?/],
 ])('%s: exit 2, the code and what to do', async (_name, argv, said) => {
   const { code, out, err } = await isthmus(argv);

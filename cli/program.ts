@@ -27,6 +27,9 @@ import { exitCodeTable } from './exit-codes.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { didYouMean, nearest } from '../lib/config/suggest.ts';
 import { say, type Terminal } from './terminal.ts';
+import { commandVariables, refuseMisspeltVariables } from './variables.ts';
+
+const versionFlags = ['-V', '--version'];
 
 const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addQuickstartCommand,
@@ -58,11 +61,7 @@ const topics: Readonly<Record<string, () => string>> = {
     [
       'Environment variables of isthmus:',
       '',
-      '  ISTHMUS_SERVER        the address of the API',
-      "  ISTHMUS_CA_FILE       the mesh's authority certificate",
-      '  ISTHMUS_API_KEY_FILE  the file that holds the API key',
-      '  ISTHMUS_CONTEXT       the context file (default ~/.config/isthmus/context.json)',
-      '  ISTHMUS_LOG_LEVEL     how much a started part logs: debug, info (default), warn, error',
+      ...Object.entries(commandVariables).map(([name, what]) => `  ${name.padEnd(20)}  ${what}`),
       '',
       'Every setting of a part has a variable too: see `isthmus <part> start --help`.',
     ].join('\n'),
@@ -107,13 +106,23 @@ function refuseUnknownIn(command: Command): void {
   for (const each of command.commands) refuseUnknownIn(each);
 }
 
+/**
+ * Throws USAGE for `isthmus release create web --version 1.2.0`: taken for the option of isthmus itself it would show
+ * the version of isthmus, do nothing, and look done.
+ */
+export function refuseVersionOfCommand(argv: readonly string[], program: Command): void {
+  const flag = argv.find((word) => versionFlags.includes(word));
+  if (flag === undefined || !program.commands.some((command) => argv.includes(command.name()))) return;
+  throw new IsthmusError('USAGE', `no command has an option ${flag}; one that takes a version takes it as an argument`);
+}
+
 /** Builds the command line for one run. */
 export function buildProgram(terminal: Terminal): { program: Command; cli: Cli } {
   const program = new Command('isthmus');
   const cli = new Cli(program, terminal);
   program
     .description('Deployments and health checks through relays, into networks that the server cannot reach.')
-    .version(softwareVersion, '-V, --version')
+    .version(softwareVersion, versionFlags.join(', '))
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -135,6 +144,9 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
     'isthmus help exit-codes',
   );
   for (const add of groups) add(program, cli);
+  program.hook('preAction', (_program, command) => {
+    if (command.name() !== 'help') refuseMisspeltVariables();
+  });
   addHelpCommand(program, terminal);
   refuseUnknownIn(program);
   program.addHelpText('beforeAll', ({ command, error }) => {

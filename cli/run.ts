@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { errorCatalogue, IsthmusError, isErrorCode } from '../lib/errors.ts';
 import { ServerError } from './client.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
-import { buildProgram } from './program.ts';
+import { buildProgram, refuseVersionOfCommand } from './program.ts';
 import { escapeText } from './render/escape.ts';
 import { refuseSecrets } from './secrets.ts';
 import { warn, type Terminal } from './terminal.ts';
@@ -57,6 +57,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   try {
     refuseSecrets(argv);
     const { program, cli } = buildProgram(terminal);
+    refuseVersionOfCommand(argv, program);
     try {
       await program.parseAsync(argv, { from: 'user' });
     } finally {

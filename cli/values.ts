@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Route } from './api-types.ts';
 
-/** Collects `--on a,b --on c` to [a, b, c]. */
+/** Collects `--role a,b --role c` to [a, b, c]. */
 export function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, ...value.split(',').filter((word) => word !== '')];
 }
@@ -48,6 +48,11 @@ export function parent(value: string): { node: string; dialAddress?: string } {
     throw new InvalidArgumentError('Give a node, or node=host:port when it dials there.');
   }
   return dialAddress === undefined ? { node } : { node, dialAddress };
+}
+
+/** Collects parents: `eu-a eu-b=host:port`. */
+export function collectParents(value: string, previous: readonly ReturnType<typeof parent>[] = []) {
+  return [...previous, parent(value)];
 }
 
 /** Routes in order of preference as one word. */

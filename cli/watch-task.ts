@@ -7,7 +7,7 @@ import { escapeText } from './render/escape.ts';
 import { LiveRegion } from './render/live.ts';
 import { changedSteps, errorText, machineLines } from './render/task.ts';
 import type { ServerEvent } from './sse.ts';
-import { warn, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 interface WatchOptions {
   /** Show the scripts' output; else only what moved. */
@@ -101,16 +101,15 @@ export async function watchTask(
   return task ?? (await client.get<Task>(path('tasks', id)));
 }
 
-/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded. */
-export function requireSuccess(task: Task, terminal: Terminal): void {
+/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with what the first machine that failed says. */
+export function requireSuccess(task: Task): void {
   if (task.state === 'succeeded') return;
   const state = endStates.includes(task.state) ? task.state.replace('_', ' ') : `still ${task.state}`;
-  for (const machine of task.machines ?? []) {
-    const failed = machine.steps.find((step) => step.error);
-    if (failed) warn(terminal, `${escapeText(machine.machine)}: ${errorText(failed.error)}`);
-  }
-  throw new IsthmusError(
-    'TASK_NOT_SUCCESSFUL',
-    `task ${task.id} ${state}${task.error ? `: ${errorText(task.error)}` : ''}`,
-  );
+  const first = task.machines?.find(({ steps }) => steps.some(({ error }) => error));
+  const said = first?.steps.find(({ error }) => error)?.error;
+  const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(said, first.machine)}` : ''];
+  const words = [state, ...why].filter((text) => text !== '').join('; ');
+  throw new IsthmusError('TASK_NOT_SUCCESSFUL', `task ${task.id} ${words}`, {
+    remedy: `See isthmus task log ${task.id}, and isthmus task show ${task.id} for what each machine says.`,
+  });
 }

@@ -40,7 +40,7 @@ async function showLocal(cli: Cli, dataDir: string): Promise<void> {
     }),
   );
   if (now > shown.notAfter) {
-    throw new IsthmusError('TASK_NOT_SUCCESSFUL', `the certificate of ${identity.node} has ended`, {
+    throw new IsthmusError('CHECK_FAILED', `the certificate of ${identity.node} has ended`, {
       remedy: 'Check this clock; if it is right, make a token and join again.',
     });
   }

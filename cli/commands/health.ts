@@ -48,19 +48,20 @@ export function addHealthCommands(program: Command, cli: Cli): void {
     const machines = await (await cli.client()).list<Machine>('machines');
     const rows = machines.map((each) => [
       each.id,
-      healthText(each),
       moment(each.healthAt),
       sizeFact(each, 'diskFreeBytes'),
       sizeFact(each, 'memoryFreeBytes'),
       fact(each, 'load_1m')?.toFixed(2),
       each.healthReport?.clockSkewMs,
+      // Last, since its reasons may be long.
+      healthText(each),
     ]);
     cli.show(machines, () =>
-      renderTable(['machine', 'health', 'checked', 'disk free', 'memory free', 'load', 'skew ms'], rows),
+      renderTable(['machine', 'checked', 'disk free', 'memory free', 'load', 'skew ms', 'health'], rows),
     );
     const ill = machines.filter((each) => !each.disabled && ['unhealthy', 'unreachable'].includes(each.health));
     if (ill.length > 0) {
-      throw new IsthmusError('TASK_NOT_SUCCESSFUL', `not healthy: ${ill.map((each) => each.id).join(', ')}`, {
+      throw new IsthmusError('CHECK_FAILED', `not healthy: ${ill.map((each) => each.id).join(', ')}`, {
         remedy: 'See where the way ends with `isthmus mesh trace MACHINE`.',
       });
     }

@@ -1,9 +1,9 @@
 // `isthmus init`: a new mesh, with its authority, master key and first API key.
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { examples, type Cli } from '../cli.ts';
-import { writeContext } from '../context.ts';
+import { contextFileOf, writeContext } from '../context.ts';
 import { shellWord } from '../render/shell.ts';
 
 interface InitOptions {
@@ -53,10 +53,12 @@ export function addInitCommand(program: Command, cli: Cli): void {
       apiListen: options.apiListen ?? '127.0.0.1:8443',
     });
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
-    const context = cli.contextFile;
+    const usual = cli.contextFile;
     // The context of another mesh holds a key that may be nowhere else.
+    const context = existsSync(usual) ? join(dirname(usual), `${made.meshId}.json`) : usual;
     const isNew = !existsSync(context);
     if (isNew) await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
+    const command = context === contextFileOf(undefined) ? 'isthmus' : `isthmus --context ${shellWord(context)}`;
     // The key itself is in files (0600) and not on the screen, where it would stay.
     const shown = {
       meshId: made.meshId,
@@ -73,12 +75,12 @@ export function addInitCommand(program: Command, cli: Cli): void {
         `nodes dial     ${made.meshAddress} (mesh.address in ${options.data}/config.yaml sets another)`,
         `API key        in ${options.data}/admin.key`,
         isNew
-          ? `context        ${context}`
+          ? `context        ${context}${context === usual ? '' : `, because ${usual} is another mesh's`}`
           : `context        ${context} is another mesh's and was left as it is: see \`isthmus login --help\``,
         '',
         `Next:  isthmus server start --data ${shellWord(options.data)}`,
-        `       isthmus site create eu`,
-        `       isthmus token create --role relay --site eu --name eu`,
+        `       ${command} site create eu`,
+        `       ${command} token create --role relay --site eu --name eu`,
       ].join('\n'),
     );
   });

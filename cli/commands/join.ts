@@ -70,6 +70,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
   const token = await readSecret(options.tokenFile, cli.terminal.stdin, 'the join token');
   const { joinNode } = await import('../../mesh/enrol/join.ts');
   const dataDir = resolve(options.data);
+  const { signal } = cli.terminal;
   const checks: Check[] = [];
   const identity = await joinNode({
     dataDir,
@@ -81,13 +82,19 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     addresses: options.address,
     listen: options.listen,
     proxies: proxies(),
-    signal: cli.terminal.signal,
+    signal,
     ...(options.wait === undefined ? {} : { waitMs: options.wait * 1000 }),
     report: (check) => {
+      // What stopped because it was told to has found nothing wrong.
+      if (signal.aborted) return;
       checks.push(check);
       showCheck(cli, check);
     },
   }).catch((thrown: unknown) => {
+    if (signal.aborted) {
+      const words = 'stopped before it had joined; nothing was changed here, and the token is as good as before';
+      throw new IsthmusError('CANCELLED', words, { cause: thrown });
+    }
     const error = IsthmusError.from(thrown);
     if (!cli.json) say(cli.terminal, `  failed   ${error.code}; nothing was changed here`);
     throw error;
@@ -101,7 +108,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
   cli.show({ node, role, site, meshId, dataDir, checks }, () =>
     [
       `${role} ${node} is in mesh ${meshId} (site ${site ?? '-'})`,
-      `Next:  isthmus ${role} start --data ${shellWord(options.data)}${isolated ? '' : ' --script-user <account>'}`,
+      `Next:  isthmus ${role} start --data ${shellWord(options.data)}`,
     ].join('\n'),
   );
 }

@@ -6,7 +6,6 @@ import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { milliseconds, moment } from '../render/units.ts';
-import { confirm } from '../terminal.ts';
 import { collect, collectRoutes, routesText } from '../values.ts';
 import { healthText } from './health.ts';
 
@@ -129,8 +128,7 @@ function addChange(group: Command, cli: Cli): void {
     .option('--yes', 'do not ask');
   examples(remove, 'isthmus node revoke eu-1 --yes && isthmus machine delete eu-1 --yes').action(
     async (id: string, options: { yes?: boolean }) => {
-      await confirm(cli.terminal, `Delete the machine ${id}?`, options.yes);
-      await (await cli.client()).change('DELETE', path('machines', id));
+      await cli.remove(path('machines', id), `Delete the machine ${id}?`, options.yes);
       cli.show({ deleted: id }, () => `machine ${id} deleted`);
     },
   );

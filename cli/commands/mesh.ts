@@ -1,13 +1,18 @@
 // `isthmus mesh …`: is everything connected, how far is a machine, and where does the way to it end.
 import type { Command } from 'commander';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Hop, Machine, MeshNode, MeshState, PingedWay, TracedWay } from '../api-types.ts';
+import type { Hop, Machine, MeshLink, MeshNode, MeshState, PingedWay, TracedWay } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client.ts';
 import { escapeText } from '../render/escape.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
+
+function stateOf({ up, joined }: MeshLink): string {
+  if (up) return 'up';
+  return joined ? 'DOWN' : 'awaits its join';
+}
 
 async function status(cli: Cli): Promise<void> {
   const client = await cli.client();
@@ -16,7 +21,7 @@ async function status(cli: Cli): Promise<void> {
   const links = mesh.links.map((link) => [
     link.from,
     link.to,
-    link.up ? 'up' : 'DOWN',
+    stateOf(link),
     milliseconds(link.roundTripMs),
     bytes(link.bytesDown),
     bytes(link.bytesUp),
@@ -36,15 +41,11 @@ async function status(cli: Cli): Promise<void> {
       renderTable(['node', 'role', 'site', 'state', 'version', 'cert days'], nodes),
     ].join('\n\n'),
   );
-  const down = mesh.links.filter((link) => !link.up);
+  const down = mesh.links.filter((link) => link.joined && !link.up);
   if (down.length > 0) {
-    throw new IsthmusError(
-      'TASK_NOT_SUCCESSFUL',
-      `down: ${down.map((link) => `${link.from} - ${link.to}`).join(', ')}`,
-      {
-        remedy: 'See why with `isthmus mesh trace NODE`, and in the log of the side that dials.',
-      },
-    );
+    throw new IsthmusError('CHECK_FAILED', `down: ${down.map((link) => `${link.from} - ${link.to}`).join(', ')}`, {
+      remedy: 'See why with `isthmus mesh trace NODE`, and in the log of the side that dials.',
+    });
   }
 }
 
@@ -62,7 +63,9 @@ async function targetOf(client: ApiClient, name: string): Promise<object> {
   return machines.some(({ id }) => id === name) ? { machine: name } : { node: name };
 }
 
-/** What to do about a hop that fails: who dials the link to it, and what that side last met, says more than its code. */
+/**
+ * What to do about a hop that fails: who dials the link to it, and what that side last met, says more than its code.
+ */
 async function linkRemedy(client: ApiClient, node: string, general: string | undefined): Promise<string | undefined> {
   const { links } = await client.get<MeshState>('mesh');
   const link = links.find(({ to, up }) => to === node && !up);
@@ -93,7 +96,7 @@ async function trace(cli: Cli, target: string): Promise<void> {
   if (!failed?.error) return;
   const reached = failures.length < ways.length ? '; it is reached by another way' : '';
   throw new IsthmusError(
-    'TASK_NOT_SUCCESSFUL',
+    'CHECK_FAILED',
     `${several ? 'a' : 'the'} way to ${target} ends before ${failed.node}: ${failed.error.code}${reached}`,
     { hop: failed.node, remedy: await linkRemedy(client, failed.node, failed.error.remedy) },
   );
@@ -111,7 +114,7 @@ async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   cli.show(body, () => lines.map(escapeText).join('\n'));
   const failed = ways.find(({ error }) => error)?.error;
   if (!failed) return;
-  throw new IsthmusError('TASK_NOT_SUCCESSFUL', `${machine} does not answer by one of its ways: ${failed.code}`, {
+  throw new IsthmusError('CHECK_FAILED', `${machine} does not answer by one of its ways: ${failed.code}`, {
     remedy: `See where it ends: isthmus mesh trace ${machine}.`,
   });
 }

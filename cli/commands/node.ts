@@ -1,17 +1,82 @@
 // `isthmus node …`: everything that holds a certificate.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { MeshNode, Parent } from '../api-types.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { MeshNode, Parent, WishedParents } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
+import { collectPairs, collectParents, duration } from '../values.ts';
 
 /** Parents in order of preference as one word: who dials, and where. */
 function parentsText(parents: readonly Parent[]): string {
   return parents
     .map(({ node, dialAddress }) => (dialAddress === null ? `dials ${node}` : `dialled by ${node} at ${dialAddress}`))
     .join(' | ');
+}
+
+function wishText({ parents, errorCode }: WishedParents): string {
+  return `${parentsText(parents)}${errorCode === null ? '' : ` (not yet: ${errorCode})`}`;
+}
+
+interface SetParentsOptions {
+  readonly address?: Readonly<Record<string, string>>;
+  readonly wait?: number;
+}
+
+const defaultWaitS = 60;
+const lookEveryMs = 500;
+
+/** The request's parents: each with the address at which the node dials it, where that was told. */
+function withAddresses(
+  parents: readonly { readonly node: string; readonly dialAddress?: string }[],
+  addresses: Readonly<Record<string, string>>,
+): object[] {
+  const unknown = Object.keys(addresses).find((name) => parents.every(({ node }) => node !== name));
+  if (unknown !== undefined)
+    throw new IsthmusError('USAGE', `--address names ${unknown}, which is not among the parents`);
+  return parents.map((each) => ({
+    ...each,
+    ...(addresses[each.node] === undefined ? {} : { address: addresses[each.node] }),
+  }));
+}
+
+/** Waits until a node has gone over to the parents that were set; the node as it is then. */
+async function untilTaken(cli: Cli, id: string, waitS: number): Promise<MeshNode> {
+  const client = await cli.client();
+  const deadline = Date.now() + waitS * 1000;
+  for (;;) {
+    const node = await client.get<MeshNode>(path('nodes', id));
+    if (!node.wishedParents || Date.now() >= deadline) return node;
+    await sleep(lookEveryMs, undefined, { signal: cli.terminal.signal }).catch(() => {
+      throw new IsthmusError('CANCELLED', 'interrupted; the parents stay set');
+    });
+  }
+}
+
+async function setParents(
+  cli: Cli,
+  id: string,
+  parents: Parameters<typeof withAddresses>[0],
+  { address = {}, wait = defaultWaitS }: SetParentsOptions,
+): Promise<void> {
+  const body = { parents: withAddresses(parents, address) };
+  await (await cli.client()).change<MeshNode>('PUT', path('nodes', id, 'parents'), body, path('nodes', id));
+  const node = await untilTaken(cli, id, wait);
+  const { wishedParents: wish } = node;
+  cli.show(node, () =>
+    wish
+      ? `${id} is to have other parents: ${wishText(wish)}`
+      : `${id} has its new parents: ${parentsText(node.parents)}`,
+  );
+  if (!wish || wait === 0) return;
+  const why = wish.errorCode === null ? 'it has not answered' : `its attempt met ${wish.errorCode}`;
+  throw new IsthmusError('PARENTS_NOT_TAKEN', `${id} has not gone over within ${wait} s: ${why}`, {
+    hop: id,
+    remedy: `It keeps its parents and goes on trying: see \`isthmus node show ${id}\`, or set other parents.`,
+  });
 }
 
 /** Adds `node`. */
@@ -44,6 +109,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
         role: node.role,
         site: node.site,
         'parents (in order)': parentsText(node.parents),
+        ...(node.wishedParents ? { 'is to have': wishText(node.wishedParents) } : {}),
         state: node.state,
         'certificate ends': moment(node.certificateNotAfter),
         version: node.softwareVersion,
@@ -51,6 +117,25 @@ export function addNodeCommands(program: Command, cli: Cli): void {
       }),
     );
   });
+
+  const set = group
+    .command('set-parents <node>')
+    .description('have a node go over to other parents; it keeps those it has until a new one carries')
+    .argument('<parent...>', 'in order of preference; node=host:port when that one dials it there', collectParents)
+    .option(
+      '--address <node=host:port>',
+      'where it dials that parent, when that is not where the parent is known to be; again for another',
+      collectPairs,
+    )
+    .option('--wait <time>', 'how long to wait until it has gone over (default 1m; 0s does not wait)', duration);
+  examples(
+    set,
+    'isthmus node set-parents web-1 eu-a eu-b',
+    'isthmus node set-parents eu-b server --address server=isthmus.example:8444',
+    'isthmus node set-parents db-1 eu-a=10.0.0.7:8444 eu-b=10.0.0.7:8444      # both dial it',
+  ).action((id: string, parents: Parameters<typeof withAddresses>[0], options: SetParentsOptions) =>
+    setParents(cli, id, parents, options),
+  );
 
   const revoke = group
     .command('revoke <node>')

@@ -4,7 +4,6 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderTable } from '../render/table.ts';
-import { confirm } from '../terminal.ts';
 
 interface Place {
   readonly id: string;
@@ -66,8 +65,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
     .description(`delete a ${noun} that nothing refers to`)
     .option('--yes', 'do not ask');
   examples(remove, `isthmus ${noun} delete ${example} --yes`).action(async (id: string, options: { yes?: boolean }) => {
-    await confirm(cli.terminal, `Delete the ${noun} ${id}?`, options.yes);
-    await (await cli.client()).change('DELETE', path(collection, id));
+    await cli.remove(path(collection, id), `Delete the ${noun} ${id}?`, options.yes);
     cli.show({ deleted: id }, () => `${noun} ${id} deleted`);
   });
 }

@@ -6,7 +6,6 @@ import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { readInput, readSecret } from '../secrets.ts';
-import { confirm } from '../terminal.ts';
 import { collect } from '../values.ts';
 
 interface Project {
@@ -108,8 +107,7 @@ function addProjects(group: Command, cli: Cli): void {
 
   const remove = group.command('delete <id>').description('delete a project').option('--yes', 'do not ask');
   examples(remove, 'isthmus project delete web --yes').action(async (id: string, options: { yes?: boolean }) => {
-    await confirm(cli.terminal, `Delete the project ${id} with its variables?`, options.yes);
-    await (await cli.client()).change('DELETE', path('projects', id));
+    await cli.remove(path('projects', id), `Delete the project ${id} with its variables?`, options.yes);
     cli.show({ deleted: id }, () => `project ${id} deleted`);
   });
 }
@@ -204,8 +202,11 @@ function addVariables(group: Command, cli: Cli): void {
     .option('--yes', 'do not ask');
   examples(remove, 'isthmus project variables delete web 01j… --yes').action(
     async (project: string, id: string, options: { yes?: boolean }) => {
-      await confirm(cli.terminal, `Delete the variable ${id} of ${project}?`, options.yes);
-      await (await cli.client()).change('DELETE', path('projects', project, 'variables', id));
+      await cli.remove(
+        path('projects', project, 'variables', id),
+        `Delete the variable ${id} of ${project}?`,
+        options.yes,
+      );
       cli.show({ deleted: id }, () => `variable ${id} deleted`);
     },
   );

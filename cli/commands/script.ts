@@ -8,7 +8,7 @@ import { collect, duration } from '../values.ts';
 import { accepted } from './task.ts';
 
 export interface TargetOptions {
-  readonly on?: string[];
+  readonly machine?: string[];
   readonly environment?: string[];
   readonly role?: string[];
 }
@@ -25,7 +25,7 @@ interface RunOptions extends TargetOptions {
 /** Adds the options that choose machines. */
 export function withTargets(command: Command): Command {
   return command
-    .option('--on <machines>', 'these machines', collect)
+    .option('--machine <ids>', 'these machines', collect)
     .option('--environment <ids>', 'the machines of these environments', collect)
     .option('--role <roles>', 'the machines with one of these target roles', collect);
 }
@@ -33,7 +33,7 @@ export function withTargets(command: Command): Command {
 /** The same as a request body. */
 export function targetsOf(options: TargetOptions): object {
   return {
-    ...(options.on === undefined ? {} : { machines: options.on }),
+    ...(options.machine === undefined ? {} : { machines: options.machine }),
     ...(options.environment === undefined ? {} : { environments: options.environment }),
     ...(options.role === undefined ? {} : { targetRoles: options.role }),
   };
@@ -42,7 +42,7 @@ export function targetsOf(options: TargetOptions): object {
 /** Adds `script`. */
 export function addScriptCommands(program: Command, cli: Cli): void {
   const group = program.command('script').description('ad-hoc scripts');
-  examples(group, "echo 'uptime' | isthmus script run --file - --on eu-1");
+  examples(group, "echo 'uptime' | isthmus script run --file - --machine eu-1");
   const run = withTargets(
     group
       .command('run')
@@ -58,11 +58,11 @@ export function addScriptCommands(program: Command, cli: Cli): void {
     .option('--no-follow', 'only say which task it is');
   examples(
     run,
-    "echo 'df -h /' | isthmus script run --file - --on eu-1,eu-2",
+    "echo 'df -h /' | isthmus script run --file - --machine eu-1,eu-2",
     'isthmus script run --file restart.sh --environment production --role web --time-limit 5m',
   ).action(async (options: RunOptions) => {
-    if (options.on === undefined && options.environment === undefined && options.role === undefined) {
-      throw new IsthmusError('USAGE', 'on which machines? Give --on, --environment or --role');
+    if (options.machine === undefined && options.environment === undefined && options.role === undefined) {
+      throw new IsthmusError('USAGE', 'on which machines? Give --machine, --environment or --role');
     }
     const { body } = await (
       await cli.client()

@@ -1,10 +1,10 @@
 // `isthmus server|relay|mirror|tentacle start`: runs a part in this process until it is told to stop.
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Static, TObject } from 'typebox';
-import { identityFolder } from '../../certs/identity.ts';
+import { identityFolder, IdentityStore } from '../../certs/identity.ts';
 import { mirrorConfigSchema } from '../../mirror/config.ts';
 import { relayConfigSchema } from '../../relay/config.ts';
 import { serverConfigSchema } from '../../server/config.ts';
@@ -13,9 +13,11 @@ import { environmentVariable } from '../../lib/config/environment.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { settingsOf } from '../../lib/config/schema.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { unusable } from '../../lib/folder.ts';
 import type { Running } from '../../lib/lifecycle.ts';
 import { createLogger, type Logger } from '../../lib/log.ts';
 import { examples, type Cli } from '../cli.ts';
+import { shellWord } from '../render/shell.ts';
 import { say, type Terminal } from '../terminal.ts';
 
 type Sources = Parameters<typeof resolveConfig>[1];
@@ -77,11 +79,23 @@ interface StartOptions {
   readonly [setting: string]: unknown;
 }
 
-/** Says so when nobody has joined there: its settings come from that, and would seem to be what is missing. */
-function requireNode(dataDir: string, { name }: Part): void {
+/** Says so when no such node is there, or not for this account: its settings would seem to be what is wrong. */
+async function requireNode(dataDir: string, { name }: Part): Promise<void> {
+  try {
+    await readdir(dataDir);
+    await access(dataDir, constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(dataDir, thrown);
+  }
+  if (existsSync(identityFolder(dataDir))) {
+    const { node, role } = (await IdentityStore.open(dataDir)).current();
+    if (role === name) return;
+    throw new IsthmusError('IDENTITY_INVALID', `${dataDir} is the folder of the ${role} ${node}, not of a ${name}`, {
+      remedy: `Start it as what it is: isthmus ${role} start --data ${shellWord(dataDir)}`,
+    });
+  }
   // A server that has lost its identity alone is another matter, and says so itself.
-  const signs = [identityFolder(dataDir), ...(name === 'server' ? [join(dataDir, 'authority')] : [])];
-  if (signs.some((sign) => existsSync(sign))) return;
+  if (name === 'server' && existsSync(join(dataDir, 'authority'))) return;
   throw name === 'server'
     ? new IsthmusError('NOT_INITIALISED', `no server was made in ${dataDir}: run \`isthmus init\` first`)
     : new IsthmusError('IDENTITY_MISSING', `no node has joined in ${dataDir}: run \`isthmus join\` first`);
@@ -97,7 +111,9 @@ async function readConfigFile(dataDir: string): Promise<{ name: string; text: st
   }
 }
 
-/** Resolves when the process is asked to stop: by a signal or, when that was asked for, by the end of standard input. */
+/**
+ * Resolves when the process is asked to stop: by a signal or, when that was asked for, by the end of standard input.
+ */
 function untilStopped(terminal: Terminal, withStdin: boolean): Promise<string> {
   const { promise, resolve: stopped } = Promise.withResolvers<string>();
   if (terminal.signal.aborted) stopped('signal');
@@ -121,7 +137,7 @@ async function runPart(cli: Cli, each: Part, options: StartOptions): Promise<voi
       return [setting.path, typeof word === 'string' ? word : undefined];
     }),
   );
-  requireNode(dataDir, each);
+  await requireNode(dataDir, each);
   const log = createLogger({
     part: each.name,
     level: options.logLevel ?? environmentVariable('ISTHMUS_LOG_LEVEL') ?? 'info',

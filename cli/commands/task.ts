@@ -31,12 +31,12 @@ export async function accepted(
     const quiet = { ...cli.terminal, stdout: cli.terminal.stderr, redraws: false };
     const ended = await watchTask(client, task.id, quiet);
     cli.show(ended, () => '');
-    requireSuccess(ended, cli.terminal);
+    requireSuccess(ended);
     return;
   }
   say(cli.terminal, `task ${task.id}${task.title === undefined ? '' : `: ${escapeText(task.title)}`}`);
   const ended = await watchTask(client, task.id, cli.terminal);
-  requireSuccess(ended, cli.terminal);
+  requireSuccess(ended);
   say(cli.terminal, `task ${task.id} succeeded`);
 }
 

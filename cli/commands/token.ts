@@ -49,9 +49,17 @@ function parentsOf({ parent: words = ['server'], dial }: CreateOptions): object[
   return words.map(parent).map((each) => ({ ...(dial === undefined ? {} : { dialAddress: dial }), ...each }));
 }
 
-/** The join command with the token on its standard input, as it can be pasted: the shell keeps it off the command line. */
+/**
+ * The join command with the token on its standard input, as it can be pasted: the shell keeps it off the command line.
+ */
 function joinLines({ joinCommand, token }: JoinToken): string {
   return joinCommand.includes(token) ? joinCommand : `${joinCommand} <<'END'\n${token}\nEND`;
+}
+
+function othersText({ othersOpen }: JoinToken): string {
+  if (othersOpen.length === 0) return '';
+  const commands = othersOpen.map((id) => `isthmus token delete ${id}`).join('\n  ');
+  return `\n\nThis name has another token that is still good; the first join takes the name. To take it back:\n  ${commands}`;
 }
 
 /** Adds `token`. */
@@ -93,8 +101,8 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     const { token: _secret, joinCommand: _command, ...shown } = body;
     cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
       options.out === undefined
-        ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${joinLines(body)}`
-        : `token ${body.id} is in ${options.out}, good until ${moment(body.expiresAt)}; pin ${body.pin}`,
+        ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${joinLines(body)}${othersText(body)}`
+        : `token ${body.id} is in ${options.out}, good until ${moment(body.expiresAt)}; pin ${body.pin}${othersText(body)}`,
     );
   });
 

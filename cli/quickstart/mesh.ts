@@ -92,18 +92,24 @@ async function joinNode(node: DemoNode, client: ApiClient, { folder, state, grou
   await group.run(`join of ${node.id}`, args, folder.logFile(node.id), `${made.token}\n`);
 }
 
-/** Waits until the server sees the link to a relay: a relay that is not connected yet can let nobody in. */
-async function linkUp(client: ApiClient, node: string): Promise<void> {
+/**
+ * Waits until the server sees the link to a node that was started at `startedAtMs`, and has heard from it since: a relay
+ * that is not connected yet can let nobody in.
+ */
+async function linkUp(client: ApiClient, node: string, startedAtMs: number): Promise<void> {
   const deadline = Date.now() + linkLimitMs;
   for (;;) {
-    const { links } = await client.get<MeshState>('mesh');
-    if (links.some(({ to, up }) => to === node && up)) return;
+    const { nodes, links } = await client.get<MeshState>('mesh');
+    const heard = nodes.some(({ id, lastSeenAt }) => id === node && Number(lastSeenAt) > startedAtMs);
+    if (heard && links.some(({ to, up }) => to === node && up)) return;
     if (Date.now() > deadline) throw new IsthmusError('PART_FAILED', `the link to ${node} does not come up`);
     await delay(200);
   }
 }
 
-/** Joins (when it has no identity yet) and starts every node, each after its parent. Calls `onStarted` as they come up. */
+/**
+ * Joins (when it has no identity yet) and starts every node, each after its parent. Calls `onStarted` as they come up.
+ */
 export async function startNodes(
   client: ApiClient,
   context: MeshContext,
@@ -119,8 +125,9 @@ export async function startNodes(
     // All of it is on this machine, so that packages come from it too.
     const near = ['mirror', 'tentacle'].includes(node.role) ? ['--feed-loopback', 'true'] : [];
     const feed = node.id === 'mirror-eu' ? ['--feed-listen', loopback(state.ports[`feed ${node.id}`])] : [];
+    const startedAtMs = Date.now();
     await group.start(node.id, [node.role, 'start', '--data', data, ...near, ...feed], folder.logFile(node.id));
-    if (node.role === 'relay' || node.dialled) await linkUp(client, node.id);
+    if (node.role === 'relay' || node.dialled) await linkUp(client, node.id, startedAtMs);
     onStarted(node, !enrolled);
   };
   // demoNodes has parents before children.

@@ -43,15 +43,13 @@ function exitText({ code, signal }: Exit): string {
 
 export class ProcessGroup {
   readonly #main: string;
-  readonly #environment: Readonly<Record<string, string>>;
   readonly #children: Child[] = [];
   #stopped = false;
   readonly #failed = Promise.withResolvers<never>();
 
   /** `main` is the command line's own main module: a child is `isthmus …` too. */
-  constructor(main: string, environment: Readonly<Record<string, string>> = {}) {
+  constructor(main: string) {
     this.#main = main;
-    this.#environment = environment;
     // Whoever races against it handles it; until somebody does, it must not count as unhandled.
     this.#failed.promise.catch(() => undefined);
   }
@@ -124,7 +122,7 @@ export class ProcessGroup {
       const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
         stdio: ['pipe', 'pipe', log.fd],
         detached: true,
-        env: environmentOfPart(this.#environment),
+        env: environmentOfPart({}),
       });
       const { promise, resolve } = Promise.withResolvers<Exit>();
       process_.once('exit', (code, signal) => resolve({ code, signal }));

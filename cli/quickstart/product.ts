@@ -63,7 +63,9 @@ function wantedVariables(state: DemoState, folder: StateFolder): WantedVariable[
   ];
 }
 
-/** Adds the variables that are missing and changes those that differ; a sensitive value cannot be read back to compare. */
+/**
+ * Adds the variables that are missing and changes those that differ; a sensitive value cannot be read back to compare.
+ */
 async function ensureVariables(client: ApiClient, wanted: readonly WantedVariable[]): Promise<void> {
   const collection = path('projects', project, 'variables');
   const present = await client.list<Variable>(collection);

@@ -73,10 +73,10 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
   step(`release ${release.version} of project web: deploying to ${demoMachines.length} machines`);
   const before = await readCounters(client);
   const deployment = await watchTask(client, await deploy(client, release.version), terminal);
-  requireSuccess(deployment, terminal);
+  requireSuccess(deployment);
   step('deployed, started, and checked over HTTP from each machine');
   const { body: health } = await client.post<{ id: string }>('health-checks', {});
-  requireSuccess(await watchTask(client, health.id, terminal), terminal);
+  requireSuccess(await watchTask(client, health.id, terminal));
   const fetched = (deployment.machines ?? []).some(({ steps }) =>
     steps.some(({ action, detail }) => action === 'acquire' && detail?.['cached'] !== true),
   );
@@ -170,8 +170,7 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
     root,
     folder,
     state: await folder.load(listeners()),
-    // Twenty processes load the same modules: the second and later ones find them compiled, in a private folder.
-    group: new ProcessGroup(mainModule(), { NODE_COMPILE_CACHE: folder.compileCache }),
+    group: new ProcessGroup(mainModule()),
     step: stopwatch(terminal),
   };
   const stop = (): Promise<void> => stopAll(demo, early);

@@ -26,7 +26,10 @@ export async function readCounters(client: ApiClient): Promise<LinkCounters> {
   );
 }
 
-/** What each link carried since `before`. Reports come every few seconds: waits until each link tells of `atLeast` bytes. */
+/**
+ * What each link carried since `before`. Reports come every few seconds: waits until each link tells of `atLeast`
+ * bytes.
+ */
 export async function carriedSince(
   client: ApiClient,
   before: LinkCounters,
@@ -41,17 +44,16 @@ export async function carriedSince(
   }
 }
 
-/** Throws unless the package crossed each link between sites exactly once: more than its size, less than half as much again. */
+/**
+ * Throws unless the package crossed each link between sites exactly once: more than its size, less than half as much
+ * again.
+ */
 export function requireOnce(carried: ReadonlyMap<string, number>, packageBytes: number): void {
   for (const [link, count] of carried) {
     if (count >= packageBytes && count < 1.5 * packageBytes) continue;
-    throw new IsthmusError(
-      'TASK_NOT_SUCCESSFUL',
-      `${bytes(count)} crossed ${link} for a package of ${bytes(packageBytes)}`,
-      {
-        remedy: 'The package should cross each link between sites once; see the logs of the mirrors.',
-      },
-    );
+    throw new IsthmusError('CHECK_FAILED', `${bytes(count)} crossed ${link} for a package of ${bytes(packageBytes)}`, {
+      remedy: 'The package should cross each link between sites once; see the logs of the mirrors.',
+    });
   }
 }
 
@@ -102,10 +104,7 @@ export async function machineTable(client: ApiClient, deployment: Task): Promise
     rows.map(({ cells }) => cells),
   );
   if (ill.length === 0) return table;
-  throw new IsthmusError(
-    'TASK_NOT_SUCCESSFUL',
-    `not healthy: ${ill.map(({ machine }) => machine.id).join(', ')}\n${table}`,
-  );
+  throw new IsthmusError('CHECK_FAILED', `not healthy: ${ill.map(({ machine }) => machine.id).join(', ')}\n${table}`);
 }
 
 /** The table of links between sites. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { IsthmusError } from '../../lib/errors.ts';
+import { makeFolder } from '../../lib/folder.ts';
 
 export interface DemoState {
   /** Of each listener by name: `api`, `mesh`, `eu`, `web eu-1` … */
@@ -30,10 +31,6 @@ export class StateFolder {
     return join(this.path, 'context.json');
   }
 
-  get compileCache(): string {
-    return join(this.path, 'compile-cache');
-  }
-
   /** The folder of a node: its identity and settings, the server's database. */
   dataDir(node: string): string {
     return join(this.path, 'nodes', node);
@@ -48,7 +45,10 @@ export class StateFolder {
     return join(this.path, 'run', machine);
   }
 
-  /** The socket that the example applications hold on to. Socket paths end at 107 bytes, so a deep folder has it elsewhere. */
+  /**
+   * The socket that the example applications hold on to. Socket paths end at 107 bytes, so a deep folder has it
+   * elsewhere.
+   */
   get lifeline(): string {
     const near = join(this.path, 'lifeline.sock');
     if (Buffer.byteLength(near) < 100) return near;
@@ -70,7 +70,7 @@ export class StateFolder {
         remedy: 'Name a folder that is new, empty or of an earlier quickstart with --data.',
       });
     }
-    await mkdir(this.path, { recursive: true, mode: 0o700 });
+    makeFolder(this.path);
     await chmod(this.path, 0o700);
     await writeFile(join(this.path, marker), 'isthmus quickstart --clean deletes everything in this folder.\n');
     const old = clean ? inside.filter((name) => name !== marker) : [];

@@ -11,10 +11,10 @@ export function stepLabel(step: TaskStep): string {
   return step.step === step.action ? step.step : `${step.step}/${step.action}`;
 }
 
-/** `MACHINE_DOWN at eu-pci: no answer` */
-export function errorText(error: TaskError | null | undefined): string {
+/** `MACHINE_DOWN at eu-pci: no answer`; a hop that `about` names already is not named again. */
+export function errorText(error: TaskError | null | undefined, about?: string): string {
   if (error === null || error === undefined) return '';
-  const at = error.hop === null || error.hop === undefined ? '' : ` at ${error.hop}`;
+  const at = error.hop === null || error.hop === undefined || error.hop === about ? '' : ` at ${error.hop}`;
   return escapeText(`${error.code}${at}${error.detail ? `: ${error.detail}` : ''}`);
 }
 
@@ -38,6 +38,13 @@ function bar(done: number, total: number): string {
   const width = 12;
   const filled = total === 0 ? 0 : Math.round((width * done) / total);
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`;
+}
+
+/** What was noted last of a machine that is under way, without its name. */
+function noteText({ machine, note }: TaskMachine): string | undefined {
+  if (note === undefined) return undefined;
+  const text = note.text.startsWith(`${machine}: `) ? note.text.slice(machine.length + 2) : note.text;
+  return note.code ? `${text} (${note.code})` : text;
 }
 
 /** One line of progress: machine, how many steps are done, which one it is at. */
@@ -67,11 +74,8 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
     for (const step of machine.steps) {
       // What is under way is told by the line of the machine, or by what it says itself.
       if (!settled.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
-      const exit = typeof step.exitCode === 'number' && step.exitCode !== 0 ? ` (exit code ${step.exitCode})` : '';
-      const more = [packageText(step), errorText(step.error)].filter((text) => text !== '').join('; ');
-      lines.push(
-        escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${exit}${more === '' ? '' : ` · ${more}`}`),
-      );
+      const more = [packageText(step), errorText(step.error, machine.machine)].filter((text) => text !== '').join('; ');
+      lines.push(escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${more === '' ? '' : ` · ${more}`}`));
     }
   }
   return lines;
@@ -91,16 +95,20 @@ export function renderTask(task: Task): string {
     ...(task.error ? { error: errorText(task.error) } : {}),
     ...(task.blockedBy ? { 'waits for': JSON.stringify(task.blockedBy) } : {}),
   });
-  const rows = (task.machines ?? []).flatMap((machine) =>
-    machine.steps.map((step) => [
+  const rows = (task.machines ?? []).flatMap((machine) => {
+    const current = machine.steps.find(({ state }) => !settled.includes(state));
+    const steps = machine.steps.map((step) => [
       machine.machine,
       stepLabel(step),
       step.state,
       step.exitCode,
-      packageText(step),
-      errorText(step.error),
-    ]),
-  );
+      (step === current ? noteText(machine) : undefined) ?? packageText(step),
+      errorText(step.error, machine.machine),
+    ]);
+    return steps.length === 0
+      ? [[machine.machine, undefined, machine.state, undefined, 'nothing was begun', undefined]]
+      : steps;
+  });
   return rows.length === 0
     ? head
     : `${head}\n\n${renderTable(['machine', 'step', 'state', 'exit', 'detail', 'error'], rows)}`;

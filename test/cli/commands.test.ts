@@ -4,10 +4,12 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
+import { run } from '../../cli/run.ts';
 import { json, startFakeApi } from '../support/fake-api.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
-import { isthmus } from '../support/terminal.ts';
+import { captureTerminal, isthmus } from '../support/terminal.ts';
+import { waitFor } from '../support/wait.ts';
 
 const dayMs = 86_400_000;
 
@@ -32,14 +34,41 @@ describe('init', () => {
     expect((await readFile(join(folder, 'context.key'), 'utf8')).trim()).toBe(key);
   });
 
+  it('refuses a folder that cannot be, at once, and makes nothing', async () => {
+    const folder = await tempDir();
+    const [context, file] = [join(folder, 'context.json'), join(folder, 'file')];
+    await writeFile(file, 'mine');
+    for (const data of ['/proc/nowhere/x', '/proc/x', file, join(file, 'server'), join(file, 'deep/server')]) {
+      const { code, err } = await isthmus(['--context', context, 'init', '--data', data]);
+      expect({ data, code }).toEqual({ data, code: 9 });
+      expect(err).toMatch(/^isthmus: cannot keep data in \/.* \(DATA_DIR_UNUSABLE\)$/m);
+    }
+    expect(await readdir(folder)).toEqual(['file']);
+    expect(await readFile(file, 'utf8')).toBe('mine');
+  });
+
   it("leaves another mesh's context as it is", async () => {
     const folder = await tempDir();
     const context = join(folder, 'context.json');
     await writeFile(context, '{}');
-    const { code, out } = await isthmus(['--context', context, 'init', '--data', join(folder, 'server')]);
+    const argv = ['--context', context, 'init', '--mesh-id', 'second', '--data', join(folder, 'server')];
+    const { code, out } = await isthmus(argv);
     expect(code).toBe(0);
-    expect(out).toContain('left as it is');
     expect(await readFile(context, 'utf8')).toBe('{}');
+    // It has one of its own, which the commands that it prints name.
+    const own = join(folder, 'second.json');
+    expect(out).toContain(`${own}, because ${context} is another mesh's`);
+    expect(out).toContain(`isthmus --context ${own} site create eu`);
+    expect(JSON.parse(await readFile(own, 'utf8'))).toMatchObject({ server: 'http://127.0.0.1:8443' });
+  });
+
+  it('refuses one port for both listeners, and makes nothing', async () => {
+    const folder = await tempDir();
+    const argv = ['--context', join(folder, 'c.json'), 'init', '--data', join(folder, 'server')];
+    const { code, err } = await isthmus([...argv, '--api-listen', '127.0.0.1:8444']);
+    expect(code).toBe(2);
+    expect(err).toContain('cannot both listen on port 8444 (INVALID_FIELD)');
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('addresses an API beyond loopback with TLS', async () => {
@@ -120,6 +149,21 @@ describe('join', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it('stopped by hand exits 130, says so in a line of its own words, and changes nothing', async () => {
+    const folder = await tempDir();
+    const stopping = new AbortController();
+    const { terminal, written } = captureTerminal({ stdin: `${token}\n`, signal: stopping.signal });
+    const argv = ['join', '--data', join(folder, 'node'), '--pin', pin, '--token-file', '-', '--listen', '127.0.0.1:0'];
+    const code = run(argv, terminal);
+    await waitFor(() => written().out.includes('waiting to be dialled at'));
+    stopping.abort();
+    expect(await code).toBe(130);
+    expect(written().err).toBe(
+      'isthmus: stopped before it had joined; nothing was changed here, and the token is as good as before\n',
+    );
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('exits 2 on an empty token and on a malformed pin', async () => {
     const argv = ['join', '--data', await tempDir(), '--token-file', '-', '--address', '127.0.0.1:1'];
     expect((await isthmus([...argv, '--pin', pin])).code).toBe(2);
@@ -186,6 +230,7 @@ describe('token', () => {
       token,
       pin: 'aa',
       expiresAt: Date.now(),
+      othersOpen: ['k0'],
       joinCommand: `isthmus join <<'END'\n${token}\nEND`,
     };
     api.on('POST /api/v1/tokens', (_request, response) => json(response, issued, 201));
@@ -207,6 +252,7 @@ describe('token', () => {
     const { code, out, err } = await isthmus([...argv, ...parents, ...rest, '--out', file]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).not.toContain(token);
+    expect(out).toContain('isthmus token delete k0');
     expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
     expect(await mode(file)).toBe(0o600);
     expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({
@@ -295,7 +341,7 @@ describe('tasks', () => {
       'run',
       '--file',
       '-',
-      '--on',
+      '--machine',
       'eu-1,eu-2',
       '--time-limit',
       '5m',
@@ -328,6 +374,27 @@ describe('tasks', () => {
     expect((await isthmus([...api.args, 'machine', 'set-route', 'eu-1', 'eu,eu-pci', 'direct'])).code).toBe(0);
     expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({
       routes: [{ kind: 'path', via: ['eu', 'eu-pci'] }, { kind: 'direct' }],
+    });
+  });
+
+  it('sets parents at the version that was read, each with its address, and asks for nothing that cannot be meant', async () => {
+    const api = await startFakeApi();
+    const node = { id: 'web-1', parents: [{ node: 'eu-a', dialAddress: null }], wishedParents: null };
+    api.on('GET /api/v1/nodes/web-1', (_request, response) => json(response, node, 200, { etag: '"7"' }));
+    api.on('PUT /api/v1/nodes/web-1/parents', (_request, response) => json(response, node));
+    const set = ['node', 'set-parents', 'web-1', 'eu-a', 'eu-b=10.0.0.7:8444'];
+    const unknown = await isthmus([...api.args, ...set, '--address', 'eu-c=10.0.0.9:8444']);
+    expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining('--address names eu-c') as string });
+    expect(api.requests).toEqual([]);
+
+    expect((await isthmus([...api.args, ...set, '--address', 'eu-a=10.0.0.8:8444'])).code).toBe(0);
+    const put = api.requests.find(({ method }) => method === 'PUT')!;
+    expect(put.headers['if-match']).toBe('"7"');
+    expect(JSON.parse(put.body)).toEqual({
+      parents: [
+        { node: 'eu-a', address: '10.0.0.8:8444' },
+        { node: 'eu-b', dialAddress: '10.0.0.7:8444' },
+      ],
     });
   });
 });

@@ -221,7 +221,7 @@ it.each([
   const { code, err } = await isthmus(argv);
   expect(code).toBe(9);
   expect(err).toMatch(words);
-  expect(err).toMatch(/\(FILE_UNUSABLE\)\n {2}what to do: /);
+  expect(err).toMatch(/\((FILE|DATA_DIR)_UNUSABLE\)\n {2}what to do: /);
   expect(err).not.toContain('    at ');
 });
 
@@ -237,6 +237,22 @@ describe('destructive commands', () => {
     expect(code).toBe(2);
     expect(err).toContain('--yes');
     expect(api.requests).toEqual([]);
+  });
+
+  it('asks whoever sits there, of what is there only, and deletes what was there then', async () => {
+    const api = await startFakeApi();
+    api.on('GET /api/v1/sites/eu', (_request, response) => json(response, { id: 'eu' }, 200, { etag: '"7"' }));
+    api.on('DELETE /api/v1/sites/eu', (_request, response) => response.writeHead(204).end());
+    const typing = (stdin: string) => ({ stdin, interactive: true });
+    const absent = await isthmus([...api.args, 'site', 'delete', 'us'], typing('y\n'));
+    expect(absent).toMatchObject({ code: 7, out: '' });
+    expect(absent.err).not.toContain('[y/N]');
+    const refused = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('n\n'));
+    expect(refused).toMatchObject({ code: 130, out: '' });
+    expect(api.requests.map(({ method }) => method)).toEqual(['GET', 'GET']);
+    const agreed = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('y\n'));
+    expect(agreed).toMatchObject({ code: 0, out: 'site eu deleted\n' });
+    expect(api.requests.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'if-match': '"7"' } });
   });
 
   it('changes under the ETag it read', async () => {

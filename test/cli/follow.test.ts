@@ -1,5 +1,8 @@
 // Following a task live: resumes where it was cut, shows each line once, and gives up when nobody answers.
-import { expect, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
 import { ApiClient } from '../../cli/client.ts';
 import { followTask } from '../../cli/follow.ts';
 import { serverEvents, type ServerEvent } from '../../cli/sse.ts';
@@ -75,4 +78,21 @@ it('reads events in whatever pieces they come', async () => {
       { id: undefined, event: 'message', data: 'ü' },
     ]);
   }
+});
+
+it('lets go of an idle connection before the server does: a request on one that is being closed would be lost', async () => {
+  const server = createServer({ keepAliveTimeout: 2_000 }, (_request, response) => response.end('{}'));
+  onTestFinished(() => void server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const ended = once(server, 'connection').then(([socket]) =>
+    Promise.race([
+      once(socket as Socket, 'end').then(() => 'by the client'),
+      once(socket as Socket, 'timeout').then(() => 'by the server'),
+    ]),
+  );
+  const client = new ApiClient({ server: new URL(`http://127.0.0.1:${port}`), authorityPem: undefined, apiKey: 'k' });
+  onTestFinished(() => client.close());
+  await client.get('sites');
+  expect(await ended).toBe('by the client');
 });

@@ -1,5 +1,8 @@
 // What is shown: everything from elsewhere is escaped, progress is told line by line where nothing can be redrawn.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { escapeText } from '../../cli/render/escape.ts';
 import { LiveRegion } from '../../cli/render/live.ts';
@@ -23,7 +26,9 @@ function taskBody(state: string, stepState: string): object {
       action: 'script',
       ticket: 'k2',
       state: stepState,
-      exitCode: stepState === 'failed' ? 3 : 0,
+      ...(stepState === 'failed'
+        ? { exitCode: 3, error: { code: 'SCRIPT_FAILED', hop: 'eu-1', detail: 'exit code 3' } }
+        : { exitCode: 0 }),
     },
   ];
   return {
@@ -65,8 +70,11 @@ it('follows a task to its end: lines escaped, steps told, exit code its result',
     expect(out).toContain('eu-1 | \\x1b[2J');
     for (const line of out.split('\n')) expect(escapeText(line)).toBe(line);
     expect(out).toContain('eu-1: web/acquire succeeded · 10 B in 0.3 s from mirror-eu');
-    expect(out).toContain(end === 'failed' ? 'eu-1: check/script failed (exit code 3)' : 'task t1 succeeded');
-    expect(err).toContain(end === 'failed' ? 'TASK_NOT_SUCCESSFUL' : '');
+    expect(out).toContain(
+      end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 3\n' : 'task t1 succeeded',
+    );
+    const told = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 3 (TASK_NOT_SUCCESSFUL)\n';
+    expect(err.startsWith('isthmus: ') ? err.split('\n', 1)[0] + '\n' : err).toBe(end === 'failed' ? told : '');
   }
 });
 
@@ -77,14 +85,145 @@ it('with -o json puts only the task on standard output', async () => {
   expect(JSON.parse(out)).toMatchObject({ id: 't1', state: 'succeeded' });
 });
 
-it('escapes names in tables', async () => {
+/** Whatever any command reads, with hostile text wherever there is text. */
+const anything = {
+  ...{ id: hostile, name: hostile, title: hostile, description: hostile, site: hostile, role: hostile, state: hostile },
+  ...{
+    kind: hostile,
+    version: hostile,
+    softwareVersion: hostile,
+    sha256: hostile,
+    format: hostile,
+    interpreter: hostile,
+  },
+  ...{
+    project: hostile,
+    actor: hostile,
+    type: hostile,
+    subjectKind: hostile,
+    subject: hostile,
+    health: hostile,
+    text: hostile,
+  },
+  ...{
+    createdAt: 0,
+    at: 0,
+    seq: 1,
+    line: 1,
+    sizeBytes: 1,
+    bytesUp: 0,
+    bytesDown: 0,
+    up: true,
+    disabled: false,
+    stream: 'stdout',
+  },
+  ...{
+    from: hostile,
+    to: hostile,
+    dialledBy: 'child',
+    lastErrorCode: hostile,
+    ticket: hostile,
+    machine: hostile,
+    node: hostile,
+  },
+  ...{
+    environments: [hostile],
+    targetRoles: [hostile],
+    routes: [{ kind: 'path', via: [hostile] }],
+    data: { [hostile]: hostile },
+  },
+  ...{
+    parents: [{ node: hostile, dialAddress: hostile }],
+    packages: [{ step: hostile, id: hostile, version: hostile, sha256: hostile, sizeBytes: 1 }],
+  },
+  wishedParents: { parents: [{ node: hostile, address: hostile }], setAt: 0, setBy: hostile, errorCode: hostile },
+  healthReport: { reasons: [{ text: hostile }], facts: { hostname: hostile, os: hostile } },
+  error: { code: hostile, detail: hostile, hop: hostile },
+  machines: [
+    {
+      machine: hostile,
+      state: hostile,
+      steps: [
+        {
+          step: hostile,
+          action: hostile,
+          ticket: null,
+          state: 'failed',
+          error: { code: hostile, detail: hostile, hop: hostile },
+          detail: { from: hostile },
+        },
+      ],
+    },
+  ],
+  steps: [{ name: hostile, kind: 'script', targetRoles: [hostile], script: { interpreter: 'bash', body: hostile } }],
+  ways: [
+    {
+      path: [hostile],
+      hops: [{ node: hostile, version: hostile }],
+      roundTripsMs: [],
+      error: { code: hostile, detail: hostile },
+    },
+  ],
+};
+
+it.each([
+  ['site list', 'GET /api/v1/sites'],
+  ['environment list', 'GET /api/v1/environments'],
+  ['machine list', 'GET /api/v1/machines'],
+  ['machine show x', 'GET /api/v1/machines/x'],
+  ['health show', 'GET /api/v1/machines'],
+  ['package list', 'GET /api/v1/packages'],
+  ['project list', 'GET /api/v1/projects'],
+  ['project show x', 'GET /api/v1/projects/x'],
+  ['project variables list x', 'GET /api/v1/projects/x/variables'],
+  ['release list x', 'GET /api/v1/projects/x/releases'],
+  ['release show x', 'GET /api/v1/releases/x'],
+  ['task list', 'GET /api/v1/tasks'],
+  ['task show x', 'GET /api/v1/tasks/x'],
+  ['task log x', 'GET /api/v1/tasks/x/log'],
+  ['node list', 'GET /api/v1/nodes'],
+  ['node show x', 'GET /api/v1/nodes/x'],
+  ['key list', 'GET /api/v1/api-keys'],
+  ['token list', 'GET /api/v1/tokens'],
+  ['events', 'GET /api/v1/events'],
+  ['mesh status', 'GET /api/v1/mesh'],
+  ['mesh trace x', 'POST /api/v1/mesh/trace'],
+  ['mesh ping x', 'POST /api/v1/mesh/ping'],
+])('%s shows hostile text and obeys none, as text and as JSON', async (words, request) => {
   const api = await startFakeApi();
-  api.on('GET /api/v1/sites', (_request, response) =>
-    json(response, { items: [{ id: 'eu', name: hostile, description: '' }] }),
-  );
-  const { out } = await isthmus([...api.args, 'site', 'list']);
-  expect(out).toContain('\\x1b[2J');
-  expect(out).not.toContain('\u001b');
+  const lists = {
+    items: [{ ...anything, kind: request.endsWith('/log') ? 'log' : hostile }],
+    nodes: [anything],
+    links: [anything],
+  };
+  for (const each of [request, 'GET /api/v1/nodes', 'GET /api/v1/mesh', 'GET /api/v1/machines']) {
+    api.on(each, (_request, response) => json(response, { ...anything, ...lists }));
+  }
+  for (const output of ['table', 'json']) {
+    const { out, err } = await isthmus([...api.args, '-o', output, ...words.split(' ')]);
+    expect(err).not.toContain('INTERNAL');
+    expect(out).toMatch(/\\x1b\[2J|\\u001b\[2J/);
+    for (const line of `${out}${err}`.split('\n')) expect(escapeText(line)).toBe(line);
+    if (output === 'json') expect(JSON.stringify(JSON.parse(out))).toContain(JSON.stringify(hostile).slice(1, -1));
+  }
+});
+
+it('a task tells what each machine waits for, and of those that never began', async () => {
+  const api = await startFakeApi();
+  const step = { step: 'web', action: 'stage', state: 'pending', exitCode: null, detail: null };
+  const note = { at: 1, ticket: null, code: 'LINK_DOWN', text: 'web-1: no live link from eu' };
+  const task = {
+    ...{ id: 't1', kind: 'deployment', title: 'web 1.0.0 to prod', state: 'running', createdAt: 1, deadlineAt: 2 },
+    machines: [
+      { machine: 'web-1', state: 'running', note, steps: [{ ...step, state: 'succeeded', action: 'acquire' }, step] },
+      { machine: 'web-2', state: 'skipped', steps: [] },
+    ],
+  };
+  api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, task));
+  const { out } = await isthmus([...api.args, 'task', 'show', 't1']);
+  expect(out).toMatch(/web-1 +web\/acquire +succeeded[ -]*\n/);
+  expect(out).toMatch(/web-1 +web\/stage +pending[ -]+no live link from eu \(LINK_DOWN\)[ -]*\n/);
+  expect(out).toMatch(/web-2[ -]+skipped[ -]+nothing was begun/);
 });
 
 it('redraws its region in place, below the lines that stay', () => {
@@ -131,4 +270,33 @@ it('tells the first hop that fails, and exits 1', async () => {
   expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: refused');
   expect(err).toContain('at eu-pci');
   expect(err).toContain('what to do: eu-pci dials this link (it last met LINK_SILENT): check that both run');
+});
+
+it('a node that a token waits for is no fault of the mesh', async () => {
+  const api = await startFakeApi();
+  const waits = { from: 'server', to: 'eu', joined: false, up: false, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
+  api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
+  api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [waits] }));
+  const waiting = await isthmus([...api.args, 'mesh', 'status']);
+  expect(waiting.code).toBe(0);
+  expect(waiting.out).toMatch(/server +eu +awaits its join/);
+  api.on('GET /api/v1/mesh', (_request, response) =>
+    json(response, { nodes: [], links: [{ ...waits, joined: true }] }),
+  );
+  const lost = await isthmus([...api.args, 'mesh', 'status']);
+  expect(lost.code).toBe(1);
+  expect(lost.err).toContain('down: server - eu (CHECK_FAILED)');
+});
+
+it('the log of a part is data to a terminal too', async () => {
+  const script = [
+    `import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../lib/log.ts'))};`,
+    "createLogger({ part: 'test' }).warn({ err: process.argv[1], [process.argv[1]]: new Error(process.argv[1]) }, process.argv[1]);",
+  ].join('\n');
+  // What no argument can hold, JSON escapes by itself.
+  const argument = hostile.replaceAll('\0', '').replaceAll('\ud800', '');
+  const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, argument]);
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  expect(escapeText(stderr.trimEnd())).toBe(stderr.trimEnd());
+  expect(JSON.parse(stderr)).toMatchObject({ msg: argument, err: argument });
 });

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { ProcessGroup } from '../../cli/quickstart/processes.ts';
+import { isAlive } from '../support/alive.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -27,15 +28,6 @@ async function group(): Promise<{ group: ProcessGroup; log: string; main: string
   const main = join(folder, 'main.js');
   await writeFile(main, fakeMain);
   return { group: new ProcessGroup(main), log: join(folder, 'part.log'), main };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 it('starts a part, gives its addresses, and stops it by ending its standard input', async () => {

@@ -1,0 +1,179 @@
+// What a part does not start on, as the operator has it: a wrong file of settings, a port that is taken, a folder that
+// takes nothing or is none, a wrong key, a newer database, a misspelt variable. Each has its code, names the place, and
+// leaves every byte of the data folder as it was.
+import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { identityFolder, writeIdentity } from '../../certs/identity.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { lacks } from '../support/needs.ts';
+import { smallDisk } from '../support/small-disk.ts';
+import { tempDir } from '../support/temp.ts';
+import { isthmus } from '../support/terminal.ts';
+
+const executable = join(import.meta.dirname, '../../bin/isthmus');
+
+/** A folder that `init` has made. */
+async function serverFolder(): Promise<string> {
+  const folder = await tempDir();
+  const data = join(folder, 'server');
+  const listen = ['--mesh-listen', '127.0.0.1:0', '--api-listen', '127.0.0.1:0'];
+  const words = ['--context', join(folder, 'context.json'), 'init', '--data', data, ...listen];
+  expect((await isthmus(words)).code).toBe(0);
+  return data;
+}
+
+/** A folder of a relay, or another part below the server, that has joined. */
+async function nodeFolder(role: 'relay' | 'mirror' | 'tentacle'): Promise<string> {
+  const mesh = await createTestMesh();
+  const data = join(await tempDir(), role);
+  await mkdir(data);
+  writeIdentity(identityFolder(data), await mesh.identity('eu-1', role, { site: 'eu' }));
+  await writeFile(join(data, 'config.yaml'), settings);
+  return data;
+}
+
+const settings = 'listen: 127.0.0.1:0\nparents:\n  - node: server-1\n    address: 127.0.0.1:1\n';
+
+/** Every file below a folder with what is in it; locks come and go with the process that has them. */
+async function contents(folder: string): Promise<Record<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && !/^data\.(lock|pid)/.test(entry.name));
+  const paths = files.map((entry) => join(entry.parentPath, entry.name)).toSorted();
+  return Object.fromEntries(
+    await Promise.all(paths.map(async (path) => [path, await readFile(path, 'base64')] as const)),
+  );
+}
+
+async function expectRefused(part: string, data: string, expected: { code: number; err: RegExp }): Promise<void> {
+  const before = await contents(data).catch(() => undefined);
+  const { code, out, err } = await isthmus([part, 'start', '--data', data]);
+  expect({ code, out }).toEqual({ code: expected.code, out: '' });
+  expect(err).toMatch(expected.err);
+  expect(await contents(data).catch(() => undefined)).toEqual(before);
+}
+
+describe('a file of settings', () => {
+  const wrong: readonly (readonly [string, string, RegExp])[] = [
+    ['an unknown key', 'listn: 127.0.0.1:1\n', /config\.yaml:5: "listn" is not a setting; did you mean "listen"\?/],
+    ['a key twice', 'listen: 127.0.0.1:1\n', /config\.yaml:5: the key "listen" is there twice/],
+    ['an alias', 'address: *here\n', /config\.yaml:5: (the alias|Unresolved alias)/],
+    ['an anchor', 'address: &here 127.0.0.1:1\n', /config\.yaml:5: the anchor &here is not allowed/],
+    ['a tag', 'address: !env HOST\n', /config\.yaml:5: /],
+    ['what is not YAML', 'address: [\n', /config\.yaml:\d: /],
+  ];
+
+  it.each(wrong)('with %s stops a relay, with file, line and key', async (_what, line, message) => {
+    const data = await nodeFolder('relay');
+    await writeFile(join(data, 'config.yaml'), settings + line);
+    await expectRefused('relay', data, { code: 9, err: new RegExp(`${message.source}[^]*\\(CONFIG_INVALID\\)`) });
+  });
+
+  it.each([
+    [
+      'tentacle',
+      'logQuotaBytes: 10MB\n',
+      /config\.yaml:5: "logQuotaBytes" must be a plain number of bytes, without a unit/,
+    ],
+    ['mirror', 'quotaBytes: 5 GiB\n', /config\.yaml:5: "quotaBytes" must be a plain number of bytes, without a unit/],
+  ] as const)('with a wrong unit stops a %s', async (part, line, message) => {
+    const data = await nodeFolder(part);
+    await writeFile(join(data, 'config.yaml'), settings + line);
+    await expectRefused(part, data, { code: 9, err: message });
+  });
+
+  it('with a wrong unit stops a server', async () => {
+    const data = await serverFolder();
+    const file = join(data, 'config.yaml');
+    await writeFile(file, `${await readFile(file, 'utf8')}healthCheckIntervalS: 5m\n`);
+    await expectRefused('server', data, { code: 9, err: /"healthCheckIntervalS" must be a plain number of seconds/ });
+  });
+});
+
+it.each(['server', 'relay', 'mirror', 'tentacle'] as const)('a %s does not start on a port in use', async (part) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  onTestFinished(() => void taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const data = part === 'server' ? await serverFolder() : await nodeFolder(part);
+  const file = join(data, 'config.yaml');
+  await writeFile(file, (await readFile(file, 'utf8')).replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:${port}`));
+  await expectRefused(part, data, { code: 9, err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)`) });
+});
+
+describe('a data folder', () => {
+  it.skipIf(lacks('root')).each(['server', 'relay', 'mirror', 'tentacle'] as const)(
+    'of a %s that cannot be written',
+    async (part) => {
+      const disk = await smallDisk(8);
+      const data = join(disk, part);
+      await cp(part === 'server' ? await serverFolder() : await nodeFolder(part), data, { recursive: true });
+      execFileSync('mount', ['-o', 'remount,ro', disk]);
+      await expectRefused(part, data, { code: 9, err: /\(DATA_DIR_UNUSABLE\)/ });
+    },
+  );
+
+  it.each(['server', 'relay'] as const)('of a %s that is a file', async (part) => {
+    const file = join(await tempDir(), 'data');
+    await writeFile(file, 'mine');
+    const ended = await isthmus([part, 'start', '--data', file]);
+    const said = expect.stringContaining(
+      'which is not a folder, or is below a file (ENOTDIR) (DATA_DIR_UNUSABLE)',
+    ) as string;
+    expect(ended).toMatchObject({ code: 9, err: said });
+    expect(await readFile(file, 'utf8')).toBe('mine');
+  });
+
+  it.skipIf(lacks('root')).each(['server', 'relay'] as const)('of a %s that is not for this account', async (part) => {
+    const data = part === 'server' ? await serverFolder() : await nodeFolder(part);
+    process.seteuid!(65_534);
+    const { code, err } = await isthmus([part, 'start', '--data', data]).finally(() => process.seteuid!(0));
+    expect(code).toBe(9);
+    expect(err).toMatch(/cannot keep data in .* \(EACCES\) \(DATA_DIR_UNUSABLE\)\n {2}what to do: .*this account/);
+  });
+
+  it('of another part', async () => {
+    const data = await nodeFolder('relay');
+    const { code, err } = await isthmus(['tentacle', 'start', '--data', data]);
+    expect(code).toBe(9);
+    expect(err).toMatch(/is the folder of the relay \S+, not of a tentacle \(IDENTITY_INVALID\)/);
+    expect(err).toContain(`what to do: Start it as what it is: isthmus relay start --data ${data}`);
+  });
+
+  it('whose database is of a newer version', async () => {
+    const data = await serverFolder();
+    const [file = ''] = (await readdir(data)).filter((name) => name.endsWith('.db'));
+    const database = new DatabaseSync(join(data, file));
+    database.exec(`insert into kysely_migration (name, timestamp) values ('9999-later', '2099-01-01')`);
+    database.close();
+    await expectRefused('server', data, { code: 9, err: /9999-later.*\(SCHEMA_NEWER\)/ });
+  });
+
+  it.each([
+    ['missing', 'MASTER_KEY_MISSING', (file: string) => rm(file)],
+    ['another', 'MASTER_KEY_WRONG', (file: string) => writeFile(file, Buffer.alloc(32, 7).toString('base64'))],
+    ['a folder', 'MASTER_KEY_MISSING', (file: string) => rename(file, `${file}.away`).then(() => mkdir(file))],
+  ] as const)('whose master key is %s', async (_what, code, spoil) => {
+    const data = await serverFolder();
+    await spoil(join(data, 'master.key'));
+    await expectRefused('server', data, { code: 9, err: new RegExp(`\\(${code}\\)`) });
+  });
+});
+
+it('a misspelt variable stops a part, and says which was meant', async () => {
+  const data = await nodeFolder('tentacle');
+  const before = await contents(data);
+  const env = { ...process.env, ISTHMUS_SCRIPT_USR: 'nobody' };
+  const ended = await new Promise<{ code: unknown; err: string }>((resolve) => {
+    execFile(executable, ['tentacle', 'start', '--data', data], { env }, (error, _out, err) =>
+      resolve({ code: error?.code, err }),
+    );
+  });
+  expect(ended.code).toBe(9);
+  expect(ended.err).toMatch(/ISTHMUS_SCRIPT_USR is not a variable of Isthmus; did you mean ISTHMUS_SCRIPT_USER\?/);
+  expect(await contents(data)).toEqual(before);
+});
