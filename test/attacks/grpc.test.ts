@@ -1,23 +1,31 @@
-// agent-proto: what a peer with a valid certificate can send to every gRPC surface that it may reach. Each hostile call is
-// refused with a status that says whose fault it is, no handler sees it, and the next call is served.
+// agent-proto: what a peer can send to every gRPC surface that it may reach, to that for enrolment without a
+// certificate. Each hostile call is refused with a status that says whose fault it is, no handler sees it, memory
+// stays, and others are served.
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { alpn } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { openEnrol } from '../../mesh/enrol/peer.ts';
 import { connectTo } from '../../mesh/link/socket.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { linked, startNode } from '../support/mesh.ts';
 import { waitFor } from '../support/wait.ts';
 
-const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024), { level: 1 });
+/** 64 MB in 64 KB: all of it fits into what a peer without a certificate may send. */
+const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024), { level: 9 });
+/** Groups of a field that no message has, one in the other. */
+const nested = Buffer.alloc(100_000, 0x7b);
+const boundBytes = 20 * 1024 * 1024;
 const [invalid, exhausted, unimplemented] = [3, 8, 12];
 
 interface Surface {
   readonly method: string;
-  open(plane: ControlPlane): Promise<Duplex>;
+  /** Answers how a peer opens a stream to it. */
+  prepare(plane: ControlPlane): Promise<() => Promise<Duplex>>;
 }
 
 async function nodeBelow(plane: ControlPlane) {
@@ -29,29 +37,42 @@ async function nodeBelow(plane: ControlPlane) {
   return node;
 }
 
-const upwards = (service: string) => async (plane: ControlPlane) =>
-  (await nodeBelow(plane)).mesh.dial({ node: 'server', service, class: 'control', deadlineMs: 10_000 });
+const upwards = (service: string) => async (plane: ControlPlane) => {
+  const { mesh } = await nodeBelow(plane);
+  return () => mesh.dial({ node: 'server', service, class: 'control', deadlineMs: 10_000 });
+};
 
 const surfaces: Record<string, Surface> = {
-  identity: { method: '/isthmus.identity.v1.Identity/Renew', open: upwards('identity') },
-  topology: { method: '/isthmus.topology.v1.Topology/Watch', open: upwards('topology') },
+  enrolment: {
+    method: '/isthmus.identity.v1.Enrolment/Begin',
+    prepare: (plane) =>
+      Promise.resolve(async () => {
+        const signal = AbortSignal.timeout(10_000);
+        const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
+        const { tls } = await openEnrol(plane.address, route);
+        return (await sessionByDialling(tls, plane.pin)).socket;
+      }),
+  },
+  identity: { method: '/isthmus.identity.v1.Identity/Renew', prepare: upwards('identity') },
+  topology: { method: '/isthmus.topology.v1.Topology/Watch', prepare: upwards('topology') },
   link: {
     method: '/isthmus.mesh.v1.Link/Attach',
-    async open(plane) {
+    async prepare(plane) {
       const { identity } = await plane.authority.node('relay-9', 'relay');
-      return (await connectTo(plane.address, alpn.link, identity.current(), AbortSignal.timeout(10_000))).tls;
+      return async () =>
+        (await connectTo(plane.address, alpn.link, identity.current(), AbortSignal.timeout(10_000))).tls;
     },
   },
   tentacle: {
     method: '/isthmus.tentacle.v1.Tentacle/StartScript',
-    async open(plane) {
+    async prepare(plane) {
       const { dataDir } = await plane.authority.node('web-1', 'tentacle');
       const parents = [{ node: 'server-1', address: plane.address }];
       const tentacle = await startTentacle({ dataDir, parents }, { log: silentLogger() });
       onTestFinished(() => tentacle.stop());
       await waitFor(() => plane.mesh.links().some(({ peer, up }) => peer === 'web-1' && up), { what: 'the link' });
       const options = { node: 'web-1', service: 'tentacle', path: [], class: 'control', deadlineMs: 10_000 } as const;
-      return plane.mesh.dial(options);
+      return () => plane.mesh.dial(options);
     },
   },
 };
@@ -83,40 +104,50 @@ function call(session: ClientHttp2Session, path: string, body: Buffer, headers =
   });
 }
 
-describe.each(Object.entries(surfaces))('%s', (_name, { method, open }) => {
+/** Makes each hostile call of a method over a stream; answers what came of each. */
+async function attack(method: string, stream: Duplex): Promise<Record<string, number | string>> {
+  stream.on('error', () => undefined);
+  const session = connect('http://isthmus', { createConnection: () => stream });
+  session.on('error', () => undefined);
+  onTestFinished(() => session.destroy());
+  const outcomes = {
+    'a length of 4 GB': await call(session, method, message(Buffer.alloc(9), { length: 0xffff_ffff })),
+    'a gzip bomb': await call(session, method, message(bomb, { compressed: true }), { 'grpc-encoding': 'gzip' }),
+    'a varint without an end': await call(session, method, message(Buffer.alloc(64, 0xff))),
+    'groups in groups': await call(session, method, message(nested)),
+    'a wire type that is none': await call(session, method, message(Buffer.from([0x7f, 0x01, 0x02]))),
+    'a length beyond the end': await call(session, method, message(Buffer.from([0x7a, 0xff, 0xff, 0x7f, 0x01]))),
+    'an unknown method': await call(session, `${method}Twice`, message(Buffer.alloc(0))),
+    'an unknown service': await call(session, '/evil.v1.Evil/Do', message(Buffer.alloc(0))),
+  };
+  // Metadata of 64 KB reaches nobody.
+  const large = await call(session, method, message(Buffer.alloc(0)), { 'x-large': 'x'.repeat(65_000) });
+  expect(large).not.toBe(constants.NGHTTP2_NO_ERROR);
+  session.destroy();
+  return outcomes;
+}
+
+describe.each(Object.entries(surfaces))('%s', (_name, surface) => {
   it('refuses what is no message of its type, too large, or unknown, and serves on', async () => {
     const plane = await startControlPlane();
-    const stream = await open(plane);
-    stream.on('error', () => undefined);
-    const session = connect('http://isthmus', { createConnection: () => stream });
-    session.on('error', () => undefined);
-    onTestFinished(() => session.destroy());
-    const before = process.memoryUsage.rss();
-    const outcomes = {
-      'a length of 4 GB': await call(session, method, message(Buffer.alloc(9), { length: 0xffff_ffff })),
-      'a gzip bomb': await call(session, method, message(bomb, { compressed: true }), { 'grpc-encoding': 'gzip' }),
-      'a varint without an end': await call(session, method, message(Buffer.alloc(64, 0xff))),
-      'groups in groups': await call(session, method, message(Buffer.alloc(1_000_000, 0x0b))),
-      'a wire type that is none': await call(session, method, message(Buffer.from([0x7f, 0x01, 0x02]))),
-      'a length beyond the end': await call(session, method, message(Buffer.from([0x7a, 0xff, 0xff, 0x7f, 0x01]))),
-      'an unknown method': await call(session, `${method}Twice`, message(Buffer.alloc(0))),
-      'an unknown service': await call(session, '/evil.v1.Evil/Do', message(Buffer.alloc(0))),
-    };
-    expect(outcomes).toEqual({
-      'a length of 4 GB': exhausted,
-      'a gzip bomb': exhausted,
-      'a varint without an end': invalid,
-      'groups in groups': invalid,
-      'a wire type that is none': invalid,
-      'a length beyond the end': invalid,
-      'an unknown method': unimplemented,
-      'an unknown service': unimplemented,
-    });
-    // The attackers are in this process too. What is inflated in vain would be 256 MB.
-    expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
-    // Metadata of 64 KB reaches nobody.
-    const large = await call(session, method, message(Buffer.alloc(0)), { 'x-large': 'x'.repeat(65_000) });
-    expect(large).not.toBe(constants.NGHTTP2_NO_ERROR);
+    const open = await surface.prepare(plane);
+    const grownBytes: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const before = process.memoryUsage.rss();
+      expect(await attack(surface.method, await open())).toEqual({
+        'a length of 4 GB': exhausted,
+        'a gzip bomb': exhausted,
+        'a varint without an end': invalid,
+        'groups in groups': invalid,
+        'a wire type that is none': invalid,
+        'a length beyond the end': invalid,
+        'an unknown method': unimplemented,
+        'an unknown service': unimplemented,
+      });
+      grownBytes.push(process.memoryUsage.rss() - before);
+    }
+    // The attackers are in this process too. What is inflated in vain would be 64 MB.
+    expect(Math.max(...grownBytes)).toBeLessThan(boundBytes);
     // Whoever else is there is served.
     const node = await plane.mesh.dial({ node: 'server', service: 'echo', class: 'control', deadlineMs: 10_000 });
     expect(node.peer.node).toBe('server-1');

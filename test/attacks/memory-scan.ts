@@ -1,6 +1,6 @@
 // Looks for a secret in the memory of a process and in files, in every form that it may have
-// there. The secret is a word of letters and digits: as it is, it is in every escaped form of a text that holds it (JSON,
-// URLs, shell) too, so that what is left to look for is UTF-16, base64 and hexadecimal.
+// there. The secret is a word of letters and digits: as it is, it is in every escaped form of a text that holds it
+// (JSON, URLs, shell) too, so that what is left to look for is UTF-16, base64 and hexadecimal.
 import { createReadStream } from 'node:fs';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,8 +20,8 @@ export function formsOf(word: string): Map<string, Buffer> {
     ['hex', Buffer.from(hex)],
     ['HEX', Buffer.from(hex.toUpperCase())],
   ]);
-  // In a longer text it begins at any of three places of a base64 group; the groups at its ends depend on what is around
-  // it. Letters and digits give no character that base64url writes otherwise.
+  // In a longer text it begins at any of three places of a base64 group; the groups at its ends depend on what is
+  // around it. Letters and digits give no character that base64url writes otherwise.
   for (const lead of [0, 1, 2]) {
     const text = Buffer.concat([Buffer.alloc(lead), bytes])
       .toString('base64')
@@ -61,8 +61,8 @@ export async function foundBelow(folder: string, forms: ReadonlyMap<string, Buff
 }
 
 /**
- * Which of the forms are in what a process can read of its own memory, which is all that it ever wrote. A core by gcore has
- * the same and, of Node, 10 GB of address space that was only reserved.
+ * Which of the forms are in what a process can read of its own memory, which is all that it ever wrote. A core by gcore
+ * has the same and, of Node, 10 GB of address space that was only reserved.
  */
 export async function foundInMemory(pid: number, forms: ReadonlyMap<string, Buffer>): Promise<string[]> {
   // Stopped, so that nothing moves from where was not looked yet to where was.

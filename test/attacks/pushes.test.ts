@@ -93,7 +93,11 @@ it.each([
   ['an encrypted zip', 'PACKAGE_FORMAT', 'zip', zip([{ name: 'a', content: 'x', flags: 0x801 }])],
   ['another format than it says', 'PACKAGE_FORMAT', 'zip', good],
   ['nothing', 'PACKAGE_FORMAT', 'tar.gz', Buffer.alloc(0)],
+  ['no archive', 'PACKAGE_FORMAT', 'tar.gz', Buffer.from('#!/bin/sh\nreboot\n')],
+  ['an archive of nothing', 'PACKAGE_FORMAT', 'tar.gz', tarGz([])],
   ['a NUL in a name', 'PACKAGE_NAME', 'tar.gz', tarGz([paxEntry({ path: 'a\0b' }), { name: 'a' }])],
+  ['a newline in a name', 'PACKAGE_NAME', 'zip', zip([{ name: 'a\nb', content: 'x' }])],
+  ['a name of 300 bytes', 'PACKAGE_NAME', 'zip', zip([{ name: 'é'.repeat(150), content: 'x' }])],
   ['a name that is not UTF-8', 'PACKAGE_NAME', 'zip', zip([{ name: Buffer.from([0x61, 0xff]), content: 'x' }])],
 ])('%s is refused %s', async (_name, code, format, bytes) => {
   const { api, push, files, refusals } = await field();

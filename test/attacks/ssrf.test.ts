@@ -1,5 +1,5 @@
-// ssrf: nobody makes a node connect to where no node can be: not by the URL of a feed, however it is spelled, not by a name
-// that resolves there, now or later, not by a redirect. Not one byte is sent.
+// ssrf: nobody makes a node connect to where no node can be: not by the URL of a feed, however it is spelled, not by a
+// name that resolves there, now or later, not by a redirect. Not one byte is sent.
 import { lookup } from 'node:dns/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';

@@ -30,7 +30,7 @@ const confine = `
     env -i PATH="$app/node_modules/.bin:/usr/bin:/bin" TMPDIR=/dev/shm XDG_CONFIG_HOME=/mnt/config "$@"
 `;
 
-describe.skipIf(lacks('root', 'namespaces', 'unshare'))('the image, without an engine', () => {
+describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, without an engine', () => {
   let image = '';
   let data = '';
 
@@ -74,6 +74,20 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare'))('the image, without an e
 
   test('the command tells its version', async () => {
     expect(await run(...confined('bin/isthmus', '--version'))).toMatch(/^\S*\d+\.\d+\.\d+/);
+  });
+
+  test('a part that only dials is healthy while it is connected to another host', async () => {
+    const look = async (address: string): Promise<string> => {
+      const connected = `const n = require('net'); n.createServer().listen(7777, '0.0.0.0', () => n.connect(7777, '${address}'))`;
+      const script = `ip link set lo up; ip address add 10.99.0.1/32 dev lo
+        node -e "${connected}; setTimeout(process.exit, 60000)" & talker=$!
+        until ss -Htn state established | grep -q 7777; do kill -0 $talker || exit; done
+        node "$1" linked 2>/dev/null; echo "ended with $?"; kill $talker`;
+      const words = ['--net', 'sh', '-uc', script, 'look', join(root, 'docker/healthcheck.mjs')];
+      return run('unshare', words);
+    };
+    expect(await look('10.99.0.1')).toBe('ended with 0\n');
+    expect(await look('127.0.0.1')).toBe('ended with 1\n');
   });
 
   test('a server starts on a fresh data folder, is healthy, and stops when told to', async () => {

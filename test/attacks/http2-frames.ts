@@ -1,0 +1,85 @@
+// HTTP/2 as a hostile peer writes it: frames by hand, so that what no client library sends can be sent.
+import type { Duplex } from 'node:stream';
+
+const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+const longestShortText = 126;
+
+/** Frame types, flags, the setting and the error code of RFC 9113. */
+export const frameType = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, continuation: 9 } as const;
+export const flag = { endStream: 1, endHeaders: 4 } as const;
+const initialWindowSize = 4;
+const cancelled = 8;
+
+/** One frame on a stream; 0 is the connection. */
+export function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A header field in clear, which the decoder's table does not learn. */
+export function field(name: string, value: string): Buffer {
+  return Buffer.concat([Buffer.from([0]), text(name), text(value)]);
+}
+
+/** The head of a gRPC call. */
+export function callHead(path: string): Buffer {
+  return Buffer.concat([
+    field(':method', 'POST'),
+    field(':scheme', 'http'),
+    field(':path', path),
+    field(':authority', 'isthmus'),
+    field('content-type', 'application/grpc'),
+    field('te', 'trailers'),
+  ]);
+}
+
+/** A gRPC message, uncompressed. */
+export function message(payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(payload.length, 1);
+  return Buffer.concat([head, payload]);
+}
+
+export function reset(stream: number): Buffer {
+  const code = Buffer.alloc(4);
+  code.writeUInt32BE(cancelled);
+  return frame(frameType.reset, 0, stream, code);
+}
+
+/** The beginning of a connection. Acknowledgements of the other end's settings are never sent. */
+export const opening = Buffer.concat([preface, frame(frameType.settings, 0, 0)]);
+
+/** SETTINGS after which no stream takes a byte. */
+export const noWindows = frame(frameType.settings, 0, 0, Buffer.from([0, initialWindowSize, 0, 0, 0, 0]));
+
+/** Writes chunk after chunk as the other end takes them; resolves when all is written or the connection has closed. */
+export async function pour(to: Duplex, chunks: Iterable<Uint8Array>): Promise<void> {
+  for (const chunk of chunks) {
+    if (to.destroyed || !to.writable) return;
+    if (!to.write(chunk)) await drained(to);
+  }
+}
+
+function drained(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done);
+      resolve();
+    };
+    stream.on('drain', done).on('close', done);
+  });
+}
+
+/** An HPACK string, not Huffman-coded. */
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  if (bytes.length <= longestShortText) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+  const length = [longestShortText + 1];
+  let rest = bytes.length - longestShortText - 1;
+  for (; rest > 0x7f; rest >>= 7) length.push((rest & 0x7f) | 0x80);
+  return Buffer.concat([Buffer.from([...length, rest]), bytes]);
+}
