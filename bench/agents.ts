@@ -1,5 +1,5 @@
-// What do many agents cost, and what happens when the server under them dies? Agents are simulated, several hundred in a
-// process, and speak the real wire with certificates of their own; server and relay are the real processes.
+// What do many agents cost, and what happens when the server under them dies? Agents are simulated, several hundred in
+// a process, and speak the real wire with certificates of their own; server and relay are the real processes.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -67,20 +67,28 @@ interface Storm {
   readonly fromKillS: number;
   readonly fromStartS: number;
   readonly spreadS: number;
+  /** Processor time for one agent's return, of the part once it has started and of the agent itself. */
+  readonly partCpuMs: number;
+  readonly agentCpuMs: number;
 }
 
 /** Kills a part under its agents, starts it again, and takes when each was back. */
 async function storm({ world }: Place, part: string, fleet: Fleet, agents: number): Promise<Storm> {
+  const agentsBefore = await fleet.cpuS();
   await world.signal(part, 'SIGKILL');
   const killed = Date.now();
   await world.start(part);
   const started = Date.now();
+  const partBefore = await cpuS(world.pid(part));
   const times = await waitFor(
     async () => (await fleet.upAtMs()).filter((at) => at >= killed).length === agents && fleet.upAtMs(),
     { limitMs: 180_000, everyMs: 100, what: 'every agent to be back' },
   );
   const [first = 0, last = 0] = [times[0], times.at(-1)];
+  const [partAfter, agentsAfter] = [await cpuS(world.pid(part)), await fleet.cpuS()];
   return {
+    partCpuMs: ((partAfter - partBefore) * 1000) / agents,
+    agentCpuMs: ((agentsAfter - agentsBefore) * 1000) / agents,
     fromKillS: (last - killed) / 1000,
     fromStartS: (last - started) / 1000,
     spreadS: (last - first) / 1000,
@@ -143,7 +151,10 @@ async function measure({ quick, say }: BenchContext, place: Place): ReturnType<B
       storm_server_s: rounded(ofServer.fromKillS),
       storm_server_from_start_s: rounded(ofServer.fromStartS),
       storm_server_spread_s: rounded(ofServer.spreadS),
+      storm_server_cpu_ms_per_agent: rounded(ofServer.partCpuMs),
+      storm_agent_cpu_ms_per_agent: rounded(ofServer.agentCpuMs),
       storm_relay_s: rounded(ofRelay.fromKillS),
+      storm_relay_cpu_ms_per_agent: rounded(ofRelay.partCpuMs),
     },
     rivals: {},
     notes: [
@@ -151,6 +162,7 @@ async function measure({ quick, say }: BenchContext, place: Place): ReturnType<B
       'kb per agent: growth of resident memory; at the relay with the tunnels in which its agents report',
       'loop_p99_ms: what GET /livez takes on the idle server, asked every 20 ms, over a new connection each time',
       'storm: from kill -9 to the last link up, the start of the process included; from_start without it',
+      'cpu_ms_per_agent: what the part has spent since it started, and the agents since the kill, until the last is back',
       ...(agents === 1000 ? [] : ['storm1000_s: needs 1,000 agents, which --quick does not start']),
     ],
   };

@@ -1,5 +1,5 @@
-// How fast do scripts start, and how soon does their first line come? Real bash on real tentacles, each a process of the
-// command line; a start counts when the script itself wrote it to the witness file.
+// How fast do scripts start, and how soon does their first line come? Real bash on real tentacles, each a process of
+// the command line; a start counts when the script itself wrote it to the witness file.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -218,6 +218,8 @@ export const bench: Bench = async (context) => {
     const fleet = await startFleet(folder, tentacles, tentacles / 2);
     try {
       return await measure(context, fleet);
+    } catch (thrown) {
+      throw new Error(`the server said last:\n${await fleet.world.log('server')}`, { cause: thrown });
     } finally {
       await fleet.world.stop();
     }

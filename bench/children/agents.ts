@@ -1,5 +1,5 @@
-// Hundreds of agents in one process: the link session, the certificate and the report of a tentacle each, real ones, and
-// nothing that runs scripts.
+// Hundreds of agents in one process: the link session, the certificate and the report of a tentacle each, real ones,
+// and nothing that runs scripts.
 import PQueue from 'p-queue';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';

@@ -1,5 +1,5 @@
-// A fleet of agents for a running mesh: nodes of its store with certificates of its own authority, made at once instead of
-// by a thousand enrolments, each of which is limited to so many a second.
+// A fleet of agents for a running mesh: nodes of its store with certificates of its own authority, made at once instead
+// of by a thousand enrolments, each of which is limited to so many a second.
 import { join } from 'node:path';
 import { openAuthority } from '../../certs/authority.ts';
 import { generateKey } from '../../certs/certificate.ts';
@@ -8,7 +8,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { openMasterKey } from '../../lib/seal.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
 import { openStore } from '../../server/store/store.ts';
-import { AskedChild } from './child.ts';
+import { AskedChild, type Usage } from './child.ts';
 
 const script = join(import.meta.dirname, '../children/agents.ts');
 const agentsPerProcess = 250;
@@ -72,6 +72,12 @@ export class Fleet {
   async upAtMs(): Promise<number[]> {
     const times = await Promise.all(this.#children.map((child) => child.ask<number[]>('up')));
     return times.flat().sort((a, b) => a - b);
+  }
+
+  /** Processor time that the agents have used so far. */
+  async cpuS(): Promise<number> {
+    const used = await Promise.all(this.#children.map((child) => child.ask<Usage>('usage')));
+    return used.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
   }
 
   async stop(): Promise<void> {
