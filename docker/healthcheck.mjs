@@ -1,5 +1,7 @@
-// Exits 0 when what it is told to look at answers: `https://host:port/path` with 2xx, `tcp://host:port` with a
-// connection, `pid1` with a first process that is still there (for a part that only dials).
+// Exits 0 when what it is told to look at is well: `https://host:port/path` answers 2xx, `tcp://host:port` takes a
+// connection; `linked`, for a part that only dials: somebody in this container is connected to another host. A link that
+// nobody answers on is closed by the part itself, so one that is there is one that works.
+import { existsSync, readFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { connect } from 'node:net';
@@ -26,9 +28,25 @@ if (/^https?:/.test(target)) {
   const { hostname, port } = new URL(target);
   const socket = connect({ host: hostname, port: Number(port) }, () => end(true, 'open'));
   socket.on('error', (failure) => end(false, failure.message));
-} else if (target === 'pid1') {
-  process.kill(1, 0);
-  end(true, 'there');
+} else if (target === 'linked') {
+  const linked = ['/proc/net/tcp', '/proc/net/tcp6'].filter(existsSync).some(hasConnection);
+  end(linked, linked ? 'connected' : 'no connection to another host');
 } else {
-  end(false, 'is neither https://, http://, tcp:// nor pid1');
+  end(false, 'is neither https://, http://, tcp:// nor linked');
+}
+
+/** @param {string} table as proc(5) has it: index, local, remote, state (01: established), … */
+function hasConnection(table) {
+  const rows = readFileSync(table, 'utf8').trim().split('\n').slice(1);
+  return rows.some((row) => {
+    const [, , remote = '', state] = row.trim().split(/\s+/);
+    return state === '01' && !isLoopback(remote);
+  });
+}
+
+/** @param {string} address hexadecimal, each word of four bytes in the order of the host, as the kernel prints it */
+function isLoopback(address) {
+  const [host = ''] = address.split(':');
+  const v4 = host.length === 8 ? host : host.startsWith('0000000000000000FFFF0000') ? host.slice(24) : '';
+  return v4 === '' ? host === '00000000000000000000000001000000' : v4.endsWith('7F');
 }
