@@ -52,7 +52,8 @@ export async function setParents(
   checkLoops(node, parents, topology);
   checkDirections(node, parents);
   await checkWays(tx, node, parents, topology);
-  const wish: ParentsWish = { parents, setAt: Date.now(), setBy: actor };
+  const setAt = Math.max(Date.now(), (node.wish?.setAt ?? 0) + 1);
+  const wish: ParentsWish = { parents, setAt, setBy: actor };
   await tx.nodes.wish(id, version, wish);
   await tx.events.append({
     actor,
