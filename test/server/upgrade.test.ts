@@ -134,7 +134,9 @@ describe.skipIf(lacks('history'))('an upgrade from the version before', () => {
     await deploys(old);
 
     const [witness, go] = [join(folder, 'witness'), join(folder, 'go')];
-    const body = `echo $$ >> ${witness}; seq 1 100; until [ -e ${go} ]; do sleep 0.1; done; seq 101 200`;
+    // Ends also with the test's folder, whatever becomes of the test.
+    const waits = `while [ -e ${witness} ] && ! [ -e ${go} ]; do sleep 0.1; done`;
+    const body = `echo $$ >> ${witness}; seq 1 100; ${waits}; seq 101 200`;
     const run = ['script', 'run', '--file', '-', '--role', 'web', '--isolation', 'shared', '--no-follow'];
     const { id } = await mesh.run<{ id: string }>(old, run, body);
     await waitFor(async () => (await linesOf(old, id)).length === 100, { limitMs: 30_000, what: 'the first lines' });
