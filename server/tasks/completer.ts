@@ -87,11 +87,12 @@ export function createCompleter(options: CompleterOptions): Completer {
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       const { code } = error;
-      if (code === 'SCRIPT_NOT_ENDED' && unwanted) return end(ticket);
+      const isAnswer = !isConnectionFailure(error);
+      if (isAnswer && code === 'SCRIPT_NOT_ENDED' && unwanted) return end(ticket);
       // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
-      if (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED') {
+      if (!isAnswer || (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED')) {
         log.debug({ ticket: id, machine, code }, 'completion not told yet');
-        return !isConnectionFailure(error);
+        return isAnswer;
       }
     }
     await record(id);

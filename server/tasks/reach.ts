@@ -6,7 +6,7 @@ import type { GrpcClient } from '../../lib/grpc/client.ts';
 import { pause, unlessAborted } from '../../lib/waiting.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { Way } from '../store/routes.ts';
-import type { Tentacles } from './tentacles.ts';
+import { NotConnected, type Tentacles } from './tentacles.ts';
 
 export interface ReachTunables {
   /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from coming back in step. */
@@ -41,6 +41,8 @@ export type Reached<Result> =
 const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
   'DEADLINE_EXCEEDED',
+  // Of the tunnel or its session: too much came over it from all together, which says nothing of this call.
+  'FLOOD',
   'INNER_TLS',
   'LINK_SILENT',
   'NO_ROUTE',
@@ -60,6 +62,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** Whether an error says only that the call did not come through. */
 export function isConnectionFailure(error: IsthmusError): boolean {
+  if (error instanceof NotConnected) return true;
   // A status without our trailers was made by the transport: a stream that was torn down, not an answer.
   return passing.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
 }
@@ -87,42 +90,27 @@ type RoundOptions = Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'sig
 type Round<Result> =
   { readonly kind: 'answered'; readonly value: Result } | { readonly kind: 'failed'; readonly error: IsthmusError };
 
-/** Tries each route once. A refusal that no waiting will change is thrown once every route has failed. */
+/** Tries each route once. What the tentacle itself answers is thrown; no other route would change it. */
 export async function tryRoutes<Result>(
   { tentacles, machine, routes, signals, isPassing }: RoundOptions,
   call: TentacleCall<Result>,
 ): Promise<Round<Result>> {
-  const errors: IsthmusError[] = [];
-  const passes = (error: IsthmusError): boolean => isConnectionFailure(error) || isPassing?.(error) === true;
+  let failed: IsthmusError | undefined;
   for (const route of await routes()) {
     if (signals.some(({ aborted }) => aborted)) break;
     try {
       const value = await tentacles.use(machine, pathOf(route), async (client) => {
-        await unlessAborted(client.ready(), signals).catch((thrown: unknown) => {
-          throw new DialFailed(IsthmusError.from(thrown, 'UNREACHABLE', { hop: machine }));
-        });
+        await unlessAborted(client.ready(), signals);
         return call(client);
       });
       return { kind: 'answered', value };
     } catch (thrown) {
-      if (thrown instanceof DialFailed) errors.push(thrown.error);
-      else if (thrown instanceof IsthmusError && passes(thrown)) errors.push(thrown);
-      else throw thrown;
+      const passes = thrown instanceof IsthmusError && (isConnectionFailure(thrown) || isPassing?.(thrown) === true);
+      if (!passes) throw thrown;
+      failed ??= thrown;
     }
   }
-  const error = errors.find(passes) ?? errors[0];
-  if (error === undefined) return { kind: 'failed', error: unreachable(machine) };
-  if (!errors.some(passes)) throw error;
-  return { kind: 'failed', error };
-}
-
-class DialFailed extends Error {
-  readonly error: IsthmusError;
-
-  constructor(error: IsthmusError) {
-    super(error.message);
-    this.error = error;
-  }
+  return { kind: 'failed', error: failed ?? unreachable(machine) };
 }
 
 function pathOf(route: Way): readonly string[] {

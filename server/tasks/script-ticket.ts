@@ -129,8 +129,9 @@ class ScriptTicket {
       }
     } catch (thrown) {
       if (!(thrown instanceof IsthmusError)) throw thrown;
-      if (thrown.code === 'METHOD_UNKNOWN') withoutRunScript.add(client);
-      else if (started && isConnectionFailure(thrown)) return;
+      const isAnswer = !isConnectionFailure(thrown);
+      if (isAnswer && thrown.code === 'METHOD_UNKNOWN') withoutRunScript.add(client);
+      else if (started && !isAnswer) return;
       else throw thrown;
     }
     const limits = { deadlineMs, signal: this.#run.context.halt };

@@ -2,6 +2,7 @@
 // opens one of its own. Idle ones are closed; one that is in use is closed when its last user lets go.
 import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
+import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { DialOptions } from '../../mesh/types.ts';
@@ -19,6 +20,17 @@ export interface TentacleTunables {
 }
 
 const defaults: TentacleTunables = { dialDeadlineMs: 15_000, idleMs: 300_000, maxClients: 2_000 };
+
+/**
+ * No connection to the machine itself came about. Whatever code it carries is the word of a hop on the way, never of the
+ * machine: that speaks only inside its own TLS session.
+ */
+export class NotConnected extends IsthmusError {
+  constructor(thrown: unknown, machine: string) {
+    const { code, message, hop = machine, field, remedy } = IsthmusError.from(thrown, 'UNREACHABLE');
+    super(code, message, { hop, field, remedy, cause: thrown });
+  }
+}
 
 /** Asks the mesh for a stream; nothing else of it is needed here. */
 export type Dial = (options: DialOptions) => Promise<Duplex>;
@@ -57,7 +69,11 @@ export function createTentacles(dial: Dial, tunables: Partial<TentacleTunables> 
 
   function open(machine: string, path: readonly string[]): Entry {
     const options = { node: machine, service: 'tentacle', path, class: 'control' as const, deadlineMs: dialDeadlineMs };
-    const client = grpcClient(Tentacle, (signal) => dial({ ...options, signal }), { hop: machine });
+    const connect = (signal: AbortSignal) =>
+      dial({ ...options, signal }).catch((thrown: unknown) => {
+        throw new NotConnected(thrown, machine);
+      });
+    const client = grpcClient(Tentacle, connect, { hop: machine });
     return { client, users: 0, evicted: false };
   }
 

@@ -1,6 +1,7 @@
 // A store, the whole task engine and fake tentacles in one process, over real sockets.
 import { onTestFinished } from 'vitest';
 import { createSigner } from '../../certs/signer.ts';
+import type { IsthmusError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/seal.ts';
 import { deploymentRunner } from '../../server/deployments/run.ts';
@@ -18,6 +19,8 @@ export interface Harness {
   readonly sealer: Sealer;
   /** Ports by machine, or by path and machine: `eu/web-1`. */
   readonly ports: Map<string, number>;
+  /** While it is set, a hop on the way answers every dial with this. */
+  refusal: IsthmusError | undefined;
   readonly dataDir: string;
   tasks: Tasks;
   /** A machine with its fake tentacle. */
@@ -40,10 +43,11 @@ export async function startHarness(tunables: Tunables = {}, healthCheckIntervalS
   const sealer = createMasterKey({ dataDir });
   const store = await openStore({ dataDir, log: silentLogger() });
   const ports = new Map<string, number>();
+  const dialFake = dialFakes(() => ports);
   const start = (): Tasks =>
     startTasks({
       store,
-      dial: dialFakes(() => ports),
+      dial: (options) => (harness.refusal === undefined ? dialFake(options) : Promise.reject(harness.refusal)),
       sign: unsigned,
       autoPaths: () => Promise.resolve([]),
       deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer, findPlaces: anyPlace }),
@@ -56,6 +60,7 @@ export async function startHarness(tunables: Tunables = {}, healthCheckIntervalS
     store,
     sealer,
     ports,
+    refusal: undefined,
     dataDir,
     tasks: start(),
     async machine(id, { roles = [], routes = direct, environments = ['prod'] } = {}) {

@@ -1,5 +1,6 @@
 // Script tasks through the whole engine, over the real wire, against tentacles that misbehave.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Store } from '../../server/store/store.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
@@ -218,6 +219,52 @@ it('waits for an unreachable machine, says so, and goes on when it is back', asy
   await fake.listen();
   expect((await h.ended(id)).state).toBe('succeeded');
   expect(fake.starts).toHaveLength(1);
+});
+
+describe.each([
+  'TICKET_ALREADY_USED',
+  'TICKET_UNKNOWN',
+  'STALE_EPOCH',
+  'MACHINE_REVOKED',
+  'METHOD_UNKNOWN',
+  'SCRIPT_NOT_ENDED',
+  'LOG_QUOTA',
+  'INTERNAL',
+  'FLOOD',
+] as const)('a hop on the way that says %s', (code) => {
+  const refusal = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
+  const isTold = (h: Harness, id: string) => async () =>
+    (await h.store.notes.stream(id, 0, 100)).some((entry) => entry.kind === 'note' && entry.code === code);
+
+  it('keeps a script waiting, and does not end it', async () => {
+    const h = await startHarness();
+    const fake = await h.machine('web-1');
+    h.refusal = refusal;
+    const id = await submit(h, 'say once');
+    await waitFor(isTold(h, id));
+    h.refusal = undefined;
+    expect((await h.ended(id)).state).toBe('succeeded');
+    expect(fake.starts).toHaveLength(1);
+  });
+
+  it('does not end a script that runs', async () => {
+    const h = await startHarness();
+    const fake = await h.machine('web-1');
+    const id = await submit(h, 'say before\nhold\nsay after');
+    const { id: ticket } = await waitFor(async () => {
+      const found = await ticketOf(h, id);
+      return found.storedLine === 1 ? found : undefined;
+    });
+    h.refusal = refusal;
+    fake.cut();
+    await waitFor(isTold(h, id));
+    h.refusal = undefined;
+    fake.script.release();
+    const task = await h.ended(id);
+    expect(task).toMatchObject({ state: 'succeeded', epoch: 1 });
+    expect(await h.texts(ticket)).toEqual(['before', 'after']);
+    expect(fake.starts).toHaveLength(1);
+  });
 });
 
 it('fails what could not be reached by the deadline, naming the hop', async () => {
