@@ -3,7 +3,7 @@
 import type { Logger } from '../../lib/log.ts';
 import { SERVER, type Parent, type ParentsWish } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
 import { moveRoutes, reportedParents } from './parents.ts';
 import { linkBetween, readTopology, routeName, type Topology } from './topology.ts';
 
@@ -70,25 +70,35 @@ export async function noteTaken(
   for (const node of topology.nodes.values()) {
     const { id, wish } = node;
     if (wish === null || node.state !== 'active' || !hasTaken(node, wish, topology)) continue;
-    await store.transaction(async (tx) => {
-      const present = await tx.nodes.get(id);
-      if (present.wish?.setAt !== wish.setAt || present.state !== 'active') return;
-      const parents = wish.parents.map(({ node: parent, dialAddress }) => ({ node: parent, dialAddress }));
-      const before = await readTopology(tx, undefined);
-      await tx.nodes.take(id, parents);
-      await tx.events.append({
-        actor: id,
-        type: 'node.parents-taken',
-        subjectKind: 'node',
-        subject: id,
-        data: { parents, before: present.parents },
-      });
-      await moveRoutes(tx, before, await readTopology(tx, undefined), id);
-    });
-    anyone = true;
-    log.info({ node: id, parents: wish.parents.map((parent) => parent.node) }, 'node has gone over to other parents');
+    try {
+      await store.transaction((tx) => take(tx, id, wish));
+      anyone = true;
+      log.info(
+        { node: id, parents: wish.parents.map(({ node: name }) => name) },
+        'node has gone over to other parents',
+      );
+    } catch (err) {
+      // The next turn tries again; the other nodes do not wait for it.
+      log.error({ err, node: id }, 'it is not noted that a node has gone over to other parents');
+    }
   }
   return anyone;
+}
+
+async function take(tx: StoreTransaction, id: string, wish: ParentsWish): Promise<void> {
+  const present = await tx.nodes.get(id);
+  if (present.wish?.setAt !== wish.setAt || present.state !== 'active') return;
+  const parents = wish.parents.map(({ node, dialAddress }) => ({ node, dialAddress }));
+  const before = await readTopology(tx, undefined);
+  await tx.nodes.take(id, parents);
+  await tx.events.append({
+    actor: id,
+    type: 'node.parents-taken',
+    subjectKind: 'node',
+    subject: id,
+    data: { parents, before: present.parents },
+  });
+  await moveRoutes(tx, before, await readTopology(tx, undefined), id);
 }
 
 function hasTaken(node: Node, wish: ParentsWish, topology: Topology): boolean {

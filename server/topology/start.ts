@@ -90,7 +90,7 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
     const pending = stillAwaited(await store.tokens.pendingDialled(Date.now()), topology);
     const dials = dialsOf(topology, pending);
     mesh.assignDials(dials.get(SERVER) ?? []);
-    watch.assign(dials, parentsAssignments(topology, self));
+    watch.assign({ dials, parents: parentsAssignments(topology, self) });
     dialled.attempt(pending, topology);
   }, log);
   const recording = recordRefusals(deps);

@@ -33,6 +33,12 @@ export interface WatchDeps {
   readonly refusals: Refusals;
 }
 
+/** What the nodes are told, by node. */
+interface Assigned {
+  readonly dials: ReadonlyMap<string, readonly DialAssignment[]>;
+  readonly parents: ReadonlyMap<string, ParentsAssignment>;
+}
+
 interface Watcher {
   readonly node: string;
   /** What was sent last, as JSON: nothing is sent twice. */
@@ -45,8 +51,8 @@ export class WatchService {
   readonly #host: GrpcHost<PeerIdentity>;
   readonly #watchers = new Set<Watcher>();
   readonly #reports: Reports;
-  #dials: ReadonlyMap<string, readonly DialAssignment[]> = new Map();
-  #parents: ReadonlyMap<string, ParentsAssignment> = new Map();
+  /** Absent until the first assignment: a node that was told "nothing" would let go of those that it dials. */
+  #assigned: Assigned | undefined;
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -76,9 +82,8 @@ export class WatchService {
   }
 
   /** Tells every watching node what it has to dial, and which parents to have, where that changed. */
-  assign(dials: ReadonlyMap<string, readonly DialAssignment[]>, parents: ReadonlyMap<string, ParentsAssignment>): void {
-    this.#dials = dials;
-    this.#parents = parents;
+  assign(assigned: Assigned): void {
+    this.#assigned = assigned;
     for (const watcher of this.#watchers) this.#tell(watcher);
   }
 
@@ -124,8 +129,10 @@ export class WatchService {
   }
 
   #tell(watcher: Watcher): void {
-    const { parents = [], version: parentsVersion = 0 } = this.#parents.get(watcher.node) ?? {};
-    const assignment = { dial: [...(this.#dials.get(watcher.node) ?? [])], parents: [...parents], parentsVersion };
+    if (this.#assigned === undefined) return;
+    const { parents = [], version: parentsVersion = 0 } = this.#assigned.parents.get(watcher.node) ?? {};
+    const dial = [...(this.#assigned.dials.get(watcher.node) ?? [])];
+    const assignment = { dial, parents: [...parents], parentsVersion };
     const text = JSON.stringify(assignment);
     if (text === watcher.sent) return;
     watcher.sent = text;
