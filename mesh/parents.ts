@@ -3,6 +3,8 @@
 //   settled → trying: links to the new parents beside those of before; the settings name both, so that a restart knows both
 //           → taken: one new parent has carried a round trip to the server; the settings name the new ones alone
 //           → settled: the server has taken note, so nothing goes by the old links any more, and they end
+//
+// A wish for the parents that it has is taken at once: whatever others were being tried leave nothing behind.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHostPort } from '../lib/config/mesh-settings.ts';
@@ -24,15 +26,10 @@ const diskMs = 5_000;
 /** More than any server names. */
 const mostParents = 16;
 
-interface Wish {
-  readonly parents: readonly ParentConfig[];
-  /** The server's, by which it knows which wish was taken. */
-  readonly version: number;
-}
-
 type Phase =
   | { readonly name: 'settled' }
-  | { readonly name: 'trying'; readonly wish: Wish; readonly attempt: AbortController }
+  /** The version is the server's, by which it knows which wish was taken. */
+  | { readonly name: 'trying'; readonly version: number }
   | { readonly name: 'taken' };
 
 export interface ParentsDeps {
@@ -45,16 +42,20 @@ export interface ParentsDeps {
 export class Parents {
   readonly #deps: ParentsDeps;
   readonly #listeners = new Set<() => void>();
-  /** As the settings name them, when no others are being tried. */
   #taken: readonly ParentConfig[];
+  /** As the settings name them. */
+  #kept: readonly ParentConfig[];
   #version = 0;
   #phase: Phase = { name: 'settled' };
   #errorCode: ErrorCode | '' = '';
+  /** Aborts what is being done to come into the present phase, or out of it. */
+  #attempt = new AbortController();
   #working: Promise<void> = Promise.resolve();
 
   constructor(deps: ParentsDeps) {
     this.#deps = deps;
     this.#taken = configsOf(deps.mesh);
+    this.#kept = this.#taken;
   }
 
   /** What the server is told: the parents that were taken, and why others are not yet. */
@@ -71,48 +72,61 @@ export class Parents {
 
   /** Takes what an Assignment says of the parents; none: the server has nothing more to say of them. */
   assign({ parents: named, parentsVersion: version }: Pick<Assignment__Output, 'parents' | 'parentsVersion'>): void {
+    const phase = this.#phase;
     if (named.length === 0) {
-      this.#settle();
+      if (phase.name !== 'settled') this.#begin({ name: 'settled' }, (signal) => this.#settle(signal));
       return;
     }
+    if (phase.name === 'trying' && phase.version === version) return;
     const parents = named.map(({ node, address }) => (address === '' ? { node } : { node, address }));
-    if (this.#phase.name === 'trying' && this.#phase.wish.version === version) return;
-    this.#giveUp();
-    if (areSame(this.#taken, parents)) {
-      this.#version = version;
-      this.#tell('');
-      return;
-    }
-    if (parents.length > mostParents || parents.some(({ address }) => address !== undefined && !isHostPort(address))) {
-      this.#tell('INVALID_FIELD');
-      return;
-    }
-    const attempt = new AbortController();
-    const wish: Wish = { parents, version };
-    this.#phase = { name: 'trying', wish, attempt };
-    this.#working = this.#working.then(() => this.#goOver(wish, attempt.signal));
+    this.#begin({ name: 'trying', version }, (signal) => this.#goOver(parents, version, signal));
   }
 
   async stop(): Promise<void> {
-    this.#giveUp();
+    this.#attempt.abort();
     await this.#working;
   }
 
-  async #goOver({ parents, version }: Wish, signal: AbortSignal): Promise<void> {
+  /** Enters a phase; what the one before still does ends first. */
+  #begin(phase: Phase, work: (signal: AbortSignal) => Promise<void>): void {
+    this.#attempt.abort();
+    this.#attempt = new AbortController();
+    const { signal } = this.#attempt;
+    this.#phase = phase;
+    this.#tell('');
+    this.#working = this.#working.then(() => work(signal));
+  }
+
+  async #goOver(parents: readonly ParentConfig[], version: number, signal: AbortSignal): Promise<void> {
     const { mesh, log } = this.#deps;
-    const both = [...parents, ...this.#taken.filter((old) => !parents.some((each) => isSame(each, old)))];
-    await this.#keep(both, signal);
-    if (signal.aborted) return;
-    log.info({ parents }, 'other parents are being tried');
-    mesh.assignParents(both);
-    while (!signal.aborted && !(await this.#carries(parents, signal))) await this.#pause(lookMs, signal);
+    if (!arePossible(parents)) {
+      await this.#settle(signal);
+      this.#tell('INVALID_FIELD');
+      return;
+    }
+    if (!areSame(parents, this.#taken)) {
+      const both = [...parents, ...this.#taken.filter((old) => !parents.some((each) => isSame(each, old)))];
+      await this.#keep(both, signal);
+      if (signal.aborted) return;
+      log.info({ parents }, 'other parents are being tried');
+      mesh.assignParents(both);
+      while (!signal.aborted && !(await this.#carries(parents, signal))) await this.#pause(lookMs, signal);
+    }
     await this.#keep(parents, signal);
     if (signal.aborted) return;
     this.#taken = parents;
     this.#version = version;
     this.#phase = { name: 'taken' };
     log.info({ parents }, 'parents taken');
-    this.#tell('');
+    this.#errorCode = '';
+    this.#notify();
+  }
+
+  /** Leaves nothing of other parents than those that were taken. */
+  async #settle(signal: AbortSignal): Promise<void> {
+    const { mesh } = this.#deps;
+    if (!areSame(configsOf(mesh), this.#taken)) mesh.assignParents(this.#taken);
+    await this.#keep(this.#taken, signal);
   }
 
   /** Whether the server answers through one of these parents, linked as the wish has it. */
@@ -135,10 +149,10 @@ export class Parents {
 
   /** Writes the parents into the settings, as soon as the disk takes them. */
   async #keep(parents: readonly ParentConfig[], signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    while (!signal.aborted && !areSame(parents, this.#kept)) {
       try {
         writeParents(this.#deps.dataDir, parents);
-        return;
+        this.#kept = parents;
       } catch (thrown) {
         const isFull = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOSPC';
         const error = IsthmusError.from(thrown, isFull ? 'DISK_FULL' : 'FILE_UNUSABLE');
@@ -149,33 +163,14 @@ export class Parents {
     }
   }
 
-  #settle(): void {
-    const wasTrying = this.#phase.name === 'trying';
-    this.#giveUp();
-    this.#phase = { name: 'settled' };
-    const { mesh, dataDir, log } = this.#deps;
-    if (areSame(configsOf(mesh), this.#taken)) return;
-    mesh.assignParents(this.#taken);
-    if (!wasTrying) return;
-    try {
-      writeParents(dataDir, this.#taken);
-    } catch (err) {
-      // They are named beside others: what carries is still among them.
-      log.error({ err }, 'the parents cannot be kept');
-    }
-  }
-
-  #giveUp(): void {
-    if (this.#phase.name !== 'trying') return;
-    this.#phase.attempt.abort();
-    this.#phase = { name: 'settled' };
-    this.#tell('');
-  }
-
   #tell(errorCode: ErrorCode | ''): void {
-    const isNews = errorCode !== this.#errorCode || errorCode === '';
+    if (errorCode === this.#errorCode) return;
     this.#errorCode = errorCode;
-    if (isNews) for (const listener of this.#listeners) listener();
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** Until a link changes, but no longer than that. */
@@ -203,6 +198,10 @@ function writeParents(dataDir: string, parents: readonly ParentConfig[]): void {
 
 function configsOf(mesh: Pick<Mesh, 'parents'>): ParentConfig[] {
   return mesh.parents().map(({ node, address }) => (address === undefined ? { node } : { node, address }));
+}
+
+function arePossible(parents: readonly ParentConfig[]): boolean {
+  return parents.length <= mostParents && parents.every(({ address }) => address === undefined || isHostPort(address));
 }
 
 function isSame(a: ParentConfig, b: ParentConfig): boolean {

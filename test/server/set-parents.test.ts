@@ -1,6 +1,6 @@
 // Other parents for a node that runs: it goes over to them without joining again, gives nothing up before something new
 // carries, and is refused what cannot work. Real processes, killed; the command line as the operator has it.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -163,6 +163,27 @@ describe('other parents', () => {
     await taken('web-1');
     expect(await wayTo('web-1')).toEqual(route('eu-b'));
     expect(await config('web-1')).not.toContain(nobody);
+  }, 120_000);
+
+  it('that are taken back leave nothing behind, as soon as the disk lets the node forget them', async () => {
+    const nobody = `127.0.0.1:${await freePort()}`;
+    await put('web-1', [{ node: 'eu-b', address: nobody }]);
+    await waitFor(async () => (await config('web-1')).includes(nobody), { limitMs, what: 'the wish on disk' });
+    const file = join(world.dataDir('web-1'), 'config.yaml');
+    await rename(file, `${file}.aside`);
+    await mkdir(file);
+    await put('web-1', [{ node: 'eu-a', address: addresses['eu-a'] }]);
+    await waitFor(async () => (await node('web-1')).wishedParents?.errorCode === 'FILE_UNUSABLE', { limitMs });
+    await rmdir(file);
+    await rename(`${file}.aside`, file);
+    await taken('web-1');
+    expect(await config('web-1')).toMatch(
+      new RegExp(`^parents:\\n  - node: eu-a\\n    address: ${addresses['eu-a']}\\n$`, 'm'),
+    );
+    await world.signal('web-1', 'SIGKILL');
+    await world.start('web-1');
+    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+    expect(await linksTo('web-1')).toEqual(['eu-a']);
   }, 120_000);
 
   it('are gone over to although the old relay died while the new one was not up', async () => {
