@@ -73,9 +73,8 @@ function addProjects(group: Command, cli: Cli): void {
         id,
         name: options.name ?? id,
         description: options.description ?? '',
+        ...process,
       });
-      if (process !== undefined)
-        await client.change('PUT', path('projects', id, 'process'), process, path('projects', id));
       cli.show(body, () => `project ${id} made`);
     },
   );

@@ -11,6 +11,8 @@ export interface NewProject {
   readonly id: string;
   readonly name?: string | undefined;
   readonly description?: string | undefined;
+  /** Its process, unchecked; none: an empty one. */
+  readonly steps?: unknown;
 }
 
 export interface ProjectRef {
@@ -23,14 +25,16 @@ export function applicationName(project: string, step: string): string {
   return `${project}-${step}`;
 }
 
-/** Adds a project with an empty process. */
+/** Adds a project, whole with its process or not at all. */
 export async function createProject(tx: StoreTransaction, input: NewProject, actor: Actor): Promise<Project> {
-  const { id, name = id, description = '' } = input;
+  const { id, name = id, description = '', steps = [] } = input;
   if (!isSlug(id)) {
     throw new IsthmusError('INVALID_FIELD', 'use lower-case letters, digits and hyphens, at most 63', { field: 'id' });
   }
-  const project = await tx.projects.insert({ id, name, description, process: [], createdAt: Date.now() });
-  await append(tx, actor, 'created', id, { name });
+  const process = checkProcess(steps);
+  await checkApplications(tx, id, process);
+  const project = await tx.projects.insert({ id, name, description, process, createdAt: Date.now() });
+  await append(tx, actor, 'created', id, { name, steps: outline(process) });
   return project;
 }
 
@@ -56,8 +60,13 @@ export async function replaceProcess(
   const process = checkProcess(steps);
   await checkApplications(tx, id, process);
   const project = await tx.projects.update(id, version, { process });
-  await append(tx, actor, 'process_replaced', id, { steps: process.map(({ name, kind }) => ({ name, kind })) });
+  await append(tx, actor, 'process_replaced', id, { steps: outline(process) });
   return project;
+}
+
+/** What an event tells of a process. */
+function outline(process: readonly ProcessStep[]) {
+  return process.map(({ name, kind }) => ({ name, kind }));
 }
 
 /** IN_USE while it has releases or variables. */

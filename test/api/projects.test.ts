@@ -60,7 +60,19 @@ describe('a process', () => {
     const before = await api.snapshot();
     const answer = await putProcess(api, steps, 2);
     expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD', field } });
+    const made = await api.call('POST', '/api/v1/projects', { body: { id: 'other', steps } });
+    expect(made).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD', field } });
     expect(await api.snapshot()).toBe(before);
+  });
+
+  it('comes with its project, and makes no folder on machines that another project has', async () => {
+    const api = await setUp();
+    const packed = (name: string) => ({ name, kind: 'package', targetRoles: ['web'], package: { id: 'shop' } });
+    const a = await api.call('POST', '/api/v1/projects', { body: { id: 'a-b', steps: [packed('c')] } });
+    expect(a).toMatchObject({ status: 201, body: { process: [{ name: 'c', package: { id: 'shop' } }], version: 1 } });
+    const b = await api.call('POST', '/api/v1/projects', { body: { id: 'a', steps: [packed('b-c')] } });
+    expect(b).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD', field: 'steps[0].name' } });
+    expect((await api.call('GET', '/api/v1/projects/a')).status).toBe(404);
   });
 
   it('is replaced only at the version that was read', async () => {

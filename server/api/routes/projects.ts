@@ -38,8 +38,8 @@ export const ProcessStep = Type.Union([
   }),
 ]);
 
-/** A step as it is sent. Only its outline is checked here: the process is checked where it is understood. */
-const SentStep = Type.Object({ name: Slug, kind: Type.Enum(['script', 'package']) });
+/** Steps as they are sent. Only their outline is checked here: the process is checked where it is understood. */
+const SentSteps = Type.Array(Type.Object({ name: Slug, kind: Type.Enum(['script', 'package']) }), { maxItems: 100 });
 
 const View = Type.Object({
   id: Slug,
@@ -72,7 +72,13 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
       config: { policy: 'operator' },
       schema: {
         tags,
-        body: Closed({ id: Slug, name: Type.Optional(Line), description: Type.Optional(Text) }),
+        description: 'Without steps the process is empty.',
+        body: Closed({
+          id: Slug,
+          name: Type.Optional(Line),
+          description: Type.Optional(Text),
+          steps: Type.Optional(SentSteps),
+        }),
         response: { 201: View },
       },
     },
@@ -110,7 +116,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
         tags,
         description: 'Replaces the whole process. Releases keep the one they were made with.',
         params: ById,
-        body: Closed({ steps: Type.Array(SentStep, { maxItems: 100 }) }),
+        body: Closed({ steps: SentSteps }),
         response: { 200: View },
       },
     },
