@@ -17,7 +17,6 @@ import {
   constants,
   existsSync,
   ftruncateSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -118,26 +117,21 @@ export class Workspace {
   }
 
   /**
-   * Leaves nothing of its ticket in the agent's own files, so that they can serve another one; false when there is more
-   * than those. The raw output goes for good: somebody may have it open still.
+   * Leaves only the agent's own two files, so that they can serve another ticket; false when there was more than its
+   * script should have left. What the script could hold open, or stand in, goes for good: a process of its may live on
+   * in a session of its own, and must have no part in what comes next.
    */
   clear(): boolean {
     try {
-      if (!this.#hasFreshWork()) return false;
+      rmdirSync(this.work);
       for (const name of readdirSync(this.path)) {
-        if (isRawOutput(name) || name === 'lines') unlinkSync(join(this.path, name));
+        const path = join(this.path, name);
+        if (path !== this.sealed && path !== this.exit) unlinkSync(path);
       }
-      rewrite(this.body, '\n');
       return true;
     } catch {
       return false;
     }
-  }
-
-  /** Whether the working folder is as a script finds it. */
-  #hasFreshWork(): boolean {
-    const { mode } = lstatSync(this.work);
-    return mode === (constants.S_IFDIR | 0o700) && readdirSync(this.work).length === 0;
   }
 
   #exitText(): string {

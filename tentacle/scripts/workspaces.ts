@@ -1,5 +1,5 @@
 // All workspaces of a tentacle. A file system takes its time to make and remove a file, so the folder of a short script
-// serves the next one: the agent's own files in it are emptied and written anew.
+// serves the next one, with the agent's own two files in it, written anew.
 import { chmodSync, mkdirSync, readdirSync, realpathSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../lib/log.ts';

@@ -37,6 +37,25 @@ describe('a process that outlives its script', () => {
     expect(existsSync(`/proc/${pid}`)).toBe(true);
   });
 
+  test('in a session of its own sees nothing of the next script', async () => {
+    const { engine, dataDir } = await freshEngine();
+    const until = (file: string) => `until [ -e '${dataDir}/${file}' ]; do sleep 0.02; done`;
+    const look = `exec 3< ../body; echo $$ > '${dataDir}/pid'; ${until('gate')}; { ls; cat <&3; } > '${dataDir}/seen'; echo > '${dataDir}/looked'`;
+    await writeFile(join(dataDir, 'left.sh'), look);
+    const first = orderOf(`setsid bash '${dataDir}/left.sh' > /dev/null 2>&1 & ${until('pid')} # the first`);
+    await engine.start(first);
+    await leftBehind(join(dataDir, 'pid'));
+    await ended(engine, first);
+    await engine.complete(first);
+
+    const next = orderOf(`echo > note; echo > '${dataDir}/gate'; ${until('looked')} # the next`);
+    await engine.start(next);
+    expect(await ended(engine, next)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
+    const seen = await readFile(join(dataDir, 'seen'), 'utf8');
+    expect(seen).toContain('the first');
+    expect(seen).not.toMatch(/note|the next/);
+  });
+
   test('and prints on and on: the word about it is the last line', async () => {
     const { engine, dataDir } = await freshEngine();
     const order = orderOf(`(echo $BASHPID > '${dataDir}/pid'; while echo tick; do sleep 0.001; done) & sleep 0.2`);
