@@ -21,7 +21,7 @@ export interface FeedPlace {
 }
 
 export interface FeedAccess {
-  readonly mesh: Pick<Mesh, 'dial'>;
+  readonly mesh: Pick<Mesh, 'dial' | 'refusals'>;
   readonly identity: IdentityStore;
   readonly revocations: RevocationCheck;
   /** Whether a place may be on this very machine. */
@@ -41,7 +41,9 @@ export async function connectFeed(place: FeedPlace, access: FeedAccess, signal: 
       return await connectOpenPort(place.url, place.node, access, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      if (IsthmusError.from(thrown, 'UNREACHABLE').code !== 'UNREACHABLE') throw thrown;
+      const error = IsthmusError.from(thrown, 'UNREACHABLE');
+      access.mesh.refusals.note(error, place.node, feedService);
+      if (error.code !== 'UNREACHABLE') throw error;
     }
   }
   const { node, path } = place;

@@ -30,12 +30,16 @@ const writeEveryMs = 1_000;
 
 /** Refusals by their nature; beside these, whatever the catalogue answers with 401 or 403. */
 const alsoRefusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ENVELOPE_EXPIRED',
+  'ENVELOPE_KIND',
   'FLOOD',
   'HOP_LIMIT',
   'INNER_TLS',
+  'PACKAGE_HASH_MISMATCH',
   'PROTOCOL',
   'ROUTE_LOOP',
   'TICKET_ALREADY_USED',
+  'TICKET_TOO_OLD',
   'URL_FORBIDDEN',
 ]);
 

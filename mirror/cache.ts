@@ -8,7 +8,7 @@ import type { Logger } from '../lib/log.ts';
 import { askForBlob } from '../lib/packages/blob-client.ts';
 import type { BlobBody } from '../lib/packages/blob-pump.ts';
 import type { BlobStore, OpenedBlob } from '../lib/packages/blob-store.ts';
-import { Demotions, fetchBlob, type FetchTarget, type Place } from '../lib/packages/fetch.ts';
+import { Demotions, fetchBlob, type FetchTarget, type OnWrongPlace, type Place } from '../lib/packages/fetch.ts';
 import { storedBody } from '../lib/packages/stored-body.ts';
 import { Pull } from './pull.ts';
 import type { FindSource } from './sources.ts';
@@ -20,6 +20,7 @@ export interface CacheDeps {
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly limits: SpaceLimits;
   readonly log: Logger;
+  readonly onWrongPlace?: OnWrongPlace | undefined;
   readonly stallMs?: number | undefined;
 }
 
@@ -109,14 +110,14 @@ export class MirrorCache {
   }
 
   async #begin({ sha256, sizeBytes, pass }: WantedBlob): Promise<Pull> {
-    const { blobs, find, log } = this.#deps;
+    const { blobs, find, log, onWrongPlace } = this.#deps;
     const source = await find(sha256, pass);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room to keep this package; it goes through uncached');
     const writer = hasRoom ? await blobs.resume(sha256).catch(() => undefined) : undefined;
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
-        ...{ sha256, sizeBytes, places: source.places, target, demotions: this.#demotions },
+        ...{ sha256, sizeBytes, places: source.places, target, demotions: this.#demotions, onWrongPlace },
         open: (place, fromByte, aborted) => this.#ask(place, { sha256, fromByte, pass: source.pass }, aborted),
         signal: AbortSignal.any([signal, this.#stopping.signal]),
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));

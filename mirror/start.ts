@@ -67,6 +67,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     blobs: await BlobStore.open(join(dataDir, 'packages')),
     find: (sha256, pass) => sources.find(sha256, pass),
     connect: (place, signal) => connectFeed(place, access, signal),
+    onWrongPlace: (place, error) => mesh.refusals.note(error, place, feedService),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
       minFreeBytes: config.minFreeBytes ?? defaultMinFreeBytes,

@@ -11,7 +11,7 @@ import { GrpcHost } from '../lib/grpc/server.ts';
 import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
-import { connectFeed } from '../mesh/feeds.ts';
+import { connectFeed, feedService } from '../mesh/feeds.ts';
 import { keepMember, openMember } from '../mesh/member.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { HealthReporter } from './health.ts';
@@ -56,6 +56,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     dataDir,
     log,
     connect: (place, signal) => connectFeed(place, access, signal),
+    onWrongPlace: (place, error) => mesh.refusals.note(error, place, feedService),
     owner: user.isolated ? user : undefined,
   });
   teardown.add(() => packages.stop());

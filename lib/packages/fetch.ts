@@ -32,6 +32,8 @@ export interface FetchTarget {
   commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<unknown>;
 }
 
+export type OnWrongPlace = (node: string, error: IsthmusError) => void;
+
 export interface FetchRequest {
   readonly sha256: string;
   /** When it is known beforehand; else the first answer tells. */
@@ -46,6 +48,8 @@ export interface FetchRequest {
   readonly onSize?: ((sizeBytes: number) => Promise<void> | void) | undefined;
   readonly onProgress?:
     ((progress: { readonly bytes: number; readonly sizeBytes: number; readonly from: string }) => void) | undefined;
+  /** Told of a place that had other bytes than the blob's, and is asked no more. */
+  readonly onWrongPlace?: OnWrongPlace | undefined;
   /** How often the list is gone through without a byte of progress. */
   readonly rounds?: number | undefined;
 }
@@ -164,7 +168,8 @@ class Fetching {
   async #judge(place: Place, thrown: unknown): Promise<boolean> {
     this.#request.signal.throwIfAborted();
     if (thrown instanceof TargetFailure) throw thrown.cause;
-    const { code, message } = IsthmusError.from(thrown, 'PLACE_FAILED');
+    const error = IsthmusError.from(thrown, 'PLACE_FAILED');
+    const { code, message } = error;
     const leftOut = this.#leftOut.has(place.node);
     if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut && !this.#onlyFrom(place)) {
       this.#alone = true;
@@ -172,7 +177,7 @@ class Fetching {
     }
     if (this.#failed.length < mostFailuresKept) this.#failed.push({ node: place.node, code, detail: message });
     if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut) {
-      this.#leaveOut(place);
+      this.#leaveOut(place, error);
       await this.#restart();
     }
     return false;
@@ -215,8 +220,10 @@ class Fetching {
     const { sizeBytes: expected, target, sha256, onSize } = this.#request;
     if (expected !== undefined && sizeBytes !== expected) {
       // Not one byte of it was taken, so it is this place alone that is wrong.
-      this.#leaveOut(place);
-      throw new IsthmusError('PACKAGE_HASH_MISMATCH', `${sha256} has ${expected} bytes, the place says ${sizeBytes}`);
+      const what = `${sha256} has ${expected} bytes, the place says ${sizeBytes}`;
+      const error = new IsthmusError('PACKAGE_HASH_MISMATCH', what);
+      this.#leaveOut(place, error);
+      throw error;
     }
     if (this.#sizeBytes !== undefined && this.#sizeBytes !== sizeBytes) {
       this.#contributors.add(place.node);
@@ -229,9 +236,10 @@ class Fetching {
     this.#sizeBytes = sizeBytes;
   }
 
-  #leaveOut(place: Place): void {
-    this.#leftOut.add(place.node);
-    this.#request.demotions.demote(place.node);
+  #leaveOut({ node }: Place, error: IsthmusError): void {
+    this.#leftOut.add(node);
+    this.#request.demotions.demote(node);
+    this.#request.onWrongPlace?.(node, error);
   }
 
   async #restart(): Promise<void> {

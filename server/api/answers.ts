@@ -46,9 +46,9 @@ export async function change<Body>(
   return send(reply, answer);
 }
 
-/** Whether the caller asked for more than may be had, be it by role or by scope: that is told in the audit events. */
+/** Whether the caller asked for more than may be had, be it by role, by scope or by address: that is told in the audit events. */
 function refusesAuthority({ code }: IsthmusError): boolean {
-  return errorCatalogue[code].http === 403 || code === 'SCOPE_MISMATCH';
+  return errorCatalogue[code].http === 403 || code === 'SCOPE_MISMATCH' || code === 'URL_FORBIDDEN';
 }
 
 function send<Body>(reply: FastifyReply, { status, body, location, version }: Remembered<Body>): Body {

@@ -21,6 +21,7 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts';
 import { isId, isSlug } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Refusals } from '../../mesh/refusals.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import { terminateTls } from '../../mesh/terminate.ts';
@@ -50,6 +51,8 @@ export interface EnrolmentDeps {
   readonly identity: IdentityStore;
   readonly sealer: Sealer;
   readonly log: Logger;
+  /** Where this server notes whom it refuses. */
+  readonly refusals: Refusals;
 }
 
 /** A token that a session has bound to a key. */
@@ -74,7 +77,14 @@ export class Enrolment {
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
-    this.#host = new GrpcHost({ log: deps.log, maxConcurrentCalls: 4 });
+    this.#host = new GrpcHost({
+      log: deps.log,
+      maxConcurrentCalls: 4,
+      // Of what is asked of the service itself an event of its own tells, with the token.
+      onError: (error) => {
+        if (error.code === 'FLOOD') deps.refusals.note(error, 'unknown', 'enrol');
+      },
+    });
     this.#host.add<EnrolmentHandlers>(
       types.Enrolment.service,
       {

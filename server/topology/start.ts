@@ -79,10 +79,10 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   await adopting.run();
   await ensureOwnRow(deps);
 
-  const enrolment = new Enrolment({ store, authority, identity, sealer, log });
+  const { refusals } = mesh;
+  const enrolment = new Enrolment({ store, authority, identity, sealer, log, refusals });
   await enrolment.start();
   const dialled = new DialledJoins({ mesh, enrolment, log });
-  const { refusals } = mesh;
   const watch = new WatchService({ store, log, findPlaces: deps.findPlaces, refusals });
   const turns = new Turns(async () => {
     const before = await readTopology(store, mesh);
@@ -138,7 +138,7 @@ function recordRefusals({ store, identity, mesh, log }: TopologyDeps): { stop():
   const writing = new Set<Promise<unknown>>();
   const forget = mesh.refusals.onNoted((refusal) => {
     const written = store.refusals
-      .record(node, refusalEvent(node, refusal))
+      .record(refusal.by, refusalEvent(node, refusal))
       .catch((err: unknown) => log.warn({ err }, 'a refusal was not recorded'))
       .finally(() => writing.delete(written));
     writing.add(written);

@@ -6,13 +6,14 @@ import type { Logger } from '../../lib/log.ts';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
 import type { BlobStore } from '../../lib/packages/blob-store.ts';
 import { freeBytes } from '../../lib/packages/disk.ts';
-import { Demotions, fetchBlob, type FailedPlace, type Place } from '../../lib/packages/fetch.ts';
+import { Demotions, fetchBlob, type FailedPlace, type OnWrongPlace, type Place } from '../../lib/packages/fetch.ts';
 import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
+  readonly onWrongPlace?: OnWrongPlace | undefined;
   /** Without a byte for this long a place counts as dead. */
   readonly stallMs?: number | undefined;
   /** What a download leaves free on the disk. */
@@ -101,14 +102,14 @@ export class Acquirer {
   }
 
   async #fetch(order: PackageOrder, tell: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
-    const { blobs, connect, log, stallMs = defaultStallMs } = this.#deps;
+    const { blobs, connect, log, onWrongPlace, stallMs = defaultStallMs } = this.#deps;
     const { sha256, sizeBytes: totalBytes, pass, places } = order;
     await this.#dropOldPartials(sha256);
     const target = await blobs.resume(sha256);
     try {
       await this.#assertRoom(totalBytes - target.bytes);
       const { from, failed } = await fetchBlob({
-        ...{ sha256, sizeBytes: totalBytes, places, target, demotions: this.#demotions, signal },
+        ...{ sha256, sizeBytes: totalBytes, places, target, demotions: this.#demotions, signal, onWrongPlace },
         open: async (place, fromByte, aborted) => {
           log.info({ package: order.id, version: order.version, from: place.node, fromByte }, 'fetching a package');
           return askForBlob(await connect(place, aborted), { sha256, pass, fromByte, signal: aborted, stallMs });

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
-import type { Place } from '../../lib/packages/fetch.ts';
+import type { OnWrongPlace, Place } from '../../lib/packages/fetch.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import { Acquirer, type AcquireProgress } from './acquire.ts';
@@ -21,6 +21,7 @@ export interface PackagesOptions {
   /** A stream to a place's feed, both ends proven. */
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
+  readonly onWrongPlace?: OnWrongPlace | undefined;
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
   readonly stallMs?: number | undefined;
@@ -59,8 +60,8 @@ export class Packages {
     this.#options = options;
     this.#blobs = blobs;
     this.#stampKey = stampKey;
-    const { connect, log, stallMs, reserveBytes } = options;
-    this.#acquirer = new Acquirer({ blobs, connect, log, stallMs, reserveBytes });
+    const { connect, log, onWrongPlace, stallMs, reserveBytes } = options;
+    this.#acquirer = new Acquirer({ blobs, connect, log, onWrongPlace, stallMs, reserveBytes });
   }
 
   /** Fetches the package into the cache. Idempotent; goes on where it stopped. */

@@ -2,10 +2,11 @@
 // memory of the process stays where honest work had brought it, others go on being served, and the connection is ended.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { TLSSocket } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { alpn } from '../../certs/tls.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
+import { openEnrol } from '../../mesh/enrol/peer.ts';
 import { connectTo } from '../../mesh/link/socket.ts';
 import { encodeHello } from '../../mesh/link/hello.ts';
 import { encodeRequest, newTunnelId } from '../../mesh/tunnel/request.ts';
@@ -236,6 +237,30 @@ describe('a flood on a live link', () => {
     await waitFor(() => noted().length > 0 && acceptor.session()!.attach !== attach, { what: 'a new session' });
     expect(noted()).toMatchObject([{ by: 'relay-1', what: 'link' }]);
   });
+});
+
+it('a flood of the enrolment itself is ended, and is one audit event', async () => {
+  const plane = await startControlPlane();
+  const { signal } = new AbortController();
+  for (let i = 0; i < 2; i += 1) {
+    const { tls: outer } = await openEnrol(plane.address, {
+      ...{ destination: 'server', source: 'nobody', deadlineMs: 10_000, signal },
+    });
+    outer.on('error', () => undefined);
+    const inner = connectTls({ socket: outer, ALPNProtocols: [alpn.enrol], rejectUnauthorized: false });
+    inner.on('error', () => undefined);
+    onTestFinished(() => void inner.destroy());
+    await once(inner, 'secureConnect');
+    inner.write(opening);
+    inner.resume();
+    await pour(inner, floods['PINGs, with their answers read']!.frames(3));
+    await waitFor(() => inner.destroyed, { limitMs: 10_000, what: 'the end of the session' });
+  }
+  const events = await waitFor(async () => {
+    const found = await plane.events('node.refused');
+    return found.length > 0 && found;
+  });
+  expect(events.map(({ actor, data }) => [actor, data.code, data.what])).toEqual([['server-1', 'FLOOD', 'enrol']]);
 });
 
 describe('what a neighbour may ask for does not grow with what it is asked for', () => {

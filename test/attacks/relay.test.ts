@@ -168,6 +168,9 @@ describe('a relay', () => {
       ['BAD_TASK_SIGNATURE', 'web-1', stranger.signEnvelope({ ...content, expiresAtMs: Date.now() + 60_000, payload })],
       ['WRONG_RECIPIENT', 'web-2', good],
       ['TICKET_ALREADY_USED', 'web-1', sign(body, { ticket: ticket!, task: done.task })],
+      ['TICKET_TOO_OLD', 'web-1', sign(body, { ticket: `${'0'.repeat(10)}${newId().slice(10)}` })],
+      ['ENVELOPE_EXPIRED', 'web-1', sign(body, { expiresAtMs: Date.now() - 600_000 })],
+      ['ENVELOPE_KIND', 'web-1', sign(body, { kind: 'cancel' })],
     ] as const) {
       await expect(startScript(relay, machine, envelope), code).rejects.toMatchObject({ code });
       // The next refusal is told in another report, which tells of this one again.
@@ -178,7 +181,10 @@ describe('a relay', () => {
     const call = 'server-1 /isthmus.tentacle.v1.Tentacle/StartScript';
     const expected = [
       `web-1: BAD_TASK_SIGNATURE ${call}`,
+      `web-1: ENVELOPE_EXPIRED ${call}`,
+      `web-1: ENVELOPE_KIND ${call}`,
       `web-1: TICKET_ALREADY_USED ${call}`,
+      `web-1: TICKET_TOO_OLD ${call}`,
       `web-2: WRONG_RECIPIENT ${call}`,
     ];
     await waitFor(async () => (await refusals()).length === expected.length, { what: 'the audit events' });

@@ -10,6 +10,7 @@ import { addressFault } from '../../lib/network-address.ts';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
 import { connectFeed, type FeedAccess } from '../../mesh/feeds.ts';
 import { createMesh } from '../../mesh/mesh.ts';
+import { Refusals } from '../../mesh/refusals.ts';
 import { reportToServer } from '../../mesh/report.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { startOrigin, status } from '../packages/origin.ts';
@@ -55,6 +56,7 @@ function access(loopback: boolean): FeedAccess & { dialled: number } {
   const made = {
     ...{ identity, revocations, loopback, dialled: 0 },
     mesh: {
+      refusals: new Refusals(),
       dial: () => {
         made.dialled += 1;
         return Promise.reject(new Error('there is no mesh here'));
@@ -74,6 +76,7 @@ describe('the URL of a feed', () => {
     const asked = connectFeed({ node: 'mirror-1', path: [], url: `https://${host}:${port}` }, given, signal);
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN', field: 'url' });
     expect([connections.length, given.dialled]).toEqual([0, 0]);
+    expect(given.mesh.refusals.latest()).toMatchObject([{ code: 'URL_FORBIDDEN', by: 'mirror-1', what: 'feed' }]);
   }); // prettier-ignore
 
   it.each([
@@ -188,5 +191,16 @@ describe('what is kept for others to connect to', () => {
       });
     }
     expect(await plane.events('token.created')).toEqual([]);
+  });
+
+  it('given to the API is one audit event', async () => {
+    const mesh = await WholeMesh.up();
+    await mesh.api.ask('POST', '/sites', { id: 'eu' });
+    const parents = [{ node: 'server', dialAddress: '169.254.169.254:80' }];
+    const asked = mesh.api.ask('POST', '/tokens', { role: 'relay', site: 'eu', parents });
+    await expect(asked).rejects.toThrow('URL_FORBIDDEN');
+    expect((await mesh.api.ask('GET', '/events?type=api.refused')).items).toMatchObject([
+      { subject: 'POST /api/v1/tokens', data: { code: 'URL_FORBIDDEN' } },
+    ]);
   });
 });

@@ -206,6 +206,7 @@ test('a token that was bound when the server stopped is free again after it star
     authority: server.authority.authority,
     identity: server.node.identity,
     sealer: server.authority.sealer,
+    refusals: server.mesh.refusals,
   };
   const next = new Enrolment({ store: server.store, log: silentLogger(), ...deps });
   onTestFinished(() => next.stop());

@@ -7,6 +7,7 @@ import { BlobStore } from '../../lib/packages/blob-store.ts';
 import { Demotions, fetchBlob, type Place } from '../../lib/packages/fetch.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
 import {
   cutAt,
@@ -44,11 +45,12 @@ async function fetch(
   const blobs = store ?? (await BlobStore.open(await tempDir()));
   const target = await blobs.resume(sha256);
   onTestFinished(() => target.close());
-  const noMesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
-  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations, loopback: true };
+  const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const places = origins.map(({ node, url }) => ({ node, url, path: [] }));
+  const wrong: string[] = [];
   const outcome = await fetchBlob({
     sha256, sizeBytes, places, target, rounds, demotions, signal,
+    onWrongPlace: (node, { code }) => wrong.push(`${node}: ${code}`),
     open: async (place, fromByte, aborted): Promise<BlobAnswer> =>
       askForBlob(await connectFeed(place, access, aborted), { sha256, pass: 'p', fromByte, signal: aborted, stallMs }),
   }).then(
@@ -59,7 +61,7 @@ async function fetch(
     },
   ); // prettier-ignore
   expect((await readFile(blobs.pathOf(sha256))).equals(body)).toBe(true);
-  return { ...outcome, blobs };
+  return { ...outcome, blobs, wrong };
 }
 
 /** Where each request to an origin began. */
@@ -77,8 +79,9 @@ describe('fetching', () => {
 
   it('goes on at the next place where the first was cut at 60 %', async () => {
     const [near, far] = [await startOrigin(mesh, 'near', body, cutAt(0.6)), await startOrigin(mesh, 'far', body)];
-    const { from, failed } = await fetch([near, far]);
+    const { from, failed, wrong } = await fetch([near, far]);
     expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'PLACE_FAILED']]]);
+    expect(wrong).toEqual([]);
     expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > 0 && at <= 600_000)]);
   });
 
@@ -159,7 +162,8 @@ describe('mirror-swap', () => {
       const near = await startOrigin(mesh, 'near', body, wrongBytes(wrong), wrongBytes(wrong), wrongBytes(wrong));
       const far = await startOrigin(mesh, 'far', body);
       const demotions = new Demotions();
-      const { from, failed } = await fetch([near, far], { sizeBytes, demotions, rounds: 3 });
+      const { from, failed, wrong: told } = await fetch([near, far], { sizeBytes, demotions, rounds: 3 });
+      expect(told).toEqual(['near: PACKAGE_HASH_MISMATCH']);
       expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
         'far',
         [['near', 'PACKAGE_HASH_MISMATCH']],

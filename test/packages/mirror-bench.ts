@@ -15,11 +15,14 @@ import { listenOpenPort } from '../../mirror/open-port.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { TestMesh, TestNode } from '../support/identities.ts';
+import { noMesh } from '../support/no-mesh.ts';
 
 export interface MirrorBench {
   readonly cache: MirrorCache;
   readonly blobs: BlobStore;
   readonly port: number;
+  /** The passes that were not taken. */
+  readonly refusedPasses: readonly string[];
   /** Everything the mirror sends for a blob, from a byte on, as far as it comes; an error when it breaks off. */
   get(
     wanted: { sha256: string; sizeBytes: number },
@@ -58,12 +61,14 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
     log: silentLogger(),
     stallMs: options.stallMs ?? 5_000,
   });
+  const refusedPasses: string[] = [];
   const server = new BlobServer<PeerIdentity>(
     {
       authorise: ({ pass }) => {
         const size = /^size-(\d+)$/.exec(pass)?.[1];
-        if (size === undefined) throw new IsthmusError('FORBIDDEN', 'no');
-        return { sizeBytes: Number(size) };
+        if (size !== undefined) return { sizeBytes: Number(size) };
+        refusedPasses.push(pass);
+        throw new IsthmusError('FORBIDDEN', 'no');
       },
       open: ({ sha256, pass }, { sizeBytes }) => cache.open({ sha256, sizeBytes, pass }),
       sizeOf: (sha256) => cache.sizeOf(sha256),
@@ -85,7 +90,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
   onTestFinished(stop);
   const place = { node: self.identity.current().node, path: [], url: `https://127.0.0.1:${port.port}` };
   return {
-    ...{ cache, blobs, port: port.port, stop },
+    ...{ cache, blobs, port: port.port, refusedPasses, stop },
     get: async ({ sha256, sizeBytes }, from = 0) => {
       const signal = new AbortController().signal;
       const chunks: Buffer[] = [];
@@ -107,7 +112,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
 
 function accessOf({ identity, revocations }: TestNode) {
   return {
-    mesh: { dial: () => Promise.reject(new Error('there is no mesh here')) },
+    mesh: noMesh(),
     identity,
     revocations,
     loopback: true,

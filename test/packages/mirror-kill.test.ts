@@ -9,6 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
+import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { stallAt, startOrigin, type Origin } from './origin.ts';
@@ -33,12 +34,11 @@ async function startMirror(
 }
 
 async function get(url: string, client: TestNode, onChunk: () => void = () => undefined): Promise<Buffer> {
-  const mesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
   const { identity, revocations } = client;
   const signal = new AbortController().signal;
   const stream = await connectFeed(
     { node: 'mirror-1', path: [], url },
-    { mesh, identity, revocations, loopback: true },
+    { mesh: noMesh(), identity, revocations, loopback: true },
     signal,
   );
   const chunks: Buffer[] = [];

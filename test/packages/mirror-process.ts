@@ -8,16 +8,16 @@ import { BlobServer } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
 import { connectFeed } from '../../mesh/feeds.ts';
-import { Refusals } from '../../mesh/refusals.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
+import { noMesh } from '../support/no-mesh.ts';
 
 const [folder = '', dataDir = '', place = '', size = ''] = process.argv.slice(2);
 const identity = await IdentityStore.open(dataDir);
 const { authorityPem, meshId } = identity.current();
 const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
 const log = silentLogger();
-const mesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
+const mesh = noMesh();
 const cache = new MirrorCache({
   blobs: await BlobStore.open(folder),
   find: (_sha256, pass) => Promise.resolve({ places: [JSON.parse(place) as Place], pass }),
@@ -36,7 +36,7 @@ const server = new BlobServer<PeerIdentity>(
 const port = await listenOpenPort('127.0.0.1:0', {
   identity,
   revocations,
-  refusals: new Refusals(),
+  refusals: mesh.refusals,
   log,
   onStream: (stream, peer) => server.accept(stream, peer),
 });

@@ -12,6 +12,7 @@ import { connectFeed } from '../../mesh/feeds.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
+import { noMesh } from '../support/no-mesh.ts';
 import { heardLog } from '../support/heard-log.ts';
 import { lacks } from '../support/needs.ts';
 import { smallDisk } from '../support/small-disk.ts';
@@ -32,8 +33,7 @@ beforeAll(async () => {
 });
 
 async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Promise<Packages> {
-  const noMesh = { dial: () => Promise.reject(new Error('there is no mesh here')) };
-  const access = { mesh: noMesh, identity: self.identity, revocations: self.revocations, loopback: true };
+  const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const connect: PackagesOptions['connect'] = (place, signal) => connectFeed(place, access, signal);
   const packages = await createPackages({ dataDir, connect, log: silentLogger(), ...options });
   onTestFinished(() => packages.stop());
