@@ -5,6 +5,7 @@ import type { Machine } from '../store/repositories/machines.ts';
 import type { Way } from '../store/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
+import { bounded } from './bounded.ts';
 import { tryRoutes } from './reach.ts';
 import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';
@@ -54,7 +55,7 @@ async function oneRoute(tentacles: Tentacles, machine: string, route: Way, signa
         deadlineMs: CHECK_DEADLINE_MS,
         signal,
       });
-      return { report, sentAtMs };
+      return { report: bounded(report), sentAtMs };
     });
   } catch (thrown) {
     return { kind: 'failed' as const, error: IsthmusError.from(thrown, 'UNREACHABLE', { hop: machine }) };

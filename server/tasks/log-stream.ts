@@ -12,6 +12,7 @@ import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/S
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../store/repositories/log-lines.ts';
 import type { Fence } from '../store/repositories/base.ts';
+import { bounded } from './bounded.ts';
 
 export interface LogCommit {
   readonly firstLine: number;
@@ -152,9 +153,13 @@ async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Outpu
 function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): void {
   const named = batch.end?.ticket === undefined || batch.end.ticket === '' ? batch.ticket : batch.end.ticket;
   if (batch.ticket === ticket && named === ticket) return;
-  throw new IsthmusError('NOT_YOUR_TICKET', `${machine} answered for ticket ${named} on the stream of ${ticket}`, {
-    hop: machine,
-  });
+  throw new IsthmusError(
+    'NOT_YOUR_TICKET',
+    `${machine} answered for ticket ${bounded(named)} on the stream of ${ticket}`,
+    {
+      hop: machine,
+    },
+  );
 }
 
 /** What may write a line: the script, and the agent about it. */

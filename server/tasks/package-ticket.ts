@@ -10,6 +10,7 @@ import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacl
 import type { Place } from '../../proto/gen/isthmus/topology/v1/Place.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
+import { bounded } from './bounded.ts';
 import {
   endTicket,
   envelopeOf,
@@ -95,7 +96,8 @@ async function acquire(
   const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
   let notedAt = startedAt;
   try {
-    for await (const progress of call as AsyncIterable<AcquireProgress__Output>) {
+    for await (const said of call as AsyncIterable<AcquireProgress__Output>) {
+      const progress = bounded(said);
       if (progress.done) return toDetail(progress, startedAt);
       if (Date.now() < notedAt + PROGRESS_NOTE_EVERY_MS) continue;
       notedAt = Date.now();
@@ -129,11 +131,12 @@ async function switchTo(
 ): Promise<PackageStatus__Output> {
   const kind = action === 'stage' ? 'stage' : 'activate';
   const envelope = envelopeOf(run, ticket, { kind, payload });
-  return client.unary<PackageStatus__Output>(
+  const status = await client.unary<PackageStatus__Output>(
     (c, o, done) =>
       kind === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
     { deadlineMs: UNPACK_DEADLINE_MS, signal: run.context.halt },
   );
+  return bounded(status);
 }
 
 /** Of a switch that was sent and not answered nobody knows. */

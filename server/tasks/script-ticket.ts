@@ -9,6 +9,7 @@ import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/S
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../store/repositories/log-lines.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
+import { bounded } from './bounded.ts';
 import type { FinishReason } from './context.ts';
 import { logMasker } from './log-masker.ts';
 import { LogMeter } from './log-quota.ts';
@@ -121,7 +122,7 @@ class ScriptTicket {
     const onStarted = async (status: ScriptStatus__Output): Promise<void> => {
       started = true;
       await answered();
-      await this.#tellWaiting(status);
+      await this.#tellWaiting(bounded(status));
     };
     try {
       if (!withoutRunScript.has(client)) {
@@ -217,7 +218,8 @@ class ScriptTicket {
         ? this.#ticket.storedLine
         : await tx.logLines.append(context.fence, id, Math.max(firstLine, next), fresh);
       if (end !== undefined && end.lastLine <= stored) {
-        const told = { ...end, errorDetail: this.#masker.mask(end.errorDetail) };
+        // Masked first: half of a value would not be found any more.
+        const told = bounded({ ...end, errorDetail: this.#masker.mask(end.errorDetail) });
         const ending = endingOf(told, context.finishReason, this.#run.machine);
         return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
       }

@@ -42,6 +42,8 @@ class FakeScript {
   forgotten = 0;
   acknowledgements: number[] = [];
   readonly #watchers = new Set<() => void>();
+  /** Has the script end with an error that says this. */
+  errorDetail = '';
   readonly #released = Promise.withResolvers<void>();
 
   constructor(ticket: string, payload: ScriptPayload__Output) {
@@ -90,8 +92,9 @@ class FakeScript {
   }
 
   status(): ScriptStatus {
-    const { ticket, phase, exitCode, lines } = this;
-    return { ticket, phase, exitCode, lastLine: lines.length };
+    const { ticket, phase, exitCode, lines, errorDetail } = this;
+    const error = errorDetail === '' ? {} : { errorCode: 'DISK_FULL', errorDetail };
+    return { ticket, phase, exitCode, lastLine: lines.length, ...error };
   }
 
   watch(onChange: () => void): () => void {

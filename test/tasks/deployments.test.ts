@@ -259,6 +259,22 @@ it('gives scripts their variables and masks the sensitive ones, also when the te
   expect((await readFile(copy)).includes('hunter22!')).toBe(false);
 });
 
+it('masks what a tentacle says of the end of a script before cutting it', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await project(h, [{ ...checkStep, script: script('hold') }]);
+  const variable = { name: 'Db.Password', value: 'hunter22!', sensitive: true };
+  await h.store.transaction((tx) => createVariable(tx, h.sealer, 'shop', variable, actor));
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  await waitFor(() => fake.scripts.size === 1);
+  fake.script.errorDetail = `${'p'.repeat(1_020)}hunter22!`;
+  fake.script.release();
+  await h.ended(id);
+  const [ticket] = await h.store.tickets.byTask(id);
+  expect(ticket?.errorDetail).toBe(`${'p'.repeat(1_020)}****`);
+});
+
 it('refuses at once what cannot work: no targets, undefined variables, unknown releases', async () => {
   const h = await startHarness();
   await h.machine('db-1', { roles: ['db'] });

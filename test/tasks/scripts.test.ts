@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Store } from '../../server/store/store.ts';
+import { submitHealthCheck } from '../../server/tasks/health-task.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { submitScript, type ScriptRequest } from '../../server/tasks/script-task.ts';
 import { taskView } from '../../server/tasks/view.ts';
@@ -394,6 +395,26 @@ it('ends the stream of a tentacle that answers for another ticket, and stores no
   expect(await h.texts(victim.id)).toEqual([]);
   const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
   expect(items).toMatchObject([{ actor: 'web-1', data: { ticket: (await ticketOf(h, id)).id } }]);
+});
+
+it('keeps little of what a tentacle says beside the log', async () => {
+  const h = await startHarness();
+  const [stranger, talker] = [await h.machine('web-1'), await h.machine('web-2')];
+  stranger.answersFor = 'x'.repeat(1_000_000);
+  talker.health = { os: 'y'.repeat(1_000_000), interpreters: Array.from({ length: 10_000 }, () => 'bash') };
+  const [one, two] = [await submit(h, 'hold'), await submit(h, 'hold', { machines: ['web-2'] })];
+  await waitFor(() => talker.scripts.size === 1);
+  talker.script.errorDetail = 'z'.repeat(1_000_000);
+  talker.script.release();
+  expect([(await h.ended(one)).state, (await h.ended(two)).state]).toEqual(['interrupted', 'failed']);
+  const check = await h.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-2'] }, actor));
+  await h.ended(check.id);
+  const { items: refused } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  const { healthReport } = await h.store.machines.get('web-2');
+  for (const kept of [await ticketOf(h, one), await ticketOf(h, two), refused[0], healthReport]) {
+    expect(JSON.stringify(kept)).toMatch(/x{100}|y{100}|z{100}/);
+    expect(JSON.stringify(kept).length).toBeLessThan(5_000);
+  }
 });
 
 it('stores overlapping batches once, and no log with a gap', async () => {
