@@ -223,6 +223,11 @@ export const errorCatalogue = {
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
   IN_USE: { http: 409, grpc: 9, remedy: 'Remove what still refers to it first.' },
   LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },
+  ANSWER_MALFORMED: {
+    http: 502,
+    grpc: 13,
+    remedy: 'Look at what runs on the node it names; upgrade it, or revoke it when it is not its own any more.',
+  },
   LOG_MALFORMED: {
     http: 409,
     grpc: 3,

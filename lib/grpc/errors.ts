@@ -18,6 +18,9 @@ const codeByStatus: Partial<Record<number, ErrorCode>> = {
   [status.UNAUTHENTICATED]: 'UNAUTHENTICATED',
 };
 
+/** What `loadDefinitions` throws for an answer that cannot be read; the library puts it into a status, as text. */
+export const unreadableAnswer = 'the answer is no message of its type';
+
 /** What goes on the wire for a thrown value. Only an IsthmusError shows its message: other errors may hold anything. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const error = thrown instanceof IsthmusError ? thrown : new IsthmusError('INTERNAL', 'internal error');
@@ -41,7 +44,9 @@ export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
       remedy: trailer(thrown, 'isthmus-remedy'),
     });
   }
-  return new IsthmusError(codeByStatus[thrown.code] ?? 'INTERNAL', thrown.details, { hop, cause: thrown });
+  const isUnreadable = thrown.code === status.INTERNAL && thrown.details.endsWith(unreadableAnswer);
+  const fallback = isUnreadable ? 'ANSWER_MALFORMED' : (codeByStatus[thrown.code] ?? 'INTERNAL');
+  return new IsthmusError(fallback, thrown.details, { hop, cause: thrown });
 }
 
 function isServiceError(thrown: unknown): thrown is ServiceError {

@@ -1,7 +1,13 @@
 // Loads the .proto files at run time, with one set of options, typed by what proto/generate.sh wrote.
 import { loadPackageDefinition } from '@grpc/grpc-js';
-import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
+import {
+  loadSync,
+  type MessageTypeDefinition,
+  type PackageDefinition,
+  type ServiceDefinition,
+} from '@grpc/proto-loader';
 import { fileURLToPath } from 'node:url';
+import { unreadableAnswer } from './errors.ts';
 import type { ProtoGrpcType as IdentityTypes } from '../../proto/gen/identity.ts';
 import type { ProtoGrpcType as LinkTypes } from '../../proto/gen/link.ts';
 import type { ProtoGrpcType as TentacleTypes } from '../../proto/gen/tentacle.ts';
@@ -29,11 +35,35 @@ export function loadDefinitions<F extends keyof ProtoFiles>(file: F): ProtoFiles
       oneofs: true,
       keepCase: false,
     });
-    types = loadPackageDefinition(definition);
+    types = loadPackageDefinition(tellingUnreadable(definition));
     loaded.set(file, types);
   }
   // The generated types describe exactly this file loaded with exactly these options.
   return types as ProtoFiles[F];
+}
+
+/** Has a client tell an answer that cannot be read from a connection that broke: for the library both are INTERNAL. */
+function tellingUnreadable(definition: PackageDefinition): PackageDefinition {
+  const told = Object.entries(definition).map(([name, type]) => [name, isService(type) ? readAnswers(type) : type]);
+  return Object.fromEntries(told) as PackageDefinition;
+}
+
+function isService(type: PackageDefinition[string]): type is ServiceDefinition {
+  return !('format' in type);
+}
+
+function readAnswers(service: ServiceDefinition): ServiceDefinition {
+  const methods = Object.entries(service).map(([name, method]) => {
+    const responseDeserialize: typeof method.responseDeserialize = (bytes) => {
+      try {
+        return method.responseDeserialize(bytes);
+      } catch (cause) {
+        throw new Error(unreadableAnswer, { cause });
+      }
+    };
+    return [name, { ...method, responseDeserialize }];
+  });
+  return Object.fromEntries(methods) as ServiceDefinition;
 }
 
 /** Turns one message type into bytes and back, for messages that travel outside gRPC or inside a signature. */

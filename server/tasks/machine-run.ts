@@ -107,6 +107,9 @@ export function patchTicket(context: TaskContext, id: string, patch: TicketPatch
   return context.write((tx) => tx.tickets.updateFenced(context.fence, id, patch, Date.now()));
 }
 
+/** Ends that tell more of the machine than of its work: an audit event says so. */
+const misbehaviours: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'NOT_YOUR_TICKET']);
+
 /** Ends a ticket; with `also` in the same transaction. */
 export function endTicket(
   context: TaskContext,
@@ -117,8 +120,19 @@ export function endTicket(
   const now = Date.now();
   return context.write(async (tx) => {
     const ticket = await tx.tickets.updateFenced(context.fence, id, { ...patch, endedAt: now }, now);
+    if (misbehaviours.has(patch.errorCode ?? '')) await noteMisbehaviour(tx, ticket);
     await also?.(tx, ticket);
     return ticket;
+  });
+}
+
+async function noteMisbehaviour(tx: StoreTransaction, { id, task, machine, errorCode, errorDetail }: Ticket) {
+  await tx.events.append({
+    actor: machine,
+    type: 'ticket.refused',
+    subjectKind: 'machine',
+    subject: machine,
+    data: { ticket: id, task, code: errorCode, detail: errorDetail },
   });
 }
 
@@ -159,6 +173,7 @@ export function refusalEnd(context: TaskContext, thrown: unknown, ticket?: Ticke
 
 /** Answers after which nobody can say what ran. */
 const unknowable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ANSWER_MALFORMED',
   'INTERNAL',
   'JOURNAL_DAMAGED',
   'LOG_GAP',

@@ -278,19 +278,8 @@ class ScriptTicket {
     return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, lastError?.hop ?? this.#run.machine) };
   }
 
-  async #end(ending: Ending): Promise<Ticket> {
-    const { context, machine } = this.#run;
-    return endTicket(context, this.#ticket.id, ending, async (tx, ticket) => {
-      if (ending.errorCode !== 'NOT_YOUR_TICKET' && ending.errorCode !== 'LOG_MALFORMED') return;
-      const data = { ticket: ticket.id, task: ticket.task, detail: ending.errorDetail };
-      await tx.events.append({
-        actor: machine,
-        type: 'ticket.refused',
-        subjectKind: 'machine',
-        subject: machine,
-        data,
-      });
-    });
+  #end(ending: Ending): Promise<Ticket> {
+    return endTicket(this.#run.context, this.#ticket.id, ending);
   }
 }
 

@@ -142,6 +142,8 @@ export class FakeTentacle {
   stallLogs = false;
   /** Answers log requests for this ticket instead of the one asked for. */
   answersFor: string | undefined;
+  /** Answers with bytes that are no message. */
+  garbles = false;
   /** Takes connections and says nothing. */
   deaf = false;
   /** Connections taken while deaf. */
@@ -159,7 +161,7 @@ export class FakeTentacle {
     this.name = name;
     this.#host = new GrpcHost({ log: silentLogger() });
     const server = { roles: ['server'] };
-    this.#host.add<TentacleHandlers>(types.Tentacle.service, this.#handlers(), {
+    this.#host.add<TentacleHandlers>(this.#service(), this.#handlers(), {
       RunScript: server,
       StartScript: server,
       GetScript: server,
@@ -267,6 +269,15 @@ export class FakeTentacle {
     const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
     this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}`);
     return { application: payload.application, currentVersion: payload.package?.version ?? '' };
+  }
+
+  #service(): typeof types.Tentacle.service {
+    const methods = Object.entries(types.Tentacle.service).map(([name, method]) => {
+      const responseSerialize = (answer: never) =>
+        this.garbles ? Buffer.from([0xff, 0xff]) : method.responseSerialize(answer);
+      return [name, { ...method, responseSerialize }];
+    });
+    return Object.fromEntries(methods) as typeof types.Tentacle.service;
   }
 
   /** How many starts are on their way still. */

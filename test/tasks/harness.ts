@@ -8,6 +8,7 @@ import { deploymentRunner } from '../../server/deployments/run.ts';
 import { endStates, type Task } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import type { Route } from '../../server/store/routes.ts';
+import { submitScript, type ScriptRequest } from '../../server/tasks/script-task.ts';
 import { startTasks, type Tasks } from '../../server/tasks/start.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
 import type { TestMesh } from '../support/identities.ts';
@@ -131,6 +132,21 @@ export async function addMachine(
     });
     await tx.machines.insert({ id, name: id, site: 'eu', environments, targetRoles: roles, routes, createdAt });
   });
+}
+
+/** Submits a script, for web-1 when nothing else is said; answers its task's id. */
+export async function submit(h: Harness, body: string, more: Partial<ScriptRequest> = {}): Promise<string> {
+  const request = { body, machines: ['web-1'], ...more };
+  return (await h.store.transaction((tx) => submitScript(tx, request, actor))).id;
+}
+
+/** The first ticket of a task, once it is there. */
+export async function ticketOf(h: Harness, task: string) {
+  const [ticket] = await waitFor(async () => {
+    const tickets = await h.store.tickets.byTask(task);
+    return tickets.length > 0 && tickets;
+  });
+  return ticket!;
 }
 
 /** Waits for a task's end. */

@@ -1,20 +1,12 @@
 // Script tasks through the whole engine, over the real wire, against tentacles that misbehave.
-import { describe, expect, it } from 'vitest';
-import { IsthmusError } from '../../lib/errors.ts';
+import { expect, it } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import type { Store } from '../../server/store/store.ts';
-import { submitHealthCheck } from '../../server/tasks/health-task.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
-import { submitScript, type ScriptRequest } from '../../server/tasks/script-task.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import type { FakeTentacle } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
-import { actor, startHarness, type Harness } from './harness.ts';
-
-async function submit(h: Harness, body: string, more: Partial<ScriptRequest> = {}): Promise<string> {
-  const request = { body, machines: ['web-1'], ...more };
-  return (await h.store.transaction((tx) => submitScript(tx, request, actor))).id;
-}
+import { actor, startHarness, submit, ticketOf } from './harness.ts';
 
 /** A task that has ended, with one script ticket for each machine named, of whose end no tentacle was told. */
 async function endedUntold(store: Store, machines: readonly string[]): Promise<string[]> {
@@ -36,14 +28,6 @@ async function endedUntold(store: Store, machines: readonly string[]): Promise<s
     await tx.tasks.end(fence, { state: 'succeeded', now });
     return tickets.map((ticket) => ticket.id);
   });
-}
-
-async function ticketOf(h: Harness, task: string) {
-  const [ticket] = await waitFor(async () => {
-    const tickets = await h.store.tickets.byTask(task);
-    return tickets.length > 0 && tickets;
-  });
-  return ticket!;
 }
 
 it('runs a script once and stores its log', async () => {
@@ -135,17 +119,6 @@ it('says that a machine is reached again when it is, not when its script has end
   expect(await noted()).toEqual([undefined]);
 });
 
-it('ends a log that is not one, and says so', async () => {
-  const h = await startHarness();
-  const fake = await h.machine('web-1');
-  fake.stream = 'elsewhere';
-  const id = await submit(h, 'say hello');
-  expect((await h.ended(id)).state).toBe('interrupted');
-  expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'LOG_MALFORMED', errorHop: 'web-1', storedLine: 0 });
-  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
-  expect(items).toHaveLength(1);
-});
-
 it('runs on all machines at once, and lets the others finish when one fails', async () => {
   const h = await startHarness();
   const one = await h.machine('web-1');
@@ -220,52 +193,6 @@ it('waits for an unreachable machine, says so, and goes on when it is back', asy
   await fake.listen();
   expect((await h.ended(id)).state).toBe('succeeded');
   expect(fake.starts).toHaveLength(1);
-});
-
-describe.each([
-  'TICKET_ALREADY_USED',
-  'TICKET_UNKNOWN',
-  'STALE_EPOCH',
-  'MACHINE_REVOKED',
-  'METHOD_UNKNOWN',
-  'SCRIPT_NOT_ENDED',
-  'LOG_QUOTA',
-  'INTERNAL',
-  'FLOOD',
-] as const)('a hop on the way that says %s', (code) => {
-  const refusal = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
-  const isTold = (h: Harness, id: string) => async () =>
-    (await h.store.notes.stream(id, 0, 100)).some((entry) => entry.kind === 'note' && entry.code === code);
-
-  it('keeps a script waiting, and does not end it', async () => {
-    const h = await startHarness();
-    const fake = await h.machine('web-1');
-    h.refusal = refusal;
-    const id = await submit(h, 'say once');
-    await waitFor(isTold(h, id));
-    h.refusal = undefined;
-    expect((await h.ended(id)).state).toBe('succeeded');
-    expect(fake.starts).toHaveLength(1);
-  });
-
-  it('does not end a script that runs', async () => {
-    const h = await startHarness();
-    const fake = await h.machine('web-1');
-    const id = await submit(h, 'say before\nhold\nsay after');
-    const { id: ticket } = await waitFor(async () => {
-      const found = await ticketOf(h, id);
-      return found.storedLine === 1 ? found : undefined;
-    });
-    h.refusal = refusal;
-    fake.cut();
-    await waitFor(isTold(h, id));
-    h.refusal = undefined;
-    fake.script.release();
-    const task = await h.ended(id);
-    expect(task).toMatchObject({ state: 'succeeded', epoch: 1 });
-    expect(await h.texts(ticket)).toEqual(['before', 'after']);
-    expect(fake.starts).toHaveLength(1);
-  });
 });
 
 it('fails what could not be reached by the deadline, naming the hop', async () => {
@@ -379,42 +306,6 @@ it('never tries an interrupted script again', async () => {
   fake.script.changed();
   expect((await h.ended(id)).state).toBe('interrupted');
   expect(fake.starts).toHaveLength(1);
-});
-
-it('ends the stream of a tentacle that answers for another ticket, and stores nothing for that one', async () => {
-  const h = await startHarness();
-  await h.machine('web-2');
-  const other = await submit(h, 'hold', { machines: ['web-2'] });
-  const victim = await ticketOf(h, other);
-  const fake = await h.machine('web-1');
-  fake.answersFor = victim.id;
-  const id = await submit(h, 'many 3');
-  expect((await h.ended(id)).state).toBe('interrupted');
-  expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'NOT_YOUR_TICKET', errorHop: 'web-1', storedLine: 0 });
-  expect(await h.store.tickets.get(victim.id)).toMatchObject({ storedLine: 0 });
-  expect(await h.texts(victim.id)).toEqual([]);
-  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
-  expect(items).toMatchObject([{ actor: 'web-1', data: { ticket: (await ticketOf(h, id)).id } }]);
-});
-
-it('keeps little of what a tentacle says beside the log', async () => {
-  const h = await startHarness();
-  const [stranger, talker] = [await h.machine('web-1'), await h.machine('web-2')];
-  stranger.answersFor = 'x'.repeat(1_000_000);
-  talker.health = { os: 'y'.repeat(1_000_000), interpreters: Array.from({ length: 10_000 }, () => 'bash') };
-  const [one, two] = [await submit(h, 'hold'), await submit(h, 'hold', { machines: ['web-2'] })];
-  await waitFor(() => talker.scripts.size === 1);
-  talker.script.errorDetail = 'z'.repeat(1_000_000);
-  talker.script.release();
-  expect([(await h.ended(one)).state, (await h.ended(two)).state]).toEqual(['interrupted', 'failed']);
-  const check = await h.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-2'] }, actor));
-  await h.ended(check.id);
-  const { items: refused } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
-  const { healthReport } = await h.store.machines.get('web-2');
-  for (const kept of [await ticketOf(h, one), await ticketOf(h, two), refused[0], healthReport]) {
-    expect(JSON.stringify(kept)).toMatch(/x{100}|y{100}|z{100}/);
-    expect(JSON.stringify(kept).length).toBeLessThan(5_000);
-  }
 });
 
 it('stores overlapping batches once, and no log with a gap', async () => {
