@@ -54,6 +54,7 @@ const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
   INVALID_FIELD: 'usage',
   JOIN_DNS: 'unreachable',
   JOIN_PROXY: 'unreachable',
+  JOIN_NOT_DIALLED: 'unreachable',
   JOIN_TCP: 'unreachable',
   JOIN_TLS: 'unreachable',
   JOURNAL_DAMAGED: 'config',

@@ -71,6 +71,12 @@ export const errorCatalogue = {
     remedy:
       'Unset the proxy variables for this command, or list the address in NO_PROXY: the mesh does not pass HTTP proxies.',
   },
+  JOIN_NOT_DIALLED: {
+    http: 400,
+    grpc: 14,
+    remedy:
+      'Look with `isthmus token list` whether the token is still good and its address is that of this port; that the parent is up (`isthmus mesh status`); and that the firewalls let it in here.',
+  },
   JOIN_TCP: {
     http: 400,
     grpc: 14,

@@ -26,6 +26,7 @@ interface TokenRow {
   readonly role: string;
   readonly site: string;
   readonly name?: string | null;
+  readonly parents: readonly { readonly node: string; readonly dialAddress: string | null }[];
   readonly expiresAt: number | string;
   readonly usedAt?: number | string | null;
 }
@@ -113,10 +114,11 @@ export function addTokenCommands(program: Command, cli: Cli): void {
       each.role,
       each.site,
       each.name,
+      each.parents.map(({ node, dialAddress }) => (dialAddress === null ? node : `${node} dials ${dialAddress}`)),
       moment(each.expiresAt),
       moment(each.usedAt),
     ]);
-    cli.show(items, () => renderTable(['token', 'role', 'site', 'name', 'expires', 'used'], rows));
+    cli.show(items, () => renderTable(['token', 'role', 'site', 'name', 'parents', 'expires', 'used'], rows));
   });
 
   examples(group.command('delete <id>').description('make a token useless'), 'isthmus token delete 01j…').action(

@@ -129,7 +129,7 @@ class Progress {
 function checkOf(code: IsthmusError['code']): CheckName | undefined {
   if (code === 'JOIN_DNS') return 'address';
   if (code === 'PORT_IN_USE' || code === 'PORT_FORBIDDEN' || code === 'ADDRESS_NOT_LOCAL') return 'port';
-  if (code === 'JOIN_TCP' || code === 'JOIN_PROXY') return 'tcp';
+  if (code === 'JOIN_TCP' || code === 'JOIN_PROXY' || code === 'JOIN_NOT_DIALLED') return 'tcp';
   if (code === 'CA_FINGERPRINT' || code === 'JOIN_TLS') return 'pin';
   return code === 'CLOCK_SKEW' ? 'clock' : undefined;
 }

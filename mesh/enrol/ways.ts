@@ -152,11 +152,15 @@ export class DialledWay implements WaysIn {
     const credentials = await selfSigned();
     const listener = await listenForEnrol(this.#listen, credentials);
     this.#listener = listener;
-    const detail = `waiting to be dialled at ${listener.address}: its parent tries the address that its token was made with`;
+    const detail = `waiting to be dialled at ${listener.address}, for ${waitMs / 1000} s at most: its parent tries the address that its token was made with`;
     report({ check: 'tcp', outcome: 'ok', detail });
-    const limit = AbortSignal.any([AbortSignal.timeout(waitMs), ...(signal === undefined ? [] : [signal])]);
+    const limit = AbortSignal.timeout(waitMs);
+    const end = AbortSignal.any([limit, ...(signal === undefined ? [] : [signal])]);
     for (;;) {
-      const bare: Duplex = await listener.next(limit);
+      const bare: Duplex = await listener.next(end).catch((thrown: unknown) => {
+        if (signal?.aborted === true || !limit.aborted) throw thrown;
+        throw new IsthmusError('JOIN_NOT_DIALLED', `no parent dialled ${listener.address} within ${waitMs / 1000} s`);
+      });
       try {
         return [await sessionByListening(bare, pin, credentials)];
       } catch (thrown) {

@@ -66,6 +66,12 @@ describe('a join stops at', () => {
     expect({ code, hop, checks }).toEqual({ code: expected, hop: '127.0.0.1:1', checks: ['address ok', 'tcp failed'] });
   });
 
+  test('the end of its wait, when no parent dials it', async () => {
+    const { code, message, checks } = await failing({ listen: '127.0.0.1:0', waitMs: 200 });
+    expect({ code, checks }).toEqual({ code: 'JOIN_NOT_DIALLED', checks: ['tcp ok', 'tcp failed'] });
+    expect(message).toMatch(/^no parent dialled 127\.0\.0\.1:\d+ within 0\.2 s$/);
+  });
+
   test('a port of its own that is in use, before the token is shown to anybody', async () => {
     const server = await startControlPlane();
     const { id, token } = await server.token({ role: 'relay' });
