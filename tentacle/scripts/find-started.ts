@@ -1,17 +1,14 @@
 // The process of a script that somebody claimed to start. Its launcher writes down which that is, and may be about to,
 // or may have been killed just before: then it is known by the output that it has open.
-import { uptime } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StartedProcess } from './exit-file.ts';
 import { openFilesOf } from './open-files.ts';
-import { commandOf, pids, sessionLeader } from './process.ts';
+import { ageMs, commandOf, pids, sessionLeader } from './process.ts';
 import type { Workspace } from './workspace.ts';
 
 const pollMs = 10;
 /** A machine under load may need so long from the claim to the interpreter. */
 const launchingMs = 5_000;
-/** As /proc counts, on every machine that Node runs on. */
-const ticksPerSecond = 100;
 
 /**
  * Waits while it is about to be started. Undefined when nothing of it runs, or what runs cannot be told from others.
@@ -35,6 +32,5 @@ function leaderAmong(holders: readonly number[], { body }: Workspace): StartedPr
     .find(Boolean);
   if (leader === undefined) return undefined;
   const { pid, startTicks } = leader;
-  const ageMs = (uptime() - startTicks / ticksPerSecond) * 1000;
-  return { pid, startTicks, startedAtMs: Math.round(Date.now() - ageMs) };
+  return { pid, startTicks, startedAtMs: Math.round(Date.now() - ageMs(leader)) };
 }

@@ -1,5 +1,6 @@
 // Processes and process groups as /proc shows them. A pid alone proves nothing: it is used again.
 import { readdirSync, readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import type { ProcessIdentity } from '../journal/records.ts';
 
 interface ProcessStat {
@@ -8,6 +9,9 @@ interface ProcessStat {
   readonly session: number;
   readonly startTicks: number;
 }
+
+/** As /proc counts, on every machine that Node runs on. */
+const ticksPerSecond = 100;
 
 let bootIdOnce: string | undefined;
 
@@ -28,6 +32,11 @@ export function sessionLeader(pid: number): ProcessIdentity | undefined {
   const stat = readStat(pid);
   if (stat?.session !== pid || stat.processGroup !== pid) return undefined;
   return { pid, startTicks: stat.startTicks, bootId: bootId() };
+}
+
+/** For how long it has run, in milliseconds, whatever the clock of the machine was set to meanwhile. */
+export function ageMs({ startTicks }: Pick<ProcessIdentity, 'startTicks'>): number {
+  return (uptime() - startTicks / ticksPerSecond) * 1000;
 }
 
 /** The words of its command line; none when it is gone. */

@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/log.ts';
 import { unlessAborted } from '../../lib/waiting.ts';
 import type { ScriptEnd, TicketState } from '../journal/records.ts';
 import type { KillSwitch } from './kill-switch.ts';
+import { ageMs } from './process.ts';
 import { endGroup, endWritten, groupGone, leaderGone } from './supervise.ts';
 import type { TicketRecord } from './ticket-record.ts';
 import type { Workspace } from './workspace.ts';
@@ -88,9 +89,11 @@ export class RunningScript {
   }
 
   #limitTime(): NodeJS.Timeout | undefined {
-    const { spec, startedAtMs } = this.#state;
+    const { spec, process } = this.#state;
     if (spec.timeLimitS === 0) return undefined;
-    const leftMs = Math.max(0, startedAtMs + spec.timeLimitS * 1000 - Date.now());
+    // One that was gone before it could be looked at has no start.
+    const ranMs = process.startTicks === 0 ? 0 : ageMs(process);
+    const leftMs = Math.max(0, spec.timeLimitS * 1000 - ranMs);
     // setTimeout cannot count further than this, which is 24 days.
     return setTimeout(() => this.#parts.kill.ask('timed-out'), Math.min(leftMs, 2 ** 31 - 1));
   }

@@ -1,6 +1,8 @@
 // What an agent takes up when it starts: only what is its own, and with an end for everything.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
@@ -54,4 +56,21 @@ test('ends a script that cannot be queued again because the disk is full', async
   expect(await ended(engine, queued, 5_000)).toMatchObject({ errorCode: 'DISK_FULL', startedAtMs: 0 });
   await engine.cancel(holder);
   await ended(engine, holder);
+});
+
+test('counts a time limit by how long the script has run, not by a clock that was set', async () => {
+  const dataDir = await tempDir();
+  onTestFinished(() => endScriptsIn(dataDir));
+  const gate = join(dataDir, 'gate');
+  const order = orderOf(`until [ -e '${gate}' ]; do sleep 0.02; done; exit 7`, { payload: { timeLimitS: 60 } });
+  const first = await openEngine(dataDir);
+  await first.engine.start(order);
+  await first.close();
+  const { now } = Date;
+  const set = vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+  onTestFinished(() => set.mockRestore());
+  const { engine, close } = await openEngine(dataDir);
+  onTestFinished(close);
+  await writeFile(gate, '');
+  expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 7 });
 });
