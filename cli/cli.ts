@@ -13,6 +13,7 @@ export class Cli {
   readonly terminal: Terminal;
   readonly #program: Command;
   #client: Promise<ApiClient> | undefined;
+  #contextUsed: string | undefined;
 
   constructor(program: Command, terminal: Terminal) {
     this.#program = program;
@@ -21,10 +22,16 @@ export class Cli {
 
   /** The client of the server that options, environment or context file name. */
   client(): Promise<ApiClient> {
-    this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal.stdin).then(
-      (connection) => new ApiClient(connection),
-    );
+    this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal.stdin).then((connection) => {
+      this.#contextUsed = connection.contextFile;
+      return new ApiClient(connection);
+    });
     return this.#client;
+  }
+
+  /** The context file that had a part in the client's connection, once there is one. */
+  get contextUsed(): string | undefined {
+    return this.#contextUsed;
   }
 
   /**

@@ -12,6 +12,8 @@ export interface Connection {
   readonly server: URL;
   readonly authorityPem: string | undefined;
   readonly apiKey: string | undefined;
+  /** The context file that had a part in it. */
+  readonly contextFile?: string | undefined;
 }
 
 export interface Reply<T> {
@@ -60,19 +62,23 @@ export class ServerError extends IsthmusError {
   }
 }
 
-function parseProblem(body: string): Problem | undefined {
+function parse<T>(body: string): T | undefined {
   try {
-    return JSON.parse(body) as Problem;
+    return JSON.parse(body) as T;
   } catch {
     return undefined;
   }
 }
 
-async function toError(response: IncomingMessage): Promise<ServerError> {
+async function toError(server: URL, response: IncomingMessage): Promise<IsthmusError> {
   const status = response.statusCode ?? 0;
-  const body = await text(response);
-  const problem = parseProblem(body) ?? { detail: `the server answered ${status} and not in JSON` };
-  return new ServerError(status, problem.code ?? 'INTERNAL', problem);
+  const problem = parse<Problem>(await text(response));
+  return problem?.code === undefined ? notIsthmus(server, status) : new ServerError(status, problem.code, problem);
+}
+
+/** A proxy that has no server behind it, or another program at that port. */
+function notIsthmus(server: URL, status: number): IsthmusError {
+  return new IsthmusError('SERVER_UNREACHABLE', `what answers at ${server.origin} is not Isthmus (HTTP ${status})`);
 }
 
 export class ApiClient {
@@ -132,10 +138,13 @@ export class ApiClient {
 
   async request<T>(method: string, path: string, options: RequestOptions): Promise<Reply<T>> {
     const response = await this.open(method, path, options);
+    const status = response.statusCode ?? 0;
     const body = await text(response);
+    const said = parse<T>(body);
+    if (said === undefined && body !== '') throw notIsthmus(this.server, status);
     return {
-      status: response.statusCode ?? 0,
-      body: (body === '' ? undefined : JSON.parse(body)) as T,
+      status,
+      body: said as T,
       etag: response.headers.etag,
       location: response.headers.location,
     };
@@ -144,7 +153,7 @@ export class ApiClient {
   /** The response as a stream, once its status is good; else throws what the problem document says. */
   async open(method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
     const response = await this.#send(method, path, options);
-    if ((response.statusCode ?? 0) >= 400) throw await toError(response);
+    if ((response.statusCode ?? 0) >= 400) throw await toError(this.server, response);
     return response;
   }
 

@@ -90,7 +90,7 @@ function unreachable(server: URL, why: string, cause?: unknown): IsthmusError {
 export function connectionError(server: URL, error: NodeJS.ErrnoException): IsthmusError {
   if (error instanceof IsthmusError) return error;
   const what: Record<string, string> = {
-    ECONNREFUSED: 'nothing listens there',
+    ECONNREFUSED: 'nothing listens there; is the server started (`isthmus server start`)?',
     ENOTFOUND: 'the name does not resolve',
     EAI_AGAIN: 'the name does not resolve at the moment',
     ETIMEDOUT: 'no answer',

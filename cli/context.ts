@@ -89,6 +89,7 @@ export async function resolveConnection(
     server: serverUrl(settings.server),
     authorityPem: caFile === '' ? undefined : await readSecret(caFile, stdin, 'the authority certificate'),
     apiKey: keyFile === '' ? undefined : await readSecret(keyFile, stdin, 'the API key'),
+    contextFile: file === undefined ? undefined : contextFile,
   };
 }
 

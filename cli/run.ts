@@ -1,6 +1,7 @@
 // One run of the command line, from arguments to exit code.
 import { CommanderError } from 'commander';
-import { errorCatalogue, IsthmusError, isErrorCode } from '../lib/errors.ts';
+import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../lib/errors.ts';
+import type { Cli } from './cli.ts';
 import { ServerError } from './client.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { buildProgram, refuseVersionOfCommand } from './program.ts';
@@ -16,6 +17,19 @@ function reportError(error: IsthmusError, terminal: Terminal): void {
   if (error.field !== undefined && !error.message.includes(error.field))
     warn(terminal, `  field: ${escapeText(error.field)}`);
   warn(terminal, `  what to do: ${escapeText(error.remedy)}`);
+}
+
+/** Errors behind which may be that the command talks to another server than its user thinks. */
+const ofTheServer: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SERVER_UNREACHABLE',
+  'SERVER_WRONG_AUTHORITY',
+  'UNAUTHENTICATED',
+]);
+
+function tellContext({ contextUsed }: Cli, terminal: Terminal): void {
+  if (contextUsed === undefined) return;
+  const file = escapeText(contextUsed);
+  warn(terminal, `  context:    ${file}; --context or ISTHMUS_CONTEXT names another, \`isthmus login\` writes one`);
 }
 
 /** What commander says of a wrong command line, as every other error is told. */
@@ -60,10 +74,14 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     refuseVersionOfCommand(argv, program);
     try {
       await program.parseAsync(argv, { from: 'user' });
+      return exitCodes.ok.code;
+    } catch (thrown) {
+      const code = ending(thrown, terminal);
+      if (thrown instanceof IsthmusError && ofTheServer.has(thrown.code)) tellContext(cli, terminal);
+      return code;
     } finally {
       await cli.close();
     }
-    return exitCodes.ok.code;
   } catch (thrown) {
     return ending(thrown, terminal);
   }

@@ -28,7 +28,10 @@ export async function readInput(file: string, stdin: NodeJS.ReadableStream, what
     return await readFile(file, 'utf8');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'error';
-    throw new IsthmusError('USAGE', `${what}: cannot read ${file} (${code})`, { cause });
+    throw new IsthmusError('USAGE', `${what}: cannot read ${file} (${code})`, {
+      remedy: 'Name a file that is there and may be read, or - for standard input.',
+      cause,
+    });
   }
 }
 

@@ -13,7 +13,12 @@ interface CatalogueEntry {
 export const errorCatalogue = {
   INTERNAL: { http: 500, grpc: 13, remedy: 'This is a fault in Isthmus; look in the log of the node it names.' },
   INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct the field that it names, then try again.' },
-  NOT_FOUND: { http: 404, grpc: 5, remedy: 'Check the spelling of the id; list the collection to see what exists.' },
+  NOT_FOUND: {
+    http: 404,
+    grpc: 5,
+    remedy:
+      'Check the spelling of the id; the `list` command of its kind shows what exists, such as `isthmus machine list`.',
+  },
   UNAUTHENTICATED: {
     http: 401,
     grpc: 16,

@@ -2,6 +2,7 @@
 import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Actor } from '../store/repositories/base.ts';
+import { noSuch } from '../store/references.ts';
 import type { Machine } from '../store/repositories/machines.ts';
 import type { Release } from '../store/repositories/releases.ts';
 import type { Task } from '../store/repositories/tasks.ts';
@@ -35,14 +36,11 @@ export async function submitDeployment(
   const { project, environment, unreachable = 'fail', deadlineS, machines: ids } = request;
   const release = await findRelease(tx, request);
   if ((await tx.environments.find(environment)) === undefined) {
-    throw new IsthmusError('INVALID_FIELD', `there is no environment ${environment}`, {
-      field: 'environment',
-      remedy: 'See which there are: isthmus environment list.',
-    });
+    throw noSuch('environment', environment, 'environment');
   }
   const machines = await tx.machines.select({ ids, environments: [environment], disabled: false });
   const steps = planSteps(release.process, machines);
-  checkTargets(steps, request);
+  checkTargets(steps, release, environment);
   checkVariables(release, environment, machines, steps, sealer);
   const { version } = release;
   const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
@@ -80,10 +78,7 @@ export async function submitDeployment(
 
 async function findRelease(tx: StoreTransaction, { project, release }: DeploymentRequest): Promise<Release> {
   if ((await tx.projects.find(project)) === undefined) {
-    throw new IsthmusError('INVALID_FIELD', `there is no project ${project}`, {
-      field: 'project',
-      remedy: 'See which there are: isthmus project list.',
-    });
+    throw noSuch('project', project, 'project');
   }
   const found = await tx.releases.findVersion(project, release);
   if (found !== undefined) return found;
@@ -93,10 +88,13 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   });
 }
 
-function checkTargets(steps: readonly PlannedStep[], { environment }: DeploymentRequest): void {
+function checkTargets(steps: readonly PlannedStep[], { process }: Release, environment: string): void {
   if (steps.some(({ machines }) => machines.length > 0)) return;
-  throw new IsthmusError('NO_TARGETS', `no enabled machine of ${environment} has a target role of any step`, {
+  const roles = [...new Set(process.flatMap(({ targetRoles }) => targetRoles))];
+  const lacking = roles.length === 0 ? '' : ` with the role ${roles.join(' or ')}`;
+  throw new IsthmusError('NO_TARGETS', `there is no enabled machine in ${environment}${lacking}`, {
     field: 'environment',
+    remedy: '`isthmus machine list` shows the environments and roles of each; `isthmus machine set ID` changes them.',
   });
 }
 

@@ -6,6 +6,7 @@ import { isMaskable, minimumMaskableLength } from '../../lib/masker.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { parseTemplate } from '../../lib/substitution-template.ts';
 import type { Actor } from '../store/repositories/base.ts';
+import { noSuch } from '../store/references.ts';
 import type { Variable, VariablePatch } from '../store/repositories/variables.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { longestValueBytes, sealIdentity } from './resolve.ts';
@@ -145,7 +146,7 @@ function checkValue(value: string, sensitive: boolean): void {
 async function checkScope(tx: StoreTransaction, { environments, machines, targetRoles }: Scope): Promise<void> {
   for (const [index, id] of environments.entries()) {
     if ((await tx.environments.find(id)) !== undefined) continue;
-    throw new IsthmusError('INVALID_FIELD', `there is no environment ${id}`, { field: `environments[${index}]` });
+    throw noSuch('environment', id, `environments[${index}]`);
   }
   for (const [index, role] of targetRoles.entries()) {
     if (isSlug(role)) continue;
@@ -155,7 +156,7 @@ async function checkScope(tx: StoreTransaction, { environments, machines, target
   for (const [index, id] of machines.entries()) {
     const field = `machines[${index}]`;
     const machine = known.get(id);
-    if (machine === undefined) throw new IsthmusError('INVALID_FIELD', `there is no machine ${id}`, { field });
+    if (machine === undefined) throw noSuch('machine', id, field);
     if (environments.length > 0 && !environments.some((each) => machine.environments.includes(each))) {
       throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} is in none of: ${environments.join(', ')}`, { field });
     }

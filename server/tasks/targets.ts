@@ -1,6 +1,7 @@
 // Which machines a request aims at. Resolved when it is accepted: what is added later is not part of it.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Machine } from '../store/repositories/machines.ts';
+import { noSuch } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 /** By id, or by environments and target roles; lists are alternatives, fields narrow each other. */
@@ -44,7 +45,7 @@ async function checkNamed(
   for (const [index, id] of ids.entries()) {
     const field = `machines[${index}]`;
     const machine = known.get(id);
-    if (machine === undefined) throw new IsthmusError('INVALID_FIELD', `there is no machine ${id}`, { field });
+    if (machine === undefined) throw noSuch('machine', id, field);
     if (matches.has(id)) continue;
     if (usable.has(id)) {
       const message = `machine ${id} is in none of the environments, or has none of the roles, also named`;

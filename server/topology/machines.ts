@@ -1,6 +1,7 @@
 // Machines: registered when their tentacle is confirmed, changed by operators, gone when their node is revoked.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Actor } from '../store/repositories/base.ts';
+import { noSuch } from '../store/references.ts';
 import type { Machine, MachinePatch } from '../store/repositories/machines.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Route } from '../store/routes.ts';
@@ -92,6 +93,6 @@ export async function checkEnvironments(
 ): Promise<void> {
   for (const [index, id] of environments.entries()) {
     if ((await tx.environments.find(id)) !== undefined) continue;
-    throw new IsthmusError('INVALID_FIELD', `there is no environment ${id}`, { field: `${field}[${index}]` });
+    throw noSuch('environment', id, `${field}[${index}]`);
   }
 }

@@ -86,7 +86,10 @@ export async function checkParents(
     if (node === SERVER) continue;
     const relay = await tx.nodes.find(node);
     if (relay?.role !== 'relay' || relay.state !== 'active') {
-      throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, { field: `parents[${index}].node` });
+      throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, {
+        field: `parents[${index}].node`,
+        remedy: '`isthmus node list` shows which there are.',
+      });
     }
     if (dialAddress === null && reportedParents(relay)?.listens === false) {
       throw new IsthmusError('PARENT_DIRECTION', `${node} has no port at which a node could dial it`, {

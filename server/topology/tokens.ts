@@ -5,6 +5,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { SERVER, type Parent } from '../store/parents.ts';
+import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
@@ -123,7 +124,7 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parents: read
   if (ttlS !== undefined && (!Number.isInteger(ttlS) || ttlS < 1 || ttlS > maxTtlS)) {
     wrong('ttlS', `a token lasts 1 to ${maxTtlS} seconds`);
   }
-  if ((await tx.sites.find(site)) === undefined) wrong('site', `there is no site ${site}`);
+  if ((await tx.sites.find(site)) === undefined) throw noSuch('site', site, 'site');
   if (name !== undefined) {
     if (!isSlug(name) || name === SERVER) wrong('name', `${name} cannot be the id of a node`);
     checkNameFree(await tx.nodes.find(name), role);

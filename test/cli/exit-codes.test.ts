@@ -1,5 +1,6 @@
 // What the command line's exit codes and messages say of each way a command can fail.
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -156,6 +157,23 @@ describe('the way to the server', () => {
     const address = server.address() as { port: number };
     const { code } = await isthmus([...api.args, '--server', `https://127.0.0.1:${address.port}`, 'site', 'list']);
     expect(code).toBe(3);
+  });
+
+  it.each([
+    ['a page that is missing', 404, '<h1>not here</h1>'],
+    ['a page that is there', 200, '<h1>hello</h1>'],
+    ['JSON of its own', 500, '{"error":"no"}'],
+  ])('exits 3 when another program answers with %s, and names the context file', async (_, status, body) => {
+    const server = createHttpServer((_request, response) => response.writeHead(status).end(body));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as { port: number };
+    const context = join(await tempDir(), 'context.json');
+    await writeFile(context, JSON.stringify({ server: `http://127.0.0.1:${port}` }));
+    const { code, err } = await isthmus(['--context', context, 'site', 'list']);
+    expect(code).toBe(3);
+    expect(err).toContain(`what answers at http://127.0.0.1:${port} is not Isthmus`);
+    expect(err).toContain(`context:    ${context};`);
   });
 
   it('exits 4 on the authority of another mesh, and sends nothing', async () => {
