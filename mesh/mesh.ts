@@ -368,7 +368,9 @@ class MeshNode implements Mesh {
     }
     this.#table.admit(link, session);
     const { peer, relation } = session.facts;
-    this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy: link.dialledBy }, 'link up');
+    const { node } = this.#deps.identity.current();
+    const dialledBy = link.dialledBy === 'us' ? node : peer.node;
+    this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy }, 'link up');
     this.#credentials.add(session);
     session.start();
     session.wantsFast = this.#isFast(relation);

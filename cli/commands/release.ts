@@ -1,8 +1,9 @@
 // `isthmus release …`: a process, its packages and variables, pinned.
 import type { Command } from 'commander';
+import { IsthmusError } from '../../lib/errors.ts';
 import type { Release } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client.ts';
+import { path, type ApiClient } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';
@@ -43,9 +44,12 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
     },
   );
 
-  examples(group.command('show <id>').description('what a release pins'), 'isthmus release show 01j…').action(
-    async (id: string) => {
-      const release = await (await cli.client()).get<Release>(path('releases', id));
+  const show = group.command('show <project-or-id> [version]').description('what a release pins');
+  examples(show, 'isthmus release show web 1.2.0', 'isthmus release show 01j…').action(
+    async (project: string, version?: string) => {
+      const client = await cli.client();
+      const id = version === undefined ? project : await idOf(client, project, version);
+      const release = await client.get<Release>(path('releases', id));
       const rows = (release.packages ?? []).map((one) => [
         one.step,
         one.id,
@@ -61,4 +65,13 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
     },
   );
+}
+
+async function idOf(client: ApiClient, project: string, version: string): Promise<string> {
+  const releases = await client.list<Release>(path('projects', project, 'releases'));
+  const found = releases.find((each) => each.version === version);
+  if (found !== undefined) return found.id;
+  throw new IsthmusError('NOT_FOUND', `${project} has no release ${version}`, {
+    remedy: `\`isthmus release list ${project}\` shows which it has.`,
+  });
 }

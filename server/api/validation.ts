@@ -98,6 +98,8 @@ function sentenceFor({ keyword, message, params }: Violation, field: string): st
   const place = field === '' ? 'the body' : field;
   if (keyword === 'required') return `${place} is missing`;
   if (keyword === 'additionalProperties' || keyword === 'boolean') return `${place} is not a known field`;
+  const allowed: unknown = Object.getOwnPropertyDescriptor(params, 'allowedValues')?.value;
+  if (keyword === 'enum' && Array.isArray(allowed)) return `${place} must be one of: ${allowed.join(', ')}`;
   const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
   return `${place} ${patternsInWords.get(pattern) ?? message}`;
 }

@@ -24,7 +24,10 @@ export function checkNameFree(present: Node | undefined, role: Node['role']): vo
 }
 
 export function nameTaken(node: string): IsthmusError {
-  return new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, { field: 'name' });
+  return new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, {
+    field: 'name',
+    remedy: `Choose another name. When that node is lost, revoke it first (\`isthmus node revoke ${node}\`): the name is free for a token that names it then.`,
+  });
 }
 
 /**

@@ -205,3 +205,10 @@ describe('a connection', () => {
     });
   });
 });
+
+it('a value that is none of those allowed is told which are', async () => {
+  const api = await startApi();
+  const answer = await api.call('POST', '/api/v1/api-keys', { body: { name: 'k', role: 'king' } });
+  expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD', field: 'role' } });
+  expect(answer.body.detail).toMatch(/^role must be one of: .*operator/);
+});

@@ -367,6 +367,18 @@ describe('tasks', () => {
     expect(api.requests[0]?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/);
   });
 
+  it('shows a release by its project and version, too', async () => {
+    const api = await startFakeApi();
+    const release = { id: '01j', project: 'web', version: '1.2.0', createdAt: 1, packages: [] };
+    api.on('GET /api/v1/projects/web/releases', (_request, response) => json(response, { items: [release] }));
+    api.on('GET /api/v1/releases/01j', (_request, response) => json(response, release));
+    expect(await isthmus([...api.args, 'release', 'show', 'web', '1.2.0'])).toMatchObject({ code: 0 });
+    expect(api.requests.at(-1)).toMatchObject({ url: '/api/v1/releases/01j' });
+    const { code, err } = await isthmus([...api.args, 'release', 'show', 'web', '9.9.9']);
+    expect(code).toBe(7);
+    expect(err).toContain('`isthmus release list web`');
+  });
+
   it('sets routes in order of preference', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/machines/eu-1', (_request, response) => json(response, { id: 'eu-1' }, 200, { etag: '"1"' }));
