@@ -66,6 +66,9 @@ describe('a request without a good key', () => {
     expect(await guessed(id)).toBe(await guessed('0'.repeat(12)));
     const { items } = await api.store.events.list({ type: 'api-key.revoked', limit: 10 });
     expect(items).toHaveLength(1);
+    const subject = 'GET /api/v1/whoami';
+    const told = { actor: 'anonymous', subject, data: { code: 'UNAUTHENTICATED' } };
+    expect(await refusals(api)).toMatchObject([told, told, told, told]);
   });
 
   it('is held back when it goes on, while good keys go through', async () => {

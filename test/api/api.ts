@@ -120,14 +120,23 @@ function recording(given: Partial<ApiServices>, calls: Map<string, number>): Api
 
 async function snapshot(store: Store): Promise<string> {
   const page = { limit: 500 };
+  const projects = await store.projects.list(page);
+  const inProjects = projects.items.map(async ({ id }) => [
+    await store.variables.list(id, page),
+    await store.releases.list(id, page),
+  ]);
+  const { items: events } = await store.events.list({ limit: 500 });
   return JSON.stringify([
+    // Of a refusal an event may tell.
+    events.filter(({ type }) => type !== 'api.refused'),
+    await Promise.all(inProjects),
     await store.sites.list(page),
     await store.environments.list(page),
     await store.apiKeys.list(page),
     await store.tokens.list(page),
     await store.nodes.all(),
     await store.machines.select({}),
-    await store.projects.list(page),
+    projects,
     await store.packages.list(page),
     await store.tasks.list({}, page),
   ]);
