@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { alpn } from '../../certs/tls.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openEnrol } from '../../mesh/enrol/peer.ts';
 import { connectTo } from '../../mesh/link/socket.ts';
@@ -20,10 +21,13 @@ const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024), { level: 9 });
 /** Groups of a field that no message has, one in the other. */
 const nested = Buffer.alloc(100_000, 0x7b);
 const boundBytes = 20 * 1024 * 1024;
+const identity = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
+const topology = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 const [invalid, exhausted, unimplemented] = [3, 8, 12];
 
 interface Surface {
-  readonly method: string;
+  /** Its methods, as the .proto file has them. */
+  readonly service: Readonly<Record<string, { readonly path: string }>>;
   /** Answers how a peer opens a stream to it. */
   prepare(plane: ControlPlane): Promise<() => Promise<Duplex>>;
 }
@@ -44,7 +48,7 @@ const upwards = (service: string) => async (plane: ControlPlane) => {
 
 const surfaces: Record<string, Surface> = {
   enrolment: {
-    method: '/isthmus.identity.v1.Enrolment/Begin',
+    service: identity.Enrolment.service,
     prepare: (plane) =>
       Promise.resolve(async () => {
         const signal = AbortSignal.timeout(10_000);
@@ -53,10 +57,12 @@ const surfaces: Record<string, Surface> = {
         return (await sessionByDialling(tls, plane.pin)).socket;
       }),
   },
-  identity: { method: '/isthmus.identity.v1.Identity/Renew', prepare: upwards('identity') },
-  topology: { method: '/isthmus.topology.v1.Topology/Watch', prepare: upwards('topology') },
+  identity: { service: identity.Identity.service, prepare: upwards('identity') },
+  topology: { service: topology.Topology.service, prepare: upwards('topology') },
+  places: { service: topology.Places.service, prepare: upwards('topology') },
   link: {
-    method: '/isthmus.mesh.v1.Link/Attach',
+    // Whatever a tunnel says is refused where no link is attached.
+    service: { Attach: loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1.Link.service.Attach },
     async prepare(plane) {
       const { identity } = await plane.authority.node('relay-9', 'relay');
       return async () =>
@@ -64,7 +70,7 @@ const surfaces: Record<string, Surface> = {
     },
   },
   tentacle: {
-    method: '/isthmus.tentacle.v1.Tentacle/StartScript',
+    service: loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.Tentacle.service,
     async prepare(plane) {
       const { dataDir } = await plane.authority.node('web-1', 'tentacle');
       const parents = [{ node: 'server-1', address: plane.address }];
@@ -127,14 +133,15 @@ async function attack(method: string, stream: Duplex): Promise<Record<string, nu
   return outcomes;
 }
 
-describe.each(Object.entries(surfaces))('%s', (_name, surface) => {
-  it('refuses what is no message of its type, too large, or unknown, and serves on', async () => {
+describe.each(Object.entries(surfaces))('%s', (_name, { service, prepare }) => {
+  it('refuses what is no message of its type, too large, or unknown, at every method, and serves on', async () => {
     const plane = await startControlPlane();
-    const open = await surface.prepare(plane);
+    const open = await prepare(plane);
     const grownBytes: number[] = [];
-    for (let round = 0; round < 3; round += 1) {
+    const methods = Object.values(service).map(({ path }) => path);
+    for (const method of [...methods, ...methods, ...methods]) {
       const before = process.memoryUsage.rss();
-      expect(await attack(surface.method, await open())).toEqual({
+      expect(await attack(method, await open()), method).toEqual({
         'a length of 4 GB': exhausted,
         'a gzip bomb': exhausted,
         'a varint without an end': invalid,

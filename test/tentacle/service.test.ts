@@ -1,6 +1,9 @@
 // A whole tentacle, asked by a server over the real mesh: signed envelopes, refusals without a side effect, live logs,
 // replays after completion and after a restart, and who may call at all.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createSigner, type EnvelopeContent, type Signer } from '../../certs/signer.ts';
@@ -116,6 +119,17 @@ async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key
     call.cancel();
   }
   throw new Error('the log ended without an end');
+}
+
+/** What is in a tentacle's folder, by file, but for what it tells the server of whom it refused. */
+async function contentOf(folder: string): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('refusals.json'));
+  const read = files.map(async ({ parentPath, name }) => {
+    const path = join(parentPath, name);
+    return [path, await readFile(path, 'latin1')] as const;
+  });
+  return new Map(await Promise.all(read));
 }
 
 describe('the tentacle service', () => {
@@ -243,6 +257,48 @@ describe('the tentacle service', () => {
       await expect(follow(client, { start: envelope })).rejects.toMatchObject({ code });
     }
     expect(await witness.starts()).toEqual(new Map());
+  });
+
+  test.each([
+    ['cancelScript', 'cancel'],
+    ['acquirePackage', 'acquire'],
+    ['stagePackage', 'stage'],
+    ['activatePackage', 'activate'],
+  ] as const)('refuses the same orders to %s, and changes nothing', async (method, kind) => {
+    const { client, node, signer } = await field();
+    const call = async (envelope: Envelope): Promise<void> => {
+      const deadlineMs = 10_000;
+      if (method === 'cancelScript')
+        await client.unary((c, o, done) => c.cancelScript({ envelope }, o, done), { deadlineMs });
+      if (method === 'stagePackage')
+        await client.unary((c, o, done) => c.stagePackage({ envelope }, o, done), { deadlineMs });
+      if (method === 'activatePackage')
+        await client.unary((c, o, done) => c.activatePackage({ envelope }, o, done), { deadlineMs });
+      if (method !== 'acquirePackage') return;
+      const stream = (await client.ready()).acquirePackage({ envelope });
+      await once(stream, 'end').catch((thrown: unknown) => {
+        throw client.errorOf(thrown);
+      });
+    };
+    const good = envelopeFor(signer, { kind });
+    const stranger = createSigner((await createTestMesh('other-mesh')).authority, 'server-1');
+    const changed = Buffer.from(good.body as Buffer);
+    changed[changed.length - 5]! ^= 1;
+    const before = await contentOf(node.dataDir);
+    for (const [code, envelope] of [
+      ['BAD_TASK_SIGNATURE', envelopeFor(stranger, { kind })],
+      ['BAD_TASK_SIGNATURE', { ...good, signature: Buffer.alloc(64) }],
+      ['BAD_TASK_SIGNATURE', { ...good, body: changed }],
+      ['BAD_TASK_SIGNATURE', {}],
+      ['WRONG_RECIPIENT', envelopeFor(signer, { tentacle: 'machine-2', kind })],
+      ['ENVELOPE_KIND', envelopeFor(signer, { kind: 'script' })],
+      ...(method === 'cancelScript'
+        ? []
+        : [['ENVELOPE_EXPIRED', envelopeFor(signer, { kind, expiresAtMs: Date.now() - 6 * 60_000 })] as const]),
+    ] as const) {
+      await expect(call(envelope), code).rejects.toMatchObject({ code });
+    }
+    expect(await contentOf(node.dataDir)).toEqual(before);
   });
 
   test('a replay after the end, after completion and after a restart starts nothing', async () => {
