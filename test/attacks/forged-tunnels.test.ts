@@ -1,0 +1,87 @@
+// Tunnels that a neighbour on a live link may not ask for, and links that it may not have: each is refused with its
+// code, and told in the audit events.
+import { describe, expect, it } from 'vitest';
+import type { Role } from '../../certs/peer.ts';
+import { maxHops } from '../../mesh/limits.ts';
+import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
+import type { TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
+import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { fakeAcceptor } from '../support/fake-acceptor.ts';
+import { fakeLink, type FakeLink } from '../support/fake-link.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { startNode } from '../support/mesh.ts';
+import { waitFor } from '../support/wait.ts';
+
+const plain: TunnelRequest = {
+  ...{ source: 'x9', destination: 'server', path: [], crossed: [], service: 'echo' },
+  serviceClass: 'control',
+  deadlineMs: 10_000,
+};
+
+/** Asks for a tunnel over a link; answers the code of the refusal, or `opened`. */
+function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = rpc.tunnel();
+    call.on('error', reject).on('data', ({ opened }: TunnelFrame__Output) => {
+      resolve(opened?.error?.code ?? 'opened');
+      call.cancel();
+    });
+    call.write({ open: encodeRequest(newTunnelId(), { ...plain, ...request }) });
+  });
+}
+
+const elsewhere = Array.from({ length: maxHops }, (_, i) => `relay-${i}`);
+
+describe('a neighbour on a live link', () => {
+  it.each<[string, Role, Partial<TunnelRequest>, string]>([
+    ['a tentacle in the name of another', 'tentacle', { source: 'web-1' }, 'SOURCE_FORGED'],
+    ['a mirror in the name of the server', 'mirror', { source: 'server-1' }, 'SOURCE_FORGED'],
+    ['a mirror in the name of another', 'mirror', { source: 'mirror-1' }, 'SOURCE_FORGED'],
+    ['a tentacle towards a machine', 'tentacle', { destination: 'web-1', service: 'tentacle' }, 'DIRECTION'],
+    ['a tentacle for scripts, of the server', 'tentacle', { service: 'tentacle' }, 'DIRECTION'],
+    ['a relay down again, to where scripts run', 'relay', { destination: 'web-1', service: 'tentacle' }, 'DIRECTION'],
+    ['a relay in a circle', 'relay', { source: 'web-1', crossed: ['server-1'] }, 'ROUTE_LOOP'],
+    ['a relay in the name of the server', 'relay', { source: 'server-1' }, 'ROUTE_LOOP'],
+    ['a relay for one that has come too far', 'relay', { destination: 'eu', crossed: elsewhere }, 'HOP_LIMIT'],
+  ])('that is %s: refused, and one audit event', async (_, role, request, code) => {
+    const plane = await startControlPlane();
+    const { identity } = await plane.authority.node('x9', role);
+    const link = await fakeLink(plane.address, identity);
+    await waitFor(() => plane.mesh.links().some(({ up }) => up), { what: 'the link' });
+    expect([await ask(link, request), await ask(link, request)]).toEqual([code, code]);
+    expect(await refusals(plane)).toEqual([['x9', code, request.service ?? 'echo']]);
+    // The link is as good as before for what it may carry.
+    expect(await ask(link, role === 'relay' ? { source: 'web-1' } : {})).toBe('opened');
+  });
+
+  it('has nothing carried by a node that is no relay', async () => {
+    const authority = await createTestMesh();
+    const wireVersions = { oldestWireVersion: 2, newestWireVersion: 2 };
+    const parent = await fakeAcceptor(await authority.node('relay-1', 'relay'), wireVersions);
+    const parents = [{ node: 'relay-1', address: parent.address }];
+    const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
+    await waitFor(() => parent.session() !== undefined, { what: 'the link' });
+    const open = encodeRequest(newTunnelId(), { ...plain, source: 'server-1', destination: 'web-2' });
+    parent.session()!.attach.write({ open });
+    await waitFor(() => mesh.refusals.latest().length > 0, { what: 'the refusal' });
+    expect(mesh.refusals.latest()).toMatchObject([{ code: 'NOT_A_RELAY', by: 'relay-1', what: 'echo' }]);
+  });
+
+  it.each<[Role]>([['tentacle'], ['mirror'], ['relay']])('that is a %s is not the parent of a server', async (role) => {
+    const plane = await startControlPlane();
+    const { identity } = await plane.authority.node('x9', role);
+    const link = await fakeLink(plane.address, identity, { relation: 'PARENT' });
+    expect((await link.ended)?.code).toBe('LINK_REFUSED');
+    expect(plane.mesh.links()).toEqual([]);
+    expect(await refusals(plane)).toEqual([['x9', 'LINK_REFUSED', 'link']]);
+  });
+});
+
+/** The audit events, once there is one: whom, with which code, what. */
+async function refusals(plane: ControlPlane): Promise<unknown[]> {
+  const events = await waitFor(async () => {
+    const found = await plane.events('node.refused');
+    return found.length > 0 && found;
+  });
+  return events.map(({ subject, data }) => [subject, data.code, data.what]);
+}
