@@ -153,13 +153,8 @@ async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Outpu
 function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): void {
   const named = batch.end?.ticket === undefined || batch.end.ticket === '' ? batch.ticket : batch.end.ticket;
   if (batch.ticket === ticket && named === ticket) return;
-  throw new IsthmusError(
-    'NOT_YOUR_TICKET',
-    `${machine} answered for ticket ${bounded(named)} on the stream of ${ticket}`,
-    {
-      hop: machine,
-    },
-  );
+  const detail = `${machine} answered for ticket ${bounded(named)} on the stream of ${ticket}`;
+  throw new IsthmusError('NOT_YOUR_TICKET', detail, { hop: machine });
 }
 
 /** What may write a line: the script, and the agent about it. */
