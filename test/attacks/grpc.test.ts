@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { alpn } from '../../certs/tls.ts';
+import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openEnrol } from '../../mesh/enrol/peer.ts';
@@ -160,4 +161,22 @@ describe.each(Object.entries(surfaces))('%s', (_name, { service, prepare }) => {
     expect(node.peer.node).toBe('server-1');
     node.destroy();
   });
+});
+
+it('a relay may not ask where packages are, with its own valid certificate', async () => {
+  const plane = await startControlPlane();
+  const parents = [{ node: 'server-1', address: plane.address }];
+  const relay = await startNode(plane.authority, 'relay-9', 'relay', { parents });
+  await linked({ ...plane.node, name: 'server-1', mesh: plane.mesh }, relay);
+  const options = { node: 'server', service: 'topology', class: 'control', deadlineMs: 10_000 } as const;
+  const client = grpcClient(topology.Places, (signal) => relay.mesh.dial({ ...options, signal }));
+  onTestFinished(() => client.close());
+  const find = client.unary((c, o, done) => c.find({ sha256: 'a'.repeat(64) }, o, done), { deadlineMs: 10_000 });
+  await expect(find).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN' });
+  const [event] = await waitFor(async () => {
+    const found = await plane.events('node.refused');
+    return found.length > 0 && found;
+  });
+  const what = '/isthmus.topology.v1.Places/Find';
+  expect(event).toMatchObject({ actor: 'server-1', subject: 'relay-9', data: { code: 'ROLE_FORBIDDEN', what } });
 });
