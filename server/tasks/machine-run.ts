@@ -85,7 +85,12 @@ export async function reachMachine<Result>(
       onFailing: async (error) => {
         failing = true;
         const { code, hop } = error;
-        await context.note(`${machine}: ${error.message}`, { machine, level: 'warning', code, data: { hop } });
+        await context.note(`${machine}: ${error.message}; trying again`, {
+          machine,
+          level: 'warning',
+          code,
+          data: { hop },
+        });
       },
     },
     (client) => call(client, answered),

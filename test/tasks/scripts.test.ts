@@ -187,7 +187,8 @@ it('waits for an unreachable machine, says so, and goes on when it is back', asy
   const id = await submit(h, 'say back');
   await waitFor(async () => {
     const entries = await h.store.notes.stream(id, 0, 100);
-    return entries.some((entry) => entry.kind === 'note' && entry.code === 'UNREACHABLE');
+    const told = entries.find((entry) => entry.kind === 'note' && entry.code === 'UNREACHABLE');
+    return told?.text.endsWith('; trying again');
   });
   expect((await ticketOf(h, id)).state).toBe('pending');
   await fake.listen();
