@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
+import type { Task } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
@@ -111,15 +112,17 @@ it('ends a script once, and truly, whenever it is cancelled beside its own end',
   const at = await site();
   const body = `echo "$ISTHMUS_TASK begun" >> ${at.witness}; echo $$; echo "$ISTHMUS_TASK done" >> ${at.witness}`;
   const order = { body, machines: ['web-1'], isolation: 'shared' } as const;
-  const tasks = await Promise.all(
-    Array.from({ length: 60 }, async (_, index) => {
-      const { id } = await at.store.transaction((tx) => submitScript(tx, order, actor));
-      // From before it begins to after it ended.
-      await setTimeout(index * 5);
-      await at.store.transaction((tx) => cancelTask(tx, id, actor));
-      return ended(at.store, id);
-    }),
-  );
+  const cancelledAfter = async (ms: number): Promise<Task> => {
+    const { id } = await at.store.transaction((tx) => submitScript(tx, order, actor));
+    await setTimeout(ms);
+    await at.store.transaction((tx) => cancelTask(tx, id, actor));
+    return ended(at.store, id);
+  };
+  const tasks: Task[] = [];
+  // From before it begins to after it ended, however long that takes here.
+  for (let stepMs = 5; tasks.every(({ state }) => state !== 'succeeded'); stepMs *= 2) {
+    tasks.push(...(await Promise.all(Array.from({ length: 60 }, (_, index) => cancelledAfter(index * stepMs)))));
+  }
   const seen = await witnessed(at);
   for (const { id, state } of tasks) {
     const said = (what: string) => seen.filter((line) => line === `${id} ${what}`).length;
