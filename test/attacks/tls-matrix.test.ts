@@ -1,15 +1,18 @@
-// tls-matrix: each certificate and TLS version that is not good, at the mesh port, as a link and as bulk, and at the
-// port where a mirror serves packages. What serves is never reached, and the refusal is noted once.
+// tls-matrix: each certificate and TLS version that is not good, at the mesh port, as a link and as bulk, at the inner
+// session of a tunnel, and at the port where a mirror serves packages. What serves is never reached, and the refusal is noted once.
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
+import { roles } from '../../certs/peer.ts';
 import { alpn, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { startAcceptor } from '../../mesh/link/acceptor.ts';
 import { parseAddress } from '../../mesh/link/socket.ts';
 import { defaultLimits } from '../../mesh/limits.ts';
 import { Refusals } from '../../mesh/refusals.ts';
+import { answerInner } from '../../mesh/tunnel/inner.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { leafExtensions, leafOf } from '../support/leaf.ts';
@@ -47,6 +50,20 @@ const meshPort =
 const ports: Record<string, Listen> = {
   'the mesh port, as a link': meshPort(alpn.link),
   'the mesh port, as bulk': meshPort(alpn.bulk),
+  'the inner session of a tunnel': async ({ identity, revocations }, refusals) => {
+    const served: string[] = [];
+    const trust = { identity, revocations, refusals };
+    const server = createServer((raw) => {
+      answerInner(raw, trust, { name: 'echo', roles, by: '127.0.0.1' }).then(
+        ({ peer }) => served.push(peer.node),
+        () => undefined,
+      );
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    return { address: `127.0.0.1:${port}`, protocol: 'isthmus-echo/1', served };
+  },
   'the feed port of a mirror': async ({ identity, revocations }, refusals) => {
     const served: string[] = [];
     const port = await listenOpenPort('127.0.0.1:0', {
