@@ -101,7 +101,7 @@ export class Parents {
     const { mesh, log } = this.#deps;
     if (!arePossible(parents)) {
       await this.#settle(signal);
-      this.#tell('INVALID_FIELD');
+      if (!signal.aborted) this.#tell('INVALID_FIELD');
       return;
     }
     if (!areSame(parents, this.#taken)) {

@@ -20,7 +20,7 @@ export interface CacheDeps {
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly limits: SpaceLimits;
   readonly log: Logger;
-  readonly onWrongPlace?: OnWrongPlace | undefined;
+  readonly onWrongPlace: OnWrongPlace;
   readonly stallMs?: number | undefined;
 }
 

@@ -49,7 +49,7 @@ export interface FetchRequest {
   readonly onProgress?:
     ((progress: { readonly bytes: number; readonly sizeBytes: number; readonly from: string }) => void) | undefined;
   /** Told of a place that had other bytes than the blob's, and is asked no more. */
-  readonly onWrongPlace?: OnWrongPlace | undefined;
+  readonly onWrongPlace: OnWrongPlace;
   /** How often the list is gone through without a byte of progress. */
   readonly rounds?: number | undefined;
 }
@@ -239,7 +239,7 @@ class Fetching {
   #leaveOut({ node }: Place, error: IsthmusError): void {
     this.#leftOut.add(node);
     this.#request.demotions.demote(node);
-    this.#request.onWrongPlace?.(node, error);
+    this.#request.onWrongPlace(node, error);
   }
 
   async #restart(): Promise<void> {

@@ -46,7 +46,10 @@ export async function change<Body>(
   return send(reply, answer);
 }
 
-/** Whether the caller asked for more than may be had, be it by role, by scope or by address: that is told in the audit events. */
+/**
+ * Whether the caller asked for more than may be had, be it by role, by scope or by address: that is told in the audit
+ * events.
+ */
 function refusesAuthority({ code }: IsthmusError): boolean {
   return errorCatalogue[code].http === 403 || code === 'SCOPE_MISMATCH' || code === 'URL_FORBIDDEN';
 }

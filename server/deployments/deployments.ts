@@ -1,8 +1,8 @@
 // Accepting a deployment: a release, an environment, the machines that match now.
 import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
-import type { Actor } from '../store/repositories/base.ts';
 import { noSuch } from '../store/references.ts';
+import type { Actor } from '../store/repositories/base.ts';
 import type { Machine } from '../store/repositories/machines.ts';
 import type { Release } from '../store/repositories/releases.ts';
 import type { Task } from '../store/repositories/tasks.ts';

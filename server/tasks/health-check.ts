@@ -4,8 +4,8 @@ import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/H
 import type { Machine } from '../store/repositories/machines.ts';
 import type { Way } from '../store/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
 import { bounded } from './bounded.ts';
+import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
 import { tryRoutes } from './reach.ts';
 import type { RoutesOf } from './route-book.ts';
 import type { Tentacles } from './tentacles.ts';

@@ -1,7 +1,7 @@
 // Machines: registered when their tentacle is confirmed, changed by operators, gone when their node is revoked.
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Actor } from '../store/repositories/base.ts';
 import { noSuch } from '../store/references.ts';
+import type { Actor } from '../store/repositories/base.ts';
 import type { Machine, MachinePatch } from '../store/repositories/machines.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Route } from '../store/routes.ts';

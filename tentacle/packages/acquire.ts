@@ -13,7 +13,7 @@ export interface AcquireDeps {
   readonly blobs: BlobStore;
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
-  readonly onWrongPlace?: OnWrongPlace | undefined;
+  readonly onWrongPlace: OnWrongPlace;
   /** Without a byte for this long a place counts as dead. */
   readonly stallMs?: number | undefined;
   /** What a download leaves free on the disk. */

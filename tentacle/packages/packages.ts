@@ -21,7 +21,7 @@ export interface PackagesOptions {
   /** A stream to a place's feed, both ends proven. */
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
-  readonly onWrongPlace?: OnWrongPlace | undefined;
+  readonly onWrongPlace: OnWrongPlace;
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
   readonly stallMs?: number | undefined;

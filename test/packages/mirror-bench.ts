@@ -57,6 +57,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
     blobs,
     find: (_sha256, pass) => Promise.resolve({ places: options.places, pass }),
     connect: (place, signal) => connectFeed(place, accessOf(self), signal),
+    onWrongPlace: () => undefined,
     limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
     log: silentLogger(),
     stallMs: options.stallMs ?? 5_000,

@@ -22,6 +22,7 @@ const cache = new MirrorCache({
   blobs: await BlobStore.open(folder),
   find: (_sha256, pass) => Promise.resolve({ places: [JSON.parse(place) as Place], pass }),
   connect: (to, signal) => connectFeed(to, { mesh, identity, revocations, loopback: true }, signal),
+  onWrongPlace: () => undefined,
   limits: { quotaBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 },
   log,
 });

@@ -84,7 +84,7 @@ function head(response: ServerResponse, size: number, from: number): void {
 
 /** Starts an origin for one body, as a mirror of the mesh. Behaviours are used up one per request; then it is good. */
 export async function startOrigin(
-  mesh: TestMesh,
+  mesh: Pick<TestMesh, 'identity'>,
   node: string,
   body: Buffer,
   ...behaviours: Behaviour[]

@@ -35,7 +35,10 @@ beforeAll(async () => {
 async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Promise<Packages> {
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const connect: PackagesOptions['connect'] = (place, signal) => connectFeed(place, access, signal);
-  const packages = await createPackages({ dataDir, connect, log: silentLogger(), ...options });
+  const packages = await createPackages({
+    ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger() },
+    ...options,
+  });
   onTestFinished(() => packages.stop());
   return packages;
 }

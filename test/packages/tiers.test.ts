@@ -132,7 +132,9 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
   const dataDir = join(node.dataDir, 'data');
   const connect = (place: Parameters<typeof connectFeed>[0], signal: AbortSignal) => connectFeed(place, access, signal);
-  const packages = await createPackages({ dataDir, connect, log: silentLogger(), stallMs: 10_000 });
+  const packages = await createPackages({
+    ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger(), stallMs: 10_000 },
+  });
   onTestFinished(() => packages.stop());
   let found: Awaited<ReturnType<typeof placesOf>> | undefined;
   return {
