@@ -85,8 +85,12 @@ export async function dialSession(
     const lost = (why: string) => session.end(new IsthmusError('UNREACHABLE', why, { hop: peer.node }));
     attach.on('error', (error) => session.end(fromServiceError(error, peer.node)));
     attach.on('end', () => setImmediate(() => lost(`${peer.node} ended the link`)));
-    connection.raw.once('close', () => lost(`the connection to ${peer.node} was lost`));
-    if (connection.raw.destroyed) throw new IsthmusError('UNREACHABLE', `the connection to ${peer.node} was lost`);
+    const closed = () => lost(`the connection to ${peer.node} was lost`);
+    connection.raw.once('close', closed);
+    // The client takes no call once this has closed; the session must not make one after it.
+    connection.tls.once('close', closed);
+    if (connection.raw.destroyed || connection.tls.destroyed)
+      throw new IsthmusError('UNREACHABLE', `the connection to ${peer.node} was lost`);
     return session;
   } catch (thrown) {
     client.close();
@@ -277,7 +281,9 @@ class DiallerCarrier implements Carrier {
             connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)));
             connection.tls.resume();
           },
-          () => this.#controlAnswer(tunnelId, signal).refuse(error),
+          () => {
+            if (!signal.aborted) this.#controlAnswer(tunnelId, signal).refuse(error);
+          },
         );
       },
     };

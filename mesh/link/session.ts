@@ -335,6 +335,8 @@ export class LinkSession {
   }
 
   #receive(frame: AttachFrame__Output): void {
+    // What stood in the stream when the session ended.
+    if (this.#gone.signal.aborted) return;
     this.#heartbeat.heard();
     if (frame.ping) this.#pinged(frame.ping.id, frame.ping.fast);
     else if (frame.pong) this.#heartbeat.pong(frame.pong.id);

@@ -1,6 +1,6 @@
 // Tunnels that a neighbour on a live link may not ask for, and links that it may not have: each is refused with its
 // code, and told in the audit events.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
 import { maxHops } from '../../mesh/limits.ts';
 import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
@@ -30,6 +30,7 @@ function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string
   });
 }
 
+const versionTwo = { oldestWireVersion: 2, newestWireVersion: 2 };
 const elsewhere = Array.from({ length: maxHops }, (_, i) => `relay-${i}`);
 
 describe('a neighbour on a live link', () => {
@@ -56,8 +57,7 @@ describe('a neighbour on a live link', () => {
 
   it('has nothing carried by a node that is no relay', async () => {
     const authority = await createTestMesh();
-    const wireVersions = { oldestWireVersion: 2, newestWireVersion: 2 };
-    const parent = await fakeAcceptor(await authority.node('relay-1', 'relay'), wireVersions);
+    const parent = await fakeAcceptor(await authority.node('relay-1', 'relay'), versionTwo);
     const parents = [{ node: 'relay-1', address: parent.address }];
     const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
     await waitFor(() => parent.session() !== undefined, { what: 'the link' });
@@ -66,6 +66,34 @@ describe('a neighbour on a live link', () => {
     await waitFor(() => mesh.refusals.latest().length > 0, { what: 'the refusal' });
     expect(mesh.refusals.latest()).toMatchObject([{ code: 'NOT_A_RELAY', by: 'relay-1', what: 'echo' }]);
   });
+
+  it.each(['control', 'bulk'] as const)(
+    'that goes away while it asks for a tunnel does no harm to a relay: %s',
+    async (serviceClass) => {
+      const unhandled: unknown[] = [];
+      const note = (thrown: unknown): void => void unhandled.push(thrown);
+      process.on('unhandledRejection', note);
+      onTestFinished(() => void process.off('unhandledRejection', note));
+      const authority = await createTestMesh();
+      const parent = await fakeAcceptor(await authority.node('server-1', 'server'), versionTwo);
+      const parents = [{ node: 'server-1', address: parent.address }];
+      const { mesh } = await startNode(authority, 'eu', 'relay', { parents });
+      const { identity } = await authority.node('t1', 'tentacle');
+      const child = await fakeLink(mesh.address!, identity, versionTwo);
+      const asked = () => child.frames.filter(({ open }) => open).length;
+      for (let time = 1; time <= 5; time += 1) {
+        await waitFor(() => mesh.links().filter(({ up }) => up).length === 2, { what: 'the links' });
+        const session = parent.session()!;
+        const request = { ...plain, source: 'server-1', destination: 't1', serviceClass };
+        session.attach.write({ open: encodeRequest(newTunnelId(), request) });
+        // The child never answers: the relay has the request in its hands when its asker goes.
+        await waitFor(() => asked() === time, { what: 'the request' });
+        session.tls.destroy();
+        await waitFor(() => parent.session() !== session, { what: 'the next link' });
+      }
+      expect(unhandled).toEqual([]);
+    },
+  );
 
   it.each<[Role]>([['tentacle'], ['mirror'], ['relay']])('that is a %s is not the parent of a server', async (role) => {
     const plane = await startControlPlane();
