@@ -1,11 +1,11 @@
 // Lines that are cut, whole or one way only, at each stage of a deployment, and while nothing is under way.
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
 import { doomedLines, startDoomed } from './support/doomed.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { lineNames } from './support/sites.ts';
 import { reached, stages, wholeAgain, wholeAgainMs, type Stage } from './support/stages.ts';
 
@@ -50,12 +50,7 @@ const oneWay = [
 ] as const;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    open = await openLab(shape);
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile(shape);
 
   const isUp = async (node: string): Promise<boolean> => {
     const { links } = await open.world.api.get<{ links: { to: string; up: boolean }[] }>('mesh');

@@ -4,27 +4,22 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, readlink, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { TaskAnswer } from '../support/api.ts';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
 import { application, type LabRelease } from './support/deploying.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { machineIds } from './support/sites.ts';
 import { reached, wholeAgain } from './support/stages.ts';
 
 const mib = 1024 * 1024;
 const disks = { 'mirror-eu': 6, 'us-1': 160 };
+const settings = { 'mirror-eu': ['--min-free-bytes', '0'] };
 type Small = keyof typeof disks;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('full disks in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    const settings = { 'mirror-eu': ['--min-free-bytes', '0'] };
-    open = await openLab({ delayMs: 20, rateMbit: 12 }, { disks, settings });
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile({ delayMs: 20, rateMbit: 12 }, { disks, settings });
 
   const filler = (id: Small): string => join(open.world.dataDir(id), 'filler');
   /** Fills a disk up to so many bytes. */

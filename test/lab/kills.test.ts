@@ -2,10 +2,10 @@
 // The kill comes when the stage is seen, in the files of the machine or in the task, and not after some time.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { machineIds, type MachineId } from './support/sites.ts';
 import { reached, stages, wholeAgain, wholeAgainMs } from './support/stages.ts';
 
@@ -43,12 +43,7 @@ const independent: readonly (readonly Part[])[] = [
 const kills = stages.flatMap((stage) => independent.map((parts) => ({ parts, named: parts.join(', '), stage })));
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts killed in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    open = await openLab(shape);
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile(shape);
 
   const killAndStart = async (part: Part): Promise<void> => {
     await open.world.signal(part, 'SIGKILL');

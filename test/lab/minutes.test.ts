@@ -2,11 +2,11 @@
 // cut is stopped for two of them and a script there cancelled, and at another site the relay and then the agent are
 // stopped for two each.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
 import { startDoomed, type Doomed } from './support/doomed.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import type { MachineId } from './support/sites.ts';
 import { wholeAgain, wholeAgainMs } from './support/stages.ts';
 
@@ -14,12 +14,7 @@ const minuteMs = 60_000;
 const everyMs = 100;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes of faults in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    open = await openLab({ delayMs: 20, rateMbit: 50 });
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile({ delayMs: 20, rateMbit: 50 });
 
   /** Starts scripts that print until shortly before a fault of so many minutes ends; answers once they run. */
   const printThrough = async (machines: readonly MachineId[], minutes: number) => {

@@ -1,8 +1,8 @@
 // A line at the edge of use: a satellite's delay, loss, and a rate that one package fills for a long time: two minutes
 // always, about an hour where ISTHMUS_LAB_LONG is set.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { reached } from './support/stages.ts';
 
 const shape = { delayMs: 20, rateMbit: 50 };
@@ -14,11 +14,7 @@ const [lines, lineEveryMs] = [200, 100];
 const answeredMs = 20_000;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5 % loss, 256 kbit/s', () => {
-  let open: OpenLab;
-  beforeAll(async () => {
-    open = await openLab(shape);
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile(shape);
 
   const deployOverPoorLine = async (bodyBytes: number, limitMs: number): Promise<void> => {
     const { lab, world, project, witness } = open;

@@ -1,17 +1,12 @@
 // The product where it is meant to run: three segregated sites behind long lines, both dial directions, two hops. What
 // must hold here before any fault is tried.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { lineNames, machineIds } from './support/sites.ts';
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the product in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    open = await openLab({ delayMs: 20, rateMbit: 50 });
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile({ delayMs: 20, rateMbit: 50 });
 
   test('every node enrolled from inside its own namespace, and none but relays can cross', async () => {
     const { world, lab } = open;

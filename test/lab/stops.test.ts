@@ -1,10 +1,10 @@
 // Processes that are stopped and go on later, as by a debugger or a machine that sleeps: nothing closes, nobody
 // answers. For longer than this, and relay us with what is behind it: minutes.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { machineIds } from './support/sites.ts';
 import { wholeAgain, wholeAgainMs } from './support/stages.ts';
 
@@ -12,12 +12,7 @@ const stoppedS = 30;
 const lines = 100;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts stopped in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    open = await openLab({ delayMs: 20, rateMbit: 50 });
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile({ delayMs: 20, rateMbit: 50 });
 
   test.for([
     { part: 'eu-1', cutOff: ['eu-1'] },

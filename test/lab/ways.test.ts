@@ -1,11 +1,11 @@
 // A relay that stands still or dies is routed round where a machine's routes name another: by a list in order of
 // preference and by `auto`. Before anything was sent that costs nothing; afterwards the same ticket goes the other way,
 // so that a script is started once whatever the first way still does with what it was given.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { TaskAnswer } from '../support/api.ts';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
-import { openLab, type OpenLab } from './support/open.ts';
+import { labOfThisFile } from './support/open.ts';
 import { reached, stages, wholeAgain, wholeAgainMs } from './support/stages.ts';
 import { machines, twoWays } from './support/two-ways.ts';
 
@@ -15,12 +15,7 @@ const lines = 120;
 const faults = ['SIGSTOP', 'SIGKILL'] as const;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways to a machine in the lab', () => {
-  let open: OpenLab;
-
-  beforeAll(async () => {
-    open = await openLab({ delayMs: 15, rateMbit: 10 }, { topology: twoWays });
-  });
-  afterAll(() => open?.close());
+  const open = labOfThisFile({ delayMs: 15, rateMbit: 10 }, { topology: twoWays });
 
   const run = async (body: string): Promise<string> =>
     (await open.world.api.post<{ id: string }>('scripts', { body, machines, deadlineS: 300 })).id;

@@ -235,6 +235,15 @@ export class World {
     return whole.trimEnd().split('\n').slice(-lines).join('\n');
   }
 
+  /** What there is to know of each process after a test that failed: whether it runs, and the end of its log. */
+  async autopsy(): Promise<string> {
+    const parts = [...this.#running].map(async ([id, { process: child }]) => {
+      const ended = child.exitCode ?? child.signalCode;
+      return `── ${id}: ${ended === null ? `runs (${child.pid})` : `ended by itself: ${ended}`}\n${await this.log(id)}`;
+    });
+    return (await Promise.all(parts)).join('\n');
+  }
+
   /**
    * Waits until the mesh says that these nodes are linked to each of their parents, and has heard it from them since
    * they were started: what a parent told last may be the link to the process before.

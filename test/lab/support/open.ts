@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { World } from '../../support/world.ts';
 import { makeProject, type LabProject } from './deploying.ts';
 import type { Lab, LineShape } from './lab.ts';
@@ -21,11 +22,15 @@ export interface OpenLab {
   readonly world: World;
   readonly witness: Witness;
   readonly project: LabProject;
+}
+
+interface ClosableLab extends OpenLab {
+  /** Leaves nothing. */
   close(): Promise<void>;
 }
 
-/** Lays out hosts and lines, joins and starts every node, makes the project. `close` leaves nothing. */
-export async function openLab(shape: LineShape, options: OpenOptions = {}): Promise<OpenLab> {
+/** Lays out hosts and lines, joins and starts every node, makes the project. */
+async function openLab(shape: LineShape, options: OpenOptions): Promise<ClosableLab> {
   const { topology = threeSites, disks = {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-lab-'));
   const closers: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
@@ -45,6 +50,47 @@ export async function openLab(shape: LineShape, options: OpenOptions = {}): Prom
     await close();
     throw thrown;
   }
+}
+
+/**
+ * One lab for the tests of a file. A test that fails tells of every process, and leaves its lab to nobody: what it broke
+ * would fail the others, too, each after its longest wait.
+ */
+export function labOfThisFile(shape: LineShape, options: OpenOptions = {}): OpenLab {
+  let opened: ClosableLab | undefined;
+  const open = async (): Promise<void> => {
+    opened = await openLab(shape, options);
+  };
+  const close = async (): Promise<void> => {
+    await opened?.close();
+    opened = undefined;
+  };
+  const now = (): OpenLab => {
+    if (opened === undefined) throw new Error('the lab is not open');
+    return opened;
+  };
+  beforeAll(open);
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== 'fail') return;
+    console.error(await now().world.autopsy());
+    await close();
+    await open();
+  });
+  afterAll(close);
+  return {
+    get lab() {
+      return now().lab;
+    },
+    get world() {
+      return now().world;
+    },
+    get witness() {
+      return now().witness;
+    },
+    get project() {
+      return now().project;
+    },
+  };
 }
 
 /** Mounts a disk of its own; answers what takes it away again. */
