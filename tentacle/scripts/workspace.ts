@@ -123,14 +123,19 @@ export class Workspace {
    */
   clear(): boolean {
     try {
-      rmdirSync(this.work);
-      for (const name of readdirSync(this.path)) {
-        const path = join(this.path, name);
-        if (path !== this.sealed && path !== this.exit) unlinkSync(path);
-      }
+      this.#emptyBut([this.sealed, this.exit]);
       return true;
     } catch {
       return false;
+    }
+  }
+
+  /** Throws where a script left more than an empty working folder and the agent's own files. */
+  #emptyBut(kept: readonly string[]): void {
+    rmdirSync(this.work);
+    for (const name of readdirSync(this.path)) {
+      const path = join(this.path, name);
+      if (!kept.includes(path)) unlinkSync(path);
     }
   }
 
@@ -150,8 +155,7 @@ export class Workspace {
   removeSmall(): boolean {
     try {
       this.shut();
-      rmdirSync(this.work);
-      for (const name of readdirSync(this.path)) unlinkSync(join(this.path, name));
+      this.#emptyBut([]);
       rmdirSync(this.path);
       return true;
     } catch {
