@@ -362,6 +362,8 @@ class MeshNode implements Mesh {
   }
 
   #admit(link: Link, session: LinkSession): void {
+    // Its connection may have gone while the last of its handshake was waited for.
+    if (session.signal.aborted) return;
     if (this.#stopping.signal.aborted || this.#trust.revocations.isRevoked(session.facts.peer)) {
       session.end(new IsthmusError('CANCELLED', 'the link is not wanted'));
       return;
