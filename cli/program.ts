@@ -96,8 +96,18 @@ function refuseUnknown(command: Command): void {
   if (word === undefined || word.startsWith('-') || command.commands.length === 0) return;
   const known = command.commands.map((each) => each.name());
   if (known.includes(word)) return;
-  const meant = nearest(word, known);
+  const meant = meantBy(word, command);
   command.error(`unknown command '${word}'${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+}
+
+/** The command whose name comes nearest, here or in one group only: `mesh status` for `isthmus status`. */
+function meantBy(word: string, { commands }: Command): string | undefined {
+  const names = (of: readonly Command[]): string[] => of.map((each) => each.name());
+  const here = nearest(word, names(commands));
+  if (here !== undefined) return here;
+  const below = nearest(word, names(commands.flatMap((group) => group.commands)));
+  const groups = commands.filter((group) => below !== undefined && names(group.commands).includes(below));
+  return groups.length === 1 ? `${groups[0]!.name()} ${below}` : undefined;
 }
 
 function refuseUnknownIn(command: Command): void {

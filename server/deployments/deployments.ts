@@ -12,6 +12,9 @@ import type { PlannedStep } from '../tasks/view.ts';
 import { planSteps, type DeploymentPayload } from './plan.ts';
 import { resolveAt, type Opener } from './resolve.ts';
 
+/** Of machines, in a note. */
+const mostNamed = 10;
+
 export interface DeploymentRequest {
   readonly project: string;
   /** The release's version. */
@@ -72,7 +75,10 @@ export async function submitDeployment(
     subject: task.id,
     data: event,
   });
-  if (ids === undefined) await noteIdleSteps(tx, task, steps);
+  if (ids === undefined) {
+    await noteIdleSteps(tx, task, steps);
+    await noteHomeless(tx, task, release);
+  }
   return task;
 }
 
@@ -120,4 +126,19 @@ async function noteIdleSteps(tx: StoreTransaction, task: Task, steps: readonly P
       text: `step ${name}: no machine has its roles`,
     });
   }
+}
+
+/** A machine that has joined with a role and without an environment gets no deployment, and nothing else would say so. */
+async function noteHomeless(tx: StoreTransaction, task: Task, { process }: Release): Promise<void> {
+  const targetRoles = [...new Set(process.flatMap((step) => step.targetRoles))];
+  if (targetRoles.length === 0) return;
+  const machines = await tx.machines.select({ targetRoles, disabled: false });
+  const homeless = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
+  if (homeless.length === 0) return;
+  const named = homeless.slice(0, mostNamed).join(', ') + (homeless.length > mostNamed ? ', …' : '');
+  await tx.notes.append(task.id, {
+    at: task.createdAt,
+    level: 'warning',
+    text: `in no environment, and so not deployed to: ${named} (isthmus machine set ID --environment NAME)`,
+  });
 }

@@ -26,7 +26,9 @@ export async function resolveTargets(
   const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
   if (ids !== undefined) await checkNamed(tx, ids, enabled);
   if (enabled.length === 0) {
-    throw new IsthmusError('NO_TARGETS', 'no enabled machine matches', {
+    const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
+    const having = targetRoles === undefined ? '' : ` with the role ${targetRoles.join(' or ')}`;
+    throw new IsthmusError('NO_TARGETS', `there is no enabled machine${where}${having}`, {
       field: ids === undefined ? (environments === undefined ? 'targetRoles' : 'environments') : 'machines',
     });
   }

@@ -275,6 +275,24 @@ it('masks what a tentacle says of the end of a script before cutting it', async 
   expect(ticket?.errorDetail).toBe(`${'p'.repeat(1_020)}****`);
 });
 
+it('says of machines with a role of the steps that they are in no environment', async () => {
+  const h = await startHarness();
+  await h.machine('web-1', { roles: ['web'] });
+  await h.machine('web-2', { roles: ['web'], environments: [] });
+  await h.machine('db-2', { roles: ['db'], environments: [] });
+  await shop(h);
+  const noted = async (id: string): Promise<string[]> =>
+    (await h.store.notes.stream(id, 0, 100)).flatMap(({ text }) => (text.includes('in no environment') ? [text] : []));
+  const all = await deploy(h);
+  expect(await noted(all)).toEqual([
+    'in no environment, and so not deployed to: web-2 (isthmus machine set ID --environment NAME)',
+  ]);
+  expect((await h.ended(all)).state).toBe('succeeded');
+  const named = await deploy(h, { machines: ['web-1'] });
+  expect(await noted(named)).toEqual([]);
+  expect((await h.ended(named)).state).toBe('succeeded');
+});
+
 it('refuses at once what cannot work: no targets, undefined variables, unknown releases', async () => {
   const h = await startHarness();
   await h.machine('db-1', { roles: ['db'] });

@@ -424,8 +424,10 @@ it('refuses scripts that aim at nothing or say nothing', async () => {
   });
   await expect(submit(h, '', {})).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'body' });
   await expect(submit(h, 'say x', { deadlineS: 0 })).rejects.toMatchObject({ field: 'deadlineS' });
-  await expect(submit(h, 'say x', { machines: undefined, environments: ['prod'] })).rejects.toMatchObject({
+  const nowhere = { machines: undefined, environments: ['prod', 'test'], targetRoles: ['db'] };
+  await expect(submit(h, 'say x', nowhere)).rejects.toMatchObject({
     code: 'NO_TARGETS',
+    message: 'there is no enabled machine in prod or test with the role db',
   });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
 });

@@ -93,8 +93,9 @@ export async function translating<Value>(what: string, work: () => Promise<Value
   }
 }
 
-/** The one row a query must have given; NOT_FOUND otherwise. */
-export function found<Value>(value: Value | undefined, what: string): Value {
-  if (value === undefined) throw new IsthmusError('NOT_FOUND', `there is no ${what}`);
-  return value;
+/** The one row a query must have given; NOT_FOUND otherwise, with the command that lists such, where it is given. */
+export function found<Value>(value: Value | undefined, what: string, lists?: string): Value {
+  if (value !== undefined) return value;
+  const remedy = lists === undefined ? undefined : `Check the spelling; \`isthmus ${lists}\` shows which there are.`;
+  throw new IsthmusError('NOT_FOUND', `there is no ${what}`, { remedy });
 }

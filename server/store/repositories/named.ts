@@ -56,7 +56,7 @@ export class NamedRepository {
   }
 
   async get(id: string): Promise<Named> {
-    return found(await this.find(id), `${this.#noun} ${id}`);
+    return found(await this.find(id), `${this.#noun} ${id}`, `${this.#noun} list`);
   }
 
   /** By id. */
