@@ -15,7 +15,7 @@ import { foundBelow, foundIn, foundInMemory, formsOf } from './memory-scan.ts';
 const word = `Z${randomBytes(12).toString('hex')}`;
 /** Needs escaping in JSON and in URLs. */
 const canary = `kanarienvögel "${word}" \\ ende`;
-const scripts = 400;
+const scripts = 1_000;
 
 async function world(): Promise<World> {
   const folder = await tempDir();
@@ -92,7 +92,7 @@ describe.skipIf(lacks('linux'))('the memory of a relay', () => {
     const order = { machines: ['web-1'], isolation: 'shared' };
     const run = (body: string) => built.api.post<{ id: string }>('scripts', { ...order, body });
     const reaches = (state: string, id: string) =>
-      waitFor(async () => (await built.api.task(id)).state === state, { limitMs: 60_000, everyMs: 50, what: state });
+      waitFor(async () => (await built.api.task(id)).state === state, { limitMs: 240_000, everyMs: 50, what: state });
     const made = Array.from({ length: scripts }, (_, index) => run(`echo '${canary}' ${index}`));
     for (const id of [deployment, ...(await Promise.all(made)).map((task) => task.id)]) await reaches('succeeded', id);
     // One still runs, so that its end of the tunnel holds the secret.
@@ -110,5 +110,5 @@ describe.skipIf(lacks('linux'))('the memory of a relay', () => {
     expect(await foundBelow(built.dataDir('web-1'), forms)).not.toEqual([]);
     await built.api.post(`tasks/${waiting}/cancel`, {});
     await reaches('cancelled', waiting);
-  }, 150_000);
+  }, 500_000);
 });
