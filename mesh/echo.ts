@@ -104,7 +104,9 @@ export async function trace(
 async function readLine(chunks: AsyncIterator<Buffer>, node: string): Promise<string> {
   let line = '';
   while (!line.endsWith('\n')) {
-    const next = await chunks.next();
+    const next = await chunks.next().catch((thrown: unknown) => {
+      throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: node });
+    });
     if (next.done === true) throw new IsthmusError('UNREACHABLE', `${node} closed the echo tunnel`);
     line += next.value.toString('utf8');
     if (line.length > maxLineBytes) throw new IsthmusError('PROTOCOL', `${node} sent more than a line on echo`);

@@ -90,9 +90,11 @@ export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<No
   const [first, ...others] = await deps.openSessions();
   const client = clientOver(first.socket, first.server.node);
   try {
-    const { nonce } = await begin(client, first, secret, deps);
-    for (const session of others) await tryOut(session, secret, deps);
-    const answer = await enrol(request, secret, { client, session: first, nonce, key }, deps);
+    const answer = await orLost(async () => {
+      const { nonce } = await begin(client, first, secret, deps);
+      for (const session of others) await tryOut(session, secret, deps);
+      return enrol(request, secret, { client, session: first, nonce, key }, deps);
+    });
     return await orAbandon(client, answer.node, () => settle(request.dataDir, answer, key.keyPem, deps));
   } finally {
     client.close();
@@ -216,6 +218,16 @@ async function enrol(
   return answer;
 }
 
+/** Does the work; when its connection goes meanwhile, says what that means for the token. */
+async function orLost<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = IsthmusError.from(thrown);
+    throw error.code === 'UNREACHABLE' ? sessionLost(error) : thrown;
+  }
+}
+
 /** Does the work; when it fails, gives the token back in the session that has bound it, for the next attempt. */
 async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -224,8 +236,8 @@ async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>
     const answer = await client
       .unary<AbandonResponse__Output>((c, options, done) => c.abandon({}, options, done), { deadlineMs: abandonMs })
       .catch(() => undefined);
-    if (answer?.joined !== true) throw thrown;
     const error = IsthmusError.from(thrown);
+    if (answer?.joined !== true) throw error.code === 'TOKEN_USED' ? sessionLost(error) : thrown;
     throw new IsthmusError(
       error.code,
       `the server has let ${node} in, and this machine did not hear it: ${error.message}`,
@@ -236,6 +248,15 @@ async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>
       },
     );
   }
+}
+
+/** The server has taken back what it had bound to this key: it does so when the connection of the enrolment ends. */
+function sessionLost(cause: IsthmusError): IsthmusError {
+  return new IsthmusError('UNREACHABLE', 'the connection of the enrolment was lost before the server confirmed it', {
+    hop: cause.hop,
+    cause,
+    remedy: 'Run the same command again: the token is as good as before.',
+  });
 }
 
 function clientOver(socket: Duplex, hop: string): GrpcClient<EnrolmentClient> {
