@@ -1,7 +1,5 @@
 // What a join token is worth to a second key, and what a name is worth after its node was revoked.
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { joinMesh } from '../../certs/enrolment/join.ts';
@@ -22,6 +20,7 @@ import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { Enrolment } from '../../server/topology/enrolment.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { cable } from '../support/fake-link.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -297,40 +296,25 @@ test.each([
 ])('a join whose first connection is lost %s says so, and goes with the same token', async (_, after) => {
   const server = await startControlPlane();
   const { token, id } = await server.token({ name: 'web-1' });
-  const [host = '', port] = server.address.split(':');
-  const open = new Set<net.Socket>();
-  let isLost = false;
-  const line = net.createServer((near) => {
-    open.add(near.on('error', () => undefined));
-    const carry = async (): Promise<void> => {
-      // The server has noticed.
-      if (isLost) await released(server, id);
-      const far = net.connect({ host, port: Number(port) }).on('error', () => undefined);
-      near.pipe(far).pipe(near);
-      near.once('close', () => far.destroy());
-      far.once('close', () => near.destroy());
-    };
-    carry().catch(() => near.destroy());
-  });
-  await once(line.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => {
-    line.close();
-    for (const socket of open) socket.destroy();
-  });
+  const line = await cable(server.address);
   const order = { dataDir: join(await tempDir(), 'node'), token, pin: server.pin };
-  const bad = `127.0.0.1:${(line.address() as net.AddressInfo).port}`;
+  let noticed = Promise.resolve();
   const joining = joinNode({
     ...order,
-    addresses: [bad],
+    addresses: [line.address],
     report({ check }) {
       if (check !== after) return;
-      isLost = true;
-      for (const socket of open) socket.destroy();
+      line.cut();
+      line.heal();
+      // Nothing more gets through until the server has noticed.
+      line.cut();
+      noticed = released(server, id).then(() => line.heal());
     },
   });
   await expect(joining).rejects.toMatchObject({
     code: 'UNREACHABLE',
     remedy: 'Run the same command again: the token is as good as before.',
   });
+  await noticed;
   await joinNode({ ...order, addresses: [server.address] });
 });

@@ -1,21 +1,21 @@
 // Connections that are reset at any moment of a link's and a tunnel's life: no process of a node ends by it, and once
 // the lines hold again nothing is left of it.
-import { once } from 'node:events';
-import net from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { DialOptions } from '../../mesh/types.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startProcess } from '../support/mesh-process.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
+import { tcpLine } from '../support/tcp-line.ts';
 import { waitFor } from '../support/wait.ts';
-import type { DialOptions } from '../../mesh/types.ts';
 
 const limits = { backoffBaseMs: 5, backoffCapMs: 20 };
 const users = 12;
 const tunnelsEach = 40;
 
-/** How long a connection of a bad line lives: many end in their handshake, the others while tunnels come and go. */
-const lifeMs = (): number => Math.random() * (Math.random() < 0.2 ? 60 : 4_000);
+/** How long a direction of a bad line lives: many end in their handshake, the others while tunnels come and go. */
+const lifeMs = (): number => Math.random() * (Math.random() < 0.1 ? 60 : 4_000);
 
 interface BadLine {
   readonly address: string;
@@ -24,44 +24,29 @@ interface BadLine {
   heal(): void;
 }
 
-/** Forwards to a port that may open later; ends each connection on both sides, by a reset or in order. */
+/** Leads to a port that may open later; ends each connection on both sides, by a reset or in order. */
 async function badLine(to: () => string | undefined): Promise<BadLine> {
   let [isBad, resets] = [true, 0];
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((near) => {
-    const [host, port] = to()?.split(':') ?? [];
-    if (host === undefined) {
-      near.destroy();
-      return;
+  const end = (...both: readonly Socket[]): void => {
+    if (!isBad) return;
+    resets += 1;
+    const inOrder = Math.random() < 0.3;
+    for (const socket of both) {
+      if (inOrder) socket.destroy();
+      else socket.resetAndDestroy();
     }
-    const both = [near, net.connect({ host, port: Number(port) })] as const;
-    const end = (): void => {
-      if (!isBad) return;
-      resets += 1;
-      const inOrder = Math.random() < 0.3;
-      for (const socket of both)
-        if (inOrder) socket.destroy();
-        else socket.resetAndDestroy();
-    };
-    const timer = setTimeout(end, lifeMs());
-    for (const [index, socket] of both.entries()) {
-      const other = both[1 - index]!;
-      sockets.add(socket);
-      socket.on('error', () => undefined).pipe(other);
-      socket.once('close', () => {
+  };
+  const { address } = await tcpLine(to, {
+    carry(one, other) {
+      const timer = setTimeout(() => end(one, other), lifeMs());
+      one.pipe(other);
+      one.once('close', () => {
         clearTimeout(timer);
-        sockets.delete(socket);
         other.destroy();
       });
-    }
+    },
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  const { port } = server.address() as net.AddressInfo;
-  return { address: `127.0.0.1:${port}`, resets: () => resets, heal: () => (isBad = false) };
+  return { address, resets: () => resets, heal: () => (isBad = false) };
 }
 
 /** Opens a tunnel, sends, and leaves it some time later; answers whether it was opened. */

@@ -1,7 +1,6 @@
 // A neighbour that speaks the link's real wire and can misbehave on purpose: it says the hello it is told to, answers
 // pings only when asked to, and shows every frame it gets.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import net from 'node:net';
 import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
@@ -16,6 +15,7 @@ import { wireVersions } from '../../mesh/wire-version.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
 import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
+import { tcpLine } from './tcp-line.ts';
 
 export interface FakeLink {
   readonly rpc: LinkClient;
@@ -78,32 +78,18 @@ export interface Cable {
 }
 
 export async function cable(to: string, from: string = '127.0.0.1'): Promise<Cable> {
-  const [host = '', port = ''] = to.split(':');
-  const sockets = new Set<net.Socket>();
   let silent = false;
-  const server = net.createServer((near) => {
-    const far = net.connect({ port: Number(port), host, localAddress: from });
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
+  const { address, sockets } = await tcpLine(() => to, {
+    localAddress: from,
+    carry(one, other) {
       one.on('data', (chunk) => void (silent || other.write(chunk)));
-      one.on('error', () => undefined);
       one.on('close', () => {
-        sockets.delete(one);
         if (!silent) other.destroy();
       });
-    }
+    },
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const bound = server.address() as net.AddressInfo;
   return {
-    address: `127.0.0.1:${bound.port}`,
+    address,
     cut: () => (silent = true),
     heal: () => {
       silent = false;
