@@ -89,8 +89,9 @@ export async function dialSession(
     connection.raw.once('close', closed);
     // The client takes no call once this has closed; the session must not make one after it.
     connection.tls.once('close', closed);
-    if (connection.raw.destroyed || connection.tls.destroyed)
+    if (connection.raw.destroyed || connection.tls.destroyed) {
       throw new IsthmusError('UNREACHABLE', `the connection to ${peer.node} was lost`);
+    }
     return session;
   } catch (thrown) {
     client.close();

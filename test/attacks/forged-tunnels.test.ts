@@ -67,6 +67,19 @@ describe('a neighbour on a live link', () => {
     expect(mesh.refusals.latest()).toMatchObject([{ code: 'NOT_A_RELAY', by: 'relay-1', what: 'echo' }]);
   });
 
+  it('is not heard any more once it has said goodbye', async () => {
+    const authority = await createTestMesh();
+    const parent = await fakeAcceptor(await authority.node('relay-1', 'relay'), versionTwo);
+    const parents = [{ node: 'relay-1', address: parent.address }];
+    const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
+    await waitFor(() => mesh.links()[0]?.up, { what: 'the link' });
+    const { attach } = parent.session()!;
+    attach.write({ goodbye: { code: 'CANCELLED', detail: 'it goes away' } });
+    attach.write({ open: encodeRequest(newTunnelId(), { ...plain, source: 'server-1', destination: 'web-2' }) });
+    await waitFor(() => parent.session()?.attach !== attach, { what: 'the next link' });
+    expect(mesh.refusals.latest()).toEqual([]);
+  });
+
   it.each(['control', 'bulk'] as const)(
     'that goes away while it asks for a tunnel does no harm to a relay: %s',
     async (serviceClass) => {
@@ -85,10 +98,13 @@ describe('a neighbour on a live link', () => {
         await waitFor(() => mesh.links().filter(({ up }) => up).length === 2, { what: 'the links' });
         const session = parent.session()!;
         const request = { ...plain, source: 'server-1', destination: 't1', serviceClass };
+        // The connection for a bulk answer is still being made when its link goes.
+        parent.stalls = true;
         session.attach.write({ open: encodeRequest(newTunnelId(), request) });
         // The child never answers: the relay has the request in its hands when its asker goes.
         await waitFor(() => asked() === time, { what: 'the request' });
         session.tls.destroy();
+        parent.stalls = false;
         await waitFor(() => parent.session() !== session, { what: 'the next link' });
       }
       expect(unhandled).toEqual([]);

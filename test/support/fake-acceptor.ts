@@ -28,6 +28,8 @@ export interface FakeAcceptor {
   readonly address: string;
   /** Every frame of every session. */
   readonly frames: AttachFrame__Output[];
+  /** Whether it answers nothing on connections that come in from now on. */
+  stalls: boolean;
   /** The latest session, once its hello was answered. */
   session(): { readonly attach: AttachCall; readonly tls: TLSSocket } | undefined;
 }
@@ -36,6 +38,7 @@ export interface FakeAcceptor {
 export async function fakeAcceptor(node: TestNode, hello: Partial<Hello>): Promise<FakeAcceptor> {
   const frames: AttachFrame__Output[] = [];
   let session: { attach: AttachCall; tls: TLSSocket } | undefined;
+  const fake = { address: '', frames, stalls: false, session: () => session };
   const host = new GrpcHost({ log: silentLogger() });
   host.add<LinkHandlers>(
     linkService,
@@ -61,6 +64,10 @@ export async function fakeAcceptor(node: TestNode, hello: Partial<Hello>): Promi
   );
   const server = net.createServer((raw) => {
     raw.on('error', () => undefined);
+    if (fake.stalls) {
+      raw.resume();
+      return;
+    }
     const options = { ...linkServerOptions(node.identity.current()), ALPNProtocols: [alpn.link] };
     terminateTls(raw, options).then(
       (tls) => host.accept(tls),
@@ -74,7 +81,8 @@ export async function fakeAcceptor(node: TestNode, hello: Partial<Hello>): Promi
     await host.stop();
   });
   const { port } = server.address() as net.AddressInfo;
-  return { address: `127.0.0.1:${port}`, frames, session: () => session };
+  fake.address = `127.0.0.1:${port}`;
+  return fake;
 }
 
 /** The byte stream of a control tunnel whose opening messages are done. */
