@@ -264,7 +264,11 @@ export const errorCatalogue = {
   PORT_IN_USE: { http: 503, grpc: 14, remedy: 'Stop what listens on that port, or configure another one.' },
   PRECONDITION_FAILED: { http: 412, grpc: 9, remedy: 'Read it again, and send the change with the new ETag.' },
   PRECONDITION_REQUIRED: { http: 428, grpc: 9, remedy: 'Send the ETag you read as If-Match.' },
-  ROUTE_INVALID: { http: 422, grpc: 3, remedy: 'Name existing relays in order, each once, at most 8.' },
+  ROUTE_INVALID: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Name existing relays in order, each once, at most 8; `isthmus node list` shows them.',
+  },
   SCHEMA_NEWER: {
     http: 503,
     grpc: 9,

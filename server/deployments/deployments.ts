@@ -77,7 +77,7 @@ export async function submitDeployment(
   });
   if (ids === undefined) {
     await noteIdleSteps(tx, task, steps);
-    await noteHomeless(tx, task, release);
+    await noteOutside(tx, task, release);
   }
   return task;
 }
@@ -129,13 +129,13 @@ async function noteIdleSteps(tx: StoreTransaction, task: Task, steps: readonly P
 }
 
 /** A machine that has joined with a role and without an environment gets no deployment, and nothing else would say so. */
-async function noteHomeless(tx: StoreTransaction, task: Task, { process }: Release): Promise<void> {
+async function noteOutside(tx: StoreTransaction, task: Task, { process }: Release): Promise<void> {
   const targetRoles = [...new Set(process.flatMap((step) => step.targetRoles))];
   if (targetRoles.length === 0) return;
   const machines = await tx.machines.select({ targetRoles, disabled: false });
-  const homeless = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
-  if (homeless.length === 0) return;
-  const named = homeless.slice(0, mostNamed).join(', ') + (homeless.length > mostNamed ? ', …' : '');
+  const outside = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
+  if (outside.length === 0) return;
+  const named = outside.slice(0, mostNamed).join(', ') + (outside.length > mostNamed ? ', …' : '');
   await tx.notes.append(task.id, {
     at: task.createdAt,
     level: 'warning',

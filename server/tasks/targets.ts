@@ -26,10 +26,11 @@ export async function resolveTargets(
   const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
   if (ids !== undefined) await checkNamed(tx, ids, enabled);
   if (enabled.length === 0) {
+    if (ids !== undefined) throw new IsthmusError('NO_TARGETS', 'no machine is named', { field: 'machines' });
     const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
     const having = targetRoles === undefined ? '' : ` with the role ${targetRoles.join(' or ')}`;
     throw new IsthmusError('NO_TARGETS', `there is no enabled machine${where}${having}`, {
-      field: ids === undefined ? (environments === undefined ? 'targetRoles' : 'environments') : 'machines',
+      field: environments === undefined ? 'targetRoles' : 'environments',
     });
   }
   return enabled;

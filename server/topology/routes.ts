@@ -91,8 +91,7 @@ function faultOf(via: readonly string[], target: RouteTarget, topology: Topology
   let from = SERVER;
   for (const [hop, id] of via.entries()) {
     const relay = topology.nodes.get(id);
-    if (relay?.role !== 'relay')
-      return { reason: `there is no relay ${id} (\`isthmus node list\` shows which there are)`, hop };
+    if (relay?.role !== 'relay') return { reason: `there is no relay ${id}`, hop };
     if (relay.state === 'revoked') return { reason: `relay ${id} is revoked`, hop };
     if (via.indexOf(id) !== hop) return { reason: `relay ${id} is crossed twice`, hop };
     if (!areNeighbours(from, id, relay.parents, topology)) return { reason: `${from} has no link to ${id}`, hop };

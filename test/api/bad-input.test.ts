@@ -168,6 +168,19 @@ describe('a path', () => {
     await refuses(api, () => api.call(method, path), code);
   });
 
+  it.each([
+    ['sites/nowhere', 'site list'],
+    ['environments/nowhere', 'environment list'],
+    ['machines/nowhere', 'machine list'],
+    ['projects/nowhere', 'project list'],
+    ['nodes/nowhere', 'node list'],
+    ['tasks/01a21e33-d9ca-76d8-8553-9db0db7e1e65', 'task list'],
+  ])('%s that is not there is answered with the command that lists such', async (path, command) => {
+    const api = await startApi();
+    const { body } = await api.call('GET', `/api/v1/${path}`);
+    expect(body).toMatchObject({ code: 'NOT_FOUND', remedy: expect.stringContaining(`isthmus ${command}`) as string });
+  });
+
   it('that exists names its methods when another is tried', async () => {
     const api = await startApi();
     const { headers } = await api.call('PUT', sites);

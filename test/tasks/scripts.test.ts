@@ -409,7 +409,7 @@ it('gives no work to a revoked machine, and says so when it is named', async () 
 it('refuses scripts that aim at nothing or say nothing', async () => {
   const h = await startHarness();
   await h.machine('web-1', { environments: ['test'] });
-  await expect(submit(h, 'say x', { machines: [] })).rejects.toMatchObject({ code: 'NO_TARGETS' });
+  await expect(submit(h, 'say x', { machines: [] })).rejects.toMatchObject({ code: 'NO_TARGETS', field: 'machines' });
   await expect(submit(h, 'say x', { machines: ['web-9'] })).rejects.toMatchObject({
     code: 'INVALID_FIELD',
     field: 'machines[0]',
