@@ -212,8 +212,8 @@ interface ApiKeyTable {
   created_at: number;
   expires_at: number | null;
   revoked_at: number | null;
-  /** An API key's id, or 'system'; null when it is not known. */
-  made_by: string | null;
+  /** An API key's id, or 'system'. */
+  made_by: string;
 }
 
 /** The current release per machine and application, and the one before it. */

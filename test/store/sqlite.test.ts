@@ -157,30 +157,6 @@ describe('migrations', () => {
     expect(tables.map((table) => table.name)).not.toContain('half');
   });
 
-  it('keep the parent that a node and a token had', async () => {
-    const db = memoryDatabase();
-    const { '0001-start': first, '0002-key-makers': second } = migrations;
-    await migrate(db, { '0001-start': first!, '0002-key-makers': second! });
-    await sql`insert into sites values ('eu', '', '', 1, 1)`.execute(db);
-    const node = (id: string, parent: string | null, address: string | null) =>
-      sql`insert into nodes (id, role, parent, dial_address, state, version, created_at)
-        values (${id}, 'relay', ${parent}, ${address}, 'active', 1, 1)`.execute(db);
-    await node('server-1', null, null);
-    await node('eu', 'server', 'eu.example:8444');
-    await sql`insert into join_tokens (id, proof_key_sealed, role, site, parent, environments_json, target_roles_json,
-      expires_at, created_by, created_at) values ('t', '', 'relay', 'eu', 'eu', '[]', '[]', 1, '', 1)`.execute(db);
-    await migrate(db);
-    const parentsOf = async (table: 'nodes' | 'join_tokens') => {
-      const rows = await db.selectFrom(table).select(['id', 'parents_json']).orderBy('id').execute();
-      return rows.map((row): unknown => [row.id, JSON.parse(row.parents_json)]);
-    };
-    expect(await parentsOf('nodes')).toEqual([
-      ['eu', [{ node: 'server', dialAddress: 'eu.example:8444' }]],
-      ['server-1', []],
-    ]);
-    expect(await parentsOf('join_tokens')).toEqual([['t', [{ node: 'eu', dialAddress: null }]]]);
-  });
-
   it('stay as they were released: a change is a new migration', async () => {
     const db = memoryDatabase();
     await migrate(db);

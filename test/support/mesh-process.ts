@@ -17,17 +17,13 @@ export interface MeshProcess {
   kill(): Promise<void>;
 }
 
-/**
- * Runs a node whose identity exists already, of another source tree where one is given; it is killed when the test
- * ends.
- */
+/** Runs a node whose identity exists already; it is killed when the test ends. */
 export async function startProcess(
   node: TestNode,
   config: Partial<MeshConfig>,
   limits: Partial<MeshLimits> = {},
-  tree = join(import.meta.dirname, '../..'),
 ): Promise<MeshProcess> {
-  const child = spawn(process.execPath, [join(tree, 'test/support/mesh-node.ts')], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'mesh-node.ts')], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

@@ -2,7 +2,6 @@
 // set (CI), a missing thing is a failure, so that a green run there is a whole run.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { lastCommitBeforeThisWire } from './previous-tree.ts';
 
 interface Need {
   readonly met: boolean;
@@ -29,10 +28,6 @@ export const needs = {
     return { met: made.status === 0, missing: 'the right to make network namespaces' };
   },
   openssl: (): Need => command('openssl', 'openssl', 'version'),
-  history: (): Need => ({
-    met: lastCommitBeforeThisWire() !== undefined,
-    missing: 'the history of this repository (git fetch --unshallow)',
-  }),
   iproute: (): Need => command('ip', 'iproute2', '-V'),
 };
 

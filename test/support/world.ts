@@ -11,8 +11,7 @@ import { Api } from './api.ts';
 import { onThisMachine, type Spawner } from './spawner.ts';
 import { waitFor } from './wait.ts';
 
-const root = join(import.meta.dirname, '../..');
-const program = 'cli/main.ts';
+const program = join(import.meta.dirname, '../../cli/main.ts');
 const startLimitMs = 60_000;
 
 export interface NodePlan {
@@ -46,8 +45,6 @@ export interface WorldOptions {
   readonly apiListen: string;
   /** Where the server's process runs. */
   readonly spawner?: Spawner;
-  /** The source tree of the server's program, where that is not this one. */
-  readonly serverTree?: string;
   /** Set where the API cannot be reached by TCP from here: see unix-bridge.ts. */
   readonly bridged?: boolean;
 }
@@ -139,13 +136,9 @@ export class World {
     this.#api = new Api({ socketPath }, key);
   }
 
-  #program(id: string): string {
-    return join((id === 'server' ? this.#options.serverTree : undefined) ?? root, program);
-  }
-
   /** Runs a command of a node's program to its end; throws with its log when it fails. */
   async #run(id: string, words: readonly string[], spawner: Spawner = onThisMachine, input = ''): Promise<string> {
-    const child = spawner(process.execPath, [this.#program(id), ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawner(process.execPath, [program, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
     const [output, errors] = [text(child.stdout!), text(child.stderr!)];
     child.stdin!.on('error', () => undefined).end(input);
     const [code] = (await once(child, 'exit')) as [number | null];
@@ -197,7 +190,7 @@ export class World {
     const words = [plan?.role ?? 'server', 'start', '--data', this.dataDir(id), ...(plan?.settings ?? [])];
     const log = await open(join(this.#options.folder, 'logs', `${id}.log`), 'a', 0o600);
     const startedAtMs = Date.now();
-    const child = spawner(process.execPath, [this.#program(id), '-o', 'json', ...words, '--stop-with-stdin'], {
+    const child = spawner(process.execPath, [program, '-o', 'json', ...words, '--stop-with-stdin'], {
       stdio: ['pipe', 'pipe', log.fd],
     });
     await log.close();

@@ -5,16 +5,10 @@ import { Migrator, type Migration } from 'kysely/migration';
 import { IsthmusError } from '../../../lib/errors.ts';
 import type { Schema } from '../schema.ts';
 import { migration0001 } from './0001-start.ts';
-import { migration0002 } from './0002-key-makers.ts';
-import { migration0003 } from './0003-parents.ts';
-import { migration0004 } from './0004-wished-parents.ts';
 
 /** In order; a name is never changed once released, because databases remember it. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-start': migration0001,
-  '0002-key-makers': migration0002,
-  '0003-parents': migration0003,
-  '0004-wished-parents': migration0004,
 };
 
 /** Runs what is missing, all or nothing. Safe to call again, and by many at once. */
