@@ -1,4 +1,4 @@
-// Forgets what is old: answers under idempotency keys, passing audit events, and what tasks that ended long ago left.
+// Forgets what is old: answers under idempotency keys, denials, passing events, and what tasks that ended long ago left.
 // In small steps with pauses, so that nothing else waits for it.
 import type { Logger } from '../lib/log.ts';
 import { pause } from '../lib/waiting.ts';
@@ -31,6 +31,7 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
       try {
         await store.idempotency.forgetBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
         await forgetPassingEvents(store, Date.now() - keptMs, stopping.signal);
+        await forgetDenials(store, Date.now() - keptMs, stopping.signal);
         await forgetTasks(store, Date.now() - keptMs, { signal: stopping.signal });
       } catch (err) {
         log.warn({ err }, 'what is old could not be forgotten');
@@ -46,12 +47,17 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
   };
 }
 
-/** Forgets refusals and changes of health from before `before`; what somebody changed is kept for ever. */
+/** Forgets changes of health from before `before`; what somebody changed is kept for ever. */
 export async function forgetPassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
   for (let after: number | undefined = 0; after !== undefined && !signal.aborted;) {
     after = await store.retention.forgetPassingEvents(before, after, ROWS_PER_STEP);
     await pause(PAUSE_MS, signal);
   }
+}
+
+/** Forgets denials from before `before`. */
+export async function forgetDenials(store: Store, before: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && (await store.retention.forgetDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
 }
 
 interface ForgetLimits {

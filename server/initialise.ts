@@ -159,8 +159,7 @@ async function makeDatabase(dataDir: string, { meshId, node, certificate }: Firs
         createdAt: now,
       });
       await tx.nodes.insertCertificate({ serial, node, notBefore, notAfter, issuedAt: now });
-      const event = { actor: 'system', type: 'mesh.initialised', subjectKind: 'mesh', subject: meshId };
-      await tx.events.append({ ...event, data: { node } });
+      await tx.events.append({ actor: 'system', type: 'mesh.initialised', subject: meshId, data: { node } });
       const { key } = await createApiKey(tx, { name: 'admin', role: 'admin' }, { actor: 'system', role: 'admin' });
       return key;
     });

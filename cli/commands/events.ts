@@ -1,4 +1,4 @@
-// `isthmus events`: who changed what, and what was refused.
+// `isthmus events`: who changed what, or what was denied.
 import type { Command } from 'commander';
 import { examples, type Cli } from '../cli.ts';
 import { renderTable } from '../render/table.ts';
@@ -19,13 +19,16 @@ interface AuditEvent {
 export function addEventsCommand(program: Command, cli: Cli): void {
   const events = program
     .command('events')
-    .description('audit events, oldest first')
+    .description('every change, oldest first')
+    .option('--denied', 'what was denied, instead of the changes')
     .option('--after <seq>', 'only those after this number', count)
     .option('--last <n>', 'only the last n', count);
-  examples(events, 'isthmus events --last 20', 'isthmus events --after 1200 -o json').action(
-    async (options: { after?: number; last?: number }) => {
-      const all = await (await cli.client()).list<AuditEvent>('events', { after: options.after }, 'after');
-      const items = options.last === undefined ? all : all.slice(-options.last);
+  examples(events, 'isthmus events --last 20', 'isthmus events --denied --last 20').action(
+    async ({ after, last, denied }: { after?: number; last?: number; denied?: boolean }) => {
+      const all = await (
+        await cli.client()
+      ).list<AuditEvent>('events', { after, ...(denied ? { denied: 'true' } : {}) }, 'after');
+      const items = last === undefined ? all : all.slice(-last);
       const rows = items.map((each) => [
         each.seq,
         moment(each.at),

@@ -63,7 +63,6 @@ export async function createApiKey(
   await tx.events.append({
     actor: maker.actor,
     type: 'api-key.created',
-    subjectKind: 'api-key',
     subject: id,
     data: { name, role, expiresAt },
   });
@@ -90,7 +89,7 @@ export async function revokeApiKey(
     throw new IsthmusError('FORBIDDEN', `a key of role ${by.role} cannot revoke one of role ${key.role}`);
   }
   if (!(await tx.apiKeys.revoke(id, Date.now()))) return;
-  await tx.events.append({ actor: by.actor, type: 'api-key.revoked', subjectKind: 'api-key', subject: id });
+  await tx.events.append({ actor: by.actor, type: 'api-key.revoked', subject: id, data: {} });
 }
 
 /** Whose a presented key is, or why it opens nothing. */

@@ -1,5 +1,5 @@
 // Who may do what: deny by default. A route without a policy stops the start-up (I10); a request without a good key, or
-// with a key of too low a role, is refused before its body is read, and leaves one audit event.
+// with a key of too low a role, is refused before its body is read, and leaves one denial.
 import { LRUCache } from 'lru-cache';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
@@ -46,7 +46,7 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal;
 }
 
-/** Records a refusal in the audit events, within the share of who made it; answers the error for throwing. */
+/** Records a denial, within the share of who made the request; answers the error for throwing. */
 export async function refused(
   { store }: ApiContext,
   request: FastifyRequest,
@@ -55,10 +55,9 @@ export async function refused(
   asked: Readonly<Record<string, unknown>> = {},
 ): Promise<IsthmusError> {
   const route = `${request.method} ${request.routeOptions.url ?? ''}`;
-  await store.refusals.record(actor === anonymous ? request.ip : actor, {
+  await store.denials.record(actor === anonymous ? request.ip : actor, {
     actor,
-    type: 'api.refused',
-    subjectKind: 'route',
+    type: 'request.denied',
     subject: route,
     data: { code: error.code, address: request.ip, ...asked },
   });

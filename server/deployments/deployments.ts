@@ -71,7 +71,6 @@ export async function submitDeployment(
   await tx.events.append({
     actor,
     type: 'deployment.created',
-    subjectKind: 'deployment',
     subject: task.id,
     data: event,
   });

@@ -34,7 +34,12 @@ export async function createProject(tx: StoreTransaction, input: NewProject, act
   const process = checkProcess(steps);
   await checkApplications(tx, id, process);
   const project = await tx.projects.insert({ id, name, description, process, createdAt: Date.now() });
-  await append(tx, actor, 'created', id, { name, steps: outline(process) });
+  await tx.events.append({
+    actor,
+    type: 'project.created',
+    subject: id,
+    data: { name, steps: outline(process) },
+  });
   return project;
 }
 
@@ -46,7 +51,7 @@ export async function updateProject(
   actor: Actor,
 ): Promise<Project> {
   const project = await tx.projects.update(id, version, { name: patch.name, description: patch.description });
-  await append(tx, actor, 'updated', id, { ...patch });
+  await tx.events.append({ actor, type: 'project.updated', subject: id, data: { ...patch } });
   return project;
 }
 
@@ -60,7 +65,8 @@ export async function replaceProcess(
   const process = checkProcess(steps);
   await checkApplications(tx, id, process);
   const project = await tx.projects.update(id, version, { process });
-  await append(tx, actor, 'process_replaced', id, { steps: outline(process) });
+  const data = { steps: outline(process) };
+  await tx.events.append({ actor, type: 'project.process-replaced', subject: id, data });
   return project;
 }
 
@@ -72,7 +78,7 @@ function outline(process: readonly ProcessStep[]) {
 /** IN_USE while it has releases or variables. */
 export async function deleteProject(tx: StoreTransaction, { id, version }: ProjectRef, actor: Actor): Promise<void> {
   await tx.projects.delete(id, version);
-  await append(tx, actor, 'deleted', id, {});
+  await tx.events.append({ actor, type: 'project.deleted', subject: id, data: {} });
 }
 
 /** Two steps of different projects must not share a folder on a machine: `a-b` + `c` is `a` + `b-c`. */
@@ -104,14 +110,4 @@ async function applicationsOfOthers(tx: StoreTransaction, id: string): Promise<M
     cursor = page.next;
     if (cursor === undefined) return taken;
   }
-}
-
-async function append(
-  tx: StoreTransaction,
-  actor: Actor,
-  what: string,
-  subject: string,
-  data: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  await tx.events.append({ actor, type: `project.${what}`, subjectKind: 'project', subject, data });
 }

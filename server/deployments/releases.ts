@@ -56,7 +56,7 @@ export async function createRelease(
     version,
     packages: packages.map(({ step, id, version: v, sha256 }) => ({ step, id, version: v, sha256 })),
   };
-  await tx.events.append({ actor, type: 'release.created', subjectKind: 'release', subject: release.id, data });
+  await tx.events.append({ actor, type: 'release.created', subject: release.id, data });
   return release;
 }
 

@@ -24,7 +24,7 @@ export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string
   await checkRetryable(tx, before, wanted);
   const machines = await stillThere(tx, before, wanted);
   const task = await submitAgain(tx, sealer, before, machines, actor);
-  await tx.events.append({ actor, type: 'task.retried', subjectKind: 'task', subject: id, data: { by: task.id } });
+  await tx.events.append({ actor, type: 'task.retried', subject: id, data: { by: task.id } });
   const leftOut = wanted.filter((machine) => !machines.includes(machine));
   for (const machine of leftOut) {
     const text = `${machine}: takes no work any more, and is left out`;

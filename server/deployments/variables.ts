@@ -180,5 +180,5 @@ async function append(
   { id, name, valueSealed, environments, machines, targetRoles }: Variable,
 ): Promise<void> {
   const data = { project, name, sensitive: valueSealed !== null, environments, machines, targetRoles };
-  await tx.events.append({ actor, type: `variable.${what}`, subjectKind: 'variable', subject: id, data });
+  await tx.events.append({ actor, type: `variable.${what}`, subject: id, data });
 }

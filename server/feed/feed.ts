@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Pass } from '../../certs/signer.ts';
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
@@ -114,7 +114,7 @@ export class Feed {
     const [nodes, [known]] = await Promise.all([store.nodes.all({ state: 'active' }), store.packages.byDigest(sha256)]);
     const asker = nodes.find((node) => node.id === nodeId);
     if (asker === undefined || asker.site === null || known === undefined || roles?.includes(asker.role) === false) {
-      await this.#noteRefusal(nodeId, sha256);
+      await this.#noteRefusal(nodeId, sha256, 'FORBIDDEN');
       throw forbidden();
     }
     const expiresAtMs = Date.now() + passLifetimeMs;
@@ -134,19 +134,17 @@ export class Feed {
       // A mirror also asks with the pass of the target it asks for, which may be of a site below its own.
       return this.#deps.verifyPass(pass, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
     } catch (thrown) {
-      await this.#noteRefusal(peer.node, sha256);
+      await this.#noteRefusal(peer.node, sha256, IsthmusError.from(thrown).code);
       throw thrown;
     }
   }
 
-  /** One event per node and minute: whoever is refused may not fill the disk with it. */
-  async #noteRefusal(node: string, sha256: string): Promise<void> {
+  /** One denial per node and minute: whoever is denied may not push out what others were denied. */
+  async #noteRefusal(node: string, sha256: string, code: ErrorCode): Promise<void> {
     const now = Date.now();
     if (now - (this.#refusedAtMs.get(node) ?? 0) < refusalGrainMs) return;
     this.#refusedAtMs.set(node, now);
-    await this.#deps.store.transaction((tx) =>
-      tx.events.append({ actor: node, type: 'feed.refused', subjectKind: 'package', subject: sha256 }),
-    );
+    await this.#deps.store.denials.append({ actor: node, type: 'download.denied', subject: sha256, data: { code } });
   }
 
   /** One event per package and start, however often it is asked for. */
@@ -155,7 +153,7 @@ export class Feed {
     this.#changedOnDisk.add(sha256);
     this.#deps.log.error({ sha256 }, 'a package of the feed has been changed on the disk; push the same bytes again');
     await this.#deps.store.transaction((tx) =>
-      tx.events.append({ actor: 'system', type: 'package.damaged', subjectKind: 'package', subject: sha256 }),
+      tx.events.append({ actor: 'system', type: 'package.damaged', subject: sha256, data: {} }),
     );
   }
 

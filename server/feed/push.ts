@@ -156,7 +156,7 @@ async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promi
   }
   await tx.packages.insert(entry);
   const data = { version, sha256, sizeBytes, format };
-  await tx.events.append({ actor, type: 'package.pushed', subjectKind: 'package', subject: id, data });
+  await tx.events.append({ actor, type: 'package.pushed', subject: id, data });
   return { id, version, sha256, sizeBytes, format, created: true };
 }
 

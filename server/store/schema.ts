@@ -23,7 +23,10 @@ export interface Schema {
   /** `seq` is the line's place in the task's stream, which notes and states share: see `tasks.stream_seq`. */
   log_lines: { ticket: string; line: number; task: string; seq: number; at: number; stream: string; text: string };
   task_notes: TaskNoteTable;
-  events: EventTable;
+  events: AuditTable;
+  denials: AuditTable;
+  /** How far each subscription has read `events.seq`. */
+  event_subscriptions: { name: string; position: number };
   api_keys: ApiKeyTable;
   idempotency_keys: IdempotencyTable;
   installed_releases: InstalledReleaseTable;
@@ -227,12 +230,13 @@ interface InstalledReleaseTable {
   at: number;
 }
 
-interface EventTable {
+/** Events and denials have one form. */
+interface AuditTable {
   seq: Generated<number>;
   at: number;
   /** api-key id, node id, or 'system' */
   actor: string;
-  /** `machine.updated`, `token.created`, `enrol.refused` … */
+  /** An EventType or a DenialType: contract/events.ts. */
   type: string;
   subject_kind: string;
   subject: string;

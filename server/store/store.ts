@@ -3,17 +3,20 @@
 //   sqlite/           the dialect over node:sqlite, and opening a data folder for this process alone
 //   repositories/     one class per noun; rows in, domain objects out
 //   routes.ts, process.ts   the shapes kept in JSON columns
-//   refusals.ts       refusals in the audit events, bounded
+//   events/           domain events, denials, and how far each subscription has read
 // Reads may be made on the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { DenialLimiter } from './events/denial-shares.ts';
+import { DenialRepository } from './events/denials.ts';
+import { EventRepository, hasAppended } from './events/events.ts';
+import { SubscriptionRepository } from './events/subscriptions.ts';
 import { migrate } from './migrations/migrate.ts';
 import { ApiKeyRepository } from './repositories/api-keys.ts';
 import type { Executor } from './repositories/base.ts';
-import { EventRepository } from './repositories/events.ts';
 import { IdempotencyRepository } from './repositories/idempotency.ts';
 import { InstalledRepository } from './repositories/installed.ts';
 import { LogLineRepository } from './repositories/log-lines.ts';
@@ -30,13 +33,13 @@ import { TaskRepository } from './repositories/tasks.ts';
 import { TicketRepository } from './repositories/tickets.ts';
 import { TokenRepository } from './repositories/tokens.ts';
 import { VariableRepository } from './repositories/variables.ts';
-import { RefusalLog } from './refusals.ts';
 import type { Schema } from './schema.ts';
 import { nodeSqliteDialect } from './sqlite/dialect.ts';
 import { openDatabase, releaseDataDir } from './sqlite/open.ts';
 
 export interface Repositories {
   readonly apiKeys: ApiKeyRepository;
+  readonly denials: DenialRepository;
   readonly deployments: DeploymentRepository;
   readonly environments: NamedRepository;
   readonly events: EventRepository;
@@ -52,6 +55,7 @@ export interface Repositories {
   readonly retention: RetentionRepository;
   readonly settings: SettingRepository;
   readonly sites: NamedRepository;
+  readonly subscriptions: SubscriptionRepository;
   readonly tasks: TaskRepository;
   readonly tickets: TicketRepository;
   readonly tokens: TokenRepository;
@@ -72,8 +76,8 @@ export interface Store extends Repositories {
    * way to learn of something.
    */
   onCommit(listener: CommitListener): () => void;
-  /** Who was refused what, as audit events. */
-  readonly refusals: RefusalLog;
+  /** Calls `listener` after every commit that has appended events: a hint, as `onCommit` is. */
+  onEvents(listener: () => void): () => void;
   /** Writes a consistent copy of the whole database to a new file. */
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
@@ -123,6 +127,8 @@ interface StoreHooks {
 export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const inTransaction = new AsyncLocalStorage<true>();
   const listeners = new Set<CommitListener>();
+  const eventListeners = new Set<() => void>();
+  const limiter = new DenialLimiter();
   let closed: Promise<void> | undefined;
   // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
   const assertOutside = () => {
@@ -130,19 +136,23 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   };
   const transaction: Store['transaction'] = async (work) => {
     assertOutside();
-    const [result, grown] = await db.transaction().execute(async (tx) => {
-      const answer = await inTransaction.run(true, () => work(repositories(tx)));
-      return [answer, grownStreams(tx)] as const;
+    const [result, grown, appended] = await db.transaction().execute(async (tx) => {
+      const answer = await inTransaction.run(true, () => work(repositories(tx, limiter)));
+      return [answer, grownStreams(tx), hasAppended(tx)] as const;
     });
     for (const listener of listeners) listener(grown);
+    if (appended) for (const listener of eventListeners) listener();
     return result;
   };
-  return guarded(repositories(db), assertOutside, {
+  return guarded(repositories(db, limiter), assertOutside, {
     transaction,
-    refusals: new RefusalLog((event) => transaction((tx) => tx.events.append(event))),
     onCommit(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    onEvents(listener) {
+      eventListeners.add(listener);
+      return () => eventListeners.delete(listener);
     },
     copyTo: hooks.copyTo,
     close() {
@@ -167,9 +177,10 @@ function guarded(bound: Repositories, check: () => void, methods: Omit<Store, ke
   return Object.assign(store as Repositories, methods);
 }
 
-function repositories(db: Executor): Repositories {
+function repositories(db: Executor, limiter: DenialLimiter): Repositories {
   return {
     apiKeys: new ApiKeyRepository(db),
+    denials: new DenialRepository(db, limiter),
     deployments: new DeploymentRepository(db),
     environments: new NamedRepository(db, 'environments'),
     events: new EventRepository(db),
@@ -185,6 +196,7 @@ function repositories(db: Executor): Repositories {
     retention: new RetentionRepository(db),
     settings: new SettingRepository(db),
     sites: new NamedRepository(db, 'sites'),
+    subscriptions: new SubscriptionRepository(db),
     tasks: new TaskRepository(db),
     tickets: new TicketRepository(db),
     tokens: new TokenRepository(db),

@@ -62,7 +62,7 @@ async function oneRoute(tentacles: Tentacles, machine: string, route: Way, signa
   }
 }
 
-/** Stores a check's outcome; an audit event tells of a change, not of every check. */
+/** Stores a check's outcome; an event tells of a change, not of every check. */
 export async function storeHealth(tx: StoreTransaction, machine: string, found: MachineHealth): Promise<void> {
   const before = await tx.machines.find(machine);
   if (before === undefined) return;
@@ -70,8 +70,7 @@ export async function storeHealth(tx: StoreTransaction, machine: string, found: 
   if (before.health === found.health) return;
   await tx.events.append({
     actor: 'system',
-    type: 'machine.health_changed',
-    subjectKind: 'machine',
+    type: 'machine.health-changed',
     subject: machine,
     data: {
       from: before.health,

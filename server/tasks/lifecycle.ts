@@ -1,5 +1,5 @@
-// The two writes every task's run begins and ends with, each with its audit event in the same transaction.
-import type { StoreTransaction } from '../store/store.ts';
+// The two writes every task's run begins and ends with, each with its event in the same transaction.
+import type { Task } from '../store/repositories/tasks.ts';
 import type { TicketState } from '../store/repositories/tickets.ts';
 import type { TaskContext } from './context.ts';
 import { hasEnded, type TaskOutcome } from './outcome.ts';
@@ -11,7 +11,11 @@ export async function startTask(context: TaskContext, nodeId: string): Promise<v
   await context.write(async (tx) => {
     await tx.tasks.markRunning(fence, Date.now());
     if (resumed) await tx.notes.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
-    await appendEvent(tx, context, resumed ? 'resumed' : 'started', { node: nodeId, epoch: fence.epoch });
+    const event = { actor: 'system', subject: task.id, data: { node: nodeId, epoch: fence.epoch } };
+    await tx.events.append({ ...event, type: resumed ? 'task.resumed' : 'task.started' });
+    if (task.kind !== 'deployment') return;
+    const data = { ...event.data, ...outlineOf(task) };
+    await tx.events.append({ ...event, type: resumed ? 'deployment.resumed' : 'deployment.started', data });
   });
 }
 
@@ -26,25 +30,15 @@ export async function endTask(context: TaskContext, outcome: TaskOutcome): Promi
       const state: TicketState = ticket.state === 'pending' ? 'cancelled' : 'interrupted';
       await tx.tickets.updateFenced(fence, ticket.id, { state, endedAt: now }, now);
     }
-    await appendEvent(tx, context, 'ended', { state: outcome.state, errorCode: outcome.errorCode ?? null });
     await tx.tasks.end(fence, { ...outcome, now });
+    const data = { state: outcome.state, errorCode: outcome.errorCode ?? null };
+    const event = { actor: 'system', subject: task.id };
+    await tx.events.append({ ...event, type: 'task.ended', data });
+    if (task.kind !== 'deployment') return;
+    await tx.events.append({ ...event, type: 'deployment.ended', data: { ...data, ...outlineOf(task) } });
   });
 }
 
-async function appendEvent(
-  tx: StoreTransaction,
-  { task }: TaskContext,
-  what: 'started' | 'resumed' | 'ended',
-  data: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  await tx.events.append({ actor: 'system', type: `task.${what}`, subjectKind: 'task', subject: task.id, data });
-  if (task.kind !== 'deployment') return;
-  const { project, environment } = task;
-  await tx.events.append({
-    actor: 'system',
-    type: `deployment.${what}`,
-    subjectKind: 'deployment',
-    subject: task.id,
-    data: { ...data, project, environment },
-  });
+function outlineOf({ project, environment }: Task): Pick<Task, 'project' | 'environment'> {
+  return { project, environment };
 }

@@ -112,7 +112,7 @@ export function patchTicket(context: TaskContext, id: string, patch: TicketPatch
   return context.write((tx) => tx.tickets.updateFenced(context.fence, id, patch, Date.now()));
 }
 
-/** Ends that tell more of the machine than of its work: an audit event says so. */
+/** Ends that tell more of the machine than of its work: a denial says so. */
 const misbehaviours: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'NOT_YOUR_TICKET']);
 
 /** Ends a ticket; with `also` in the same transaction. */
@@ -125,17 +125,16 @@ export function endTicket(
   const now = Date.now();
   return context.write(async (tx) => {
     const ticket = await tx.tickets.updateFenced(context.fence, id, { ...patch, endedAt: now }, now);
-    if (misbehaviours.has(patch.errorCode ?? '')) await noteMisbehaviour(tx, ticket);
+    if (misbehaviours.has(patch.errorCode ?? '')) await recordMisbehaviour(tx, ticket);
     await also?.(tx, ticket);
     return ticket;
   });
 }
 
-async function noteMisbehaviour(tx: StoreTransaction, { id, task, machine, errorCode, errorDetail }: Ticket) {
-  await tx.events.append({
+async function recordMisbehaviour(tx: StoreTransaction, { id, task, machine, errorCode, errorDetail }: Ticket) {
+  await tx.denials.append({
     actor: machine,
-    type: 'ticket.refused',
-    subjectKind: 'machine',
+    type: 'ticket.denied',
     subject: machine,
     data: { ticket: id, task, code: errorCode, detail: errorDetail },
   });

@@ -43,7 +43,7 @@ export async function submitTask(tx: StoreTransaction, request: NewTaskRequest):
     createdAt: now,
   });
   const data = { kind, title, ...request.event, ...retry };
-  await tx.events.append({ actor, type: 'task.created', subjectKind: 'task', subject: id, data });
+  await tx.events.append({ actor, type: 'task.created', subject: id, data });
   return tx.tasks.get(id);
 }
 
@@ -52,7 +52,7 @@ export async function cancelTask(tx: StoreTransaction, id: string, actor: Actor)
   const before = await tx.tasks.get(id);
   if (before.endedAt !== null || before.cancelRequestedAt !== null) return before;
   const task = await tx.tasks.requestCancel(id, Date.now());
-  await tx.events.append({ actor, type: 'task.cancel_requested', subjectKind: 'task', subject: id });
+  await tx.events.append({ actor, type: 'task.cancel-requested', subject: id, data: {} });
   return task;
 }
 

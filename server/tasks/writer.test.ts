@@ -1,6 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { tempDir } from '../../test/support/temp.ts';
+import type { NewEvent } from '../store/events/events.ts';
 import { openStore } from '../store/store.ts';
 import { createWriter } from './writer.ts';
 
@@ -14,7 +15,7 @@ async function open() {
   return { store, writer: createWriter(store), commits: () => commits };
 }
 
-const event = (subject: string) => ({ actor: 'system', type: 'test.written', subjectKind: 'test', subject });
+const event = (subject: string): NewEvent => ({ actor: 'system', type: 'site.deleted', subject, data: {} });
 
 it('commits what arrives together in one transaction', async () => {
   const { store, writer, commits } = await open();

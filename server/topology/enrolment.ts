@@ -1,6 +1,6 @@
 // Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound
 // to this TLS session, and gets a certificate of a few minutes, to cross the mesh with and confirm; the one that lasts
-// is the answer to that (identity.ts). Every refusal leaves one audit event and nothing else.
+// is the answer to that (identity.ts). Every refusal leaves one denial and nothing else.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -38,7 +38,7 @@ import { proofKeyPlace } from './tokens.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes an event. */
+/** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes a row. */
 const refusalsPerSecond = 5;
 const refusalBurst = 60;
 const handshakeMs = 10_000;
@@ -80,7 +80,7 @@ export class Enrolment {
     this.#host = new GrpcHost({
       log: deps.log,
       maxConcurrentCalls: 4,
-      // Of what is asked of the service itself an event of its own tells, with the token.
+      // Of what is asked of the service itself a denial of its own tells, with the token.
       onError: (error) => {
         if (error.code === 'FLOOD') deps.refusals.note(error, 'unknown', 'enrol');
       },
@@ -212,7 +212,6 @@ export class Enrolment {
       await tx.events.append({
         actor: node,
         type: 'token.bound',
-        subjectKind: 'token',
         subject: token.id,
         data: { node },
       });
@@ -266,15 +265,12 @@ export class Enrolment {
     }
     this.#deps.log.warn({ tokenId: subject, code: error.code }, 'enrolment refused');
     const asked = { role: request.role.slice(0, 64), site: request.site.slice(0, 64), name: request.name.slice(0, 64) };
-    await this.#deps.store.transaction((tx) =>
-      tx.events.append({
-        actor: 'system',
-        type: 'enrol.refused',
-        subjectKind: 'token',
-        subject,
-        data: { code: error.code, ...asked },
-      }),
-    );
+    await this.#deps.store.denials.append({
+      actor: 'system',
+      type: 'enrolment.denied',
+      subject,
+      data: { code: error.code, ...asked },
+    });
   }
 
   async #abandon(session: Duplex): Promise<{ joined: boolean }> {
@@ -318,7 +314,7 @@ export class Enrolment {
   #free({ tokenId, spki }: Binding): Promise<void> {
     return this.#deps.store.transaction(async (tx) => {
       if (!(await tx.tokens.release(tokenId, spki))) return;
-      await tx.events.append({ actor: 'system', type: 'token.released', subjectKind: 'token', subject: tokenId });
+      await tx.events.append({ actor: 'system', type: 'token.released', subject: tokenId, data: {} });
     });
   }
 

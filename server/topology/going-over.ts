@@ -93,8 +93,7 @@ async function take(tx: StoreTransaction, id: string, wish: ParentsWish): Promis
   await tx.nodes.take(id, parents);
   await tx.events.append({
     actor: id,
-    type: 'node.parents-taken',
-    subjectKind: 'node',
+    type: 'node.reparented',
     subject: id,
     data: { parents, before: present.parents },
   });

@@ -145,7 +145,6 @@ export async function recordRenewal(store: Store, node: string, issued: IssuedCe
     await tx.events.append({
       actor: node,
       type: 'node.renewed',
-      subjectKind: 'node',
       subject: node,
       data: { serial, notAfter },
     });
@@ -174,7 +173,6 @@ async function letIn(tx: StoreTransaction, { node: id, token, issued, present }:
   await tx.events.append({
     actor: id,
     type: 'node.joined',
-    subjectKind: 'node',
     subject: id,
     data: { token: token.id, role, site, parents, again: present !== undefined },
   });

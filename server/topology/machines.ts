@@ -43,7 +43,6 @@ export async function registerMachine(
   await tx.events.append({
     actor,
     type: 'machine.created',
-    subjectKind: 'machine',
     subject: node.id,
     data: { site: node.site, routes, environments: spec.environments, targetRoles: spec.targetRoles },
     at: now,
@@ -69,7 +68,7 @@ export async function updateMachine(
   if (patch.routes !== undefined) checkRoutes(patch.routes, { node: id, parents: node.parents }, topology);
   await checkEnvironments(tx, patch.environments ?? []);
   const machine = await tx.machines.update(id, version, patch);
-  await tx.events.append({ actor, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { ...patch } });
+  await tx.events.append({ actor, type: 'machine.updated', subject: id, data: { ...patch } });
   return machine;
 }
 
@@ -82,7 +81,7 @@ export async function deleteMachine(tx: StoreTransaction, id: string, version: n
     });
   }
   await tx.machines.delete(id, version);
-  await tx.events.append({ actor, type: 'machine.deleted', subjectKind: 'machine', subject: id });
+  await tx.events.append({ actor, type: 'machine.deleted', subject: id, data: {} });
 }
 
 /** Throws INVALID_FIELD, naming the entry, unless every environment exists. */

@@ -24,7 +24,7 @@ export async function createNamed(
 ): Promise<Named> {
   const { id, name = id, description = '' } = input;
   const named = await repository(tx, kind).insert({ id, name, description, createdAt: Date.now() });
-  await tx.events.append({ actor, type: `${kind}.created`, subjectKind: kind, subject: id, data: { name } });
+  await tx.events.append({ actor, type: `${kind}.created`, subject: id, data: { name } });
   return named;
 }
 
@@ -41,7 +41,7 @@ export async function updateNamed(
   actor: Actor,
 ): Promise<Named> {
   const named = await repository(tx, kind).update(id, version, patch);
-  await tx.events.append({ actor, type: `${kind}.updated`, subjectKind: kind, subject: id, data: { ...patch } });
+  await tx.events.append({ actor, type: `${kind}.updated`, subject: id, data: { ...patch } });
   return named;
 }
 
@@ -67,5 +67,5 @@ export async function deleteNamed(
     throw new IsthmusError('IN_USE', `${kind} ${id} is in use by ${users.slice(0, 5).join(', ')}${rest}`);
   }
   await repository(tx, kind).delete(id, version);
-  await tx.events.append({ actor, type: `${kind}.deleted`, subjectKind: kind, subject: id });
+  await tx.events.append({ actor, type: `${kind}.deleted`, subject: id, data: {} });
 }

@@ -57,8 +57,7 @@ export async function setParents(
   await tx.nodes.wish(id, version, wish);
   await tx.events.append({
     actor,
-    type: 'node.parents-set',
-    subjectKind: 'node',
+    type: 'node.reparent-requested',
     subject: id,
     data: { parents, before: node.parents },
   });
@@ -149,7 +148,7 @@ export async function moveRoutes(tx: StoreTransaction, before: Topology, after: 
     const routes = defaultRoutes({ node: id, parents: after.nodes.get(id)?.parents ?? [] }, after);
     if (JSON.stringify(routes) === JSON.stringify(machine.routes)) continue;
     await tx.machines.update(id, version, { routes });
-    await tx.events.append({ actor, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { routes } });
+    await tx.events.append({ actor, type: 'machine.updated', subject: id, data: { routes } });
   }
 }
 

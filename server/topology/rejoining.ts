@@ -47,7 +47,7 @@ export async function readmitNode(
   if (machine === undefined || (token.routes === null && areSame(before.parents, parents))) return;
   const routes = token.routes ?? defaultRoutes({ node: id, parents }, await readTopology(tx, undefined));
   await tx.machines.update(id, machine.version, { routes });
-  await tx.events.append({ actor: id, type: 'machine.updated', subjectKind: 'machine', subject: id, data: { routes } });
+  await tx.events.append({ actor: id, type: 'machine.updated', subject: id, data: { routes } });
 }
 
 /** Whether these are the same nodes in the same order, whoever dials. */

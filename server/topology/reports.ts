@@ -8,7 +8,7 @@ import { checkFeedUrl } from '../../mesh/feeds.ts';
 import { refusalsKept, type Refusals } from '../../mesh/refusals.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { Refusal__Output } from '../../proto/gen/isthmus/topology/v1/Refusal.ts';
-import type { NewEvent } from '../store/repositories/events.ts';
+import type { NewDenial } from '../store/events/denials.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
@@ -114,18 +114,16 @@ export class Reports {
     if (refusals.length === 0) return;
     const known = new Set(reportedRefusals(await tx.nodes.get(node)));
     for (const refusal of refusals.filter(({ id }) => !known.has(id))) {
-      const event = this.#store.refusals.admit(node, refusalEvent(node, refusal));
-      if (event !== undefined) await tx.events.append(event);
+      await tx.denials.record(node, peerDenial(node, refusal));
     }
   }
 }
 
-/** A refusal as an audit event. `node` says so of itself; what it says is cut to what a good node says. */
-export function refusalEvent(node: string, { code, by, what, detail, atMs }: Omit<Refusal__Output, 'id'>): NewEvent {
+/** What `node` denied a peer. It says so of itself; what it says is cut to what a good node says. */
+export function peerDenial(node: string, { code, by, what, detail, atMs }: Omit<Refusal__Output, 'id'>): NewDenial {
   return {
     actor: node,
-    type: 'node.refused',
-    subjectKind: 'peer',
+    type: 'peer.denied',
     subject: by.slice(0, 100),
     data: { code: isErrorCode(code) ? code : 'INTERNAL', what: what.slice(0, 100), detail: detail.slice(0, 300), atMs },
   };

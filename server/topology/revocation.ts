@@ -38,7 +38,6 @@ export async function revokeNode(
     await tx.events.append({
       actor,
       type: 'node.revoked',
-      subjectKind: 'node',
       subject: id,
       data: { role: node.role, site: node.site },
     });
@@ -63,7 +62,7 @@ export async function adoptRevocations(deps: RevocationDeps): Promise<void> {
       if (!(await tx.nodes.revoke(id, Date.now()))) return;
       const { role, site } = known;
       const data = { role, site, revokedAt: revokedAtMs };
-      await tx.events.append({ actor: 'system', type: 'node.revoked', subjectKind: 'node', subject: id, data });
+      await tx.events.append({ actor: 'system', type: 'node.revoked', subject: id, data });
       adopted.push(id);
     });
   }

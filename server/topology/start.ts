@@ -25,7 +25,7 @@ import { IdentityService, recordRenewal } from './identity.ts';
 import { noteTaken, parentsAssignments } from './going-over.ts';
 import { setParents, type NewParentInput } from './parents.ts';
 import { adoptRevocations, publishRevocations, revokeNode, type RevocationDeps } from './revocation.ts';
-import { refusalEvent } from './reports.ts';
+import { peerDenial } from './reports.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 import { readTopology } from './topology.ts';
 import { dialsOf, WatchService, type FindPlaces } from './watch.ts';
@@ -137,8 +137,8 @@ function recordRefusals({ store, identity, mesh, log }: TopologyDeps): { stop():
   const { node } = identity.current();
   const writing = new Set<Promise<unknown>>();
   const forget = mesh.refusals.onNoted((refusal) => {
-    const written = store.refusals
-      .record(refusal.by, refusalEvent(node, refusal))
+    const written = store.denials
+      .record(refusal.by, peerDenial(node, refusal))
       .catch((err: unknown) => log.warn({ err }, 'a refusal was not recorded'))
       .finally(() => writing.delete(written));
     writing.add(written);
@@ -172,7 +172,6 @@ async function ensureOwnRow({ store, identity }: TopologyDeps): Promise<void> {
     await tx.events.append({
       actor: 'system',
       type: 'node.joined',
-      subjectKind: 'node',
       subject: node,
       data: { role: 'server' },
     });

@@ -89,7 +89,6 @@ export async function createToken(
   await tx.events.append({
     actor,
     type: 'token.created',
-    subjectKind: 'token',
     subject: id,
     data: { role, site, name, parents, expiresAt },
   });

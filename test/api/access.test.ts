@@ -6,7 +6,7 @@ import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
 
 async function refusals(api: TestApi): Promise<{ actor: string; subject: string; data: unknown }[]> {
-  return (await api.store.events.list({ type: 'api.refused', limit: 100 })).items;
+  return (await api.store.denials.list({ type: 'request.denied', limit: 100 })).items;
 }
 
 describe('a request without a good key', () => {

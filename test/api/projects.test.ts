@@ -127,7 +127,7 @@ describe('a sensitive variable', () => {
     const body = { name: 'A', value: 'x', machines: ['web-1'], environments: ['elsewhere'] };
     const answer = await api.call('POST', '/api/v1/projects/shop/variables', { body });
     expect(answer).toMatchObject({ status: 422, body: { code: 'SCOPE_MISMATCH' } });
-    const { items } = await api.store.events.list({ type: 'api.refused', limit: 10 });
+    const { items } = await api.store.denials.list({ type: 'request.denied', limit: 10 });
     const subject = 'POST /api/v1/projects/:id/variables';
     expect(items).toMatchObject([{ subject, data: { code: 'SCOPE_MISMATCH' } }]);
   });
@@ -193,7 +193,7 @@ describe('a task', () => {
     for (let i = 0; i < 2; i += 1) {
       expect(await api.call('POST', `${path}/cancel`)).toMatchObject({ status: 202, body: { state: 'cancelling' } });
     }
-    expect((await api.store.events.list({ type: 'task.cancel_requested', limit: 10 })).items).toHaveLength(1);
+    expect((await api.store.events.list({ type: 'task.cancel-requested', limit: 10 })).items).toHaveLength(1);
     const count = async (query: string) =>
       ((await api.call('GET', `/api/v1/tasks?${query}`)).body.items as unknown[]).length;
     expect([await count('state=cancelling'), await count('state=queued'), await count('kind=script')]).toEqual([

@@ -60,7 +60,7 @@ it.each([
   expect(acquired?.detail).toMatchObject({ from: 'server' });
   expect(origin.requests).toHaveLength(requests);
   const told = await waitFor(async () => {
-    const { items } = await api.ask('GET', '/events?type=node.refused');
+    const { items } = await api.ask('GET', '/events?denied=true&type=peer.denied');
     return (items as object[]).length > 0 && items;
   });
   expect(told).toMatchObject([{ actor: 'web-1', subject: 'mirror-1', data: { code, what: 'feed' } }]);

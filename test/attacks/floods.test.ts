@@ -218,7 +218,7 @@ describe('a flood on a live link', () => {
     const identity = await plane.authority.identity('t9', 'tentacle');
     for (let i = 0; i < 2; i += 1) await attack(plane.address, identity, true, flood);
     await waitFor(() => plane.mesh.links().every((link) => !link.up), { what: 'the link to be down' });
-    const events = await plane.events('node.refused');
+    const events = await plane.denials('peer.denied');
     expect(events.map(({ subject, data }) => `${subject} ${String(data.code)}`)).toEqual([`t9 ${code}`]);
   });
 
@@ -257,7 +257,7 @@ it('a flood of the enrolment itself is ended, and is one audit event', async () 
     await waitFor(() => inner.destroyed, { limitMs: 10_000, what: 'the end of the session' });
   }
   const events = await waitFor(async () => {
-    const found = await plane.events('node.refused');
+    const found = await plane.denials('peer.denied');
     return found.length > 0 && found;
   });
   expect(events.map(({ actor, data }) => [actor, data.code, data.what])).toEqual([['server-1', 'FLOOD', 'enrol']]);

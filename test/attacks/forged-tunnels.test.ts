@@ -124,7 +124,7 @@ describe('a neighbour on a live link', () => {
 /** The audit events, once there is one: whom, with which code, what. */
 async function refusals(plane: ControlPlane): Promise<unknown[]> {
   const events = await waitFor(async () => {
-    const found = await plane.events('node.refused');
+    const found = await plane.denials('peer.denied');
     return found.length > 0 && found;
   });
   return events.map(({ subject, data }) => [subject, data.code, data.what]);

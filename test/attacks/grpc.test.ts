@@ -174,7 +174,7 @@ it('a relay may not ask where packages are, with its own valid certificate', asy
   const find = client.unary((c, o, done) => c.find({ sha256: 'a'.repeat(64) }, o, done), { deadlineMs: 10_000 });
   await expect(find).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN' });
   const [event] = await waitFor(async () => {
-    const found = await plane.events('node.refused');
+    const found = await plane.denials('peer.denied');
     return found.length > 0 && found;
   });
   const what = '/isthmus.topology.v1.Places/Find';

@@ -51,7 +51,7 @@ async function field(pushLimits: FeedDeps['pushLimits'] = {}): Promise<Field> {
       const names = await readdir(join(dataDir, 'packages'), { recursive: true, withFileTypes: true });
       return names.filter((entry) => entry.isFile()).map(({ name }) => name);
     },
-    refusals: async () => (await api.store.events.list({ type: 'api.refused', limit: 100 })).items,
+    refusals: async () => (await api.store.denials.list({ type: 'request.denied', limit: 100 })).items,
   };
 }
 

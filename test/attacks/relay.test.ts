@@ -63,7 +63,7 @@ async function field(): Promise<Field> {
       return { task: id, state, log: await mesh.api.log(id) };
     },
     async refusals() {
-      const { items } = await mesh.api.ask('GET', '/events?type=node.refused&limit=100');
+      const { items } = await mesh.api.ask('GET', '/events?denied=true&type=peer.denied&limit=100');
       const events = items as { actor: string; subject: string; data: { code: string; what: string } }[];
       return events.map(({ actor, subject, data }) => `${actor}: ${data.code} ${subject} ${data.what}`).sort();
     },

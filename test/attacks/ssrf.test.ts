@@ -167,7 +167,7 @@ describe('what is kept for others to connect to', () => {
     });
     onTestFinished(() => reports.stop());
     const refused = async () =>
-      (await mesh.api.ask('GET', '/events?type=node.refused')).items as {
+      (await mesh.api.ask('GET', '/events?denied=true&type=peer.denied')).items as {
         actor: string;
         subject: string;
         data: object;
@@ -199,7 +199,7 @@ describe('what is kept for others to connect to', () => {
     const parents = [{ node: 'server', dialAddress: '169.254.169.254:80' }];
     const asked = mesh.api.ask('POST', '/tokens', { role: 'relay', site: 'eu', parents });
     await expect(asked).rejects.toThrow('URL_FORBIDDEN');
-    expect((await mesh.api.ask('GET', '/events?type=api.refused')).items).toMatchObject([
+    expect((await mesh.api.ask('GET', '/events?denied=true&type=request.denied')).items).toMatchObject([
       { subject: 'POST /api/v1/tokens', data: { code: 'URL_FORBIDDEN' } },
     ]);
   });

@@ -148,7 +148,7 @@ describe('a node joins', () => {
     expect(await server.store.nodes.certificates('web-1')).toHaveLength(1);
     expect((await server.events('node.joined')).map(({ subject }) => subject)).toEqual(['server-1', 'web-1']);
     expect(await server.events('machine.created')).toHaveLength(1);
-    expect(await server.events('enrol.refused')).toHaveLength(0);
+    expect(await server.denials('enrolment.denied')).toHaveLength(0);
   });
 
   test('through two relays, of which one is dialled', async () => {
@@ -190,7 +190,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     expect(existsSync(dataDir)).toBe(false);
     expect((await server.store.nodes.all()).map(({ id }) => id)).toEqual(['server-1']);
     expect((await server.store.machines.list({}, { limit: 10 })).items).toEqual([]);
-    expect(await server.events('enrol.refused')).toHaveLength(refusals);
+    expect(await server.denials('enrolment.denied')).toHaveLength(refusals);
   }
 
   test.each<[string, Partial<JoinOptions>, string]>([
@@ -251,7 +251,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     expect(codes.filter((code) => code === 'in')).toHaveLength(1);
     expect(new Set(codes)).toEqual(new Set(['in', 'TOKEN_USED']));
     expect((await server.store.nodes.all()).filter(({ role }) => role === 'tentacle')).toHaveLength(1);
-    expect(await server.events('enrol.refused')).toHaveLength(49);
+    expect(await server.denials('enrolment.denied')).toHaveLength(49);
     expect((await refusal(attempt(server, { token }))).code).toBe('TOKEN_USED');
   }, 120_000);
 
@@ -277,7 +277,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const refused = ['TOKEN_UNKNOWN', 'RESOURCE_EXHAUSTED', 'ended'];
     expect([...new Set(codes)].filter((code) => !refused.includes(code))).toEqual([]);
     const told = codes.filter((code) => code === 'TOKEN_UNKNOWN').length;
-    const recorded = await server.events('enrol.refused');
+    const recorded = await server.denials('enrolment.denied');
     expect(recorded.length).toBeLessThan(60 + 5 * ((Date.now() - began) / 1000 + 1));
     expect(told).toBeLessThanOrEqual(recorded.length);
     expect(await server.store.nodes.find('web-1')).toBeUndefined();

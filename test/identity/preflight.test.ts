@@ -121,7 +121,7 @@ describe('a man in the middle', () => {
     const { code, checks } = await failing({ addresses: [attacker.address], pin: victim.pin, token });
     expect(code).toBe('CA_FINGERPRINT');
     expect(checks.at(-1)).toBe('pin failed');
-    expect(await attacker.events('enrol.refused')).toHaveLength(0);
+    expect(await attacker.denials('enrolment.denied')).toHaveLength(0);
   });
 
   test('who shows the right authority behind a leaf of his own is refused too', async () => {

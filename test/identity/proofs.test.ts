@@ -75,7 +75,7 @@ test('a proof made in one session is refused in another, with either nonce, and 
   // Everything right but the session: what somebody between two TLS sessions could have asked for.
   expect(await outcome(two, await enrolmentOf(token, { key: one.key, nonce: two.nonce }))).toBe('TOKEN_UNKNOWN');
   expect((await server.store.tokens.get(id)).boundSpkiSha256).toBeNull();
-  expect(await server.events('enrol.refused')).toHaveLength(3);
+  expect(await server.denials('enrolment.denied')).toHaveLength(3);
   expect(await outcome(one, recorded)).toBe('let in');
   // The same key may ask again: its answer may have been lost.
   expect(await outcome(one, recorded)).toBe('let in');

@@ -250,7 +250,7 @@ describe('two tiers of mirrors', () => {
     await expect(feed.places('t-pci-1', 'a'.repeat(64))).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(feed.places('nobody', sha256)).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await expect(feed.places('t-pci-1', sha256, { roles: ['mirror'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
-    const events = await store.events.list({ type: 'feed.refused', limit: 50 });
+    const events = await store.denials.list({ type: 'download.denied', limit: 50 });
     expect(events.items.map(({ actor }) => actor).sort()).toEqual(['nobody', 't-pci-1']);
   }, 120_000);
 });

@@ -2,7 +2,8 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { forgetPassingEvents, forgetTasks } from '../../server/housekeeping.ts';
+import { forgetDenials, forgetPassingEvents, forgetTasks } from '../../server/housekeeping.ts';
+import type { NewEvent } from '../../server/store/events/events.ts';
 import type { TaskEnd } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { taskView } from '../../server/tasks/view.ts';
@@ -46,19 +47,42 @@ async function left(store: Store, { task, ticket }: { task: string; ticket: stri
 const nothing = { entries: false, log: 0, tickets: 0 };
 const all = { entries: true, log: 3, tickets: 1 };
 
-it('forgets old refusals and changes of health, and no event of what somebody changed', async () => {
+const healthChanged = (at: number): NewEvent => ({
+  ...{ actor: 'a', type: 'machine.health-changed', subject: 'web-1', at },
+  data: { from: 'healthy', to: 'unhealthy', hop: null, reasons: [] },
+});
+
+it('forgets old changes of health, and no event of what somebody changed', async () => {
   const store = await emptyStore();
-  const add = (type: string, at: number) =>
-    store.transaction((tx) => tx.events.append({ actor: 'a', type, subjectKind: 'k', subject: 's', at }));
-  for (let i = 0; i < 2_500; i += 1) await add(i % 2 === 0 ? 'api.refused' : 'site.created', i);
-  await add('machine.health_changed', 3_000);
-  await add('node.refused', 5_000);
+  const deleted = (at: number): NewEvent => ({ actor: 'a', type: 'site.deleted', subject: 'eu', data: {}, at });
+  for (let at = 0; at < 2_500; at += 1) {
+    await store.transaction((tx) => tx.events.append(at % 2 === 0 ? healthChanged(at) : deleted(at)));
+  }
+  await store.transaction((tx) => tx.events.append(healthChanged(5_000)));
   await forgetPassingEvents(store, 4_000, new AbortController().signal);
   const left = await store.events.list({ limit: 5_000 });
-  expect(left.items.filter(({ type }) => type === 'site.created')).toHaveLength(1_250);
-  expect(left.items.filter(({ type }) => type !== 'site.created').map(({ type, at }) => [type, at])).toEqual([
-    ['node.refused', 5_000],
-  ]);
+  expect(left.items.filter(({ type }) => type === 'site.deleted')).toHaveLength(1_250);
+  expect(left.items.filter(({ type }) => type !== 'site.deleted').map(({ at }) => at)).toEqual([5_000]);
+});
+
+it('keeps changes of health that a subscription has not read', async () => {
+  const store = await emptyStore();
+  for (const at of [1, 2, 3]) await store.transaction((tx) => tx.events.append(healthChanged(at)));
+  await store.subscriptions.add({ name: 'slow', position: 2 });
+  await forgetPassingEvents(store, 4_000, new AbortController().signal);
+  expect((await store.events.list({ limit: 10 })).items.map(({ at }) => at)).toEqual([3]);
+});
+
+it('forgets old denials', async () => {
+  const store = await emptyStore();
+  const now = Date.now();
+  for (let n = 0; n < 2_500; n += 1) {
+    await store.denials.append({ actor: 'a', type: 'download.denied', subject: 's', data: { code: 'FORBIDDEN' } });
+  }
+  await forgetDenials(store, now, new AbortController().signal);
+  expect((await store.denials.list({ limit: 5_000 })).items).toHaveLength(2_500);
+  await forgetDenials(store, Date.now() + 1, new AbortController().signal);
+  expect((await store.denials.list({ limit: 5_000 })).items).toEqual([]);
 });
 
 it('forgets what old tasks left in small steps, and keeps the tasks', async () => {

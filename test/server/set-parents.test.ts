@@ -124,7 +124,7 @@ describe('other parents', () => {
     await waitFor(async () => (await linksTo('web-1')).join() === 'eu-b', { limitMs, what: 'the end of the old link' });
     expect(await config('web-1')).toMatch(/^parents:\n {2}- node: eu-b\n {4}address: 127\.0\.0\.1:\d+\n$/m);
     const parents = [{ node: 'eu-b', dialAddress: null }];
-    const [set, went] = [await events('node.parents-set'), await events('node.parents-taken')];
+    const [set, went] = [await events('node.reparent-requested'), await events('node.reparented')];
     expect(set.filter(({ subject }) => subject === 'web-1')).toMatchObject([
       { data: { parents, before: before.parents } },
     ]);
@@ -255,7 +255,7 @@ describe('other parents', () => {
     const state = async () => {
       const { items } = await world.api.get<{ items: MeshNode[] }>('nodes');
       const rows = items.map(({ id, parents, wishedParents = null }) => ({ id, parents, wishedParents }));
-      return { rows, set: (await events('node.parents-set')).length };
+      return { rows, set: (await events('node.reparent-requested')).length };
     };
     const before = await state();
     const refused: [string, string, object[], RegExp][] = [

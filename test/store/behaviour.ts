@@ -232,7 +232,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       const store = await open();
       const failing = store.transaction(async (tx) => {
         await tx.sites.insert({ id: 'eu', name: 'EU', description: '', createdAt: 1 });
-        await tx.events.append({ actor: 'a', type: 'site.created', subjectKind: 'site', subject: 'eu' });
+        await tx.events.append({ actor: 'a', type: 'site.deleted', subject: 'eu', data: {} });
         throw new Error('no');
       });
       await expect(failing).rejects.toThrow('no');

@@ -12,7 +12,7 @@ const { fence, ticket } = await addTicket(store);
 writeSync(1, `${ticket} ${fence.task}\n`);
 for (let line = 1; ; line += 3) {
   const stored = await store.transaction(async (tx) => {
-    await tx.events.append({ actor: 'test', type: 'log.stored', subjectKind: 'ticket', subject: ticket });
+    await tx.events.append({ actor: 'test', type: 'task.cancel-requested', subject: fence.task, data: {} });
     return tx.logLines.append(fence, ticket, line, lines(line, line + 2));
   });
   writeSync(1, `${stored}\n`);

@@ -22,7 +22,7 @@ it.each([1, 5, 40, 200])('keeps what was acknowledged when killed after %i commi
   expect(log.length).toBeGreaterThanOrEqual(acknowledged);
   expect(log.map((line) => line.line)).toEqual(log.map((_, index) => index + 1));
   // One transaction wrote both, so either both are there or neither is.
-  const { items: events } = await store.events.list({ type: 'log.stored', limit: 10_000 });
+  const { items: events } = await store.events.list({ type: 'task.cancel-requested', limit: 10_000 });
   expect(events).toHaveLength(log.length / 3);
   expect(await store.tickets.get(ticket)).toMatchObject({ storedLine: log.length });
   expect((await store.tasks.get(task)).streamSeq).toBe(log.length + 1);

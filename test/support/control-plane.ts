@@ -7,7 +7,8 @@ import { authorityPin } from '../../certs/authority-signature.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { AuditEvent } from '../../server/store/repositories/events.ts';
+import type { DenialType, EventType } from '../../contract/events.ts';
+import type { AuditRecord } from '../../server/store/events/records.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { createNamed } from '../../server/topology/named.ts';
 import { startTopology, type TopologyServices } from '../../server/topology/start.ts';
@@ -26,8 +27,10 @@ export interface ControlPlane {
   /** A token for site eu, unless told otherwise; `parent` and `dialAddress` are for those with one parent. */
   token(input?: Partial<TokenInput> & { parent?: string; dialAddress?: string }): Promise<MadeToken>;
   revoke(id: string): Promise<void>;
-  /** All audit events of a type. */
-  events(type: string): Promise<AuditEvent[]>;
+  /** All events of a type. */
+  events(type: EventType): Promise<AuditRecord[]>;
+  /** All denials of a type. */
+  denials(type: DenialType): Promise<AuditRecord[]>;
 }
 
 interface ControlPlaneOptions {
@@ -97,5 +100,6 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       after();
     },
     events: async (type) => (await store.events.list({ type, limit: 1000 })).items,
+    denials: async (type) => (await store.denials.list({ type, limit: 1000 })).items,
   };
 }

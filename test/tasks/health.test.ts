@@ -24,7 +24,7 @@ it('finds a machine healthy, with its facts', async () => {
     healthReport: { facts: { softwareVersion: 'fake' }, route: { kind: 'direct' } },
   });
   const { items } = await h.store.events.list({ subject: 'web-1', limit: 10 });
-  expect(items).toMatchObject([{ type: 'machine.health_changed', data: { from: 'unknown', to: 'healthy' } }]);
+  expect(items).toMatchObject([{ type: 'machine.health-changed', data: { from: 'unknown', to: 'healthy' } }]);
   expect(fake.starts).toEqual([]);
 });
 

@@ -58,7 +58,7 @@ it('ends a log that is not one, and says so', async () => {
   const id = await submit(h, 'say hello');
   expect((await h.ended(id)).state).toBe('interrupted');
   expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'LOG_MALFORMED', errorHop: 'web-1', storedLine: 0 });
-  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  const { items } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });
   expect(items).toHaveLength(1);
 });
 
@@ -74,7 +74,7 @@ it('ends the stream of a tentacle that answers for another ticket, and stores no
   expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'NOT_YOUR_TICKET', errorHop: 'web-1', storedLine: 0 });
   expect(await h.store.tickets.get(victim.id)).toMatchObject({ storedLine: 0 });
   expect(await h.texts(victim.id)).toEqual([]);
-  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  const { items } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });
   expect(items).toMatchObject([{ actor: 'web-1', data: { ticket: (await ticketOf(h, id)).id } }]);
 });
 
@@ -86,7 +86,7 @@ it('does not make a call again whose answer is no message, and tells it in the a
   expect((await h.ended(id)).state).toBe('interrupted');
   expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'ANSWER_MALFORMED', errorHop: 'web-1', storedLine: 0 });
   expect(fake.starts).toHaveLength(1);
-  const { items } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  const { items } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });
   expect(items).toMatchObject([{ actor: 'web-1', data: { code: 'ANSWER_MALFORMED' } }]);
 
   const check = await h.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-1'] }, actor));
@@ -109,7 +109,7 @@ it('keeps little of what a tentacle says beside the log', async () => {
   expect([(await h.ended(one)).state, (await h.ended(two)).state]).toEqual(['interrupted', 'failed']);
   const check = await h.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-2'] }, actor));
   await h.ended(check.id);
-  const { items: refused } = await h.store.events.list({ type: 'ticket.refused', limit: 10 });
+  const { items: refused } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });
   const { healthReport } = await h.store.machines.get('web-2');
   for (const kept of [await ticketOf(h, one), await ticketOf(h, two), refused[0], healthReport]) {
     expect(JSON.stringify(kept)).toMatch(/x{100}|y{100}|z{100}/);

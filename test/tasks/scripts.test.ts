@@ -239,7 +239,7 @@ it('cancels the process, keeps its log, and ends once however often it is asked'
   expect(await ticketOf(h, id)).toMatchObject({ state: 'cancelled', storedLine: 1 });
   expect(fake.cancels.length).toBeGreaterThan(0);
   const { items } = await h.store.events.list({ subject: id, limit: 100 });
-  expect(items.filter(({ type }) => type === 'task.cancel_requested')).toHaveLength(1);
+  expect(items.filter(({ type }) => type === 'task.cancel-requested')).toHaveLength(1);
   expect(items.filter(({ type }) => type === 'task.ended')).toHaveLength(1);
 });
 

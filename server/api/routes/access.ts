@@ -1,6 +1,7 @@
 // Who am I, API keys, and the audit events.
 import { Type } from 'typebox';
 import { createApiKey, revokeApiKey } from '../../access/api-keys.ts';
+import { listAudit } from '../../events/audit.ts';
 import type { ApiKey } from '../../store/repositories/api-keys.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
@@ -29,6 +30,7 @@ const EventView = Type.Object({
 });
 
 const EventQuery = Closed({
+  denied: Type.Optional(Type.Boolean()),
   after: Type.Optional(Type.Integer({ minimum: 0 })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
   type: Type.Optional(Line),
@@ -105,12 +107,13 @@ export function accessRoutes(app: ApiInstance, context: ApiContext): void {
       config: { policy: 'viewer' },
       schema: {
         tags: ['access'],
-        description: 'The audit events, oldest first, after number `after`; `next` is the next `after`.',
+        description:
+          'Every change, oldest first, after number `after`; `next` is the next `after`. With `denied` what was denied instead, in the same form: the latest, under numbers of their own.',
         querystring: EventQuery,
         response: { 200: PageOf(EventView) },
       },
     },
-    (request) => store.events.list({ limit: 100, ...request.query }),
+    (request) => listAudit(store, { limit: 100, ...request.query }),
   );
 }
 

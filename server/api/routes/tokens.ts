@@ -112,7 +112,7 @@ export function tokenRoutes(app: ApiInstance, context: ApiContext): void {
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.tokens.get(request.params.id);
         await tx.tokens.delete(id);
-        await tx.events.append({ actor, type: 'token.deleted', subjectKind: 'token', subject: id });
+        await tx.events.append({ actor, type: 'token.revoked', subject: id, data: {} });
         return { status: 204, body: null };
       }),
   );

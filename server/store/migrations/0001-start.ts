@@ -284,6 +284,7 @@ const tables: readonly TableSpec[] = [
     },
     key: ['api_key', 'key'],
   },
+  { name: 'event_subscriptions', columns: { name: 'text', position: 'int' }, key: ['name'] },
   {
     name: 'installed_releases',
     columns: {
@@ -310,6 +311,7 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
   { name: 'deployments_by_task', table: 'deployments', columns: ['task'] },
   { name: 'api_keys_by_maker', table: 'api_keys', columns: ['made_by'] },
   { name: 'certificates_by_node', table: 'certificates', columns: ['node'] },
+  { name: 'events_by_type', table: 'events', columns: ['type', 'seq'] },
   { name: 'idempotency_keys_by_age', table: 'idempotency_keys', columns: ['created_at'] },
   { name: 'tickets_by_machine', table: 'tickets', columns: ['machine', 'created_at'] },
   { name: 'tickets_uncompleted', table: 'tickets', columns: ['ended_at'], where: 'completed_at is null' },
@@ -318,9 +320,12 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
 export const migration0001: Migration = {
   async up(db: Kysely<never>): Promise<void> {
     for (const table of tables) await createTable(db, table).execute();
-    // The audit trail numbers itself and never gives a number out twice.
-    await sql`create table events (seq integer primary key autoincrement, at bigint not null, actor text not null,
-      type text not null, subject_kind text not null, subject text not null, data_json text not null)`.execute(db);
+    // Events and denials number themselves and never give a number out twice.
+    for (const table of ['events', 'denials']) {
+      await sql`create table ${sql.table(table)} (seq integer primary key autoincrement, at bigint not null,
+        actor text not null, type text not null, subject_kind text not null, subject text not null,
+        data_json text not null)`.execute(db);
+    }
     for (const index of indexes) {
       const where = index.where === undefined ? sql`` : sql.raw(` where ${index.where}`);
       const columns = sql.join(index.columns.map((column) => sql.ref(column)));

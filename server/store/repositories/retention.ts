@@ -1,7 +1,8 @@
-// Forgetting passing audit events, and what ended tasks left: log lines, notes, tickets, and what they were to do. The
-// task itself stays, as does everything of what is deployed now. Each step is small, because a statement holds up
+// Forgetting denials, passing events, and what ended tasks left: log lines, notes, tickets, and what they were to do.
+// The task itself stays, as does everything of what is deployed now. Each step is small, because a statement holds up
 // everything else that the process does.
 import { sql } from 'kysely';
+import type { EventType } from '../../../contract/events.ts';
 import { assertInTransaction, type Executor } from './base.ts';
 
 /** Where a walk over the tasks stands. */
@@ -14,6 +15,8 @@ export interface RetentionCursor {
 const TASKS_PER_PAGE = 200;
 /** A payload that was forgotten has less: what is left of it is the task that it tried again. */
 const FORGOTTEN_PAYLOAD_BYTES = 100;
+/** What nobody changed on purpose: a machine that goes up and down. */
+const PASSING: ReadonlySet<string> = new Set<EventType>(['machine.health-changed']);
 
 export class RetentionRepository {
   readonly #db: Executor;
@@ -85,21 +88,40 @@ export class RetentionRepository {
   }
 
   /**
-   * Forgets the refusals and changes of health among the `limit` audit events after number `after`, as far as they are
-   * from before `before`; answers the number to go on after, undefined at the end.
+   * Forgets the changes of health among the `limit` events after number `after`, as far as they are from before
+   * `before` and every subscription has read them; answers the number to go on after, undefined at the end.
    */
   async forgetPassingEvents(before: number, after: number, limit: number): Promise<number | undefined> {
     const seen = await this.#db
       .selectFrom('events')
       .select(['seq', 'at', 'type'])
       .where('seq', '>', after)
+      .where('seq', '<=', await this.#readByAll())
       .orderBy('seq')
       .limit(limit)
       .execute();
     const old = seen.filter(({ at }) => at < before);
-    const passing = old.filter(({ type }) => isPassing(type)).map(({ seq }) => seq);
+    const passing = old.filter(({ type }) => PASSING.has(type)).map(({ seq }) => seq);
     if (passing.length > 0) await this.#db.deleteFrom('events').where('seq', 'in', passing).execute();
     return old.length < limit ? undefined : old.at(-1)?.seq;
+  }
+
+  /** Forgets at most `limit` denials from before `before`; answers whether there may be more. */
+  async forgetDenials(before: number, limit: number): Promise<boolean> {
+    const oldest = await this.#db.selectFrom('denials').select(['seq', 'at']).orderBy('seq').limit(limit).execute();
+    const last = oldest.filter(({ at }) => at < before).at(-1);
+    if (last === undefined) return false;
+    await this.#db.deleteFrom('denials').where('seq', '<=', last.seq).execute();
+    return last.seq === oldest.at(-1)?.seq && oldest.length === limit;
+  }
+
+  /** The number up to which every subscription has read the events. */
+  async #readByAll(): Promise<number> {
+    const row = await this.#db
+      .selectFrom('event_subscriptions')
+      .select(({ fn }) => fn.min('position').as('position'))
+      .executeTakeFirst();
+    return row?.position ?? Number.MAX_SAFE_INTEGER;
   }
 
   async #forgetPayload(task: string): Promise<void> {
@@ -122,9 +144,4 @@ export class RetentionRepository {
     await this.#db.deleteFrom(table).where('task', '=', task).where('seq', '<=', last.seq).execute();
     return rows.length === limit;
   }
-}
-
-/** What nobody changed on purpose: tried in vain, or a machine that goes up and down. */
-function isPassing(type: string): boolean {
-  return type.endsWith('.refused') || type === 'machine.health_changed';
 }

@@ -1,0 +1,247 @@
+// Domain events and denials: every type with its subject and its data. A closed list: what is not here is not written.
+// An event is appended in the transaction of the change that it tells, and is the audit record of it. Types have one
+// form, `noun.verb-in-past`, with hyphens inside a word; docs/events.md explains each.
+
+interface Parent {
+  readonly node: string;
+  readonly dialAddress: string | null;
+}
+
+type Route = { readonly kind: 'direct' | 'auto' } | { readonly kind: 'path'; readonly via: readonly string[] };
+
+interface ProjectOutline {
+  readonly name: string;
+  readonly steps: readonly { readonly name: string; readonly kind: string }[];
+}
+
+interface VariableOutline {
+  readonly project: string;
+  readonly name: string;
+  readonly sensitive: boolean;
+  readonly environments: readonly string[];
+  readonly machines: readonly string[];
+  readonly targetRoles: readonly string[];
+}
+
+interface DeploymentOutline {
+  readonly project: string | null;
+  readonly environment: string | null;
+}
+
+/** What was changed, as far as it was given. */
+type Changed<Fields> = { readonly [Field in keyof Fields]?: Fields[Field] | undefined };
+
+type Described = Changed<{ readonly name: string; readonly description: string }>;
+
+interface TaskRun {
+  readonly node: string;
+  readonly epoch: number;
+}
+
+interface TaskEnd {
+  readonly state: string;
+  readonly errorCode: string | null;
+}
+
+type Nothing = Readonly<Record<string, never>>;
+
+/** The data of each event. Never a secret. Times are milliseconds since 1970. */
+export interface EventData {
+  'api-key.created': { readonly name: string; readonly role: string; readonly expiresAt: number | null };
+  'api-key.revoked': Nothing;
+  'deployment.created': { readonly project: string; readonly release: string; readonly environment: string };
+  'deployment.started': TaskRun & DeploymentOutline;
+  'deployment.resumed': TaskRun & DeploymentOutline;
+  'deployment.ended': TaskEnd & DeploymentOutline;
+  'environment.created': { readonly name: string };
+  'environment.updated': Described;
+  'environment.deleted': Nothing;
+  'machine.created': {
+    readonly site: string;
+    readonly routes: readonly Route[];
+    readonly environments: readonly string[];
+    readonly targetRoles: readonly string[];
+  };
+  'machine.updated': Changed<{
+    readonly name: string;
+    readonly routes: readonly Route[];
+    readonly environments: readonly string[];
+    readonly targetRoles: readonly string[];
+    readonly disabled: boolean;
+    readonly thresholds: object | null;
+  }>;
+  'machine.deleted': Nothing;
+  'machine.health-changed': {
+    readonly from: string;
+    readonly to: string;
+    readonly hop: string | null;
+    readonly reasons: readonly string[];
+  };
+  'mesh.initialised': { readonly node: string };
+  'node.joined': {
+    readonly role: string;
+    readonly token?: string;
+    readonly site?: string;
+    readonly parents?: readonly Parent[];
+    /** Whether it had been revoked before. */
+    readonly again?: boolean;
+  };
+  'node.renewed': { readonly serial: string; readonly notAfter: number };
+  'node.reparent-requested': { readonly parents: readonly Parent[]; readonly before: readonly Parent[] };
+  'node.reparented': { readonly parents: readonly Parent[]; readonly before: readonly Parent[] };
+  'node.revoked': {
+    readonly role: string;
+    readonly site: string | null;
+    /** When, where a neighbour told of it. */
+    readonly revokedAt?: number;
+  };
+  'package.damaged': Nothing;
+  'package.pushed': {
+    readonly version: string;
+    readonly sha256: string;
+    readonly sizeBytes: number;
+    readonly format: string;
+  };
+  'project.created': ProjectOutline;
+  'project.updated': Described;
+  'project.process-replaced': Pick<ProjectOutline, 'steps'>;
+  'project.deleted': Nothing;
+  'release.created': {
+    readonly project: string;
+    readonly version: string;
+    readonly packages: readonly {
+      readonly step: string;
+      readonly id: string;
+      readonly version: string;
+      readonly sha256: string;
+    }[];
+  };
+  'site.created': { readonly name: string };
+  'site.updated': Described;
+  'site.deleted': Nothing;
+  'task.created': {
+    readonly kind: string;
+    readonly title: string;
+    readonly retryOf?: string;
+    /** What is particular to its kind. */
+    readonly [field: string]: unknown;
+  };
+  'task.started': TaskRun;
+  'task.resumed': TaskRun;
+  'task.cancel-requested': Nothing;
+  'task.retried': { readonly by: string };
+  'task.ended': TaskEnd;
+  'token.created': {
+    readonly role: string;
+    readonly site: string;
+    readonly name: string | null;
+    readonly parents: readonly Parent[];
+    readonly expiresAt: number;
+  };
+  'token.bound': { readonly node: string };
+  'token.released': Nothing;
+  'token.revoked': Nothing;
+  'variable.created': VariableOutline;
+  'variable.updated': VariableOutline;
+  'variable.deleted': VariableOutline;
+}
+
+/** What each event is about; its `subject` is the id of one of these. */
+export const EVENT_SUBJECTS = {
+  'api-key.created': 'api-key',
+  'api-key.revoked': 'api-key',
+  'deployment.created': 'deployment',
+  'deployment.started': 'deployment',
+  'deployment.resumed': 'deployment',
+  'deployment.ended': 'deployment',
+  'environment.created': 'environment',
+  'environment.updated': 'environment',
+  'environment.deleted': 'environment',
+  'machine.created': 'machine',
+  'machine.updated': 'machine',
+  'machine.deleted': 'machine',
+  'machine.health-changed': 'machine',
+  'mesh.initialised': 'mesh',
+  'node.joined': 'node',
+  'node.renewed': 'node',
+  'node.reparent-requested': 'node',
+  'node.reparented': 'node',
+  'node.revoked': 'node',
+  'package.damaged': 'blob',
+  'package.pushed': 'package',
+  'project.created': 'project',
+  'project.updated': 'project',
+  'project.process-replaced': 'project',
+  'project.deleted': 'project',
+  'release.created': 'release',
+  'site.created': 'site',
+  'site.updated': 'site',
+  'site.deleted': 'site',
+  'task.created': 'task',
+  'task.started': 'task',
+  'task.resumed': 'task',
+  'task.cancel-requested': 'task',
+  'task.retried': 'task',
+  'task.ended': 'task',
+  'token.created': 'token',
+  'token.bound': 'token',
+  'token.released': 'token',
+  'token.revoked': 'token',
+  'variable.created': 'variable',
+  'variable.updated': 'variable',
+  'variable.deleted': 'variable',
+} as const satisfies Readonly<Record<keyof EventData, string>>;
+
+export type EventType = keyof EventData;
+
+/** The events of some types: all of them, unless told. */
+export type DomainEvent<Type extends EventType = EventType> = {
+  [Each in Type]: { readonly type: Each; readonly subject: string; readonly data: EventData[Each] };
+}[Type];
+
+/** The data of each denial: somebody asked for what may not be had. */
+export interface DenialData {
+  /** A node was denied a blob. */
+  'download.denied': { readonly code: string };
+  'enrolment.denied': {
+    readonly code: string;
+    readonly role: string;
+    readonly site: string;
+    readonly name: string;
+  };
+  /** A node (the actor) denied a peer something. */
+  'peer.denied': { readonly code: string; readonly what: string; readonly detail: string; readonly atMs: number };
+  'request.denied': {
+    readonly code: string;
+    readonly address: string;
+    /** What was asked for. */
+    readonly [field: string]: unknown;
+  };
+  /** What a machine said of a ticket was not accepted. */
+  'ticket.denied': {
+    readonly ticket: string;
+    readonly task: string;
+    readonly code: string | null;
+    readonly detail: string | null;
+  };
+}
+
+/** What each denial is about. */
+export const DENIAL_SUBJECTS = {
+  'download.denied': 'blob',
+  'enrolment.denied': 'token',
+  'peer.denied': 'peer',
+  'request.denied': 'route',
+  'ticket.denied': 'machine',
+} as const satisfies Readonly<Record<keyof DenialData, string>>;
+
+export type DenialType = keyof DenialData;
+
+export type Denial = {
+  [Type in DenialType]: {
+    readonly type: Type;
+    readonly subject: string;
+    /** `moreNotRecorded`: the last that is written of this one in this minute. */
+    readonly data: DenialData[Type] & { readonly moreNotRecorded?: boolean };
+  };
+}[DenialType];

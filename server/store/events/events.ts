@@ -1,0 +1,91 @@
+// Domain events: who did what to what, appended in the transaction of the change itself (I11), and read in the order of
+// the commits.
+import { EVENT_SUBJECTS, type DomainEvent, type EventType } from '../../../contract/events.ts';
+import { assertInTransaction, type Actor, type Executor, type Page } from '../repositories/base.ts';
+import { listRecords, toRecord, toRow, type AuditFilter, type AuditRecord } from './records.ts';
+
+export type NewEvent = DomainEvent & { readonly actor: Actor; readonly at?: number };
+
+/** An event as it was stored, with the data of its type. */
+export type StoredEvent<Type extends EventType = EventType> = DomainEvent<Type> & Omit<AuditRecord<Type>, 'data'>;
+
+/** The next events of some types. */
+export interface UnreadEvents<Type extends EventType> {
+  /** In the order of their commits. */
+  readonly events: readonly StoredEvent<Type>[];
+  /** Up to here there are no others of these types. */
+  readonly upTo: number;
+}
+
+const appended = new WeakSet<Executor>();
+
+/** Whether this transaction has appended events. */
+export function hasAppended(db: Executor): boolean {
+  return appended.has(db);
+}
+
+export class EventRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** Call it in the transaction of the change. */
+  async append(event: NewEvent): Promise<void> {
+    assertInTransaction(this.#db);
+    await this.#db.insertInto('events').values(toRow(event, EVENT_SUBJECTS[event.type])).execute();
+    appended.add(this.#db);
+  }
+
+  list(filter: AuditFilter): Promise<Page<AuditRecord<EventType>>> {
+    return listRecords(this.#db, 'events', filter);
+  }
+
+  /** The number of the newest event; 0 when there is none. */
+  async newest(): Promise<number> {
+    const row = await this.#db
+      .selectFrom('events')
+      .select(({ fn }) => fn.max('seq').as('seq'))
+      .executeTakeFirst();
+    return row?.seq ?? 0;
+  }
+
+  /**
+   * At most `limit` events of these types after position `after`. SQLite has one writer, so the numbers are given out
+   * in the order of the commits, and no event appears behind a position once that was read.
+   */
+  async unread<Type extends EventType>(
+    after: number,
+    types: readonly Type[],
+    limit: number,
+  ): Promise<UnreadEvents<Type>> {
+    const newest = await this.newest();
+    const rows = await this.#db
+      .selectFrom('events')
+      .selectAll()
+      .where('type', 'in', types)
+      .where('seq', '>', after)
+      .where('seq', '<=', newest)
+      .orderBy('seq')
+      .limit(limit)
+      .execute();
+    const events = rows.map((row) => toRecord<Type>(row) as StoredEvent<Type>);
+    const last = events.at(-1);
+    return { events, upTo: last !== undefined && events.length === limit ? last.seq : Math.max(after, newest) };
+  }
+
+  /** How many events of these types are after position `after`, and when the first of them was appended. */
+  async countUnread(
+    after: number,
+    types: readonly EventType[],
+  ): Promise<{ readonly count: number; readonly oldestAt: number | null }> {
+    const row = await this.#db
+      .selectFrom('events')
+      .select(({ fn }) => [fn.countAll<number>().as('count'), fn.min('at').as('oldestAt')])
+      .where('type', 'in', types)
+      .where('seq', '>', after)
+      .executeTakeFirstOrThrow();
+    return { count: Number(row.count), oldestAt: row.oldestAt };
+  }
+}

@@ -1,0 +1,55 @@
+// How far each subscription has read the events. A position moves in the transaction of what was done about the events
+// before it, so that none is done twice and none is left out.
+import { IsthmusError } from '../../../lib/errors.ts';
+import { assertInTransaction, found, type Executor } from '../repositories/base.ts';
+
+export interface SubscriptionPosition {
+  readonly name: string;
+  /** The number of the last event that was handled or passed over. */
+  readonly position: number;
+}
+
+export class SubscriptionRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** Adds a subscription at a position, unless it is there already: then it stays where it is. */
+  async add({ name, position }: SubscriptionPosition): Promise<void> {
+    await this.#db
+      .insertInto('event_subscriptions')
+      .values({ name, position })
+      .onConflict((conflict) => conflict.column('name').doNothing())
+      .execute();
+  }
+
+  /** NOT_FOUND when there is no such subscription. */
+  async position(name: string): Promise<number> {
+    const row = await this.#db
+      .selectFrom('event_subscriptions')
+      .select('position')
+      .where('name', '=', name)
+      .executeTakeFirst();
+    return found(row, `subscription ${name}`).position;
+  }
+
+  /** Moves a position on; PRECONDITION_FAILED when another reader has. Call it in the transaction of the work. */
+  async move(name: string, { from, to }: { readonly from: number; readonly to: number }): Promise<void> {
+    assertInTransaction(this.#db);
+    const { numUpdatedRows } = await this.#db
+      .updateTable('event_subscriptions')
+      .set({ position: to })
+      .where('name', '=', name)
+      .where('position', '=', from)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return;
+    throw new IsthmusError('PRECONDITION_FAILED', `subscription ${name} is no longer at event ${from}`);
+  }
+
+  /** Removes every subscription but these: nobody reads for the others any more. */
+  async removeOthers(names: readonly string[]): Promise<void> {
+    await this.#db.deleteFrom('event_subscriptions').where('name', 'not in', names).execute();
+  }
+}
