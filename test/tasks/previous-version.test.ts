@@ -10,7 +10,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { ping } from '../../mesh/echo.ts';
 import type { Route } from '../../server/store/routes.ts';
 import { openStore } from '../../server/store/store.ts';
-import { submitScript } from '../../server/tasks/script-task.ts';
+import { submitScript } from '../../server/scripts/script-task.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
