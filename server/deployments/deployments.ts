@@ -10,7 +10,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { submitTask } from '../tasks/submit.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import { planSteps, type DeploymentPayload } from './plan.ts';
-import { resolveAt, type Opener } from './resolve.ts';
+import { resolveAt, type Opener } from '../projects/resolve.ts';
 
 /** Of machines, in a note. */
 const mostNamed = 10;

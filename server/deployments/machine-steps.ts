@@ -9,13 +9,13 @@ import type { Release } from '../store/repositories/releases.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
-import { endTicket, mayHaveRun, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/machine-run.ts';
+import { endTicket, mayHaveRun, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
 import { hasEnded } from '../tasks/outcome.ts';
-import { runPackageTicket, type FindPlaces, type PackageWork } from '../tasks/package-ticket.ts';
-import { runScriptTicket } from '../tasks/script-ticket.ts';
+import { runPackageTicket, type FindPlaces, type PackageWork } from '../tasks/execution/package-ticket.ts';
+import { runScriptTicket } from '../tasks/execution/script-ticket.ts';
 import type { DeploymentAction, DeploymentPayload } from './plan.ts';
-import { applicationName } from './projects.ts';
-import { resolveAt, scriptEnvironment, type Opener, type ResolvedVariables } from './resolve.ts';
+import { applicationName } from '../projects/projects.ts';
+import { resolveAt, scriptEnvironment, type Opener, type ResolvedVariables } from '../projects/resolve.ts';
 
 export interface DeploymentDeps extends TicketDeps {
   readonly store: Pick<Store, 'logLines' | 'machines' | 'tickets' | 'releases'>;

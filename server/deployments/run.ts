@@ -6,7 +6,7 @@ import type { Ticket } from '../store/repositories/tickets.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TaskRunner } from '../tasks/engine.ts';
 import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
-import { machinesAtOnce } from '../tasks/script-task.ts';
+import { machinesAtOnce } from '../scripts/script-task.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import { MachineSteps, type DeploymentDeps, type DeploymentFacts } from './machine-steps.ts';
 import type { DeploymentPayload } from './plan.ts';

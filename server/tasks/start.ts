@@ -1,16 +1,16 @@
 // Puts the tasks of a server node together: writer, warm tunnels, completer, health monitor, engine.
 import type { Logger } from '../../lib/log.ts';
 import type { Store } from '../store/store.ts';
-import { createCompleter, type CompleterTunables } from './completer.ts';
+import { createCompleter, type CompleterTunables } from './execution/completer.ts';
 import { createTaskEngine, type EngineTunables, type TaskRunner } from './engine.ts';
-import type { SignEnvelope } from './envelopes.ts';
-import { startHealthMonitor } from './health-monitor.ts';
-import { healthRunner } from './health-task.ts';
-import { ticketDefaults, type TicketDeps, type TicketTunables } from './machine-run.ts';
-import { logQuotaOf } from './log-quota.ts';
+import type { SignEnvelope } from './execution/envelopes.ts';
+import { startHealthMonitor } from '../health/monitor.ts';
+import { healthRunner } from '../health/health-task.ts';
+import { ticketDefaults, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
+import { logQuotaOf } from './logs/log-quota.ts';
 import { createRouteBook, type AutoPaths } from './route-book.ts';
-import { scriptRunner } from './script-task.ts';
-import { createTentacles, type Dial, type TentacleTunables } from './tentacles.ts';
+import { scriptRunner } from '../scripts/script-task.ts';
+import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
 import { createWriter } from './writer.ts';
 
 interface TasksOptions {

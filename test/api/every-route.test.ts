@@ -3,7 +3,7 @@
 // the document, so that a new route is in it from its first day.
 import { expect, it } from 'vitest';
 import { errorCatalogue, isErrorCode, IsthmusError } from '../../lib/errors.ts';
-import { createRelease } from '../../server/deployments/releases.ts';
+import { createRelease } from '../../server/projects/releases.ts';
 import type { ApiServices } from '../../server/api/context.ts';
 import { setParents } from '../../server/topology/parents.ts';
 import { readTopology } from '../../server/topology/topology.ts';

@@ -6,7 +6,7 @@ import { createMasterKey } from '../../lib/seal.ts';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
 import { deploymentRunner } from '../../server/deployments/run.ts';
 import { openStore } from '../../server/store/store.ts';
-import { submitScript } from '../../server/tasks/script-task.ts';
+import { submitScript } from '../../server/scripts/script-task.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
 

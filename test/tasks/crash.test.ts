@@ -1,8 +1,8 @@
 // kill -9 of the server at every stage of a task: it is claimed again, the script was started once, its log is lines
 // 1..N, each once.
 import { expect, it } from 'vitest';
-import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
-import { createRelease } from '../../server/deployments/releases.ts';
+import { createProject, replaceProcess } from '../../server/projects/projects.ts';
+import { createRelease } from '../../server/projects/releases.ts';
 import type { FakeTentacle } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
 import { crashSite, type CrashSite } from './crash-site.ts';

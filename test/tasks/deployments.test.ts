@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { submitDeployment, type DeploymentRequest } from '../../server/deployments/deployments.ts';
-import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
-import { createRelease } from '../../server/deployments/releases.ts';
-import { createVariable } from '../../server/deployments/variables.ts';
+import { createProject, replaceProcess } from '../../server/projects/projects.ts';
+import { createRelease } from '../../server/projects/releases.ts';
+import { createVariable } from '../../server/projects/variables.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
-import { retryTask } from '../../server/deployments/retry.ts';
+import { retryTask } from '../../server/tasks/retry.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';

@@ -8,7 +8,7 @@ import { deploymentRunner } from '../../server/deployments/run.ts';
 import { endStates, type Task } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import type { Route } from '../../server/store/routes.ts';
-import { submitScript, type ScriptRequest } from '../../server/tasks/script-task.ts';
+import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
 import { startTasks, type Tasks } from '../../server/tasks/start.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
 import type { TestMesh } from '../support/identities.ts';

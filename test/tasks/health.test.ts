@@ -1,7 +1,7 @@
 // Health checks: answered beside the script engine, judged by thresholds, and honest about which hop failed.
 import { expect, it } from 'vitest';
-import { submitHealthCheck } from '../../server/tasks/health-task.ts';
-import type { MachineHealth } from '../../server/tasks/health.ts';
+import { submitHealthCheck } from '../../server/health/health-task.ts';
+import type { MachineHealth } from '../../server/health/judgement.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';

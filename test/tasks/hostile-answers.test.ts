@@ -1,7 +1,7 @@
 // What comes back from a machine, or from a hop on the way to it, is believed only as far as it can be right.
 import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../lib/errors.ts';
-import { submitHealthCheck } from '../../server/tasks/health-task.ts';
+import { submitHealthCheck } from '../../server/health/health-task.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, submit, ticketOf, type Harness } from './harness.ts';
 

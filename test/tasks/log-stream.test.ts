@@ -1,9 +1,9 @@
 // When a line is acknowledged: after it is stored, whatever the store takes its time for.
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { followLog, type LogCommit } from '../../server/tasks/log-stream.ts';
-import { createTentacles } from '../../server/tasks/tentacles.ts';
-import { buildEnvelope } from '../../server/tasks/envelopes.ts';
+import { followLog, type LogCommit } from '../../server/tasks/logs/log-stream.ts';
+import { createTentacles } from '../../server/tasks/execution/tentacles.ts';
+import { buildEnvelope } from '../../server/tasks/execution/envelopes.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
 

@@ -1,6 +1,6 @@
 // A start that is held up while its task is cancelled: `cancelled` is only what can never start any more.
 import { expect, it } from 'vitest';
-import { submitScript } from '../../server/tasks/script-task.ts';
+import { submitScript } from '../../server/scripts/script-task.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';

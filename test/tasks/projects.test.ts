@@ -1,14 +1,14 @@
 // Projects, variables and releases: what is refused leaves no trace, what is accepted leaves one audit event.
 import { expect, it } from 'vitest';
-import { createProject, deleteProject, replaceProcess } from '../../server/deployments/projects.ts';
-import { createRelease } from '../../server/deployments/releases.ts';
+import { createProject, deleteProject, replaceProcess } from '../../server/projects/projects.ts';
+import { createRelease } from '../../server/projects/releases.ts';
 import {
   createVariable,
   deleteVariable,
   updateVariable,
   variableView,
   type NewVariable,
-} from '../../server/deployments/variables.ts';
+} from '../../server/projects/variables.ts';
 import { actor, startHarness, type Harness } from './harness.ts';
 
 const webStep = { name: 'web', kind: 'package', targetRoles: [], package: { id: 'Shop.Web' } };

@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { start as startRelay } from '../../relay/start.ts';
-import { submitScript } from '../../server/tasks/script-task.ts';
+import { submitScript } from '../../server/scripts/script-task.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { heardLog } from '../support/heard-log.ts';

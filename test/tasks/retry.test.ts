@@ -1,11 +1,11 @@
 // Trying again by hand: a new task with tickets of its own, where the first did not succeed, and nowhere else.
 import { expect, it } from 'vitest';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
-import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
-import { createRelease } from '../../server/deployments/releases.ts';
-import { retryTask } from '../../server/deployments/retry.ts';
-import { submitHealthCheck } from '../../server/tasks/health-task.ts';
-import { submitScript } from '../../server/tasks/script-task.ts';
+import { createProject, replaceProcess } from '../../server/projects/projects.ts';
+import { createRelease } from '../../server/projects/releases.ts';
+import { retryTask } from '../../server/tasks/retry.ts';
+import { submitHealthCheck } from '../../server/health/health-task.ts';
+import { submitScript } from '../../server/scripts/script-task.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { waitFor } from '../support/wait.ts';

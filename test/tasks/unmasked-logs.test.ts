@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createMasterKey } from '../../lib/seal.ts';
-import { createProject, replaceProcess } from '../../server/deployments/projects.ts';
-import { createRelease } from '../../server/deployments/releases.ts';
-import { createVariable } from '../../server/deployments/variables.ts';
+import { createProject, replaceProcess } from '../../server/projects/projects.ts';
+import { createRelease } from '../../server/projects/releases.ts';
+import { createVariable } from '../../server/projects/variables.ts';
 import { waitFor } from '../support/wait.ts';
 import { crashSite, type CrashSite } from './crash-site.ts';
 

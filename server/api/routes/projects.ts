@@ -1,7 +1,7 @@
 // Projects: their process and their variables. A sensitive value goes in and never comes out.
 import { Type, type Static } from 'typebox';
-import { createProject, deleteProject, replaceProcess, updateProject } from '../../deployments/projects.ts';
-import { createVariable, deleteVariable, updateVariable, variableView } from '../../deployments/variables.ts';
+import { createProject, deleteProject, replaceProcess, updateProject } from '../../projects/projects.ts';
+import { createVariable, deleteVariable, updateVariable, variableView } from '../../projects/variables.ts';
 import type { Project } from '../../store/repositories/projects.ts';
 import type { Variable } from '../../store/repositories/variables.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';

@@ -1,7 +1,7 @@
 // Releases, which pin what is deployed, and deployments, which deploy it.
 import { Type, type Static } from 'typebox';
 import { submitDeployment } from '../../deployments/deployments.ts';
-import { createRelease } from '../../deployments/releases.ts';
+import { createRelease } from '../../projects/releases.ts';
 import type { Release } from '../../store/repositories/releases.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';

@@ -2,9 +2,9 @@
 import { Type, type Static } from 'typebox';
 import type { Task } from '../../store/repositories/tasks.ts';
 import type { StoreTransaction } from '../../store/store.ts';
-import { retryTask } from '../../deployments/retry.ts';
-import { submitHealthCheck } from '../../tasks/health-task.ts';
-import { submitScript } from '../../tasks/script-task.ts';
+import { retryTask } from '../../tasks/retry.ts';
+import { submitHealthCheck } from '../../health/health-task.ts';
+import { submitScript } from '../../scripts/script-task.ts';
 import { cancelTask } from '../../tasks/submit.ts';
 import { taskSummary, taskView, type TaskView } from '../../tasks/view.ts';
 import { change, type Answer } from '../answers.ts';

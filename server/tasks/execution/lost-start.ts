@@ -1,7 +1,7 @@
 // A start was sent, the task is over, and the machine knows of no script: the start may still be on its way. Only once
 // the machine has used the ticket up, so that no late start counts any more, may the ticket be called cancelled.
-import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
+import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { Ticket } from '../../store/repositories/tickets.ts';
 import {
   envelopeOf,
   failure,

@@ -1,19 +1,19 @@
 // Runs one script ticket on one machine: start it (once, whatever is lost on the way), follow its log, end the ticket
 // with the last line in one commit, and bring it to its end early when the task is cancelled or out of time.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { GrpcClient } from '../../lib/grpc/client.ts';
-import { createMasker, type Masker } from '../../lib/masker.ts';
-import { pause, whenAborted } from '../../lib/waiting.ts';
-import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
-import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { NewLogLine } from '../store/repositories/log-lines.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
+import { IsthmusError } from '../../../lib/errors.ts';
+import type { GrpcClient } from '../../../lib/grpc/client.ts';
+import { createMasker, type Masker } from '../../../lib/masker.ts';
+import { pause, whenAborted } from '../../../lib/waiting.ts';
+import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { NewLogLine } from '../../store/repositories/log-lines.ts';
+import type { Ticket } from '../../store/repositories/tickets.ts';
 import { bounded } from './bounded.ts';
-import type { FinishReason } from './context.ts';
-import { logMasker } from './log-masker.ts';
-import { LogMeter } from './log-quota.ts';
-import { followLog, type LogCommit, type StartOrder } from './log-stream.ts';
+import type { FinishReason } from '../context.ts';
+import { logMasker } from '../logs/log-masker.ts';
+import { LogMeter } from '../logs/log-quota.ts';
+import { followLog, type LogCommit, type StartOrder } from '../logs/log-stream.ts';
 import { endLostStart } from './lost-start.ts';
 import {
   endTicket,
@@ -27,7 +27,7 @@ import {
   type MachineRun,
   type TicketEnding as Ending,
 } from './machine-run.ts';
-import { hasEnded } from './outcome.ts';
+import { hasEnded } from '../outcome.ts';
 import { isConnectionFailure } from './reach.ts';
 
 /** Runs `ticket` to its end, from whatever its row says was reached before. Answers the ended row. */

@@ -1,13 +1,13 @@
 // What running a ticket on a machine needs, and the ways every kind of ticket may end that are not the machine's own.
-import { IsthmusError, isErrorCode, type ErrorCode } from '../../lib/errors.ts';
-import type { Ticket, TicketPatch, TicketState } from '../store/repositories/tickets.ts';
-import type { Store, StoreTransaction } from '../store/store.ts';
+import { IsthmusError, isErrorCode, type ErrorCode } from '../../../lib/errors.ts';
+import type { Ticket, TicketPatch, TicketState } from '../../store/repositories/tickets.ts';
+import type { Store, StoreTransaction } from '../../store/store.ts';
 import type { Completer } from './completer.ts';
-import { Halted, type TaskContext } from './context.ts';
+import { Halted, type TaskContext } from '../context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
-import { defaultLogQuota, type LogQuota } from './log-quota.ts';
-import type { RoutesOf } from './route-book.ts';
+import { defaultLogQuota, type LogQuota } from '../logs/log-quota.ts';
+import type { RoutesOf } from '../route-book.ts';
 import type { Tentacles } from './tentacles.ts';
 
 /** How a ticket ends. */

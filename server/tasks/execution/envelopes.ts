@@ -1,12 +1,12 @@
 // Builds the signed sending of a ticket. Every sending is signed anew, with the present epoch: the tentacle tells
 // repeats by the ticket and stale owners by the epoch.
-import type { EnvelopeContent } from '../../certs/signer.ts';
-import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
-import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
-import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import type { Fence } from '../store/repositories/base.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
+import type { EnvelopeContent } from '../../../certs/signer.ts';
+import { loadDefinitions, messageCodec } from '../../../lib/grpc/load.ts';
+import type { Envelope } from '../../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
+import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { Fence } from '../../store/repositories/base.ts';
+import type { Ticket } from '../../store/repositories/tickets.ts';
 
 /** Signs with this server node's own key; the authority's statement of that key goes along. */
 export type SignEnvelope = (content: EnvelopeContent) => Envelope;

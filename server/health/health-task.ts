@@ -4,16 +4,16 @@ import type { Actor } from '../store/repositories/base.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import type { TaskContext } from './context.ts';
-import { Halted } from './context.ts';
-import type { TaskRunner } from './engine.ts';
+import type { TaskContext } from '../tasks/context.ts';
+import { Halted } from '../tasks/context.ts';
+import type { TaskRunner } from '../tasks/engine.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
-import type { MachineHealth } from './health.ts';
-import { endTicket, failure, type TicketDeps, type TicketEnding } from './machine-run.ts';
-import { hasEnded, taskOutcome, type TaskOutcome } from './outcome.ts';
-import { ticketsOf } from './script-task.ts';
-import { submitTask } from './submit.ts';
-import { resolveTargets, type TargetRequest } from './targets.ts';
+import type { MachineHealth } from './judgement.ts';
+import { endTicket, failure, type TicketDeps, type TicketEnding } from '../tasks/execution/machine-run.ts';
+import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
+import { ticketsOf } from '../scripts/script-task.ts';
+import { submitTask } from '../tasks/submit.ts';
+import { resolveTargets, type TargetRequest } from '../tasks/targets.ts';
 
 export interface HealthTaskPayload {
   readonly machines: readonly string[];

@@ -3,19 +3,19 @@
 // that runs on because its machine was away when it was cancelled, that it is.
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import PQueue from 'p-queue';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { ScriptStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
-import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import { unlessAborted } from '../../lib/waiting.ts';
-import type { Fence } from '../store/repositories/base.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
-import type { Store } from '../store/store.ts';
+import { IsthmusError } from '../../../lib/errors.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
+import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import { unlessAborted } from '../../../lib/waiting.ts';
+import type { Fence } from '../../store/repositories/base.ts';
+import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { Store } from '../../store/store.ts';
 import { buildEnvelope, type SignEnvelope } from './envelopes.ts';
 import { isConnectionFailure, tryRoutes } from './reach.ts';
-import type { RoutesOf } from './route-book.ts';
+import type { RoutesOf } from '../route-book.ts';
 import type { Tentacles } from './tentacles.ts';
-import type { Writer } from './writer.ts';
+import type { Writer } from '../writer.ts';
 
 export interface CompleterTunables {
   /** Between sweeps: what a fault kept from being told is told soon after it has ended. */

@@ -3,7 +3,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import { packageIdKey } from '../../lib/packages/versions.ts';
 import type { ProcessStep, StepScript } from '../store/process.ts';
-import { checkInterpreter, longestScriptBytes } from '../tasks/script-task.ts';
+import { checkInterpreter, longestScriptBytes } from '../scripts/script-task.ts';
 
 const mostSteps = 100;
 const mostPatterns = 100;

@@ -6,13 +6,13 @@ import type { Actor } from '../store/repositories/base.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import type { TaskContext } from './context.ts';
-import type { TaskRunner } from './engine.ts';
-import type { TicketDeps } from './machine-run.ts';
-import { taskOutcome, type TaskOutcome } from './outcome.ts';
-import { runScriptTicket } from './script-ticket.ts';
-import { submitTask } from './submit.ts';
-import { resolveTargets, type TargetRequest } from './targets.ts';
+import type { TaskContext } from '../tasks/context.ts';
+import type { TaskRunner } from '../tasks/engine.ts';
+import type { TicketDeps } from '../tasks/execution/machine-run.ts';
+import { taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
+import { runScriptTicket } from '../tasks/execution/script-ticket.ts';
+import { submitTask } from '../tasks/submit.ts';
+import { resolveTargets, type TargetRequest } from '../tasks/targets.ts';
 
 export interface ScriptRequest extends TargetRequest {
   readonly body: string;

@@ -1,15 +1,15 @@
 // Runs one package ticket on one machine: acquire (a stream of progress), stage, activate. All three are idempotent at
 // the tentacle, so a lost answer is asked for again under the same ticket.
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
-import type { GrpcClient } from '../../lib/grpc/client.ts';
-import { whenAborted } from '../../lib/waiting.ts';
-import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
-import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
-import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Place } from '../../proto/gen/isthmus/topology/v1/Place.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
-import type { StoreTransaction } from '../store/store.ts';
+import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
+import type { GrpcClient } from '../../../lib/grpc/client.ts';
+import { whenAborted } from '../../../lib/waiting.ts';
+import type { AcquireProgress__Output } from '../../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
+import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { PackageStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
+import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { Place } from '../../../proto/gen/isthmus/topology/v1/Place.ts';
+import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { StoreTransaction } from '../../store/store.ts';
 import { bounded } from './bounded.ts';
 import {
   endTicket,
@@ -24,7 +24,7 @@ import {
   type MachineRun,
   type TicketEnding,
 } from './machine-run.ts';
-import { hasEnded } from './outcome.ts';
+import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 

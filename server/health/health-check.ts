@@ -4,11 +4,11 @@ import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/H
 import type { Machine } from '../store/repositories/machines.ts';
 import type { Way } from '../store/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { bounded } from './bounded.ts';
-import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
-import { tryRoutes } from './reach.ts';
-import type { RoutesOf } from './route-book.ts';
-import type { Tentacles } from './tentacles.ts';
+import { bounded } from '../tasks/execution/bounded.ts';
+import { judgeAnswer, judgeFailure, type MachineHealth } from './judgement.ts';
+import { tryRoutes } from '../tasks/execution/reach.ts';
+import type { RoutesOf } from '../tasks/route-book.ts';
+import type { Tentacles } from '../tasks/execution/tentacles.ts';
 
 /** Longer than the heartbeat that finds a dead link within it: then the answer names the hop. */
 const CHECK_DEADLINE_MS = 10_000;

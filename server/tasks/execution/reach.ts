@@ -1,11 +1,11 @@
 // One call to one machine, along its routes in order of preference and no other, again and again until it is answered
 // or the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
 // ticket are made, and the tentacle answers those with the present state.
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
-import type { GrpcClient } from '../../lib/grpc/client.ts';
-import { pause, unlessAborted } from '../../lib/waiting.ts';
-import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Way } from '../store/routes.ts';
+import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
+import type { GrpcClient } from '../../../lib/grpc/client.ts';
+import { pause, unlessAborted } from '../../../lib/waiting.ts';
+import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { Way } from '../../store/routes.ts';
 import { NotConnected, type Tentacles } from './tentacles.ts';
 
 export interface ReachTunables {

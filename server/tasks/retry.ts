@@ -5,12 +5,12 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { submitHealthCheck } from '../tasks/health-task.ts';
-import { submitScript, type ScriptTaskPayload } from '../tasks/script-task.ts';
-import { unsuccessfulMachines } from '../tasks/view.ts';
-import { submitDeployment } from './deployments.ts';
-import type { DeploymentPayload } from './plan.ts';
-import type { Opener } from './resolve.ts';
+import { submitHealthCheck } from '../health/health-task.ts';
+import { submitScript, type ScriptTaskPayload } from '../scripts/script-task.ts';
+import { unsuccessfulMachines } from './view.ts';
+import { submitDeployment } from '../deployments/deployments.ts';
+import type { DeploymentPayload } from '../deployments/plan.ts';
+import type { Opener } from '../projects/resolve.ts';
 
 /**
  * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now.
