@@ -3,6 +3,7 @@
 //   sqlite/           the dialect over node:sqlite, and opening a data folder for this process alone
 //   repositories/     one class per noun; rows in, domain objects out
 //   routes.ts, process.ts   the shapes kept in JSON columns
+//   changes.ts        what a commit changed of the mesh, for who keeps that in memory
 //   refusals.ts       refusals in the audit events, bounded
 // Reads may be made on the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -10,6 +11,7 @@ import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { readMeshChange, type MeshChangeListener } from './changes.ts';
 import { migrate } from './migrations/migrate.ts';
 import { ApiKeyRepository } from './repositories/api-keys.ts';
 import type { Executor } from './repositories/base.ts';
@@ -72,6 +74,11 @@ export interface Store extends Repositories {
    * way to learn of something.
    */
   onCommit(listener: CommitListener): () => void;
+  /**
+   * Calls `listener` with the rows of every commit that changed nodes or routes of machines: in the order of the
+   * commits, each before the next transaction begins.
+   */
+  onMeshChange(listener: MeshChangeListener): () => void;
   /** Who was refused what, as audit events. */
   readonly refusals: RefusalLog;
   /** Writes a consistent copy of the whole database to a new file. */
@@ -123,6 +130,7 @@ interface StoreHooks {
 export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const inTransaction = new AsyncLocalStorage<true>();
   const listeners = new Set<CommitListener>();
+  const meshListeners = new Set<MeshChangeListener>();
   let closed: Promise<void> | undefined;
   // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
   const assertOutside = () => {
@@ -130,12 +138,16 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   };
   const transaction: Store['transaction'] = async (work) => {
     assertOutside();
-    const [result, grown] = await db.transaction().execute(async (tx) => {
-      const answer = await inTransaction.run(true, () => work(repositories(tx)));
-      return [answer, grownStreams(tx)] as const;
+    // The connection is kept until the listeners were called: whoever begins the next transaction finds them informed.
+    return db.connection().execute(async (connection) => {
+      const [answer, grown, meshChange] = await connection.transaction().execute(async (tx) => {
+        const value = await inTransaction.run(true, () => work(repositories(tx)));
+        return [value, grownStreams(tx), await readMeshChange(tx)] as const;
+      });
+      if (meshChange !== undefined) for (const listener of meshListeners) listener(meshChange);
+      for (const listener of listeners) listener(grown);
+      return answer;
     });
-    for (const listener of listeners) listener(grown);
-    return result;
   };
   return guarded(repositories(db), assertOutside, {
     transaction,
@@ -143,6 +155,10 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
     onCommit(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    onMeshChange(listener) {
+      meshListeners.add(listener);
+      return () => meshListeners.delete(listener);
     },
     copyTo: hooks.copyTo,
     close() {

@@ -7,7 +7,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { bounded } from './bounded.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './health.ts';
 import { tryRoutes } from './reach.ts';
-import type { RoutesOf } from './route-book.ts';
+import type { RoutesOf } from './routes.ts';
 import type { Tentacles } from './tentacles.ts';
 
 /** Longer than the heartbeat that finds a dead link within it: then the answer names the hop. */

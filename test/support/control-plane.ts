@@ -11,7 +11,7 @@ import type { AuditEvent } from '../../server/store/repositories/events.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { createNamed } from '../../server/topology/named.ts';
 import { startTopology, type TopologyServices } from '../../server/topology/start.ts';
-import type { MadeToken, TokenInput } from '../../server/topology/tokens.ts';
+import type { MadeToken, TokenInput } from '../../server/enrolment/tokens.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import { createTestMesh, type TestMesh, type TestNode, type TestNodeOptions } from './identities.ts';
 
