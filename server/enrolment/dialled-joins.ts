@@ -69,10 +69,7 @@ export class DialledJoins {
   }
 
   /** Serves the node through one of its parents until the stream closes; answers whether it was there. */
-  async #tryThrough(
-    node: string,
-    parent: { readonly node: string; readonly dialAddress: string },
-  ): Promise<boolean> {
+  async #tryThrough(node: string, parent: { readonly node: string; readonly dialAddress: string }): Promise<boolean> {
     const { mesh, enrolment, topology, log } = this.#deps;
     const { signal } = this.#stopping;
     try {

@@ -99,7 +99,9 @@ describe('places', () => {
           all.push(node(`r${i}`, 'relay', i === 0 ? 'server' : `r${parent % i}`, site)),
         );
         mirrors.forEach(({ parent, site }, i) => all.push(node(`m${i}`, 'mirror', `r${parent % relays.length}`, site)));
-        const asks = new Map<string, string[]>(mirrors.map((_, i) => [`m${i}`, ask(`m${i}`, all).map((place) => place.node)]));
+        const asks = new Map<string, string[]>(
+          mirrors.map((_, i) => [`m${i}`, ask(`m${i}`, all).map((place) => place.node)]),
+        );
         const reaches = (from: string, seen: string[]): boolean =>
           (asks.get(from) ?? []).some((next) => seen.includes(next) || reaches(next, [...seen, next]));
         for (const mirror of asks.keys()) expect(reaches(mirror, [mirror])).toBe(false);

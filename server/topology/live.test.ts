@@ -156,9 +156,7 @@ describe('the view', () => {
     const { store, topology } = await opened();
     const told: TopologyChange[] = [];
     const unsubscribe = topology.onChange((change) => told.push(change));
-    await store.transaction((tx) =>
-      tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 }),
-    );
+    await store.transaction((tx) => tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 }));
     const { structure } = topology;
     await store.transaction((tx) => tx.nodes.sighted('eu', { report: { links: [] }, lastSeenAt: 5 }));
     expect(topology.structure).toBe(structure);

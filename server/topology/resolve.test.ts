@@ -170,11 +170,16 @@ it('of any mesh, the order is up or unknown, then down, then unusable, and each 
       fc.array(route, { minLength: 1, maxLength: 5 }),
       (relays, parents, own) => {
         const nodes = relays.map((each, at) =>
-          nodeOf(`r-${at}`, 'relay', [...each.parents.map((parent) => `r-${parent}`), ...(at === 0 ? ['server'] : [])], {
-            state: each.revoked ? 'revoked' : 'active',
-            report: { links: each.parents.map((peer) => ({ peer: `r-${peer}`, relation: 'parent', up: each.up })) },
-            lastSeenAt: now,
-          }),
+          nodeOf(
+            `r-${at}`,
+            'relay',
+            [...each.parents.map((parent) => `r-${parent}`), ...(at === 0 ? ['server'] : [])],
+            {
+              state: each.revoked ? 'revoked' : 'active',
+              report: { links: each.parents.map((peer) => ({ peer: `r-${peer}`, relation: 'parent', up: each.up })) },
+              lastSeenAt: now,
+            },
+          ),
         );
         const machine = nodeOf(
           'web-1',

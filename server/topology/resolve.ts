@@ -96,11 +96,7 @@ function describe(paths: readonly Relays[], target: RouteTarget, topology: Topol
   });
 }
 
-function stateOf(
-  relays: Relays,
-  node: string | undefined,
-  topology: Topology,
-): Pick<ResolvedPath, 'state' | 'reason'> {
+function stateOf(relays: Relays, node: string | undefined, topology: Topology): Pick<ResolvedPath, 'state' | 'reason'> {
   let unknown: string | undefined;
   let from = SERVER;
   for (const to of node === undefined ? relays : [...relays, node]) {
