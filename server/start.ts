@@ -32,11 +32,10 @@ import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
 import { clearBackups } from './leftovers.ts';
 import { startHousekeeping } from './housekeeping.ts';
-import { wayOver, type Way } from './store/routes.ts';
 import { openStore } from './store/store.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
 import { openLiveTopology, type LiveTopology } from './topology/live.ts';
-import { createRouteResolver, type RouteResolver } from './topology/resolve.ts';
+import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/resolve.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
 
 export interface ServerConfig {
@@ -134,7 +133,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     store,
     dial: (options) => mesh.dial(options),
     sign: (content) => signer.signEnvelope(content),
-    routesOf: (machine) => dispatchRoutes(routes, machine),
+    routesOf: dispatchRoutes(routes),
     deploymentRunner: (deps) =>
       deploymentRunner({ ...deps, store, sealer, findPlaces: (machine, sha256) => placesOf(feed, machine, sha256) }),
     log,
@@ -172,11 +171,6 @@ function pathTo(routes: RouteResolver, destination: string): readonly string[] {
   const [best] = routes.resolve(destination).paths;
   if (best === undefined) throw new IsthmusError('NO_ROUTE', `no path leads to ${destination}`, { hop: destination });
   return best.relays;
-}
-
-/** The paths to a machine as tasks take them. */
-async function dispatchRoutes(routes: RouteResolver, machine: string): Promise<readonly Way[]> {
-  return routes.resolve(machine).paths.map(({ relays }) => wayOver(relays));
 }
 
 interface Parts {

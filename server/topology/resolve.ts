@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../lib/errors.ts';
 import { SERVER } from '../store/parents.ts';
-import type { Route } from '../store/routes.ts';
+import { wayOver, type Route, type Way } from '../store/routes.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
@@ -72,6 +72,12 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
       return { paths: byState(distinct(named)) };
     },
   };
+}
+
+/** The paths to a machine in the form in which tasks take them. */
+export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly Way[]> {
+  // Async, so that MACHINE_REVOKED rejects.
+  return async (machine) => Promise.resolve(resolver.resolve(machine).paths.map(({ relays }) => wayOver(relays)));
 }
 
 /** The paths that the target's parents make, those of preferred parents first, those that are down last. */
