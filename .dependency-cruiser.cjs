@@ -94,7 +94,7 @@ module.exports = {
       name: 'server-domains-below-api',
       severity: 'error',
       comment: 'Deployments, topology and the feed are called by the API, never the other way round.',
-      from: { path: '^server/(deployments|topology|feed)/', pathNot: tests },
+      from: { path: '^server/(deployments|enrolment|feed|inventory|topology)/', pathNot: tests },
       to: { path: '^server/(api/|[^/]+\\.ts$)' },
     },
     {

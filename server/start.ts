@@ -3,7 +3,8 @@
 //   housekeeping.ts forgets what is old
 //   initialise.ts   makes a data folder; backup.ts, backup-cipher.ts, control.ts keep it
 //   store/          what is durable          access/       API keys
-//   topology/       nodes, routes, joining   tasks/        the task engine
+//   topology/       the live view, routes    tasks/        the task engine
+//   enrolment/      who is let in            inventory/    sites, environments, machines
 //   deployments/    projects to deployments  feed/         packages        api/   HTTP
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
@@ -17,6 +18,7 @@ import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
 import { createMesh } from '../mesh/mesh.ts';
+import { reachableAt } from '../mesh/reachable.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
 import type { ApiInstance } from './api/context.ts';
@@ -25,16 +27,16 @@ import { listen, parseListen } from './api/listen.ts';
 import { startControl } from './control.ts';
 import { deploymentRunner } from './deployments/run.ts';
 import { trustedProxies } from './api/proxies.ts';
+import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
 import { clearBackups } from './leftovers.ts';
 import { startHousekeeping } from './housekeeping.ts';
-import { openStore, type Store } from './store/store.ts';
+import { openStore } from './store/store.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
-import { createCheapestPaths } from './topology/cheapest.ts';
-import { liveFirst, waysDown } from './topology/routes.ts';
+import { openLiveTopology, type LiveTopology } from './topology/live.ts';
+import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/resolve.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
-import { readTopology } from './topology/topology.ts';
 
 export interface ServerConfig {
   readonly dataDir: string;
@@ -88,17 +90,21 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(await startControl(dataDir, { copyTo: (file) => store.copyTo(file), log }));
 
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
-  const resolvePath = (destination: string) => pathTo(store, destination);
+  const topology = await openLiveTopology(store);
+  const routes = createRouteResolver(topology);
+  const resolvePath = (destination: string) => pathTo(routes, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
     { identity, revocations, log, relaying: true, softwareVersion, resolvePath },
   );
   teardown.add(() => mesh.stop());
+  teardown.add(topology.followLinks(mesh));
 
   const signer = createSigner(authority, node);
   const trust = { authorityPem, meshId };
   const feed = await createFeed({
     store,
+    topology,
     dataDir,
     log,
     signPass: (pass) => signer.signPass(pass),
@@ -111,18 +117,23 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     feed.stop();
   });
 
-  const topology = await startTopology({
-    ...{ store, authority, sealer, identity, revocations, mesh, log },
-    findPlaces: placesFinder(feed),
-    advertise: config.mesh.address,
+  const serverAddress = config.mesh.address ?? (mesh.address === undefined ? undefined : reachableAt(mesh.address));
+  const enrolment = await startEnrolment({
+    ...{ store, topology, authority, sealer, identity, revocations, mesh, log, serverAddress },
   });
-  teardown.add(() => topology.stop());
+  teardown.add(() => enrolment.stop());
+  const topologyService = await startTopology({
+    ...{ store, topology, identity, mesh, log, serverAddress },
+    joins: enrolment.joins,
+    findPlaces: placesFinder(feed),
+  });
+  teardown.add(() => topologyService.stop());
 
   const tasks = startTasks({
     store,
     dial: (options) => mesh.dial(options),
     sign: (content) => signer.signEnvelope(content),
-    autoPaths: createCheapestPaths(() => readTopology(store, mesh)),
+    routesOf: dispatchRoutes(routes),
     deploymentRunner: (deps) =>
       deploymentRunner({ ...deps, store, sealer, findPlaces: (machine, sha256) => placesOf(feed, machine, sha256) }),
     log,
@@ -134,7 +145,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
 
   const stopping = new AbortController();
   const context = { store, log, sealer, nodeId: node, meshId, stopping: stopping.signal };
-  const services = apiServices({ mesh, feed, topology, tasks });
+  const services = apiServices({ mesh, feed, topology, routes, enrolment, topologyService, tasks });
   const app = await createApi(
     { ...context, services },
     { ...serverOptionsFor(certificate), trustProxy: trustedProxies(config.api.trustedProxies) },
@@ -155,32 +166,35 @@ async function stopApi(app: ApiInstance, stopping: AbortController): Promise<voi
   await app.close();
 }
 
-/** The relays to cross to a node, by its preferred parents whose links are up, for whoever names no path. */
-async function pathTo(store: Store, destination: string): Promise<readonly string[]> {
-  const topology = await readTopology(store, undefined);
-  const node = topology.nodes.get(destination);
-  if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${destination}`);
-  return liveFirst(waysDown({ node: destination, parents: node.parents }, topology), destination, topology)[0] ?? [];
+/** The relays to cross to a node, for whoever names no path. */
+function pathTo(routes: RouteResolver, destination: string): readonly string[] {
+  const [best] = routes.resolve(destination).paths;
+  if (best === undefined) throw new IsthmusError('NO_ROUTE', `no path leads to ${destination}`, { hop: destination });
+  return best.relays;
 }
 
 interface Parts {
   readonly mesh: Mesh;
   readonly feed: Feed;
-  readonly topology: TopologyServices;
+  readonly topology: LiveTopology;
+  readonly routes: RouteResolver;
+  readonly enrolment: EnrolmentServices;
+  readonly topologyService: TopologyServices;
   readonly tasks: Tasks;
 }
 
-function apiServices({ mesh, feed, topology, tasks }: Parts) {
+function apiServices({ mesh, feed, topology, routes, enrolment, topologyService, tasks }: Parts) {
   return {
-    mesh,
+    topology,
+    routes,
     trace: (node: string, path: readonly string[]) => trace(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }),
     ping: async (node: string, path: readonly string[], count: number) => {
       const { roundTripsMs } = await ping(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }, count);
       return roundTripsMs;
     },
-    createToken: topology.createToken.bind(topology),
-    revokeNode: topology.revokeNode.bind(topology),
-    setParents: topology.setParents.bind(topology),
+    createToken: enrolment.createToken.bind(enrolment),
+    revokeNode: enrolment.revokeNode.bind(enrolment),
+    setParents: topologyService.setParents.bind(topologyService),
     pushPackage: feed.push.bind(feed),
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),

@@ -11,7 +11,6 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import type { TraceHop } from '../../mesh/echo.ts';
-import type { Mesh } from '../../mesh/types.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { ApiRole } from '../store/repositories/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
@@ -19,7 +18,9 @@ import type { Node } from '../store/repositories/nodes.ts';
 import type { Package } from '../store/repositories/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { NewParentInput } from '../topology/parents.ts';
-import type { MadeToken, TokenInput } from '../topology/tokens.ts';
+import type { RouteResolver } from '../topology/resolve.ts';
+import type { Topology } from '../topology/topology.ts';
+import type { MadeToken, TokenInput } from '../enrolment/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
 export type Policy = 'public' | ApiRole;
@@ -60,7 +61,8 @@ export interface PushedPackage {
 
 /** The parts of the server the API calls that hold more than the store. */
 export interface ApiServices {
-  readonly mesh: Pick<Mesh, 'links'>;
+  readonly topology: Topology;
+  readonly routes: RouteResolver;
   trace(node: string, via: readonly string[]): Promise<readonly TraceHop[]>;
   ping(node: string, via: readonly string[], count: number): Promise<readonly number[]>;
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
@@ -69,7 +71,7 @@ export interface ApiServices {
     node: string,
     change: { readonly version: number; readonly parents: readonly NewParentInput[] },
     actor: Actor,
-  ): Promise<{ readonly node: Node; readonly after: AfterCommit }>;
+  ): Promise<Node>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<AfterCommit>;
   pushPackage(
     body: Readable,

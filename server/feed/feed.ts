@@ -17,11 +17,13 @@ import type { MeshStream } from '../../mesh/types.ts';
 import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
 import type { Package } from '../store/repositories/packages.ts';
 import type { Store } from '../store/store.ts';
-import { placesFor } from './places.ts';
+import type { LiveTopology } from '../topology/live.ts';
+import { PackageSources } from './places.ts';
 import { pushDefaults, pushPackage, type PackageMeta, type PushedPackage, type PushLimits } from './push.ts';
 
 export interface FeedDeps {
   readonly store: Store;
+  readonly topology: Pick<LiveTopology, 'nodes' | 'structure'>;
   readonly dataDir: string;
   readonly log: Logger;
   readonly signPass: (pass: Pass) => string;
@@ -32,7 +34,7 @@ export interface FeedDeps {
 }
 
 export interface FoundPlaces {
-  readonly places: Place[];
+  readonly places: readonly Place[];
   readonly pass: string;
 }
 
@@ -49,6 +51,7 @@ export async function createFeed(deps: FeedDeps): Promise<Feed> {
 export class Feed {
   readonly #deps: FeedDeps;
   readonly #blobs: BlobStore;
+  readonly #sources: PackageSources;
   readonly #server: BlobServer<PeerIdentity>;
   readonly #refusedAtMs = new Map<string, number>();
   readonly #changedOnDisk = new Set<string>();
@@ -56,6 +59,7 @@ export class Feed {
   constructor(deps: FeedDeps, blobs: BlobStore) {
     this.#deps = deps;
     this.#blobs = blobs;
+    this.#sources = new PackageSources(deps.topology);
     const origin = {
       authorise: (request: BlobRequest<PeerIdentity>) => this.#authorise(request),
       open: ({ sha256 }: BlobRequest<PeerIdentity>) => this.#open(sha256).then((blob) => storedBody(blob)),
@@ -110,16 +114,17 @@ export class Feed {
     sha256: string,
     { roles }: { readonly roles?: readonly Role[] } = {},
   ): Promise<FoundPlaces> {
-    const { store, signPass } = this.#deps;
-    const [nodes, [known]] = await Promise.all([store.nodes.all({ state: 'active' }), store.packages.byDigest(sha256)]);
-    const asker = nodes.find((node) => node.id === nodeId);
-    if (asker === undefined || asker.site === null || known === undefined || roles?.includes(asker.role) === false) {
+    const { store, topology, signPass } = this.#deps;
+    const [known] = await store.packages.byDigest(sha256);
+    const asker = topology.nodes.get(nodeId);
+    const mayAsk = asker?.state === 'active' && roles?.includes(asker.role) !== false;
+    if (!mayAsk || asker.site === null || known === undefined) {
       await this.#noteRefusal(nodeId, sha256, 'FORBIDDEN');
       throw forbidden();
     }
     const expiresAtMs = Date.now() + passLifetimeMs;
     const pass = signPass({ sha256, sizeBytes: known.sizeBytes, site: asker.site, node: asker.id, expiresAtMs });
-    return { places: placesFor(asker, nodes), pass };
+    return { places: this.#sources.of(asker), pass };
   }
 
   /** Ends what is being served. */

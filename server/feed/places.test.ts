@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Node } from '../store/repositories/nodes.ts';
-import { placesFor } from './places.ts';
+import { topologyOf } from '../../test/support/topology.ts';
+import { PackageSources } from './places.ts';
 
 function node(
   id: string,
@@ -30,11 +31,7 @@ const nodes = [
   node('t-us', 'tentacle', 'us', 'us'),
   node('t-central', 'tentacle', 'server-1', 'central'),
 ];
-const ask = (id: string, all = nodes) =>
-  placesFor(
-    all.find((each) => each.id === id)!,
-    all,
-  );
+const ask = (id: string, all = nodes) => new PackageSources(topologyOf(all)).of(all.find((each) => each.id === id)!);
 const feed = { node: 'server', path: [] };
 
 describe('places', () => {
@@ -73,6 +70,23 @@ describe('places', () => {
     ]);
   });
 
+  it('are computed once for a site and structure of the mesh, whoever asks and however often', () => {
+    const topology = topologyOf([...nodes, node('t-eu-2', 'tentacle', 'eu', 'eu')]);
+    const sources = new PackageSources(topology);
+    const of = (id: string) => sources.of(topology.nodes.get(id)!);
+    const first = of('t-eu');
+    expect(of('t-eu-2')).toBe(first);
+    const report = { ...topology.nodes.get('t-eu')!, report: { links: [] }, lastSeenAt: 5 };
+    topology.apply({ nodes: [report], routes: new Map() });
+    expect(of('t-eu')).toBe(first);
+    // Where it serves comes in a report, too.
+    const mirror = { ...topology.nodes.get('mirror-eu')!, feedUrl: 'https://10.0.0.6:7443' };
+    topology.apply({ nodes: [mirror], routes: new Map() });
+    expect(of('t-eu')).toEqual([{ node: 'mirror-eu', path: ['eu'], url: 'https://10.0.0.6:7443' }, feed]);
+    topology.apply({ nodes: [{ ...mirror, state: 'revoked', version: 2 }], routes: new Map() });
+    expect(of('t-eu')).toEqual([feed]);
+  });
+
   it('never lets mirrors wait for each other in a circle', () => {
     const tree = fc.array(fc.record({ parent: fc.nat(), site: fc.constantFrom('a', 'b', 'c') }), {
       minLength: 1,
@@ -85,7 +99,9 @@ describe('places', () => {
           all.push(node(`r${i}`, 'relay', i === 0 ? 'server' : `r${parent % i}`, site)),
         );
         mirrors.forEach(({ parent, site }, i) => all.push(node(`m${i}`, 'mirror', `r${parent % relays.length}`, site)));
-        const asks = new Map(mirrors.map((_, i) => [`m${i}`, ask(`m${i}`, all).map((place) => place.node)]));
+        const asks = new Map<string, string[]>(
+          mirrors.map((_, i) => [`m${i}`, ask(`m${i}`, all).map((place) => place.node)]),
+        );
         const reaches = (from: string, seen: string[]): boolean =>
           (asks.get(from) ?? []).some((next) => seen.includes(next) || reaches(next, [...seen, next]));
         for (const mirror of asks.keys()) expect(reaches(mirror, [mirror])).toBe(false);

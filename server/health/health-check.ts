@@ -7,7 +7,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { bounded } from '../tasks/execution/bounded.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './judgement.ts';
 import { tryRoutes } from '../tasks/execution/reach.ts';
-import type { RoutesOf } from '../tasks/route-book.ts';
+import type { RoutesOf } from '../tasks/routes.ts';
 import type { Tentacles } from '../tasks/execution/tentacles.ts';
 
 /** Longer than the heartbeat that finds a dead link within it: then the answer names the hop. */

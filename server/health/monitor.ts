@@ -3,7 +3,7 @@ import PQueue from 'p-queue';
 import type { Logger } from '../../lib/log.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
-import type { RoutesOf } from '../tasks/route-book.ts';
+import type { RoutesOf } from '../tasks/routes.ts';
 import type { Tentacles } from '../tasks/execution/tentacles.ts';
 import type { Writer } from '../tasks/writer.ts';
 

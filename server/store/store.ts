@@ -4,6 +4,7 @@
 //   repositories/     one class per noun; rows in, domain objects out
 //   routes.ts, process.ts   the shapes kept in JSON columns
 //   events/           domain events, denials, and how far each subscription has read
+//   changes.ts        what a commit changed of the mesh, for who keeps that in memory
 // Reads may be made on the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { backup } from 'node:sqlite';
@@ -14,6 +15,7 @@ import { DenialLimiter } from './events/denial-shares.ts';
 import { DenialRepository } from './events/denials.ts';
 import { EventRepository, hasAppended } from './events/events.ts';
 import { SubscriptionRepository } from './events/subscriptions.ts';
+import { readMeshChange, type MeshChangeListener } from './changes.ts';
 import { migrate } from './migrations/migrate.ts';
 import { ApiKeyRepository } from './repositories/api-keys.ts';
 import type { Executor } from './repositories/base.ts';
@@ -78,6 +80,11 @@ export interface Store extends Repositories {
   onCommit(listener: CommitListener): () => void;
   /** Calls `listener` after every commit that has appended events: a hint, as `onCommit` is. */
   onEvents(listener: () => void): () => void;
+  /**
+   * Calls `listener` with the rows of every commit that changed nodes or routes of machines: in the order of the
+   * commits, each before the next transaction begins.
+   */
+  onMeshChange(listener: MeshChangeListener): () => void;
   /** Writes a consistent copy of the whole database to a new file. */
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
@@ -129,6 +136,7 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const listeners = new Set<CommitListener>();
   const eventListeners = new Set<() => void>();
   const limiter = new DenialLimiter();
+  const meshListeners = new Set<MeshChangeListener>();
   let closed: Promise<void> | undefined;
   // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
   const assertOutside = () => {
@@ -136,13 +144,17 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   };
   const transaction: Store['transaction'] = async (work) => {
     assertOutside();
-    const [result, grown, appended] = await db.transaction().execute(async (tx) => {
-      const answer = await inTransaction.run(true, () => work(repositories(tx, limiter)));
-      return [answer, grownStreams(tx), hasAppended(tx)] as const;
+    // The connection is kept until the listeners were called: whoever begins the next transaction finds them informed.
+    return db.connection().execute(async (connection) => {
+      const [answer, grown, appended, meshChange] = await connection.transaction().execute(async (tx) => {
+        const value = await inTransaction.run(true, () => work(repositories(tx, limiter)));
+        return [value, grownStreams(tx), hasAppended(tx), await readMeshChange(tx)] as const;
+      });
+      if (meshChange !== undefined) for (const listener of meshListeners) listener(meshChange);
+      for (const listener of listeners) listener(grown);
+      if (appended) for (const listener of eventListeners) listener();
+      return answer;
     });
-    for (const listener of listeners) listener(grown);
-    if (appended) for (const listener of eventListeners) listener();
-    return result;
   };
   return guarded(repositories(db, limiter), assertOutside, {
     transaction,
@@ -153,6 +165,10 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
     onEvents(listener) {
       eventListeners.add(listener);
       return () => eventListeners.delete(listener);
+    },
+    onMeshChange(listener) {
+      meshListeners.add(listener);
+      return () => meshListeners.delete(listener);
     },
     copyTo: hooks.copyTo,
     close() {

@@ -8,7 +8,7 @@ import { startHealthMonitor } from '../health/monitor.ts';
 import { healthRunner } from '../health/health-task.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
 import { logQuotaOf } from './logs/log-quota.ts';
-import { createRouteBook, type AutoPaths } from './route-book.ts';
+import type { RoutesOf } from './routes.ts';
 import { scriptRunner } from '../scripts/script-task.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
 import { createWriter } from './writer.ts';
@@ -17,7 +17,7 @@ interface TasksOptions {
   readonly store: Store;
   readonly dial: Dial;
   readonly sign: SignEnvelope;
-  readonly autoPaths: AutoPaths;
+  readonly routesOf: RoutesOf;
   /** Deployments stand on tasks, so their runner comes from outside. */
   readonly deploymentRunner: (deps: TicketDeps) => TaskRunner;
   readonly log: Logger;
@@ -40,10 +40,9 @@ export interface Tasks {
 
 /** Starts claiming and running tasks; what an earlier process left is taken up at once. */
 export function startTasks(options: TasksOptions): Tasks {
-  const { store, dial, sign, log, nodeId, healthCheckIntervalS, logQuotaBytes, tunables = {} } = options;
+  const { store, dial, sign, routesOf, log, nodeId, healthCheckIntervalS, logQuotaBytes, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
-  const routesOf = createRouteBook(store, options.autoPaths);
   const completer = createCompleter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
   const deps: TicketDeps = {
     store,

@@ -90,32 +90,63 @@ export function taskSummary(task: Task): TaskSummary {
   };
 }
 
+/** Every planned step of every machine with its latest ticket: one look at each ticket and each planned action. */
 function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
-  const plan = planOf(task);
-  const views = new Map<string, StepView[]>();
-  for (const [index, { name, actions, machines }] of plan.entries()) {
+  const latest = new Map(tickets.map((ticket) => [actionKey(ticket.step, ticket.action, ticket.machine), ticket]));
+  const builders = new Map<string, MachineViewBuilder>();
+  for (const [index, { name, actions, machines }] of planOf(task).entries()) {
     for (const machine of machines) {
-      const steps = views.get(machine) ?? [];
-      views.set(machine, steps);
+      const builder = builders.get(machine) ?? new MachineViewBuilder(machine);
+      builders.set(machine, builder);
       for (const action of actions) {
-        const known = tickets.findLast((t) => t.step === index && t.action === action && t.machine === machine);
-        if (known !== undefined) steps.push(stepView(name, known));
+        const known = latest.get(actionKey(index, action, machine));
+        if (known !== undefined) builder.add(stepView(name, known));
         // A step that has no ticket when the task has ended never came to be: nothing to show.
-        else if (task.endedAt === null && !hasLeft(steps)) steps.push(planned(name, action));
+        else if (task.endedAt === null && !builder.hasLeft) builder.add(planned(name, action));
       }
     }
   }
-  return [...views].map(([machine, steps]) => ({ machine, state: machineState(steps), steps }));
+  return [...builders.values()].map((builder) => builder.view());
+}
+
+/** Neither a number nor the id of a machine has a space in it. */
+function actionKey(step: number, action: string, machine: string): string {
+  return `${step} ${machine} ${action}`;
+}
+
+/** One machine's steps, and the states among them. */
+class MachineViewBuilder {
+  readonly #machine: string;
+  readonly #steps: StepView[] = [];
+  readonly #states = new Set<TicketState>();
+
+  constructor(machine: string) {
+    this.#machine = machine;
+  }
+
+  add(step: StepView): void {
+    this.#steps.push(step);
+    this.#states.add(step.state);
+  }
+
+  /** Whether nothing further is done on the machine. */
+  get hasLeft(): boolean {
+    return leaving.some((state) => this.#states.has(state));
+  }
+
+  view(): MachineView {
+    return { machine: this.#machine, state: machineState(this.#states), steps: this.#steps };
+  }
 }
 
 /** The machines for which the task did not do all that it was to do. */
 export function unsuccessfulMachines(task: Task, tickets: readonly Ticket[]): string[] {
+  const succeeded = tickets.filter(({ state }) => state === 'succeeded');
+  const done = new Set(succeeded.map(({ step, action, machine }) => actionKey(step, action, machine)));
   const missing = new Set<string>();
   for (const [step, { actions, machines }] of planOf(task).entries()) {
     for (const machine of machines) {
-      const own = tickets.filter((ticket) => ticket.step === step && ticket.machine === machine);
-      const done = (action: string) => own.some((ticket) => ticket.action === action && ticket.state === 'succeeded');
-      if (!actions.every(done)) missing.add(machine);
+      if (!actions.every((action) => done.has(actionKey(step, action, machine)))) missing.add(machine);
     }
   }
   return [...missing];
@@ -141,10 +172,6 @@ function planned(step: string, action: string): StepView {
   return { step, action, state: 'pending', ...nothing };
 }
 
-function hasLeft(steps: readonly StepView[]): boolean {
-  return steps.some(({ state }) => bad.includes(state) || state === 'skipped');
-}
-
 /** Whether a note still tells of what a machine is at. */
 function isOfNow({ ticket }: MachineNote, { state, steps }: MachineView): boolean {
   if (!underWay.includes(state)) return false;
@@ -153,15 +180,15 @@ function isOfNow({ ticket }: MachineNote, { state, steps }: MachineView): boolea
 
 const underWay: readonly TicketState[] = ['pending', 'sent', 'running'];
 const bad: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
+const leaving: readonly TicketState[] = [...bad, 'skipped'];
 
 /** The worst end of its steps, else how far it is. */
-function machineState(steps: readonly StepView[]): TicketState {
-  const states = steps.map(({ state }) => state);
-  const worst = bad.find((state) => states.includes(state)) ?? (states.includes('skipped') ? 'skipped' : undefined);
+function machineState(states: ReadonlySet<TicketState>): TicketState {
+  const worst = leaving.find((state) => states.has(state));
   if (worst !== undefined) return worst;
-  if (states.every((state) => state === 'succeeded')) return states.length === 0 ? 'skipped' : 'succeeded';
-  if (states.every((state) => state === 'pending')) return 'pending';
-  return 'running';
+  if (states.size === 0) return 'skipped';
+  const [only] = states;
+  return states.size === 1 && (only === 'succeeded' || only === 'pending') ? only : 'running';
 }
 
 function errorView(row: {

@@ -4,8 +4,8 @@ import type { Logger } from '../../lib/log.ts';
 import { SERVER, type Parent, type ParentsWish } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { moveRoutes, reportedParents } from './parents.ts';
-import { linkBetween, readTopology, routeName, type Topology } from './topology.ts';
+import { moveRoutes, reportedParents, withParents } from './parents.ts';
+import { routeName, type Topology } from './topology.ts';
 
 /**
  * A parent that dials a node, and is to dial it at another address, does so for this long before it goes back to the
@@ -53,26 +53,21 @@ function isTried(
 ): boolean {
   const ageMs = now - wish.setAt;
   if (ageMs < dialTryMs) return true;
-  const link = linkBetween(topology, routeName(topology, parent), id);
+  const link = topology.link(routeName(topology, parent), id);
   if (link?.up === true) return link.address === wanted;
   return Math.floor(ageMs / dialTryMs) % 2 === 0;
 }
 
-/**
- * Takes note of every node that has gone over: from here on its ways are those over its new parents. Answers whether
- * there was one.
- */
+/** Marks nodes that have moved to their desired parents. Routes follow the new parents from now on. */
 export async function noteTaken(
   { store, log }: { readonly store: Store; readonly log: Logger },
   topology: Topology,
-): Promise<boolean> {
-  let anyone = false;
-  for (const node of topology.nodes.values()) {
+): Promise<void> {
+  for (const node of [...topology.nodes.values()]) {
     const { id, wish } = node;
     if (wish === null || node.state !== 'active' || !hasTaken(node, wish, topology)) continue;
     try {
-      await store.transaction((tx) => take(tx, id, wish));
-      anyone = true;
+      await store.transaction((tx) => take(tx, id, wish, topology));
       log.info(
         { node: id, parents: wish.parents.map(({ node: name }) => name) },
         'node has gone over to other parents',
@@ -82,14 +77,12 @@ export async function noteTaken(
       log.error({ err, node: id }, 'it is not noted that a node has gone over to other parents');
     }
   }
-  return anyone;
 }
 
-async function take(tx: StoreTransaction, id: string, wish: ParentsWish): Promise<void> {
+async function take(tx: StoreTransaction, id: string, wish: ParentsWish, topology: Topology): Promise<void> {
   const present = await tx.nodes.get(id);
   if (present.wish?.setAt !== wish.setAt || present.state !== 'active') return;
   const parents = wish.parents.map(({ node, dialAddress }) => ({ node, dialAddress }));
-  const before = await readTopology(tx, undefined);
   await tx.nodes.take(id, parents);
   await tx.events.append({
     actor: id,
@@ -97,7 +90,7 @@ async function take(tx: StoreTransaction, id: string, wish: ParentsWish): Promis
     subject: id,
     data: { parents, before: present.parents },
   });
-  await moveRoutes(tx, before, await readTopology(tx, undefined), id);
+  await moveRoutes(tx, topology, withParents(topology, id, parents), id);
 }
 
 function hasTaken(node: Node, wish: ParentsWish, topology: Topology): boolean {
@@ -109,7 +102,7 @@ function hasTaken(node: Node, wish: ParentsWish, topology: Topology): boolean {
     // Of a parent that dials it as before, but elsewhere, the node cannot tell.
     const before = node.parents.find((each) => each.node === parent)?.dialAddress ?? null;
     if (dialAddress === null || before === null || before === dialAddress) return true;
-    const link = linkBetween(topology, parent, node.id);
+    const link = topology.link(parent, node.id);
     return link?.up === true && link.address === dialAddress;
   });
 }

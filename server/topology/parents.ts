@@ -3,12 +3,14 @@
 import { isHostPort } from '../../lib/config/mesh-settings.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { checkKeptHost } from '../../lib/network-address.ts';
-import { chainsUp, MAX_PARENTS, SERVER, type Parent, type ParentsWish, type WishedParent } from '../store/parents.ts';
+import { MAX_PARENTS, SERVER, type Parent, type ParentsWish, type WishedParent } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Machine } from '../store/repositories/machines.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { defaultRoutes, pathsFor, waysDown } from './routes.ts';
+import { chainsUp, withAllAbove } from './chains.ts';
+import { hasUsablePath } from './resolve.ts';
+import { defaultRoutes } from './routes.ts';
 import { routeName, type Topology } from './topology.ts';
 
 /** A parent that a node is to have. */
@@ -157,9 +159,11 @@ export function withParents(topology: Topology, id: string, parents: readonly Pa
   const node = topology.nodes.get(id);
   if (node === undefined) return topology;
   const names = parents.map((parent) => parent.node);
+  const stays = (from: string, to: string): boolean => to !== id || names.includes(from);
   return {
     nodes: new Map(topology.nodes).set(id, { ...node, parents }),
-    links: new Map([...topology.links].filter(([, { from, to }]) => to !== id || names.includes(from))),
+    link: (from, to) => (stays(from, to) ? topology.link(from, to) : undefined),
+    links: () => topology.links().filter(({ from, to }) => stays(from, to)),
   };
 }
 
@@ -212,15 +216,7 @@ function wished(
 /** No node may have itself above it, by the parents that nodes have or by those they are to have. */
 function checkLoops({ id }: Node, parents: readonly Parent[], { nodes }: Topology): void {
   for (const [index, parent] of parents.entries()) {
-    const above = new Set<string>();
-    const climb = (at: string): void => {
-      if (above.has(at)) return;
-      above.add(at);
-      const node = nodes.get(at);
-      for (const { node: next } of [...(node?.parents ?? []), ...(node?.wish?.parents ?? [])]) climb(next);
-    };
-    climb(parent.node);
-    if (!above.has(id)) continue;
+    if (!withAllAbove(parent.node, nodes).has(id)) continue;
     const why = parent.node === id ? 'a node is not its own parent' : `${parent.node} is itself below ${id}`;
     throw new IsthmusError('PARENT_LOOP', why, { field: `parents[${index}].node` });
   }
@@ -250,7 +246,8 @@ async function checkWays(
     throw new IsthmusError('ROUTE_INVALID', why, { field: 'parents' });
   };
   const after = withParents(before, id, parents);
-  waysDown({ node: id, parents }, after);
+  // Throws when none of them leads to the server.
+  defaultRoutes({ node: id, parents }, after);
   const hasWay = (node: Node, { nodes }: Topology): boolean => chainsUp(node.parents, nodes).length > 0;
   for (const node of after.nodes.values()) {
     if (node.state !== 'active' || node.role === 'server' || node.id === id) continue;
@@ -258,10 +255,14 @@ async function checkWays(
   }
   for (const machine of await tx.machines.select({})) {
     if (followsParents(machine, before)) continue;
-    if (pathsFor(machine, before).length > 0 && pathsFor(machine, after).length === 0) {
+    if (canReach(machine, before) && !canReach(machine, after)) {
       refuse(`the routes that machine ${machine.id} was given would lead nowhere: change them first`);
     }
   }
+}
+
+function canReach({ id, routes }: Machine, topology: Topology): boolean {
+  return hasUsablePath(routes, { node: id, parents: topology.nodes.get(id)?.parents ?? [] }, topology);
 }
 
 /** Whether a machine's routes are those that its parents make, and not others that somebody chose. */

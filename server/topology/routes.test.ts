@@ -1,34 +1,17 @@
-// Routes as they are checked when saved and resolved when used.
+// Routes as they are checked when they are saved.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import type { Role } from '../../certs/peer.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Route } from '../store/routes.ts';
-import { MAX_HOPS } from '../store/parents.ts';
-import { checkRoutes, defaultRoutes, pathsFor } from './routes.ts';
-import { buildTopology, linkBetween } from './topology.ts';
+import { nodeOf, topologyOf } from '../../test/support/topology.ts';
+import { MAX_HOPS } from './chains.ts';
+import { checkRoutes, defaultRoutes } from './routes.ts';
 
 const now = 1_000_000;
 
-function node(id: string, role: Role, parent: string | null, more: Partial<Node> = {}): Node {
-  return {
-    id,
-    role,
-    site: 'eu',
-    parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
-    state: 'active',
-    wish: null,
-    certificateNotAfter: null,
-    softwareVersion: null,
-    feedUrl: null,
-    report: null,
-    lastSeenAt: now,
-    revokedAt: null,
-    version: 1,
-    createdAt: 1,
-    ...more,
-  };
-}
+const node = (id: string, role: Role, parent: string | null, more: Partial<Node> = {}): Node =>
+  nodeOf(id, role, parent === null ? [] : [parent], { lastSeenAt: now, ...more });
 
 const mesh = [
   node('server-1', 'server', null),
@@ -39,7 +22,7 @@ const mesh = [
   node('pci-1', 'tentacle', 'eu-pci'),
   node('edge-1', 'tentacle', 'server'),
 ];
-const topology = buildTopology(mesh, [], now);
+const topology = topologyOf(mesh, { now });
 const pci1 = { node: 'pci-1', parents: [{ node: 'eu-pci' }] };
 const path = (...via: string[]): Route => ({ kind: 'path', via });
 
@@ -67,7 +50,7 @@ describe('a route', () => {
 
   it('over a link that only a relay reports is taken', () => {
     const report = { links: [{ peer: 'pci-1', relation: 'child', up: true, dialledBy: 'us' }] };
-    const reported = buildTopology([...mesh, node('eu-2', 'relay', 'server', { report })], [], now);
+    const reported = topologyOf([...mesh, node('eu-2', 'relay', 'server', { report })], { now });
     checkRoutes([path('eu-2'), path('eu', 'eu-pci')], pci1, reported);
   });
 
@@ -81,7 +64,7 @@ describe('a route', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(9), { minLength: 1, maxLength: 10 }), fc.nat(9), (parents, at) => {
         const relays = parents.map((parent, i) => node(`r-${i}`, 'relay', parent === i ? 'server' : `r-${parent}`));
-        const tree = buildTopology(relays, [], now);
+        const tree = topologyOf(relays, { now });
         const target = { parents: [{ node: `r-${at % relays.length}` }] };
         let routes: Route[];
         try {
@@ -93,44 +76,5 @@ describe('a route', () => {
         checkRoutes(routes, target, tree);
       }),
     );
-  });
-});
-
-describe('paths in use', () => {
-  const machine = { id: 'pci-1', routes: [path('eu', 'eu-pci'), path('eu-2')] };
-  const eu2 = (up: boolean) =>
-    node('eu-2', 'relay', 'server', {
-      report: { links: [{ peer: 'pci-1', relation: 'child', up, dialledBy: 'peer' }] },
-    });
-
-  it('keep the order of preference', () => {
-    expect(pathsFor(machine, buildTopology([...mesh, eu2(true)], [], now))).toEqual([['eu', 'eu-pci'], ['eu-2']]);
-  });
-
-  it('put what is known to be down last, and leave out what is revoked or gone', () => {
-    const down = { peer: 'eu', peerRole: 'relay' as const, relation: 'child' as const, dialledBy: 'us' as const };
-    const own = {
-      ...down,
-      address: undefined,
-      up: false,
-      upSinceMs: undefined,
-      roundTripMs: undefined,
-      silenceMs: undefined,
-      bytesIn: 1,
-      bytesOut: 2,
-      tunnels: 0,
-      lastErrorCode: 'UNREACHABLE' as const,
-    };
-    const cut = buildTopology([...mesh, eu2(true)], [own], now);
-    expect(linkBetween(cut, 'server', 'eu')).toMatchObject({ up: false, bytesDown: 2, bytesUp: 1 });
-    expect(pathsFor(machine, cut)).toEqual([['eu-2'], ['eu', 'eu-pci']]);
-    expect(pathsFor(machine, topology)).toEqual([['eu', 'eu-pci']]);
-    const revoked = mesh.map((entry) => (entry.id === 'eu' ? { ...entry, state: 'revoked' as const } : entry));
-    expect(pathsFor(machine, buildTopology(revoked, [], now))).toEqual([]);
-  });
-
-  it('do not believe a report that is old', () => {
-    const old = buildTopology([{ ...eu2(true), lastSeenAt: now - 60_000 }], [], now);
-    expect(linkBetween(old, 'eu-2', 'pci-1')).toMatchObject({ up: false });
   });
 });

@@ -1,24 +1,34 @@
-// Routes of machines: checked when saved (do the relays exist, does the path lead there) and when used (is it still
-// so).
+// Routes as they are configured: what may be saved, what follows the parents, and what is wrong with a path.
 import { IsthmusError } from '../../lib/errors.ts';
-import { chainsUp, MAX_HOPS, SERVER, type Parent } from '../store/parents.ts';
+import { SERVER, type Parent } from '../store/parents.ts';
 import { wayOver, type Route, type Way } from '../store/routes.ts';
-import { linkBetween, routeName, type Topology } from './topology.ts';
+import { chainsUp, MAX_HOPS } from './chains.ts';
+import { routeName, type Topology } from './topology.ts';
 
 /** More routes than this for one machine is a mistake in a script, not a preference. */
 export const MAX_ROUTES = 8;
 
-/** What a route leads to: a machine's node, or one that is about to join below `parents`. */
+/** The relays that a path crosses, the server's neighbour first. */
+export type Relays = readonly string[];
+
+/** What a route leads to: a node of the mesh, or one that is about to join below `parents`. */
 export interface RouteTarget {
   /** Absent for a node that has not joined yet. */
   readonly node?: string;
   readonly parents: readonly Pick<Parent, 'node'>[];
 }
 
-/** The relays that each way of a route crosses, next first. */
-function pathsOf(route: Route, target: RouteTarget, topology: Topology): readonly (readonly string[])[] {
-  if (route.kind === 'auto') return waysDown(target, topology);
-  return [route.kind === 'direct' ? [] : route.via];
+/** The relays of each path that the target's parents make, those of preferred parents first. */
+export function relaysByParents({ parents }: RouteTarget, { nodes }: Pick<Topology, 'nodes'>): readonly Relays[] {
+  return chainsUp(parents, nodes).map((chain) => chain.toReversed());
+}
+
+/** The routes that follow the parents, one for each path; ROUTE_INVALID when none leads to the server. */
+export function defaultRoutes(target: RouteTarget, topology: Pick<Topology, 'nodes'>): Way[] {
+  const paths = relaysByParents(target, topology);
+  if (paths.length > 0) return paths.map(wayOver);
+  const named = target.parents.map(({ node }) => node).join(', ');
+  throw new IsthmusError('ROUTE_INVALID', `the parents (${named}) do not lead to the server`, { field: 'parents' });
 }
 
 /** Throws ROUTE_INVALID, naming the hop, unless every route may be saved for the target. */
@@ -27,8 +37,8 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
     throw new IsthmusError('ROUTE_INVALID', `a machine has 1 to ${MAX_ROUTES} routes`, { field: 'routes' });
   }
   for (const [index, route] of routes.entries()) {
-    const faults = pathsOf(route, target, topology).map((via) => faultOf(via, target, topology));
-    // Of `auto`, one way that can be gone is enough.
+    const faults = pathsOf(route, target, topology).map((relays) => faultOf(relays, target, topology));
+    // Of `auto`, one usable path is enough.
     const fault = faults.includes(undefined) ? undefined : faults[0];
     if (fault === undefined) continue;
     const named = route.kind === 'path' && fault.hop !== undefined;
@@ -37,75 +47,43 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
   }
 }
 
-/**
- * The routes that follow the parents from the target up to the server: one for each way up, preferred parents first.
- */
-export function defaultRoutes(target: RouteTarget, topology: Topology): Way[] {
-  return waysDown(target, topology).map(wayOver);
+function pathsOf(route: Route, target: RouteTarget, topology: Topology): readonly Relays[] {
+  if (route.kind === 'auto') return defaultRoutes(target, topology).map(relaysOf);
+  return [relaysOf(route)];
 }
 
-/**
- * The relays to cross to a node, the server's neighbour first, for each of its ways up, those of preferred parents
- * first. ROUTE_INVALID when no way leads to the server.
- */
-export function waysDown(target: RouteTarget, topology: Topology): string[][] {
-  const ways = chainsUp(target.parents, topology.nodes).map((chain) => chain.toReversed());
-  if (ways.length > 0) return ways;
-  const named = target.parents.map(({ node }) => node).join(', ');
-  throw new IsthmusError('ROUTE_INVALID', `the parents (${named}) do not lead to the server`, { field: 'parents' });
-}
-
-/** The paths in their order, but those with a link known to be down last: it may be up again when they are tried. */
-export function liveFirst(
-  paths: readonly (readonly string[])[],
-  node: string,
-  topology: Topology,
-): readonly (readonly string[])[] {
-  const up = paths.filter((path) => isUp([...path, node], topology));
-  return [...up, ...paths.filter((path) => !up.includes(path))];
-}
-
-/**
- * The paths to a machine in the order its routes prefer, live ones first. Those that cross what is gone or revoked are
- * left out. Empty: no route can be used.
- */
-export function pathsFor(
-  machine: { readonly id: string; readonly routes: readonly Route[] },
-  topology: Topology,
-): readonly (readonly string[])[] {
-  const target = { node: machine.id, parents: topology.nodes.get(machine.id)?.parents ?? [] };
-  const named = machine.routes.flatMap((route) => pathsOf(route, target, topology));
-  const unique = [...new Map(named.map((via) => [via.join(), via])).values()];
-  const usable = unique.filter((via) => faultOf(via, target, topology) === undefined);
-  return liveFirst(usable, machine.id, topology);
+/** The relays that a route names. */
+export function relaysOf(route: Way): Relays {
+  return route.kind === 'direct' ? [] : route.via;
 }
 
 interface Fault {
   readonly reason: string;
-  /** The index in `via`; absent when the route as a whole is wrong. */
+  /** The index in `relays`; absent when the path as a whole is wrong. */
   readonly hop?: number;
 }
 
-function faultOf(via: readonly string[], target: RouteTarget, topology: Topology): Fault | undefined {
-  if (via.length > MAX_HOPS) return { reason: `a route crosses at most ${MAX_HOPS} relays`, hop: MAX_HOPS };
+/** Why nothing can cross these relays to the target; undefined when something can, once the links are up. */
+export function faultOf(relays: Relays, target: RouteTarget, topology: Topology): Fault | undefined {
+  if (relays.length > MAX_HOPS) return { reason: `a route crosses at most ${MAX_HOPS} relays`, hop: MAX_HOPS };
   let from = SERVER;
-  for (const [hop, id] of via.entries()) {
+  for (const [hop, id] of relays.entries()) {
     const relay = topology.nodes.get(id);
     if (relay?.role !== 'relay') return { reason: `there is no relay ${id}`, hop };
     if (relay.state === 'revoked') return { reason: `relay ${id} is revoked`, hop };
-    if (via.indexOf(id) !== hop) return { reason: `relay ${id} is crossed twice`, hop };
+    if (relays.indexOf(id) !== hop) return { reason: `relay ${id} is crossed twice`, hop };
     if (!areNeighbours(from, id, relay.parents, topology)) return { reason: `${from} has no link to ${id}`, hop };
     from = id;
   }
   if (areNeighbours(from, target.node, target.parents, topology)) return undefined;
   return {
     reason: `the route ends at ${from}, which has no link to ${target.node ?? 'the new node'}`,
-    ...lastHop(via),
+    ...lastHop(relays),
   };
 }
 
-function lastHop(via: readonly string[]): { hop?: number } {
-  return via.length === 0 ? {} : { hop: via.length - 1 };
+function lastHop(relays: Relays): { hop?: number } {
+  return relays.length === 0 ? {} : { hop: relays.length - 1 };
 }
 
 /** Whether the tree, or any report, has a link from `from` to `to`, up or not. */
@@ -116,10 +94,5 @@ function areNeighbours(
   topology: Topology,
 ): boolean {
   if (parents.some((parent) => routeName(topology, parent.node) === from)) return true;
-  return to !== undefined && linkBetween(topology, from, to) !== undefined;
-}
-
-/** Whether no link along the nodes is reported down. A link that nobody reports counts as up: it may be. */
-export function isUp(nodes: readonly string[], topology: Topology): boolean {
-  return nodes.every((to, index) => linkBetween(topology, nodes[index - 1] ?? SERVER, to)?.up !== false);
+  return to !== undefined && topology.link(from, to) !== undefined;
 }

@@ -13,7 +13,6 @@ import type { PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import type { Parent } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
-import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store } from '../store/store.ts';
 import { diallingParents, type ParentsAssignment } from './going-over.ts';
 import { Reports, type Reporter } from './reports.ts';
@@ -140,13 +139,19 @@ export class WatchService {
   }
 }
 
+/** A node that has not joined yet and waits to be dialled; null: it has no name to be dialled by. */
+export interface AwaitedNode {
+  readonly name: string | null;
+  readonly parents: readonly Parent[];
+}
+
 /**
  * Who dials whom: children by each parent that has an address, and nodes that wait to be let in. Servers are one:
  * 'server'.
  */
 export function dialsOf(
   topology: Topology,
-  pending: readonly JoinToken[],
+  pending: readonly AwaitedNode[],
   now: number = Date.now(),
 ): Map<string, DialAssignment[]> {
   const byParent = new Map<string, DialAssignment[]>();

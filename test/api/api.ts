@@ -9,6 +9,8 @@ import type { ApiContext, ApiServices } from '../../server/api/context.ts';
 import { listen } from '../../server/api/listen.ts';
 import type { ApiRole } from '../../server/store/repositories/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
+import { createRouteResolver } from '../../server/topology/resolve.ts';
 import { tempDir } from '../support/temp.ts';
 
 export interface Answer {
@@ -28,6 +30,7 @@ interface Call {
 export interface TestApi {
   readonly base: string;
   readonly store: Store;
+  readonly topology: LiveTopology;
   readonly keys: Readonly<Record<ApiRole, string>>;
   readonly stop: AbortController;
   /** Times each service was called. */
@@ -43,13 +46,14 @@ export async function startApi(
   server: Parameters<typeof createApi>[1] = {},
 ): Promise<TestApi> {
   const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
+  const topology = await openLiveTopology(store);
   const stop = new AbortController();
   const calls = new Map<string, number>();
   const context: ApiContext = {
     store,
     log: silentLogger(),
     sealer: new Sealer(randomBytes(32)),
-    services: recording(services, calls),
+    services: recording({ topology, routes: createRouteResolver(topology), ...services }, calls),
     nodeId: 'server-1',
     meshId: 'mesh-under-test',
     stopping: stop.signal,
@@ -69,6 +73,7 @@ export async function startApi(
   return {
     base,
     store,
+    topology,
     keys,
     stop,
     calls,
@@ -105,10 +110,10 @@ async function send(base: string, method: string, path: string, { key, body, raw
 
 /** Services of which only the given ones work; all count their calls. */
 function recording(given: Partial<ApiServices>, calls: Map<string, number>): ApiServices {
-  return new Proxy({ mesh: { links: () => [] }, wake: () => undefined, ...given } as ApiServices, {
+  return new Proxy({ wake: () => undefined, ...given } as ApiServices, {
     get(target, name: string) {
       const found: unknown = Reflect.get(target, name);
-      if (name === 'mesh') return found;
+      if (name === 'topology' || name === 'routes') return found;
       return (...parameters: unknown[]) => {
         calls.set(name, (calls.get(name) ?? 0) + 1);
         if (typeof found !== 'function') throw new Error(`the test gave no ${name}`);

@@ -176,7 +176,7 @@ describe('a machine', () => {
     await addMachine(api);
     const remove = () => api.call('DELETE', '/api/v1/machines/web-1', { headers: { 'if-match': '"1"' } });
     expect(await remove()).toMatchObject({ status: 409, body: { code: 'IN_USE' } });
-    await api.store.nodes.revoke('web-1', 1);
+    await api.store.transaction((tx) => tx.nodes.revoke('web-1', 1));
     expect((await remove()).status).toBe(204);
     expect((await remove()).status).toBe(404);
   });

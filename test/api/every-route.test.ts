@@ -6,7 +6,6 @@ import { errorCatalogue, isErrorCode, IsthmusError } from '../../lib/errors.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import type { ApiServices } from '../../server/api/context.ts';
 import { setParents } from '../../server/topology/parents.ts';
-import { readTopology } from '../../server/topology/topology.ts';
 import { startApi, type Answer, type TestApi } from './api.ts';
 
 interface Schema {
@@ -44,12 +43,11 @@ type Call = Parameters<TestApi['call']>[2];
 
 async function site(): Promise<Site> {
   const nothing = () => Promise.reject(new IsthmusError('NOT_FOUND', 'there is none'));
-  const setNodeParents: ApiServices['setParents'] = async (tx, id, wanted, actor) => {
-    const topology = await readTopology(tx, undefined);
-    const node = await setParents(tx, id, { ...wanted, topology, serverAddress: '10.0.0.1:8444' }, actor);
-    return { node, after: () => undefined };
+  const setNodeParents: ApiServices['setParents'] = (tx, id, wanted, actor) => {
+    const { topology } = api;
+    return setParents(tx, id, { ...wanted, topology, serverAddress: '10.0.0.1:8444' }, actor);
   };
-  const api = await startApi({
+  const api: TestApi = await startApi({
     revokeNode: nothing,
     setParents: setNodeParents,
     packageVersions: nothing,

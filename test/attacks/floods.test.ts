@@ -214,7 +214,7 @@ describe('a flood on a live link', () => {
     const { code = 'FLOOD' } = flood;
     const plane = await startControlPlane();
     const row = { id: 't9', role: 'tentacle', site: 'eu', parents: [{ node: 'server', dialAddress: null }] } as const;
-    await plane.store.nodes.insert({ ...row, parents: [...row.parents], createdAt: Date.now() });
+    await plane.store.transaction((tx) => tx.nodes.insert({ ...row, createdAt: Date.now() }));
     const identity = await plane.authority.identity('t9', 'tentacle');
     for (let i = 0; i < 2; i += 1) await attack(plane.address, identity, true, flood);
     await waitFor(() => plane.mesh.links().every((link) => !link.up), { what: 'the link to be down' });

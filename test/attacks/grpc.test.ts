@@ -36,7 +36,7 @@ interface Surface {
 async function nodeBelow(plane: ControlPlane) {
   const parents = [{ node: 'server-1', address: plane.address }];
   const row = { id: 'web-9', role: 'tentacle', site: 'eu', parents: [{ node: 'server', dialAddress: null }] } as const;
-  await plane.store.nodes.insert({ ...row, parents: [...row.parents], createdAt: Date.now() });
+  await plane.store.transaction((tx) => tx.nodes.insert({ ...row, createdAt: Date.now() }));
   const node = await startNode(plane.authority, 'web-9', 'tentacle', { listen: undefined, parents });
   await linked({ ...plane.node, name: 'server-1', mesh: plane.mesh }, node);
   return node;

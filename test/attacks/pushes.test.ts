@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { createFeed, type Feed, type FeedDeps } from '../../server/feed/feed.ts';
+import { LiveTopology } from '../../server/topology/live.ts';
 import { startApi, type TestApi } from '../api/api.ts';
 import { paxEntry, tarGz, zip } from '../packages/craft.ts';
 import { tempDir } from '../support/temp.ts';
@@ -29,6 +30,7 @@ async function field(pushLimits: FeedDeps['pushLimits'] = {}): Promise<Field> {
   const api = await startApi({ pushPackage: async (...given) => (await made.promise).push(...given) });
   const parts = {
     store: api.store,
+    topology: new LiveTopology(),
     dataDir,
     log: silentLogger(),
     signPass: noPasses,

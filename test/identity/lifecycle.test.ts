@@ -10,7 +10,7 @@ import { reportToServer } from '../../mesh/report.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { readAssignment } from '../../relay/assignment.ts';
 import * as relay from '../../relay/start.ts';
-import { publishRevocations } from '../../server/topology/revocation.ts';
+import { publishRevocations } from '../../server/enrolment/revocation.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import type { TestNode, TestNodeOptions } from '../support/identities.ts';
 import type { Role } from '../../certs/peer.ts';

@@ -18,7 +18,7 @@ import { createMesh } from '../../mesh/mesh.ts';
 import { wireVersions } from '../../mesh/wire-version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
-import { Enrolment } from '../../server/topology/enrolment.ts';
+import { Enrolment } from '../../server/enrolment/enrolment.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { cable } from '../support/fake-link.ts';
 import { tempDir } from '../support/temp.ts';

@@ -8,6 +8,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import { createFeed, type Feed } from '../../server/feed/feed.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import { LiveTopology } from '../../server/topology/live.ts';
 import { lacks } from '../support/needs.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
@@ -17,6 +18,9 @@ const noPasses = () => {
   throw new Error('no pass is signed or read here');
 };
 
+/** Nobody asks for sources here. */
+const topology = new LiveTopology();
+
 let folder: string;
 let store: Store;
 let feed: Feed;
@@ -24,7 +28,7 @@ beforeEach(async () => {
   folder = await tempDir();
   store = await openStore({ dataDir: folder, log: silentLogger() });
   onTestFinished(() => store.close());
-  feed = await createFeed({ store, dataDir: folder, log: silentLogger(), signPass: noPasses, verifyPass: noPasses });
+  feed = await createFeed({ store, topology, dataDir: folder, log: silentLogger(), signPass: noPasses, verifyPass: noPasses });
 });
 
 const app = (text = 'x') =>
@@ -113,7 +117,7 @@ describe('pushing', () => {
     const dataDir = await smallDisk(48);
     const pushLimits = { keepFreeBytes: 8 * 1024 ** 2 };
     const passes = { signPass: noPasses, verifyPass: noPasses };
-    const small = await createFeed({ store, dataDir, log: silentLogger(), ...passes, pushLimits });
+    const small = await createFeed({ store, topology, dataDir, log: silentLogger(), ...passes, pushLimits });
     const chunk = randomBytes(1024 ** 2);
     const pushed = small.push(
       Readable.from(Array.from({ length: 100 }, () => chunk)),
@@ -151,6 +155,7 @@ describe('reading', () => {
     const { sha256 } = await push(bytes);
     const again = await createFeed({
       store,
+      topology,
       dataDir: folder,
       log: silentLogger(),
       signPass: noPasses,
@@ -166,7 +171,7 @@ describe('reading', () => {
     changed[30_000]! ^= 1;
     await writeFile(join(folder, 'packages', 'blobs', sha256.slice(0, 2), sha256), changed);
     const passes = { signPass: noPasses, verifyPass: noPasses };
-    const again = await createFeed({ store, dataDir: folder, log: silentLogger(), ...passes });
+    const again = await createFeed({ store, topology, dataDir: folder, log: silentLogger(), ...passes });
     const downloads = await Promise.allSettled([again.download(sha256), again.download(sha256, { from: 5 })]);
     for (const each of downloads) expect(each).toMatchObject({ reason: { code: 'PACKAGE_HASH_MISMATCH' } });
     await expect(again.download(sha256)).rejects.toMatchObject({ code: 'PACKAGE_HASH_MISMATCH' });

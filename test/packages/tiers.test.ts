@@ -13,6 +13,7 @@ import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1
 import { createFeed, type Feed } from '../../server/feed/feed.ts';
 import { placesFinder, placesOf } from '../../server/feed/finder.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import { openLiveTopology } from '../../server/topology/live.ts';
 import { WatchService } from '../../server/topology/watch.ts';
 import { createPackages, type Packages } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
@@ -53,7 +54,7 @@ async function tiers(): Promise<Tiers> {
   const signer = createSigner(authority.authority, 'server-1');
   const { authorityPem, meshId } = authority;
   const feed = await createFeed({
-    ...{ store, dataDir: await tempDir(), log: silentLogger() },
+    ...{ store, topology: await openLiveTopology(store), dataDir: await tempDir(), log: silentLogger() },
     signPass: (pass) => signer.signPass(pass),
     verifyPass: (pass, asked) => verifyPass(pass, { authorityPem, meshId }, asked),
   });
@@ -102,10 +103,12 @@ async function addNodes(store: Store): Promise<void> {
     parent: string | null,
     site: string | null,
   ) =>
-    store.nodes.insert({
-      ...{ id, role, site, createdAt: 0 },
-      parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
-    });
+    store.transaction((tx) =>
+      tx.nodes.insert({
+        ...{ id, role, site, createdAt: 0 },
+        parents: parent === null ? [] : [{ node: parent, dialAddress: null }],
+      }),
+    );
   await add('server-1', 'server', null, null);
   await add('eu', 'relay', 'server', 'eu');
   await add('eu-pci', 'relay', 'eu', 'eu-pci');

@@ -1,4 +1,5 @@
-// The route `auto` over real relays: the way with the shorter round trip, and the other one when that is cut.
+// The route `auto` over real relays: the path with the shorter round trip, and the other one when that is cut; trace and
+// ping take the same.
 import { expect, it } from 'vitest';
 import { cable, type Cable } from '../support/fake-link.ts';
 import { slowLine } from '../support/slow-line.ts';
@@ -20,12 +21,20 @@ it('takes the cheapest live way, whatever the order of the parents', async () =>
     const { healthReport } = await mesh.api.ask('GET', '/machines/web-1');
     return (healthReport as { route?: { via?: string[] } }).route?.via?.toString();
   };
+  const traced = async (probe: 'trace' | 'ping') => {
+    const { ways } = await mesh.api.ask('POST', `/mesh/${probe}`, { machine: 'web-1' });
+    return (ways as { path: string[] }[]).map(({ path }) => path.join());
+  };
+  const allTake = async (...paths: string[]): Promise<void> => {
+    await waitFor(async () => (await wayNow()) === paths[0], { limitMs: 60_000, what: `dispatch over ${paths[0]}` });
+    expect([await traced('trace'), await traced('ping')]).toEqual([paths, paths]);
+  };
   // Round trips are smoothed: what the joins made of them passes.
-  await waitFor(async () => (await wayNow()) === 'eu-b', { limitMs: 60_000, what: 'the shorter way' });
+  await allTake('eu-b', 'eu-a');
 
   line!.cut();
-  await waitFor(async () => (await wayNow()) === 'eu-a', { limitMs: 30_000, what: 'the other way' });
+  await allTake('eu-a', 'eu-b');
   line!.heal();
   await mesh.linked('eu-b');
-  await waitFor(async () => (await wayNow()) === 'eu-b', { limitMs: 30_000, what: 'the shorter way again' });
+  await allTake('eu-b', 'eu-a');
 }, 120_000);

@@ -8,7 +8,7 @@ import type { MeshNode, MeshState } from '../../cli/api-types.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore } from '../../server/store/store.ts';
 import { setParents } from '../../server/topology/parents.ts';
-import { readTopology } from '../../server/topology/topology.ts';
+import { openLiveTopology } from '../../server/topology/live.ts';
 import { cable } from '../support/fake-link.ts';
 import { tempDir } from '../support/temp.ts';
 import { isthmus } from '../support/terminal.ts';
@@ -318,7 +318,7 @@ it('are not for a node of a version that knows nothing of them, nor for one that
     await tx.nodes.sighted('old', { softwareVersion: '0.0.1', report: { links: [] }, lastSeenAt: Date.now() });
     await tx.nodes.revoke('gone', 1);
   });
-  const topology = await readTopology(store, undefined);
+  const topology = await openLiveTopology(store);
   const set = (id: string, version: number) =>
     store.transaction((tx) =>
       setParents(tx, id, { version, parents: [{ node: 'server' }], topology, serverAddress: '10.0.0.1:1' }, 'key-1'),

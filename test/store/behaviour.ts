@@ -373,7 +373,8 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
 }
 
 async function addNode(store: Store, id: string, role: 'relay' | 'tentacle'): Promise<void> {
-  await store.nodes.insert({ id, role, site: 'eu', parents: [{ node: 'server', dialAddress: null }], createdAt: 1 });
+  const parents = [{ node: 'server', dialAddress: null }];
+  await store.transaction((tx) => tx.nodes.insert({ id, role, site: 'eu', parents, createdAt: 1 }));
 }
 
 /** Everything a stale owner could have changed. */

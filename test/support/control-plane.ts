@@ -10,9 +10,11 @@ import type { Mesh } from '../../mesh/types.ts';
 import type { DenialType, EventType } from '../../contract/events.ts';
 import type { AuditRecord } from '../../server/store/events/records.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
-import { createNamed } from '../../server/topology/named.ts';
-import { startTopology, type TopologyServices } from '../../server/topology/start.ts';
-import type { MadeToken, TokenInput } from '../../server/topology/tokens.ts';
+import { startEnrolment } from '../../server/enrolment/start.ts';
+import { sites } from '../../server/inventory/sites.ts';
+import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
+import { startTopology } from '../../server/topology/start.ts';
+import type { MadeToken, TokenInput } from '../../server/enrolment/tokens.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import { createTestMesh, type TestMesh, type TestNode, type TestNodeOptions } from './identities.ts';
 
@@ -21,7 +23,7 @@ export interface ControlPlane {
   readonly node: TestNode;
   readonly store: Store;
   readonly mesh: Mesh;
-  readonly topology: TopologyServices;
+  readonly topology: LiveTopology;
   readonly address: string;
   readonly pin: string;
   /** A token for site eu, unless told otherwise; `parent` and `dialAddress` are for those with one parent. */
@@ -70,18 +72,20 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     },
   );
   onTestFinished(() => mesh.stop());
-  const topology = await startTopology({
-    store,
+  const topology = await openLiveTopology(store);
+  onTestFinished(topology.followLinks(mesh));
+  const shared = { store, topology, identity: node.identity, mesh, log, serverAddress: mesh.address };
+  const enrolment = await startEnrolment({
+    ...shared,
     authority: authority.authority,
     sealer: authority.sealer,
-    identity: node.identity,
     revocations: node.revocations,
-    mesh,
-    log,
-    findPlaces: () => ({ places: [], pass: '' }),
   });
-  onTestFinished(() => topology.stop());
-  await store.transaction((tx) => createNamed(tx, 'site', { id: 'eu' }, 'test'));
+  onTestFinished(() => enrolment.stop());
+  const findPlaces = () => ({ places: [], pass: '' });
+  const service = await startTopology({ ...shared, joins: enrolment.joins, findPlaces });
+  onTestFinished(() => service.stop());
+  await store.transaction((tx) => sites.create(tx, { id: 'eu' }, 'test'));
   return {
     authority,
     node,
@@ -93,10 +97,10 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     token({ parent: only = 'server', dialAddress, ...input } = {}) {
       const parents = [{ node: only, dialAddress }];
       const whole = { role: 'tentacle' as const, site: 'eu', parents, ...input };
-      return store.transaction((tx) => topology.createToken(tx, whole, 'test'));
+      return store.transaction((tx) => enrolment.createToken(tx, whole, 'test'));
     },
     async revoke(id) {
-      const after = await store.transaction((tx) => topology.revokeNode(tx, id, 'test'));
+      const after = await store.transaction((tx) => enrolment.revokeNode(tx, id, 'test'));
       after();
     },
     events: async (type) => (await store.events.list({ type, limit: 1000 })).items,

@@ -9,6 +9,7 @@ import { openStore } from '../../server/store/store.ts';
 import { submitScript } from '../../server/scripts/script-task.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
+import { storedRoutes } from '../support/stored-routes.ts';
 
 export interface CrashPlan {
   readonly ports: Readonly<Record<string, number>>;
@@ -30,7 +31,7 @@ if (engine) {
     store,
     dial: dialFakes(() => new Map(Object.entries(ports))),
     sign: unsigned,
-    autoPaths: () => Promise.resolve([]),
+    routesOf: storedRoutes(store),
     deploymentRunner: (deps) =>
       deploymentRunner({ ...deps, store, sealer, findPlaces: () => Promise.resolve({ places: [], pass: '' }) }),
     log: silentLogger(),

@@ -12,6 +12,7 @@ import { submitScript, type ScriptRequest } from '../../server/scripts/script-ta
 import { startTasks, type Tasks } from '../../server/tasks/start.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
 import type { TestMesh } from '../support/identities.ts';
+import { storedRoutes } from '../support/stored-routes.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -50,7 +51,7 @@ export async function startHarness(tunables: Tunables = {}, healthCheckIntervalS
       store,
       dial: (options) => (harness.refusal === undefined ? dialFake(options) : Promise.reject(harness.refusal)),
       sign: unsigned,
-      autoPaths: () => Promise.resolve([]),
+      routesOf: storedRoutes(store),
       deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer, findPlaces: anyPlace }),
       log: silentLogger(),
       nodeId: 'server-1',
@@ -95,7 +96,7 @@ export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): T
     store,
     dial,
     sign: (content) => signer.signEnvelope(content),
-    autoPaths: () => Promise.resolve([]),
+    routesOf: storedRoutes(store),
     deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer: authority.sealer, findPlaces: nowhere }),
     log: silentLogger(),
     nodeId: 'server-1',

@@ -1,8 +1,7 @@
 // Machines: environments, target roles, routes, health.
 import { Type, type Static } from 'typebox';
 import type { Machine } from '../../store/repositories/machines.ts';
-import { deleteMachine, updateMachine } from '../../topology/machines.ts';
-import { readTopology } from '../../topology/topology.ts';
+import { deleteMachine, updateMachine } from '../../inventory/machines.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import {
@@ -94,8 +93,8 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.machines.get(request.params.id);
         const version = requiredVersion(request);
-        const topology = await readTopology(tx, services.mesh);
-        const machine = await updateMachine(tx, id, { version, patch: request.body, topology }, actor);
+        const wanted = { version, patch: request.body, topology: services.topology };
+        const machine = await updateMachine(tx, id, wanted, actor);
         return { status: 200, body: toView(machine), version: machine.version };
       }),
   );

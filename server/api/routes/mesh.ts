@@ -1,9 +1,9 @@
 // The mesh as the server sees it, and probes along its paths.
 import { Type, type Static } from 'typebox';
 import { IsthmusError } from '../../../lib/errors.ts';
-import { pathsFor, waysDown } from '../../topology/routes.ts';
 import type { Node } from '../../store/repositories/nodes.ts';
-import { readTopology, type Link, type Topology } from '../../topology/topology.ts';
+import { pathsByParents } from '../../topology/resolve.ts';
+import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { Closed, Nullable, Slug, Timestamp } from '../schemas.ts';
 
@@ -45,7 +45,8 @@ const HopView = Type.Object({
 });
 
 export function meshRoutes(app: ApiInstance, context: ApiContext): void {
-  const { store, services } = context;
+  const { services } = context;
+  const { topology } = services;
   const tags = ['mesh'];
 
   app.get(
@@ -59,13 +60,10 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         response: { 200: Type.Object({ nodes: Type.Array(NodeView), links: Type.Array(LinkView) }) },
       },
     },
-    async () => {
-      const topology = await readTopology(store, services.mesh);
-      return {
-        nodes: [...topology.nodes.values()].map(toNodeView),
-        links: [...topology.links.values()].map((link) => toLinkView(link, topology)),
-      };
-    },
+    () => ({
+      nodes: [...topology.nodes.values()].map(toNodeView),
+      links: topology.links().map((link) => toLinkView(link, topology)),
+    }),
   );
 
   app.post(
@@ -86,13 +84,12 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       },
     },
     async (request) => {
-      const topology = await readTopology(store, services.mesh);
       const { node, machine } = request.body;
       if ((node === undefined) === (machine === undefined)) {
         throw new IsthmusError('INVALID_FIELD', 'name either a node or a machine', { field: 'node' });
       }
       const target = node ?? machine!;
-      const paths = node === undefined ? await machinePaths(context, target, topology) : nodePaths(target, topology);
+      const paths = node === undefined ? await machinePaths(context, target) : nodePaths(target, topology);
       const ways = await Promise.all(
         paths.map(async (path) => ({ path: [...path], hops: (await services.trace(target, path)).map(toHopView) })),
       );
@@ -124,7 +121,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { machine, count = 4 } = request.body;
-      const paths = await machinePaths(context, machine, await readTopology(store, services.mesh));
+      const paths = await machinePaths(context, machine);
       const outcomes = await Promise.allSettled(paths.map((path) => services.ping(machine, path, count)));
       const ways = outcomes.map((outcome, index) => {
         const path = [...(paths[index] ?? [])];
@@ -138,20 +135,24 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-/** The paths that its routes name. */
-async function machinePaths({ store }: ApiContext, id: string, topology: Topology): Promise<Paths> {
-  const machine = await store.machines.get(id);
-  const paths = pathsFor(machine, topology);
-  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no route of machine ${id} can be used now`);
-  return paths;
-}
-
 type Paths = readonly (readonly string[])[];
 
+/** Those that dispatch takes, in its order. */
+async function machinePaths({ store, services }: ApiContext, id: string): Promise<Paths> {
+  await store.machines.get(id);
+  const { paths } = services.routes.resolve(id);
+  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no route of machine ${id} leads to it`, { hop: id });
+  return paths.map(({ relays }) => relays);
+}
+
+/** Those that its parents make, whatever routes it has. */
 function nodePaths(id: string, topology: Topology): Paths {
   const node = topology.nodes.get(id);
   if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node' });
-  return node.role === 'server' ? [[]] : waysDown({ node: id, parents: node.parents }, topology);
+  if (node.role === 'server') return [[]];
+  const paths = pathsByParents({ node: id, parents: node.parents }, topology);
+  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no parent of ${id} leads to the server`, { hop: id });
+  return paths.map(({ relays }) => relays);
 }
 
 function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersion }: Node): Static<typeof NodeView> {

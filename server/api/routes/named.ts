@@ -1,7 +1,9 @@
 // Sites and environments.
 import { Type, type Static } from 'typebox';
 import type { Named } from '../../store/repositories/named.ts';
-import { createNamed, deleteNamed, updateNamed, type NamedKind } from '../../topology/named.ts';
+import { environments } from '../../inventory/environments.ts';
+import type { Entries } from '../../inventory/entries.ts';
+import { sites } from '../../inventory/sites.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { ById, Closed, Line, mapPage, PageOf, pageRequest, PageQuery, Slug, Text, Timestamp } from '../schemas.ts';
@@ -15,11 +17,11 @@ const View = Type.Object({
 });
 
 export function namedRoutes(app: ApiInstance, context: ApiContext): void {
-  resource(app, context, 'site');
-  resource(app, context, 'environment');
+  resource(app, context, 'site', sites);
+  resource(app, context, 'environment', environments);
 }
 
-function resource(app: ApiInstance, context: ApiContext, kind: NamedKind): void {
+function resource(app: ApiInstance, context: ApiContext, kind: 'site' | 'environment', entries: Entries): void {
   const path = `/${kind}s`;
   const tags = [`${kind}s`];
   const rows = kind === 'site' ? context.store.sites : context.store.environments;
@@ -48,7 +50,7 @@ function resource(app: ApiInstance, context: ApiContext, kind: NamedKind): void 
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
-        const made = await createNamed(tx, kind, request.body, actor);
+        const made = await entries.create(tx, request.body, actor);
         return { status: 201, body: toView(made), location: `/api/v1${path}/${made.id}`, version: made.version };
       }),
   );
@@ -68,7 +70,7 @@ function resource(app: ApiInstance, context: ApiContext, kind: NamedKind): void 
       change(context, request, reply, async (tx, actor) => {
         const { id } = await (kind === 'site' ? tx.sites : tx.environments).get(request.params.id);
         const version = requiredVersion(request);
-        const changed = await updateNamed(tx, kind, { id, version }, request.body, actor);
+        const changed = await entries.update(tx, { id, version }, request.body, actor);
         return { status: 200, body: toView(changed), version: changed.version };
       }),
   );
@@ -79,7 +81,7 @@ function resource(app: ApiInstance, context: ApiContext, kind: NamedKind): void 
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const { id } = await (kind === 'site' ? tx.sites : tx.environments).get(request.params.id);
-        await deleteNamed(tx, kind, { id, version: requiredVersion(request) }, actor);
+        await entries.delete(tx, { id, version: requiredVersion(request) }, actor);
         return { status: 204, body: null };
       }),
   );

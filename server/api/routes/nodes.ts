@@ -102,8 +102,8 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.nodes.get(request.params.id);
         const wanted = { version: requiredVersion(request), parents: request.body.parents };
-        const { node, after } = await services.setParents(tx, id, wanted, actor);
-        return { status: 200, body: toView(node), version: node.version, after };
+        const node = await services.setParents(tx, id, wanted, actor);
+        return { status: 200, body: toView(node), version: node.version };
       }),
   );
 

@@ -13,6 +13,7 @@ import {
   toPage,
   translating,
 } from './base.ts';
+import { noteChanged } from './changed.ts';
 
 export type HealthState = Schema['machines']['health'];
 
@@ -70,7 +71,7 @@ export class MachineRepository {
 
   /** Call it in a transaction. */
   async insert(machine: NewMachine): Promise<void> {
-    assertInTransaction(this.#db);
+    noteChanged(this.#db, 'machines', machine.id);
     await translating(`machine ${machine.id}`, () =>
       this.#db
         .insertInto('machines')
@@ -99,16 +100,11 @@ export class MachineRepository {
     return found(await this.find(id), `machine ${id}`, 'machine list');
   }
 
-  /** How a machine may be reached; also of one that was deleted since its node was revoked. */
-  async access(id: string): Promise<{ readonly routes: Route[]; readonly revoked: boolean } | undefined> {
-    const row = await this.#db
-      .selectFrom('nodes as n')
-      .leftJoin('machines as m', 'm.id', 'n.id')
-      .select(['n.state', 'm.routes_json'])
-      .where('n.id', '=', id)
-      .executeTakeFirst();
-    if (row === undefined) return undefined;
-    return { routes: fromJsonOrNull<Route[]>(row.routes_json) ?? [], revoked: row.state === 'revoked' };
+  /** The routes of these machines, or of all; by machine. */
+  async routesOf(ids?: readonly string[]): Promise<Map<string, Route[]>> {
+    const query = this.#db.selectFrom('machines').select(['id', 'routes_json']);
+    const rows = await (ids === undefined ? query : query.where('id', 'in', ids)).execute();
+    return new Map(rows.map((row) => [row.id, fromJson<Route[]>(row.routes_json)]));
   }
 
   /** By id. */
@@ -134,6 +130,7 @@ export class MachineRepository {
   /** PRECONDITION_FAILED unless it still has `version`. Call it in a transaction. */
   async update(id: string, version: number, patch: MachinePatch): Promise<Machine> {
     assertInTransaction(this.#db);
+    if (patch.routes !== undefined) noteChanged(this.#db, 'machines', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('machines')
       .set({
@@ -163,7 +160,7 @@ export class MachineRepository {
 
   /** Call it in a transaction. */
   async delete(id: string, version: number): Promise<void> {
-    assertInTransaction(this.#db);
+    noteChanged(this.#db, 'machines', id);
     await this.#db.deleteFrom('machine_environments').where('machine', '=', id).execute();
     await this.#db.deleteFrom('machine_roles').where('machine', '=', id).execute();
     const { numDeletedRows } = await this.#db

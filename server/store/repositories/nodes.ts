@@ -5,6 +5,7 @@ import type { Parent, ParentsWish } from '../parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from './base.ts';
 import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from './base.ts';
+import { noteChanged } from './changed.ts';
 
 export interface Node {
   readonly id: string;
@@ -53,6 +54,7 @@ interface NodeFilter {
   readonly state?: Node['state'] | undefined;
 }
 
+/** Every write needs a transaction: its commit tells who keeps the mesh in memory (see `Store.onMeshChange`). */
 export class NodeRepository {
   readonly #db: Executor;
 
@@ -62,6 +64,7 @@ export class NodeRepository {
 
   /** ALREADY_EXISTS when the id is taken, also by a node that was revoked: see `readmit`. */
   async insert(node: NewNode): Promise<void> {
+    noteChanged(this.#db, 'nodes', node.id);
     await translating(`node ${node.id}`, () =>
       this.#db
         .insertInto('nodes')
@@ -101,8 +104,15 @@ export class NodeRepository {
     return (await this.#filtered(filter).execute()).map(toNode);
   }
 
+  /** These, by id; those that do not exist are left out. */
+  async byIds(ids: readonly string[]): Promise<Node[]> {
+    if (ids.length === 0) return [];
+    return (await this.#filtered({}).where('id', 'in', ids).execute()).map(toNode);
+  }
+
   /** Notes what was seen of a node. */
   async sighted(id: string, sighting: NodeSighting): Promise<void> {
+    noteChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
       .set({
@@ -119,6 +129,7 @@ export class NodeRepository {
 
   /** Keeps the parents that a node is to go over to, in the place of any that were wished before. */
   async wish(id: string, version: number, wish: ParentsWish): Promise<void> {
+    noteChanged(this.#db, 'nodes', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
       .set({ wish_json: JSON.stringify(wish), version: version + 1 })
@@ -130,6 +141,7 @@ export class NodeRepository {
 
   /** Writes down that a node has gone over to the parents that were wished. */
   async take(id: string, parents: readonly Parent[]): Promise<void> {
+    noteChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
       .set((eb) => ({ parents_json: JSON.stringify(parents), wish_json: null, version: eb('version', '+', 1) }))
@@ -142,6 +154,7 @@ export class NodeRepository {
    * before that stay worthless.
    */
   async readmit(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
+    noteChanged(this.#db, 'nodes', node.id);
     await this.#db
       .updateTable('nodes')
       .set((eb) => ({
@@ -159,6 +172,7 @@ export class NodeRepository {
 
   /** Marks a node revoked; answers whether it was active. */
   async revoke(id: string, now: number): Promise<boolean> {
+    noteChanged(this.#db, 'nodes', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
       .set((eb) => ({ state: 'revoked', revoked_at: now, version: eb('version', '+', 1) }))

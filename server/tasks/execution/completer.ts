@@ -13,7 +13,7 @@ import type { Ticket } from '../../store/repositories/tickets.ts';
 import type { Store } from '../../store/store.ts';
 import { buildEnvelope, type SignEnvelope } from './envelopes.ts';
 import { isConnectionFailure, tryRoutes } from './reach.ts';
-import type { RoutesOf } from '../route-book.ts';
+import type { RoutesOf } from '../routes.ts';
 import type { Tentacles } from './tentacles.ts';
 import type { Writer } from '../writer.ts';
 

@@ -7,7 +7,7 @@ import { Halted, type TaskContext } from '../context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
 import { defaultLogQuota, type LogQuota } from '../logs/log-quota.ts';
-import type { RoutesOf } from '../route-book.ts';
+import type { RoutesOf } from '../routes.ts';
 import type { Tentacles } from './tentacles.ts';
 
 /** How a ticket ends. */

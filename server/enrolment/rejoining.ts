@@ -5,8 +5,8 @@ import type { Parent } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { defaultRoutes } from './routes.ts';
-import { readTopology } from './topology.ts';
+import { defaultRoutes } from '../topology/routes.ts';
+import type { Topology } from '../topology/topology.ts';
 
 /** Throws ALREADY_EXISTS unless a node of this role may take the name that `present` has. */
 export function checkNameFree(present: Node | undefined, role: Node['role']): void {
@@ -30,6 +30,12 @@ export function nameTaken(node: string): IsthmusError {
   });
 }
 
+interface Readmission {
+  readonly token: JoinToken;
+  readonly topology: Topology;
+  readonly certificateNotAfter: number;
+}
+
 /**
  * Makes a revoked node active at the place that its new token names. Its machine keeps its settings; only its routes
  * change, when the token names others or the node has other parents now.
@@ -37,15 +43,14 @@ export function nameTaken(node: string): IsthmusError {
 export async function readmitNode(
   tx: StoreTransaction,
   before: Node,
-  token: JoinToken,
-  certificateNotAfter: number,
+  { token, topology, certificateNotAfter }: Readmission,
 ): Promise<void> {
   const { id } = before;
   const { site, parents } = token;
   await tx.nodes.readmit({ id, site, parents, certificateNotAfter });
   const machine = await tx.machines.find(id);
   if (machine === undefined || (token.routes === null && areSame(before.parents, parents))) return;
-  const routes = token.routes ?? defaultRoutes({ node: id, parents }, await readTopology(tx, undefined));
+  const routes = token.routes ?? defaultRoutes({ node: id, parents }, topology);
   await tx.machines.update(id, machine.version, { routes });
   await tx.events.append({ actor: id, type: 'machine.updated', subject: id, data: { routes } });
 }

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import { stillAwaited } from './dialled-joins.ts';
-import { buildTopology } from './topology.ts';
+import { topologyOf } from '../../test/support/topology.ts';
 
 const now = 1_000_000;
 const address = 'web.example:8444';
@@ -27,7 +27,7 @@ function node(id: string, role: Node['role'], state: Node['state'], links: objec
 }
 
 function awaited(tokens: readonly JoinToken[], nodes: readonly Node[]): (string | null)[] {
-  return stillAwaited(tokens, buildTopology(nodes, undefined, now)).map(({ name }) => name);
+  return stillAwaited(tokens, topologyOf(nodes, { now })).map(({ name }) => name);
 }
 
 it('waits for who has not joined, and for who was revoked and is to join again', () => {

@@ -16,7 +16,8 @@ import type { RenewRequest__Output } from '../../proto/gen/isthmus/identity/v1/R
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { registerMachine } from './machines.ts';
+import { registerMachine } from '../inventory/machines.ts';
+import type { Topology } from '../topology/topology.ts';
 import { Nonces } from './nonces.ts';
 import { checkNameFree, readmitNode } from './rejoining.ts';
 
@@ -27,8 +28,7 @@ export interface IdentityServiceDeps {
   readonly authority: Authority;
   readonly log: Logger;
   readonly refusals: Refusals;
-  /** Called after a node was let in. */
-  onJoined(node: string): void;
+  readonly topology: Topology;
 }
 
 export class IdentityService {
@@ -68,7 +68,7 @@ export class IdentityService {
   }
 
   async #confirm({ peer, stream }: Caller<PeerIdentity>): Promise<{ certificatePem: string }> {
-    const { store, authority, log } = this.#deps;
+    const { store, topology, authority, log } = this.#deps;
     const spkiDer = derOf(certificateOf(stream).publicKey);
     const spki = spkiDigest(spkiDer);
     const issued = await authority.issue({ spkiDer, node: peer.node, role: peer.role });
@@ -80,14 +80,11 @@ export class IdentityService {
       if (present?.state === 'active' || !(await tx.tokens.consume(token.id, Date.now()))) {
         throw notWaitedFor(peer.node);
       }
-      await letIn(tx, { token, issued, present, node: peer.node });
+      await letIn(tx, { token, issued, present, node: peer.node, topology });
       return { joined: true, certificatePem: issued.certificatePem };
     });
     this.#confirmed.set(peer.node, { spki, certificatePem: outcome.certificatePem });
-    if (outcome.joined) {
-      log.info({ node: peer.node, role: peer.role }, 'node joined');
-      this.#deps.onJoined(peer.node);
-    }
+    if (outcome.joined) log.info({ node: peer.node, role: peer.role }, 'node joined');
     return { certificatePem: outcome.certificatePem };
   }
 
@@ -158,16 +155,17 @@ interface Admission {
   readonly issued: IssuedCertificate;
   /** The revoked node that had the name. */
   readonly present: Node | undefined;
+  readonly topology: Topology;
 }
 
-async function letIn(tx: StoreTransaction, { node: id, token, issued, present }: Admission): Promise<void> {
+async function letIn(tx: StoreTransaction, { node: id, token, issued, present, topology }: Admission): Promise<void> {
   const createdAt = Date.now();
   const { role, site, parents } = token;
   if (present === undefined) {
     await tx.nodes.insert({ id, role, site, parents, createdAt, certificateNotAfter: issued.notAfterMs });
   } else {
     checkNameFree(present, role);
-    await readmitNode(tx, present, token, issued.notAfterMs);
+    await readmitNode(tx, present, { token, topology, certificateNotAfter: issued.notAfterMs });
   }
   await recordCertificate(tx, id, issued);
   await tx.events.append({
@@ -178,7 +176,8 @@ async function letIn(tx: StoreTransaction, { node: id, token, issued, present }:
   });
   if (role === 'tentacle') {
     const { environments, targetRoles, routes } = token;
-    await registerMachine(tx, { id, site, parents }, { environments, targetRoles, routes }, id, createdAt);
+    const machine = { environments, targetRoles, routes, createdAt };
+    await registerMachine(tx, { id, site, parents }, machine, { actor: id, topology });
   }
 }
 

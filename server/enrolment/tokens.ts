@@ -9,11 +9,11 @@ import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { checkEnvironments } from './machines.ts';
-import { addressForChildren, checkParents, type ParentInput } from './parents.ts';
+import { checkEnvironments } from '../inventory/environments.ts';
+import { addressForChildren, checkParents, type ParentInput } from '../topology/parents.ts';
 import { checkNameFree } from './rejoining.ts';
-import { checkRoutes } from './routes.ts';
-import { readTopology } from './topology.ts';
+import { checkRoutes } from '../topology/routes.ts';
+import type { Topology } from '../topology/topology.ts';
 
 /** Long enough to walk to a machine, short enough that a leaked one is soon worthless. */
 const maxTtlS = 3600;
@@ -51,6 +51,7 @@ interface TokenDeps {
   readonly pin: string;
   /** Where the server's own port is reached, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
+  readonly topology: Topology;
 }
 
 /** Makes a join token. INVALID_FIELD names what is wrong with the request. */
@@ -61,7 +62,7 @@ export async function createToken(
   deps: TokenDeps,
 ): Promise<MadeToken> {
   const parents = parentsOf(input.parents ?? [{ node: SERVER }]);
-  await checkInput(tx, input, parents);
+  await checkInput(tx, input, parents, deps.topology);
   const id = newId();
   const secret = randomBytes(32);
   const createdAt = Date.now();
@@ -98,7 +99,7 @@ export async function createToken(
     pin: deps.pin,
     expiresAt,
     othersOpen: others.map((other) => other.id),
-    joinCommand: command(token, deps.pin, await addressesOf(tx, parents, deps.serverAddress)),
+    joinCommand: command(token, deps.pin, addressesOf(parents, deps)),
   };
 }
 
@@ -115,7 +116,12 @@ function isDialled(parents: readonly Parent[]): boolean {
   return parents.some(({ dialAddress }) => dialAddress !== null);
 }
 
-async function checkInput(tx: StoreTransaction, input: TokenInput, parents: readonly Parent[]): Promise<void> {
+async function checkInput(
+  tx: StoreTransaction,
+  input: TokenInput,
+  parents: readonly Parent[],
+  topology: Topology,
+): Promise<void> {
   const wrong = (field: string, reason: string): never => {
     throw new IsthmusError('INVALID_FIELD', reason, { field });
   };
@@ -138,7 +144,6 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parents: read
   }
   await checkParents(tx, parents);
   if (input.routes !== undefined && input.routes !== null) {
-    const topology = await readTopology(tx, undefined);
     checkRoutes(input.routes, { parents, ...(name === undefined ? {} : { node: name }) }, topology);
   }
 }
@@ -146,12 +151,10 @@ async function checkInput(tx: StoreTransaction, input: TokenInput, parents: read
 /**
  * Where the parents that the node dials are reached, in their order; a text to be filled in where that is not known.
  */
-async function addressesOf(
-  tx: StoreTransaction,
+function addressesOf(
   parents: readonly Parent[],
-  serverAddress: string | undefined,
-): Promise<string[]> {
-  const { nodes } = await readTopology(tx, undefined);
+  { topology: { nodes }, serverAddress }: Pick<TokenDeps, 'topology' | 'serverAddress'>,
+): string[] {
   return parents
     .filter(({ dialAddress }) => dialAddress === null)
     .map(({ node }) => addressForChildren(node, nodes, serverAddress) ?? `<host:port of ${node}>`);

@@ -1,13 +1,13 @@
 // Machines: registered when their tentacle is confirmed, changed by operators, gone when their node is revoked.
 import { IsthmusError } from '../../lib/errors.ts';
-import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Machine, MachinePatch } from '../store/repositories/machines.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Route } from '../store/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { checkRoutes, defaultRoutes } from './routes.ts';
-import { readTopology, type Topology } from './topology.ts';
+import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
+import type { Topology } from '../topology/topology.ts';
+import { checkEnvironments } from './environments.ts';
 
 /** What a join token says of the machine it makes. */
 export interface MachineSpec {
@@ -16,6 +16,7 @@ export interface MachineSpec {
   readonly targetRoles: readonly string[];
   /** Null: the path that follows the node's parents. */
   readonly routes: readonly Route[] | null;
+  readonly createdAt: number;
 }
 
 /** Adds the machine of a confirmed tentacle; does nothing when it is there already. */
@@ -23,13 +24,11 @@ export async function registerMachine(
   tx: StoreTransaction,
   node: Pick<Node, 'id' | 'site' | 'parents'>,
   spec: MachineSpec,
-  actor: Actor,
-  now: number = Date.now(),
+  { actor, topology }: { readonly actor: Actor; readonly topology: Topology },
 ): Promise<Machine> {
   const present = await tx.machines.find(node.id);
   if (present !== undefined) return present;
   if (node.site === null) throw new IsthmusError('INTERNAL', `tentacle ${node.id} has no site`);
-  const topology = await readTopology(tx, undefined, now);
   const routes = spec.routes ?? defaultRoutes({ node: node.id, parents: node.parents }, topology);
   await tx.machines.insert({
     id: node.id,
@@ -38,14 +37,14 @@ export async function registerMachine(
     environments: spec.environments,
     targetRoles: spec.targetRoles,
     routes,
-    createdAt: now,
+    createdAt: spec.createdAt,
   });
   await tx.events.append({
     actor,
     type: 'machine.created',
     subject: node.id,
     data: { site: node.site, routes, environments: spec.environments, targetRoles: spec.targetRoles },
-    at: now,
+    at: spec.createdAt,
   });
   return tx.machines.get(node.id);
 }
@@ -82,16 +81,4 @@ export async function deleteMachine(tx: StoreTransaction, id: string, version: n
   }
   await tx.machines.delete(id, version);
   await tx.events.append({ actor, type: 'machine.deleted', subject: id, data: {} });
-}
-
-/** Throws INVALID_FIELD, naming the entry, unless every environment exists. */
-export async function checkEnvironments(
-  tx: StoreTransaction,
-  environments: readonly string[],
-  field = 'environments',
-): Promise<void> {
-  for (const [index, id] of environments.entries()) {
-    if ((await tx.environments.find(id)) !== undefined) continue;
-    throw noSuch('environment', id, `${field}[${index}]`);
-  }
 }

@@ -6,8 +6,8 @@ import type { Mesh } from '../../mesh/types.ts';
 import type { Parent } from '../store/parents.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Enrolment } from './enrolment.ts';
-import { liveFirst, waysDown } from './routes.ts';
-import type { Topology } from './topology.ts';
+import { pathsByParents } from '../topology/resolve.ts';
+import type { Topology } from '../topology/topology.ts';
 
 const openMs = 10_000;
 /** At once: an operator joins a few machines, and each attempt is a tunnel. */
@@ -16,6 +16,7 @@ const maxAttempts = 32;
 interface DialledJoinDeps {
   readonly mesh: Pick<Mesh, 'dialEnrol'>;
   readonly enrolment: Pick<Enrolment, 'serveDialled'>;
+  readonly topology: Topology;
   readonly log: Logger;
 }
 
@@ -23,10 +24,11 @@ interface DialledJoinDeps {
  * The tokens whose nodes may still wait to be dialled: no node of the mesh has their name, and none that is linked
  * answers at their address.
  */
-export function stillAwaited(tokens: readonly JoinToken[], { nodes, links }: Topology): JoinToken[] {
-  const live = [...links.values()].filter(({ up, dialledBy }) => up && dialledBy === 'parent');
+export function stillAwaited(tokens: readonly JoinToken[], topology: Topology): JoinToken[] {
+  if (tokens.length === 0) return [];
+  const live = topology.links().filter(({ up, dialledBy }) => up && dialledBy === 'parent');
   return tokens.filter(({ name, parents }) => {
-    if (name === null || nodes.get(name)?.state === 'active') return false;
+    if (name === null || topology.nodes.get(name)?.state === 'active') return false;
     const isTaken = ({ node, dialAddress }: Parent): boolean =>
       live.some(({ from, to, address }) => to !== name && from === node && address === dialAddress);
     return !parents.some(isTaken);
@@ -43,11 +45,11 @@ export class DialledJoins {
   }
 
   /** Tries every token that is not being tried. */
-  attempt(tokens: readonly JoinToken[], topology: Topology): void {
+  attempt(tokens: readonly JoinToken[]): void {
     for (const token of tokens) {
       if (this.#attempts.has(token.id) || this.#attempts.size >= maxAttempts) continue;
       if (this.#stopping.signal.aborted) return;
-      const attempt = this.#try(token, topology).finally(() => this.#attempts.delete(token.id));
+      const attempt = this.#try(token).finally(() => this.#attempts.delete(token.id));
       this.#attempts.set(token.id, attempt);
     }
   }
@@ -57,26 +59,23 @@ export class DialledJoins {
     await Promise.all(this.#attempts.values());
   }
 
-  async #try(token: JoinToken, topology: Topology): Promise<void> {
+  async #try(token: JoinToken): Promise<void> {
     const { name: node, parents } = token;
     if (node === null) return;
     for (const parent of parents) {
       if (parent.dialAddress === null) continue;
-      if (await this.#tryThrough(node, { node: parent.node, dialAddress: parent.dialAddress }, topology)) return;
+      if (await this.#tryThrough(node, { node: parent.node, dialAddress: parent.dialAddress })) return;
     }
   }
 
   /** Serves the node through one of its parents until the stream closes; answers whether it was there. */
-  async #tryThrough(
-    node: string,
-    parent: { readonly node: string; readonly dialAddress: string },
-    topology: Topology,
-  ): Promise<boolean> {
-    const { mesh, enrolment, log } = this.#deps;
+  async #tryThrough(node: string, parent: { readonly node: string; readonly dialAddress: string }): Promise<boolean> {
+    const { mesh, enrolment, topology, log } = this.#deps;
     const { signal } = this.#stopping;
     try {
-      const ways = liveFirst(waysDown({ parents: [parent] }, topology), node, topology);
-      const bare = await mesh.dialEnrol({ node, path: ways[0], deadlineMs: openMs, signal });
+      const [path] = pathsByParents({ node, parents: [parent] }, topology);
+      if (path === undefined) throw new IsthmusError('UNREACHABLE', `no path leads to ${parent.node}`);
+      const bare = await mesh.dialEnrol({ node, path: path.relays, deadlineMs: openMs, signal });
       const cut = (): void => void bare.destroy();
       signal.addEventListener('abort', cut, { once: true });
       await enrolment.serveDialled(bare, parent.dialAddress);

@@ -1,0 +1,143 @@
+// Who is let in, who is renewed, who is shut out. Map of this folder:
+//   tokens.ts        creates join tokens         enrolment.ts, dialled-joins.ts   let nodes in
+//   identity.ts      confirms and renews         revocation.ts                    shuts nodes out
+//   rejoining.ts     gives a revoked node's name out again
+import type { Authority } from '../../certs/authority.ts';
+import { authorityPin } from '../../certs/authority-signature.ts';
+import type { IdentityStore } from '../../certs/identity.ts';
+import { roles } from '../../certs/peer.ts';
+import { keepRenewed } from '../../certs/renewal.ts';
+import type { RevocationList } from '../../certs/revocations.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Sealer } from '../../lib/seal.ts';
+import { softwareVersion } from '../../lib/version.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+import type { AwaitedJoins } from '../topology/start.ts';
+import type { Topology } from '../topology/topology.ts';
+import { DialledJoins, stillAwaited } from './dialled-joins.ts';
+import { Enrolment } from './enrolment.ts';
+import { IdentityService, recordRenewal } from './identity.ts';
+import { adoptRevocations, publishRevocations, revokeNode, type RevocationDeps } from './revocation.ts';
+import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
+
+export interface EnrolmentStartDeps {
+  readonly store: Store;
+  readonly topology: Topology;
+  readonly authority: Authority;
+  readonly sealer: Sealer;
+  readonly identity: IdentityStore;
+  readonly revocations: RevocationList;
+  readonly mesh: Mesh;
+  readonly log: Logger;
+  /** How this server's port is reached from outside, as host:port, when it is known. */
+  readonly serverAddress: string | undefined;
+}
+
+export interface EnrolmentServices {
+  /** Nodes that wait to be dialled: the topology tells their parents. */
+  readonly joins: AwaitedJoins<JoinToken>;
+  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
+  /** The answer is to be called after the commit. */
+  revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<() => void>;
+  stop(): Promise<void>;
+}
+
+/** Registers enrolment and `identity` on the mesh, and keeps revocations and this server's certificate up to date. */
+export async function startEnrolment(deps: EnrolmentStartDeps): Promise<EnrolmentServices> {
+  const { store, topology, authority, sealer, identity, mesh, log, serverAddress } = deps;
+  const self = identity.current().node;
+  const revocation = { store, authority, revocations: deps.revocations, log, self };
+  await publishRevocations(revocation);
+  const adopting = new Adopting(revocation);
+  await adopting.run();
+  await ensureOwnRow(deps);
+
+  const { refusals } = mesh;
+  const enrolment = new Enrolment({ store, authority, identity, sealer, log, refusals });
+  await enrolment.start();
+  const dialled = new DialledJoins({ mesh, enrolment, topology, log });
+  const identities = new IdentityService({ store, topology, authority, log, refusals });
+  const renewal = keepRenewed({
+    identity,
+    log,
+    renew: async ({ spkiDer }) => {
+      const issued = await authority.issue({ spkiDer, node: self, role: 'server' });
+      await recordRenewal(store, self, issued);
+      return issued.certificatePem;
+    },
+  });
+  mesh.listenEnrol((stream) => {
+    enrolment.serve(stream).catch((err: unknown) => log.debug({ err }, 'an enrolment did not get to its session'));
+  });
+  mesh.listen('identity', { roles }, (stream) => identities.accept(stream));
+
+  const pin = authorityPin(authority.certificatePem);
+  return {
+    joins: {
+      pending: async () => stillAwaited(await store.tokens.pendingDialled(Date.now()), topology),
+      attempt: (tokens) => dialled.attempt(tokens),
+    },
+    createToken: (tx, input, actor) => createToken(tx, input, actor, { sealer, pin, serverAddress, topology }),
+    revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, revocation),
+    async stop() {
+      renewal.stop();
+      await adopting.stop();
+      await dialled.stop();
+      await Promise.all([enrolment.stop(), identities.stop()]);
+    },
+  };
+}
+
+/** The server's own node is in the table like every other. */
+async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<void> {
+  const { node, site } = identity.current();
+  const certificateNotAfter = identity.peer().notAfterMs;
+  await store.transaction(async (tx) => {
+    if ((await tx.nodes.find(node)) !== undefined) {
+      await tx.nodes.sighted(node, { certificateNotAfter, softwareVersion });
+      return;
+    }
+    await tx.nodes.insert({
+      id: node,
+      role: 'server',
+      site,
+      parents: [],
+      createdAt: Date.now(),
+      certificateNotAfter,
+    });
+    await tx.nodes.sighted(node, { softwareVersion });
+    await tx.events.append({
+      actor: 'system',
+      type: 'node.joined',
+      subject: node,
+      data: { role: 'server' },
+    });
+  });
+}
+
+/** Keeps the store's word on who is revoked up to what the mesh tells. */
+class Adopting {
+  readonly #deps: RevocationDeps;
+  readonly #forget: () => void;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(deps: RevocationDeps) {
+    this.#deps = deps;
+    this.#forget = deps.revocations.onChange(() => void this.run());
+  }
+
+  run(): Promise<void> {
+    this.#running = this.#running
+      .then(() => adoptRevocations(this.#deps))
+      .catch((err: unknown) => this.#deps.log.error({ err }, 'revocations were not adopted'));
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#forget();
+    await this.#running;
+  }
+}

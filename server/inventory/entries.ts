@@ -1,0 +1,60 @@
+// What sites and environments have in common: an id, a name and a description, changed with an audit event each.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Named, NamedPatch, NamedRepository } from '../store/repositories/named.ts';
+import type { StoreTransaction } from '../store/store.ts';
+
+export interface NewEntry {
+  readonly id: string;
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+}
+
+interface EntryAtVersion {
+  readonly id: string;
+  /** As it was read. */
+  readonly version: number;
+}
+
+interface EntryKind {
+  readonly kind: 'site' | 'environment';
+  rows(tx: StoreTransaction): NamedRepository;
+  /** What refers to it, in words. */
+  usersOf(tx: StoreTransaction, id: string): Promise<readonly string[]>;
+}
+
+export interface Entries {
+  /** ALREADY_EXISTS when the id is taken. */
+  create(tx: StoreTransaction, input: NewEntry, actor: Actor): Promise<Named>;
+  update(tx: StoreTransaction, entry: EntryAtVersion, patch: NamedPatch, actor: Actor): Promise<Named>;
+  /** IN_USE, naming what does, while something refers to it. */
+  delete(tx: StoreTransaction, entry: EntryAtVersion, actor: Actor): Promise<void>;
+}
+
+/** Users named in an error; more would hide what to do. */
+const MOST_NAMED = 5;
+
+/** The changes of one kind of entry. */
+export function entriesOf({ kind, rows, usersOf }: EntryKind): Entries {
+  return {
+    async create(tx, { id, name = id, description = '' }, actor) {
+      const created = await rows(tx).insert({ id, name, description, createdAt: Date.now() });
+      await tx.events.append({ actor, type: `${kind}.created`, subject: id, data: { name } });
+      return created;
+    },
+    async update(tx, { id, version }, patch, actor) {
+      const updated = await rows(tx).update(id, version, patch);
+      await tx.events.append({ actor, type: `${kind}.updated`, subject: id, data: { ...patch } });
+      return updated;
+    },
+    async delete(tx, { id, version }, actor) {
+      const users = await usersOf(tx, id);
+      if (users.length > 0) {
+        const rest = users.length > MOST_NAMED ? ` and ${users.length - MOST_NAMED} more` : '';
+        throw new IsthmusError('IN_USE', `${kind} ${id} is in use by ${users.slice(0, MOST_NAMED).join(', ')}${rest}`);
+      }
+      await rows(tx).delete(id, version);
+      await tx.events.append({ actor, type: `${kind}.deleted`, subject: id, data: {} });
+    },
+  };
+}

@@ -1,0 +1,24 @@
+// Environments: what deployments aim at. An environment stays while a machine is in it.
+import { noSuch } from '../store/references.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { entriesOf } from './entries.ts';
+
+export const environments = entriesOf({
+  kind: 'environment',
+  rows: (tx) => tx.environments,
+  async usersOf(tx, environment) {
+    const machines = await tx.machines.select({ environments: [environment] });
+    return machines.map(({ id }) => `machine ${id}`);
+  },
+});
+
+/** Throws INVALID_FIELD, naming the entry, unless every environment exists. */
+export async function checkEnvironments(
+  tx: StoreTransaction,
+  ids: readonly string[],
+  field = 'environments',
+): Promise<void> {
+  for (const [index, id] of ids.entries()) {
+    if ((await tx.environments.find(id)) === undefined) throw noSuch('environment', id, `${field}[${index}]`);
+  }
+}

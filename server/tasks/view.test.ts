@@ -1,0 +1,131 @@
+// A task's view: what it shows of any plan and tickets, and that its work grows with them and no faster.
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { Task } from '../store/repositories/tasks.ts';
+import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
+import { taskView, unsuccessfulMachines, type MachineView, type PlannedStep, type StepView } from './view.ts';
+
+const states = [
+  ...['pending', 'sent', 'running', 'succeeded', 'failed', 'interrupted', 'timed_out', 'cancelled', 'skipped'],
+] as TicketState[];
+const actions = ['acquire', 'stage', 'script'];
+
+function ticketOf(at: Pick<Ticket, 'step' | 'action' | 'machine' | 'state'>, index: number): Ticket {
+  return {
+    ...{ id: `ticket-${index}`, task: 'task-1', attempt: 1, exitCode: null, errorDetail: null, errorHop: null },
+    ...{ storedLine: 0, detail: null, createdAt: 1, startedAt: 1, endedAt: null, completedAt: null },
+    errorCode: at.state === 'failed' ? 'UNREACHABLE' : null,
+    ...at,
+  };
+}
+
+function taskOf(steps: readonly PlannedStep[], endedAt: number | null): Task {
+  const task = { id: 'task-1', kind: 'deployment', payload: { steps }, startedAt: 1, endedAt, errorCode: null };
+  return task as object as Task;
+}
+
+async function viewed(task: Task, tickets: readonly Ticket[]): Promise<readonly MachineView[]> {
+  const store = {
+    tasks: { get: () => Promise.resolve(task), blockers: () => Promise.resolve([]) },
+    tickets: { byTask: () => Promise.resolve(tickets) },
+    notes: { lastByMachine: () => Promise.resolve(new Map()) },
+  };
+  return (await taskView(store as object as Parameters<typeof taskView>[0], task.id)).machines;
+}
+
+/** By the definition: each cell looks for its ticket among all of them. */
+function byDefinition(task: Task, steps: readonly PlannedStep[], tickets: readonly Ticket[]) {
+  const bad = ['interrupted', 'failed', 'timed_out', 'cancelled'];
+  const stateOf = (of: readonly string[]): string =>
+    bad.find((state) => of.includes(state)) ??
+    (of.includes('skipped') || of.length === 0
+      ? 'skipped'
+      : (['succeeded', 'pending'].find((state) => of.every((each) => each === state)) ?? 'running'));
+  const machines = [...new Set(steps.flatMap((step) => step.machines))];
+  return machines.map((machine) => {
+    const shown: Pick<StepView, 'step' | 'action' | 'ticket' | 'state'>[] = [];
+    for (const [index, step] of steps.entries()) {
+      for (const action of step.machines.includes(machine) ? step.actions : []) {
+        const ticket = tickets.findLast((t) => t.step === index && t.action === action && t.machine === machine);
+        const left = shown.some(({ state }) => bad.includes(state) || state === 'skipped');
+        if (ticket !== undefined) shown.push({ step: step.name, action, ticket: ticket.id, state: ticket.state });
+        else if (task.endedAt === null && !left)
+          shown.push({ step: step.name, action, ticket: null, state: 'pending' });
+      }
+    }
+    return { machine, state: stateOf(shown.map(({ state }) => state)), steps: shown };
+  });
+}
+
+const ids = fc.constantFrom('web-1', 'web-2', 'web-3', 'web-1-1');
+const plans = fc.array(
+  fc.record({ actions: fc.subarray(actions, { minLength: 1 }), machines: fc.uniqueArray(ids, { minLength: 1 }) }),
+  { minLength: 1, maxLength: 4 },
+);
+const someTickets = fc.array(
+  fc.record({
+    step: fc.nat(3),
+    action: fc.constantFrom(...actions),
+    machine: ids,
+    state: fc.constantFrom(...states),
+  }),
+  { maxLength: 40 },
+);
+
+it('shows of any plan and tickets what its definition says', () =>
+  fc.assert(
+    fc.asyncProperty(plans, someTickets, fc.boolean(), async (plan, given, hasEnded) => {
+      const steps = plan.map((step, index) => ({ ...step, name: `step ${index}` }));
+      const task = taskOf(steps, hasEnded ? 9 : null);
+      const tickets = given.map(ticketOf);
+      const shown = (await viewed(task, tickets)).map(({ machine, state, steps: own }) => ({
+        ...{ machine, state },
+        steps: own.map(({ step, action, ticket, state: of }) => ({ step, action, ticket, state: of })),
+      }));
+      expect(shown).toEqual(byDefinition(task, steps, tickets));
+    }),
+  ));
+
+it('names those machines unsuccessful that lack a success of a planned action', () => {
+  fc.assert(
+    fc.property(plans, someTickets, (plan, given) => {
+      const steps = plan.map((step, index) => ({ ...step, name: `step ${index}` }));
+      const tickets = given.map(ticketOf);
+      const succeeded = (step: number, action: string, machine: string) =>
+        tickets.some((t) => t.step === step && t.action === action && t.machine === machine && t.state === 'succeeded');
+      const missing = steps.flatMap((step, index) =>
+        step.machines.filter((machine) => !step.actions.every((action) => succeeded(index, action, machine))),
+      );
+      expect(unsuccessfulMachines(taskOf(steps, 9), tickets)).toEqual([...new Set(missing)]);
+    }),
+  );
+});
+
+/** Tickets that count how often a field of one is read. */
+function counted(tickets: readonly Ticket[]): { readonly tickets: readonly Ticket[]; reads: () => number } {
+  let reads = 0;
+  const get = (ticket: Ticket, field: keyof Ticket) => {
+    reads += 1;
+    return ticket[field];
+  };
+  return {
+    tickets: tickets.map((ticket) => new Proxy(ticket, { get: get as ProxyHandler<Ticket>['get'] & {} })),
+    reads: () => reads,
+  };
+}
+
+it('looks at each ticket as often, however many machines and steps there are', async () => {
+  const readsPerTicket = async (machines: number, steps: number): Promise<number> => {
+    const names = Array.from({ length: machines }, (_, index) => `web-${index}`);
+    const plan = Array.from({ length: steps }, (_, index) => ({ name: `${index}`, actions, machines: names }));
+    const cells = plan.flatMap((_, step) =>
+      names.flatMap((machine) => actions.map((action) => ({ step, machine, action }))),
+    );
+    const { tickets, reads } = counted(cells.map((cell, index) => ticketOf({ ...cell, state: 'succeeded' }, index)));
+    await viewed(taskOf(plan, null), tickets);
+    unsuccessfulMachines(taskOf(plan, 9), tickets);
+    return reads() / tickets.length;
+  };
+  const few = await readsPerTicket(2, 2);
+  expect(await readsPerTicket(40, 10)).toBe(few);
+});

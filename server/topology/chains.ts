@@ -1,0 +1,50 @@
+// Climbs parents: the only place that does. A chain is the relays from a node up to the server, nearest first.
+import { SERVER, type Parent } from '../store/parents.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+
+/** Relays that a tunnel may cross; every node on the path counts them too. */
+export const MAX_HOPS = 8;
+
+/** As many chains of one node are looked for, those of preferred parents first. */
+const MAX_CHAINS = 8;
+
+export type Chain = readonly string[];
+
+/** What must be known of a node to climb from it. */
+type Climber = Pick<Node, 'role'> & { readonly parents: readonly Pick<Parent, 'node'>[] };
+
+/**
+ * The chains from a node with these parents, those of preferred parents first. A chain that runs in a circle, is longer
+ * than MAX_HOPS or does not end at the server is left out.
+ */
+export function chainsUp(parents: Climber['parents'], nodes: ReadonlyMap<string, Climber>): readonly Chain[] {
+  const chains: Chain[] = [];
+  const climb = (at: string, below: Chain): void => {
+    if (chains.length === MAX_CHAINS) return;
+    const node = nodes.get(at);
+    if (at === SERVER || node?.role === 'server') {
+      chains.push(below);
+      return;
+    }
+    if (node === undefined || below.includes(at) || below.length === MAX_HOPS) return;
+    for (const parent of node.parents) climb(parent.node, [...below, at]);
+  };
+  for (const parent of parents) climb(parent.node, []);
+  return chains;
+}
+
+/** A node and every node above it, by the parents that nodes have and by those they are to have. */
+export function withAllAbove(
+  id: string,
+  nodes: ReadonlyMap<string, Pick<Node, 'parents' | 'wish'>>,
+): ReadonlySet<string> {
+  const above = new Set<string>();
+  const climb = (at: string): void => {
+    if (above.has(at)) return;
+    above.add(at);
+    const node = nodes.get(at);
+    for (const parent of [...(node?.parents ?? []), ...(node?.wish?.parents ?? [])]) climb(parent.node);
+  };
+  climb(id);
+  return above;
+}

@@ -1,0 +1,189 @@
+// The live topology: whose word counts of a link, and that every commit is in the view before its writer goes on.
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { silentLogger } from '../../lib/log.ts';
+import type { LinkStatus } from '../../mesh/types.ts';
+import { tempDir } from '../../test/support/temp.ts';
+import { nodeOf, ownLink, topologyOf } from '../../test/support/topology.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { openLiveTopology, type LiveTopology, type TopologyChange } from './live.ts';
+
+const now = 1_000_000;
+
+function node(id: string, role: Node['role'], agoMs: number, links: object[]): Node {
+  return nodeOf(id, role, [], { report: { links }, lastSeenAt: now - agoMs });
+}
+
+const toParent = (peer: string, up = true) => ({ peer, relation: 'parent', up, dialledBy: 'us', roundTripMs: 3 });
+const toChild = (peer: string, up = true) => ({ peer, relation: 'child', up, dialledBy: 'peer', roundTripMs: 2 });
+const child = (agoMs: number, up = true) => node('web-1', 'tentacle', agoMs, [toParent('eu', up)]);
+const relay = (agoMs: number, links: object[]) => node('eu', 'relay', agoMs, links);
+
+function link(nodes: readonly Node[], own: readonly LinkStatus[] = [], from = 'eu', to = 'web-1') {
+  return topologyOf(nodes, { own, now }).link(from, to);
+}
+
+describe('a link', () => {
+  it('is what its parent says', () => {
+    expect(link([relay(1_000, [toChild('web-1')]), child(2_000)])).toMatchObject({ up: true, roundTripMs: 2 });
+    expect(link([relay(1_000, [toChild('web-1', false)]), child(2_000)])).toMatchObject({ up: false });
+  });
+
+  it('is down when its child says so now, and its parent may be dead', () => {
+    expect(link([relay(4_000, [toChild('web-1')]), child(1_000, false)])).toMatchObject({
+      up: false,
+      roundTripMs: null,
+    });
+  });
+
+  it('is what its child says while its parent has not reported since', () => {
+    expect(link([relay(4_000, []), child(1_000)])).toMatchObject({ up: true, roundTripMs: 3 });
+    expect(link([child(1_000)])).toMatchObject({ up: true });
+  });
+
+  it('is down when its parent has reported since and knows of no such link: it was started anew', () => {
+    expect(link([relay(1_000, []), child(4_000)])).toMatchObject({ up: false, roundTripMs: null });
+  });
+
+  it('is down when what was said of it is old', () => {
+    expect(link([relay(60_000, [toChild('web-1')])])).toMatchObject({ up: false, roundTripMs: null });
+    expect(link([child(60_000)])).toMatchObject({ up: false, roundTripMs: null });
+  });
+
+  it('to the server is up only when this server has it, whatever the child said to the one before', () => {
+    const eu = node('eu', 'relay', 1_000, [toParent('server')]);
+    expect(link([eu], [], 'server', 'eu')).toMatchObject({ up: false });
+    expect(link([eu], [ownLink('eu')], 'server', 'eu')).toMatchObject({ up: true });
+  });
+
+  it('is known by the name of the server, also where its child names a server node', () => {
+    const server = nodeOf('server-1', 'server', []);
+    const eu = node('eu', 'relay', 1_000, [toParent('server-1', false)]);
+    for (const nodes of [
+      [server, eu],
+      [eu, server],
+    ]) {
+      expect(link(nodes, [], 'server', 'eu')).toMatchObject({ from: 'server', to: 'eu', up: false });
+      expect(topologyOf(nodes, { now }).links()).toHaveLength(1);
+    }
+  });
+
+  it('is listed once, whoever tells of it, and no longer once nobody does', () => {
+    const topology = topologyOf([relay(1_000, [toChild('web-1')]), child(2_000)], { own: [ownLink('eu')], now });
+    const listed = () => topology.links().map(({ from, to }) => `${from}>${to}`);
+    expect(listed()).toEqual(['eu>web-1', 'server>eu']);
+    topology.apply({ nodes: [relay(500, [])], routes: new Map() });
+    expect(listed()).toEqual(['eu>web-1', 'server>eu']);
+    topology.apply({ nodes: [node('web-1', 'tentacle', 400, [])], routes: new Map() });
+    expect(listed()).toEqual(['server>eu']);
+  });
+});
+
+async function opened(): Promise<{ store: Store; topology: LiveTopology }> {
+  const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
+  onTestFinished(() => store.close());
+  await store.sites.insert({ id: 'eu', name: 'eu', description: '', createdAt: 1 });
+  return { store, topology: await openLiveTopology(store) };
+}
+
+const parents = [{ node: 'server', dialAddress: null }];
+const direct = [{ kind: 'direct' as const }];
+const machine = {
+  ...{ id: 'web-1', name: 'web-1', site: 'eu', environments: [], targetRoles: [] },
+  ...{ routes: direct, createdAt: 1 },
+};
+
+describe('the view', () => {
+  it('is that of the store after every change, and as it was when a write fails', async () => {
+    const { store, topology } = await opened();
+    const ids = ['a', 'b', 'c'];
+    type Tx = Parameters<Parameters<Store['transaction']>[0]>[0];
+    const moved = [{ node: 'a', dialAddress: null }];
+    const changes: ((tx: Tx, id: string) => Promise<unknown>)[] = [
+      (tx, id) => tx.nodes.insert({ id, role: 'tentacle', site: 'eu', parents, createdAt: 1 }),
+      (tx, id) => tx.nodes.sighted(id, { report: { links: [toParent('eu')] }, lastSeenAt: 5, feedUrl: 'https://x' }),
+      (tx, id) => tx.nodes.revoke(id, 2),
+      (tx, id) => tx.nodes.readmit({ id, site: 'eu', parents: moved, certificateNotAfter: 3 }),
+      (tx, id) => tx.nodes.take(id, moved),
+      async (tx, id) =>
+        tx.nodes.wish(id, (await tx.nodes.get(id)).version, {
+          parents: moved.map((parent) => ({ ...parent, address: null })),
+          ...{ setAt: 1, setBy: 'test' },
+        }),
+      (tx, id) => tx.machines.insert({ ...machine, id, name: id }),
+      async (tx, id) =>
+        tx.machines.update(id, (await tx.machines.get(id)).version, { routes: [{ kind: 'path', via: ['eu'] }] }),
+      async (tx, id) => tx.machines.update(id, (await tx.machines.get(id)).version, { name: 'another' }),
+      async (tx, id) => tx.machines.delete(id, (await tx.machines.get(id)).version),
+    ];
+    const step = fc.record({
+      changes: fc.array(fc.tuple(fc.nat(changes.length - 1), fc.constantFrom(...ids)), { minLength: 1, maxLength: 3 }),
+      fails: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        for (const { changes: chosen, fails } of steps) {
+          await store
+            .transaction(async (tx) => {
+              for (const [which, id] of chosen) await changes[which]!(tx, id);
+              if (fails) throw new Error('the write fails');
+            })
+            .catch(() => undefined);
+          expect([...topology.nodes.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual(
+            await store.nodes.all(),
+          );
+          expect(new Map(topology.routes)).toEqual(await store.machines.routesOf());
+        }
+      }),
+      { numRuns: 40 },
+    );
+    expect(topology.nodes.size).toBeGreaterThan(0);
+  });
+
+  it('is right before the next transaction begins', async () => {
+    const { store, topology } = await opened();
+    const add = (id: string) =>
+      store.transaction(async (tx) => {
+        const seen = [...topology.nodes.keys()];
+        await tx.nodes.insert({ id, role: 'relay', site: 'eu', parents, createdAt: 1 });
+        return seen;
+      });
+    expect(await Promise.all(['a', 'b', 'c'].map(add))).toEqual([[], ['a'], ['a', 'b']]);
+  });
+
+  it('tells its subscribers what changed, and whether the structure did', async () => {
+    const { store, topology } = await opened();
+    const told: TopologyChange[] = [];
+    const unsubscribe = topology.onChange((change) => told.push(change));
+    await store.transaction((tx) => tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 }));
+    const { structure } = topology;
+    await store.transaction((tx) => tx.nodes.sighted('eu', { report: { links: [] }, lastSeenAt: 5 }));
+    expect(topology.structure).toBe(structure);
+    await store.transaction((tx) => tx.settings.set('a', '1'));
+    await store.transaction((tx) => tx.nodes.revoke('eu', 5));
+    expect(topology.structure).not.toBe(structure);
+    unsubscribe();
+    await store.transaction((tx) => tx.nodes.sighted('eu', { lastSeenAt: 6 }));
+    expect(told).toEqual([
+      { nodes: ['eu'], structural: true },
+      { nodes: ['eu'], structural: false },
+      { nodes: ['eu'], structural: true },
+    ]);
+  });
+
+  it('reads all nodes once, however much changes', async () => {
+    const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
+    onTestFinished(() => store.close());
+    await store.sites.insert({ id: 'eu', name: 'eu', description: '', createdAt: 1 });
+    const prototype = Object.getPrototypeOf(store.nodes) as Store['nodes'];
+    const all = vi.spyOn(prototype, 'all');
+    onTestFinished(() => all.mockRestore());
+    const topology = await openLiveTopology(store);
+    for (const id of ['a', 'b', 'c']) {
+      await store.transaction((tx) => tx.nodes.insert({ id, role: 'relay', site: 'eu', parents, createdAt: 1 }));
+      topology.links();
+    }
+    expect([topology.nodes.size, all.mock.calls.length]).toEqual([3, 1]);
+  });
+});

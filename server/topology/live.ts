@@ -1,0 +1,119 @@
+// The live topology: nodes, routes of machines and links in memory. It is read from the store once; from then on every
+// commit brings the rows that it changed, so that the view is right before whoever committed goes on. What must outlive a
+// restart is in the store.
+import type { Mesh } from '../../mesh/types.ts';
+import type { MeshChange } from '../store/changes.ts';
+import type { Node } from '../store/repositories/nodes.ts';
+import type { Route } from '../store/routes.ts';
+import type { Store } from '../store/store.ts';
+import { LinkTable, ownLinks } from './links.ts';
+import type { Link, Topology } from './topology.ts';
+
+/** The round trips of this server's own links are looked at this often; that one went up or down is known at once. */
+const OWN_LINKS_KEPT_MS = 1_000;
+
+export interface TopologyChange {
+  /** The nodes of which something changed: their row, or what they report. */
+  readonly nodes: readonly string[];
+  /** Whether it was more than reports: who there is, who is whose parent, who is revoked. */
+  readonly structural: boolean;
+}
+
+type Listener = (change: TopologyChange) => void;
+
+/** How this server tells of its own links. */
+type OwnMesh = Pick<Mesh, 'links' | 'onLinksChanged'>;
+
+export class LiveTopology implements Topology {
+  readonly #nodes = new Map<string, Node>();
+  readonly #routes = new Map<string, readonly Route[]>();
+  readonly #links: LinkTable;
+  readonly #listeners = new Set<Listener>();
+  readonly #clock: () => number;
+  #structure = 0;
+  #mesh: OwnMesh | undefined;
+  #own: { readonly atMs: number; readonly links: ReadonlyMap<string, Link> } | undefined;
+
+  /** An empty one; `openLiveTopology` fills it from a store. */
+  constructor(clock: () => number = Date.now) {
+    this.#clock = clock;
+    this.#links = new LinkTable(() => this.#ownLinks(), clock);
+  }
+
+  get nodes(): ReadonlyMap<string, Node> {
+    return this.#nodes;
+  }
+
+  /** By machine. */
+  get routes(): ReadonlyMap<string, readonly Route[]> {
+    return this.#routes;
+  }
+
+  /** Another number after every structural change: what is computed from the structure holds while it is the same. */
+  get structure(): number {
+    return this.#structure;
+  }
+
+  link(from: string, to: string): Link | undefined {
+    return this.#links.find(from, to);
+  }
+
+  links(): Link[] {
+    return this.#links.all();
+  }
+
+  /** Takes the rows that a commit has changed, and tells the subscribers. */
+  apply({ nodes, routes }: MeshChange): void {
+    let structural = false;
+    for (const node of nodes) {
+      structural = isStructural(this.#nodes.get(node.id), node) || structural;
+      this.#nodes.set(node.id, node);
+    }
+    const isServerNew = structural && nodes.some(({ role }) => role === 'server');
+    for (const node of isServerNew ? this.#nodes.values() : nodes) this.#links.take(node, this.#nodes);
+    for (const [machine, own] of routes) {
+      if (own === undefined) this.#routes.delete(machine);
+      else this.#routes.set(machine, own);
+    }
+    if (structural) this.#structure += 1;
+    for (const listener of this.#listeners) listener({ nodes: nodes.map(({ id }) => id), structural });
+  }
+
+  /** Takes this server's own links from its mesh from now on, until the answer is called. */
+  followLinks(mesh: OwnMesh): () => void {
+    this.#mesh = mesh;
+    this.#own = undefined;
+    return mesh.onLinksChanged(() => (this.#own = undefined));
+  }
+
+  /** Calls `listener` after every change, until the answer is called. */
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #ownLinks(): ReadonlyMap<string, Link> {
+    const now = this.#clock();
+    if (this.#own === undefined || now - this.#own.atMs >= OWN_LINKS_KEPT_MS) {
+      this.#own = { atMs: now, links: ownLinks(this.#mesh?.links() ?? []) };
+    }
+    return this.#own.links;
+  }
+}
+
+/** Reports make no new version of a node. Where a mirror serves is reported, and decides who gets packages from it. */
+function isStructural(before: Node | undefined, node: Node): boolean {
+  return before?.version !== node.version || before.feedUrl !== node.feedUrl;
+}
+
+/** Reads the mesh from the store and follows its commits. */
+export async function openLiveTopology(store: Store): Promise<LiveTopology> {
+  const topology = new LiveTopology();
+  // In one transaction, so that no commit falls between what was read and what is announced.
+  await store.transaction(async (tx) => {
+    const [nodes, routes] = [await tx.nodes.all(), await tx.machines.routesOf()];
+    topology.apply({ nodes, routes });
+    store.onMeshChange((change) => topology.apply(change));
+  });
+  return topology;
+}

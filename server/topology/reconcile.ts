@@ -1,0 +1,51 @@
+// The reconcile loop: brings what nodes are told in line with what the topology says, every second and soon after a
+// change, never twice at once.
+import type { Logger } from '../../lib/log.ts';
+
+/** A relay hears of a new token that it has to dial for within this. */
+const RECONCILE_EVERY_MS = 1_000;
+
+export class ReconcileLoop {
+  readonly #reconcile: () => Promise<void>;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(reconcile: () => Promise<void>, log: Logger) {
+    this.#reconcile = reconcile;
+    this.#log = log;
+  }
+
+  /** Resolves after the first run. */
+  async start(): Promise<void> {
+    await this.#run();
+  }
+
+  /** Runs at once, or again as soon as the run under way has ended. */
+  soon(): void {
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    if (this.#stopped || this.#running) return;
+    this.#running = true;
+    clearTimeout(this.#timer);
+    try {
+      await this.#reconcile();
+    } catch (err) {
+      this.#log.warn({ err }, 'the topology was not reconciled; it is tried again');
+    }
+    this.#running = false;
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : RECONCILE_EVERY_MS);
+    this.#again = false;
+  }
+}

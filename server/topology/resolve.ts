@@ -1,0 +1,126 @@
+// The route resolver: the one answer to how a machine is reached. Dispatch, health checks, trace and ping take its paths
+// in its order; nothing else makes paths from routes or parents.
+import { LRUCache } from 'lru-cache';
+import { IsthmusError } from '../../lib/errors.ts';
+import { SERVER } from '../store/parents.ts';
+import { wayOver, type Route, type Way } from '../store/routes.ts';
+import { costMs, preferTaken } from './cost.ts';
+import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
+import type { Topology } from './topology.ts';
+
+/** `unknown`: nobody has reported one of its links, which may be up. */
+export type PathState = 'up' | 'unknown' | 'down' | 'unusable';
+
+export interface ResolvedPath {
+  /** The relays to cross, the server's neighbour first; none when the server has the link itself. */
+  readonly relays: Relays;
+  /** In milliseconds: what a call over it is expected to wait. */
+  readonly cost: number;
+  readonly state: PathState;
+  /** Why it is not `up`. */
+  readonly reason: string | null;
+}
+
+export interface Resolution {
+  /** In the order to try them. */
+  readonly paths: readonly ResolvedPath[];
+}
+
+export interface RouteResolver {
+  /**
+   * The paths to a machine that its routes name, or to another node by its parents; none when there is no such node.
+   * MACHINE_REVOKED once it is revoked.
+   */
+  resolve(machine: string): Resolution;
+}
+
+/** A path that can be used comes before one that is down: that may be up again when it is tried. Nothing is left out. */
+const ranks: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1, unusable: 2 };
+
+/** Of so many machines it is remembered which path of `auto` they take. */
+const MOST_REMEMBERED = 5_000;
+
+interface ResolverTopology extends Topology {
+  readonly routes: ReadonlyMap<string, readonly Route[]>;
+}
+
+/** Resolves against a topology as it is at each call. It remembers which path of `auto` a machine takes. */
+export function createRouteResolver(topology: ResolverTopology): RouteResolver {
+  const taken = new LRUCache<string, Relays>({ max: MOST_REMEMBERED });
+
+  /** The paths of `auto`: the cheapest first, but the one taken before unless another is clearly cheaper. */
+  function autoPaths(target: RouteTarget & { readonly node: string }): readonly ResolvedPath[] {
+    const byCost = describe(relaysByParents(target, topology), target, topology).toSorted((a, b) => a.cost - b.cost);
+    const paths = preferTaken(byState(byCost), taken.get(target.node));
+    if (paths[0] !== undefined) taken.set(target.node, paths[0].relays);
+    return paths;
+  }
+
+  return {
+    resolve(machine) {
+      const node = topology.nodes.get(machine);
+      if (node === undefined) return { paths: [] };
+      if (node.state === 'revoked') {
+        throw new IsthmusError('MACHINE_REVOKED', `machine ${machine} has been revoked`, { hop: machine });
+      }
+      const target = { node: machine, parents: node.parents };
+      const routes = topology.routes.get(machine);
+      if (routes === undefined) return { paths: pathsByParents(target, topology) };
+      const named = routes.flatMap((route) =>
+        route.kind === 'auto' ? autoPaths(target) : describe([relaysOf(route)], target, topology),
+      );
+      return { paths: byState(distinct(named)) };
+    },
+  };
+}
+
+/** The paths to a machine in the form in which tasks take them. */
+export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly Way[]> {
+  // Async, so that MACHINE_REVOKED rejects.
+  return async (machine) => Promise.resolve(resolver.resolve(machine).paths.map(({ relays }) => wayOver(relays)));
+}
+
+/** The paths that the target's parents make, those of preferred parents first, those that are down last. */
+export function pathsByParents(target: RouteTarget, topology: Topology): readonly ResolvedPath[] {
+  return byState(describe(relaysByParents(target, topology), target, topology));
+}
+
+/** Whether one of these routes can be used, now or once its links are up. */
+export function hasUsablePath(routes: readonly Route[], target: RouteTarget, topology: Topology): boolean {
+  return routes.some((route) => {
+    const paths = route.kind === 'auto' ? relaysByParents(target, topology) : [relaysOf(route)];
+    return paths.some((relays) => faultOf(relays, target, topology) === undefined);
+  });
+}
+
+function describe(paths: readonly Relays[], target: RouteTarget, topology: Topology): ResolvedPath[] {
+  return paths.map((relays) => {
+    const cost = costMs(relays, target.node, topology);
+    const fault = faultOf(relays, target, topology);
+    if (fault !== undefined) return { relays, cost, state: 'unusable', reason: fault.reason };
+    return { relays, cost, ...stateOf(relays, target.node, topology) };
+  });
+}
+
+function stateOf(relays: Relays, node: string | undefined, topology: Topology): Pick<ResolvedPath, 'state' | 'reason'> {
+  let unknown: string | undefined;
+  let from = SERVER;
+  for (const to of node === undefined ? relays : [...relays, node]) {
+    const link = topology.link(from, to);
+    if (link?.up === false) {
+      const because = link.lastErrorCode === null ? '' : ` (${link.lastErrorCode})`;
+      return { state: 'down', reason: `the link from ${from} to ${to} is down${because}` };
+    }
+    if (link === undefined) unknown ??= `no report tells of a link from ${from} to ${to}`;
+    from = to;
+  }
+  return unknown === undefined ? { state: 'up', reason: null } : { state: 'unknown', reason: unknown };
+}
+
+function byState(paths: readonly ResolvedPath[]): readonly ResolvedPath[] {
+  return paths.toSorted((a, b) => ranks[a.state] - ranks[b.state]);
+}
+
+function distinct(paths: readonly ResolvedPath[]): readonly ResolvedPath[] {
+  return [...new Map(paths.map((path) => [path.relays.join(), path])).values()];
+}

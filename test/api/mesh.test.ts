@@ -1,0 +1,69 @@
+// Dispatch, trace and ping take the same paths in the same order, whatever routes a machine has.
+import { expect, it } from 'vitest';
+import type { Route } from '../../server/store/routes.ts';
+import { createRouteResolver, dispatchRoutes } from '../../server/topology/resolve.ts';
+import { ownLink } from '../support/topology.ts';
+import { startApi, type TestApi } from './api.ts';
+
+/** Two relays below the server, and a machine below both: the second is nearer, and only the first is preferred. */
+async function site(): Promise<TestApi> {
+  const api = await startApi({
+    trace: () => Promise.resolve([]),
+    ping: () => Promise.resolve([1]),
+  });
+  const createdAt = 1;
+  const below = (...parents: string[]) => parents.map((node) => ({ node, dialAddress: null }));
+  await api.store.transaction(async (tx) => {
+    await tx.sites.insert({ id: 'eu', name: 'eu', description: '', createdAt });
+    for (const [id, roundTripMs] of Object.entries({ 'eu-a': 40, 'eu-b': 10 })) {
+      await tx.nodes.insert({ id, role: 'relay', site: 'eu', parents: below('server'), createdAt });
+      const links = [{ peer: 'web-1', relation: 'child', up: true, dialledBy: 'peer', roundTripMs }];
+      await tx.nodes.sighted(id, { report: { links }, lastSeenAt: Date.now() });
+    }
+    await tx.nodes.insert({ id: 'web-1', role: 'tentacle', site: 'eu', parents: below('eu-a', 'eu-b'), createdAt });
+    const machine = { id: 'web-1', name: 'web-1', site: 'eu', environments: [], targetRoles: [], createdAt };
+    await tx.machines.insert({ ...machine, routes: [{ kind: 'auto' }] });
+  });
+  api.topology.followLinks({
+    links: () => [ownLink('eu-a', { roundTripMs: 1 }), ownLink('eu-b', { roundTripMs: 1 })],
+    onLinksChanged: () => () => undefined,
+  });
+  return api;
+}
+
+async function everyAnswer(api: TestApi): Promise<string[][]> {
+  const dispatch = dispatchRoutes(createRouteResolver(api.topology));
+  const dispatched = (await dispatch('web-1')).map((route) => (route.kind === 'direct' ? '' : route.via.join()));
+  const probed = async (probe: string) => {
+    const { body } = await api.call('POST', `/api/v1/mesh/${probe}`, { body: { machine: 'web-1' } });
+    return (body.ways as { path: string[] }[]).map(({ path }) => path.join());
+  };
+  return [dispatched, await probed('trace'), await probed('ping')];
+}
+
+const path = (...via: string[]): Route => ({ kind: 'path', via });
+
+it.each<[string, readonly Route[], string[]]>([
+  ['auto', [{ kind: 'auto' }], ['eu-b', 'eu-a']],
+  ['named', [path('eu-a'), path('eu-b')], ['eu-a', 'eu-b']],
+  ['named, then auto', [path('eu-a'), { kind: 'auto' }], ['eu-a', 'eu-b']],
+])('take the paths of routes that are %s', async (_, routes, expected) => {
+  const api = await site();
+  const headers = { 'if-match': '"1"' };
+  await api.call('PATCH', '/api/v1/machines/web-1', { body: { routes }, headers });
+  expect(await everyAnswer(api)).toEqual([expected, expected, expected]);
+  // Seen at once: no answer is of before the commit.
+  await api.store.transaction((tx) => tx.nodes.sighted(expected[0]!, { lastSeenAt: 1 }));
+  const turned = expected.toReversed();
+  expect(await everyAnswer(api)).toEqual([turned, turned, turned]);
+});
+
+it('refuse a machine that is revoked', async () => {
+  const api = await site();
+  await api.store.transaction((tx) => tx.nodes.revoke('web-1', 1));
+  const answer = await api.call('POST', '/api/v1/mesh/trace', { body: { machine: 'web-1' } });
+  expect(answer).toMatchObject({ status: 409, body: { code: 'MACHINE_REVOKED' } });
+  await expect(dispatchRoutes(createRouteResolver(api.topology))('web-1')).rejects.toMatchObject({
+    code: 'MACHINE_REVOKED',
+  });
+});
