@@ -13,11 +13,13 @@ import type { Sealer } from '../../lib/seal.ts';
 import type { TraceHop } from '../../mesh/echo.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { Principal } from '../access/api-keys.ts';
+import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { ApiRole } from '../store/repositories/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Package } from '../store/repositories/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
+import type { TaskKindRegistry } from '../tasks/kinds.ts';
 import type { NewParentInput } from '../topology/parents.ts';
 import type { MadeToken, TokenInput } from '../topology/tokens.ts';
 
@@ -92,6 +94,8 @@ export interface ApiContext {
   readonly store: Store;
   readonly log: Logger;
   readonly sealer: Sealer;
+  readonly kinds: TaskKindRegistry;
+  readonly steps: StepHandlerRegistry;
   readonly services: ApiServices;
   readonly nodeId: string;
   readonly meshId: string;

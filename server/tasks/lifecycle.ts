@@ -2,21 +2,24 @@
 import type { StoreTransaction } from '../store/store.ts';
 import type { TicketState } from '../store/repositories/tickets.ts';
 import type { TaskContext } from './context.ts';
+import type { TaskKind } from './kinds.ts';
 import { hasEnded, type TaskOutcome } from './outcome.ts';
 
 /** Marks the task as running, or notes that this node goes on with it. */
-export async function startTask(context: TaskContext, nodeId: string): Promise<void> {
+export async function startTask(context: TaskContext, kind: TaskKind, nodeId: string): Promise<void> {
   const { task, fence } = context;
   const resumed = task.startedAt !== null;
   await context.write(async (tx) => {
     await tx.tasks.markRunning(fence, Date.now());
     if (resumed) await tx.notes.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
-    await appendEvent(tx, context, resumed ? 'resumed' : 'started', { node: nodeId, epoch: fence.epoch });
+    const start = { node: nodeId, epoch: fence.epoch };
+    await appendEvent(tx, context, resumed ? 'resumed' : 'started', start);
+    await kind.onStart?.(tx, task, { resumed, ...start });
   });
 }
 
 /** Ends the task, once. Tickets that a fault left open are closed with it: none stays behind without an end. */
-export async function endTask(context: TaskContext, outcome: TaskOutcome): Promise<void> {
+export async function endTask(context: TaskContext, kind: TaskKind, outcome: TaskOutcome): Promise<void> {
   const { task, fence } = context;
   const now = Date.now();
   await context.write(async (tx) => {
@@ -27,6 +30,7 @@ export async function endTask(context: TaskContext, outcome: TaskOutcome): Promi
       await tx.tickets.updateFenced(fence, ticket.id, { state, endedAt: now }, now);
     }
     await appendEvent(tx, context, 'ended', { state: outcome.state, errorCode: outcome.errorCode ?? null });
+    await kind.onEnd?.(tx, task, outcome);
     await tx.tasks.end(fence, { ...outcome, now });
   });
 }
@@ -38,13 +42,4 @@ async function appendEvent(
   data: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   await tx.events.append({ actor: 'system', type: `task.${what}`, subjectKind: 'task', subject: task.id, data });
-  if (task.kind !== 'deployment') return;
-  const { project, environment } = task;
-  await tx.events.append({
-    actor: 'system',
-    type: `deployment.${what}`,
-    subjectKind: 'deployment',
-    subject: task.id,
-    data: { ...data, project, environment },
-  });
 }

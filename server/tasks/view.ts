@@ -28,11 +28,13 @@ export interface TaskSummary {
 }
 
 export interface StepView {
-  /** The step's name; `script` and `health` for tasks without a process. */
+  /** The step's name; the task's kind for tasks without a process. */
   readonly step: string;
   readonly action: string;
   /** Null while the step has not begun. */
   readonly ticket: string | null;
+  /** The tentacle that runs it: the machine's own, or another on its behalf. Null while the step has not begun. */
+  readonly executor: string | null;
   readonly state: TicketState;
   readonly exitCode: number | null;
   readonly startedAt: number | null;
@@ -51,7 +53,7 @@ export interface MachineView {
 
 export interface TaskView extends TaskSummary {
   readonly machines: readonly MachineView[];
-  /** The older deployments that must end first; absent when there are none. */
+  /** The older tasks of its concurrency key that must end first; absent when there are none. */
   readonly blockedBy?: readonly string[];
 }
 
@@ -98,7 +100,7 @@ function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
       const steps = views.get(machine) ?? [];
       views.set(machine, steps);
       for (const action of actions) {
-        const known = tickets.findLast((t) => t.step === index && t.action === action && t.machine === machine);
+        const known = tickets.findLast((t) => t.step === index && t.action === action && t.target === machine);
         if (known !== undefined) steps.push(stepView(name, known));
         // A step that has no ticket when the task has ended never came to be: nothing to show.
         else if (task.endedAt === null && !hasLeft(steps)) steps.push(planned(name, action));
@@ -113,7 +115,7 @@ export function unsuccessfulMachines(task: Task, tickets: readonly Ticket[]): st
   const missing = new Set<string>();
   for (const [step, { actions, machines }] of planOf(task).entries()) {
     for (const machine of machines) {
-      const own = tickets.filter((ticket) => ticket.step === step && ticket.machine === machine);
+      const own = tickets.filter((ticket) => ticket.step === step && ticket.target === machine);
       const done = (action: string) => own.some((ticket) => ticket.action === action && ticket.state === 'succeeded');
       if (!actions.every(done)) missing.add(machine);
     }
@@ -128,16 +130,16 @@ function planOf(task: Task): readonly PlannedStep[] {
 }
 
 function stepView(step: string, ticket: Ticket): StepView {
-  const { id, action, state, exitCode, startedAt, endedAt, detail } = ticket;
+  const { id, executor, action, state, exitCode, startedAt, endedAt, detail } = ticket;
   const error = errorView(ticket);
   return {
-    ...{ step, action, ticket: id, state, exitCode, startedAt, endedAt, detail },
+    ...{ step, action, ticket: id, executor, state, exitCode, startedAt, endedAt, detail },
     ...(error === undefined ? {} : { error }),
   };
 }
 
 function planned(step: string, action: string): StepView {
-  const nothing = { ticket: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
+  const nothing = { ticket: null, executor: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
   return { step, action, state: 'pending', ...nothing };
 }
 

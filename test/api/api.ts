@@ -9,6 +9,7 @@ import type { ApiContext, ApiServices } from '../../server/api/context.ts';
 import { listen } from '../../server/api/listen.ts';
 import type { ApiRole } from '../../server/store/repositories/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import { tempDir } from '../support/temp.ts';
 
 export interface Answer {
@@ -45,10 +46,15 @@ export async function startApi(
   const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
   const stop = new AbortController();
   const calls = new Map<string, number>();
+  const sealer = new Sealer(randomBytes(32));
+  const steps = stepHandlers();
+  const nowhere = () => Promise.resolve({ places: [], pass: '' });
   const context: ApiContext = {
     store,
     log: silentLogger(),
-    sealer: new Sealer(randomBytes(32)),
+    sealer,
+    steps,
+    kinds: taskKinds({ store, sealer, steps, findPlaces: nowhere }),
     services: recording(services, calls),
     nodeId: 'server-1',
     meshId: 'mesh-under-test',

@@ -172,6 +172,8 @@ const tables: readonly TableSpec[] = [
       title: 'text',
       state: 'text',
       payload_json: 'text',
+      concurrency_key: 'text?',
+      concurrency_seq: 'int?',
       project: 'text?',
       environment: 'text?',
       deadline_at: 'int',
@@ -188,6 +190,7 @@ const tables: readonly TableSpec[] = [
       error_detail: 'text?',
     },
     key: ['id'],
+    unique: [['concurrency_key', 'concurrency_seq']],
   },
   {
     name: 'deployments',
@@ -209,7 +212,8 @@ const tables: readonly TableSpec[] = [
       task: 'text',
       step: 'int',
       action: 'text',
-      machine: 'text',
+      target: 'text',
+      executor: 'text',
       attempt: 'int',
       state: 'text',
       exit_code: 'int?',
@@ -224,7 +228,7 @@ const tables: readonly TableSpec[] = [
       completed_at: 'int?',
     },
     key: ['id'],
-    unique: [['task', 'step', 'action', 'machine', 'attempt']],
+    unique: [['task', 'step', 'action', 'target', 'attempt']],
     references: { task: 'tasks.id' },
   },
   {
@@ -310,7 +314,7 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
   { name: 'deployments_by_task', table: 'deployments', columns: ['task'] },
   { name: 'certificates_by_node', table: 'certificates', columns: ['node'] },
   { name: 'idempotency_keys_by_age', table: 'idempotency_keys', columns: ['created_at'] },
-  { name: 'tickets_by_machine', table: 'tickets', columns: ['machine', 'created_at'] },
+  { name: 'tickets_by_executor', table: 'tickets', columns: ['executor', 'created_at'] },
   { name: 'tickets_uncompleted', table: 'tickets', columns: ['ended_at'], where: 'completed_at is null' },
 ];
 
