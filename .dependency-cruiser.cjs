@@ -2,6 +2,8 @@
 // test/boundaries plants one violation of each rule and proves that it is found.
 
 const parts = '(server|relay|mirror|tentacle)';
+/** Rooms of the server that stand side by side above the task engine. */
+const features = 'deployments|enrolment|health|inventory|projects|scripts';
 const tests = '(\\.test\\.ts$|^test/|^bench/)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -78,24 +80,30 @@ module.exports = {
     {
       name: 'server-store-is-lowest',
       severity: 'error',
-      comment:
-        'Inside the server: api → deployments, topology, feed → tasks → store. The store knows rows and nobody above it.',
+      comment: 'Inside the server: api → the features → tasks → store. The store knows rows and nobody above it.',
       from: { path: '^server/store/', pathNot: tests },
       to: { path: '^server/(?!store/)' },
     },
     {
       name: 'server-tasks-on-store-only',
       severity: 'error',
-      comment: 'The task engine runs any kind of task; it may not know deployments, topology, the feed or the API.',
+      comment: 'The task engine runs any kind of task; it may not know one, nor what offers them over HTTP.',
       from: { path: '^server/tasks/', pathNot: tests },
       to: { path: '^server/(?!tasks/|store/)' },
     },
     {
       name: 'server-domains-below-api',
       severity: 'error',
-      comment: 'Deployments, topology and the feed are called by the API, never the other way round.',
-      from: { path: '^server/(deployments|enrolment|feed|inventory|topology)/', pathNot: tests },
+      comment: 'Features are called by the API and put together by the server, never the other way round.',
+      from: { path: `^server/(${features}|topology|feed)/`, pathNot: tests },
       to: { path: '^server/(api/|[^/]+\\.ts$)' },
+    },
+    {
+      name: 'server-features-by-their-index',
+      severity: 'error',
+      comment: "What one feature may use of another is in that one's index.ts; the rest may change without asking.",
+      from: { path: `^server/(${features})/`, pathNot: tests },
+      to: { path: `^server/(${features})/`, pathNot: ['^server/$1/', '^server/[^/]+/index\\.ts$'] },
     },
     {
       name: 'fastify-at-the-http-edge',

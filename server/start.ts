@@ -5,7 +5,10 @@
 //   store/          what is durable          access/       API keys
 //   topology/       the live view, routes    tasks/        the task engine
 //   enrolment/      who is let in            inventory/    sites, environments, machines
-//   deployments/    projects to deployments  feed/         packages        api/   HTTP
+//   projects/       processes, releases      deployments/  plans, step handlers, runs
+//   scripts/        ad-hoc scripts           health/       checks, judgement, monitor
+//   feed/           packages                 api/          HTTP
+//   task-kinds.ts   which kinds of task and types of step there are
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
@@ -25,14 +28,15 @@ import type { ApiInstance } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
 import { listen, parseListen } from './api/listen.ts';
 import { startControl } from './control.ts';
-import { deploymentRunner } from './deployments/run.ts';
 import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
 import { clearBackups } from './leftovers.ts';
+import { startHealthMonitor } from './health/monitor.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { openStore } from './store/store.ts';
+import { stepHandlers, taskKinds } from './task-kinds.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
 import { openLiveTopology, type LiveTopology } from './topology/live.ts';
 import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/resolve.ts';
@@ -129,22 +133,28 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   });
   teardown.add(() => topologyService.stop());
 
+  const steps = stepHandlers();
+  const findPlaces = (machine: string, sha256: string) => placesOf(feed, machine, sha256);
+  const kinds = taskKinds({ store, sealer, steps, findPlaces });
   const tasks = startTasks({
     store,
+    kinds,
     dial: (options) => mesh.dial(options),
     sign: (content) => signer.signEnvelope(content),
     routesOf: dispatchRoutes(routes),
-    deploymentRunner: (deps) =>
-      deploymentRunner({ ...deps, store, sealer, findPlaces: (machine, sha256) => placesOf(feed, machine, sha256) }),
     log,
     nodeId: node,
-    healthCheckIntervalS: config.healthCheckIntervalS,
     logQuotaBytes: config.logQuotaBytes,
   });
   teardown.add(() => tasks.stop());
+  const intervalMs = (config.healthCheckIntervalS ?? 0) * 1000;
+  if (intervalMs > 0) {
+    const monitor = startHealthMonitor({ store, ...tasks.reaching, log, intervalMs });
+    teardown.add(() => monitor.stop());
+  }
 
   const stopping = new AbortController();
-  const context = { store, log, sealer, nodeId: node, meshId, stopping: stopping.signal };
+  const context = { store, log, sealer, kinds, steps, nodeId: node, meshId, stopping: stopping.signal };
   const services = apiServices({ mesh, feed, topology, routes, enrolment, topologyService, tasks });
   const app = await createApi(
     { ...context, services },

@@ -4,14 +4,8 @@ import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
+import { violationError } from '../../lib/schema-violations.ts';
 import { patternsInWords } from './schemas.ts';
-
-interface Violation {
-  readonly keyword: string;
-  readonly instancePath: string;
-  readonly params: object;
-  readonly message: string;
-}
 
 /** Fastify's validator compiler. */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
@@ -19,7 +13,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   return (sent: unknown) => {
     const value = httpPart === 'body' ? sent : fromText(schema, sent);
     if (validator.Check(value)) return { value };
-    return { error: toError(validator.Errors(value)) };
+    return { error: violationError(validator.Errors(value), { patterns: patternsInWords }) };
   };
 };
 
@@ -58,48 +52,4 @@ function refuseAnyOf(sent: unknown): void {
   }
   const [field] = Object.keys(sent);
   if (field !== undefined) throw new IsthmusError('INVALID_FIELD', `${field} is not a known field`, { field });
-}
-
-function toError(violations: readonly Violation[]): IsthmusError {
-  // The deepest place says most: of a union every branch complains, and the union itself last and highest.
-  const [worst] = violations.toSorted((a, b) => depth(b) - depth(a));
-  if (worst === undefined) return new IsthmusError('INVALID_FIELD', 'the request does not fit its schema');
-  const field = fieldOf(worst);
-  return new IsthmusError('INVALID_FIELD', sentenceFor(worst, field), { field: field === '' ? undefined : field });
-}
-
-function depth({ instancePath }: Violation): number {
-  return instancePath.split('/').length;
-}
-
-/** `/routes/0/via/1` as `routes[0].via[1]`, and the missing or unknown property itself where that is what is wrong. */
-function fieldOf(violation: Violation): string {
-  const path = violation.instancePath.split('/').slice(1).map(unescapePointer);
-  const named = namedProperty(violation);
-  if (named !== undefined) path.push(named);
-  return path.reduce((field, part) => {
-    if (/^\d+$/.test(part)) return `${field}[${part}]`;
-    return field === '' ? part : `${field}.${part}`;
-  }, '');
-}
-
-function namedProperty({ keyword, params }: Violation): string | undefined {
-  const list = keyword === 'required' ? 'requiredProperties' : keyword === 'additionalProperties' ? keyword : undefined;
-  if (list === undefined) return undefined;
-  const names: unknown = Object.getOwnPropertyDescriptor(params, list)?.value;
-  return Array.isArray(names) ? String(names[0]) : undefined;
-}
-
-function unescapePointer(part: string): string {
-  return part.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
-function sentenceFor({ keyword, message, params }: Violation, field: string): string {
-  const place = field === '' ? 'the body' : field;
-  if (keyword === 'required') return `${place} is missing`;
-  if (keyword === 'additionalProperties' || keyword === 'boolean') return `${place} is not a known field`;
-  const allowed: unknown = Object.getOwnPropertyDescriptor(params, 'allowedValues')?.value;
-  if (keyword === 'enum' && Array.isArray(allowed)) return `${place} must be one of: ${allowed.join(', ')}`;
-  const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
-  return `${place} ${patternsInWords.get(pattern) ?? message}`;
 }

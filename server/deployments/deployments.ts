@@ -9,8 +9,9 @@ import type { Task } from '../store/repositories/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { submitTask } from '../tasks/submit.ts';
 import type { PlannedStep } from '../tasks/view.ts';
-import { planSteps, type DeploymentPayload } from './plan.ts';
-import { resolveAt, type Opener } from '../projects/resolve.ts';
+import { resolveAt, type Opener } from '../projects/index.ts';
+import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
+import type { StepHandlerRegistry } from './steps/handler.ts';
 
 /** Of machines, in a note. */
 const mostNamed = 10;
@@ -26,12 +27,18 @@ export interface DeploymentRequest {
   readonly machines?: readonly string[] | undefined;
 }
 
+/** What accepting a deployment needs beside the store. */
+export interface SubmitDeps {
+  readonly sealer: Opener;
+  readonly steps: StepHandlerRegistry;
+}
+
 /**
  * Accepts a deployment. What can be known to go wrong is refused here: no targets, a variable that does not resolve.
  */
 export async function submitDeployment(
   tx: StoreTransaction,
-  sealer: Opener,
+  { sealer, steps: handlers }: SubmitDeps,
   request: DeploymentRequest,
   actor: Actor,
   retryOf?: string,
@@ -42,15 +49,14 @@ export async function submitDeployment(
     throw noSuch('environment', environment, 'environment');
   }
   const machines = await tx.machines.select({ ids, environments: [environment], disabled: false });
-  const steps = planSteps(release.process, machines);
+  const steps = planSteps(release.process, handlers, { machines });
   checkTargets(steps, release, environment);
   checkVariables(release, environment, machines, steps, sealer);
   const { version } = release;
   const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
   const title = `${project} ${version} to ${environment}`;
   const event = { project, release: version, environment };
-  const task = await submitTask(tx, {
-    kind: 'deployment',
+  const task = await submitTask(tx, deploymentTraits, {
     title,
     payload,
     project,

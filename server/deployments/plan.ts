@@ -1,9 +1,8 @@
 // What a deployment will do, decided when it is accepted: which steps run on which machines, by which actions.
 import type { ProcessStep } from '../store/process.ts';
-import type { Machine } from '../store/repositories/machines.ts';
+import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
 import type { PlannedStep } from '../tasks/view.ts';
-
-export type DeploymentAction = 'script' | 'acquire' | 'stage' | 'pre' | 'activate' | 'post';
+import type { PlanContext, StepHandlerRegistry } from './steps/handler.ts';
 
 /** A deployment task's payload, as it is stored. */
 export interface DeploymentPayload {
@@ -16,30 +15,18 @@ export interface DeploymentPayload {
   readonly steps: readonly PlannedStep[];
 }
 
-/** The actions of a step on one machine, in order. Each has a ticket of its own. */
-export function actionsOf(step: ProcessStep): DeploymentAction[] {
-  if (step.kind === 'script') return ['script'];
-  return [
-    'acquire',
-    'stage',
-    ...(step.preDeploy === undefined ? [] : (['pre'] as const)),
-    'activate',
-    ...(step.postDeploy === undefined ? [] : (['post'] as const)),
-  ];
-}
+/** One deployment per project and environment runs at a time. */
+export const deploymentTraits = {
+  kind: 'deployment',
+  lane: WORK_LANE,
+  concurrencyKey: ({ project, environment }) => `deployment/${project}/${environment}`,
+} as const satisfies Pick<TaskKind<DeploymentPayload>, 'kind' | 'lane' | 'concurrencyKey'>;
 
-/** The steps with the machines that have one of their target roles; a step without roles is for every machine. */
+/** Each step as its handler plans it. */
 export function planSteps(
   process: readonly ProcessStep[],
-  machines: readonly Pick<Machine, 'id' | 'targetRoles'>[],
+  handlers: StepHandlerRegistry,
+  context: PlanContext,
 ): PlannedStep[] {
-  return process.map((step) => ({
-    name: step.name,
-    actions: actionsOf(step),
-    machines: machines
-      .filter(
-        ({ targetRoles }) => step.targetRoles.length === 0 || step.targetRoles.some((r) => targetRoles.includes(r)),
-      )
-      .map(({ id }) => id),
-  }));
+  return process.map((step) => ({ name: step.name, ...handlers.of(step).plan(step, context) }));
 }

@@ -3,24 +3,30 @@
 import PQueue from 'p-queue';
 import { newId } from '../../lib/ids.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
+import type { Store } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
-import type { TaskRunner } from '../tasks/engine.ts';
+import type { TicketDeps } from '../tasks/execution/machine-run.ts';
+import { machinesAtOnce } from '../tasks/execution/per-machine.ts';
 import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
-import { machinesAtOnce } from '../scripts/script-task.ts';
 import type { PlannedStep } from '../tasks/view.ts';
-import { MachineSteps, type DeploymentDeps, type DeploymentFacts } from './machine-steps.ts';
+import { MachineSteps, type DeploymentFacts } from './machine-steps.ts';
 import type { DeploymentPayload } from './plan.ts';
 
-/** Runs deployment tasks. */
-export function deploymentRunner(deps: DeploymentDeps): TaskRunner {
-  return { run: (context) => runDeployment(deps, context) };
+/** What a run needs beside what every ticket needs. */
+export interface DeploymentDeps extends Pick<DeploymentFacts, 'steps' | 'sealer' | 'findPlaces'> {
+  readonly store: Pick<Store, 'releases'>;
 }
 
-async function runDeployment(deps: DeploymentDeps, context: TaskContext): Promise<TaskOutcome> {
+/** Runs a deployment task to its outcome. */
+export async function runDeployment(
+  { store, ...given }: DeploymentDeps,
+  context: TaskContext,
+  deps: TicketDeps,
+): Promise<TaskOutcome> {
   const payload = context.task.payload as DeploymentPayload;
-  const release = await deps.store.releases.get(payload.release);
+  const release = await store.releases.get(payload.release);
   const patience = patienceOf(context, payload);
-  const facts: DeploymentFacts = { payload, release, patience: patience?.signal };
+  const facts: DeploymentFacts = { ...given, payload, release, patience: patience?.signal };
   const machines = new MachineSteps(deps, context, facts);
   try {
     let unfinished = false;
@@ -40,15 +46,9 @@ async function runDeployment(deps: DeploymentDeps, context: TaskContext): Promis
 }
 
 async function runStep(machines: MachineSteps, step: number, tickets: readonly Ticket[]): Promise<void> {
-  const byMachine = Map.groupBy(tickets, ({ machine }) => machine);
+  const byTarget = Map.groupBy(tickets, ({ target }) => target);
   const queue = new PQueue({ concurrency: machinesAtOnce });
-  await queue.addAll(
-    [...byMachine].map(
-      ([machine, own]) =>
-        () =>
-          machines.run(step, machine, own),
-    ),
-  );
+  await queue.addAll([...byTarget.values()].map((own) => () => machines.run(step, own)));
 }
 
 /**
@@ -56,7 +56,7 @@ async function runStep(machines: MachineSteps, step: number, tickets: readonly T
  * is being brought to its end and the step has not begun.
  */
 async function ticketsOfStep(
-  { store }: DeploymentDeps,
+  { store }: TicketDeps,
   context: TaskContext,
   step: number,
   { machines, actions }: PlannedStep,
@@ -64,15 +64,16 @@ async function ticketsOfStep(
   const known = await store.tickets.byTask(context.task.id);
   const own = known.filter((ticket) => ticket.step === step);
   if (own.length > 0) return inOrder(own, actions);
-  const left = new Set(
-    known.filter((ticket) => hasEnded(ticket) && ticket.state !== 'succeeded').map((t) => t.machine),
-  );
+  const left = new Set(known.filter((ticket) => hasEnded(ticket) && ticket.state !== 'succeeded').map((t) => t.target));
   const taking = machines.filter((machine) => !left.has(machine));
   if (taking.length === 0) return [];
   if (context.finish.aborted) return undefined;
   const now = Date.now();
+  // A machine's own tentacle runs its steps.
   const rows = taking.flatMap((machine) =>
-    actions.map((action) => ({ id: newId(now), step, action, machine, attempt: 1, createdAt: now })),
+    actions.map((action) => {
+      return { id: newId(now), step, action, target: machine, executor: machine, attempt: 1, createdAt: now };
+    }),
   );
   const all = await context.write(async (tx) => {
     await tx.tickets.insert(context.fence, rows);

@@ -1,27 +1,40 @@
 // Health checks that were asked for: one call per machine, no waiting for those that are away.
-import PQueue from 'p-queue';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import type { TaskContext } from '../tasks/context.ts';
-import { Halted } from '../tasks/context.ts';
-import type { TaskRunner } from '../tasks/engine.ts';
-import { checkHealth, storeHealth } from './health-check.ts';
-import type { MachineHealth } from './judgement.ts';
+import { Halted, type TaskContext } from '../tasks/context.ts';
 import { endTicket, failure, type TicketDeps, type TicketEnding } from '../tasks/execution/machine-run.ts';
-import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
-import { ticketsOf } from '../scripts/script-task.ts';
+import { runPerMachine } from '../tasks/execution/per-machine.ts';
+import type { Lane, TaskKind } from '../tasks/kinds.ts';
+import { hasEnded } from '../tasks/outcome.ts';
 import { submitTask } from '../tasks/submit.ts';
 import { resolveTargets, type TargetRequest } from '../tasks/targets.ts';
+import { checkHealth, storeHealth } from './health-check.ts';
+import type { MachineHealth } from './judgement.ts';
 
-export interface HealthTaskPayload {
+interface HealthTaskPayload {
   readonly machines: readonly string[];
 }
 
+/** Of their own, so that checks answer while work piles up. */
+const HEALTH_LANE: Lane = { name: 'health', concurrency: 32 };
 const CHECKS_AT_ONCE = 64;
 /** A check waits for nothing: whatever takes longer is its result. */
 const DEADLINE_S = 120;
+
+/** Checks the machines that were resolved when it was accepted. */
+export const healthTask: TaskKind<HealthTaskPayload> = {
+  kind: 'health',
+  lane: HEALTH_LANE,
+  run(context, deps) {
+    const { machines } = context.task.payload as HealthTaskPayload;
+    return runPerMachine(deps, context, { action: 'health', machines, concurrency: CHECKS_AT_ONCE }, (ticket) =>
+      runHealthTicket(deps, context, ticket),
+    );
+  },
+  retry: (tx, _task, { machines, actor, retryOf }) => submitHealthCheck(tx, { machines }, actor, retryOf),
+};
 
 /** Accepts a health check of machines that are resolved now. */
 export async function submitHealthCheck(
@@ -31,29 +44,16 @@ export async function submitHealthCheck(
   retryOf?: string,
 ): Promise<Task> {
   const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
-  const payload: HealthTaskPayload = { machines };
   const title = `health of ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
-  return submitTask(tx, { kind: 'health', title, payload, deadlineS: DEADLINE_S, actor, event: { machines }, retryOf });
-}
-
-/** Runs health tasks. */
-export function healthRunner(deps: TicketDeps): TaskRunner {
-  return {
-    async run(context): Promise<TaskOutcome> {
-      const { machines } = context.task.payload as HealthTaskPayload;
-      const tickets = await ticketsOf(deps, context, 'health', machines);
-      const queue = new PQueue({ concurrency: CHECKS_AT_ONCE });
-      const ended = await queue.addAll(tickets.map((ticket) => () => runHealthTicket(deps, context, ticket)));
-      return taskOutcome({ tickets: ended, finishReason: context.finishReason, unfinished: ended.length === 0 });
-    },
-  };
+  const event = { machines };
+  return submitTask(tx, healthTask, { title, payload: { machines }, deadlineS: DEADLINE_S, actor, event, retryOf });
 }
 
 /** Asking twice does no harm, so a resumed check is simply made again. */
 async function runHealthTicket(deps: TicketDeps, context: TaskContext, ticket: Ticket): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
   const { finish, halt } = context;
-  const machine = await deps.store.machines.find(ticket.machine);
+  const machine = await deps.store.machines.find(ticket.target);
   if (machine === undefined) {
     return endTicket(context, ticket.id, { state: 'failed', ...failure('NOT_FOUND', 'the machine was deleted') });
   }

@@ -2,7 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { checkProcess } from './process.ts';
+import { Type } from 'typebox';
+import { stepHandlers } from '../task-kinds.ts';
+import { checkProcess as checkAgainst } from './process.ts';
+import { stepFields, type StepType, type StepTypes } from './step-types.ts';
+
+const checkProcess = (steps: unknown) => checkAgainst(steps, stepHandlers());
 
 const script = { interpreter: 'bash', body: 'true' };
 const scriptStep = { name: 'one', kind: 'script', targetRoles: ['web'], script };
@@ -28,13 +33,42 @@ it('takes the process that the documentation shows', async () => {
 });
 
 it('names the fields that there are', () => {
-  expect(() => checkProcess([{ ...packageStep, package: 'web' }])).toThrow('an object is wanted, with id');
-  expect(() => checkProcess([{ ...scriptStep, post: 'x' }])).toThrow(/no such field; known are name, .*\bscript\b/);
+  const unknown = (step: object) => () => checkProcess([step]);
+  expect(unknown({ ...scriptStep, post: 'x' })).toThrow(/^steps\[0\]\.post is not a known field; .*\bscript\b/);
+  expect(unknown({ ...packageStep, package: { id: 'a', of: 'b' } })).toThrow(
+    'steps[0].package.of is not a known field',
+  );
+  expect(unknown({ ...packageStep, package: { id: 'a', of: 'b' } })).toThrow('; known are id');
+  expect(unknown({ ...scriptStep, kind: 'magic' })).toThrow('steps[0].kind must be one of: script, package');
+});
+
+it('fills in what is left out, and names each role once', () => {
+  const { targetRoles: _roles, ...step } = scriptStep;
+  expect(checkProcess([{ ...step, script: { body: 'true' } }])).toEqual([{ ...scriptStep, targetRoles: [] }]);
+  expect(checkProcess([{ ...scriptStep, targetRoles: ['web', 'db', 'web'] }])[0]?.targetRoles).toEqual(['web', 'db']);
+});
+
+it('checks a step by the schema of its type, whatever types there are', () => {
+  const pause: StepType = {
+    type: 'pause',
+    schema: Type.Object({ ...stepFields, kind: Type.Literal('pause'), seconds: Type.Integer({ maximum: 60 }) }),
+  };
+  const types: StepTypes = { types: ['pause'], find: (type) => (type === 'pause' ? pause : undefined) };
+  const step = { name: 'rest', kind: 'pause', targetRoles: [], seconds: 5 };
+  expect(checkAgainst([step], types)).toEqual([step]);
+  expect(() => checkAgainst([{ ...step, seconds: 61 }], types)).toThrow(
+    expect.objectContaining({ code: 'INVALID_FIELD', field: 'steps[0].seconds' }),
+  );
+  expect(() => checkAgainst([scriptStep], types)).toThrow('steps[0].kind must be one of: pause');
 });
 
 it.each([
   ['a repeated name', [scriptStep, scriptStep], 'steps[1].name'],
   ['a name that is no slug', [{ ...scriptStep, name: 'Not A Slug' }], 'steps[0].name'],
+  ['no object', ['x'], 'steps[0]'],
+  ['a list', [[]], 'steps[0].kind'],
+  ['no kind', [{ ...scriptStep, kind: undefined }], 'steps[0].kind'],
+  ['the name of something else', [{ ...scriptStep, kind: 'constructor' }], 'steps[0].kind'],
   ['an unknown kind', [{ ...scriptStep, kind: 'magic' }], 'steps[0].kind'],
   ['an unknown field', [{ ...scriptStep, owner: 'me' }], 'steps[0].owner'],
   ['a field of the other kind', [{ ...scriptStep, preDeploy: script }], 'steps[0].preDeploy'],
@@ -42,6 +76,11 @@ it.each([
     'an unknown interpreter',
     [{ ...scriptStep, script: { interpreter: 'perl', body: 'x' } }],
     'steps[0].script.interpreter',
+  ],
+  [
+    'a body that is too long in bytes',
+    [{ ...scriptStep, script: { body: 'ü'.repeat(600_000) } }],
+    'steps[0].script.body',
   ],
   ['an empty body', [{ ...scriptStep, script: { ...script, body: '' } }], 'steps[0].script.body'],
   ['a NUL', [{ ...scriptStep, script: { ...script, body: 'a\0b' } }], 'steps[0].script.body'],

@@ -6,6 +6,7 @@ import type { Actor } from '../store/repositories/base.ts';
 import type { Project } from '../store/repositories/projects.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkProcess } from './process.ts';
+import type { StepTypes } from './step-types.ts';
 
 export interface NewProject {
   readonly id: string;
@@ -26,13 +27,18 @@ export function applicationName(project: string, step: string): string {
 }
 
 /** Adds a project, whole with its process or not at all. */
-export async function createProject(tx: StoreTransaction, input: NewProject, actor: Actor): Promise<Project> {
+export async function createProject(
+  tx: StoreTransaction,
+  types: StepTypes,
+  input: NewProject,
+  actor: Actor,
+): Promise<Project> {
   const { id, name = id, description = '', steps = [] } = input;
   if (!isSlug(id)) {
     throw new IsthmusError('INVALID_FIELD', 'use lower-case letters, digits and hyphens, at most 63', { field: 'id' });
   }
-  const process = checkProcess(steps);
-  await checkApplications(tx, id, process);
+  const process = checkProcess(steps, types);
+  await checkApplications(tx, types, { id, process });
   const project = await tx.projects.insert({ id, name, description, process, createdAt: Date.now() });
   await tx.events.append({
     actor,
@@ -58,12 +64,13 @@ export async function updateProject(
 /** Replaces the whole process; releases keep the one they were made with. */
 export async function replaceProcess(
   tx: StoreTransaction,
+  types: StepTypes,
   { id, version }: ProjectRef,
   steps: unknown,
   actor: Actor,
 ): Promise<Project> {
-  const process = checkProcess(steps);
-  await checkApplications(tx, id, process);
+  const process = checkProcess(steps, types);
+  await checkApplications(tx, types, { id, process });
   const project = await tx.projects.update(id, version, { process });
   const data = { steps: outline(process) };
   await tx.events.append({ actor, type: 'project.process-replaced', subject: id, data });
@@ -82,10 +89,14 @@ export async function deleteProject(tx: StoreTransaction, { id, version }: Proje
 }
 
 /** Two steps of different projects must not share a folder on a machine: `a-b` + `c` is `a` + `b-c`. */
-async function checkApplications(tx: StoreTransaction, id: string, process: readonly ProcessStep[]): Promise<void> {
-  const taken = await applicationsOfOthers(tx, id);
+async function checkApplications(
+  tx: StoreTransaction,
+  types: StepTypes,
+  { id, process }: Pick<Project, 'id' | 'process'>,
+): Promise<void> {
+  const taken = await applicationsOfOthers(tx, types, id);
   for (const [index, step] of process.entries()) {
-    if (step.kind !== 'package') continue;
+    if (!installsPackage(step, types)) continue;
     const field = `steps[${index}].name`;
     const application = applicationName(id, step.name);
     if (!isSlug(application)) {
@@ -97,17 +108,21 @@ async function checkApplications(tx: StoreTransaction, id: string, process: read
   }
 }
 
-async function applicationsOfOthers(tx: StoreTransaction, id: string): Promise<Map<string, string>> {
+async function applicationsOfOthers(tx: StoreTransaction, types: StepTypes, id: string): Promise<Map<string, string>> {
   const taken = new Map<string, string>();
   for (let cursor: string | undefined; ;) {
     const page = await tx.projects.list({ limit: 500, cursor });
     for (const project of page.items) {
       if (project.id === id) continue;
       for (const step of project.process) {
-        if (step.kind === 'package') taken.set(applicationName(project.id, step.name), project.id);
+        if (installsPackage(step, types)) taken.set(applicationName(project.id, step.name), project.id);
       }
     }
     cursor = page.next;
     if (cursor === undefined) return taken;
   }
+}
+
+function installsPackage({ kind }: ProcessStep, types: StepTypes): boolean {
+  return types.find(kind)?.packageId !== undefined;
 }

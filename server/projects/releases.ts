@@ -7,6 +7,7 @@ import type { Actor } from '../store/repositories/base.ts';
 import type { Package } from '../store/repositories/packages.ts';
 import type { Release } from '../store/repositories/releases.ts';
 import type { StoreTransaction } from '../store/store.ts';
+import type { StepTypes } from './step-types.ts';
 
 export interface NewRelease {
   readonly version: string;
@@ -18,6 +19,7 @@ export interface NewRelease {
 /** Makes a release of a project as it now is. */
 export async function createRelease(
   tx: StoreTransaction,
+  types: StepTypes,
   projectId: string,
   { version, notes = '', packages: wanted = {} }: NewRelease,
   actor: Actor,
@@ -38,7 +40,7 @@ export async function createRelease(
   if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
     throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
   }
-  const packages = await pinPackages(tx, process, wanted);
+  const packages = await pinPackages(tx, packageSteps(process, types), wanted);
   const variables = await tx.variables.all(projectId);
   const release = {
     id: newId(),
@@ -60,21 +62,30 @@ export async function createRelease(
   return release;
 }
 
+/** The package of each step that installs one, by the step's name. */
+function packageSteps(process: readonly ProcessStep[], types: StepTypes): ReadonlyMap<string, string> {
+  return new Map(
+    process.flatMap((step) => {
+      const id = types.find(step.kind)?.packageId?.(step);
+      return id === undefined ? [] : [[step.name, id] as const];
+    }),
+  );
+}
+
 async function pinPackages(
   tx: StoreTransaction,
-  process: readonly ProcessStep[],
+  steps: ReadonlyMap<string, string>,
   wanted: Readonly<Record<string, string>>,
 ): Promise<PinnedPackage[]> {
-  const steps = process.filter((step) => step.kind === 'package');
-  const stray = Object.keys(wanted).find((name) => !steps.some((step) => step.name === name));
+  const stray = Object.keys(wanted).find((name) => !steps.has(name));
   if (stray !== undefined) {
     throw new IsthmusError('INVALID_FIELD', `no package step is named ${stray}`, { field: `packages.${stray}` });
   }
   const pinned: PinnedPackage[] = [];
-  for (const step of steps) {
-    const version = Object.hasOwn(wanted, step.name) ? wanted[step.name] : undefined;
-    const { id, version: found, sha256, sizeBytes, format } = await pick(tx, step.name, step.package.id, version);
-    pinned.push({ step: step.name, id, version: found, sha256, sizeBytes, format });
+  for (const [step, packageId] of steps) {
+    const version = Object.hasOwn(wanted, step) ? wanted[step] : undefined;
+    const { id, version: found, sha256, sizeBytes, format } = await pick(tx, step, packageId, version);
+    pinned.push({ step, id, version: found, sha256, sizeBytes, format });
   }
   return pinned;
 }

@@ -1,26 +1,14 @@
 // What a project deploys, as it is stored: an ordered process, and the packages a release pinned for it.
 
-export interface StepScript {
-  readonly interpreter: string;
-  readonly body: string;
-}
-
-interface StepBase {
+/** What every step has. The rest belongs to its type, whose handler alone reads it. */
+export interface ProcessStep {
   /** A slug, unique in the process. */
   readonly name: string;
+  /** The step's type. */
+  readonly kind: string;
   readonly targetRoles: readonly string[];
   readonly timeLimitS?: number;
 }
-
-export type ProcessStep =
-  | (StepBase & { readonly kind: 'script'; readonly script: StepScript })
-  | (StepBase & {
-      readonly kind: 'package';
-      readonly package: { readonly id: string };
-      readonly preDeploy?: StepScript;
-      readonly postDeploy?: StepScript;
-      readonly substituteIn?: readonly string[];
-    });
 
 export interface PinnedPackage {
   /** The name of the step it is for. */

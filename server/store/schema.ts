@@ -146,10 +146,15 @@ export type TaskState =
 
 interface TaskTable {
   id: string;
-  kind: 'script' | 'health' | 'deployment';
+  /** As its kind is registered with the engine. */
+  kind: string;
   title: string;
   state: TaskState;
   payload_json: string;
+  /** Tasks under one key run one at a time, in the order of `concurrency_seq`; null for a task that waits for none. */
+  concurrency_key: string | null;
+  /** Rises by one per task of the key; null without a key. */
+  concurrency_seq: number | null;
   project: string | null;
   environment: string | null;
   deadline_at: number;
@@ -172,9 +177,12 @@ interface TicketTable {
   id: string;
   task: string;
   step: number;
-  /** acquire, stage, pre, activate, post, script, health */
+  /** As the task's kind, or the type of its step, names it: script, acquire, stage, health … */
   action: string;
-  machine: string;
+  /** The machine that the step is about. */
+  target: string;
+  /** The tentacle that runs it: the target's own, or another that works on the target's behalf. */
+  executor: string;
   attempt: number;
   state:
     'pending' | 'sent' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted' | 'skipped';

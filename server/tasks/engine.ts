@@ -1,27 +1,25 @@
 // The task engine: claims queued tasks under a lease, runs them, ends each exactly once. Map of this folder:
 //   engine.ts         claiming, lanes, leases; knows nothing of what a task does
+//   kinds.ts          the registry of task kinds, which live in their features
+//   submit.ts, retry.ts, targets.ts   accepting a task, and accepting it again
 //   context.ts        what a running task holds; outcome.ts: how its end follows from its tickets
-//   writer.ts         group commit
-//   reach.ts, tentacles.ts, envelopes.ts   getting one call to one machine, along its routes, signed
-//   script-ticket.ts, log-stream.ts, package-ticket.ts, health-check.ts   running one ticket on one machine
-//   script-task.ts, health-task.ts         the task kinds of this folder; deployments/ has the third
-//   view.ts                                what readers see
+//   lifecycle.ts      the writes that begin and end a run; writer.ts: group commit
+//   execution/        running one ticket on one machine: routes, signed envelopes, scripts, packages
+//   logs/             following, masking and bounding a script's log
+//   view.ts           what readers see
 // A wake-up is a hint; polling is the guarantee. A task whose lease ran out is claimed again, by any node, with the
 // next epoch, and every step is decided from the tickets' rows.
 import PQueue from 'p-queue';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Task, TaskKind } from '../store/repositories/tasks.ts';
+import type { Task } from '../store/repositories/tasks.ts';
 import type { Store } from '../store/store.ts';
 import { Halted, TaskContext } from './context.ts';
+import type { TicketDeps } from './execution/machine-run.ts';
+import type { Lane, TaskKindRegistry } from './kinds.ts';
 import { endTask, startTask } from './lifecycle.ts';
-import type { TaskOutcome } from './outcome.ts';
+import { taskOutcome, type TaskOutcome } from './outcome.ts';
 import type { Writer } from './writer.ts';
-
-/** Does a task's work; called anew for a resumed task. */
-export interface TaskRunner {
-  run(context: TaskContext): Promise<TaskOutcome>;
-}
 
 export interface EngineTunables {
   /** How long a claim holds without renewal: another node takes over that long after this one dies. */
@@ -30,18 +28,12 @@ export interface EngineTunables {
   readonly renewEveryMs: number;
   /** The guarantee behind the hints. */
   readonly pollEveryMs: number;
-  /** Scripts and deployments at work at once. Each costs a stream per machine, not a thread. */
-  readonly workConcurrency: number;
-  /** Health checks have a lane of their own, so that they answer while work piles up. */
-  readonly healthConcurrency: number;
 }
 
 const defaults: EngineTunables = {
   leaseMs: 15_000,
   renewEveryMs: 5_000,
   pollEveryMs: 500,
-  workConcurrency: 400,
-  healthConcurrency: 32,
 };
 
 /** Claims per transaction: a burst is claimed in few commits and keeps readers waiting for none of them long. */
@@ -52,7 +44,9 @@ const CANCELS_READ_EVERY_MS = 100;
 interface EngineOptions extends Partial<EngineTunables> {
   readonly store: Pick<Store, 'onCommit' | 'tasks'>;
   readonly writer: Writer;
-  readonly runners: Readonly<Record<TaskKind, TaskRunner>>;
+  readonly kinds: TaskKindRegistry;
+  /** What the kinds run their tickets with. */
+  readonly deps: TicketDeps;
   readonly log: Logger;
   readonly nodeId: string;
 }
@@ -66,8 +60,8 @@ export interface TaskEngine {
   stop(): Promise<void>;
 }
 
-interface Lane {
-  readonly kinds: readonly TaskKind[];
+interface LaneQueue {
+  readonly kinds: readonly string[];
   readonly queue: PQueue;
   readonly concurrency: number;
 }
@@ -79,7 +73,7 @@ export function createTaskEngine(options: EngineOptions): TaskEngine {
 
 class Engine implements TaskEngine {
   readonly #options: EngineOptions & EngineTunables;
-  readonly #lanes: readonly Lane[];
+  readonly #lanes: readonly LaneQueue[];
   readonly #contexts = new Map<string, TaskContext>();
   readonly #timers: NodeJS.Timeout[];
   readonly #forgetHints: () => void;
@@ -91,7 +85,7 @@ class Engine implements TaskEngine {
   constructor(options: EngineOptions) {
     const tuned = { ...defaults, ...options };
     this.#options = tuned;
-    this.#lanes = [lane(['script', 'deployment'], tuned.workConcurrency), lane(['health'], tuned.healthConcurrency)];
+    this.#lanes = [...options.kinds.lanes()].map(([lane, kinds]) => laneQueue(lane, kinds));
     this.#timers = [
       setInterval(() => this.wake(), tuned.pollEveryMs),
       setInterval(() => this.#renewAll(), tuned.renewEveryMs),
@@ -154,7 +148,7 @@ class Engine implements TaskEngine {
   }
 
   /** Claims for one lane until it is full or nothing is left. */
-  async #fill(into: Lane): Promise<void> {
+  async #fill(into: LaneQueue): Promise<void> {
     for (;;) {
       const free = into.concurrency - into.queue.pending - into.queue.size;
       if (free <= 0 || this.#stopped !== undefined) return;
@@ -165,7 +159,7 @@ class Engine implements TaskEngine {
     }
   }
 
-  async #claim(into: Lane, wanted: number): Promise<Task[]> {
+  async #claim(into: LaneQueue, wanted: number): Promise<Task[]> {
     const { writer, nodeId, leaseMs } = this.#options;
     const held = this.#shares(into);
     return writer.write(async (tx) => {
@@ -187,7 +181,7 @@ class Engine implements TaskEngine {
   }
 
   /** How many tasks of each project the lane holds. */
-  #shares({ kinds }: Lane): Map<string, number> {
+  #shares({ kinds }: LaneQueue): Map<string, number> {
     const shares = new Map<string, number>();
     for (const { task } of this.#contexts.values()) {
       if (!kinds.includes(task.kind)) continue;
@@ -197,7 +191,7 @@ class Engine implements TaskEngine {
   }
 
   async #run(task: Task): Promise<void> {
-    const { writer, leaseMs, log, runners, nodeId } = this.#options;
+    const { writer, leaseMs, log } = this.#options;
     const context = new TaskContext(task, writer, leaseMs);
     // A claim of our own whose lease ran out unnoticed: the older runner must leave off.
     this.#contexts.get(task.id)?.halted();
@@ -207,10 +201,7 @@ class Engine implements TaskEngine {
     else if (task.deadlineAt <= Date.now()) context.finishFor('deadline');
     try {
       if (this.#stopped !== undefined) context.halted();
-      // Both at once, so that the runner's first write shares the commit of the start: writes keep their order, and
-      // when the first fails the context is halted for the second.
-      const [, outcome] = await Promise.all([startTask(context, nodeId), runners[task.kind].run(context)]);
-      await endTask(context, outcome);
+      await endTask(context, this.#options.kinds.get(task.kind), await this.#work(context));
     } catch (thrown) {
       await this.#leave(context, thrown, log);
     } finally {
@@ -222,14 +213,29 @@ class Engine implements TaskEngine {
     }
   }
 
-  /** A runner left without an end: because it had to, or because of a fault of ours. */
+  async #work(context: TaskContext): Promise<TaskOutcome> {
+    const { kinds, deps, nodeId } = this.#options;
+    const { task, finishReason } = context;
+    // Whatever its kind: what was cut short in the queue never begins. It may be here before its turn.
+    if (task.startedAt === null && finishReason !== undefined) {
+      return taskOutcome({ tickets: [], finishReason, unfinished: true });
+    }
+    const kind = kinds.get(task.kind);
+    // Both at once, so that the kind's first write shares the commit of the start: writes keep their order, and when
+    // the first fails the context is halted for the second.
+    const [, outcome] = await Promise.all([startTask(context, kind, nodeId), kind.run(context, deps)]);
+    return outcome;
+  }
+
+  /** A run left without an end: because it had to, or because of a fault of ours. */
   async #leave(context: TaskContext, thrown: unknown, log: Logger): Promise<void> {
     const { task, fence } = context;
     if (!context.halt.aborted) {
       const error = IsthmusError.from(thrown);
       log.error({ err: thrown, task: task.id }, 'task failed unexpectedly');
       try {
-        await endTask(context, { state: 'failed', errorCode: error.code, errorDetail: error.message });
+        const ending = { state: 'failed', errorCode: error.code, errorDetail: error.message } as const;
+        await endTask(context, this.#options.kinds.get(task.kind), ending);
         return;
       } catch (again) {
         if (!(again instanceof Halted)) log.error({ err: again, task: task.id }, 'task could not be ended');
@@ -258,7 +264,7 @@ class Engine implements TaskEngine {
   }
 }
 
-function lane(kinds: readonly TaskKind[], concurrency: number): Lane {
+function laneQueue({ concurrency }: Lane, kinds: readonly string[]): LaneQueue {
   return { kinds, concurrency, queue: new PQueue({ concurrency }) };
 }
 

@@ -1,26 +1,24 @@
 // The two writes every task's run begins and ends with, each with its event in the same transaction.
-import type { Task } from '../store/repositories/tasks.ts';
 import type { TicketState } from '../store/repositories/tickets.ts';
 import type { TaskContext } from './context.ts';
+import type { TaskKind } from './kinds.ts';
 import { hasEnded, type TaskOutcome } from './outcome.ts';
 
 /** Marks the task as running, or notes that this node goes on with it. */
-export async function startTask(context: TaskContext, nodeId: string): Promise<void> {
+export async function startTask(context: TaskContext, kind: TaskKind, nodeId: string): Promise<void> {
   const { task, fence } = context;
   const resumed = task.startedAt !== null;
   await context.write(async (tx) => {
     await tx.tasks.markRunning(fence, Date.now());
     if (resumed) await tx.notes.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
-    const event = { actor: 'system', subject: task.id, data: { node: nodeId, epoch: fence.epoch } };
-    await tx.events.append({ ...event, type: resumed ? 'task.resumed' : 'task.started' });
-    if (task.kind !== 'deployment') return;
-    const data = { ...event.data, ...outlineOf(task) };
-    await tx.events.append({ ...event, type: resumed ? 'deployment.resumed' : 'deployment.started', data });
+    const data = { node: nodeId, epoch: fence.epoch };
+    await tx.events.append({ actor: 'system', type: resumed ? 'task.resumed' : 'task.started', subject: task.id, data });
+    await kind.onStart?.(tx, task, { resumed, ...data });
   });
 }
 
 /** Ends the task, once. Tickets that a fault left open are closed with it: none stays behind without an end. */
-export async function endTask(context: TaskContext, outcome: TaskOutcome): Promise<void> {
+export async function endTask(context: TaskContext, kind: TaskKind, outcome: TaskOutcome): Promise<void> {
   const { task, fence } = context;
   const now = Date.now();
   await context.write(async (tx) => {
@@ -32,13 +30,7 @@ export async function endTask(context: TaskContext, outcome: TaskOutcome): Promi
     }
     await tx.tasks.end(fence, { ...outcome, now });
     const data = { state: outcome.state, errorCode: outcome.errorCode ?? null };
-    const event = { actor: 'system', subject: task.id };
-    await tx.events.append({ ...event, type: 'task.ended', data });
-    if (task.kind !== 'deployment') return;
-    await tx.events.append({ ...event, type: 'deployment.ended', data: { ...data, ...outlineOf(task) } });
+    await tx.events.append({ actor: 'system', type: 'task.ended', subject: task.id, data });
+    await kind.onEnd?.(tx, task, outcome);
   });
-}
-
-function outlineOf({ project, environment }: Task): Pick<Task, 'project' | 'environment'> {
-  return { project, environment };
 }

@@ -4,7 +4,7 @@ import type { FinishReason } from './context.ts';
 import { taskOutcome } from './outcome.ts';
 
 const tickets = (...states: TicketState[]) =>
-  states.map((state, index) => ({ state, machine: `m-${index}`, errorCode: null }));
+  states.map((state, index) => ({ state, target: `m-${index}`, errorCode: null }));
 
 it.each<[string, TicketState[], FinishReason | undefined, boolean]>([
   ['succeeded', ['succeeded', 'succeeded'], undefined, false],

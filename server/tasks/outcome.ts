@@ -25,7 +25,7 @@ export function hasEnded(ticket: Pick<Ticket, 'state'>): boolean {
 }
 
 interface TaskEndFacts {
-  readonly tickets: readonly Pick<Ticket, 'state' | 'machine' | 'errorCode'>[];
+  readonly tickets: readonly Pick<Ticket, 'state' | 'target' | 'errorCode'>[];
   /** Set when the task was cancelled or its deadline passed. */
   readonly finishReason: FinishReason | undefined;
   /** Whether steps were left that no ticket stands for. */
@@ -38,7 +38,7 @@ interface TaskEndFacts {
  */
 export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts): TaskOutcome {
   const machinesIn = (...states: TicketState[]) =>
-    [...new Set(tickets.filter(({ state }) => states.includes(state)).map(({ machine }) => machine))].sort();
+    [...new Set(tickets.filter(({ state }) => states.includes(state)).map(({ target }) => target))].sort();
   const interrupted = machinesIn('interrupted');
   if (interrupted.length > 0) {
     return {
@@ -56,7 +56,7 @@ export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts)
     return { state: 'timed_out', errorCode: 'TASK_DEADLINE', errorDetail: `the deadline passed ${where}` };
   }
   const skipped = machinesIn('skipped');
-  if (failed.length === 0 && skipped.length > 0 && !tickets.some(({ machine }) => !skipped.includes(machine))) {
+  if (failed.length === 0 && skipped.length > 0 && !tickets.some(({ target }) => !skipped.includes(target))) {
     return {
       state: 'failed',
       errorCode: 'MACHINES_FAILED',

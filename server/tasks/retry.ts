@@ -5,25 +5,29 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { submitHealthCheck } from '../health/health-task.ts';
-import { submitScript, type ScriptTaskPayload } from '../scripts/script-task.ts';
+import type { TaskKindRegistry } from './kinds.ts';
 import { unsuccessfulMachines } from './view.ts';
-import { submitDeployment } from '../deployments/deployments.ts';
-import type { DeploymentPayload } from '../deployments/plan.ts';
-import type { Opener } from '../projects/resolve.ts';
 
 /**
  * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now.
- * TASK_NOT_RETRYABLE while it is open, when it has succeeded on all of them, and when what its machines did is
+ * TASK_NOT_RETRYABLE while it is open, when its kind cannot be retried, when it has succeeded on all of them, and when what its machines did is
  * forgotten; RETRY_UNDER_WAY while an earlier retry, or one of that one, has not ended; NO_TARGETS when none of the
  * machines takes work any more.
  */
-export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string, actor: Actor): Promise<Task> {
+export async function retryTask(
+  tx: StoreTransaction,
+  kinds: TaskKindRegistry,
+  id: string,
+  actor: Actor,
+): Promise<Task> {
   const before = await tx.tasks.get(id);
   const wanted = unsuccessfulMachines(before, await tx.tickets.byTask(id));
   await checkRetryable(tx, before, wanted);
   const machines = await stillThere(tx, before, wanted);
-  const task = await submitAgain(tx, sealer, before, machines, actor);
+  const kind = kinds.get(before.kind);
+  if (kind.retry === undefined) throw notRetryable(before, `is of a kind that cannot be retried: ${before.kind}`);
+  const deadlineS = Math.round((before.deadlineAt - before.createdAt) / 1000);
+  const task = await kind.retry(tx, before, { machines, deadlineS, retryOf: id, actor });
   await tx.events.append({ actor, type: 'task.retried', subject: id, data: { by: task.id } });
   const leftOut = wanted.filter((machine) => !machines.includes(machine));
   for (const machine of leftOut) {
@@ -33,22 +37,23 @@ export async function retryTask(tx: StoreTransaction, sealer: Opener, id: string
   return tx.tasks.get(task.id);
 }
 
-async function checkRetryable(
-  tx: StoreTransaction,
-  { id, state, endedAt }: Task,
-  wanted: readonly string[],
-): Promise<void> {
-  const refuse = (why: string) => new IsthmusError('TASK_NOT_RETRYABLE', `task ${id} ${why}`);
-  if (endedAt === null) throw refuse(`has not ended: ${state}`);
+async function checkRetryable(tx: StoreTransaction, task: Task, wanted: readonly string[]): Promise<void> {
+  const { id, state, endedAt } = task;
+  if (endedAt === null) throw notRetryable(task, `has not ended: ${state}`);
   // Every task's stream begins with its acceptance. Housekeeping forgets it together with the tickets.
-  if ((await tx.notes.stream(id, 0, 1)).length === 0) throw refuse('is too old: what its machines did is forgotten');
+  if ((await tx.notes.stream(id, 0, 1)).length === 0)
+    throw notRetryable(task, 'is too old: what its machines did is forgotten');
   // It may have succeeded and still have left machines out that could not be reached.
-  if (wanted.length === 0) throw refuse('has succeeded on all its machines');
+  if (wanted.length === 0) throw notRetryable(task, 'has succeeded on all its machines');
   const open = await tx.tasks.openRetry(id);
   if (open !== undefined) throw new IsthmusError('RETRY_UNDER_WAY', `task ${id} is being tried again by task ${open}`);
 }
 
-/** Those of the machines that take work; a deployment's must be in its environment still. */
+function notRetryable({ id }: Task, why: string): IsthmusError {
+  return new IsthmusError('TASK_NOT_RETRYABLE', `task ${id} ${why}`);
+}
+
+/** Those of the machines that take work; those of a task with an environment must still be in it. */
 async function stillThere(
   tx: StoreTransaction,
   { environment }: Task,
@@ -58,26 +63,4 @@ async function stillThere(
   const there = await tx.machines.select({ ids: wanted, environments, disabled: false });
   if (there.length > 0) return there.map(({ id }) => id);
   throw new IsthmusError('NO_TARGETS', `no machine takes work any more of those that did not succeed`);
-}
-
-function submitAgain(
-  tx: StoreTransaction,
-  sealer: Opener,
-  before: Task,
-  machines: readonly string[],
-  actor: Actor,
-): Promise<Task> {
-  const retryOf = before.id;
-  const deadlineS = Math.round((before.deadlineAt - before.createdAt) / 1000);
-  switch (before.kind) {
-    case 'script':
-      return submitScript(tx, { ...(before.payload as ScriptTaskPayload), machines, deadlineS }, actor, retryOf);
-    case 'health':
-      return submitHealthCheck(tx, { machines }, actor, retryOf);
-    case 'deployment': {
-      const { project, version, environment, unreachable } = before.payload as DeploymentPayload;
-      const request = { project, release: version, environment, unreachable, deadlineS, machines };
-      return submitDeployment(tx, sealer, request, actor, retryOf);
-    }
-  }
 }

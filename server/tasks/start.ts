@@ -1,35 +1,32 @@
-// Puts the tasks of a server node together: writer, warm tunnels, completer, health monitor, engine.
+// Puts the tasks of a server node together: writer, warm tunnels, routes, completer, engine.
 import type { Logger } from '../../lib/log.ts';
 import type { Store } from '../store/store.ts';
+import { createTaskEngine, type EngineTunables } from './engine.ts';
 import { createCompleter, type CompleterTunables } from './execution/completer.ts';
-import { createTaskEngine, type EngineTunables, type TaskRunner } from './engine.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
-import { startHealthMonitor } from '../health/monitor.ts';
-import { healthRunner } from '../health/health-task.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
+import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
+import type { TaskKindRegistry } from './kinds.ts';
 import { logQuotaOf } from './logs/log-quota.ts';
 import type { RoutesOf } from './routes.ts';
-import { scriptRunner } from '../scripts/script-task.ts';
-import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
-import { createWriter } from './writer.ts';
+import { createWriter, type Writer } from './writer.ts';
 
 interface TasksOptions {
   readonly store: Store;
+  readonly kinds: TaskKindRegistry;
   readonly dial: Dial;
   readonly sign: SignEnvelope;
   readonly routesOf: RoutesOf;
-  /** Deployments stand on tasks, so their runner comes from outside. */
-  readonly deploymentRunner: (deps: TicketDeps) => TaskRunner;
   readonly log: Logger;
   readonly nodeId: string;
-  /** Between two checks of one machine; without it there are none but those asked for. */
-  readonly healthCheckIntervalS?: number | undefined;
   /** What one script may leave of log. */
   readonly logQuotaBytes?: number | undefined;
   readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompleterTunables>;
 }
 
 export interface Tasks {
+  /** What reaches machines and writes, for others that do both beside the tasks. */
+  readonly reaching: Pick<TicketDeps, 'routesOf' | 'tentacles'> & { readonly writer: Writer };
   /** A hint that there is something to claim, or that a cancel was asked for. */
   wake(): void;
   /** The tasks this node runs now. */
@@ -40,7 +37,7 @@ export interface Tasks {
 
 /** Starts claiming and running tasks; what an earlier process left is taken up at once. */
 export function startTasks(options: TasksOptions): Tasks {
-  const { store, dial, sign, routesOf, log, nodeId, healthCheckIntervalS, logQuotaBytes, tunables = {} } = options;
+  const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
   const completer = createCompleter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
@@ -56,24 +53,17 @@ export function startTasks(options: TasksOptions): Tasks {
       ...tunables,
     },
   };
-  const runners = {
-    script: scriptRunner(deps),
-    health: healthRunner(deps),
-    deployment: options.deploymentRunner(deps),
-  };
-  const engine = createTaskEngine({ store, writer, runners, log, nodeId, ...tunables });
-  const intervalMs = (healthCheckIntervalS ?? 0) * 1000;
-  const monitor =
-    intervalMs > 0 ? startHealthMonitor({ store, writer, tentacles, routesOf, log, intervalMs }) : undefined;
+  const engine = createTaskEngine({ store, writer, kinds, deps, log, nodeId, ...tunables });
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
-    await Promise.all([engine.stop(), monitor?.stop(), completer.stop()]);
+    await Promise.all([engine.stop(), completer.stop()]);
     tentacles.close();
     await writer.idle();
   }
 
   return {
+    reaching: { routesOf, tentacles, writer },
     wake: () => engine.wake(),
     get running() {
       return engine.running;

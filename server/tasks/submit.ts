@@ -2,13 +2,13 @@
 import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Actor } from '../store/repositories/base.ts';
-import type { Task, TaskKind } from '../store/repositories/tasks.ts';
+import type { Task } from '../store/repositories/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
+import type { TaskKind } from './kinds.ts';
 
-interface NewTaskRequest {
-  readonly kind: TaskKind;
+interface NewTaskRequest<Payload extends object> {
   readonly title: string;
-  readonly payload: object;
+  readonly payload: Payload;
   /** The task that this one tries again. */
   readonly retryOf?: string | undefined;
   readonly project?: string;
@@ -24,8 +24,13 @@ export const defaultDeadlineS = 3_600;
 export const longestDeadlineS = 7 * 86_400;
 
 /** Adds a queued task. The engine learns of it from the commit. */
-export async function submitTask(tx: StoreTransaction, request: NewTaskRequest): Promise<Task> {
-  const { kind, title, project = null, environment = null, actor, retryOf } = request;
+export async function submitTask<Payload extends object>(
+  tx: StoreTransaction,
+  of: Pick<TaskKind<Payload>, 'kind' | 'concurrencyKey'>,
+  request: NewTaskRequest<Payload>,
+): Promise<Task> {
+  const { kind } = of;
+  const { title, project = null, environment = null, actor, retryOf } = request;
   const retry = retryOf === undefined ? {} : { retryOf };
   const deadlineS = checkedDeadline(request.deadlineS);
   const now = Date.now();
@@ -36,6 +41,7 @@ export async function submitTask(tx: StoreTransaction, request: NewTaskRequest):
     kind,
     title,
     payload: { ...request.payload, ...retry },
+    concurrencyKey: of.concurrencyKey?.(request.payload) ?? null,
     project,
     environment,
     deadlineAt,

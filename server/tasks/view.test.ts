@@ -10,12 +10,13 @@ const states = [
 ] as TicketState[];
 const actions = ['acquire', 'stage', 'script'];
 
-function ticketOf(at: Pick<Ticket, 'step' | 'action' | 'machine' | 'state'>, index: number): Ticket {
+function ticketOf(at: Pick<Ticket, 'step' | 'action' | 'target' | 'state'>, index: number): Ticket {
   return {
     ...{ id: `ticket-${index}`, task: 'task-1', attempt: 1, exitCode: null, errorDetail: null, errorHop: null },
     ...{ storedLine: 0, detail: null, createdAt: 1, startedAt: 1, endedAt: null, completedAt: null },
     errorCode: at.state === 'failed' ? 'UNREACHABLE' : null,
     ...at,
+    executor: at.target,
   };
 }
 
@@ -46,7 +47,7 @@ function byDefinition(task: Task, steps: readonly PlannedStep[], tickets: readon
     const shown: Pick<StepView, 'step' | 'action' | 'ticket' | 'state'>[] = [];
     for (const [index, step] of steps.entries()) {
       for (const action of step.machines.includes(machine) ? step.actions : []) {
-        const ticket = tickets.findLast((t) => t.step === index && t.action === action && t.machine === machine);
+        const ticket = tickets.findLast((t) => t.step === index && t.action === action && t.target === machine);
         const left = shown.some(({ state }) => bad.includes(state) || state === 'skipped');
         if (ticket !== undefined) shown.push({ step: step.name, action, ticket: ticket.id, state: ticket.state });
         else if (task.endedAt === null && !left)
@@ -92,7 +93,7 @@ it('names those machines unsuccessful that lack a success of a planned action', 
       const steps = plan.map((step, index) => ({ ...step, name: `step ${index}` }));
       const tickets = given.map(ticketOf);
       const succeeded = (step: number, action: string, machine: string) =>
-        tickets.some((t) => t.step === step && t.action === action && t.machine === machine && t.state === 'succeeded');
+        tickets.some((t) => t.step === step && t.action === action && t.target === machine && t.state === 'succeeded');
       const missing = steps.flatMap((step, index) =>
         step.machines.filter((machine) => !step.actions.every((action) => succeeded(index, action, machine))),
       );

@@ -28,11 +28,13 @@ export interface TaskSummary {
 }
 
 export interface StepView {
-  /** The step's name; `script` and `health` for tasks without a process. */
+  /** The step's name; the task's kind for tasks without a process. */
   readonly step: string;
   readonly action: string;
   /** Null while the step has not begun. */
   readonly ticket: string | null;
+  /** The tentacle that runs it: the machine's own, or another on its behalf. Null while the step has not begun. */
+  readonly executor: string | null;
   readonly state: TicketState;
   readonly exitCode: number | null;
   readonly startedAt: number | null;
@@ -51,7 +53,7 @@ export interface MachineView {
 
 export interface TaskView extends TaskSummary {
   readonly machines: readonly MachineView[];
-  /** The older deployments that must end first; absent when there are none. */
+  /** The older tasks of its concurrency key that must end first; absent when there are none. */
   readonly blockedBy?: readonly string[];
 }
 
@@ -92,7 +94,7 @@ export function taskSummary(task: Task): TaskSummary {
 
 /** Every planned step of every machine with its latest ticket: one look at each ticket and each planned action. */
 function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
-  const latest = new Map(tickets.map((ticket) => [actionKey(ticket.step, ticket.action, ticket.machine), ticket]));
+  const latest = new Map(tickets.map((ticket) => [actionKey(ticket.step, ticket.action, ticket.target), ticket]));
   const builders = new Map<string, MachineViewBuilder>();
   for (const [index, { name, actions, machines }] of planOf(task).entries()) {
     for (const machine of machines) {
@@ -142,7 +144,7 @@ class MachineViewBuilder {
 /** The machines for which the task did not do all that it was to do. */
 export function unsuccessfulMachines(task: Task, tickets: readonly Ticket[]): string[] {
   const succeeded = tickets.filter(({ state }) => state === 'succeeded');
-  const done = new Set(succeeded.map(({ step, action, machine }) => actionKey(step, action, machine)));
+  const done = new Set(succeeded.map(({ step, action, target }) => actionKey(step, action, target)));
   const missing = new Set<string>();
   for (const [step, { actions, machines }] of planOf(task).entries()) {
     for (const machine of machines) {
@@ -159,16 +161,16 @@ function planOf(task: Task): readonly PlannedStep[] {
 }
 
 function stepView(step: string, ticket: Ticket): StepView {
-  const { id, action, state, exitCode, startedAt, endedAt, detail } = ticket;
+  const { id, executor, action, state, exitCode, startedAt, endedAt, detail } = ticket;
   const error = errorView(ticket);
   return {
-    ...{ step, action, ticket: id, state, exitCode, startedAt, endedAt, detail },
+    ...{ step, action, ticket: id, executor, state, exitCode, startedAt, endedAt, detail },
     ...(error === undefined ? {} : { error }),
   };
 }
 
 function planned(step: string, action: string): StepView {
-  const nothing = { ticket: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
+  const nothing = { ticket: null, executor: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
   return { step, action, state: 'pending', ...nothing };
 }
 

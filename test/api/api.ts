@@ -11,6 +11,7 @@ import type { ApiRole } from '../../server/store/repositories/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
 import { createRouteResolver } from '../../server/topology/resolve.ts';
+import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import { tempDir } from '../support/temp.ts';
 
 export interface Answer {
@@ -49,10 +50,15 @@ export async function startApi(
   const topology = await openLiveTopology(store);
   const stop = new AbortController();
   const calls = new Map<string, number>();
+  const sealer = new Sealer(randomBytes(32));
+  const steps = stepHandlers();
+  const nowhere = () => Promise.resolve({ places: [], pass: '' });
   const context: ApiContext = {
     store,
     log: silentLogger(),
-    sealer: new Sealer(randomBytes(32)),
+    sealer,
+    steps,
+    kinds: taskKinds({ store, sealer, steps, findPlaces: nowhere }),
     services: recording({ topology, routes: createRouteResolver(topology), ...services }, calls),
     nodeId: 'server-1',
     meshId: 'mesh-under-test',

@@ -4,6 +4,7 @@
 import { expect, it } from 'vitest';
 import { errorCatalogue, isErrorCode, IsthmusError } from '../../lib/errors.ts';
 import { createRelease } from '../../server/projects/releases.ts';
+import { stepHandlers } from '../../server/task-kinds.ts';
 import type { ApiServices } from '../../server/api/context.ts';
 import { setParents } from '../../server/topology/parents.ts';
 import { startApi, type Answer, type TestApi } from './api.ts';
@@ -69,7 +70,7 @@ async function site(): Promise<Site> {
   const putProcess = { body: { steps: [step] }, headers: { 'if-match': '"1"' } };
   await api.call('PUT', '/api/v1/projects/eu/process', putProcess);
   const variable = await make('/projects/eu/variables', { name: 'Greeting', value: 'hello' });
-  const release = await api.store.transaction((tx) => createRelease(tx, 'eu', { version: '1' }, 'key-1'));
+  const release = await api.store.transaction((tx) => createRelease(tx, stepHandlers(), 'eu', { version: '1' }, 'key-1'));
   const task = await make('/scripts', { body: 'true', machines: ['eu'] });
   const key = await make('/api-keys', { name: 'spare', role: 'viewer' });
   const { paths } = (await api.call('GET', '/api/v1/openapi.json')).body as unknown as {

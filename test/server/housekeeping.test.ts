@@ -29,7 +29,7 @@ async function addOld(store: Store, { endedAt, state = 'succeeded', logLines = 3
   const fence = await claim(store);
   const ticket = newId();
   await store.transaction(async (tx) => {
-    const row = { id: ticket, step: 0, action: 'script', machine: 'm-1', attempt: 1, createdAt: 2000 };
+    const row = { id: ticket, step: 0, action: 'script', target: 'm-1', executor: 'm-1', attempt: 1, createdAt: 2000 };
     await tx.tickets.insert(fence, [row]);
     await tx.logLines.append(fence, ticket, 1, lines(1, logLines));
     await tx.notes.append(task, { at: 2000, text: 'a note' }, fence.epoch);
@@ -145,6 +145,7 @@ it('walks over more tasks than one page', async () => {
       const row = {
         title: '',
         payload: {},
+        concurrencyKey: null,
         project: null,
         environment: null,
         deadlineAt: 1,

@@ -26,13 +26,13 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(claims.filter((task) => task !== undefined)).toHaveLength(1);
     });
 
-    it('names what tentacles have not been told of, machine by machine, the oldest so many of each', async () => {
+    it('names what tentacles have not been told of, executor by executor, the oldest so many of each', async () => {
       const store = await open();
       await addTask(store);
       const fence = await claim(store);
-      const ids = ['away', 'away', 'away', 'there'].map((machine) => ({ id: newId(), machine }));
-      const rows = ids.map(({ id, machine }, attempt) => ({
-        ...{ id, machine, step: 0, action: 'script', attempt, createdAt: 2000 },
+      const ids = ['away', 'away', 'away', 'there'].map((executor) => ({ id: newId(), executor }));
+      const rows = ids.map(({ id, executor }, attempt) => ({
+        ...{ id, target: 'm-1', executor, step: 0, action: 'script', attempt, createdAt: 2000 },
       }));
       await store.transaction(async (tx) => {
         await tx.tickets.insert(fence, rows);
@@ -40,8 +40,8 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
           await tx.tickets.updateFenced(fence, id, { state: 'succeeded', startedAt: 2000, endedAt: 3000 + index });
         }
       });
-      const named = async (perMachine: number, machines: number, afterMachine = '', since = 0) =>
-        (await store.tickets.uncompleted(since, { afterMachine, machines, perMachine })).map(({ id }) => id);
+      const named = async (perExecutor: number, executors: number, afterExecutor = '', since = 0) =>
+        (await store.tickets.uncompleted(since, { afterExecutor, executors, perExecutor })).map(({ id }) => id);
       const [first, second, third, there] = rows.map(({ id }) => id);
       expect(await named(9, 9)).toEqual([first, second, third, there]);
       expect(await named(2, 9)).toEqual([first, second, there]);
@@ -52,7 +52,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       await store.tickets.completed(first!, 4000);
       expect(await named(1, 9)).toEqual([second, there]);
       const unwanted = async () =>
-        (await store.tickets.uncompleted(0, { afterMachine: '', machines: 9, perMachine: 9 })).map(
+        (await store.tickets.uncompleted(0, { afterExecutor: '', executors: 9, perExecutor: 9 })).map(
           (each) => each.unwanted,
         );
       expect(await unwanted()).toEqual([false, false, false]);
@@ -78,7 +78,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
         () =>
           store.transaction((tx) =>
             tx.tickets.insert(fence, [
-              { id: newId(), step: 1, action: 'script', machine: 'm-1', attempt: 1, createdAt: 1 },
+              { id: newId(), step: 1, action: 'script', target: 'm-1', executor: 'm-1', attempt: 1, createdAt: 1 },
             ]),
           ),
         () => store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3))),
@@ -112,20 +112,135 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(states).toEqual(['queued', 'cancelling']);
     });
 
-    it('runs one deployment per project and environment, in order, and others beside it', async () => {
+    it('runs the tasks of one concurrency key one at a time, in order, and those of others beside them', async () => {
       const store = await open();
-      const deployment = { kind: 'deployment' as const, project: 'shop', environment: 'prod' };
-      const first = await addTask(store, { ...deployment, createdAt: 1 });
-      const second = await addTask(store, { ...deployment, createdAt: 2 });
-      const elsewhere = await addTask(store, { ...deployment, environment: 'test', createdAt: 3 });
+      const first = await addTask(store, { concurrencyKey: 'shop to prod', createdAt: 1 });
+      const second = await addTask(store, { concurrencyKey: 'shop to prod', createdAt: 2 });
+      const elsewhere = await addTask(store, { concurrencyKey: 'shop to test', createdAt: 3 });
+      const free = await addTask(store, { createdAt: 4 });
       const fence = await claim(store);
       expect(fence.task).toBe(first);
-      expect((await claim(store)).task).toBe(elsewhere);
+      expect([(await claim(store)).task, (await claim(store)).task]).toEqual([elsewhere, free]);
       expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 2000 })).toBeUndefined();
       expect(await store.tasks.blockers(await store.tasks.get(second))).toEqual([first]);
+      expect(await store.tasks.blockers(await store.tasks.get(free))).toEqual([]);
       await store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 3000 }));
       expect((await claim(store)).task).toBe(second);
       expect(await store.tasks.blockers(await store.tasks.get(second))).toEqual([]);
+    });
+
+    it('lets no task of a key overtake an earlier one, though the clock was set back or its lease is over', async () => {
+      const store = await open();
+      const key = { concurrencyKey: 'k' };
+      const ids = [await addTask(store, { ...key, createdAt: 30 }), await addTask(store, { ...key, createdAt: 30 })];
+      ids.push(await addTask(store, { ...key, createdAt: 10 }));
+      const fence = await claim(store);
+      expect(fence.task).toBe(ids[0]);
+      // Added while the first is at work, with an earlier time.
+      ids.push(await addTask(store, { ...key, createdAt: 5 }));
+      expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 2000 })).toBeUndefined();
+      expect(await store.tasks.blockers(await store.tasks.get(ids[3]!))).toEqual(ids.slice(0, 3));
+      // Its owner dies: another takes up the same task, and none after it.
+      const again = await claim(store, 'server-2', 12_001);
+      expect(again).toEqual({ task: ids[0], epoch: 2 });
+      expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 12_001 })).toBeUndefined();
+      await store.transaction((tx) => tx.tasks.release(again));
+      const order = [];
+      for (let n = 0; n < ids.length; n += 1) {
+        const next = await claim(store, 'server-3', 12_001);
+        order.push(next.task);
+        await store.transaction((tx) => tx.tasks.end(next, { state: 'succeeded', now: 13_000 }));
+      }
+      expect(order).toEqual(ids);
+      // Ended ones count: the next is after them.
+      const last = await addTask(store, { ...key, createdAt: 1 });
+      expect((await claim(store, 'server-3', 14_000)).task).toBe(last);
+    });
+
+    it('keeps one key at one task at a time, whatever is added, claimed, lost and ended in between', async () => {
+      const moves = fc.constantFrom('add a', 'add b', 'claim', 'lose', 'end');
+      await fc.assert(
+        fc.asyncProperty(fc.array(moves, { maxLength: 40 }), fc.infiniteStream(fc.nat(5)), async (steps, clock) => {
+          const store = await open();
+          const added = new Map<string, string[]>(['a', 'b'].map((key) => [key, []]));
+          const ended = new Map<string, string[]>(['a', 'b'].map((key) => [key, []]));
+          const held = new Map<string, { task: string; epoch: number }>();
+          for (const step of steps) {
+            const createdAt = 1000 + clock.next().value;
+            const [key = ''] = held.keys();
+            const fence = held.get(key);
+            if (step.startsWith('add')) {
+              const concurrencyKey = step.slice(4);
+              added.get(concurrencyKey)!.push(await addTask(store, { concurrencyKey, createdAt }));
+            } else if (step === 'claim') {
+              const task = await store.tasks.claimNext({ owner: 'x', leaseMs: 10_000, now: 2000 });
+              if (task === undefined) continue;
+              expect(held.has(task.concurrencyKey!)).toBe(false);
+              held.set(task.concurrencyKey!, { task: task.id, epoch: task.epoch });
+            } else if (fence !== undefined) {
+              held.delete(key);
+              if (step === 'lose') await store.tasks.release(fence);
+              else await store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 3000 }));
+              if (step === 'end') ended.get(key)!.push(fence.task);
+            }
+          }
+          for (const [key, ids] of ended) expect(ids).toEqual(added.get(key)!.slice(0, ids.length));
+          await store.close();
+        }),
+        { numRuns: 20 },
+      );
+    });
+
+    it('lets a task that is cancelled or out of time be claimed before its turn, to be ended', async () => {
+      const store = await open();
+      const key = { concurrencyKey: 'k' };
+      const first = await addTask(store, key);
+      const cancelled = await addTask(store, key);
+      const late = await addTask(store, { ...key, deadlineAt: 1999 });
+      const last = await addTask(store, key);
+      await store.transaction((tx) => tx.tasks.requestCancel(cancelled, 1500));
+      const claimed = new Set<string>();
+      for (let n = 0; n < 3; n += 1) claimed.add((await claim(store)).task);
+      expect(claimed).toEqual(new Set([first, cancelled, late]));
+      expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 2000 })).toBeUndefined();
+      expect(await store.tasks.blockers(await store.tasks.get(last))).toEqual([first, cancelled, late]);
+    });
+
+    it('records the start of a task whose cancel came between its claim and its start', async () => {
+      const store = await open();
+      const id = await addTask(store);
+      const fence = await claim(store);
+      await store.transaction((tx) => tx.tasks.requestCancel(id, 2100));
+      await store.transaction((tx) => tx.tasks.markRunning(fence, 2200));
+      expect(await store.tasks.get(id)).toMatchObject({ state: 'cancelling', startedAt: 2200 });
+      await store.transaction((tx) => tx.tasks.markRunning(fence, 2300));
+      expect(await store.tasks.get(id)).toMatchObject({ startedAt: 2200 });
+    });
+
+    it('keeps the target of a ticket apart from its executor', async () => {
+      const store = await open();
+      await addTask(store);
+      const fence = await claim(store);
+      const row = { step: 0, action: 'script', attempt: 1, createdAt: 2000, executor: 'worker-1' };
+      const [one, two] = [newId(), newId()];
+      await store.transaction(async (tx) => {
+        const tickets = [
+          { ...row, id: one, target: 'm-1' },
+          { ...row, id: two, target: 'm-2' },
+        ];
+        await tx.tickets.insert(fence, tickets);
+        await tx.logLines.append(fence, two, 1, lines(1, 1));
+        await tx.tickets.updateFenced(fence, two, { state: 'succeeded', startedAt: 2000, endedAt: 3000 });
+      });
+      expect(await store.tickets.get(two)).toMatchObject({ target: 'm-2', executor: 'worker-1' });
+      // Readers see whom it is about; whoever is told of its end is the one who ran it.
+      const stream = await store.notes.stream(fence.task, 0, 10);
+      expect(stream.filter(({ kind }) => kind === 'log')).toMatchObject([{ machine: 'm-2', line: 1 }]);
+      expect(stream.at(-1)).toMatchObject({ kind: 'state', machine: 'm-2', text: 'succeeded' });
+      const page = { afterExecutor: 'worker-0', executors: 1, perExecutor: 1 };
+      expect((await store.tickets.uncompleted(0, page)).map(({ id }) => id)).toEqual([two]);
+      const again = store.transaction((tx) => tx.tickets.insert(fence, [{ ...row, id: newId(), target: 'm-1' }]));
+      await expect(again).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     });
 
     it('pages through a list without loss or repetition', async () => {

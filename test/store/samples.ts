@@ -10,6 +10,7 @@ export async function addTask(store: Store, given: Partial<NewTask> = {}): Promi
     kind: 'script',
     title: 'a script',
     payload: { body: 'true' },
+    concurrencyKey: null,
     project: null,
     environment: null,
     deadlineAt: 1_000_000,
@@ -34,7 +35,9 @@ export async function addTicket(store: Store) {
   const fence = await claim(store);
   const ticket = newId();
   await store.transaction((tx) =>
-    tx.tickets.insert(fence, [{ id: ticket, step: 0, action: 'script', machine: 'm-1', attempt: 1, createdAt: 2000 }]),
+    tx.tickets.insert(fence, [
+      { id: ticket, step: 0, action: 'script', target: 'm-1', executor: 'm-1', attempt: 1, createdAt: 2000 },
+    ]),
   );
   return { fence, ticket };
 }

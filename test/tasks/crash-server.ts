@@ -4,9 +4,9 @@
 import { silentLogger } from '../../lib/log.ts';
 import { createMasterKey } from '../../lib/seal.ts';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
-import { deploymentRunner } from '../../server/deployments/run.ts';
 import { openStore } from '../../server/store/store.ts';
 import { submitScript } from '../../server/scripts/script-task.ts';
+import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
 import { storedRoutes } from '../support/stored-routes.ts';
@@ -25,15 +25,15 @@ const [dataDir = '', plan = '{}'] = process.argv.slice(2);
 const { ports, submit, deploy, engine } = JSON.parse(plan) as CrashPlan;
 const store = await openStore({ dataDir, log: silentLogger() });
 const sealer = createMasterKey({ dataDir });
+const steps = stepHandlers();
 
 if (engine) {
   startTasks({
     store,
+    kinds: taskKinds({ store, sealer, steps, findPlaces: () => Promise.resolve({ places: [], pass: '' }) }),
     dial: dialFakes(() => new Map(Object.entries(ports))),
     sign: unsigned,
     routesOf: storedRoutes(store),
-    deploymentRunner: (deps) =>
-      deploymentRunner({ ...deps, store, sealer, findPlaces: () => Promise.resolve({ places: [], pass: '' }) }),
     log: silentLogger(),
     nodeId: 'server-1',
     tunables: { retryBaseMs: 5, retryCapMs: 40 },
@@ -45,7 +45,7 @@ if (submit !== undefined) {
 }
 if (deploy !== undefined) {
   const request = { project: deploy, release: '1.0.0', environment: 'prod' };
-  const task = await store.transaction((tx) => submitDeployment(tx, sealer, request, 'key-1'));
+  const task = await store.transaction((tx) => submitDeployment(tx, { sealer, steps }, request, 'key-1'));
   process.stdout.write(`${task.id}\n`);
 }
 if (engine) {

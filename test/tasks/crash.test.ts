@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import { createProject, replaceProcess } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
+import { stepHandlers } from '../../server/task-kinds.ts';
 import type { FakeTentacle } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
 import { crashSite, type CrashSite } from './crash-site.ts';
@@ -98,10 +99,10 @@ async function addShop(at: CrashSite): Promise<void> {
   const entry = { id: 'web', idKey: 'web', version: '1.0.0', normalisedVersion: '1.0.0', sha256: 'a'.repeat(64) };
   await at.inspect((store) =>
     store.transaction(async (tx) => {
-      await createProject(tx, { id: 'shop' }, 'key-1');
-      await replaceProcess(tx, { id: 'shop', version: 1 }, [step], 'key-1');
+      await createProject(tx, stepHandlers(), { id: 'shop' }, 'key-1');
+      await replaceProcess(tx, stepHandlers(), { id: 'shop', version: 1 }, [step], 'key-1');
       await tx.packages.insert({ ...entry, sizeBytes: 10, format: 'zip', publishedAt: Date.now() });
-      await createRelease(tx, 'shop', { version: '1.0.0' }, 'key-1');
+      await createRelease(tx, stepHandlers(), 'shop', { version: '1.0.0' }, 'key-1');
     }),
   );
 }

@@ -27,8 +27,8 @@ const checkStep = { name: 'check', kind: 'script', targetRoles: [], script: scri
 
 async function project(h: Harness, steps: unknown[] = [webStep, checkStep], id = 'shop'): Promise<void> {
   await h.store.transaction(async (tx) => {
-    await createProject(tx, { id }, actor);
-    await replaceProcess(tx, { id, version: 1 }, steps, actor);
+    await createProject(tx, h.steps, { id }, actor);
+    await replaceProcess(tx, h.steps, { id, version: 1 }, steps, actor);
   });
 }
 
@@ -48,12 +48,12 @@ async function push(h: Harness, version: string): Promise<void> {
 }
 
 async function release(h: Harness, version: string, id = 'shop'): Promise<void> {
-  await h.store.transaction((tx) => createRelease(tx, id, { version }, actor));
+  await h.store.transaction((tx) => createRelease(tx, h.steps, id, { version }, actor));
 }
 
 async function deploy(h: Harness, more: Partial<DeploymentRequest> = {}): Promise<string> {
   const request = { project: 'shop', release: '1.0.0', environment: 'prod', ...more };
-  return (await h.store.transaction((tx) => submitDeployment(tx, h.sealer, request, actor))).id;
+  return (await h.store.transaction((tx) => submitDeployment(tx, h, request, actor))).id;
 }
 
 async function shop(h: Harness): Promise<void> {
@@ -215,7 +215,7 @@ it('skips an unreachable machine where it is told to, and the others go on to th
 
   // What was left out can be tried again, although the deployment has succeeded.
   await gone.listen();
-  const again = await h.store.transaction((tx) => retryTask(tx, h.sealer, id, actor));
+  const again = await h.store.transaction((tx) => retryTask(tx, h.kinds, id, actor));
   expect((await h.ended(again.id)).state).toBe('succeeded');
   expect([here.starts.length, gone.starts.length]).toEqual([3, 3]);
 });
@@ -362,7 +362,7 @@ it('does not deploy to a machine that has left the environment since', async () 
   expect((await h.ended(id)).state).toBe('failed');
   expect(two.starts).toHaveLength(1);
   const tickets = await h.store.tickets.byTask(id);
-  expect(tickets.find(({ step, machine }) => step === 1 && machine === 'web-2')).toMatchObject({
+  expect(tickets.find(({ step, target }) => step === 1 && target === 'web-2')).toMatchObject({
     errorCode: 'SCOPE_MISMATCH',
   });
 });

@@ -4,11 +4,14 @@ import { createSigner } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/seal.ts';
-import { deploymentRunner } from '../../server/deployments/run.ts';
+import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
+import { startHealthMonitor } from '../../server/health/monitor.ts';
 import { endStates, type Task } from '../../server/store/repositories/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import type { Route } from '../../server/store/routes.ts';
 import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
+import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
+import type { TaskKindRegistry } from '../../server/tasks/kinds.ts';
 import { startTasks, type Tasks } from '../../server/tasks/start.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
 import type { TestMesh } from '../support/identities.ts';
@@ -19,6 +22,8 @@ import { waitFor } from '../support/wait.ts';
 export interface Harness {
   readonly store: Store;
   readonly sealer: Sealer;
+  readonly kinds: TaskKindRegistry;
+  readonly steps: StepHandlerRegistry;
   /** Ports by machine, or by path and machine: `eu/web-1`. */
   readonly ports: Map<string, number>;
   /** While it is set, a hop on the way answers every dial with this. */
@@ -40,27 +45,49 @@ export type Tunables = NonNullable<Parameters<typeof startTasks>[0]['tunables']>
 
 export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50, dialDeadlineMs: 2_000 };
 
-export async function startHarness(tunables: Tunables = {}, healthCheckIntervalS?: number): Promise<Harness> {
+interface Given {
+  readonly healthCheckIntervalMs?: number;
+  /** Registers kinds of task and types of step beside those of the product. */
+  readonly register?: (registries: Pick<Harness, 'kinds' | 'steps'>) => void;
+}
+
+export async function startHarness(tunables: Tunables = {}, given: Given = {}): Promise<Harness> {
   const dataDir = await tempDir();
   const sealer = createMasterKey({ dataDir });
   const store = await openStore({ dataDir, log: silentLogger() });
   const ports = new Map<string, number>();
   const dialFake = dialFakes(() => ports);
-  const start = (): Tasks =>
-    startTasks({
+  const steps = stepHandlers();
+  const kinds = taskKinds({ store, sealer, steps, findPlaces: anyPlace });
+  given.register?.({ kinds, steps });
+  const log = silentLogger();
+  const start = (): Tasks => {
+    const tasks = startTasks({
       store,
+      kinds,
       dial: (options) => (harness.refusal === undefined ? dialFake(options) : Promise.reject(harness.refusal)),
       sign: unsigned,
       routesOf: storedRoutes(store),
-      deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer, findPlaces: anyPlace }),
-      log: silentLogger(),
+      log,
       nodeId: 'server-1',
-      healthCheckIntervalS,
       tunables: { ...quick, ...tunables },
     });
+    const intervalMs = given.healthCheckIntervalMs;
+    if (intervalMs === undefined) return tasks;
+    const monitor = startHealthMonitor({ store, ...tasks.reaching, log, intervalMs });
+    return {
+      ...tasks,
+      get running() {
+        return tasks.running;
+      },
+      stop: () => monitor.stop().then(() => tasks.stop()),
+    };
+  };
   const harness: Harness = {
     store,
     sealer,
+    kinds,
+    steps,
     ports,
     refusal: undefined,
     dataDir,
@@ -92,12 +119,13 @@ const direct: Route[] = [{ kind: 'direct' }];
 export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): Tasks {
   const signer = createSigner(authority.authority, 'server-1');
   const nowhere = () => Promise.resolve({ places: [], pass: '' });
+  const kinds = taskKinds({ store, sealer: authority.sealer, steps: stepHandlers(), findPlaces: nowhere });
   const tasks = startTasks({
     store,
+    kinds,
     dial,
     sign: (content) => signer.signEnvelope(content),
     routesOf: storedRoutes(store),
-    deploymentRunner: (deps) => deploymentRunner({ ...deps, store, sealer: authority.sealer, findPlaces: nowhere }),
     log: silentLogger(),
     nodeId: 'server-1',
     tunables: { retryBaseMs: 20, retryCapMs: 200 },

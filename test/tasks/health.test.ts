@@ -87,7 +87,7 @@ it('warns when only a less preferred route works', async () => {
 });
 
 it('checks every machine by itself, again and again', async () => {
-  const h = await startHarness({}, 0.2);
+  const h = await startHarness({}, { healthCheckIntervalMs: 200 });
   const fake = await h.machine('web-1');
   await waitFor(async () => (await h.store.machines.get('web-1')).health === 'healthy');
   await fake.away();

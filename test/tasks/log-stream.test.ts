@@ -19,12 +19,12 @@ it('acknowledges nothing while the store still works on it', async () => {
   await tentacles.use('web-1', [], async (client) => {
     const payload = { interpreter: 'bash', body: 'many 3' };
     const work = { kind: 'script', payload } as const;
-    const envelope = buildEnvelope(unsigned, { id: ticket, machine: 'web-1' }, fence, Date.now() + 60_000, work);
+    const envelope = buildEnvelope(unsigned, { id: ticket, executor: 'web-1' }, fence, Date.now() + 60_000, work);
     await client.unary((c, o, done) => c.startScript({ envelope }, o, done), { deadlineMs: 5_000 });
     const following = followLog({
       client,
       ticket,
-      machine: 'web-1',
+      executor: 'web-1',
       fence,
       storedLine: 0,
       signals: [],

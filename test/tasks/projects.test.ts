@@ -15,8 +15,8 @@ const webStep = { name: 'web', kind: 'package', targetRoles: [], package: { id: 
 
 async function project(h: Harness, id = 'shop', steps: unknown[] = [webStep]): Promise<void> {
   await h.store.transaction(async (tx) => {
-    await createProject(tx, { id }, actor);
-    await replaceProcess(tx, { id, version: 1 }, steps, actor);
+    await createProject(tx, h.steps, { id }, actor);
+    await replaceProcess(tx, h.steps, { id, version: 1 }, steps, actor);
   });
 }
 
@@ -37,7 +37,7 @@ async function push(h: Harness, ...versions: string[]): Promise<void> {
 }
 
 const release = (h: Harness, version: string, packages?: Record<string, string>) =>
-  h.store.transaction((tx) => createRelease(tx, 'shop', { version, packages }, actor));
+  h.store.transaction((tx) => createRelease(tx, h.steps, 'shop', { version, packages }, actor));
 
 async function eventTypes(h: Harness): Promise<string[]> {
   return (await h.store.events.list({ limit: 500 })).items.map(({ type }) => type);
@@ -120,7 +120,7 @@ it('keeps in a release what the project no longer has', async () => {
   const made = await variable(h, { name: 'Colour', value: 'red' });
   const { id } = await release(h, '1.0.0');
   await h.store.transaction((tx) => deleteVariable(tx, { project: 'shop', id: made.id, version: 1 }, actor));
-  await h.store.transaction((tx) => replaceProcess(tx, { id: 'shop', version: 2 }, [], actor));
+  await h.store.transaction((tx) => replaceProcess(tx, h.steps, { id: 'shop', version: 2 }, [], actor));
   const kept = await h.store.releases.get(id);
   expect(kept).toMatchObject({ process: [webStep], variables: [{ name: 'Colour', value: 'red' }] });
   await expect(release(h, '1.0.1')).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'project' });

@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';
 
 function retry(h: Harness, id: string) {
-  return h.store.transaction((tx) => retryTask(tx, h.sealer, id, actor));
+  return h.store.transaction((tx) => retryTask(tx, h.kinds, id, actor));
 }
 
 async function script(h: Harness, body: string, machines: readonly string[], deadlineS = 600): Promise<string> {
@@ -59,19 +59,19 @@ it('deploys the same release again, all of it, where it did not succeed', async 
     script: { interpreter: 'bash', body },
   });
   await h.store.transaction(async (tx) => {
-    await createProject(tx, { id: 'shop' }, actor);
-    await replaceProcess(tx, { id: 'shop', version: 1 }, [step('one', 'hold'), step('two', 'say two')], actor);
-    await createRelease(tx, 'shop', { version: '1.0.0' }, actor);
+    await createProject(tx, h.steps, { id: 'shop' }, actor);
+    await replaceProcess(tx, h.steps, { id: 'shop', version: 1 }, [step('one', 'hold'), step('two', 'say two')], actor);
+    await createRelease(tx, h.steps, 'shop', { version: '1.0.0' }, actor);
   });
   const request = { project: 'shop', release: '1.0.0', environment: 'prod', unreachable: 'skip' as const };
-  const { id } = await h.store.transaction((tx) => submitDeployment(tx, h.sealer, request, actor));
+  const { id } = await h.store.transaction((tx) => submitDeployment(tx, h, request, actor));
   const releaseOn = (machine: string) => fakes.get(machine)!.script.release();
   await waitFor(() => [...fakes.values()].every(({ scripts }) => scripts.size === 1));
   fakes.get('web-2')!.script.exitCode = 1;
   for (const machine of fakes.keys()) releaseOn(machine);
   expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-2' });
   // A later release changes nothing of what is tried again.
-  await h.store.transaction((tx) => createRelease(tx, 'shop', { version: '1.0.1' }, actor));
+  await h.store.transaction((tx) => createRelease(tx, h.steps, 'shop', { version: '1.0.1' }, actor));
 
   const again = await retry(h, id);
   expect(again).toMatchObject({ kind: 'deployment', title: 'shop 1.0.0 to prod', payload: { unreachable: 'skip' } });
@@ -92,19 +92,19 @@ it('counts a machine that never came to its later steps', async () => {
     { name: 'two', kind: 'script', targetRoles: [], script: { interpreter: 'bash', body: 'say two' } },
   ];
   await h.store.transaction(async (tx) => {
-    await createProject(tx, { id: 'shop' }, actor);
-    await replaceProcess(tx, { id: 'shop', version: 1 }, steps, actor);
-    await createRelease(tx, 'shop', { version: '1.0.0' }, actor);
+    await createProject(tx, h.steps, { id: 'shop' }, actor);
+    await replaceProcess(tx, h.steps, { id: 'shop', version: 1 }, steps, actor);
+    await createRelease(tx, h.steps, 'shop', { version: '1.0.0' }, actor);
   });
   const two = await h.machine('web-2');
   const request = { project: 'shop', release: '1.0.0', environment: 'prod' };
-  const deployment = await h.store.transaction((tx) => submitDeployment(tx, h.sealer, request, actor));
+  const deployment = await h.store.transaction((tx) => submitDeployment(tx, h, request, actor));
   await waitFor(() => one.starts.length === 1 && two.starts.length === 1);
   // web-1 is done with the first step when the cancel comes; it has no ticket of the second.
   one.script.release();
   await waitFor(async () =>
     (await h.store.tickets.byTask(deployment.id)).some(
-      ({ machine, state }) => machine === 'web-1' && state === 'succeeded',
+      ({ target, state }) => target === 'web-1' && state === 'succeeded',
     ),
   );
   await h.store.transaction((tx) => cancelTask(tx, deployment.id, actor));

@@ -12,14 +12,14 @@ import { actor, startHarness, submit, ticketOf } from './harness.ts';
 async function endedUntold(store: Store, machines: readonly string[]): Promise<string[]> {
   const id = newId();
   const now = Date.now();
-  const none = { project: null, environment: null };
+  const none = { concurrencyKey: null, project: null, environment: null };
   return store.transaction(async (tx) => {
     const task = { id, kind: 'script', title: 'x', payload: {}, deadlineAt: now + 60_000, ...none } as const;
     await tx.tasks.insert({ ...task, createdBy: actor, createdAt: now });
     const { epoch } = (await tx.tasks.claimNext({ owner: 'server-1', leaseMs: 1000, now }))!;
     const fence = { task: id, epoch };
     const tickets = machines.map((machine, attempt) => {
-      return { id: newId(), step: 0, action: 'script', machine, attempt, createdAt: now };
+      return { id: newId(), step: 0, action: 'script', target: machine, executor: machine, attempt, createdAt: now };
     });
     await tx.tickets.insert(fence, tickets);
     for (const [index, ticket] of tickets.entries()) {
@@ -60,7 +60,7 @@ it.each([
 });
 
 it('tells a machine of its ends, whatever many others are away with more of them', async () => {
-  const h = await startHarness({ sweepEveryMs: 20, sweepMachines: 2 });
+  const h = await startHarness({ sweepEveryMs: 20, sweepExecutors: 2 });
   const machines = ['away-1', 'away-2', 'away-3', 'away-4', 'there'];
   const fakes = new Map<string, FakeTentacle>();
   for (const id of machines) fakes.set(id, await h.machine(id));
@@ -70,8 +70,8 @@ it('tells a machine of its ends, whatever many others are away with more of them
   const ends = machines.flatMap((machine) => Array.from({ length: machine === 'there' ? 1 : 30 }, () => machine));
   await endedUntold(h.store, ends);
   const untold = async () => {
-    const page = { afterMachine: '', machines: 9, perMachine: 99 };
-    return Map.groupBy(await h.store.tickets.uncompleted(0, page), ({ machine }) => machine);
+    const page = { afterExecutor: '', executors: 9, perExecutor: 99 };
+    return Map.groupBy(await h.store.tickets.uncompleted(0, page), ({ executor }) => executor);
   };
   await waitFor(async () => !(await untold()).has('there'));
   expect([...(await untold()).values()].map((own) => own.length)).toEqual([30, 30, 30, 30]);
@@ -86,7 +86,7 @@ it('tells a machine of its other ends when one of its scripts still runs', async
   const fake = await h.machine('web-1');
   const [oldest = '', ...others] = await endedUntold(h.store, ['web-1', 'web-1', 'web-1']);
   fake.stillRuns.add(oldest);
-  const page = { afterMachine: '', machines: 9, perMachine: 99 };
+  const page = { afterExecutor: '', executors: 9, perExecutor: 99 };
   const untold = async () => (await h.store.tickets.uncompleted(0, page)).map(({ id }) => id);
   await waitFor(async () => !(await untold()).some((id) => others.includes(id)));
   expect(await untold()).toEqual([oldest]);

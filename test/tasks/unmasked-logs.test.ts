@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { createMasterKey } from '../../lib/seal.ts';
 import { createProject, replaceProcess } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
+import { stepHandlers } from '../../server/task-kinds.ts';
 import { createVariable } from '../../server/projects/variables.ts';
 import { waitFor } from '../support/wait.ts';
 import { crashSite, type CrashSite } from './crash-site.ts';
@@ -26,11 +27,11 @@ async function addShop(at: CrashSite): Promise<void> {
   const step = { name: 'hold', kind: 'script', script: { interpreter: 'bash', body: 'hold' } };
   await at.inspect((store) =>
     store.transaction(async (tx) => {
-      await createProject(tx, { id: 'shop' }, 'key-1');
-      await replaceProcess(tx, { id: 'shop', version: 1 }, [step], 'key-1');
+      await createProject(tx, stepHandlers(), { id: 'shop' }, 'key-1');
+      await replaceProcess(tx, stepHandlers(), { id: 'shop', version: 1 }, [step], 'key-1');
       const sealer = createMasterKey({ dataDir: at.dataDir });
       await createVariable(tx, sealer, 'shop', { name: 'Key', value: pem, sensitive: true }, 'key-1');
-      await createRelease(tx, 'shop', { version: '1.0.0' }, 'key-1');
+      await createRelease(tx, stepHandlers(), 'shop', { version: '1.0.0' }, 'key-1');
     }),
   );
 }

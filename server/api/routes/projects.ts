@@ -84,7 +84,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
-        const made = await createProject(tx, request.body, actor);
+        const made = await createProject(tx, context.steps, request.body, actor);
         return { status: 201, body: toView(made), location: `/api/v1/projects/${made.id}`, version: made.version };
       }),
   );
@@ -124,7 +124,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.projects.get(request.params.id);
         const version = requiredVersion(request);
-        const changed = await replaceProcess(tx, { id, version }, request.body.steps, actor);
+        const changed = await replaceProcess(tx, context.steps, { id, version }, request.body.steps, actor);
         return { status: 200, body: toView(changed), version: changed.version };
       }),
   );

@@ -52,7 +52,7 @@ const Deployment = Type.Object({
 });
 
 export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
-  const { store, sealer } = context;
+  const { store, sealer, steps } = context;
   const tags = ['releases'];
 
   app.get(
@@ -92,7 +92,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.projects.get(request.params.id);
-        const release = await createRelease(tx, id, request.body, actor);
+        const release = await createRelease(tx, context.steps, id, request.body, actor);
         return { status: 201, body: toView(release), location: `/api/v1/releases/${release.id}` };
       }),
   );
@@ -132,7 +132,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) =>
-        accepted(context, await submitDeployment(tx, sealer, request.body, actor)),
+        accepted(context, await submitDeployment(tx, { sealer, steps }, request.body, actor)),
       ),
   );
 }

@@ -35,7 +35,7 @@ const ErrorView = Type.Object({
 
 const Summary = Type.Object({
   id: Type.String(),
-  kind: Kind,
+  kind: Type.String({ description: 'script, health or deployment.' }),
   title: Type.String(),
   state: State,
   project: Nullable(Slug),
@@ -53,6 +53,7 @@ const StepView = Type.Object({
   step: Type.String(),
   action: Type.String(),
   ticket: Nullable(Type.String()),
+  executor: Nullable(Slug),
   state: TicketState,
   exitCode: Nullable(Type.Integer()),
   startedAt: Nullable(Timestamp),
@@ -165,7 +166,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) =>
-        accepted(context, await retryTask(tx, context.sealer, request.params.id, actor)),
+        accepted(context, await retryTask(tx, context.kinds, request.params.id, actor)),
       ),
   );
 

@@ -171,6 +171,8 @@ const tables: readonly TableSpec[] = [
       title: 'text',
       state: 'text',
       payload_json: 'text',
+      concurrency_key: 'text?',
+      concurrency_seq: 'int?',
       project: 'text?',
       environment: 'text?',
       deadline_at: 'int',
@@ -187,6 +189,7 @@ const tables: readonly TableSpec[] = [
       error_detail: 'text?',
     },
     key: ['id'],
+    unique: [['concurrency_key', 'concurrency_seq']],
   },
   {
     name: 'deployments',
@@ -208,7 +211,8 @@ const tables: readonly TableSpec[] = [
       task: 'text',
       step: 'int',
       action: 'text',
-      machine: 'text',
+      target: 'text',
+      executor: 'text',
       attempt: 'int',
       state: 'text',
       exit_code: 'int?',
@@ -223,7 +227,7 @@ const tables: readonly TableSpec[] = [
       completed_at: 'int?',
     },
     key: ['id'],
-    unique: [['task', 'step', 'action', 'machine', 'attempt']],
+    unique: [['task', 'step', 'action', 'target', 'attempt']],
     references: { task: 'tasks.id' },
   },
   {
@@ -313,7 +317,7 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
   { name: 'certificates_by_node', table: 'certificates', columns: ['node'] },
   { name: 'events_by_type', table: 'events', columns: ['type', 'seq'] },
   { name: 'idempotency_keys_by_age', table: 'idempotency_keys', columns: ['created_at'] },
-  { name: 'tickets_by_machine', table: 'tickets', columns: ['machine', 'created_at'] },
+  { name: 'tickets_by_executor', table: 'tickets', columns: ['executor', 'created_at'] },
   { name: 'tickets_uncompleted', table: 'tickets', columns: ['ended_at'], where: 'completed_at is null' },
 ];
 

@@ -22,6 +22,7 @@ export type StreamEntry =
       readonly seq: number;
       readonly at: number;
       readonly ticket: string;
+      /** The ticket's target. */
       readonly machine: string;
       readonly step: number;
       readonly action: string;
@@ -135,7 +136,17 @@ export class NoteRepository {
     const rows = await this.#db
       .selectFrom('log_lines as l')
       .innerJoin('tickets as t', 't.id', 'l.ticket')
-      .select(['l.seq', 'l.at', 'l.ticket', 't.machine', 't.step', 't.action', 'l.line', 'l.stream', 'l.text'])
+      .select([
+        'l.seq',
+        'l.at',
+        'l.ticket',
+        't.target as machine',
+        't.step',
+        't.action',
+        'l.line',
+        'l.stream',
+        'l.text',
+      ])
       .where('l.task', '=', task)
       .where('l.seq', '>', after)
       .orderBy('l.seq')

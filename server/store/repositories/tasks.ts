@@ -1,6 +1,6 @@
 // Tasks: inserted once, claimed with a lease whose epoch rises, ended once. Every write of an owner is fenced by the
 // epoch, so an owner that lost its lease changes nothing (I6), and an end never changes (I2).
-import { sql, type Selectable, type Updateable } from 'kysely';
+import { sql, type Selectable, type UpdateObject } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
 import type { Schema, TaskState } from '../schema.ts';
 import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from './base.ts';
@@ -8,15 +8,17 @@ import { addStreamEntry } from './task-stream.ts';
 
 export const endStates = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
 export type TaskEnd = (typeof endStates)[number];
-export type TaskKind = Schema['tasks']['kind'];
 
 export interface Task {
   readonly id: string;
-  readonly kind: TaskKind;
+  /** As its kind is registered. */
+  readonly kind: string;
   readonly title: string;
   readonly state: TaskState;
   /** What was asked for, as its kind defines it. */
   readonly payload: unknown;
+  /** Tasks under one key run one at a time, in the order in which they were added. Null: it waits for none. */
+  readonly concurrencyKey: string | null;
   readonly project: string | null;
   readonly environment: string | null;
   readonly deadlineAt: number;
@@ -35,7 +37,16 @@ export interface Task {
 
 export type NewTask = Pick<
   Task,
-  'id' | 'kind' | 'title' | 'payload' | 'project' | 'environment' | 'deadlineAt' | 'createdBy' | 'createdAt'
+  | 'id'
+  | 'kind'
+  | 'title'
+  | 'payload'
+  | 'concurrencyKey'
+  | 'project'
+  | 'environment'
+  | 'deadlineAt'
+  | 'createdBy'
+  | 'createdAt'
 >;
 
 interface Lease {
@@ -46,7 +57,7 @@ interface Lease {
 
 interface Claim extends Lease {
   /** Only tasks of these kinds: a lane claims for itself. */
-  readonly kinds?: readonly TaskKind[] | undefined;
+  readonly kinds?: readonly string[] | undefined;
   /** Projects that hold their share already; '' stands for tasks of none. */
   readonly exceptProjects?: readonly string[] | undefined;
 }
@@ -60,7 +71,7 @@ export interface TaskEnding {
 
 export interface TaskFilter {
   readonly state?: TaskState | undefined;
-  readonly kind?: TaskKind | undefined;
+  readonly kind?: string | undefined;
   readonly project?: string | undefined;
   readonly environment?: string | undefined;
 }
@@ -82,6 +93,8 @@ export class TaskRepository {
         title: task.title,
         state: 'queued',
         payload_json: JSON.stringify(task.payload),
+        concurrency_key: task.concurrencyKey,
+        concurrency_seq: task.concurrencyKey === null ? null : nextOfKey(task.concurrencyKey),
         project: task.project,
         environment: task.environment,
         deadline_at: task.deadlineAt,
@@ -120,7 +133,7 @@ export class TaskRepository {
 
   /**
    * Claims the oldest open task whose lease is free or over, and gives it the next epoch; undefined when there is none.
-   * A deployment waits for older ones of its project and environment.
+   * A task with a concurrency key waits until every task that was added under that key before it has ended.
    */
   async claimNext({ owner, leaseMs, now, kinds, exceptProjects = [] }: Claim): Promise<Task | undefined> {
     const claimed = await this.#db
@@ -143,20 +156,11 @@ export class TaskRepository {
                   .selectFrom('tasks as older')
                   .select('older.id')
                   .where('older.ended_at', 'is', null)
-                  .where('candidate.kind', '=', 'deployment')
                   // One that is cancelled or out of time need not wait for its turn to end.
                   .where('candidate.cancel_requested_at', 'is', null)
                   .where('candidate.deadline_at', '>', now)
-                  .where('older.kind', '=', 'deployment')
-                  .whereRef('older.project', '=', 'candidate.project')
-                  .whereRef('older.environment', '=', 'candidate.environment')
-                  .where((eb2) =>
-                    eb2(
-                      eb2.refTuple('older.created_at', 'older.id'),
-                      '<',
-                      eb2.refTuple('candidate.created_at', 'candidate.id'),
-                    ),
-                  ),
+                  .whereRef('older.concurrency_key', '=', 'candidate.concurrency_key')
+                  .whereRef('older.concurrency_seq', '<', 'candidate.concurrency_seq'),
               ),
             ),
           )
@@ -169,21 +173,17 @@ export class TaskRepository {
     return claimed === undefined ? undefined : toTask(claimed);
   }
 
-  /** The open deployments that must end before this one may start, oldest first. */
-  async blockers(
-    task: Pick<Task, 'id' | 'kind' | 'project' | 'environment' | 'createdAt' | 'endedAt'>,
-  ): Promise<string[]> {
-    if (task.kind !== 'deployment' || task.endedAt !== null) return [];
+  /** The open tasks of its concurrency key that must end before this one may start, oldest first. */
+  async blockers({ id, concurrencyKey, endedAt }: Pick<Task, 'id' | 'concurrencyKey' | 'endedAt'>): Promise<string[]> {
+    if (concurrencyKey === null || endedAt !== null) return [];
     const rows = await this.#db
-      .selectFrom('tasks')
-      .select('id')
-      .where('kind', '=', 'deployment')
-      .where('ended_at', 'is', null)
-      .where('project', '=', task.project)
-      .where('environment', '=', task.environment)
-      .where((eb) => eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(task.createdAt, task.id)))
-      .orderBy('created_at')
-      .orderBy('id')
+      .selectFrom('tasks as older')
+      .innerJoin('tasks as self', 'self.concurrency_key', 'older.concurrency_key')
+      .select('older.id')
+      .where('self.id', '=', id)
+      .where('older.ended_at', 'is', null)
+      .whereRef('older.concurrency_seq', '<', 'self.concurrency_seq')
+      .orderBy('older.concurrency_seq')
       .execute();
     return rows.map((row) => row.id);
   }
@@ -231,7 +231,7 @@ export class TaskRepository {
       .execute();
   }
 
-  /** queued → running, at the first claim; does nothing when it runs, or is being cancelled, already. */
+  /** Records the start: queued → running, but for a task that is being cancelled. Does nothing when it runs already. */
   async markRunning(fence: Fence, now: number): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('tasks')
@@ -243,7 +243,7 @@ export class TaskRepository {
     if (numUpdatedRows > 0n) {
       await addStreamEntry(this.#db, fence.task, { kind: 'state', at: now, text: 'running' });
     } else {
-      await this.#fenced(fence, {});
+      await this.#fenced(fence, { started_at: sql`coalesce(started_at, ${now})` });
     }
   }
 
@@ -300,7 +300,7 @@ export class TaskRepository {
     return this.#count('any');
   }
 
-  /** How many tasks a node could claim now, were none blocked by an older deployment. */
+  /** How many tasks a node could claim now, were none waiting for an older one of its concurrency key. */
   async readyCount(now: number): Promise<number> {
     return this.#count(now);
   }
@@ -316,7 +316,7 @@ export class TaskRepository {
     return Number((await query.executeTakeFirstOrThrow()).count);
   }
 
-  async #fenced({ task, epoch }: Fence, patch: Updateable<Schema['tasks']>): Promise<void> {
+  async #fenced({ task, epoch }: Fence, patch: UpdateObject<Schema, 'tasks'>): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('tasks')
       .set({ epoch, ...patch })
@@ -328,6 +328,10 @@ export class TaskRepository {
     throw staleOrEnded(await this.find(task), { task, epoch });
   }
 }
+
+/** Rises by one per task of a key, ended ones included: the order of creation, whatever the clock says. */
+const nextOfKey = (key: string) =>
+  sql<number>`(select coalesce(max(concurrency_seq), 0) + 1 from tasks where concurrency_key = ${key})`;
 
 /** The task that a task tries again, from its payload. */
 const retryOf = (column: string) => sql<string | null>`json_extract(${sql.ref(column)}, '$.retryOf')`;
@@ -347,6 +351,7 @@ function toTask(row: Selectable<Schema['tasks']>): Task {
     title: row.title,
     state: row.state,
     payload: JSON.parse(row.payload_json) as unknown,
+    concurrencyKey: row.concurrency_key,
     project: row.project,
     environment: row.environment,
     deadlineAt: row.deadline_at,

@@ -12,9 +12,12 @@ export interface Ticket {
   readonly id: string;
   readonly task: string;
   readonly step: number;
-  /** acquire, stage, pre, activate, post, script, health */
+  /** As the task's kind, or the type of its step, names it: script, acquire, stage, health … */
   readonly action: string;
-  readonly machine: string;
+  /** The machine that the step is about. */
+  readonly target: string;
+  /** The tentacle that runs it: the target's own, or another that works on the target's behalf. */
+  readonly executor: string;
   readonly attempt: number;
   readonly state: TicketState;
   readonly exitCode: number | null;
@@ -30,7 +33,7 @@ export interface Ticket {
   readonly completedAt: number | null;
 }
 
-export type NewTicket = Pick<Ticket, 'id' | 'step' | 'action' | 'machine' | 'attempt' | 'createdAt'> & {
+export type NewTicket = Pick<Ticket, 'id' | 'step' | 'action' | 'target' | 'executor' | 'attempt' | 'createdAt'> & {
   readonly detail?: unknown;
 };
 
@@ -62,14 +65,15 @@ export class TicketRepository {
       task: fence.task,
       step: ticket.step,
       action: ticket.action,
-      machine: ticket.machine,
+      target: ticket.target,
+      executor: ticket.executor,
       attempt: ticket.attempt,
       state: 'pending' as const,
       stored_line: 0,
       detail_json: ticket.detail === undefined ? null : JSON.stringify(ticket.detail),
       created_at: ticket.createdAt,
     }));
-    // SQLite takes 32,766 parameters in one statement; a row has ten.
+    // SQLite takes 32,766 parameters in one statement; a row has eleven.
     for (let from = 0; from < rows.length; from += 1000) {
       const batch = rows.slice(from, from + 1000);
       await translating('a ticket of this step run', () => this.#db.insertInto('tickets').values(batch).execute());
@@ -100,13 +104,13 @@ export class TicketRepository {
 
   /**
    * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored: of the
-   * next so many machines after one, in the order of their ids, the oldest so many of each. Those that ended before
+   * next so many executors after one, in the order of their ids, the oldest so many of each. Those that ended before
    * `since` are left to the tentacle's own housekeeping. `unwanted` says that its end was asked for: a script that has
    * not heard of that, because its machine was away, is to hear of it still.
    */
   async uncompleted(
     since: number,
-    page: { readonly afterMachine: string; readonly machines: number; readonly perMachine: number },
+    page: { readonly afterExecutor: string; readonly executors: number; readonly perExecutor: number },
   ): Promise<(Ticket & { readonly epoch: number; readonly unwanted: boolean })[]> {
     const numbered = this.#db
       .selectFrom('tickets as t')
@@ -116,21 +120,20 @@ export class TicketRepository {
         'k.epoch',
         'k.cancel_requested_at',
         'k.deadline_at',
-        sql<number>`dense_rank() over (order by t.machine)`.as('machine_place'),
-        sql<number>`row_number() over (partition by t.machine order by t.ended_at)`.as('place'),
+        sql<number>`dense_rank() over (order by t.executor)`.as('executor_rank'),
+        sql<number>`row_number() over (partition by t.executor order by t.ended_at)`.as('ticket_rank'),
       ])
-      .where('t.machine', '>', page.afterMachine)
+      .where('t.executor', '>', page.afterExecutor)
       .where('t.ended_at', '>=', since)
       .where('t.started_at', 'is not', null)
-      .where('t.completed_at', 'is', null)
-      .where('t.action', 'in', ['script', 'pre', 'post']);
+      .where('t.completed_at', 'is', null);
     const rows = await this.#db
       .selectFrom(numbered.as('n'))
       .selectAll('n')
-      .where('n.machine_place', '<=', page.machines)
-      .where('n.place', '<=', page.perMachine)
-      .orderBy('n.machine')
-      .orderBy('n.place')
+      .where('n.executor_rank', '<=', page.executors)
+      .where('n.ticket_rank', '<=', page.perExecutor)
+      .orderBy('n.executor')
+      .orderBy('n.ticket_rank')
       .execute();
     return rows.map((row) => {
       const isLate = row.ended_at !== null && row.deadline_at <= row.ended_at;
@@ -180,7 +183,7 @@ export class TicketRepository {
       kind: 'state',
       at: now,
       text: ticket.state,
-      machine: ticket.machine,
+      machine: ticket.target,
       ticket: ticket.id,
       ...(ticket.errorCode === null ? {} : { code: ticket.errorCode, level: 'error' as const }),
       data: { step, action, exitCode, errorDetail, errorHop },
@@ -195,7 +198,8 @@ function toTicket(row: Selectable<Schema['tickets']>): Ticket {
     task: row.task,
     step: row.step,
     action: row.action,
-    machine: row.machine,
+    target: row.target,
+    executor: row.executor,
     attempt: row.attempt,
     state: row.state,
     exitCode: row.exit_code,

@@ -20,16 +20,16 @@ import type { Writer } from '../writer.ts';
 export interface CompleterTunables {
   /** Between sweeps: what a fault kept from being told is told soon after it has ended. */
   readonly sweepEveryMs: number;
-  /** Of one sweep; the next goes on with the machines after them, so that those which are away keep nobody waiting. */
-  readonly sweepMachines: number;
+  /** Tentacles of one sweep; the next goes on with those after them, so that those which are away keep nobody waiting. */
+  readonly sweepExecutors: number;
 }
 
-const defaults: CompleterTunables = { sweepEveryMs: 10_000, sweepMachines: 500 };
+const defaults: CompleterTunables = { sweepEveryMs: 10_000, sweepExecutors: 500 };
 
 const CONCURRENCY = 64;
 /** Older ends are left to the tentacle, which keeps nothing for longer. */
 const SWEEP_BACK_MS = 7 * 86_400_000;
-const SWEEP_PER_MACHINE = 20;
+const SWEEP_PER_EXECUTOR = 20;
 const CALL_DEADLINE_MS = 10_000;
 
 interface CompleterOptions extends Partial<CompleterTunables> {
@@ -48,42 +48,42 @@ type Invoke = (
 ) => ClientUnaryCall;
 
 /** A ticket to be told of, and the task that it is of. */
-interface Told extends Pick<Ticket, 'id' | 'machine' | 'task'> {
+interface Told extends Pick<Ticket, 'id' | 'executor' | 'task'> {
   readonly epoch: number;
   /** Whether its script is to be ended where it still runs. */
   readonly unwanted: boolean;
 }
 
 export interface Completer {
-  /** Tells the machine soon, unless `knows` gives true: it was told on the log's stream then. */
-  add(ticket: Pick<Ticket, 'id' | 'machine'>, fence: Fence, knows: Promise<boolean>): void;
+  /** Tells the executor soon, unless `knows` gives true: it was told on the log's stream then. */
+  add(ticket: Pick<Ticket, 'id' | 'executor'>, fence: Fence, knows: Promise<boolean>): void;
   stop(): Promise<void>;
 }
 
 /** Starts the completer; its first sweep takes up what an earlier process left. */
 export function createCompleter(options: CompleterOptions): Completer {
-  const { store, routesOf, writer, tentacles, sign, log, sweepEveryMs, sweepMachines } = { ...defaults, ...options };
+  const { store, routesOf, writer, tentacles, sign, log, sweepEveryMs, sweepExecutors } = { ...defaults, ...options };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
   const waiting = new Set<string>();
   const underWay = new Set<Promise<void>>();
   /** Where the last sweep ended; a round begins again from the front. */
-  let afterMachine = '';
+  let afterExecutor = '';
 
-  /** Calls a machine by each of its routes once. */
-  async function call(machine: string, invoke: Invoke): Promise<void> {
-    const routes = () => routesOf(machine);
-    const round = await tryRoutes({ tentacles, machine, routes, signals: [stopping.signal] }, (client) =>
+  /** Calls a tentacle by each of its routes once. */
+  async function call(executor: string, invoke: Invoke): Promise<void> {
+    const routes = () => routesOf(executor);
+    const round = await tryRoutes({ tentacles, machine: executor, routes, signals: [stopping.signal] }, (client) =>
       client.unary(invoke, { deadlineMs: CALL_DEADLINE_MS, signal: stopping.signal }),
     );
     if (round.kind === 'failed') throw round.error;
   }
 
-  /** Answers whether the machine is there, whatever it says to this. */
+  /** Answers whether the executor is there, whatever it says to this. */
   async function complete(ticket: Told): Promise<boolean> {
-    const { id, machine, task, epoch, unwanted } = ticket;
+    const { id, executor, task, epoch, unwanted } = ticket;
     try {
-      await call(machine, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
+      await call(executor, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       const { code } = error;
@@ -91,7 +91,7 @@ export function createCompleter(options: CompleterOptions): Completer {
       if (isAnswer && code === 'SCRIPT_NOT_ENDED' && unwanted) return end(ticket);
       // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
       if (!isAnswer || (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED')) {
-        log.debug({ ticket: id, machine, code }, 'completion not told yet');
+        log.debug({ ticket: id, executor, code }, 'completion not told yet');
         return isAnswer;
       }
     }
@@ -100,17 +100,17 @@ export function createCompleter(options: CompleterOptions): Completer {
   }
 
   /**
-   * Has a script ended that nobody wants any more; a later sweep completes it. Answers whether the machine is there.
+   * Has a script ended that nobody wants any more; a later sweep completes it. Answers whether the executor is there.
    */
   async function end(ticket: Told): Promise<boolean> {
-    const { machine, task, epoch } = ticket;
+    const { executor, task, epoch } = ticket;
     const work = { kind: 'cancel', payload: { reason: 'cancel' } } as const;
     const envelope = buildEnvelope(sign, ticket, { task, epoch }, Date.now(), work);
-    return call(machine, (c, o, done) => c.cancelScript({ envelope }, o, done)).then(
+    return call(executor, (c, o, done) => c.cancelScript({ envelope }, o, done)).then(
       () => true,
       (thrown: unknown) => {
         const error = IsthmusError.from(thrown);
-        log.debug({ ticket: ticket.id, machine, code: error.code }, 'cancel not told yet');
+        log.debug({ ticket: ticket.id, executor, code: error.code }, 'cancel not told yet');
         return !isConnectionFailure(error);
       },
     );
@@ -120,13 +120,13 @@ export function createCompleter(options: CompleterOptions): Completer {
     await writer.write((tx) => tx.tickets.completed(id, Date.now()));
   }
 
-  /** Tells one machine of one ticket, unless it knows. */
+  /** Tells one tentacle of one ticket, unless it knows. */
   async function completeUnless(knows: Promise<boolean>, ticket: Told): Promise<void> {
     if (await unlessAborted(knows, [stopping.signal]).catch(() => false)) await record(ticket.id);
     else enqueue([ticket]);
   }
 
-  /** Tells one machine of its tickets in turn, up to the first of which it does not hear: the next sweep goes on. */
+  /** Tells one tentacle of its tickets in turn, up to the first of which it does not hear: the next sweep goes on. */
   function enqueue(own: readonly Told[]): void {
     const tickets = own.filter(({ id }) => !waiting.has(id));
     if (stopping.signal.aborted || tickets.length === 0) return;
@@ -142,11 +142,11 @@ export function createCompleter(options: CompleterOptions): Completer {
   }
 
   async function sweep(): Promise<void> {
-    const page = { afterMachine, machines: sweepMachines, perMachine: SWEEP_PER_MACHINE };
+    const page = { afterExecutor, executors: sweepExecutors, perExecutor: SWEEP_PER_EXECUTOR };
     const left = await store.tickets.uncompleted(Date.now() - SWEEP_BACK_MS, page);
-    const byMachine = Map.groupBy(left, ({ machine }) => machine);
-    afterMachine = byMachine.size < sweepMachines ? '' : (left.at(-1)?.machine ?? '');
-    for (const own of byMachine.values()) enqueue(own);
+    const byExecutor = Map.groupBy(left, ({ executor }) => executor);
+    afterExecutor = byExecutor.size < sweepExecutors ? '' : (left.at(-1)?.executor ?? '');
+    for (const own of byExecutor.values()) enqueue(own);
   }
 
   const sweeping = (): void => {
@@ -156,8 +156,8 @@ export function createCompleter(options: CompleterOptions): Completer {
   sweeping();
 
   return {
-    add({ id, machine }, { task, epoch }, knows) {
-      const completing = completeUnless(knows, { id, machine, task, epoch, unwanted: false })
+    add({ id, executor }, { task, epoch }, knows) {
+      const completing = completeUnless(knows, { id, executor, task, epoch, unwanted: false })
         .catch((thrown: unknown) => log.warn({ err: thrown, ticket: id }, 'completion not recorded'))
         .finally(() => underWay.delete(completing));
       underWay.add(completing);

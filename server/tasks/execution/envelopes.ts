@@ -28,14 +28,14 @@ const cancels = messageCodec(types.CancelPayload);
 /** One sending of `ticket`, good until the task's deadline at the latest; a cancel is good after it, too. */
 export function buildEnvelope(
   sign: SignEnvelope,
-  ticket: Pick<Ticket, 'id' | 'machine'>,
+  ticket: Pick<Ticket, 'id' | 'executor'>,
   fence: Fence,
   deadlineAt: number,
   work: TicketWork,
 ): Envelope {
   const soon = Date.now() + VALID_FOR_MS;
   return sign({
-    tentacle: ticket.machine,
+    tentacle: ticket.executor,
     ticket: ticket.id,
     task: fence.task,
     epoch: fence.epoch,

@@ -5,7 +5,7 @@ import type { Ticket } from '../../store/repositories/tickets.ts';
 import {
   envelopeOf,
   failure,
-  reachMachine,
+  reachExecutor,
   refusalEnd,
   unsentEnd,
   type MachineRun,
@@ -14,10 +14,10 @@ import {
 
 /** The end of a ticket whose start was lost; undefined when the machine has started it after all. */
 export async function endLostStart(run: MachineRun, ticket: Ticket): Promise<TicketEnding | undefined> {
-  const { context, deps, machine } = run;
+  const { context, deps, executor } = run;
   try {
     const limit = AbortSignal.timeout(deps.tunables.cancelLimitMs);
-    const reached = await reachMachine(run, { signals: [limit] }, (client) => {
+    const reached = await reachExecutor(run, { signals: [limit] }, (client) => {
       const payload = { reason: context.finishReason ?? 'cancel' };
       const envelope = envelopeOf(run, ticket, { kind: 'cancel', payload });
       return client.unary<ScriptStatus__Output>((c, o, done) => c.cancelScript({ envelope }, o, done), {
@@ -27,7 +27,7 @@ export async function endLostStart(run: MachineRun, ticket: Ticket): Promise<Tic
     });
     if (reached.kind === 'answered') return neverStarted(reached.value) ? unsentEnd(run, undefined) : undefined;
     const detail = 'its start may still arrive: the cancel was not answered in time';
-    return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, reached.lastError?.hop ?? machine) };
+    return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, reached.lastError?.hop ?? executor) };
   } catch (thrown) {
     return { ...refusalEnd(context, thrown), state: 'interrupted' };
   }

@@ -1,4 +1,4 @@
-// What running a ticket on a machine needs, and the ways every kind of ticket may end that are not the machine's own.
+// What running a ticket needs, and how a ticket of any kind may end for reasons that are not its executor's own.
 import { IsthmusError, isErrorCode, type ErrorCode } from '../../../lib/errors.ts';
 import type { Ticket, TicketPatch, TicketState } from '../../store/repositories/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
@@ -44,10 +44,12 @@ export interface TicketDeps {
 export interface MachineRun {
   readonly context: TaskContext;
   readonly deps: TicketDeps;
-  readonly machine: string;
-  /** What becomes of a machine that could not be reached in time. */
+  /** The machine that the ticket is about, and the tentacle that is called for it. */
+  readonly target: string;
+  readonly executor: string;
+  /** What becomes of a ticket whose executor could not be reached in time. */
   readonly onUnreachable: 'fail' | 'skip';
-  /** Ends the wait for an unreachable machine before the task's deadline does. */
+  /** Ends the wait for an unreachable executor before the task's deadline does. */
   readonly patience?: AbortSignal | undefined;
 }
 
@@ -59,11 +61,11 @@ type LastingCall<Result> = (
 ) => Promise<Result>;
 
 /**
- * Calls the machine until it answers or one of `signals` aborts; tells the task's readers what stands in the way, and
+ * Calls the executor until it answers or one of `signals` aborts; tells the task's readers what stands in the way, and
  * when that is over.
  */
-export async function reachMachine<Result>(
-  { context, deps, machine }: MachineRun,
+export async function reachExecutor<Result>(
+  { context, deps, target, executor }: MachineRun,
   { signals, patience, isPassing }: ReachLimits,
   call: LastingCall<Result>,
 ): Promise<Reached<Result>> {
@@ -71,22 +73,22 @@ export async function reachMachine<Result>(
   const answered = async (): Promise<void> => {
     if (!failing) return;
     failing = false;
-    await context.note(`${machine}: reached again`, { machine });
+    await context.note(`${target}: reached again`, { machine: target });
   };
   const reached = await reach<Result>(
     {
       ...deps.tunables,
       tentacles: deps.tentacles,
-      machine,
-      routes: () => deps.routesOf(machine),
+      machine: executor,
+      routes: () => deps.routesOf(executor),
       signals: [context.halt, ...signals],
       patience,
       isPassing,
       onFailing: async (error) => {
         failing = true;
         const { code, hop } = error;
-        await context.note(`${machine}: ${error.message}; trying again`, {
-          machine,
+        await context.note(`${target}: ${error.message}; trying again`, {
+          machine: target,
           level: 'warning',
           code,
           data: { hop },
@@ -131,11 +133,11 @@ export function endTicket(
   });
 }
 
-async function recordMisbehaviour(tx: StoreTransaction, { id, task, machine, errorCode, errorDetail }: Ticket) {
+async function recordMisbehaviour(tx: StoreTransaction, { id, task, executor, errorCode, errorDetail }: Ticket) {
   await tx.denials.append({
-    actor: machine,
+    actor: executor,
     type: 'ticket.denied',
-    subject: machine,
+    subject: executor,
     data: { ticket: id, task, code: errorCode, detail: errorDetail },
   });
 }

@@ -1,4 +1,4 @@
-// Runs one package ticket on one machine: acquire (a stream of progress), stage, activate. All three are idempotent at
+// Runs one package ticket at one tentacle: acquire (a stream of progress), stage, activate. All three are idempotent at
 // the tentacle, so a lost answer is asked for again under the same ticket.
 import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
@@ -18,7 +18,7 @@ import {
   failure,
   markSent,
   mayHaveRun,
-  reachMachine,
+  reachExecutor,
   refusalEnd,
   unsentEnd,
   type MachineRun,
@@ -28,9 +28,9 @@ import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 
-/** Where a machine may fetch a digest from, nearest first, and the pass that allows it. */
+/** Where a tentacle may fetch a digest from, nearest first, and the pass that allows it. */
 export type FindPlaces = (
-  machine: string,
+  executor: string,
   sha256: string,
 ) => Promise<{ readonly places: readonly Place[]; readonly pass: string }>;
 
@@ -65,19 +65,21 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
   if (hasEnded(ticket)) return ticket;
   const { context, patience } = run;
   let current = ticket;
+  // The tentacle keeps nothing of a package ticket that could be cleared away.
+  const end = (ending: TicketEnding, also?: PackageWork['onActivated']) =>
+    endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
   const noPlaceUntil = Date.now() + NO_PLACE_PATIENCE_MS;
   const isPassing = ({ code }: IsthmusError) => noPlace.has(code) && Date.now() < noPlaceUntil;
   try {
-    const reached = await reachMachine(run, { signals: [context.finish], patience, isPassing }, async (client) => {
+    const reached = await reachExecutor(run, { signals: [context.finish], patience, isPassing }, async (client) => {
       current = await markSent(run, current);
       return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
     });
-    if (reached.kind === 'gaveUp')
-      return await endTicket(context, ticket.id, gaveUpEnd(run, current, reached.lastError));
+    if (reached.kind === 'gaveUp') return await end(gaveUpEnd(run, current, reached.lastError));
     const onActivated = work.action === 'activate' ? work.onActivated : undefined;
-    return await endTicket(context, ticket.id, { state: 'succeeded', detail: reached.value }, onActivated);
+    return await end({ state: 'succeeded', detail: reached.value }, onActivated);
   } catch (thrown) {
-    return endTicket(context, ticket.id, refusalEnd(context, thrown, current));
+    return end(refusalEnd(context, thrown, current));
   }
 }
 
@@ -87,9 +89,9 @@ async function acquire(
   ticket: Ticket,
   { payload, findPlaces }: PackageWork,
 ): Promise<AcquireDetail> {
-  const { context, machine } = run;
+  const { context, executor } = run;
   const startedAt = Date.now();
-  const { places, pass } = await findPlaces(machine, payload.package?.sha256 ?? '');
+  const { places, pass } = await findPlaces(executor, payload.package?.sha256 ?? '');
   const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places: [...places], pass } });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
@@ -109,14 +111,14 @@ async function acquire(
     for (const each of forget) each();
     call.cancel();
   }
-  throw new IsthmusError('UNREACHABLE', 'the download ended without a word', { hop: machine });
+  throw new IsthmusError('UNREACHABLE', 'the download ended without a word', { hop: executor });
 }
 
-async function noteProgress({ context, machine }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {
+async function noteProgress({ context, target }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {
   const { receivedBytes, totalBytes, from } = progress;
   const percent = totalBytes === 0 ? 0 : Math.floor((100 * receivedBytes) / totalBytes);
   const data = { receivedBytes, totalBytes, from };
-  await context.note(`${machine}: ${percent} % from ${from}`, { machine, ticket: ticket.id, data });
+  await context.note(`${target}: ${percent} % from ${from}`, { machine: target, ticket: ticket.id, data });
 }
 
 function toDetail({ from, receivedBytes, cached, failed }: AcquireProgress__Output, startedAt: number): AcquireDetail {

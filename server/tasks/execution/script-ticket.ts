@@ -1,4 +1,4 @@
-// Runs one script ticket on one machine: start it (once, whatever is lost on the way), follow its log, end the ticket
+// Runs one script ticket at one tentacle: start it (once, whatever is lost on the way), follow its log, end the ticket
 // with the last line in one commit, and bring it to its end early when the task is cancelled or out of time.
 import { IsthmusError } from '../../../lib/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
@@ -21,7 +21,7 @@ import {
   errorPatch,
   failure,
   markSent,
-  reachMachine,
+  reachExecutor,
   refusalEnd,
   unsentEnd,
   type MachineRun,
@@ -106,10 +106,14 @@ class ScriptTicket {
   /** Undefined once the tentacle may have the ticket; an ending when it was never sent. */
   async #start(): Promise<Ending | undefined> {
     const { context, patience } = this.#run;
-    const reached = await reachMachine(this.#run, { signals: [context.finish], patience }, async (client, answered) => {
-      this.#ticket = await markSent(this.#run, this.#ticket);
-      await this.#cancellable(() => this.#startOn(client, answered));
-    });
+    const reached = await reachExecutor(
+      this.#run,
+      { signals: [context.finish], patience },
+      async (client, answered) => {
+        this.#ticket = await markSent(this.#run, this.#ticket);
+        await this.#cancellable(() => this.#startOn(client, answered));
+      },
+    );
     if (reached.kind === 'answered') return undefined;
     return this.#ticket.state === 'pending' ? unsentEnd(this.#run, reached.lastError) : undefined;
   }
@@ -142,10 +146,10 @@ class ScriptTicket {
 
   async #tellWaiting({ phase, heldBy }: ScriptStatus__Output): Promise<void> {
     if (phase !== 'WAITING') return;
-    const { context, machine } = this.#run;
+    const { context, target } = this.#run;
     const ticket = this.#ticket.id;
-    await context.note(`${machine}: waits for task ${heldBy} to leave the machine`, {
-      machine,
+    await context.note(`${target}: waits for task ${heldBy} to leave the machine`, {
+      machine: target,
       ticket,
       data: { heldBy },
     });
@@ -156,7 +160,7 @@ class ScriptTicket {
     if (hasEnded(this.#ticket)) return this.#ticket;
     return this.#cancellable(async () => {
       const limits = { signals: [this.#gaveUp.signal] };
-      const reached = await reachMachine(this.#run, limits, (client, answered) => this.#followOn(client, answered));
+      const reached = await reachExecutor(this.#run, limits, (client, answered) => this.#followOn(client, answered));
       if (hasEnded(this.#ticket)) return this.#ticket;
       return this.#end(this.#unknownEnd(reached.kind === 'gaveUp' ? reached.lastError : undefined));
     });
@@ -164,12 +168,12 @@ class ScriptTicket {
 
   /** Follows the log over one stream; with `start`, has the script started on it first. */
   async #followOn(client: GrpcClient<TentacleClient>, answered: Answered, start?: StartOrder): Promise<void> {
-    const { context, deps, machine } = this.#run;
+    const { context, deps, executor } = this.#run;
     this.#meter ??= await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
     const { completed } = await followLog({
       client,
       ticket: this.#ticket.id,
-      machine,
+      executor,
       fence: context.fence,
       storedLine: this.#ticket.storedLine,
       start,
@@ -206,8 +210,8 @@ class ScriptTicket {
     const fitting = this.#meter?.fitting(fresh) ?? fresh.length;
     if (fitting < fresh.length) {
       this.#lastFitting = fresh.slice(0, fitting);
-      throw new IsthmusError('LOG_QUOTA', `${this.#run.machine} sent more log than one script may leave`, {
-        hop: this.#run.machine,
+      throw new IsthmusError('LOG_QUOTA', `${this.#run.executor} sent more log than one script may leave`, {
+        hop: this.#run.executor,
       });
     }
     const now = Date.now();
@@ -220,7 +224,7 @@ class ScriptTicket {
       if (end !== undefined && end.lastLine <= stored) {
         // Masked first: half of a value would not be found any more.
         const told = bounded({ ...end, errorDetail: this.#masker.mask(end.errorDetail) });
-        const ending = endingOf(told, context.finishReason, this.#run.machine);
+        const ending = endingOf(told, context.finishReason, this.#run.executor);
         return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
       }
       if (this.#ticket.state === 'sent') {
@@ -259,7 +263,7 @@ class ScriptTicket {
   async #askCancel(done: AbortSignal): Promise<void> {
     const { context, deps } = this.#run;
     try {
-      await reachMachine(this.#run, { signals: [done, this.#gaveUp.signal] }, (client) => {
+      await reachExecutor(this.#run, { signals: [done, this.#gaveUp.signal] }, (client) => {
         const payload = { reason: context.finishReason ?? 'cancel' };
         const envelope = envelopeOf(this.#run, this.#ticket, { kind: 'cancel', payload });
         return client.unary((c, o, finished) => c.cancelScript({ envelope }, o, finished), {
@@ -275,7 +279,7 @@ class ScriptTicket {
   #unknownEnd(lastError: IsthmusError | undefined): Ending {
     const why = lastError === undefined ? '' : `: ${lastError.message}`;
     const detail = `the cancel was not answered in time${why}`;
-    return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, lastError?.hop ?? this.#run.machine) };
+    return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, lastError?.hop ?? this.#run.executor) };
   }
 
   #end(ending: Ending): Promise<Ticket> {
@@ -289,21 +293,21 @@ function isLostStart(thrown: unknown): boolean {
 }
 
 /** The ticket's end, as the tentacle tells it. */
-function endingOf(status: ScriptStatus__Output, reason: FinishReason | undefined, machine: string): Ending {
+function endingOf(status: ScriptStatus__Output, reason: FinishReason | undefined, executor: string): Ending {
   const { phase, exitCode, errorCode, errorDetail } = status;
-  const told = errorCode === '' ? undefined : failure(errorCode, errorDetail, machine);
+  const told = errorCode === '' ? undefined : failure(errorCode, errorDetail, executor);
   switch (phase) {
     case 'EXITED':
     case 'COMPLETED':
       if (told !== undefined) return { state: 'failed', exitCode, ...told };
       if (exitCode === 0) return { state: 'succeeded', exitCode };
-      return { state: 'failed', exitCode, ...failure('SCRIPT_FAILED', `exit code ${exitCode}`, machine) };
+      return { state: 'failed', exitCode, ...failure('SCRIPT_FAILED', `exit code ${exitCode}`, executor) };
     case 'CANCELLED':
       if (reason !== 'deadline') return { state: 'cancelled', errorCode: 'CANCELLED' };
-      return { state: 'timed_out', ...failure('TASK_DEADLINE', 'cancelled at the deadline of the task', machine) };
+      return { state: 'timed_out', ...failure('TASK_DEADLINE', 'cancelled at the deadline of the task', executor) };
     case 'TIMED_OUT':
-      return { state: 'timed_out', ...(told ?? failure('TIME_LIMIT', 'over its time limit', machine)) };
+      return { state: 'timed_out', ...(told ?? failure('TIME_LIMIT', 'over its time limit', executor)) };
     default:
-      return { state: 'interrupted', ...(told ?? failure('SCRIPT_INTERRUPTED', 'its end is not known', machine)) };
+      return { state: 'interrupted', ...(told ?? failure('SCRIPT_INTERRUPTED', 'its end is not known', executor)) };
   }
 }

@@ -32,7 +32,7 @@ export interface StartOrder {
 export interface FollowOptions {
   readonly client: GrpcClient<TentacleClient>;
   readonly ticket: string;
-  readonly machine: string;
+  readonly executor: string;
   readonly fence: Fence;
   readonly storedLine: number;
   /** Has the script started first. */
@@ -83,7 +83,7 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
 async function readStart(
   call: LogCall,
   batches: AsyncIterator<LogBatch__Output>,
-  { ticket, machine }: FollowOptions,
+  { ticket, executor }: FollowOptions,
   { deadlineMs, onStarted }: StartOrder,
 ): Promise<void> {
   let late = false;
@@ -97,34 +97,34 @@ async function readStart(
   } catch (thrown) {
     if (!late) throw thrown;
     const detail = `the start was not answered within ${deadlineMs} ms`;
-    throw new IsthmusError('DEADLINE_EXCEEDED', detail, { hop: machine, cause: thrown });
+    throw new IsthmusError('DEADLINE_EXCEEDED', detail, { hop: executor, cause: thrown });
   } finally {
     clearTimeout(limit);
   }
-  if (next.done === true) throw new IsthmusError('UNREACHABLE', 'the start was not answered', { hop: machine });
-  checkOwner(next.value, ticket, machine);
+  if (next.done === true) throw new IsthmusError('UNREACHABLE', 'the start was not answered', { hop: executor });
+  checkOwner(next.value, ticket, executor);
   const { started } = next.value;
-  if (started === null) throw new IsthmusError('LOG_MALFORMED', 'the first batch tells no state', { hop: machine });
+  if (started === null) throw new IsthmusError('LOG_MALFORMED', 'the first batch tells no state', { hop: executor });
   await onStarted(started);
 }
 
 async function readBatches(
   call: LogCall,
   batches: AsyncIterator<LogBatch__Output>,
-  { ticket, machine, fence, commit }: FollowOptions,
+  { ticket, executor, fence, commit }: FollowOptions,
 ): Promise<ScriptStatus__Output> {
   for (let next = await batches.next(); next.done !== true; next = await batches.next()) {
     const batch = next.value;
-    checkOwner(batch, ticket, machine);
+    checkOwner(batch, ticket, executor);
     const end = batch.end ?? undefined;
     const stored = await commit({
       firstLine: batch.firstLine,
-      lines: batch.lines.map((line) => toLine(line, machine)),
+      lines: batch.lines.map((line) => toLine(line, executor)),
       end,
     });
     if (end !== undefined && end.lastLine > stored) {
-      throw new IsthmusError('LOG_GAP', `${machine} ended a log of ${end.lastLine} lines after line ${stored}`, {
-        hop: machine,
+      throw new IsthmusError('LOG_GAP', `${executor} ended a log of ${end.lastLine} lines after line ${stored}`, {
+        hop: executor,
       });
     }
     const complete = end !== undefined;
@@ -133,7 +133,7 @@ async function readBatches(
     call.end();
     return end;
   }
-  throw new IsthmusError('UNREACHABLE', 'the log ended before the script', { hop: machine });
+  throw new IsthmusError('UNREACHABLE', 'the log ended before the script', { hop: executor });
 }
 
 /** Whether the stream goes on to say that the ticket is completed; one that does not know that ends. */
@@ -150,20 +150,20 @@ async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Outpu
   }
 }
 
-function checkOwner(batch: LogBatch__Output, ticket: string, machine: string): void {
+function checkOwner(batch: LogBatch__Output, ticket: string, executor: string): void {
   const named = batch.end?.ticket === undefined || batch.end.ticket === '' ? batch.ticket : batch.end.ticket;
   if (batch.ticket === ticket && named === ticket) return;
-  const detail = `${machine} answered for ticket ${bounded(named)} on the stream of ${ticket}`;
-  throw new IsthmusError('NOT_YOUR_TICKET', detail, { hop: machine });
+  const detail = `${executor} answered for ticket ${bounded(named)} on the stream of ${ticket}`;
+  throw new IsthmusError('NOT_YOUR_TICKET', detail, { hop: executor });
 }
 
 /** What may write a line: the script, and the agent about it. */
 const streams: readonly string[] = ['stdout', 'stderr', 'agent'];
 
-function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number], machine: string): NewLogLine {
+function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number], executor: string): NewLogLine {
   // Kept and shown as it is, and neither masked nor counted: so it may be nothing else.
   if (!streams.includes(stream)) {
-    throw new IsthmusError('LOG_MALFORMED', 'a line of the log is of no stream that there is', { hop: machine });
+    throw new IsthmusError('LOG_MALFORMED', 'a line of the log is of no stream that there is', { hop: executor });
   }
   return { stream, at: atMs, text };
 }

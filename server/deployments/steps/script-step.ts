@@ -1,0 +1,19 @@
+// A step that runs a script on its machines.
+import { Type, type Static } from 'typebox';
+import { stepFields } from '../../projects/index.ts';
+import { machinesOf, type StepHandler } from './handler.ts';
+import { scriptRunner, StepScript } from './step-script.ts';
+
+const ScriptStep = Type.Object(
+  { ...stepFields, kind: Type.Literal('script'), script: StepScript },
+  { additionalProperties: false },
+);
+
+export const scriptStep: StepHandler<Static<typeof ScriptStep>> = {
+  type: 'script',
+  schema: ScriptStep,
+  plan: (step, context) => ({ actions: ['script'], machines: machinesOf(step, context) }),
+  actions: {
+    script: (step, context) => scriptRunner(step, step.script, context),
+  },
+};

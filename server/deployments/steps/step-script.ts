@@ -1,0 +1,53 @@
+// A script inside a step, of whatever type: how it is checked, and how it runs on a machine.
+import { Type, type Static } from 'typebox';
+import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import { scriptEnvironment } from '../../projects/index.ts';
+import type { ProcessStep } from '../../store/process.ts';
+import { interpreters, isScriptBody, longestScriptBytes } from '../../tasks/execution/script-limits.ts';
+import { runScriptTicket } from '../../tasks/execution/script-ticket.ts';
+import type { ActionContext, TicketRunner } from './handler.ts';
+
+export const StepScript = Type.Object(
+  {
+    interpreter: Type.Enum([...interpreters], { default: 'bash' }),
+    body: Type.Refine(
+      Type.String(),
+      isScriptBody,
+      () => `must be a script of 1 to ${longestScriptBytes} bytes, none of them NUL`,
+    ),
+  },
+  { additionalProperties: false },
+);
+export type StepScript = Static<typeof StepScript>;
+
+/** The folder of an installed package in which a script runs. */
+export interface ScriptFolder {
+  readonly application: string;
+  readonly applicationStage: 'staged' | 'current';
+}
+
+/** Runs the script alone on its machine, with the variables in its environment. */
+export function scriptRunner(
+  step: ProcessStep,
+  { interpreter, body }: StepScript,
+  context: ActionContext,
+  folder?: ScriptFolder,
+): TicketRunner {
+  const { values, sensitiveValues } = context.variables;
+  const payload: ScriptPayload = {
+    interpreter,
+    body,
+    environment: scriptEnvironment(values, factsOf(step, context)),
+    sensitiveValues: [...sensitiveValues],
+    timeLimitS: step.timeLimitS ?? 0,
+    isolation: 'exclusive',
+    application: folder?.application ?? '',
+    applicationStage: folder?.applicationStage ?? '',
+  };
+  return (run, ticket) => runScriptTicket(run, ticket, payload);
+}
+
+/** What Isthmus itself tells a step of where it runs. */
+export function factsOf({ name }: ProcessStep, { project, environment, task, target, release }: ActionContext) {
+  return { project, release: release.version, environment, machine: target, task, step: name };
+}

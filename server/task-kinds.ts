@@ -1,0 +1,22 @@
+// The kinds of task and the types of step that a server has, each from its feature. A new one is added here.
+import { StepHandlerRegistry } from './deployments/steps/handler.ts';
+import { packageStep } from './deployments/steps/package-step.ts';
+import { scriptStep } from './deployments/steps/script-step.ts';
+import type { DeploymentDeps } from './deployments/run.ts';
+import { deploymentTask } from './deployments/task-kind.ts';
+import { healthTask } from './health/health-task.ts';
+import { scriptTask } from './scripts/script-task.ts';
+import { TaskKindRegistry } from './tasks/kinds.ts';
+
+/** Every type of step. */
+export function stepHandlers(): StepHandlerRegistry {
+  return new StepHandlerRegistry().registerStepHandler(scriptStep).registerStepHandler(packageStep);
+}
+
+/** Every kind of task. */
+export function taskKinds(deps: DeploymentDeps): TaskKindRegistry {
+  return new TaskKindRegistry()
+    .registerTaskKind(scriptTask)
+    .registerTaskKind(healthTask)
+    .registerTaskKind(deploymentTask(deps));
+}

@@ -1,0 +1,74 @@
+// What the engine needs to know of a kind of task. The kinds live in their features; server/task-kinds.ts registers them.
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Actor } from '../store/repositories/base.ts';
+import type { Task } from '../store/repositories/tasks.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import type { TaskContext } from './context.ts';
+import type { TicketDeps } from './execution/machine-run.ts';
+import type { TaskOutcome } from './outcome.ts';
+
+/** Tasks of kinds that name the same lane share its concurrency, and never wait for those of another lane. */
+export interface Lane {
+  readonly name: string;
+  /** Tasks at work at once. */
+  readonly concurrency: number;
+}
+
+/** For kinds that keep machines at work. A task costs a stream per machine, not a thread. */
+export const WORK_LANE: Lane = { name: 'work', concurrency: 400 };
+
+/** A run that begins, or goes on where an earlier owner left it. */
+export interface TaskStart {
+  readonly resumed: boolean;
+  readonly node: string;
+  readonly epoch: number;
+}
+
+/** What a retry asks for beside what the first task asked for. */
+export interface RetryRequest {
+  readonly machines: readonly string[];
+  /** As long as the first task was given. */
+  readonly deadlineS: number;
+  readonly retryOf: string;
+  readonly actor: Actor;
+}
+
+export interface TaskKind<Payload = unknown> {
+  readonly kind: string;
+  readonly lane: Lane;
+  /** Tasks under one key run one at a time, in the order in which they were accepted. Without a key a task waits for none. */
+  concurrencyKey?(payload: Payload): string;
+  /** Does the task's work; a resumed task is run anew, and goes on from its tickets' rows. */
+  run(context: TaskContext, deps: TicketDeps): Promise<TaskOutcome>;
+  /** Writes what the kind has to tell of a start, in the transaction of the start. */
+  onStart?(tx: StoreTransaction, task: Task, start: TaskStart): Promise<void>;
+  /** Writes what the kind has to tell of the end, in the transaction of the end. */
+  onEnd?(tx: StoreTransaction, task: Task, outcome: TaskOutcome): Promise<void>;
+  /** Accepts a task that asks for the same again. A kind without it cannot be retried. */
+  retry?(tx: StoreTransaction, task: Task, request: RetryRequest): Promise<Task>;
+}
+
+export class TaskKindRegistry {
+  readonly #kinds = new Map<string, TaskKind>();
+
+  /** Adds a kind. INTERNAL when its name is taken. */
+  registerTaskKind<Payload>(definition: TaskKind<Payload>): this {
+    const { kind } = definition;
+    if (this.#kinds.has(kind)) throw new IsthmusError('INTERNAL', `task kind ${kind} is registered twice`);
+    this.#kinds.set(kind, definition);
+    return this;
+  }
+
+  /** INTERNAL for a kind that nobody registered. */
+  get(kind: string): TaskKind {
+    const found = this.#kinds.get(kind);
+    if (found === undefined) throw new IsthmusError('INTERNAL', `task kind ${kind} is not registered`);
+    return found;
+  }
+
+  /** Each lane with the names of its kinds. */
+  lanes(): ReadonlyMap<Lane, readonly string[]> {
+    const byLane = Map.groupBy(this.#kinds.values(), ({ lane }) => lane);
+    return new Map([...byLane].map(([lane, kinds]) => [lane, kinds.map(({ kind }) => kind)]));
+  }
+}

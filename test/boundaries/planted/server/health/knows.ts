@@ -1,0 +1,2 @@
+// Breaks: server-features-by-their-index
+import '../deployments/deploy.ts';
