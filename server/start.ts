@@ -5,6 +5,7 @@
 //   store/          what is durable          access/       API keys
 //   topology/       nodes, routes, joining   tasks/        the task engine
 //   deployments/    projects to deployments  feed/         packages        api/   HTTP
+//   events/         subscriptions, audit
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
@@ -23,8 +24,10 @@ import type { ApiInstance } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
 import { listen, parseListen } from './api/listen.ts';
 import { startControl } from './control.ts';
+import { installedReleasesSubscription } from './deployments/installed.ts';
 import { deploymentRunner } from './deployments/run.ts';
 import { trustedProxies } from './api/proxies.ts';
+import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
 import { clearBackups } from './leftovers.ts';
@@ -111,12 +114,16 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     feed.stop();
   });
 
+  const events = new EventSubscriptions({ store, log });
+  events.subscribe('installed-releases', installedReleasesSubscription);
   const topology = await startTopology({
-    ...{ store, authority, sealer, identity, revocations, mesh, log },
+    ...{ store, events, authority, sealer, identity, revocations, mesh, log },
     findPlaces: placesFinder(feed),
     advertise: config.mesh.address,
   });
   teardown.add(() => topology.stop());
+  await events.start();
+  teardown.add(() => events.stop());
 
   const tasks = startTasks({
     store,
@@ -134,7 +141,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
 
   const stopping = new AbortController();
   const context = { store, log, sealer, nodeId: node, meshId, stopping: stopping.signal };
-  const services = apiServices({ mesh, feed, topology, tasks });
+  const services = apiServices({ mesh, feed, events, topology, tasks });
   const app = await createApi(
     { ...context, services },
     { ...serverOptionsFor(certificate), trustProxy: trustedProxies(config.api.trustedProxies) },
@@ -166,11 +173,12 @@ async function pathTo(store: Store, destination: string): Promise<readonly strin
 interface Parts {
   readonly mesh: Mesh;
   readonly feed: Feed;
+  readonly events: EventSubscriptions;
   readonly topology: TopologyServices;
   readonly tasks: Tasks;
 }
 
-function apiServices({ mesh, feed, topology, tasks }: Parts) {
+function apiServices({ mesh, feed, events, topology, tasks }: Parts) {
   return {
     mesh,
     trace: (node: string, path: readonly string[]) => trace(mesh, { node, path, deadlineMs: PROBE_DEADLINE_MS }),
@@ -181,6 +189,7 @@ function apiServices({ mesh, feed, topology, tasks }: Parts) {
     createToken: topology.createToken.bind(topology),
     revokeNode: topology.revokeNode.bind(topology),
     setParents: topology.setParents.bind(topology),
+    eventSubscriptions: events.status.bind(events),
     pushPackage: feed.push.bind(feed),
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),

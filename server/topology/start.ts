@@ -19,12 +19,19 @@ import { SERVER } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
+import type { EventSubscriptions } from '../events/subscriptions.ts';
 import { DialledJoins, stillAwaited } from './dialled-joins.ts';
 import { Enrolment } from './enrolment.ts';
 import { IdentityService, recordRenewal } from './identity.ts';
 import { noteTaken, parentsAssignments } from './going-over.ts';
 import { setParents, type NewParentInput } from './parents.ts';
-import { adoptRevocations, publishRevocations, revokeNode, type RevocationDeps } from './revocation.ts';
+import {
+  adoptRevocations,
+  publishRevocations,
+  revocationSubscription,
+  revokeNode,
+  type RevocationDeps,
+} from './revocation.ts';
 import { peerDenial } from './reports.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 import { readTopology } from './topology.ts';
@@ -41,6 +48,7 @@ export interface TopologyDeps {
   readonly revocations: RevocationList;
   readonly mesh: Mesh;
   readonly log: Logger;
+  readonly events: EventSubscriptions;
   /** Answers Places.Find. */
   readonly findPlaces: FindPlaces;
   /** How this server's port is reached from outside, host:port; when not told, what can be made of where it listens. */
@@ -49,8 +57,7 @@ export interface TopologyDeps {
 
 export interface TopologyServices {
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
-  /** The answer is to be called after the commit. */
-  revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<() => void>;
+  revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
   /** Keeps the wish that a node, at the version that was read, go over to other parents. */
   setParents(tx: StoreTransaction, id: string, change: NewParents, actor: Actor): Promise<AfterSetting>;
   stop(): Promise<void>;
@@ -75,6 +82,7 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   const self = identity.current().node;
   const revocation = { store, authority, revocations: deps.revocations, log, self };
   await publishRevocations(revocation);
+  deps.events.subscribe('revocation-list', revocationSubscription(revocation));
   const adopting = new Adopting(revocation);
   await adopting.run();
   await ensureOwnRow(deps);
@@ -115,7 +123,7 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   const serverAddress = deps.advertise ?? (mesh.address === undefined ? undefined : reachableAt(mesh.address));
   return {
     createToken: (tx, input, actor) => createToken(tx, input, actor, { sealer, pin, serverAddress }),
-    revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, revocation),
+    revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, self),
     async setParents(tx, id, change, actor) {
       const topology = await readTopology(tx, mesh);
       const node = await setParents(tx, id, { ...change, topology, serverAddress }, actor);

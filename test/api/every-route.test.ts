@@ -51,6 +51,7 @@ async function site(): Promise<Site> {
   };
   const api = await startApi({
     revokeNode: nothing,
+    eventSubscriptions: () => Promise.resolve([]),
     setParents: setNodeParents,
     packageVersions: nothing,
     findPackage: nothing,

@@ -8,6 +8,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { DenialType, EventType } from '../../contract/events.ts';
+import { EventSubscriptions } from '../../server/events/subscriptions.ts';
 import type { AuditRecord } from '../../server/store/events/records.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { createNamed } from '../../server/topology/named.ts';
@@ -70,8 +71,10 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     },
   );
   onTestFinished(() => mesh.stop());
+  const events = new EventSubscriptions({ store, log });
   const topology = await startTopology({
     store,
+    events,
     authority: authority.authority,
     sealer: authority.sealer,
     identity: node.identity,
@@ -81,6 +84,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     findPlaces: () => ({ places: [], pass: '' }),
   });
   onTestFinished(() => topology.stop());
+  await events.start();
+  onTestFinished(() => events.stop());
   await store.transaction((tx) => createNamed(tx, 'site', { id: 'eu' }, 'test'));
   return {
     authority,
@@ -96,8 +101,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       return store.transaction((tx) => topology.createToken(tx, whole, 'test'));
     },
     async revoke(id) {
-      const after = await store.transaction((tx) => topology.revokeNode(tx, id, 'test'));
-      after();
+      await store.transaction((tx) => topology.revokeNode(tx, id, 'test'));
     },
     events: async (type) => (await store.events.list({ type, limit: 1000 })).items,
     denials: async (type) => (await store.denials.list({ type, limit: 1000 })).items,
