@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
+import { installedReleasesSubscription } from '../../server/deployments/installed.ts';
 import { EventSubscriptions, type Subscription } from '../../server/events/subscriptions.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { tempDir } from '../support/temp.ts';
@@ -167,6 +168,22 @@ describe('a subscription', () => {
     subscriptions.subscribe('sites', counting);
     expect(() => subscriptions.subscribe('sites', counting)).toThrow(/registered twice/);
   });
+});
+
+it('what is installed on a machine is forgotten with it', async () => {
+  const store = await emptyStore();
+  for (const machine of ['web-1', 'web-2']) {
+    await store.installed.activated({ machine, application: 'shop', version: '1', sha256: 'a', at: 1 });
+  }
+  await store.transaction((tx) =>
+    tx.events.append({ actor: 'a', type: 'machine.deleted', subject: 'web-1', data: {}, at: 2 }),
+  );
+  const subscriptions = new EventSubscriptions({ store, log: silentLogger() });
+  subscriptions.subscribe('installed-releases', installedReleasesSubscription);
+  await subscriptions.start();
+  onTestFinished(() => subscriptions.stop());
+  await waitFor(async () => (await store.installed.byMachine('web-1')).length === 0, { what: 'its releases to go' });
+  expect(await store.installed.byMachine('web-2')).toHaveLength(1);
 });
 
 describe('a process that is killed between the work and the position', () => {
