@@ -18,9 +18,8 @@ interface VariableOutline {
   readonly project: string;
   readonly name: string;
   readonly sensitive: boolean;
-  readonly environments: readonly string[];
-  readonly machines: readonly string[];
-  readonly targetRoles: readonly string[];
+  /** The values of each dimension by which it is limited. */
+  readonly scope: { readonly [dimension: string]: readonly string[] | undefined };
 }
 
 interface DeploymentOutline {

@@ -7,8 +7,8 @@
 //   enrolment/      who is let in            inventory/    sites, environments, machines
 //   projects/       processes, releases      deployments/  plans, step handlers, runs
 //   scripts/        ad-hoc scripts           health/       checks, judgement, monitor
-//   feed/           packages                 api/          HTTP
-//   task-kinds.ts   which kinds of task and types of step there are
+//   events/         subscriptions, audit     feed/         packages
+//   task-kinds.ts   which kinds of task and types of step there are        api/   HTTP
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
@@ -28,8 +28,10 @@ import type { ApiInstance } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
 import { listen, parseListen } from './api/listen.ts';
 import { startControl } from './control.ts';
+import { installedReleasesSubscription } from './deployments/installed.ts';
 import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
+import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './feed/feed.ts';
 import { placesFinder, placesOf } from './feed/finder.ts';
 import { clearBackups } from './leftovers.ts';
@@ -121,9 +123,11 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     feed.stop();
   });
 
+  const events = new EventSubscriptions({ store, log });
+  events.subscribe('installed-releases', installedReleasesSubscription);
   const serverAddress = config.mesh.address ?? (mesh.address === undefined ? undefined : reachableAt(mesh.address));
   const enrolment = await startEnrolment({
-    ...{ store, topology, authority, sealer, identity, revocations, mesh, log, serverAddress },
+    ...{ store, topology, events, authority, sealer, identity, revocations, mesh, log, serverAddress },
   });
   teardown.add(() => enrolment.stop());
   const topologyService = await startTopology({
@@ -132,6 +136,8 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     findPlaces: placesFinder(feed),
   });
   teardown.add(() => topologyService.stop());
+  await events.start();
+  teardown.add(() => events.stop());
 
   const steps = stepHandlers();
   const findPlaces = (machine: string, sha256: string) => placesOf(feed, machine, sha256);
@@ -155,7 +161,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
 
   const stopping = new AbortController();
   const context = { store, log, sealer, kinds, steps, nodeId: node, meshId, stopping: stopping.signal };
-  const services = apiServices({ mesh, feed, topology, routes, enrolment, topologyService, tasks });
+  const services = apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks });
   const app = await createApi(
     { ...context, services },
     { ...serverOptionsFor(certificate), trustProxy: trustedProxies(config.api.trustedProxies) },
@@ -186,6 +192,7 @@ function pathTo(routes: RouteResolver, destination: string): readonly string[] {
 interface Parts {
   readonly mesh: Mesh;
   readonly feed: Feed;
+  readonly events: EventSubscriptions;
   readonly topology: LiveTopology;
   readonly routes: RouteResolver;
   readonly enrolment: EnrolmentServices;
@@ -193,7 +200,7 @@ interface Parts {
   readonly tasks: Tasks;
 }
 
-function apiServices({ mesh, feed, topology, routes, enrolment, topologyService, tasks }: Parts) {
+function apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks }: Parts) {
   return {
     topology,
     routes,
@@ -205,6 +212,7 @@ function apiServices({ mesh, feed, topology, routes, enrolment, topologyService,
     createToken: enrolment.createToken.bind(enrolment),
     revokeNode: enrolment.revokeNode.bind(enrolment),
     setParents: topologyService.setParents.bind(topologyService),
+    eventSubscriptions: events.status.bind(events),
     pushPackage: feed.push.bind(feed),
     packageVersions: feed.versions.bind(feed),
     findPackage: feed.find.bind(feed),

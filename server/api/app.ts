@@ -22,6 +22,7 @@ import type { ApiContext, ApiInstance } from './context.ts';
 import { enforcePolicies } from './policy.ts';
 import { problemHandler, ProblemSchema, sendProblem, toProblem } from './problems.ts';
 import { accessRoutes } from './routes/access.ts';
+import { eventSubscriptionRoutes } from './routes/event-subscriptions.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { meshRoutes } from './routes/mesh.ts';
 import { namedRoutes } from './routes/named.ts';
@@ -97,7 +98,7 @@ function v1(app: ApiInstance, context: ApiContext): void {
   });
   app.get('/openapi.json', { config: { policy: 'public' }, schema: { hide: true } }, () => app.swagger());
   const groups = [accessRoutes, namedRoutes, nodeRoutes, tokenRoutes, machineRoutes, packageRoutes];
-  const later = [projectRoutes, releaseRoutes, taskRoutes, taskStreamRoutes, meshRoutes];
+  const later = [projectRoutes, releaseRoutes, taskRoutes, taskStreamRoutes, meshRoutes, eventSubscriptionRoutes];
   for (const routes of [...groups, ...later]) routes(app, context);
 }
 

@@ -13,6 +13,7 @@ import type { Sealer } from '../../lib/seal.ts';
 import type { TraceHop } from '../../mesh/echo.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
+import type { SubscriptionStatus } from '../events/subscriptions.ts';
 import type { ApiRole } from '../store/repositories/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
 import type { Node } from '../store/repositories/nodes.ts';
@@ -74,7 +75,8 @@ export interface ApiServices {
     change: { readonly version: number; readonly parents: readonly NewParentInput[] },
     actor: Actor,
   ): Promise<Node>;
-  revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<AfterCommit>;
+  revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
+  eventSubscriptions(): Promise<SubscriptionStatus[]>;
   pushPackage(
     body: Readable,
     meta: {

@@ -1,10 +1,11 @@
 // Revocation: the store knows who is revoked; the signed list carries it through the mesh. The list is made from the
-// store, so a server that stopped between the two makes up for it when it starts.
+// store by a subscription, so that a revocation which was committed is published whatever happens in between.
 import type { Authority } from '../../certs/authority.ts';
 import { leafLifetimeMs } from '../../certs/authority.ts';
 import { revocationStatement, type RevocationList } from '../../certs/revocations.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Subscription } from '../events/subscriptions.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
@@ -20,17 +21,23 @@ export interface RevocationDeps {
 /** Once every certificate from before a revocation has expired, the list need not name it any more. */
 const keptMs = leafLifetimeMs + 86_400_000;
 
+/** Publishes the list after each revocation. */
+export function revocationSubscription(deps: RevocationDeps): Subscription<'node.revoked'> {
+  return {
+    types: ['node.revoked'],
+    from: 'start',
+    act: async () => {
+      await publishRevocations(deps);
+    },
+  };
+}
+
 /**
- * Marks a node revoked in the transaction; the answer, called after the commit, tells the mesh. Repeating it changes
- * nothing. NOT_FOUND when there is no such node.
+ * Marks a node revoked; the mesh learns of it from the event. Repeating it changes nothing. NOT_FOUND when there is no
+ * such node, FORBIDDEN for this server itself.
  */
-export async function revokeNode(
-  tx: StoreTransaction,
-  id: string,
-  actor: Actor,
-  deps: RevocationDeps,
-): Promise<() => void> {
-  if (id === deps.self) {
+export async function revokeNode(tx: StoreTransaction, id: string, actor: Actor, self: string): Promise<void> {
+  if (id === self) {
     throw new IsthmusError('FORBIDDEN', `${id} is the server that would do it; a server does not revoke itself`);
   }
   const node = await tx.nodes.get(id);
@@ -42,9 +49,6 @@ export async function revokeNode(
       data: { role: node.role, site: node.site },
     });
   }
-  return () => {
-    publishRevocations(deps).catch((err: unknown) => deps.log.error({ err, node: id }, 'revocation not published'));
-  };
 }
 
 /**
@@ -68,7 +72,6 @@ export async function adoptRevocations(deps: RevocationDeps): Promise<void> {
   }
   if (adopted.length === 0) return;
   log.warn({ nodes: adopted }, 'nodes were revoked that this store, restored from a backup, did not know as revoked');
-  await publishRevocations(deps);
 }
 
 /** Brings the signed list up to what the store says; answers whether it had to change. */

@@ -12,6 +12,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { Mesh } from '../../mesh/types.ts';
+import type { EventSubscriptions } from '../events/subscriptions.ts';
 import type { Actor } from '../store/repositories/base.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -20,12 +21,19 @@ import type { Topology } from '../topology/topology.ts';
 import { DialledJoins, stillAwaited } from './dialled-joins.ts';
 import { Enrolment } from './enrolment.ts';
 import { IdentityService, recordRenewal } from './identity.ts';
-import { adoptRevocations, publishRevocations, revokeNode, type RevocationDeps } from './revocation.ts';
+import {
+  adoptRevocations,
+  publishRevocations,
+  revocationSubscription,
+  revokeNode,
+  type RevocationDeps,
+} from './revocation.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 
 export interface EnrolmentStartDeps {
   readonly store: Store;
   readonly topology: Topology;
+  readonly events: EventSubscriptions;
   readonly authority: Authority;
   readonly sealer: Sealer;
   readonly identity: IdentityStore;
@@ -40,8 +48,8 @@ export interface EnrolmentServices {
   /** Nodes that wait to be dialled: the topology tells their parents. */
   readonly joins: AwaitedJoins<JoinToken>;
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
-  /** The answer is to be called after the commit. */
-  revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<() => void>;
+  /** The mesh learns of it from the event, after the commit. */
+  revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -51,6 +59,7 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
   const self = identity.current().node;
   const revocation = { store, authority, revocations: deps.revocations, log, self };
   await publishRevocations(revocation);
+  deps.events.subscribe('revocation-list', revocationSubscription(revocation));
   const adopting = new Adopting(revocation);
   await adopting.run();
   await ensureOwnRow(deps);
@@ -81,7 +90,7 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
       attempt: (tokens) => dialled.attempt(tokens),
     },
     createToken: (tx, input, actor) => createToken(tx, input, actor, { sealer, pin, serverAddress, topology }),
-    revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, revocation),
+    revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, self),
     async stop() {
       renewal.stop();
       await adopting.stop();

@@ -7,9 +7,8 @@ import { checkVariableName, environmentName } from './variable-names.ts';
 let made = 0;
 function variable(name: string, value: string, more: Partial<Variable> = {}): Variable {
   made += 1;
-  const everywhere = { environments: [], machines: [], targetRoles: [] };
   const id = `v${made}`;
-  return { id, project: 'shop', name, value, valueSealed: null, ...everywhere, version: 1, createdAt: made, ...more };
+  return { id, project: 'shop', name, value, valueSealed: null, scope: {}, version: 1, createdAt: made, ...more };
 }
 
 const sealed = (name: string, value: string): Variable => ({
@@ -35,10 +34,10 @@ describe('scopes', () => {
   it('takes the most specific: machine, then role, then environment, then everywhere', () => {
     const all = [
       variable('X', 'everywhere'),
-      variable('X', 'environment', { environments: ['prod'] }),
-      variable('X', 'role', { targetRoles: ['web'] }),
-      variable('X', 'machine', { machines: ['web-1'] }),
-      variable('X', 'elsewhere', { machines: ['web-2'], environments: ['prod'] }),
+      variable('X', 'environment', { scope: { environment: ['prod'] } }),
+      variable('X', 'role', { scope: { 'target-role': ['web'] } }),
+      variable('X', 'machine', { scope: { machine: ['web-1'] } }),
+      variable('X', 'elsewhere', { scope: { machine: ['web-2'], environment: ['prod'] } }),
     ];
     for (let left = 4; left > 0; left -= 1) {
       const [best] = variablesAt([...all.slice(0, left), all[4]!], place);
@@ -50,7 +49,7 @@ describe('scopes', () => {
     const older = variable('X', 'older');
     const newer = variable('X', 'newer');
     expect(variablesAt([newer, older], place)[0]?.value).toBe('newer');
-    expect(variablesAt([variable('Y', 'test', { environments: ['test'] })], place)).toEqual([]);
+    expect(variablesAt([variable('Y', 'test', { scope: { environment: ['test'] } })], place)).toEqual([]);
   });
 });
 

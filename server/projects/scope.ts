@@ -1,5 +1,6 @@
 // Which of several values of a variable holds on a machine: the most specific one.
-import type { Variable } from '../store/repositories/variables.ts';
+import type { ScopeDimension } from '../store/schema.ts';
+import type { Scope, Variable } from '../store/repositories/variables.ts';
 
 /** Where a step runs. */
 export interface Place {
@@ -8,32 +9,39 @@ export interface Place {
   readonly targetRoles: readonly string[];
 }
 
-/** Empty lists mean everywhere. */
-export type Scope = Pick<Variable, 'environments' | 'machines' | 'targetRoles'>;
+/**
+ * From the least specific to the most: a machine says more than roles, roles more than an environment; naming two says
+ * more than naming the less specific one of them. With what a place is in each.
+ */
+const DIMENSIONS: Readonly<Record<ScopeDimension, (place: Place) => readonly string[]>> = {
+  environment: ({ environment }) => [environment],
+  'target-role': ({ targetRoles }) => targetRoles,
+  machine: ({ machine }) => [machine],
+};
 
-/** Whether a scope takes in a place: each list that is not empty must. */
-export function applies(scope: Scope, { environment, machine, targetRoles }: Place): boolean {
-  return (
-    (scope.environments.length === 0 || scope.environments.includes(environment)) &&
-    (scope.machines.length === 0 || scope.machines.includes(machine)) &&
-    (scope.targetRoles.length === 0 || scope.targetRoles.some((role) => targetRoles.includes(role)))
-  );
+/** The dimensions that a scope limits, each with how much it says. */
+function limits(scope: Scope) {
+  return Object.entries(DIMENSIONS).flatMap(([dimension, valuesAt], rank) => {
+    const values = scope[dimension as ScopeDimension] ?? [];
+    return values.length === 0 ? [] : [{ values, valuesAt, weight: 2 ** rank }];
+  });
 }
 
-/** A machine says more than roles, roles more than an environment; naming two says more than naming one. */
-export function specificity(scope: Scope): number {
-  return (
-    (scope.machines.length > 0 ? 4 : 0) +
-    (scope.targetRoles.length > 0 ? 2 : 0) +
-    (scope.environments.length > 0 ? 1 : 0)
-  );
+/** Whether a scope takes in a place: every dimension that it limits must. */
+function applies(scope: Scope, place: Place): boolean {
+  return limits(scope).every(({ values, valuesAt }) => valuesAt(place).some((value) => values.includes(value)));
+}
+
+/** Of two scopes that apply, the greater holds. */
+function specificity(scope: Scope): number {
+  return limits(scope).reduce((sum, { weight }) => sum + weight, 0);
 }
 
 /** One variable per name: the most specific that applies; of equals the newer, so that the order is never chance. */
 export function variablesAt(variables: readonly Variable[], place: Place): Variable[] {
   const best = new Map<string, Variable>();
   for (const variable of variables) {
-    if (!applies(variable, place)) continue;
+    if (!applies(variable.scope, place)) continue;
     const rival = best.get(variable.name);
     if (rival === undefined || beats(variable, rival)) best.set(variable.name, variable);
   }
@@ -41,7 +49,7 @@ export function variablesAt(variables: readonly Variable[], place: Place): Varia
 }
 
 function beats(variable: Variable, rival: Variable): boolean {
-  const difference = specificity(variable) - specificity(rival);
+  const difference = specificity(variable.scope) - specificity(rival.scope);
   if (difference !== 0) return difference > 0;
   if (variable.createdAt !== rival.createdAt) return variable.createdAt > rival.createdAt;
   return variable.id > rival.id;

@@ -7,24 +7,27 @@ import type { Sealer } from '../../lib/seal.ts';
 import { parseTemplate } from '../../lib/substitution-template.ts';
 import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/repositories/base.ts';
-import type { Variable, VariablePatch } from '../store/repositories/variables.ts';
+import type { Scope, Variable, VariablePatch } from '../store/repositories/variables.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { longestValueBytes, sealIdentity } from './resolve.ts';
-import type { Scope } from './scope.ts';
 import { checkVariableName } from './variable-names.ts';
 
-export interface NewVariable {
+/** A scope as it is given and shown: empty lists mean everywhere. */
+interface ScopeLists {
+  readonly environments: readonly string[];
+  readonly machines: readonly string[];
+  readonly targetRoles: readonly string[];
+}
+
+export interface NewVariable extends Partial<ScopeLists> {
   readonly name: string;
   readonly value: string;
   readonly sensitive?: boolean | undefined;
-  readonly environments?: readonly string[] | undefined;
-  readonly machines?: readonly string[] | undefined;
-  readonly targetRoles?: readonly string[] | undefined;
 }
 
 export type VariableChange = { readonly [Field in keyof NewVariable]?: NewVariable[Field] | undefined };
 
-export interface VariableView extends Scope {
+export interface VariableView extends ScopeLists {
   readonly id: string;
   readonly project: string;
   readonly name: string;
@@ -46,14 +49,13 @@ export async function createVariable(
   actor: Actor,
 ): Promise<Variable> {
   await tx.projects.get(project);
-  const { name, value, sensitive = false, environments = [], machines = [], targetRoles = [] } = input;
+  const { name, value, sensitive = false } = input;
   await checkName(tx, project, name);
   checkValue(value, sensitive);
-  const scope = { environments: unique(environments), machines: unique(machines), targetRoles: unique(targetRoles) };
-  await checkScope(tx, scope);
+  const scope = await checkedScope(tx, { ...everywhere, ...input });
   const id = newId();
   const stored = storedValue(sealer, id, value, sensitive);
-  const variable = await tx.variables.insert({ id, project, name, ...stored, ...scope, createdAt: Date.now() });
+  const variable = await tx.variables.insert({ id, project, name, ...stored, scope, createdAt: Date.now() });
   await append(tx, actor, 'created', project, variable);
   return variable;
 }
@@ -74,14 +76,14 @@ export async function updateVariable(
 ): Promise<Variable> {
   const before = await tx.variables.get(project, id);
   if (change.name !== undefined) await checkName(tx, project, change.name, before);
-  const scope: Scope = {
-    environments: unique(change.environments ?? before.environments),
-    machines: unique(change.machines ?? before.machines),
-    targetRoles: unique(change.targetRoles ?? before.targetRoles),
-  };
-  await checkScope(tx, scope);
+  const present = listsOf(before.scope);
+  const scope = await checkedScope(tx, {
+    environments: change.environments ?? present.environments,
+    machines: change.machines ?? present.machines,
+    targetRoles: change.targetRoles ?? present.targetRoles,
+  });
   const value = changedValue(sealer, before, change);
-  const patch: VariablePatch = { ...(change.name === undefined ? {} : { name: change.name }), ...value, ...scope };
+  const patch: VariablePatch = { ...(change.name === undefined ? {} : { name: change.name }), ...value, scope };
   const variable = await tx.variables.update(project, id, version, patch);
   await append(tx, actor, 'updated', project, variable);
   return variable;
@@ -99,8 +101,15 @@ export async function deleteVariable(
 }
 
 /** A variable as readers see it. */
-export function variableView({ valueSealed, ...variable }: Variable): VariableView {
-  return { ...variable, sensitive: valueSealed !== null };
+export function variableView({ valueSealed, scope, ...variable }: Variable): VariableView {
+  return { ...variable, ...listsOf(scope), sensitive: valueSealed !== null };
+}
+
+const everywhere: ScopeLists = { environments: [], machines: [], targetRoles: [] };
+
+function listsOf(scope: Scope): ScopeLists {
+  const { environment: environments = [], machine: machines = [], 'target-role': targetRoles = [] } = scope;
+  return { environments, machines, targetRoles };
 }
 
 function changedValue(sealer: Seal, before: Variable, { value, sensitive }: VariableChange): VariablePatch {
@@ -142,8 +151,8 @@ function checkValue(value: string, sensitive: boolean): void {
   parseTemplate(value);
 }
 
-/** Every part exists, and the parts can hold together on at least one machine. */
-async function checkScope(tx: StoreTransaction, { environments, machines, targetRoles }: Scope): Promise<void> {
+/** The scope of these lists, when every entry exists and they can hold together on at least one machine. */
+async function checkedScope(tx: StoreTransaction, { environments, machines, targetRoles }: ScopeLists): Promise<Scope> {
   for (const [index, id] of environments.entries()) {
     if ((await tx.environments.find(id)) !== undefined) continue;
     throw noSuch('environment', id, `environments[${index}]`);
@@ -166,6 +175,7 @@ async function checkScope(tx: StoreTransaction, { environments, machines, target
       });
     }
   }
+  return { environment: unique(environments), machine: unique(machines), 'target-role': unique(targetRoles) };
 }
 
 function unique(values: readonly string[]): string[] {
@@ -177,8 +187,8 @@ async function append(
   actor: Actor,
   what: 'created' | 'updated' | 'deleted',
   project: string,
-  { id, name, valueSealed, environments, machines, targetRoles }: Variable,
+  { id, name, valueSealed, scope }: Variable,
 ): Promise<void> {
-  const data = { project, name, sensitive: valueSealed !== null, environments, machines, targetRoles };
+  const data = { project, name, sensitive: valueSealed !== null, scope };
   await tx.events.append({ actor, type: `variable.${what}`, subject: id, data });
 }

@@ -15,6 +15,8 @@ export interface Schema {
   machine_roles: { machine: string; role: string };
   projects: ProjectTable;
   variables: VariableTable;
+  /** Where a variable holds: of each dimension that has rows, one of the values must apply. */
+  variable_scopes: { variable: string; dimension: ScopeDimension; value: string };
   packages: PackageTable;
   releases: ReleaseTable;
   deployments: { id: string; project: string; release: string; environment: string; task: string; created_at: number };
@@ -106,13 +108,12 @@ interface VariableTable {
   /** Null when sensitive. */
   value: string | null;
   value_sealed: string | null;
-  /** Empty arrays mean everywhere. */
-  environments_json: string;
-  machines_json: string;
-  target_roles_json: string;
   version: number;
   created_at: number;
 }
+
+/** By what the value of a variable may differ. */
+export type ScopeDimension = 'environment' | 'target-role' | 'machine';
 
 interface PackageTable {
   /** Package id, as its owner spells it. */

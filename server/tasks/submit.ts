@@ -1,4 +1,4 @@
-// Accepting a task: one row, one audit event, one transaction; after the commit it is never lost (I2).
+// Accepting a task: one row, one event, one transaction; after the commit it is never lost (I2).
 import { IsthmusError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Actor } from '../store/repositories/base.ts';
@@ -16,7 +16,7 @@ interface NewTaskRequest<Payload extends object> {
   /** From now; undefined for the default. */
   readonly deadlineS: number | undefined;
   readonly actor: Actor;
-  /** What the audit event says beside kind and title. */
+  /** What the event says beside kind and title. */
   readonly event: Readonly<Record<string, unknown>>;
 }
 

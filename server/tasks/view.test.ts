@@ -67,7 +67,7 @@ const someTickets = fc.array(
   fc.record({
     step: fc.nat(3),
     action: fc.constantFrom(...actions),
-    machine: ids,
+    target: ids,
     state: fc.constantFrom(...states),
   }),
   { maxLength: 40 },

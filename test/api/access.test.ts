@@ -121,6 +121,22 @@ describe('a role', () => {
     expect(await refusals(api)).toHaveLength(31);
   });
 
+  it('sees what was denied by the listing of the changes, with the same filters', async () => {
+    const api = await startApi();
+    const key = api.keys.viewer;
+    const ask = (query: string) => api.call('GET', `/api/v1/events${query}`, { key });
+    await api.call('POST', '/api/v1/sites', { key, body: { id: 'eu' } });
+    await api.call('POST', '/api/v1/environments', { key, body: { id: 'eu' } });
+    const denied = { type: 'request.denied', subjectKind: 'route', subject: 'POST /api/v1/sites' };
+    const only = `&subject=${encodeURIComponent(denied.subject)}&type=request.denied`;
+    expect((await ask(`?denied=true${only}`)).body).toMatchObject({ items: [{ seq: 1, ...denied }] });
+    expect((await ask(`?denied=true${only}&after=1`)).body).toEqual({ items: [] });
+    expect((await ask('?denied=true&limit=1')).body).toMatchObject({ next: '1' });
+    for (const query of ['?type=request.denied', '?denied=false&type=request.denied']) {
+      expect((await ask(query)).body).toEqual({ items: [] });
+    }
+  });
+
   it.each([['operator', 'admin']] as const)('%s cannot make a key of role %s', async (role, broader) => {
     const api = await startApi();
     const before = await api.snapshot();

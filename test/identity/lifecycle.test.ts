@@ -3,16 +3,21 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { Authority } from '../../certs/authority.ts';
 import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
+import { RevocationList } from '../../certs/revocations.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../mesh/report.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { readAssignment } from '../../relay/assignment.ts';
 import * as relay from '../../relay/start.ts';
-import { publishRevocations } from '../../server/enrolment/revocation.ts';
+import { publishRevocations, revocationSubscription, revokeNode } from '../../server/enrolment/revocation.ts';
+import { EventSubscriptions } from '../../server/events/subscriptions.ts';
+import { openStore } from '../../server/store/store.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
-import type { TestNode, TestNodeOptions } from '../support/identities.ts';
+import { createTestMesh, type TestNode, type TestNodeOptions } from '../support/identities.ts';
+import { tempDir } from '../support/temp.ts';
 import type { Role } from '../../certs/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -163,6 +168,35 @@ test('a revocation that was stored and not published before a crash is published
   expect(await publishRevocations(deps)).toBe(false);
   // A version higher than anything a restored backup could know.
   expect(revocations.version).toBeGreaterThan(Date.now() - 60_000);
+});
+
+test('a revocation that could not be published is published as soon as it can be', async () => {
+  const [dataDir, log] = [await tempDir(), silentLogger()];
+  const { authority, authorityPem, meshId } = await createTestMesh();
+  const store = await openStore({ dataDir, log });
+  onTestFinished(() => store.close());
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
+  let attempts = 0;
+  const failingTwice = {
+    meshId,
+    sign(...given: Parameters<Authority['sign']>) {
+      attempts += 1;
+      if (attempts <= 2) throw new Error('no');
+      return authority.sign(...given);
+    },
+  } as Authority;
+  const events = new EventSubscriptions({ store, log, retry: { baseMs: 1, capMs: 5, jitter: 'half' } });
+  const deps = { store, authority: failingTwice, revocations, log, self: 'server-1' };
+  events.subscribe('revocation-list', revocationSubscription(deps));
+  await events.start();
+  onTestFinished(() => events.stop());
+  await store.transaction(async (tx) => {
+    await tx.nodes.insert({ id: 'web-1', role: 'tentacle', site: null, parents: [], createdAt: 1 });
+    await revokeNode(tx, 'web-1', 'test', 'server-1');
+  });
+  await waitFor(() => revocations.version > 0, { what: 'the list' });
+  expect(revocations.entries().map(({ node }) => node)).toEqual(['web-1']);
+  expect(attempts).toBe(3);
 });
 
 test('a relay reports, is told whom to dial, and restarted without its server dials them again', async () => {

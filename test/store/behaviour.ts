@@ -342,6 +342,67 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
     });
   });
 
+  describe(`events and denials on ${dialect}`, () => {
+    const deleted = (subject: string) => ({ actor: 'a', type: 'site.deleted' as const, subject, data: {} });
+    const denied = (subject: string) =>
+      ({ actor: 'a', type: 'download.denied', subject, data: { code: 'FORBIDDEN' } }) as const;
+
+    it('are listed apart, by type, by subject and after a number', async () => {
+      const store = await open();
+      for (const subject of ['eu', 'us', 'eu']) {
+        await store.transaction((tx) => tx.events.append(deleted(subject)));
+        await store.denials.record(subject, denied(subject));
+      }
+      for (const list of [store.events, store.denials]) {
+        const { items, next } = await list.list({ limit: 2 });
+        expect(items.map(({ seq, subject }) => [seq, subject])).toEqual([
+          [1, 'eu'],
+          [2, 'us'],
+        ]);
+        expect((await list.list({ limit: 2, after: Number(next) })).items.map(({ seq }) => seq)).toEqual([3]);
+        expect((await list.list({ limit: 9, subject: 'eu' })).items.map(({ seq }) => seq)).toEqual([1, 3]);
+        expect((await list.list({ limit: 9, type: 'site.created' })).items).toEqual([]);
+      }
+      expect((await store.denials.list({ limit: 1 })).items).toMatchObject([{ subjectKind: 'blob' }]);
+    });
+
+    it('are written in the transaction of the change, or not at all', async () => {
+      const store = await open();
+      await expect(store.events.append(deleted('eu'))).rejects.toMatchObject({ code: 'INTERNAL' });
+      expect(await store.events.newest()).toBe(0);
+    });
+
+    it('tell of events after their commit, and of nothing else', async () => {
+      const store = await open();
+      let commits = 0;
+      const stop = store.onEvents(() => (commits += 1));
+      await store.transaction((tx) => tx.settings.set('a', '1'));
+      await store.transaction((tx) => tx.events.append(deleted('eu')));
+      stop();
+      await store.transaction((tx) => tx.events.append(deleted('us')));
+      expect(commits).toBe(1);
+    });
+
+    it('say of the last denial of a minute that it is the last', async () => {
+      const store = await open();
+      const recorded: boolean[] = [];
+      for (let n = 0; n < 31; n += 1) recorded.push(await store.denials.record('mallory', denied('eu')));
+      expect(recorded.filter(Boolean)).toHaveLength(30);
+      const { items } = await store.denials.list({ limit: 100 });
+      expect(items.filter(({ data }) => data['moreNotRecorded'] === true).map(({ seq }) => seq)).toEqual([30]);
+    });
+
+    it('let one reader move a subscription on', async () => {
+      const store = await open();
+      await store.subscriptions.add({ name: 'one', position: 0 });
+      await store.subscriptions.add({ name: 'one', position: 9 });
+      const move = (from: number, to: number) => store.transaction((tx) => tx.subscriptions.move('one', { from, to }));
+      await move(0, 3);
+      await expect(move(0, 4)).rejects.toMatchObject({ code: 'PRECONDITION_FAILED' });
+      expect(await store.subscriptions.position('one')).toBe(3);
+    });
+  });
+
   describe(`transactions on ${dialect}`, () => {
     it('leave nothing behind when they fail', async () => {
       const store = await open();
@@ -469,6 +530,25 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       const consumed = await Promise.all([store.tokens.consume('tok-1', 5), store.tokens.consume('tok-1', 6)]);
       expect(consumed.filter(Boolean)).toHaveLength(1);
       expect(await store.tokens.bind('tok-1', `spki-${winner}`, `node-${winner}`)).toBe(false);
+    });
+
+    it('keep the scope of a variable, value by value, and remove it with the variable', async () => {
+      const store = await open();
+      const at = { project: 'shop', id: 'v1' };
+      await store.projects.insert({ id: 'shop', name: 'Shop', description: '', process: [], createdAt: 1 });
+      const scope = { environment: ['test', 'prod'], 'target-role': ['web'], machine: [] };
+      const variable = { ...at, name: 'Url', value: 'x', valueSealed: null, scope, createdAt: 1 };
+      await store.transaction((tx) => tx.variables.insert(variable));
+      const kept = { environment: ['prod', 'test'], 'target-role': ['web'] };
+      expect((await store.variables.get(at.project, at.id)).scope).toEqual(kept);
+      await store.transaction((tx) => tx.variables.update(at.project, at.id, 1, { value: 'y' }));
+      expect((await store.variables.list(at.project, { limit: 10 })).items[0]?.scope).toEqual(kept);
+      const patch = { scope: { machine: ['web-1'] } };
+      await store.transaction((tx) => tx.variables.update(at.project, at.id, 2, patch));
+      expect((await store.variables.all(at.project))[0]?.scope).toEqual(patch.scope);
+      await store.transaction((tx) => tx.variables.delete(at.project, at.id, 3));
+      await store.transaction((tx) => tx.variables.insert({ ...variable, scope: {} }));
+      expect((await store.variables.get(at.project, at.id)).scope).toEqual({});
     });
 
     it('remember the release before the current one', async () => {

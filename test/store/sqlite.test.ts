@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Kysely, sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
+import { DENIALS_KEPT } from '../../server/store/events/denials.ts';
 import { migrate, migrations } from '../../server/store/migrations/migrate.ts';
 import type { Schema } from '../../server/store/schema.ts';
 import { nodeSqliteDialect } from '../../server/store/sqlite/dialect.ts';
@@ -131,6 +132,23 @@ describe('a full disk', () => {
     database.exec('pragma max_page_count = 1000000');
     await store.transaction((tx) => tx.settings.set('large', 'x'.repeat(100_000)));
     expect(await store.settings.get('large')).toHaveLength(100_000);
+  });
+});
+
+describe('denials', () => {
+  it('are kept up to a number of them, the latest', async () => {
+    const database = new DatabaseSync(':memory:');
+    const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
+    await migrate(db);
+    const store = createStore(db, { copyTo: () => Promise.resolve(), close: () => undefined });
+    onTestFinished(() => store.close());
+    const append = (subject: string) =>
+      store.denials.append({ actor: 'a', type: 'download.denied', subject, data: { code: 'FORBIDDEN' } });
+    for (const subject of ['first', 'second']) await append(subject);
+    database.exec(`update sqlite_sequence set seq = ${DENIALS_KEPT} where name = 'denials'`);
+    await append('last');
+    const { items } = await store.denials.list({ limit: 10 });
+    expect(items.map(({ subject }) => subject)).toEqual(['second', 'last']);
   });
 });
 

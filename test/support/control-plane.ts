@@ -8,6 +8,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { DenialType, EventType } from '../../contract/events.ts';
+import { EventSubscriptions } from '../../server/events/subscriptions.ts';
 import type { AuditRecord } from '../../server/store/events/records.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { startEnrolment } from '../../server/enrolment/start.ts';
@@ -74,9 +75,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   onTestFinished(() => mesh.stop());
   const topology = await openLiveTopology(store);
   onTestFinished(topology.followLinks(mesh));
+  const events = new EventSubscriptions({ store, log });
   const shared = { store, topology, identity: node.identity, mesh, log, serverAddress: mesh.address };
   const enrolment = await startEnrolment({
     ...shared,
+    events,
     authority: authority.authority,
     sealer: authority.sealer,
     revocations: node.revocations,
@@ -85,6 +88,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const findPlaces = () => ({ places: [], pass: '' });
   const service = await startTopology({ ...shared, joins: enrolment.joins, findPlaces });
   onTestFinished(() => service.stop());
+  await events.start();
+  onTestFinished(() => events.stop());
   await store.transaction((tx) => sites.create(tx, { id: 'eu' }, 'test'));
   return {
     authority,
@@ -100,8 +105,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       return store.transaction((tx) => enrolment.createToken(tx, whole, 'test'));
     },
     async revoke(id) {
-      const after = await store.transaction((tx) => enrolment.revokeNode(tx, id, 'test'));
-      after();
+      await store.transaction((tx) => enrolment.revokeNode(tx, id, 'test'));
     },
     events: async (type) => (await store.events.list({ type, limit: 1000 })).items,
     denials: async (type) => (await store.denials.list({ type, limit: 1000 })).items,

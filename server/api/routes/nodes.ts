@@ -120,9 +120,9 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
-        const after = await services.revokeNode(tx, request.params.id, actor);
+        await services.revokeNode(tx, request.params.id, actor);
         const node = await tx.nodes.get(request.params.id);
-        return { status: 200, body: toView(node), version: node.version, after };
+        return { status: 200, body: toView(node), version: node.version };
       }),
   );
 }

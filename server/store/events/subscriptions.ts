@@ -50,6 +50,8 @@ export class SubscriptionRepository {
 
   /** Removes every subscription but these: nobody reads for the others any more. */
   async removeOthers(names: readonly string[]): Promise<void> {
-    await this.#db.deleteFrom('event_subscriptions').where('name', 'not in', names).execute();
+    let others = this.#db.deleteFrom('event_subscriptions');
+    if (names.length > 0) others = others.where('name', 'not in', names);
+    await others.execute();
   }
 }

@@ -55,6 +55,11 @@ export class InstalledRepository {
       )
       .execute();
   }
+
+  /** Removes what was recorded of a machine before `before`. */
+  async removeOf(machine: string, before: number): Promise<void> {
+    await this.#db.deleteFrom('installed_releases').where('machine', '=', machine).where('at', '<=', before).execute();
+  }
 }
 
 function toInstalled(row: Selectable<Schema['installed_releases']>): InstalledRelease {

@@ -1,0 +1,10 @@
+// What is installed on a machine is forgotten with the machine, so that a later one of the same name begins with nothing.
+import type { Subscription } from '../events/subscriptions.ts';
+
+export const installedReleasesSubscription: Subscription<'machine.deleted'> = {
+  types: ['machine.deleted'],
+  from: 'start',
+  async handle(events, tx) {
+    for (const { subject, at } of events) await tx.installed.removeOf(subject, at);
+  },
+};
