@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity, Role } from '../certs/peer.ts';
 import type { ErrorCode } from '../lib/errors.ts';
-import type { Refusals } from './refusals.ts';
+import type { Refusals } from './denials.ts';
 
 /** Control is for calls that must answer at once; bulk is for bodies, and takes a connection of its own. */
 export type ServiceClass = 'control' | 'bulk';

@@ -11,7 +11,7 @@ import type { BlobStore, OpenedBlob } from '../lib/packages/blob-store.ts';
 import { Demotions, fetchBlob, type FetchTarget, type OnWrongPlace, type Place } from '../lib/packages/fetch.ts';
 import { storedBody } from '../lib/packages/stored-body.ts';
 import { Pull } from './pull.ts';
-import type { FindSource } from './sources.ts';
+import type { FindSource } from '../node/sources/find.ts';
 import { Space, type SpaceLimits } from './space.ts';
 
 export interface CacheDeps {

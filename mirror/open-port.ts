@@ -7,8 +7,8 @@ import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { listenAt } from '../lib/listen.ts';
 import type { Logger } from '../lib/log.ts';
-import type { Refusals } from '../mesh/refusals.ts';
-import { isWrongTls } from '../mesh/terminate.ts';
+import type { Refusals } from '../mesh/denials.ts';
+import { isWrongTls } from '../mesh/terminate-tls.ts';
 
 export interface OpenPort {
   readonly host: string;

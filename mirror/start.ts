@@ -11,13 +11,13 @@ import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/packages/blob-server.ts';
 import { BlobStore } from '../lib/packages/blob-store.ts';
-import { checkFeedUrl, connectFeed, feedService } from '../mesh/feeds.ts';
-import { keepMember, openMember } from '../mesh/member.ts';
-import type { Refusals } from '../mesh/refusals.ts';
+import { checkFeedUrl, connectFeed, feedService } from '../node/sources/connect.ts';
+import { keepMember, openMember } from '../node/runtime.ts';
+import type { Refusals } from '../mesh/denials.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { MirrorCache } from './cache.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
-import { ServerSources } from './sources.ts';
+import { ServerSources } from '../node/sources/find.ts';
 
 export interface MirrorConfig {
   readonly dataDir: string;

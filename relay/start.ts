@@ -2,8 +2,8 @@
 // its own key; what it must dial it remembers on disk, so that it goes on dialling while the server is away.
 import { startPart, type Running } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
-import { keepMember, openMember } from '../mesh/member.ts';
-import { reachableAt } from '../mesh/reachable.ts';
+import { keepMember, openMember } from '../node/runtime.ts';
+import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { RelaySettings } from './config.ts';
 import { readAssignment, writeAssignment } from './assignment.ts';
 

@@ -5,7 +5,7 @@ import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { reportToServer } from '../../mesh/report.ts';
+import { reportToServer } from '../../node/report.ts';
 import type { Mesh, ParentConfig } from '../../mesh/types.ts';
 import { answer, usage } from '../support/child.ts';
 

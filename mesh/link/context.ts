@@ -4,9 +4,9 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { MeshLimits } from '../limits.ts';
-import type { InnerTrust } from '../tunnel/inner.ts';
+import type { InnerTrust } from '../e2e/session.ts';
 import type { HelloFacts, Kinship } from './hello.ts';
-import { nextFrame } from './next-frame.ts';
+import { nextFrame } from '../tunnel/next-frame.ts';
 import type { AttachStream, SessionHooks } from './session.ts';
 
 export interface LinkContext {

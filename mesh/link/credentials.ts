@@ -6,7 +6,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import { Expiry } from '../expiry.ts';
-import type { InnerTrust } from '../tunnel/inner.ts';
+import type { InnerTrust } from '../e2e/session.ts';
 import { credentialsSince } from '../wire-version.ts';
 import type { LinkSession } from './session.ts';
 

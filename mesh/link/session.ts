@@ -14,11 +14,11 @@ import { BulkStream } from '../tunnel/bulk.ts';
 import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
-import { AskedTunnels } from './asked.ts';
+import { AskedTunnels } from './tunnel-quota.ts';
 import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
-import type { FrameSource } from './next-frame.ts';
-import { isConnected, type ByteCounter, type Connection } from './socket.ts';
+import type { FrameSource } from '../tunnel/next-frame.ts';
+import { isConnected, type ByteCounter, type Connection } from './connection.ts';
 
 export type AttachStream =
   ClientDuplexStream<AttachFrame, AttachFrame__Output> | ServerDuplexStream<AttachFrame__Output, AttachFrame>;

@@ -4,7 +4,7 @@ import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { LinkStatus } from '../types.ts';
 import type { HelloFacts, Relation } from './hello.ts';
 import type { LinkSession } from './session.ts';
-import { ByteCounter } from './socket.ts';
+import { ByteCounter } from './connection.ts';
 
 export interface Link {
   /** The node id, or 'server' while it is not known which node of that role answers. */

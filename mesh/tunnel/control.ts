@@ -3,7 +3,7 @@
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import { status as Status } from '@grpc/grpc-js';
 import { Duplex } from 'node:stream';
-import type { FrameSource } from '../link/next-frame.ts';
+import type { FrameSource } from './next-frame.ts';
 import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 
 /** The `Tunnel` call as either end holds it. */

@@ -9,7 +9,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller } from '../../lib/grpc/server.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Refusals } from '../../mesh/refusals.ts';
+import type { Refusals } from '../../mesh/denials.ts';
 import type { MeshStream } from '../../mesh/types.ts';
 import type { IdentityHandlers } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import type { RenewRequest__Output } from '../../proto/gen/isthmus/identity/v1/RenewRequest.ts';

@@ -13,7 +13,7 @@ import type { RevocationList } from '../../certs/revocations.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { softwareVersion } from '../../lib/version.ts';
-import { reachableAt } from '../../mesh/reachable.ts';
+import { reachableAt } from '../../mesh/link/reachable-address.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { SERVER } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';

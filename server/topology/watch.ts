@@ -5,7 +5,7 @@ import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Refusals } from '../../mesh/refusals.ts';
+import type { Refusals } from '../../mesh/denials.ts';
 import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
 import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';

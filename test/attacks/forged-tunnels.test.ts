@@ -6,7 +6,7 @@ import { maxHops } from '../../mesh/limits.ts';
 import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
 import type { TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
-import { fakeAcceptor } from '../support/fake-acceptor.ts';
+import { fakeAcceptor } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';

@@ -13,8 +13,8 @@ import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openMasterKey } from '../../lib/seal.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { Refusals } from '../../mesh/refusals.ts';
-import type * as inner from '../../mesh/tunnel/inner.ts';
+import { Refusals } from '../../mesh/denials.ts';
+import type * as inner from '../../mesh/e2e/session.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
@@ -27,7 +27,7 @@ import type { Direction } from './rogue-relay.ts';
 
 const rogue = await vi.hoisted(async () => new (await import('./rogue-relay.ts')).Rogue());
 vi.mock('../../mesh/tunnel/splice.ts', () => ({ splice: rogue.splice }));
-vi.mock('../../mesh/tunnel/inner.ts', async (original) => {
+vi.mock('../../mesh/e2e/session.ts', async (original) => {
   const real = await original<typeof inner>();
   return { ...real, callInner: rogue.innerOf(real.callInner) };
 });

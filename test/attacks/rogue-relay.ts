@@ -1,10 +1,10 @@
 // A relay that has turned: the hand that it has on every byte it carries. It records what it forwards, flips bits, cuts
 // tunnels, and opens tunnels of its own into which it writes what it likes; all else of it is the real mesh code, with
 // its own valid certificate. Imports types only: it must be there before the modules that it stands in for are loaded.
-// The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `callInner` of mesh/tunnel/inner.ts with
+// The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `callInner` of mesh/e2e/session.ts with
 // `innerOf`.
 import { Transform } from 'node:stream';
-import type { callInner, InnerTrust } from '../../mesh/tunnel/inner.ts';
+import type { callInner, InnerTrust } from '../../mesh/e2e/session.ts';
 import type { splice } from '../../mesh/tunnel/splice.ts';
 
 type CallInner = typeof callInner;

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { reportToServer } from '../../mesh/report.ts';
+import { reportToServer } from '../../node/report.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { readAssignment } from '../../relay/assignment.ts';
 import * as relay from '../../relay/start.ts';

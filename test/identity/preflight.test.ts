@@ -9,9 +9,9 @@ import { checkClock, checkProxy, type CheckResult } from '../../certs/enrolment/
 import { credentialsOf, alpn } from '../../certs/tls.ts';
 import { selfSigned } from '../../certs/enrolment/session.ts';
 import type { IsthmusError } from '../../lib/errors.ts';
-import { joinNode, type JoinOptions } from '../../mesh/enrol/join.ts';
-import { listenForEnrol } from '../../mesh/enrol/peer.ts';
-import { terminateTls } from '../../mesh/terminate.ts';
+import { joinNode, type JoinOptions } from '../../node/join/join.ts';
+import { listenForEnrol } from '../../mesh/enrolment/streams.ts';
+import { terminateTls } from '../../mesh/terminate-tls.ts';
 import { startControlPlane } from '../support/control-plane.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';

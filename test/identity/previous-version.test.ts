@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import { joinNode } from '../../mesh/enrol/join.ts';
+import { joinNode } from '../../node/join/join.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { lacks } from '../support/needs.ts';

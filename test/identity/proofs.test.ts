@@ -7,7 +7,7 @@ import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import { openEnrol } from '../../mesh/enrol/peer.ts';
+import { openEnrol } from '../../mesh/enrolment/streams.ts';
 import { wireVersions } from '../../mesh/wire-version.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';

@@ -2,8 +2,8 @@
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { provisionalLifetimeMs } from '../../certs/authority.ts';
-import { Refusals } from '../../mesh/refusals.ts';
-import { answerInner, callInner, type InnerTrust } from '../../mesh/tunnel/inner.ts';
+import { Refusals } from '../../mesh/denials.ts';
+import { answerInner, callInner, type InnerTrust } from '../../mesh/e2e/session.ts';
 import { fakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';

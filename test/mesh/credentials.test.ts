@@ -8,7 +8,7 @@ import { proveCredential, type Credential, type TlsSide } from '../../certs/cred
 import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import type { DialOptions, MeshStream } from '../../mesh/types.ts';
-import { fakeAcceptor } from '../support/fake-acceptor.ts';
+import { fakeAcceptor } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';

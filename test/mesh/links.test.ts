@@ -3,7 +3,7 @@ import net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkTcp } from '../../certs/enrolment/preflight.ts';
 import { ping } from '../../mesh/echo.ts';
-import { parseAddress } from '../../mesh/link/socket.ts';
+import { parseAddress } from '../../mesh/link/connection.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { cable, fakeLink } from '../support/fake-link.ts';
 import { heardLog } from '../support/heard-log.ts';

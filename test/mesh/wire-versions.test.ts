@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ping } from '../../mesh/echo.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
-import { controlStream, fakeAcceptor, serveEchoOver } from '../support/fake-acceptor.ts';
+import { controlStream, fakeAcceptor, serveEchoOver } from '../support/fake-parent.ts';
 import { fakeLink } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';

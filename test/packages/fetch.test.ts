@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/packages/blob-client.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import { Demotions, fetchBlob, type Place } from '../../lib/packages/fetch.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectFeed } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';

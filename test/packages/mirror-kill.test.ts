@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectFeed } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';

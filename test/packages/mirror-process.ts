@@ -7,7 +7,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { BlobServer } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectFeed } from '../../node/sources/connect.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { noMesh } from '../support/no-mesh.ts';

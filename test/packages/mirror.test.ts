@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import { Refusals } from '../../mesh/refusals.ts';
+import { Refusals } from '../../mesh/denials.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { lacks } from '../support/needs.ts';

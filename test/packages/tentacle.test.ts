@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectFeed } from '../../node/sources/connect.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSigner, verifyPass } from '../../certs/signer.ts';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectFeed } from '../../node/sources/connect.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createFeed, type Feed } from '../../server/feed/feed.ts';

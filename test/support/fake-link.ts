@@ -9,7 +9,7 @@ import { alpn } from '../../certs/tls.ts';
 import type { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
-import { connectTo } from '../../mesh/link/socket.ts';
+import { connectTo } from '../../mesh/link/connection.ts';
 import { LinkClientConstructor } from '../../mesh/wire.ts';
 import { wireVersions } from '../../mesh/wire-version.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';

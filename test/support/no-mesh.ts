@@ -1,5 +1,5 @@
 // A mesh that leads nowhere, for what connects by URLs alone.
-import { Refusals } from '../../mesh/refusals.ts';
+import { Refusals } from '../../mesh/denials.ts';
 
 /** Every dial fails; what is refused is noted in `refusals`. */
 export function noMesh() {

@@ -12,8 +12,8 @@ import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assign
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
-import { Parents } from './parents.ts';
-import type { DialAssignment, LinkStatus, Mesh } from './types.ts';
+import { Parents } from './reparenting.ts';
+import type { DialAssignment, LinkStatus, Mesh } from '../mesh/types.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 

@@ -10,10 +10,10 @@ import { alpn, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { MeshLimits } from '../limits.ts';
-import type { InnerTrust } from '../tunnel/inner.ts';
-import { terminateTls } from '../terminate.ts';
-import { listenOn, type Connection } from './socket.ts';
-import { Turns } from './turns.ts';
+import type { InnerTrust } from '../e2e/session.ts';
+import { terminateTls } from '../terminate-tls.ts';
+import { listenOn, type Connection } from './connection.ts';
+import { Turns } from './handshake-limiter.ts';
 
 /** An accepted connection; `settled` ends the deadline once its first message was good. */
 export interface Accepted extends Connection {

@@ -19,12 +19,12 @@ import {
   type TunnelRequest,
 } from '../tunnel/request.ts';
 import { bulkPrefaceCodec, LinkClientConstructor, tunnelOpenedCodec } from '../wire.ts';
-import { tunnelFlood } from './asked.ts';
+import { tunnelFlood } from './tunnel-quota.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
 import { checkKinship, decodeHello, encodeHello, nextEpoch, type Relation } from './hello.ts';
-import { nextFrame } from './next-frame.ts';
+import { nextFrame } from '../tunnel/next-frame.ts';
 import { LinkSession, type AttachStream, type Carrier } from './session.ts';
-import { connectTo, formatAddress, type ByteCounter, type Connection } from './socket.ts';
+import { connectTo, formatAddress, type ByteCounter, type Connection } from './connection.ts';
 
 export interface DialTarget {
   /** A node id, or 'server' for any node of that role. */

@@ -3,12 +3,12 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
-import type { IdentityStore } from '../certs/identity.ts';
-import { linkClientOptions, verifyPeer } from '../certs/tls.ts';
-import type { RevocationCheck } from '../certs/verify.ts';
-import { IsthmusError } from '../lib/errors.ts';
-import { checkKeptHost, resolveAllowed } from '../lib/network-address.ts';
-import type { Mesh } from './types.ts';
+import type { IdentityStore } from '../../certs/identity.ts';
+import { linkClientOptions, verifyPeer } from '../../certs/tls.ts';
+import type { RevocationCheck } from '../../certs/verify.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { checkKeptHost, resolveAllowed } from '../../lib/network-address.ts';
+import type { Mesh } from '../../mesh/types.ts';
 
 /** The service under which servers and mirrors hand out packages. */
 export const feedService = 'feed';

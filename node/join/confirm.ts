@@ -11,9 +11,9 @@ import { silentLogger } from '../../lib/log.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
-import { pingThrough } from '../echo.ts';
-import { createMesh } from '../mesh.ts';
-import type { Mesh, MeshConfig } from '../types.ts';
+import { pingThrough } from '../../mesh/echo.ts';
+import { createMesh } from '../../mesh/mesh.ts';
+import type { Mesh, MeshConfig } from '../../mesh/types.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 

@@ -6,11 +6,11 @@ import type { NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { softwareVersion } from '../../lib/version.ts';
-import type { ParentConfig } from '../types.ts';
-import { wireVersions } from '../wire-version.ts';
+import type { ParentConfig } from '../../mesh/types.ts';
+import { wireVersions } from '../../mesh/wire-version.ts';
 import { confirmOverMesh } from './confirm.ts';
-import { settingsWithWay } from './settings.ts';
-import { DialledWay, DiallingWays, type WaysIn } from './ways.ts';
+import { settingsWithWay } from '../settings.ts';
+import { DialledWay, DiallingWays, type WaysIn } from './paths.ts';
 
 export interface JoinOptions {
   readonly dataDir: string;

@@ -1,9 +1,9 @@
 // Where a tunnel goes next, and whether it may: pure rules, the same at every hop. A node knows its neighbours only;
 // paths come from whoever opens the tunnel.
-import type { Role } from '../certs/peer.ts';
-import { IsthmusError } from '../lib/errors.ts';
-import { maxHops } from './limits.ts';
-import type { TunnelRequest } from './tunnel/request.ts';
+import type { Role } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { maxHops } from '../limits.ts';
+import type { TunnelRequest } from '../tunnel/request.ts';
 
 /** What the rules must know of a neighbour. */
 export interface Neighbour {

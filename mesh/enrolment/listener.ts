@@ -3,12 +3,12 @@
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Accepted } from '../link/acceptor.ts';
+import type { Accepted } from '../link/listener.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeRequest, encodeRefusal, type TunnelRequest } from '../tunnel/request.ts';
-import type { Refusals } from '../refusals.ts';
+import type { Refusals } from '../denials.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
-import type { EnrolGate } from './gate.ts';
+import type { EnrolGate } from './rate-limiter.ts';
 
 export interface EnrolDoorDeps {
   readonly node: string;

@@ -6,10 +6,10 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { alpn } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { connectTo, listenOn, type Connection } from '../link/socket.ts';
+import { connectTo, listenOn, type Connection } from '../link/connection.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeRefusal, encodeRefusal, encodeRequest, newTunnelId, type TunnelRequest } from '../tunnel/request.ts';
-import { terminateTls } from '../terminate.ts';
+import { terminateTls } from '../terminate-tls.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
 
 export interface EnrolRoute {

@@ -4,7 +4,7 @@ import { sessionName } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { Expiry } from '../expiry.ts';
 import type { MeshStream } from '../types.ts';
-import type { InnerTrust } from './inner.ts';
+import type { InnerTrust } from './session.ts';
 
 export class OpenEnds {
   readonly #streams = new Map<MeshStream, Expiry>();

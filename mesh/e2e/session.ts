@@ -8,13 +8,13 @@ import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import { linkClientOptions, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Refusals } from '../refusals.ts';
-import { joiningServices } from '../routing.ts';
+import type { Refusals } from '../denials.ts';
+import { joiningServices } from '../routing/rules.ts';
 import type { MeshStream } from '../types.ts';
-import { isWrongTls, terminateTls } from '../terminate.ts';
+import { isWrongTls, terminateTls } from '../terminate-tls.ts';
 import { tunnelOpenedCodec } from '../wire.ts';
-import { framed, readFrame } from './frame.ts';
-import { decodeRefusal, encodeRefusal } from './request.ts';
+import { framed, readFrame } from '../tunnel/frame.ts';
+import { decodeRefusal, encodeRefusal } from '../tunnel/request.ts';
 
 /** What a node judges its peers by, and where it notes whom it refused. */
 export interface InnerTrust {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { tempDir } from '../test/support/temp.ts';
-import { Refusals, refusalsKept } from './refusals.ts';
+import { Refusals, refusalsKept } from './denials.ts';
 
 const forbidden = new IsthmusError('FORBIDDEN', 'that may not');
 

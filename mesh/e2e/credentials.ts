@@ -17,10 +17,10 @@ import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { DialOptions, MeshStream } from '../types.ts';
 import { sessionCredentialAnswerCodec, sessionCredentialCodec } from '../wire.ts';
-import type { OpenEnds } from './ends.ts';
-import { framed, readFrame } from './frame.ts';
-import type { InnerTrust } from './inner.ts';
-import { decodeRefusal, encodeRefusal } from './request.ts';
+import type { OpenEnds } from './open-sessions.ts';
+import { framed, readFrame } from '../tunnel/frame.ts';
+import type { InnerTrust } from './session.ts';
+import { decodeRefusal, encodeRefusal } from '../tunnel/request.ts';
 
 export const credentialService = 'credential';
 

@@ -1,17 +1,17 @@
 // What happens to a tunnel at this node: it ends here, or goes on to a neighbour, or is refused. The rules are in
 // routing.ts; here are the streams.
 import { duplexPair, type Duplex } from 'node:stream';
-import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
-import type { Logger } from '../lib/log.ts';
-import type { EnrolGate } from './enrol/gate.ts';
-import { openEnrol } from './enrol/peer.ts';
-import type { IncomingTunnel, LinkSession } from './link/session.ts';
-import { routeIncoming, routeOwn, type Decision, type RoutingNode } from './routing.ts';
-import { OpenEnds } from './tunnel/ends.ts';
-import { answerInner, type InnerTrust } from './tunnel/inner.ts';
-import type { TunnelRequest } from './tunnel/request.ts';
-import { splice } from './tunnel/splice.ts';
-import type { MeshStream, ServicePolicy } from './types.ts';
+import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { EnrolGate } from '../enrolment/rate-limiter.ts';
+import { openEnrol } from '../enrolment/streams.ts';
+import type { IncomingTunnel, LinkSession } from '../link/session.ts';
+import { routeIncoming, routeOwn, type Decision, type RoutingNode } from './rules.ts';
+import { OpenEnds } from '../e2e/open-sessions.ts';
+import { answerInner, type InnerTrust } from '../e2e/session.ts';
+import type { TunnelRequest } from '../tunnel/request.ts';
+import { splice } from '../tunnel/splice.ts';
+import type { MeshStream, ServicePolicy } from '../types.ts';
 
 /** Each hop gives the next a little less time, so that the farthest one that waits says where it got stuck. */
 const deadlineShare = 0.9;

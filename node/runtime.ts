@@ -9,10 +9,10 @@ import { IsthmusError } from '../lib/errors.ts';
 import type { Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
-import { createMesh } from './mesh.ts';
-import { Refusals } from './refusals.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import { Refusals } from '../mesh/denials.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
-import type { DialAssignment, Mesh, ParentConfig } from './types.ts';
+import type { DialAssignment, Mesh, ParentConfig } from '../mesh/types.ts';
 
 /** Over several hops of slow lines. */
 const renewalDialDeadlineMs = 20_000;

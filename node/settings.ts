@@ -4,8 +4,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Document, isMap, parseDocument } from 'yaml';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { ParentConfig } from '../types.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { ParentConfig } from '../mesh/types.ts';
 
 /** How the new node and its parent reach each other. */
 interface WaySettings {

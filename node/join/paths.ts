@@ -17,8 +17,8 @@ import {
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { listenOn, parseAddress, type Connection } from '../link/socket.ts';
-import { listenForEnrol, openEnrol, type EnrolListener } from './peer.ts';
+import { listenOn, parseAddress, type Connection } from '../../mesh/link/connection.ts';
+import { listenForEnrol, openEnrol, type EnrolListener } from '../../mesh/enrolment/streams.ts';
 
 /** For one way to the server and back, through every relay. */
 const openMs = 20_000;

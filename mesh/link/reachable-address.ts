@@ -1,6 +1,6 @@
 // Where others reach a port of this process: what it listens on, unless that is every address of the machine.
 import { hostname, networkInterfaces } from 'node:os';
-import { formatAddress, parseAddress } from './link/socket.ts';
+import { formatAddress, parseAddress } from './connection.ts';
 
 const everyAddress = new Set(['0.0.0.0', '::', '*']);
 

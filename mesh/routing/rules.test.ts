@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Role } from '../certs/peer.ts';
-import { IsthmusError } from '../lib/errors.ts';
-import { routeIncoming, routeOwn, type Neighbour, type RoutingNode } from './routing.ts';
-import type { TunnelRequest } from './tunnel/request.ts';
+import type { Role } from '../../certs/peer.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { routeIncoming, routeOwn, type Neighbour, type RoutingNode } from './rules.ts';
+import type { TunnelRequest } from '../tunnel/request.ts';
 
 const server: Neighbour = { node: 'server-1', role: 'server', relation: 'parent' };
 const child = (node: string, role: Role): Neighbour => ({ node, role, relation: 'child' });

@@ -21,13 +21,13 @@ import {
 } from '../tunnel/request.ts';
 import type { ServiceClass } from '../types.ts';
 import { bulkPrefaceCodec, linkService, tunnelOpenedCodec } from '../wire.ts';
-import type { Accepted } from './acceptor.ts';
-import { tunnelFlood } from './asked.ts';
+import type { Accepted } from './listener.ts';
+import { tunnelFlood } from './tunnel-quota.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
 import { checkKinship, decodeHello, encodeHello, type HelloFacts } from './hello.ts';
-import { nextFrame } from './next-frame.ts';
+import { nextFrame } from '../tunnel/next-frame.ts';
 import { LinkSession, type Carrier } from './session.ts';
-import type { ByteCounter } from './socket.ts';
+import type { ByteCounter } from './connection.ts';
 
 type AttachCall = ServerDuplexStream<AttachFrame__Output, AttachFrame>;
 type TunnelServerCall = ServerDuplexStream<TunnelFrame__Output, TunnelFrame>;

@@ -13,9 +13,9 @@ import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
-import { pingThrough } from './echo.ts';
-import { settingsWithParents } from './enrol/settings.ts';
-import type { Mesh, ParentConfig } from './types.ts';
+import { pingThrough } from '../mesh/echo.ts';
+import { settingsWithParents } from './settings.ts';
+import type { Mesh, ParentConfig } from '../mesh/types.ts';
 
 /** Between two looks at the new parents, when no link changes. */
 const lookMs = 1_000;

@@ -2,15 +2,15 @@
 // down.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDurably } from '../lib/durable.ts';
-import { IsthmusError } from '../lib/errors.ts';
-import { grpcClient, type GrpcClient } from '../lib/grpc/client.ts';
-import { loadDefinitions } from '../lib/grpc/load.ts';
-import type { Logger } from '../lib/log.ts';
-import type { Place } from '../lib/packages/fetch.ts';
-import type { Mesh } from '../mesh/types.ts';
-import type { FindPlacesResponse__Output } from '../proto/gen/isthmus/topology/v1/FindPlacesResponse.ts';
-import type { PlacesClient } from '../proto/gen/isthmus/topology/v1/Places.ts';
+import { writeDurably } from '../../lib/durable.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
+import { loadDefinitions } from '../../lib/grpc/load.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Place } from '../../lib/packages/fetch.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { FindPlacesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindPlacesResponse.ts';
+import type { PlacesClient } from '../../proto/gen/isthmus/topology/v1/Places.ts';
 
 export interface Source {
   /** Nearest first. */
