@@ -8,7 +8,7 @@ import { errorCatalogue, IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/log.ts';
 
-export interface Refusal {
+export interface Denial {
   /** Tells it apart from all others, so that it is recorded once however often it is reported. */
   readonly id: string;
   readonly code: ErrorCode;
@@ -21,18 +21,18 @@ export interface Refusal {
 }
 
 /** Kept until they are pushed out: a server that was away for a while still hears of the latest. */
-export const refusalsKept = 32;
-/** The same refusal of the same peer is one for so long. */
+export const denialsKept = 32;
+/** The same denial of the same peer is one for so long. */
 const sameForMs = 600_000;
 const rememberedPeers = 1_000;
 const longestDetail = 300;
 const writeEveryMs = 1_000;
 
-/** Refusals by their nature; beside these, whatever the catalogue answers with 401 or 403. */
+/** Denials by their nature; beside these, whatever the catalogue answers with 401 or 403. */
 const alsoRefusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ENVELOPE_EXPIRED',
   'ENVELOPE_KIND',
-  'FLOOD',
+  'RATE_LIMITED',
   'HOP_LIMIT',
   'INNER_TLS',
   'PACKAGE_HASH_MISMATCH',
@@ -44,7 +44,7 @@ const alsoRefusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /** Whether an error means that somebody was not allowed something, and not that something was down or misspelled. */
-export function isRefusal({ code }: IsthmusError): boolean {
+export function isDenial({ code }: IsthmusError): boolean {
   const { http } = errorCatalogue[code];
   return http === 401 || http === 403 || alsoRefusals.has(code);
 }
@@ -54,13 +54,13 @@ interface RefusalFile {
   readonly log: Logger;
 }
 
-export class Refusals {
-  readonly #latest: Refusal[] = [];
+export class Denials {
+  readonly #latest: Denial[] = [];
   readonly #file: RefusalFile | undefined;
   #unwritten = false;
   #writeLater: NodeJS.Timeout | undefined;
   readonly #seen = new LRUCache<string, true>({ max: rememberedPeers, ttl: sameForMs, noUpdateTTL: true });
-  readonly #listeners = new Set<(refusal: Refusal) => void>();
+  readonly #listeners = new Set<(denial: Denial) => void>();
 
   /** Without a file they are forgotten with the process. */
   constructor(file?: RefusalFile) {
@@ -68,14 +68,14 @@ export class Refusals {
   }
 
   /** Those of a node, with what it had not forgotten when it last ran. A file that cannot be read is passed over. */
-  static open(dataDir: string, log: Logger): Refusals {
-    const path = join(dataDir, 'refusals.json');
-    const refusals = new Refusals({ path, log });
-    for (const refusal of read(path, log)) {
-      refusals.#seen.set(keyOf(refusal), true);
-      refusals.#latest.push(refusal);
+  static open(dataDir: string, log: Logger): Denials {
+    const path = join(dataDir, 'denials.json');
+    const denials = new Denials({ path, log });
+    for (const denial of read(path, log)) {
+      denials.#seen.set(keyOf(denial), true);
+      denials.#latest.push(denial);
     }
-    return refusals;
+    return denials;
   }
 
   /** Writes down what is not yet. Idempotent. */
@@ -84,28 +84,28 @@ export class Refusals {
     this.#write();
   }
 
-  /** Notes that `by` was refused `what`; errors that are no refusals are passed over. */
+  /** Notes that `by` was refused `what`; errors that are no denials are passed over. */
   note(error: IsthmusError, by: string, what: string): void {
-    if (!isRefusal(error)) return;
+    if (!isDenial(error)) return;
     const { code } = error;
     const key = keyOf({ code, by, what });
     if (this.#seen.has(key)) return;
     this.#seen.set(key, true);
     const detail = error.message.slice(0, longestDetail).toWellFormed();
-    const refusal: Refusal = { id: newId(), code, by, what, detail, atMs: Date.now() };
-    this.#latest.push(refusal);
-    if (this.#latest.length > refusalsKept) this.#latest.shift();
+    const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
+    this.#latest.push(denial);
+    if (this.#latest.length > denialsKept) this.#latest.shift();
     this.#unwritten = true;
     if (this.#writeLater === undefined) this.#write();
-    for (const listener of this.#listeners) listener(refusal);
+    for (const listener of this.#listeners) listener(denial);
   }
 
   /** The latest, oldest first. */
-  latest(): readonly Refusal[] {
+  latest(): readonly Denial[] {
     return [...this.#latest];
   }
 
-  onNoted(listener: (refusal: Refusal) => void): () => void {
+  onNoted(listener: (denial: Denial) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -123,29 +123,29 @@ export class Refusals {
       writeFileSync(`${path}.new`, JSON.stringify(this.#latest), { mode: 0o600 });
       renameSync(`${path}.new`, path);
     } catch (err) {
-      log.warn({ err }, 'refusals cannot be kept over a restart');
+      log.warn({ err }, 'denials cannot be kept over a restart');
     }
   }
 }
 
-function keyOf({ code, by, what }: Pick<Refusal, 'code' | 'by' | 'what'>): string {
+function keyOf({ code, by, what }: Pick<Denial, 'code' | 'by' | 'what'>): string {
   return JSON.stringify([code, by, what]);
 }
 
-function read(path: string, log: Logger): readonly Refusal[] {
+function read(path: string, log: Logger): readonly Denial[] {
   try {
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (!Array.isArray(content) || !content.every(isOne))
-      throw new IsthmusError('INTERNAL', 'it is no list of refusals');
-    return content.slice(-refusalsKept);
+      throw new IsthmusError('INTERNAL', 'it is no list of denials');
+    return content.slice(-denialsKept);
   } catch (err) {
     const none = err instanceof Error && 'code' in err && err.code === 'ENOENT';
-    if (!none) log.warn({ err, path }, 'earlier refusals cannot be read');
+    if (!none) log.warn({ err, path }, 'earlier denials cannot be read');
     return [];
   }
 }
 
-function isOne(value: unknown): value is Refusal {
+function isOne(value: unknown): value is Denial {
   if (typeof value !== 'object' || value === null) return false;
   const texts = ['id', 'code', 'by', 'what', 'detail'] as const;
   const fields = value as Record<string, unknown>;

@@ -9,19 +9,19 @@ export interface MeshLimits {
   /**
    * TLS handshakes begun at a time, 2 ms of processor time each, and for how long one counts: long lines take longer.
    */
-  readonly handshakesAtOnce: number;
-  readonly handshakeTurnMs: number;
+  readonly concurrentHandshakes: number;
+  readonly handshakeSlotMs: number;
   /**
    * From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets should not stay.
    */
   readonly handshakeMs: number;
   /** A peer is asked for a sign of life this often, when there is no second path to turn to. */
-  readonly heartbeatMs: number;
+  readonly heartbeatIntervalMs: number;
   /** Silence after which a link is dead: three beats, so that one lost packet and its retransmission do not count. */
-  readonly silenceMs: number;
+  readonly linkTimeoutMs: number;
   /** The same two where this node has a second parent, so that turning to it takes seconds. */
-  readonly fastHeartbeatMs: number;
-  readonly fastSilenceMs: number;
+  readonly fastHeartbeatIntervalMs: number;
+  readonly fastLinkTimeoutMs: number;
   /** Reconnect: full jitter below base·2^n, at most cap; 1,000 agents spread, and all are back well within 30 s. */
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
@@ -36,7 +36,7 @@ export interface MeshLimits {
   readonly bulkWindow: WindowLimits;
   /** A tunnel is opened within this, whatever its initiator asks. */
   readonly openMs: number;
-  readonly enrol: EnrolLimits;
+  readonly enrol: EnrolmentLimits;
 }
 
 export interface WindowLimits {
@@ -53,7 +53,7 @@ export interface WindowLimits {
   readonly ackEveryMs: number;
 }
 
-export interface EnrolLimits {
+export interface EnrolmentLimits {
   /** A whole enrolment is about 20 KB. */
   readonly bytes: number;
   /**
@@ -72,13 +72,13 @@ export interface EnrolLimits {
 export const defaultLimits: MeshLimits = {
   connections: 8192,
   handshakes: 1024,
-  handshakesAtOnce: 64,
-  handshakeTurnMs: 100,
+  concurrentHandshakes: 64,
+  handshakeSlotMs: 100,
   handshakeMs: 10_000,
-  heartbeatMs: 5_000,
-  silenceMs: 15_000,
-  fastHeartbeatMs: 1_000,
-  fastSilenceMs: 3_000,
+  heartbeatIntervalMs: 5_000,
+  linkTimeoutMs: 15_000,
+  fastHeartbeatIntervalMs: 1_000,
+  fastLinkTimeoutMs: 3_000,
   backoffBaseMs: 200,
   backoffCapMs: 5_000,
   stableMs: 20_000,

@@ -1,11 +1,11 @@
 // The mesh of one node: its links, its one port, and the tunnels over them.
 //
-//   link/      acceptor.ts takes connections, dialler.ts keeps dialled links, session.ts is a live link, table.ts has all
+//   link/      listener.ts takes connections, connector.ts keeps dialled links, session.ts is a live link, table.ts has all
 //   tunnel/    control.ts and bulk.ts are tunnels on one link, window.ts bounds bulk, inner.ts is TLS between the ends,
 //              ends.ts has those that end here, credentials.ts carries them on when certificates are renewed
 //   enrol/     how nodes without a certificate get through
 //   parents.ts goes over to other parents, which report.ts hears of
-//   routing.ts where a tunnel may go; switch.ts takes it there; refusals.ts keeps what was refused
+//   routing.ts where a tunnel may go; switch.ts takes it there; denials.ts keeps what was refused
 import type { Duplex } from 'node:stream';
 import type { IdentityStore } from '../certs/identity.ts';
 import { roles } from '../certs/peer.ts';
@@ -14,23 +14,23 @@ import { IsthmusError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import { echoService, serveEcho } from './echo.ts';
-import { openEnrolDoor } from './enrolment/listener.ts';
-import { EnrolGate } from './enrolment/rate-limiter.ts';
-import { LinkServer } from './link/inbound-link.ts';
-import { startAcceptor, type Acceptor } from './link/listener.ts';
+import { serveEnrolment } from './enrolment/listener.ts';
+import { EnrolmentLimiter } from './enrolment/rate-limiter.ts';
+import { InboundLinks } from './link/inbound-link.ts';
+import { startListener, type PortListener } from './link/listener.ts';
 import type { LinkContext } from './link/context.ts';
 import { LinkCredentials } from './link/credentials.ts';
-import { dialSession } from './link/outbound-link.ts';
-import { Dialler } from './link/connector.ts';
+import { openOutboundLink } from './link/outbound-link.ts';
+import { Connector } from './link/connector.ts';
 import type { Relation } from './link/hello.ts';
 import type { LinkSession } from './link/session.ts';
 import { LinkTable, type Link } from './link/table.ts';
 import { defaultLimits, type MeshLimits } from './limits.ts';
 import type { Neighbour, RoutingNode } from './routing/rules.ts';
-import { Refusals } from './denials.ts';
-import { Switch } from './routing/forwarder.ts';
-import { credentialService, InnerCredentials } from './e2e/credentials.ts';
-import { callInner, type InnerTrust } from './e2e/session.ts';
+import { Denials } from './denials.ts';
+import { Forwarder } from './routing/forwarder.ts';
+import { credentialService, SessionCredentials } from './e2e/credentials.ts';
+import { openSession, type Trust } from './e2e/session.ts';
 import type { TunnelRequest } from './tunnel/request.ts';
 import type {
   DialAssignment,
@@ -53,8 +53,8 @@ export interface MeshDeps {
   /** Whether this node carries tunnels for others. */
   readonly relaying: boolean;
   readonly softwareVersion?: string;
-  /** Where refusals are kept; without it, in memory. */
-  readonly refusals?: Refusals;
+  /** Where denials are kept; without it, in memory. */
+  readonly denials?: Denials;
   /** The relays to cross to a node, next first, when `dial` is given no path. */
   readonly resolvePath?: (destination: string) => readonly string[] | Promise<readonly string[]>;
   readonly limits?: Partial<MeshLimits>;
@@ -76,45 +76,45 @@ interface ParentLink {
   readonly config: ParentConfig;
   readonly link: Link;
   /** Absent where the parent dials this node. */
-  readonly dialler: Dialler | undefined;
+  readonly connector: Connector | undefined;
 }
 
 class MeshNode implements Mesh {
-  readonly refusals: Refusals;
+  readonly denials: Denials;
   readonly #config: MeshConfig;
   readonly #deps: MeshDeps;
   readonly #limits: MeshLimits;
-  readonly #trust: InnerTrust;
+  readonly #trust: Trust;
   readonly #table = new LinkTable();
   readonly #context: LinkContext;
-  readonly #server: LinkServer;
+  readonly #server: InboundLinks;
   readonly #credentials: LinkCredentials;
-  readonly #gate: EnrolGate;
-  readonly #switch: Switch;
-  readonly #innerCredentials: InnerCredentials;
+  readonly #gate: EnrolmentLimiter;
+  readonly #switch: Forwarder;
+  readonly #sessionCredentials: SessionCredentials;
   /** In order of preference. */
   #parents: ParentLink[] = [];
-  readonly #children = new Map<string, Dialler>();
+  readonly #children = new Map<string, Connector>();
   /** Sessions of children that want to be watched each second. */
   readonly #fastChildren = new Set<LinkSession>();
   readonly #watchers = new Set<() => void>();
   readonly #stopping = new AbortController();
   readonly #unsubscribe: () => void;
-  #acceptor: Acceptor | undefined;
+  #listener: PortListener | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(config: MeshConfig, deps: MeshDeps) {
     this.#config = config;
     this.#deps = deps;
     this.#limits = { ...defaultLimits, ...deps.limits };
-    this.refusals = deps.refusals ?? new Refusals();
-    this.#trust = { identity: deps.identity, revocations: deps.revocations, refusals: this.refusals };
+    this.denials = deps.denials ?? new Denials();
+    this.#trust = { identity: deps.identity, revocations: deps.revocations, denials: this.denials };
     const { node, role } = deps.identity.current();
     const softwareVersion = deps.softwareVersion ?? 'unknown';
     const parentNames = (): string[] => this.#parents.map(({ config: { node: parent } }) => parent);
     this.#context = {
       trust: this.#trust,
-      kinship: {
+      self: {
         node,
         role,
         get parents() {
@@ -128,7 +128,7 @@ class MeshNode implements Mesh {
         incoming: (session, tunnel) => this.#switch.incoming(session, tunnel),
         revocations: (session, list) => this.#offered(session, list),
         credential: (session, credential) => this.#credentials.received(session, credential),
-        paceAsked: (session) => this.#paceAsked(session),
+        fastHeartbeatChanged: (session) => this.#fastHeartbeatChanged(session),
         ended: (session, error) => {
           this.#table.ended(session, error);
           if (this.#fastChildren.delete(session)) this.#pace();
@@ -139,8 +139,8 @@ class MeshNode implements Mesh {
       helloFacts: () => ({ revocationsVersion: deps.revocations.version, softwareVersion }),
     };
     this.#credentials = new LinkCredentials(this.#trust, deps.log);
-    this.#gate = new EnrolGate(this.#limits.enrol);
-    this.#switch = new Switch({
+    this.#gate = new EnrolmentLimiter(this.#limits.enrol);
+    this.#switch = new Forwarder({
       routing: this.#routing(node, role),
       trust: this.#trust,
       gate: this.#gate,
@@ -149,7 +149,7 @@ class MeshNode implements Mesh {
       session: (name) => this.#table.live(name),
       dialAddress: (name) => this.#children.get(name)?.link.address,
     });
-    this.#server = new LinkServer(this.#context, {
+    this.#server = new InboundLinks(this.#context, {
       check: (peer, hello) => this.#table.check(peer, hello),
       counter: (peer, hello) => this.#table.accepted(peer, hello.relation).counter,
       isFast: (_peer, hello) => this.#isFast(hello.relation),
@@ -158,8 +158,8 @@ class MeshNode implements Mesh {
     this.#unsubscribe = deps.revocations.onChange(() => this.#revocationsChanged());
     const { ends } = this.#switch;
     const dial = (options: DialOptions) => this.dial(options);
-    this.#innerCredentials = new InnerCredentials({ trust: this.#trust, ends, log: deps.log, dial });
-    this.#switch.listen(credentialService, { roles }, (stream) => void this.#innerCredentials.answer(stream));
+    this.#sessionCredentials = new SessionCredentials({ trust: this.#trust, ends, log: deps.log, dial });
+    this.#switch.listen(credentialService, { roles }, (stream) => void this.#sessionCredentials.answer(stream));
     this.#switch.listen(echoService, { roles }, (stream) => {
       serveEcho(stream, () => {
         const { notAfterMs } = deps.identity.peer();
@@ -174,8 +174,8 @@ class MeshNode implements Mesh {
     this.assignParents(parents);
     if (listen !== undefined) {
       const { log } = this.#deps;
-      const { node } = this.#context.kinship;
-      this.#acceptor = await startAcceptor(
+      const { node } = this.#context.self;
+      this.#listener = await startListener(
         listen,
         this.#trust,
         this.#limits,
@@ -184,12 +184,12 @@ class MeshNode implements Mesh {
           bulk: (connection, peer) => this.#server.bulk(connection, peer),
           refuseLink: (connection, error) => this.#server.refuseLink(connection, error),
           enrol: (connection) =>
-            openEnrolDoor(connection, {
+            serveEnrolment(connection, {
               node,
               gate: this.#gate,
               openMs: this.#limits.openMs,
               log,
-              refusals: this.refusals,
+              denials: this.denials,
               carry: (request, accept, signal) => this.#switch.carryEnrol(request, accept, signal),
             }),
         },
@@ -200,21 +200,21 @@ class MeshNode implements Mesh {
   }
 
   get address(): string | undefined {
-    return this.#acceptor?.address;
+    return this.#listener?.address;
   }
 
   async dial(options: DialOptions): Promise<MeshStream> {
     const { node, service } = options;
     return this.#dialling(options, async (signal) => {
       const request = await this.#request(options);
-      const carrier = await this.#switch.open(request, signal);
-      const cut = () => carrier.destroy();
+      const transport = await this.#switch.open(request, signal);
+      const cut = () => transport.destroy();
       signal.addEventListener('abort', cut, { once: true });
       try {
         if (signal.aborted) cut();
-        const stream = await callInner(carrier, this.#trust, { node, service, by: request.path[0] ?? node });
+        const stream = await openSession(transport, this.#trust, { node, service, by: request.path[0] ?? node });
         this.#switch.ends.add(stream, 'here');
-        if (service !== credentialService) this.#innerCredentials.keep(stream, { node, path: options.path });
+        if (service !== credentialService) this.#sessionCredentials.keep(stream, { node, path: options.path });
         return stream;
       } catch (thrown) {
         throw signal.aborted ? signal.reason : thrown;
@@ -264,16 +264,16 @@ class MeshNode implements Mesh {
     this.#parents = parents.map((config, index) => {
       const { node, address } = config;
       const link = kept[index]?.link ?? this.#table.add(node, 'parent', address === undefined ? 'peer' : 'us', address);
-      return { config, link, dialler: kept[index]?.dialler };
+      return { config, link, connector: kept[index]?.connector };
     });
-    // Only now, when all of them are there: whether a dialler may begin, and how often it beats, depends on the others.
-    this.#parents = this.#parents.map(({ config, link, dialler }) => ({
+    // Only now, when all of them are there: whether a connector may begin, and how often it beats, depends on the others.
+    this.#parents = this.#parents.map(({ config, link, connector }) => ({
       config,
       link,
-      dialler: dialler ?? (config.address === undefined ? undefined : this.#keep(link, config.address)),
+      connector: connector ?? (config.address === undefined ? undefined : this.#keep(link, config.address)),
     }));
-    for (const { link, dialler } of gone) {
-      if (dialler !== undefined) void dialler.stop();
+    for (const { link, connector } of gone) {
+      if (connector !== undefined) void connector.stop();
       link.session?.end(new IsthmusError('CANCELLED', 'the link is no longer wanted'), true);
       this.#table.remove(link);
     }
@@ -284,11 +284,11 @@ class MeshNode implements Mesh {
   assignDials(assignments: readonly DialAssignment[]): void {
     if (this.#stopping.signal.aborted) return;
     const wanted = new Map(assignments.map(({ node, address }) => [node, address]));
-    for (const [node, dialler] of this.#children) {
-      if (wanted.get(node) === dialler.link.address) continue;
+    for (const [node, connector] of this.#children) {
+      if (wanted.get(node) === connector.link.address) continue;
       this.#children.delete(node);
-      void dialler.stop();
-      this.#table.remove(dialler.link);
+      void connector.stop();
+      this.#table.remove(connector.link);
     }
     for (const [node, address] of wanted) {
       if (this.#children.has(node)) continue;
@@ -307,17 +307,17 @@ class MeshNode implements Mesh {
     this.#unsubscribe();
     this.#credentials.stop();
     this.#switch.stop();
-    const diallers = [...this.#parents.map(({ dialler }) => dialler), ...this.#children.values()];
-    await Promise.all(diallers.flatMap((dialler) => dialler?.stop() ?? []));
+    const connectors = [...this.#parents.map(({ connector }) => connector), ...this.#children.values()];
+    await Promise.all(connectors.flatMap((connector) => connector?.stop() ?? []));
     for (const session of [...this.#table.sessions()]) session.end(gone, true);
     await this.#server.stop();
-    await this.#acceptor?.stop();
+    await this.#listener?.stop();
   }
 
   async #request(options: Omit<DialOptions, 'signal'>): Promise<TunnelRequest> {
     const { node, service, class: serviceClass, deadlineMs } = options;
     const path = options.path ?? (await this.#deps.resolvePath?.(node)) ?? [];
-    const source = this.#context.kinship.node;
+    const source = this.#context.self.node;
     return { source, destination: node, path, crossed: [], service, serviceClass, deadlineMs };
   }
 
@@ -342,13 +342,13 @@ class MeshNode implements Mesh {
     }
   }
 
-  #keep(link: Link, address: string): Dialler {
+  #keep(link: Link, address: string): Connector {
     const { name, relation } = link;
     const target = { node: name, address, relation, fast: this.#isFast(relation) };
-    return new Dialler(link, {
+    return new Connector(link, {
       limits: this.#limits,
       log: this.#deps.log,
-      dial: (signal) => dialSession(this.#context, target, link.counter, signal),
+      dial: (signal) => openOutboundLink(this.#context, target, link.counter, signal),
       serve: (session) => this.#admit(link, session),
       free: (signal) => this.#free(link, name, signal),
     });
@@ -375,7 +375,7 @@ class MeshNode implements Mesh {
     this.#deps.log.info({ peer: peer.node, role: peer.role, relation, dialledBy }, 'link up');
     this.#credentials.add(session);
     session.start();
-    session.wantsFast = this.#isFast(relation);
+    session.wantsFastHeartbeat = this.#isFast(relation);
     this.#changed();
   }
 
@@ -407,15 +407,15 @@ class MeshNode implements Mesh {
     return relation === 'parent' && (this.#parents.length > 1 || this.#fastChildren.size > 0);
   }
 
-  #paceAsked(session: LinkSession): void {
+  #fastHeartbeatChanged(session: LinkSession): void {
     if (session.facts.relation !== 'child' || session.signal.aborted) return;
-    if (session.peerWantsFast) this.#fastChildren.add(session);
+    if (session.peerWantsFastHeartbeat) this.#fastChildren.add(session);
     else this.#fastChildren.delete(session);
     this.#pace();
   }
 
   #pace(): void {
-    for (const session of this.#table.sessions()) session.wantsFast = this.#isFast(session.facts.relation);
+    for (const session of this.#table.sessions()) session.wantsFastHeartbeat = this.#isFast(session.facts.relation);
   }
 
   #offered(session: LinkSession, { statement, signature }: RevocationListMessage): void {
@@ -423,7 +423,7 @@ class MeshNode implements Mesh {
     const list = Buffer.isBuffer(statement) && Buffer.isBuffer(signature) ? { statement, signature } : undefined;
     if (list === undefined || revocations.merge(list) === 'invalid') {
       const error = new IsthmusError('PROTOCOL', `${session.facts.peer.node} sent an invalid revocation list`);
-      this.refusals.note(error, session.facts.peer.node, 'link');
+      this.denials.note(error, session.facts.peer.node, 'link');
       session.end(error, true);
     }
   }
@@ -458,7 +458,7 @@ class MeshNode implements Mesh {
         const session = this.#table.live(name);
         return session && neighbourOf(session);
       },
-      parents: () => this.#table.parents(this.#context.kinship.parents).map(neighbourOf),
+      parents: () => this.#table.parents(this.#context.self.parents).map(neighbourOf),
       canDialUnenrolled: (name) => this.#children.has(name),
     };
   }

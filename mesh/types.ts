@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity, Role } from '../certs/peer.ts';
 import type { ErrorCode } from '../lib/errors.ts';
-import type { Refusals } from './denials.ts';
+import type { Denials } from './denials.ts';
 
 /** Control is for calls that must answer at once; bulk is for bodies, and takes a connection of its own. */
 export type ServiceClass = 'control' | 'bulk';
@@ -45,7 +45,7 @@ export interface LinkStatus {
   readonly upSinceMs: number | undefined;
   readonly roundTripMs: number | undefined;
   /** Silence after which it is taken for dead; shorter where there is a second path. */
-  readonly silenceMs: number | undefined;
+  readonly linkTimeoutMs: number | undefined;
   /** Bytes on the wire since the process started, all connections of the link, both as seen by this node. */
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -74,7 +74,7 @@ export interface Mesh {
   /** Calls back after a link came up or went down. */
   onLinksChanged(callback: () => void): () => void;
   /** What this node has refused; the parts above note here what they refuse. */
-  readonly refusals: Refusals;
+  readonly denials: Denials;
   /** Replaces the set of children this node dials. */
   assignDials(assignments: readonly DialAssignment[]): void;
   /** In order of preference. */

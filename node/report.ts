@@ -93,11 +93,11 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
       options.onAssignment?.(assignment.dial);
       parents.assign(assignment);
     });
-    const pace = new Pace(async () => {
+    const pace = new ReportTimer(async () => {
       call.write(await makeReport(options));
     });
     const unwatch = mesh.onLinksChanged(() => pace.soon());
-    const forget = mesh.refusals.onNoted(() => pace.soon());
+    const forget = mesh.denials.onNoted(() => pace.soon());
     const unhear = parents.onChange(() => pace.soon());
     try {
       return await ended;
@@ -121,7 +121,7 @@ async function makeReport({ mesh, identity, parents, load, extra }: Reporting): 
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,
-    refusals: [...mesh.refusals.latest()],
+    denials: [...mesh.denials.latest()],
     ...parents.facts(),
     listens: mesh.address !== undefined,
     ...extra?.(),
@@ -171,7 +171,7 @@ class Load {
 }
 
 /** Calls `send` at once, then every few seconds, sooner when asked, never too often. */
-class Pace {
+class ReportTimer {
   readonly #send: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #lastMs = 0;

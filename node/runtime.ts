@@ -10,14 +10,14 @@ import type { Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { createMesh } from '../mesh/mesh.ts';
-import { Refusals } from '../mesh/denials.ts';
+import { Denials } from '../mesh/denials.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
 import type { DialAssignment, Mesh, ParentConfig } from '../mesh/types.ts';
 
 /** Over several hops of slow lines. */
 const renewalDialDeadlineMs = 20_000;
 
-export interface MemberConfig {
+export interface NodeConfig {
   readonly dataDir: string;
   /** host:port where others dial it; without it, it only dials. */
   readonly listen?: string | undefined;
@@ -37,9 +37,9 @@ export interface Member {
 /**
  * Takes its place in the mesh. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one that is in use.
  */
-export async function openMember(
+export async function openNode(
   role: Exclude<Role, 'server'>,
-  { dataDir, listen, parents, dials = [], relaying = false }: MemberConfig,
+  { dataDir, listen, parents, dials = [], relaying = false }: NodeConfig,
   { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
 ): Promise<Member> {
   const identity = await IdentityStore.open(dataDir);
@@ -50,18 +50,18 @@ export async function openMember(
     lock.release();
   });
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
-  const refusals = Refusals.open(dataDir, log);
-  teardown.add(() => refusals.close());
+  const denials = Denials.open(dataDir, log);
+  teardown.add(() => denials.close());
   const mesh = await createMesh(
     { listen, parents, dials: [...dials] },
-    { identity, revocations, log, relaying, softwareVersion, refusals },
+    { identity, revocations, log, relaying, softwareVersion, denials },
   );
   teardown.add(() => mesh.stop());
   return { dataDir, identity, revocations, mesh };
 }
 
 /** Keeps its certificate renewed and the server told. Call it once its services are there to be used. */
-export function keepMember({ dataDir, identity, mesh }: Member, { log, teardown, ...report }: MemberUpkeep): void {
+export function startUpkeep({ dataDir, identity, mesh }: Member, { log, teardown, ...report }: NodeUpkeep): void {
   const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: renewalDialDeadlineMs } as const;
   const renewal = keepRenewed({ identity, log, renew: renewOverMesh((signal) => mesh.dial({ ...dial, signal })) });
   teardown.add(() => renewal.stop());
@@ -69,7 +69,7 @@ export function keepMember({ dataDir, identity, mesh }: Member, { log, teardown,
   teardown.add(() => reports.stop());
 }
 
-interface MemberUpkeep extends Pick<ReportOptions, 'extra' | 'onAssignment'> {
+interface NodeUpkeep extends Pick<ReportOptions, 'extra' | 'onAssignment'> {
   readonly log: Logger;
   readonly teardown: Teardown;
 }

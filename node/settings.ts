@@ -14,7 +14,7 @@ interface WaySettings {
 }
 
 /** The text of `<dataDir>/config.yaml` with this way in it. CONFIG_INVALID when the one that is there is not YAML. */
-export function settingsWithWay(dataDir: string, { listen, parents }: WaySettings): string {
+export function settingsWithListener(dataDir: string, { listen, parents }: WaySettings): string {
   const document = settingsOf(dataDir);
   if (listen === undefined) document.delete('listen');
   else document.set('listen', listen);

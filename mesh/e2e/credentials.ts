@@ -17,10 +17,10 @@ import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { DialOptions, MeshStream } from '../types.ts';
 import { sessionCredentialAnswerCodec, sessionCredentialCodec } from '../wire.ts';
-import type { OpenEnds } from './open-sessions.ts';
+import type { OpenSessions } from './open-sessions.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
-import type { InnerTrust } from './session.ts';
-import { decodeRefusal, encodeRefusal } from '../tunnel/request.ts';
+import type { Trust } from './session.ts';
+import { decodeDenial, encodeDenial } from '../tunnel/request.ts';
 
 export const credentialService = 'credential';
 
@@ -50,17 +50,17 @@ interface Kept {
   timer: NodeJS.Timeout | undefined;
 }
 
-export interface InnerCredentialsDeps {
-  readonly trust: InnerTrust;
-  readonly ends: OpenEnds;
+export interface SessionCredentialsDeps {
+  readonly trust: Trust;
+  readonly ends: OpenSessions;
   readonly log: Logger;
   dial(options: DialOptions): Promise<MeshStream>;
 }
 
-export class InnerCredentials {
-  readonly #deps: InnerCredentialsDeps;
+export class SessionCredentials {
+  readonly #deps: SessionCredentialsDeps;
 
-  constructor(deps: InnerCredentialsDeps) {
+  constructor(deps: SessionCredentialsDeps) {
     this.#deps = deps;
   }
 
@@ -88,8 +88,8 @@ export class InnerCredentials {
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'PROTOCOL');
       this.#refused(stream.peer.node, error);
-      const refusal = encodeRefusal(error, this.#deps.trust.identity.current().node);
-      if (!stream.destroyed) stream.end(framed(sessionCredentialAnswerCodec.encode({ error: refusal })));
+      const denial = encodeDenial(error, this.#deps.trust.identity.current().node);
+      if (!stream.destroyed) stream.end(framed(sessionCredentialAnswerCodec.encode({ error: denial })));
     } finally {
       clearTimeout(limit);
       stream.destroySoon();
@@ -131,7 +131,7 @@ export class InnerCredentials {
       const credential = await this.#prove(stream, 'client');
       beside.write(framed(sessionCredentialCodec.encode({ session: sessionName(stream), credential })));
       const answer = sessionCredentialAnswerCodec.decode(await readFrame(beside));
-      if (answer.error) throw decodeRefusal(answer.error, stream.peer.node);
+      if (answer.error) throw decodeDenial(answer.error, stream.peer.node);
       kept.own = own;
       this.#take(stream, 'server', answer.credential);
     } finally {
@@ -158,7 +158,7 @@ export class InnerCredentials {
   }
 
   #refused(node: string, error: IsthmusError): void {
-    this.#deps.trust.refusals.note(error, node, credentialService);
+    this.#deps.trust.denials.note(error, node, credentialService);
     this.#deps.log.info({ peer: node, code: error.code, err: error.message }, 'session not carried on');
   }
 }

@@ -4,15 +4,15 @@ import { sessionName } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { Expiry } from '../expiry.ts';
 import type { MeshStream } from '../types.ts';
-import type { InnerTrust } from './session.ts';
+import type { Trust } from './session.ts';
 
-export class OpenEnds {
+export class OpenSessions {
   readonly #streams = new Map<MeshStream, Expiry>();
   /** Those that were opened from elsewhere, by what both their ends call them. */
   readonly #answered = new Map<string, MeshStream>();
-  readonly #trust: InnerTrust;
+  readonly #trust: Trust;
 
-  constructor(trust: InnerTrust) {
+  constructor(trust: Trust) {
     this.#trust = trust;
   }
 

@@ -1,6 +1,6 @@
 // The inner session: TLS 1.3 between the two ends of a tunnel, through whatever carries it. The relays in between see
 // its records and nothing in them. After the handshake the listening end says in one message whether it lets the other
-// in, so that a refusal has a code and no handler runs before it.
+// in, so that a denial has a code and no handler runs before it.
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import type { IdentityStore } from '../../certs/identity.ts';
@@ -8,19 +8,19 @@ import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import { linkClientOptions, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Refusals } from '../denials.ts';
+import type { Denials } from '../denials.ts';
 import { joiningServices } from '../routing/rules.ts';
 import type { MeshStream } from '../types.ts';
-import { isWrongTls, terminateTls } from '../terminate-tls.ts';
+import { isWrongTls, acceptTls } from '../accept-tls.ts';
 import { tunnelOpenedCodec } from '../wire.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
-import { decodeRefusal, encodeRefusal } from '../tunnel/request.ts';
+import { decodeDenial, encodeDenial } from '../tunnel/request.ts';
 
 /** What a node judges its peers by, and where it notes whom it refused. */
-export interface InnerTrust {
+export interface Trust {
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
-  readonly refusals: Refusals;
+  readonly denials: Denials;
 }
 
 /** The service is part of the handshake: a relay that redirects a tunnel to another service of the node breaks it. */
@@ -32,24 +32,24 @@ function protocolOf(service: string): string {
  * The calling end: proves this node, checks that the other is `node` (or has the role server), waits to be let in. `by`
  * is the neighbour that carries the tunnel.
  */
-export async function callInner(
-  carrier: Duplex,
-  trust: InnerTrust,
+export async function openSession(
+  transport: Duplex,
+  trust: Trust,
   target: { node: string; service: string; by: string },
 ): Promise<MeshStream> {
   const identity = trust.identity.current();
   const socket = tls.connect({
     ...linkClientOptions(identity),
-    socket: carrier,
+    socket: transport,
     ALPNProtocols: [protocolOf(target.service)],
   });
-  tie(socket, carrier);
-  watchRecords(socket, trust.refusals, target);
+  tie(socket, transport);
+  watchRecords(socket, trust.denials, target);
   try {
-    await secured(socket, carrier);
+    await secured(socket, transport);
     const peer = verifyThere(socket, trust, target);
     const verdict = tunnelOpenedCodec.decode(await readFrame(socket));
-    if (verdict.error) throw decodeRefusal(verdict.error, peer.node);
+    if (verdict.error) throw decodeDenial(verdict.error, peer.node);
     return Object.assign(socket, { peer });
   } catch (thrown) {
     socket.destroy();
@@ -58,13 +58,13 @@ export async function callInner(
 }
 
 /** The end that was called has to be who was called. */
-function verifyThere(socket: TLSSocket, trust: InnerTrust, target: { node: string; service: string; by: string }) {
+function verifyThere(socket: TLSSocket, trust: Trust, target: { node: string; service: string; by: string }) {
   try {
     const peer = verifyPeer(socket, trust.identity.current(), trust.revocations, { node: target.node });
     if (peer.provisional) throw unconfirmed(peer);
     return peer;
   } catch (thrown) {
-    trust.refusals.note(IsthmusError.from(thrown), target.by, target.service);
+    trust.denials.note(IsthmusError.from(thrown), target.by, target.service);
     throw thrown;
   }
 }
@@ -73,19 +73,19 @@ function verifyThere(socket: TLSSocket, trust: InnerTrust, target: { node: strin
  * The listening end: checks who calls, and refuses roles that the service is not for. `by` is the neighbour that
  * brought the tunnel.
  */
-export async function answerInner(
-  carrier: Duplex,
-  trust: InnerTrust,
+export async function acceptSession(
+  transport: Duplex,
+  trust: Trust,
   service: { name: string; roles: readonly Role[]; by: string },
 ): Promise<MeshStream> {
   const identity = trust.identity.current();
   const options = linkServerOptions(identity, [protocolOf(service.name)]);
-  const socket = await terminateTls(carrier, options).catch((thrown: unknown) => {
-    trust.refusals.note(IsthmusError.from(thrown), service.by, service.name);
+  const socket = await acceptTls(transport, options).catch((thrown: unknown) => {
+    trust.denials.note(IsthmusError.from(thrown), service.by, service.name);
     throw thrown;
   });
-  tie(socket, carrier);
-  watchRecords(socket, trust.refusals, { service: service.name, by: service.by });
+  tie(socket, transport);
+  watchRecords(socket, trust.denials, { service: service.name, by: service.by });
   try {
     const peer = admit(socket, trust, service);
     // Written out before the stream is handed on: node:http2 takes the socket over, and aborts the process when a write
@@ -101,7 +101,7 @@ export async function answerInner(
 
 function admit(
   socket: TLSSocket,
-  trust: InnerTrust,
+  trust: Trust,
   service: { name: string; roles: readonly Role[]; by: string },
 ): PeerIdentity {
   let who = service.by;
@@ -112,16 +112,16 @@ function admit(
     if (service.roles.includes(peer.role)) return peer;
     throw new IsthmusError('ROLE_FORBIDDEN', `a ${peer.role} may not open the service ${service.name}`);
   } catch (thrown) {
-    trust.refusals.note(IsthmusError.from(thrown), who, service.name);
+    trust.denials.note(IsthmusError.from(thrown), who, service.name);
     throw thrown;
   }
 }
 
 /** Records that are wrong were changed on the way. The end that finds them notes it; the other hears an alert. */
-function watchRecords(socket: TLSSocket, refusals: Refusals, { service, by }: { service: string; by: string }): void {
+function watchRecords(socket: TLSSocket, denials: Denials, { service, by }: { service: string; by: string }): void {
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (!isWrongTls(error)) return;
-    refusals.note(new IsthmusError('INNER_TLS', `an inner session broke: ${error.message}`), by, service);
+    denials.note(new IsthmusError('INNER_TLS', `an inner session broke: ${error.message}`), by, service);
   });
 }
 
@@ -135,7 +135,7 @@ function refuse(socket: TLSSocket, error: IsthmusError, self: string): void {
     socket.destroy();
     return;
   }
-  socket.end(framed(tunnelOpenedCodec.encode({ error: encodeRefusal(error, self) })), () => socket.destroy());
+  socket.end(framed(tunnelOpenedCodec.encode({ error: encodeDenial(error, self) })), () => socket.destroy());
   socket.setTimeout(1000, () => socket.destroy());
   socket.resume();
 }
@@ -144,21 +144,21 @@ function refuse(socket: TLSSocket, error: IsthmusError, self: string): void {
  * Neither outlives the other: an inner session without its tunnel would wait for ever, and the reverse would leak. A
  * tunnel that ended whole has given the session its end already, and what the session holds is still to be read.
  */
-function tie(socket: TLSSocket, carrier: Duplex): void {
+function tie(socket: TLSSocket, transport: Duplex): void {
   // Node destroys a TLS session when what carries it closes, also while its reader has decrypted bytes to fetch. So the
-  // carrier must not close by itself at its end: it does when the session has ended in turn.
-  carrier.allowHalfOpen = true;
-  socket.on('error', () => carrier.destroy());
-  socket.on('close', () => carrier.destroy());
-  carrier.on('error', () => socket.destroy());
-  carrier.on('close', () => {
-    if (!carrier.readableEnded) socket.destroy();
+  // transport must not close by itself at its end: it does when the session has ended in turn.
+  transport.allowHalfOpen = true;
+  socket.on('error', () => transport.destroy());
+  socket.on('close', () => transport.destroy());
+  transport.on('error', () => socket.destroy());
+  transport.on('close', () => {
+    if (!transport.readableEnded) socket.destroy();
   });
 }
 
-function secured(socket: TLSSocket, carrier: Duplex): Promise<void> {
+function secured(socket: TLSSocket, transport: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (carrier.destroyed) {
+    if (transport.destroyed) {
       reject(new IsthmusError('UNREACHABLE', 'the tunnel closed before its two ends had met'));
       return;
     }

@@ -3,37 +3,37 @@
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Accepted } from '../link/listener.ts';
+import type { InboundConnection } from '../link/listener.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
-import { decodeRequest, encodeRefusal, type TunnelRequest } from '../tunnel/request.ts';
-import type { Refusals } from '../denials.ts';
+import { decodeRequest, encodeDenial, type TunnelRequest } from '../tunnel/request.ts';
+import type { Denials } from '../denials.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
-import type { EnrolGate } from './rate-limiter.ts';
+import type { EnrolmentLimiter } from './rate-limiter.ts';
 
-export interface EnrolDoorDeps {
+export interface EnrolmentListenerDeps {
   readonly node: string;
-  readonly gate: EnrolGate;
+  readonly gate: EnrolmentLimiter;
   readonly openMs: number;
   readonly log: Logger;
-  readonly refusals: Refusals;
+  readonly denials: Denials;
   /** Opens the way to the server and joins the stream to it; rejects when it cannot be opened. */
   carry(request: TunnelRequest, accept: () => Duplex, signal: AbortSignal): Promise<void>;
 }
 
 /** Serves one connection without a certificate. */
-export function openEnrolDoor(connection: Accepted, deps: EnrolDoorDeps): void {
+export function serveEnrolment(connection: InboundConnection, deps: EnrolmentListenerDeps): void {
   const address = connection.raw.remoteAddress ?? 'unknown';
   admit(connection, address, deps).catch((thrown: unknown) => {
     const error = IsthmusError.from(thrown, 'UNREACHABLE', { hop: deps.node });
-    deps.refusals.note(error, address, 'enrol');
+    deps.denials.note(error, address, 'enrol');
     deps.log.warn({ address, code: error.code, err: error.message }, 'enrolment refused');
-    const refusal = { error: encodeRefusal(error, deps.node) };
-    connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)), () => connection.tls.destroy());
+    const denial = { error: encodeDenial(error, deps.node) };
+    connection.tls.end(framed(tunnelOpenedCodec.encode(denial)), () => connection.tls.destroy());
     connection.tls.resume();
   });
 }
 
-async function admit(connection: Accepted, address: string, deps: EnrolDoorDeps): Promise<void> {
+async function admit(connection: InboundConnection, address: string, deps: EnrolmentListenerDeps): Promise<void> {
   deps.gate.enter(address);
   const preface = bulkPrefaceCodec.decode(await readFrame(connection.tls));
   if (!preface.open) throw new IsthmusError('PROTOCOL', 'an enrolment opened with the wrong message');

@@ -3,19 +3,19 @@ import { LRUCache } from 'lru-cache';
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { EnrolLimits } from '../limits.ts';
+import type { EnrolmentLimits } from '../limits.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 
 /** An attacker with many addresses must not grow this; who falls out starts with a full burst. */
 const rememberedAddresses = 4096;
 
-export class EnrolGate {
-  readonly #limits: EnrolLimits;
+export class EnrolmentLimiter {
+  readonly #limits: EnrolmentLimits;
   readonly #all: TokenBucket;
   readonly #byAddress = new LRUCache<string, TokenBucket>({ max: rememberedAddresses });
   #open = 0;
 
-  constructor(limits: EnrolLimits, nowMs: number = Date.now()) {
+  constructor(limits: EnrolmentLimits, nowMs: number = Date.now()) {
     this.#limits = limits;
     this.#all = new TokenBucket(limits.perSecond, limits.burst, nowMs);
   }

@@ -8,11 +8,11 @@ import { alpn } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { connectTo, listenOn, type Connection } from '../link/connection.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
-import { decodeRefusal, encodeRefusal, encodeRequest, newTunnelId, type TunnelRequest } from '../tunnel/request.ts';
-import { terminateTls } from '../terminate-tls.ts';
+import { decodeDenial, encodeDenial, encodeRequest, newTunnelId, type TunnelRequest } from '../tunnel/request.ts';
+import { acceptTls } from '../accept-tls.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
 
-export interface EnrolRoute {
+export interface EnrolmentTarget {
   /** The server's end, or a node that waits to be dialled. */
   readonly destination: string;
   readonly source: string;
@@ -21,7 +21,7 @@ export interface EnrolRoute {
 }
 
 /** Opens `enrol` through the node at `address`. */
-export async function openEnrol(address: string, route: EnrolRoute): Promise<Connection> {
+export async function openEnrol(address: string, route: EnrolmentTarget): Promise<Connection> {
   const connection = await connectTo(address, alpn.enrol, undefined, route.signal);
   const abort = () => connection.tls.destroy();
   route.signal.addEventListener('abort', abort, { once: true });
@@ -38,7 +38,7 @@ export async function openEnrol(address: string, route: EnrolRoute): Promise<Con
     const preface = { sessionId: Buffer.alloc(0), open: encodeRequest(newTunnelId(), request) };
     connection.tls.write(framed(bulkPrefaceCodec.encode(preface)));
     const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
-    if (opened.error) throw decodeRefusal(opened.error, route.destination);
+    if (opened.error) throw decodeDenial(opened.error, route.destination);
     return connection;
   } catch (thrown) {
     connection.tls.destroy();
@@ -49,7 +49,7 @@ export async function openEnrol(address: string, route: EnrolRoute): Promise<Con
   }
 }
 
-export interface EnrolListener {
+export interface EnrolmentListener {
   readonly address: string;
   /** The stream that a parent carried here. Each call waits for the next one. */
   next(signal: AbortSignal): Promise<Duplex>;
@@ -62,11 +62,11 @@ export interface EnrolListener {
 export async function listenForEnrol(
   listen: string,
   certificate: Required<Pick<TlsOptions, 'key' | 'cert'>>,
-): Promise<EnrolListener> {
+): Promise<EnrolmentListener> {
   const arrived: Duplex[] = [];
   const waiting = new Set<(stream: Duplex) => void>();
   /**
-   * Each connection by its socket: the TLS session once there is one. What owns a handle closes it, see `terminateTls`.
+   * Each connection by its socket: the TLS session once there is one. What owns a handle closes it, see `acceptTls`.
    */
   const sockets = new Map<net.Socket, Duplex>();
   const server = net.createServer({ noDelay: true }, (raw) => {
@@ -75,7 +75,7 @@ export async function listenForEnrol(
     if (sockets.size >= 16) sockets.values().next().value?.destroy();
     sockets.set(raw, raw);
     raw.once('close', () => sockets.delete(raw));
-    terminateTls(raw, { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] })
+    acceptTls(raw, { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] })
       .then((session) => {
         if (sockets.has(raw)) sockets.set(raw, session);
         return welcome(session);
@@ -105,7 +105,7 @@ async function welcome(session: TLSSocket): Promise<Duplex> {
   const preface = bulkPrefaceCodec.decode(await readFrame(session));
   if (preface.open?.service !== 'enrol') {
     const error = new IsthmusError('SERVICE_UNKNOWN', 'this node has not joined yet: only enrol is open');
-    session.end(framed(tunnelOpenedCodec.encode({ error: encodeRefusal(error, 'joining') })));
+    session.end(framed(tunnelOpenedCodec.encode({ error: encodeDenial(error, 'joining') })));
     throw error;
   }
   session.write(framed(tunnelOpenedCodec.encode({})));

@@ -23,7 +23,7 @@ type Outcome =
 /** As many failures a link counts as that comes up and goes again: a pause of at most 1.6 s. */
 const flappingFailures = 3;
 
-export interface DiallerDeps {
+export interface ConnectorDeps {
   readonly limits: Pick<MeshLimits, 'handshakeMs' | 'backoffBaseMs' | 'backoffCapMs' | 'stableMs'>;
   readonly log: Logger;
   dial(signal: AbortSignal): Promise<LinkSession>;
@@ -33,14 +33,14 @@ export interface DiallerDeps {
   free(signal: AbortSignal): Promise<void>;
 }
 
-export class Dialler {
+export class Connector {
   readonly link: Link;
-  readonly #deps: DiallerDeps;
+  readonly #deps: ConnectorDeps;
   readonly #stopped = new AbortController();
   #phase: Phase = { name: 'connecting' };
   readonly #done: Promise<void>;
 
-  constructor(link: Link, deps: DiallerDeps) {
+  constructor(link: Link, deps: ConnectorDeps) {
     this.link = link;
     this.#deps = deps;
     this.#done = this.#run();

@@ -4,14 +4,14 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { MeshLimits } from '../limits.ts';
-import type { InnerTrust } from '../e2e/session.ts';
-import type { HelloFacts, Kinship } from './hello.ts';
+import type { Trust } from '../e2e/session.ts';
+import type { HelloFacts, RelationRules } from './hello.ts';
 import { nextFrame } from '../tunnel/next-frame.ts';
 import type { AttachStream, SessionHooks } from './session.ts';
 
 export interface LinkContext {
-  readonly trust: InnerTrust;
-  readonly kinship: Kinship & { readonly node: string; readonly role: Role };
+  readonly trust: Trust;
+  readonly self: RelationRules & { readonly node: string; readonly role: Role };
   readonly limits: MeshLimits;
   readonly softwareVersion: string;
   /** HTTP/2 window of one control tunnel: it bounds what a stalled one leaves in this process's memory. */

@@ -6,7 +6,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import { Expiry } from '../expiry.ts';
-import type { InnerTrust } from '../e2e/session.ts';
+import type { Trust } from '../e2e/session.ts';
 import { credentialsSince } from '../wire-version.ts';
 import type { LinkSession } from './session.ts';
 
@@ -19,16 +19,16 @@ interface Standing {
 const otherSide = { client: 'server', server: 'client' } as const satisfies Record<TlsSide, TlsSide>;
 
 export class LinkCredentials {
-  readonly #trust: InnerTrust;
+  readonly #trust: Trust;
   readonly #log: Logger;
   readonly #standings = new Map<LinkSession, Standing>();
   readonly #unsubscribe: () => void;
   /**
-   * One after the other: a certificate must not overtake the one before, and signatures of a thousand links take turns.
+   * One after the other: a certificate must not overtake the one before, and signatures of a thousand links take handshakes.
    */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(trust: InnerTrust, log: Logger) {
+  constructor(trust: Trust, log: Logger) {
     this.#trust = trust;
     this.#log = log;
     this.#unsubscribe = trust.identity.onChange(() => {
@@ -42,7 +42,7 @@ export class LinkCredentials {
     const expiry = new Expiry(peer.notAfterMs, () =>
       session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`)),
     );
-    const shown = session.carrier?.connection.tls.getX509Certificate()?.serialNumber;
+    const shown = session.transport?.connection.tls.getX509Certificate()?.serialNumber;
     this.#standings.set(session, { expiry, shown });
     const gone = () => {
       expiry.stop();
@@ -67,7 +67,7 @@ export class LinkCredentials {
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'PROTOCOL');
       const { node } = session.facts.peer;
-      this.#trust.refusals.note(error, node, 'link');
+      this.#trust.denials.note(error, node, 'link');
       this.#log.warn({ peer: node, code: error.code, err: error.message }, 'new certificate refused');
       session.end(error, true);
     }
@@ -78,11 +78,11 @@ export class LinkCredentials {
   }
 
   #judge(session: LinkSession, credential: Credential__Output) {
-    const { carrier, facts } = session;
-    if (carrier === undefined || facts.wireVersion < credentialsSince) {
+    const { transport, facts } = session;
+    if (transport === undefined || facts.wireVersion < credentialsSince) {
       throw new IsthmusError('PROTOCOL', `${facts.peer.node} sent what version ${facts.wireVersion} does not have`);
     }
-    const peer = judgeCredential({ socket: carrier.connection.tls, sender: otherSide[carrier.side] }, credential, {
+    const peer = judgeCredential({ socket: transport.connection.tls, sender: otherSide[transport.side] }, credential, {
       trust: this.#trust.identity.current(),
       revocations: this.#trust.revocations,
       known: facts.peer,
@@ -104,10 +104,10 @@ export class LinkCredentials {
   async #show(session: LinkSession): Promise<void> {
     const { identity } = this.#trust;
     const { serialNumber } = identity.peer();
-    const [standing, { carrier, facts }] = [this.#standings.get(session), session];
-    if (standing === undefined || carrier === undefined || facts.wireVersion < credentialsSince) return;
+    const [standing, { transport, facts }] = [this.#standings.get(session), session];
+    if (standing === undefined || transport === undefined || facts.wireVersion < credentialsSince) return;
     if (standing.shown === serialNumber) return;
-    const proof = proveCredential({ socket: carrier.connection.tls, sender: carrier.side }, identity.current());
+    const proof = proveCredential({ socket: transport.connection.tls, sender: transport.side }, identity.current());
     standing.shown = serialNumber;
     session.send({ credential: await proof });
   }

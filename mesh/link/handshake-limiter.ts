@@ -4,20 +4,20 @@
 // ticks of our own timer and not by the clock, because a process that is short of processor time is not to begin yet
 // more.
 
-export interface TurnLimits {
-  readonly handshakesAtOnce: number;
-  readonly handshakeTurnMs: number;
+export interface HandshakeLimits {
+  readonly concurrentHandshakes: number;
+  readonly handshakeSlotMs: number;
 }
 
 /** The ticks of a turn: between two of them the event loop has looked at what has come. */
 const ticksPerTurn = 5;
 
-export class Turns {
-  readonly #limits: TurnLimits;
+export class HandshakeLimiter {
+  readonly #limits: HandshakeLimits;
   readonly #waiting = new Set<() => void>();
   #taken = 0;
 
-  constructor(limits: TurnLimits) {
+  constructor(limits: HandshakeLimits) {
     this.#limits = limits;
   }
 
@@ -32,7 +32,7 @@ export class Turns {
         if (left > 1) return tick(left - 1);
         over();
         overdue();
-      }, this.#limits.handshakeTurnMs / ticksPerTurn);
+      }, this.#limits.handshakeSlotMs / ticksPerTurn);
     };
     const start = (): void => {
       this.#taken += 1;
@@ -54,7 +54,7 @@ export class Turns {
 
   #next(): void {
     for (const start of this.#waiting) {
-      if (this.#taken >= this.#limits.handshakesAtOnce) return;
+      if (this.#taken >= this.#limits.concurrentHandshakes) return;
       this.#waiting.delete(start);
       start();
     }

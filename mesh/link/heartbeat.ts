@@ -2,8 +2,8 @@
 // clock: a process that was stopped, or whose event loop was busy, must hear what waits for it before it judges others.
 
 export interface HeartbeatLimits {
-  readonly beatMs: number;
-  readonly silenceMs: number;
+  readonly intervalMs: number;
+  readonly linkTimeoutMs: number;
 }
 
 /** Ticks per beat: how finely silence is measured. */
@@ -43,13 +43,13 @@ export class Heartbeat {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(), this.#limits.beatMs / ticksPerBeat);
+    this.#timer = setInterval(() => this.#tick(), this.#limits.intervalMs / ticksPerBeat);
     this.#beat();
   }
 
   /** Takes another pace; a running heart beats at once, so that the other side hears of it. */
   pace(limits: HeartbeatLimits): void {
-    if (limits.beatMs === this.#limits.beatMs && limits.silenceMs === this.#limits.silenceMs) return;
+    if (limits.intervalMs === this.#limits.intervalMs && limits.linkTimeoutMs === this.#limits.linkTimeoutMs) return;
     this.#limits = limits;
     if (this.#timer === undefined) return;
     this.stop();
@@ -94,7 +94,7 @@ export class Heartbeat {
     this.#silentTicks += 1;
     this.#ticks += 1;
     this.onTick();
-    if (this.#silentTicks * (this.#limits.beatMs / ticksPerBeat) >= this.#limits.silenceMs) {
+    if (this.#silentTicks * (this.#limits.intervalMs / ticksPerBeat) >= this.#limits.linkTimeoutMs) {
       this.stop();
       this.#onSilence();
       return;

@@ -45,14 +45,14 @@ export function decodeHello(hello: Hello__Output, peer: string): HelloFacts {
   };
 }
 
-export interface Kinship {
+export interface RelationRules {
   readonly role: Role;
   /** The node ids (or 'server') that the configuration names as parents. */
   readonly parents: readonly string[];
 }
 
 /** Whether `peer` may be `claimed` to this node; throws LINK_REFUSED when not. */
-export function checkKinship(self: Kinship, peer: PeerIdentity, claimed: Relation): void {
+export function checkRelation(self: RelationRules, peer: PeerIdentity, claimed: Relation): void {
   const refuse = (why: string): never => {
     throw new IsthmusError('LINK_REFUSED', `${peer.node} (${peer.role}) may not be this node's ${claimed}: ${why}`);
   };

@@ -1,5 +1,5 @@
-// The accepting side of links: serves Attach and Tunnel to diallers, and takes their bulk connections. Towards a
-// dialler it opens a tunnel by asking on Attach; the dialler answers with a call, or a connection, that names the
+// The accepting side of links: serves Attach and Tunnel to connectors, and takes their bulk connections. Towards a
+// connector it opens a tunnel by asking on Attach; the connector answers with a call, or a connection, that names the
 // tunnel.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
@@ -12,21 +12,21 @@ import type { LinkHandlers } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
 import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import {
-  decodeRefusal,
+  decodeDenial,
   decodeRequest,
-  encodeRefusal,
+  encodeDenial,
   encodeRequest,
   newTunnelId,
   type TunnelRequest,
 } from '../tunnel/request.ts';
 import type { ServiceClass } from '../types.ts';
 import { bulkPrefaceCodec, linkService, tunnelOpenedCodec } from '../wire.ts';
-import type { Accepted } from './listener.ts';
-import { tunnelFlood } from './tunnel-quota.ts';
+import type { InboundConnection } from './listener.ts';
+import { tunnelRateLimited } from './tunnel-quota.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
-import { checkKinship, decodeHello, encodeHello, type HelloFacts } from './hello.ts';
+import { checkRelation, decodeHello, encodeHello, type HelloFacts } from './hello.ts';
 import { nextFrame } from '../tunnel/next-frame.ts';
-import { LinkSession, type Carrier } from './session.ts';
+import { LinkSession, type Transport } from './session.ts';
 import type { ByteCounter } from './connection.ts';
 
 type AttachCall = ServerDuplexStream<AttachFrame__Output, AttachFrame>;
@@ -41,7 +41,7 @@ export interface SessionRegister {
 }
 
 interface AcceptedLink {
-  readonly connection: Accepted;
+  readonly connection: InboundConnection;
   readonly peer: PeerIdentity;
   session: LinkSession | undefined;
 }
@@ -49,7 +49,7 @@ interface AcceptedLink {
 /** An honest peer makes one. */
 const mostCallsWithoutSession = 16;
 
-export class LinkServer {
+export class InboundLinks {
   readonly #context: LinkContext;
   readonly #register: SessionRegister;
   readonly #host: GrpcHost<PeerIdentity>;
@@ -57,8 +57,8 @@ export class LinkServer {
   readonly #links = new WeakMap<Duplex, AcceptedLink>();
   readonly #refused = new WeakMap<Duplex, IsthmusError>();
   readonly #callsWithoutSession = new WeakMap<Duplex, number>();
-  /** By the dialler's session id, which bulk connections name. */
-  readonly #carriers = new Map<string, AcceptorCarrier>();
+  /** By the connector's session id, which bulk connections name. */
+  readonly #transports = new Map<string, InboundTransport>();
 
   constructor(context: LinkContext, register: SessionRegister) {
     this.#context = context;
@@ -70,7 +70,7 @@ export class LinkServer {
       forbids: (stream) => this.#forbids(stream),
       // A certificate that is not accepted has been noted at the port.
       onError: (error, peer) => {
-        if (peer !== undefined) context.trust.refusals.note(error, peer.node, 'link');
+        if (peer !== undefined) context.trust.denials.note(error, peer.node, 'link');
       },
     });
     this.#host.add<LinkHandlers>(
@@ -85,26 +85,26 @@ export class LinkServer {
   }
 
   /** Serves a link's connection. */
-  link(connection: Accepted, peer: PeerIdentity): void {
+  link(connection: InboundConnection, peer: PeerIdentity): void {
     const stream = Object.assign(connection.tls, { peer });
     this.#links.set(stream, { connection, peer, session: undefined });
     this.#host.accept(stream);
   }
 
   /** Answers a link's first call with the reason why its certificate is not accepted. */
-  refuseLink(connection: Accepted, error: IsthmusError): void {
+  refuseLink(connection: InboundConnection, error: IsthmusError): void {
     this.#refused.set(connection.tls, error);
     this.#host.accept(connection.tls);
   }
 
   /** Takes a bulk connection to the session that it names. */
-  bulk(connection: Accepted, peer: PeerIdentity): void {
+  bulk(connection: InboundConnection, peer: PeerIdentity): void {
     this.#takeBulk(connection, peer).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown);
-      this.#context.trust.refusals.note(error, peer.node, 'link');
+      this.#context.trust.denials.note(error, peer.node, 'link');
       this.#context.log.debug({ peer: peer.node, code: error.code, err: error.message }, 'bulk connection refused');
-      const refusal = { error: encodeRefusal(error, this.#context.kinship.node) };
-      connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)), () => connection.tls.destroy());
+      const denial = { error: encodeDenial(error, this.#context.self.node) };
+      connection.tls.end(framed(tunnelOpenedCodec.encode(denial)), () => connection.tls.destroy());
       connection.tls.resume();
     });
   }
@@ -123,7 +123,7 @@ export class LinkServer {
     const { hello } = await nextFrame<AttachFrame__Output>(call, signal, peer.node);
     if (!hello) throw new IsthmusError('PROTOCOL', `${peer.node} did not say hello`);
     const facts = decodeHello(hello, peer.node);
-    checkKinship(this.#context.kinship, peer, facts.relation);
+    checkRelation(this.#context.self, peer, facts.relation);
     this.#register.check(peer, facts);
     const counter = this.#register.counter(peer, facts);
     counter.add(connection.raw);
@@ -135,7 +135,7 @@ export class LinkServer {
     const session = new LinkSession(
       {
         peer,
-        role: this.#context.kinship.role,
+        role: this.#context.self.role,
         wireVersion: facts.wireVersion,
         relation: facts.relation,
         epoch: facts.epoch,
@@ -148,9 +148,9 @@ export class LinkServer {
       this.#context.hooks,
     );
     const key = facts.sessionId.toString('hex');
-    const carrier = new AcceptorCarrier(session, call, connection, () => this.#carriers.delete(key));
-    session.carrier = carrier;
-    this.#carriers.set(key, carrier);
+    const transport = new InboundTransport(session, call, connection, () => this.#transports.delete(key));
+    session.transport = transport;
+    this.#transports.set(key, transport);
     link.session = session;
     const ended = () => session.end(new IsthmusError('UNREACHABLE', `${peer.node} ended the link`, { hop: peer.node }));
     call.on('end', ended);
@@ -164,11 +164,11 @@ export class LinkServer {
   async #tunnel(call: TunnelServerCall, link: AcceptedLink): Promise<void> {
     const { session, peer } = link;
     if (!session) throw new IsthmusError('PROTOCOL', 'a tunnel before the hello');
-    const carrier = this.#carriers.get(session.facts.id.toString('hex'));
-    if (!carrier) throw new IsthmusError('SESSION_UNKNOWN', 'the session has ended');
+    const transport = this.#transports.get(session.facts.id.toString('hex'));
+    if (!transport) throw new IsthmusError('SESSION_UNKNOWN', 'the session has ended');
     const soon = AbortSignal.any([session.signal, AbortSignal.timeout(this.#context.limits.openMs)]);
     const frame = await nextFrame<TunnelFrame__Output>(call, soon, peer.node);
-    if (frame.answerTunnelId) await carrier.answered(frame.answerTunnelId, call);
+    if (frame.answerTunnelId) await transport.answered(frame.answerTunnelId, call);
     else if (frame.open)
       this.#asked(session, frame.open.tunnelId, decodeRequest(frame.open, this.#context.limits.openMs), call);
     else throw new IsthmusError('PROTOCOL', `${peer.node} opened a tunnel with the wrong message`);
@@ -187,30 +187,30 @@ export class LinkServer {
         return Promise.resolve(session.controlStream(tunnelId, { side: 'server', stream: call }));
       },
       refuse: (error) => {
-        call.write({ opened: { error: encodeRefusal(error, this.#context.kinship.node) } });
+        call.write({ opened: { error: encodeDenial(error, this.#context.self.node) } });
         call.end();
         call.resume();
       },
     });
   }
 
-  async #takeBulk(connection: Accepted, peer: PeerIdentity): Promise<void> {
+  async #takeBulk(connection: InboundConnection, peer: PeerIdentity): Promise<void> {
     const preface = bulkPrefaceCodec.decode(await readFrame(connection.tls));
     connection.settled();
-    const carrier = this.#carriers.get(preface.sessionId.toString('hex'));
-    const session = carrier?.session;
-    if (!carrier || session?.facts.peer.node !== peer.node) {
+    const transport = this.#transports.get(preface.sessionId.toString('hex'));
+    const session = transport?.session;
+    if (!transport || session?.facts.peer.node !== peer.node) {
       throw new IsthmusError('SESSION_UNKNOWN', `${peer.node} has no such session here`);
     }
     session.adopt(connection);
     if (preface.answerTunnelId) {
-      await carrier.connected(preface.answerTunnelId, connection);
+      await transport.connected(preface.answerTunnelId, connection);
       return;
     }
     if (!preface.open) throw new IsthmusError('PROTOCOL', `${peer.node} opened a bulk tunnel with the wrong message`);
     const request = decodeRequest(preface.open, this.#context.limits.openMs);
     const { tunnelId } = preface.open;
-    const release = session.peerBulkPlace();
+    const release = session.peerBulkSlot();
     connection.raw.once('close', release);
     const given = new AbortController();
     connection.raw.once('close', () => given.abort(new IsthmusError('CANCELLED', 'the asker gave up')));
@@ -222,8 +222,8 @@ export class LinkServer {
         return Promise.resolve(session.bulkStream(tunnelId, connection, release));
       },
       refuse: (error) => {
-        const refusal = { error: encodeRefusal(error, this.#context.kinship.node) };
-        connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)));
+        const denial = { error: encodeDenial(error, this.#context.self.node) };
+        connection.tls.end(framed(tunnelOpenedCodec.encode(denial)));
         connection.tls.resume();
       },
     });
@@ -232,11 +232,11 @@ export class LinkServer {
   /** Every call counts as a tunnel that is asked for, or, while there is no session, as one of few. */
   #forbids(stream: Duplex): IsthmusError | undefined {
     const link = this.#links.get(stream);
-    if (link?.session !== undefined) return link.session.mayAsk() ? undefined : tunnelFlood(link.peer.node);
+    if (link?.session !== undefined) return link.session.tryAcquire() ? undefined : tunnelRateLimited(link.peer.node);
     const made = (this.#callsWithoutSession.get(stream) ?? 0) + 1;
     this.#callsWithoutSession.set(stream, made);
     if (made <= mostCallsWithoutSession) return undefined;
-    return new IsthmusError('FLOOD', `the peer made ${made} calls and has no session`);
+    return new IsthmusError('RATE_LIMITED', `the peer made ${made} calls and has no session`);
   }
 
   #linkOf(stream: Duplex): AcceptedLink {
@@ -256,15 +256,15 @@ interface Waiting {
   reject(error: IsthmusError): void;
 }
 
-class AcceptorCarrier implements Carrier {
+class InboundTransport implements Transport {
   readonly session: LinkSession;
   readonly #call: AttachCall;
-  readonly connection: Accepted;
+  readonly connection: InboundConnection;
   readonly side = 'server';
   readonly #onClosed: () => void;
   readonly #waiting = new Map<string, Waiting>();
 
-  constructor(session: LinkSession, call: AttachCall, connection: Accepted, onClosed: () => void) {
+  constructor(session: LinkSession, call: AttachCall, connection: InboundConnection, onClosed: () => void) {
     this.session = session;
     this.#call = call;
     this.connection = connection;
@@ -275,7 +275,7 @@ class AcceptorCarrier implements Carrier {
     const tunnelId = newTunnelId();
     const key = tunnelId.toString('hex');
     const { serviceClass } = request;
-    const release = serviceClass === 'bulk' ? await this.session.bulkPlace(signal) : () => undefined;
+    const release = serviceClass === 'bulk' ? await this.session.bulkSlot(signal) : () => undefined;
     // A bulk answer is a connection, which counts by its place.
     const answerOver = serviceClass === 'control' ? this.session.expectAnswer() : () => undefined;
     const { promise, resolve: found, reject } = Promise.withResolvers<Duplex>();
@@ -305,7 +305,7 @@ class AcceptorCarrier implements Carrier {
   }
 
   receive(): void {
-    // Everything else the dialler says is for both sides, or comes as a call.
+    // Everything else the connector says is for both sides, or comes as a call.
   }
 
   close(code: ErrorCode, detail: string): void {
@@ -313,11 +313,11 @@ class AcceptorCarrier implements Carrier {
     if (!this.#call.cancelled && !this.#call.destroyed) {
       this.#call.emit('error', toServiceError(new IsthmusError(code, detail)));
     }
-    // A moment for the farewell to leave; a dead connection has nothing to lose by it.
+    // A moment for the goodbye to leave; a dead connection has nothing to lose by it.
     setImmediate(() => this.connection.tls.destroy());
   }
 
-  /** The dialler answers with a call: the tunnel, or why not. */
+  /** The connector answers with a call: the tunnel, or why not. */
   async answered(tunnelId: Buffer, stream: TunnelServerCall): Promise<void> {
     const waiting = this.#take(tunnelId);
     const peer = this.session.facts.peer.node;
@@ -333,20 +333,20 @@ class AcceptorCarrier implements Carrier {
       return;
     }
     const error = opened?.error
-      ? decodeRefusal(opened.error, peer)
+      ? decodeDenial(opened.error, peer)
       : new IsthmusError('PROTOCOL', `${peer} answered a request for a tunnel with the wrong message`);
     waiting.reject(error);
     stream.end();
     stream.resume();
   }
 
-  /** The dialler answers with a bulk connection. */
-  async connected(tunnelId: Buffer, connection: Accepted): Promise<void> {
+  /** The connector answers with a bulk connection. */
+  async connected(tunnelId: Buffer, connection: InboundConnection): Promise<void> {
     const waiting = this.#take(tunnelId);
     try {
       if (waiting.serviceClass !== 'bulk') throw new IsthmusError('PROTOCOL', 'a bulk answer to a control tunnel');
       const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
-      if (opened.error) throw decodeRefusal(opened.error, this.session.facts.peer.node);
+      if (opened.error) throw decodeDenial(opened.error, this.session.facts.peer.node);
       waiting.resolve(this.session.bulkStream(tunnelId, connection, waiting.release));
     } catch (thrown) {
       connection.tls.destroy();

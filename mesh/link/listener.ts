@@ -10,22 +10,22 @@ import { alpn, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { MeshLimits } from '../limits.ts';
-import type { InnerTrust } from '../e2e/session.ts';
-import { terminateTls } from '../terminate-tls.ts';
+import type { Trust } from '../e2e/session.ts';
+import { acceptTls } from '../accept-tls.ts';
 import { listenOn, type Connection } from './connection.ts';
-import { Turns } from './handshake-limiter.ts';
+import { HandshakeLimiter } from './handshake-limiter.ts';
 
 /** An accepted connection; `settled` ends the deadline once its first message was good. */
-export interface Accepted extends Connection {
+export interface InboundConnection extends Connection {
   settled(): void;
 }
 
-export interface AcceptorHandlers {
-  link(connection: Accepted, peer: PeerIdentity): void;
-  bulk(connection: Accepted, peer: PeerIdentity): void;
-  enrol(connection: Accepted): void;
+export interface ListenerHandlers {
+  link(connection: InboundConnection, peer: PeerIdentity): void;
+  bulk(connection: InboundConnection, peer: PeerIdentity): void;
+  enrol(connection: InboundConnection): void;
   /** A link whose certificate was not accepted: it may be told why, and nothing else. */
-  refuseLink(connection: Accepted, error: IsthmusError): void;
+  refuseLink(connection: InboundConnection, error: IsthmusError): void;
 }
 
 /** A connection that has not said yet what it is for. */
@@ -38,24 +38,24 @@ interface Pending {
   leave: () => void;
 }
 
-export interface Acceptor {
+export interface PortListener {
   readonly address: string;
   stop(): Promise<void>;
 }
 
 /** Opens the port. Handlers get connections whose peer was verified; an `enrol` connection has none. */
-export async function startAcceptor(
+export async function startListener(
   listen: string,
-  trust: InnerTrust,
-  limits: Pick<MeshLimits, 'connections' | 'handshakes' | 'handshakeMs' | 'handshakesAtOnce' | 'handshakeTurnMs'>,
-  handlers: AcceptorHandlers,
+  trust: Trust,
+  limits: Pick<MeshLimits, 'connections' | 'handshakes' | 'handshakeMs' | 'concurrentHandshakes' | 'handshakeSlotMs'>,
+  handlers: ListenerHandlers,
   log: Logger,
-): Promise<Acceptor> {
+): Promise<PortListener> {
   /** Each connection by its socket: the TLS session once there is one, which then owns the handle (terminate.ts). */
   const sockets = new Map<net.Socket, Duplex>();
   /** In order of arrival: of those that may go the oldest is the first. */
   const pending = new Map<net.Socket, Pending>();
-  const turns = new Turns(limits);
+  const handshakes = new HandshakeLimiter(limits);
 
   const close = (raw: net.Socket) => (sockets.get(raw) ?? raw).destroy();
 
@@ -99,7 +99,7 @@ export async function startAcceptor(
     raw.once('readable', () => {
       if (!pending.has(raw)) return;
       entry.phase = 'waiting';
-      entry.leave = turns.take(
+      entry.leave = handshakes.take(
         () => secure(raw, entry),
         () => (entry.phase = 'stalled'),
       );
@@ -108,7 +108,7 @@ export async function startAcceptor(
 
   const secure = (raw: net.Socket, entry: Pending) => {
     const options = linkServerOptions(trust.identity.current(), Object.values(alpn));
-    terminateTls(raw, options)
+    acceptTls(raw, options)
       .then((session) => {
         if (sockets.has(raw)) sockets.set(raw, session);
         entry.leave();
@@ -117,7 +117,7 @@ export async function startAcceptor(
       })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
-        trust.refusals.note(error, entry.address, 'mesh port');
+        trust.denials.note(error, entry.address, 'mesh port');
         const facts = { address: entry.address, code: error.code, err: error.message };
         // The look of a join whether the port is open, or of a load balancer.
         if (raw.bytesRead === 0) log.debug(facts, 'connection closed before it said anything');
@@ -126,7 +126,7 @@ export async function startAcceptor(
       });
   };
 
-  const dispatch = (connection: Accepted, entry: Pending) => {
+  const dispatch = (connection: InboundConnection, entry: Pending) => {
     if (connection.tls.alpnProtocol === alpn.enrol) {
       handlers.enrol(connection);
       return;
@@ -138,7 +138,7 @@ export async function startAcceptor(
       const error = IsthmusError.from(thrown);
       const tellable = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
       if (!tellable) throw error;
-      trust.refusals.note(error, entry.address, 'mesh port');
+      trust.denials.note(error, entry.address, 'mesh port');
       log.warn({ address: entry.address, code: error.code, err: error.message }, 'link refused');
       handlers.refuseLink(connection, error);
       return;

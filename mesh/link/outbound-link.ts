@@ -1,4 +1,4 @@
-// The dialling side of a link: connects, attaches, opens tunnels by calling, and answers the acceptor's OpenTunnel.
+// The dialling side of a link: connects, attaches, opens tunnels by calling, and answers the listener's OpenTunnel.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { alpn, verifyPeer } from '../../certs/tls.ts';
@@ -11,19 +11,19 @@ import type { OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTun
 import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import {
-  decodeRefusal,
+  decodeDenial,
   decodeRequest,
-  encodeRefusal,
+  encodeDenial,
   encodeRequest,
   newTunnelId,
   type TunnelRequest,
 } from '../tunnel/request.ts';
 import { bulkPrefaceCodec, LinkClientConstructor, tunnelOpenedCodec } from '../wire.ts';
-import { tunnelFlood } from './tunnel-quota.ts';
+import { tunnelRateLimited } from './tunnel-quota.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
-import { checkKinship, decodeHello, encodeHello, nextEpoch, type Relation } from './hello.ts';
+import { checkRelation, decodeHello, encodeHello, nextEpoch, type Relation } from './hello.ts';
 import { nextFrame } from '../tunnel/next-frame.ts';
-import { LinkSession, type AttachStream, type Carrier } from './session.ts';
+import { LinkSession, type AttachStream, type Transport } from './session.ts';
 import { connectTo, formatAddress, type ByteCounter, type Connection } from './connection.ts';
 
 export interface DialTarget {
@@ -36,7 +36,7 @@ export interface DialTarget {
 }
 
 /** Sets up a session with a neighbour; throws why not. The signal bounds the whole handshake. */
-export async function dialSession(
+export async function openOutboundLink(
   context: LinkContext,
   target: DialTarget,
   counter: ByteCounter,
@@ -64,12 +64,12 @@ export async function dialSession(
     if (facts.relation !== target.relation) {
       throw new IsthmusError('LINK_REFUSED', `${peer.node} takes itself for this node's ${facts.relation}`);
     }
-    checkKinship(context.kinship, peer, facts.relation);
+    checkRelation(context.self, peer, facts.relation);
     await exchangeRevocations(context, attach, peer, facts, signal);
     const session = new LinkSession(
       {
         peer,
-        role: context.kinship.role,
+        role: context.self.role,
         wireVersion: facts.wireVersion,
         relation: target.relation,
         epoch: facts.epoch,
@@ -81,7 +81,7 @@ export async function dialSession(
       counter,
       context.hooks,
     );
-    session.carrier = new DiallerCarrier(context, session, rpc, connection, () => client.close());
+    session.transport = new OutboundTransport(context, session, rpc, connection, () => client.close());
     const lost = (why: string) => session.end(new IsthmusError('UNREACHABLE', why, { hop: peer.node }));
     attach.on('error', (error) => session.end(fromServiceError(error, peer.node)));
     attach.on('end', () => setImmediate(() => lost(`${peer.node} ended the link`)));
@@ -102,14 +102,14 @@ export async function dialSession(
 
 type TunnelStream = ClientDuplexStream<TunnelFrame, TunnelFrame__Output>;
 
-class DiallerCarrier implements Carrier {
+class OutboundTransport implements Transport {
   readonly #context: LinkContext;
   readonly #session: LinkSession;
   readonly #rpc: LinkClient;
   readonly connection: Connection;
   readonly side = 'client';
   readonly #closeClient: () => void;
-  /** The acceptor's requests that were not answered yet. */
+  /** The listener's requests that were not answered yet. */
   readonly #answering = new Map<string, AbortController>();
 
   constructor(
@@ -148,7 +148,7 @@ class DiallerCarrier implements Carrier {
       stream.write({ open: encodeRequest(tunnelId, request) });
       const { opened } = await nextFrame<TunnelFrame__Output>(stream, signal, peer);
       if (!opened) throw new IsthmusError('PROTOCOL', `${peer} did not answer a request for a tunnel`);
-      if (opened.error) throw decodeRefusal(opened.error, peer);
+      if (opened.error) throw decodeDenial(opened.error, peer);
       return this.#session.controlStream(tunnelId, { side: 'client', stream });
     } catch (thrown) {
       stream.cancel();
@@ -157,7 +157,7 @@ class DiallerCarrier implements Carrier {
   }
 
   async #openBulk(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    const release = await this.#session.bulkPlace(signal);
+    const release = await this.#session.bulkSlot(signal);
     const tunnelId = newTunnelId();
     const preface = { sessionId: this.#session.facts.id, open: encodeRequest(tunnelId, request) };
     let connection: Connection | undefined;
@@ -167,7 +167,7 @@ class DiallerCarrier implements Carrier {
       connection = await this.#connectBulk(signal);
       connection.tls.write(framed(bulkPrefaceCodec.encode(preface)));
       const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
-      if (opened.error) throw decodeRefusal(opened.error, this.#session.facts.peer.node);
+      if (opened.error) throw decodeDenial(opened.error, this.#session.facts.peer.node);
       return this.#session.bulkStream(tunnelId, connection, release);
     } catch (thrown) {
       release();
@@ -199,10 +199,10 @@ class DiallerCarrier implements Carrier {
   }
 
   #answer(open: OpenTunnel__Output): void {
-    if (!this.#session.mayAsk()) {
+    if (!this.#session.tryAcquire()) {
       const { node } = this.#session.facts.peer;
-      const error = tunnelFlood(node);
-      this.#context.trust.refusals.note(error, node, 'link');
+      const error = tunnelRateLimited(node);
+      this.#context.trust.denials.note(error, node, 'link');
       this.#session.end(error);
       return;
     }
@@ -250,7 +250,7 @@ class DiallerCarrier implements Carrier {
       },
       refuse: (error) => {
         stream.resume();
-        stream.write({ opened: { error: encodeRefusal(error, this.#context.kinship.node) } });
+        stream.write({ opened: { error: encodeDenial(error, this.#context.self.node) } });
         stream.end();
       },
     };
@@ -260,7 +260,7 @@ class DiallerCarrier implements Carrier {
   #bulkAnswer(tunnelId: Buffer, signal: AbortSignal): Answer {
     let release = () => undefined as void;
     const connecting = (async () => {
-      release = this.#session.peerBulkPlace();
+      release = this.#session.peerBulkSlot();
       const connection = await this.#connectBulk(signal);
       connection.tls.write(
         framed(bulkPrefaceCodec.encode({ sessionId: this.#session.facts.id, answerTunnelId: tunnelId })),
@@ -278,8 +278,8 @@ class DiallerCarrier implements Carrier {
         connecting.then(
           (connection) => {
             release();
-            const refusal = { error: encodeRefusal(error, this.#context.kinship.node) };
-            connection.tls.end(framed(tunnelOpenedCodec.encode(refusal)));
+            const denial = { error: encodeDenial(error, this.#context.self.node) };
+            connection.tls.end(framed(tunnelOpenedCodec.encode(denial)));
             connection.tls.resume();
           },
           () => {

@@ -1,5 +1,5 @@
 // One session of a link, from the two hellos to its end, the same on both sides: frames of the Attach stream, beats,
-// the bulk windows, and all tunnels, which end with it. What differs by side is behind `Carrier`.
+// the bulk windows, and all tunnels, which end with it. What differs by side is behind `Transport`.
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { TlsSide } from '../../certs/credential.ts';
@@ -14,7 +14,7 @@ import { BulkStream } from '../tunnel/bulk.ts';
 import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
-import { AskedTunnels } from './tunnel-quota.ts';
+import { TunnelQuota } from './tunnel-quota.ts';
 import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
 import type { FrameSource } from '../tunnel/next-frame.ts';
@@ -33,7 +33,7 @@ export interface IncomingTunnel {
 }
 
 /** How tunnels are opened on this side, and what the end of the session must take with it. */
-export interface Carrier {
+export interface Transport {
   /** The one that carries Attach, and this node's side of its TLS session. */
   readonly connection: Connection;
   readonly side: TlsSide;
@@ -54,7 +54,7 @@ export interface SessionFacts {
   /** What the peer is to this node. */
   readonly relation: Relation;
   readonly epoch: number;
-  /** The dialler's session id, which its bulk connections name. */
+  /** The connector's session id, which its bulk connections name. */
   readonly id: Buffer;
   /** Whether this node wants it watched each second, when it comes up. */
   readonly fast: boolean;
@@ -65,7 +65,7 @@ export interface SessionHooks {
   revocations(session: LinkSession, list: RevocationListMessage): void;
   credential(session: LinkSession, credential: CredentialMessage): void;
   /** The peer wants the link watched each second, or no longer. */
-  paceAsked(session: LinkSession): void;
+  fastHeartbeatChanged(session: LinkSession): void;
   ended(session: LinkSession, error: IsthmusError): void;
 }
 
@@ -83,17 +83,17 @@ export class LinkSession {
   readonly #heartbeat: Heartbeat;
   readonly #acks: AckSender;
   /** What the peer asks for, and what this node asks of the peer. */
-  readonly #asked: AskedTunnels;
-  readonly #asking: AskedTunnels;
+  readonly #asked: TunnelQuota;
+  readonly #asking: TunnelQuota;
   readonly #tunnels = new Map<string, { readonly stream: Duplex; readonly window?: TunnelWindow }>();
   readonly #gone = new AbortController();
-  #wantsFast: boolean;
-  #peerWantsFast = false;
+  #wantsFastHeartbeat: boolean;
+  #peerWantsFastHeartbeat = false;
   #bulkTakenAtMs = -Infinity;
   #bulkOwn = 0;
   #bulkPeer = 0;
   readonly #bulkWaiters = new Set<() => void>();
-  carrier: Carrier | undefined;
+  transport: Transport | undefined;
 
   constructor(
     facts: SessionFacts,
@@ -107,15 +107,15 @@ export class LinkSession {
     this.#limits = limits;
     this.#hooks = hooks;
     this.#counter = counter;
-    this.#wantsFast = facts.fast;
-    this.#asked = new AskedTunnels(facts.peer.role, limits);
-    this.#asking = new AskedTunnels(facts.role, limits);
+    this.#wantsFastHeartbeat = facts.fast;
+    this.#asked = new TunnelQuota(facts.peer.role, limits);
+    this.#asking = new TunnelQuota(facts.role, limits);
     this.#heartbeat = new Heartbeat(
       this.#pace(),
-      (id) => this.send({ ping: { id, fast: this.#wantsFast } }),
+      (id) => this.send({ ping: { id, fast: this.#wantsFastHeartbeat } }),
       () => {
-        const { silenceMs } = this.#pace();
-        this.end(new IsthmusError('LINK_SILENT', `${facts.peer.node} was silent for ${silenceMs} ms`));
+        const { linkTimeoutMs } = this.#pace();
+        this.end(new IsthmusError('LINK_TIMEOUT', `${facts.peer.node} was silent for ${linkTimeoutMs} ms`));
       },
       () => this.#bulkStands(),
     );
@@ -125,10 +125,10 @@ export class LinkSession {
     );
   }
 
-  /** Begins to read frames and to beat. `carrier` must be set. */
+  /** Begins to read frames and to beat. `transport` must be set. */
   start(): void {
     const { node } = this.facts.peer;
-    const connection = this.carrier?.connection;
+    const connection = this.transport?.connection;
     this.#heartbeat.onTick = () => {
       if (connection === undefined || isConnected(connection.raw)) return;
       this.end(new IsthmusError('UNREACHABLE', `the connection to ${node} was lost`, { hop: node }));
@@ -158,20 +158,20 @@ export class LinkSession {
   }
 
   /** Both sides beat each second as long as one of them has a reason to. */
-  set wantsFast(wanted: boolean) {
-    if (wanted === this.#wantsFast || this.#gone.signal.aborted) return;
-    this.#wantsFast = wanted;
+  set wantsFastHeartbeat(wanted: boolean) {
+    if (wanted === this.#wantsFastHeartbeat || this.#gone.signal.aborted) return;
+    this.#wantsFastHeartbeat = wanted;
     // The peer hears of it at the next beat, which a change of pace makes at once.
     this.#heartbeat.pace(this.#pace());
   }
 
-  get peerWantsFast(): boolean {
-    return this.#peerWantsFast;
+  get peerWantsFastHeartbeat(): boolean {
+    return this.#peerWantsFastHeartbeat;
   }
 
   /** Silence after which the link is taken for dead. */
-  get silenceMs(): number {
-    return this.#pace().silenceMs;
+  get linkTimeoutMs(): number {
+    return this.#pace().linkTimeoutMs;
   }
 
   get tunnelCount(): number {
@@ -189,25 +189,25 @@ export class LinkSession {
 
   open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
     if (this.#gone.signal.aborted) return Promise.reject(this.#lost());
-    if (this.carrier === undefined) throw new Error('the session has not started');
+    if (this.transport === undefined) throw new Error('the session has not started');
     if (this.#tunnels.size >= this.#limits.tunnelsPerLink) {
       const detail = `the link to ${this.facts.peer.node} carries ${this.#tunnels.size} tunnels already`;
       return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
     }
     // What the peer would take for a flood, for instance of all who ask of this node, is not sent.
-    if (!this.#asking.mayAsk()) {
+    if (!this.#asking.tryAcquire()) {
       const detail = `more tunnels are asked for on the link to ${this.facts.peer.node} than it may be asked for at once`;
       return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
     }
-    return this.carrier.open(request, AbortSignal.any([signal, this.#gone.signal]));
+    return this.transport.open(request, AbortSignal.any([signal, this.#gone.signal]));
   }
 
   /** Counts a request of the peer's; false when they come faster than any node's. */
-  mayAsk(): boolean {
-    return this.#asked.mayAsk();
+  tryAcquire(): boolean {
+    return this.#asked.tryAcquire();
   }
 
-  /** As `AskedTunnels.expectAnswer`: the peer's answer will be a call of its own. */
+  /** As `TunnelQuota.expectAnswer`: the peer's answer will be a call of its own. */
   expectAnswer(): () => void {
     return this.#asked.expectAnswer();
   }
@@ -282,7 +282,7 @@ export class LinkSession {
   }
 
   /** A place among the bulk connections that this side asked for; waits for one until the signal aborts. */
-  async bulkPlace(signal: AbortSignal): Promise<() => void> {
+  async bulkSlot(signal: AbortSignal): Promise<() => void> {
     while (this.#bulkOwn >= this.#limits.bulkPerLink) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
@@ -307,7 +307,7 @@ export class LinkSession {
   }
 
   /** A place for a bulk connection that the peer asked for: it queues on its side, so more is a fault of its own. */
-  peerBulkPlace(): () => void {
+  peerBulkSlot(): () => void {
     if (this.#bulkPeer >= this.#limits.bulkPerLink) {
       const detail = `${this.facts.peer.node} has ${this.#bulkPeer} bulk tunnels on this link already`;
       throw new IsthmusError('RESOURCE_EXHAUSTED', detail);
@@ -324,13 +324,13 @@ export class LinkSession {
     this.#heartbeat.stop();
     this.#acks.stop();
     for (const { stream } of [...this.#tunnels.values()]) stream.destroy();
-    this.carrier?.close(error.code, error.message);
+    this.transport?.close(error.code, error.message);
     this.#hooks.ended(this, error);
   }
 
   /** Whether bulk fills the line in either direction, so that round trips include its queue. */
   #bulkStands(): boolean {
-    const takesBulk = performance.now() - this.#bulkTakenAtMs < this.#limits.heartbeatMs;
+    const takesBulk = performance.now() - this.#bulkTakenAtMs < this.#limits.heartbeatIntervalMs;
     return takesBulk || this.window.inFlight > this.#limits.bulkWindow.startBytes;
   }
 
@@ -344,29 +344,29 @@ export class LinkSession {
     else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
     else if (frame.revocations) this.#hooks.revocations(this, frame.revocations);
     else if (frame.credential) this.#hooks.credential(this, frame.credential);
-    else if (frame.goodbye) this.#farewell(frame.goodbye.code, frame.goodbye.detail);
-    if (frame.open || frame.close) this.carrier?.receive(frame);
+    else if (frame.goodbye) this.#goodbye(frame.goodbye.code, frame.goodbye.detail);
+    if (frame.open || frame.close) this.transport?.receive(frame);
   }
 
   #pinged(id: number, fast: boolean): void {
     this.send({ pong: { id } });
-    if (fast === this.#peerWantsFast) return;
-    this.#peerWantsFast = fast;
+    if (fast === this.#peerWantsFastHeartbeat) return;
+    this.#peerWantsFastHeartbeat = fast;
     this.#heartbeat.pace(this.#pace());
-    this.#hooks.paceAsked(this);
+    this.#hooks.fastHeartbeatChanged(this);
   }
 
   #pace(): HeartbeatLimits {
-    const { heartbeatMs, silenceMs, fastHeartbeatMs, fastSilenceMs } = this.#limits;
-    const isFast = this.#wantsFast || this.#peerWantsFast;
-    return isFast ? { beatMs: fastHeartbeatMs, silenceMs: fastSilenceMs } : { beatMs: heartbeatMs, silenceMs };
+    const { heartbeatIntervalMs, linkTimeoutMs, fastHeartbeatIntervalMs, fastLinkTimeoutMs } = this.#limits;
+    const isFast = this.#wantsFastHeartbeat || this.#peerWantsFastHeartbeat;
+    return isFast ? { intervalMs: fastHeartbeatIntervalMs, linkTimeoutMs: fastLinkTimeoutMs } : { intervalMs: heartbeatIntervalMs, linkTimeoutMs };
   }
 
   #acknowledged(tunnelId: Buffer, bytes: number): void {
     this.#tunnels.get(tunnelId.toString('hex'))?.window?.acknowledge(bytes);
   }
 
-  #farewell(code: string, detail: string): void {
+  #goodbye(code: string, detail: string): void {
     const known = code === 'SESSION_REPLACED' || code === 'STALE_SESSION' ? code : 'UNREACHABLE';
     this.end(new IsthmusError(known, detail.slice(0, 500), { hop: this.facts.peer.node }));
   }

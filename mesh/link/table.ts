@@ -138,7 +138,7 @@ function statusOf(link: Link): LinkStatus {
     up: link.session !== undefined && link.session.facts.peer.provisional !== true,
     upSinceMs: link.session?.upSinceMs,
     roundTripMs: link.session?.roundTripMs,
-    silenceMs: link.session?.silenceMs,
+    linkTimeoutMs: link.session?.linkTimeoutMs,
     bytesIn: link.counter.bytesIn,
     bytesOut: link.counter.bytesOut,
     tunnels: link.session?.tunnelCount ?? 0,

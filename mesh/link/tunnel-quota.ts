@@ -5,7 +5,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { MeshLimits } from '../limits.ts';
 
-export class AskedTunnels {
+export class TunnelQuota {
   readonly #most: number;
   readonly #asks: TokenBucket;
   #open = 0;
@@ -20,7 +20,7 @@ export class AskedTunnels {
   }
 
   /** Counts one more asked for; false when they come faster than they may. */
-  mayAsk(): boolean {
+  tryAcquire(): boolean {
     if (this.#passes === 0) return this.#asks.take(Date.now());
     this.#passes -= 1;
     return true;
@@ -28,7 +28,7 @@ export class AskedTunnels {
 
   /**
    * Lets one call more pass, as the answer to what this node has asked for; to be called where the answer is counted by
-   * `mayAsk`. What it returns is to be called once, when nobody waits any longer. Answers that come late, as after a
+   * `tryAcquire`. What it returns is to be called once, when nobody waits any longer. Answers that come late, as after a
    * cut, pass still, but no more of them than may be asked for at once: who never answers gains no more than that.
    */
   expectAnswer(): () => void {
@@ -59,7 +59,7 @@ export class AskedTunnels {
   }
 }
 
-/** What a neighbour's link is ended for when `mayAsk` says no. */
-export function tunnelFlood(node: string): IsthmusError {
-  return new IsthmusError('FLOOD', `${node} asks for tunnels faster than any node does`, { hop: node });
+/** What a neighbour's link is ended for when `tryAcquire` says no. */
+export function tunnelRateLimited(node: string): IsthmusError {
+  return new IsthmusError('RATE_LIMITED', `${node} asks for tunnels faster than any node does`, { hop: node });
 }

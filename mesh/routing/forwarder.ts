@@ -3,12 +3,12 @@
 import { duplexPair, type Duplex } from 'node:stream';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { EnrolGate } from '../enrolment/rate-limiter.ts';
+import type { EnrolmentLimiter } from '../enrolment/rate-limiter.ts';
 import { openEnrol } from '../enrolment/streams.ts';
 import type { IncomingTunnel, LinkSession } from '../link/session.ts';
 import { routeIncoming, routeOwn, type Decision, type RoutingNode } from './rules.ts';
-import { OpenEnds } from '../e2e/open-sessions.ts';
-import { answerInner, type InnerTrust } from '../e2e/session.ts';
+import { OpenSessions } from '../e2e/open-sessions.ts';
+import { acceptSession, type Trust } from '../e2e/session.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { splice } from '../tunnel/splice.ts';
 import type { MeshStream, ServicePolicy } from '../types.ts';
@@ -19,7 +19,7 @@ const deadlineShare = 0.9;
 /** What a neighbour answers, or its link ends with, when there may be a way past it. Nothing was sent yet. */
 const deadEnds: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
-  'LINK_SILENT',
+  'LINK_TIMEOUT',
   'NO_ROUTE',
   'SESSION_REPLACED',
 ]);
@@ -36,27 +36,27 @@ interface Carried {
   readonly streams: readonly [Duplex, Duplex];
 }
 
-export interface SwitchDeps {
+export interface ForwarderDeps {
   readonly routing: RoutingNode;
-  readonly trust: InnerTrust;
-  readonly gate: EnrolGate;
+  readonly trust: Trust;
+  readonly gate: EnrolmentLimiter;
   readonly openMs: number;
   readonly log: Logger;
   session(node: string): LinkSession | undefined;
   dialAddress(node: string): string | undefined;
 }
 
-export class Switch {
-  readonly ends: OpenEnds;
-  readonly #deps: SwitchDeps;
+export class Forwarder {
+  readonly ends: OpenSessions;
+  readonly #deps: ForwarderDeps;
   readonly #services = new Map<string, Service>();
   readonly #carried = new Set<Carried>();
   #knownRevoked = new Map<string, number>();
   #onEnrol: ((stream: Duplex) => void) | undefined;
 
-  constructor(deps: SwitchDeps) {
+  constructor(deps: ForwarderDeps) {
     this.#deps = deps;
-    this.ends = new OpenEnds(deps.trust);
+    this.ends = new OpenSessions(deps.trust);
     this.#newlyRevoked();
   }
 
@@ -85,7 +85,7 @@ export class Switch {
       const error = IsthmusError.from(thrown, 'INTERNAL', { hop: this.#deps.routing.node });
       const { source, destination, service } = tunnel.request;
       // What a node farther on refused has its name as hop, and that node's own note.
-      if (error.hop === undefined) this.#deps.trust.refusals.note(error, session.facts.peer.node, service);
+      if (error.hop === undefined) this.#deps.trust.denials.note(error, session.facts.peer.node, service);
       this.#deps.log.info(
         { source, destination, service, from: session.facts.peer.node, code: error.code, err: error.message },
         'tunnel refused',
@@ -198,10 +198,10 @@ export class Switch {
     if (service === undefined) {
       throw new IsthmusError('SERVICE_UNKNOWN', `${this.#deps.routing.node} does not serve ${request.service}`);
     }
-    const carrier = await accept();
-    const timer = setTimeout(() => carrier.destroy(), request.deadlineMs);
+    const transport = await accept();
+    const timer = setTimeout(() => transport.destroy(), request.deadlineMs);
     try {
-      const stream = await answerInner(carrier, this.#deps.trust, {
+      const stream = await acceptSession(transport, this.#deps.trust, {
         name: request.service,
         roles: service.policy.roles,
         by,
@@ -209,7 +209,7 @@ export class Switch {
       this.ends.add(stream, 'there');
       if (!stream.destroyed) service.onStream(stream);
     } catch (thrown) {
-      // The tunnel itself was accepted: the refusal has gone to its other end inside it.
+      // The tunnel itself was accepted: the denial has gone to its other end inside it.
       const error = IsthmusError.from(thrown);
       const { source, service: name } = request;
       this.#deps.log.warn({ source, service: name, code: error.code, err: error.message }, 'inner session refused');

@@ -33,7 +33,7 @@ function request(more: Partial<TunnelRequest>): TunnelRequest {
   };
 }
 
-function refusal(run: () => unknown): [string, string | undefined] {
+function denial(run: () => unknown): [string, string | undefined] {
   try {
     run();
   } catch (thrown) {
@@ -60,8 +60,8 @@ describe('a relay', () => {
   });
 
   it('says which hop could not go on', () => {
-    expect(refusal(() => routeIncoming(relay, server, request({ destination: 't7' })))).toEqual(['UNREACHABLE', 'eu']);
-    expect(refusal(() => routeIncoming(relay, server, request({ path: ['nowhere'] })))).toEqual(['UNREACHABLE', 'eu']);
+    expect(denial(() => routeIncoming(relay, server, request({ destination: 't7' })))).toEqual(['UNREACHABLE', 'eu']);
+    expect(denial(() => routeIncoming(relay, server, request({ path: ['nowhere'] })))).toEqual(['UNREACHABLE', 'eu']);
   });
 
   it('takes a child up to the server for the services of nodes, and for nothing else', () => {
@@ -70,36 +70,36 @@ describe('a relay', () => {
       expect(routeIncoming(relay, t1, up)).toEqual({ go: 'neighbour', node: 'server-1', path: [], others: [] });
     }
     const script = request({ source: 't1', destination: 'server', service: 'tentacle' });
-    expect(refusal(() => routeIncoming(relay, t1, script))[0]).toBe('DIRECTION');
+    expect(denial(() => routeIncoming(relay, t1, script))[0]).toBe('DIRECTION');
   });
 
   it('turns a child round to a mirror for packages, and to no machine', () => {
     const feed = request({ source: 't1', destination: 'm1', service: 'feed' });
     expect(routeIncoming(relay, t1, feed)).toEqual({ go: 'neighbour', node: 'm1', path: [], others: [] });
     const sideways = request({ source: 'm1', destination: 't1', service: 'tentacle' });
-    expect(refusal(() => routeIncoming(relay, m1, sideways))[0]).toBe('DIRECTION');
+    expect(denial(() => routeIncoming(relay, m1, sideways))[0]).toBe('DIRECTION');
     const echo = request({ source: 'm1', destination: 't1', service: 'echo' });
-    expect(refusal(() => routeIncoming(relay, m1, echo))[0]).toBe('DIRECTION');
+    expect(denial(() => routeIncoming(relay, m1, echo))[0]).toBe('DIRECTION');
   });
 
   it('refuses a leaf that speaks in another name, and believes a relay below it', () => {
     const forged = request({ source: 't2', destination: 'server', service: 'identity' });
-    expect(refusal(() => routeIncoming(relay, t1, forged))[0]).toBe('SOURCE_FORGED');
+    expect(denial(() => routeIncoming(relay, t1, forged))[0]).toBe('SOURCE_FORGED');
     expect(routeIncoming(relay, lower, forged).go).toBe('neighbour');
   });
 
   it('refuses a tunnel that came back, and one that crossed eight nodes', () => {
-    expect(refusal(() => routeIncoming(relay, server, request({ crossed: ['us', 'eu'] })))[0]).toBe('ROUTE_LOOP');
-    expect(refusal(() => routeIncoming(relay, server, request({ source: 'eu' })))[0]).toBe('ROUTE_LOOP');
+    expect(denial(() => routeIncoming(relay, server, request({ crossed: ['us', 'eu'] })))[0]).toBe('ROUTE_LOOP');
+    expect(denial(() => routeIncoming(relay, server, request({ source: 'eu' })))[0]).toBe('ROUTE_LOOP');
     const long = request({ crossed: ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] });
-    expect(refusal(() => routeIncoming(relay, server, long))[0]).toBe('HOP_LIMIT');
+    expect(denial(() => routeIncoming(relay, server, long))[0]).toBe('HOP_LIMIT');
   });
 
   it('carries enrolment to a node it dials that has no certificate yet', () => {
     const dialling = node('eu', 'relay', [server], { canDialUnenrolled: (name) => name === 'new' });
     const enrol = request({ destination: 'new', service: 'enrol' });
     expect(routeIncoming(dialling, server, enrol)).toEqual({ go: 'unenrolled', node: 'new' });
-    expect(refusal(() => routeIncoming(dialling, server, request({ destination: 'new' })))[0]).toBe('UNREACHABLE');
+    expect(denial(() => routeIncoming(dialling, server, request({ destination: 'new' })))[0]).toBe('UNREACHABLE');
   });
 });
 
@@ -111,15 +111,15 @@ describe('a node that has not confirmed its enrolment', () => {
     const confirm = request({ source: 't3', destination: 'server', service: 'identity' });
     expect(routeIncoming(above, joining, confirm)).toMatchObject({ go: 'neighbour', node: 'server-1' });
     for (const service of ['topology', 'feed', 'enrol', 'credential']) {
-      expect(refusal(() => routeIncoming(above, joining, { ...confirm, service }))[0]).toBe('JOIN_UNCONFIRMED');
+      expect(denial(() => routeIncoming(above, joining, { ...confirm, service }))[0]).toBe('JOIN_UNCONFIRMED');
     }
-    expect(refusal(() => routeIncoming(above, joining, { ...confirm, destination: 'eu' }))[0]).toBe('JOIN_UNCONFIRMED');
+    expect(denial(() => routeIncoming(above, joining, { ...confirm, destination: 'eu' }))[0]).toBe('JOIN_UNCONFIRMED');
   });
 
   it('is given nothing, and nothing to carry on', () => {
     const down = request({ destination: 't3' });
-    expect(refusal(() => routeIncoming(above, server, down))[0]).toBe('JOIN_UNCONFIRMED');
-    expect(refusal(() => routeIncoming(above, server, { ...down, destination: 't9', path: ['t3'] }))[0]).toBe(
+    expect(denial(() => routeIncoming(above, server, down))[0]).toBe('JOIN_UNCONFIRMED');
+    expect(denial(() => routeIncoming(above, server, { ...down, destination: 't9', path: ['t3'] }))[0]).toBe(
       'JOIN_UNCONFIRMED',
     );
   });
@@ -130,7 +130,7 @@ describe('a leaf', () => {
 
   it('carries nothing for others', () => {
     const from: Neighbour = { node: 'eu', role: 'relay', relation: 'parent' };
-    expect(refusal(() => routeIncoming(leaf, from, request({ destination: 't2' })))[0]).toBe('NOT_A_RELAY');
+    expect(denial(() => routeIncoming(leaf, from, request({ destination: 't2' })))[0]).toBe('NOT_A_RELAY');
   });
 
   it('goes to its parent for everything it does not name a path for', () => {
@@ -143,8 +143,8 @@ describe('a leaf', () => {
   it('tells no route from a parent that is down', () => {
     const alone = node('t1', 'tentacle', []);
     const up = request({ source: 't1', destination: 'server', service: 'identity' });
-    expect(refusal(() => routeOwn(alone, up))).toEqual(['NO_ROUTE', 't1']);
+    expect(denial(() => routeOwn(alone, up))).toEqual(['NO_ROUTE', 't1']);
     const cut = node('t1', 'tentacle', [], { hasParents: true });
-    expect(refusal(() => routeOwn(cut, up))).toEqual(['UNREACHABLE', 't1']);
+    expect(denial(() => routeOwn(cut, up))).toEqual(['UNREACHABLE', 't1']);
   });
 });

@@ -54,7 +54,7 @@ export function routeOwn(self: RoutingNode, request: TunnelRequest): Decision {
   return nextHop(self, request);
 }
 
-/** Decides about a tunnel that came in from a neighbour; throws the refusal. */
+/** Decides about a tunnel that came in from a neighbour; throws the denial. */
 export function routeIncoming(self: RoutingNode, from: Neighbour, request: TunnelRequest): Decision {
   if ((from.role === 'tentacle' || from.role === 'mirror') && request.source !== from.node) {
     throw new IsthmusError('SOURCE_FORGED', `${from.node} opened a tunnel in the name of ${request.source}`);

@@ -1,4 +1,4 @@
-// The one message that opens a tunnel, checked as it comes off the wire, and the refusal that may come back.
+// The one message that opens a tunnel, checked as it comes off the wire, and the denial that may come back.
 import { randomBytes } from 'node:crypto';
 import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
@@ -63,14 +63,14 @@ export function decodeRequest(open: OpenTunnel__Output, openMs: number): TunnelR
   };
 }
 
-/** How a refusal travels back, named after this node unless a farther hop said it. */
-export function encodeRefusal(error: IsthmusError, self: string): TunnelError {
+/** How a denial travels back, named after this node unless a farther hop said it. */
+export function encodeDenial(error: IsthmusError, self: string): TunnelError {
   return { code: error.code, hop: error.hop ?? self, detail: error.message.slice(0, 500) };
 }
 
-/** A refusal off the wire as an error; a code of a newer peer's counts as UNREACHABLE. */
-export function decodeRefusal(refusal: TunnelError__Output, neighbour: string): IsthmusError {
-  const hop = isSlug(refusal.hop) ? refusal.hop : neighbour;
-  const code = isErrorCode(refusal.code) ? refusal.code : 'UNREACHABLE';
-  return new IsthmusError(code, refusal.detail.slice(0, 500) || `the tunnel was refused: ${refusal.code}`, { hop });
+/** A denial off the wire as an error; a code of a newer peer's counts as UNREACHABLE. */
+export function decodeDenial(denial: TunnelError__Output, neighbour: string): IsthmusError {
+  const hop = isSlug(denial.hop) ? denial.hop : neighbour;
+  const code = isErrorCode(denial.code) ? denial.code : 'UNREACHABLE';
+  return new IsthmusError(code, denial.detail.slice(0, 500) || `the tunnel was refused: ${denial.code}`, { hop });
 }

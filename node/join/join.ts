@@ -9,8 +9,8 @@ import { softwareVersion } from '../../lib/version.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
 import { wireVersions } from '../../mesh/wire-version.ts';
 import { confirmOverMesh } from './confirm.ts';
-import { settingsWithWay } from '../settings.ts';
-import { DialledWay, DiallingWays, type WaysIn } from './paths.ts';
+import { settingsWithListener } from '../settings.ts';
+import { InboundPath, OutboundPaths, type ServerPaths } from './paths.ts';
 
 export interface JoinOptions {
   readonly dataDir: string;
@@ -38,7 +38,7 @@ export interface JoinOptions {
 export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
   const { dataDir, listen, signal } = options;
   // Settings that cannot be kept are found before the token is shown to anybody.
-  settingsWithWay(dataDir, { listen, parents: [] });
+  settingsWithListener(dataDir, { listen, parents: [] });
   const progress = new Progress(options.report);
   const report = (result: CheckResult): void => progress.passed(result);
   const ways = waysOf({ ...options, report });
@@ -46,9 +46,8 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
     return await joinMesh(options, {
       wireVersions,
       softwareVersion,
-      isDialled: options.addresses === undefined || options.addresses.length === 0,
       openSessions: () => ways.open(),
-      configFor: (node) => settingsWithWay(dataDir, { listen, parents: parentsOf(node, ways.found) }),
+      configFor: (node) => settingsWithListener(dataDir, { listen, parents: parentsOf(node, ways.found) }),
       confirm(node) {
         ways.stopListening();
         return confirmOverMesh(node, { listen, parents: parentsOf(node, ways.found), dials: [] }, { report, signal });
@@ -63,10 +62,10 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
   }
 }
 
-function waysOf(options: JoinOptions & { report: (result: CheckResult) => void }): WaysIn {
+function waysOf(options: JoinOptions & { report: (result: CheckResult) => void }): ServerPaths {
   const [first, ...others] = options.addresses ?? [];
-  if (first !== undefined) return new DiallingWays([first, ...others], options);
-  if (options.listen !== undefined) return new DialledWay(options.listen, options);
+  if (first !== undefined) return new OutboundPaths([first, ...others], options);
+  if (options.listen !== undefined) return new InboundPath(options.listen, options);
   throw new IsthmusError('INVALID_FIELD', 'name the address of the parent, or where to listen for it', {
     field: 'address',
   });

@@ -18,14 +18,14 @@ import {
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { listenOn, parseAddress, type Connection } from '../../mesh/link/connection.ts';
-import { listenForEnrol, openEnrol, type EnrolListener } from '../../mesh/enrolment/streams.ts';
+import { listenForEnrol, openEnrol, type EnrolmentListener } from '../../mesh/enrolment/streams.ts';
 
 /** For one way to the server and back, through every relay. */
 const openMs = 20_000;
 /** As long as a token can last. */
 const defaultWaitMs = 3_600_000;
 
-export interface WayOptions {
+export interface PathOptions {
   /** Where this node's own port will be, host:port. */
   readonly listen?: string | undefined;
   readonly pin: string;
@@ -35,7 +35,7 @@ export interface WayOptions {
   readonly report: (result: CheckResult) => void;
 }
 
-export interface WaysIn {
+export interface ServerPaths {
   /** Each way, in order; rejects when one cannot be gone. */
   open(): Promise<[PinnedSession, ...PinnedSession[]]>;
   /** The addresses by the nodes that answer there, once open. */
@@ -46,13 +46,13 @@ export interface WaysIn {
 }
 
 /** Dials a parent at each of the addresses. */
-export class DiallingWays implements WaysIn {
+export class OutboundPaths implements ServerPaths {
   readonly found = new Map<string, string>();
   readonly #addresses: readonly [string, ...string[]];
-  readonly #options: WayOptions;
+  readonly #options: PathOptions;
   readonly #connections: Connection[] = [];
 
-  constructor(addresses: readonly [string, ...string[]], options: WayOptions) {
+  constructor(addresses: readonly [string, ...string[]], options: PathOptions) {
     this.#addresses = addresses;
     this.#options = options;
   }
@@ -87,7 +87,7 @@ export class DiallingWays implements WaysIn {
     const route = { destination: 'server', source: 'joining', deadlineMs: openMs, signal: limit };
     const connection = await openEnrol(address, route).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
-      // A refusal names its hop; without one, what answers at the address is not a node of the mesh.
+      // A denial names its hop; without one, what answers at the address is not a node of the mesh.
       if (error.hop !== undefined || error.code !== 'UNREACHABLE') throw error;
       throw notOfTheMesh(address, error);
     });
@@ -136,13 +136,13 @@ function nodeAt(address: string, { tls }: Connection, { server, authorityPem }: 
 }
 
 /** Waits for a parent to bring the server's stream. */
-export class DialledWay implements WaysIn {
+export class InboundPath implements ServerPaths {
   readonly found: ReadonlyMap<string, string> = new Map();
   readonly #listen: string;
-  readonly #options: WayOptions;
-  #listener: EnrolListener | undefined;
+  readonly #options: PathOptions;
+  #listener: EnrolmentListener | undefined;
 
-  constructor(listen: string, options: WayOptions) {
+  constructor(listen: string, options: PathOptions) {
     this.#listen = listen;
     this.#options = options;
   }

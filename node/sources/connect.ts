@@ -13,15 +13,15 @@ import type { Mesh } from '../../mesh/types.ts';
 /** The service under which servers and mirrors hand out packages. */
 export const feedService = 'feed';
 
-export interface FeedPlace {
+export interface PackageSource {
   readonly node: string;
   /** The relays to cross, next first. */
   readonly path: readonly string[];
   readonly url?: string | undefined;
 }
 
-export interface FeedAccess {
-  readonly mesh: Pick<Mesh, 'dial' | 'refusals'>;
+export interface SourceAccess {
+  readonly mesh: Pick<Mesh, 'dial' | 'denials'>;
   readonly identity: IdentityStore;
   readonly revocations: RevocationCheck;
   /** Whether a place may be on this very machine. */
@@ -35,14 +35,14 @@ const dialTimeoutMs = 20_000;
  * A stream to the place's feed. An open port that does not answer is passed over for the mesh; one at an address where
  * no node of the mesh can be is URL_FORBIDDEN.
  */
-export async function connectFeed(place: FeedPlace, access: FeedAccess, signal: AbortSignal): Promise<Duplex> {
+export async function connectSource(place: PackageSource, access: SourceAccess, signal: AbortSignal): Promise<Duplex> {
   if (place.url !== undefined) {
     try {
       return await connectOpenPort(place.url, place.node, access, signal);
     } catch (thrown) {
       signal.throwIfAborted();
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
-      access.mesh.refusals.note(error, place.node, feedService);
+      access.mesh.denials.note(error, place.node, feedService);
       if (error.code !== 'UNREACHABLE') throw error;
     }
   }
@@ -50,7 +50,7 @@ export async function connectFeed(place: FeedPlace, access: FeedAccess, signal: 
   return access.mesh.dial({ node, service: feedService, path, class: 'bulk', deadlineMs: dialTimeoutMs, signal });
 }
 
-async function connectOpenPort(url: string, node: string, access: FeedAccess, signal: AbortSignal): Promise<TLSSocket> {
+async function connectOpenPort(url: string, node: string, access: SourceAccess, signal: AbortSignal): Promise<TLSSocket> {
   const { host: name, port } = feedAddress(url);
   const limit = AbortSignal.any([signal, AbortSignal.timeout(openPortTimeoutMs)]);
   const host = await resolveAllowed(name, access, 'url');

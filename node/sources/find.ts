@@ -9,8 +9,8 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { FindPlacesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindPlacesResponse.ts';
-import type { PlacesClient } from '../../proto/gen/isthmus/topology/v1/Places.ts';
+import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
+import type { SourcesClient } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 
 export interface Source {
   /** Nearest first. */
@@ -25,37 +25,37 @@ export type FindSource = (sha256: string, pass: string) => Promise<Source>;
 /** Shorter than a target waits for its first byte, so that a server that hangs does not cost the download. */
 const askTimeoutMs = 8_000;
 
-export class ServerSources {
-  readonly #client: GrpcClient<PlacesClient>;
+export class SourceFinder {
+  readonly #client: GrpcClient<SourcesClient>;
   readonly #path: string;
   readonly #log: Logger;
   #last: readonly Place[];
 
   private constructor(mesh: Pick<Mesh, 'dial'>, path: string, last: readonly Place[], log: Logger) {
-    const { Places } = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
+    const { Sources } = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
     const dial = (signal: AbortSignal) =>
       mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: askTimeoutMs, signal });
-    this.#client = grpcClient<PlacesClient>(Places, dial, { hop: 'server' });
+    this.#client = grpcClient<SourcesClient>(Sources, dial, { hop: 'server' });
     this.#path = path;
     this.#last = last;
     this.#log = log;
   }
 
-  static async open(mesh: Pick<Mesh, 'dial'>, dataDir: string, log: Logger): Promise<ServerSources> {
+  static async open(mesh: Pick<Mesh, 'dial'>, dataDir: string, log: Logger): Promise<SourceFinder> {
     const path = join(dataDir, 'places.json');
-    return new ServerSources(mesh, path, await readPlaces(path), log);
+    return new SourceFinder(mesh, path, await readPlaces(path), log);
   }
 
   /** Asks the server. When it cannot be asked: the places it named last, with the asker's own pass. */
   async find(sha256: string, pass: string): Promise<Source> {
     try {
-      const found = await this.#client.unary<FindPlacesResponse__Output>(
+      const found = await this.#client.unary<FindSourcesResponse__Output>(
         (client, options, done) => client.find({ sha256 }, options, done),
         { deadlineMs: askTimeoutMs },
       );
-      const places = found.places.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
+      const places = found.sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
       this.#keep(places);
-      return { places, pass: found.pass };
+      return { places, pass: found.downloadToken };
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       if (error.code === 'FORBIDDEN' || this.#last.length === 0) throw error;

@@ -7,7 +7,7 @@ import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v
 import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Place } from '../../proto/gen/isthmus/topology/v1/Place.ts';
+import type { PackageSource } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { bounded } from './bounded.ts';
@@ -28,11 +28,11 @@ import { hasEnded } from './outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 
-/** Where a machine may fetch a digest from, nearest first, and the pass that allows it. */
+/** Where a machine may fetch a digest from, nearest first, and the download token that allows it. */
 export type FindPlaces = (
   machine: string,
   sha256: string,
-) => Promise<{ readonly places: readonly Place[]; readonly pass: string }>;
+) => Promise<{ readonly sources: readonly PackageSource[]; readonly downloadToken: string }>;
 
 export interface PackageWork {
   readonly action: PackageAction;
@@ -89,8 +89,9 @@ async function acquire(
 ): Promise<AcquireDetail> {
   const { context, machine } = run;
   const startedAt = Date.now();
-  const { places, pass } = await findPlaces(machine, payload.package?.sha256 ?? '');
-  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places: [...places], pass } });
+  const { sources, downloadToken } = await findPlaces(machine, payload.package?.sha256 ?? '');
+  const order = { ...payload, sources: [...sources], downloadToken };
+  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: order });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));

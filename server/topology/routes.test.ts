@@ -115,7 +115,7 @@ describe('paths in use', () => {
       up: false,
       upSinceMs: undefined,
       roundTripMs: undefined,
-      silenceMs: undefined,
+      linkTimeoutMs: undefined,
       bytesIn: 1,
       bytesOut: 2,
       tunnels: 0,

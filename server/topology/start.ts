@@ -25,7 +25,7 @@ import { IdentityService, recordRenewal } from './identity.ts';
 import { noteTaken, parentsAssignments } from './going-over.ts';
 import { setParents, type NewParentInput } from './parents.ts';
 import { adoptRevocations, publishRevocations, revokeNode, type RevocationDeps } from './revocation.ts';
-import { refusalEvent } from './reports.ts';
+import { denialEvent } from './reports.ts';
 import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
 import { readTopology } from './topology.ts';
 import { dialsOf, WatchService, type FindPlaces } from './watch.ts';
@@ -79,11 +79,11 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   await adopting.run();
   await ensureOwnRow(deps);
 
-  const { refusals } = mesh;
-  const enrolment = new Enrolment({ store, authority, identity, sealer, log, refusals });
+  const { denials } = mesh;
+  const enrolment = new Enrolment({ store, authority, identity, sealer, log, denials });
   await enrolment.start();
   const dialled = new DialledJoins({ mesh, enrolment, log });
-  const watch = new WatchService({ store, log, findPlaces: deps.findPlaces, refusals });
+  const watch = new WatchService({ store, log, findPlaces: deps.findPlaces, denials });
   const turns = new Turns(async () => {
     const before = await readTopology(store, mesh);
     const topology = (await noteTaken({ store, log }, before)) ? await readTopology(store, mesh) : before;
@@ -93,8 +93,8 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
     watch.assign({ dials, parents: parentsAssignments(topology, self) });
     dialled.attempt(pending, topology);
   }, log);
-  const recording = recordRefusals(deps);
-  const identities = new IdentityService({ store, authority, log, refusals, onJoined: () => turns.soon() });
+  const recording = recordDenials(deps);
+  const identities = new IdentityService({ store, authority, log, denials, onJoined: () => turns.soon() });
   const renewal = keepRenewed({
     identity,
     log,
@@ -133,13 +133,13 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
 }
 
 /** What this server's own mesh refuses; other nodes report theirs. */
-function recordRefusals({ store, identity, mesh, log }: TopologyDeps): { stop(): Promise<void> } {
+function recordDenials({ store, identity, mesh, log }: TopologyDeps): { stop(): Promise<void> } {
   const { node } = identity.current();
   const writing = new Set<Promise<unknown>>();
-  const forget = mesh.refusals.onNoted((refusal) => {
+  const forget = mesh.denials.onNoted((denial) => {
     const written = store.refusals
-      .record(refusal.by, refusalEvent(node, refusal))
-      .catch((err: unknown) => log.warn({ err }, 'a refusal was not recorded'))
+      .record(denial.by, denialEvent(node, denial))
+      .catch((err: unknown) => log.warn({ err }, 'a denial was not recorded'))
       .finally(() => writing.delete(written));
     writing.add(written);
   });

@@ -34,7 +34,7 @@ async function attempt(server: ControlPlane, options: Attempt): Promise<{ identi
   return { identity, dataDir };
 }
 
-async function refusal(promise: Promise<unknown>): Promise<IsthmusError> {
+async function denial(promise: Promise<unknown>): Promise<IsthmusError> {
   const thrown = await promise.then(
     () => undefined,
     (error: unknown) => error,
@@ -186,11 +186,11 @@ describe('a node joins', () => {
 });
 
 describe('a refused join leaves nothing but one audit event', () => {
-  async function expectNothing(server: ControlPlane, dataDir: string, refusals: number): Promise<void> {
+  async function expectNothing(server: ControlPlane, dataDir: string, denials: number): Promise<void> {
     expect(existsSync(dataDir)).toBe(false);
     expect((await server.store.nodes.all()).map(({ id }) => id)).toEqual(['server-1']);
     expect((await server.store.machines.list({}, { limit: 10 })).items).toEqual([]);
-    expect(await server.events('enrol.refused')).toHaveLength(refusals);
+    expect(await server.events('enrol.refused')).toHaveLength(denials);
   }
 
   test.each<[string, Partial<JoinOptions>, string]>([
@@ -204,7 +204,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const server = await startControlPlane();
     const dataDir = join(await tempDir(), 'deep', 'er', 'node');
     const { token } = await server.token({ name: 'web-1' });
-    expect((await refusal(attempt(server, { token, dataDir, ...asked }))).code).toBe(code);
+    expect((await denial(attempt(server, { token, dataDir, ...asked }))).code).toBe(code);
     await expectNothing(server, dataDir, 1);
     // And the token is still good for what it is for.
     await attempt(server, { token });
@@ -214,7 +214,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const server = await startControlPlane();
     const dataDir = join(await tempDir(), 'node');
     const { token } = await server.token({ name: 'web-1', dialAddress: '127.0.0.1:1' });
-    expect((await refusal(attempt(server, { token, dataDir }))).code).toBe('TOKEN_SCOPE');
+    expect((await denial(attempt(server, { token, dataDir }))).code).toBe('TOKEN_SCOPE');
     await expectNothing(server, dataDir, 1);
   });
 
@@ -223,19 +223,19 @@ describe('a refused join leaves nothing but one audit event', () => {
     const dataDir = join(await tempDir(), 'node');
     const { token, id, expiresAt } = await server.token({ ttlS: 1 });
     await waitFor(() => Date.now() > expiresAt);
-    const expired = await refusal(attempt(server, { token, dataDir }));
+    const expired = await denial(attempt(server, { token, dataDir }));
     expect(expired.code).toBe('TOKEN_EXPIRED');
     expect(expired.message).toContain(new Date(expiresAt).toISOString());
     const wrong = `ist_${id}_${'A'.repeat(43)}`;
     const unknown = wrong.replace(/^ist_......../, 'ist_01234567');
     const answers = [
-      await refusal(attempt(server, { token: wrong, dataDir })),
-      await refusal(attempt(server, { token: unknown, dataDir })),
+      await denial(attempt(server, { token: wrong, dataDir })),
+      await denial(attempt(server, { token: unknown, dataDir })),
     ];
     expect(answers.map(({ code, message }) => `${code} ${message}`)).toEqual(
       Array(2).fill('TOKEN_UNKNOWN there is no such join token'),
     );
-    const malformed = await refusal(attempt(server, { token: 'ist_secret-that-must-not-show', dataDir }));
+    const malformed = await denial(attempt(server, { token: 'ist_secret-that-must-not-show', dataDir }));
     expect(malformed.code).toBe('TOKEN_UNKNOWN');
     expect(malformed.message).not.toContain('secret-that');
     await expectNothing(server, dataDir, 3);
@@ -252,7 +252,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     expect(new Set(codes)).toEqual(new Set(['in', 'TOKEN_USED']));
     expect((await server.store.nodes.all()).filter(({ role }) => role === 'tentacle')).toHaveLength(1);
     expect(await server.events('enrol.refused')).toHaveLength(49);
-    expect((await refusal(attempt(server, { token }))).code).toBe('TOKEN_USED');
+    expect((await denial(attempt(server, { token }))).code).toBe('TOKEN_USED');
   }, 120_000);
 
   test('a name that was taken', async () => {
@@ -260,7 +260,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const first = await server.token({ name: 'web-1' });
     const second = await server.token({ name: 'web-1' });
     await attempt(server, { token: first.token });
-    expect((await refusal(attempt(server, { token: second.token }))).code).toBe('ALREADY_EXISTS');
+    expect((await denial(attempt(server, { token: second.token }))).code).toBe('ALREADY_EXISTS');
     await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
   });
 
@@ -293,7 +293,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const eu = await startRelay(server, 'eu');
     const dataDir = join(await tempDir(), 'node');
     const { token, id } = await server.token({ parent: 'eu', name: 'web-1' });
-    const error = await refusal(attempt(server, { token, dataDir }));
+    const error = await denial(attempt(server, { token, dataDir }));
     expect(error).toMatchObject({ code: 'PEER_UNEXPECTED', hop: 'server-1' });
     expect(existsSync(dataDir)).toBe(false);
     expect(await server.store.nodes.find('web-1')).toBeUndefined();
@@ -306,7 +306,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const server = await startControlPlane();
     const { dataDir, identity } = await attempt(server, { token: (await server.token()).token });
     const { token } = await server.token();
-    expect((await refusal(attempt(server, { token, dataDir }))).code).toBe('IDENTITY_EXISTS');
+    expect((await denial(attempt(server, { token, dataDir }))).code).toBe('IDENTITY_EXISTS');
     expect((await IdentityStore.open(dataDir)).current()).toEqual(identity);
   });
 });
@@ -320,7 +320,7 @@ describe('tokens', () => {
       await tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 });
       await tx.nodes.sighted('eu', { report, lastSeenAt: Date.now() });
     });
-    const error = await refusal(server.token({ parent: 'eu' }));
+    const error = await denial(server.token({ parent: 'eu' }));
     expect(error).toMatchObject({ code: 'PARENT_DIRECTION', field: 'parents[0].node' });
     expect(error.remedy).toContain('listen: 0.0.0.0:8444');
     await server.token({ parent: 'eu', dialAddress: '192.0.2.1:8444' });

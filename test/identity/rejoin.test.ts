@@ -44,7 +44,6 @@ async function enrolOnly(server: ControlPlane, token: string): Promise<Enrolled>
   const joining = joinMesh(request, {
     wireVersions,
     softwareVersion: 'test',
-    isDialled: false,
     async openSessions() {
       const signal = AbortSignal.timeout(10_000);
       const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
@@ -207,7 +206,7 @@ test('a token that was bound when the server stopped is free again after it star
     authority: server.authority.authority,
     identity: server.node.identity,
     sealer: server.authority.sealer,
-    refusals: server.mesh.refusals,
+    denials: server.mesh.denials,
   };
   const next = new Enrolment({ store: server.store, log: silentLogger(), ...deps });
   onTestFinished(() => next.stop());
@@ -282,7 +281,7 @@ test('a revoked node joins again under its name: same machine, old certificates 
   await server.revoke('web-2');
   await waitFor(() => server.node.revocations.entries().length === 2, { what: 'both on the list' });
   const old = await use(server, before);
-  await waitFor(() => old.mesh.links()[0]?.lastErrorCode !== undefined, { what: 'the refusal' });
+  await waitFor(() => old.mesh.links()[0]?.lastErrorCode !== undefined, { what: 'the denial' });
   expect(old.mesh.links()[0]?.up).toBe(false);
   await old.mesh.stop();
   const now = await use(server, again);

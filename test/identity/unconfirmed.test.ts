@@ -2,8 +2,8 @@
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { provisionalLifetimeMs } from '../../certs/authority.ts';
-import { Refusals } from '../../mesh/denials.ts';
-import { answerInner, callInner, type InnerTrust } from '../../mesh/e2e/session.ts';
+import { Denials } from '../../mesh/denials.ts';
+import { acceptSession, openSession, type Trust } from '../../mesh/e2e/session.ts';
 import { fakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';
@@ -12,9 +12,9 @@ import { waitFor } from '../support/wait.ts';
 const provisional = { provisional: true } as const;
 const roles = ['tentacle'] as const;
 
-const trustOf = ({ identity, revocations }: TestNode): InnerTrust => ({
+const trustOf = ({ identity, revocations }: TestNode): Trust => ({
   ...{ identity, revocations },
-  refusals: new Refusals(),
+  denials: new Denials(),
 });
 
 describe('a node that has enrolled and not confirmed', () => {
@@ -57,11 +57,11 @@ describe('a node that has enrolled and not confirmed', () => {
     ];
     const [near, far] = duplexPair();
     onTestFinished(() => void near.destroy());
-    const answered = answerInner(far, trustOf(server), { name: service, roles, by: 'eu' }).then(
+    const answered = acceptSession(far, trustOf(server), { name: service, roles, by: 'eu' }).then(
       () => 'let in',
       (thrown: { code: string }) => thrown.code,
     );
-    const called = callInner(near, trustOf(joining), { node: 'server', service, by: 'eu' }).then(
+    const called = openSession(near, trustOf(joining), { node: 'server', service, by: 'eu' }).then(
       () => 'let in',
       (thrown: { code: string }) => thrown.code,
     );
@@ -74,8 +74,8 @@ describe('a node that has enrolled and not confirmed', () => {
     const joining = await authority.node('t1', 'tentacle', provisional);
     const [near, far] = duplexPair();
     onTestFinished(() => void near.destroy());
-    answerInner(far, trustOf(joining), { name: 'tentacle', roles: ['server'], by: 'eu' }).catch(() => undefined);
-    const called = callInner(near, trustOf(server), { node: 't1', service: 'tentacle', by: 'eu' });
+    acceptSession(far, trustOf(joining), { name: 'tentacle', roles: ['server'], by: 'eu' }).catch(() => undefined);
+    const called = openSession(near, trustOf(server), { node: 't1', service: 'tentacle', by: 'eu' });
     await expect(called).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
   });
 

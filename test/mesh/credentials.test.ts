@@ -8,7 +8,7 @@ import { proveCredential, type Credential, type TlsSide } from '../../certs/cred
 import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import type { DialOptions, MeshStream } from '../../mesh/types.ts';
-import { fakeAcceptor } from '../support/fake-parent.ts';
+import { fakeParent } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
@@ -248,13 +248,13 @@ describe('a certificate shown on a live link ends it, and extends nothing,', () 
     at.link.attach.write({ credential });
     await waitFor(() => at.server.mesh.links()[0]?.up === false, { what: 'the end of the link' });
     expect(at.server.mesh.links()[0]?.lastErrorCode).toBe(code);
-    expect(at.server.mesh.refusals.latest().map((refusal) => [refusal.by, refusal.code])).toContainEqual(['t1', code]);
+    expect(at.server.mesh.denials.latest().map((denial) => [denial.by, denial.code])).toContainEqual(['t1', code]);
   });
 
   it('also when it is the acceptor that shows it', async () => {
     const authority = await createTestMesh();
     const parent = await authority.node('server-1', 'server');
-    const fake = await fakeAcceptor(parent, { oldestWireVersion: 2, newestWireVersion: 2 });
+    const fake = await fakeParent(parent, { oldestWireVersion: 2, newestWireVersion: 2 });
     const parents = [{ node: 'server-1', address: fake.address }];
     const onceOnly = { backoffBaseMs: 3_600_000, backoffCapMs: 3_600_000 };
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, onceOnly);

@@ -111,7 +111,7 @@ describe('the end that opened an inner session', () => {
     const credential = await make(at);
     expect(await show(at.tentacle, sessionName(at.session), credential)).toBe(code);
     expect(at.atServer.peer).toEqual(before);
-    expect(at.server.mesh.refusals.latest().map(({ by, code }) => [by, code])).toContainEqual(['t1', code]);
+    expect(at.server.mesh.denials.latest().map(({ by, code }) => [by, code])).toContainEqual(['t1', code]);
   });
 });
 

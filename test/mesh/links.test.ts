@@ -12,7 +12,7 @@ import { linked, startNode } from '../support/mesh.ts';
 import { startProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 
-const quick = { heartbeatMs: 100, silenceMs: 400 };
+const quick = { heartbeatIntervalMs: 100, linkTimeoutMs: 400 };
 
 describe('the hello', () => {
   it('of other wire versions is refused with the versions of both', async () => {
@@ -87,7 +87,7 @@ describe('a peer that falls silent', () => {
     const fake = await fakeLink(server.mesh.address!, tentacle.identity, {}, { pongs: false });
     await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
     await fake.ended;
-    expect(server.mesh.links()[0]).toMatchObject({ up: false, lastErrorCode: 'LINK_SILENT' });
+    expect(server.mesh.links()[0]).toMatchObject({ up: false, lastErrorCode: 'LINK_TIMEOUT' });
   });
 
   it('is given up by both sides of a cut cable, and back when it heals', async () => {
@@ -159,7 +159,7 @@ describe('the port', () => {
     const stranger = net.connect(port, host);
     stranger.on('error', () => undefined);
     stranger.end('GET / HTTP/1.1\r\n\r\n');
-    await waitFor(() => lines.length === 2, { what: 'the refusal' });
+    await waitFor(() => lines.length === 2, { what: 'the denial' });
     expect(lines[1]).toMatchObject({ level: 'warn', msg: 'connection refused' });
   });
 

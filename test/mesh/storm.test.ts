@@ -12,7 +12,7 @@ const agents = 150;
 /** After a fault the system is whole again within this, without a hand. */
 const wholeAgainMs = 30_000;
 /** Fewer places than agents, so that some are turned away and must come again. */
-const limits = { handshakes: 50, handshakesAtOnce: 8 };
+const limits = { handshakes: 50, concurrentHandshakes: 8 };
 
 describe('a server that dies under its agents', () => {
   it('has all of them again, each with one link', async () => {

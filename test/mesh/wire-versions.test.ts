@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { ping } from '../../mesh/echo.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
-import { controlStream, fakeAcceptor, serveEchoOver } from '../support/fake-parent.ts';
+import { controlStream, fakeParent, serveEchoOver } from '../support/fake-parent.ts';
 import { fakeLink } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';
 import { waitFor } from '../support/wait.ts';
 
-const quick = { heartbeatMs: 100, silenceMs: 5_000 };
+const quick = { heartbeatIntervalMs: 100, linkTimeoutMs: 5_000 };
 
 /** Waits for so many more beats of the other side: what it had to say before them has arrived. */
 async function beats(frames: readonly AttachFrame__Output[], count: number): Promise<void> {
@@ -47,7 +47,7 @@ describe('a neighbour of version 1', () => {
   it('is linked when it is dialled, carries tunnels, and is shown no certificate', async () => {
     const authority = await createTestMesh();
     const parent = await authority.node('server-1', 'server');
-    const fake = await fakeAcceptor(parent, versionOne);
+    const fake = await fakeParent(parent, versionOne);
     const parents = [{ node: 'server-1', address: fake.address }];
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, quick);
     await waitFor(() => tentacle.mesh.links()[0]?.up, { what: 'the link' });
@@ -63,9 +63,9 @@ describe('a neighbour of version 1', () => {
   it('that is all too old, or all too new, hears the versions of both, whoever dials', async () => {
     const authority = await createTestMesh();
     const parent = await authority.node('server-1', 'server');
-    const fake = await fakeAcceptor(parent, { oldestWireVersion: 6, newestWireVersion: 7 });
+    const fake = await fakeParent(parent, { oldestWireVersion: 6, newestWireVersion: 7 });
     const parents = [{ node: 'server-1', address: fake.address }];
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents });
-    await waitFor(() => tentacle.mesh.links()[0]?.lastErrorCode === 'WIRE_VERSION', { what: 'the refusal' });
+    await waitFor(() => tentacle.mesh.links()[0]?.lastErrorCode === 'WIRE_VERSION', { what: 'the denial' });
   });
 });

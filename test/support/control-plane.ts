@@ -75,7 +75,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     revocations: node.revocations,
     mesh,
     log,
-    findPlaces: () => ({ places: [], pass: '' }),
+    findPlaces: () => ({ sources: [], downloadToken: '' }),
   });
   onTestFinished(() => topology.stop());
   await store.transaction((tx) => createNamed(tx, 'site', { id: 'eu' }, 'test'));

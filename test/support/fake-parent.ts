@@ -10,10 +10,10 @@ import { alpn, linkServerOptions } from '../../certs/tls.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { serveEcho } from '../../mesh/echo.ts';
-import { terminateTls } from '../../mesh/terminate-tls.ts';
+import { acceptTls } from '../../mesh/accept-tls.ts';
 import { ControlStream } from '../../mesh/tunnel/control.ts';
-import { Refusals } from '../../mesh/denials.ts';
-import { answerInner } from '../../mesh/e2e/session.ts';
+import { Denials } from '../../mesh/denials.ts';
+import { acceptSession } from '../../mesh/e2e/session.ts';
 import { linkService } from '../../mesh/wire.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
@@ -24,7 +24,7 @@ import type { TestNode } from './identities.ts';
 type AttachCall = ServerDuplexStream<AttachFrame__Output, AttachFrame>;
 type TunnelCall = ServerDuplexStream<TunnelFrame__Output, TunnelFrame>;
 
-export interface FakeAcceptor {
+export interface FakeParent {
   readonly address: string;
   /** Every frame of every session. */
   readonly frames: AttachFrame__Output[];
@@ -35,7 +35,7 @@ export interface FakeAcceptor {
 }
 
 /** Opens a port that takes links as their dialler's parent; it closes when the test ends. */
-export async function fakeAcceptor(node: TestNode, hello: Partial<Hello>): Promise<FakeAcceptor> {
+export async function fakeParent(node: TestNode, hello: Partial<Hello>): Promise<FakeParent> {
   const frames: AttachFrame__Output[] = [];
   let session: { attach: AttachCall; tls: TLSSocket } | undefined;
   const fake = { address: '', frames, stalls: false, session: () => session };
@@ -69,7 +69,7 @@ export async function fakeAcceptor(node: TestNode, hello: Partial<Hello>): Promi
       return;
     }
     const options = { ...linkServerOptions(node.identity.current()), ALPNProtocols: [alpn.link] };
-    terminateTls(raw, options).then(
+    acceptTls(raw, options).then(
       (tls) => host.accept(tls),
       () => raw.destroy(),
     );
@@ -91,11 +91,11 @@ export function controlStream(call: ConstructorParameters<typeof ControlStream>[
 }
 
 /** Is the listening end of `echo` inside a tunnel. */
-export function serveEchoOver(carrier: Duplex, { identity, revocations }: TestNode): void {
+export function serveEchoOver(transport: Duplex, { identity, revocations }: TestNode): void {
   const { node } = identity.current();
-  const trust = { identity, revocations, refusals: new Refusals() };
-  answerInner(carrier, trust, { name: 'echo', roles: ['server', 'relay', 'mirror', 'tentacle'], by: 'fake' }).then(
+  const trust = { identity, revocations, denials: new Denials() };
+  acceptSession(transport, trust, { name: 'echo', roles: ['server', 'relay', 'mirror', 'tentacle'], by: 'fake' }).then(
     (stream) => serveEcho(stream, () => ({ node, softwareVersion: 'fake', certificateNotAfterMs: 0 })),
-    () => carrier.destroy(),
+    () => transport.destroy(),
   );
 }

@@ -90,7 +90,7 @@ const direct: Route[] = [{ kind: 'direct' }];
 /** The task engine over a real mesh, with signed envelopes, for real tentacles; it stops when the test ends. */
 export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): Tasks {
   const signer = createSigner(authority.authority, 'server-1');
-  const nowhere = () => Promise.resolve({ places: [], pass: '' });
+  const nowhere = () => Promise.resolve({ sources: [], downloadToken: '' });
   const tasks = startTasks({
     store,
     dial,
@@ -105,7 +105,7 @@ export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): T
   return tasks;
 }
 
-const anyPlace = () => Promise.resolve({ places: [{ node: 'mirror-eu' }], pass: 'pass' });
+const anyPlace = () => Promise.resolve({ sources: [{ node: 'mirror-eu' }], downloadToken: 'pass' });
 
 /** Rows of a machine, with the site and environments it needs. */
 export async function addMachine(

@@ -14,7 +14,7 @@ describe.each([
   'SCRIPT_NOT_ENDED',
   'LOG_QUOTA',
   'INTERNAL',
-  'FLOOD',
+  'RATE_LIMITED',
 ] as const)('a hop on the way that says %s', (code) => {
   const refusal = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
   const isTold = (h: Harness, id: string) => async () =>

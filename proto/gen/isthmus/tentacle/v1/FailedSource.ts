@@ -1,13 +1,13 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
 
-export interface FailedPlace {
+export interface FailedSource {
   'node'?: (string);
   'code'?: (string);
   'detail'?: (string);
 }
 
-export interface FailedPlace__Output {
+export interface FailedSource__Output {
   'node': (string);
   'code': (string);
   'detail': (string);

@@ -1,10 +1,10 @@
 // Original file: proto/isthmus/topology/v1/topology.proto
 
 
-export interface FindPlacesRequest {
+export interface FindSourcesRequest {
   'sha256'?: (string);
 }
 
-export interface FindPlacesRequest__Output {
+export interface FindSourcesRequest__Output {
   'sha256': (string);
 }

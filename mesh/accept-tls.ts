@@ -26,7 +26,7 @@ const spare = new WeakMap<TlsOptions, tls.Server[]>();
  * then on the session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in
  * the same turn, the session over it ends the process (Node 24: SIGSEGV).
  */
-export function terminateTls(stream: Duplex, options: TlsOptions): Promise<TLSSocket> {
+export function acceptTls(stream: Duplex, options: TlsOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     if (stream.destroyed) {
       reject(new IsthmusError('UNREACHABLE', 'the stream closed before the TLS handshake'));

@@ -3,20 +3,20 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * Somebody was not let do something: of each, the server makes one audit event.
+ * One denied request. The server records one audit event for each id.
  */
-export interface Refusal {
+export interface Denial {
   'id'?: (string);
   /**
    * A code of docs/errors.md.
    */
   'code'?: (string);
   /**
-   * The node that was refused, or its address.
+   * Who was denied: a node id, or an address.
    */
   'by'?: (string);
   /**
-   * The service, call or port that it was refused.
+   * The service, call or port that was denied.
    */
   'what'?: (string);
   'detail'?: (string);
@@ -24,20 +24,20 @@ export interface Refusal {
 }
 
 /**
- * Somebody was not let do something: of each, the server makes one audit event.
+ * One denied request. The server records one audit event for each id.
  */
-export interface Refusal__Output {
+export interface Denial__Output {
   'id': (string);
   /**
    * A code of docs/errors.md.
    */
   'code': (string);
   /**
-   * The node that was refused, or its address.
+   * Who was denied: a node id, or an address.
    */
   'by': (string);
   /**
-   * The service, call or port that it was refused.
+   * The service, call or port that was denied.
    */
   'what': (string);
   'detail': (string);
