@@ -1,30 +1,26 @@
-// The accepting side of TLS on any stream. By a `tls.Server`: only it reads OpenSSL's verdict on the peer's certificate
-// and reports errors after the handshake. What it reports does not say of which stream, so that each has one handshake
-// at a time; and making one parses key and certificates, as long as a handshake takes, so that it serves the next one
-// too.
+// The accepting side of TLS on any stream. It uses a `tls.Server`, because only that reads OpenSSL's verdict on the peer's
+// certificate and reports errors after the handshake. Its reports do not name the stream, so each server has one handshake
+// at a time. Creating one parses key and certificates, which takes as long as a handshake, so servers are reused.
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket, type TlsOptions } from 'node:tls';
 import { IsthmusError } from '../lib/errors.ts';
 
-/**
- * Whether an error of a TLS session is of what came in: neither a peer that left nor one that did not like what it got
- * (an alert), which it tells by itself.
- */
+/** Whether a TLS session failed because of what came in: not because the peer left, or sent an alert about our bytes. */
 export function isWrongTls(error: NodeJS.ErrnoException): boolean {
   const { code = '' } = error;
   return code.startsWith('ERR_SSL_') && !code.includes('_ALERT_');
 }
 
-/** What a burst of handshakes leaves for the next one; each holds key and certificates, some 50 KB. */
-const mostSpare = 64;
-/** Servers that have no handshake under way, by their options: today's certificate makes others. */
-const spare = new WeakMap<TlsOptions, tls.Server[]>();
+/** Idle servers kept after a burst of handshakes; each holds key and certificates, about 50 KB. */
+const MAX_IDLE_SERVERS = 64;
+/** Servers without a handshake, by their options: a renewed certificate has new options. */
+const idleServers = new WeakMap<TlsOptions, tls.Server[]>();
 
 /**
- * Completes the handshake as the server. Connections to be had cheaply pass the same `options` object; the caller's
- * deadline destroys the stream, which rejects. INNER_TLS when what came is wrong, UNREACHABLE when the peer left. From
- * then on the session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in
- * the same turn, the session over it ends the process (Node 24: SIGSEGV).
+ * Completes the handshake as the server. Servers are reused for the same `options` object. The caller's deadline
+ * destroys the stream, which rejects. INNER_TLS when the peer sent wrong bytes, UNREACHABLE when it left. Afterwards the
+ * session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in the same turn,
+ * the session over it ends the process (Node 24: SIGSEGV).
  */
 export function acceptTls(stream: Duplex, options: TlsOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
@@ -32,21 +28,21 @@ export function acceptTls(stream: Duplex, options: TlsOptions): Promise<TLSSocke
       reject(new IsthmusError('UNREACHABLE', 'the stream closed before the TLS handshake'));
       return;
     }
-    const servers = spare.get(options) ?? [];
-    spare.set(options, servers);
+    const servers = idleServers.get(options) ?? [];
+    idleServers.set(options, servers);
     const server = servers.pop() ?? tls.createServer(options);
-    const over = (): void => {
+    const release = (): void => {
       server.removeAllListeners('secureConnection').removeAllListeners('tlsClientError');
-      if (servers.length < mostSpare) servers.push(server);
+      if (servers.length < MAX_IDLE_SERVERS) servers.push(server);
     };
     server.once('secureConnection', (socket) => {
-      over();
-      // Later errors close the socket; whoever uses it listens for that.
+      release();
+      // Later errors close the socket, and its user listens for that.
       socket.on('error', () => undefined);
       resolve(socket);
     });
     server.once('tlsClientError', (error, socket) => {
-      over();
+      release();
       socket.on('error', () => undefined);
       socket.destroy();
       stream.destroy();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { tempDir } from '../test/support/temp.ts';
-import { Denials, denialsKept } from './denials.ts';
+import { Denials, MAX_DENIALS } from './denials.ts';
 
 const forbidden = new IsthmusError('FORBIDDEN', 'that may not');
 
@@ -28,11 +28,11 @@ describe('denials', () => {
   it('take no more than their place in the file, either', async () => {
     const folder = await tempDir();
     const denials = Denials.open(folder, silentLogger());
-    for (let peer = 0; peer < 3 * denialsKept; peer += 1) denials.note(forbidden, `web-${peer}`, 'feed');
+    for (let peer = 0; peer < 3 * MAX_DENIALS; peer += 1) denials.note(forbidden, `web-${peer}`, 'feed');
     denials.close();
     const by = Denials.open(folder, silentLogger()).latest();
     expect(by.map((denial) => denial.by)).toEqual(denials.latest().map((denial) => denial.by));
-    expect(by).toHaveLength(denialsKept);
+    expect(by).toHaveLength(MAX_DENIALS);
   });
 
   it.each(['', '{', '{}', '[1]', '[{"id":"1","code":"NO_SUCH_CODE","by":"","what":"","detail":"","atMs":1}]'])(

@@ -1,6 +1,6 @@
-// What this node has refused: kept for the server, which makes an audit event of each, in a file too, so that a node
-// that is stopped before it could tell does so when it runs again. Whoever is refused again and again costs one entry
-// in ten minutes, all of them together no more than the list holds, and the file one write a second.
+// What this node has denied to others. The server turns each entry into an audit event, and a file keeps the entries that a
+// stopped node could not report. Repeated denials of one peer cost one entry in ten minutes, all denials together at most
+// the length of the list, and the file one write a second.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
@@ -9,27 +9,27 @@ import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/log.ts';
 
 export interface Denial {
-  /** Tells it apart from all others, so that it is recorded once however often it is reported. */
+  /** Unique, so that the server records it once however often it is reported. */
   readonly id: string;
   readonly code: ErrorCode;
-  /** Who was refused: the node that its certificate or its link proves, else its address. */
+  /** Who was denied: the node that its certificate or its link proves, else its address. */
   readonly by: string;
-  /** The service, call or port it was refused. */
+  /** The service, call or port that was denied. */
   readonly what: string;
   readonly detail: string;
   readonly atMs: number;
 }
 
-/** Kept until they are pushed out: a server that was away for a while still hears of the latest. */
-export const denialsKept = 32;
-/** The same denial of the same peer is one for so long. */
-const sameForMs = 600_000;
-const rememberedPeers = 1_000;
-const longestDetail = 300;
-const writeEveryMs = 1_000;
+/** The latest entries, kept for a server that is away. */
+export const MAX_DENIALS = 32;
+/** A repeated denial of the same peer counts as one for this long. */
+const REPEAT_MS = 600_000;
+const MAX_REMEMBERED = 1_000;
+const MAX_DETAIL_CHARACTERS = 300;
+const WRITE_INTERVAL_MS = 1_000;
 
-/** Denials by their nature; beside these, whatever the catalogue answers with 401 or 403. */
-const alsoRefusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** Denials beside those that the catalogue answers with 401 or 403. */
+const FURTHER_DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ENVELOPE_EXPIRED',
   'ENVELOPE_KIND',
   'RATE_LIMITED',
@@ -43,31 +43,31 @@ const alsoRefusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'URL_FORBIDDEN',
 ]);
 
-/** Whether an error means that somebody was not allowed something, and not that something was down or misspelled. */
+/** Whether an error means that the requester was not allowed something, rather than that something failed. */
 export function isDenial({ code }: IsthmusError): boolean {
   const { http } = errorCatalogue[code];
-  return http === 401 || http === 403 || alsoRefusals.has(code);
+  return http === 401 || http === 403 || FURTHER_DENIALS.has(code);
 }
 
-interface RefusalFile {
+interface DenialFile {
   readonly path: string;
   readonly log: Logger;
 }
 
 export class Denials {
   readonly #latest: Denial[] = [];
-  readonly #file: RefusalFile | undefined;
+  readonly #file: DenialFile | undefined;
   #unwritten = false;
   #writeLater: NodeJS.Timeout | undefined;
-  readonly #seen = new LRUCache<string, true>({ max: rememberedPeers, ttl: sameForMs, noUpdateTTL: true });
+  readonly #seen = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REPEAT_MS, noUpdateTTL: true });
   readonly #listeners = new Set<(denial: Denial) => void>();
 
-  /** Without a file they are forgotten with the process. */
-  constructor(file?: RefusalFile) {
+  /** Without a file, entries are in memory only. */
+  constructor(file?: DenialFile) {
     this.#file = file;
   }
 
-  /** Those of a node, with what it had not forgotten when it last ran. A file that cannot be read is passed over. */
+  /** The denials of a node, with those of its last run. An unreadable file counts as empty. */
   static open(dataDir: string, log: Logger): Denials {
     const path = join(dataDir, 'denials.json');
     const denials = new Denials({ path, log });
@@ -78,23 +78,23 @@ export class Denials {
     return denials;
   }
 
-  /** Writes down what is not yet. Idempotent. */
+  /** Writes what is not on disk yet. Idempotent. */
   close(): void {
     clearTimeout(this.#writeLater);
     this.#write();
   }
 
-  /** Notes that `by` was refused `what`; errors that are no denials are passed over. */
+  /** Notes that `by` was denied `what`. Errors that are not denials are ignored. */
   note(error: IsthmusError, by: string, what: string): void {
     if (!isDenial(error)) return;
     const { code } = error;
     const key = keyOf({ code, by, what });
     if (this.#seen.has(key)) return;
     this.#seen.set(key, true);
-    const detail = error.message.slice(0, longestDetail).toWellFormed();
+    const detail = error.message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
     const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
     this.#latest.push(denial);
-    if (this.#latest.length > denialsKept) this.#latest.shift();
+    if (this.#latest.length > MAX_DENIALS) this.#latest.shift();
     this.#unwritten = true;
     if (this.#writeLater === undefined) this.#write();
     for (const listener of this.#listeners) listener(denial);
@@ -110,7 +110,7 @@ export class Denials {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Not synced: a power cut may cost the latest. */
+  /** Not synced: a power cut may lose the latest. */
   #write(): void {
     if (this.#file === undefined || !this.#unwritten) return;
     const { path, log } = this.#file;
@@ -118,7 +118,7 @@ export class Denials {
     this.#writeLater = setTimeout(() => {
       this.#writeLater = undefined;
       this.#write();
-    }, writeEveryMs).unref();
+    }, WRITE_INTERVAL_MS).unref();
     try {
       writeFileSync(`${path}.new`, JSON.stringify(this.#latest), { mode: 0o600 });
       renameSync(`${path}.new`, path);
@@ -135,9 +135,9 @@ function keyOf({ code, by, what }: Pick<Denial, 'code' | 'by' | 'what'>): string
 function read(path: string, log: Logger): readonly Denial[] {
   try {
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (!Array.isArray(content) || !content.every(isOne))
-      throw new IsthmusError('INTERNAL', 'it is no list of denials');
-    return content.slice(-denialsKept);
+    if (!Array.isArray(content) || !content.every(isStoredDenial))
+      throw new IsthmusError('INTERNAL', 'the file is not a list of denials');
+    return content.slice(-MAX_DENIALS);
   } catch (err) {
     const none = err instanceof Error && 'code' in err && err.code === 'ENOENT';
     if (!none) log.warn({ err, path }, 'earlier denials cannot be read');
@@ -145,7 +145,7 @@ function read(path: string, log: Logger): readonly Denial[] {
   }
 }
 
-function isOne(value: unknown): value is Denial {
+function isStoredDenial(value: unknown): value is Denial {
   if (typeof value !== 'object' || value === null) return false;
   const texts = ['id', 'code', 'by', 'what', 'detail'] as const;
   const fields = value as Record<string, unknown>;

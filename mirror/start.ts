@@ -11,7 +11,8 @@ import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/packages/blob-server.ts';
 import { BlobStore } from '../lib/packages/blob-store.ts';
-import { checkFeedUrl, connectSource, feedService } from '../node/sources/connect.ts';
+import { checkFeedUrl } from '../lib/net/feed-url.ts';
+import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { Denials } from '../mesh/denials.ts';
 import type { ParentConfig } from '../mesh/types.ts';
@@ -67,7 +68,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     blobs: await BlobStore.open(join(dataDir, 'packages')),
     find: (sha256, pass) => sources.find(sha256, pass),
     connect: (place, signal) => connectSource(place, access, signal),
-    onWrongPlace: (place, error) => mesh.denials.note(error, place, feedService),
+    onWrongPlace: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
       minFreeBytes: config.minFreeBytes ?? defaultMinFreeBytes,
@@ -77,9 +78,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => cache.stop());
   const server = new BlobServer<Asker>(originOf(cache, identity, mesh.denials), log);
   teardown.add(() => server.stop());
-  mesh.listen(feedService, { roles: ['mirror', 'tentacle', 'server'] }, (stream) =>
-    server.accept(stream, { peer: stream.peer, at: 'mesh' }),
-  );
+  mesh.listen(FEED_SERVICE, (stream) => server.accept(stream, { peer: stream.peer, at: 'mesh' }));
   const { denials } = mesh;
   const openPort = await openPortOf(config, { identity, revocations, denials, log }, server);
   if (openPort !== undefined) teardown.add(() => openPort.stop());
@@ -100,7 +99,7 @@ function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials)
       try {
         return verifyPass(pass, trust, { sha256, ...site, ...node });
       } catch (thrown) {
-        denials.note(IsthmusError.from(thrown), peer.node, feedService);
+        denials.note(IsthmusError.from(thrown), peer.node, FEED_SERVICE);
         throw thrown;
       }
     },

@@ -1,10 +1,10 @@
-// Goes over to other parents when the server says so, without giving up what carries before something else does:
+// Moves the node to the parents that the server desires. The old links stay until the server has answered over a new one:
 //
-//   settled → trying: links to the new parents beside those of before; the settings name both, so that a restart knows both
-//           → taken: one new parent has carried a round trip to the server; the settings name the new ones alone
-//           → settled: the server has taken note, so nothing goes by the old links any more, and they end
+//   settled → trying: links to the desired parents beside the applied ones; the settings name both, also for a restart
+//           → applied: a desired parent has carried a round trip to the server; the settings name only the desired parents
+//           → settled: the server has noted it and routes nothing over the old links, which end
 //
-// A wish for the parents that it has is taken at once: whatever others were being tried leave nothing behind.
+// Desired parents that are applied already need no trial: links to any other parents being tried end.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHostPort } from '../lib/config/mesh-settings.ts';
@@ -17,60 +17,60 @@ import { pingThrough } from '../mesh/echo.ts';
 import { settingsWithParents } from './settings.ts';
 import type { Mesh, ParentConfig } from '../mesh/types.ts';
 
-/** Between two looks at the new parents, when no link changes. */
-const lookMs = 1_000;
-/** For a round trip to the server through a new parent. */
-const crossMs = 10_000;
-/** Until a disk that did not take the settings is tried again. */
-const diskMs = 5_000;
-/** More than any server names. */
-const mostParents = 16;
+/** Between two tries of the desired parents, when no link changes. */
+const RETRY_MS = 1_000;
+/** For a round trip to the server through a desired parent. */
+const CROSS_TIMEOUT_MS = 10_000;
+/** Until the settings are written again after the disk failed. */
+const DISK_RETRY_MS = 5_000;
+/** More than any server desires. */
+const MAX_PARENTS = 16;
 
 type Phase =
   | { readonly name: 'settled' }
-  /** The version is the server's, by which it knows which wish was taken. */
+  /** The version is the server's: it says which desired parents are applied. */
   | { readonly name: 'trying'; readonly version: number }
-  | { readonly name: 'taken' };
+  | { readonly name: 'applied' };
 
-export interface ParentsDeps {
+export interface ReparentingDeps {
   readonly mesh: Pick<Mesh, 'parents' | 'assignParents' | 'links' | 'onLinksChanged' | 'dial'>;
-  /** Where config.yaml is. */
+  /** The folder of config.yaml. */
   readonly dataDir: string;
   readonly log: Logger;
 }
 
-export class Parents {
-  readonly #deps: ParentsDeps;
+export class Reparenting {
+  readonly #deps: ReparentingDeps;
   readonly #listeners = new Set<() => void>();
-  #taken: readonly ParentConfig[];
-  /** As the settings name them. */
-  #kept: readonly ParentConfig[];
+  #applied: readonly ParentConfig[];
+  /** Those in the settings. */
+  #saved: readonly ParentConfig[];
   #version = 0;
   #phase: Phase = { name: 'settled' };
   #errorCode: ErrorCode | '' = '';
-  /** Aborts what is being done to come into the present phase, or out of it. */
+  /** Aborts the work of the current phase. */
   #attempt = new AbortController();
   #working: Promise<void> = Promise.resolve();
 
-  constructor(deps: ParentsDeps) {
+  constructor(deps: ReparentingDeps) {
     this.#deps = deps;
-    this.#taken = configsOf(deps.mesh);
-    this.#kept = this.#taken;
+    this.#applied = configsOf(deps.mesh);
+    this.#saved = this.#applied;
   }
 
-  /** What the server is told: the parents that were taken, and why others are not yet. */
+  /** For the report: the applied parents, and why desired ones are not applied yet. */
   facts(): Pick<NodeReport, 'parents' | 'parentsVersion' | 'parentsErrorCode'> {
-    const parents = this.#taken.map(({ node, address = '' }) => ({ node, address }));
+    const parents = this.#applied.map(({ node, address = '' }) => ({ node, address }));
     return { parents, parentsVersion: this.#version, parentsErrorCode: this.#errorCode };
   }
 
-  /** Calls back when there are other facts to tell; the answer stops that. */
+  /** Calls back when the facts change; returns a function that stops it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Takes what an Assignment says of the parents; none: the server has nothing more to say of them. */
+  /** Applies the desired parents of an Assignment. None: the server has noted the applied ones. */
   assign({ parents: named, parentsVersion: version }: Pick<Assignment__Output, 'parents' | 'parentsVersion'>): void {
     const phase = this.#phase;
     if (named.length === 0) {
@@ -79,7 +79,7 @@ export class Parents {
     }
     if (phase.name === 'trying' && phase.version === version) return;
     const parents = named.map(({ node, address }) => (address === '' ? { node } : { node, address }));
-    this.#begin({ name: 'trying', version }, (signal) => this.#goOver(parents, version, signal));
+    this.#begin({ name: 'trying', version }, (signal) => this.#reparent(parents, version, signal));
   }
 
   async stop(): Promise<void> {
@@ -87,7 +87,7 @@ export class Parents {
     await this.#working;
   }
 
-  /** Enters a phase; what the one before still does ends first. */
+  /** Enters a phase after the work of the one before has ended. */
   #begin(phase: Phase, work: (signal: AbortSignal) => Promise<void>): void {
     this.#attempt.abort();
     this.#attempt = new AbortController();
@@ -97,47 +97,47 @@ export class Parents {
     this.#working = this.#working.then(() => work(signal));
   }
 
-  async #goOver(parents: readonly ParentConfig[], version: number, signal: AbortSignal): Promise<void> {
+  async #reparent(parents: readonly ParentConfig[], version: number, signal: AbortSignal): Promise<void> {
     const { mesh, log } = this.#deps;
-    if (!arePossible(parents)) {
+    if (!areValid(parents)) {
       await this.#settle(signal);
       if (!signal.aborted) this.#tell('INVALID_FIELD');
       return;
     }
-    if (!areSame(parents, this.#taken)) {
-      const both = [...parents, ...this.#taken.filter((old) => !parents.some((each) => isSame(each, old)))];
-      await this.#keep(both, signal);
+    if (!areSame(parents, this.#applied)) {
+      const both = [...parents, ...this.#applied.filter((old) => !parents.some((each) => isSame(each, old)))];
+      await this.#save(both, signal);
       if (signal.aborted) return;
-      log.info({ parents }, 'other parents are being tried');
+      log.info({ parents }, 'trying the desired parents');
       mesh.assignParents(both);
-      while (!signal.aborted && !(await this.#carries(parents, signal))) await this.#pause(lookMs, signal);
+      while (!signal.aborted && !(await this.#carries(parents, signal))) await this.#pause(RETRY_MS, signal);
     }
-    await this.#keep(parents, signal);
+    await this.#save(parents, signal);
     if (signal.aborted) return;
-    this.#taken = parents;
+    this.#applied = parents;
     this.#version = version;
-    this.#phase = { name: 'taken' };
-    log.info({ parents }, 'parents taken');
+    this.#phase = { name: 'applied' };
+    log.info({ parents }, 'parents applied');
     this.#errorCode = '';
     this.#notify();
   }
 
-  /** Leaves nothing of other parents than those that were taken. */
+  /** Ends the links to all but the applied parents. */
   async #settle(signal: AbortSignal): Promise<void> {
     const { mesh } = this.#deps;
-    if (!areSame(configsOf(mesh), this.#taken)) mesh.assignParents(this.#taken);
-    await this.#keep(this.#taken, signal);
+    if (!areSame(configsOf(mesh), this.#applied)) mesh.assignParents(this.#applied);
+    await this.#save(this.#applied, signal);
   }
 
-  /** Whether the server answers through one of these parents, linked as the wish has it. */
-  async #carries(wish: readonly ParentConfig[], signal: AbortSignal): Promise<boolean> {
+  /** Whether the server answers over the desired link to one of these parents. */
+  async #carries(desired: readonly ParentConfig[], signal: AbortSignal): Promise<boolean> {
     const { mesh } = this.#deps;
     let errorCode: ErrorCode = 'UNREACHABLE';
     for (const { up, lastErrorCode, ...parent } of mesh.parents()) {
-      if (!wish.some((each) => isSame(each, parent))) continue;
+      if (!desired.some((each) => isSame(each, parent))) continue;
       try {
         if (!up) throw new IsthmusError(lastErrorCode ?? 'UNREACHABLE', 'the link is not up', { hop: parent.node });
-        await pingThrough(mesh, parent.node, { deadlineMs: crossMs, signal });
+        await pingThrough(mesh, parent.node, { deadlineMs: CROSS_TIMEOUT_MS, signal });
         return true;
       } catch (thrown) {
         errorCode = IsthmusError.from(thrown).code;
@@ -147,18 +147,18 @@ export class Parents {
     return false;
   }
 
-  /** Writes the parents into the settings, as soon as the disk takes them. */
-  async #keep(parents: readonly ParentConfig[], signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !areSame(parents, this.#kept)) {
+  /** Writes the parents into the settings; retries while the disk fails. */
+  async #save(parents: readonly ParentConfig[], signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !areSame(parents, this.#saved)) {
       try {
         writeParents(this.#deps.dataDir, parents);
-        this.#kept = parents;
+        this.#saved = parents;
       } catch (thrown) {
         const isFull = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOSPC';
         const error = IsthmusError.from(thrown, isFull ? 'DISK_FULL' : 'FILE_UNUSABLE');
-        this.#deps.log.error({ code: error.code, err: error.message }, 'the parents cannot be kept');
+        this.#deps.log.error({ code: error.code, err: error.message }, 'the parents cannot be written to the settings');
         this.#tell(error.code);
-        await this.#pause(diskMs, signal);
+        await this.#pause(DISK_RETRY_MS, signal);
       }
     }
   }
@@ -173,7 +173,7 @@ export class Parents {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Until a link changes, but no longer than that. */
+  /** Waits for a link to change, at most so long. */
   #pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -200,8 +200,8 @@ function configsOf(mesh: Pick<Mesh, 'parents'>): ParentConfig[] {
   return mesh.parents().map(({ node, address }) => (address === undefined ? { node } : { node, address }));
 }
 
-function arePossible(parents: readonly ParentConfig[]): boolean {
-  return parents.length <= mostParents && parents.every(({ address }) => address === undefined || isHostPort(address));
+function areValid(parents: readonly ParentConfig[]): boolean {
+  return parents.length <= MAX_PARENTS && parents.every(({ address }) => address === undefined || isHostPort(address));
 }
 
 function isSame(a: ParentConfig, b: ParentConfig): boolean {

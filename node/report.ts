@@ -1,6 +1,5 @@
-// Tells the server what this node sees of the mesh and whom it refused, and hears from it which children to dial and
-// which parents to have: one stream for as long as the path lives, opened again with jitter when it breaks. Every part
-// below the server runs one.
+// Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come back. It is
+// one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
 import type { IdentityStore } from '../certs/identity.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
@@ -12,48 +11,48 @@ import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assign
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
-import { Parents } from './reparenting.ts';
+import { Reparenting } from './reparenting.ts';
 import type { DialAssignment, LinkStatus, Mesh } from '../mesh/types.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 
-const everyMs = 5_000;
-/** A link that flaps must not flood the server. */
-const atMostEveryMs = 1_000;
-const openMs = 15_000;
-const backoffBaseMs = 200;
-const backoffCapMs = 10_000;
-/** A stream that lasted this long starts the backoff over. */
-const stableMs = 20_000;
+const INTERVAL_MS = 5_000;
+/** A flapping link must not flood the server. */
+const MIN_INTERVAL_MS = 1_000;
+const OPEN_TIMEOUT_MS = 15_000;
+const BACKOFF_BASE_MS = 200;
+const BACKOFF_CAP_MS = 10_000;
+/** A stream that lasted this long resets the back-off. */
+const STABLE_MS = 20_000;
 
 export interface ReportOptions {
   readonly mesh: Mesh;
   readonly identity: IdentityStore;
   readonly log: Logger;
-  /** Whose disk is told about. */
+  /** Its disk is reported. */
   readonly dataDir: string;
-  /** What this part adds: a mirror's feed URL and cached bytes, a relay's address. */
+  /** Further facts: a mirror's feed URL and cached bytes, a relay's address. */
   readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
-  /** Told the children to dial, whenever the server says so. */
+  /** Called with the children to dial, whenever the server assigns some. */
   readonly onAssignment?: (dials: readonly DialAssignment[]) => void;
 }
 
 interface Reporting extends ReportOptions {
-  readonly parents: Parents;
+  readonly reparenting: Reparenting;
   readonly load: Load;
 }
 
 /** Reports to the server until stopped. */
 export function reportToServer(options: ReportOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
-  const parents = new Parents(options);
+  const reparenting = new Reparenting(options);
   const load = new Load(options.dataDir);
-  const running = keepReporting({ ...options, parents, load }, stopping.signal);
+  const running = keepReporting({ ...options, reparenting, load }, stopping.signal);
   return {
     async stop() {
       stopping.abort();
       await running;
-      await parents.stop();
+      await reparenting.stop();
     },
   };
 }
@@ -67,18 +66,19 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
     const ended = await reportOnce(options, stopping);
     if (stopping.aborted) return;
     options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
-    failures = Date.now() - startedAtMs > stableMs ? 0 : failures + 1;
-    const ceilingMs = Math.min(backoffCapMs, backoffBaseMs * 2 ** Math.min(failures, 10));
+    failures = Date.now() - startedAtMs > STABLE_MS ? 0 : failures + 1;
+    const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 10));
     await pause(Math.random() * ceilingMs, stopping, options.mesh);
   }
 }
 
-/** One stream, from dialling to its end, which is always some error. */
+/** Runs one stream until it ends; returns why. */
 async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<IsthmusError> {
-  const { mesh, parents } = options;
+  const { mesh, reparenting } = options;
   const client = grpcClient<TopologyClient>(
     types.Topology,
-    (signal) => mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: openMs, signal }),
+    (signal) =>
+      mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: OPEN_TIMEOUT_MS, signal }),
     { hop: 'server' },
   );
   const close = (): void => client.close();
@@ -91,21 +91,21 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
     });
     call.on('data', (assignment: Assignment__Output) => {
       options.onAssignment?.(assignment.dial);
-      parents.assign(assignment);
+      reparenting.assign(assignment);
     });
-    const pace = new ReportTimer(async () => {
+    const timer = new ReportTimer(async () => {
       call.write(await makeReport(options));
     });
-    const unwatch = mesh.onLinksChanged(() => pace.soon());
-    const forget = mesh.denials.onNoted(() => pace.soon());
-    const unhear = parents.onChange(() => pace.soon());
+    const unwatch = mesh.onLinksChanged(() => timer.soon());
+    const stopDenials = mesh.denials.onNoted(() => timer.soon());
+    const stopReparenting = reparenting.onChange(() => timer.soon());
     try {
       return await ended;
     } finally {
       unwatch();
-      forget();
-      unhear();
-      pace.stop();
+      stopDenials();
+      stopReparenting();
+      timer.stop();
     }
   } catch (thrown) {
     return IsthmusError.from(thrown, 'UNREACHABLE');
@@ -115,14 +115,14 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
   }
 }
 
-async function makeReport({ mesh, identity, parents, load, extra }: Reporting): Promise<NodeReport> {
+async function makeReport({ mesh, identity, reparenting, load, extra }: Reporting): Promise<NodeReport> {
   return {
     softwareVersion,
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,
     denials: [...mesh.denials.latest()],
-    ...parents.facts(),
+    ...reparenting.facts(),
     listens: mesh.address !== undefined,
     ...extra?.(),
   };
@@ -170,7 +170,7 @@ class Load {
   }
 }
 
-/** Calls `send` at once, then every few seconds, sooner when asked, never too often. */
+/** Calls `send` at once, then at an interval, and sooner on request, but never too often. */
 class ReportTimer {
   readonly #send: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
@@ -179,11 +179,11 @@ class ReportTimer {
 
   constructor(send: () => Promise<void>) {
     this.#send = send;
-    this.#turn();
+    this.#run();
   }
 
   soon(): void {
-    this.#schedule(Math.max(0, this.#lastMs + atMostEveryMs - Date.now()));
+    this.#schedule(Math.max(0, this.#lastMs + MIN_INTERVAL_MS - Date.now()));
   }
 
   stop(): void {
@@ -191,24 +191,24 @@ class ReportTimer {
     clearTimeout(this.#timer);
   }
 
-  #turn(): void {
+  #run(): void {
     this.#lastMs = Date.now();
-    void this.#send().then(() => this.#schedule(everyMs));
+    void this.#send().then(() => this.#schedule(INTERVAL_MS));
   }
 
   #schedule(ms: number): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#turn(), ms);
+    this.#timer = setTimeout(() => this.#run(), ms);
   }
 }
 
-/** Whether there is a link by which the server may be reached. */
+/** Whether a link to a parent is up. */
 function isLinked(mesh: Mesh): boolean {
   return mesh.links().some((link) => link.relation === 'parent' && link.up);
 }
 
-/** Waits so long (undefined: for ever), but not after a link came up: the way to the server may be open again. */
+/** Waits so long (undefined: for ever), but only until a link comes up: the server may be reachable again. */
 function pause(ms: number | undefined, stopping: AbortSignal, mesh: Mesh): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

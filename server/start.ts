@@ -10,6 +10,7 @@ import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { createSigner, verifyPass } from '../certs/signer.ts';
+import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
@@ -91,7 +92,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const resolvePath = (destination: string) => pathTo(store, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
-    { identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+    { identity, revocations, log, relaying: true, services: MESH_SERVICES, softwareVersion, resolvePath },
   );
   teardown.add(() => mesh.stop());
 
@@ -104,7 +105,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     signPass: (pass) => signer.signPass(pass),
     verifyPass: (pass, asked) => verifyPass(pass, trust, asked),
   });
-  mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => {
+  mesh.listen('feed', (stream) => {
     feed.serve(stream);
   });
   teardown.add(() => {

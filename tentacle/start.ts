@@ -11,7 +11,7 @@ import { GrpcHost } from '../lib/grpc/server.ts';
 import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
-import { connectSource, feedService } from '../node/sources/connect.ts';
+import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { HealthReporter } from './health.ts';
@@ -56,7 +56,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     dataDir,
     log,
     connect: (place, signal) => connectSource(place, access, signal),
-    onWrongPlace: (place, error) => mesh.denials.note(error, place, feedService),
+    onWrongPlace: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
   });
   teardown.add(() => packages.stop());
@@ -83,7 +83,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
       checkEpoch: (task, epoch) => engine.epochs.pass(task, epoch),
     }),
   });
-  mesh.listen('tentacle', { roles: ['server'] }, (stream) => host.accept(stream));
+  mesh.listen('tentacle', (stream) => host.accept(stream));
   startUpkeep(member, { log, teardown });
   return { mesh: mesh.address };
 }

@@ -1,8 +1,7 @@
-// Renewed certificates on inner sessions. Their bytes belong to gRPC and HTTP, so what a link says in between, an inner
-// session says beside itself: late in the life of a certificate the end that opened the session opens the service
-// `credential` on the same node, names the session, shows its present certificate signed over that session, and gets
-// the other end's likewise (certs/credential.ts). No byte of the session moves. A node that does not have the service
-// leaves its sessions to end with the certificate they began with.
+// Renewed certificates on end-to-end sessions. The bytes of a session belong to gRPC or HTTP, so the proof travels beside it:
+// late in the life of a certificate the endpoint that opened the session opens the service `credential` on the same node,
+// names the session, shows its current certificate signed over that session, and gets the other's in return
+// (certs/credential.ts).
 import {
   judgeCredential,
   proveCredential,
@@ -17,42 +16,41 @@ import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { DialOptions, MeshStream } from '../types.ts';
 import { sessionCredentialAnswerCodec, sessionCredentialCodec } from '../wire.ts';
+import { CREDENTIAL_SERVICE } from '../services.ts';
+import type { Trust } from '../trust.ts';
 import type { OpenSessions } from './open-sessions.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
-import type { Trust } from './session.ts';
 import { decodeDenial, encodeDenial } from '../tunnel/request.ts';
 
-export const credentialService = 'credential';
-
 /**
- * Certificates are renewed by two thirds of their lives. After that, and spread over hours so that the sessions of a
- * thousand nodes with one server do not come at once, what was renewed is there to be shown.
+ * When a session is due, as a share of the certificate's life: after the renewal at two thirds, and spread over hours, so
+ * that the sessions of a thousand nodes with one server do not come at once.
  */
-const dueShare = { from: 0.68, to: 0.75 } as const;
-/** A renewal may come late: asked again after this part of what is left, and not more often than each second. */
-const againShare = 0.25;
-const againMs = 1_000;
-/** A session opened late in a certificate's life is given some time before it costs another: most are over by then. */
-const graceShare = 0.1;
-const exchangeMs = 20_000;
+const DUE_SHARE = { from: 0.68, to: 0.75 } as const;
+/** A renewal may be late: the next try comes after this share of the remaining time, at most once a second. */
+const RETRY_SHARE = 0.25;
+const RETRY_MS = 1_000;
+/** A session opened late in a certificate's life gets this share of the remaining time first: most end within it. */
+const GRACE_SHARE = 0.1;
+const EXCHANGE_TIMEOUT_MS = 20_000;
 
-/** Nodes that do not have the service, or not this session any more: asking again would not help. */
-const final: ReadonlySet<string> = new Set(['SERVICE_UNKNOWN', 'DIRECTION', 'SESSION_UNKNOWN']);
+/** The session has ended there, or the service may not be opened: a retry would not help. */
+const FINAL_CODES: ReadonlySet<string> = new Set(['SERVICE_UNKNOWN', 'DIRECTION', 'SESSION_UNKNOWN']);
 
-/** How the session was dialled, so that the same node is reached the same way. */
-export type Dialled = Pick<DialOptions, 'node' | 'path'>;
+/** How the session was dialled, so that `credential` reaches the same node by the same path. */
+export type SessionRoute = Pick<DialOptions, 'node' | 'path'>;
 
-interface Kept {
+interface KeptSession {
   readonly stream: MeshStream;
-  readonly dialled: Dialled;
-  /** This node, by the certificate that the other end knows. */
+  readonly route: SessionRoute;
+  /** This node, by the certificate that the other endpoint knows. */
   own: PeerIdentity;
   timer: NodeJS.Timeout | undefined;
 }
 
 export interface SessionCredentialsDeps {
   readonly trust: Trust;
-  readonly ends: OpenSessions;
+  readonly sessions: OpenSessions;
   readonly log: Logger;
   dial(options: DialOptions): Promise<MeshStream>;
 }
@@ -64,30 +62,30 @@ export class SessionCredentials {
     this.#deps = deps;
   }
 
-  /** Keeps a session that this node opened going on when certificates of its ends are renewed, until it closes. */
-  keep(stream: MeshStream, dialled: Dialled): void {
+  /** Carries a session that this node opened over renewals of either certificate, until it closes. */
+  keep(stream: MeshStream, route: SessionRoute): void {
     const own = ownIdentity(stream);
     if (own === undefined) return;
-    const kept: Kept = { stream, dialled, own, timer: undefined };
+    const kept: KeptSession = { stream, route, own, timer: undefined };
     stream.once('close', () => clearTimeout(kept.timer));
-    this.#schedule(kept, Date.now() + leftMs(kept) * graceShare);
+    this.#schedule(kept, Date.now() + leftMs(kept) * GRACE_SHARE);
   }
 
-  /** Serves `credential`: takes what the opening end of a session shows, and shows this node's. */
+  /** Serves `credential`: verifies the opening endpoint's certificate and shows this node's. */
   async answer(stream: MeshStream): Promise<void> {
     stream.on('error', () => undefined);
-    const limit = setTimeout(() => stream.destroy(), exchangeMs);
+    const limit = setTimeout(() => stream.destroy(), EXCHANGE_TIMEOUT_MS);
     try {
       const { session, credential } = sessionCredentialCodec.decode(await readFrame(stream));
-      const named = this.#deps.ends.openedBy(stream.peer.node, session);
+      const named = this.#deps.sessions.openedBy(stream.peer.node, session);
       if (named === undefined) {
         throw new IsthmusError('SESSION_UNKNOWN', `${stream.peer.node} has no such session here`);
       }
-      this.#take(named, 'client', credential);
+      this.#verify(named, 'client', credential);
       stream.end(framed(sessionCredentialAnswerCodec.encode({ credential: await this.#prove(named, 'server') })));
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'PROTOCOL');
-      this.#refused(stream.peer.node, error);
+      this.#denied(stream.peer.node, error);
       const denial = encodeDenial(error, this.#deps.trust.identity.current().node);
       if (!stream.destroyed) stream.end(framed(sessionCredentialAnswerCodec.encode({ error: denial })));
     } finally {
@@ -96,34 +94,34 @@ export class SessionCredentials {
     }
   }
 
-  #schedule(kept: Kept, notBeforeMs: number): void {
+  #schedule(kept: KeptSession, notBeforeMs: number): void {
     if (kept.stream.destroyed) return;
     const atMs = Math.max(notBeforeMs, Math.min(dueMs(kept.own), dueMs(kept.stream.peer)));
     // Node's timers hold 31 bits, and a certificate lasts days.
-    kept.timer = setTimeout(() => void this.#turn(kept), Math.min(atMs - Date.now(), 2 ** 31 - 1));
+    kept.timer = setTimeout(() => void this.#renew(kept), Math.min(atMs - Date.now(), 2 ** 31 - 1));
     kept.timer.unref();
   }
 
-  async #turn(kept: Kept): Promise<void> {
+  async #renew(kept: KeptSession): Promise<void> {
     try {
       await this.#exchange(kept);
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
       const { node } = kept.stream.peer;
-      this.#deps.log.debug({ peer: node, code: error.code, err: error.message }, 'session not carried on yet');
-      if (final.has(error.code)) return;
+      this.#deps.log.debug({ peer: node, code: error.code, err: error.message }, 'session not renewed yet');
+      if (FINAL_CODES.has(error.code)) return;
     }
-    this.#schedule(kept, Date.now() + Math.max(againMs, leftMs(kept) * againShare));
+    this.#schedule(kept, Date.now() + Math.max(RETRY_MS, leftMs(kept) * RETRY_SHARE));
   }
 
-  async #exchange(kept: Kept): Promise<void> {
-    const { stream, dialled } = kept;
+  async #exchange(kept: KeptSession): Promise<void> {
+    const { stream, route } = kept;
     const own = this.#deps.trust.identity.peer();
     const beside = await this.#deps.dial({
-      ...{ node: dialled.node, path: dialled.path, service: credentialService },
-      ...{ class: 'control', deadlineMs: exchangeMs },
+      ...{ node: route.node, path: route.path, service: CREDENTIAL_SERVICE },
+      ...{ class: 'control', deadlineMs: EXCHANGE_TIMEOUT_MS },
     });
-    const limit = setTimeout(() => beside.destroy(), exchangeMs);
+    const limit = setTimeout(() => beside.destroy(), EXCHANGE_TIMEOUT_MS);
     try {
       if (beside.peer.node !== stream.peer.node) {
         throw new IsthmusError('UNREACHABLE', `${beside.peer.node} answered in place of ${stream.peer.node}`);
@@ -133,7 +131,7 @@ export class SessionCredentials {
       const answer = sessionCredentialAnswerCodec.decode(await readFrame(beside));
       if (answer.error) throw decodeDenial(answer.error, stream.peer.node);
       kept.own = own;
-      this.#take(stream, 'server', answer.credential);
+      this.#verify(stream, 'server', answer.credential);
     } finally {
       clearTimeout(limit);
       beside.destroy();
@@ -145,21 +143,21 @@ export class SessionCredentials {
     return proveCredential({ socket: stream, sender }, this.#deps.trust.identity.current());
   }
 
-  #take(stream: MeshStream, sender: TlsSide, credential: Credential__Output | null): void {
+  #verify(stream: MeshStream, sender: TlsSide, credential: Credential__Output | null): void {
     const known = stream.peer;
     if (!credential) throw new IsthmusError('PROTOCOL', `${known.node} showed no certificate`);
     const { identity, revocations } = this.#deps.trust;
     const rules = { trust: identity.current(), revocations, known };
     const peer = judgeCredential({ socket: stream, sender }, credential, rules);
     if (peer.serialNumber === known.serialNumber) return;
-    this.#deps.ends.proved(stream, peer);
+    this.#deps.sessions.proved(stream, peer);
     const notAfter = new Date(peer.notAfterMs).toISOString();
-    this.#deps.log.debug({ peer: peer.node, notAfter }, 'session goes on under a new certificate');
+    this.#deps.log.debug({ peer: peer.node, notAfter }, 'session continues under a renewed certificate');
   }
 
-  #refused(node: string, error: IsthmusError): void {
-    this.#deps.trust.denials.note(error, node, credentialService);
-    this.#deps.log.info({ peer: node, code: error.code, err: error.message }, 'session not carried on');
+  #denied(node: string, error: IsthmusError): void {
+    this.#deps.trust.denials.note(error, node, CREDENTIAL_SERVICE);
+    this.#deps.log.info({ peer: node, code: error.code, err: error.message }, 'session not renewed');
   }
 }
 
@@ -168,14 +166,14 @@ function ownIdentity(stream: MeshStream): PeerIdentity | undefined {
   return shown && readIdentity(shown);
 }
 
-/** A random moment between the end of the usual time of renewal and a while later. */
+/** A random time after the usual renewal. */
 function dueMs({ notBeforeMs, notAfterMs }: PeerIdentity): number {
   const issuedAtMs = notBeforeMs + backdateMs;
-  const share = dueShare.from + Math.random() * (dueShare.to - dueShare.from);
+  const share = DUE_SHARE.from + Math.random() * (DUE_SHARE.to - DUE_SHARE.from);
   return issuedAtMs + (notAfterMs - issuedAtMs) * share;
 }
 
-/** Until the first of the two certificates expires. */
-function leftMs({ own, stream }: Kept): number {
+/** The time until the first of the two certificates expires. */
+function leftMs({ own, stream }: KeptSession): number {
   return Math.max(0, Math.min(own.notAfterMs, stream.peer.notAfterMs) - Date.now());
 }

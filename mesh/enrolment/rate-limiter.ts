@@ -1,4 +1,4 @@
-// How much a peer without a certificate may use: attempts by address and in all, how many at once, bytes and time each.
+// Limits peers without a certificate: attempts per address and in total, concurrent streams, bytes and time of each.
 import { LRUCache } from 'lru-cache';
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -6,13 +6,13 @@ import { IsthmusError } from '../../lib/errors.ts';
 import type { EnrolmentLimits } from '../limits.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 
-/** An attacker with many addresses must not grow this; who falls out starts with a full burst. */
-const rememberedAddresses = 4096;
+/** An attacker with many addresses must not grow this; a forgotten address starts with a full burst. */
+const MAX_ADDRESSES = 4096;
 
 export class EnrolmentLimiter {
   readonly #limits: EnrolmentLimits;
   readonly #all: TokenBucket;
-  readonly #byAddress = new LRUCache<string, TokenBucket>({ max: rememberedAddresses });
+  readonly #byAddress = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
   #open = 0;
 
   constructor(limits: EnrolmentLimits, nowMs: number = Date.now()) {
@@ -21,10 +21,10 @@ export class EnrolmentLimiter {
   }
 
   /**
-   * Counts an attempt; throws RESOURCE_EXHAUSTED when there were too many. The address comes first, so that one noisy
-   * address does not use up everybody's.
+   * Counts an attempt; RESOURCE_EXHAUSTED when there were too many. The address is checked first, so that one noisy
+   * address does not use up the total.
    */
-  enter(address: string, nowMs: number = Date.now()): void {
+  acquire(address: string, nowMs: number = Date.now()): void {
     const { perAddressPerSecond, perAddressBurst, concurrent } = this.#limits;
     let bucket = this.#byAddress.get(address);
     if (bucket === undefined) {
@@ -36,7 +36,7 @@ export class EnrolmentLimiter {
     }
   }
 
-  /** The connection as a stream that ends when it has used its bytes or its time. */
+  /** The connection as a stream that closes when it has used its bytes or its time. */
   bound(socket: TLSSocket): Duplex {
     this.#open += 1;
     const stream = new CappedStream(socket, this.#limits.bytes);
@@ -49,7 +49,7 @@ export class EnrolmentLimiter {
   }
 }
 
-/** A socket with a number of bytes to use, both directions together. */
+/** A socket with a byte budget for both directions together. */
 class CappedStream extends Duplex {
   readonly #socket: TLSSocket;
   #left: number;

@@ -1,4 +1,4 @@
-// One connection of the mesh as this node holds it: the TCP socket under its TLS session, and its byte counts.
+// One connection of the mesh: the TCP socket below its TLS session, and the byte counts.
 import net from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import type { NodeIdentity } from '../../certs/identity.ts';
@@ -6,7 +6,7 @@ import { linkClientOptions } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { listenAt } from '../../lib/listen.ts';
 
-/** Sums the bytes of all connections of a link, over sessions; gone connections keep their part. */
+/** Sums the bytes of all connections of a link over all its sessions, closed connections included. */
 export class ByteCounter {
   #in = 0;
   #out = 0;
@@ -43,9 +43,9 @@ export class ByteCounter {
 }
 
 /**
- * Whether the kernel still has the connection. node:http2 reads and writes a TLS socket natively; when a write fails at
- * once because the peer was killed, it neither reports that nor reads on (TLSWrap keeps the failed write as under way),
- * and only silence would tell. There is no public way to ask; without it, silence does tell.
+ * Whether the kernel still has the connection. node:http2 reads and writes a TLS socket natively. When a write fails at
+ * once because the peer was killed, it neither reports that nor reads on (TLSWrap keeps the failed write as pending), and
+ * only the link timeout would notice. There is no public API for it; without it, the link timeout still works.
  */
 export function isConnected(socket: net.Socket): boolean {
   if (socket.destroyed) return false;
@@ -69,19 +69,19 @@ export function parseAddress(address: string): { host: string; port: number } {
   return { host, port };
 }
 
-/** Opens a port; answers the address it has got, as host:port. Fails as `listenAt` does. */
+/** Opens a port; returns its address as host:port. Fails as `listenAt` does. */
 export async function listenOn(server: net.Server, listen: string): Promise<string> {
   const { host, port } = parseAddress(listen);
   const bound = await listenAt(server, host, port);
   return formatAddress(bound.address, bound.port);
 }
 
-/** Host and port as `parseAddress` reads them. */
+/** Host and port as one text, as `parseAddress` reads it. */
 export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Connects and completes TLS for one use of the peer's port. Without an identity, for enrolment only. */
+/** Connects and completes TLS for one protocol of the peer's port. Without an identity, for enrolment only. */
 export async function connectTo(
   address: string,
   protocol: string,
@@ -100,7 +100,7 @@ export async function connectTo(
         ? { rejectUnauthorized: false, minVersion: 'TLSv1.3' as const }
         : linkClientOptions(identity);
     const session = tls.connect({ ...options, socket: raw, ALPNProtocols: [protocol] });
-    // It closes itself, and the socket below: destroying that one as well, in the same turn, can end the process.
+    // It closes itself and the socket below: destroying that as well, in the same turn, can end the process.
     session.on('error', () => undefined);
     await opened(session, 'secureConnect', address, signal);
     if (session.alpnProtocol !== protocol) throw new IsthmusError('PROTOCOL', `${address} does not offer ${protocol}`);

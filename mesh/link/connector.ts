@@ -1,4 +1,4 @@
-// Keeps one link that this node dials: dials, serves, waits with jitter, dials again, until stopped.
+// Keeps up one link that this node dials: connects, serves the session, backs off with jitter, connects again.
 //
 //   connecting → serving → backoff → connecting …   and stopped from any of them
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,13 +15,13 @@ type Phase =
   | { readonly name: 'backoff'; readonly untilMs: number }
   | { readonly name: 'stopped' };
 
-/** How one attempt ended; the loop decides what follows. */
+/** How one attempt ended. */
 type Outcome =
   | { readonly kind: 'served'; readonly forMs: number; readonly error: IsthmusError }
   | { readonly kind: 'failed'; readonly error: IsthmusError };
 
-/** As many failures a link counts as that comes up and goes again: a pause of at most 1.6 s. */
-const flappingFailures = 3;
+/** The failures that a flapping link counts as: a wait of at most 1.6 s. */
+const FLAPPING_FAILURES = 3;
 
 export interface ConnectorDeps {
   readonly limits: Pick<MeshLimits, 'handshakeMs' | 'backoffBaseMs' | 'backoffCapMs' | 'stableMs'>;
@@ -29,8 +29,8 @@ export interface ConnectorDeps {
   dial(signal: AbortSignal): Promise<LinkSession>;
   /** Puts the session into the table and starts it. */
   serve(session: LinkSession): void;
-  /** Resolves when the neighbour has no live session: it may have dialled us itself. */
-  free(signal: AbortSignal): Promise<void>;
+  /** Resolves when no session of the neighbour keeps this link from being dialled. */
+  whenFree(signal: AbortSignal): Promise<void>;
 }
 
 export class Connector {
@@ -50,11 +50,11 @@ export class Connector {
     return this.#phase.name;
   }
 
-  /** Stops dialling and ends the session. */
+  /** Stops connecting and ends the session. */
   async stop(): Promise<void> {
     const phase = this.#phase;
     this.#stopped.abort(new IsthmusError('CANCELLED', 'the link is no longer wanted'));
-    if (phase.name === 'serving') phase.session.end(new IsthmusError('CANCELLED', 'the node goes away'), true);
+    if (phase.name === 'serving') phase.session.end(new IsthmusError('CANCELLED', 'the node is stopping'), true);
     await this.#done;
   }
 
@@ -71,7 +71,7 @@ export class Connector {
       const waitMs = backoffMs(failures, limits);
       const facts = { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, failures, waitMs };
       if (outcome.kind === 'served') log.info(facts, 'link lost');
-      // Of a peer that is away for days, each attempt is no news: the first, the second, the fourth and so on are told.
+      // For a peer that is away for days only the attempts 1, 2, 4, 8 … are worth a line.
       else log[isSame && !Number.isInteger(Math.log2(failures)) ? 'debug' : 'info'](facts, 'link not up');
       this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
@@ -84,7 +84,7 @@ export class Connector {
     const deps = this.#deps;
     let session: LinkSession;
     try {
-      await deps.free(signal);
+      await deps.whenFree(signal);
       session = await withDeadline(deps.limits.handshakeMs, signal, (limited) => deps.dial(limited));
     } catch (thrown) {
       return { kind: 'failed', error: IsthmusError.from(thrown, 'UNREACHABLE') };
@@ -95,17 +95,17 @@ export class Connector {
       if (session.signal.aborted) end();
       else session.signal.addEventListener('abort', end, { once: true });
     });
-    if (signal.aborted) session.end(new IsthmusError('CANCELLED', 'the node goes away'), true);
+    if (signal.aborted) session.end(new IsthmusError('CANCELLED', 'the node is stopping'), true);
     else deps.serve(session);
     this.#phase = { name: 'serving', session };
     return { kind: 'served', error: await ended, forMs: performance.now() - startedMs };
   }
 }
 
-/** A session that came up says that the peer is there: the waits of the time before it no longer count. */
+/** A session that came up proves that the peer is reachable: earlier failures count only as flapping. */
 function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
   if (outcome.kind === 'failed') return before + 1;
-  return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, flappingFailures);
+  return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, FLAPPING_FAILURES);
 }
 
 async function withDeadline<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {

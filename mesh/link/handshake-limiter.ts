@@ -1,60 +1,59 @@
-// Whose turn it is to begin a TLS handshake. When a thousand peers come back at once, the processor does so many at a
-// time, in the order in which they came: the first are in soon, and nobody's deadline passes while all make headway
-// together. A turn is bounded, so that a slow line, or a peer that stalls, keeps no other waiting; it is counted in
-// ticks of our own timer and not by the clock, because a process that is short of processor time is not to begin yet
-// more.
+// Limits concurrent TLS handshakes, first come first served. When a thousand peers reconnect at once, the first are linked
+// soon; without a limit all would progress together and miss their deadlines. A slot is bounded, so that a slow line or a
+// stalled peer blocks nobody. It is counted in ticks of our own timer, not by the clock, so that a process short of
+// processor time does not start even more.
 
 export interface HandshakeLimits {
   readonly concurrentHandshakes: number;
   readonly handshakeSlotMs: number;
 }
 
-/** The ticks of a turn: between two of them the event loop has looked at what has come. */
-const ticksPerTurn = 5;
+/** Between two ticks the event loop has handled its input. */
+const TICKS_PER_SLOT = 5;
 
 export class HandshakeLimiter {
   readonly #limits: HandshakeLimits;
   readonly #waiting = new Set<() => void>();
-  #taken = 0;
+  #running = 0;
 
   constructor(limits: HandshakeLimits) {
     this.#limits = limits;
   }
 
   /**
-   * Calls `begin` when it is the caller's turn, `overdue` when the turn passes unused; the answer gives turn or place
-   * back.
+   * Calls `begin` when a slot is free, and `overdue` when the slot's time is over. The returned function gives back the
+   * slot, or the place in the queue.
    */
-  take(begin: () => void, overdue: () => void): () => void {
+  acquire(begin: () => void, overdue: () => void): () => void {
     let timer: NodeJS.Timeout | undefined;
     const tick = (left: number): void => {
       timer = setTimeout(() => {
         if (left > 1) return tick(left - 1);
-        over();
+        release();
         overdue();
-      }, this.#limits.handshakeSlotMs / ticksPerTurn);
+      }, this.#limits.handshakeSlotMs / TICKS_PER_SLOT);
     };
     const start = (): void => {
-      this.#taken += 1;
-      tick(ticksPerTurn);
+      this.#running += 1;
+      tick(TICKS_PER_SLOT);
       begin();
     };
-    const over = (): void => {
+    const release = (): void => {
       this.#waiting.delete(start);
       if (timer === undefined) return;
       clearTimeout(timer);
       timer = undefined;
-      this.#taken -= 1;
+      this.#running -= 1;
       this.#next();
     };
     this.#waiting.add(start);
     this.#next();
-    return over;
+    return release;
   }
 
   #next(): void {
     for (const start of this.#waiting) {
-      if (this.#taken >= this.#limits.concurrentHandshakes) return;
+      if (this.#running >= this.#limits.concurrentHandshakes) return;
       this.#waiting.delete(start);
       start();
     }

@@ -1,8 +1,8 @@
-// The one port: an accept loop of our own. It caps connections, gives each a deadline until it has said what it is for,
-// terminates TLS, and hands it on by what TLS settled: a link, a bulk tunnel, or an enrolment without a certificate.
+// The node's port, with an accept loop of our own: it caps connections, gives each a deadline until its first message,
+// accepts TLS, and dispatches by ALPN to a link, a bulk tunnel, or an enrolment without a certificate.
 //
-//   silent → waiting → (its turn) → known → settled      where there are too many, a silent one goes, or one that
-//                               ↘ stalled                stalls; where all wait their turn, the newcomer
+//   silent → waiting → (handshake) → known → settled      over the cap, the oldest silent connection is closed, then the
+//                                ↘ stalled                oldest stalled one; where all wait, the new one
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -10,12 +10,12 @@ import { alpn, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { MeshLimits } from '../limits.ts';
-import type { Trust } from '../e2e/session.ts';
 import { acceptTls } from '../accept-tls.ts';
+import type { Trust } from '../trust.ts';
 import { listenOn, type Connection } from './connection.ts';
 import { HandshakeLimiter } from './handshake-limiter.ts';
 
-/** An accepted connection; `settled` ends the deadline once its first message was good. */
+/** An accepted connection; `settled` ends its deadline once its first message was valid. */
 export interface InboundConnection extends Connection {
   settled(): void;
 }
@@ -24,17 +24,17 @@ export interface ListenerHandlers {
   link(connection: InboundConnection, peer: PeerIdentity): void;
   bulk(connection: InboundConnection, peer: PeerIdentity): void;
   enrol(connection: InboundConnection): void;
-  /** A link whose certificate was not accepted: it may be told why, and nothing else. */
-  refuseLink(connection: InboundConnection, error: IsthmusError): void;
+  /** A link whose certificate is not valid: it may be told why, and nothing else. */
+  denyLink(connection: InboundConnection, error: IsthmusError): void;
 }
 
-/** A connection that has not said yet what it is for. */
+/** A connection before its first message. */
 interface Pending {
-  /** As it was at first: a socket that has closed does not tell any more. */
+  /** Kept, because a closed socket does not have it. */
   readonly address: string;
   readonly deadline: NodeJS.Timeout;
   phase: 'silent' | 'waiting' | 'stalled' | 'known';
-  /** Gives back its turn, or its place in the queue. */
+  /** Gives back its handshake slot, or its place in the queue. */
   leave: () => void;
 }
 
@@ -51,9 +51,9 @@ export async function startListener(
   handlers: ListenerHandlers,
   log: Logger,
 ): Promise<PortListener> {
-  /** Each connection by its socket: the TLS session once there is one, which then owns the handle (terminate.ts). */
+  /** What to destroy for each socket: its TLS session once there is one, see `acceptTls`. */
   const sockets = new Map<net.Socket, Duplex>();
-  /** In order of arrival: of those that may go the oldest is the first. */
+  /** In order of arrival. */
   const pending = new Map<net.Socket, Pending>();
   const handshakes = new HandshakeLimiter(limits);
 
@@ -66,7 +66,7 @@ export async function startListener(
     pending.delete(raw);
   };
 
-  /** Makes room for one more that has not said who it is; false when all who wait deserve to more. */
+  /** Makes room for one more pending connection; false when none may be closed for it. */
   const makeRoom = (): boolean => {
     if (pending.size < limits.handshakes) return true;
     for (const phase of ['silent', 'stalled'] as const) {
@@ -95,11 +95,11 @@ export async function startListener(
       settle(raw);
       sockets.delete(raw);
     });
-    // What it said stays in the socket for TLS to read.
+    // The bytes stay in the socket for TLS to read.
     raw.once('readable', () => {
       if (!pending.has(raw)) return;
       entry.phase = 'waiting';
-      entry.leave = handshakes.take(
+      entry.leave = handshakes.acquire(
         () => secure(raw, entry),
         () => (entry.phase = 'stalled'),
       );
@@ -119,9 +119,9 @@ export async function startListener(
         const error = IsthmusError.from(thrown);
         trust.denials.note(error, entry.address, 'mesh port');
         const facts = { address: entry.address, code: error.code, err: error.message };
-        // The look of a join whether the port is open, or of a load balancer.
-        if (raw.bytesRead === 0) log.debug(facts, 'connection closed before it said anything');
-        else log.warn(facts, 'connection refused');
+        // A join that checks whether the port is open, or a load balancer.
+        if (raw.bytesRead === 0) log.debug(facts, 'connection closed before its first byte');
+        else log.warn(facts, 'connection denied');
         close(raw);
       });
   };
@@ -136,21 +136,21 @@ export async function startListener(
       peer = verifyPeer(connection.tls, trust.identity.current(), trust.revocations);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      const tellable = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
-      if (!tellable) throw error;
+      const mayBeTold = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
+      if (!mayBeTold) throw error;
       trust.denials.note(error, entry.address, 'mesh port');
-      log.warn({ address: entry.address, code: error.code, err: error.message }, 'link refused');
-      handlers.refuseLink(connection, error);
+      log.warn({ address: entry.address, code: error.code, err: error.message }, 'link denied');
+      handlers.denyLink(connection, error);
       return;
     }
     entry.phase = 'known';
     if (connection.tls.alpnProtocol === alpn.link) handlers.link(connection, peer);
     else if (connection.tls.alpnProtocol === alpn.bulk) handlers.bulk(connection, peer);
-    else throw new IsthmusError('PROTOCOL', 'the peer settled on no protocol of the mesh');
+    else throw new IsthmusError('PROTOCOL', 'the peer negotiated no protocol of the mesh');
   };
 
   const address = await listenOn(server, listen);
-  server.on('error', (error) => log.error({ err: error }, 'accepting failed'));
+  server.on('error', (error) => log.error({ err: error }, 'the listener failed'));
 
   return {
     address,

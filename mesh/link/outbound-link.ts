@@ -1,30 +1,17 @@
-// The dialling side of a link: connects, attaches, opens tunnels by calling, and answers the listener's OpenTunnel.
-import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { Duplex } from 'node:stream';
+// An outbound link, which this node dials: connects to the neighbour and attaches.
 import { alpn, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
-import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
-import type { OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
-import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
-import { framed, readFrame } from '../tunnel/frame.ts';
-import {
-  decodeDenial,
-  decodeRequest,
-  encodeDenial,
-  encodeRequest,
-  newTunnelId,
-  type TunnelRequest,
-} from '../tunnel/request.ts';
-import { bulkPrefaceCodec, LinkClientConstructor, tunnelOpenedCodec } from '../wire.ts';
-import { tunnelRateLimited } from './tunnel-quota.ts';
+import { nextFrame } from '../tunnel/next-frame.ts';
+import { newTunnelId } from '../tunnel/request.ts';
+import { LinkClientConstructor } from '../wire.ts';
+import { connectTo, type ByteCounter } from './connection.ts';
 import { exchangeRevocations, type LinkContext } from './context.ts';
 import { checkRelation, decodeHello, encodeHello, nextEpoch, type Relation } from './hello.ts';
-import { nextFrame } from '../tunnel/next-frame.ts';
-import { LinkSession, type AttachStream, type Transport } from './session.ts';
-import { connectTo, formatAddress, type ByteCounter, type Connection } from './connection.ts';
+import { OutboundTransport } from './outbound-transport.ts';
+import { LinkSession, type AttachStream } from './session.ts';
 
 export interface DialTarget {
   /** A node id, or 'server' for any node of that role. */
@@ -32,10 +19,11 @@ export interface DialTarget {
   readonly address: string;
   /** What the peer is to this node. */
   readonly relation: Relation;
-  readonly fast: boolean;
+  /** Whether this node requests the fast heartbeat from the start. */
+  readonly fastHeartbeat: boolean;
 }
 
-/** Sets up a session with a neighbour; throws why not. The signal bounds the whole handshake. */
+/** Sets up a session with a neighbour. The signal bounds the whole handshake. */
 export async function openOutboundLink(
   context: LinkContext,
   target: DialTarget,
@@ -53,7 +41,7 @@ export async function openOutboundLink(
     const peer = verifyPeer(connection.tls, identity, context.trust.revocations, { node: target.node });
     const rpc = await client.ready();
     const attach: AttachStream = rpc.attach();
-    // Some status ends every call; whoever waits on the call has its own listener.
+    // Every call ends with a status; whoever waits on the call has a listener of its own.
     attach.on('error', () => undefined);
     const sessionId = newTunnelId();
     const own = { relation: target.relation === 'parent' ? ('child' as const) : ('parent' as const), sessionId };
@@ -62,7 +50,7 @@ export async function openOutboundLink(
     if (!hello) throw new IsthmusError('PROTOCOL', `${peer.node} did not say hello`);
     const facts = decodeHello(hello, peer.node);
     if (facts.relation !== target.relation) {
-      throw new IsthmusError('LINK_REFUSED', `${peer.node} takes itself for this node's ${facts.relation}`);
+      throw new IsthmusError('LINK_REFUSED', `${peer.node} claims to be this node's ${facts.relation}`);
     }
     checkRelation(context.self, peer, facts.relation);
     await exchangeRevocations(context, attach, peer, facts, signal);
@@ -74,7 +62,7 @@ export async function openOutboundLink(
         relation: target.relation,
         epoch: facts.epoch,
         id: sessionId,
-        fast: target.fast,
+        fastHeartbeat: target.fastHeartbeat,
       },
       attach,
       context.limits,
@@ -87,7 +75,7 @@ export async function openOutboundLink(
     attach.on('end', () => setImmediate(() => lost(`${peer.node} ended the link`)));
     const closed = () => lost(`the connection to ${peer.node} was lost`);
     connection.raw.once('close', closed);
-    // The client takes no call once this has closed; the session must not make one after it.
+    // The client accepts no call once this has closed, so the session must not make one after it.
     connection.tls.once('close', closed);
     if (connection.raw.destroyed || connection.tls.destroyed) {
       throw new IsthmusError('UNREACHABLE', `the connection to ${peer.node} was lost`);
@@ -98,200 +86,4 @@ export async function openOutboundLink(
     connection.tls.destroy();
     throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: target.node });
   }
-}
-
-type TunnelStream = ClientDuplexStream<TunnelFrame, TunnelFrame__Output>;
-
-class OutboundTransport implements Transport {
-  readonly #context: LinkContext;
-  readonly #session: LinkSession;
-  readonly #rpc: LinkClient;
-  readonly connection: Connection;
-  readonly side = 'client';
-  readonly #closeClient: () => void;
-  /** The listener's requests that were not answered yet. */
-  readonly #answering = new Map<string, AbortController>();
-
-  constructor(
-    context: LinkContext,
-    session: LinkSession,
-    rpc: LinkClient,
-    connection: Connection,
-    closeClient: () => void,
-  ) {
-    this.#context = context;
-    this.#session = session;
-    this.#rpc = rpc;
-    this.connection = connection;
-    this.#closeClient = closeClient;
-  }
-
-  open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    return request.serviceClass === 'bulk' ? this.#openBulk(request, signal) : this.#openControl(request, signal);
-  }
-
-  receive(frame: AttachFrame__Output): void {
-    if (frame.open) this.#answer(frame.open);
-    if (frame.close) this.#answering.get(frame.close.tunnelId.toString('hex'))?.abort();
-  }
-
-  close(): void {
-    this.#closeClient();
-    this.connection.tls.destroy();
-  }
-
-  async #openControl(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    const peer = this.#session.facts.peer.node;
-    const tunnelId = newTunnelId();
-    const stream = this.#call();
-    try {
-      stream.write({ open: encodeRequest(tunnelId, request) });
-      const { opened } = await nextFrame<TunnelFrame__Output>(stream, signal, peer);
-      if (!opened) throw new IsthmusError('PROTOCOL', `${peer} did not answer a request for a tunnel`);
-      if (opened.error) throw decodeDenial(opened.error, peer);
-      return this.#session.controlStream(tunnelId, { side: 'client', stream });
-    } catch (thrown) {
-      stream.cancel();
-      throw thrown;
-    }
-  }
-
-  async #openBulk(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    const release = await this.#session.bulkSlot(signal);
-    const tunnelId = newTunnelId();
-    const preface = { sessionId: this.#session.facts.id, open: encodeRequest(tunnelId, request) };
-    let connection: Connection | undefined;
-    const abort = () => connection?.tls.destroy();
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      connection = await this.#connectBulk(signal);
-      connection.tls.write(framed(bulkPrefaceCodec.encode(preface)));
-      const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
-      if (opened.error) throw decodeDenial(opened.error, this.#session.facts.peer.node);
-      return this.#session.bulkStream(tunnelId, connection, release);
-    } catch (thrown) {
-      release();
-      connection?.tls.destroy();
-      throw signal.aborted ? IsthmusError.from(signal.reason, 'CANCELLED') : thrown;
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
-  }
-
-  /** To the very address that the link reached: a name may stand for several nodes. */
-  async #connectBulk(signal: AbortSignal): Promise<Connection> {
-    const { remoteAddress, remotePort } = this.connection.raw;
-    if (remoteAddress === undefined || remotePort === undefined) {
-      throw new IsthmusError('UNREACHABLE', 'the link has lost its connection');
-    }
-    const identity = this.#context.trust.identity.current();
-    const connection = await connectTo(formatAddress(remoteAddress, remotePort), alpn.bulk, identity, signal);
-    this.#session.adopt(connection);
-    const { node } = this.#session.facts.peer;
-    verifyPeer(connection.tls, identity, this.#context.trust.revocations, { node });
-    return connection;
-  }
-
-  #call(): TunnelStream {
-    const stream = this.#rpc.tunnel();
-    stream.on('error', () => undefined);
-    return stream;
-  }
-
-  #answer(open: OpenTunnel__Output): void {
-    if (!this.#session.tryAcquire()) {
-      const { node } = this.#session.facts.peer;
-      const error = tunnelRateLimited(node);
-      this.#context.trust.denials.note(error, node, 'link');
-      this.#session.end(error);
-      return;
-    }
-    const key = open.tunnelId.toString('hex');
-    let request: TunnelRequest;
-    try {
-      request = decodeRequest(open, this.#context.limits.openMs);
-    } catch (thrown) {
-      this.#session.end(IsthmusError.from(thrown), true);
-      return;
-    }
-    const given = new AbortController();
-    this.#answering.set(key, given);
-    const signal = AbortSignal.any([given.signal, this.#session.signal]);
-    signal.addEventListener('abort', () => this.#answering.delete(key), { once: true });
-    const answer =
-      request.serviceClass === 'bulk'
-        ? this.#bulkAnswer(open.tunnelId, signal)
-        : this.#controlAnswer(open.tunnelId, signal);
-    this.#session.incoming({
-      request,
-      signal,
-      accept: () => {
-        this.#answering.delete(key);
-        return answer.accept();
-      },
-      refuse: (error) => {
-        this.#answering.delete(key);
-        answer.refuse(error);
-      },
-    });
-  }
-
-  #controlAnswer(tunnelId: Buffer, signal: AbortSignal): Answer {
-    const stream = this.#call();
-    const cancel = () => stream.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    stream.write({ answerTunnelId: tunnelId });
-    return {
-      accept: () => {
-        signal.removeEventListener('abort', cancel);
-        signal.throwIfAborted();
-        stream.write({ opened: {} });
-        return Promise.resolve(this.#session.controlStream(tunnelId, { side: 'client', stream }));
-      },
-      refuse: (error) => {
-        stream.resume();
-        stream.write({ opened: { error: encodeDenial(error, this.#context.self.node) } });
-        stream.end();
-      },
-    };
-  }
-
-  /** Connects at once, while the rest of the way is still being opened. */
-  #bulkAnswer(tunnelId: Buffer, signal: AbortSignal): Answer {
-    let release = () => undefined as void;
-    const connecting = (async () => {
-      release = this.#session.peerBulkSlot();
-      const connection = await this.#connectBulk(signal);
-      connection.tls.write(
-        framed(bulkPrefaceCodec.encode({ sessionId: this.#session.facts.id, answerTunnelId: tunnelId })),
-      );
-      return connection;
-    })();
-    connecting.catch(() => release());
-    return {
-      accept: async () => {
-        const connection = await connecting;
-        connection.tls.write(framed(tunnelOpenedCodec.encode({})));
-        return this.#session.bulkStream(tunnelId, connection, release);
-      },
-      refuse: (error) => {
-        connecting.then(
-          (connection) => {
-            release();
-            const denial = { error: encodeDenial(error, this.#context.self.node) };
-            connection.tls.end(framed(tunnelOpenedCodec.encode(denial)));
-            connection.tls.resume();
-          },
-          () => {
-            if (!signal.aborted) this.#controlAnswer(tunnelId, signal).refuse(error);
-          },
-        );
-      },
-    };
-  }
-}
-
-interface Answer {
-  accept(): Promise<Duplex>;
-  refuse(error: IsthmusError): void;
 }

@@ -1,53 +1,53 @@
-// How many tunnels a neighbour may ask for on a link. A relay asks for all the nodes below it; a leaf only for itself,
-// so that no one machine can use up the links that it shares with others.
+// The quota of tunnels that a neighbour may request on a link. A relay requests them for all nodes below it, a leaf only for
+// itself, so that no single machine uses up the links that it shares with others.
 import type { Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import type { MeshLimits } from '../limits.ts';
 
 export class TunnelQuota {
-  readonly #most: number;
-  readonly #asks: TokenBucket;
+  readonly #max: number;
+  readonly #bucket: TokenBucket;
   #open = 0;
-  /** Answers that this node waits for and that come as calls, like asks; and how many calls pass for such. */
+  /** Answers that this node awaits and that come as calls, like requests; and how many calls count as such answers. */
   #awaited = 0;
-  #passes = 0;
+  #freeCalls = 0;
 
-  /** For what a node of this role asks: as many at once as it may have open, and half of that in each second. */
+  /** For the requests of a node of this role: a burst of as many as it may have open, and half of that per second. */
   constructor(role: Role, limits: Pick<MeshLimits, 'tunnelsPerLink' | 'tunnelsPerLeaf'>) {
-    this.#most = role === 'server' || role === 'relay' ? limits.tunnelsPerLink : limits.tunnelsPerLeaf;
-    this.#asks = new TokenBucket(this.#most / 2, this.#most, Date.now());
+    this.#max = role === 'server' || role === 'relay' ? limits.tunnelsPerLink : limits.tunnelsPerLeaf;
+    this.#bucket = new TokenBucket(this.#max / 2, this.#max, Date.now());
   }
 
-  /** Counts one more asked for; false when they come faster than they may. */
+  /** Counts one request; false when it exceeds the rate. */
   tryAcquire(): boolean {
-    if (this.#passes === 0) return this.#asks.take(Date.now());
-    this.#passes -= 1;
+    if (this.#freeCalls === 0) return this.#bucket.take(Date.now());
+    this.#freeCalls -= 1;
     return true;
   }
 
   /**
-   * Lets one call more pass, as the answer to what this node has asked for; to be called where the answer is counted by
-   * `tryAcquire`. What it returns is to be called once, when nobody waits any longer. Answers that come late, as after a
-   * cut, pass still, but no more of them than may be asked for at once: who never answers gains no more than that.
+   * Lets one more call through `tryAcquire` for free, as the answer to a request of this node. Call the returned function
+   * once, when the answer is no longer awaited. Late answers, as after a cut, are still free, but at most a burst of
+   * them: a peer that never answers gains no more than that.
    */
   expectAnswer(): () => void {
     this.#awaited += 1;
-    this.#letPass(this.#passes + 1);
+    this.#setFreeCalls(this.#freeCalls + 1);
     return () => {
       this.#awaited -= 1;
-      this.#letPass(this.#passes);
+      this.#setFreeCalls(this.#freeCalls);
     };
   }
 
-  #letPass(calls: number): void {
-    this.#passes = Math.min(calls, Math.max(this.#awaited, this.#most));
+  #setFreeCalls(calls: number): void {
+    this.#freeCalls = Math.min(calls, Math.max(this.#awaited, this.#max));
   }
 
-  /** A place for one that is open, to be given back once; RESOURCE_EXHAUSTED when all are taken. */
-  place(): () => void {
-    if (this.#open >= this.#most) {
-      throw new IsthmusError('RESOURCE_EXHAUSTED', `${this.#open} tunnels were asked for on this link already`);
+  /** A slot for an open tunnel; call the returned function to give it back. RESOURCE_EXHAUSTED when all are taken. */
+  slot(): () => void {
+    if (this.#open >= this.#max) {
+      throw new IsthmusError('RESOURCE_EXHAUSTED', `${this.#open} tunnels are open on this link already`);
     }
     this.#open += 1;
     let given = false;
@@ -59,7 +59,7 @@ export class TunnelQuota {
   }
 }
 
-/** What a neighbour's link is ended for when `tryAcquire` says no. */
+/** The error that ends a neighbour's link when `tryAcquire` fails. */
 export function tunnelRateLimited(node: string): IsthmusError {
-  return new IsthmusError('RATE_LIMITED', `${node} asks for tunnels faster than any node does`, { hop: node });
+  return new IsthmusError('RATE_LIMITED', `${node} requests tunnels faster than any node does`, { hop: node });
 }

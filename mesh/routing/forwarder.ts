@@ -1,36 +1,30 @@
-// What happens to a tunnel at this node: it ends here, or goes on to a neighbour, or is refused. The rules are in
-// routing.ts; here are the streams.
+// What happens to a tunnel at this node: it ends here, is forwarded to a neighbour, or is denied. rules.ts decides; this
+// file connects the streams.
 import { duplexPair, type Duplex } from 'node:stream';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { ServiceHost } from '../e2e/service-host.ts';
+import { openEnrol } from '../enrolment/outbound.ts';
 import type { EnrolmentLimiter } from '../enrolment/rate-limiter.ts';
-import { openEnrol } from '../enrolment/streams.ts';
 import type { IncomingTunnel, LinkSession } from '../link/session.ts';
-import { routeIncoming, routeOwn, type Decision, type RoutingNode } from './rules.ts';
-import { OpenSessions } from '../e2e/open-sessions.ts';
-import { acceptSession, type Trust } from '../e2e/session.ts';
+import type { Trust } from '../trust.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { splice } from '../tunnel/splice.ts';
-import type { MeshStream, ServicePolicy } from '../types.ts';
+import { routeIncoming, routeOwn, type Decision, type RoutingNode } from './rules.ts';
 
-/** Each hop gives the next a little less time, so that the farthest one that waits says where it got stuck. */
-const deadlineShare = 0.9;
+/** Each hop gives the next a little less time, so that the farthest hop that waits reports where the tunnel hangs. */
+const DEADLINE_SHARE = 0.9;
 
-/** What a neighbour answers, or its link ends with, when there may be a way past it. Nothing was sent yet. */
-const deadEnds: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** The errors of a next hop after which another one may work. Nothing was sent yet. */
+const FAILOVER_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
   'LINK_TIMEOUT',
   'NO_ROUTE',
   'SESSION_REPLACED',
 ]);
 
-interface Service {
-  readonly policy: ServicePolicy;
-  readonly onStream: (stream: MeshStream) => void;
-}
-
 /** A tunnel that crosses this node. */
-interface Carried {
+interface ForwardedTunnel {
   readonly source: string;
   readonly destination: string;
   readonly streams: readonly [Duplex, Duplex];
@@ -39,102 +33,86 @@ interface Carried {
 export interface ForwarderDeps {
   readonly routing: RoutingNode;
   readonly trust: Trust;
-  readonly gate: EnrolmentLimiter;
-  readonly openMs: number;
+  readonly host: ServiceHost;
+  readonly enrolmentLimiter: EnrolmentLimiter;
   readonly log: Logger;
   session(node: string): LinkSession | undefined;
   dialAddress(node: string): string | undefined;
 }
 
 export class Forwarder {
-  readonly ends: OpenSessions;
   readonly #deps: ForwarderDeps;
-  readonly #services = new Map<string, Service>();
-  readonly #carried = new Set<Carried>();
+  readonly #forwarded = new Set<ForwardedTunnel>();
   #knownRevoked = new Map<string, number>();
-  #onEnrol: ((stream: Duplex) => void) | undefined;
 
   constructor(deps: ForwarderDeps) {
     this.#deps = deps;
-    this.ends = new OpenSessions(deps.trust);
     this.#newlyRevoked();
   }
 
-  listen(name: string, policy: ServicePolicy, onStream: (stream: MeshStream) => void): void {
-    if (policy.roles.length === 0) throw new IsthmusError('POLICY_MISSING', `the service ${name} lets nobody in`);
-    if (this.#services.has(name)) throw new IsthmusError('INTERNAL', `the service ${name} has a handler already`);
-    this.#services.set(name, { policy, onStream });
-  }
-
-  listenEnrol(onStream: (stream: Duplex) => void): void {
-    this.#onEnrol = onStream;
-  }
-
-  /** Opens this node's own tunnel as far as its other end; what runs inside is the caller's. */
+  /** Opens this node's own tunnel up to its other endpoint, without a session inside. */
   async open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    const decision = routeOwn(this.#deps.routing, request);
-    if (decision.go !== 'here') return this.#onward(decision, request, signal);
+    const { routing, host } = this.#deps;
+    const decision = routeOwn(routing, request);
+    if (decision.go !== 'here') return this.#openNext(decision, request, signal);
     const [near, far] = duplexPair();
-    this.#end(request, this.#deps.routing.node, () => Promise.resolve(far)).catch(() => far.destroy());
+    host.accept(request, routing.node, () => Promise.resolve(far)).catch(() => far.destroy());
     return near;
   }
 
   /** Serves a neighbour's request. */
   incoming(session: LinkSession, tunnel: IncomingTunnel): void {
     this.#serve(session, tunnel).catch((thrown: unknown) => {
-      const error = IsthmusError.from(thrown, 'INTERNAL', { hop: this.#deps.routing.node });
+      const { routing, trust, log } = this.#deps;
+      const error = IsthmusError.from(thrown, 'INTERNAL', { hop: routing.node });
       const { source, destination, service } = tunnel.request;
-      // What a node farther on refused has its name as hop, and that node's own note.
-      if (error.hop === undefined) this.#deps.trust.denials.note(error, session.facts.peer.node, service);
-      this.#deps.log.info(
-        { source, destination, service, from: session.facts.peer.node, code: error.code, err: error.message },
-        'tunnel refused',
-      );
-      tunnel.refuse(error);
+      const from = session.facts.peer.node;
+      // A denial of a farther node names that node as hop, and that node has noted it.
+      if (error.hop === undefined) trust.denials.note(error, from, service);
+      log.info({ source, destination, service, from, code: error.code, err: error.message }, 'tunnel denied');
+      tunnel.deny(error);
     });
   }
 
-  /** Serves a peer without a certificate, in this node's name. */
-  async carryEnrol(request: TunnelRequest, accept: () => Duplex, signal: AbortSignal): Promise<void> {
-    const { node, relaying, role } = this.#deps.routing;
-    if (role !== 'server' && !relaying) throw new IsthmusError('NOT_A_RELAY', `${node} lets nobody enrol`);
-    const outbound = role === 'server' ? undefined : await this.#openWithin(request, signal);
-    if (outbound === undefined) this.#enrolHere(accept());
-    else this.#join(request, accept(), outbound);
+  /** Serves a peer without a certificate: its tunnel to the server is this node's. */
+  async forwardEnrol(request: TunnelRequest, accept: () => Duplex, signal: AbortSignal): Promise<void> {
+    const { routing, host } = this.#deps;
+    if (routing.role === 'server') {
+      host.acceptEnrol(accept());
+      return;
+    }
+    if (!routing.relaying) throw new IsthmusError('NOT_A_RELAY', `${routing.node} accepts no enrolments`);
+    const outbound = await this.#within(request.deadlineMs, signal, (limit) => this.open(request, limit));
+    this.#join(request, accept(), outbound);
   }
 
-  /** Closes what carries or ends at a node whose certificate was revoked since. */
+  /** Closes the tunnels whose source or destination was revoked since the last call. */
   closeRevoked(): void {
-    this.ends.closeRevoked();
-    const fresh = this.#newlyRevoked();
-    for (const { source, destination, streams } of this.#carried) {
-      if (fresh.has(source) || fresh.has(destination)) for (const stream of streams) stream.destroy();
+    const revoked = this.#newlyRevoked();
+    for (const { source, destination, streams } of this.#forwarded) {
+      if (revoked.has(source) || revoked.has(destination)) for (const stream of streams) stream.destroy();
     }
   }
 
   stop(): void {
-    this.ends.closeAll();
-    for (const { streams } of this.#carried) for (const stream of streams) stream.destroy();
-  }
-
-  get carriedCount(): number {
-    return this.#carried.size;
+    for (const { streams } of this.#forwarded) for (const stream of streams) stream.destroy();
   }
 
   async #serve(session: LinkSession, tunnel: IncomingTunnel): Promise<void> {
+    const { routing, host } = this.#deps;
     const { peer, relation } = session.facts;
-    const decision = routeIncoming(this.#deps.routing, { ...peer, relation }, tunnel.request);
+    const { request, signal } = tunnel;
+    const decision = routeIncoming(routing, { ...peer, relation }, request);
     if (decision.go === 'here') {
-      await this.#end(tunnel.request, peer.node, () => tunnel.accept());
+      await host.accept(request, peer.node, () => tunnel.accept());
       return;
     }
-    const { request, signal } = tunnel;
-    const onward = {
+    const next = {
       ...request,
-      crossed: [...request.crossed, this.#deps.routing.node],
-      deadlineMs: request.deadlineMs * deadlineShare,
+      crossed: [...request.crossed, routing.node],
+      deadlineMs: request.deadlineMs * DEADLINE_SHARE,
     };
-    const outbound = await this.#within(onward.deadlineMs, signal, (limit) => this.#onward(decision, onward, limit));
+    const outbound = await this.#within(next.deadlineMs, signal, (limit) => this.#openNext(decision, next, limit));
     try {
       this.#join(request, await tunnel.accept(), outbound);
     } catch (thrown) {
@@ -143,26 +121,26 @@ export class Forwarder {
     }
   }
 
-  async #onward(
+  async #openNext(
     decision: Exclude<Decision, { go: 'here' }>,
     request: TunnelRequest,
     signal: AbortSignal,
   ): Promise<Duplex> {
     if (decision.go === 'unenrolled') return this.#dialUnenrolled(request, signal);
     const { node, others, path } = decision;
-    let last: unknown;
+    let first: unknown;
     for (const next of [node, ...others]) {
       try {
-        return await this.#through(next, { ...request, path }, signal);
+        return await this.#openThrough(next, { ...request, path }, signal);
       } catch (thrown) {
-        last ??= thrown;
-        if (signal.aborted || !(thrown instanceof IsthmusError) || !deadEnds.has(thrown.code)) throw thrown;
+        first ??= thrown;
+        if (signal.aborted || !(thrown instanceof IsthmusError) || !FAILOVER_CODES.has(thrown.code)) throw thrown;
       }
     }
-    throw last;
+    throw first;
   }
 
-  async #through(node: string, request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
+  async #openThrough(node: string, request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
     const session = this.#deps.session(node);
     if (session === undefined) {
       const hop = this.#deps.routing.node;
@@ -176,69 +154,24 @@ export class Forwarder {
   }
 
   async #dialUnenrolled(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    const { routing, gate } = this.#deps;
-    const address = this.#deps.dialAddress(request.destination);
-    if (address === undefined) {
-      throw new IsthmusError('UNREACHABLE', `${routing.node} does not dial ${request.destination}`, {
-        hop: routing.node,
-      });
-    }
+    const { routing, enrolmentLimiter } = this.#deps;
     const { deadlineMs, destination } = request;
-    const route = { source: routing.node, destination, deadlineMs, signal };
-    const connection = await openEnrol(address, route);
-    return gate.bound(connection.tls);
-  }
-
-  async #end(request: TunnelRequest, by: string, accept: () => Promise<Duplex>): Promise<void> {
-    if (request.service === 'enrol' && this.#onEnrol !== undefined) {
-      this.#enrolHere(await accept());
-      return;
+    const address = this.#deps.dialAddress(destination);
+    if (address === undefined) {
+      throw new IsthmusError('UNREACHABLE', `${routing.node} does not dial ${destination}`, { hop: routing.node });
     }
-    const service = this.#services.get(request.service);
-    if (service === undefined) {
-      throw new IsthmusError('SERVICE_UNKNOWN', `${this.#deps.routing.node} does not serve ${request.service}`);
-    }
-    const transport = await accept();
-    const timer = setTimeout(() => transport.destroy(), request.deadlineMs);
-    try {
-      const stream = await acceptSession(transport, this.#deps.trust, {
-        name: request.service,
-        roles: service.policy.roles,
-        by,
-      });
-      this.ends.add(stream, 'there');
-      if (!stream.destroyed) service.onStream(stream);
-    } catch (thrown) {
-      // The tunnel itself was accepted: the denial has gone to its other end inside it.
-      const error = IsthmusError.from(thrown);
-      const { source, service: name } = request;
-      this.#deps.log.warn({ source, service: name, code: error.code, err: error.message }, 'inner session refused');
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  #enrolHere(stream: Duplex): void {
-    if (this.#onEnrol === undefined) {
-      stream.destroy();
-      return;
-    }
-    stream.on('error', () => undefined);
-    this.#onEnrol(stream);
+    const connection = await openEnrol(address, { source: routing.node, destination, deadlineMs, signal });
+    return enrolmentLimiter.bound(connection.tls);
   }
 
   #join(request: TunnelRequest, inbound: Duplex, outbound: Duplex): void {
     const { source, destination } = request;
-    const carried: Carried = { source, destination, streams: [inbound, outbound] };
-    this.#carried.add(carried);
-    splice(inbound, outbound, () => this.#carried.delete(carried));
+    const forwarded: ForwardedTunnel = { source, destination, streams: [inbound, outbound] };
+    this.#forwarded.add(forwarded);
+    splice(inbound, outbound, () => this.#forwarded.delete(forwarded));
   }
 
-  #openWithin(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    return this.#within(request.deadlineMs, signal, (limit) => this.open(request, limit));
-  }
-
-  /** Runs with a deadline beside the signal; which of the two it was is in the error. */
+  /** Runs with a deadline beside the signal; the error says which of the two it was. */
   async #within<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const deadline = new AbortController();
     const { node } = this.#deps.routing;
@@ -256,7 +189,7 @@ export class Forwarder {
     }
   }
 
-  /** A relay knows the ends of a tunnel by name only: it closes those of nodes that the list did not have so before. */
+  /** The nodes that were revoked since the last call: a relay knows the endpoints of a tunnel only by name. */
   #newlyRevoked(): Set<string> {
     const entries = new Map(this.#deps.trust.revocations.entries().map((entry) => [entry.node, entry.revokedAtMs]));
     const fresh = [...entries].filter(([node, atMs]) => this.#knownRevoked.get(node) !== atMs);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { serviceTable } from '../services.ts';
 import { routeIncoming, routeOwn, type Neighbour, type RoutingNode } from './rules.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 
@@ -12,6 +14,7 @@ function node(name: string, role: Role, neighbours: Neighbour[], more: Partial<R
     node: name,
     role,
     relaying: role === 'relay' || role === 'server',
+    services: serviceTable(MESH_SERVICES),
     hasParents: neighbours.some((neighbour) => neighbour.relation === 'parent'),
     neighbour: (asked) => neighbours.find((neighbour) => neighbour.node === asked),
     parents: () => neighbours.filter((neighbour) => neighbour.relation === 'parent'),

@@ -1,9 +1,9 @@
-// Reads single messages off a gRPC stream, before it is handed to the one reader of all the rest.
+// Reads single messages from a gRPC stream before it is handed to its reader.
 import type { EventEmitter } from 'node:events';
 import { IsthmusError } from '../../lib/errors.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 
-/** What both ends of a gRPC bidi call have in common with any stream, and all that is needed of it here. */
+/** The part of a gRPC bidi call that both sides share with any stream. */
 export type FrameSource = Pick<EventEmitter, 'on' | 'off'> & { pause(): unknown; resume(): unknown };
 
 /** The next message; the stream is paused after it. `peer` names the hop in errors. */
@@ -23,7 +23,7 @@ export function nextFrame<T>(stream: FrameSource, signal: AbortSignal, peer: str
       resolve(frame);
     };
     const onError = (error: unknown) => fail(fromServiceError(error, peer));
-    // Deferred: grpc-js ends the stream before it tells the status, and the status says why.
+    // Deferred: grpc-js ends the stream before it emits the status, which has the reason.
     const onEnd = () =>
       setImmediate(() => fail(new IsthmusError('UNREACHABLE', `${peer} ended the call`, { hop: peer })));
     const listeners = [

@@ -1,9 +1,10 @@
-// The end of a join: a first mesh with the new identity, crossed through every parent to the server and back, and then
-// the confirmation, which is the moment at which the node is in.
+// The end of a join: starts a first mesh with the new identity, crosses it through every parent to the server and back, and
+// confirms. With the confirmation the node is in the mesh.
 import type { ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckResult } from '../../certs/enrolment/preflight.ts';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
@@ -17,19 +18,16 @@ import type { Mesh, MeshConfig } from '../../mesh/types.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/**
- * A parent that dials this node may be in its longest pause. The enrolment's session, which holds the token, lasts
- * longer.
- */
-const confirmMs = 40_000;
-const retryMs = 250;
+/** A parent that dials this node may be in its longest back-off. The enrolment session, which holds the token, lasts longer. */
+const CONFIRM_TIMEOUT_MS = 40_000;
+const RETRY_MS = 250;
 
 interface ConfirmOptions {
   readonly signal?: AbortSignal | undefined;
   report(result: CheckResult): void;
 }
 
-/** Crosses the mesh through each parent and confirms; resolves with the certificate that lasts. */
+/** Crosses the mesh through each parent and confirms; resolves with the lasting certificate. */
 export async function confirmOverMesh(
   node: ProvisionalNode,
   config: MeshConfig,
@@ -42,8 +40,9 @@ export async function confirmOverMesh(
     log: silentLogger(),
     relaying: role === 'relay',
     softwareVersion,
+    services: MESH_SERVICES,
   });
-  const attempt = { mesh, deadlineAtMs: Date.now() + confirmMs, signal: options.signal };
+  const attempt = { mesh, deadlineAtMs: Date.now() + CONFIRM_TIMEOUT_MS, signal: options.signal };
   try {
     const crossed = await Promise.allSettled(node.parents.map((parent) => cross(parent.node, node, attempt)));
     for (const outcome of crossed) {
@@ -51,7 +50,7 @@ export async function confirmOverMesh(
       options.report({ check: 'mesh', outcome: 'ok', detail: outcome.value });
     }
     const { certificatePem, by } = await confirm(attempt);
-    options.report({ check: 'confirm', outcome: 'ok', detail: `${by} has confirmed it` });
+    options.report({ check: 'confirm', outcome: 'ok', detail: `${by} has confirmed the enrolment` });
     return certificatePem;
   } finally {
     await mesh.stop();
@@ -64,13 +63,13 @@ interface Attempt {
   readonly signal: AbortSignal | undefined;
 }
 
-/** One round trip to the server and back through one parent and every hop behind it. */
+/** Measures one round trip to the server through one parent. */
 async function cross(parent: string, { identity }: ProvisionalNode, attempt: Attempt): Promise<string> {
   const { mesh, signal } = attempt;
   return untilReached(parent, attempt, async (deadlineMs) => {
     const { facts, roundTripMs, direct } = await pingThrough(mesh, parent, { deadlineMs, signal });
-    const way = direct ? '' : ` through ${parent} and every hop`;
-    return `${facts.node} answers ${identity.node}${way} in ${Math.round(roundTripMs)} ms`;
+    const through = direct ? '' : ` through ${parent} and every hop`;
+    return `${facts.node} answers ${identity.node}${through} in ${Math.round(roundTripMs)} ms`;
   });
 }
 
@@ -97,7 +96,7 @@ async function confirm(attempt: Attempt): Promise<{ certificatePem: string; by: 
   }
 }
 
-/** Again and again while the way does not come up, until the time is over. */
+/** Retries while the server is unreachable, until the deadline. */
 async function untilReached<T>(
   parent: string | undefined,
   { mesh, deadlineAtMs, signal }: Attempt,
@@ -109,14 +108,14 @@ async function untilReached<T>(
       return await work(leftMs);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      const isOver = deadlineAtMs - Date.now() <= retryMs || signal?.aborted === true;
-      if (error.code !== 'UNREACHABLE' || isOver) throw withLinkError(error, parent, mesh);
-      await linkChange(mesh, retryMs);
+      const isLast = deadlineAtMs - Date.now() <= RETRY_MS || signal?.aborted === true;
+      if (error.code !== 'UNREACHABLE' || isLast) throw withLinkError(error, parent, mesh);
+      await linkChange(mesh, RETRY_MS);
     }
   }
 }
 
-/** Why the link to the parent is down says more than that there is none. */
+/** Replaces UNREACHABLE by the reason why the link to the parent is down. */
 function withLinkError(error: IsthmusError, parent: string | undefined, mesh: Mesh): IsthmusError {
   const link = mesh.links().find(({ peer, up }) => !up && (parent === undefined || peer === parent));
   if (!['UNREACHABLE', 'DEADLINE_EXCEEDED'].includes(error.code) || link === undefined) return error;

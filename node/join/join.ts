@@ -1,5 +1,5 @@
-// `join`, put together: the checks and proofs of certs/enrolment over the streams of ways.ts, and the first mesh with
-// the new identity that confirm.ts crosses.
+// `join`: the checks and proofs of certs/enrolment over the streams of paths.ts, and the confirmation over the first mesh
+// with the new identity (confirm.ts).
 import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckName, CheckResult, ProxyEnvironment } from '../../certs/enrolment/preflight.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
@@ -7,9 +7,9 @@ import type { Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import { confirmOverMesh } from './confirm.ts';
-import { settingsWithListener } from '../settings.ts';
+import { settingsWithLinks } from '../settings.ts';
 import { InboundPath, OutboundPaths, type ServerPaths } from './paths.ts';
 
 export interface JoinOptions {
@@ -20,37 +20,37 @@ export interface JoinOptions {
   readonly site?: string | undefined;
   readonly name?: string | undefined;
   /**
-   * The ports of the parents that this node dials, host:port, in any order; none: it waits on `listen` to be dialled.
+   * The ports of the parents that this node dials, host:port, in any order. Without any it waits on `listen` to be dialled.
    */
   readonly addresses?: readonly string[] | undefined;
-  /** Where this node's own port will be, host:port. */
+  /** host:port of this node's port. */
   readonly listen?: string | undefined;
-  /** HTTP_PROXY and the like, from the environment. */
+  /** HTTP_PROXY and the like. */
   readonly proxies?: ProxyEnvironment;
   /** How long to wait to be dialled. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
-  /** Told each check as it is made, also the one that fails. */
+  /** Called with each check, the failed one included. */
   readonly report?: (result: CheckResult) => void;
 }
 
-/** Lets this machine into a mesh. Resolves with its identity on disk; rejects with nothing changed anywhere. */
+/** Joins this machine to a mesh. Resolves with its identity on disk; rejects with nothing changed anywhere. */
 export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
   const { dataDir, listen, signal } = options;
-  // Settings that cannot be kept are found before the token is shown to anybody.
-  settingsWithListener(dataDir, { listen, parents: [] });
+  // Finds unusable settings before the token is shown to anybody.
+  settingsWithLinks(dataDir, { listen, parents: [] });
   const progress = new Progress(options.report);
   const report = (result: CheckResult): void => progress.passed(result);
-  const ways = waysOf({ ...options, report });
+  const paths = serverPaths({ ...options, report });
   try {
     return await joinMesh(options, {
-      wireVersions,
+      wireVersions: WIRE_VERSIONS,
       softwareVersion,
-      openSessions: () => ways.open(),
-      configFor: (node) => settingsWithListener(dataDir, { listen, parents: parentsOf(node, ways.found) }),
+      openSessions: () => paths.open(),
+      configFor: (node) => settingsWithLinks(dataDir, { listen, parents: parentsOf(node, paths.found) }),
       confirm(node) {
-        ways.stopListening();
-        return confirmOverMesh(node, { listen, parents: parentsOf(node, ways.found), dials: [] }, { report, signal });
+        paths.stopListening();
+        return confirmOverMesh(node, { listen, parents: parentsOf(node, paths.found), dials: [] }, { report, signal });
       },
       report,
     });
@@ -58,11 +58,11 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
     progress.failed(IsthmusError.from(thrown));
     throw thrown;
   } finally {
-    await ways.close();
+    await paths.close();
   }
 }
 
-function waysOf(options: JoinOptions & { report: (result: CheckResult) => void }): ServerPaths {
+function serverPaths(options: JoinOptions & { report: (result: CheckResult) => void }): ServerPaths {
   const [first, ...others] = options.addresses ?? [];
   if (first !== undefined) return new OutboundPaths([first, ...others], options);
   if (options.listen !== undefined) return new InboundPath(options.listen, options);
@@ -71,7 +71,7 @@ function waysOf(options: JoinOptions & { report: (result: CheckResult) => void }
   });
 }
 
-/** What the node's configuration says of its parents: their order is the token's, the addresses are the operator's. */
+/** The parents for the node's settings, in the token's order, with the operator's addresses. */
 function parentsOf({ parents }: ProvisionalNode, found: ReadonlyMap<string, string>): ParentConfig[] {
   const names = parents.map(({ node }) => node).join(', ');
   for (const [node, address] of found) {
@@ -84,14 +84,14 @@ function parentsOf({ parents }: ProvisionalNode, found: ReadonlyMap<string, stri
     if (dials) return { node };
     const address = found.get(node);
     if (address !== undefined) return { node, address };
-    throw new IsthmusError('INVALID_FIELD', `this node has to dial ${node}, and no address leads there`, {
+    throw new IsthmusError('INVALID_FIELD', `this node has to dial ${node}, and no address of it is given`, {
       field: 'address',
       remedy: `Add --address <host:port of ${node}>.`,
     });
   });
 }
 
-const checkOrder: readonly CheckName[] = [
+const CHECK_ORDER: readonly CheckName[] = [
   'port',
   'address',
   'tcp',
@@ -103,7 +103,7 @@ const checkOrder: readonly CheckName[] = [
   'confirm',
 ];
 
-/** Which check comes next, so that a failure can be told as the check that failed. */
+/** Knows which check comes next, to report a failure as that check. */
 class Progress {
   readonly #report: ((result: CheckResult) => void) | undefined;
   #next = 0;
@@ -113,18 +113,18 @@ class Progress {
   }
 
   passed(result: CheckResult): void {
-    this.#next = checkOrder.indexOf(result.check) + 1;
+    this.#next = CHECK_ORDER.indexOf(result.check) + 1;
     this.#report?.(result);
   }
 
   failed({ code, message, remedy }: IsthmusError): void {
-    // Before the first check, it is the request itself that is wrong.
-    const check = checkOf(code) ?? (this.#next === 0 ? undefined : checkOrder[this.#next]);
+    // Before the first check the request itself is wrong.
+    const check = checkOf(code) ?? (this.#next === 0 ? undefined : CHECK_ORDER[this.#next]);
     if (check !== undefined) this.#report?.({ check, outcome: 'failed', detail: `${code}: ${message}`, remedy });
   }
 }
 
-/** The check that a code always belongs to: with several parents, what came before does not tell. */
+/** The check that a code always belongs to: with several parents, the order does not tell. */
 function checkOf(code: IsthmusError['code']): CheckName | undefined {
   if (code === 'JOIN_DNS') return 'address';
   if (code === 'PORT_IN_USE' || code === 'PORT_FORBIDDEN' || code === 'ADDRESS_NOT_LOCAL') return 'port';

@@ -1,5 +1,5 @@
-// The ways by which a joining node reaches the server: through each parent that it dials, or through the first parent
-// that dials it. Every way ends in a TLS session with the server, checked against the pin.
+// The paths by which a joining node reaches the server: through each parent that it dials, or through the first parent that
+// dials it. Each ends in a TLS session with the server, checked against the pin.
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
@@ -17,16 +17,17 @@ import {
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { listenForEnrol, type EnrolmentListener } from '../../mesh/enrolment/inbound.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import { listenOn, parseAddress, type Connection } from '../../mesh/link/connection.ts';
-import { listenForEnrol, openEnrol, type EnrolmentListener } from '../../mesh/enrolment/streams.ts';
 
-/** For one way to the server and back, through every relay. */
-const openMs = 20_000;
-/** As long as a token can last. */
-const defaultWaitMs = 3_600_000;
+/** For opening one path to the server, through every relay. */
+const OPEN_TIMEOUT_MS = 20_000;
+/** The longest life of a token. */
+const DEFAULT_WAIT_MS = 3_600_000;
 
 export interface PathOptions {
-  /** Where this node's own port will be, host:port. */
+  /** host:port of this node's port. */
   readonly listen?: string | undefined;
   readonly pin: string;
   readonly proxies?: ProxyEnvironment | undefined;
@@ -36,16 +37,16 @@ export interface PathOptions {
 }
 
 export interface ServerPaths {
-  /** Each way, in order; rejects when one cannot be gone. */
+  /** Opens each path, in order; rejects when one fails. */
   open(): Promise<[PinnedSession, ...PinnedSession[]]>;
-  /** The addresses by the nodes that answer there, once open. */
+  /** The address of each node that answered, once open. */
   readonly found: ReadonlyMap<string, string>;
-  /** Makes room for the mesh's own port; the sessions stay. */
+  /** Frees the port for the mesh; the sessions stay. */
   stopListening(): void;
   close(): Promise<void>;
 }
 
-/** Dials a parent at each of the addresses. */
+/** Dials a parent at each address. */
 export class OutboundPaths implements ServerPaths {
   readonly found = new Map<string, string>();
   readonly #addresses: readonly [string, ...string[]];
@@ -73,7 +74,7 @@ export class OutboundPaths implements ServerPaths {
   }
 
   stopListening(): void {
-    // It never listened.
+    // Nothing listens.
   }
 
   close(): Promise<void> {
@@ -83,13 +84,13 @@ export class OutboundPaths implements ServerPaths {
 
   async #through(address: string): Promise<PinnedSession> {
     const { pin, signal } = this.#options;
-    const limit = AbortSignal.any([AbortSignal.timeout(openMs), ...(signal === undefined ? [] : [signal])]);
-    const route = { destination: 'server', source: 'joining', deadlineMs: openMs, signal: limit };
+    const limit = AbortSignal.any([AbortSignal.timeout(OPEN_TIMEOUT_MS), ...(signal === undefined ? [] : [signal])]);
+    const route = { destination: 'server', source: 'joining', deadlineMs: OPEN_TIMEOUT_MS, signal: limit };
     const connection = await openEnrol(address, route).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
-      // A denial names its hop; without one, what answers at the address is not a node of the mesh.
+      // A denial names its hop; without one, no node of the mesh answers at the address.
       if (error.hop !== undefined || error.code !== 'UNREACHABLE') throw error;
-      throw notOfTheMesh(address, error);
+      throw notANode(address, error);
     });
     this.#connections.push(connection);
     const session = await sessionByDialling(connection.tls, pin);
@@ -98,24 +99,22 @@ export class OutboundPaths implements ServerPaths {
   }
 }
 
-/** What OpenSSL says of an end that is something else, by the code that Node.js makes of it. */
-const otherEnds: readonly (readonly [opensslCode: RegExp, what: string])[] = [
-  [/NO_APPLICATION_PROTOCOL/, 'what listens there is no port of the mesh, though it speaks TLS'],
-  [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/, 'what listens there does not speak TLS'],
+/** What listens at an address instead of a node, by OpenSSL's error code. */
+const OTHER_LISTENERS: readonly (readonly [opensslCode: RegExp, what: string])[] = [
+  [/NO_APPLICATION_PROTOCOL/, 'the port speaks TLS, but is not a port of the mesh'],
+  [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/, 'the port does not speak TLS'],
 ];
 
-function notOfTheMesh(address: string, error: IsthmusError): IsthmusError {
-  const [, what] = otherEnds.find(([opensslCode]) => opensslCode.test(error.message)) ?? [];
+function notANode(address: string, error: IsthmusError): IsthmusError {
+  const [, what] = OTHER_LISTENERS.find(([opensslCode]) => opensslCode.test(error.message)) ?? [];
   return new IsthmusError('JOIN_TLS', what === undefined ? error.message : `${what} (${error.message})`, {
     hop: address,
     cause: error,
-    ...(what === undefined ? {} : { remedy: 'Give the port of the mesh, which is another than that of the API.' }),
+    ...(what === undefined ? {} : { remedy: 'Give the port of the mesh; the API has another one.' }),
   });
 }
 
-/**
- * Opens and closes the port that the node will have: what is wrong is to be found before the token is shown to anybody.
- */
+/** Opens and closes the node's port, to find what is wrong with it before the token is shown to anybody. */
 async function checkPort(listen: string): Promise<CheckResult> {
   const server = net.createServer((socket) => socket.destroy());
   const address = await listenOn(server, listen);
@@ -123,19 +122,17 @@ async function checkPort(listen: string): Promise<CheckResult> {
   return { check: 'port', outcome: 'ok', detail: `${address} is free` };
 }
 
-/**
- * Who answers at an address, by the certificate it showed there: the session inside has shown what to check it against.
- */
+/** The node at an address, by the certificate that it showed; the session inside has proven the authority to check it by. */
 function nodeAt(address: string, { tls }: Connection, { server, authorityPem }: PinnedSession): string {
   const leaf = tls.getPeerX509Certificate();
   if (leaf === undefined) throw new IsthmusError('JOIN_TLS', `${address} shows no certificate`, { hop: address });
   const trust = { meshId: server.meshId, authorityPem };
-  // As with the server's, the clocks come first; the link that follows looks at the dates.
+  // The clocks are compared first, as with the server's certificate; the link that follows checks the dates.
   const nowMs = leaf.validToDate.getTime();
   return verifyCertificate(leaf, trust, { expected: { roles: ['server', 'relay'] }, nowMs }).node;
 }
 
-/** Waits for a parent to bring the server's stream. */
+/** Waits for a parent that brings a stream to the server. */
 export class InboundPath implements ServerPaths {
   readonly found: ReadonlyMap<string, string> = new Map();
   readonly #listen: string;
@@ -148,11 +145,11 @@ export class InboundPath implements ServerPaths {
   }
 
   async open(): Promise<[PinnedSession]> {
-    const { pin, waitMs = defaultWaitMs, signal, report } = this.#options;
+    const { pin, waitMs = DEFAULT_WAIT_MS, signal, report } = this.#options;
     const credentials = await selfSigned();
     const listener = await listenForEnrol(this.#listen, credentials);
     this.#listener = listener;
-    const detail = `waiting to be dialled at ${listener.address}, for ${waitMs / 1000} s at most: its parent tries the address that its token was made with`;
+    const detail = `waiting up to ${waitMs / 1000} s to be dialled at ${listener.address}: the parent dials the address in the token`;
     report({ check: 'tcp', outcome: 'ok', detail });
     const limit = AbortSignal.timeout(waitMs);
     const end = AbortSignal.any([limit, ...(signal === undefined ? [] : [signal])]);
@@ -164,7 +161,7 @@ export class InboundPath implements ServerPaths {
       try {
         return [await sessionByListening(bare, pin, credentials)];
       } catch (thrown) {
-        // A scanner of ports gets this far; somebody with another authority is worth stopping for.
+        // A port scanner gets this far; a peer with another authority ends the join.
         if (IsthmusError.from(thrown).code !== 'JOIN_TLS') throw thrown;
       }
     }

@@ -1,5 +1,5 @@
-// Connects to a place that has packages: by its open port where it has one, else through the mesh. Either way both ends
-// have proven who they are before a byte of HTTP.
+// Connects to a package source: at its open port where it has one, else through the mesh. Both sides have proven who they are
+// before the first byte of HTTP.
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
@@ -7,11 +7,9 @@ import type { IdentityStore } from '../../certs/identity.ts';
 import { linkClientOptions, verifyPeer } from '../../certs/tls.ts';
 import type { RevocationCheck } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { checkKeptHost, resolveAllowed } from '../../lib/network-address.ts';
+import { feedAddress } from '../../lib/net/feed-url.ts';
+import { resolveAllowed } from '../../lib/network-address.ts';
 import type { Mesh } from '../../mesh/types.ts';
-
-/** The service under which servers and mirrors hand out packages. */
-export const feedService = 'feed';
 
 export interface PackageSource {
   readonly node: string;
@@ -24,35 +22,44 @@ export interface SourceAccess {
   readonly mesh: Pick<Mesh, 'dial' | 'denials'>;
   readonly identity: IdentityStore;
   readonly revocations: RevocationCheck;
-  /** Whether a place may be on this very machine. */
+  /** Whether a source may be on this machine. */
   readonly loopback: boolean;
 }
 
-const openPortTimeoutMs = 5_000;
-const dialTimeoutMs = 20_000;
+/** The service under which servers and mirrors serve packages. */
+export const FEED_SERVICE = 'feed';
+
+const OPEN_PORT_TIMEOUT_MS = 5_000;
+const DIAL_TIMEOUT_MS = 20_000;
 
 /**
- * A stream to the place's feed. An open port that does not answer is passed over for the mesh; one at an address where
- * no node of the mesh can be is URL_FORBIDDEN.
+ * A stream to the feed of a source. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port at an
+ * address where no node can be.
  */
-export async function connectSource(place: PackageSource, access: SourceAccess, signal: AbortSignal): Promise<Duplex> {
-  if (place.url !== undefined) {
+export async function connectSource(source: PackageSource, access: SourceAccess, signal: AbortSignal): Promise<Duplex> {
+  const { node, path, url } = source;
+  if (url !== undefined) {
     try {
-      return await connectOpenPort(place.url, place.node, access, signal);
+      return await connectOpenPort(url, node, access, signal);
     } catch (thrown) {
       signal.throwIfAborted();
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
-      access.mesh.denials.note(error, place.node, feedService);
+      access.mesh.denials.note(error, node, FEED_SERVICE);
       if (error.code !== 'UNREACHABLE') throw error;
     }
   }
-  const { node, path } = place;
-  return access.mesh.dial({ node, service: feedService, path, class: 'bulk', deadlineMs: dialTimeoutMs, signal });
+  const dialled = { node, path, service: FEED_SERVICE, class: 'bulk', deadlineMs: DIAL_TIMEOUT_MS } as const;
+  return access.mesh.dial({ ...dialled, signal });
 }
 
-async function connectOpenPort(url: string, node: string, access: SourceAccess, signal: AbortSignal): Promise<TLSSocket> {
+async function connectOpenPort(
+  url: string,
+  node: string,
+  access: SourceAccess,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
   const { host: name, port } = feedAddress(url);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(openPortTimeoutMs)]);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(OPEN_PORT_TIMEOUT_MS)]);
   const host = await resolveAllowed(name, access, 'url');
   limit.throwIfAborted();
   const identity = access.identity.current();
@@ -66,29 +73,4 @@ async function connectOpenPort(url: string, node: string, access: SourceAccess, 
     socket.destroy();
     throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: node });
   }
-}
-
-/** Reads `https://host:port`. Anything more is not an address of a feed: URL_FORBIDDEN, and nothing is sent to it. */
-export function feedAddress(url: string): { host: string; port: number } {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const plain =
-    parsed?.protocol === 'https:' &&
-    parsed.username + parsed.password === '' &&
-    parsed.pathname === '/' &&
-    parsed.search + parsed.hash === '';
-  if (parsed === undefined || !plain) {
-    throw new IsthmusError('URL_FORBIDDEN', 'the URL of a feed is https://host:port and nothing more', {
-      field: 'url',
-    });
-  }
-  return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port === '' ? 443 : Number(parsed.port) };
-}
-
-/**
- * Checks the URL that a mirror gives out, or reports: URL_FORBIDDEN when no node could be there. Loopback passes,
- * because whoever connects decides about that; names are resolved where they are connected to.
- */
-export function checkFeedUrl(url: string): void {
-  const { host } = feedAddress(url);
-  checkKeptHost(host.includes(':') ? `[${host}]` : host, 'feedUrl');
 }

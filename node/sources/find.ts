@@ -1,5 +1,4 @@
-// Where a mirror fetches from: it asks the server each time, and keeps the last answer on disk for when the server is
-// down.
+// Finds the sources of a digest: asks the server each time, and keeps the last answer on disk for when the server is down.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../../lib/durable.ts';
@@ -12,18 +11,18 @@ import type { Mesh } from '../../mesh/types.ts';
 import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
 import type { SourcesClient } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 
-export interface Source {
+export interface FoundSources {
   /** Nearest first. */
-  readonly places: readonly Place[];
-  /** What the places are shown. */
-  readonly pass: string;
+  readonly sources: readonly Place[];
+  /** What the sources ask for. */
+  readonly downloadToken: string;
 }
 
-/** Finds where a digest is to be had; `pass` is the one of the node that asks for it. */
-export type FindSource = (sha256: string, pass: string) => Promise<Source>;
+/** Finds the sources of a digest; `downloadToken` is that of the requester. */
+export type FindSources = (sha256: string, downloadToken: string) => Promise<FoundSources>;
 
-/** Shorter than a target waits for its first byte, so that a server that hangs does not cost the download. */
-const askTimeoutMs = 8_000;
+/** Shorter than a target waits for its first byte, so that a hanging server does not fail the download. */
+const TIMEOUT_MS = 8_000;
 
 export class SourceFinder {
   readonly #client: GrpcClient<SourcesClient>;
@@ -34,7 +33,7 @@ export class SourceFinder {
   private constructor(mesh: Pick<Mesh, 'dial'>, path: string, last: readonly Place[], log: Logger) {
     const { Sources } = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
     const dial = (signal: AbortSignal) =>
-      mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: askTimeoutMs, signal });
+      mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: TIMEOUT_MS, signal });
     this.#client = grpcClient<SourcesClient>(Sources, dial, { hop: 'server' });
     this.#path = path;
     this.#last = last;
@@ -42,25 +41,25 @@ export class SourceFinder {
   }
 
   static async open(mesh: Pick<Mesh, 'dial'>, dataDir: string, log: Logger): Promise<SourceFinder> {
-    const path = join(dataDir, 'places.json');
-    return new SourceFinder(mesh, path, await readPlaces(path), log);
+    const path = join(dataDir, 'sources.json');
+    return new SourceFinder(mesh, path, await readSources(path), log);
   }
 
-  /** Asks the server. When it cannot be asked: the places it named last, with the asker's own pass. */
-  async find(sha256: string, pass: string): Promise<Source> {
+  /** Asks the server; when it cannot be reached, answers its last sources with the requester's own token. */
+  async find(sha256: string, downloadToken: string): Promise<FoundSources> {
     try {
       const found = await this.#client.unary<FindSourcesResponse__Output>(
         (client, options, done) => client.find({ sha256 }, options, done),
-        { deadlineMs: askTimeoutMs },
+        { deadlineMs: TIMEOUT_MS },
       );
-      const places = found.sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
-      this.#keep(places);
-      return { places, pass: found.downloadToken };
+      const sources = found.sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) }));
+      this.#keep(sources);
+      return { sources, downloadToken: found.downloadToken };
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       if (error.code === 'FORBIDDEN' || this.#last.length === 0) throw error;
-      this.#log.warn({ code: error.code }, 'the server cannot be asked; using the places it named last');
-      return { places: this.#last, pass };
+      this.#log.warn({ code: error.code }, 'the server cannot be reached; using its last sources');
+      return { sources: this.#last, downloadToken };
     }
   }
 
@@ -68,18 +67,18 @@ export class SourceFinder {
     this.#client.close();
   }
 
-  #keep(places: readonly Place[]): void {
-    if (JSON.stringify(places) === JSON.stringify(this.#last)) return;
-    this.#last = places;
+  #keep(sources: readonly Place[]): void {
+    if (JSON.stringify(sources) === JSON.stringify(this.#last)) return;
+    this.#last = sources;
     try {
-      writeDurably(this.#path, `${JSON.stringify(places, null, 1)}\n`);
+      writeDurably(this.#path, `${JSON.stringify(sources, null, 1)}\n`);
     } catch (err) {
-      this.#log.error({ err }, 'the places cannot be remembered');
+      this.#log.error({ err }, 'the sources cannot be kept');
     }
   }
 }
 
-async function readPlaces(path: string): Promise<readonly Place[]> {
+async function readSources(path: string): Promise<readonly Place[]> {
   try {
     // Written by writeDurably above only.
     return JSON.parse(await readFile(path, 'utf8')) as Place[];

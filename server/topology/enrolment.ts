@@ -25,7 +25,7 @@ import type { Denials } from '../../mesh/denials.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 import { acceptTls } from '../../mesh/accept-tls.ts';
-import { agreeOnWireVersion, saidVersions, type WireVersions } from '../../mesh/wire-version.ts';
+import { agreeOnWireVersion, type WireVersions } from '../../mesh/wire-version.ts';
 import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolRequest__Output } from '../../proto/gen/isthmus/identity/v1/EnrolRequest.ts';
 import type { EnrolResponse } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
@@ -89,7 +89,7 @@ export class Enrolment {
       types.Enrolment.service,
       {
         Begin: ({ request: { oldestWireVersion, newestWireVersion } }, caller) =>
-          this.#begin(saidVersions(oldestWireVersion, newestWireVersion), caller),
+          this.#begin({ oldest: oldestWireVersion, newest: newestWireVersion }, caller),
         Enrol: (call, caller) => this.#enrol(call.request, caller),
         Abandon: (_call, caller) => this.#abandon(caller.stream),
       },

@@ -4,8 +4,8 @@ import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
 import { maxMessageBytes } from '../../lib/grpc/client.ts';
 import type { Caller } from '../../lib/grpc/server.ts';
-import { checkFeedUrl } from '../../node/sources/connect.ts';
-import { denialsKept, type Denials } from '../../mesh/denials.ts';
+import { checkFeedUrl } from '../../lib/net/feed-url.ts';
+import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
 import type { NewEvent } from '../store/repositories/events.ts';
@@ -97,7 +97,7 @@ export class Reports {
   }
 
   async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: NodeReport__Output): Promise<void> {
-    await this.#recordDenials(tx, node, report.denials.slice(-denialsKept));
+    await this.#recordDenials(tx, node, report.denials.slice(-MAX_DENIALS));
     await tx.nodes.sighted(node, {
       report,
       softwareVersion: report.softwareVersion.slice(0, 100),

@@ -7,7 +7,6 @@
 import type { Authority } from '../../certs/authority.ts';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
-import { roles } from '../../certs/peer.ts';
 import { keepRenewed } from '../../certs/renewal.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -107,8 +106,8 @@ export async function startTopology(deps: TopologyDeps): Promise<TopologyService
   mesh.listenEnrol((stream) => {
     enrolment.serve(stream).catch((err: unknown) => log.debug({ err }, 'an enrolment did not get to its session'));
   });
-  mesh.listen('identity', { roles }, (stream) => identities.accept(stream));
-  mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
+  mesh.listen('identity', (stream) => identities.accept(stream));
+  mesh.listen('topology', (stream) => watch.accept(stream));
   await turns.start();
 
   const pin = authorityPin(authority.certificatePem);

@@ -6,7 +6,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { alpn } from '../../certs/tls.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
-import { openEnrol } from '../../mesh/enrolment/streams.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import { connectTo } from '../../mesh/link/connection.ts';
 import { encodeHello } from '../../mesh/link/hello.ts';
 import { encodeRequest, newTunnelId } from '../../mesh/tunnel/request.ts';
@@ -224,10 +224,7 @@ describe('a flood on a live link', () => {
 
   it('of requests by the relay that was dialled ends it, and serves no more than a relay may ask for', async () => {
     const authority = await createTestMesh();
-    const acceptor = await fakeParent(await authority.node('relay-1', 'relay'), {
-      oldestWireVersion: 2,
-      newestWireVersion: 2,
-    });
+    const acceptor = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: acceptor.address }];
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, { tunnelsPerLink: 100 });
     await waitFor(() => tentacle.mesh.links().some(({ up }) => up), { what: 'the link' });
@@ -260,7 +257,9 @@ it('a flood of the enrolment itself is ended, and is one audit event', async () 
     const found = await plane.events('node.refused');
     return found.length > 0 && found;
   });
-  expect(events.map(({ actor, data }) => [actor, data.code, data.what])).toEqual([['server-1', 'RATE_LIMITED', 'enrol']]);
+  expect(events.map(({ actor, data }) => [actor, data.code, data.what])).toEqual([
+    ['server-1', 'RATE_LIMITED', 'enrol'],
+  ]);
 });
 
 describe('what a neighbour may ask for does not grow with what it is asked for', () => {
@@ -289,10 +288,7 @@ describe('what a neighbour may ask for does not grow with what it is asked for',
 
   it('where this node dials, of either class', async () => {
     const authority = await createTestMesh();
-    const relay = await fakeParent(await authority.node('relay-1', 'relay'), {
-      oldestWireVersion: 2,
-      newestWireVersion: 2,
-    });
+    const relay = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: relay.address }];
     const node = await startNode(authority, 'relay-2', 'relay', { parents }, limits);
     await waitFor(() => node.mesh.links().some(({ up }) => up), { what: 'the link' });

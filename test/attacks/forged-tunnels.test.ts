@@ -2,7 +2,7 @@
 // code, and told in the audit events.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
-import { maxHops } from '../../mesh/limits.ts';
+import { MAX_HOPS } from '../../mesh/limits.ts';
 import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
 import type { TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
@@ -30,8 +30,7 @@ function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string
   });
 }
 
-const versionTwo = { oldestWireVersion: 2, newestWireVersion: 2 };
-const elsewhere = Array.from({ length: maxHops }, (_, i) => `relay-${i}`);
+const elsewhere = Array.from({ length: MAX_HOPS }, (_, i) => `relay-${i}`);
 
 describe('a neighbour on a live link', () => {
   it.each<[string, Role, Partial<TunnelRequest>, string]>([
@@ -57,7 +56,7 @@ describe('a neighbour on a live link', () => {
 
   it('has nothing carried by a node that is no relay', async () => {
     const authority = await createTestMesh();
-    const parent = await fakeParent(await authority.node('relay-1', 'relay'), versionTwo);
+    const parent = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: parent.address }];
     const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
     await waitFor(() => parent.session() !== undefined, { what: 'the link' });
@@ -69,7 +68,7 @@ describe('a neighbour on a live link', () => {
 
   it('is not heard any more once it has said goodbye', async () => {
     const authority = await createTestMesh();
-    const parent = await fakeParent(await authority.node('relay-1', 'relay'), versionTwo);
+    const parent = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: parent.address }];
     const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
     await waitFor(() => mesh.links()[0]?.up, { what: 'the link' });
@@ -88,11 +87,11 @@ describe('a neighbour on a live link', () => {
       process.on('unhandledRejection', note);
       onTestFinished(() => void process.off('unhandledRejection', note));
       const authority = await createTestMesh();
-      const parent = await fakeParent(await authority.node('server-1', 'server'), versionTwo);
+      const parent = await fakeParent(await authority.node('server-1', 'server'));
       const parents = [{ node: 'server-1', address: parent.address }];
       const { mesh } = await startNode(authority, 'eu', 'relay', { parents });
       const { identity } = await authority.node('t1', 'tentacle');
-      const child = await fakeLink(mesh.address!, identity, versionTwo);
+      const child = await fakeLink(mesh.address!, identity);
       const asked = () => child.frames.filter(({ open }) => open).length;
       for (let time = 1; time <= 5; time += 1) {
         await waitFor(() => mesh.links().filter(({ up }) => up).length === 2, { what: 'the links' });

@@ -10,7 +10,7 @@ import { alpn } from '../../certs/tls.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { openEnrol } from '../../mesh/enrolment/streams.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import { connectTo } from '../../mesh/link/connection.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';

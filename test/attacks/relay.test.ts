@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openAuthority } from '../../certs/authority.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { createSigner, type EnvelopeContent } from '../../certs/signer.ts';
@@ -75,7 +76,7 @@ async function startRelay({ dataDir, listen, parents }: JoinedNode): Promise<Mes
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-  const deps = { identity, revocations, log: silentLogger(), relaying: true };
+  const deps = { identity, revocations, log: silentLogger(), relaying: true, services: MESH_SERVICES };
   const mesh = await createMesh({ listen, parents, dials: [] }, deps);
   onTestFinished(() => mesh.stop());
   return mesh;

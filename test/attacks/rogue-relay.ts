@@ -4,7 +4,8 @@
 // The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `openSession` of mesh/e2e/session.ts with
 // `innerOf`.
 import { Transform } from 'node:stream';
-import type { openSession, Trust } from '../../mesh/e2e/session.ts';
+import type { openSession } from '../../mesh/e2e/session.ts';
+import type { Trust } from '../../mesh/trust.ts';
 import type { splice } from '../../mesh/tunnel/splice.ts';
 
 type CallInner = typeof openSession;

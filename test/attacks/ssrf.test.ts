@@ -5,6 +5,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { addressFault } from '../../lib/network-address.ts';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
@@ -159,7 +160,10 @@ describe('what is kept for others to connect to', () => {
     const { authorityPem, meshId } = identity.current();
     const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
     const log = silentLogger();
-    const liar = await createMesh({ parents, dials: [] }, { identity, revocations, log, relaying: false });
+    const liar = await createMesh(
+      { parents, dials: [] },
+      { identity, revocations, log, relaying: false, services: MESH_SERVICES },
+    );
     onTestFinished(() => liar.stop());
     const reports = reportToServer({
       ...{ mesh: liar, identity, log, dataDir },

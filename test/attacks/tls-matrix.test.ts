@@ -10,7 +10,7 @@ import { alpn, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { startListener } from '../../mesh/link/listener.ts';
 import { parseAddress } from '../../mesh/link/connection.ts';
-import { defaultLimits } from '../../mesh/limits.ts';
+import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { acceptSession } from '../../mesh/e2e/session.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
@@ -39,10 +39,10 @@ const meshPort =
       bulk: (_: unknown, { node }: { node: string }) => void served.push(node),
       enrol: () => void served.push('enrol'),
       // It may be told why, and nothing else: floods.test.ts and links.test.ts.
-      refuseLink: (connection: { tls: { destroy(): void } }) => connection.tls.destroy(),
+      denyLink: (connection: { tls: { destroy(): void } }) => connection.tls.destroy(),
     };
     const trust = { identity, revocations, denials };
-    const acceptor = await startListener('127.0.0.1:0', trust, defaultLimits, handlers, silentLogger());
+    const acceptor = await startListener('127.0.0.1:0', trust, DEFAULT_LIMITS, handlers, silentLogger());
     onTestFinished(() => acceptor.stop());
     return { address: acceptor.address, protocol, served };
   };
@@ -50,11 +50,11 @@ const meshPort =
 const ports: Record<string, Listen> = {
   'the mesh port, as a link': meshPort(alpn.link),
   'the mesh port, as bulk': meshPort(alpn.bulk),
-  'the inner session of a tunnel': async ({ identity, revocations }, denials) => {
+  'the end-to-end session of a tunnel': async ({ identity, revocations }, denials) => {
     const served: string[] = [];
     const trust = { identity, revocations, denials };
     const server = createServer((raw) => {
-      acceptSession(raw, trust, { name: 'echo', roles, by: '127.0.0.1' }).then(
+      acceptSession(raw, trust, { name: 'echo', openedBy: roles, by: '127.0.0.1' }).then(
         ({ peer }) => served.push(peer.node),
         () => undefined,
       );

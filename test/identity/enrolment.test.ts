@@ -12,9 +12,9 @@ import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { joinNode, type JoinOptions } from '../../node/join/join.ts';
-import { openEnrol } from '../../mesh/enrolment/streams.ts';
-import { defaultLimits } from '../../mesh/limits.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import * as relay from '../../relay/start.ts';
@@ -86,7 +86,7 @@ async function guess(server: ControlPlane, id: string, times: number): Promise<s
   const { socket } = await sessionByDialling(opened.tls, server.pin);
   const client = grpcClient<EnrolmentClient>(identityTypes.Enrolment, () => Promise.resolve(socket));
   try {
-    const begin = { oldestWireVersion: wireVersions.oldest, softwareVersion: 'test', tokenId: id };
+    const begin = { oldestWireVersion: WIRE_VERSIONS.oldest, softwareVersion: 'test', tokenId: id };
     const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(begin, o, done), {
       deadlineMs: 9_000,
     });
@@ -265,7 +265,7 @@ describe('a refused join leaves nothing but one audit event', () => {
   });
 
   test('10,000 guesses: limited by address, recorded only so often, and no way to keep others out', async () => {
-    const server = await startControlPlane({ limits: { enrol: defaultLimits.enrol } });
+    const server = await startControlPlane({ limits: { enrol: DEFAULT_LIMITS.enrol } });
     const { id, token } = await server.token({ name: 'web-1' });
     const began = Date.now();
     const codes: string[] = [];

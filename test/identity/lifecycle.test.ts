@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../node/report.ts';
@@ -31,7 +32,7 @@ async function member(
   );
   const mesh = await createMesh(
     { parents: [{ node: 'server-1', address: server.address }], dials: [] },
-    { ...node, log: silentLogger(), relaying: false, limits: { backoffBaseMs: 20 } },
+    { ...node, log: silentLogger(), relaying: false, services: MESH_SERVICES, limits: { backoffBaseMs: 20 } },
   );
   onTestFinished(() => mesh.stop());
   await waitFor(() => mesh.links()[0]?.up, { what: 'the link' });
@@ -58,7 +59,7 @@ async function relayAndChild(server: ControlPlane): Promise<{ node: TestNode; me
   const child = await server.authority.node('web-1', 'tentacle');
   const mesh = await createMesh(
     { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
-    { ...child, log: silentLogger(), relaying: false },
+    { ...child, log: silentLogger(), relaying: false, services: MESH_SERVICES },
   );
   onTestFinished(() => mesh.stop());
   return { node, mesh };

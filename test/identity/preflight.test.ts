@@ -10,7 +10,7 @@ import { credentialsOf, alpn } from '../../certs/tls.ts';
 import { selfSigned } from '../../certs/enrolment/session.ts';
 import type { IsthmusError } from '../../lib/errors.ts';
 import { joinNode, type JoinOptions } from '../../node/join/join.ts';
-import { listenForEnrol } from '../../mesh/enrolment/streams.ts';
+import { listenForEnrol } from '../../mesh/enrolment/inbound.ts';
 import { acceptTls } from '../../mesh/accept-tls.ts';
 import { startControlPlane } from '../support/control-plane.ts';
 import { createTestMesh } from '../support/identities.ts';

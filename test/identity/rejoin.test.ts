@@ -7,15 +7,16 @@ import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
 import { renewOnce, renewOverMesh } from '../../certs/renewal.ts';
 import { RevocationList, revocationStatement } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { joinNode } from '../../node/join/join.ts';
-import { openEnrol } from '../../mesh/enrolment/streams.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import type { Connection } from '../../mesh/link/connection.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { Enrolment } from '../../server/topology/enrolment.ts';
@@ -42,7 +43,7 @@ async function enrolOnly(server: ControlPlane, token: string): Promise<Enrolled>
   let connection: Connection | undefined;
   const request = { dataDir: join(await tempDir(), 'node'), token, pin: server.pin };
   const joining = joinMesh(request, {
-    wireVersions,
+    wireVersions: WIRE_VERSIONS,
     softwareVersion: 'test',
     async openSessions() {
       const signal = AbortSignal.timeout(10_000);
@@ -98,6 +99,7 @@ async function use(server: ControlPlane, identity: NodeIdentity) {
       revocations: await RevocationList.open(dataDir, identity.authorityPem, identity.meshId),
       log: silentLogger(),
       relaying: false,
+      services: MESH_SERVICES,
       limits: { backoffBaseMs: 20 },
     },
   );

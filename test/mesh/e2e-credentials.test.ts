@@ -26,7 +26,7 @@ async function opened(): Promise<Opened> {
   const authority = await createTestMesh();
   const server = await startNode(authority, 'server-1', 'server');
   const answered: MeshStream[] = [];
-  server.mesh.listen('feed', { roles: ['tentacle'] }, (stream) => {
+  server.mesh.listen('feed', (stream) => {
     stream.on('error', () => undefined).resume();
     answered.push(stream);
   });

@@ -49,7 +49,7 @@ describe('a service', () => {
   it('is opened by the roles of its policy only, and its handler does not run for others', async () => {
     const { relays, tentacle, server, path } = await startChain(1, 'up');
     let served = 0;
-    tentacle.mesh.listen('tentacle', { roles: ['server'] }, (stream) => {
+    tentacle.mesh.listen('tentacle', (stream) => {
       served += 1;
       stream.on('error', () => undefined);
       stream.resume();
@@ -75,10 +75,10 @@ describe('a service', () => {
     await expect(asked).rejects.toMatchObject({ code: 'SERVICE_UNKNOWN', hop: 'tentacle-1' });
   });
 
-  it('cannot be registered without a policy', async () => {
+  it.each(['closed', 'unlisted'])('that the table lets nobody open cannot be registered: %s', async (service) => {
     const authority = await createTestMesh();
     const node = await startNode(authority, 'server-1', 'server');
-    expect(() => node.mesh.listen('open', { roles: [] }, () => undefined)).toThrow(/lets nobody in/);
+    expect(() => node.mesh.listen(service, () => undefined)).toThrow(/nobody may open the service/);
   });
 });
 
@@ -131,7 +131,7 @@ describe('a tunnel that the far end closes after its last byte', () => {
         const body = randomBytes(50_000);
         const { tentacle, server, path } = await startChain(relayCount, 'up');
         let closed = false;
-        tentacle.mesh.listen('tentacle', { roles: ['server'] }, (stream) => {
+        tentacle.mesh.listen('tentacle', (stream) => {
           stream.on('error', () => undefined);
           stream.once('close', () => (closed = true));
           stream.end(body, () => stream.destroySoon());

@@ -5,8 +5,9 @@ import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { selfSigned } from '../../certs/enrolment/session.ts';
 import { alpn } from '../../certs/tls.ts';
-import { listenForEnrol, openEnrol } from '../../mesh/enrolment/streams.ts';
-import { defaultLimits } from '../../mesh/limits.ts';
+import { listenForEnrol } from '../../mesh/enrolment/inbound.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
 import { connectTo } from '../../mesh/link/connection.ts';
 import { framed, readFrame } from '../../mesh/tunnel/frame.ts';
 import { encodeRequest, newTunnelId } from '../../mesh/tunnel/request.ts';
@@ -75,7 +76,7 @@ describe('a node without a certificate', () => {
 
   it('is cut off after its bytes, and kept out when it tries too often', async () => {
     const authority = await createTestMesh();
-    const enrol = { ...defaultLimits.enrol, bytes: 10_000, perAddressBurst: 3, perAddressPerSecond: 0.001 };
+    const enrol = { ...DEFAULT_LIMITS.enrol, bytes: 10_000, perAddressBurst: 3, perAddressPerSecond: 0.001 };
     const server = await startNode(authority, 'server-1', 'server', {}, { enrol });
     server.mesh.listenEnrol(echoing);
     const first = await openEnrol(server.mesh.address!, route());

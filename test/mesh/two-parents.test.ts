@@ -1,7 +1,7 @@
 // A node with two parents: what it opens upwards finds the live one, and every link on its ways is watched each second.
 import { describe, expect, it } from 'vitest';
 import { ping } from '../../mesh/echo.ts';
-import { defaultLimits, type MeshLimits } from '../../mesh/limits.ts';
+import { DEFAULT_LIMITS, type MeshLimits } from '../../mesh/limits.ts';
 import { cable } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
@@ -66,7 +66,7 @@ describe('what a node with two parents opens upwards', () => {
 });
 
 describe('the pace of beats', () => {
-  const { linkTimeoutMs, fastLinkTimeoutMs } = defaultLimits;
+  const { linkTimeoutMs, fastLinkTimeoutMs } = DEFAULT_LIMITS;
 
   it('is a second on every link of a node with two parents, up to the server, and slow again without it', async () => {
     const { server, machine } = await startFork();
@@ -105,7 +105,9 @@ describe('the pace of beats', () => {
       { node: 'server-1', address },
     ];
     const machine = await startNode(authority, 'web-1', 'tentacle', { parents }, patient);
-    await waitFor(() => linkTo(server, 'eu-a')?.linkTimeoutMs === fastLinkTimeoutMs, { what: 'the pace at the server' });
+    await waitFor(() => linkTo(server, 'eu-a')?.linkTimeoutMs === fastLinkTimeoutMs, {
+      what: 'the pace at the server',
+    });
     relay.child.kill('SIGSTOP');
     for (const node of [server, machine]) {
       await waitFor(() => linkTo(node, 'eu-a')?.lastErrorCode === 'LINK_TIMEOUT', {

@@ -55,7 +55,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
   const blobs = await BlobStore.open(options.folder);
   const cache = new MirrorCache({
     blobs,
-    find: (_sha256, pass) => Promise.resolve({ places: options.places, pass }),
+    find: (_sha256, pass) => Promise.resolve({ sources: options.places, downloadToken: pass }),
     connect: (place, signal) => connectSource(place, accessOf(self), signal),
     onWrongPlace: () => undefined,
     limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },

@@ -20,7 +20,7 @@ const log = silentLogger();
 const mesh = noMesh();
 const cache = new MirrorCache({
   blobs: await BlobStore.open(folder),
-  find: (_sha256, pass) => Promise.resolve({ places: [JSON.parse(place) as Place], pass }),
+  find: (_sha256, pass) => Promise.resolve({ sources: [JSON.parse(place) as Place], downloadToken: pass }),
   connect: (to, signal) => connectSource(to, { mesh, identity, revocations, loopback: true }, signal),
   onWrongPlace: () => undefined,
   limits: { quotaBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 },

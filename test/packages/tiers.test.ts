@@ -66,8 +66,8 @@ async function tiers(): Promise<Tiers> {
     denials: server.mesh.denials,
   });
   onTestFinished(() => watch.stop());
-  server.mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
-  server.mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => feed.serve(stream));
+  server.mesh.listen('topology', (stream) => watch.accept(stream));
+  server.mesh.listen('feed', (stream) => feed.serve(stream));
 
   const eu = await startNode(authority, 'eu', 'relay', {
     parents: [{ node: 'server-1', address: server.mesh.address! }],
@@ -131,7 +131,8 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   await linked(parent, node);
   const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
   const dataDir = join(node.dataDir, 'data');
-  const connect = (place: Parameters<typeof connectSource>[0], signal: AbortSignal) => connectSource(place, access, signal);
+  const connect = (place: Parameters<typeof connectSource>[0], signal: AbortSignal) =>
+    connectSource(place, access, signal);
   const packages = await createPackages({
     ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger(), stallMs: 10_000 },
   });

@@ -52,7 +52,7 @@ it('a node is told nothing before the server knows whom it has to dial', async (
   const findPlaces = () => ({ sources: [], downloadToken: '' });
   const watch = new WatchService({ store, log, findPlaces, denials: server.mesh.denials });
   onTestFinished(() => watch.stop());
-  server.mesh.listen('topology', { roles: ['relay'] }, (stream) => watch.accept(stream));
+  server.mesh.listen('topology', (stream) => watch.accept(stream));
   const relay = await startNode(authority, 'eu', 'relay', {
     parents: [{ node: 'server-1', address: server.mesh.address! }],
   });

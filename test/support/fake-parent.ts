@@ -1,5 +1,5 @@
-// A parent that speaks the link's real wire and can misbehave on purpose: it says the hello it is told to, answers
-// pings, shows every frame it gets, and serves `echo` as a node of version 1 did.
+// A parent that speaks the link's real wire and can misbehave on purpose: it sends the given hello, answers pings, shows every
+// frame that it gets, and serves `echo`.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -15,6 +15,7 @@ import { ControlStream } from '../../mesh/tunnel/control.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { acceptSession } from '../../mesh/e2e/session.ts';
 import { linkService } from '../../mesh/wire.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
 import type { LinkHandlers } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
@@ -34,8 +35,8 @@ export interface FakeParent {
   session(): { readonly attach: AttachCall; readonly tls: TLSSocket } | undefined;
 }
 
-/** Opens a port that takes links as their dialler's parent; it closes when the test ends. */
-export async function fakeParent(node: TestNode, hello: Partial<Hello>): Promise<FakeParent> {
+/** Opens a port that accepts links as their connector's parent; it closes when the test ends. */
+export async function fakeParent(node: TestNode, hello: Partial<Hello> = {}): Promise<FakeParent> {
   const frames: AttachFrame__Output[] = [];
   let session: { attach: AttachCall; tls: TLSSocket } | undefined;
   const fake = { address: '', frames, stalls: false, session: () => session };
@@ -49,7 +50,9 @@ export async function fakeParent(node: TestNode, hello: Partial<Hello>): Promise
           if (frame.ping) attach.write({ pong: { id: frame.ping.id } });
           if (!frame.hello) return;
           const { sessionEpoch, sessionId } = frame.hello;
-          attach.write({ hello: { relation: 'PARENT', sessionEpoch, sessionId, revocationsVersion: 0, ...hello } });
+          const own = { oldestWireVersion: WIRE_VERSIONS.oldest, newestWireVersion: WIRE_VERSIONS.newest };
+          const answer = { relation: 'PARENT', sessionEpoch, sessionId, revocationsVersion: 0 } as const;
+          attach.write({ hello: { ...own, ...answer, ...hello } });
           session = { attach, tls: stream as TLSSocket };
         });
       },
@@ -85,16 +88,20 @@ export async function fakeParent(node: TestNode, hello: Partial<Hello>): Promise
   return fake;
 }
 
-/** The byte stream of a control tunnel whose opening messages are done. */
+/** The byte stream of a control tunnel after its opening messages. */
 export function controlStream(call: ConstructorParameters<typeof ControlStream>[0]): Duplex {
   return new ControlStream(call, { closed: () => undefined, abandoned: () => undefined });
 }
 
-/** Is the listening end of `echo` inside a tunnel. */
+/** Serves `echo` as the accepting endpoint of a tunnel. */
 export function serveEchoOver(transport: Duplex, { identity, revocations }: TestNode): void {
   const { node } = identity.current();
   const trust = { identity, revocations, denials: new Denials() };
-  acceptSession(transport, trust, { name: 'echo', roles: ['server', 'relay', 'mirror', 'tentacle'], by: 'fake' }).then(
+  acceptSession(transport, trust, {
+    name: 'echo',
+    openedBy: ['server', 'relay', 'mirror', 'tentacle'],
+    by: 'fake',
+  }).then(
     (stream) => serveEcho(stream, () => ({ node, softwareVersion: 'fake', certificateNotAfterMs: 0 })),
     () => transport.destroy(),
   );

@@ -2,14 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 
 const root = join(import.meta.dirname, '../..');
 const maxTreeBytes = 256 * 1024 * 1024;
 
 /** The commit that the present wire version was built on; undefined where the history does not reach so far. */
 export function lastCommitBeforeThisWire(): string | undefined {
-  const introduced = `newest: ${wireVersions.newest} }`;
+  const introduced = `newest: ${WIRE_VERSIONS.newest} }`;
   const commits = git('log', '--reverse', '--format=%H', `-S${introduced}`, '--', 'mesh/wire-version.ts');
   const first = commits?.toString().split('\n', 1)[0] ?? '';
   return first === '' ? undefined : git('rev-parse', '--verify', '--quiet', `${first}^`)?.toString().trim();
