@@ -30,7 +30,7 @@ export const errorCatalogue = {
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
-  FLOOD: {
+  RATE_LIMITED: {
     http: 429,
     grpc: 8,
     remedy: 'Look at what runs on the peer; revoke it when it is not its own node any more.',
@@ -162,7 +162,7 @@ export const errorCatalogue = {
   HOP_LIMIT: { http: 422, grpc: 3, remedy: 'Shorten the route: a tunnel crosses at most eight nodes.' },
   INNER_TLS: { http: 502, grpc: 14, remedy: 'Something on the way changed bytes; look at the relays of the route.' },
   LINK_REFUSED: { http: 403, grpc: 7, remedy: 'Check which node is whose parent in the configuration of the two.' },
-  LINK_SILENT: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is dialled again by itself.' },
+  LINK_TIMEOUT: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is dialled again by itself.' },
   NOT_A_RELAY: { http: 403, grpc: 7, remedy: 'Name only relays in a path.' },
   NO_ROUTE: { http: 422, grpc: 9, remedy: 'Give the node a parent, or the tunnel a path.' },
   PROTOCOL: { http: 502, grpc: 13, remedy: 'The peer does not speak the protocol of the mesh; check what runs there.' },
@@ -281,7 +281,7 @@ export const errorCatalogue = {
   CHECK_FAILED: { http: 409, grpc: 9, remedy: 'See to what it names, then check again.' },
   CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the place it names, then start again.' },
   CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when nobody is there to be asked.' },
-  PARENTS_NOT_TAKEN: {
+  REPARENT_TIMEOUT: {
     http: 504,
     grpc: 4,
     remedy: 'Nothing is lost: see why with `isthmus node show`, and let it go on trying or set other parents.',

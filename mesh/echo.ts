@@ -1,20 +1,18 @@
-// The service every node has: one line of JSON that says who answers, then every byte back. Ping, trace and the benches
-// are built on it.
+// The service `echo` that every node serves: one line of JSON about the node, then every byte back. Ping and trace use it.
 import { finished } from 'node:stream/promises';
 import { IsthmusError } from '../lib/errors.ts';
+import { ECHO_SERVICE } from './services.ts';
 import type { DialOptions, Mesh, MeshStream } from './types.ts';
 
-export const echoService = 'echo';
-
-/** What a node says of itself on `echo`. */
+/** What a node tells about itself on `echo`. */
 export interface EchoFacts {
   readonly node: string;
   readonly softwareVersion: string;
   readonly certificateNotAfterMs: number;
 }
 
-/** Longest first line that is believed. */
-const maxLineBytes = 4096;
+/** An honest line is shorter. */
+const MAX_LINE_BYTES = 4096;
 
 export function serveEcho(stream: MeshStream, facts: () => EchoFacts): void {
   stream.on('error', () => undefined);
@@ -31,7 +29,7 @@ export interface TraceHop {
   readonly error: IsthmusError | undefined;
 }
 
-/** One round trip to the server and back through one parent whose link is up, and every hop behind it. */
+/** Measures one round trip to the server through one parent whose link is up. */
 export async function pingThrough(
   mesh: Pick<Mesh, 'dial' | 'links'>,
   parent: string,
@@ -43,13 +41,13 @@ export async function pingThrough(
   return { facts, roundTripMs: roundTripsMs[0] ?? 0, direct };
 }
 
-/** Opens an echo tunnel, and measures `count` round trips through it, tunnel already open. */
+/** Opens an echo tunnel and measures `count` round trips through the open tunnel. */
 export async function ping(
   mesh: Pick<Mesh, 'dial'>,
   target: Pick<DialOptions, 'node' | 'path' | 'deadlineMs' | 'signal'>,
   count = 1,
 ): Promise<{ facts: EchoFacts; roundTripsMs: number[] }> {
-  const stream = await mesh.dial({ ...target, service: echoService, class: 'control' });
+  const stream = await mesh.dial({ ...target, service: ECHO_SERVICE, class: 'control' });
   const timer = setTimeout(() => stream.destroy(), target.deadlineMs);
   try {
     const lines = stream[Symbol.asyncIterator]();
@@ -71,7 +69,7 @@ export async function ping(
   }
 }
 
-/** Pings each node of a path in order, and the destination last; stops behind the first that fails. */
+/** Pings each node of a path in order, the destination last; stops after the first that fails. */
 export async function trace(
   mesh: Pick<Mesh, 'dial'>,
   target: { node: string; path: readonly string[]; deadlineMs: number },
@@ -109,7 +107,7 @@ async function readLine(chunks: AsyncIterator<Buffer>, node: string): Promise<st
     });
     if (next.done === true) throw new IsthmusError('UNREACHABLE', `${node} closed the echo tunnel`);
     line += next.value.toString('utf8');
-    if (line.length > maxLineBytes) throw new IsthmusError('PROTOCOL', `${node} sent more than a line on echo`);
+    if (line.length > MAX_LINE_BYTES) throw new IsthmusError('PROTOCOL', `${node} sent more than a line on echo`);
   }
   return line;
 }
@@ -122,7 +120,7 @@ function parseFacts(line: string): EchoFacts {
       return { node, softwareVersion, certificateNotAfterMs };
     }
   } catch {
-    // Told below, like any other wrong answer.
+    // Falls through to the error for any malformed answer.
   }
   throw new IsthmusError('PROTOCOL', 'the answer on echo is malformed');
 }

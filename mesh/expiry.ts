@@ -1,4 +1,4 @@
-// Runs something once when a certificate has expired; the moment moves when its owner shows a newer one.
+// Calls back once when a certificate has expired. The time moves when the peer shows a renewed certificate.
 
 /** Node's timers hold 31 bits. */
 const longestTimerMs = 2 ** 31 - 1;

@@ -1,27 +1,22 @@
-// Every bound and timer of the mesh, with the reason for its default. A test passes its own; nothing deeper has
-// numbers.
+// Every bound and timer of the mesh, with the reason for its default. Tests pass their own.
 
 export interface MeshLimits {
-  /** Connections on the one port, of all kinds. One link needs one, each bulk tunnel one more. */
+  /** Connections on the port, of all kinds. A link needs one, each bulk tunnel one more. */
   readonly connections: number;
-  /** Connections that have not said who they are yet: more than all agents of a server that come back at once. */
+  /** Connections that are not authenticated yet: more than all agents of a server that reconnect at once. */
   readonly handshakes: number;
-  /**
-   * TLS handshakes begun at a time, 2 ms of processor time each, and for how long one counts: long lines take longer.
-   */
-  readonly handshakesAtOnce: number;
-  readonly handshakeTurnMs: number;
-  /**
-   * From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets should not stay.
-   */
+  /** Concurrent TLS handshakes, 2 ms of processor time each, and how long one counts: on long lines it takes longer. */
+  readonly concurrentHandshakes: number;
+  readonly handshakeSlotMs: number;
+  /** From accept to the first message of the mesh. 300 ms and 5 % loss need about 4 s; silent sockets must not stay. */
   readonly handshakeMs: number;
-  /** A peer is asked for a sign of life this often, when there is no second path to turn to. */
-  readonly heartbeatMs: number;
-  /** Silence after which a link is dead: three beats, so that one lost packet and its retransmission do not count. */
-  readonly silenceMs: number;
-  /** The same two where this node has a second parent, so that turning to it takes seconds. */
-  readonly fastHeartbeatMs: number;
-  readonly fastSilenceMs: number;
+  /** How often a link is pinged when there is no second path. */
+  readonly heartbeatIntervalMs: number;
+  /** Silence after which a link is dead: three intervals, so that one lost packet and its retransmission do not count. */
+  readonly linkTimeoutMs: number;
+  /** The same two where a node has a second parent, so that failover takes seconds. */
+  readonly fastHeartbeatIntervalMs: number;
+  readonly fastLinkTimeoutMs: number;
   /** Reconnect: full jitter below base·2^n, at most cap; 1,000 agents spread, and all are back well within 30 s. */
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
@@ -29,56 +24,53 @@ export interface MeshLimits {
   readonly stableMs: number;
   /** Control tunnels open on one link, both directions. */
   readonly tunnelsPerLink: number;
-  /** Of these, what a tentacle or a mirror may ask for: it has a few to its server, and fetches by bulk. */
+  /** Of these, how many a tentacle or a mirror may open: it has a few to its server, and fetches by bulk. */
   readonly tunnelsPerLeaf: number;
   /** Bulk connections of one link; more callers wait until their deadline. */
   readonly bulkPerLink: number;
   readonly bulkWindow: WindowLimits;
-  /** A tunnel is opened within this, whatever its initiator asks. */
+  /** Upper bound for opening a tunnel, whatever its initiator requests. */
   readonly openMs: number;
-  readonly enrol: EnrolLimits;
+  readonly enrol: EnrolmentLimits;
 }
 
 export interface WindowLimits {
-  /** In flight before anything was measured: small enough not to fill a thin line, doubled each round trip. */
+  /** In flight before anything is measured: too little to fill a thin line, doubled each round trip. */
   readonly startBytes: number;
   /** Less would not fill a line that loses packets: while TCP repeats one, nothing behind it is acknowledged here. */
   readonly floorBytes: number;
   readonly capBytes: number;
   /** Shorter round trips count as this long: a scheduler's hiccup must not drain the pipe on a local network. */
   readonly minRoundTripMs: number;
-  /** How long a measured delivery rate is believed. */
+  /** How long a measured delivery rate is used. */
   readonly rateMemoryMs: number;
-  /** How often acknowledgements are sent, one message for everything read since. */
+  /** How often acknowledgements are sent, one message per tunnel for everything read since. */
   readonly ackEveryMs: number;
 }
 
-export interface EnrolLimits {
+export interface EnrolmentLimits {
   /** A whole enrolment is about 20 KB. */
   readonly bytes: number;
-  /**
-   * From its opening to the confirmation over the mesh, for which a joining node has 40 s; the server cuts who proves
-   * nothing.
-   */
+  /** From opening to confirmation over the mesh, for which a joining node has 40 s. The server ends idle ones earlier. */
   readonly ms: number;
   readonly concurrent: number;
-  /** Attempts per second and in a burst, for everybody and for one address. */
+  /** Attempts per second and in a burst, in total and for one address. */
   readonly perSecond: number;
   readonly burst: number;
   readonly perAddressPerSecond: number;
   readonly perAddressBurst: number;
 }
 
-export const defaultLimits: MeshLimits = {
+export const DEFAULT_LIMITS: MeshLimits = {
   connections: 8192,
   handshakes: 1024,
-  handshakesAtOnce: 64,
-  handshakeTurnMs: 100,
+  concurrentHandshakes: 64,
+  handshakeSlotMs: 100,
   handshakeMs: 10_000,
-  heartbeatMs: 5_000,
-  silenceMs: 15_000,
-  fastHeartbeatMs: 1_000,
-  fastSilenceMs: 3_000,
+  heartbeatIntervalMs: 5_000,
+  linkTimeoutMs: 15_000,
+  fastHeartbeatIntervalMs: 1_000,
+  fastLinkTimeoutMs: 3_000,
   backoffBaseMs: 200,
   backoffCapMs: 5_000,
   stableMs: 20_000,
@@ -105,5 +97,5 @@ export const defaultLimits: MeshLimits = {
   },
 };
 
-/** A tunnel crosses at most this many nodes between its ends. */
-export const maxHops = 8;
+/** A tunnel crosses at most this many nodes between its endpoints. */
+export const MAX_HOPS = 8;

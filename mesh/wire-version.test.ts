@@ -1,17 +1,17 @@
-// Which version two nodes settle on, and what they say when there is none.
+// Which version two nodes agree on, and what they are told when there is none.
 import { describe, expect, it } from 'vitest';
-import { agreeOnWireVersion, saidVersions } from './wire-version.ts';
+import { agreeOnWireVersion } from './wire-version.ts';
 
 describe('two nodes', () => {
   it.each([
-    { theirs: [1, 1], own: [1, 2], spoken: 1 },
-    { theirs: [1, 2], own: [1, 2], spoken: 2 },
-    { theirs: [2, 3], own: [1, 2], spoken: 2 },
-    { theirs: [1, 2], own: [2, 3], spoken: 2 },
-    { theirs: [1, 9], own: [3, 4], spoken: 4 },
-  ] as const)('that speak $theirs and $own speak $spoken', ({ theirs, own, spoken }) => {
+    { theirs: [1, 1], own: [1, 2], agreed: 1 },
+    { theirs: [1, 2], own: [1, 2], agreed: 2 },
+    { theirs: [2, 3], own: [1, 2], agreed: 2 },
+    { theirs: [1, 2], own: [2, 3], agreed: 2 },
+    { theirs: [1, 9], own: [3, 4], agreed: 4 },
+  ] as const)('that speak $theirs and $own agree on $agreed', ({ theirs, own, agreed }) => {
     const [ours, others] = [own, theirs].map(([oldest, newest]) => ({ oldest, newest }));
-    expect(agreeOnWireVersion(others!, 'peer', ours)).toBe(spoken);
+    expect(agreeOnWireVersion(others!, 'peer', ours)).toBe(agreed);
   });
 
   it.each([
@@ -24,10 +24,5 @@ describe('two nodes', () => {
     expect(() => agreeOnWireVersion(others!, 'eu', ours)).toThrow(
       `eu speaks wire versions ${theirs[0]} to ${theirs[1]}, this node ${own[0]} to ${own[1]}`,
     );
-  });
-
-  it('take a node that says one version for one that speaks no other', () => {
-    expect(saidVersions(1, 0)).toEqual({ oldest: 1, newest: 1 });
-    expect(saidVersions(1, 2)).toEqual({ oldest: 1, newest: 2 });
   });
 });

@@ -1,4 +1,4 @@
-// The link's messages and service, loaded once from proto/isthmus/mesh/v1/link.proto.
+// The messages and the service of a link, loaded once from proto/isthmus/mesh/v1/link.proto.
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
 
 const loaded = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;

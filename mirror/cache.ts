@@ -11,12 +11,12 @@ import type { BlobStore, OpenedBlob } from '../lib/packages/blob-store.ts';
 import { Demotions, fetchBlob, type FetchTarget, type OnWrongPlace, type Place } from '../lib/packages/fetch.ts';
 import { storedBody } from '../lib/packages/stored-body.ts';
 import { Pull } from './pull.ts';
-import type { FindSource } from './sources.ts';
+import type { FindSources } from '../node/sources/find.ts';
 import { Space, type SpaceLimits } from './space.ts';
 
 export interface CacheDeps {
   readonly blobs: BlobStore;
-  readonly find: FindSource;
+  readonly find: FindSources;
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly limits: SpaceLimits;
   readonly log: Logger;
@@ -111,14 +111,14 @@ export class MirrorCache {
 
   async #begin({ sha256, sizeBytes, pass }: WantedBlob): Promise<Pull> {
     const { blobs, find, log, onWrongPlace } = this.#deps;
-    const source = await find(sha256, pass);
+    const { sources, downloadToken } = await find(sha256, pass);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room to keep this package; it goes through uncached');
     const writer = hasRoom ? await blobs.resume(sha256).catch(() => undefined) : undefined;
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
-        ...{ sha256, sizeBytes, places: source.places, target, demotions: this.#demotions, onWrongPlace },
-        open: (place, fromByte, aborted) => this.#ask(place, { sha256, fromByte, pass: source.pass }, aborted),
+        ...{ sha256, sizeBytes, places: sources, target, demotions: this.#demotions, onWrongPlace },
+        open: (place, fromByte, aborted) => this.#ask(place, { sha256, fromByte, pass: downloadToken }, aborted),
         signal: AbortSignal.any([signal, this.#stopping.signal]),
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
     const pull = new Pull({ sha256, sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);

@@ -7,8 +7,8 @@ import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { listenAt } from '../lib/listen.ts';
 import type { Logger } from '../lib/log.ts';
-import type { Refusals } from '../mesh/refusals.ts';
-import { isWrongTls } from '../mesh/terminate.ts';
+import type { Denials } from '../mesh/denials.ts';
+import { isWrongTls } from '../mesh/accept-tls.ts';
 
 export interface OpenPort {
   readonly host: string;
@@ -19,7 +19,7 @@ export interface OpenPort {
 export interface OpenPortDeps {
   readonly identity: IdentityStore;
   readonly revocations: RevocationList;
-  readonly refusals: Refusals;
+  readonly denials: Denials;
   readonly log: Logger;
   readonly onStream: (stream: TLSSocket, peer: PeerIdentity) => void;
 }
@@ -32,7 +32,7 @@ const what = 'feed port';
 
 /** Listens at host:port. Who has no valid certificate, or a wrong role, is cut off before HTTP begins. */
 export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
-  const { identity, revocations, refusals, log, onStream } = deps;
+  const { identity, revocations, denials, log, onStream } = deps;
   const { host, port } = splitAddress(address);
   const peers = new Map<TLSSocket, PeerIdentity>();
   const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: handshakeTimeoutMs });
@@ -40,7 +40,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error }, 'a handshake at the open port failed');
     if (!isWrongTls(error)) return;
-    refusals.note(new IsthmusError('INNER_TLS', error.message), socket.remoteAddress ?? 'unknown', what);
+    denials.note(new IsthmusError('INNER_TLS', error.message), socket.remoteAddress ?? 'unknown', what);
   });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
@@ -51,7 +51,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
       onStream(socket, peer);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      refusals.note(error, socket.remoteAddress ?? 'unknown', what);
+      denials.note(error, socket.remoteAddress ?? 'unknown', what);
       log.warn({ code: error.code, address: socket.remoteAddress }, 'refused at the open port');
       socket.destroy();
     }

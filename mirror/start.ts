@@ -11,13 +11,14 @@ import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/packages/blob-server.ts';
 import { BlobStore } from '../lib/packages/blob-store.ts';
-import { checkFeedUrl, connectFeed, feedService } from '../mesh/feeds.ts';
-import { keepMember, openMember } from '../mesh/member.ts';
-import type { Refusals } from '../mesh/refusals.ts';
+import { checkFeedUrl } from '../lib/net/feed-url.ts';
+import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
+import { startUpkeep, openNode } from '../node/runtime.ts';
+import type { Denials } from '../mesh/denials.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { MirrorCache } from './cache.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
-import { ServerSources } from './sources.ts';
+import { SourceFinder } from '../node/sources/find.ts';
 
 export interface MirrorConfig {
   readonly dataDir: string;
@@ -58,16 +59,16 @@ export function start(config: MirrorConfig, { log }: { readonly log: Logger }): 
 async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): Promise<MirrorAddresses> {
   const { dataDir } = config;
   if (config.feedUrl !== undefined) checkFeedUrl(config.feedUrl);
-  const member = await openMember('mirror', config, { log, teardown });
+  const member = await openNode('mirror', config, { log, teardown });
   const { identity, revocations, mesh } = member;
-  const sources = await ServerSources.open(mesh, dataDir, log);
+  const sources = await SourceFinder.open(mesh, dataDir, log);
   teardown.add(() => sources.stop());
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const cache = new MirrorCache({
     blobs: await BlobStore.open(join(dataDir, 'packages')),
     find: (sha256, pass) => sources.find(sha256, pass),
-    connect: (place, signal) => connectFeed(place, access, signal),
-    onWrongPlace: (place, error) => mesh.refusals.note(error, place, feedService),
+    connect: (place, signal) => connectSource(place, access, signal),
+    onWrongPlace: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
       minFreeBytes: config.minFreeBytes ?? defaultMinFreeBytes,
@@ -75,21 +76,19 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     log,
   });
   teardown.add(() => cache.stop());
-  const server = new BlobServer<Asker>(originOf(cache, identity, mesh.refusals), log);
+  const server = new BlobServer<Asker>(originOf(cache, identity, mesh.denials), log);
   teardown.add(() => server.stop());
-  mesh.listen(feedService, { roles: ['mirror', 'tentacle', 'server'] }, (stream) =>
-    server.accept(stream, { peer: stream.peer, at: 'mesh' }),
-  );
-  const { refusals } = mesh;
-  const openPort = await openPortOf(config, { identity, revocations, refusals, log }, server);
+  mesh.listen(FEED_SERVICE, (stream) => server.accept(stream, { peer: stream.peer, at: 'mesh' }));
+  const { denials } = mesh;
+  const openPort = await openPortOf(config, { identity, revocations, denials, log }, server);
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  keepMember(member, { log, teardown, extra });
+  startUpkeep(member, { log, teardown, extra });
   return { mesh: mesh.address, feed };
 }
 
-function originOf(cache: MirrorCache, identity: IdentityStore, refusals: Refusals): BlobOrigin<Asker> {
+function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials): BlobOrigin<Asker> {
   return {
     authorise: ({ sha256, pass, peer: { peer, at } }: BlobRequest<Asker>) => {
       const trust = identity.current();
@@ -100,7 +99,7 @@ function originOf(cache: MirrorCache, identity: IdentityStore, refusals: Refusal
       try {
         return verifyPass(pass, trust, { sha256, ...site, ...node });
       } catch (thrown) {
-        refusals.note(IsthmusError.from(thrown), peer.node, feedService);
+        denials.note(IsthmusError.from(thrown), peer.node, FEED_SERVICE);
         throw thrown;
       }
     },

@@ -2,8 +2,8 @@
 // its own key; what it must dial it remembers on disk, so that it goes on dialling while the server is away.
 import { startPart, type Running } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
-import { keepMember, openMember } from '../mesh/member.ts';
-import { reachableAt } from '../mesh/reachable.ts';
+import { startUpkeep, openNode } from '../node/runtime.ts';
+import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { RelaySettings } from './config.ts';
 import { readAssignment, writeAssignment } from './assignment.ts';
 
@@ -21,9 +21,9 @@ export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Ru
   return startPart(log, async (teardown) => {
     const { dataDir, listen, parents } = config;
     const dials = readAssignment(dataDir);
-    const member = await openMember('relay', { dataDir, listen, parents, dials, relaying: true }, { log, teardown });
+    const member = await openNode('relay', { dataDir, listen, parents, dials, relaying: true }, { log, teardown });
     const { mesh } = member;
-    keepMember(member, {
+    startUpkeep(member, {
       log,
       teardown,
       extra: () => ({ meshAddress: addressForChildren(config, mesh.address) ?? '' }),

@@ -14,6 +14,7 @@ import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { createSigner, verifyPass } from '../certs/signer.ts';
+import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
@@ -21,7 +22,7 @@ import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
 import { createMesh } from '../mesh/mesh.ts';
-import { reachableAt } from '../mesh/reachable.ts';
+import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
 import type { ApiInstance } from './api/context.ts';
@@ -101,7 +102,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const resolvePath = (destination: string) => pathTo(routes, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
-    { identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+    { identity, revocations, log, relaying: true, services: MESH_SERVICES, softwareVersion, resolvePath },
   );
   teardown.add(() => mesh.stop());
   teardown.add(topology.followLinks(mesh));
@@ -116,7 +117,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     signPass: (pass) => signer.signPass(pass),
     verifyPass: (pass, asked) => verifyPass(pass, trust, asked),
   });
-  mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => {
+  mesh.listen('feed', (stream) => {
     feed.serve(stream);
   });
   teardown.add(() => {
@@ -133,15 +134,15 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const topologyService = await startTopology({
     ...{ store, topology, identity, mesh, log, serverAddress },
     joins: enrolment.joins,
-    findPlaces: placesFinder(feed),
+    findSources: placesFinder(feed),
   });
   teardown.add(() => topologyService.stop());
   await events.start();
   teardown.add(() => events.stop());
 
   const steps = stepHandlers();
-  const findPlaces = (machine: string, sha256: string) => placesOf(feed, machine, sha256);
-  const kinds = taskKinds({ store, sealer, steps, findPlaces });
+  const findSources = (machine: string, sha256: string) => placesOf(feed, machine, sha256);
+  const kinds = taskKinds({ store, sealer, steps, findSources });
   const tasks = startTasks({
     store,
     kinds,

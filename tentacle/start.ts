@@ -11,8 +11,8 @@ import { GrpcHost } from '../lib/grpc/server.ts';
 import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
-import { connectFeed, feedService } from '../mesh/feeds.ts';
-import { keepMember, openMember } from '../mesh/member.ts';
+import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
+import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 import { HealthReporter } from './health.ts';
 import { Journal } from './journal/journal.ts';
@@ -47,7 +47,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const { dataDir } = config;
   teardown.add(closeDebuggerDoor(log));
   const user = await resolveScriptUser(config.scriptUser);
-  const member = await openMember('tentacle', config, { log, teardown });
+  const member = await openNode('tentacle', config, { log, teardown });
   warnOfScriptUser(user, log);
   const { identity, revocations, mesh } = member;
   const { node } = identity.current();
@@ -55,8 +55,8 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const packages = await createPackages({
     dataDir,
     log,
-    connect: (place, signal) => connectFeed(place, access, signal),
-    onWrongPlace: (place, error) => mesh.refusals.note(error, place, feedService),
+    connect: (place, signal) => connectSource(place, access, signal),
+    onWrongPlace: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
   });
   teardown.add(() => packages.stop());
@@ -65,7 +65,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     verifyEnvelope(envelope, identity.current(), { self: node, kind, revocations });
   const host = new GrpcHost<PeerIdentity>({
     log,
-    onError: (error, peer, method) => mesh.refusals.note(error, peer?.node ?? 'unknown', method),
+    onError: (error, peer, method) => mesh.denials.note(error, peer?.node ?? 'unknown', method),
   });
   teardown.add(() => host.stop());
   addTentacleService(host, {
@@ -83,8 +83,8 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
       checkEpoch: (task, epoch) => engine.epochs.pass(task, epoch),
     }),
   });
-  mesh.listen('tentacle', { roles: ['server'] }, (stream) => host.accept(stream));
-  keepMember(member, { log, teardown });
+  mesh.listen('tentacle', (stream) => host.accept(stream));
+  startUpkeep(member, { log, teardown });
   return { mesh: mesh.address };
 }
 

@@ -3,9 +3,10 @@
 import PQueue from 'p-queue';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { reportToServer } from '../../mesh/report.ts';
+import { reportToServer } from '../../node/report.ts';
 import type { Mesh, ParentConfig } from '../../mesh/types.ts';
 import { answer, usage } from '../support/child.ts';
 
@@ -25,7 +26,10 @@ async function startAgent(dataDir: string, parent: ParentConfig): Promise<void> 
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-  const mesh = await createMesh({ parents: [parent], dials: [] }, { identity, revocations, relaying: false, log });
+  const mesh = await createMesh(
+    { parents: [parent], dials: [] },
+    { identity, revocations, relaying: false, services: MESH_SERVICES, log },
+  );
   const agent: Agent = { mesh, upAtMs: undefined };
   const up = Promise.withResolvers<void>();
   mesh.onLinksChanged(() => {

@@ -6,6 +6,7 @@ import { RevocationList } from '../../certs/revocations.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { ping } from '../../mesh/echo.ts';
 import { createMesh } from '../../mesh/mesh.ts';
+import type { ServiceRule } from '../../mesh/services.ts';
 import type { Mesh, MeshConfig, MeshStream } from '../../mesh/types.ts';
 import { answer, usage } from '../support/child.ts';
 
@@ -48,6 +49,9 @@ function receive(stream: MeshStream, bytes: number, already: number): Promise<vo
   });
 }
 
+/** The one service of the bench. */
+const bench: ServiceRule = { openedBy: ['server'], fromBelowTo: [] };
+
 function serve(stream: MeshStream): void {
   stream.on('error', () => undefined);
   stream.once('data', (first: Buffer) => {
@@ -76,8 +80,8 @@ answer({
     const identity = await IdentityStore.open(dataDir);
     const { authorityPem, meshId } = identity.current();
     const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-    mesh = await createMesh(config, { identity, revocations, relaying, log: silentLogger() });
-    mesh.listen('bench', { roles: ['server'] }, serve);
+    mesh = await createMesh(config, { identity, revocations, relaying, services: { bench }, log: silentLogger() });
+    mesh.listen('bench', serve);
     return mesh.address;
   },
   linksUp: () =>

@@ -59,8 +59,6 @@ export interface JoinDeps {
   /** Those that this node speaks, both included. */
   readonly wireVersions: { readonly oldest: number; readonly newest: number };
   readonly softwareVersion: string;
-  /** Whether this node waits to be dialled. */
-  readonly isDialled: boolean;
   /**
    * Sessions with the server, dialled or awaited, checked against the pin: one through each parent that can be dialled.
    */
@@ -120,7 +118,7 @@ async function settle(
   const staging = new Staging(dataDir);
   try {
     const identity = identityFrom(answer, keyPem);
-    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer, deps) };
+    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer) };
     const config = deps.configFor(node);
     writeIdentity(identityFolder(staging.path), identity);
     writeDurably(join(staging.path, 'config.yaml'), config, 0o644);
@@ -136,9 +134,9 @@ async function settle(
   }
 }
 
-/** A server of version 1 names one parent, and not who dials. */
-function parentsOf({ parent, parents }: EnrolResponse__Output, { isDialled }: JoinDeps): readonly EnrolledParent[] {
-  return parents.length > 0 ? parents : [{ node: parent, dials: isDialled }];
+function parentsOf({ parents }: EnrolResponse__Output): readonly EnrolledParent[] {
+  if (parents.length === 0) throw new IsthmusError('PROTOCOL', 'the server names no parent for this node');
+  return parents;
 }
 
 /** Opens the exchange: who the server is, a nonce, and whether the clocks and the server's certificate are good. */

@@ -68,7 +68,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     throw new IsthmusError('USAGE', 'say where the parent is (--address), or where to wait for it (--listen)');
   }
   const token = await readSecret(options.tokenFile, cli.terminal.stdin, 'the join token');
-  const { joinNode } = await import('../../mesh/enrol/join.ts');
+  const { joinNode } = await import('../../node/join/join.ts');
   const dataDir = resolve(options.data);
   const { signal } = cli.terminal;
   const checks: Check[] = [];

@@ -73,7 +73,7 @@ async function setParents(
   );
   if (!wish || wait === 0) return;
   const why = wish.errorCode === null ? 'it has not answered' : `its attempt met ${wish.errorCode}`;
-  throw new IsthmusError('PARENTS_NOT_TAKEN', `${id} has not gone over within ${wait} s: ${why}`, {
+  throw new IsthmusError('REPARENT_TIMEOUT', `${id} has not gone over within ${wait} s: ${why}`, {
     hop: id,
     remedy: `It keeps its parents and goes on trying: see \`isthmus node show ${id}\`, or set other parents.`,
   });

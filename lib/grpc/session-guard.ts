@@ -29,7 +29,7 @@ export interface SessionRules {
   readonly calls: number;
   /** Why one more call may not begin now, for which the session is ended; undefined when it may. */
   forbids(): IsthmusError | undefined;
-  /** Told once why the session was ended: FLOOD, PROTOCOL for what nghttp2 found, or what `forbids` said. */
+  /** Told once why the session was ended: RATE_LIMITED, PROTOCOL for what nghttp2 found, or what `forbids` said. */
   onEnded(error: IsthmusError): void;
 }
 
@@ -58,7 +58,7 @@ export class SessionGuard {
     const bytes = headerBytes(headers);
     const error =
       bytes > maxMetadataBytes
-        ? new IsthmusError('FLOOD', `the peer sent a call with ${bytes} bytes of metadata`)
+        ? new IsthmusError('RATE_LIMITED', `the peer sent a call with ${bytes} bytes of metadata`)
         : this.#rules.forbids();
     if (error !== undefined) this.#end(error);
     return error === undefined;
@@ -66,7 +66,7 @@ export class SessionGuard {
 
   #count(bucket: TokenBucket, what: string): boolean {
     if (bucket.take(Date.now())) return true;
-    this.#end(new IsthmusError('FLOOD', `the peer sends ${what} faster than any node does`));
+    this.#end(new IsthmusError('RATE_LIMITED', `the peer sends ${what} faster than any node does`));
     return false;
   }
 

@@ -1,4 +1,4 @@
-// When to dial again: exponential with full jitter, so that 1,000 peers of a restarted node do not come back in step.
+// Exponential back-off with full jitter, so that 1,000 peers of a restarted node do not reconnect in step.
 
 export interface BackoffLimits {
   readonly backoffBaseMs: number;

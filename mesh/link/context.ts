@@ -1,27 +1,27 @@
-// What every session needs of its node, and the step of the handshake that both sides share.
+// What every link session needs from its node, and the part of the handshake that both sides share.
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { MeshLimits } from '../limits.ts';
-import type { InnerTrust } from '../tunnel/inner.ts';
-import type { HelloFacts, Kinship } from './hello.ts';
-import { nextFrame } from './next-frame.ts';
+import type { Trust } from '../trust.ts';
+import type { HelloFacts, RelationRules } from './hello.ts';
+import { nextFrame } from '../tunnel/next-frame.ts';
 import type { AttachStream, SessionHooks } from './session.ts';
 
 export interface LinkContext {
-  readonly trust: InnerTrust;
-  readonly kinship: Kinship & { readonly node: string; readonly role: Role };
+  readonly trust: Trust;
+  readonly self: RelationRules & { readonly node: string; readonly role: Role };
   readonly limits: MeshLimits;
   readonly softwareVersion: string;
-  /** HTTP/2 window of one control tunnel: it bounds what a stalled one leaves in this process's memory. */
+  /** HTTP/2 window of one control tunnel: it bounds what a stalled one keeps in this process's memory. */
   readonly windowBytes: number;
   readonly hooks: SessionHooks;
   readonly log: Logger;
   helloFacts(): Pick<HelloFacts, 'revocationsVersion' | 'softwareVersion'>;
 }
 
-/** The side with the newer revocation list sends it, and only when the other has it does the link count as up. */
+/** The side with the newer revocation list sends it. The link comes up only when both have it. */
 export async function exchangeRevocations(
   context: LinkContext,
   attach: AttachStream,
@@ -35,7 +35,7 @@ export async function exchangeRevocations(
   if (revocations.version >= hello.revocationsVersion) return;
   const frame = await nextFrame<AttachFrame__Output>(attach, signal, peer.node);
   if (!frame.revocations || revocations.merge(frame.revocations) === 'invalid') {
-    throw new IsthmusError('PROTOCOL', `${peer.node} announced a revocation list and did not show a valid one`);
+    throw new IsthmusError('PROTOCOL', `${peer.node} announced a revocation list and did not send a valid one`);
   }
   if (revocations.isRevoked(peer)) {
     throw new IsthmusError('PEER_CERTIFICATE_REVOKED', `the certificate of ${peer.node} is revoked`);

@@ -1,38 +1,34 @@
-// Certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a newer one
-// in it by then (certs/credential.ts); revocation judges the newest. A link's bulk connections live and end with its
-// session. With a neighbour of wire version 1 nothing is shown: its link is cut at the expiry and dialled again.
+// Renewed certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a newer
+// one in it by then (certs/credential.ts). Revocation follows the newest. Bulk connections live and end with their session.
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import { Expiry } from '../expiry.ts';
-import type { InnerTrust } from '../tunnel/inner.ts';
-import { credentialsSince } from '../wire-version.ts';
+import type { Trust } from '../trust.ts';
 import type { LinkSession } from './session.ts';
 
-interface Standing {
+interface WatchedSession {
   readonly expiry: Expiry;
   /** Serial number of the certificate that this node has shown last. */
   shown: string | undefined;
 }
 
-const otherSide = { client: 'server', server: 'client' } as const satisfies Record<TlsSide, TlsSide>;
+const OTHER_SIDE = { client: 'server', server: 'client' } as const satisfies Record<TlsSide, TlsSide>;
 
 export class LinkCredentials {
-  readonly #trust: InnerTrust;
+  readonly #trust: Trust;
   readonly #log: Logger;
-  readonly #standings = new Map<LinkSession, Standing>();
+  readonly #watched = new Map<LinkSession, WatchedSession>();
   readonly #unsubscribe: () => void;
-  /**
-   * One after the other: a certificate must not overtake the one before, and signatures of a thousand links take turns.
-   */
+  /** One after the other: certificates must not overtake each other, nor a thousand signatures come at once. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(trust: InnerTrust, log: Logger) {
+  constructor(trust: Trust, log: Logger) {
     this.#trust = trust;
     this.#log = log;
     this.#unsubscribe = trust.identity.onChange(() => {
-      for (const session of this.#standings.keys()) this.#showSoon(session);
+      for (const session of this.#watched.keys()) this.#showSoon(session);
     });
   }
 
@@ -42,11 +38,11 @@ export class LinkCredentials {
     const expiry = new Expiry(peer.notAfterMs, () =>
       session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`)),
     );
-    const shown = session.carrier?.connection.tls.getX509Certificate()?.serialNumber;
-    this.#standings.set(session, { expiry, shown });
+    const shown = session.transport?.connection.tls.getX509Certificate()?.serialNumber;
+    this.#watched.set(session, { expiry, shown });
     const gone = () => {
       expiry.stop();
-      this.#standings.delete(session);
+      this.#watched.delete(session);
     };
     session.signal.addEventListener('abort', gone, { once: true });
     if (session.signal.aborted) gone();
@@ -54,21 +50,21 @@ export class LinkCredentials {
     else this.#showSoon(session);
   }
 
-  /** Takes a peer's new certificate; one that does not hold ends the session. */
+  /** Verifies a peer's renewed certificate; an invalid one ends the session. */
   received(session: LinkSession, credential: Credential__Output): void {
-    const standing = this.#standings.get(session);
-    if (standing === undefined) return;
+    const watched = this.#watched.get(session);
+    if (watched === undefined) return;
     try {
       const peer = this.#judge(session, credential);
-      standing.expiry.moveTo(peer.notAfterMs);
+      watched.expiry.moveTo(peer.notAfterMs);
       session.proved(peer);
       const notAfter = new Date(peer.notAfterMs).toISOString();
-      this.#log.info({ peer: peer.node, notAfter }, 'link goes on under a new certificate');
+      this.#log.info({ peer: peer.node, notAfter }, 'link continues under a renewed certificate');
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'PROTOCOL');
       const { node } = session.facts.peer;
-      this.#trust.refusals.note(error, node, 'link');
-      this.#log.warn({ peer: node, code: error.code, err: error.message }, 'new certificate refused');
+      this.#trust.denials.note(error, node, 'link');
+      this.#log.warn({ peer: node, code: error.code, err: error.message }, 'renewed certificate denied');
       session.end(error, true);
     }
   }
@@ -78,16 +74,14 @@ export class LinkCredentials {
   }
 
   #judge(session: LinkSession, credential: Credential__Output) {
-    const { carrier, facts } = session;
-    if (carrier === undefined || facts.wireVersion < credentialsSince) {
-      throw new IsthmusError('PROTOCOL', `${facts.peer.node} sent what version ${facts.wireVersion} does not have`);
-    }
-    const peer = judgeCredential({ socket: carrier.connection.tls, sender: otherSide[carrier.side] }, credential, {
+    const { transport, facts } = session;
+    if (transport === undefined) throw new IsthmusError('INTERNAL', 'the session has not started');
+    const peer = judgeCredential({ socket: transport.connection.tls, sender: OTHER_SIDE[transport.side] }, credential, {
       trust: this.#trust.identity.current(),
       revocations: this.#trust.revocations,
       known: facts.peer,
     });
-    // Each costs its sender a new certificate, so that nobody keeps this node busy with one.
+    // Each needs a newly issued certificate, so that nobody keeps this node busy with one.
     if (peer.serialNumber !== facts.peer.serialNumber) return peer;
     throw new IsthmusError('PROTOCOL', `${peer.node} showed the same certificate again`);
   }
@@ -96,7 +90,10 @@ export class LinkCredentials {
     this.#showing = this.#showing.then(() =>
       this.#show(session).catch((thrown: unknown) => {
         const { code, message } = IsthmusError.from(thrown);
-        this.#log.warn({ peer: session.facts.peer.node, code, err: message }, 'new certificate not shown on the link');
+        this.#log.warn(
+          { peer: session.facts.peer.node, code, err: message },
+          'renewed certificate not shown on the link',
+        );
       }),
     );
   }
@@ -104,11 +101,11 @@ export class LinkCredentials {
   async #show(session: LinkSession): Promise<void> {
     const { identity } = this.#trust;
     const { serialNumber } = identity.peer();
-    const [standing, { carrier, facts }] = [this.#standings.get(session), session];
-    if (standing === undefined || carrier === undefined || facts.wireVersion < credentialsSince) return;
-    if (standing.shown === serialNumber) return;
-    const proof = proveCredential({ socket: carrier.connection.tls, sender: carrier.side }, identity.current());
-    standing.shown = serialNumber;
+    const [watched, { transport }] = [this.#watched.get(session), session];
+    if (watched === undefined || transport === undefined) return;
+    if (watched.shown === serialNumber) return;
+    const proof = proveCredential({ socket: transport.connection.tls, sender: transport.side }, identity.current());
+    watched.shown = serialNumber;
     session.send({ credential: await proof });
   }
 }

@@ -1,17 +1,17 @@
-// Signs of life on a link, and the round trip they measure. Silence is counted in ticks of our own timer, not by the
-// clock: a process that was stopped, or whose event loop was busy, must hear what waits for it before it judges others.
+// The heartbeat of a link, and the round trip that it measures. Silence is counted in ticks of our own timer, not by the
+// clock: a process that was stopped, or whose event loop was busy, reads its input before it gives up on others.
 
 export interface HeartbeatLimits {
-  readonly beatMs: number;
-  readonly silenceMs: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
 }
 
-/** Ticks per beat: how finely silence is measured. */
-const ticksPerBeat = 5;
-/** Beats sent in the first second, so that the shortest round trip is known before bulk starts. */
-const openingBeats = 4;
-/** The shortest round trip is believed this long: routes change, and a stale minimum would starve the window. */
-const minimumMemoryMs = 60_000;
+/** How finely silence is measured. */
+const TICKS_PER_INTERVAL = 5;
+/** Pings sent back to back at the start, so that the shortest round trip is known before bulk starts. */
+const OPENING_PINGS = 4;
+/** How long the shortest round trip is used: routes change, and a stale minimum would starve the window. */
+const MINIMUM_MEMORY_MS = 60_000;
 
 export class Heartbeat {
   #timer: NodeJS.Timeout | undefined;
@@ -23,33 +23,33 @@ export class Heartbeat {
   #minimum: { ms: number; atMs: number } | undefined;
   #limits: HeartbeatLimits;
   readonly #sendPing: (id: number) => void;
-  readonly #onSilence: () => void;
+  readonly #onTimeout: () => void;
   readonly #queued: () => boolean;
 
-  /** `onTick` runs several times a beat, for whatever else is to be looked at then. */
+  /** Runs several times per interval, for further checks. */
   onTick: () => void = () => undefined;
 
-  /** `queued` says whether bulk stands on the line now: then a round trip may be lower than believed, never higher. */
+  /** `queued` says whether bulk fills the line now: then a measured round trip may lower the minimum, never raise it. */
   constructor(
     limits: HeartbeatLimits,
     sendPing: (id: number) => void,
-    onSilence: () => void,
+    onTimeout: () => void,
     queued: () => boolean = () => false,
   ) {
     this.#limits = limits;
     this.#sendPing = sendPing;
-    this.#onSilence = onSilence;
+    this.#onTimeout = onTimeout;
     this.#queued = queued;
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(), this.#limits.beatMs / ticksPerBeat);
-    this.#beat();
+    this.#timer = setInterval(() => this.#tick(), this.#limits.intervalMs / TICKS_PER_INTERVAL);
+    this.#ping();
   }
 
-  /** Takes another pace; a running heart beats at once, so that the other side hears of it. */
-  pace(limits: HeartbeatLimits): void {
-    if (limits.beatMs === this.#limits.beatMs && limits.silenceMs === this.#limits.silenceMs) return;
+  /** Changes interval and timeout; a running heartbeat pings at once, so that the peer learns of it. */
+  setLimits(limits: HeartbeatLimits): void {
+    if (limits.intervalMs === this.#limits.intervalMs && limits.timeoutMs === this.#limits.timeoutMs) return;
     this.#limits = limits;
     if (this.#timer === undefined) return;
     this.stop();
@@ -63,12 +63,12 @@ export class Heartbeat {
     this.#timer = undefined;
   }
 
-  /** Any frame of the peer's is a sign of life. */
+  /** Any frame of the peer counts. */
   heard(): void {
     this.#silentTicks = 0;
   }
 
-  /** The answer to a ping; a late answer to an older one says nothing of the line now. */
+  /** The answer to a ping. A late answer to an earlier ping is ignored: it says nothing about the line now. */
   pong(id: number): void {
     if (this.#sent?.id !== id) return;
     const now = performance.now();
@@ -76,16 +76,16 @@ export class Heartbeat {
     this.#sent = undefined;
     this.#smoothedMs = this.#smoothedMs === undefined ? ms : this.#smoothedMs * 0.875 + ms * 0.125;
     const minimum = this.#minimum;
-    const stale = minimum !== undefined && now - minimum.atMs > minimumMemoryMs && !this.#queued();
+    const stale = minimum !== undefined && now - minimum.atMs > MINIMUM_MEMORY_MS && !this.#queued();
     if (minimum === undefined || stale || ms <= minimum.ms) this.#minimum = { ms, atMs: now };
-    if (this.#nextId <= openingBeats) this.#beat();
+    if (this.#nextId <= OPENING_PINGS) this.#ping();
   }
 
   get roundTripMs(): number | undefined {
     return this.#smoothedMs;
   }
 
-  /** The round trip without queues, as far as it was seen lately. */
+  /** The round trip without queues, from recent measurements. */
   get minRoundTripMs(): number | undefined {
     return this.#minimum?.ms;
   }
@@ -94,15 +94,15 @@ export class Heartbeat {
     this.#silentTicks += 1;
     this.#ticks += 1;
     this.onTick();
-    if (this.#silentTicks * (this.#limits.beatMs / ticksPerBeat) >= this.#limits.silenceMs) {
+    if (this.#silentTicks * (this.#limits.intervalMs / TICKS_PER_INTERVAL) >= this.#limits.timeoutMs) {
       this.stop();
-      this.#onSilence();
+      this.#onTimeout();
       return;
     }
-    if (this.#ticks % ticksPerBeat === 0) this.#beat();
+    if (this.#ticks % TICKS_PER_INTERVAL === 0) this.#ping();
   }
 
-  #beat(): void {
+  #ping(): void {
     const id = this.#nextId++;
     this.#sent = { id, atMs: performance.now() };
     this.#sendPing(id);

@@ -1,13 +1,14 @@
-// The first message each way on a link, and what may come of it: who may be whose parent, and which session wins.
+// The first message each way on a link: the wire version, the peer relation (who may be whose parent), and the epoch by
+// which the newest session wins.
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Hello, Hello__Output } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
-import { agreeOnWireVersion, saidVersions, wireVersions } from '../wire-version.ts';
+import { agreeOnWireVersion, WIRE_VERSIONS } from '../wire-version.ts';
 
 export type Relation = 'parent' | 'child';
 
 export interface HelloFacts {
-  /** The version that both sides speak on this link. */
+  /** The version that both sides use on this link. */
   readonly wireVersion: number;
   /** What the sender is to the receiver. */
   readonly relation: Relation;
@@ -19,8 +20,8 @@ export interface HelloFacts {
 
 export function encodeHello(facts: Omit<HelloFacts, 'wireVersion'>): Hello {
   return {
-    oldestWireVersion: wireVersions.oldest,
-    newestWireVersion: wireVersions.newest,
+    oldestWireVersion: WIRE_VERSIONS.oldest,
+    newestWireVersion: WIRE_VERSIONS.newest,
     relation: facts.relation === 'parent' ? 'PARENT' : 'CHILD',
     sessionEpoch: facts.epoch,
     sessionId: facts.sessionId,
@@ -29,9 +30,10 @@ export function encodeHello(facts: Omit<HelloFacts, 'wireVersion'>): Hello {
   };
 }
 
-/** Reads a hello; a peer that speaks none of this node's wire versions is refused with both ranges. */
+/** Reads a hello. WIRE_VERSION, with both ranges, when the peer speaks none of this node's versions. */
 export function decodeHello(hello: Hello__Output, peer: string): HelloFacts {
-  const wireVersion = agreeOnWireVersion(saidVersions(hello.oldestWireVersion, hello.newestWireVersion), peer);
+  const theirs = { oldest: hello.oldestWireVersion, newest: hello.newestWireVersion };
+  const wireVersion = agreeOnWireVersion(theirs, peer);
   if (hello.relation === 'RELATION_UNSPECIFIED' || hello.sessionId.length !== 16) {
     throw new IsthmusError('PROTOCOL', `the hello of ${peer} is malformed`);
   }
@@ -45,33 +47,34 @@ export function decodeHello(hello: Hello__Output, peer: string): HelloFacts {
   };
 }
 
-export interface Kinship {
+/** What the peer relation is judged by. */
+export interface RelationRules {
   readonly role: Role;
-  /** The node ids (or 'server') that the configuration names as parents. */
+  /** The node ids (or 'server') that are configured as parents. */
   readonly parents: readonly string[];
 }
 
-/** Whether `peer` may be `claimed` to this node; throws LINK_REFUSED when not. */
-export function checkKinship(self: Kinship, peer: PeerIdentity, claimed: Relation): void {
-  const refuse = (why: string): never => {
+/** Checks that `peer` may be what it claims to be to this node, parent or child; LINK_REFUSED when not. */
+export function checkRelation(self: RelationRules, peer: PeerIdentity, claimed: Relation): void {
+  const deny = (why: string): never => {
     throw new IsthmusError('LINK_REFUSED', `${peer.node} (${peer.role}) may not be this node's ${claimed}: ${why}`);
   };
   if (claimed === 'parent') {
-    if (peer.provisional) refuse('it has not confirmed its enrolment');
-    if (self.role === 'server') refuse('a server has no parent');
+    if (peer.provisional) deny('it has not confirmed its enrolment');
+    if (self.role === 'server') deny('a server has no parent');
     if (peer.role === 'server') return;
-    if (peer.role !== 'relay') refuse('only servers and relays are parents');
-    if (!self.parents.includes(peer.node)) refuse('it is not named among the parents');
+    if (peer.role !== 'relay') deny('only servers and relays are parents');
+    if (!self.parents.includes(peer.node)) deny('it is not named among the parents');
     return;
   }
-  if (self.role !== 'server' && self.role !== 'relay') refuse(`a ${self.role} has no children`);
-  if (peer.role === 'server') refuse('a server is always the parent');
-  if (self.parents.includes(peer.node)) refuse('it is named among the parents');
+  if (self.role !== 'server' && self.role !== 'relay') deny(`a ${self.role} has no children`);
+  if (peer.role === 'server') deny('a server is always the parent');
+  if (self.parents.includes(peer.node)) deny('it is named among the parents');
 }
 
 let lastEpoch = 0;
 
-/** Epochs rise within a process by counting and across restarts by the clock. */
+/** The next epoch: it rises by counting within a process, and by the clock across restarts. */
 export function nextEpoch(nowMs: number = Date.now()): number {
   lastEpoch = Math.max(lastEpoch + 1, nowMs);
   return lastEpoch;

@@ -1,5 +1,5 @@
-// One session of a link, from the two hellos to its end, the same on both sides: frames of the Attach stream, beats,
-// the bulk windows, and all tunnels, which end with it. What differs by side is behind `Carrier`.
+// One session of a link, from the two hellos to its end: the frames on Attach, the heartbeat, the bulk window, and all
+// tunnels, which end with it. It is the same on both sides; `Transport` is what differs.
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { TlsSide } from '../../certs/credential.ts';
@@ -14,63 +14,64 @@ import { BulkStream } from '../tunnel/bulk.ts';
 import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';
 import { SendWindow, type TunnelWindow } from '../tunnel/window.ts';
-import { AskedTunnels } from './asked.ts';
+import { BulkSlots } from './bulk-slots.ts';
+import { TunnelQuota } from './tunnel-quota.ts';
 import { Heartbeat, type HeartbeatLimits } from './heartbeat.ts';
 import type { Relation } from './hello.ts';
-import type { FrameSource } from './next-frame.ts';
-import { isConnected, type ByteCounter, type Connection } from './socket.ts';
+import type { FrameSource } from '../tunnel/next-frame.ts';
+import { isConnected, type ByteCounter, type Connection } from './connection.ts';
 
 export type AttachStream =
   ClientDuplexStream<AttachFrame, AttachFrame__Output> | ServerDuplexStream<AttachFrame__Output, AttachFrame>;
 
-/** A tunnel that the peer asks for; one of the two answers must be given. */
+/** A tunnel that the peer requests; exactly one of `accept` and `deny` must be called. */
 export interface IncomingTunnel {
   readonly request: TunnelRequest;
-  /** Aborts when the asker has given up, or the session is gone. */
+  /** Aborts when the requester gave up or the session has ended. */
   readonly signal: AbortSignal;
   accept(): Promise<Duplex>;
-  refuse(error: IsthmusError): void;
+  deny(error: IsthmusError): void;
 }
 
-/** How tunnels are opened on this side, and what the end of the session must take with it. */
-export interface Carrier {
-  /** The one that carries Attach, and this node's side of its TLS session. */
+/** How this side opens tunnels, and what ends with the session. */
+export interface Transport {
+  /** The connection that carries Attach, and this node's side of its TLS session. */
   readonly connection: Connection;
   readonly side: TlsSide;
   open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex>;
-  /** A frame that only this side gets: OpenTunnel. */
+  /** Handles a frame for this side only: OpenTunnel, CloseTunnel. */
   receive(frame: AttachFrame__Output): void;
   /** Ends the Attach call and the connection. */
   close(code: ErrorCode, detail: string): void;
 }
 
 export interface SessionFacts {
-  /** By the newest certificate that it has proven in this session. */
+  /** By the newest certificate that the peer has proven in this session. */
   readonly peer: PeerIdentity;
-  /** This node's own. */
+  /** This node's role. */
   readonly role: Role;
-  /** The version that both sides speak. */
+  /** The version that both sides use. */
   readonly wireVersion: number;
   /** What the peer is to this node. */
   readonly relation: Relation;
   readonly epoch: number;
-  /** The dialler's session id, which its bulk connections name. */
+  /** The connector's session id, which bulk connections name. */
   readonly id: Buffer;
-  /** Whether this node wants it watched each second, when it comes up. */
-  readonly fast: boolean;
+  /** Whether this node requests the fast heartbeat from the start. */
+  readonly fastHeartbeat: boolean;
 }
 
 export interface SessionHooks {
   incoming(session: LinkSession, tunnel: IncomingTunnel): void;
   revocations(session: LinkSession, list: RevocationListMessage): void;
   credential(session: LinkSession, credential: CredentialMessage): void;
-  /** The peer wants the link watched each second, or no longer. */
-  paceAsked(session: LinkSession): void;
+  /** The peer requests the fast heartbeat, or no longer. */
+  fastHeartbeatChanged(session: LinkSession): void;
   ended(session: LinkSession, error: IsthmusError): void;
 }
 
-/** A peer that asks and does not read the answers must not fill this node's memory. A live link holds a few. */
-const mostUnsentFrames = 4096;
+/** A peer that does not read must not fill this node's memory. A live link holds a few. */
+const MAX_UNSENT_FRAMES = 4096;
 
 export class LinkSession {
   #facts: SessionFacts;
@@ -82,18 +83,16 @@ export class LinkSession {
   readonly #counter: ByteCounter;
   readonly #heartbeat: Heartbeat;
   readonly #acks: AckSender;
-  /** What the peer asks for, and what this node asks of the peer. */
-  readonly #asked: AskedTunnels;
-  readonly #asking: AskedTunnels;
+  /** For the peer's requests, and for this node's requests to the peer. */
+  readonly #peerQuota: TunnelQuota;
+  readonly #ownQuota: TunnelQuota;
+  readonly #bulkSlots: BulkSlots;
   readonly #tunnels = new Map<string, { readonly stream: Duplex; readonly window?: TunnelWindow }>();
-  readonly #gone = new AbortController();
-  #wantsFast: boolean;
-  #peerWantsFast = false;
+  readonly #ended = new AbortController();
+  #wantsFastHeartbeat: boolean;
+  #peerWantsFastHeartbeat = false;
   #bulkTakenAtMs = -Infinity;
-  #bulkOwn = 0;
-  #bulkPeer = 0;
-  readonly #bulkWaiters = new Set<() => void>();
-  carrier: Carrier | undefined;
+  transport: Transport | undefined;
 
   constructor(
     facts: SessionFacts,
@@ -107,17 +106,17 @@ export class LinkSession {
     this.#limits = limits;
     this.#hooks = hooks;
     this.#counter = counter;
-    this.#wantsFast = facts.fast;
-    this.#asked = new AskedTunnels(facts.peer.role, limits);
-    this.#asking = new AskedTunnels(facts.role, limits);
+    this.#wantsFastHeartbeat = facts.fastHeartbeat;
+    this.#peerQuota = new TunnelQuota(facts.peer.role, limits);
+    this.#ownQuota = new TunnelQuota(facts.role, limits);
+    this.#bulkSlots = new BulkSlots(limits.bulkPerLink);
     this.#heartbeat = new Heartbeat(
-      this.#pace(),
-      (id) => this.send({ ping: { id, fast: this.#wantsFast } }),
+      this.#heartbeatLimits(),
+      (id) => this.send({ ping: { id, fast: this.#wantsFastHeartbeat } }),
       () => {
-        const { silenceMs } = this.#pace();
-        this.end(new IsthmusError('LINK_SILENT', `${facts.peer.node} was silent for ${silenceMs} ms`));
+        this.end(new IsthmusError('LINK_TIMEOUT', `${facts.peer.node} was silent for ${this.linkTimeoutMs} ms`));
       },
-      () => this.#bulkStands(),
+      () => this.#isBulkQueued(),
     );
     this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
     this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (tunnelId, receivedBytes) =>
@@ -125,10 +124,10 @@ export class LinkSession {
     );
   }
 
-  /** Begins to read frames and to beat. `carrier` must be set. */
+  /** Starts reading frames and the heartbeat. `transport` must be set. */
   start(): void {
     const { node } = this.facts.peer;
-    const connection = this.carrier?.connection;
+    const connection = this.transport?.connection;
     this.#heartbeat.onTick = () => {
       if (connection === undefined || isConnected(connection.raw)) return;
       this.end(new IsthmusError('UNREACHABLE', `the connection to ${node} was lost`, { hop: node }));
@@ -141,14 +140,14 @@ export class LinkSession {
 
   /** Aborts when the session ends; its reason is the error. */
   get signal(): AbortSignal {
-    return this.#gone.signal;
+    return this.#ended.signal;
   }
 
   get facts(): SessionFacts {
     return this.#facts;
   }
 
-  /** The peer has proven a newer certificate; node and role are as before. */
+  /** The peer has proven a renewed certificate of the same node and role. */
   proved(peer: PeerIdentity): void {
     this.#facts = { ...this.#facts, peer };
   }
@@ -157,21 +156,21 @@ export class LinkSession {
     return this.#heartbeat.roundTripMs;
   }
 
-  /** Both sides beat each second as long as one of them has a reason to. */
-  set wantsFast(wanted: boolean) {
-    if (wanted === this.#wantsFast || this.#gone.signal.aborted) return;
-    this.#wantsFast = wanted;
-    // The peer hears of it at the next beat, which a change of pace makes at once.
-    this.#heartbeat.pace(this.#pace());
+  /** Both sides use the fast heartbeat as long as one of them requests it. */
+  set wantsFastHeartbeat(wanted: boolean) {
+    if (wanted === this.#wantsFastHeartbeat || this.#ended.signal.aborted) return;
+    this.#wantsFastHeartbeat = wanted;
+    // Pings at once, which tells the peer.
+    this.#heartbeat.setLimits(this.#heartbeatLimits());
   }
 
-  get peerWantsFast(): boolean {
-    return this.#peerWantsFast;
+  get peerWantsFastHeartbeat(): boolean {
+    return this.#peerWantsFastHeartbeat;
   }
 
-  /** Silence after which the link is taken for dead. */
-  get silenceMs(): number {
-    return this.#pace().silenceMs;
+  /** Silence after which the link is dead. */
+  get linkTimeoutMs(): number {
+    return this.#heartbeatLimits().timeoutMs;
   }
 
   get tunnelCount(): number {
@@ -179,45 +178,45 @@ export class LinkSession {
   }
 
   send(frame: AttachFrame): void {
-    if (this.#gone.signal.aborted || !this.#attach.writable) return;
-    if (this.#attach.writableLength >= mostUnsentFrames) {
-      this.end(new IsthmusError('RESOURCE_EXHAUSTED', `${this.facts.peer.node} does not read what it is sent`));
+    if (this.#ended.signal.aborted || !this.#attach.writable) return;
+    if (this.#attach.writableLength >= MAX_UNSENT_FRAMES) {
+      this.end(new IsthmusError('RESOURCE_EXHAUSTED', `${this.facts.peer.node} does not read its frames`));
       return;
     }
     this.#attach.write(frame);
   }
 
   open(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    if (this.#gone.signal.aborted) return Promise.reject(this.#lost());
-    if (this.carrier === undefined) throw new Error('the session has not started');
+    if (this.#ended.signal.aborted) return Promise.reject(this.#lost());
+    if (this.transport === undefined) throw new Error('the session has not started');
     if (this.#tunnels.size >= this.#limits.tunnelsPerLink) {
       const detail = `the link to ${this.facts.peer.node} carries ${this.#tunnels.size} tunnels already`;
       return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
     }
-    // What the peer would take for a flood, for instance of all who ask of this node, is not sent.
-    if (!this.#asking.mayAsk()) {
-      const detail = `more tunnels are asked for on the link to ${this.facts.peer.node} than it may be asked for at once`;
+    // Requests over the rate, for instance of all nodes below, are not sent: the peer would end the link.
+    if (!this.#ownQuota.tryAcquire()) {
+      const detail = `tunnels are requested faster than the link to ${this.facts.peer.node} allows`;
       return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', detail));
     }
-    return this.carrier.open(request, AbortSignal.any([signal, this.#gone.signal]));
+    return this.transport.open(request, AbortSignal.any([signal, this.#ended.signal]));
   }
 
-  /** Counts a request of the peer's; false when they come faster than any node's. */
-  mayAsk(): boolean {
-    return this.#asked.mayAsk();
+  /** Counts a request of the peer; false when it exceeds the rate. */
+  tryAcquire(): boolean {
+    return this.#peerQuota.tryAcquire();
   }
 
-  /** As `AskedTunnels.expectAnswer`: the peer's answer will be a call of its own. */
+  /** As `TunnelQuota.expectAnswer`: the peer's answer will be a call. */
   expectAnswer(): () => void {
-    return this.#asked.expectAnswer();
+    return this.#peerQuota.expectAnswer();
   }
 
   incoming(tunnel: IncomingTunnel): void {
     let release: () => void;
     try {
-      release = this.#asked.place();
+      release = this.#peerQuota.slot();
     } catch (thrown) {
-      tunnel.refuse(IsthmusError.from(thrown));
+      tunnel.deny(IsthmusError.from(thrown));
       return;
     }
     this.#hooks.incoming(this, {
@@ -230,20 +229,20 @@ export class LinkSession {
           throw thrown;
         }
       },
-      refuse: (error) => {
+      deny: (error) => {
         release();
-        tunnel.refuse(error);
+        tunnel.deny(error);
       },
     });
   }
 
-  /** The byte stream of a control call whose opening messages are done. */
+  /** The byte stream of a control call after its opening messages. */
   controlStream(tunnelId: Buffer, call: TunnelCall): Duplex {
     const key = tunnelId.toString('hex');
     const stream = new ControlStream(call, {
       closed: () => this.#tunnels.delete(key),
       abandoned: () => {
-        // The server side of a call cannot reset it while data is held back; the client side is asked to.
+        // The server side of a call cannot reset it while data is held back, so it asks the client side to.
         if (call.side === 'server') this.send({ close: { tunnelId } });
       },
     });
@@ -251,7 +250,7 @@ export class LinkSession {
     return stream;
   }
 
-  /** The byte stream of a bulk connection whose opening messages are done. */
+  /** The byte stream of a bulk connection after its opening messages. */
   bulkStream(tunnelId: Buffer, connection: Connection, release: () => void): Duplex {
     const key = tunnelId.toString('hex');
     const window = this.window.open();
@@ -273,70 +272,45 @@ export class LinkSession {
   adopt(connection: Connection): void {
     this.#counter.add(connection.raw);
     const end = () => connection.tls.destroy();
-    if (this.#gone.signal.aborted) {
+    if (this.#ended.signal.aborted) {
       end();
       return;
     }
-    this.#gone.signal.addEventListener('abort', end, { once: true });
-    connection.raw.once('close', () => this.#gone.signal.removeEventListener('abort', end));
+    this.#ended.signal.addEventListener('abort', end, { once: true });
+    connection.raw.once('close', () => this.#ended.signal.removeEventListener('abort', end));
   }
 
-  /** A place among the bulk connections that this side asked for; waits for one until the signal aborts. */
-  async bulkPlace(signal: AbortSignal): Promise<() => void> {
-    while (this.#bulkOwn >= this.#limits.bulkPerLink) {
-      signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          signal.removeEventListener('abort', go);
-          this.#bulkWaiters.delete(go);
-          resolve();
-        };
-        signal.addEventListener('abort', go, { once: true });
-        this.#bulkWaiters.add(go);
-      });
-    }
-    signal.throwIfAborted();
-    this.#bulkOwn += 1;
-    return once(() => {
-      this.#bulkOwn -= 1;
-      for (const go of this.#bulkWaiters) {
-        go();
-        break;
-      }
-    });
+  /** As `BulkSlots.acquire`. */
+  bulkSlot(signal: AbortSignal): Promise<() => void> {
+    return this.#bulkSlots.acquire(signal);
   }
 
-  /** A place for a bulk connection that the peer asked for: it queues on its side, so more is a fault of its own. */
-  peerBulkPlace(): () => void {
-    if (this.#bulkPeer >= this.#limits.bulkPerLink) {
-      const detail = `${this.facts.peer.node} has ${this.#bulkPeer} bulk tunnels on this link already`;
-      throw new IsthmusError('RESOURCE_EXHAUSTED', detail);
-    }
-    this.#bulkPeer += 1;
-    return once(() => (this.#bulkPeer -= 1));
+  /** As `BulkSlots.acquireForPeer`. */
+  peerBulkSlot(): () => void {
+    return this.#bulkSlots.acquireForPeer(this.facts.peer.node);
   }
 
-  /** Ends the session and everything on it. `tell` says why to the peer first, where it can still hear it. */
+  /** Ends the session and everything on it. With `tell`, a goodbye tells the peer why. */
   end(error: IsthmusError, tell = false): void {
-    if (this.#gone.signal.aborted) return;
+    if (this.#ended.signal.aborted) return;
     if (tell) this.send({ goodbye: { code: error.code, detail: error.message } });
-    this.#gone.abort(error);
+    this.#ended.abort(error);
     this.#heartbeat.stop();
     this.#acks.stop();
     for (const { stream } of [...this.#tunnels.values()]) stream.destroy();
-    this.carrier?.close(error.code, error.message);
+    this.transport?.close(error.code, error.message);
     this.#hooks.ended(this, error);
   }
 
   /** Whether bulk fills the line in either direction, so that round trips include its queue. */
-  #bulkStands(): boolean {
-    const takesBulk = performance.now() - this.#bulkTakenAtMs < this.#limits.heartbeatMs;
+  #isBulkQueued(): boolean {
+    const takesBulk = performance.now() - this.#bulkTakenAtMs < this.#limits.heartbeatIntervalMs;
     return takesBulk || this.window.inFlight > this.#limits.bulkWindow.startBytes;
   }
 
   #receive(frame: AttachFrame__Output): void {
-    // What stood in the stream when the session ended.
-    if (this.#gone.signal.aborted) return;
+    // Frames that were buffered when the session ended.
+    if (this.#ended.signal.aborted) return;
     this.#heartbeat.heard();
     if (frame.ping) this.#pinged(frame.ping.id, frame.ping.fast);
     else if (frame.pong) this.#heartbeat.pong(frame.pong.id);
@@ -344,29 +318,31 @@ export class LinkSession {
     else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
     else if (frame.revocations) this.#hooks.revocations(this, frame.revocations);
     else if (frame.credential) this.#hooks.credential(this, frame.credential);
-    else if (frame.goodbye) this.#farewell(frame.goodbye.code, frame.goodbye.detail);
-    if (frame.open || frame.close) this.carrier?.receive(frame);
+    else if (frame.goodbye) this.#goodbye(frame.goodbye.code, frame.goodbye.detail);
+    if (frame.open || frame.close) this.transport?.receive(frame);
   }
 
   #pinged(id: number, fast: boolean): void {
     this.send({ pong: { id } });
-    if (fast === this.#peerWantsFast) return;
-    this.#peerWantsFast = fast;
-    this.#heartbeat.pace(this.#pace());
-    this.#hooks.paceAsked(this);
+    if (fast === this.#peerWantsFastHeartbeat) return;
+    this.#peerWantsFastHeartbeat = fast;
+    this.#heartbeat.setLimits(this.#heartbeatLimits());
+    this.#hooks.fastHeartbeatChanged(this);
   }
 
-  #pace(): HeartbeatLimits {
-    const { heartbeatMs, silenceMs, fastHeartbeatMs, fastSilenceMs } = this.#limits;
-    const isFast = this.#wantsFast || this.#peerWantsFast;
-    return isFast ? { beatMs: fastHeartbeatMs, silenceMs: fastSilenceMs } : { beatMs: heartbeatMs, silenceMs };
+  #heartbeatLimits(): HeartbeatLimits {
+    const { heartbeatIntervalMs, linkTimeoutMs, fastHeartbeatIntervalMs, fastLinkTimeoutMs } = this.#limits;
+    const isFast = this.#wantsFastHeartbeat || this.#peerWantsFastHeartbeat;
+    return isFast
+      ? { intervalMs: fastHeartbeatIntervalMs, timeoutMs: fastLinkTimeoutMs }
+      : { intervalMs: heartbeatIntervalMs, timeoutMs: linkTimeoutMs };
   }
 
   #acknowledged(tunnelId: Buffer, bytes: number): void {
     this.#tunnels.get(tunnelId.toString('hex'))?.window?.acknowledge(bytes);
   }
 
-  #farewell(code: string, detail: string): void {
+  #goodbye(code: string, detail: string): void {
     const known = code === 'SESSION_REPLACED' || code === 'STALE_SESSION' ? code : 'UNREACHABLE';
     this.end(new IsthmusError(known, detail.slice(0, 500), { hop: this.facts.peer.node }));
   }
@@ -374,13 +350,4 @@ export class LinkSession {
   #lost(): IsthmusError {
     return new IsthmusError('UNREACHABLE', `the link to ${this.facts.peer.node} is down`);
   }
-}
-
-function once(run: () => void): () => void {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    run();
-  };
 }

@@ -1,5 +1,5 @@
-// Acknowledgements of bulk bytes: collected over all tunnels of a link and sent every few milliseconds, so that a fast
-// line costs a few hundred small messages a second.
+// Acknowledges bulk bytes: one message per tunnel every few milliseconds, so that a fast line costs a few hundred small
+// messages a second.
 
 export class AckSender {
   readonly #everyMs: number;

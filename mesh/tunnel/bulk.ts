@@ -1,16 +1,16 @@
-// A bulk tunnel on one link: raw bytes on a TLS connection of its own, no more in flight than the link's window allows.
+// A bulk tunnel on one link: raw bytes on a TLS connection of its own, with at most the link's window in flight.
 //
-// What is written within one turn of the event loop goes to TLS as one piece: a read of the kernel's gives several
-// records, and a system call for each of them costs more than their encryption.
+// All writes of one turn of the event loop go to TLS as one piece: one read of the kernel yields several records, and a
+// system call for each costs more than its encryption.
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TunnelWindow } from './window.ts';
 
-/** Held here at most, beside one piece in TLS: a few of the kernel's reads, so that pieces are worth their call. */
-const bufferBytes = 256 * 1024;
+/** Buffered at most, beside one piece in TLS: a few reads of the kernel, so that a piece is worth its call. */
+const BUFFER_BYTES = 256 * 1024;
 
 export interface BulkHooks {
-  /** Bytes read off the connection so far, for the acknowledgement. */
+  /** Told how many bytes were read so far, for the acknowledgement. */
   taken(totalBytes: number): void;
   closed(): void;
 }
@@ -24,7 +24,7 @@ export class BulkStream extends Duplex {
   #taken = 0;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
-  /** The writer that waits until what is held here has gone. */
+  /** The writer that waits until the buffer has room. */
   #writer: Callback | undefined;
   #finisher: Callback | undefined;
   #pump: 'idle' | 'scheduled' | 'writing' | 'window' | 'dropping' = 'idle';
@@ -40,10 +40,10 @@ export class BulkStream extends Duplex {
       if (!this.push(chunk)) socket.pause();
     });
     socket.on('end', () => this.push(null));
-    // Without an error object: what runs inside must see a lost connection, not a fault of its own.
+    // Without an error object, so that the user of the stream sees a lost connection, not a fault of its own.
     socket.on('error', () => this.destroy());
     socket.on('close', () => {
-      // After a whole end, what is still buffered here is its reader's; what was to be written goes nowhere.
+      // After a clean end the reader still gets what is buffered; unsent writes are dropped.
       if (socket.readableEnded) this.#dropWrites();
       else this.destroy();
     });
@@ -65,7 +65,7 @@ export class BulkStream extends Duplex {
       this.#pump = 'scheduled';
       setImmediate(() => this.#send());
     }
-    if (this.#queuedBytes < bufferBytes) callback();
+    if (this.#queuedBytes < BUFFER_BYTES) callback();
     else this.#writer = callback;
   }
 
@@ -86,7 +86,7 @@ export class BulkStream extends Duplex {
     callback(error);
   }
 
-  /** Writes as much of the queue as the window has room for, as one piece; goes on when TLS has taken it. */
+  /** Writes as much of the queue as the window allows as one piece; continues when TLS has taken it. */
   #send(): void {
     if (this.destroyed || this.#pump === 'dropping') return;
     const room = this.#window.room();
@@ -103,7 +103,7 @@ export class BulkStream extends Duplex {
     socket.write(piece.at(-1)!, () => this.#sent());
     socket.uncork();
     const writer = this.#writer;
-    if (writer === undefined || this.#queuedBytes >= bufferBytes) return;
+    if (writer === undefined || this.#queuedBytes >= BUFFER_BYTES) return;
     this.#writer = undefined;
     writer();
   }
@@ -118,7 +118,7 @@ export class BulkStream extends Duplex {
     if (this.#finisher !== undefined) this.#finish();
   }
 
-  /** The peer has closed: no acknowledgement will come, and a writer that waits for one would wait for ever. */
+  /** The peer has closed, so no acknowledgement will come: a writer must not wait for one. */
   #dropWrites(): void {
     this.#pump = 'dropping';
     this.#queue = [];

@@ -1,37 +1,37 @@
-// A control tunnel on one link: a byte stream over one gRPC `Tunnel` call, with back-pressure both ways. Teardown is
-// where such things leak; the rules here were found by tearing down hundreds under load.
+// A control tunnel on one link: a byte stream over one gRPC `Tunnel` call, with back-pressure both ways. Its teardown rules
+// were found by closing hundreds of tunnels under load.
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import { status as Status } from '@grpc/grpc-js';
 import { Duplex } from 'node:stream';
-import type { FrameSource } from '../link/next-frame.ts';
 import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
+import type { FrameSource } from './next-frame.ts';
 
-/** The `Tunnel` call as either end holds it. */
+/** The `Tunnel` call, on either side. */
 export type TunnelCall =
   | { readonly side: 'client'; readonly stream: ClientDuplexStream<TunnelFrame, TunnelFrame__Output> }
   | { readonly side: 'server'; readonly stream: ServerDuplexStream<TunnelFrame__Output, TunnelFrame> };
 
 export interface ControlHooks {
-  /** The tunnel is gone, for this node. */
+  /** The tunnel is closed for this node. */
   closed(): void;
-  /** What is still under way is not wanted: on the server side of a call the peer must be told to reset it. */
+  /** Pending bytes are dropped. On the server side of a call the peer must be told to reset it. */
   abandoned(): void;
 }
 
-/** How long a tunnel that was ended whole may take to deliver its last bytes. */
-const lingerMs = 30_000;
+/** How long a cleanly ended tunnel may take to deliver its last bytes. */
+const LINGER_MS = 30_000;
 
-/** One frame carries at most this much, so that tunnels that share the connection take turns. */
-const maxDataBytes = 64 * 1024;
+/** The most that one frame carries, so that tunnels share the connection fairly. */
+const MAX_DATA_BYTES = 64 * 1024;
 
-/** Ends a call that carries, or will carry, no tunnel. Blocked data does not hold it: the client side resets. */
+/** Ends a call without a tunnel. Blocked data does not delay it: the client side resets the call. */
 export function abandonCall(call: TunnelCall): void {
   if (call.side === 'client') {
     call.stream.cancel();
     return;
   }
   if (call.stream.cancelled || call.stream.destroyed) return;
-  // grpc-js ends the call with this status. Unread requests must not hold it.
+  // grpc-js ends the call with this status. Unread requests must not delay it.
   call.stream.emit('error', { code: Status.CANCELLED, details: 'the tunnel is closed' });
   call.stream.resume();
 }
@@ -39,11 +39,11 @@ export function abandonCall(call: TunnelCall): void {
 export class ControlStream extends Duplex {
   readonly #call: TunnelCall;
   readonly #hooks: ControlHooks;
-  #parked: ((error?: Error | null) => void) | undefined;
+  #pendingWrite: ((error?: Error | null) => void) | undefined;
   #ended = false;
 
   constructor(call: TunnelCall, hooks: ControlHooks) {
-    super({ allowHalfOpen: false, readableHighWaterMark: maxDataBytes, writableHighWaterMark: maxDataBytes });
+    super({ allowHalfOpen: false, readableHighWaterMark: MAX_DATA_BYTES, writableHighWaterMark: MAX_DATA_BYTES });
     this.#call = call;
     this.#hooks = hooks;
     const stream: FrameSource = call.stream;
@@ -52,14 +52,14 @@ export class ControlStream extends Duplex {
       if (frame.data && frame.data.length > 0 && !this.push(frame.data)) stream.pause();
     });
     stream.on('end', () => this.push(null));
-    stream.on('drain', () => this.#unpark());
+    stream.on('drain', () => this.#resumeWrite());
     if (call.side === 'client') {
       call.stream.on('error', () => undefined);
       call.stream.on('status', (end) => {
         this.#ended = true;
-        // After the data that came before it, and without an error object: calls inside must see UNAVAILABLE.
+        // After the data before it, and without an error object, so that calls inside see UNAVAILABLE.
         if (end.code !== Status.OK) setImmediate(() => this.destroy());
-        else this.#unpark();
+        else this.#resumeWrite();
       });
     } else {
       call.stream.on('cancelled', () => {
@@ -68,8 +68,8 @@ export class ControlStream extends Duplex {
       });
       call.stream.on('close', () => {
         this.#ended = true;
-        // A whole end is passed on by the reader, who may not have read everything yet.
-        if (call.stream.readableEnded) this.#unpark();
+        // After a clean end the reader closes, which may not have read everything yet.
+        if (call.stream.readableEnded) this.#resumeWrite();
         else setImmediate(() => this.destroy());
       });
     }
@@ -81,16 +81,16 @@ export class ControlStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
     if (this.#ended) {
-      // The peer has closed the tunnel as a whole: what is still written goes nowhere.
+      // The peer has closed the tunnel, so writes are dropped.
       callback();
       return;
     }
     let more = true;
-    for (let from = 0; from < chunk.length; from += maxDataBytes) {
-      more = this.#call.stream.write({ data: chunk.subarray(from, from + maxDataBytes) });
+    for (let from = 0; from < chunk.length; from += MAX_DATA_BYTES) {
+      more = this.#call.stream.write({ data: chunk.subarray(from, from + MAX_DATA_BYTES) });
     }
     if (more) callback();
-    else this.#parked = callback;
+    else this.#pendingWrite = callback;
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -102,10 +102,10 @@ export class ControlStream extends Duplex {
     if (this.writableFinished && error === null) this.#linger();
     else this.#abandon();
     this.#hooks.closed();
-    // A write that waits for a drain that cannot come any more would hold its writer for ever.
-    const parked = this.#parked;
-    this.#parked = undefined;
-    parked?.(new Error('the tunnel is closed'));
+    // A write must not wait for a drain that cannot come.
+    const pendingWrite = this.#pendingWrite;
+    this.#pendingWrite = undefined;
+    pendingWrite?.(new Error('the tunnel is closed'));
     callback(error);
   }
 
@@ -116,19 +116,19 @@ export class ControlStream extends Duplex {
     this.#hooks.abandoned();
   }
 
-  /** Ended whole: grpc delivers what it was given, and the call ends by itself; a peer that stalls gets no longer. */
+  /** After a clean end gRPC delivers the rest and the call ends by itself; a stalled peer gets only so long. */
   #linger(): void {
     if (this.#ended) return;
     const { stream } = this.#call;
-    const limit = setTimeout(() => this.#abandon(), lingerMs);
+    const limit = setTimeout(() => this.#abandon(), LINGER_MS);
     limit.unref();
     stream.once('close', () => clearTimeout(limit));
     stream.resume();
   }
 
-  #unpark(): void {
-    const parked = this.#parked;
-    this.#parked = undefined;
-    parked?.();
+  #resumeWrite(): void {
+    const pendingWrite = this.#pendingWrite;
+    this.#pendingWrite = undefined;
+    pendingWrite?.();
   }
 }

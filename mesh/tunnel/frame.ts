@@ -1,12 +1,12 @@
-// The messages at the start of a bulk, enrol or inner stream: four bytes of length, then the message. What follows is
-// left in the stream for its next reader.
+// The first messages of a bulk, enrol or end-to-end stream: four bytes of length, then the message. The bytes after them
+// stay in the stream for its next reader.
 import type { Readable } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 
-/** A preface names at most eight relays and two ends; nothing honest is near this. */
-const maxFrameBytes = 16 * 1024;
+/** A preface names at most eight relays and two endpoints, which is far less. */
+const MAX_FRAME_BYTES = 16 * 1024;
 
-/** Puts the length in front. */
+/** Prepends the length. */
 export function framed(message: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(4 + message.length);
   frame.writeUInt32BE(message.length, 0);
@@ -14,7 +14,7 @@ export function framed(message: Uint8Array): Buffer {
   return frame;
 }
 
-/** Reads one message. The stream must have no other reader yet; a deadline is the caller's, by destroying it. */
+/** Reads one message. The stream must have no other reader. A caller with a deadline destroys the stream. */
 export function readFrame(stream: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let length: number | undefined;
@@ -32,10 +32,10 @@ export function readFrame(stream: Readable): Promise<Buffer> {
     const onReadable = () => {
       length ??= (stream.read(4) as Buffer | null)?.readUInt32BE(0);
       if (length === undefined) return;
-      if (length > maxFrameBytes) {
+      if (length > MAX_FRAME_BYTES) {
         stop();
         reject(
-          new IsthmusError('PROTOCOL', `a first message of ${length} bytes is over the limit of ${maxFrameBytes}`),
+          new IsthmusError('PROTOCOL', `a first message of ${length} bytes is over the limit of ${MAX_FRAME_BYTES}`),
         );
         return;
       }

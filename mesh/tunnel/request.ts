@@ -1,10 +1,10 @@
-// The one message that opens a tunnel, checked as it comes off the wire, and the refusal that may come back.
+// The request that opens a tunnel, checked as it comes off the wire, and the denial that may come back.
 import { randomBytes } from 'node:crypto';
 import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { OpenTunnel, OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
 import type { TunnelError, TunnelError__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelError.ts';
-import { maxHops } from '../limits.ts';
+import { MAX_HOPS } from '../limits.ts';
 import type { ServiceClass } from '../types.ts';
 
 export interface TunnelRequest {
@@ -20,11 +20,11 @@ export interface TunnelRequest {
   readonly deadlineMs: number;
 }
 
-const idBytes = 16;
+const ID_BYTES = 16;
 
 /** Tunnel and session ids are random: knowing one is part of the right to answer it. */
 export function newTunnelId(): Buffer {
-  return randomBytes(idBytes);
+  return randomBytes(ID_BYTES);
 }
 
 /** The request as the next hop reads it, under an id of this hop's own. */
@@ -41,17 +41,17 @@ export function encodeRequest(tunnelId: Buffer, request: TunnelRequest): OpenTun
   };
 }
 
-/** A request off the wire, or PROTOCOL: names are slugs, lists are short, so nothing hostile reaches a log or a map. */
+/** Reads a request; PROTOCOL unless names are slugs and lists short, so that nothing hostile reaches a log or a map. */
 export function decodeRequest(open: OpenTunnel__Output, openMs: number): TunnelRequest {
   const names = [open.source, open.destination, open.service, ...open.path, ...open.crossed];
   const wellFormed =
-    open.tunnelId.length === idBytes &&
-    open.path.length <= maxHops &&
-    open.crossed.length <= maxHops &&
+    open.tunnelId.length === ID_BYTES &&
+    open.path.length <= MAX_HOPS &&
+    open.crossed.length <= MAX_HOPS &&
     names.every(isSlug) &&
     (open.serviceClass === 'BULK' || open.serviceClass === 'CONTROL') &&
     open.deadlineMs > 0;
-  if (!wellFormed) throw new IsthmusError('PROTOCOL', 'a request for a tunnel is malformed');
+  if (!wellFormed) throw new IsthmusError('PROTOCOL', 'a tunnel request is malformed');
   return {
     source: open.source,
     destination: open.destination,
@@ -63,14 +63,14 @@ export function decodeRequest(open: OpenTunnel__Output, openMs: number): TunnelR
   };
 }
 
-/** How a refusal travels back, named after this node unless a farther hop said it. */
-export function encodeRefusal(error: IsthmusError, self: string): TunnelError {
+/** The denial on the wire; its hop is this node unless a farther hop denied. */
+export function encodeDenial(error: IsthmusError, self: string): TunnelError {
   return { code: error.code, hop: error.hop ?? self, detail: error.message.slice(0, 500) };
 }
 
-/** A refusal off the wire as an error; a code of a newer peer's counts as UNREACHABLE. */
-export function decodeRefusal(refusal: TunnelError__Output, neighbour: string): IsthmusError {
-  const hop = isSlug(refusal.hop) ? refusal.hop : neighbour;
-  const code = isErrorCode(refusal.code) ? refusal.code : 'UNREACHABLE';
-  return new IsthmusError(code, refusal.detail.slice(0, 500) || `the tunnel was refused: ${refusal.code}`, { hop });
+/** The denial as an error; an unknown code counts as UNREACHABLE. */
+export function decodeDenial(denial: TunnelError__Output, neighbour: string): IsthmusError {
+  const hop = isSlug(denial.hop) ? denial.hop : neighbour;
+  const code = isErrorCode(denial.code) ? denial.code : 'UNREACHABLE';
+  return new IsthmusError(code, denial.detail.slice(0, 500) || `the tunnel was denied: ${denial.code}`, { hop });
 }

@@ -1,10 +1,10 @@
-// A relay's part in a tunnel: two streams tied together, back-pressure and ends passed on.
+// Joins the two streams of a tunnel at a relay, with back-pressure and ends passed on.
 import type { Duplex } from 'node:stream';
 
-/** How long the last bytes may take to leave after their source has gone. */
-const lingerMs = 30_000;
+/** How long the last bytes may take after their source has closed. */
+const LINGER_MS = 30_000;
 
-/** Joins two streams. When either is lost, so is the other; when one ends whole, the other ends after its last byte. */
+/** Joins two streams. When one is lost, so is the other; when one ends cleanly, the other ends after its last byte. */
 export function splice(left: Duplex, right: Duplex, onClosed: () => void): void {
   let open = 2;
   let linger: NodeJS.Timeout | undefined;
@@ -14,8 +14,8 @@ export function splice(left: Duplex, right: Duplex, onClosed: () => void): void 
       clearTimeout(linger);
       onClosed();
     } else if (stream.readableEnded) {
-      linger = setTimeout(() => other.destroy(), lingerMs);
-      // What it still sends has nowhere to go, but its end must be seen. Unpiped first: pipe() would pause it again.
+      linger = setTimeout(() => other.destroy(), LINGER_MS);
+      // Its bytes are dropped, but its end must be read. Unpiped first: pipe() would pause it again.
       other.unpipe(stream);
       other.resume();
     } else {

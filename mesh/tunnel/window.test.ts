@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { defaultLimits } from '../limits.ts';
+import { DEFAULT_LIMITS } from '../limits.ts';
 import { SendWindow, type TunnelWindow } from './window.ts';
 
 /** A line in simulated time: a rate, a round trip, a queue without end, and acknowledgements every 5 ms. */
@@ -19,7 +19,7 @@ class Line {
     this.#bytesPerMs = (megabits * 1000) / 8;
     this.#roundTripMs = roundTripMs;
     this.window = new SendWindow(
-      defaultLimits.bulkWindow,
+      DEFAULT_LIMITS.bulkWindow,
       () => roundTripMs,
       () => this.nowMs,
     );
@@ -106,7 +106,7 @@ describe('the window of a link', () => {
     const line = new Line(100, 40);
     const tunnel = line.window.open();
     line.run(20_000, [tunnel], 10);
-    expect(line.window.bytes(line.nowMs)).toBe(defaultLimits.bulkWindow.startBytes);
+    expect(line.window.bytes(line.nowMs)).toBe(DEFAULT_LIMITS.bulkWindow.startBytes);
   });
 
   it('ignores acknowledgements of what was never written', () => {

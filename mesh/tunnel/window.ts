@@ -1,33 +1,32 @@
-// How much bulk may be in flight on one link in one direction: within twice the product of the delivery rate and the
-// round trip without queues. Less would leave the line idle, more would only queue, and control on the same line would
-// wait behind it.
+// The bulk window of one link in one direction: at most twice the product of the delivery rate and the round trip without
+// queues. Less would leave the line idle; more would only queue, and control on the same line would wait behind it.
 //
 //   SendWindow     one per link session and direction: the rate, the window, the shares of the tunnels
 //   TunnelWindow   one per bulk tunnel: its bytes in flight, and the writer that waits for room
 //
-// While the window is what limits, rate = window / round trip: so a gain above one lets it grow each round trip until
-// the line shows. It starts with a high gain, as TCP does, and goes to the steady one when the rate stops growing.
+// While the window limits, rate = window / round trip, so a gain above one lets it grow each round trip up to the line's
+// rate. It starts with a high gain, as TCP does, and changes to the steady one when the rate stops growing.
 import type { WindowLimits } from '../limits.ts';
 
-const startGain = 2.9;
-/** Fills the line through the noise of measurement, and leaves about half a round trip of queue. */
-const steadyGain = 1.6;
-/** The line is found when the rate grew by less than this in so many round trips. */
-const growth = 1.25;
-const plateauRounds = 3;
-/** A tunnel whose reader took nothing for this long holds no share from the others. */
-const progressMemoryMs = 500;
+const START_GAIN = 2.9;
+/** Fills the line despite measurement noise, and leaves about half a round trip of queue. */
+const STEADY_GAIN = 1.6;
+/** The line's rate is found when the rate grew by less than this in so many round trips. */
+const GROWTH = 1.25;
+const PLATEAU_ROUNDS = 3;
+/** A tunnel whose reader took nothing for this long gets no share. */
+const PROGRESS_MEMORY_MS = 500;
 
 interface Sent {
   /** The tunnel's count of bytes written after this piece. */
   readonly end: number;
   readonly sentAtMs: number;
-  /** What the link had delivered when it was sent. */
+  /** The bytes that the link had delivered when it was sent. */
   readonly delivered: number;
-  /** When that was acknowledged, and when it had been sent. */
+  /** When those were acknowledged, and when they had been sent. */
   readonly deliveredAtMs: number;
   readonly deliveredSentAtMs: number;
-  /** Whether the window was what limited; if the writer had no more, the piece says nothing of the line. */
+  /** Whether the window limited; where the writer had no more, the piece says nothing about the line. */
   readonly limited: boolean;
 }
 
@@ -35,21 +34,21 @@ type Phase =
   | { readonly name: 'starting'; readonly rate: number; readonly rounds: number; readonly roundEnd: number }
   | { readonly name: 'steady' };
 
-const starting: Phase = { name: 'starting', rate: 0, rounds: 0, roundEnd: 0 };
+const STARTING: Phase = { name: 'starting', rate: 0, rounds: 0, roundEnd: 0 };
 
 export class SendWindow {
   readonly #limits: WindowLimits;
   readonly #minRoundTripMs: () => number | undefined;
   readonly clock: () => number;
   readonly #tunnels = new Set<TunnelWindow>();
-  /** The highest delivery rate (bytes per ms) of each second that is still believed. */
+  /** The highest delivery rate (bytes per ms) of each second that still counts. */
   #rates: { readonly second: number; rate: number }[] = [];
-  #phase: Phase = starting;
+  #phase: Phase = STARTING;
   delivered = 0;
   deliveredAtMs = 0;
   deliveredSentAtMs = 0;
 
-  /** `clock` gives milliseconds that only rise. */
+  /** `clock` returns monotonic milliseconds. */
   constructor(
     limits: WindowLimits,
     minRoundTripMs: () => number | undefined,
@@ -76,7 +75,7 @@ export class SendWindow {
     const { startBytes, floorBytes, capBytes } = this.#limits;
     const rate = this.#rate(nowMs);
     if (rate === 0) return startBytes;
-    const gain = this.#phase.name === 'starting' ? startGain : steadyGain;
+    const gain = this.#phase.name === 'starting' ? START_GAIN : STEADY_GAIN;
     return Math.min(capBytes, Math.max(floorBytes, gain * rate * this.#roundTripMs()));
   }
 
@@ -86,20 +85,20 @@ export class SendWindow {
     return bytes;
   }
 
-  /** One tunnel's part of it. */
+  /** The part of one tunnel. */
   share(nowMs: number): number {
     let active = 0;
     for (const tunnel of this.#tunnels) if (tunnel.progressed(nowMs)) active += 1;
     return Math.max(this.#limits.floorBytes, Math.floor(this.bytes(nowMs) / Math.max(1, active)));
   }
 
-  /** Takes an acknowledgement into the rate, and lets waiting writers go on. */
+  /** Updates the rate with an acknowledgement, and wakes waiting writers. */
   acknowledged(bytes: number, piece: Sent | undefined, nowMs: number): void {
     this.delivered += bytes;
     this.deliveredAtMs = nowMs;
     if (piece !== undefined) {
-      // What was delivered between two moments a round trip or more apart, over the longer of the times that sending
-      // and acknowledging it took: a burst of acknowledgements after a hiccup does not pass for a fast line.
+      // The bytes delivered over a round trip or more, divided by the longer of the times that sending and acknowledging
+      // them took, so that a burst of acknowledgements after a hiccup does not look like a fast line.
       const acknowledgingMs = nowMs - piece.deliveredAtMs;
       const sendingMs = piece.sentAtMs - piece.deliveredSentAtMs;
       const rate = (this.delivered - piece.delivered) / Math.max(1, acknowledgingMs, sendingMs);
@@ -118,13 +117,13 @@ export class SendWindow {
     const oldest = this.#oldestSecond(nowMs);
     let rate = 0;
     for (const sample of this.#rates) if (sample.second >= oldest) rate = Math.max(rate, sample.rate);
-    if (rate === 0 && this.#phase.name === 'steady') this.#phase = starting;
+    if (rate === 0 && this.#phase.name === 'steady') this.#phase = STARTING;
     return rate;
   }
 
   #remember(rate: number, limited: boolean, nowMs: number): void {
     const { startBytes } = this.#limits;
-    // A writer with little to send shows a rate below the line's: it may raise the window, never lower it.
+    // A writer with little to send shows less than the line's rate: it may raise the window, never lower it.
     if (!limited && rate <= Math.max(this.#rate(nowMs), startBytes / this.#roundTripMs())) return;
     const second = Math.floor(nowMs / 1000);
     const oldest = this.#oldestSecond(nowMs);
@@ -141,8 +140,8 @@ export class SendWindow {
     if (phase.name !== 'starting' || piece.delivered < phase.roundEnd) return;
     const rate = this.#rate(nowMs);
     const roundEnd = this.delivered;
-    if (rate >= phase.rate * growth) this.#phase = { name: 'starting', rate, rounds: 0, roundEnd };
-    else if (phase.rounds + 1 < plateauRounds) this.#phase = { ...phase, rounds: phase.rounds + 1, roundEnd };
+    if (rate >= phase.rate * GROWTH) this.#phase = { name: 'starting', rate, rounds: 0, roundEnd };
+    else if (phase.rounds + 1 < PLATEAU_ROUNDS) this.#phase = { ...phase, rounds: phase.rounds + 1, roundEnd };
     else this.#phase = { name: 'steady' };
   }
 
@@ -174,7 +173,7 @@ export class TunnelWindow {
   }
 
   progressed(nowMs: number): boolean {
-    return nowMs - this.#progressAtMs < progressMemoryMs;
+    return nowMs - this.#progressAtMs < PROGRESS_MEMORY_MS;
   }
 
   /** Bytes that may be written now. */
@@ -191,7 +190,7 @@ export class TunnelWindow {
   wrote(bytes: number, limited: boolean): void {
     const now = this.#link.clock();
     if (this.inFlight === 0) {
-      // After idling, a piece's time counts from its own sending.
+      // After idling, a piece's time counts from when it is sent.
       this.#progressAtMs = now;
       this.#link.deliveredAtMs = this.#link.deliveredSentAtMs = now;
     }
@@ -200,7 +199,7 @@ export class TunnelWindow {
     this.#pieces.push({ end: this.#written, sentAtMs: now, delivered, deliveredAtMs, deliveredSentAtMs, limited });
   }
 
-  /** The peer has read `received` bytes of this tunnel in all. What goes backwards or beyond is ignored. */
+  /** The peer has read `received` bytes of this tunnel in total. A count that falls or exceeds what was sent is ignored. */
   acknowledge(received: number): void {
     if (received <= this.#acknowledged || received > this.#written) return;
     const now = this.#link.clock();

@@ -37,12 +37,12 @@ export interface ProtoGrpcType {
         EnrolResponse: MessageTypeDefinition<_isthmus_identity_v1_EnrolResponse, _isthmus_identity_v1_EnrolResponse__Output>
         EnrolledParent: MessageTypeDefinition<_isthmus_identity_v1_EnrolledParent, _isthmus_identity_v1_EnrolledParent__Output>
         /**
-         * Reached by a peer that has no certificate yet, over the `enrol` service. The joining node is the gRPC client, also
-         * when it was dialled and so is the TLS server of the session.
+         * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it was
+         * dialled and is the TLS server of the session.
          */
         Enrolment: SubtypeConstructor<typeof grpc.Client, _isthmus_identity_v1_EnrolmentClient> & { service: _isthmus_identity_v1_EnrolmentDefinition }
         /**
-         * Reached with a certificate, over the `identity` service.
+         * For a peer with a certificate, over the service `identity`.
          */
         Identity: SubtypeConstructor<typeof grpc.Client, _isthmus_identity_v1_IdentityClient> & { service: _isthmus_identity_v1_IdentityDefinition }
         RenewRequest: MessageTypeDefinition<_isthmus_identity_v1_RenewRequest, _isthmus_identity_v1_RenewRequest__Output>

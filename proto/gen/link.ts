@@ -37,7 +37,7 @@ export interface ProtoGrpcType {
         Goodbye: MessageTypeDefinition<_isthmus_mesh_v1_Goodbye, _isthmus_mesh_v1_Goodbye__Output>
         Hello: MessageTypeDefinition<_isthmus_mesh_v1_Hello, _isthmus_mesh_v1_Hello__Output>
         /**
-         * Served by whichever side accepted the connection; the dialler is always the gRPC client.
+         * The listener serves it; the connector is the gRPC client.
          */
         Link: SubtypeConstructor<typeof grpc.Client, _isthmus_mesh_v1_LinkClient> & { service: _isthmus_mesh_v1_LinkDefinition }
         OpenTunnel: MessageTypeDefinition<_isthmus_mesh_v1_OpenTunnel, _isthmus_mesh_v1_OpenTunnel__Output>

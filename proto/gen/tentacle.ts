@@ -7,7 +7,7 @@ import type { CancelScriptRequest as _isthmus_tentacle_v1_CancelScriptRequest, C
 import type { Envelope as _isthmus_tentacle_v1_Envelope, Envelope__Output as _isthmus_tentacle_v1_Envelope__Output } from './isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody as _isthmus_tentacle_v1_EnvelopeBody, EnvelopeBody__Output as _isthmus_tentacle_v1_EnvelopeBody__Output } from './isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { EnvelopeRequest as _isthmus_tentacle_v1_EnvelopeRequest, EnvelopeRequest__Output as _isthmus_tentacle_v1_EnvelopeRequest__Output } from './isthmus/tentacle/v1/EnvelopeRequest.ts';
-import type { FailedPlace as _isthmus_tentacle_v1_FailedPlace, FailedPlace__Output as _isthmus_tentacle_v1_FailedPlace__Output } from './isthmus/tentacle/v1/FailedPlace.ts';
+import type { FailedSource as _isthmus_tentacle_v1_FailedSource, FailedSource__Output as _isthmus_tentacle_v1_FailedSource__Output } from './isthmus/tentacle/v1/FailedSource.ts';
 import type { HealthReport as _isthmus_tentacle_v1_HealthReport, HealthReport__Output as _isthmus_tentacle_v1_HealthReport__Output } from './isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthRequest as _isthmus_tentacle_v1_HealthRequest, HealthRequest__Output as _isthmus_tentacle_v1_HealthRequest__Output } from './isthmus/tentacle/v1/HealthRequest.ts';
 import type { LogBatch as _isthmus_tentacle_v1_LogBatch, LogBatch__Output as _isthmus_tentacle_v1_LogBatch__Output } from './isthmus/tentacle/v1/LogBatch.ts';
@@ -23,15 +23,15 @@ import type { StartScriptRequest as _isthmus_tentacle_v1_StartScriptRequest, Sta
 import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDefinition as _isthmus_tentacle_v1_TentacleDefinition } from './isthmus/tentacle/v1/Tentacle.ts';
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
+import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
 import type { DialAssignment as _isthmus_topology_v1_DialAssignment, DialAssignment__Output as _isthmus_topology_v1_DialAssignment__Output } from './isthmus/topology/v1/DialAssignment.ts';
-import type { FindPlacesRequest as _isthmus_topology_v1_FindPlacesRequest, FindPlacesRequest__Output as _isthmus_topology_v1_FindPlacesRequest__Output } from './isthmus/topology/v1/FindPlacesRequest.ts';
-import type { FindPlacesResponse as _isthmus_topology_v1_FindPlacesResponse, FindPlacesResponse__Output as _isthmus_topology_v1_FindPlacesResponse__Output } from './isthmus/topology/v1/FindPlacesResponse.ts';
+import type { FindSourcesRequest as _isthmus_topology_v1_FindSourcesRequest, FindSourcesRequest__Output as _isthmus_topology_v1_FindSourcesRequest__Output } from './isthmus/topology/v1/FindSourcesRequest.ts';
+import type { FindSourcesResponse as _isthmus_topology_v1_FindSourcesResponse, FindSourcesResponse__Output as _isthmus_topology_v1_FindSourcesResponse__Output } from './isthmus/topology/v1/FindSourcesResponse.ts';
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from './isthmus/topology/v1/LinkReport.ts';
 import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from './isthmus/topology/v1/NodeParent.ts';
 import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output as _isthmus_topology_v1_NodeReport__Output } from './isthmus/topology/v1/NodeReport.ts';
-import type { Place as _isthmus_topology_v1_Place, Place__Output as _isthmus_topology_v1_Place__Output } from './isthmus/topology/v1/Place.ts';
-import type { PlacesClient as _isthmus_topology_v1_PlacesClient, PlacesDefinition as _isthmus_topology_v1_PlacesDefinition } from './isthmus/topology/v1/Places.ts';
-import type { Refusal as _isthmus_topology_v1_Refusal, Refusal__Output as _isthmus_topology_v1_Refusal__Output } from './isthmus/topology/v1/Refusal.ts';
+import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from './isthmus/topology/v1/PackageSource.ts';
+import type { SourcesClient as _isthmus_topology_v1_SourcesClient, SourcesDefinition as _isthmus_topology_v1_SourcesDefinition } from './isthmus/topology/v1/Sources.ts';
 import type { TopologyClient as _isthmus_topology_v1_TopologyClient, TopologyDefinition as _isthmus_topology_v1_TopologyDefinition } from './isthmus/topology/v1/Topology.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -48,7 +48,7 @@ export interface ProtoGrpcType {
         Envelope: MessageTypeDefinition<_isthmus_tentacle_v1_Envelope, _isthmus_tentacle_v1_Envelope__Output>
         EnvelopeBody: MessageTypeDefinition<_isthmus_tentacle_v1_EnvelopeBody, _isthmus_tentacle_v1_EnvelopeBody__Output>
         EnvelopeRequest: MessageTypeDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_EnvelopeRequest__Output>
-        FailedPlace: MessageTypeDefinition<_isthmus_tentacle_v1_FailedPlace, _isthmus_tentacle_v1_FailedPlace__Output>
+        FailedSource: MessageTypeDefinition<_isthmus_tentacle_v1_FailedSource, _isthmus_tentacle_v1_FailedSource__Output>
         HealthReport: MessageTypeDefinition<_isthmus_tentacle_v1_HealthReport, _isthmus_tentacle_v1_HealthReport__Output>
         HealthRequest: MessageTypeDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthRequest__Output>
         LogBatch: MessageTypeDefinition<_isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogBatch__Output>
@@ -69,18 +69,18 @@ export interface ProtoGrpcType {
     topology: {
       v1: {
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
+        Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>
         DialAssignment: MessageTypeDefinition<_isthmus_topology_v1_DialAssignment, _isthmus_topology_v1_DialAssignment__Output>
-        FindPlacesRequest: MessageTypeDefinition<_isthmus_topology_v1_FindPlacesRequest, _isthmus_topology_v1_FindPlacesRequest__Output>
-        FindPlacesResponse: MessageTypeDefinition<_isthmus_topology_v1_FindPlacesResponse, _isthmus_topology_v1_FindPlacesResponse__Output>
+        FindSourcesRequest: MessageTypeDefinition<_isthmus_topology_v1_FindSourcesRequest, _isthmus_topology_v1_FindSourcesRequest__Output>
+        FindSourcesResponse: MessageTypeDefinition<_isthmus_topology_v1_FindSourcesResponse, _isthmus_topology_v1_FindSourcesResponse__Output>
         LinkReport: MessageTypeDefinition<_isthmus_topology_v1_LinkReport, _isthmus_topology_v1_LinkReport__Output>
         NodeParent: MessageTypeDefinition<_isthmus_topology_v1_NodeParent, _isthmus_topology_v1_NodeParent__Output>
         NodeReport: MessageTypeDefinition<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_NodeReport__Output>
-        Place: MessageTypeDefinition<_isthmus_topology_v1_Place, _isthmus_topology_v1_Place__Output>
+        PackageSource: MessageTypeDefinition<_isthmus_topology_v1_PackageSource, _isthmus_topology_v1_PackageSource__Output>
         /**
-         * Where a package is to be had, nearest first. Asked by mirrors; tentacles are told in the envelope.
+         * Finds the sources of a package, nearest first. Mirrors call it; tentacles get their sources in the envelope.
          */
-        Places: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_PlacesClient> & { service: _isthmus_topology_v1_PlacesDefinition }
-        Refusal: MessageTypeDefinition<_isthmus_topology_v1_Refusal, _isthmus_topology_v1_Refusal__Output>
+        Sources: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_SourcesClient> & { service: _isthmus_topology_v1_SourcesDefinition }
         Topology: SubtypeConstructor<typeof grpc.Client, _isthmus_topology_v1_TopologyClient> & { service: _isthmus_topology_v1_TopologyDefinition }
       }
     }

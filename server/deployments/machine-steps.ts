@@ -8,7 +8,7 @@ import type { Release } from '../store/repositories/releases.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import { endTicket, mayHaveRun, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
-import type { FindPlaces } from '../tasks/execution/package-ticket.ts';
+import type { FindSources } from '../tasks/execution/package-ticket.ts';
 import { hasEnded } from '../tasks/outcome.ts';
 import type { DeploymentPayload } from './plan.ts';
 import type { StepHandlerRegistry, TicketRunner } from './steps/handler.ts';
@@ -18,7 +18,7 @@ export interface DeploymentFacts {
   readonly release: Release;
   readonly steps: StepHandlerRegistry;
   readonly sealer: Opener;
-  readonly findPlaces: FindPlaces;
+  readonly findSources: FindSources;
   /** Ends the wait for unreachable machines, where they are skipped. */
   readonly patience: AbortSignal | undefined;
 }
@@ -70,14 +70,14 @@ export class MachineSteps {
   }
 
   async #prepare(step: ProcessStep, ticket: Ticket): Promise<TicketRunner> {
-    const { payload, release, steps, sealer, findPlaces } = this.#facts;
+    const { payload, release, steps, sealer, findSources } = this.#facts;
     const { project, environment } = payload;
     const { id: target, targetRoles } = await this.#target(ticket);
     const variables = resolveAt(release.variables, { environment, machine: target, targetRoles }, sealer);
     const action = steps.of(step).actions[ticket.action];
     if (action === undefined) throw new IsthmusError('INTERNAL', `a ${step.kind} step has no action ${ticket.action}`);
     const task = this.#context.task.id;
-    return action(step, { project, environment, task, target, release, variables, findPlaces });
+    return action(step, { project, environment, task, target, release, variables, findSources });
   }
 
   /**

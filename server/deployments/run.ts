@@ -13,7 +13,7 @@ import { MachineSteps, type DeploymentFacts } from './machine-steps.ts';
 import type { DeploymentPayload } from './plan.ts';
 
 /** What a run needs beside what every ticket needs. */
-export interface DeploymentDeps extends Pick<DeploymentFacts, 'steps' | 'sealer' | 'findPlaces'> {
+export interface DeploymentDeps extends Pick<DeploymentFacts, 'steps' | 'sealer' | 'findSources'> {
   readonly store: Pick<Store, 'releases'>;
 }
 

@@ -1,6 +1,6 @@
 // Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound
 // to this TLS session, and gets a certificate of a few minutes, to cross the mesh with and confirm; the one that lasts
-// is the answer to that (identity.ts). Every refusal leaves one denial and nothing else.
+// is the answer to that (identity.ts). Every denial leaves one denial and nothing else.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -21,11 +21,11 @@ import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts';
 import { isId, isSlug } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Refusals } from '../../mesh/refusals.ts';
+import type { Denials } from '../../mesh/denials.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
-import { terminateTls } from '../../mesh/terminate.ts';
-import { agreeOnWireVersion, saidVersions, type WireVersions } from '../../mesh/wire-version.ts';
+import { acceptTls } from '../../mesh/accept-tls.ts';
+import { agreeOnWireVersion, type WireVersions } from '../../mesh/wire-version.ts';
 import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolRequest__Output } from '../../proto/gen/isthmus/identity/v1/EnrolRequest.ts';
 import type { EnrolResponse } from '../../proto/gen/isthmus/identity/v1/EnrolResponse.ts';
@@ -52,7 +52,7 @@ export interface EnrolmentDeps {
   readonly sealer: Sealer;
   readonly log: Logger;
   /** Where this server notes whom it refuses. */
-  readonly refusals: Refusals;
+  readonly denials: Denials;
 }
 
 /** A token that a session has bound to a key. */
@@ -65,7 +65,7 @@ export class Enrolment {
   readonly #deps: EnrolmentDeps;
   readonly #host: GrpcHost;
   readonly #nonces = new Nonces();
-  readonly #refusals = new TokenBucket(refusalsPerSecond, refusalBurst, Date.now());
+  readonly #denials = new TokenBucket(refusalsPerSecond, refusalBurst, Date.now());
   /** Streams that the server opened to a node that waits to be dialled, with the address it was dialled at. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
   /** What each live session has bound, to be freed when it ends unconfirmed. */
@@ -82,14 +82,14 @@ export class Enrolment {
       maxConcurrentCalls: 4,
       // Of what is asked of the service itself a denial of its own tells, with the token.
       onError: (error) => {
-        if (error.code === 'FLOOD') deps.refusals.note(error, 'unknown', 'enrol');
+        if (error.code === 'RATE_LIMITED') deps.denials.note(error, 'unknown', 'enrol');
       },
     });
     this.#host.add<EnrolmentHandlers>(
       types.Enrolment.service,
       {
         Begin: ({ request: { oldestWireVersion, newestWireVersion } }, caller) =>
-          this.#begin(saidVersions(oldestWireVersion, newestWireVersion), caller),
+          this.#begin({ oldest: oldestWireVersion, newest: newestWireVersion }, caller),
         Enrol: (call, caller) => this.#enrol(call.request, caller),
         Abandon: (_call, caller) => this.#abandon(caller.stream),
       },
@@ -107,7 +107,7 @@ export class Enrolment {
   /** Serves a bare stream that a joining node opened, direct or through relays. */
   async serve(bare: Duplex): Promise<void> {
     await this.#secure(bare, () =>
-      terminateTls(bare, {
+      acceptTls(bare, {
         ...credentialsOf(this.#deps.identity.current()),
         minVersion: 'TLSv1.3',
         requestCert: false,
@@ -236,7 +236,6 @@ export class Enrolment {
       meshId: authority.meshId,
       certificatePem: issued.certificatePem,
       authorityPem: authority.certificatePem,
-      parent: parents[0]?.node ?? '',
       parents,
     };
   }
@@ -259,7 +258,7 @@ export class Enrolment {
 
   async #refused(request: EnrolRequest__Output, error: IsthmusError): Promise<void> {
     const subject = isId(request.tokenId) ? request.tokenId : 'malformed';
-    if (!this.#refusals.take(Date.now())) {
+    if (!this.#denials.take(Date.now())) {
       this.#deps.log.warn({ token: subject, code: error.code }, 'enrolment refused; too many to record');
       throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being refused');
     }

@@ -9,7 +9,7 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller } from '../../lib/grpc/server.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Refusals } from '../../mesh/refusals.ts';
+import type { Denials } from '../../mesh/denials.ts';
 import type { MeshStream } from '../../mesh/types.ts';
 import type { IdentityHandlers } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import type { RenewRequest__Output } from '../../proto/gen/isthmus/identity/v1/RenewRequest.ts';
@@ -27,7 +27,7 @@ export interface IdentityServiceDeps {
   readonly store: Store;
   readonly authority: Authority;
   readonly log: Logger;
-  readonly refusals: Refusals;
+  readonly denials: Denials;
   readonly topology: Topology;
 }
 
@@ -46,7 +46,7 @@ export class IdentityService {
     this.#host = new GrpcHost<PeerIdentity>({
       log: deps.log,
       maxConcurrentCalls: 8,
-      onError: (error, peer, method) => deps.refusals.note(error, peer?.node ?? 'unknown', method),
+      onError: (error, peer, method) => deps.denials.note(error, peer?.node ?? 'unknown', method),
     });
     this.#host.add<IdentityHandlers>(
       types.Identity.service,

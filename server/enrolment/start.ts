@@ -5,7 +5,6 @@
 import type { Authority } from '../../certs/authority.ts';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
-import { roles } from '../../certs/peer.ts';
 import { keepRenewed } from '../../certs/renewal.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -64,11 +63,11 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
   await adopting.run();
   await ensureOwnRow(deps);
 
-  const { refusals } = mesh;
-  const enrolment = new Enrolment({ store, authority, identity, sealer, log, refusals });
+  const { denials } = mesh;
+  const enrolment = new Enrolment({ store, authority, identity, sealer, log, denials });
   await enrolment.start();
   const dialled = new DialledJoins({ mesh, enrolment, topology, log });
-  const identities = new IdentityService({ store, topology, authority, log, refusals });
+  const identities = new IdentityService({ store, topology, authority, log, denials });
   const renewal = keepRenewed({
     identity,
     log,
@@ -81,7 +80,7 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
   mesh.listenEnrol((stream) => {
     enrolment.serve(stream).catch((err: unknown) => log.debug({ err }, 'an enrolment did not get to its session'));
   });
-  mesh.listen('identity', { roles }, (stream) => identities.accept(stream));
+  mesh.listen('identity', (stream) => identities.accept(stream));
 
   const pin = authorityPin(authority.certificatePem);
   return {

@@ -120,7 +120,7 @@ it('looks at each ticket as often, however many machines and steps there are', a
     const names = Array.from({ length: machines }, (_, index) => `web-${index}`);
     const plan = Array.from({ length: steps }, (_, index) => ({ name: `${index}`, actions, machines: names }));
     const cells = plan.flatMap((_, step) =>
-      names.flatMap((machine) => actions.map((action) => ({ step, machine, action }))),
+      names.flatMap((machine) => actions.map((action) => ({ step, target: machine, action }))),
     );
     const { tickets, reads } = counted(cells.map((cell, index) => ticketOf({ ...cell, state: 'succeeded' }, index)));
     await viewed(taskOf(plan, null), tickets);

@@ -4,10 +4,10 @@ import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
 import { maxMessageBytes } from '../../lib/grpc/client.ts';
 import type { Caller } from '../../lib/grpc/server.ts';
-import { checkFeedUrl } from '../../mesh/feeds.ts';
-import { refusalsKept, type Refusals } from '../../mesh/refusals.ts';
+import { checkFeedUrl } from '../../lib/net/feed-url.ts';
+import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
-import type { Refusal__Output } from '../../proto/gen/isthmus/topology/v1/Refusal.ts';
+import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
 import type { NewDenial } from '../store/events/denials.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -26,15 +26,15 @@ export interface Reporter {
 
 export class Reports {
   readonly #store: Store;
-  readonly #refusals: Refusals;
+  readonly #denials: Denials;
   #latest = new Map<Reporter, NodeReport__Output>();
   #timer: NodeJS.Timeout | undefined;
   #lastMs = 0;
 
-  /** `refusals` is where this server notes whom it refuses. */
-  constructor(store: Store, refusals: Refusals) {
+  /** `denials` is where this server notes whom it refuses. */
+  constructor(store: Store, denials: Denials) {
     this.#store = store;
-    this.#refusals = refusals;
+    this.#denials = denials;
   }
 
   /** Stores a report soon, unless a later one of the same stream takes its place before. */
@@ -57,7 +57,7 @@ export class Reports {
       checkFeedUrl(url);
       return url;
     } catch (thrown) {
-      this.#refusals.note(IsthmusError.from(thrown), node, 'feedUrl');
+      this.#denials.note(IsthmusError.from(thrown), node, 'feedUrl');
       return '';
     }
   }
@@ -97,7 +97,7 @@ export class Reports {
   }
 
   async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: NodeReport__Output): Promise<void> {
-    await this.#recordRefusals(tx, node, report.refusals.slice(-refusalsKept));
+    await this.#recordDenials(tx, node, report.denials.slice(-MAX_DENIALS));
     await tx.nodes.sighted(node, {
       report,
       softwareVersion: report.softwareVersion.slice(0, 100),
@@ -110,17 +110,17 @@ export class Reports {
   /**
    * Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once.
    */
-  async #recordRefusals(tx: StoreTransaction, node: string, refusals: readonly Refusal__Output[]): Promise<void> {
-    if (refusals.length === 0) return;
-    const known = new Set(reportedRefusals(await tx.nodes.get(node)));
-    for (const refusal of refusals.filter(({ id }) => !known.has(id))) {
-      await tx.denials.record(node, peerDenial(node, refusal));
+  async #recordDenials(tx: StoreTransaction, node: string, denials: readonly Denial__Output[]): Promise<void> {
+    if (denials.length === 0) return;
+    const known = new Set(reportedDenials(await tx.nodes.get(node)));
+    for (const denial of denials.filter(({ id }) => !known.has(id))) {
+      await tx.denials.record(node, peerDenial(node, denial));
     }
   }
 }
 
 /** What `node` denied a peer. It says so of itself; what it says is cut to what a good node says. */
-export function peerDenial(node: string, { code, by, what, detail, atMs }: Omit<Refusal__Output, 'id'>): NewDenial {
+export function peerDenial(node: string, { code, by, what, detail, atMs }: Omit<Denial__Output, 'id'>): NewDenial {
   return {
     actor: node,
     type: 'peer.denied',
@@ -129,7 +129,7 @@ export function peerDenial(node: string, { code, by, what, detail, atMs }: Omit<
   };
 }
 
-function reportedRefusals({ report }: Pick<Node, 'report'>): readonly string[] {
-  const { refusals = [] } = (report ?? {}) as { readonly refusals?: readonly { readonly id: string }[] };
-  return refusals.map(({ id }) => id);
+function reportedDenials({ report }: Pick<Node, 'report'>): readonly string[] {
+  const { denials = [] } = (report ?? {}) as { readonly denials?: readonly { readonly id: string }[] };
+  return denials.map(({ id }) => id);
 }

@@ -16,7 +16,7 @@ import type { LiveTopology } from './live.ts';
 import { setParents, type NewParentInput } from './parents.ts';
 import { ReconcileLoop } from './reconcile.ts';
 import { peerDenial } from './reports.ts';
-import { dialsOf, WatchService, type AwaitedNode, type FindPlaces } from './watch.ts';
+import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';
 
 /** Nodes that have a token and wait to be dialled. */
 export interface AwaitedJoins<Awaited extends AwaitedNode = AwaitedNode> {
@@ -33,7 +33,7 @@ export interface TopologyDeps<Awaited extends AwaitedNode> {
   readonly log: Logger;
   readonly joins: AwaitedJoins<Awaited>;
   /** Answers Places.Find. */
-  readonly findPlaces: FindPlaces;
+  readonly findSources: FindSources;
   /** How this server's port is reached from outside, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
 }
@@ -53,9 +53,9 @@ export interface NewParents {
 export async function startTopology<Awaited extends AwaitedNode>(
   deps: TopologyDeps<Awaited>,
 ): Promise<TopologyServices> {
-  const { store, topology, mesh, log, joins, findPlaces, serverAddress } = deps;
+  const { store, topology, mesh, log, joins, findSources, serverAddress } = deps;
   const self = deps.identity.current().node;
-  const watch = new WatchService({ store, log, findPlaces, refusals: mesh.refusals });
+  const watch = new WatchService({ store, log, findSources, denials: mesh.denials });
   const loop = new ReconcileLoop(async () => {
     await noteTaken({ store, log }, topology);
     const pending = await joins.pending();
@@ -65,7 +65,7 @@ export async function startTopology<Awaited extends AwaitedNode>(
     joins.attempt(pending);
   }, log);
   const recording = recordRefusals(deps);
-  mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
+  mesh.listen('topology', (stream) => watch.accept(stream));
   const unsubscribe = topology.onChange(({ structural }) => {
     if (structural) loop.soon();
   });
@@ -90,10 +90,10 @@ function recordRefusals({
 }: Pick<TopologyDeps<AwaitedNode>, 'store' | 'identity' | 'mesh' | 'log'>): { stop(): Promise<void> } {
   const { node } = identity.current();
   const writing = new Set<Promise<unknown>>();
-  const forget = mesh.refusals.onNoted((refusal) => {
+  const forget = mesh.denials.onNoted((denial) => {
     const written = store.denials
-      .record(refusal.by, peerDenial(node, refusal))
-      .catch((err: unknown) => log.warn({ err }, 'a refusal was not recorded'))
+      .record(denial.by, peerDenial(node, denial))
+      .catch((err: unknown) => log.warn({ err }, 'a denial was not recorded'))
       .finally(() => writing.delete(written));
     writing.add(written);
   });

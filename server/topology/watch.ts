@@ -5,11 +5,11 @@ import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Refusals } from '../../mesh/refusals.ts';
+import type { Denials } from '../../mesh/denials.ts';
 import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
 import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
-import type { PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.ts';
+import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import type { Parent } from '../store/parents.ts';
 import type { Node } from '../store/repositories/nodes.ts';
@@ -22,14 +22,14 @@ const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topo
 
 type WatchCall = Parameters<AsyncHandlers<TopologyHandlers, PeerIdentity>['Watch']>[0];
 
-export type FindPlaces = AsyncHandlers<PlacesHandlers, PeerIdentity>['Find'];
+export type FindSources = AsyncHandlers<SourcesHandlers, PeerIdentity>['Find'];
 
 export interface WatchDeps {
   readonly store: Store;
   readonly log: Logger;
-  readonly findPlaces: FindPlaces;
+  readonly findSources: FindSources;
   /** Where this server notes whom it refuses. */
-  readonly refusals: Refusals;
+  readonly denials: Denials;
 }
 
 /** What the nodes are told, by node. */
@@ -55,13 +55,13 @@ export class WatchService {
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
-    this.#reports = new Reports(deps.store, deps.refusals);
+    this.#reports = new Reports(deps.store, deps.denials);
     this.#host = new GrpcHost<PeerIdentity>({
       log: deps.log,
       onError: (error, peer, method) => {
         // What the feed refuses it records itself.
-        if (error.code !== 'FORBIDDEN' || method !== types.Places.service.Find.path)
-          deps.refusals.note(error, peer?.node ?? 'unknown', method);
+        if (error.code !== 'FORBIDDEN' || method !== types.Sources.service.Find.path)
+          deps.denials.note(error, peer?.node ?? 'unknown', method);
       },
     });
     this.#host.add<TopologyHandlers>(
@@ -69,9 +69,9 @@ export class WatchService {
       { Watch: (call, caller) => this.#watch(call, caller) },
       { Watch: { roles: ['relay', 'mirror', 'tentacle'] } },
     );
-    this.#host.add<PlacesHandlers>(
-      types.Places.service,
-      { Find: deps.findPlaces },
+    this.#host.add<SourcesHandlers>(
+      types.Sources.service,
+      { Find: deps.findSources },
       { Find: { roles: ['mirror', 'tentacle'] } },
     );
   }

@@ -25,17 +25,17 @@ const applicationName = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
 
 /** Checks every field that becomes part of a path, a request or a limit. */
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
-  const { application, places, pass, substituteIn, variables, sensitiveNames } = payload;
+  const { application, sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
   if (!applicationName.test(application)) refuse('application', 'it names no application');
   if (!isSha256(sha256)) refuse('package.sha256', 'a digest is 64 lower-case hex digits');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) refuse('package.size_bytes', 'a package has a size');
   if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a format of packages`);
   return {
-    ...{ id, version: normaliseVersion(version), sha256, sizeBytes, format, application, pass, variables },
+    ...{ id, version: normaliseVersion(version), sha256, sizeBytes, format, application, pass: downloadToken, variables },
     substituteIn,
     hasSensitive: sensitiveNames.length > 0,
-    places: places.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
+    places: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
   };
 }
 

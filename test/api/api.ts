@@ -52,13 +52,13 @@ export async function startApi(
   const calls = new Map<string, number>();
   const sealer = new Sealer(randomBytes(32));
   const steps = stepHandlers();
-  const nowhere = () => Promise.resolve({ places: [], pass: '' });
+  const nowhere = () => Promise.resolve({ sources: [], downloadToken: '' });
   const context: ApiContext = {
     store,
     log: silentLogger(),
     sealer,
     steps,
-    kinds: taskKinds({ store, sealer, steps, findPlaces: nowhere }),
+    kinds: taskKinds({ store, sealer, steps, findSources: nowhere }),
     services: recording({ topology, routes: createRouteResolver(topology), ...services }, calls),
     nodeId: 'server-1',
     meshId: 'mesh-under-test',

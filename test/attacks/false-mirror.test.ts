@@ -3,9 +3,10 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { reportToServer } from '../../mesh/report.ts';
+import { reportToServer } from '../../node/report.ts';
 import { tarGz } from '../packages/craft.ts';
 import { startOrigin, wrongBytes } from '../packages/origin.ts';
 import { WholeMesh } from '../server/whole.ts';
@@ -32,7 +33,10 @@ async function field(serving: 'mirror-1' | 'mirror-2') {
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-  const member = await createMesh({ parents, dials: [] }, { identity, revocations, log, relaying: false });
+  const member = await createMesh(
+    { parents, dials: [] },
+    { identity, revocations, log, relaying: false, services: MESH_SERVICES },
+  );
   onTestFinished(() => member.stop());
   const extra = () => ({ feedUrl: origin.url, cachedBytes: 0 });
   const reports = reportToServer({ mesh: member, identity, log, dataDir, extra });

@@ -6,15 +6,15 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { alpn } from '../../certs/tls.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
-import { openEnrol } from '../../mesh/enrol/peer.ts';
-import { connectTo } from '../../mesh/link/socket.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import { connectTo } from '../../mesh/link/connection.ts';
 import { encodeHello } from '../../mesh/link/hello.ts';
 import { encodeRequest, newTunnelId } from '../../mesh/tunnel/request.ts';
 import { linkService } from '../../mesh/wire.ts';
 import type { OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
 import type { TunnelFrame } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import { startControlPlane } from '../support/control-plane.ts';
-import { fakeAcceptor } from '../support/fake-acceptor.ts';
+import { fakeParent } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
@@ -211,7 +211,7 @@ it.each(['server', 'relay'] as const)('a %s is not moved by a flood', { timeout:
 
 describe('a flood on a live link', () => {
   it.each(Object.entries(floods))('of %s is one audit event', async (_, flood) => {
-    const { code = 'FLOOD' } = flood;
+    const { code = 'RATE_LIMITED' } = flood;
     const plane = await startControlPlane();
     const row = { id: 't9', role: 'tentacle', site: 'eu', parents: [{ node: 'server', dialAddress: null }] } as const;
     await plane.store.transaction((tx) => tx.nodes.insert({ ...row, createdAt: Date.now() }));
@@ -224,16 +224,13 @@ describe('a flood on a live link', () => {
 
   it('of requests by the relay that was dialled ends it, and serves no more than a relay may ask for', async () => {
     const authority = await createTestMesh();
-    const acceptor = await fakeAcceptor(await authority.node('relay-1', 'relay'), {
-      oldestWireVersion: 2,
-      newestWireVersion: 2,
-    });
+    const acceptor = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: acceptor.address }];
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, { tunnelsPerLink: 100 });
     await waitFor(() => tentacle.mesh.links().some(({ up }) => up), { what: 'the link' });
     const { attach } = acceptor.session()!;
     for (let i = 0; i < 1_000; i += 1) attach.write({ open: openEcho('relay-1', 't1') });
-    const noted = () => tentacle.mesh.refusals.latest().filter(({ code }) => code === 'FLOOD');
+    const noted = () => tentacle.mesh.denials.latest().filter(({ code }) => code === 'RATE_LIMITED');
     await waitFor(() => noted().length > 0 && acceptor.session()!.attach !== attach, { what: 'a new session' });
     expect(noted()).toMatchObject([{ by: 'relay-1', what: 'link' }]);
   });
@@ -260,13 +257,15 @@ it('a flood of the enrolment itself is ended, and is one audit event', async () 
     const found = await plane.denials('peer.denied');
     return found.length > 0 && found;
   });
-  expect(events.map(({ actor, data }) => [actor, data.code, data.what])).toEqual([['server-1', 'FLOOD', 'enrol']]);
+  expect(events.map(({ actor, data }) => [actor, data.code, data.what])).toEqual([
+    ['server-1', 'RATE_LIMITED', 'enrol'],
+  ]);
 });
 
 describe('what a neighbour may ask for does not grow with what it is asked for', () => {
   const most = 20;
   const limits = { tunnelsPerLink: most, tunnelsPerLeaf: most, bulkPerLink: 10 * most };
-  const floodsOf = ({ mesh }: StartedNode) => mesh.refusals.latest().filter(({ code }) => code === 'FLOOD');
+  const floodsOf = ({ mesh }: StartedNode) => mesh.denials.latest().filter(({ code }) => code === 'RATE_LIMITED');
   const ask = ({ mesh }: StartedNode, node: string, serviceClass: 'bulk' | 'control', deadlineMs: number) =>
     mesh.dial({ node, service: 'echo', class: serviceClass, deadlineMs });
 
@@ -289,10 +288,7 @@ describe('what a neighbour may ask for does not grow with what it is asked for',
 
   it('where this node dials, of either class', async () => {
     const authority = await createTestMesh();
-    const relay = await fakeAcceptor(await authority.node('relay-1', 'relay'), {
-      oldestWireVersion: 2,
-      newestWireVersion: 2,
-    });
+    const relay = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: relay.address }];
     const node = await startNode(authority, 'relay-2', 'relay', { parents }, limits);
     await waitFor(() => node.mesh.links().some(({ up }) => up), { what: 'the link' });

@@ -2,11 +2,11 @@
 // code, and told in the audit events.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
-import { maxHops } from '../../mesh/limits.ts';
+import { MAX_HOPS } from '../../mesh/limits.ts';
 import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
 import type { TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
-import { fakeAcceptor } from '../support/fake-acceptor.ts';
+import { fakeParent } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';
@@ -18,7 +18,7 @@ const plain: TunnelRequest = {
   deadlineMs: 10_000,
 };
 
-/** Asks for a tunnel over a link; answers the code of the refusal, or `opened`. */
+/** Asks for a tunnel over a link; answers the code of the denial, or `opened`. */
 function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = rpc.tunnel();
@@ -30,8 +30,7 @@ function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string
   });
 }
 
-const versionTwo = { oldestWireVersion: 2, newestWireVersion: 2 };
-const elsewhere = Array.from({ length: maxHops }, (_, i) => `relay-${i}`);
+const elsewhere = Array.from({ length: MAX_HOPS }, (_, i) => `relay-${i}`);
 
 describe('a neighbour on a live link', () => {
   it.each<[string, Role, Partial<TunnelRequest>, string]>([
@@ -50,26 +49,26 @@ describe('a neighbour on a live link', () => {
     const link = await fakeLink(plane.address, identity);
     await waitFor(() => plane.mesh.links().some(({ up }) => up), { what: 'the link' });
     expect([await ask(link, request), await ask(link, request)]).toEqual([code, code]);
-    expect(await refusals(plane)).toEqual([['x9', code, request.service ?? 'echo']]);
+    expect(await denials(plane)).toEqual([['x9', code, request.service ?? 'echo']]);
     // The link is as good as before for what it may carry.
     expect(await ask(link, role === 'relay' ? { source: 'web-1' } : {})).toBe('opened');
   });
 
   it('has nothing carried by a node that is no relay', async () => {
     const authority = await createTestMesh();
-    const parent = await fakeAcceptor(await authority.node('relay-1', 'relay'), versionTwo);
+    const parent = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: parent.address }];
     const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
     await waitFor(() => parent.session() !== undefined, { what: 'the link' });
     const open = encodeRequest(newTunnelId(), { ...plain, source: 'server-1', destination: 'web-2' });
     parent.session()!.attach.write({ open });
-    await waitFor(() => mesh.refusals.latest().length > 0, { what: 'the refusal' });
-    expect(mesh.refusals.latest()).toMatchObject([{ code: 'NOT_A_RELAY', by: 'relay-1', what: 'echo' }]);
+    await waitFor(() => mesh.denials.latest().length > 0, { what: 'the denial' });
+    expect(mesh.denials.latest()).toMatchObject([{ code: 'NOT_A_RELAY', by: 'relay-1', what: 'echo' }]);
   });
 
   it('is not heard any more once it has said goodbye', async () => {
     const authority = await createTestMesh();
-    const parent = await fakeAcceptor(await authority.node('relay-1', 'relay'), versionTwo);
+    const parent = await fakeParent(await authority.node('relay-1', 'relay'));
     const parents = [{ node: 'relay-1', address: parent.address }];
     const { mesh } = await startNode(authority, 't1', 'tentacle', { parents });
     await waitFor(() => mesh.links()[0]?.up, { what: 'the link' });
@@ -77,7 +76,7 @@ describe('a neighbour on a live link', () => {
     attach.write({ goodbye: { code: 'CANCELLED', detail: 'it goes away' } });
     attach.write({ open: encodeRequest(newTunnelId(), { ...plain, source: 'server-1', destination: 'web-2' }) });
     await waitFor(() => parent.session()?.attach !== attach, { what: 'the next link' });
-    expect(mesh.refusals.latest()).toEqual([]);
+    expect(mesh.denials.latest()).toEqual([]);
   });
 
   it.each(['control', 'bulk'] as const)(
@@ -88,11 +87,11 @@ describe('a neighbour on a live link', () => {
       process.on('unhandledRejection', note);
       onTestFinished(() => void process.off('unhandledRejection', note));
       const authority = await createTestMesh();
-      const parent = await fakeAcceptor(await authority.node('server-1', 'server'), versionTwo);
+      const parent = await fakeParent(await authority.node('server-1', 'server'));
       const parents = [{ node: 'server-1', address: parent.address }];
       const { mesh } = await startNode(authority, 'eu', 'relay', { parents });
       const { identity } = await authority.node('t1', 'tentacle');
-      const child = await fakeLink(mesh.address!, identity, versionTwo);
+      const child = await fakeLink(mesh.address!, identity);
       const asked = () => child.frames.filter(({ open }) => open).length;
       for (let time = 1; time <= 5; time += 1) {
         await waitFor(() => mesh.links().filter(({ up }) => up).length === 2, { what: 'the links' });
@@ -117,12 +116,12 @@ describe('a neighbour on a live link', () => {
     const link = await fakeLink(plane.address, identity, { relation: 'PARENT' });
     expect((await link.ended)?.code).toBe('LINK_REFUSED');
     expect(plane.mesh.links()).toEqual([]);
-    expect(await refusals(plane)).toEqual([['x9', 'LINK_REFUSED', 'link']]);
+    expect(await denials(plane)).toEqual([['x9', 'LINK_REFUSED', 'link']]);
   });
 });
 
 /** The audit events, once there is one: whom, with which code, what. */
-async function refusals(plane: ControlPlane): Promise<unknown[]> {
+async function denials(plane: ControlPlane): Promise<unknown[]> {
   const events = await waitFor(async () => {
     const found = await plane.denials('peer.denied');
     return found.length > 0 && found;

@@ -10,8 +10,8 @@ import { alpn } from '../../certs/tls.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { openEnrol } from '../../mesh/enrol/peer.ts';
-import { connectTo } from '../../mesh/link/socket.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import { connectTo } from '../../mesh/link/connection.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { linked, startNode } from '../support/mesh.ts';
@@ -60,7 +60,7 @@ const surfaces: Record<string, Surface> = {
   },
   identity: { service: identity.Identity.service, prepare: upwards('identity') },
   topology: { service: topology.Topology.service, prepare: upwards('topology') },
-  places: { service: topology.Places.service, prepare: upwards('topology') },
+  places: { service: topology.Sources.service, prepare: upwards('topology') },
   link: {
     // Whatever a tunnel says is refused where no link is attached.
     service: { Attach: loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1.Link.service.Attach },
@@ -169,7 +169,7 @@ it('a relay may not ask where packages are, with its own valid certificate', asy
   const relay = await startNode(plane.authority, 'relay-9', 'relay', { parents });
   await linked({ ...plane.node, name: 'server-1', mesh: plane.mesh }, relay);
   const options = { node: 'server', service: 'topology', class: 'control', deadlineMs: 10_000 } as const;
-  const client = grpcClient(topology.Places, (signal) => relay.mesh.dial({ ...options, signal }));
+  const client = grpcClient(topology.Sources, (signal) => relay.mesh.dial({ ...options, signal }));
   onTestFinished(() => client.close());
   const find = client.unary((c, o, done) => c.find({ sha256: 'a'.repeat(64) }, o, done), { deadlineMs: 10_000 });
   await expect(find).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN' });
@@ -177,6 +177,6 @@ it('a relay may not ask where packages are, with its own valid certificate', asy
     const found = await plane.denials('peer.denied');
     return found.length > 0 && found;
   });
-  const what = '/isthmus.topology.v1.Places/Find';
+  const what = '/isthmus.topology.v1.Sources/Find';
   expect(event).toMatchObject({ actor: 'server-1', subject: 'relay-9', data: { code: 'ROLE_FORBIDDEN', what } });
 });

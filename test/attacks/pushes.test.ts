@@ -21,7 +21,7 @@ interface Field {
   readonly api: TestApi;
   push(bytes: Buffer | ReadableStream, query: string): ReturnType<TestApi['call']>;
   files(): Promise<string[]>;
-  refusals(): Promise<{ actor: string; data: unknown }[]>;
+  denials(): Promise<{ actor: string; data: unknown }[]>;
 }
 
 async function field(pushLimits: FeedDeps['pushLimits'] = {}): Promise<Field> {
@@ -53,7 +53,7 @@ async function field(pushLimits: FeedDeps['pushLimits'] = {}): Promise<Field> {
       const names = await readdir(join(dataDir, 'packages'), { recursive: true, withFileTypes: true });
       return names.filter((entry) => entry.isFile()).map(({ name }) => name);
     },
-    refusals: async () => (await api.store.denials.list({ type: 'request.denied', limit: 100 })).items,
+    denials: async () => (await api.store.denials.list({ type: 'request.denied', limit: 100 })).items,
   };
 }
 
@@ -102,24 +102,24 @@ it.each([
   ['a name of 300 bytes', 'PACKAGE_NAME', 'zip', zip([{ name: 'é'.repeat(150), content: 'x' }])],
   ['a name that is not UTF-8', 'PACKAGE_NAME', 'zip', zip([{ name: Buffer.from([0x61, 0xff]), content: 'x' }])],
 ])('%s is refused %s', async (_name, code, format, bytes) => {
-  const { api, push, files, refusals } = await field();
+  const { api, push, files, denials } = await field();
   const before = await api.snapshot();
   const answer = await push(bytes, `id=evil&version=1.0&format=${format}`);
   expect(answer.body.code, answer.text).toBe(code);
   expect(await api.snapshot()).toBe(before);
   expect(await files()).toEqual([]);
   const actor = api.keys.operator.split('_')[1];
-  expect(await refusals()).toMatchObject([{ actor, data: { code, id: 'evil', version: '1.0' } }]);
+  expect(await denials()).toMatchObject([{ actor, data: { code, id: 'evil', version: '1.0' } }]);
 });
 
 describe('a body over the limit', () => {
   const large = tarGz([{ name: 'noise', content: randomBytes(300_000) }]);
 
   it('is refused by the size it tells, before it is read', async () => {
-    const { push, files, refusals } = await field({ largestPackageBytes: 200_000 });
+    const { push, files, denials } = await field({ largestPackageBytes: 200_000 });
     expect(await push(large, 'id=web&version=1.0')).toMatchObject({ status: 413, body: { code: 'BODY_TOO_LARGE' } });
     expect(await files()).toEqual([]);
-    expect(await refusals()).toMatchObject([{ data: { code: 'BODY_TOO_LARGE', id: 'web' } }]);
+    expect(await denials()).toMatchObject([{ data: { code: 'BODY_TOO_LARGE', id: 'web' } }]);
     expect((await push(good, 'id=web&version=1.0')).status).toBe(201);
   });
 
@@ -131,19 +131,19 @@ describe('a body over the limit', () => {
   });
 
   it('is refused when the disk has no room for it beside the database', async () => {
-    const { push, files, refusals } = await field({ keepFreeBytes: Number.MAX_SAFE_INTEGER });
+    const { push, files, denials } = await field({ keepFreeBytes: Number.MAX_SAFE_INTEGER });
     expect(await push(good, 'id=web&version=1.0')).toMatchObject({ status: 507, body: { code: 'DISK_FULL' } });
     expect(await files()).toEqual([]);
-    expect(await refusals()).toEqual([]);
+    expect(await denials()).toEqual([]);
   });
 });
 
 it('other bytes under a version that exists are refused, and the first stay', async () => {
-  const { push, files, refusals } = await field();
+  const { push, files, denials } = await field();
   expect((await push(good, 'id=web&version=1.0')).status).toBe(201);
   const kept = await files();
   const other = tarGz([{ name: 'app.js', content: 'evil' }]);
   expect((await push(other, 'id=Web&version=01.0.0')).body.code).toBe('PACKAGE_EXISTS');
   expect(await files()).toEqual(kept);
-  expect(await refusals()).toMatchObject([{ data: { code: 'PACKAGE_EXISTS', id: 'Web', version: '01.0.0' } }]);
+  expect(await denials()).toMatchObject([{ data: { code: 'PACKAGE_EXISTS', id: 'Web', version: '01.0.0' } }]);
 });

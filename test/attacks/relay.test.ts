@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openAuthority } from '../../certs/authority.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { createSigner, type EnvelopeContent } from '../../certs/signer.ts';
@@ -13,8 +14,8 @@ import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openMasterKey } from '../../lib/seal.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { Refusals } from '../../mesh/refusals.ts';
-import type * as inner from '../../mesh/tunnel/inner.ts';
+import { Denials } from '../../mesh/denials.ts';
+import type * as inner from '../../mesh/e2e/session.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
@@ -27,9 +28,9 @@ import type { Direction } from './rogue-relay.ts';
 
 const rogue = await vi.hoisted(async () => new (await import('./rogue-relay.ts')).Rogue());
 vi.mock('../../mesh/tunnel/splice.ts', () => ({ splice: rogue.splice }));
-vi.mock('../../mesh/tunnel/inner.ts', async (original) => {
+vi.mock('../../mesh/e2e/session.ts', async (original) => {
   const real = await original<typeof inner>();
-  return { ...real, callInner: rogue.innerOf(real.callInner) };
+  return { ...real, openSession: rogue.innerOf(real.openSession) };
 });
 
 const anyId = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
@@ -43,7 +44,7 @@ interface Field {
   /** Runs a script on web-1 to its end; answers the task's id, its ticket as bash saw it, and its log. */
   run(lines?: number): Promise<{ task: string; state: string; log: string[] }>;
   /** What nodes have refused, as `node: code by what`. */
-  refusals(): Promise<string[]>;
+  denials(): Promise<string[]>;
 }
 
 async function field(): Promise<Field> {
@@ -62,7 +63,7 @@ async function field(): Promise<Field> {
       const { id, state } = await mesh.api.task('/scripts', { body, machines: ['web-1'] });
       return { task: id, state, log: await mesh.api.log(id) };
     },
-    async refusals() {
+    async denials() {
       const { items } = await mesh.api.ask('GET', '/events?denied=true&type=peer.denied&limit=100');
       const events = items as { actor: string; subject: string; data: { code: string; what: string } }[];
       return events.map(({ actor, subject, data }) => `${actor}: ${data.code} ${subject} ${data.what}`).sort();
@@ -75,7 +76,7 @@ async function startRelay({ dataDir, listen, parents }: JoinedNode): Promise<Mes
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-  const deps = { identity, revocations, log: silentLogger(), relaying: true };
+  const deps = { identity, revocations, log: silentLogger(), relaying: true, services: MESH_SERVICES };
   const mesh = await createMesh({ listen, parents, dials: [] }, deps);
   onTestFinished(() => mesh.stop());
   return mesh;
@@ -96,7 +97,7 @@ async function stolenFrom({ dataDir }: WholeMesh) {
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
   return {
-    trust: { identity, revocations, refusals: new Refusals() },
+    trust: { identity, revocations, denials: new Denials() },
     sign(body: string, more: Partial<EnvelopeContent>): Envelope {
       return createSigner(authority, 'server-1').signEnvelope({
         ...{ tentacle: 'web-1', ticket: newId(), task: newId(), epoch: 1, kind: 'script' },
@@ -110,7 +111,7 @@ async function stolenFrom({ dataDir }: WholeMesh) {
 
 describe('a relay', () => {
   it('that replays what it recorded starts nothing, now, after a restart, or elsewhere', async () => {
-    const { mesh, relay, web1, witness, run, refusals } = await field();
+    const { mesh, relay, web1, witness, run, denials } = await field();
     const first = await run();
     expect(first.state).toBe('succeeded');
     const recorded = rogue.carried
@@ -134,23 +135,23 @@ describe('a relay', () => {
     expect(await witness.starts()).toEqual(new Map([[first.task, 1]]));
     // An agent tells also what it refused before it was restarted, and of the same again not within ten minutes.
     const expected = ['web-1: INNER_TLS eu tentacle', 'web-2: INNER_TLS eu tentacle'];
-    await waitFor(async () => (await refusals()).length === expected.length, { what: 'the audit events' });
-    expect(await refusals()).toEqual(expected);
+    await waitFor(async () => (await denials()).length === expected.length, { what: 'the audit events' });
+    expect(await denials()).toEqual(expected);
     // Nobody was held up.
     expect((await run()).state).toBe('succeeded');
   });
 
   it('with its own valid certificate may open nothing on a tentacle', async () => {
-    const { mesh, relay, witness, refusals } = await field();
+    const { mesh, relay, witness, denials } = await field();
     const envelope = (await stolenFrom(mesh)).sign(witness.testify('forged'), {});
     await expect(startScript(relay, 'web-1', envelope)).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN', hop: 'web-1' });
-    await waitFor(async () => (await refusals()).length > 0, { what: 'the audit event' });
-    expect(await refusals()).toEqual(['web-1: ROLE_FORBIDDEN eu tentacle']);
+    await waitFor(async () => (await denials()).length > 0, { what: 'the audit event' });
+    expect(await denials()).toEqual(['web-1: ROLE_FORBIDDEN eu tentacle']);
     expect(await witness.starts()).toEqual(new Map());
   });
 
   it('that has stolen a server’s session key starts nothing without its signature, and nothing twice', async () => {
-    const { mesh, relay, witness, run, refusals } = await field();
+    const { mesh, relay, witness, run, denials } = await field();
     const done = await run();
     const { trust, sign } = await stolenFrom(mesh);
     rogue.disguiseAs(trust);
@@ -173,8 +174,8 @@ describe('a relay', () => {
       ['ENVELOPE_KIND', 'web-1', sign(body, { kind: 'cancel' })],
     ] as const) {
       await expect(startScript(relay, machine, envelope), code).rejects.toMatchObject({ code });
-      // The next refusal is told in another report, which tells of this one again.
-      await waitFor(async () => (await refusals()).some((told) => told.includes(code)), {
+      // The next denial is told in another report, which tells of this one again.
+      await waitFor(async () => (await denials()).some((told) => told.includes(code)), {
         what: `the event of ${code}`,
       });
     }
@@ -187,13 +188,13 @@ describe('a relay', () => {
       `web-1: TICKET_TOO_OLD ${call}`,
       `web-2: WRONG_RECIPIENT ${call}`,
     ];
-    await waitFor(async () => (await refusals()).length === expected.length, { what: 'the audit events' });
-    expect(await refusals()).toEqual(expected);
+    await waitFor(async () => (await denials()).length === expected.length, { what: 'the audit events' });
+    expect(await denials()).toEqual(expected);
     expect(await witness.starts()).toEqual(new Map([[done.task, 1]]));
   });
 
   it('that changes bytes breaks tunnels and nothing else, at whatever offset', async () => {
-    const { witness, run, refusals } = await field();
+    const { witness, run, denials } = await field();
     const tasks: string[] = [];
     for (const [direction, at, cut] of flips) {
       // Beginning with the inner handshake, or in the middle of a session that is in use.
@@ -207,8 +208,8 @@ describe('a relay', () => {
     }
     expect(await witness.starts()).toEqual(new Map(tasks.map((task) => [task, 1])));
     // Whichever end found the wrong bytes has told of it.
-    await waitFor(async () => (await refusals()).length > 0, { what: 'the audit events' });
-    for (const told of await refusals()) expect(told).toMatch(/^(web-1|server-1): INNER_TLS eu tentacle$/);
+    await waitFor(async () => (await denials()).length > 0, { what: 'the audit events' });
+    for (const told of await denials()) expect(told).toMatch(/^(web-1|server-1): INNER_TLS eu tentacle$/);
   });
 });
 

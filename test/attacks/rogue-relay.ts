@@ -1,13 +1,14 @@
 // A relay that has turned: the hand that it has on every byte it carries. It records what it forwards, flips bits, cuts
 // tunnels, and opens tunnels of its own into which it writes what it likes; all else of it is the real mesh code, with
 // its own valid certificate. Imports types only: it must be there before the modules that it stands in for are loaded.
-// The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `callInner` of mesh/tunnel/inner.ts with
+// The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `openSession` of mesh/e2e/session.ts with
 // `innerOf`.
 import { Transform } from 'node:stream';
-import type { callInner, InnerTrust } from '../../mesh/tunnel/inner.ts';
+import type { openSession } from '../../mesh/e2e/session.ts';
+import type { Trust } from '../../mesh/trust.ts';
 import type { splice } from '../../mesh/tunnel/splice.ts';
 
-type CallInner = typeof callInner;
+type CallInner = typeof openSession;
 type Splice = typeof splice;
 
 /** From who opened the tunnel to its other end, or back. */
@@ -26,7 +27,7 @@ export class Rogue {
   readonly carried: Carried[] = [];
   #flip: { direction: Direction; at: number; mask: number } | undefined;
   #replay: Buffer | undefined;
-  #disguise: InnerTrust | undefined;
+  #disguise: Trust | undefined;
 
   /** Flips one bit of the next byte number `at` that a tunnel to `tentacle` carries in a direction. */
   flipNext(direction: Direction, at: number, mask = 0x01): void {
@@ -49,7 +50,7 @@ export class Rogue {
   }
 
   /** Who the relay's next tunnels say they are. */
-  disguiseAs(trust: InnerTrust | undefined): void {
+  disguiseAs(trust: Trust | undefined): void {
     this.#disguise = trust;
   }
 
@@ -70,13 +71,13 @@ export class Rogue {
 
   readonly innerOf =
     (real: CallInner): CallInner =>
-    async (carrier, trust, target) => {
+    async (transport, trust, target) => {
       const replay = this.#replay;
-      if (trust.identity.current().role !== 'relay') return real(carrier, trust, target);
-      if (replay === undefined) return real(carrier, this.#disguise ?? trust, target);
-      carrier.on('error', () => undefined).resume();
-      carrier.write(replay);
-      await new Promise((resolve) => carrier.once('close', resolve));
+      if (trust.identity.current().role !== 'relay') return real(transport, trust, target);
+      if (replay === undefined) return real(transport, this.#disguise ?? trust, target);
+      transport.on('error', () => undefined).resume();
+      transport.write(replay);
+      await new Promise((resolve) => transport.once('close', resolve));
       throw new Error('the other end closed the tunnel');
     };
 

@@ -5,13 +5,14 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { addressFault } from '../../lib/network-address.ts';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
-import { connectFeed, type FeedAccess } from '../../mesh/feeds.ts';
+import { connectSource, type SourceAccess } from '../../node/sources/connect.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { Refusals } from '../../mesh/refusals.ts';
-import { reportToServer } from '../../mesh/report.ts';
+import { Denials } from '../../mesh/denials.ts';
+import { reportToServer } from '../../node/report.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { startOrigin, status } from '../packages/origin.ts';
 import { WholeMesh } from '../server/whole.ts';
@@ -51,12 +52,12 @@ beforeAll(async () => {
 });
 afterAll(() => removals.forEach((remove) => remove()));
 
-function access(loopback: boolean): FeedAccess & { dialled: number } {
+function access(loopback: boolean): SourceAccess & { dialled: number } {
   const { identity, revocations } = node;
   const made = {
     ...{ identity, revocations, loopback, dialled: 0 },
     mesh: {
-      refusals: new Refusals(),
+      denials: new Denials(),
       dial: () => {
         made.dialled += 1;
         return Promise.reject(new Error('there is no mesh here'));
@@ -73,24 +74,24 @@ describe('the URL of a feed', () => {
     ...['0.0.0.0', '[::]', '169.254.169.254', '0xa9fea9fe', '[fe80::1]', '[fd00:ec2::254]', '224.0.0.1', '255.255.255.255'],
   ])('at %s is forbidden, and not connected to', async (host) => {
     const given = access(false);
-    const asked = connectFeed({ node: 'mirror-1', path: [], url: `https://${host}:${port}` }, given, signal);
+    const asked = connectSource({ node: 'mirror-1', path: [], url: `https://${host}:${port}` }, given, signal);
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN', field: 'url' });
     expect([connections.length, given.dialled]).toEqual([0, 0]);
-    expect(given.mesh.refusals.latest()).toMatchObject([{ code: 'URL_FORBIDDEN', by: 'mirror-1', what: 'feed' }]);
+    expect(given.mesh.denials.latest()).toMatchObject([{ code: 'URL_FORBIDDEN', by: 'mirror-1', what: 'feed' }]);
   }); // prettier-ignore
 
   it.each([
     ...['file:///etc/passwd', 'http://10.0.0.5:80', 'https://user@10.0.0.5', 'https://:pw@10.0.0.5', 'ftp://10.0.0.5'],
     ...['https://10.0.0.5/path', 'https://10.0.0.5/?a', 'https://10.0.0.5/#a', 'gopher://10.0.0.5', '', 'data:,x', '//10.0.0.5'],
   ])('that is %j is forbidden', async (url) => {
-    const asked = connectFeed({ node: 'mirror-1', path: [], url }, access(true), signal);
+    const asked = connectSource({ node: 'mirror-1', path: [], url }, access(true), signal);
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN' });
   }); // prettier-ignore
 
   it.each(['169.254.169.254', '[::ffff:169.254.169.254]', '0.0.0.0', '[fe80::1]', '100.100.100.200'])(
     'at %s is forbidden also where loopback is allowed',
     async (host) => {
-      const asked = connectFeed({ node: 'm', path: [], url: `https://${host}:${port}` }, access(true), signal);
+      const asked = connectSource({ node: 'm', path: [], url: `https://${host}:${port}` }, access(true), signal);
       await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN' });
     },
   );
@@ -113,7 +114,7 @@ describe('the URL of a feed', () => {
     vi.mocked(lookup)
       .mockResolvedValueOnce([{ address: '127.0.0.2', family: 4 }] as never)
       .mockResolvedValue([{ address: '127.0.0.1', family: 4 }] as never);
-    const asked = connectFeed({ node: 'm', path: [], url: `https://feed.example:${port}` }, access(true), signal);
+    const asked = connectSource({ node: 'm', path: [], url: `https://feed.example:${port}` }, access(true), signal);
     asked.catch(() => undefined);
     await waitFor(() => connections.length > 0, { what: 'the connection' });
     expect(connections[0]!.localAddress).toMatch(/127\.0\.0\.2$/);
@@ -125,7 +126,7 @@ describe('the URL of a feed', () => {
   it('is forbidden when one of the addresses of its name is', async () => {
     const mixed = ['93.184.216.34', '169.254.169.254'].map((address) => ({ address, family: 4 }));
     vi.mocked(lookup).mockResolvedValueOnce(mixed as never);
-    const asked = connectFeed({ node: 'm', path: [], url: 'https://feed.example' }, access(true), signal);
+    const asked = connectSource({ node: 'm', path: [], url: 'https://feed.example' }, access(true), signal);
     await expect(asked).rejects.toMatchObject({ code: 'URL_FORBIDDEN' });
   });
 
@@ -138,7 +139,7 @@ describe('the URL of a feed', () => {
         status(code, { location: `http://127.0.0.1:${port}/` }),
       );
       const place = { node: 'mirror-1', path: [], url: origin.url };
-      const stream = await connectFeed(place, access(true), signal);
+      const stream = await connectSource(place, access(true), signal);
       const asked = askForBlob(stream, { sha256: 'a'.repeat(64), pass: 'p', fromByte: 0, signal, stallMs: 5_000 });
       await expect(asked).rejects.toMatchObject({ code: 'PLACE_FAILED' });
     }
@@ -159,7 +160,10 @@ describe('what is kept for others to connect to', () => {
     const { authorityPem, meshId } = identity.current();
     const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
     const log = silentLogger();
-    const liar = await createMesh({ parents, dials: [] }, { identity, revocations, log, relaying: false });
+    const liar = await createMesh(
+      { parents, dials: [] },
+      { identity, revocations, log, relaying: false, services: MESH_SERVICES },
+    );
     onTestFinished(() => liar.stop());
     const reports = reportToServer({
       ...{ mesh: liar, identity, log, dataDir },

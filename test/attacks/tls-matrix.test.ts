@@ -1,5 +1,5 @@
 // tls-matrix: each certificate and TLS version that is not good, at the mesh port, as a link and as bulk, at the inner
-// session of a tunnel, and at the port where a mirror serves packages. What serves is never reached, and the refusal is noted once.
+// session of a tunnel, and at the port where a mirror serves packages. What serves is never reached, and the denial is noted once.
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
@@ -8,11 +8,11 @@ import { generateKey } from '../../certs/certificate.ts';
 import { roles } from '../../certs/peer.ts';
 import { alpn, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { startAcceptor } from '../../mesh/link/acceptor.ts';
-import { parseAddress } from '../../mesh/link/socket.ts';
-import { defaultLimits } from '../../mesh/limits.ts';
-import { Refusals } from '../../mesh/refusals.ts';
-import { answerInner } from '../../mesh/tunnel/inner.ts';
+import { startListener } from '../../mesh/link/listener.ts';
+import { parseAddress } from '../../mesh/link/connection.ts';
+import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
+import { Denials } from '../../mesh/denials.ts';
+import { acceptSession } from '../../mesh/e2e/session.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { leafExtensions, leafOf } from '../support/leaf.ts';
@@ -28,21 +28,21 @@ interface Port {
   readonly served: string[];
 }
 
-type Listen = (node: TestNode, refusals: Refusals) => Promise<Port>;
+type Listen = (node: TestNode, denials: Denials) => Promise<Port>;
 
 const meshPort =
   (protocol: string): Listen =>
-  async ({ identity, revocations }, refusals) => {
+  async ({ identity, revocations }, denials) => {
     const served: string[] = [];
     const handlers = {
       link: (_: unknown, { node }: { node: string }) => void served.push(node),
       bulk: (_: unknown, { node }: { node: string }) => void served.push(node),
       enrol: () => void served.push('enrol'),
       // It may be told why, and nothing else: floods.test.ts and links.test.ts.
-      refuseLink: (connection: { tls: { destroy(): void } }) => connection.tls.destroy(),
+      denyLink: (connection: { tls: { destroy(): void } }) => connection.tls.destroy(),
     };
-    const trust = { identity, revocations, refusals };
-    const acceptor = await startAcceptor('127.0.0.1:0', trust, defaultLimits, handlers, silentLogger());
+    const trust = { identity, revocations, denials };
+    const acceptor = await startListener('127.0.0.1:0', trust, DEFAULT_LIMITS, handlers, silentLogger());
     onTestFinished(() => acceptor.stop());
     return { address: acceptor.address, protocol, served };
   };
@@ -50,11 +50,11 @@ const meshPort =
 const ports: Record<string, Listen> = {
   'the mesh port, as a link': meshPort(alpn.link),
   'the mesh port, as bulk': meshPort(alpn.bulk),
-  'the inner session of a tunnel': async ({ identity, revocations }, refusals) => {
+  'the end-to-end session of a tunnel': async ({ identity, revocations }, denials) => {
     const served: string[] = [];
-    const trust = { identity, revocations, refusals };
+    const trust = { identity, revocations, denials };
     const server = createServer((raw) => {
-      answerInner(raw, trust, { name: 'echo', roles, by: '127.0.0.1' }).then(
+      acceptSession(raw, trust, { name: 'echo', openedBy: roles, by: '127.0.0.1' }).then(
         ({ peer }) => served.push(peer.node),
         () => undefined,
       );
@@ -64,10 +64,10 @@ const ports: Record<string, Listen> = {
     const { port } = server.address() as AddressInfo;
     return { address: `127.0.0.1:${port}`, protocol: 'isthmus-echo/1', served };
   },
-  'the feed port of a mirror': async ({ identity, revocations }, refusals) => {
+  'the feed port of a mirror': async ({ identity, revocations }, denials) => {
     const served: string[] = [];
     const port = await listenOpenPort('127.0.0.1:0', {
-      ...{ identity, revocations, refusals, log: silentLogger() },
+      ...{ identity, revocations, denials, log: silentLogger() },
       onStream: (_stream, { node }) => void served.push(node),
     });
     onTestFinished(() => port.stop());
@@ -160,27 +160,27 @@ describe.each(Object.entries(ports))('%s', (_, listen) => {
     const self = await mesh.node('self', 'server');
     const options = await make(mesh);
     self.revocations.merge(mesh.revoke(1, [{ node: 'gone', revokedAtMs: Date.now() + 1_000 }]));
-    const refusals = new Refusals();
-    const port = await listen(self, refusals);
+    const denials = new Denials();
+    const port = await listen(self, denials);
     for (let i = 0; i < 2; i += 1) await attempt(port, options);
     expect(port.served).toEqual([]);
-    expect(refusals.latest().map(({ code: noted, by }) => `${noted} ${by}`)).toEqual([`${code} 127.0.0.1`]);
+    expect(denials.latest().map(({ code: noted, by }) => `${noted} ${by}`)).toEqual([`${code} 127.0.0.1`]);
   });
 });
 
 it.each(['server', 'mirror', 'tentacle', 'relay'] as const)('a %s at the feed port', async (role) => {
   const mesh = await createTestMesh('mesh-a');
-  const refusals = new Refusals();
-  const port = await ports['the feed port of a mirror']!(await mesh.node('m1', 'mirror'), refusals);
+  const denials = new Denials();
+  const port = await ports['the feed port of a mirror']!(await mesh.node('m1', 'mirror'), denials);
   const socket = connect({ ...linkClientOptions(await mesh.identity('n1', role)), ...parseAddress(port.address) });
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => undefined).resume();
   await once(socket, 'secureConnect');
   if (role === 'relay') {
     await once(socket, 'close');
-    expect([port.served, refusals.latest().map(({ code }) => code)]).toEqual([[], ['ROLE_FORBIDDEN']]);
+    expect([port.served, denials.latest().map(({ code }) => code)]).toEqual([[], ['ROLE_FORBIDDEN']]);
   } else {
     await waitFor(() => port.served.length > 0, { what: 'the handler' });
-    expect([port.served, refusals.latest()]).toEqual([['n1'], []]);
+    expect([port.served, denials.latest()]).toEqual([['n1'], []]);
   }
 });

@@ -246,7 +246,7 @@ it('tells the first hop that fails, and exits 1', async () => {
     to: 'eu-pci',
     up: false,
     dialledBy: 'child',
-    lastErrorCode: 'LINK_SILENT',
+    lastErrorCode: 'LINK_TIMEOUT',
     bytesDown: 0,
     bytesUp: 0,
   };
@@ -269,7 +269,7 @@ it('tells the first hop that fails, and exits 1', async () => {
   expect(out).toContain('1  eu  1.3 ms, version 0.1.0, certificate 6.5 days');
   expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: refused');
   expect(err).toContain('at eu-pci');
-  expect(err).toContain('what to do: eu-pci dials this link (it last met LINK_SILENT): check that both run');
+  expect(err).toContain('what to do: eu-pci dials this link (it last met LINK_TIMEOUT): check that both run');
 });
 
 it('a node that a token waits for is no fault of the mesh', async () => {

@@ -11,10 +11,10 @@ import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { joinNode, type JoinOptions } from '../../mesh/enrol/join.ts';
-import { openEnrol } from '../../mesh/enrol/peer.ts';
-import { defaultLimits } from '../../mesh/limits.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { joinNode, type JoinOptions } from '../../node/join/join.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import * as relay from '../../relay/start.ts';
@@ -34,7 +34,7 @@ async function attempt(server: ControlPlane, options: Attempt): Promise<{ identi
   return { identity, dataDir };
 }
 
-async function refusal(promise: Promise<unknown>): Promise<IsthmusError> {
+async function denial(promise: Promise<unknown>): Promise<IsthmusError> {
   const thrown = await promise.then(
     () => undefined,
     (error: unknown) => error,
@@ -86,7 +86,7 @@ async function guess(server: ControlPlane, id: string, times: number): Promise<s
   const { socket } = await sessionByDialling(opened.tls, server.pin);
   const client = grpcClient<EnrolmentClient>(identityTypes.Enrolment, () => Promise.resolve(socket));
   try {
-    const begin = { oldestWireVersion: wireVersions.oldest, softwareVersion: 'test', tokenId: id };
+    const begin = { oldestWireVersion: WIRE_VERSIONS.oldest, softwareVersion: 'test', tokenId: id };
     const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(begin, o, done), {
       deadlineMs: 9_000,
     });
@@ -186,11 +186,11 @@ describe('a node joins', () => {
 });
 
 describe('a refused join leaves nothing but one audit event', () => {
-  async function expectNothing(server: ControlPlane, dataDir: string, refusals: number): Promise<void> {
+  async function expectNothing(server: ControlPlane, dataDir: string, denials: number): Promise<void> {
     expect(existsSync(dataDir)).toBe(false);
     expect((await server.store.nodes.all()).map(({ id }) => id)).toEqual(['server-1']);
     expect((await server.store.machines.list({}, { limit: 10 })).items).toEqual([]);
-    expect(await server.denials('enrolment.denied')).toHaveLength(refusals);
+    expect(await server.denials('enrolment.denied')).toHaveLength(denials);
   }
 
   test.each<[string, Partial<JoinOptions>, string]>([
@@ -204,7 +204,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const server = await startControlPlane();
     const dataDir = join(await tempDir(), 'deep', 'er', 'node');
     const { token } = await server.token({ name: 'web-1' });
-    expect((await refusal(attempt(server, { token, dataDir, ...asked }))).code).toBe(code);
+    expect((await denial(attempt(server, { token, dataDir, ...asked }))).code).toBe(code);
     await expectNothing(server, dataDir, 1);
     // And the token is still good for what it is for.
     await attempt(server, { token });
@@ -214,7 +214,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const server = await startControlPlane();
     const dataDir = join(await tempDir(), 'node');
     const { token } = await server.token({ name: 'web-1', dialAddress: '127.0.0.1:1' });
-    expect((await refusal(attempt(server, { token, dataDir }))).code).toBe('TOKEN_SCOPE');
+    expect((await denial(attempt(server, { token, dataDir }))).code).toBe('TOKEN_SCOPE');
     await expectNothing(server, dataDir, 1);
   });
 
@@ -223,19 +223,19 @@ describe('a refused join leaves nothing but one audit event', () => {
     const dataDir = join(await tempDir(), 'node');
     const { token, id, expiresAt } = await server.token({ ttlS: 1 });
     await waitFor(() => Date.now() > expiresAt);
-    const expired = await refusal(attempt(server, { token, dataDir }));
+    const expired = await denial(attempt(server, { token, dataDir }));
     expect(expired.code).toBe('TOKEN_EXPIRED');
     expect(expired.message).toContain(new Date(expiresAt).toISOString());
     const wrong = `ist_${id}_${'A'.repeat(43)}`;
     const unknown = wrong.replace(/^ist_......../, 'ist_01234567');
     const answers = [
-      await refusal(attempt(server, { token: wrong, dataDir })),
-      await refusal(attempt(server, { token: unknown, dataDir })),
+      await denial(attempt(server, { token: wrong, dataDir })),
+      await denial(attempt(server, { token: unknown, dataDir })),
     ];
     expect(answers.map(({ code, message }) => `${code} ${message}`)).toEqual(
       Array(2).fill('TOKEN_UNKNOWN there is no such join token'),
     );
-    const malformed = await refusal(attempt(server, { token: 'ist_secret-that-must-not-show', dataDir }));
+    const malformed = await denial(attempt(server, { token: 'ist_secret-that-must-not-show', dataDir }));
     expect(malformed.code).toBe('TOKEN_UNKNOWN');
     expect(malformed.message).not.toContain('secret-that');
     await expectNothing(server, dataDir, 3);
@@ -252,7 +252,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     expect(new Set(codes)).toEqual(new Set(['in', 'TOKEN_USED']));
     expect((await server.store.nodes.all()).filter(({ role }) => role === 'tentacle')).toHaveLength(1);
     expect(await server.denials('enrolment.denied')).toHaveLength(49);
-    expect((await refusal(attempt(server, { token }))).code).toBe('TOKEN_USED');
+    expect((await denial(attempt(server, { token }))).code).toBe('TOKEN_USED');
   }, 120_000);
 
   test('a name that was taken', async () => {
@@ -260,12 +260,12 @@ describe('a refused join leaves nothing but one audit event', () => {
     const first = await server.token({ name: 'web-1' });
     const second = await server.token({ name: 'web-1' });
     await attempt(server, { token: first.token });
-    expect((await refusal(attempt(server, { token: second.token }))).code).toBe('ALREADY_EXISTS');
+    expect((await denial(attempt(server, { token: second.token }))).code).toBe('ALREADY_EXISTS');
     await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
   });
 
   test('10,000 guesses: limited by address, recorded only so often, and no way to keep others out', async () => {
-    const server = await startControlPlane({ limits: { enrol: defaultLimits.enrol } });
+    const server = await startControlPlane({ limits: { enrol: DEFAULT_LIMITS.enrol } });
     const { id, token } = await server.token({ name: 'web-1' });
     const began = Date.now();
     const codes: string[] = [];
@@ -293,7 +293,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const eu = await startRelay(server, 'eu');
     const dataDir = join(await tempDir(), 'node');
     const { token, id } = await server.token({ parent: 'eu', name: 'web-1' });
-    const error = await refusal(attempt(server, { token, dataDir }));
+    const error = await denial(attempt(server, { token, dataDir }));
     expect(error).toMatchObject({ code: 'PEER_UNEXPECTED', hop: 'server-1' });
     expect(existsSync(dataDir)).toBe(false);
     expect(await server.store.nodes.find('web-1')).toBeUndefined();
@@ -306,7 +306,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const server = await startControlPlane();
     const { dataDir, identity } = await attempt(server, { token: (await server.token()).token });
     const { token } = await server.token();
-    expect((await refusal(attempt(server, { token, dataDir }))).code).toBe('IDENTITY_EXISTS');
+    expect((await denial(attempt(server, { token, dataDir }))).code).toBe('IDENTITY_EXISTS');
     expect((await IdentityStore.open(dataDir)).current()).toEqual(identity);
   });
 });
@@ -320,7 +320,7 @@ describe('tokens', () => {
       await tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 });
       await tx.nodes.sighted('eu', { report, lastSeenAt: Date.now() });
     });
-    const error = await refusal(server.token({ parent: 'eu' }));
+    const error = await denial(server.token({ parent: 'eu' }));
     expect(error).toMatchObject({ code: 'PARENT_DIRECTION', field: 'parents[0].node' });
     expect(error.remedy).toContain('listen: 0.0.0.0:8444');
     await server.token({ parent: 'eu', dialAddress: '192.0.2.1:8444' });

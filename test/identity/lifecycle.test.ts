@@ -8,13 +8,14 @@ import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs
 import { RevocationList } from '../../certs/revocations.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { reportToServer } from '../../mesh/report.ts';
+import { reportToServer } from '../../node/report.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { readAssignment } from '../../relay/assignment.ts';
 import * as relay from '../../relay/start.ts';
 import { publishRevocations, revocationSubscription, revokeNode } from '../../server/enrolment/revocation.ts';
 import { EventSubscriptions } from '../../server/events/subscriptions.ts';
 import { openStore } from '../../server/store/store.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { createTestMesh, type TestNode, type TestNodeOptions } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
@@ -36,7 +37,7 @@ async function member(
   );
   const mesh = await createMesh(
     { parents: [{ node: 'server-1', address: server.address }], dials: [] },
-    { ...node, log: silentLogger(), relaying: false, limits: { backoffBaseMs: 20 } },
+    { ...node, log: silentLogger(), relaying: false, services: MESH_SERVICES, limits: { backoffBaseMs: 20 } },
   );
   onTestFinished(() => mesh.stop());
   await waitFor(() => mesh.links()[0]?.up, { what: 'the link' });
@@ -63,7 +64,7 @@ async function relayAndChild(server: ControlPlane): Promise<{ node: TestNode; me
   const child = await server.authority.node('web-1', 'tentacle');
   const mesh = await createMesh(
     { listen: '127.0.0.1:0', parents: [{ node: 'eu' }], dials: [] },
-    { ...child, log: silentLogger(), relaying: false },
+    { ...child, log: silentLogger(), relaying: false, services: MESH_SERVICES },
   );
   onTestFinished(() => mesh.stop());
   return { node, mesh };

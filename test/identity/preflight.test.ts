@@ -9,9 +9,9 @@ import { checkClock, checkProxy, type CheckResult } from '../../certs/enrolment/
 import { credentialsOf, alpn } from '../../certs/tls.ts';
 import { selfSigned } from '../../certs/enrolment/session.ts';
 import type { IsthmusError } from '../../lib/errors.ts';
-import { joinNode, type JoinOptions } from '../../mesh/enrol/join.ts';
-import { listenForEnrol } from '../../mesh/enrol/peer.ts';
-import { terminateTls } from '../../mesh/terminate.ts';
+import { joinNode, type JoinOptions } from '../../node/join/join.ts';
+import { listenForEnrol } from '../../mesh/enrolment/inbound.ts';
+import { acceptTls } from '../../mesh/accept-tls.ts';
 import { startControlPlane } from '../support/control-plane.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
@@ -145,7 +145,7 @@ describe('a man in the middle', () => {
     void listener
       .next(AbortSignal.timeout(20_000))
       .then((bare) =>
-        terminateTls(bare, { ...credentialsOf(identity), minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] }),
+        acceptTls(bare, { ...credentialsOf(identity), minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] }),
       )
       .catch(() => undefined);
     return { address: listener.address };

@@ -7,8 +7,8 @@ import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import { openEnrol } from '../../mesh/enrol/peer.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { BeginResponse__Output } from '../../proto/gen/isthmus/identity/v1/BeginResponse.ts';
 import type { EnrolmentClient } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
 import type { EnrolRequest } from '../../proto/gen/isthmus/identity/v1/EnrolRequest.ts';
@@ -33,7 +33,7 @@ async function begin(server: ControlPlane): Promise<Session> {
   const { socket } = await sessionByDialling(tls, server.pin);
   const client = grpcClient<EnrolmentClient>(types.Enrolment, () => Promise.resolve(socket));
   onTestFinished(() => client.close());
-  const request = { oldestWireVersion: wireVersions.oldest, softwareVersion: 'test', tokenId: '' };
+  const request = { oldestWireVersion: WIRE_VERSIONS.oldest, softwareVersion: 'test', tokenId: '' };
   const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(request, o, done), {
     deadlineMs: 9_000,
   });
@@ -94,7 +94,7 @@ test('another key under the proof, or a proof of possession by another key, is r
 test('a peer of another wire version is told so before anything else', async () => {
   const server = await startControlPlane();
   const { client } = await begin(server);
-  const request = { oldestWireVersion: wireVersions.newest + 1, softwareVersion: 'test', tokenId: '' };
+  const request = { oldestWireVersion: WIRE_VERSIONS.newest + 1, softwareVersion: 'test', tokenId: '' };
   await expect(
     client.unary((c, options, done) => c.begin(request, options, done), { deadlineMs: 9_000 }),
   ).rejects.toMatchObject({ code: 'WIRE_VERSION' });

@@ -7,15 +7,16 @@ import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
 import { renewOnce, renewOverMesh } from '../../certs/renewal.ts';
 import { RevocationList, revocationStatement } from '../../certs/revocations.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { joinNode } from '../../mesh/enrol/join.ts';
-import { openEnrol } from '../../mesh/enrol/peer.ts';
-import type { Connection } from '../../mesh/link/socket.ts';
+import { joinNode } from '../../node/join/join.ts';
+import { openEnrol } from '../../mesh/enrolment/outbound.ts';
+import type { Connection } from '../../mesh/link/connection.ts';
 import { createMesh } from '../../mesh/mesh.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { Enrolment } from '../../server/enrolment/enrolment.ts';
@@ -42,9 +43,8 @@ async function enrolOnly(server: ControlPlane, token: string): Promise<Enrolled>
   let connection: Connection | undefined;
   const request = { dataDir: join(await tempDir(), 'node'), token, pin: server.pin };
   const joining = joinMesh(request, {
-    wireVersions,
+    wireVersions: WIRE_VERSIONS,
     softwareVersion: 'test',
-    isDialled: false,
     async openSessions() {
       const signal = AbortSignal.timeout(10_000);
       const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
@@ -99,6 +99,7 @@ async function use(server: ControlPlane, identity: NodeIdentity) {
       revocations: await RevocationList.open(dataDir, identity.authorityPem, identity.meshId),
       log: silentLogger(),
       relaying: false,
+      services: MESH_SERVICES,
       limits: { backoffBaseMs: 20 },
     },
   );
@@ -207,7 +208,7 @@ test('a token that was bound when the server stopped is free again after it star
     authority: server.authority.authority,
     identity: server.node.identity,
     sealer: server.authority.sealer,
-    refusals: server.mesh.refusals,
+    denials: server.mesh.denials,
   };
   const next = new Enrolment({ store: server.store, log: silentLogger(), ...deps });
   onTestFinished(() => next.stop());
@@ -282,7 +283,7 @@ test('a revoked node joins again under its name: same machine, old certificates 
   await server.revoke('web-2');
   await waitFor(() => server.node.revocations.entries().length === 2, { what: 'both on the list' });
   const old = await use(server, before);
-  await waitFor(() => old.mesh.links()[0]?.lastErrorCode !== undefined, { what: 'the refusal' });
+  await waitFor(() => old.mesh.links()[0]?.lastErrorCode !== undefined, { what: 'the denial' });
   expect(old.mesh.links()[0]?.up).toBe(false);
   await old.mesh.stop();
   const now = await use(server, again);

@@ -100,7 +100,7 @@ describe('a pass', () => {
     const text = signer.signPass(pass);
     expect(text).toMatch(/^isp_[\w.-]+$/);
     expect(verifyPass(text, mesh, { sha256: pass.sha256, site: 'eu', node: 'web-1' })).toEqual(pass);
-    const refusals = [
+    const denials = [
       { sha256: 'cd'.repeat(32), site: 'eu' },
       { sha256: pass.sha256, site: 'us' },
       { sha256: pass.sha256, site: 'eu', node: 'web-2' },
@@ -114,9 +114,9 @@ describe('a pass', () => {
       `${text}A`.replace('.', '.A'),
       'x'.repeat(9999),
     ]) {
-      refusals.push(messageOf(() => verifyPass(spoilt, mesh, { sha256: pass.sha256 })));
+      denials.push(messageOf(() => verifyPass(spoilt, mesh, { sha256: pass.sha256 })));
     }
-    expect(new Set(refusals)).toEqual(new Set(['FORBIDDEN there is no pass for this']));
+    expect(new Set(denials)).toEqual(new Set(['FORBIDDEN there is no pass for this']));
   });
 
   test('is no envelope, nor the other way round', () => {

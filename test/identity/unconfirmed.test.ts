@@ -2,19 +2,20 @@
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { provisionalLifetimeMs } from '../../certs/authority.ts';
-import { Refusals } from '../../mesh/refusals.ts';
-import { answerInner, callInner, type InnerTrust } from '../../mesh/tunnel/inner.ts';
+import { Denials } from '../../mesh/denials.ts';
+import { acceptSession, openSession } from '../../mesh/e2e/session.ts';
+import type { Trust } from '../../mesh/trust.ts';
 import { fakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';
+import { TEST_SERVICES } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 
 const provisional = { provisional: true } as const;
-const roles = ['tentacle'] as const;
 
-const trustOf = ({ identity, revocations }: TestNode): InnerTrust => ({
+const trustOf = ({ identity, revocations }: TestNode): Trust => ({
   ...{ identity, revocations },
-  refusals: new Refusals(),
+  denials: new Denials(),
 });
 
 describe('a node that has enrolled and not confirmed', () => {
@@ -34,7 +35,7 @@ describe('a node that has enrolled and not confirmed', () => {
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, {}, joining);
     await waitFor(() => tentacle.mesh.links()[0]?.up, { what: 'the link' });
     for (const service of ['identity', 'topology']) {
-      server.mesh.listen(service, { roles }, (stream) => stream.on('error', () => undefined).resume());
+      server.mesh.listen(service, (stream) => stream.on('error', () => undefined).resume());
     }
     const open = (service: string) =>
       tentacle.mesh.dial({ node: 'server', service, class: 'control', deadlineMs: 5_000 });
@@ -57,11 +58,11 @@ describe('a node that has enrolled and not confirmed', () => {
     ];
     const [near, far] = duplexPair();
     onTestFinished(() => void near.destroy());
-    const answered = answerInner(far, trustOf(server), { name: service, roles, by: 'eu' }).then(
+    const answered = acceptSession(far, trustOf(server), { ...TEST_SERVICES[service]!, name: service, by: 'eu' }).then(
       () => 'let in',
       (thrown: { code: string }) => thrown.code,
     );
-    const called = callInner(near, trustOf(joining), { node: 'server', service, by: 'eu' }).then(
+    const called = openSession(near, trustOf(joining), { node: 'server', service, by: 'eu' }).then(
       () => 'let in',
       (thrown: { code: string }) => thrown.code,
     );
@@ -74,8 +75,8 @@ describe('a node that has enrolled and not confirmed', () => {
     const joining = await authority.node('t1', 'tentacle', provisional);
     const [near, far] = duplexPair();
     onTestFinished(() => void near.destroy());
-    answerInner(far, trustOf(joining), { name: 'tentacle', roles: ['server'], by: 'eu' }).catch(() => undefined);
-    const called = callInner(near, trustOf(server), { node: 't1', service: 'tentacle', by: 'eu' });
+    acceptSession(far, trustOf(joining), { name: 'tentacle', openedBy: ['server'], by: 'eu' }).catch(() => undefined);
+    const called = openSession(near, trustOf(server), { node: 't1', service: 'tentacle', by: 'eu' });
     await expect(called).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
   });
 

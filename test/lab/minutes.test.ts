@@ -37,7 +37,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes o
   const unreachable = async ({ id, machines }: Printing): Promise<void> => {
     const { api } = open.world;
     const told = (await api.stream(id)).filter(
-      ({ kind, code }) => kind === 'note' && (code === 'UNREACHABLE' || code === 'LINK_SILENT'),
+      ({ kind, code }) => kind === 'note' && (code === 'UNREACHABLE' || code === 'LINK_TIMEOUT'),
     );
     expect([...new Set(told.map(({ machine }) => machine))].sort()).toEqual([...machines].sort());
     const task = await api.task(id);

@@ -38,7 +38,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts sto
               const told = (await world.api.stream(id)).filter(
                 (entry) => entry.kind === 'note' && entry.machine === machine,
               );
-              return told.some(({ code }) => code === 'UNREACHABLE' || code === 'LINK_SILENT');
+              return told.some(({ code }) => code === 'UNREACHABLE' || code === 'LINK_TIMEOUT');
             },
             { limitMs: wholeAgainMs, everyMs: 200, what: `the task to show that ${machine} is unreachable` },
           );

@@ -11,7 +11,7 @@ import { silentLogger } from '../../lib/log.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import type { Assignment__Output } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
-import type { PlacesClient, PlacesHandlers } from '../../proto/gen/isthmus/topology/v1/Places.ts';
+import type { SourcesClient, SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { TopologyClient, TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import { socketPair } from '../support/streams.ts';
 import { waitFor } from '../support/wait.ts';
@@ -34,27 +34,27 @@ function host(): GrpcHost<TestPeer> {
   return made;
 }
 
-function placesHost(find: AsyncHandlers<PlacesHandlers, TestPeer>['Find']): GrpcHost<TestPeer> {
+function placesHost(find: AsyncHandlers<SourcesHandlers, TestPeer>['Find']): GrpcHost<TestPeer> {
   const made = host();
-  made.add<PlacesHandlers>(topology.Places.service, { Find: find }, { Find: { roles: ['mirror'] } });
+  made.add<SourcesHandlers>(topology.Sources.service, { Find: find }, { Find: { roles: ['mirror'] } });
   return made;
 }
 
 interface Dialled {
-  readonly client: GrpcClient<PlacesClient>;
+  readonly client: GrpcClient<SourcesClient>;
   readonly near: Duplex[];
   readonly far: Duplex[];
 }
 
-function dialPlaces(
+function dialSources(
   to: GrpcHost<TestPeer>,
   role = 'mirror',
   pair: () => Promise<[Duplex, Duplex]> = socketPair,
 ): Dialled {
   const near: Duplex[] = [];
   const far: Duplex[] = [];
-  const client = grpcClient<PlacesClient>(
-    topology.Places,
+  const client = grpcClient<SourcesClient>(
+    topology.Sources,
     async () => {
       const [a, b] = await pair();
       near.push(a);
@@ -68,7 +68,7 @@ function dialPlaces(
   return { client, near, far };
 }
 
-function find(client: GrpcClient<PlacesClient>, sha256 = 'x', deadlineMs = 5_000): Promise<{ pass: string }> {
+function find(client: GrpcClient<SourcesClient>, sha256 = 'x', deadlineMs = 5_000): Promise<{ downloadToken: string }> {
   return client.unary((c, options, done) => c.find({ sha256 }, options, done), { deadlineMs });
 }
 
@@ -84,20 +84,20 @@ async function failure(promise: Promise<unknown>): Promise<IsthmusError> {
 describe('unary calls', () => {
   test('go over one connection, and name the caller', async () => {
     const callers: string[] = [];
-    const { client, near } = dialPlaces(
+    const { client, near } = dialSources(
       placesHost((call, caller) => {
         callers.push(caller.peer.node);
-        return { pass: `pass for ${call.request.sha256}` };
+        return { downloadToken: `token for ${call.request.sha256}` };
       }),
     );
     const answers = await Promise.all([find(client, 'a'), find(client, 'b'), find(client, 'c')]);
-    expect(answers.map((answer) => answer.pass).sort()).toEqual(['pass for a', 'pass for b', 'pass for c']);
+    expect(answers.map((answer) => answer.downloadToken).sort()).toEqual(['token for a', 'token for b', 'token for c']);
     expect(near).toHaveLength(1);
     expect(callers).toEqual(['m-1', 'm-1', 'm-1']);
   });
 
   test('a thrown error arrives with code, hop, field, remedy and message, whatever its characters', async () => {
-    const { client } = dialPlaces(
+    const { client } = dialSources(
       placesHost(() => {
         throw new IsthmusError('NOT_FOUND', 'kein “Päckchen” 包\u2028\nhere', {
           hop: 'relay-eu',
@@ -117,7 +117,7 @@ describe('unary calls', () => {
   });
 
   test('an unexpected error says nothing of itself', async () => {
-    const { client } = dialPlaces(
+    const { client } = dialSources(
       placesHost(() => {
         throw new Error('password=hunter2');
       }),
@@ -140,7 +140,7 @@ describe('unary calls', () => {
 describe('refusals', () => {
   test('another role is refused and the handler does not run', async () => {
     let ran = 0;
-    const { client } = dialPlaces(
+    const { client } = dialSources(
       placesHost(() => {
         ran += 1;
         return {};
@@ -157,11 +157,11 @@ describe('refusals', () => {
       ran += 1;
       return {};
     });
-    const { client: good } = dialPlaces(made);
+    const { client: good } = dialSources(made);
     await find(good);
     const [near, far] = await socketPair();
     made.accept(far);
-    const client = grpcClient<PlacesClient>(topology.Places, async () => near);
+    const client = grpcClient<SourcesClient>(topology.Sources, async () => near);
     cleanups.push(() => client.close());
     const forged = new Metadata();
     forged.set('isthmus-stream', '1');
@@ -174,17 +174,17 @@ describe('refusals', () => {
 
   test('a method without a policy stops the start-up', () => {
     const none = {} as { Find: MethodPolicy };
-    expect(() => host().add<PlacesHandlers>(topology.Places.service, { Find: () => ({}) }, none)).toThrow(
+    expect(() => host().add<SourcesHandlers>(topology.Sources.service, { Find: () => ({}) }, none)).toThrow(
       expect.objectContaining({ code: 'POLICY_MISSING' }),
     );
   });
 
   test('a message over the limit is refused both ways', async () => {
     let ran = 0;
-    const { client } = dialPlaces(
+    const { client } = dialSources(
       placesHost((call) => {
         ran += 1;
-        return { pass: call.request.sha256 === 'big' ? 'y'.repeat(maxMessageBytes + 1) : '' };
+        return { downloadToken: call.request.sha256 === 'big' ? 'y'.repeat(maxMessageBytes + 1) : '' };
       }),
     );
     expect((await failure(find(client, 'x'.repeat(maxMessageBytes + 1)))).code).toBe('RESOURCE_EXHAUSTED');
@@ -195,7 +195,7 @@ describe('refusals', () => {
 
   test('64 KB of metadata does not reach a handler', async () => {
     let ran = 0;
-    const { client } = dialPlaces(
+    const { client } = dialSources(
       placesHost(() => {
         ran += 1;
         return {};
@@ -214,7 +214,7 @@ describe('refusals', () => {
 
 describe('a stream that dies', () => {
   test('fails the calls in flight as UNREACHABLE, and the next call dials again', async () => {
-    const { client, near, far } = dialPlaces(
+    const { client, near, far } = dialSources(
       placesHost((call) => (call.request.sha256 === 'hang' ? new Promise(() => undefined) : {})),
     );
     const hanging = [1, 2, 3].map(() => failure(find(client, 'hang')));
@@ -231,7 +231,7 @@ describe('a stream that dies', () => {
   test('a failed dial fails the call with its own error, and the next call tries again at once', async () => {
     let dials = 0;
     const made = placesHost(() => ({}));
-    const client = grpcClient<PlacesClient>(topology.Places, async () => {
+    const client = grpcClient<SourcesClient>(topology.Sources, async () => {
       dials += 1;
       if (dials === 1) throw new IsthmusError('UNREACHABLE', 'no link', { hop: 'eu' });
       const [a, b] = await socketPair();
@@ -246,7 +246,7 @@ describe('a stream that dies', () => {
 
   test('close ends calls, streams and a dial under way', async () => {
     const made = placesHost(() => new Promise(() => undefined));
-    const { client, near, far } = dialPlaces(made);
+    const { client, near, far } = dialSources(made);
     const hanging = failure(find(client));
     await waitFor(() => near.length === 1 && client.stream !== undefined);
     client.close();
@@ -255,7 +255,7 @@ describe('a stream that dies', () => {
     expect((await failure(find(client))).code).toBe('CANCELLED');
 
     let aborted = false;
-    const slow = grpcClient<PlacesClient>(topology.Places, (signal) => {
+    const slow = grpcClient<SourcesClient>(topology.Sources, (signal) => {
       return new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => {
           aborted = true;
@@ -271,11 +271,11 @@ describe('a stream that dies', () => {
 
   test('a deadline covers the dial, and a signal cancels the call at the server', async () => {
     let cancelled = false;
-    const never = grpcClient<PlacesClient>(topology.Places, () => new Promise(() => undefined));
+    const never = grpcClient<SourcesClient>(topology.Sources, () => new Promise(() => undefined));
     cleanups.push(() => never.close());
     expect((await failure(find(never, 'x', 50))).code).toBe('DEADLINE_EXCEEDED');
     let started = false;
-    const { client } = dialPlaces(
+    const { client } = dialSources(
       placesHost((call) => {
         started = true;
         call.on('cancelled', () => (cancelled = true));
@@ -381,7 +381,7 @@ test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming
 
 test('stop ends idle and busy streams', async () => {
   const made = placesHost(() => new Promise(() => undefined));
-  const { client, near, far } = dialPlaces(made);
+  const { client, near, far } = dialSources(made);
   const hanging = failure(find(client));
   await waitFor(() => near.length === 1 && client.stream !== undefined);
   await made.stop();

@@ -2,8 +2,9 @@
 import net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkTcp } from '../../certs/enrolment/preflight.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { ping } from '../../mesh/echo.ts';
-import { parseAddress } from '../../mesh/link/socket.ts';
+import { parseAddress } from '../../mesh/link/connection.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { cable, fakeLink } from '../support/fake-link.ts';
 import { heardLog } from '../support/heard-log.ts';
@@ -12,30 +13,16 @@ import { linked, startNode } from '../support/mesh.ts';
 import { startProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 
-const quick = { heartbeatMs: 100, silenceMs: 400 };
+const quick = { heartbeatIntervalMs: 100, linkTimeoutMs: 400 };
 
 describe('the hello', () => {
-  it('of other wire versions is refused with the versions of both', async () => {
-    const authority = await createTestMesh();
-    const server = await startNode(authority, 'server-1', 'server');
-    const tentacle = await authority.node('t1', 'tentacle');
-    const fake = await fakeLink(server.mesh.address!, tentacle.identity, {
-      oldestWireVersion: 6,
-      newestWireVersion: 7,
-    });
-    const error = await fake.ended;
-    expect(error?.code).toBe('WIRE_VERSION');
-    expect(error?.message).toContain('t1 speaks wire versions 6 to 7, this node 1 to 2');
-    expect(server.mesh.links()).toEqual([]);
-  });
-
   it.each([
     ['tentacle', 'server', 'PARENT'],
     ['relay', 'relay', 'PARENT'],
     ['tentacle', 'tentacle', 'CHILD'],
     ['server', 'server', 'CHILD'],
     ['server', 'relay', 'CHILD'],
-  ] as const)('of a %s to a %s as its %s is refused', async (from, to, relation) => {
+  ] as const)('of a %s to a %s as its %s is denied', async (from, to, relation) => {
     const authority = await createTestMesh();
     const node = await startNode(authority, 'n1', to);
     const other = await authority.node('n2', from);
@@ -87,7 +74,7 @@ describe('a peer that falls silent', () => {
     const fake = await fakeLink(server.mesh.address!, tentacle.identity, {}, { pongs: false });
     await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
     await fake.ended;
-    expect(server.mesh.links()[0]).toMatchObject({ up: false, lastErrorCode: 'LINK_SILENT' });
+    expect(server.mesh.links()[0]).toMatchObject({ up: false, lastErrorCode: 'LINK_TIMEOUT' });
   });
 
   it('is given up by both sides of a cut cable, and back when it heals', async () => {
@@ -149,7 +136,7 @@ describe('the port', () => {
     const { log, lines } = heardLog();
     const node = await authority.node('server-1', 'server');
     const config = { listen: '127.0.0.1:0', parents: [], dials: [] };
-    const mesh = await createMesh(config, { ...node, log, relaying: true });
+    const mesh = await createMesh(config, { ...node, log, relaying: true, services: MESH_SERVICES });
     onTestFinished(() => mesh.stop());
     const { host, port } = parseAddress(mesh.address!);
     await checkTcp({ host, port, hop: `${host}:${port}` }, {});
@@ -159,7 +146,7 @@ describe('the port', () => {
     const stranger = net.connect(port, host);
     stranger.on('error', () => undefined);
     stranger.end('GET / HTTP/1.1\r\n\r\n');
-    await waitFor(() => lines.length === 2, { what: 'the refusal' });
+    await waitFor(() => lines.length === 2, { what: 'the denial' });
     expect(lines[1]).toMatchObject({ level: 'warn', msg: 'connection refused' });
   });
 

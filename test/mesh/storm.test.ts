@@ -2,6 +2,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { createTestMesh } from '../support/identities.ts';
@@ -12,7 +13,7 @@ const agents = 150;
 /** After a fault the system is whole again within this, without a hand. */
 const wholeAgainMs = 30_000;
 /** Fewer places than agents, so that some are turned away and must come again. */
-const limits = { handshakes: 50, handshakesAtOnce: 8 };
+const limits = { handshakes: 50, concurrentHandshakes: 8 };
 
 describe('a server that dies under its agents', () => {
   it('has all of them again, each with one link', async () => {
@@ -25,7 +26,8 @@ describe('a server that dies under its agents', () => {
     onTestFinished(async () => void (await Promise.all(meshes.map((mesh) => mesh.stop()))));
     for (let index = 0; index < agents; index += 1) {
       const { identity, revocations } = await authority.node(`agent-${index}`, 'tentacle', { key });
-      const deps = { identity, revocations, relaying: false, log: silentLogger(), limits: { backoffBaseMs: 20 } };
+      const own = { identity, revocations, relaying: false, services: MESH_SERVICES };
+      const deps = { ...own, log: silentLogger(), limits: { backoffBaseMs: 20 } };
       meshes.push(await createMesh({ parents, dials: [] }, deps));
     }
     const up = (): number => meshes.filter((mesh) => mesh.links().some((link) => link.up)).length;

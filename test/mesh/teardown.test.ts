@@ -42,7 +42,7 @@ describe.each(['up', 'down'] as Dialling[])(
     it('leave no tunnel, and no caller that waits', async () => {
       const chain = await startChain(1, dialling);
       const accepted = new Set<MeshStream>();
-      chain.tentacle.mesh.listen('load', { roles: ['server'] }, (stream) => {
+      chain.tentacle.mesh.listen('load', (stream) => {
         accepted.add(stream);
         void load(stream).then(() => accepted.delete(stream));
       });
@@ -82,7 +82,7 @@ describe('tunnels through a relay that is killed', () => {
     });
     server.mesh.assignDials([{ node: 'relay-1', address: relay.address }]);
     const accepted: Promise<void>[] = [];
-    tentacle.mesh.listen('load', { roles: ['server'] }, (stream) => void accepted.push(load(stream)));
+    tentacle.mesh.listen('load', (stream) => void accepted.push(load(stream)));
     await waitFor(() => server.mesh.links()[0]?.up && tentacle.mesh.links()[0]?.up, { what: 'the links' });
     const target = { node: 't1', path: ['relay-1'], service: 'load', deadlineMs: 5_000 } as const;
     const streams = await Promise.all([

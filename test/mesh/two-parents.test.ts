@@ -1,7 +1,7 @@
 // A node with two parents: what it opens upwards finds the live one, and every link on its ways is watched each second.
 import { describe, expect, it } from 'vitest';
 import { ping } from '../../mesh/echo.ts';
-import { defaultLimits, type MeshLimits } from '../../mesh/limits.ts';
+import { DEFAULT_LIMITS, type MeshLimits } from '../../mesh/limits.ts';
 import { cable } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
@@ -66,17 +66,17 @@ describe('what a node with two parents opens upwards', () => {
 });
 
 describe('the pace of beats', () => {
-  const { silenceMs, fastSilenceMs } = defaultLimits;
+  const { linkTimeoutMs, fastLinkTimeoutMs } = DEFAULT_LIMITS;
 
   it('is a second on every link of a node with two parents, up to the server, and slow again without it', async () => {
     const { server, machine } = await startFork();
     for (const relay of ['eu-a', 'eu-b']) {
-      expect(linkTo(machine, relay)?.silenceMs).toBe(fastSilenceMs);
-      await waitFor(() => linkTo(server, relay)?.silenceMs === fastSilenceMs, { what: `the pace of ${relay}` });
+      expect(linkTo(machine, relay)?.linkTimeoutMs).toBe(fastLinkTimeoutMs);
+      await waitFor(() => linkTo(server, relay)?.linkTimeoutMs === fastLinkTimeoutMs, { what: `the pace of ${relay}` });
     }
     await machine.mesh.stop();
     for (const relay of ['eu-a', 'eu-b']) {
-      await waitFor(() => linkTo(server, relay)?.silenceMs === silenceMs, { what: `the pace of ${relay}` });
+      await waitFor(() => linkTo(server, relay)?.linkTimeoutMs === linkTimeoutMs, { what: `the pace of ${relay}` });
     }
   });
 
@@ -87,13 +87,13 @@ describe('the pace of beats', () => {
     const machine = await startNode(authority, 'web-1', 'tentacle', { parents });
     await linked(server, machine);
     await reachServer(machine);
-    expect(linkTo(machine, 'server-1')?.silenceMs).toBe(silenceMs);
-    expect(linkTo(server, 'web-1')?.silenceMs).toBe(silenceMs);
+    expect(linkTo(machine, 'server-1')?.linkTimeoutMs).toBe(linkTimeoutMs);
+    expect(linkTo(server, 'web-1')?.linkTimeoutMs).toBe(linkTimeoutMs);
   });
 
   it('finds a relay that stands still from above and from below, each by silence', async () => {
     // Only the fast pace can find it: at the other one, silence counts after an hour.
-    const patient: Partial<MeshLimits> = { heartbeatMs: 3_600_000, silenceMs: 3_600_000 };
+    const patient: Partial<MeshLimits> = { heartbeatIntervalMs: 3_600_000, linkTimeoutMs: 3_600_000 };
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server', {}, patient);
     const address = server.mesh.address!;
@@ -105,10 +105,12 @@ describe('the pace of beats', () => {
       { node: 'server-1', address },
     ];
     const machine = await startNode(authority, 'web-1', 'tentacle', { parents }, patient);
-    await waitFor(() => linkTo(server, 'eu-a')?.silenceMs === fastSilenceMs, { what: 'the pace at the server' });
+    await waitFor(() => linkTo(server, 'eu-a')?.linkTimeoutMs === fastLinkTimeoutMs, {
+      what: 'the pace at the server',
+    });
     relay.child.kill('SIGSTOP');
     for (const node of [server, machine]) {
-      await waitFor(() => linkTo(node, 'eu-a')?.lastErrorCode === 'LINK_SILENT', {
+      await waitFor(() => linkTo(node, 'eu-a')?.lastErrorCode === 'LINK_TIMEOUT', {
         limitMs: 30_000,
         what: `${node.name} to give it up`,
       });

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/packages/blob-client.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import { Demotions, fetchBlob, type Place } from '../../lib/packages/fetch.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
@@ -52,7 +52,7 @@ async function fetch(
     sha256, sizeBytes, places, target, rounds, demotions, signal,
     onWrongPlace: (node, { code }) => wrong.push(`${node}: ${code}`),
     open: async (place, fromByte, aborted): Promise<BlobAnswer> =>
-      askForBlob(await connectFeed(place, access, aborted), { sha256, pass: 'p', fromByte, signal: aborted, stallMs }),
+      askForBlob(await connectSource(place, access, aborted), { sha256, pass: 'p', fromByte, signal: aborted, stallMs }),
   }).then(
     (fetched) => fetched,
     async (thrown: unknown) => {

@@ -8,8 +8,8 @@ import { askForBlob } from '../../lib/packages/blob-client.ts';
 import { BlobServer, type BlobServerLimits } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
-import { Refusals } from '../../mesh/refusals.ts';
+import { connectSource } from '../../node/sources/connect.ts';
+import { Denials } from '../../mesh/denials.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -55,8 +55,8 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
   const blobs = await BlobStore.open(options.folder);
   const cache = new MirrorCache({
     blobs,
-    find: (_sha256, pass) => Promise.resolve({ places: options.places, pass }),
-    connect: (place, signal) => connectFeed(place, accessOf(self), signal),
+    find: (_sha256, pass) => Promise.resolve({ sources: options.places, downloadToken: pass }),
+    connect: (place, signal) => connectSource(place, accessOf(self), signal),
     onWrongPlace: () => undefined,
     limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
     log: silentLogger(),
@@ -78,7 +78,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
     options.limits,
   );
   const port = await listenOpenPort('127.0.0.1:0', {
-    ...{ identity: self.identity, revocations: self.revocations, refusals: new Refusals(), log: silentLogger() },
+    ...{ identity: self.identity, revocations: self.revocations, denials: new Denials(), log: silentLogger() },
     onStream: (stream, peer) => server.accept(stream, peer),
   });
   let stopped: Promise<void> | undefined;
@@ -96,7 +96,7 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
       const signal = new AbortController().signal;
       const chunks: Buffer[] = [];
       try {
-        const stream = await connectFeed(place, accessOf(client), signal);
+        const stream = await connectSource(place, accessOf(client), signal);
         const question = { sha256, pass: testPass(sizeBytes), fromByte: from, signal, stallMs: 20_000 };
         for await (const chunk of (await askForBlob(stream, question)).body) {
           chunks.push(chunk);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { askForBlob } from '../../lib/packages/blob-client.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
@@ -36,7 +36,7 @@ async function startMirror(
 async function get(url: string, client: TestNode, onChunk: () => void = () => undefined): Promise<Buffer> {
   const { identity, revocations } = client;
   const signal = new AbortController().signal;
-  const stream = await connectFeed(
+  const stream = await connectSource(
     { node: 'mirror-1', path: [], url },
     { mesh: noMesh(), identity, revocations, loopback: true },
     signal,

@@ -7,7 +7,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { BlobServer } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectSource } from '../../node/sources/connect.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { noMesh } from '../support/no-mesh.ts';
@@ -20,8 +20,8 @@ const log = silentLogger();
 const mesh = noMesh();
 const cache = new MirrorCache({
   blobs: await BlobStore.open(folder),
-  find: (_sha256, pass) => Promise.resolve({ places: [JSON.parse(place) as Place], pass }),
-  connect: (to, signal) => connectFeed(to, { mesh, identity, revocations, loopback: true }, signal),
+  find: (_sha256, pass) => Promise.resolve({ sources: [JSON.parse(place) as Place], downloadToken: pass }),
+  connect: (to, signal) => connectSource(to, { mesh, identity, revocations, loopback: true }, signal),
   onWrongPlace: () => undefined,
   limits: { quotaBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 },
   log,
@@ -37,7 +37,7 @@ const server = new BlobServer<PeerIdentity>(
 const port = await listenOpenPort('127.0.0.1:0', {
   identity,
   revocations,
-  refusals: mesh.refusals,
+  denials: mesh.denials,
   log,
   onStream: (stream, peer) => server.accept(stream, peer),
 });

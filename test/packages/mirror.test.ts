@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
-import { Refusals } from '../../mesh/refusals.ts';
+import { Denials } from '../../mesh/denials.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { lacks } from '../support/needs.ts';
@@ -50,7 +50,7 @@ it.each([
   ['nowhere', 'CONFIG_INVALID'],
 ])('the open port cannot be at %s', async (address, code) => {
   const { identity, revocations } = await mesh.node('mirror-port', 'mirror');
-  const deps = { identity, revocations, refusals: new Refusals(), log: silentLogger(), onStream: () => undefined };
+  const deps = { identity, revocations, denials: new Denials(), log: silentLogger(), onStream: () => undefined };
   await expect(listenOpenPort(address, deps)).rejects.toMatchObject({ code, field: 'feedListen' });
 });
 

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectSource } from '../../node/sources/connect.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createPackages, type Packages, type PackagesOptions } from '../../tentacle/packages/packages.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Promise<Packages> {
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
-  const connect: PackagesOptions['connect'] = (place, signal) => connectFeed(place, access, signal);
+  const connect: PackagesOptions['connect'] = (place, signal) => connectSource(place, access, signal);
   const packages = await createPackages({
     ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger() },
     ...options,
@@ -56,8 +56,8 @@ function payload(
 ): PackagePayload__Output {
   return {
     package: { id: 'web', version, sha256: sha256Of(bytes), sizeBytes: bytes.length, format: 'tar.gz' },
-    application: 'shop-web', pass: 'p', substituteIn: [], variables: {}, sensitiveNames: [],
-    places: origins.map(({ node, url }) => ({ node, path: [], url })),
+    application: 'shop-web', downloadToken: 'p', substituteIn: [], variables: {}, sensitiveNames: [],
+    sources: origins.map(({ node, url }) => ({ node, path: [], url })),
     ...more,
   }; // prettier-ignore
 }

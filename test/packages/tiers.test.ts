@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSigner, verifyPass } from '../../certs/signer.ts';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
-import { connectFeed } from '../../mesh/feeds.ts';
+import { connectSource } from '../../node/sources/connect.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createFeed, type Feed } from '../../server/feed/feed.ts';
@@ -63,12 +63,12 @@ async function tiers(): Promise<Tiers> {
   const watch = new WatchService({
     store,
     log: silentLogger(),
-    findPlaces: placesFinder(feed),
-    refusals: server.mesh.refusals,
+    findSources: placesFinder(feed),
+    denials: server.mesh.denials,
   });
   onTestFinished(() => watch.stop());
-  server.mesh.listen('topology', { roles: ['relay', 'mirror', 'tentacle'] }, (stream) => watch.accept(stream));
-  server.mesh.listen('feed', { roles: ['mirror', 'tentacle', 'server'] }, (stream) => feed.serve(stream));
+  server.mesh.listen('topology', (stream) => watch.accept(stream));
+  server.mesh.listen('feed', (stream) => feed.serve(stream));
 
   const eu = await startNode(authority, 'eu', 'relay', {
     parents: [{ node: 'server-1', address: server.mesh.address! }],
@@ -134,7 +134,8 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   await linked(parent, node);
   const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
   const dataDir = join(node.dataDir, 'data');
-  const connect = (place: Parameters<typeof connectFeed>[0], signal: AbortSignal) => connectFeed(place, access, signal);
+  const connect = (place: Parameters<typeof connectSource>[0], signal: AbortSignal) =>
+    connectSource(place, access, signal);
   const packages = await createPackages({
     ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger(), stallMs: 10_000 },
   });
@@ -150,11 +151,11 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   };
 }
 
-function payload({ places, pass }: Awaited<ReturnType<typeof placesOf>>): PackagePayload__Output {
+function payload({ sources, downloadToken }: Awaited<ReturnType<typeof placesOf>>): PackagePayload__Output {
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
-    application: 'shop-web', pass, substituteIn: [], variables: {}, sensitiveNames: [],
-    places: places.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
+    application: 'shop-web', downloadToken, substituteIn: [], variables: {}, sensitiveNames: [],
+    sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
   }; // prettier-ignore
 }
 
@@ -172,7 +173,7 @@ describe('two tiers of mirrors', () => {
       ['mirror-eu', []], ['mirror-eu', []], ['mirror-pci', []], ['mirror-pci', []],
     ]); // prettier-ignore
     for (const each of targets) {
-      const order = payload({ places: [], pass: '' });
+      const order = payload({ sources: [], downloadToken: '' });
       await each.packages.stage(order, newId());
       expect((await each.packages.activate(order)).currentVersion).toBe('1.0.0');
     }
@@ -232,12 +233,12 @@ describe('two tiers of mirrors', () => {
         node: 't-pci-1',
         expiresAtMs: 1,
       }),
-      another: (await placesOf(feed, 't-eu-1', sha256)).pass,
-      'a neighbour’s': (await placesOf(feed, 't-pci-2', sha256)).pass,
+      another: (await placesOf(feed, 't-eu-1', sha256)).downloadToken,
+      'a neighbour’s': (await placesOf(feed, 't-pci-2', sha256)).downloadToken,
     };
-    const server = good.places.filter(({ node }) => node === 'server');
-    for (const [name, pass] of Object.entries(passes)) {
-      const order = payload({ places: good.places, pass });
+    const server = good.sources.filter(({ node }) => node === 'server');
+    for (const [name, downloadToken] of Object.entries(passes)) {
+      const order = payload({ sources: good.sources, downloadToken });
       const refused = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
       await expect(refused, name).rejects.toMatchObject({
         code: 'PACKAGE_UNAVAILABLE',
@@ -245,7 +246,7 @@ describe('two tiers of mirrors', () => {
       });
     }
     const unknown = {
-      ...payload({ places: server, pass: good.pass }),
+      ...payload({ sources: server, downloadToken: good.downloadToken }),
       package: { id: 'web', version: '2.0', sha256: 'a'.repeat(64), sizeBytes: 5, format: 'zip' },
     };
     const missing = targets[2]!.packages.acquire(unknown, () => undefined, new AbortController().signal);

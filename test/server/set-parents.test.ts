@@ -143,7 +143,7 @@ describe('other parents', () => {
     const { code, err } = await cli('web-1', 'eu-b', '--address', `eu-b=${nobody}`, '--wait', '3s');
     expect(code).toBe(1);
     expect(err).toMatch(
-      /web-1 has not gone over within 3 s: its attempt met UNREACHABLE \(PARENTS_NOT_TAKEN at web-1\)/,
+      /web-1 has not gone over within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/,
     );
     expect(err).toContain('see `isthmus node show web-1`');
     expect(await node('web-1')).toMatchObject({

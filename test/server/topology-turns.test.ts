@@ -51,10 +51,10 @@ it('a node is told nothing before the server knows whom it has to dial', async (
   const store = await storeWith(['eu']);
   const authority = await createTestMesh();
   const server = await startNode(authority, 'server-1', 'server');
-  const findPlaces = () => ({ places: [], pass: '' });
-  const watch = new WatchService({ store, log, findPlaces, refusals: server.mesh.refusals });
+  const findSources = () => ({ sources: [], downloadToken: '' });
+  const watch = new WatchService({ store, log, findSources, denials: server.mesh.denials });
   onTestFinished(() => watch.stop());
-  server.mesh.listen('topology', { roles: ['relay'] }, (stream) => watch.accept(stream));
+  server.mesh.listen('topology', (stream) => watch.accept(stream));
   const relay = await startNode(authority, 'eu', 'relay', {
     parents: [{ node: 'server-1', address: server.mesh.address! }],
   });

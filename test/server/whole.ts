@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.ts';
 import type { Running } from '../../lib/lifecycle.ts';
-import { joinNode } from '../../mesh/enrol/join.ts';
+import { joinNode } from '../../node/join/join.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { initialise } from '../../server/initialise.ts';

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { authorityPin } from '../../certs/authority-signature.ts';
+import { MESH_SERVICES } from '../../contract/services.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
@@ -69,6 +70,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       revocations: node.revocations,
       log,
       relaying: true,
+      services: MESH_SERVICES,
       limits: { backoffBaseMs: 20, backoffCapMs: 500, enrol: generous, ...options.limits },
     },
   );
@@ -85,8 +87,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     revocations: node.revocations,
   });
   onTestFinished(() => enrolment.stop());
-  const findPlaces = () => ({ places: [], pass: '' });
-  const service = await startTopology({ ...shared, joins: enrolment.joins, findPlaces });
+  const findSources = () => ({ sources: [], downloadToken: '' });
+  const service = await startTopology({ ...shared, joins: enrolment.joins, findSources });
   onTestFinished(() => service.stop());
   await events.start();
   onTestFinished(() => events.stop());

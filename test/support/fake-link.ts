@@ -9,9 +9,9 @@ import { alpn } from '../../certs/tls.ts';
 import type { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
-import { connectTo } from '../../mesh/link/socket.ts';
+import { connectTo } from '../../mesh/link/connection.ts';
 import { LinkClientConstructor } from '../../mesh/wire.ts';
-import { wireVersions } from '../../mesh/wire-version.ts';
+import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Hello } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
 import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
@@ -52,8 +52,8 @@ export async function fakeLink(
   });
   attach.write({
     hello: {
-      oldestWireVersion: wireVersions.oldest,
-      newestWireVersion: wireVersions.newest,
+      oldestWireVersion: WIRE_VERSIONS.oldest,
+      newestWireVersion: WIRE_VERSIONS.newest,
       relation: 'CHILD',
       sessionEpoch: 1,
       sessionId,

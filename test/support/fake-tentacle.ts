@@ -249,11 +249,11 @@ export class FakeTentacle {
       },
       AcquirePackage: (call) => {
         const { payload } = this.#accept(call.request.envelope);
-        const { package: wanted, places } = packagePayloads.decode(payload);
+        const { package: wanted, sources } = packagePayloads.decode(payload);
         if (this.failAcquire !== undefined) throw new IsthmusError(this.failAcquire, 'wrong bytes', { hop: this.name });
         this.packageCalls.push(`acquire ${wanted?.id} ${wanted?.version}`);
         const size = wanted?.sizeBytes ?? 0;
-        const from = places[0]?.node ?? 'nowhere';
+        const from = sources[0]?.node ?? 'nowhere';
         const progress: AcquireProgress = { receivedBytes: size, totalBytes: size, from, done: true };
         call.write({ ...progress, receivedBytes: 0, done: false });
         call.write(progress);

@@ -8,6 +8,7 @@ import { silentLogger } from '../../lib/log.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshConfig, MeshStream } from '../../mesh/types.ts';
+import { TEST_SERVICES } from './services.ts';
 
 interface Order {
   readonly dataDir: string;
@@ -35,11 +36,12 @@ async function start({ dataDir, config, limits }: Order): Promise<void> {
     identity,
     revocations,
     relaying,
+    services: TEST_SERVICES,
     log: silentLogger(),
     softwareVersion: 'test',
     limits: { backoffBaseMs: 20, ...limits },
   });
-  mesh.listen('flood', { roles: ['server'] }, flood);
+  mesh.listen('flood', flood);
   process.stdout.write(`${JSON.stringify({ address: mesh.address ?? null })}\n`);
 }
 

@@ -7,6 +7,7 @@ import type { MeshLimits } from '../../mesh/limits.ts';
 import type { Mesh, MeshConfig } from '../../mesh/types.ts';
 import { createTestMesh, type TestMesh, type TestNode } from './identities.ts';
 import { waitFor } from './wait.ts';
+import { TEST_SERVICES } from './services.ts';
 
 export interface StartedNode extends TestNode {
   readonly name: string;
@@ -30,6 +31,7 @@ export async function startNode(
       revocations: node.revocations,
       log: silentLogger(),
       relaying: role === 'relay' || role === 'server',
+      services: TEST_SERVICES,
       softwareVersion: 'test',
       limits: { backoffBaseMs: 20, ...limits },
     },

@@ -1,7 +1,7 @@
 // A mesh that leads nowhere, for what connects by URLs alone.
-import { Refusals } from '../../mesh/refusals.ts';
+import { Denials } from '../../mesh/denials.ts';
 
-/** Every dial fails; what is refused is noted in `refusals`. */
+/** Every dial fails; what is refused is noted in `denials`. */
 export function noMesh() {
-  return { dial: () => Promise.reject(new Error('there is no mesh here')), refusals: new Refusals() };
+  return { dial: () => Promise.reject(new Error('there is no mesh here')), denials: new Denials() };
 }

@@ -36,7 +36,7 @@ export function ownLink(peer: string, more: Partial<LinkStatus> = {}): LinkStatu
     up: true,
     upSinceMs: undefined,
     roundTripMs: undefined,
-    silenceMs: undefined,
+    linkTimeoutMs: undefined,
     bytesIn: 0,
     bytesOut: 0,
     tunnels: 0,

@@ -30,7 +30,7 @@ const steps = stepHandlers();
 if (engine) {
   startTasks({
     store,
-    kinds: taskKinds({ store, sealer, steps, findPlaces: () => Promise.resolve({ places: [], pass: '' }) }),
+    kinds: taskKinds({ store, sealer, steps, findSources: () => Promise.resolve({ sources: [], downloadToken: '' }) }),
     dial: dialFakes(() => new Map(Object.entries(ports))),
     sign: unsigned,
     routesOf: storedRoutes(store),

@@ -27,7 +27,7 @@ export interface Harness {
   /** Ports by machine, or by path and machine: `eu/web-1`. */
   readonly ports: Map<string, number>;
   /** While it is set, a hop on the way answers every dial with this. */
-  refusal: IsthmusError | undefined;
+  denial: IsthmusError | undefined;
   readonly dataDir: string;
   tasks: Tasks;
   /** A machine with its fake tentacle. */
@@ -58,14 +58,14 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
   const ports = new Map<string, number>();
   const dialFake = dialFakes(() => ports);
   const steps = stepHandlers();
-  const kinds = taskKinds({ store, sealer, steps, findPlaces: anyPlace });
+  const kinds = taskKinds({ store, sealer, steps, findSources: anySource });
   given.register?.({ kinds, steps });
   const log = silentLogger();
   const start = (): Tasks => {
     const tasks = startTasks({
       store,
       kinds,
-      dial: (options) => (harness.refusal === undefined ? dialFake(options) : Promise.reject(harness.refusal)),
+      dial: (options) => (harness.denial === undefined ? dialFake(options) : Promise.reject(harness.denial)),
       sign: unsigned,
       routesOf: storedRoutes(store),
       log,
@@ -89,7 +89,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
     kinds,
     steps,
     ports,
-    refusal: undefined,
+    denial: undefined,
     dataDir,
     tasks: start(),
     async machine(id, { roles = [], routes = direct, environments = ['prod'] } = {}) {
@@ -118,8 +118,8 @@ const direct: Route[] = [{ kind: 'direct' }];
 /** The task engine over a real mesh, with signed envelopes, for real tentacles; it stops when the test ends. */
 export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): Tasks {
   const signer = createSigner(authority.authority, 'server-1');
-  const nowhere = () => Promise.resolve({ places: [], pass: '' });
-  const kinds = taskKinds({ store, sealer: authority.sealer, steps: stepHandlers(), findPlaces: nowhere });
+  const nowhere = () => Promise.resolve({ sources: [], downloadToken: '' });
+  const kinds = taskKinds({ store, sealer: authority.sealer, steps: stepHandlers(), findSources: nowhere });
   const tasks = startTasks({
     store,
     kinds,
@@ -134,7 +134,7 @@ export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): T
   return tasks;
 }
 
-const anyPlace = () => Promise.resolve({ places: [{ node: 'mirror-eu' }], pass: 'pass' });
+const anySource = () => Promise.resolve({ sources: [{ node: 'mirror-eu' }], downloadToken: 'pass' });
 
 /** Rows of a machine, with the site and environments it needs. */
 export async function addMachine(

@@ -14,7 +14,7 @@ describe.each([
   'SCRIPT_NOT_ENDED',
   'LOG_QUOTA',
   'INTERNAL',
-  'FLOOD',
+  'RATE_LIMITED',
 ] as const)('a hop on the way that says %s', (code) => {
   const refusal = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
   const isTold = (h: Harness, id: string) => async () =>
@@ -23,10 +23,10 @@ describe.each([
   it('keeps a script waiting, and does not end it', async () => {
     const h = await startHarness();
     const fake = await h.machine('web-1');
-    h.refusal = refusal;
+    h.denial = refusal;
     const id = await submit(h, 'say once');
     await waitFor(isTold(h, id));
-    h.refusal = undefined;
+    h.denial = undefined;
     expect((await h.ended(id)).state).toBe('succeeded');
     expect(fake.starts).toHaveLength(1);
   });
@@ -39,10 +39,10 @@ describe.each([
       const found = await ticketOf(h, id);
       return found.storedLine === 1 ? found : undefined;
     });
-    h.refusal = refusal;
+    h.denial = refusal;
     fake.cut();
     await waitFor(isTold(h, id));
-    h.refusal = undefined;
+    h.denial = undefined;
     fake.script.release();
     const task = await h.ended(id);
     expect(task).toMatchObject({ state: 'succeeded', epoch: 1 });

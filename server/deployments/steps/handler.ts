@@ -7,7 +7,7 @@ import type { Machine } from '../../store/repositories/machines.ts';
 import type { Release } from '../../store/repositories/releases.ts';
 import type { Ticket } from '../../store/repositories/tickets.ts';
 import type { MachineRun } from '../../tasks/execution/machine-run.ts';
-import type { FindPlaces } from '../../tasks/execution/package-ticket.ts';
+import type { FindSources } from '../../tasks/execution/package-ticket.ts';
 import type { PlannedStep } from '../../tasks/view.ts';
 
 export interface PlanContext {
@@ -25,7 +25,7 @@ export interface ActionContext {
   readonly release: Release;
   /** As they are on that machine. */
   readonly variables: ResolvedVariables;
-  readonly findPlaces: FindPlaces;
+  readonly findSources: FindSources;
 }
 
 /** Runs a ticket to its end; answers the ended row. */

@@ -73,7 +73,7 @@ function ownScript(
 }
 
 function packageRunner(action: PackageAction, step: PackageStep, context: ActionContext): TicketRunner {
-  const { project, target: machine, variables, findPlaces } = context;
+  const { project, target: machine, variables, findSources } = context;
   const { id, version, sha256, sizeBytes, format } = pinnedFor(step, context);
   const application = applicationName(project, step.name);
   const payload: PackagePayload = { package: { id, version, sha256, sizeBytes, format }, application };
@@ -86,7 +86,7 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
     runPackageTicket(run, ticket, {
       action,
       payload,
-      findPlaces,
+      findSources,
       onActivated: (tx) => tx.installed.activated({ machine, application, version, sha256, at: Date.now() }),
     });
 }

@@ -7,7 +7,7 @@ import type { AcquireProgress__Output } from '../../../proto/gen/isthmus/tentacl
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Place } from '../../../proto/gen/isthmus/topology/v1/Place.ts';
+import type { PackageSource } from '../../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { Ticket } from '../../store/repositories/tickets.ts';
 import type { StoreTransaction } from '../../store/store.ts';
 import { bounded } from './bounded.ts';
@@ -29,15 +29,15 @@ import { hasEnded } from '../outcome.ts';
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 
 /** Where a tentacle may fetch a digest from, nearest first, and the pass that allows it. */
-export type FindPlaces = (
+export type FindSources = (
   executor: string,
   sha256: string,
-) => Promise<{ readonly places: readonly Place[]; readonly pass: string }>;
+) => Promise<{ readonly sources: readonly PackageSource[]; readonly downloadToken: string }>;
 
 export interface PackageWork {
   readonly action: PackageAction;
   readonly payload: PackagePayload;
-  readonly findPlaces: FindPlaces;
+  readonly findSources: FindSources;
   /** Written in the transaction of an activation. */
   readonly onActivated?: (tx: StoreTransaction) => Promise<void>;
 }
@@ -87,12 +87,12 @@ async function acquire(
   run: MachineRun,
   client: GrpcClient<TentacleClient>,
   ticket: Ticket,
-  { payload, findPlaces }: PackageWork,
+  { payload, findSources }: PackageWork,
 ): Promise<AcquireDetail> {
   const { context, executor } = run;
   const startedAt = Date.now();
-  const { places, pass } = await findPlaces(executor, payload.package?.sha256 ?? '');
-  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, places: [...places], pass } });
+  const { sources, downloadToken } = await findSources(executor, payload.package?.sha256 ?? '');
+  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, sources: [...sources], downloadToken } });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));

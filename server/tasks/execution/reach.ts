@@ -42,9 +42,9 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
   'DEADLINE_EXCEEDED',
   // Of the tunnel or its session: too much came over it from all together, which says nothing of this call.
-  'FLOOD',
+  'RATE_LIMITED',
   'INNER_TLS',
-  'LINK_SILENT',
+  'LINK_TIMEOUT',
   'NO_ROUTE',
   // Renewed, or the clock set right, while the task waits.
   'PEER_CERTIFICATE_EXPIRED',

@@ -3,14 +3,14 @@
 
 export interface AbandonResponse {
   /**
-   * The node has confirmed already: it is in the mesh, and the token stays used.
+   * Whether the node has confirmed already: then it is in the mesh, and the token stays consumed.
    */
   'joined'?: (boolean);
 }
 
 export interface AbandonResponse__Output {
   /**
-   * The node has confirmed already: it is in the mesh, and the token stays used.
+   * Whether the node has confirmed already: then it is in the mesh, and the token stays consumed.
    */
   'joined': (boolean);
 }

@@ -3,26 +3,20 @@
 
 export interface BeginRequest {
   /**
-   * The oldest version the joiner speaks. A server of version 1 takes nothing but 1 here.
+   * The oldest and the newest wire version that the joining node speaks.
    */
   'oldestWireVersion'?: (number);
+  'newestWireVersion'?: (number);
   'softwareVersion'?: (string);
   'tokenId'?: (string);
-  /**
-   * The newest; nodes of version 1 do not say it.
-   */
-  'newestWireVersion'?: (number);
 }
 
 export interface BeginRequest__Output {
   /**
-   * The oldest version the joiner speaks. A server of version 1 takes nothing but 1 here.
+   * The oldest and the newest wire version that the joining node speaks.
    */
   'oldestWireVersion': (number);
+  'newestWireVersion': (number);
   'softwareVersion': (string);
   'tokenId': (string);
-  /**
-   * The newest; nodes of version 1 do not say it.
-   */
-  'newestWireVersion': (number);
 }

@@ -19,7 +19,7 @@ export interface EnrolRequest {
   'role'?: (string);
   'nonce'?: (Buffer | Uint8Array | string);
   /**
-   * Asks for a certificate for this node id; empty for what the token names.
+   * The requested site; empty for the token's.
    */
   'site'?: (string);
 }
@@ -42,7 +42,7 @@ export interface EnrolRequest__Output {
   'role': (string);
   'nonce': (Buffer);
   /**
-   * Asks for a certificate for this node id; empty for what the token names.
+   * The requested site; empty for the token's.
    */
   'site': (string);
 }

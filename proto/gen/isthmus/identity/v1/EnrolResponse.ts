@@ -10,11 +10,7 @@ export interface EnrolResponse {
   'certificatePem'?: (string);
   'authorityPem'?: (string);
   /**
-   * The first of `parents`, for a joining node of version 1, which knows no more than one.
-   */
-  'parent'?: (string);
-  /**
-   * In order of preference; a server of version 1 says none.
+   * In order of preference.
    */
   'parents'?: (_isthmus_identity_v1_EnrolledParent)[];
 }
@@ -27,11 +23,7 @@ export interface EnrolResponse__Output {
   'certificatePem': (string);
   'authorityPem': (string);
   /**
-   * The first of `parents`, for a joining node of version 1, which knows no more than one.
-   */
-  'parent': (string);
-  /**
-   * In order of preference; a server of version 1 says none.
+   * In order of preference.
    */
   'parents': (_isthmus_identity_v1_EnrolledParent__Output)[];
 }

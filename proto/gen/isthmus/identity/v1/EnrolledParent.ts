@@ -7,7 +7,7 @@ export interface EnrolledParent {
    */
   'node'?: (string);
   /**
-   * It dials the node; otherwise the node dials it.
+   * Whether the parent dials the node; otherwise the node dials its parent.
    */
   'dials'?: (boolean);
 }
@@ -18,7 +18,7 @@ export interface EnrolledParent__Output {
    */
   'node': (string);
   /**
-   * It dials the node; otherwise the node dials it.
+   * Whether the parent dials the node; otherwise the node dials its parent.
    */
   'dials': (boolean);
 }

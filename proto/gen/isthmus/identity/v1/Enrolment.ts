@@ -10,19 +10,19 @@ import type { EnrolRequest as _isthmus_identity_v1_EnrolRequest, EnrolRequest__O
 import type { EnrolResponse as _isthmus_identity_v1_EnrolResponse, EnrolResponse__Output as _isthmus_identity_v1_EnrolResponse__Output } from '../../../isthmus/identity/v1/EnrolResponse.ts';
 
 /**
- * Reached by a peer that has no certificate yet, over the `enrol` service. The joining node is the gRPC client, also
- * when it was dialled and so is the TLS server of the session.
+ * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it was
+ * dialled and is the TLS server of the session.
  */
 export interface EnrolmentClient extends grpc.Client {
   /**
-   * Gives the token back that Enrol bound in this very session, when the node could not confirm.
+   * Frees the token that Enrol bound in this session, when the node could not confirm.
    */
   Abandon(argument: _isthmus_identity_v1_AbandonRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
   Abandon(argument: _isthmus_identity_v1_AbandonRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
   Abandon(argument: _isthmus_identity_v1_AbandonRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
   Abandon(argument: _isthmus_identity_v1_AbandonRequest, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Gives the token back that Enrol bound in this very session, when the node could not confirm.
+   * Frees the token that Enrol bound in this session, when the node could not confirm.
    */
   abandon(argument: _isthmus_identity_v1_AbandonRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
   abandon(argument: _isthmus_identity_v1_AbandonRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
@@ -30,14 +30,14 @@ export interface EnrolmentClient extends grpc.Client {
   abandon(argument: _isthmus_identity_v1_AbandonRequest, callback: grpc.requestCallback<_isthmus_identity_v1_AbandonResponse__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Tells the joiner who the server is and gives it a nonce. Changes nothing.
+   * Identifies the server and issues a nonce. Changes nothing.
    */
   Begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
   Begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
   Begin(argument: _isthmus_identity_v1_BeginRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
   Begin(argument: _isthmus_identity_v1_BeginRequest, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Tells the joiner who the server is and gives it a nonce. Changes nothing.
+   * Identifies the server and issues a nonce. Changes nothing.
    */
   begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
   begin(argument: _isthmus_identity_v1_BeginRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_BeginResponse__Output>): grpc.ClientUnaryCall;
@@ -46,7 +46,7 @@ export interface EnrolmentClient extends grpc.Client {
   
   /**
    * Proves the token and the key; answers with a certificate that lives for minutes, long enough to confirm. The token
-   * stays bound to this key until Confirm, or until Abandon or the end of this session frees it.
+   * is bound to this key until Confirm consumes it, or Abandon or the end of this session frees it.
    */
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
@@ -54,7 +54,7 @@ export interface EnrolmentClient extends grpc.Client {
   Enrol(argument: _isthmus_identity_v1_EnrolRequest, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   /**
    * Proves the token and the key; answers with a certificate that lives for minutes, long enough to confirm. The token
-   * stays bound to this key until Confirm, or until Abandon or the end of this session frees it.
+   * is bound to this key until Confirm consumes it, or Abandon or the end of this session frees it.
    */
   enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
   enrol(argument: _isthmus_identity_v1_EnrolRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_EnrolResponse__Output>): grpc.ClientUnaryCall;
@@ -64,23 +64,23 @@ export interface EnrolmentClient extends grpc.Client {
 }
 
 /**
- * Reached by a peer that has no certificate yet, over the `enrol` service. The joining node is the gRPC client, also
- * when it was dialled and so is the TLS server of the session.
+ * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it was
+ * dialled and is the TLS server of the session.
  */
 export interface EnrolmentHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * Gives the token back that Enrol bound in this very session, when the node could not confirm.
+   * Frees the token that Enrol bound in this session, when the node could not confirm.
    */
   Abandon: grpc.handleUnaryCall<_isthmus_identity_v1_AbandonRequest__Output, _isthmus_identity_v1_AbandonResponse>;
   
   /**
-   * Tells the joiner who the server is and gives it a nonce. Changes nothing.
+   * Identifies the server and issues a nonce. Changes nothing.
    */
   Begin: grpc.handleUnaryCall<_isthmus_identity_v1_BeginRequest__Output, _isthmus_identity_v1_BeginResponse>;
   
   /**
    * Proves the token and the key; answers with a certificate that lives for minutes, long enough to confirm. The token
-   * stays bound to this key until Confirm, or until Abandon or the end of this session frees it.
+   * is bound to this key until Confirm consumes it, or Abandon or the end of this session frees it.
    */
   Enrol: grpc.handleUnaryCall<_isthmus_identity_v1_EnrolRequest__Output, _isthmus_identity_v1_EnrolResponse>;
   

@@ -10,7 +10,7 @@ import type { RenewRequest as _isthmus_identity_v1_RenewRequest, RenewRequest__O
 import type { RenewResponse as _isthmus_identity_v1_RenewResponse, RenewResponse__Output as _isthmus_identity_v1_RenewResponse__Output } from '../../../isthmus/identity/v1/RenewResponse.ts';
 
 /**
- * Reached with a certificate, over the `identity` service.
+ * For a peer with a certificate, over the service `identity`.
  */
 export interface IdentityClient extends grpc.Client {
   BeginRenewal(argument: _isthmus_identity_v1_BeginRenewalRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_BeginRenewalResponse__Output>): grpc.ClientUnaryCall;
@@ -23,16 +23,16 @@ export interface IdentityClient extends grpc.Client {
   beginRenewal(argument: _isthmus_identity_v1_BeginRenewalRequest, callback: grpc.requestCallback<_isthmus_identity_v1_BeginRenewalResponse__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Consumes the token: the node has crossed every hop with its new certificate. Answers with the certificate, for the
-   * same key, that lasts. Idempotent for the key that the token is bound to; refused to every other.
+   * Consumes the token: the node has crossed every hop with its new certificate. Answers with the lasting certificate
+   * for the same key. Idempotent for the key that the token is bound to; denied to every other key.
    */
   Confirm(argument: _isthmus_identity_v1_ConfirmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
   Confirm(argument: _isthmus_identity_v1_ConfirmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
   Confirm(argument: _isthmus_identity_v1_ConfirmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
   Confirm(argument: _isthmus_identity_v1_ConfirmRequest, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Consumes the token: the node has crossed every hop with its new certificate. Answers with the certificate, for the
-   * same key, that lasts. Idempotent for the key that the token is bound to; refused to every other.
+   * Consumes the token: the node has crossed every hop with its new certificate. Answers with the lasting certificate
+   * for the same key. Idempotent for the key that the token is bound to; denied to every other key.
    */
   confirm(argument: _isthmus_identity_v1_ConfirmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
   confirm(argument: _isthmus_identity_v1_ConfirmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
@@ -40,14 +40,14 @@ export interface IdentityClient extends grpc.Client {
   confirm(argument: _isthmus_identity_v1_ConfirmRequest, callback: grpc.requestCallback<_isthmus_identity_v1_ConfirmResponse__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Idempotent for the same public key: a lost answer is asked for again. Refused to a certificate of Enrol.
+   * Idempotent for the same public key, so that a lost answer can be requested again. Denied to a certificate of Enrol.
    */
   Renew(argument: _isthmus_identity_v1_RenewRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_RenewResponse__Output>): grpc.ClientUnaryCall;
   Renew(argument: _isthmus_identity_v1_RenewRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_RenewResponse__Output>): grpc.ClientUnaryCall;
   Renew(argument: _isthmus_identity_v1_RenewRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_RenewResponse__Output>): grpc.ClientUnaryCall;
   Renew(argument: _isthmus_identity_v1_RenewRequest, callback: grpc.requestCallback<_isthmus_identity_v1_RenewResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Idempotent for the same public key: a lost answer is asked for again. Refused to a certificate of Enrol.
+   * Idempotent for the same public key, so that a lost answer can be requested again. Denied to a certificate of Enrol.
    */
   renew(argument: _isthmus_identity_v1_RenewRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_identity_v1_RenewResponse__Output>): grpc.ClientUnaryCall;
   renew(argument: _isthmus_identity_v1_RenewRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_identity_v1_RenewResponse__Output>): grpc.ClientUnaryCall;
@@ -57,19 +57,19 @@ export interface IdentityClient extends grpc.Client {
 }
 
 /**
- * Reached with a certificate, over the `identity` service.
+ * For a peer with a certificate, over the service `identity`.
  */
 export interface IdentityHandlers extends grpc.UntypedServiceImplementation {
   BeginRenewal: grpc.handleUnaryCall<_isthmus_identity_v1_BeginRenewalRequest__Output, _isthmus_identity_v1_BeginRenewalResponse>;
   
   /**
-   * Consumes the token: the node has crossed every hop with its new certificate. Answers with the certificate, for the
-   * same key, that lasts. Idempotent for the key that the token is bound to; refused to every other.
+   * Consumes the token: the node has crossed every hop with its new certificate. Answers with the lasting certificate
+   * for the same key. Idempotent for the key that the token is bound to; denied to every other key.
    */
   Confirm: grpc.handleUnaryCall<_isthmus_identity_v1_ConfirmRequest__Output, _isthmus_identity_v1_ConfirmResponse>;
   
   /**
-   * Idempotent for the same public key: a lost answer is asked for again. Refused to a certificate of Enrol.
+   * Idempotent for the same public key, so that a lost answer can be requested again. Denied to a certificate of Enrol.
    */
   Renew: grpc.handleUnaryCall<_isthmus_identity_v1_RenewRequest__Output, _isthmus_identity_v1_RenewResponse>;
   

@@ -15,12 +15,12 @@ export interface AttachFrame {
   'ping'?: (_isthmus_mesh_v1_Ping | null);
   'pong'?: (_isthmus_mesh_v1_Pong | null);
   /**
-   * Acceptor to dialler: "call Tunnel (or open a bulk connection) with this id".
+   * Listener to connector: call Tunnel, or open a bulk connection, with this id.
    */
   'open'?: (_isthmus_mesh_v1_OpenTunnel | null);
   'goodbye'?: (_isthmus_mesh_v1_Goodbye | null);
   /**
-   * The signed revocation list, flooded from neighbour to neighbour; sent before anything else when it is newer.
+   * The signed revocation list, passed from neighbour to neighbour; the newer one is sent before anything else.
    */
   'revocations'?: (_isthmus_mesh_v1_RevocationList | null);
   /**
@@ -28,11 +28,11 @@ export interface AttachFrame {
    */
   'bulkAck'?: (_isthmus_mesh_v1_BulkAck | null);
   /**
-   * Either side: this control tunnel is dead, whatever its stream still holds back.
+   * Either side: this control tunnel is closed, whatever its stream still buffers.
    */
   'close'?: (_isthmus_mesh_v1_CloseTunnel | null);
   /**
-   * Either side, from version 2 on: the certificate it took into use since the session began.
+   * Either side: the certificate that it has used since it was renewed in this session.
    */
   'credential'?: (_isthmus_mesh_v1_Credential | null);
   'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close"|"credential";
@@ -43,12 +43,12 @@ export interface AttachFrame__Output {
   'ping'?: (_isthmus_mesh_v1_Ping__Output | null);
   'pong'?: (_isthmus_mesh_v1_Pong__Output | null);
   /**
-   * Acceptor to dialler: "call Tunnel (or open a bulk connection) with this id".
+   * Listener to connector: call Tunnel, or open a bulk connection, with this id.
    */
   'open'?: (_isthmus_mesh_v1_OpenTunnel__Output | null);
   'goodbye'?: (_isthmus_mesh_v1_Goodbye__Output | null);
   /**
-   * The signed revocation list, flooded from neighbour to neighbour; sent before anything else when it is newer.
+   * The signed revocation list, passed from neighbour to neighbour; the newer one is sent before anything else.
    */
   'revocations'?: (_isthmus_mesh_v1_RevocationList__Output | null);
   /**
@@ -56,11 +56,11 @@ export interface AttachFrame__Output {
    */
   'bulkAck'?: (_isthmus_mesh_v1_BulkAck__Output | null);
   /**
-   * Either side: this control tunnel is dead, whatever its stream still holds back.
+   * Either side: this control tunnel is closed, whatever its stream still buffers.
    */
   'close'?: (_isthmus_mesh_v1_CloseTunnel__Output | null);
   /**
-   * Either side, from version 2 on: the certificate it took into use since the session began.
+   * Either side: the certificate that it has used since it was renewed in this session.
    */
   'credential'?: (_isthmus_mesh_v1_Credential__Output | null);
   'frame'?: "hello"|"ping"|"pong"|"open"|"goodbye"|"revocations"|"bulkAck"|"close"|"credential";

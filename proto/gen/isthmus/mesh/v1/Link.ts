@@ -6,29 +6,29 @@ import type { AttachFrame as _isthmus_mesh_v1_AttachFrame, AttachFrame__Output a
 import type { TunnelFrame as _isthmus_mesh_v1_TunnelFrame, TunnelFrame__Output as _isthmus_mesh_v1_TunnelFrame__Output } from '../../../isthmus/mesh/v1/TunnelFrame.ts';
 
 /**
- * Served by whichever side accepted the connection; the dialler is always the gRPC client.
+ * The listener serves it; the connector is the gRPC client.
  */
 export interface LinkClient extends grpc.Client {
   /**
-   * One per link session. Closing it ends the session and every tunnel on it.
+   * One call per link session. Its end ends the session and every tunnel on it.
    */
   Attach(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_AttachFrame, _isthmus_mesh_v1_AttachFrame__Output>;
   Attach(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_AttachFrame, _isthmus_mesh_v1_AttachFrame__Output>;
   /**
-   * One per link session. Closing it ends the session and every tunnel on it.
+   * One call per link session. Its end ends the session and every tunnel on it.
    */
   attach(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_AttachFrame, _isthmus_mesh_v1_AttachFrame__Output>;
   attach(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_AttachFrame, _isthmus_mesh_v1_AttachFrame__Output>;
   
   /**
-   * One per control-class tunnel. The first frame each way opens it: `open` from the initiator (or `answer`, when the
-   * dialler answers an OpenTunnel), `opened` back; every later frame is `data`.
+   * One call per control tunnel. The first frame each way opens it: `open` from the initiator (or `answer_tunnel_id`,
+   * where the connector answers an OpenTunnel), `opened` back. Every later frame is `data`.
    */
   Tunnel(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_TunnelFrame, _isthmus_mesh_v1_TunnelFrame__Output>;
   Tunnel(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_TunnelFrame, _isthmus_mesh_v1_TunnelFrame__Output>;
   /**
-   * One per control-class tunnel. The first frame each way opens it: `open` from the initiator (or `answer`, when the
-   * dialler answers an OpenTunnel), `opened` back; every later frame is `data`.
+   * One call per control tunnel. The first frame each way opens it: `open` from the initiator (or `answer_tunnel_id`,
+   * where the connector answers an OpenTunnel), `opened` back. Every later frame is `data`.
    */
   tunnel(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_TunnelFrame, _isthmus_mesh_v1_TunnelFrame__Output>;
   tunnel(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_mesh_v1_TunnelFrame, _isthmus_mesh_v1_TunnelFrame__Output>;
@@ -36,17 +36,17 @@ export interface LinkClient extends grpc.Client {
 }
 
 /**
- * Served by whichever side accepted the connection; the dialler is always the gRPC client.
+ * The listener serves it; the connector is the gRPC client.
  */
 export interface LinkHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * One per link session. Closing it ends the session and every tunnel on it.
+   * One call per link session. Its end ends the session and every tunnel on it.
    */
   Attach: grpc.handleBidiStreamingCall<_isthmus_mesh_v1_AttachFrame__Output, _isthmus_mesh_v1_AttachFrame>;
   
   /**
-   * One per control-class tunnel. The first frame each way opens it: `open` from the initiator (or `answer`, when the
-   * dialler answers an OpenTunnel), `opened` back; every later frame is `data`.
+   * One call per control tunnel. The first frame each way opens it: `open` from the initiator (or `answer_tunnel_id`,
+   * where the connector answers an OpenTunnel), `opened` back. Every later frame is `data`.
    */
   Tunnel: grpc.handleBidiStreamingCall<_isthmus_mesh_v1_TunnelFrame__Output, _isthmus_mesh_v1_TunnelFrame>;
   

@@ -14,7 +14,7 @@ export interface OpenTunnel {
    */
   'path'?: (string)[];
   /**
-   * The nodes already crossed; its length is the hop count, its members may not repeat.
+   * The nodes already crossed, each once; its length is the hop count.
    */
   'crossed'?: (string)[];
   'service'?: (string);
@@ -34,7 +34,7 @@ export interface OpenTunnel__Output {
    */
   'path': (string)[];
   /**
-   * The nodes already crossed; its length is the hop count, its members may not repeat.
+   * The nodes already crossed, each once; its length is the hop count.
    */
   'crossed': (string)[];
   'service': (string);

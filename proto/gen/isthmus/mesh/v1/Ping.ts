@@ -5,8 +5,8 @@ import type { Long } from '@grpc/proto-loader';
 export interface Ping {
   'id'?: (number | string | Long);
   /**
-   * The sender has a second path beside this link, or is asked so by a node below it: both sides beat each second and
-   * take silence for death within three.
+   * The sender, or a node below it, has a second path beside this link: both sides use the fast heartbeat interval and
+   * link timeout.
    */
   'fast'?: (boolean);
 }
@@ -14,8 +14,8 @@ export interface Ping {
 export interface Ping__Output {
   'id': (number);
   /**
-   * The sender has a second path beside this link, or is asked so by a node below it: both sides beat each second and
-   * take silence for death within three.
+   * The sender, or a node below it, has a second path beside this link: both sides use the fast heartbeat interval and
+   * link timeout.
    */
   'fast': (boolean);
 }

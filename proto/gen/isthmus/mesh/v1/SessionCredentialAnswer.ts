@@ -5,7 +5,7 @@ import type { Credential as _isthmus_mesh_v1_Credential, Credential__Output as _
 
 export interface SessionCredentialAnswer {
   /**
-   * Set when the session is not known there, or the credential does not hold.
+   * Set when the session is unknown there, or the credential is not valid for it.
    */
   'error'?: (_isthmus_mesh_v1_TunnelError | null);
   'credential'?: (_isthmus_mesh_v1_Credential | null);
@@ -13,7 +13,7 @@ export interface SessionCredentialAnswer {
 
 export interface SessionCredentialAnswer__Output {
   /**
-   * Set when the session is not known there, or the credential does not hold.
+   * Set when the session is unknown there, or the credential is not valid for it.
    */
   'error': (_isthmus_mesh_v1_TunnelError__Output | null);
   'credential': (_isthmus_mesh_v1_Credential__Output | null);

@@ -6,7 +6,7 @@ import type { TunnelOpened as _isthmus_mesh_v1_TunnelOpened, TunnelOpened__Outpu
 export interface TunnelFrame {
   'open'?: (_isthmus_mesh_v1_OpenTunnel | null);
   /**
-   * The dialler's answer to an OpenTunnel that came down Attach.
+   * The connector's answer to an OpenTunnel on Attach.
    */
   'answerTunnelId'?: (Buffer | Uint8Array | string);
   'opened'?: (_isthmus_mesh_v1_TunnelOpened | null);
@@ -17,7 +17,7 @@ export interface TunnelFrame {
 export interface TunnelFrame__Output {
   'open'?: (_isthmus_mesh_v1_OpenTunnel__Output | null);
   /**
-   * The dialler's answer to an OpenTunnel that came down Attach.
+   * The connector's answer to an OpenTunnel on Attach.
    */
   'answerTunnelId'?: (Buffer);
   'opened'?: (_isthmus_mesh_v1_TunnelOpened__Output | null);

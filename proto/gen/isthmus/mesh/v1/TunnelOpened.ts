@@ -4,14 +4,14 @@ import type { TunnelError as _isthmus_mesh_v1_TunnelError, TunnelError__Output a
 
 export interface TunnelOpened {
   /**
-   * Set when the tunnel was refused, by which hop and why.
+   * Set when the tunnel was denied: by which hop, and why.
    */
   'error'?: (_isthmus_mesh_v1_TunnelError | null);
 }
 
 export interface TunnelOpened__Output {
   /**
-   * Set when the tunnel was refused, by which hop and why.
+   * Set when the tunnel was denied: by which hop, and why.
    */
   'error': (_isthmus_mesh_v1_TunnelError__Output | null);
 }

@@ -7,7 +7,7 @@ export interface EnvelopeBody {
   'ticket'?: (string);
   'task'?: (string);
   /**
-   * The lease epoch of the task; a tentacle keeps the highest it saw per task and refuses less.
+   * The lease epoch of the task; a tentacle keeps the highest it saw per task and rejects a lower one.
    */
   'epoch'?: (number | string | Long);
   /**
@@ -15,7 +15,7 @@ export interface EnvelopeBody {
    */
   'expiresAtMs'?: (number | string | Long);
   /**
-   * "script", "acquire", "stage", "activate" or "cancel": an envelope is good for one kind of call.
+   * "script", "acquire", "stage", "activate" or "cancel": an envelope authorises one kind of call.
    */
   'kind'?: (string);
   'payloadSha256'?: (Buffer | Uint8Array | string);
@@ -30,7 +30,7 @@ export interface EnvelopeBody__Output {
   'ticket': (string);
   'task': (string);
   /**
-   * The lease epoch of the task; a tentacle keeps the highest it saw per task and refuses less.
+   * The lease epoch of the task; a tentacle keeps the highest it saw per task and rejects a lower one.
    */
   'epoch': (number);
   /**
@@ -38,7 +38,7 @@ export interface EnvelopeBody__Output {
    */
   'expiresAtMs': (number);
   /**
-   * "script", "acquire", "stage", "activate" or "cancel": an envelope is good for one kind of call.
+   * "script", "acquire", "stage", "activate" or "cancel": an envelope authorises one kind of call.
    */
   'kind': (string);
   'payloadSha256': (Buffer);

@@ -13,12 +13,12 @@ export interface LogRequest {
   'epoch'?: (number | string | Long);
   'acknowledgedLine'?: (number | string | Long);
   /**
-   * With the acknowledgement of the last batch: as CompleteScript. Answered with one more batch, whose end is COMPLETED;
-   * who does not know it just ends the stream.
+   * With the acknowledgement of the last batch: completes the script as CompleteScript does. One more batch follows, whose
+   * end is COMPLETED.
    */
   'complete'?: (boolean);
   /**
-   * In the first request of RunScript only, where the envelope says what ticket, task and epoch are.
+   * In the first request of RunScript only. The envelope names ticket, task and epoch.
    */
   'start'?: (_isthmus_tentacle_v1_Envelope | null);
 }
@@ -33,12 +33,12 @@ export interface LogRequest__Output {
   'epoch': (number);
   'acknowledgedLine': (number);
   /**
-   * With the acknowledgement of the last batch: as CompleteScript. Answered with one more batch, whose end is COMPLETED;
-   * who does not know it just ends the stream.
+   * With the acknowledgement of the last batch: completes the script as CompleteScript does. One more batch follows, whose
+   * end is COMPLETED.
    */
   'complete': (boolean);
   /**
-   * In the first request of RunScript only, where the envelope says what ticket, task and epoch are.
+   * In the first request of RunScript only. The envelope names ticket, task and epoch.
    */
   'start': (_isthmus_tentacle_v1_Envelope__Output | null);
 }

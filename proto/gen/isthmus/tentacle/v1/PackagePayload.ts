@@ -1,7 +1,7 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
 import type { PackageRef as _isthmus_tentacle_v1_PackageRef, PackageRef__Output as _isthmus_tentacle_v1_PackageRef__Output } from '../../../isthmus/tentacle/v1/PackageRef.ts';
-import type { Place as _isthmus_topology_v1_Place, Place__Output as _isthmus_topology_v1_Place__Output } from '../../../isthmus/topology/v1/Place.ts';
+import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from '../../../isthmus/topology/v1/PackageSource.ts';
 
 export interface PackagePayload {
   'package'?: (_isthmus_tentacle_v1_PackageRef | null);
@@ -10,10 +10,10 @@ export interface PackagePayload {
    */
   'application'?: (string);
   /**
-   * Places to fetch from, nearest first, and the pass that allows it (acquire only).
+   * The sources to fetch from, nearest first, and the token that allows it (acquire only).
    */
-  'places'?: (_isthmus_topology_v1_Place)[];
-  'pass'?: (string);
+  'sources'?: (_isthmus_topology_v1_PackageSource)[];
+  'downloadToken'?: (string);
   /**
    * Files below the package root in which #{Name} is substituted, glob patterns (stage only).
    */
@@ -29,10 +29,10 @@ export interface PackagePayload__Output {
    */
   'application': (string);
   /**
-   * Places to fetch from, nearest first, and the pass that allows it (acquire only).
+   * The sources to fetch from, nearest first, and the token that allows it (acquire only).
    */
-  'places': (_isthmus_topology_v1_Place__Output)[];
-  'pass': (string);
+  'sources': (_isthmus_topology_v1_PackageSource__Output)[];
+  'downloadToken': (string);
   /**
    * Files below the package root in which #{Name} is substituted, glob patterns (stage only).
    */

@@ -9,11 +9,11 @@ export interface ScriptPayload {
   'body'?: (string);
   'environment'?: ({[key: string]: string});
   /**
-   * Values that never leave the tentacle in clear.
+   * Values that leave the tentacle only masked.
    */
   'sensitiveValues'?: (string)[];
   /**
-   * 0: no limit of its own.
+   * 0: no limit.
    */
   'timeLimitS'?: (number);
   /**
@@ -38,11 +38,11 @@ export interface ScriptPayload__Output {
   'body': (string);
   'environment': ({[key: string]: string});
   /**
-   * Values that never leave the tentacle in clear.
+   * Values that leave the tentacle only masked.
    */
   'sensitiveValues': (string)[];
   /**
-   * 0: no limit of its own.
+   * 0: no limit.
    */
   'timeLimitS': (number);
   /**

@@ -11,7 +11,7 @@ export const ScriptPhase = {
   CANCELLED: 'CANCELLED',
   TIMED_OUT: 'TIMED_OUT',
   /**
-   * What happened cannot be known: never guessed, never retried by itself.
+   * What happened cannot be known: it is never guessed and never retried automatically.
    */
   INTERRUPTED: 'INTERRUPTED',
   /**
@@ -37,7 +37,7 @@ export type ScriptPhase =
   | 'TIMED_OUT'
   | 5
   /**
-   * What happened cannot be known: never guessed, never retried by itself.
+   * What happened cannot be known: it is never guessed and never retried automatically.
    */
   | 'INTERRUPTED'
   | 6

@@ -10,11 +10,11 @@ export interface Assignment {
    */
   'dial'?: (_isthmus_topology_v1_DialAssignment)[];
   /**
-   * The parents to go over to, in order of preference. None: it keeps those that it has, and ends every other link.
+   * The desired parents, in order of preference. Empty: the node keeps the applied parents and ends all other parent links.
    */
   'parents'?: (_isthmus_topology_v1_NodeParent)[];
   /**
-   * Tells these parents from those of other assignments.
+   * Identifies these desired parents; the node reports it back once they are applied.
    */
   'parentsVersion'?: (number | string | Long);
 }
@@ -25,11 +25,11 @@ export interface Assignment__Output {
    */
   'dial': (_isthmus_topology_v1_DialAssignment__Output)[];
   /**
-   * The parents to go over to, in order of preference. None: it keeps those that it has, and ends every other link.
+   * The desired parents, in order of preference. Empty: the node keeps the applied parents and ends all other parent links.
    */
   'parents': (_isthmus_topology_v1_NodeParent__Output)[];
   /**
-   * Tells these parents from those of other assignments.
+   * Identifies these desired parents; the node reports it back once they are applied.
    */
   'parentsVersion': (number);
 }

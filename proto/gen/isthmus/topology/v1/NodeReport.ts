@@ -1,7 +1,7 @@
 // Original file: proto/isthmus/topology/v1/topology.proto
 
 import type { LinkReport as _isthmus_topology_v1_LinkReport, LinkReport__Output as _isthmus_topology_v1_LinkReport__Output } from '../../../isthmus/topology/v1/LinkReport.ts';
-import type { Refusal as _isthmus_topology_v1_Refusal, Refusal__Output as _isthmus_topology_v1_Refusal__Output } from '../../../isthmus/topology/v1/Refusal.ts';
+import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from '../../../isthmus/topology/v1/Denial.ts';
 import type { NodeParent as _isthmus_topology_v1_NodeParent, NodeParent__Output as _isthmus_topology_v1_NodeParent__Output } from '../../../isthmus/topology/v1/NodeParent.ts';
 import type { Long } from '@grpc/proto-loader';
 
@@ -13,24 +13,24 @@ export interface NodeReport {
   'diskFreeBytes'?: (number | string | Long);
   'certificateNotAfterMs'?: (number | string | Long);
   /**
-   * Mirrors only: where targets of the site reach it without a tunnel; empty when it has no open port.
+   * Mirrors only: the URL at which targets of the site reach it without a tunnel; empty without an open port.
    */
   'feedUrl'?: (string);
   'cachedBytes'?: (number | string | Long);
   /**
-   * Relays only: where children reach this node's port, host:port; empty when it has none, or its parent dials it.
+   * Relays only: host:port at which children reach this node; empty when it does not listen or its parent dials it.
    */
   'meshAddress'?: (string);
   /**
-   * The latest things this node refused, oldest first; each is in several reports.
+   * The latest denials of this node, oldest first. Each is in several reports.
    */
-  'refusals'?: (_isthmus_topology_v1_Refusal)[];
+  'denials'?: (_isthmus_topology_v1_Denial)[];
   /**
-   * Those in this node's settings, in order of preference; a node that cannot be given others says none.
+   * The parents that this node has applied, in order of preference.
    */
   'parents'?: (_isthmus_topology_v1_NodeParent)[];
   /**
-   * Why the parents of the latest Assignment are not taken yet, a code; empty when they are, or may be soon.
+   * The error code that keeps the desired parents from being applied; empty when they are applied, or nothing failed yet.
    */
   'parentsErrorCode'?: (string);
   /**
@@ -38,7 +38,7 @@ export interface NodeReport {
    */
   'listens'?: (boolean);
   /**
-   * That of the Assignment whose parents are those above; 0 when none was.
+   * The version of the Assignment whose parents are applied; 0 when none was.
    */
   'parentsVersion'?: (number | string | Long);
 }
@@ -51,24 +51,24 @@ export interface NodeReport__Output {
   'diskFreeBytes': (number);
   'certificateNotAfterMs': (number);
   /**
-   * Mirrors only: where targets of the site reach it without a tunnel; empty when it has no open port.
+   * Mirrors only: the URL at which targets of the site reach it without a tunnel; empty without an open port.
    */
   'feedUrl': (string);
   'cachedBytes': (number);
   /**
-   * Relays only: where children reach this node's port, host:port; empty when it has none, or its parent dials it.
+   * Relays only: host:port at which children reach this node; empty when it does not listen or its parent dials it.
    */
   'meshAddress': (string);
   /**
-   * The latest things this node refused, oldest first; each is in several reports.
+   * The latest denials of this node, oldest first. Each is in several reports.
    */
-  'refusals': (_isthmus_topology_v1_Refusal__Output)[];
+  'denials': (_isthmus_topology_v1_Denial__Output)[];
   /**
-   * Those in this node's settings, in order of preference; a node that cannot be given others says none.
+   * The parents that this node has applied, in order of preference.
    */
   'parents': (_isthmus_topology_v1_NodeParent__Output)[];
   /**
-   * Why the parents of the latest Assignment are not taken yet, a code; empty when they are, or may be soon.
+   * The error code that keeps the desired parents from being applied; empty when they are applied, or nothing failed yet.
    */
   'parentsErrorCode': (string);
   /**
@@ -76,7 +76,7 @@ export interface NodeReport__Output {
    */
   'listens': (boolean);
   /**
-   * That of the Assignment whose parents are those above; 0 when none was.
+   * The version of the Assignment whose parents are applied; 0 when none was.
    */
   'parentsVersion': (number);
 }

@@ -7,12 +7,12 @@ import type { NodeReport as _isthmus_topology_v1_NodeReport, NodeReport__Output 
 
 export interface TopologyClient extends grpc.Client {
   /**
-   * One per relay, mirror or tentacle: reports up, assignments down, for as long as the path lives.
+   * One per relay, mirror or tentacle, open as long as its path lives: reports up, assignments down.
    */
   Watch(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_Assignment__Output>;
   Watch(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_Assignment__Output>;
   /**
-   * One per relay, mirror or tentacle: reports up, assignments down, for as long as the path lives.
+   * One per relay, mirror or tentacle, open as long as its path lives: reports up, assignments down.
    */
   watch(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_Assignment__Output>;
   watch(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_topology_v1_NodeReport, _isthmus_topology_v1_Assignment__Output>;
@@ -21,7 +21,7 @@ export interface TopologyClient extends grpc.Client {
 
 export interface TopologyHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * One per relay, mirror or tentacle: reports up, assignments down, for as long as the path lives.
+   * One per relay, mirror or tentacle, open as long as its path lives: reports up, assignments down.
    */
   Watch: grpc.handleBidiStreamingCall<_isthmus_topology_v1_NodeReport__Output, _isthmus_topology_v1_Assignment>;
   

@@ -1,0 +1,28 @@
+// The URL of a package feed at an open port: https, a host and a port that a node may have.
+import { IsthmusError } from '../errors.ts';
+import { checkKeptHost } from '../network-address.ts';
+
+/** Reads `https://host:port`. URL_FORBIDDEN for anything more. */
+export function feedAddress(url: string): { host: string; port: number } {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const plain =
+    parsed?.protocol === 'https:' &&
+    parsed.username + parsed.password === '' &&
+    parsed.pathname === '/' &&
+    parsed.search + parsed.hash === '';
+  if (parsed === undefined || !plain) {
+    throw new IsthmusError('URL_FORBIDDEN', 'the URL of a feed is https://host:port and nothing more', {
+      field: 'url',
+    });
+  }
+  return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port === '' ? 443 : Number(parsed.port) };
+}
+
+/**
+ * Checks the URL that a mirror configures or reports: URL_FORBIDDEN when no node can be there. Loopback is allowed here,
+ * because the connecting node decides about it; names are resolved when they are connected to.
+ */
+export function checkFeedUrl(url: string): void {
+  const { host } = feedAddress(url);
+  checkKeptHost(host.includes(':') ? `[${host}]` : host, 'feedUrl');
+}

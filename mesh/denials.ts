@@ -1,0 +1,154 @@
+// What this node has denied to others. The server turns each entry into an audit event, and a file keeps the entries that a
+// stopped node could not report. Repeated denials of one peer cost one entry in ten minutes, all denials together at most
+// the length of the list, and the file one write a second.
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import { errorCatalogue, IsthmusError, type ErrorCode } from '../lib/errors.ts';
+import { newId } from '../lib/ids.ts';
+import type { Logger } from '../lib/log.ts';
+
+export interface Denial {
+  /** Unique, so that the server records it once however often it is reported. */
+  readonly id: string;
+  readonly code: ErrorCode;
+  /** Who was denied: the node that its certificate or its link proves, else its address. */
+  readonly by: string;
+  /** The service, call or port that was denied. */
+  readonly what: string;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+/** The latest entries, kept for a server that is away. */
+export const MAX_DENIALS = 32;
+/** A repeated denial of the same peer counts as one for this long. */
+const REPEAT_MS = 600_000;
+const MAX_REMEMBERED = 1_000;
+const MAX_DETAIL_CHARACTERS = 300;
+const WRITE_INTERVAL_MS = 1_000;
+
+/** Denials beside those that the catalogue answers with 401 or 403. */
+const FURTHER_DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ENVELOPE_EXPIRED',
+  'ENVELOPE_KIND',
+  'RATE_LIMITED',
+  'HOP_LIMIT',
+  'INNER_TLS',
+  'PACKAGE_HASH_MISMATCH',
+  'PROTOCOL',
+  'ROUTE_LOOP',
+  'TICKET_ALREADY_USED',
+  'TICKET_TOO_OLD',
+  'URL_FORBIDDEN',
+]);
+
+/** Whether an error means that the requester was not allowed something, rather than that something failed. */
+export function isDenial({ code }: IsthmusError): boolean {
+  const { http } = errorCatalogue[code];
+  return http === 401 || http === 403 || FURTHER_DENIALS.has(code);
+}
+
+interface DenialFile {
+  readonly path: string;
+  readonly log: Logger;
+}
+
+export class Denials {
+  readonly #latest: Denial[] = [];
+  readonly #file: DenialFile | undefined;
+  #unwritten = false;
+  #writeLater: NodeJS.Timeout | undefined;
+  readonly #seen = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REPEAT_MS, noUpdateTTL: true });
+  readonly #listeners = new Set<(denial: Denial) => void>();
+
+  /** Without a file, entries are in memory only. */
+  constructor(file?: DenialFile) {
+    this.#file = file;
+  }
+
+  /** The denials of a node, with those of its last run. An unreadable file counts as empty. */
+  static open(dataDir: string, log: Logger): Denials {
+    const path = join(dataDir, 'denials.json');
+    const denials = new Denials({ path, log });
+    for (const denial of read(path, log)) {
+      denials.#seen.set(keyOf(denial), true);
+      denials.#latest.push(denial);
+    }
+    return denials;
+  }
+
+  /** Writes what is not on disk yet. Idempotent. */
+  close(): void {
+    clearTimeout(this.#writeLater);
+    this.#write();
+  }
+
+  /** Notes that `by` was denied `what`. Errors that are not denials are ignored. */
+  note(error: IsthmusError, by: string, what: string): void {
+    if (!isDenial(error)) return;
+    const { code } = error;
+    const key = keyOf({ code, by, what });
+    if (this.#seen.has(key)) return;
+    this.#seen.set(key, true);
+    const detail = error.message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
+    const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
+    this.#latest.push(denial);
+    if (this.#latest.length > MAX_DENIALS) this.#latest.shift();
+    this.#unwritten = true;
+    if (this.#writeLater === undefined) this.#write();
+    for (const listener of this.#listeners) listener(denial);
+  }
+
+  /** The latest, oldest first. */
+  latest(): readonly Denial[] {
+    return [...this.#latest];
+  }
+
+  onNoted(listener: (denial: Denial) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Not synced: a power cut may lose the latest. */
+  #write(): void {
+    if (this.#file === undefined || !this.#unwritten) return;
+    const { path, log } = this.#file;
+    this.#unwritten = false;
+    this.#writeLater = setTimeout(() => {
+      this.#writeLater = undefined;
+      this.#write();
+    }, WRITE_INTERVAL_MS).unref();
+    try {
+      writeFileSync(`${path}.new`, JSON.stringify(this.#latest), { mode: 0o600 });
+      renameSync(`${path}.new`, path);
+    } catch (err) {
+      log.warn({ err }, 'denials cannot be kept over a restart');
+    }
+  }
+}
+
+function keyOf({ code, by, what }: Pick<Denial, 'code' | 'by' | 'what'>): string {
+  return JSON.stringify([code, by, what]);
+}
+
+function read(path: string, log: Logger): readonly Denial[] {
+  try {
+    const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (!Array.isArray(content) || !content.every(isStoredDenial))
+      throw new IsthmusError('INTERNAL', 'the file is not a list of denials');
+    return content.slice(-MAX_DENIALS);
+  } catch (err) {
+    const none = err instanceof Error && 'code' in err && err.code === 'ENOENT';
+    if (!none) log.warn({ err, path }, 'earlier denials cannot be read');
+    return [];
+  }
+}
+
+function isStoredDenial(value: unknown): value is Denial {
+  if (typeof value !== 'object' || value === null) return false;
+  const texts = ['id', 'code', 'by', 'what', 'detail'] as const;
+  const fields = value as Record<string, unknown>;
+  if (!texts.every((name) => typeof fields[name] === 'string') || typeof fields['atMs'] !== 'number') return false;
+  return Object.hasOwn(errorCatalogue, fields['code'] as string);
+}

@@ -1,0 +1,54 @@
+// The end-to-end sessions of this node. TLS checks expiry and revocation only in the handshake, so each session has a timer
+// for its peer's certificate, and all are checked when the revocation list changes.
+import { sessionName } from '../../certs/credential.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { Expiry } from '../expiry.ts';
+import type { MeshStream } from '../types.ts';
+import type { Trust } from '../trust.ts';
+
+export class OpenSessions {
+  readonly #streams = new Map<MeshStream, Expiry>();
+  /** Those that other nodes opened, by the name that both endpoints export. */
+  readonly #accepted = new Map<string, MeshStream>();
+  readonly #trust: Trust;
+
+  constructor(trust: Trust) {
+    this.#trust = trust;
+  }
+
+  /** Watches a session until it closes. `opened` says at which endpoint. */
+  add(stream: MeshStream, opened: 'here' | 'there'): void {
+    if (stream.destroyed) return;
+    const expiry = new Expiry(stream.peer.notAfterMs, () => stream.destroy());
+    this.#streams.set(stream, expiry);
+    const name = opened === 'there' ? sessionName(stream).toString('hex') : undefined;
+    if (name !== undefined) this.#accepted.set(name, stream);
+    stream.once('close', () => {
+      expiry.stop();
+      this.#streams.delete(stream);
+      if (name !== undefined) this.#accepted.delete(name);
+    });
+    if (this.#trust.revocations.isRevoked(stream.peer)) stream.destroy();
+  }
+
+  /** The live session of this name that `node` opened to this node. */
+  openedBy(node: string, name: Buffer): MeshStream | undefined {
+    const stream = this.#accepted.get(name.toString('hex'));
+    return stream?.peer.node === node ? stream : undefined;
+  }
+
+  /** The other endpoint has proven a renewed certificate: from now on expiry and revocation follow it. */
+  proved(stream: MeshStream, peer: PeerIdentity): void {
+    Object.assign(stream, { peer });
+    this.#streams.get(stream)?.moveTo(peer.notAfterMs);
+  }
+
+  /** Closes the sessions of revoked peers. */
+  closeRevoked(): void {
+    for (const stream of this.#streams.keys()) if (this.#trust.revocations.isRevoked(stream.peer)) stream.destroy();
+  }
+
+  closeAll(): void {
+    for (const stream of this.#streams.keys()) stream.destroy();
+  }
+}

@@ -1,0 +1,122 @@
+// Keeps up one link that this node dials: connects, serves the session, backs off with jitter, connects again.
+//
+//   connecting → serving → backoff → connecting …   and stopped from any of them
+import { setTimeout as sleep } from 'node:timers/promises';
+import { IsthmusError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { MeshLimits } from '../limits.ts';
+import { backoffMs } from './backoff.ts';
+import type { LinkSession } from './session.ts';
+import type { Link } from './table.ts';
+
+type Phase =
+  | { readonly name: 'connecting' }
+  | { readonly name: 'serving'; readonly session: LinkSession }
+  | { readonly name: 'backoff'; readonly untilMs: number }
+  | { readonly name: 'stopped' };
+
+/** How one attempt ended. */
+type Outcome =
+  | { readonly kind: 'served'; readonly forMs: number; readonly error: IsthmusError }
+  | { readonly kind: 'failed'; readonly error: IsthmusError };
+
+/** The failures that a flapping link counts as: a wait of at most 1.6 s. */
+const FLAPPING_FAILURES = 3;
+
+export interface ConnectorDeps {
+  readonly limits: Pick<MeshLimits, 'handshakeMs' | 'backoffBaseMs' | 'backoffCapMs' | 'stableMs'>;
+  readonly log: Logger;
+  dial(signal: AbortSignal): Promise<LinkSession>;
+  /** Puts the session into the table and starts it. */
+  serve(session: LinkSession): void;
+  /** Resolves when no session of the neighbour keeps this link from being dialled. */
+  whenFree(signal: AbortSignal): Promise<void>;
+}
+
+export class Connector {
+  readonly link: Link;
+  readonly #deps: ConnectorDeps;
+  readonly #stopped = new AbortController();
+  #phase: Phase = { name: 'connecting' };
+  readonly #done: Promise<void>;
+
+  constructor(link: Link, deps: ConnectorDeps) {
+    this.link = link;
+    this.#deps = deps;
+    this.#done = this.#run();
+  }
+
+  get phase(): Phase['name'] {
+    return this.#phase.name;
+  }
+
+  /** Stops connecting and ends the session. */
+  async stop(): Promise<void> {
+    const phase = this.#phase;
+    this.#stopped.abort(new IsthmusError('CANCELLED', 'the link is no longer wanted'));
+    if (phase.name === 'serving') phase.session.end(new IsthmusError('CANCELLED', 'the node is stopping'), true);
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    const { limits, log } = this.#deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      const outcome = await this.#attempt(signal);
+      if (signal.aborted) break;
+      const isSame = this.link.lastErrorCode === outcome.error.code;
+      this.link.lastErrorCode = outcome.error.code;
+      failures = failuresAfter(outcome, failures, limits.stableMs);
+      const waitMs = backoffMs(failures, limits);
+      const facts = { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, failures, waitMs };
+      if (outcome.kind === 'served') log.info(facts, 'link lost');
+      // For a peer that is away for days only the attempts 1, 2, 4, 8 … are worth a line.
+      else log[isSame && !Number.isInteger(Math.log2(failures)) ? 'debug' : 'info'](facts, 'link not up');
+      this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+    this.#phase = { name: 'stopped' };
+  }
+
+  async #attempt(signal: AbortSignal): Promise<Outcome> {
+    this.#phase = { name: 'connecting' };
+    const deps = this.#deps;
+    let session: LinkSession;
+    try {
+      await deps.whenFree(signal);
+      session = await withDeadline(deps.limits.handshakeMs, signal, (limited) => deps.dial(limited));
+    } catch (thrown) {
+      return { kind: 'failed', error: IsthmusError.from(thrown, 'UNREACHABLE') };
+    }
+    const startedMs = performance.now();
+    const ended = new Promise<IsthmusError>((resolve) => {
+      const end = () => resolve(IsthmusError.from(session.signal.reason, 'UNREACHABLE'));
+      if (session.signal.aborted) end();
+      else session.signal.addEventListener('abort', end, { once: true });
+    });
+    if (signal.aborted) session.end(new IsthmusError('CANCELLED', 'the node is stopping'), true);
+    else deps.serve(session);
+    this.#phase = { name: 'serving', session };
+    return { kind: 'served', error: await ended, forMs: performance.now() - startedMs };
+  }
+}
+
+/** A session that came up proves that the peer is reachable: earlier failures count only as flapping. */
+function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
+  if (outcome.kind === 'failed') return before + 1;
+  return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, FLAPPING_FAILURES);
+}
+
+async function withDeadline<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(
+    () => deadline.abort(new IsthmusError('DEADLINE_EXCEEDED', `the handshake took longer than ${ms} ms`)),
+    ms,
+  );
+  try {
+    return await run(AbortSignal.any([outer, deadline.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}

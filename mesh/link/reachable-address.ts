@@ -1,0 +1,21 @@
+// The address at which others reach a port of this process: where it listens, unless that is every address of the machine.
+import { hostname, networkInterfaces } from 'node:os';
+import { formatAddress, parseAddress } from './connection.ts';
+
+const EVERY_ADDRESS = new Set(['0.0.0.0', '::', '*']);
+
+/**
+ * The address at which others reach a port that listens on `address`. For a port on every address of the machine that
+ * is its full name, else its first IPv4 address that is not loopback: a guess, which a setting overrides.
+ */
+export function reachableAt(address: string): string {
+  const { host, port } = parseAddress(address);
+  return EVERY_ADDRESS.has(host) ? formatAddress(machineName(), port) : address;
+}
+
+function machineName(): string {
+  const name = hostname();
+  if (name.includes('.')) return name;
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? name;
+}

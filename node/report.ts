@@ -1,0 +1,227 @@
+// Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come back. It is
+// one stream, reopened with jitter when it breaks.
+import { statfs } from 'node:fs/promises';
+import type { IdentityStore } from '../certs/identity.ts';
+import { grpcClient } from '../lib/grpc/client.ts';
+import { loadDefinitions } from '../lib/grpc/load.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { softwareVersion } from '../lib/version.ts';
+import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assignment.ts';
+import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
+import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
+import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
+import { Reparenting } from './reparenting.ts';
+import type { DialAssignment, LinkStatus, Mesh } from '../mesh/types.ts';
+
+const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
+
+const INTERVAL_MS = 5_000;
+/** A flapping link must not flood the server. */
+const MIN_INTERVAL_MS = 1_000;
+const OPEN_TIMEOUT_MS = 15_000;
+const BACKOFF_BASE_MS = 200;
+const BACKOFF_CAP_MS = 10_000;
+/** A stream that lasted this long resets the back-off. */
+const STABLE_MS = 20_000;
+
+export interface ReportOptions {
+  readonly mesh: Mesh;
+  readonly identity: IdentityStore;
+  readonly log: Logger;
+  /** Its disk is reported. */
+  readonly dataDir: string;
+  /** Further facts: a mirror's feed URL and cached bytes, a relay's address. */
+  readonly extra?: () => Pick<NodeReport, 'feedUrl' | 'cachedBytes' | 'meshAddress'>;
+  /** Called with the children to dial, whenever the server assigns some. */
+  readonly onAssignment?: (dials: readonly DialAssignment[]) => void;
+}
+
+interface Reporting extends ReportOptions {
+  readonly reparenting: Reparenting;
+  readonly load: Load;
+}
+
+/** Reports to the server until stopped. */
+export function reportToServer(options: ReportOptions): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const reparenting = new Reparenting(options);
+  const load = new Load(options.dataDir);
+  const running = keepReporting({ ...options, reparenting, load }, stopping.signal);
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+      await reparenting.stop();
+    },
+  };
+}
+
+async function keepReporting(options: Reporting, stopping: AbortSignal): Promise<void> {
+  let failures = 0;
+  for (;;) {
+    if (!isLinked(options.mesh)) await pause(undefined, stopping, options.mesh);
+    if (stopping.aborted) return;
+    const startedAtMs = Date.now();
+    const ended = await reportOnce(options, stopping);
+    if (stopping.aborted) return;
+    options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
+    failures = Date.now() - startedAtMs > STABLE_MS ? 0 : failures + 1;
+    const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 10));
+    await pause(Math.random() * ceilingMs, stopping, options.mesh);
+  }
+}
+
+/** Runs one stream until it ends; returns why. */
+async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<IsthmusError> {
+  const { mesh, reparenting } = options;
+  const client = grpcClient<TopologyClient>(
+    types.Topology,
+    (signal) =>
+      mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: OPEN_TIMEOUT_MS, signal }),
+    { hop: 'server' },
+  );
+  const close = (): void => client.close();
+  stopping.addEventListener('abort', close, { once: true });
+  try {
+    const call = (await client.ready()).watch();
+    const ended = new Promise<IsthmusError>((resolve) => {
+      call.on('error', (error: unknown) => resolve(client.errorOf(error)));
+      call.on('end', () => resolve(new IsthmusError('UNREACHABLE', 'the server ended the stream', { hop: 'server' })));
+    });
+    call.on('data', (assignment: Assignment__Output) => {
+      options.onAssignment?.(assignment.dial);
+      reparenting.assign(assignment);
+    });
+    const timer = new ReportTimer(async () => {
+      call.write(await makeReport(options));
+    });
+    const unwatch = mesh.onLinksChanged(() => timer.soon());
+    const stopDenials = mesh.denials.onNoted(() => timer.soon());
+    const stopReparenting = reparenting.onChange(() => timer.soon());
+    try {
+      return await ended;
+    } finally {
+      unwatch();
+      stopDenials();
+      stopReparenting();
+      timer.stop();
+    }
+  } catch (thrown) {
+    return IsthmusError.from(thrown, 'UNREACHABLE');
+  } finally {
+    stopping.removeEventListener('abort', close);
+    client.close();
+  }
+}
+
+async function makeReport({ mesh, identity, reparenting, load, extra }: Reporting): Promise<NodeReport> {
+  return {
+    softwareVersion,
+    links: mesh.links().map(toLinkReport),
+    ...(await load.read()),
+    certificateNotAfterMs: identity.peer().notAfterMs,
+    denials: [...mesh.denials.latest()],
+    ...reparenting.facts(),
+    listens: mesh.address !== undefined,
+    ...extra?.(),
+  };
+}
+
+function toLinkReport(link: LinkStatus): LinkReport {
+  return {
+    peer: link.peer,
+    peerRole: link.peerRole ?? '',
+    relation: link.relation,
+    up: link.up,
+    roundTripMs: link.roundTripMs ?? 0,
+    bytesIn: link.bytesIn,
+    bytesOut: link.bytesOut,
+    upSinceMs: link.upSinceMs ?? 0,
+    tunnels: link.tunnels,
+    lastErrorCode: link.lastErrorCode ?? '',
+    dialledBy: link.dialledBy,
+    address: link.address ?? '',
+  };
+}
+
+/** How busy this process is. */
+class Load {
+  readonly #dataDir: string;
+  #cpu = process.cpuUsage();
+  #atMs = performance.now();
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+  }
+
+  async read(): Promise<Pick<NodeReport, 'memoryRssBytes' | 'cpuShare' | 'diskFreeBytes'>> {
+    const [before, cpu, now] = [this.#cpu, process.cpuUsage(), performance.now()];
+    const usedMs = (cpu.user + cpu.system - before.user - before.system) / 1000;
+    const cpuShare = usedMs / Math.max(1, now - this.#atMs);
+    this.#cpu = cpu;
+    this.#atMs = now;
+    const disk = await statfs(this.#dataDir).catch(() => undefined);
+    return {
+      memoryRssBytes: process.memoryUsage.rss(),
+      cpuShare,
+      diskFreeBytes: disk === undefined ? 0 : disk.bavail * disk.bsize,
+    };
+  }
+}
+
+/** Calls `send` at once, then at an interval, and sooner on request, but never too often. */
+class ReportTimer {
+  readonly #send: () => Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
+  #lastMs = 0;
+  #stopped = false;
+
+  constructor(send: () => Promise<void>) {
+    this.#send = send;
+    this.#run();
+  }
+
+  soon(): void {
+    this.#schedule(Math.max(0, this.#lastMs + MIN_INTERVAL_MS - Date.now()));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #run(): void {
+    this.#lastMs = Date.now();
+    void this.#send().then(() => this.#schedule(INTERVAL_MS));
+  }
+
+  #schedule(ms: number): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#run(), ms);
+  }
+}
+
+/** Whether a link to a parent is up. */
+function isLinked(mesh: Mesh): boolean {
+  return mesh.links().some((link) => link.relation === 'parent' && link.up);
+}
+
+/** Waits so long (undefined: for ever), but only until a link comes up: the server may be reachable again. */
+function pause(ms: number | undefined, stopping: AbortSignal, mesh: Mesh): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      unwatch();
+      stopping.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = ms === undefined ? undefined : setTimeout(done, ms);
+    const unwatch = mesh.onLinksChanged(() => {
+      if (isLinked(mesh)) done();
+    });
+    stopping.addEventListener('abort', done, { once: true });
+    if (stopping.aborted) done();
+  });
+}

@@ -1,0 +1,74 @@
+// The runtime of every node that is not a server: its identity, the lock on its data folder and its mesh. As long as it runs
+// it renews its certificate and reports to the server.
+import { IdentityStore } from '../certs/identity.ts';
+import type { Role } from '../certs/peer.ts';
+import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
+import { RevocationList } from '../certs/revocations.ts';
+import { MESH_SERVICES } from '../contract/services.ts';
+import { lockDataDir } from '../lib/data-lock.ts';
+import { IsthmusError } from '../lib/errors.ts';
+import type { Teardown } from '../lib/lifecycle.ts';
+import type { Logger } from '../lib/log.ts';
+import { softwareVersion } from '../lib/version.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import { Denials } from '../mesh/denials.ts';
+import { reportToServer, type ReportOptions } from './report.ts';
+import type { DialAssignment, Mesh, ParentConfig } from '../mesh/types.ts';
+
+/** For several hops of slow lines. */
+const RENEWAL_DIAL_TIMEOUT_MS = 20_000;
+
+export interface NodeConfig {
+  readonly dataDir: string;
+  /** host:port of the node's port; without it the node only dials. */
+  readonly listen?: string | undefined;
+  readonly parents: readonly ParentConfig[];
+  /** Relays only: the children to dial, and that it forwards tunnels. */
+  readonly dials?: readonly DialAssignment[];
+  readonly relaying?: boolean;
+}
+
+export interface NodeRuntime {
+  readonly dataDir: string;
+  readonly identity: IdentityStore;
+  readonly revocations: RevocationList;
+  readonly mesh: Mesh;
+}
+
+/** Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use. */
+export async function openNode(
+  role: Exclude<Role, 'server'>,
+  { dataDir, listen, parents, dials = [], relaying = false }: NodeConfig,
+  { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
+): Promise<NodeRuntime> {
+  const identity = await IdentityStore.open(dataDir);
+  const { node, role: joinedAs, authorityPem, meshId } = identity.current();
+  if (joinedAs !== role) throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${joinedAs}, not a ${role}`);
+  const lock = lockDataDir(dataDir);
+  teardown.add(() => {
+    lock.release();
+  });
+  const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
+  const denials = Denials.open(dataDir, log);
+  teardown.add(() => denials.close());
+  const mesh = await createMesh(
+    { listen, parents, dials: [...dials] },
+    { identity, revocations, log, relaying, softwareVersion, denials, services: MESH_SERVICES },
+  );
+  teardown.add(() => mesh.stop());
+  return { dataDir, identity, revocations, mesh };
+}
+
+/** Starts renewing the certificate and reporting to the server. Call it when the node's services are registered. */
+export function startUpkeep({ dataDir, identity, mesh }: NodeRuntime, { log, teardown, ...report }: NodeUpkeep): void {
+  const dial = { node: 'server', service: 'identity', class: 'control', deadlineMs: RENEWAL_DIAL_TIMEOUT_MS } as const;
+  const renewal = keepRenewed({ identity, log, renew: renewOverMesh((signal) => mesh.dial({ ...dial, signal })) });
+  teardown.add(() => renewal.stop());
+  const reports = reportToServer({ ...report, mesh, identity, log, dataDir });
+  teardown.add(() => reports.stop());
+}
+
+interface NodeUpkeep extends Pick<ReportOptions, 'extra' | 'onAssignment'> {
+  readonly log: Logger;
+  readonly teardown: Teardown;
+}

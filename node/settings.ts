@@ -1,0 +1,40 @@
+// The config.yaml that `join` writes, and where reparenting changes the parents. A machine that joins again keeps its other
+// settings: above all the script user, without which its scripts could read the agent's key.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Document, isMap, parseDocument } from 'yaml';
+import { IsthmusError } from '../lib/errors.ts';
+import type { ParentConfig } from '../mesh/types.ts';
+
+interface LinkSettings {
+  readonly listen: string | undefined;
+  readonly parents: readonly ParentConfig[];
+}
+
+/** The text of `<dataDir>/config.yaml` with these links. CONFIG_INVALID when the existing file is not a YAML map. */
+export function settingsWithLinks(dataDir: string, { listen, parents }: LinkSettings): string {
+  const document = settingsOf(dataDir);
+  if (listen === undefined) document.delete('listen');
+  else document.set('listen', listen);
+  document.set('parents', document.createNode(parents));
+  return document.toString();
+}
+
+/** The text of `<dataDir>/config.yaml` with these parents. CONFIG_INVALID as above. */
+export function settingsWithParents(dataDir: string, parents: readonly ParentConfig[]): string {
+  const document = settingsOf(dataDir);
+  document.set('parents', document.createNode(parents));
+  return document.toString();
+}
+
+function settingsOf(dataDir: string): Document {
+  const file = join(dataDir, 'config.yaml');
+  const before = parseDocument(existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const document: Document = before.contents === null ? new Document({}) : before;
+  if (before.errors.length > 0 || !isMap(document.contents)) {
+    throw new IsthmusError('CONFIG_INVALID', `${file} exists and is not a list of settings`, {
+      remedy: 'Correct it, or move it away when you do not need it.',
+    });
+  }
+  return document;
+}

@@ -1,0 +1,76 @@
+// Connects to a package source: at its open port where it has one, else through the mesh. Both sides have proven who they are
+// before the first byte of HTTP.
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { connect, type TLSSocket } from 'node:tls';
+import type { IdentityStore } from '../../certs/identity.ts';
+import { linkClientOptions, verifyPeer } from '../../certs/tls.ts';
+import type { RevocationCheck } from '../../certs/verify.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { feedAddress } from '../../lib/net/feed-url.ts';
+import { resolveAllowed } from '../../lib/network-address.ts';
+import type { Mesh } from '../../mesh/types.ts';
+
+export interface PackageSource {
+  readonly node: string;
+  /** The relays to cross, next first. */
+  readonly path: readonly string[];
+  readonly url?: string | undefined;
+}
+
+export interface SourceAccess {
+  readonly mesh: Pick<Mesh, 'dial' | 'denials'>;
+  readonly identity: IdentityStore;
+  readonly revocations: RevocationCheck;
+  /** Whether a source may be on this machine. */
+  readonly loopback: boolean;
+}
+
+/** The service under which servers and mirrors serve packages. */
+export const FEED_SERVICE = 'feed';
+
+const OPEN_PORT_TIMEOUT_MS = 5_000;
+const DIAL_TIMEOUT_MS = 20_000;
+
+/**
+ * A stream to the feed of a source. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port at an
+ * address where no node can be.
+ */
+export async function connectSource(source: PackageSource, access: SourceAccess, signal: AbortSignal): Promise<Duplex> {
+  const { node, path, url } = source;
+  if (url !== undefined) {
+    try {
+      return await connectOpenPort(url, node, access, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = IsthmusError.from(thrown, 'UNREACHABLE');
+      access.mesh.denials.note(error, node, FEED_SERVICE);
+      if (error.code !== 'UNREACHABLE') throw error;
+    }
+  }
+  const dialled = { node, path, service: FEED_SERVICE, class: 'bulk', deadlineMs: DIAL_TIMEOUT_MS } as const;
+  return access.mesh.dial({ ...dialled, signal });
+}
+
+async function connectOpenPort(
+  url: string,
+  node: string,
+  access: SourceAccess,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const { host: name, port } = feedAddress(url);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(OPEN_PORT_TIMEOUT_MS)]);
+  const host = await resolveAllowed(name, access, 'url');
+  limit.throwIfAborted();
+  const identity = access.identity.current();
+  const socket = connect({ ...linkClientOptions(identity), host, port });
+  try {
+    await once(socket, 'secureConnect', { signal: limit });
+    verifyPeer(socket, identity, access.revocations, { node, roles: ['mirror', 'server'] });
+    return socket;
+  } catch (thrown) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: node });
+  }
+}
