@@ -7,6 +7,7 @@ import type { IdentityStore } from '../certs/identity.ts';
 import { linkClientOptions, verifyPeer } from '../certs/tls.ts';
 import type { RevocationCheck } from '../certs/verify.ts';
 import { IsthmusError } from '../lib/errors.ts';
+import { hostOf } from '../lib/net/host-port.ts';
 import { checkKeptHost, resolveAllowed } from '../lib/network-address.ts';
 import type { Mesh } from './types.ts';
 
@@ -81,7 +82,7 @@ export function feedAddress(url: string): { host: string; port: number } {
       field: 'url',
     });
   }
-  return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port === '' ? 443 : Number(parsed.port) };
+  return { host: hostOf(parsed), port: parsed.port === '' ? 443 : Number(parsed.port) };
 }
 
 /**

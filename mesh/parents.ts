@@ -7,7 +7,8 @@
 // A wish for the parents that it has is taken at once: whatever others were being tried leave nothing behind.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isHostPort } from '../lib/config/mesh-settings.ts';
+import { Mutex } from '../lib/async/mutex.ts';
+import { parseHostPort } from '../lib/net/host-port.ts';
 import { writeDurably } from '../lib/durable.ts';
 import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -50,7 +51,7 @@ export class Parents {
   #errorCode: ErrorCode | '' = '';
   /** Aborts what is being done to come into the present phase, or out of it. */
   #attempt = new AbortController();
-  #working: Promise<void> = Promise.resolve();
+  readonly #working = new Mutex();
 
   constructor(deps: ParentsDeps) {
     this.#deps = deps;
@@ -84,7 +85,7 @@ export class Parents {
 
   async stop(): Promise<void> {
     this.#attempt.abort();
-    await this.#working;
+    await this.#working.idle();
   }
 
   /** Enters a phase; what the one before still does ends first. */
@@ -94,7 +95,7 @@ export class Parents {
     const { signal } = this.#attempt;
     this.#phase = phase;
     this.#tell('');
-    this.#working = this.#working.then(() => work(signal));
+    void this.#working.run(() => work(signal));
   }
 
   async #goOver(parents: readonly ParentConfig[], version: number, signal: AbortSignal): Promise<void> {
@@ -201,7 +202,10 @@ function configsOf(mesh: Pick<Mesh, 'parents'>): ParentConfig[] {
 }
 
 function arePossible(parents: readonly ParentConfig[]): boolean {
-  return parents.length <= mostParents && parents.every(({ address }) => address === undefined || isHostPort(address));
+  return (
+    parents.length <= mostParents &&
+    parents.every(({ address }) => address === undefined || parseHostPort(address) !== undefined)
+  );
 }
 
 function isSame(a: ParentConfig, b: ParentConfig): boolean {

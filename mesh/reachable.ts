@@ -1,8 +1,6 @@
 // Where others reach a port of this process: what it listens on, unless that is every address of the machine.
 import { hostname, networkInterfaces } from 'node:os';
-import { formatAddress, parseAddress } from './link/socket.ts';
-
-const everyAddress = new Set(['0.0.0.0', '::', '*']);
+import { formatHostPort, isEveryAddress, requireHostPort } from '../lib/net/host-port.ts';
 
 /**
  * The address at which others reach a port that listens on `address`. For a port on every address of the machine that
@@ -10,8 +8,8 @@ const everyAddress = new Set(['0.0.0.0', '::', '*']);
  * overrides.
  */
 export function reachableAt(address: string): string {
-  const { host, port } = parseAddress(address);
-  return everyAddress.has(host) ? formatAddress(machineName(), port) : address;
+  const { host, port } = requireHostPort(address);
+  return isEveryAddress(host) ? formatHostPort({ host: machineName(), port }) : address;
 }
 
 function machineName(): string {

@@ -3,10 +3,10 @@
 // in ten minutes, all of them together no more than the list holds, and the file one write a second.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LRUCache } from 'lru-cache';
 import { errorCatalogue, IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/log.ts';
+import { DenialLimiter } from '../lib/net/denial-limiter.ts';
 
 export interface Refusal {
   /** Tells it apart from all others, so that it is recorded once however often it is reported. */
@@ -23,8 +23,7 @@ export interface Refusal {
 /** Kept until they are pushed out: a server that was away for a while still hears of the latest. */
 export const refusalsKept = 32;
 /** The same refusal of the same peer is one for so long. */
-const sameForMs = 600_000;
-const rememberedPeers = 1_000;
+const once = { perSource: 1, windowMs: 600_000, sources: 1_000 };
 const longestDetail = 300;
 const writeEveryMs = 1_000;
 
@@ -59,7 +58,7 @@ export class Refusals {
   readonly #file: RefusalFile | undefined;
   #unwritten = false;
   #writeLater: NodeJS.Timeout | undefined;
-  readonly #seen = new LRUCache<string, true>({ max: rememberedPeers, ttl: sameForMs, noUpdateTTL: true });
+  readonly #limiter = new DenialLimiter(once);
   readonly #listeners = new Set<(refusal: Refusal) => void>();
 
   /** Without a file they are forgotten with the process. */
@@ -72,7 +71,7 @@ export class Refusals {
     const path = join(dataDir, 'refusals.json');
     const refusals = new Refusals({ path, log });
     for (const refusal of read(path, log)) {
-      refusals.#seen.set(keyOf(refusal), true);
+      refusals.#limiter.admit(keyOf(refusal));
       refusals.#latest.push(refusal);
     }
     return refusals;
@@ -88,9 +87,7 @@ export class Refusals {
   note(error: IsthmusError, by: string, what: string): void {
     if (!isRefusal(error)) return;
     const { code } = error;
-    const key = keyOf({ code, by, what });
-    if (this.#seen.has(key)) return;
-    this.#seen.set(key, true);
+    if (this.#limiter.admit(keyOf({ code, by, what })) === 'untold') return;
     const detail = error.message.slice(0, longestDetail).toWellFormed();
     const refusal: Refusal = { id: newId(), code, by, what, detail, atMs: Date.now() };
     this.#latest.push(refusal);

@@ -3,6 +3,7 @@
 // below the server runs one.
 import { statfs } from 'node:fs/promises';
 import type { IdentityStore } from '../certs/identity.ts';
+import { backoffMs } from '../lib/async/backoff.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../lib/errors.ts';
@@ -21,8 +22,7 @@ const everyMs = 5_000;
 /** A link that flaps must not flood the server. */
 const atMostEveryMs = 1_000;
 const openMs = 15_000;
-const backoffBaseMs = 200;
-const backoffCapMs = 10_000;
+const backoff = { baseMs: 200, capMs: 10_000 };
 /** A stream that lasted this long starts the backoff over. */
 const stableMs = 20_000;
 
@@ -68,8 +68,7 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
     if (stopping.aborted) return;
     options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
     failures = Date.now() - startedAtMs > stableMs ? 0 : failures + 1;
-    const ceilingMs = Math.min(backoffCapMs, backoffBaseMs * 2 ** Math.min(failures, 10));
-    await pause(Math.random() * ceilingMs, stopping, options.mesh);
+    await pause(backoffMs(failures, backoff), stopping, options.mesh);
   }
 }
 

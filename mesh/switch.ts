@@ -1,6 +1,7 @@
 // What happens to a tunnel at this node: it ends here, or goes on to a neighbour, or is refused. The rules are in
 // routing.ts; here are the streams.
 import { duplexPair, type Duplex } from 'node:stream';
+import { withDeadline } from '../lib/async/deadline.ts';
 import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { EnrolGate } from './enrol/gate.ts';
@@ -98,7 +99,8 @@ export class Switch {
   async carryEnrol(request: TunnelRequest, accept: () => Duplex, signal: AbortSignal): Promise<void> {
     const { node, relaying, role } = this.#deps.routing;
     if (role !== 'server' && !relaying) throw new IsthmusError('NOT_A_RELAY', `${node} lets nobody enrol`);
-    const outbound = role === 'server' ? undefined : await this.#openWithin(request, signal);
+    const outbound =
+      role === 'server' ? undefined : await this.#within(request, signal, (limit) => this.open(request, limit));
     if (outbound === undefined) this.#enrolHere(accept());
     else this.#join(request, accept(), outbound);
   }
@@ -134,7 +136,7 @@ export class Switch {
       crossed: [...request.crossed, this.#deps.routing.node],
       deadlineMs: request.deadlineMs * deadlineShare,
     };
-    const outbound = await this.#within(onward.deadlineMs, signal, (limit) => this.#onward(decision, onward, limit));
+    const outbound = await this.#within(onward, signal, (limit) => this.#onward(decision, onward, limit));
     try {
       this.#join(request, await tunnel.accept(), outbound);
     } catch (thrown) {
@@ -234,26 +236,15 @@ export class Switch {
     splice(inbound, outbound, () => this.#carried.delete(carried));
   }
 
-  #openWithin(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    return this.#within(request.deadlineMs, signal, (limit) => this.open(request, limit));
-  }
-
-  /** Runs with a deadline beside the signal; which of the two it was is in the error. */
-  async #within<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const deadline = new AbortController();
+  /** Runs with the request's deadline beside the signal; which of the two it was is in the error. */
+  #within<T>(
+    { deadlineMs: ms }: Pick<TunnelRequest, 'deadlineMs'>,
+    signal: AbortSignal,
+    run: (limit: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { node } = this.#deps.routing;
-    const timer = setTimeout(
-      () =>
-        deadline.abort(
-          new IsthmusError('DEADLINE_EXCEEDED', `${node} waited ${ms} ms for the next hop`, { hop: node }),
-        ),
-      ms,
-    );
-    try {
-      return await run(AbortSignal.any([outer, deadline.signal]));
-    } finally {
-      clearTimeout(timer);
-    }
+    const late = () => new IsthmusError('DEADLINE_EXCEEDED', `${node} waited ${ms} ms for the next hop`, { hop: node });
+    return withDeadline({ ms, late, signals: [signal] }, run);
   }
 
   /** A relay knows the ends of a tunnel by name only: it closes those of nodes that the list did not have so before. */

@@ -17,7 +17,8 @@ import {
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import { listenOn, parseAddress, type Connection } from '../link/socket.ts';
+import { requireHostPort } from '../../lib/net/host-port.ts';
+import { listenOn, type Connection } from '../link/socket.ts';
 import { listenForEnrol, openEnrol, type EnrolListener } from './peer.ts';
 
 /** For one way to the server and back, through every relay. */
@@ -61,7 +62,7 @@ export class DiallingWays implements WaysIn {
     const { listen, proxies = {}, report } = this.#options;
     if (listen !== undefined) report(await checkPort(listen));
     for (const address of this.#addresses) {
-      const target = { ...parseAddress(address), hop: address };
+      const target = { ...requireHostPort(address), hop: address };
       report(await checkAddress(target));
       report(await checkTcp(target, proxies));
       report(checkProxy(target.host, proxies));

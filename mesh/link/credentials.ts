@@ -2,16 +2,17 @@
 // in it by then (certs/credential.ts); revocation judges the newest. A link's bulk connections live and end with its
 // session. With a neighbour of wire version 1 nothing is shown: its link is cut at the expiry and dialled again.
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
+import { LongTimer } from '../../lib/async/long-timer.ts';
+import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
-import { Expiry } from '../expiry.ts';
 import type { InnerTrust } from '../tunnel/inner.ts';
 import { credentialsSince } from '../wire-version.ts';
 import type { LinkSession } from './session.ts';
 
 interface Standing {
-  readonly expiry: Expiry;
+  readonly expiry: LongTimer;
   /** Serial number of the certificate that this node has shown last. */
   shown: string | undefined;
 }
@@ -26,7 +27,7 @@ export class LinkCredentials {
   /**
    * One after the other: a certificate must not overtake the one before, and signatures of a thousand links take turns.
    */
-  #showing: Promise<void> = Promise.resolve();
+  readonly #showing = new Mutex();
 
   constructor(trust: InnerTrust, log: Logger) {
     this.#trust = trust;
@@ -39,9 +40,9 @@ export class LinkCredentials {
   /** Watches a session from its start to its end. */
   add(session: LinkSession): void {
     const { peer } = session.facts;
-    const expiry = new Expiry(peer.notAfterMs, () =>
-      session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`)),
-    );
+    const expired = () =>
+      session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`));
+    const expiry = new LongTimer(peer.notAfterMs, expired, { keepsAlive: false });
     const shown = session.carrier?.connection.tls.getX509Certificate()?.serialNumber;
     this.#standings.set(session, { expiry, shown });
     const gone = () => {
@@ -93,12 +94,12 @@ export class LinkCredentials {
   }
 
   #showSoon(session: LinkSession): void {
-    this.#showing = this.#showing.then(() =>
-      this.#show(session).catch((thrown: unknown) => {
+    void this.#showing
+      .run(() => this.#show(session))
+      .catch((thrown: unknown) => {
         const { code, message } = IsthmusError.from(thrown);
         this.#log.warn({ peer: session.facts.peer.node, code, err: message }, 'new certificate not shown on the link');
-      }),
-    );
+      });
   }
 
   async #show(session: LinkSession): Promise<void> {

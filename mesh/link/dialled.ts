@@ -5,6 +5,7 @@ import { alpn, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
+import { formatHostPort } from '../../lib/net/host-port.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
 import type { OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
@@ -24,7 +25,7 @@ import { exchangeRevocations, type LinkContext } from './context.ts';
 import { checkKinship, decodeHello, encodeHello, nextEpoch, type Relation } from './hello.ts';
 import { nextFrame } from './next-frame.ts';
 import { LinkSession, type AttachStream, type Carrier } from './session.ts';
-import { connectTo, formatAddress, type ByteCounter, type Connection } from './socket.ts';
+import { connectTo, type ByteCounter, type Connection } from './socket.ts';
 
 export interface DialTarget {
   /** A node id, or 'server' for any node of that role. */
@@ -184,8 +185,9 @@ class DiallerCarrier implements Carrier {
     if (remoteAddress === undefined || remotePort === undefined) {
       throw new IsthmusError('UNREACHABLE', 'the link has lost its connection');
     }
+    const address = formatHostPort({ host: remoteAddress, port: remotePort });
     const identity = this.#context.trust.identity.current();
-    const connection = await connectTo(formatAddress(remoteAddress, remotePort), alpn.bulk, identity, signal);
+    const connection = await connectTo(address, alpn.bulk, identity, signal);
     this.#session.adopt(connection);
     const { node } = this.#session.facts.peer;
     verifyPeer(connection.tls, identity, this.#context.trust.revocations, { node });

@@ -12,6 +12,7 @@ import {
 } from '../../certs/credential.ts';
 import { backdateMs } from '../../certs/certificate.ts';
 import { readIdentity, type PeerIdentity } from '../../certs/peer.ts';
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
@@ -47,7 +48,7 @@ interface Kept {
   readonly dialled: Dialled;
   /** This node, by the certificate that the other end knows. */
   own: PeerIdentity;
-  timer: NodeJS.Timeout | undefined;
+  timer: LongTimer | undefined;
 }
 
 export interface InnerCredentialsDeps {
@@ -69,7 +70,7 @@ export class InnerCredentials {
     const own = ownIdentity(stream);
     if (own === undefined) return;
     const kept: Kept = { stream, dialled, own, timer: undefined };
-    stream.once('close', () => clearTimeout(kept.timer));
+    stream.once('close', () => kept.timer?.stop());
     this.#schedule(kept, Date.now() + leftMs(kept) * graceShare);
   }
 
@@ -99,9 +100,7 @@ export class InnerCredentials {
   #schedule(kept: Kept, notBeforeMs: number): void {
     if (kept.stream.destroyed) return;
     const atMs = Math.max(notBeforeMs, Math.min(dueMs(kept.own), dueMs(kept.stream.peer)));
-    // Node's timers hold 31 bits, and a certificate lasts days.
-    kept.timer = setTimeout(() => void this.#turn(kept), Math.min(atMs - Date.now(), 2 ** 31 - 1));
-    kept.timer.unref();
+    kept.timer = new LongTimer(atMs, () => void this.#turn(kept), { keepsAlive: false });
   }
 
   async #turn(kept: Kept): Promise<void> {

@@ -2,12 +2,12 @@
 // when the revocation list changes, because TLS looks at neither again.
 import { sessionName } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { Expiry } from '../expiry.ts';
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import type { MeshStream } from '../types.ts';
 import type { InnerTrust } from './inner.ts';
 
 export class OpenEnds {
-  readonly #streams = new Map<MeshStream, Expiry>();
+  readonly #streams = new Map<MeshStream, LongTimer>();
   /** Those that were opened from elsewhere, by what both their ends call them. */
   readonly #answered = new Map<string, MeshStream>();
   readonly #trust: InnerTrust;
@@ -19,7 +19,7 @@ export class OpenEnds {
   /** Keeps a session until it closes. `opened` says by which end. */
   add(stream: MeshStream, opened: 'here' | 'there'): void {
     if (stream.destroyed) return;
-    const expiry = new Expiry(stream.peer.notAfterMs, () => stream.destroy());
+    const expiry = new LongTimer(stream.peer.notAfterMs, () => stream.destroy(), { keepsAlive: false });
     this.#streams.set(stream, expiry);
     const name = opened === 'there' ? sessionName(stream).toString('hex') : undefined;
     if (name !== undefined) this.#answered.set(name, stream);

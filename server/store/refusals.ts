@@ -1,6 +1,6 @@
 // Refusals in the audit events: one event each, but no more of them in a minute than anybody could read. Whoever is
 // refused must not be able to fill the disk with it, alone or together with others.
-import { LRUCache } from 'lru-cache';
+import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
 import type { NewEvent } from './repositories/events.ts';
 
 export interface RefusalShares {
@@ -11,16 +11,11 @@ export interface RefusalShares {
 }
 
 const defaultShares: RefusalShares = { perMinute: 30, inAllPerMinute: 120 };
-const windowMs = 60_000;
-const whoRemembered = 10_000;
-/** The name of nobody: what all share. */
-const everybody = '';
+const memory = { windowMs: 60_000, sources: 10_000 };
 
 export class RefusalLog {
-  readonly #shares: RefusalShares;
   readonly #write: (event: NewEvent) => Promise<void>;
-  /** Events of this minute by who was refused. */
-  readonly #counts: LRUCache<string, number>;
+  readonly #limiter: DenialLimiter;
 
   /** `write` makes one event durable; `clock` tells milliseconds. */
   constructor(
@@ -29,9 +24,8 @@ export class RefusalLog {
     clock: { now(): number } = performance,
   ) {
     this.#write = write;
-    this.#shares = { ...defaultShares, ...shares };
-    const window = { ttl: windowMs, noUpdateTTL: true, ttlResolution: 0, perf: clock };
-    this.#counts = new LRUCache({ max: whoRemembered, ...window });
+    const { perMinute: perSource, inAllPerMinute: inAll } = { ...defaultShares, ...shares };
+    this.#limiter = new DenialLimiter({ perSource, inAll, ...memory }, clock);
   }
 
   /**
@@ -47,12 +41,8 @@ export class RefusalLog {
 
   /** The event as it is to be written in a transaction of the caller's; undefined when `who` has had its share. */
   admit(who: string, event: NewEvent): NewEvent | undefined {
-    const { perMinute, inAllPerMinute } = this.#shares;
-    const [own, all] = [this.#counts.get(who) ?? 0, this.#counts.get(everybody) ?? 0];
-    if (own >= perMinute || all >= inAllPerMinute) return undefined;
-    this.#counts.set(who, own + 1);
-    this.#counts.set(everybody, all + 1);
-    const isLast = own + 1 === perMinute || all + 1 === inAllPerMinute;
-    return isLast ? { ...event, data: { ...event.data, moreNotRecorded: true } } : event;
+    const admission = this.#limiter.admit(who);
+    if (admission === 'untold') return undefined;
+    return admission === 'last' ? { ...event, data: { ...event.data, moreNotRecorded: true } } : event;
   }
 }

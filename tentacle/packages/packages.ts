@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
@@ -53,8 +54,8 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
-  /** The last thing each application is doing: one at a time. */
-  readonly #busy = new Map<string, Promise<unknown>>();
+  /** Each application does one thing at a time. */
+  readonly #busy = new Mutex();
 
   constructor(options: PackagesOptions, blobs: BlobStore, stampKey: Buffer) {
     this.#options = options;
@@ -113,25 +114,15 @@ export class Packages {
   /** Ends every download; what came stays for the next start. */
   async stop(): Promise<void> {
     await this.#acquirer.stop();
-    await Promise.allSettled(this.#busy.values());
+    await this.#busy.idle();
   }
 
   #releases(application: string): Releases {
     return new Releases(join(this.#options.dataDir, 'applications', application));
   }
 
-  async #alone<Result>(application: string, work: (releases: Releases) => Promise<Result>): Promise<Result> {
-    const before = this.#busy.get(application) ?? Promise.resolve();
-    const result = before.then(
-      () => work(this.#releases(application)),
-      () => work(this.#releases(application)),
-    );
-    this.#busy.set(application, result);
-    try {
-      return await result;
-    } finally {
-      if (this.#busy.get(application) === result) this.#busy.delete(application);
-    }
+  #alone<Result>(application: string, work: (releases: Releases) => Promise<Result>): Promise<Result> {
+    return this.#busy.run(() => work(this.#releases(application)), application);
   }
 
   async #status(application: string, releases: Releases, release: string): Promise<PackageStatus__Output> {

@@ -9,7 +9,7 @@ import { roles } from '../../certs/peer.ts';
 import { alpn, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { startAcceptor } from '../../mesh/link/acceptor.ts';
-import { parseAddress } from '../../mesh/link/socket.ts';
+import { requireHostPort } from '../../lib/net/host-port.ts';
 import { defaultLimits } from '../../mesh/limits.ts';
 import { Refusals } from '../../mesh/refusals.ts';
 import { answerInner } from '../../mesh/tunnel/inner.ts';
@@ -146,7 +146,7 @@ const clients: readonly (readonly [
 async function attempt({ address, protocol }: Port, options: ConnectionOptions): Promise<void> {
   const socket = connect({
     ...options,
-    ...parseAddress(address),
+    ...requireHostPort(address),
     ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
   });
   socket.on('error', () => undefined).resume();
@@ -172,7 +172,7 @@ it.each(['server', 'mirror', 'tentacle', 'relay'] as const)('a %s at the feed po
   const mesh = await createTestMesh('mesh-a');
   const refusals = new Refusals();
   const port = await ports['the feed port of a mirror']!(await mesh.node('m1', 'mirror'), refusals);
-  const socket = connect({ ...linkClientOptions(await mesh.identity('n1', role)), ...parseAddress(port.address) });
+  const socket = connect({ ...linkClientOptions(await mesh.identity('n1', role)), ...requireHostPort(port.address) });
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => undefined).resume();
   await once(socket, 'secureConnect');
