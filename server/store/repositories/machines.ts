@@ -96,7 +96,7 @@ export class MachineRepository {
   }
 
   async get(id: string): Promise<Machine> {
-    return found(await this.find(id), `machine ${id}`, 'machine list');
+    return found(await this.find(id), `machine ${id}`, 'machine');
   }
 
   /** How a machine may be reached; also of one that was deleted since its node was revoked. */
