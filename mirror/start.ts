@@ -14,25 +14,13 @@ import { BlobStore } from '../lib/packages/blob-store.ts';
 import { checkFeedUrl, connectFeed, feedService } from '../mesh/feeds.ts';
 import { keepMember, openMember } from '../mesh/member.ts';
 import type { Refusals } from '../mesh/refusals.ts';
-import type { ParentConfig } from '../mesh/types.ts';
 import { MirrorCache } from './cache.ts';
+import type { MirrorSettings } from './config.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
 import { ServerSources } from './sources.ts';
 
-export interface MirrorConfig {
+export interface MirrorConfig extends MirrorSettings {
   readonly dataDir: string;
-  /** host:port where its parent dials it; without it, it only dials. */
-  readonly listen?: string | undefined;
-  readonly parents: readonly ParentConfig[];
-  /** host:port for targets of the site; without it they come through the mesh. */
-  readonly feedListen?: string | undefined;
-  /** How targets reach `feedListen`, when that is not its address. */
-  readonly feedUrl?: string | undefined;
-  /** Whether it may fetch from an open port on this machine. */
-  readonly feedLoopback?: boolean | undefined;
-  readonly quotaBytes?: number | undefined;
-  /** What the cache leaves free on the disk. */
-  readonly minFreeBytes?: number | undefined;
 }
 
 export interface MirrorAddresses {

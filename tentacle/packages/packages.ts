@@ -3,30 +3,21 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
-import type { OnWrongPlace, Place } from '../../lib/packages/fetch.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
-import { Acquirer, type AcquireProgress } from './acquire.ts';
+import { Acquirer, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
 import { isApplicationName, readOrder } from './payload.ts';
 import { Releases } from './releases.ts';
 import { readStampKey, stageRelease, type FileOwner } from './stage.ts';
 
-export interface PackagesOptions {
+export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
   readonly dataDir: string;
-  /** A stream to a place's feed, both ends proven. */
-  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
-  readonly log: Logger;
-  readonly onWrongPlace: OnWrongPlace;
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
-  readonly stallMs?: number | undefined;
-  readonly reserveBytes?: number | undefined;
   /** Packages kept in the cache beside those of current and previous releases. */
   readonly keptRecent?: number | undefined;
 }
@@ -61,8 +52,7 @@ export class Packages {
     this.#options = options;
     this.#blobs = blobs;
     this.#stampKey = stampKey;
-    const { connect, log, onWrongPlace, stallMs, reserveBytes } = options;
-    this.#acquirer = new Acquirer({ blobs, connect, log, onWrongPlace, stallMs, reserveBytes });
+    this.#acquirer = new Acquirer({ ...options, blobs });
   }
 
   /** Fetches the package into the cache. Idempotent; goes on where it stopped. */

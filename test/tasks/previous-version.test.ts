@@ -79,10 +79,9 @@ describe.skipIf(lacks('history'))('a relay of the wire version before', () => {
       const authority = await createTestMesh();
       const server = await startNode(authority, 'server-1', 'server');
       const { dataDir } = await authority.node('web-1', 'tentacle', { site: 'eu' });
-      const tentacleAt = async (config: { listen?: string; address?: string }) => {
-        const { listen, address } = config;
+      const tentacleAt = async ({ address, ...listening }: { listen?: string; address?: string }) => {
         const parents = [{ node: 'eu', ...(address === undefined ? {} : { address }) }];
-        const tentacle = await startTentacle({ dataDir, listen, parents }, { log: silentLogger() });
+        const tentacle = await startTentacle({ dataDir, ...listening, parents }, { log: silentLogger() });
         onTestFinished(() => tentacle.stop());
         return tentacle.addresses.mesh ?? '';
       };
