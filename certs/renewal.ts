@@ -4,6 +4,8 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
+import { backoffMs } from '../lib/async/backoff.ts';
+import { LongTimer } from '../lib/async/long-timer.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
@@ -18,10 +20,7 @@ import type { IdentityStore } from './identity.ts';
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 const callMs = 20_000;
 /** Failed attempts: soon again at first, then ever more slowly; days are left. */
-const firstRetryMs = 5_000;
-const lastRetryMs = 30 * 60_000;
-/** setTimeout cannot wait longer than 2^31 ms. */
-const longestTimerMs = 24 * 3_600_000;
+const retry = { baseMs: 5_000, capMs: 30 * 60_000, jitter: 'half' } as const;
 
 /** Gets a certificate for a new public key; the mesh's way and the server's own are two of these. */
 export type Renewer = (pending: { keyPem: string; spkiDer: Buffer }) => Promise<string>;
@@ -36,16 +35,12 @@ interface RenewalOptions {
 
 /** Keeps the certificate fresh until stopped. */
 export function keepRenewed(options: RenewalOptions): { stop(): void } {
-  let timer: NodeJS.Timeout | undefined;
+  let timer: LongTimer | undefined;
   let stopped = false;
   const schedule = (atMs: number, failures: number): void => {
-    if (stopped) return;
-    const waitMs = Math.min(Math.max(0, atMs - Date.now()), longestTimerMs);
-    timer = setTimeout(() => void turn(atMs, failures), waitMs);
-    timer.unref();
+    if (!stopped) timer = new LongTimer(atMs, () => void renew(failures), { keepsAlive: false });
   };
-  const turn = async (atMs: number, failures: number): Promise<void> => {
-    if (Date.now() < atMs) return schedule(atMs, failures);
+  const renew = async (failures: number): Promise<void> => {
     try {
       await renewOnce(options.identity, options.renew);
       options.log.info({ notAfter: new Date(options.identity.peer().notAfterMs).toISOString() }, 'certificate renewed');
@@ -54,15 +49,14 @@ export function keepRenewed(options: RenewalOptions): { stop(): void } {
       if (stopped) return;
       const error = IsthmusError.from(thrown);
       options.log.warn({ code: error.code, err: error.message, failures }, 'certificate not renewed yet');
-      const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** failures);
-      schedule(Date.now() + backoffMs * (0.5 + (options.random ?? Math.random)() / 2), Math.min(failures + 1, 20));
+      schedule(Date.now() + backoffMs(failures, retry, options.random), failures + 1);
     }
   };
   schedule(renewalTimeMs(options), 0);
   return {
     stop() {
       stopped = true;
-      clearTimeout(timer);
+      timer?.stop();
     },
   };
 }

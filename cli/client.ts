@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
-import { IsthmusError, isErrorCode, type ErrorCode } from '../lib/errors.ts';
+import { IsthmusError, isErrorCode, type ErrorCode, type RemedyAction } from '../lib/errors.ts';
 import { agentFor, connectionError } from './connection.ts';
 
 export interface Connection {
@@ -43,6 +43,7 @@ interface Problem {
   readonly field?: string;
   readonly hop?: string;
   readonly remedy?: string;
+  readonly action?: RemedyAction;
 }
 
 /** An error the server answered with: it keeps the HTTP status, also of codes this version does not know. */
@@ -56,6 +57,7 @@ export class ServerError extends IsthmusError {
       field: problem.field,
       hop: problem.hop,
       remedy: problem.remedy,
+      action: problem.action,
     });
     this.status = status;
     this.serverCode = serverCode;

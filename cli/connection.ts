@@ -7,13 +7,16 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../lib/errors.ts';
+import { hostOf } from '../lib/net/host-port.ts';
+import { isLoopback } from '../lib/network-address.ts';
 
 const handshakeLimitMs = 10_000;
 
 const clockReasons: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
 /** Why this peer is not the server of the mesh, or undefined when it is. */
-function refusal(socket: TLSSocket, { host: server, hostname }: URL): IsthmusError | undefined {
+function refusal(socket: TLSSocket, url: URL): IsthmusError | undefined {
+  const { host: server } = url;
   // Documented as an Error; OpenSSL's verdict is in fact its code, as a string.
   const verdict: unknown = socket.authorizationError;
   const reason = typeof verdict === 'string' ? verdict : ((verdict as NodeJS.ErrnoException | null)?.code ?? '');
@@ -28,7 +31,7 @@ function refusal(socket: TLSSocket, { host: server, hostname }: URL): IsthmusErr
   }
   const names = certificate.subjectaltname ?? '';
   if (!/URI:"?isthmus:/.test(names)) {
-    const mismatch = checkServerIdentity(hostname.replace(/^\[|\]$/g, ''), certificate);
+    const mismatch = checkServerIdentity(hostOf(url), certificate);
     if (mismatch === undefined) return undefined;
     return new IsthmusError('SERVER_WRONG_AUTHORITY', `${server} is known by another name: ${mismatch.message}`);
   }
@@ -56,7 +59,7 @@ class VerifyingAgent extends HttpsAgent {
 
   override createConnection(_options: object, done?: (error: Error | null, stream: Duplex) => void): undefined {
     const server = this.#server;
-    const host = server.hostname.replace(/^\[|\]$/g, '');
+    const host = hostOf(server);
     const socket = connect({
       host,
       port: Number(server.port || 443),
@@ -109,7 +112,7 @@ export function connectionError(server: URL, error: NodeJS.ErrnoException): Isth
 /** The agent for a server address: verified TLS, or plain HTTP to loopback only. */
 export function agentFor(server: URL, authorityPem: string | undefined): HttpAgent {
   if (server.protocol === 'http:') {
-    if (!/^(localhost|127(\.\d+){3}|\[::1\])$/.test(server.hostname)) {
+    if (!isLoopback(hostOf(server))) {
       throw new IsthmusError(
         'USAGE',
         `${server.origin}: an API key is sent without TLS to this machine only; use https`,

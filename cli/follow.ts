@@ -1,7 +1,9 @@
 // Following a task live. A connection that is cut is opened again from the last event seen (Last-Event-ID), so that a
 // server that restarts, or a laptop that sleeps, loses no line and shows none twice.
-import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '../lib/async/backoff.ts';
+import { Watchdog } from '../lib/async/deadline.ts';
 import { IsthmusError } from '../lib/errors.ts';
+import { pause } from '../lib/waiting.ts';
 import { path, ServerError, type ApiClient } from './client.ts';
 import { serverEvents, type ServerEvent } from './sse.ts';
 
@@ -13,8 +15,7 @@ interface FollowOptions {
   readonly onReconnect?: (error: Error) => void;
 }
 
-const firstPauseMs = 200;
-const longestPauseMs = 5_000;
+const backoff = { baseMs: 200, capMs: 5_000 };
 // The server says something at least every 15 s; a connection that is silent for longer is half-open.
 const silenceLimitMs = 45_000;
 
@@ -27,16 +28,14 @@ async function readStream(
   options: FollowOptions,
 ): Promise<Ending> {
   const quiet = new AbortController();
-  let watchdog = setTimeout(() => quiet.abort(), silenceLimitMs);
+  const watchdog = new Watchdog(silenceLimitMs, () => quiet.abort());
   const signal = AbortSignal.any([options.signal, quiet.signal]);
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (last.id !== undefined) headers['last-event-id'] = last.id;
   try {
+    watchdog.feed();
     const response = await client.open('GET', path('tasks', task, 'events'), { headers, signal });
-    response.on('data', () => {
-      clearTimeout(watchdog);
-      watchdog = setTimeout(() => quiet.abort(), silenceLimitMs);
-    });
+    response.on('data', () => watchdog.feed());
     for await (const event of serverEvents(response)) {
       if (event.event === 'end') {
         options.onEvent(event);
@@ -47,7 +46,7 @@ async function readStream(
     }
     return 'cut';
   } finally {
-    clearTimeout(watchdog);
+    watchdog.rest();
   }
 }
 
@@ -67,7 +66,7 @@ function interrupted(task: string, cause?: unknown): IsthmusError {
 export async function followTask(client: ApiClient, task: string, options: FollowOptions): Promise<void> {
   const last: { id: string | undefined } = { id: undefined };
   const patienceMs = options.patienceMs ?? 120_000;
-  let pauseMs = firstPauseMs;
+  let failures = 0;
   let aloneSince: number | undefined;
   for (;;) {
     const seen = last.id;
@@ -81,10 +80,10 @@ export async function followTask(client: ApiClient, task: string, options: Follo
     }
     const progressed = last.id !== seen;
     aloneSince = progressed ? undefined : (aloneSince ?? Date.now());
-    pauseMs = progressed ? firstPauseMs : Math.min(longestPauseMs, pauseMs * 2);
+    failures = progressed ? 0 : failures + 1;
     if (aloneSince !== undefined && Date.now() - aloneSince > patienceMs) throw failure;
     options.onReconnect?.(failure);
-    await delay(pauseMs * Math.random(), undefined, { signal: options.signal }).catch(() => undefined);
+    await pause(backoffMs(failures, backoff), options.signal);
     if (options.signal.aborted) throw interrupted(task);
   }
 }

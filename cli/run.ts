@@ -6,6 +6,7 @@ import { ServerError } from './client.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { buildProgram, refuseVersionOfCommand } from './program.ts';
 import { escapeText } from './render/escape.ts';
+import { remedyText } from './render/remedy.ts';
 import { refuseSecrets } from './secrets.ts';
 import { warn, type Terminal } from './terminal.ts';
 
@@ -16,7 +17,7 @@ function reportError(error: IsthmusError, terminal: Terminal): void {
   warn(terminal, `isthmus: ${lines.join('\n         ')} (${code}${escapeText(at)})`);
   if (error.field !== undefined && !error.message.includes(error.field))
     warn(terminal, `  field: ${escapeText(error.field)}`);
-  warn(terminal, `  what to do: ${escapeText(error.remedy)}`);
+  warn(terminal, `  what to do: ${escapeText(remedyText(error))}`);
 }
 
 /** Errors behind which may be that the command talks to another server than its user thinks. */

@@ -1,4 +1,5 @@
 // Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), read from a response body.
+import { createParser } from 'eventsource-parser';
 
 export interface ServerEvent {
   readonly id: string | undefined;
@@ -6,42 +7,24 @@ export interface ServerEvent {
   readonly data: string;
 }
 
-// A line that never ends must not fill the memory; the server cuts log lines at 64 KiB.
-const longestLine = 4 * 1024 * 1024;
+/** An event that never ends must not fill the memory; the server cuts log lines at 64 KiB. In characters. */
+const MAX_EVENT_LENGTH = 4 * 1024 * 1024;
 
-interface Pending {
-  id: string | undefined;
-  event: string;
-  data: string[];
-}
-
-function take(line: string, pending: Pending): void {
-  if (line.startsWith(':')) return;
-  const colon = line.indexOf(':');
-  const field = colon === -1 ? line : line.slice(0, colon);
-  const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '');
-  if (field === 'id' && !value.includes('\0')) pending.id = value;
-  if (field === 'event') pending.event = value;
-  if (field === 'data') pending.data.push(value);
-}
-
-/** The events of a stream, one by one; an event that was cut off is not one. */
+/** The events of a stream, one by one; an event that was cut off is not one. RangeError when one is too long. */
 export async function* serverEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder();
-  let rest = '';
-  let pending: Pending = { id: undefined, event: 'message', data: [] };
+  const parsed: ServerEvent[] = [];
+  let isTooLong = false;
+  const parser = createParser({
+    maxBufferSize: MAX_EVENT_LENGTH,
+    onEvent: ({ id, event = 'message', data }) => parsed.push({ id, event, data }),
+    onError: ({ type }) => {
+      isTooLong ||= type === 'max-buffer-size-exceeded';
+    },
+  });
   for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true });
-    if (rest.length > longestLine) throw new RangeError('a line of the event stream is too long');
-    const lines = rest.split(/\r\n|\n|\r(?!$)/);
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line !== '') {
-        take(line, pending);
-        continue;
-      }
-      if (pending.data.length > 0) yield { id: pending.id, event: pending.event, data: pending.data.join('\n') };
-      pending = { id: undefined, event: 'message', data: [] };
-    }
+    parser.feed(decoder.decode(chunk, { stream: true }));
+    yield* parsed.splice(0);
+    if (isTooLong) throw new RangeError('an event of the stream is too long');
   }
 }

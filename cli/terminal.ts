@@ -6,7 +6,7 @@ import { IsthmusError } from '../lib/errors.ts';
 
 export interface Terminal {
   readonly stdin: Readable;
-  readonly stdout: Writable & { columns?: number };
+  readonly stdout: Writable & { columns?: number; rows?: number };
   readonly stderr: Writable;
   /** Whether standard output is a terminal, so that what stands there may be redrawn. */
   readonly redraws: boolean;

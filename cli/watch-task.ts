@@ -1,4 +1,5 @@
 // Shows a task live until its end: its log lines, what moved, and a line of progress per machine.
+import { Mutex } from '../lib/async/mutex.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { endStates, type LogLine, type Task, type TaskNote } from './api-types.ts';
 import { path, type ApiClient } from './client.ts';
@@ -22,7 +23,7 @@ const lookEveryMs = 150;
 class Looker {
   readonly #look: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #running = new Mutex();
 
   constructor(look: () => Promise<void>) {
     this.#look = look;
@@ -31,14 +32,13 @@ class Looker {
   soon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#running = this.#running.then(this.#look).catch(() => undefined);
+      void this.#running.run(this.#look).catch(() => undefined);
     }, lookEveryMs);
   }
 
   async finish(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#running;
-    await this.#look();
+    await this.#running.run(this.#look);
   }
 }
 

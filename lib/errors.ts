@@ -16,8 +16,7 @@ export const errorCatalogue = {
   NOT_FOUND: {
     http: 404,
     grpc: 5,
-    remedy:
-      'Check the spelling of the id; the `list` command of its kind shows what exists, such as `isthmus machine list`.',
+    remedy: 'Check the spelling of the id; the list of its kind shows which there are.',
   },
   UNAUTHENTICATED: {
     http: 401,
@@ -425,6 +424,16 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue;
 
+/** Kinds of things that have a list. */
+export type ListedKind = 'environment' | 'machine' | 'node' | 'project' | 'site' | 'task' | 'token';
+
+/** What to do, for whoever shows the error to put into words: the command line names a command, a page links. */
+export type RemedyAction =
+  /** Choose one of those that exist. */
+  | { readonly code: 'CHOOSE_EXISTING'; readonly arguments: { readonly kind: ListedKind } }
+  /** The same, or create the one that is missing. */
+  | { readonly code: 'CHOOSE_OR_CREATE'; readonly arguments: { readonly kind: ListedKind; readonly id: string } };
+
 interface ErrorContext {
   /** The node at which it happened. */
   readonly hop?: string | undefined;
@@ -432,6 +441,7 @@ interface ErrorContext {
   readonly field?: string | undefined;
   /** Replaces the catalogue's remedy where more is known. */
   readonly remedy?: string | undefined;
+  readonly action?: RemedyAction | undefined;
   readonly cause?: unknown;
 }
 
@@ -441,6 +451,8 @@ export class IsthmusError extends Error {
   readonly hop: string | undefined;
   readonly field: string | undefined;
   readonly remedy: string;
+  /** The remedy in a form that others can word; `remedy` is for those who do not. */
+  readonly action: RemedyAction | undefined;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
@@ -449,6 +461,7 @@ export class IsthmusError extends Error {
     this.hop = context.hop;
     this.field = context.field;
     this.remedy = context.remedy ?? errorCatalogue[code].remedy;
+    this.action = context.action;
   }
 
   /** Gives any thrown value a code: itself when it has one, else `fallback` with the value as cause. */

@@ -1,6 +1,7 @@
 // Opening a port, and what is wrong with it when it cannot be had: the port, the address, or the right to it.
 import type { AddressInfo, Server } from 'node:net';
 import { IsthmusError, type ErrorCode } from './errors.ts';
+import { formatHostPort } from './net/host-port.ts';
 
 const codes: Readonly<Record<string, { readonly code: ErrorCode; readonly why: string }>> = {
   EADDRINUSE: { code: 'PORT_IN_USE', why: 'the port is in use' },
@@ -30,8 +31,7 @@ export async function listenAt(server: Server, host: string, port: number, field
 export function cannotListen(cause: unknown, host: string, port: number, field?: string): IsthmusError {
   const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   const { code, why } = codes[errno] ?? { code: 'INTERNAL', why: 'the system refuses' };
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return new IsthmusError(code, `cannot listen on ${address}: ${why} (${errno})`, {
+  return new IsthmusError(code, `cannot listen on ${formatHostPort({ host, port })}: ${why} (${errno})`, {
     ...(field === undefined ? {} : { field }),
     cause,
   });

@@ -1,22 +1,27 @@
 // Which addresses another party may make this process connect to. Names are resolved once, every address is judged, and
 // the connection goes to the address that was judged: a name that later means another (rebinding) changes nothing.
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { IsthmusError } from './errors.ts';
+import { hostOf } from './net/host-port.ts';
 
-/** Never where a peer of the mesh is: this machine's neighbours without a router, nobody, everybody, and the services that
- * clouds keep for their own machines. */
-const nowhere = listOf(
-  ['0.0.0.0', 8], ['169.254.0.0', 16], ['192.0.0.0', 24], ['224.0.0.0', 3], ['100.100.100.200', 32], ['168.63.129.16', 32],
-  ['::', 128], ['fe80::', 10], ['ff00::', 8], ['fd00:ec2::254', 128],
-); // prettier-ignore
-const loopback = listOf(['127.0.0.0', 8], ['::1', 128]);
+/** Never a peer of the mesh: link-local and special addresses, and the services that clouds keep for their own machines. */
+const nowhere = [
+  '0.0.0.0/8', '169.254.0.0/16', '192.0.0.0/24', '224.0.0.0/3', '100.100.100.200/32', '168.63.129.16/32',
+  '::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254/128',
+].map((network) => ipaddr.parseCIDR(network)); // prettier-ignore
+const loopback = ['127.0.0.0/8', '::1/128'].map((network) => ipaddr.parseCIDR(network));
 
-function listOf(...subnets: (readonly [string, number])[]): BlockList {
-  const list = new BlockList();
-  for (const [net, prefix] of subnets) list.addSubnet(net, prefix, net.includes(':') ? 'ipv6' : 'ipv4');
-  return list;
-}
+/** IPv6 networks whose addresses are another way to write or reach an IPv4 one, and the byte at which that one begins. */
+const embeddings = [
+  { network: ipaddr.parseCIDR('::ffff:0:0/96'), offset: 12 }, // mapped
+  { network: ipaddr.parseCIDR('::/96'), offset: 12 }, // compatible
+  { network: ipaddr.parseCIDR('64:ff9b::/32'), offset: 12 }, // NAT64, well-known and local
+  { network: ipaddr.parseCIDR('2002::/16'), offset: 2 }, // 6to4
+];
+
+type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
 export interface Reach {
   /** Whether this machine itself may be meant. */
@@ -25,11 +30,16 @@ export interface Reach {
 
 /** Why an address may not be connected to; undefined when it may. Private networks may: that is where the mesh is. */
 export function addressFault(address: string, { loopback: allowed }: Reach): string | undefined {
-  const plain = embeddedIpv4(address) ?? address;
-  const family = plain.includes(':') ? 'ipv6' : 'ipv4';
-  if (nowhere.check(plain, family)) return `${address} is no address of a node`;
-  if (!allowed && loopback.check(plain, family)) return `${address} is this machine itself`;
+  const parsed = ipaddr.parse(address);
+  const plain = embeddedIpv4(parsed) ?? parsed;
+  if (isIn(nowhere, plain)) return `${address} is no address of a node`;
+  if (!allowed && isIn(loopback, plain)) return `${address} is this machine itself`;
   return undefined;
+}
+
+/** Whether a host can only be this machine itself. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || (isIP(host) !== 0 && isIn(loopback, ipaddr.parse(host)));
 }
 
 /**
@@ -56,7 +66,7 @@ export async function resolveAllowed(host: string, reach: Reach, field: string):
  * resolver.
  */
 export function checkKeptHost(host: string, field: string): void {
-  const parsed = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '') : host;
+  const parsed = URL.canParse(`http://${host}`) ? hostOf(new URL(`http://${host}`)) : host;
   const fault = isIP(parsed) === 0 ? undefined : addressFault(parsed, { loopback: true });
   if (fault !== undefined) throw new IsthmusError('URL_FORBIDDEN', fault, { field });
 }
@@ -69,32 +79,21 @@ async function lookUp(host: string): Promise<string[]> {
   }
 }
 
-/**
- * The IPv4 address inside an IPv6 one that is only another way to write or reach it: mapped, compatible, NAT64, 6to4.
- */
-function embeddedIpv4(address: string): string | undefined {
-  if (isIP(address) !== 6) return undefined;
-  const words = wordsOf(address);
-  const isZero = (from: number, to: number) => words.slice(from, to).every((word) => word === 0);
-  const dotted = (high = 0, low = 0) => [high >> 8, high & 255, low >> 8, low & 255].join('.');
-  const mapped = isZero(0, 5) && words[5] === 0xffff;
-  const compatible = isZero(0, 6) && words[6] !== 0;
-  const nat64 = words[0] === 0x64 && words[1] === 0xff9b && isZero(2, 6);
-  if (mapped || compatible || nat64) return dotted(words[6], words[7]);
-  if (words[0] === 0x2002) return dotted(words[1], words[2]);
-  return undefined;
+/** The IPv4 address inside an IPv6 one that is only another way to write or reach it. */
+function embeddedIpv4(address: IpAddress): IpAddress | undefined {
+  const embedding = embeddings.find(({ network }) => isIn([network], address));
+  if (embedding === undefined || isShort(address)) return undefined;
+  return ipaddr.fromByteArray(address.toByteArray().slice(embedding.offset, embedding.offset + 4));
 }
 
-/** The eight words of an IPv6 address, in whatever spelling. */
-function wordsOf(address: string): number[] {
-  const [bare = ''] = address.split('%');
-  const hex = bare.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts: string[]) => {
-    const [a = 0, b = 0, c = 0, d = 0] = parts.slice(0, 4).map(Number);
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  });
-  const [head = '', tail] = hex.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0');
-  return [...left, ...zeros, ...right].map((word) => Number.parseInt(word, 16));
+/** `::` and `::1` lie among the compatible addresses and are none. */
+function isShort(address: IpAddress): boolean {
+  return address
+    .toByteArray()
+    .slice(0, 14)
+    .every((byte) => byte === 0);
+}
+
+function isIn(networks: readonly [IpAddress, number][], address: IpAddress): boolean {
+  return networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
 }

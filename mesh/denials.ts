@@ -3,9 +3,9 @@
 // the length of the list, and the file one write a second.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LRUCache } from 'lru-cache';
 import { errorCatalogue, IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
+import { DenialLimiter } from '../lib/net/denial-limiter.ts';
 import type { Logger } from '../lib/log.ts';
 
 export interface Denial {
@@ -22,9 +22,8 @@ export interface Denial {
 
 /** The latest entries, kept for a server that is away. */
 export const MAX_DENIALS = 32;
-/** A repeated denial of the same peer counts as one for this long. */
-const REPEAT_MS = 600_000;
-const MAX_REMEMBERED = 1_000;
+/** A repeated denial of the same peer counts as one for ten minutes. */
+const ONCE = { perSource: 1, windowMs: 600_000, sources: 1_000 };
 const MAX_DETAIL_CHARACTERS = 300;
 const WRITE_INTERVAL_MS = 1_000;
 
@@ -59,7 +58,7 @@ export class Denials {
   readonly #file: DenialFile | undefined;
   #unwritten = false;
   #writeLater: NodeJS.Timeout | undefined;
-  readonly #seen = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REPEAT_MS, noUpdateTTL: true });
+  readonly #limiter = new DenialLimiter(ONCE);
   readonly #listeners = new Set<(denial: Denial) => void>();
 
   /** Without a file, entries are in memory only. */
@@ -72,7 +71,7 @@ export class Denials {
     const path = join(dataDir, 'denials.json');
     const denials = new Denials({ path, log });
     for (const denial of read(path, log)) {
-      denials.#seen.set(keyOf(denial), true);
+      denials.#limiter.admit(keyOf(denial));
       denials.#latest.push(denial);
     }
     return denials;
@@ -88,9 +87,7 @@ export class Denials {
   note(error: IsthmusError, by: string, what: string): void {
     if (!isDenial(error)) return;
     const { code } = error;
-    const key = keyOf({ code, by, what });
-    if (this.#seen.has(key)) return;
-    this.#seen.set(key, true);
+    if (this.#limiter.admit(keyOf({ code, by, what })) === 'untold') return;
     const detail = error.message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
     const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
     this.#latest.push(denial);

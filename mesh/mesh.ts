@@ -12,6 +12,7 @@
 import type { Duplex } from 'node:stream';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { RevocationList } from '../certs/revocations.ts';
+import { withDeadline } from '../lib/async/deadline.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
@@ -258,20 +259,17 @@ class MeshNode implements Mesh {
     { node, deadlineMs, signal }: Pick<DialOptions, 'node' | 'deadlineMs' | 'signal'>,
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const deadline = new AbortController();
-    const late = new IsthmusError('DEADLINE_EXCEEDED', `no answer from ${node} within ${deadlineMs} ms`, { hop: node });
-    const timer = setTimeout(() => deadline.abort(late), deadlineMs);
-    const signals = [deadline.signal, this.#stopping.signal];
-    if (signal !== undefined) signals.push(signal);
-    const any = AbortSignal.any(signals);
+    const late = () =>
+      new IsthmusError('DEADLINE_EXCEEDED', `no answer from ${node} within ${deadlineMs} ms`, { hop: node });
+    const signals = [this.#stopping.signal, ...(signal === undefined ? [] : [signal])];
     try {
-      any.throwIfAborted();
-      return await run(any);
+      return await withDeadline({ ms: deadlineMs, late, signals }, (any) => {
+        any.throwIfAborted();
+        return run(any);
+      });
     } catch (thrown) {
       if (signal?.aborted === true) throw new IsthmusError('CANCELLED', 'the caller gave up', { cause: thrown });
       throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: node });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,5 +1,5 @@
 // The settings of a mirror, as `<data>/config.yaml` holds them.
-import { Type } from 'typebox';
+import { Type, type Static } from 'typebox';
 import { addressSetting, feedLoopbackSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
 
 export const mirrorConfigSchema = Type.Object(
@@ -14,3 +14,5 @@ export const mirrorConfigSchema = Type.Object(
   },
   { additionalProperties: false },
 );
+
+export type MirrorSettings = Static<typeof mirrorConfigSchema>;

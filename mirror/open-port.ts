@@ -7,6 +7,7 @@ import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { listenAt } from '../lib/listen.ts';
 import type { Logger } from '../lib/log.ts';
+import { requireHostPort } from '../lib/net/host-port.ts';
 import type { Denials } from '../mesh/denials.ts';
 import { isWrongTls } from '../mesh/accept-tls.ts';
 
@@ -33,7 +34,7 @@ const what = 'feed port';
 /** Listens at host:port. Who has no valid certificate, or a wrong role, is cut off before HTTP begins. */
 export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
   const { identity, revocations, denials, log, onStream } = deps;
-  const { host, port } = splitAddress(address);
+  const { host, port } = requireHostPort(address, 'feedListen', 'CONFIG_INVALID');
   const peers = new Map<TLSSocket, PeerIdentity>();
   const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: handshakeTimeoutMs });
   server.maxConnections = mostConnections;
@@ -76,15 +77,4 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
       await closed;
     },
   };
-}
-
-/** Splits `host:port`, also `[::1]:7443`. */
-function splitAddress(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(':');
-  const host = address.slice(0, at).replace(/^\[|\]$/g, '');
-  const port = Number(address.slice(at + 1));
-  if (at <= 0 || !Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new IsthmusError('CONFIG_INVALID', `"${address}" is not host:port`, { field: 'feedListen' });
-  }
-  return { host, port };
 }

@@ -15,25 +15,13 @@ import { checkFeedUrl } from '../lib/net/feed-url.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import type { Denials } from '../mesh/denials.ts';
-import type { ParentConfig } from '../mesh/types.ts';
 import { MirrorCache } from './cache.ts';
+import type { MirrorSettings } from './config.ts';
 import { listenOpenPort, type OpenPort, type OpenPortDeps } from './open-port.ts';
 import { SourceFinder } from '../node/sources/find.ts';
 
-export interface MirrorConfig {
+export interface MirrorConfig extends MirrorSettings {
   readonly dataDir: string;
-  /** host:port where its parent dials it; without it, it only dials. */
-  readonly listen?: string | undefined;
-  readonly parents: readonly ParentConfig[];
-  /** host:port for targets of the site; without it they come through the mesh. */
-  readonly feedListen?: string | undefined;
-  /** How targets reach `feedListen`, when that is not its address. */
-  readonly feedUrl?: string | undefined;
-  /** Whether it may fetch from an open port on this machine. */
-  readonly feedLoopback?: boolean | undefined;
-  readonly quotaBytes?: number | undefined;
-  /** What the cache leaves free on the disk. */
-  readonly minFreeBytes?: number | undefined;
 }
 
 export interface MirrorAddresses {

@@ -7,7 +7,8 @@
 // Desired parents that are applied already need no trial: links to any other parents being tried end.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isHostPort } from '../lib/config/mesh-settings.ts';
+import { Mutex } from '../lib/async/mutex.ts';
+import { parseHostPort } from '../lib/net/host-port.ts';
 import { writeDurably } from '../lib/durable.ts';
 import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -50,7 +51,7 @@ export class Reparenting {
   #errorCode: ErrorCode | '' = '';
   /** Aborts the work of the current phase. */
   #attempt = new AbortController();
-  #working: Promise<void> = Promise.resolve();
+  readonly #working = new Mutex();
 
   constructor(deps: ReparentingDeps) {
     this.#deps = deps;
@@ -84,7 +85,7 @@ export class Reparenting {
 
   async stop(): Promise<void> {
     this.#attempt.abort();
-    await this.#working;
+    await this.#working.idle();
   }
 
   /** Enters a phase after the work of the one before has ended. */
@@ -94,7 +95,7 @@ export class Reparenting {
     const { signal } = this.#attempt;
     this.#phase = phase;
     this.#tell('');
-    this.#working = this.#working.then(() => work(signal));
+    void this.#working.run(() => work(signal));
   }
 
   async #reparent(parents: readonly ParentConfig[], version: number, signal: AbortSignal): Promise<void> {
@@ -201,7 +202,10 @@ function configsOf(mesh: Pick<Mesh, 'parents'>): ParentConfig[] {
 }
 
 function areValid(parents: readonly ParentConfig[]): boolean {
-  return parents.length <= MAX_PARENTS && parents.every(({ address }) => address === undefined || isHostPort(address));
+  return (
+    parents.length <= MAX_PARENTS &&
+    parents.every(({ address }) => address === undefined || parseHostPort(address) !== undefined)
+  );
 }
 
 function isSame(a: ParentConfig, b: ParentConfig): boolean {

@@ -2,6 +2,7 @@
 // one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
 import type { IdentityStore } from '../certs/identity.ts';
+import { backoffMs } from '../lib/async/backoff.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../lib/errors.ts';
@@ -20,8 +21,7 @@ const INTERVAL_MS = 5_000;
 /** A flapping link must not flood the server. */
 const MIN_INTERVAL_MS = 1_000;
 const OPEN_TIMEOUT_MS = 15_000;
-const BACKOFF_BASE_MS = 200;
-const BACKOFF_CAP_MS = 10_000;
+const BACKOFF = { baseMs: 200, capMs: 10_000 };
 /** A stream that lasted this long resets the back-off. */
 const STABLE_MS = 20_000;
 
@@ -67,8 +67,7 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
     if (stopping.aborted) return;
     options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
     failures = Date.now() - startedAtMs > STABLE_MS ? 0 : failures + 1;
-    const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 10));
-    await pause(Math.random() * ceilingMs, stopping, options.mesh);
+    await pause(backoffMs(failures, BACKOFF), stopping, options.mesh);
   }
 }
 

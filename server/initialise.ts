@@ -15,8 +15,8 @@ import { IsthmusError } from '../lib/errors.ts';
 import { makeFolder, unusable } from '../lib/folder.ts';
 import { isSlug } from '../lib/ids.ts';
 import { silentLogger } from '../lib/log.ts';
+import { isEveryAddress, requireHostPort } from '../lib/net/host-port.ts';
 import { createMasterKey } from '../lib/seal.ts';
-import { parseAddress } from '../mesh/link/connection.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
 import { createApiKey } from './access/api-keys.ts';
 import { clearFolders } from './leftovers.ts';
@@ -51,7 +51,7 @@ export async function initialise(options: InitialiseOptions): Promise<Initialise
   const { dataDir, meshId = `mesh-${randomBytes(4).toString('hex')}`, node = 'server-1' } = options;
   checkSlug(meshId, 'meshId');
   checkSlug(node, 'node');
-  if (options.meshAddress !== undefined) parseAddress(options.meshAddress);
+  if (options.meshAddress !== undefined) requireHostPort(options.meshAddress);
   checkPorts(options);
   return fillFolder(dataDir, (folder) => makeServer(folder, { ...options, meshId, node }));
 }
@@ -89,10 +89,9 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
 
 /** Two ports of one address cannot be the same; which addresses are one, the system decides when it starts. */
 function checkPorts({ meshListen, apiListen }: InitialiseOptions): void {
-  const [mesh, api] = [parseAddress(meshListen), parseAddress(apiListen)];
-  const isAny = (host: string): boolean => ['0.0.0.0', '::', '*'].includes(host);
+  const [mesh, api] = [requireHostPort(meshListen), requireHostPort(apiListen)];
   if (mesh.port !== api.port || mesh.port === 0) return;
-  if (mesh.host !== api.host && !isAny(mesh.host) && !isAny(api.host)) return;
+  if (mesh.host !== api.host && !isEveryAddress(mesh.host) && !isEveryAddress(api.host)) return;
   throw new IsthmusError('INVALID_FIELD', `the mesh and the API cannot both listen on port ${api.port}`, {
     field: 'apiListen',
     remedy: 'Give them different ports: --mesh-listen and --api-listen.',

@@ -18,6 +18,7 @@ import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../lib/errors.ts';
 import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
+import { requireHostPort } from '../lib/net/host-port.ts';
 import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
@@ -27,7 +28,7 @@ import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
 import type { ApiInstance } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
-import { listen, parseListen } from './api/listen.ts';
+import { listen } from './api/listen.ts';
 import { startControl } from './control.ts';
 import { installedReleasesSubscription } from './deployments/installed.ts';
 import { trustedProxies } from './api/proxies.ts';
@@ -88,7 +89,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
       `the identity in ${dataDir} is not that of a server of ${authority.meshId}`,
     );
   }
-  const apiListen = parseListen(config.api.listen, 'api.listen');
+  const apiListen = requireHostPort(config.api.listen, 'api.listen', 'CONFIG_INVALID');
   const certificate = certificateFor(apiListen, config.api, identity, log);
 
   const store = await openStore({ dataDir, log });

@@ -1,5 +1,5 @@
 // The settings of a tentacle, as `<data>/config.yaml` holds them.
-import { Type } from 'typebox';
+import { Type, type Static } from 'typebox';
 import { feedLoopbackSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
 
 export const tentacleConfigSchema = Type.Object(
@@ -14,3 +14,5 @@ export const tentacleConfigSchema = Type.Object(
   },
   { additionalProperties: false },
 );
+
+export type TentacleSettings = Static<typeof tentacleConfigSchema>;

@@ -13,25 +13,18 @@ import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
-import type { ParentConfig } from '../mesh/types.ts';
 import { HealthReporter } from './health.ts';
 import { Journal } from './journal/journal.ts';
 import { packageHandlers } from './packages/handlers.ts';
+import type { TentacleSettings } from './config.ts';
 import { createPackages, type Packages } from './packages/packages.ts';
 import { ScriptEngine } from './scripts/engine.ts';
 import { defaultPath, inheritedNames } from './scripts/environment.ts';
 import { resolveScriptUser, type ScriptUser } from './scripts/script-user.ts';
 import { addTentacleService, type OpenEnvelope } from './service.ts';
 
-export interface TentacleConfig {
+export interface TentacleConfig extends TentacleSettings {
   readonly dataDir: string;
-  /** host:port where its parent dials it; without it, it only dials. */
-  readonly listen?: string | undefined;
-  readonly parents: readonly ParentConfig[];
-  readonly scriptUser?: string | undefined;
-  readonly logQuotaBytes?: number | undefined;
-  /** Whether packages may come from an open port on this machine. */
-  readonly feedLoopback?: boolean | undefined;
 }
 
 export interface TentacleAddresses {

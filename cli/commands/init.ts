@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
+import { isLoopback } from '../../lib/network-address.ts';
 import { examples, type Cli } from '../cli.ts';
 import { contextFileOf, writeContext } from '../context.ts';
 import { shellWord } from '../render/shell.ts';
@@ -18,11 +20,9 @@ interface InitOptions {
 
 /** Where an API that listens there is reached from this machine: without TLS on loopback, as it listens there. */
 function localUrl(listen: string): string {
-  const port = listen.slice(listen.lastIndexOf(':') + 1);
-  const host = listen.slice(0, listen.lastIndexOf(':'));
-  if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(host)) return `http://${host}:${port}`;
-  const anywhere = ['', '0.0.0.0', '[::]', '*'].includes(host);
-  return `https://${anywhere ? '127.0.0.1' : host}:${port}`;
+  const { host, port } = requireHostPort(listen, 'apiListen');
+  if (isLoopback(host)) return `http://${listen}`;
+  return `https://${isEveryAddress(host) ? `127.0.0.1:${port}` : listen}`;
 }
 
 /** Adds `init`. */

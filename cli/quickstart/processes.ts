@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
+import { within } from '../../lib/async/deadline.ts';
 import { environmentOfPart } from '../../lib/config/environment.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 
@@ -72,17 +73,15 @@ export class ProcessGroup {
     const started = Promise.withResolvers<unknown>();
     const lines = createInterface({ input: child.process.stdout! });
     lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
-    const limit = setTimeout(() => started.reject(new Error('did not start in time')), startLimitMs);
     void child.exited.then((exit) => started.reject(new Error(exitText(exit))));
     try {
-      const addresses = await started.promise;
+      const late = () => new Error('did not start in time');
+      const addresses = await within(started.promise, { ms: startLimitMs, late });
       child.phase = 'running';
       void child.exited.then((exit) => this.#onExit(child, exit));
       return addresses;
     } catch (cause) {
       throw await failure(name, (cause as Error).message, logFile);
-    } finally {
-      clearTimeout(limit);
     }
   }
 

@@ -1,17 +1,21 @@
 // Lines that scroll, and below them a few that are redrawn in place. Where output is not a terminal, only the lines.
+import { createLogUpdate } from 'log-update';
 import type { Terminal } from '../terminal.ts';
 
 const redrawEveryMs = 60;
 
 export class LiveRegion {
   readonly #terminal: Terminal;
-  #drawn = 0;
+  readonly #canvas: Canvas;
+  readonly #show: ReturnType<typeof createLogUpdate>;
   #waiting: string[] = [];
   #region: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
+    this.#canvas = new Canvas(terminal.stdout);
+    this.#show = createLogUpdate(this.#canvas as unknown as NodeJS.WritableStream, { showCursor: true });
   }
 
   /** Adds a line that stays. */
@@ -31,7 +35,7 @@ export class LiveRegion {
   close({ keep }: { keep: boolean }): void {
     if (!keep) this.#region = [];
     this.#draw();
-    this.#drawn = 0;
+    this.#show.done();
   }
 
   #later(): void {
@@ -43,14 +47,41 @@ export class LiveRegion {
   #draw(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // A terminal that does not know its width says 0.
-    const width = this.#terminal.stdout.columns || 80;
-    const erase = this.#drawn > 0 ? `\x1b[${this.#drawn}A\x1b[0J` : '';
-    // A region line that wraps would take two rows and spoil the count.
-    const region = this.#region.map((line) => line.slice(0, width - 1));
-    const text = [...this.#waiting, ...region].map((line) => `${line}\n`).join('');
-    if (erase !== '' || text !== '') this.#terminal.stdout.write(erase + text);
-    this.#waiting = [];
-    this.#drawn = region.length;
+    if (this.#waiting.length > 0 || this.#region.length === 0) this.#show.clear();
+    for (const line of this.#waiting.splice(0)) this.#canvas.write(`${line}\n`);
+    if (this.#region.length > 0) {
+      // Cut, not wrapped: a line is a machine.
+      const width = this.#canvas.columns;
+      this.#show(this.#region.map((line) => line.slice(0, width - 1)).join('\n'));
+    }
+    this.#canvas.flush();
+  }
+}
+
+/** Collects a drawing, so that it reaches the terminal in one write and does not flicker. */
+class Canvas {
+  readonly #stdout: Terminal['stdout'];
+  #drawing = '';
+
+  constructor(stdout: Terminal['stdout']) {
+    this.#stdout = stdout;
+  }
+
+  // A terminal that does not know its size says 0.
+  get columns(): number {
+    return this.#stdout.columns || 80;
+  }
+
+  get rows(): number {
+    return this.#stdout.rows || 24;
+  }
+
+  write(text: string): void {
+    this.#drawing += text;
+  }
+
+  flush(): void {
+    if (this.#drawing !== '') this.#stdout.write(this.#drawing);
+    this.#drawing = '';
   }
 }

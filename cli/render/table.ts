@@ -1,14 +1,8 @@
 // Tables and single records as text. Every cell is escaped: names and reports come from other machines.
-import Table from 'cli-table3';
+import stringWidth from 'string-width';
 import { escapeText } from './escape.ts';
 
 export type Cell = string | number | boolean | null | undefined | readonly string[];
-
-const plain = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-  bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
-}; // prettier-ignore
 
 function cellText(cell: Cell): string {
   if (cell === null || cell === undefined || cell === '') return '-';
@@ -18,13 +12,16 @@ function cellText(cell: Cell): string {
 
 /** Rows below their headings, columns aligned, no frame, nothing cut off. */
 export function renderTable(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const table = new Table({
-    head: headings.map((heading) => heading.toUpperCase()),
-    chars: plain,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  for (const row of rows) table.push(row.map(cellText));
-  return trimLines(table.toString());
+  const lines = [headings.map((heading) => heading.toUpperCase()), ...rows.map((row) => row.map(cellText))];
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => stringWidth(line[column] ?? ''))));
+  return lines
+    .map((line) =>
+      line
+        .map((text, column) => padded(text, widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    ) // prettier-ignore
+    .join('\n');
 }
 
 /** One record as `name  value` lines. */
@@ -35,9 +32,7 @@ export function renderRecord(fields: Readonly<Record<string, Cell>>): string {
     .join('\n');
 }
 
-function trimLines(text: string): string {
-  return text
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+/** `padEnd` counts code units; a terminal counts columns. */
+function padded(text: string, width: number): string {
+  return text.padEnd(width - stringWidth(text) + text.length);
 }

@@ -1,17 +1,10 @@
 // Settings that every part below the server has: its one port, and its parents.
 import { Type } from 'typebox';
-
-const port = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
-const address = `^(\\[[0-9a-fA-F:.]+\\]|[^\\s:\\[\\]]+):${port}$`;
-
-/** Whether this is `host:port`, with an IPv6 host in brackets. */
-export function isHostPort(text: string): boolean {
-  return new RegExp(address).test(text);
-}
+import { hostPortPattern } from '../net/host-port.ts';
 
 /** A setting that is `host:port`, with an IPv6 host in brackets. */
 export function addressSetting(description: string) {
-  return Type.String({ pattern: address, description, expected: 'host:port, such as 0.0.0.0:8444' });
+  return Type.String({ pattern: hostPortPattern, description, expected: 'host:port, such as 0.0.0.0:8444' });
 }
 
 export const listenSetting = addressSetting(

@@ -167,5 +167,7 @@ describe('did you mean', () => {
     expect(nearest('machne', ['machine', 'mesh'])).toBe('machine');
     expect(nearest('mahcine', ['machine', 'mesh'])).toBe('machine');
     expect(nearest('zebra', ['machine', 'mesh'])).toBeUndefined();
+    expect(nearest('stauts', ['start', 'status'])).toBe('status');
+    expect(nearest('x', [])).toBeUndefined();
   });
 });

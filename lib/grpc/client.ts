@@ -4,7 +4,9 @@
 import type { CallOptions, ChannelOptions, Client, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
+import { within } from '../async/deadline.ts';
 import { IsthmusError } from '../errors.ts';
+import { unlessAborted } from '../waiting.ts';
 import { StreamCredentials } from './credentials.ts';
 import { fromServiceError } from './errors.ts';
 import { gateTarget } from './gate.ts';
@@ -139,20 +141,10 @@ export class GrpcClient<C extends Client> {
 
   private async readyWithin(deadlineMs: number, signal: AbortSignal | undefined): Promise<C> {
     if (this.state.kind === 'open' && !this.state.stream.destroyed) return this.state.client;
-    const { promise: ended, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => reject(new IsthmusError('DEADLINE_EXCEEDED', `no connection within ${deadlineMs} ms`, this.hopContext())),
-      deadlineMs,
-    );
-    const onAbort = (): void => reject(new IsthmusError('CANCELLED', 'cancelled while connecting'));
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await Promise.race([this.ready(), ended]);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    }
+    const late = () =>
+      new IsthmusError('DEADLINE_EXCEEDED', `no connection within ${deadlineMs} ms`, this.hopContext());
+    const ready = unlessAborted(this.ready(), signal === undefined ? [] : [signal]);
+    return within(ready, { ms: deadlineMs, late });
   }
 
   private hopContext(): { hop: string | undefined } {

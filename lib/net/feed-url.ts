@@ -1,4 +1,5 @@
 // The URL of a package feed at an open port: https, a host and a port that a node may have.
+import { hostOf } from './host-port.ts';
 import { IsthmusError } from '../errors.ts';
 import { checkKeptHost } from '../network-address.ts';
 
@@ -15,7 +16,7 @@ export function feedAddress(url: string): { host: string; port: number } {
       field: 'url',
     });
   }
-  return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port === '' ? 443 : Number(parsed.port) };
+  return { host: hostOf(parsed), port: parsed.port === '' ? 443 : Number(parsed.port) };
 }
 
 /**

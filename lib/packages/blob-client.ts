@@ -2,6 +2,7 @@
 // is followed, no encoding undone, and the digest is for the caller to check.
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Watchdog, within } from '../async/deadline.ts';
 import { isErrorCode, IsthmusError, type ErrorCode } from '../errors.ts';
 import { parseContentRange } from './ranges.ts';
 
@@ -52,18 +53,13 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
 }
 
 function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new IsthmusError('PLACE_FAILED', `no answer within ${stallMs} ms`)), stallMs);
-    request.once('response', (response) => {
-      clearTimeout(timer);
-      resolve(response);
-    });
+  const response = new Promise<IncomingMessage>((resolve, reject) => {
+    request.once('response', resolve);
     // Stays for the life of the request: an error after the answer must not end the process.
-    request.on('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
+    request.on('error', reject);
   });
+  const late = () => new IsthmusError('PLACE_FAILED', `no answer within ${stallMs} ms`);
+  return within(response, { ms: stallMs, late });
 }
 
 /** The size of the whole blob, when the answer is one that goes on where the question asked. */
@@ -96,27 +92,24 @@ function refusal(status: number, code: string | string[] | undefined): IsthmusEr
 async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close: () => void): AsyncGenerator<Buffer> {
   // A whole body in answer to a range is lawful: the part that is here already is passed over.
   let skip = response.statusCode === 200 ? question.fromByte : 0;
-  let timer: NodeJS.Timeout | undefined;
-  const arm = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      response.destroy(new IsthmusError('PLACE_FAILED', `no byte for ${question.stallMs} ms`));
-    }, question.stallMs);
-  };
+  const { stallMs } = question;
+  const watchdog = new Watchdog(stallMs, () => {
+    response.destroy(new IsthmusError('PLACE_FAILED', `no byte for ${stallMs} ms`));
+  });
   try {
-    arm();
+    watchdog.feed();
     for await (const chunk of response as AsyncIterable<Buffer>) {
-      clearTimeout(timer);
+      watchdog.rest();
       const rest = skip >= chunk.length ? undefined : chunk.subarray(skip);
       skip = Math.max(0, skip - chunk.length);
       if (rest !== undefined) yield rest;
-      arm();
+      watchdog.feed();
     }
     if (!response.complete) throw new IsthmusError('PLACE_FAILED', 'the answer was cut short');
   } catch (thrown) {
     throw placeFailed(thrown, question.signal);
   } finally {
-    clearTimeout(timer);
+    watchdog.rest();
     response.destroy();
     close();
   }

@@ -3,6 +3,7 @@
 // refused. One server for the built-in feed and for mirrors: what differs is where the bytes come from.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Watchdog } from '../async/deadline.ts';
 import { errorCatalogue, IsthmusError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { pump, type BlobBody } from './blob-pump.ts';
@@ -48,9 +49,8 @@ export const defaultBlobServerLimits: BlobServerLimits = {
 
 interface AcceptedStream<Peer> {
   readonly peer: Peer;
-  /** Gives the next request so long to say what it wants. */
-  readonly arm: (withinMs: number) => void;
-  readonly disarm: () => void;
+  /** Fed while it says nothing: it has so long for the next request. */
+  readonly watchdog: Watchdog;
 }
 
 /** Not worth a line in the log: the asker's own doing. */
@@ -84,19 +84,14 @@ export class BlobServer<Peer> {
   /** Serves HTTP on a stream whose peer has been verified. */
   accept(stream: Duplex, peer: Peer): void {
     // The server's own header timeout only runs for sockets of a listening server.
-    let timer: NodeJS.Timeout | undefined;
-    const disarm = () => clearTimeout(timer);
-    const arm = (withinMs: number) => {
-      disarm();
-      if (!stream.destroyed) timer = setTimeout(() => stream.destroy(), withinMs);
-    };
-    this.#streams.set(stream, { peer, arm, disarm });
+    const watchdog = new Watchdog(this.#limits.idleTimeoutMs, () => stream.destroy());
+    this.#streams.set(stream, { peer, watchdog });
     stream.once('close', () => {
-      disarm();
+      watchdog.rest();
       this.#streams.delete(stream);
     });
     stream.on('error', () => undefined);
-    arm(this.#limits.headerTimeoutMs);
+    watchdog.feed(this.#limits.headerTimeoutMs);
     this.#http.emit('connection', stream);
   }
 
@@ -108,11 +103,11 @@ export class BlobServer<Peer> {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const accepted = this.#streams.get(request.socket);
     if (accepted === undefined) return void request.socket.destroy();
-    accepted.disarm();
+    accepted.watchdog.rest();
     const gone = new AbortController();
     response.once('close', () => {
       gone.abort();
-      accepted.arm(this.#limits.idleTimeoutMs);
+      if (!request.socket.destroyed) accepted.watchdog.feed();
     });
     response.on('error', () => undefined);
     this.#requests += 1;

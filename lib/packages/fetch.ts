@@ -5,6 +5,7 @@
 // bytes were wrong, so from then on each place has to deliver the whole by itself, and one that fails alone is left
 // out.
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../errors.ts';
 import type { BlobAnswer } from './blob-client.ts';
 
@@ -62,23 +63,21 @@ export interface Fetched {
 }
 
 const defaultRounds = 4;
-const firstPauseMs = 200;
-const longestPauseMs = 5_000;
+const backoff = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as const;
 
 /** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each place's reason, when no place could deliver it. */
 export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
   const fetching = new Fetching(request);
   const rounds = request.rounds ?? defaultRounds;
-  let pauseMs = firstPauseMs;
-  for (let fruitless = 0; fruitless < rounds;) {
+  let pauses = 0;
+  for (let fruitless = 0; fruitless < rounds; pauses += 1) {
     const outcome = await fetching.goThrough();
     if (outcome.end === 'whole') return outcome.fetched;
     if (outcome.end === 'hopeless') break;
     // Bytes came, so the way works: waiting longer each time would only slow it down.
-    if (outcome.progressed) [fruitless, pauseMs] = [0, firstPauseMs];
+    if (outcome.progressed) [fruitless, pauses] = [0, 0];
     else fruitless += 1;
-    if (fruitless < rounds) await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal: request.signal });
-    pauseMs = Math.min(longestPauseMs, pauseMs * 3);
+    if (fruitless < rounds) await delay(backoffMs(pauses, backoff), undefined, { signal: request.signal });
   }
   throw fetching.unavailable();
 }

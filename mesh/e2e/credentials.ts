@@ -11,6 +11,7 @@ import {
 } from '../../certs/credential.ts';
 import { backdateMs } from '../../certs/certificate.ts';
 import { readIdentity, type PeerIdentity } from '../../certs/peer.ts';
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
@@ -45,7 +46,7 @@ interface KeptSession {
   readonly route: SessionRoute;
   /** This node, by the certificate that the other endpoint knows. */
   own: PeerIdentity;
-  timer: NodeJS.Timeout | undefined;
+  timer: LongTimer | undefined;
 }
 
 export interface SessionCredentialsDeps {
@@ -67,7 +68,7 @@ export class SessionCredentials {
     const own = ownIdentity(stream);
     if (own === undefined) return;
     const kept: KeptSession = { stream, route, own, timer: undefined };
-    stream.once('close', () => clearTimeout(kept.timer));
+    stream.once('close', () => kept.timer?.stop());
     this.#schedule(kept, Date.now() + leftMs(kept) * GRACE_SHARE);
   }
 
@@ -97,9 +98,7 @@ export class SessionCredentials {
   #schedule(kept: KeptSession, notBeforeMs: number): void {
     if (kept.stream.destroyed) return;
     const atMs = Math.max(notBeforeMs, Math.min(dueMs(kept.own), dueMs(kept.stream.peer)));
-    // Node's timers hold 31 bits, and a certificate lasts days.
-    kept.timer = setTimeout(() => void this.#renew(kept), Math.min(atMs - Date.now(), 2 ** 31 - 1));
-    kept.timer.unref();
+    kept.timer = new LongTimer(atMs, () => void this.#renew(kept), { keepsAlive: false });
   }
 
   async #renew(kept: KeptSession): Promise<void> {

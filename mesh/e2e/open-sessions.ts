@@ -2,12 +2,12 @@
 // for its peer's certificate, and all are checked when the revocation list changes.
 import { sessionName } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { Expiry } from '../expiry.ts';
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import type { MeshStream } from '../types.ts';
 import type { Trust } from '../trust.ts';
 
 export class OpenSessions {
-  readonly #streams = new Map<MeshStream, Expiry>();
+  readonly #streams = new Map<MeshStream, LongTimer>();
   /** Those that other nodes opened, by the name that both endpoints export. */
   readonly #accepted = new Map<string, MeshStream>();
   readonly #trust: Trust;
@@ -19,7 +19,7 @@ export class OpenSessions {
   /** Watches a session until it closes. `opened` says at which endpoint. */
   add(stream: MeshStream, opened: 'here' | 'there'): void {
     if (stream.destroyed) return;
-    const expiry = new Expiry(stream.peer.notAfterMs, () => stream.destroy());
+    const expiry = new LongTimer(stream.peer.notAfterMs, () => stream.destroy(), { keepsAlive: false });
     this.#streams.set(stream, expiry);
     const name = opened === 'there' ? sessionName(stream).toString('hex') : undefined;
     if (name !== undefined) this.#accepted.set(name, stream);

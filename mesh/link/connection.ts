@@ -5,6 +5,7 @@ import type { NodeIdentity } from '../../certs/identity.ts';
 import { linkClientOptions } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { listenAt } from '../../lib/listen.ts';
+import { formatHostPort, requireHostPort } from '../../lib/net/host-port.ts';
 
 /** Sums the bytes of all connections of a link over all its sessions, closed connections included. */
 export class ByteCounter {
@@ -58,27 +59,11 @@ export interface Connection {
   readonly tls: TLSSocket;
 }
 
-/** `host:port`, an IPv6 host in brackets. */
-export function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
-    throw new IsthmusError('INVALID_FIELD', `"${address}" is not an address of the form host:port`);
-  }
-  return { host, port };
-}
-
 /** Opens a port; returns its address as host:port. Fails as `listenAt` does. */
 export async function listenOn(server: net.Server, listen: string): Promise<string> {
-  const { host, port } = parseAddress(listen);
+  const { host, port } = requireHostPort(listen);
   const bound = await listenAt(server, host, port);
-  return formatAddress(bound.address, bound.port);
-}
-
-/** Host and port as one text, as `parseAddress` reads it. */
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return formatHostPort({ host: bound.address, port: bound.port });
 }
 
 /** Connects and completes TLS for one protocol of the peer's port. Without an identity, for enrolment only. */
@@ -89,7 +74,7 @@ export async function connectTo(
   signal: AbortSignal,
 ): Promise<Connection> {
   signal.throwIfAborted();
-  const { host, port } = parseAddress(address);
+  const { host, port } = requireHostPort(address);
   const raw = net.connect({ host, port, noDelay: true });
   const abort = () => raw.destroy();
   signal.addEventListener('abort', abort, { once: true });

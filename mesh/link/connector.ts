@@ -1,11 +1,12 @@
 // Keeps up one link that this node dials: connects, serves the session, backs off with jitter, connects again.
 //
 //   connecting → serving → backoff → connecting …   and stopped from any of them
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '../../lib/async/backoff.ts';
+import { withDeadline } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { pause } from '../../lib/waiting.ts';
 import type { MeshLimits } from '../limits.ts';
-import { backoffMs } from './backoff.ts';
 import type { LinkSession } from './session.ts';
 import type { Link } from './table.ts';
 
@@ -68,13 +69,13 @@ export class Connector {
       const isSame = this.link.lastErrorCode === outcome.error.code;
       this.link.lastErrorCode = outcome.error.code;
       failures = failuresAfter(outcome, failures, limits.stableMs);
-      const waitMs = backoffMs(failures, limits);
+      const waitMs = backoffMs(failures, { baseMs: limits.backoffBaseMs, capMs: limits.backoffCapMs });
       const facts = { peer: this.link.name, code: outcome.error.code, err: outcome.error.message, failures, waitMs };
       if (outcome.kind === 'served') log.info(facts, 'link lost');
       // For a peer that is away for days only the attempts 1, 2, 4, 8 … are worth a line.
       else log[isSame && !Number.isInteger(Math.log2(failures)) ? 'debug' : 'info'](facts, 'link not up');
       this.#phase = { name: 'backoff', untilMs: Date.now() + waitMs };
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      await pause(waitMs, signal);
     }
     this.#phase = { name: 'stopped' };
   }
@@ -85,7 +86,9 @@ export class Connector {
     let session: LinkSession;
     try {
       await deps.whenFree(signal);
-      session = await withDeadline(deps.limits.handshakeMs, signal, (limited) => deps.dial(limited));
+      const ms = deps.limits.handshakeMs;
+      const late = () => new IsthmusError('DEADLINE_EXCEEDED', `the handshake took longer than ${ms} ms`);
+      session = await withDeadline({ ms, late, signals: [signal] }, (limited) => deps.dial(limited));
     } catch (thrown) {
       return { kind: 'failed', error: IsthmusError.from(thrown, 'UNREACHABLE') };
     }
@@ -106,17 +109,4 @@ export class Connector {
 function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
   if (outcome.kind === 'failed') return before + 1;
   return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, FLAPPING_FAILURES);
-}
-
-async function withDeadline<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const deadline = new AbortController();
-  const timer = setTimeout(
-    () => deadline.abort(new IsthmusError('DEADLINE_EXCEEDED', `the handshake took longer than ${ms} ms`)),
-    ms,
-  );
-  try {
-    return await run(AbortSignal.any([outer, deadline.signal]));
-  } finally {
-    clearTimeout(timer);
-  }
 }

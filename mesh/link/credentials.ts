@@ -1,15 +1,16 @@
 // Renewed certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a newer
 // one in it by then (certs/credential.ts). Revocation follows the newest. Bulk connections live and end with their session.
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
+import { LongTimer } from '../../lib/async/long-timer.ts';
+import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
-import { Expiry } from '../expiry.ts';
 import type { Trust } from '../trust.ts';
 import type { LinkSession } from './session.ts';
 
 interface WatchedSession {
-  readonly expiry: Expiry;
+  readonly expiry: LongTimer;
   /** Serial number of the certificate that this node has shown last. */
   shown: string | undefined;
 }
@@ -22,7 +23,7 @@ export class LinkCredentials {
   readonly #watched = new Map<LinkSession, WatchedSession>();
   readonly #unsubscribe: () => void;
   /** One after the other: certificates must not overtake each other, nor a thousand signatures come at once. */
-  #showing: Promise<void> = Promise.resolve();
+  readonly #showing = new Mutex();
 
   constructor(trust: Trust, log: Logger) {
     this.#trust = trust;
@@ -35,9 +36,9 @@ export class LinkCredentials {
   /** Watches a session from its start to its end. */
   add(session: LinkSession): void {
     const { peer } = session.facts;
-    const expiry = new Expiry(peer.notAfterMs, () =>
-      session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`)),
-    );
+    const expired = () =>
+      session.end(new IsthmusError('PEER_CERTIFICATE_EXPIRED', `the certificate of ${peer.node} has expired`));
+    const expiry = new LongTimer(peer.notAfterMs, expired, { keepsAlive: false });
     const shown = session.transport?.connection.tls.getX509Certificate()?.serialNumber;
     this.#watched.set(session, { expiry, shown });
     const gone = () => {
@@ -87,15 +88,15 @@ export class LinkCredentials {
   }
 
   #showSoon(session: LinkSession): void {
-    this.#showing = this.#showing.then(() =>
-      this.#show(session).catch((thrown: unknown) => {
+    void this.#showing
+      .run(() => this.#show(session))
+      .catch((thrown: unknown) => {
         const { code, message } = IsthmusError.from(thrown);
         this.#log.warn(
           { peer: session.facts.peer.node, code, err: message },
           'renewed certificate not shown on the link',
         );
-      }),
-    );
+      });
   }
 
   async #show(session: LinkSession): Promise<void> {

@@ -4,6 +4,7 @@ import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { alpn, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { formatHostPort } from '../../lib/net/host-port.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
 import type { OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
@@ -19,7 +20,7 @@ import {
   type TunnelRequest,
 } from '../tunnel/request.ts';
 import { bulkPrefaceCodec, tunnelOpenedCodec } from '../wire.ts';
-import { connectTo, formatAddress, type Connection } from './connection.ts';
+import { connectTo, type Connection } from './connection.ts';
 import type { LinkContext } from './context.ts';
 import type { LinkSession, Transport } from './session.ts';
 import { tunnelRateLimited } from './tunnel-quota.ts';
@@ -108,8 +109,9 @@ export class OutboundTransport implements Transport {
     if (remoteAddress === undefined || remotePort === undefined) {
       throw new IsthmusError('UNREACHABLE', 'the link has lost its connection');
     }
+    const address = formatHostPort({ host: remoteAddress, port: remotePort });
     const identity = this.#context.trust.identity.current();
-    const connection = await connectTo(formatAddress(remoteAddress, remotePort), alpn.bulk, identity, signal);
+    const connection = await connectTo(address, alpn.bulk, identity, signal);
     this.#session.adopt(connection);
     const { node } = this.#session.facts.peer;
     verifyPeer(connection.tls, identity, this.#context.trust.revocations, { node });

@@ -1,16 +1,14 @@
 // The address at which others reach a port of this process: where it listens, unless that is every address of the machine.
 import { hostname, networkInterfaces } from 'node:os';
-import { formatAddress, parseAddress } from './connection.ts';
-
-const EVERY_ADDRESS = new Set(['0.0.0.0', '::', '*']);
+import { formatHostPort, isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
 
 /**
  * The address at which others reach a port that listens on `address`. For a port on every address of the machine that
  * is its full name, else its first IPv4 address that is not loopback: a guess, which a setting overrides.
  */
 export function reachableAt(address: string): string {
-  const { host, port } = parseAddress(address);
-  return EVERY_ADDRESS.has(host) ? formatAddress(machineName(), port) : address;
+  const { host, port } = requireHostPort(address);
+  return isEveryAddress(host) ? formatHostPort({ host: machineName(), port }) : address;
 }
 
 function machineName(): string {

@@ -1,6 +1,7 @@
 // What happens to a tunnel at this node: it ends here, is forwarded to a neighbour, or is denied. rules.ts decides; this
 // file connects the streams.
 import { duplexPair, type Duplex } from 'node:stream';
+import { withDeadline } from '../../lib/async/deadline.ts';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ServiceHost } from '../e2e/service-host.ts';
@@ -172,21 +173,10 @@ export class Forwarder {
   }
 
   /** Runs with a deadline beside the signal; the error says which of the two it was. */
-  async #within<T>(ms: number, outer: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const deadline = new AbortController();
+  #within<T>(ms: number, signal: AbortSignal, run: (limit: AbortSignal) => Promise<T>): Promise<T> {
     const { node } = this.#deps.routing;
-    const timer = setTimeout(
-      () =>
-        deadline.abort(
-          new IsthmusError('DEADLINE_EXCEEDED', `${node} waited ${ms} ms for the next hop`, { hop: node }),
-        ),
-      ms,
-    );
-    try {
-      return await run(AbortSignal.any([outer, deadline.signal]));
-    } finally {
-      clearTimeout(timer);
-    }
+    const late = () => new IsthmusError('DEADLINE_EXCEEDED', `${node} waited ${ms} ms for the next hop`, { hop: node });
+    return withDeadline({ ms, late, signals: [signal] }, run);
   }
 
   /** The nodes that were revoked since the last call: a relay knows the endpoints of a tunnel only by name. */

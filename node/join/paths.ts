@@ -17,9 +17,10 @@ import {
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { requireHostPort } from '../../lib/net/host-port.ts';
 import { listenForEnrol, type EnrolmentListener } from '../../mesh/enrolment/inbound.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';
-import { listenOn, parseAddress, type Connection } from '../../mesh/link/connection.ts';
+import { listenOn, type Connection } from '../../mesh/link/connection.ts';
 
 /** For opening one path to the server, through every relay. */
 const OPEN_TIMEOUT_MS = 20_000;
@@ -62,7 +63,7 @@ export class OutboundPaths implements ServerPaths {
     const { listen, proxies = {}, report } = this.#options;
     if (listen !== undefined) report(await checkPort(listen));
     for (const address of this.#addresses) {
-      const target = { ...parseAddress(address), hop: address };
+      const target = { ...requireHostPort(address), hop: address };
       report(await checkAddress(target));
       report(await checkTcp(target, proxies));
       report(checkProxy(target.host, proxies));

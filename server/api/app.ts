@@ -82,7 +82,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
     known.add(route.url, route.method);
   });
   app.setNotFoundHandler((request, reply) => known.refuse(request, reply));
-  enforcePolicies(app as never, context);
+  await enforcePolicies(app as never, context);
   await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
   await app.register(swagger, { openapi: openApi(context), transform: describeOperation });
   await app.register(inScope(probeRoutes, context));

@@ -7,8 +7,9 @@ import type { Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { HostPort } from '../../lib/net/host-port.ts';
+import { isLoopback } from '../../lib/network-address.ts';
 import type { ApiInstance } from './context.ts';
-import { isLoopback, type ListenAddress } from './listen.ts';
 
 export interface ApiTlsConfig {
   readonly tlsCertificateFile?: string | undefined;
@@ -46,7 +47,7 @@ const LOOK_AGAIN_EVERY_MS = 60_000;
  * The certificate for an address, undefined where the API is plain HTTP. CONFIG_INVALID for settings that contradict.
  */
 export function certificateFor(
-  { host }: ListenAddress,
+  { host }: HostPort,
   { tlsCertificateFile, tlsKeyFile, behindTlsProxy = false }: ApiTlsConfig,
   identity: MeshIdentity,
   log: Logger,

@@ -1,6 +1,6 @@
 // Who may do what: deny by default. A route without a policy stops the start-up (I10); a request without a good key, or
 // with a key of too low a role, is refused before its body is read, and leaves one denial.
-import { LRUCache } from 'lru-cache';
+import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
 import { authenticate, covers, type Principal } from '../access/api-keys.ts';
@@ -16,8 +16,11 @@ const anonymous = 'anonymous';
 const ADDRESSES_REMEMBERED = 10_000;
 
 /** Puts authentication and authorisation before every route of the instance. */
-export function enforcePolicies(app: FastifyInstance, context: ApiContext): void {
-  const failures = new FailureCounter();
+export async function enforcePolicies(app: FastifyInstance, context: ApiContext): Promise<void> {
+  const limits = { max: FAILURES_PER_MINUTE, timeWindow: 60_000, cache: ADDRESSES_REMEMBERED };
+  await app.register(rateLimit, { global: false, ...limits });
+  // Counts when asked: good keys are never held back by the bad ones of others at their address.
+  const countRefusedKey = app.createRateLimit();
   app.decorateRequest('principal', null);
   app.addHook('onRoute', (route) => {
     if (route.config?.policy !== undefined) return;
@@ -29,7 +32,10 @@ export function enforcePolicies(app: FastifyInstance, context: ApiContext): void
     if (policy === 'public') return;
     const authentication = await authenticate(context.store, bearer(request), Date.now());
     if (authentication.kind === 'refused') {
-      if (failures.exceeded(request.ip)) throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');
+      const counted = await countRefusedKey(request);
+      if (!counted.isAllowed && counted.isExceeded) {
+        throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');
+      }
       throw await refused(context, request, anonymous, new IsthmusError('UNAUTHENTICATED', authentication.why));
     }
     const { principal } = authentication;
@@ -66,16 +72,4 @@ export async function refused(
 
 function bearer(request: FastifyRequest): string {
   return /^Bearer (\S{1,200})$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-}
-
-/** Counts refused keys per address in windows of a minute. Good keys are never held back by others' bad ones. */
-class FailureCounter {
-  readonly #counts = new LRUCache<string, number>({ max: ADDRESSES_REMEMBERED, ttl: 60_000, noUpdateTTL: true });
-
-  /** Counts one more; answers whether that is too many. */
-  exceeded(address: string): boolean {
-    const count = (this.#counts.get(address) ?? 0) + 1;
-    this.#counts.set(address, count);
-    return count > FAILURES_PER_MINUTE;
-  }
 }

@@ -2,7 +2,7 @@
 // is not an IsthmusError is logged and answered as INTERNAL, without a message of its own.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { errorCatalogue, IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import { errorCatalogue, IsthmusError, type ErrorCode, type RemedyAction } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 
 export interface Problem {
@@ -14,6 +14,7 @@ export interface Problem {
   readonly field?: string;
   readonly hop?: string;
   readonly remedy: string;
+  readonly action?: RemedyAction;
 }
 
 /** The same, for the OpenAPI document. */
@@ -25,7 +26,13 @@ export const ProblemSchema = Type.Object({
   detail: Type.String(),
   field: Type.Optional(Type.String({ description: 'What is wrong, as a path: `routes[0].via[1]`.' })),
   hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
-  remedy: Type.String(),
+  remedy: Type.String({ description: 'What to do, in words.' }),
+  action: Type.Optional(
+    Type.Object(
+      { code: Type.String(), arguments: Type.Record(Type.String(), Type.String()) },
+      { description: 'The same as a code and its arguments, for programs to word or to link.' },
+    ),
+  ),
 });
 
 export function toProblem(error: IsthmusError): Problem {
@@ -39,6 +46,7 @@ export function toProblem(error: IsthmusError): Problem {
     ...(error.field === undefined ? {} : { field: error.field }),
     ...(error.hop === undefined ? {} : { hop: error.hop }),
     remedy: error.remedy,
+    ...(error.action === undefined ? {} : { action: error.action }),
   };
 }
 

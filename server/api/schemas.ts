@@ -1,5 +1,6 @@
 // Schemas that several routes share. `Closed` objects refuse fields they do not know.
 import { Type, type Static, type TProperties, type TSchema } from 'typebox';
+import { hostPortPattern } from '../../lib/net/host-port.ts';
 import type { Page, PageRequest } from '../store/repositories/base.ts';
 
 /** An object with exactly these fields. */
@@ -10,13 +11,12 @@ export function Closed<Properties extends TProperties>(properties: Properties) {
 const slugPattern = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
 const linePattern =
   '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb]*$';
-const addressPattern = '^\\S+:\\d{1,5}$';
 
 /** What a pattern asks for, in words. */
 export const patternsInWords: ReadonlyMap<unknown, string> = new Map([
   [slugPattern, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
   [linePattern, 'must be one line, without characters that control or reorder text'],
-  [addressPattern, 'must be host:port'],
+  [hostPortPattern, 'must be host:port'],
 ]);
 
 export const Slug = Type.String({
@@ -48,7 +48,7 @@ export const Route = Type.Union([
 export const Parent = Type.Object({ node: Slug, dialAddress: Nullable(Type.String()) });
 
 /** host:port, as it is asked for. */
-export const Address = Type.String({ minLength: 3, maxLength: 300, pattern: addressPattern });
+export const Address = Type.String({ minLength: 3, maxLength: 300, pattern: hostPortPattern });
 
 /** A page of `Item`. */
 export const PageOf = <Item extends TSchema>(item: Item) =>

@@ -1,6 +1,7 @@
 // Runs a deployment: a step on all its machines, then the next. Everything is decided from the tickets' rows, so that a
 // deployment whose server died goes on where it was.
 import PQueue from 'p-queue';
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Ticket } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
@@ -100,6 +101,6 @@ function patienceOf(
   if (unreachable !== 'skip') return undefined;
   const controller = new AbortController();
   const until = task.createdAt + (task.deadlineAt - task.createdAt) / 2;
-  const timer = setTimeout(() => controller.abort(), Math.min(Math.max(0, until - Date.now()), 0x7fffffff));
-  return { signal: controller.signal, forget: () => clearTimeout(timer) };
+  const timer = new LongTimer(until, () => controller.abort());
+  return { signal: controller.signal, forget: () => timer.stop() };
 }

@@ -7,6 +7,7 @@ import { authorityPin } from '../../certs/authority-signature.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
 import { keepRenewed } from '../../certs/renewal.ts';
 import type { RevocationList } from '../../certs/revocations.ts';
+import { Mutex } from '../../lib/async/mutex.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { softwareVersion } from '../../lib/version.ts';
@@ -130,7 +131,7 @@ async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<vo
 class Adopting {
   readonly #deps: RevocationDeps;
   readonly #forget: () => void;
-  #running: Promise<void> = Promise.resolve();
+  readonly #running = new Mutex();
 
   constructor(deps: RevocationDeps) {
     this.#deps = deps;
@@ -138,14 +139,13 @@ class Adopting {
   }
 
   run(): Promise<void> {
-    this.#running = this.#running
-      .then(() => adoptRevocations(this.#deps))
+    return this.#running
+      .run(() => adoptRevocations(this.#deps))
       .catch((err: unknown) => this.#deps.log.error({ err }, 'revocations were not adopted'));
-    return this.#running;
   }
 
   async stop(): Promise<void> {
     this.#forget();
-    await this.#running;
+    await this.#running.idle();
   }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
+import { requireHostPort } from '../../lib/net/host-port.ts';
 import type { Sealer } from '../../lib/seal.ts';
 import { SERVER, type Parent } from '../store/parents.ts';
 import { noSuch } from '../store/references.ts';
@@ -163,7 +164,7 @@ function addressesOf(
 /** The token is not part of it: what is on a command line is in `ps` and in the shell's history. */
 function command({ role, parents }: JoinToken, pin: string, addresses: readonly string[]): string {
   const [dialled] = parents.flatMap(({ dialAddress }) => (dialAddress === null ? [] : [dialAddress]));
-  const ownPort = dialled === undefined ? relayListen : `0.0.0.0:${dialled.slice(dialled.lastIndexOf(':') + 1)}`;
+  const ownPort = dialled === undefined ? relayListen : `0.0.0.0:${requireHostPort(dialled).port}`;
   const way = [
     ...addresses.map((address) => `--address ${address}`),
     ...(dialled !== undefined || role === 'relay' ? [`--listen ${ownPort}`] : []),

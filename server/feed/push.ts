@@ -1,6 +1,7 @@
 // Takes a package in: bytes are digested while they stream to disk, the archive is read through once before anything is
 // kept, and what a version holds never changes.
 import type { Readable } from 'node:stream';
+import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { checkArchive, isPackageFormat, packageFormats, type PackageFormat } from '../../lib/packages/archive.ts';
 import type { BlobStore } from '../../lib/packages/blob-store.ts';
@@ -123,13 +124,11 @@ async function checkRoom(
 
 async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<void> {
   let lookAt = bytesBetweenLooks;
-  let timer: NodeJS.Timeout | undefined;
-  const arm = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled')), stallMs);
-  };
+  const watchdog = new Watchdog(stallMs, () => {
+    body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled'));
+  });
   try {
-    arm();
+    watchdog.feed();
     for await (const chunk of body as AsyncIterable<Buffer>) {
       const takenBytes = writer.bytes;
       const wanted = takenBytes + chunk.length;
@@ -138,12 +137,12 @@ async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<
         lookAt = wanted + bytesBetweenLooks;
       }
       await writer.write(chunk);
-      arm();
+      watchdog.feed();
     }
   } catch (thrown) {
     throw IsthmusError.from(thrown, 'CANCELLED');
   } finally {
-    clearTimeout(timer);
+    watchdog.rest();
   }
 }
 

@@ -10,6 +10,7 @@
 // A wake-up is a hint; polling is the guarantee. A task whose lease ran out is claimed again, by any node, with the
 // next epoch, and every step is decided from the tickets' rows.
 import PQueue from 'p-queue';
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Task } from '../store/repositories/tasks.ts';
@@ -196,7 +197,7 @@ class Engine implements TaskEngine {
     // A claim of our own whose lease ran out unnoticed: the older runner must leave off.
     this.#contexts.get(task.id)?.halted();
     this.#contexts.set(task.id, context);
-    const forgetDeadline = atTime(task.deadlineAt, () => context.finishFor('deadline'));
+    const deadline = new LongTimer(task.deadlineAt, () => context.finishFor('deadline'));
     if (task.cancelRequestedAt !== null) context.finishFor('cancel');
     else if (task.deadlineAt <= Date.now()) context.finishFor('deadline');
     try {
@@ -205,7 +206,7 @@ class Engine implements TaskEngine {
     } catch (thrown) {
       await this.#leave(context, thrown, log);
     } finally {
-      forgetDeadline();
+      deadline.stop();
       // After a fault of ours other machines of the task may still be at work: it is over for them, too.
       context.halted();
       if (this.#contexts.get(task.id) === context) this.#contexts.delete(task.id);
@@ -272,18 +273,4 @@ function laneQueue({ concurrency }: Lane, kinds: readonly string[]): LaneQueue {
 function overShare(shares: ReadonlyMap<string, number>, concurrency: number): string[] {
   const share = Math.max(1, Math.floor(concurrency / (shares.size + 1)));
   return [...shares].filter(([, held]) => held >= share).map(([project]) => project);
-}
-
-/** The longest delay of a Node timer. */
-const LONGEST_TIMER_MS = 0x7fffffff;
-
-/** Calls `action` at a time, however far; answers how to forget it. */
-function atTime(timeMs: number, action: () => void): () => void {
-  let timer: NodeJS.Timeout;
-  const arm = (): void => {
-    const left = timeMs - Date.now();
-    timer = left > LONGEST_TIMER_MS ? setTimeout(arm, LONGEST_TIMER_MS) : setTimeout(action, Math.max(0, left));
-  };
-  arm();
-  return () => clearTimeout(timer);
 }

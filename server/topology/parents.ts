@@ -1,7 +1,7 @@
 // The parents of a node, chosen by an operator: what may be chosen, and what becomes of it. A choice is kept as a wish;
 // the node keeps its parents, and all that follows them, until it says that it has gone over (going-over.ts).
-import { isHostPort } from '../../lib/config/mesh-settings.ts';
 import { IsthmusError } from '../../lib/errors.ts';
+import { parseHostPort } from '../../lib/net/host-port.ts';
 import { checkKeptHost } from '../../lib/network-address.ts';
 import { MAX_PARENTS, SERVER, type Parent, type ParentsWish, type WishedParent } from '../store/parents.ts';
 import type { Actor } from '../store/repositories/base.ts';
@@ -81,8 +81,8 @@ export async function checkParents(
     }
     for (const [field, value] of Object.entries({ dialAddress, address })) {
       if (value === null) continue;
-      if (!isHostPort(value)) wrong(`parents[${index}].${field}`, 'an address is host:port');
-      checkKeptHost(value.slice(0, value.lastIndexOf(':')), `parents[${index}].${field}`);
+      const address = parseHostPort(value) ?? wrong(`parents[${index}].${field}`, 'an address is host:port');
+      checkKeptHost(address.host, `parents[${index}].${field}`);
     }
     if (node === SERVER) continue;
     const relay = await tx.nodes.find(node);

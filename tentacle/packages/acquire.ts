@@ -11,6 +11,7 @@ import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
+  /** A stream to a place's feed, both ends proven. */
   readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
   readonly onWrongPlace: OnWrongPlace;

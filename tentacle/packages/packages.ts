@@ -3,29 +3,21 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
-import type { OnWrongPlace, Place } from '../../lib/packages/fetch.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
-import { Acquirer, type AcquireProgress } from './acquire.ts';
+import { Acquirer, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
 import { isApplicationName, readOrder } from './payload.ts';
 import { Releases } from './releases.ts';
 import { readStampKey, stageRelease, type FileOwner } from './stage.ts';
 
-export interface PackagesOptions {
+export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
   readonly dataDir: string;
-  /** A stream to a place's feed, both ends proven. */
-  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
-  readonly log: Logger;
-  readonly onWrongPlace: OnWrongPlace;
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
-  readonly stallMs?: number | undefined;
-  readonly reserveBytes?: number | undefined;
   /** Packages kept in the cache beside those of current and previous releases. */
   readonly keptRecent?: number | undefined;
 }
@@ -53,15 +45,14 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
-  /** The last thing each application is doing: one at a time. */
-  readonly #busy = new Map<string, Promise<unknown>>();
+  /** Each application does one thing at a time. */
+  readonly #busy = new Mutex();
 
   constructor(options: PackagesOptions, blobs: BlobStore, stampKey: Buffer) {
     this.#options = options;
     this.#blobs = blobs;
     this.#stampKey = stampKey;
-    const { connect, log, onWrongPlace, stallMs, reserveBytes } = options;
-    this.#acquirer = new Acquirer({ blobs, connect, log, onWrongPlace, stallMs, reserveBytes });
+    this.#acquirer = new Acquirer({ ...options, blobs });
   }
 
   /** Fetches the package into the cache. Idempotent; goes on where it stopped. */
@@ -113,25 +104,15 @@ export class Packages {
   /** Ends every download; what came stays for the next start. */
   async stop(): Promise<void> {
     await this.#acquirer.stop();
-    await Promise.allSettled(this.#busy.values());
+    await this.#busy.idle();
   }
 
   #releases(application: string): Releases {
     return new Releases(join(this.#options.dataDir, 'applications', application));
   }
 
-  async #alone<Result>(application: string, work: (releases: Releases) => Promise<Result>): Promise<Result> {
-    const before = this.#busy.get(application) ?? Promise.resolve();
-    const result = before.then(
-      () => work(this.#releases(application)),
-      () => work(this.#releases(application)),
-    );
-    this.#busy.set(application, result);
-    try {
-      return await result;
-    } finally {
-      if (this.#busy.get(application) === result) this.#busy.delete(application);
-    }
+  #alone<Result>(application: string, work: (releases: Releases) => Promise<Result>): Promise<Result> {
+    return this.#busy.run(() => work(this.#releases(application)), application);
   }
 
   async #status(application: string, releases: Releases, release: string): Promise<PackageStatus__Output> {

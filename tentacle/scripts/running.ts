@@ -1,5 +1,6 @@
 // A script that runs, until it has ended: of itself, because somebody or its time limit wants that, or because it was
 // killed from outside. What it ended with is told, never guessed.
+import { LongTimer } from '../../lib/async/long-timer.ts';
 import type { Logger } from '../../lib/log.ts';
 import { unlessAborted } from '../../lib/waiting.ts';
 import type { ScriptEnd, TicketState } from '../journal/records.ts';
@@ -39,7 +40,7 @@ export class RunningScript {
       await this.#unlessKilled(this.#leaderGone(exited));
       return await this.#howItEnded();
     } finally {
-      clearTimeout(limit);
+      limit?.stop();
     }
   }
 
@@ -88,13 +89,13 @@ export class RunningScript {
     await unlessAborted(Promise.race([gone, kill.asked]), [stopping]);
   }
 
-  #limitTime(): NodeJS.Timeout | undefined {
+  #limitTime(): LongTimer | undefined {
     const { spec, process } = this.#state;
     if (spec.timeLimitS === 0) return undefined;
     // One that was gone before it could be looked at has no start.
     const ranMs = process.startTicks === 0 ? 0 : ageMs(process);
-    const leftMs = Math.max(0, spec.timeLimitS * 1000 - ranMs);
-    // setTimeout cannot count further than this, which is 24 days.
-    return setTimeout(() => this.#parts.kill.ask('timed-out'), Math.min(leftMs, 2 ** 31 - 1));
+    // Whatever the clock of the machine is set to meanwhile.
+    const now = () => performance.now();
+    return new LongTimer(now() + spec.timeLimitS * 1000 - ranMs, () => this.#parts.kill.ask('timed-out'), { now });
   }
 }

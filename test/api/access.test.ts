@@ -199,9 +199,9 @@ describe('a role', () => {
 });
 
 describe('a route', () => {
-  it('without a policy stops the start-up', () => {
+  it('without a policy stops the start-up', async () => {
     const app = fastify();
-    enforcePolicies(app, {} as never);
+    await enforcePolicies(app, {} as never);
     expect(() => app.get('/open', () => 'hello')).toThrow(expect.objectContaining({ code: 'POLICY_MISSING' }) as Error);
   });
 

@@ -169,16 +169,17 @@ describe('a path', () => {
   });
 
   it.each([
-    ['sites/nowhere', 'site list'],
-    ['environments/nowhere', 'environment list'],
-    ['machines/nowhere', 'machine list'],
-    ['projects/nowhere', 'project list'],
-    ['nodes/nowhere', 'node list'],
-    ['tasks/01a21e33-d9ca-76d8-8553-9db0db7e1e65', 'task list'],
-  ])('%s that is not there is answered with the command that lists such', async (path, command) => {
+    ['sites/nowhere', 'site'],
+    ['environments/nowhere', 'environment'],
+    ['machines/nowhere', 'machine'],
+    ['projects/nowhere', 'project'],
+    ['nodes/nowhere', 'node'],
+    ['tasks/01a21e33-d9ca-76d8-8553-9db0db7e1e65', 'task'],
+  ])('%s that is not there is answered with the kind whose list to choose from', async (path, kind) => {
     const api = await startApi();
     const { body } = await api.call('GET', `/api/v1/${path}`);
-    expect(body).toMatchObject({ code: 'NOT_FOUND', remedy: expect.stringContaining(`isthmus ${command}`) as string });
+    expect(body).toMatchObject({ code: 'NOT_FOUND', action: { code: 'CHOOSE_EXISTING', arguments: { kind } } });
+    expect(JSON.stringify(body)).not.toContain('isthmus ');
   });
 
   it('that exists names its methods when another is tried', async () => {

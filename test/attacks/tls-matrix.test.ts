@@ -8,8 +8,8 @@ import { generateKey } from '../../certs/certificate.ts';
 import { roles } from '../../certs/peer.ts';
 import { alpn, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { requireHostPort } from '../../lib/net/host-port.ts';
 import { startListener } from '../../mesh/link/listener.ts';
-import { parseAddress } from '../../mesh/link/connection.ts';
 import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { acceptSession } from '../../mesh/e2e/session.ts';
@@ -146,7 +146,7 @@ const clients: readonly (readonly [
 async function attempt({ address, protocol }: Port, options: ConnectionOptions): Promise<void> {
   const socket = connect({
     ...options,
-    ...parseAddress(address),
+    ...requireHostPort(address),
     ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
   });
   socket.on('error', () => undefined).resume();
@@ -172,7 +172,7 @@ it.each(['server', 'mirror', 'tentacle', 'relay'] as const)('a %s at the feed po
   const mesh = await createTestMesh('mesh-a');
   const denials = new Denials();
   const port = await ports['the feed port of a mirror']!(await mesh.node('m1', 'mirror'), denials);
-  const socket = connect({ ...linkClientOptions(await mesh.identity('n1', role)), ...parseAddress(port.address) });
+  const socket = connect({ ...linkClientOptions(await mesh.identity('n1', role)), ...requireHostPort(port.address) });
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => undefined).resume();
   await once(socket, 'secureConnect');

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { escapeText } from '../../cli/render/escape.ts';
 import { LiveRegion } from '../../cli/render/live.ts';
 import { captureTerminal, isthmus } from '../support/terminal.ts';
@@ -237,6 +237,58 @@ it('redraws its region in place, below the lines that stay', () => {
   const written = String(stdout.read());
   expect(written).toBe('machine one\nmachine two, which is wider than the ter\n'.slice(0, -2) + '\na line\n');
 });
+
+it('replaces its region, puts new lines above it, and leaves the rest of the screen alone', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const stdout = Object.assign(new PassThrough(), { columns: 0, rows: 0 });
+  const region = new LiveRegion({ ...captureTerminal().terminal, stdout, redraws: true });
+  const screen = new Screen();
+  const drawn = () => {
+    vi.advanceTimersByTime(100);
+    screen.take(String(stdout.read() ?? ''));
+    return screen.lines;
+  };
+  screen.take('$ isthmus\n');
+  region.update(['one', 'two']);
+  expect(drawn()).toEqual(['$ isthmus', 'one', 'two', '']);
+  region.print('a line');
+  region.update(['one', 'two done']);
+  expect(drawn()).toEqual(['$ isthmus', 'a line', 'one', 'two done', '']);
+  region.update(['one']);
+  expect(drawn()).toEqual(['$ isthmus', 'a line', 'one', '']);
+  region.close({ keep: false });
+  expect(drawn()).toEqual(['$ isthmus', 'a line', '']);
+});
+
+/** As much of a terminal as moves the cursor up and down, to the beginning of a line, and erases. */
+class Screen {
+  lines = [''];
+  #row = 0;
+  #column = 0;
+
+  take(text: string): void {
+    for (const [token, digits, command] of text.matchAll(/\u001b\[(\d*)([A-Z])|\n|[^\u001b\n]+/gu)) {
+      const count = Number(digits || 1);
+      if (token === '\n') [this.#row, this.#column] = [this.#row + 1, 0];
+      else if (command === undefined) this.#write(token);
+      else if (command === 'A') this.#row -= count;
+      else if (command === 'B') this.#row += count;
+      else if (command === 'G') this.#column = count - 1;
+      else if (command === 'K') this.lines[this.#row] = digits === '2' ? '' : this.#left();
+      else throw new Error(`a terminal would obey ${JSON.stringify(token)}`);
+      this.lines[this.#row] ??= '';
+    }
+    this.lines.length = this.#row + 1;
+  }
+
+  #left = () => (this.lines[this.#row] ?? '').slice(0, this.#column);
+
+  #write(text: string): void {
+    this.lines[this.#row] = this.#left() + text;
+    this.#column += text.length;
+  }
+}
 
 it('tells the first hop that fails, and exits 1', async () => {
   const api = await startFakeApi();

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkTcp } from '../../certs/enrolment/preflight.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
 import { ping } from '../../mesh/echo.ts';
-import { parseAddress } from '../../mesh/link/connection.ts';
+import { requireHostPort } from '../../lib/net/host-port.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { cable, fakeLink } from '../support/fake-link.ts';
 import { heardLog } from '../support/heard-log.ts';
@@ -138,7 +138,7 @@ describe('the port', () => {
     const config = { listen: '127.0.0.1:0', parents: [], dials: [] };
     const mesh = await createMesh(config, { ...node, log, relaying: true, services: MESH_SERVICES });
     onTestFinished(() => mesh.stop());
-    const { host, port } = parseAddress(mesh.address!);
+    const { host, port } = requireHostPort(mesh.address!);
     await checkTcp({ host, port, hop: `${host}:${port}` }, {});
     const looked = { level: 'debug', msg: 'connection closed before it said anything' };
     await waitFor(() => lines.some(({ msg }) => msg === looked.msg), { what: 'the look to be over' });

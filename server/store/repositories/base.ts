@@ -1,6 +1,6 @@
 // What every repository is made of: the executor it is bound to, pages with cursors, versions, JSON columns.
 import type { Kysely } from 'kysely';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError, type ListedKind } from '../../../lib/errors.ts';
 import type { Schema } from '../schema.ts';
 
 /** The database, or one transaction on it. */
@@ -93,9 +93,9 @@ export async function translating<Value>(what: string, work: () => Promise<Value
   }
 }
 
-/** The one row a query must have given; NOT_FOUND otherwise, with the command that lists such, where it is given. */
-export function found<Value>(value: Value | undefined, what: string, lists?: string): Value {
+/** The one row a query must have given; NOT_FOUND otherwise. `kind` is given where there is a list to choose from. */
+export function found<Value>(value: Value | undefined, what: string, kind?: ListedKind): Value {
   if (value !== undefined) return value;
-  const remedy = lists === undefined ? undefined : `Check the spelling; \`isthmus ${lists}\` shows which there are.`;
-  throw new IsthmusError('NOT_FOUND', `there is no ${what}`, { remedy });
+  const action = kind === undefined ? undefined : ({ code: 'CHOOSE_EXISTING', arguments: { kind } } as const);
+  throw new IsthmusError('NOT_FOUND', `there is no ${what}`, { action });
 }

@@ -97,7 +97,7 @@ export class MachineRepository {
   }
 
   async get(id: string): Promise<Machine> {
-    return found(await this.find(id), `machine ${id}`, 'machine list');
+    return found(await this.find(id), `machine ${id}`, 'machine');
   }
 
   /** The routes of these machines, or of all; by machine. */

@@ -28,7 +28,7 @@ interface NamedRow {
 export class NamedRepository {
   readonly #db: Executor;
   readonly #table: NamedTable;
-  readonly #noun: string;
+  readonly #noun: 'site' | 'environment';
 
   constructor(db: Executor, table: NamedTable) {
     this.#db = db;
@@ -56,7 +56,7 @@ export class NamedRepository {
   }
 
   async get(id: string): Promise<Named> {
-    return found(await this.find(id), `${this.#noun} ${id}`, `${this.#noun} list`);
+    return found(await this.find(id), `${this.#noun} ${id}`, this.#noun);
   }
 
   /** By id. */

@@ -88,7 +88,7 @@ export class NodeRepository {
   }
 
   async get(id: string): Promise<Node> {
-    return found(await this.find(id), `node ${id}`, 'node list');
+    return found(await this.find(id), `node ${id}`, 'node');
   }
 
   /** By id. */

@@ -45,7 +45,7 @@ export class ProjectRepository {
   }
 
   async get(id: string): Promise<Project> {
-    return found(await this.find(id), `project ${id}`, 'project list');
+    return found(await this.find(id), `project ${id}`, 'project');
   }
 
   /** By id. */

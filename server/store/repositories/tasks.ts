@@ -113,7 +113,7 @@ export class TaskRepository {
   }
 
   async get(id: string): Promise<Task> {
-    return found(await this.find(id), `task ${id}`, 'task list');
+    return found(await this.find(id), `task ${id}`, 'task');
   }
 
   /** Newest first. */

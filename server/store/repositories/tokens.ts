@@ -61,7 +61,7 @@ export class TokenRepository {
   }
 
   async get(id: string): Promise<JoinToken> {
-    return found(await this.find(id), `token ${id}`, 'token list');
+    return found(await this.find(id), `token ${id}`, 'token');
   }
 
   /** Newest first. */

@@ -1,6 +1,7 @@
 // One call to one machine, along its routes in order of preference and no other, again and again until it is answered
 // or the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
 // ticket are made, and the tentacle answers those with the present state.
+import { backoffMs } from '../../../lib/async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { pause, unlessAborted } from '../../../lib/waiting.ts';
@@ -69,7 +70,7 @@ export function isConnectionFailure(error: IsthmusError): boolean {
 
 /** Calls the machine; every error that is an answer of the tentacle itself is thrown. */
 export async function reach<Result>(options: ReachOptions, call: TentacleCall<Result>): Promise<Reached<Result>> {
-  const { signals, patience, onFailing } = options;
+  const { signals, patience, onFailing, retryBaseMs: baseMs, retryCapMs: capMs } = options;
   let lastError: IsthmusError | undefined;
   for (let failures = 0; !signals.some(({ aborted }) => aborted); failures += 1) {
     const round = await tryRoutes(options, call);
@@ -78,8 +79,7 @@ export async function reach<Result>(options: ReachOptions, call: TentacleCall<Re
     lastError = round.error;
     if (changed) await onFailing?.(round.error);
     if (patience?.aborted === true) break;
-    const ceiling = Math.min(options.retryCapMs, options.retryBaseMs * 2 ** Math.min(failures, 20));
-    const waitMs = ceiling / 2 + (Math.random() * ceiling) / 2;
+    const waitMs = backoffMs(failures, { baseMs, capMs, jitter: 'half' });
     await pause(waitMs, ...signals, ...(patience === undefined ? [] : [patience]));
   }
   return { kind: 'gaveUp', lastError };

@@ -1,0 +1,17 @@
+// What to do about an error, in the words of the command line: the server says what, not with which command.
+import type { IsthmusError } from '../../lib/errors.ts';
+
+/** One or two sentences; what is in them from elsewhere is not escaped yet. */
+export function remedyText({ action, remedy }: Pick<IsthmusError, 'action' | 'remedy'>): string {
+  if (action === undefined) return remedy;
+  const list = `\`isthmus ${action.arguments.kind} list\` shows which there are`;
+  switch (action.code) {
+    case 'CHOOSE_EXISTING':
+      return `Check the spelling; ${list}.`;
+    case 'CHOOSE_OR_CREATE':
+      return `${list}; \`isthmus ${action.arguments.kind} create ${action.arguments.id}\` creates it.`;
+    default:
+      // A newer server may send an action that this version does not know.
+      return remedy;
+  }
+}

@@ -1,0 +1,79 @@
+// Work ends at its deadline, with the error that says so, and leaves no timer behind.
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { IsthmusError } from '../errors.ts';
+import { Watchdog, withDeadline, within } from './deadline.ts';
+
+const late = () => new IsthmusError('DEADLINE_EXCEEDED', 'too late');
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Obeys its signal. */
+const forEver = (signal: AbortSignal) =>
+  new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+
+describe('withDeadline', () => {
+  it('gives what comes in time, and keeps no timer', async () => {
+    expect(await withDeadline({ ms: 100, late }, () => Promise.resolve(7))).toBe(7);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('aborts the work with the error of the deadline', async () => {
+    const ended = expect(withDeadline({ ms: 100, late }, forEver)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await vi.advanceTimersByTimeAsync(100);
+    await ended;
+  });
+
+  it('aborts it with the reason of another signal, when that comes first', async () => {
+    const caller = new AbortController();
+    const work = withDeadline({ ms: 100, late, signals: [caller.signal] }, forEver);
+    caller.abort(new IsthmusError('CANCELLED', 'not wanted'));
+    await expect(work).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('within', () => {
+  it('gives what comes in time, and what fails in time', async () => {
+    expect(await within(Promise.resolve(7), { ms: 100, late })).toBe(7);
+    await expect(within(Promise.reject(new Error('no')), { ms: 100, late })).rejects.toThrow('no');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('leaves work alone that takes too long', async () => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const ended = expect(within(promise, { ms: 100, late })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await vi.advanceTimersByTimeAsync(100);
+    await ended;
+    // Nobody waits for it any more: it must not end the process.
+    reject(new Error('later'));
+  });
+});
+
+describe('a watchdog', () => {
+  it('rests until it is fed, and barks when it has not been fed again', () => {
+    const bark = vi.fn();
+    const watchdog = new Watchdog(100, bark);
+    vi.advanceTimersByTime(1_000);
+    expect(bark).not.toHaveBeenCalled();
+    watchdog.feed();
+    vi.advanceTimersByTime(99);
+    watchdog.feed();
+    vi.advanceTimersByTime(99);
+    expect(bark).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(bark).toHaveBeenCalledOnce();
+  });
+
+  it('takes another time for once, and rests when told to', () => {
+    const bark = vi.fn();
+    const watchdog = new Watchdog(100, bark);
+    watchdog.feed(500);
+    vi.advanceTimersByTime(499);
+    expect(bark).not.toHaveBeenCalled();
+    watchdog.rest();
+    vi.advanceTimersByTime(1_000);
+    expect(bark).not.toHaveBeenCalled();
+  });
+});
