@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
-import { patternsInWords } from './schemas.ts';
+import { PATTERNS_IN_WORDS } from '../../contract/schema.ts';
 
 interface Violation {
   readonly keyword: string;
@@ -101,5 +101,5 @@ function sentenceFor({ keyword, message, params }: Violation, field: string): st
   const allowed: unknown = Object.getOwnPropertyDescriptor(params, 'allowedValues')?.value;
   if (keyword === 'enum' && Array.isArray(allowed)) return `${place} must be one of: ${allowed.join(', ')}`;
   const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
-  return `${place} ${patternsInWords.get(pattern) ?? message}`;
+  return `${place} ${PATTERNS_IN_WORDS.get(pattern) ?? message}`;
 }

@@ -36,6 +36,13 @@ export async function submitHealthCheck(
   return submitTask(tx, { kind: 'health', title, payload, deadlineS: DEADLINE_S, actor, event: { machines }, retryOf });
 }
 
+/** A request that names nothing asks for every enabled machine. */
+export async function enabledUnlessNamed(tx: StoreTransaction, request: TargetRequest): Promise<TargetRequest> {
+  if (Object.values(request).some((list) => list !== undefined)) return request;
+  const machines = await tx.machines.select({ disabled: false });
+  return { machines: machines.map(({ id }) => id) };
+}
+
 /** Runs health tasks. */
 export function healthRunner(deps: TicketDeps): TaskRunner {
   return {

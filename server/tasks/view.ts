@@ -1,59 +1,9 @@
 // What readers see of a task: its row, and per machine every step with its state; steps still to come included.
+import type { Task as TaskView, TaskError, TaskMachine, TaskStep, TaskSummary } from '../../contract/tasks.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { MachineNote } from '../store/repositories/task-stream.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
-
-export interface ErrorView {
-  readonly code: string;
-  readonly detail: string | null;
-  readonly hop?: string;
-}
-
-export interface TaskSummary {
-  readonly id: string;
-  readonly kind: Task['kind'];
-  readonly title: string;
-  readonly state: Task['state'];
-  readonly project: string | null;
-  readonly environment: string | null;
-  readonly createdBy: string;
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly endedAt: number | null;
-  readonly deadlineAt: number;
-  /** The task that this one tries again. */
-  readonly retryOf?: string;
-  readonly error?: ErrorView;
-}
-
-export interface StepView {
-  /** The step's name; `script` and `health` for tasks without a process. */
-  readonly step: string;
-  readonly action: string;
-  /** Null while the step has not begun. */
-  readonly ticket: string | null;
-  readonly state: TicketState;
-  readonly exitCode: number | null;
-  readonly startedAt: number | null;
-  readonly endedAt: number | null;
-  readonly error?: ErrorView;
-  readonly detail: unknown;
-}
-
-export interface MachineView {
-  readonly machine: string;
-  readonly state: TicketState;
-  readonly steps: readonly StepView[];
-  /** While it is under way, what was noted of it last: what it waits for, or how far it is. */
-  readonly note?: MachineNote;
-}
-
-export interface TaskView extends TaskSummary {
-  readonly machines: readonly MachineView[];
-  /** The older deployments that must end first; absent when there are none. */
-  readonly blockedBy?: readonly string[];
-}
 
 /** A step of a deployment's plan, as its payload keeps it. */
 export interface PlannedStep {
@@ -90,9 +40,9 @@ export function taskSummary(task: Task): TaskSummary {
   };
 }
 
-function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
+function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const plan = planOf(task);
-  const views = new Map<string, StepView[]>();
+  const views = new Map<string, TaskStep[]>();
   for (const [index, { name, actions, machines }] of plan.entries()) {
     for (const machine of machines) {
       const steps = views.get(machine) ?? [];
@@ -127,8 +77,9 @@ function planOf(task: Task): readonly PlannedStep[] {
   return [{ name: task.kind, actions: [task.kind], machines: payload.machines ?? [] }];
 }
 
-function stepView(step: string, ticket: Ticket): StepView {
-  const { id, action, state, exitCode, startedAt, endedAt, detail } = ticket;
+function stepView(step: string, ticket: Ticket): TaskStep {
+  const { id, action, state, exitCode, startedAt, endedAt } = ticket;
+  const detail = ticket.detail as TaskStep['detail'];
   const error = errorView(ticket);
   return {
     ...{ step, action, ticket: id, state, exitCode, startedAt, endedAt, detail },
@@ -136,17 +87,17 @@ function stepView(step: string, ticket: Ticket): StepView {
   };
 }
 
-function planned(step: string, action: string): StepView {
+function planned(step: string, action: string): TaskStep {
   const nothing = { ticket: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
   return { step, action, state: 'pending', ...nothing };
 }
 
-function hasLeft(steps: readonly StepView[]): boolean {
+function hasLeft(steps: readonly TaskStep[]): boolean {
   return steps.some(({ state }) => bad.includes(state) || state === 'skipped');
 }
 
 /** Whether a note still tells of what a machine is at. */
-function isOfNow({ ticket }: MachineNote, { state, steps }: MachineView): boolean {
+function isOfNow({ ticket }: MachineNote, { state, steps }: TaskMachine): boolean {
   if (!underWay.includes(state)) return false;
   return ticket === null || steps.some((step) => step.ticket === ticket && step.endedAt === null);
 }
@@ -155,7 +106,7 @@ const underWay: readonly TicketState[] = ['pending', 'sent', 'running'];
 const bad: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
 
 /** The worst end of its steps, else how far it is. */
-function machineState(steps: readonly StepView[]): TicketState {
+function machineState(steps: readonly TaskStep[]): TicketState {
   const states = steps.map(({ state }) => state);
   const worst = bad.find((state) => states.includes(state)) ?? (states.includes('skipped') ? 'skipped' : undefined);
   if (worst !== undefined) return worst;
@@ -168,7 +119,7 @@ function errorView(row: {
   readonly errorCode: string | null;
   readonly errorDetail: string | null;
   readonly errorHop?: string | null;
-}): ErrorView | undefined {
+}): TaskError | undefined {
   const { errorCode: code, errorDetail: detail, errorHop: hop } = row;
   if (code === null) return undefined;
   return hop === null || hop === undefined ? { code, detail } : { code, detail, hop };
