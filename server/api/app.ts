@@ -1,7 +1,7 @@
 // The REST API. Map of this folder:
 //   app.ts           plugins, parsers and hooks, in the order they matter; then the routes
 //   policy.ts        who may do what; answers.ts: transactions, idempotency, versions; problems.ts: errors
-//   strict-json.ts, validation.ts   what a request may look like: the schemas of contract/, and what they cannot say
+//   strict-json.ts, validation.ts, violations.ts   what a request may look like, and what is wrong with it
 //   openapi.ts       the document that describes it all
 //   routes/          one file per resource: HTTP in, domain function, HTTP out
 //   stream/          a task's stream as server-sent events

@@ -4,22 +4,17 @@ import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
-import { PATTERNS_IN_WORDS } from '../../contract/schema.ts';
-
-interface Violation {
-  readonly keyword: string;
-  readonly instancePath: string;
-  readonly params: object;
-  readonly message: string;
-}
+import { violationOf, type Described } from './violations.ts';
 
 /** Fastify's validator compiler. */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  // Headers are read where they are used, since a missing If-Match has a status of its own; bytes pass as a stream.
+  if (httpPart === 'headers' || (schema as Described).format === 'binary') return () => true;
   const validator = Compile(schema);
   return (sent: unknown) => {
     const value = httpPart === 'body' ? sent : fromText(schema, sent);
     if (validator.Check(value)) return { value };
-    return { error: toError(validator.Errors(value)) };
+    return { error: violationOf(schema, value) };
   };
 };
 
@@ -30,7 +25,7 @@ const wholeNumber = /^-?(?:0|[1-9]\d{0,14})$/;
 
 /** Path, query and headers with their whole numbers and booleans read. */
 function fromText(schema: TSchema, sent: unknown): unknown {
-  const { properties } = schema as { readonly properties?: Readonly<Record<string, { readonly type?: string }>> };
+  const { properties } = schema as Described;
   if (properties === undefined || typeof sent !== 'object' || sent === null) return sent;
   const read = (name: string, value: unknown): unknown => {
     if (typeof value !== 'string' || !Object.hasOwn(properties, name)) return value;
@@ -58,48 +53,4 @@ function refuseAnyOf(sent: unknown): void {
   }
   const [field] = Object.keys(sent);
   if (field !== undefined) throw new IsthmusError('INVALID_FIELD', `${field} is not a known field`, { field });
-}
-
-function toError(violations: readonly Violation[]): IsthmusError {
-  // The deepest place says most: of a union every branch complains, and the union itself last and highest.
-  const [worst] = violations.toSorted((a, b) => depth(b) - depth(a));
-  if (worst === undefined) return new IsthmusError('INVALID_FIELD', 'the request does not fit its schema');
-  const field = fieldOf(worst);
-  return new IsthmusError('INVALID_FIELD', sentenceFor(worst, field), { field: field === '' ? undefined : field });
-}
-
-function depth({ instancePath }: Violation): number {
-  return instancePath.split('/').length;
-}
-
-/** `/routes/0/via/1` as `routes[0].via[1]`, and the missing or unknown property itself where that is what is wrong. */
-function fieldOf(violation: Violation): string {
-  const path = violation.instancePath.split('/').slice(1).map(unescapePointer);
-  const named = namedProperty(violation);
-  if (named !== undefined) path.push(named);
-  return path.reduce((field, part) => {
-    if (/^\d+$/.test(part)) return `${field}[${part}]`;
-    return field === '' ? part : `${field}.${part}`;
-  }, '');
-}
-
-function namedProperty({ keyword, params }: Violation): string | undefined {
-  const list = keyword === 'required' ? 'requiredProperties' : keyword === 'additionalProperties' ? keyword : undefined;
-  if (list === undefined) return undefined;
-  const names: unknown = Object.getOwnPropertyDescriptor(params, list)?.value;
-  return Array.isArray(names) ? String(names[0]) : undefined;
-}
-
-function unescapePointer(part: string): string {
-  return part.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
-function sentenceFor({ keyword, message, params }: Violation, field: string): string {
-  const place = field === '' ? 'the body' : field;
-  if (keyword === 'required') return `${place} is missing`;
-  if (keyword === 'additionalProperties' || keyword === 'boolean') return `${place} is not a known field`;
-  const allowed: unknown = Object.getOwnPropertyDescriptor(params, 'allowedValues')?.value;
-  if (keyword === 'enum' && Array.isArray(allowed)) return `${place} must be one of: ${allowed.join(', ')}`;
-  const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
-  return `${place} ${PATTERNS_IN_WORDS.get(pattern) ?? message}`;
 }

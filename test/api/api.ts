@@ -9,6 +9,7 @@ import type { ApiContext, ApiServices } from '../../server/api/context.ts';
 import { listen } from '../../server/api/listen.ts';
 import type { ApiRole } from '../../server/store/repositories/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
+import '../support/answer-check.ts';
 import { tempDir } from '../support/temp.ts';
 
 export interface Answer {
