@@ -105,7 +105,9 @@ export async function watchTask(
 /** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with what the first machine that failed says. */
 export function requireSuccess(task: Task): void {
   if (task.state === 'succeeded') return;
-  const state = (END_STATES as readonly string[]).includes(task.state) ? task.state.replace('_', ' ') : `still ${task.state}`;
+  const state = (END_STATES as readonly string[]).includes(task.state)
+    ? task.state.replace('_', ' ')
+    : `still ${task.state}`;
   const first = task.machines.find(({ steps }) => steps.some(({ error }) => error));
   const said = first?.steps.find(({ error }) => error)?.error;
   const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(said, first.machine)}` : ''];

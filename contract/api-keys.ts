@@ -33,7 +33,10 @@ export type ApiKey = Static<typeof ApiKey>;
 
 export const ApiKeyPage = PageOf(ApiKey, 'ApiKeyPage');
 
-export const NewApiKey = Closed({ name: Line, role: ApiRole, expiresAt: Type.Optional(Timestamp) }, { $id: 'NewApiKey' });
+export const NewApiKey = Closed(
+  { name: Line, role: ApiRole, expiresAt: Type.Optional(Timestamp) },
+  { $id: 'NewApiKey' },
+);
 
 export const CreatedApiKey = Type.Object(
   { ...ApiKey.properties, key: Type.String({ description: 'The key itself, shown this once.' }) },

@@ -1,6 +1,19 @@
 // Machines: environments, target roles, routes and health.
 import { Type, type Static } from 'typebox';
-import { Closed, Line, List, ListQuery, Nullable, OneOf, PageOf, Slug, Slugs, Timestamp, Version, Words } from './schema.ts';
+import {
+  Closed,
+  Line,
+  List,
+  ListQuery,
+  Nullable,
+  OneOf,
+  PageOf,
+  Slug,
+  Slugs,
+  Timestamp,
+  Version,
+  Words,
+} from './schema.ts';
 
 const DirectRoute = Closed(
   { kind: Type.Literal('direct') },

@@ -8,10 +8,7 @@ const StepScript = Type.Object({ interpreter: Type.String(), body: Type.String()
 
 const shown = { name: Slug, targetRoles: List(Slug), timeLimitS: Type.Optional(Type.Integer()) };
 
-const ScriptStep = Type.Object(
-  { ...shown, kind: Type.Literal('script'), script: StepScript },
-  { $id: 'ScriptStep' },
-);
+const ScriptStep = Type.Object({ ...shown, kind: Type.Literal('script'), script: StepScript }, { $id: 'ScriptStep' });
 
 const PackageStep = Type.Object(
   {
@@ -58,7 +55,8 @@ const NewPackageStep = Closed(
     substituteIn: Type.Optional(
       List(Type.String({ minLength: 1, maxLength: 300 }), {
         maxItems: 100,
-        description: 'Files below the root of the package in which variables are substituted; `*` in a name is any text.',
+        description:
+          'Files below the root of the package in which variables are substituted; `*` in a name is any text.',
       }),
     ),
   },
@@ -97,4 +95,3 @@ export const ProjectPatch = Closed(
   { name: Type.Optional(Line), description: Type.Optional(Text) },
   { $id: 'ProjectPatch' },
 );
-

@@ -4,10 +4,7 @@ import { PackageVersionName, PushedPackage } from './packages.ts';
 import { ProcessStep } from './projects.ts';
 import { Closed, List, PageOf, Slug, Text, Timestamp } from './schema.ts';
 
-export const PinnedPackage = Type.Object(
-  { step: Slug, ...PushedPackage.properties },
-  { $id: 'PinnedPackage' },
-);
+export const PinnedPackage = Type.Object({ step: Slug, ...PushedPackage.properties }, { $id: 'PinnedPackage' });
 export type PinnedPackage = Static<typeof PinnedPackage>;
 
 export const ReleaseVersion = Type.String({ minLength: 1, maxLength: 100 });

@@ -65,7 +65,12 @@ export const Version = Type.Integer({ description: 'Rises with every change; the
 /** Ids of tasks, releases, variables: an id of any other form is not found. */
 export const AnyId = Type.String({ minLength: 1, maxLength: 100 });
 
-export const HostPort = Type.String({ minLength: 3, maxLength: 300, pattern: addressPattern, description: 'host:port' });
+export const HostPort = Type.String({
+  minLength: 3,
+  maxLength: 300,
+  pattern: addressPattern,
+  description: 'host:port',
+});
 
 export const Sha256 = Type.String({ description: 'SHA-256 in hexadecimal.' });
 

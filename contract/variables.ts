@@ -32,7 +32,10 @@ const rest = {
 
 export const NewVariable = Closed(
   { name, value, ...rest },
-  { $id: 'NewVariable', description: 'An empty list of environments, machines or target roles stands for all of them.' },
+  {
+    $id: 'NewVariable',
+    description: 'An empty list of environments, machines or target roles stands for all of them.',
+  },
 );
 export type NewVariable = Static<typeof NewVariable>;
 

@@ -93,9 +93,7 @@ export function addPackageCommands(program: Command, cli: Cli): void {
   const list = group.command('list [id]').description('list packages, or the versions of one');
   examples(list, 'isthmus package list', 'isthmus package list web').action(async (id: string | undefined) => {
     const client = await cli.client();
-    const items = await client.list<PackageVersion>(
-      id === undefined ? 'packages' : path('packages', id, 'versions'),
-    );
+    const items = await client.list<PackageVersion>(id === undefined ? 'packages' : path('packages', id, 'versions'));
     const rows = items.map((each) => [each.id, each.version, each.format, bytes(each.sizeBytes), each.sha256]);
     cli.show(items, () =>
       renderTable(['package', id === undefined ? 'latest' : 'version', 'format', 'size', 'sha-256'], rows),

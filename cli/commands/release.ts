@@ -50,13 +50,7 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       const client = await cli.client();
       const id = version === undefined ? project : await idOf(client, project, version);
       const release = await client.get<Release>(path('releases', id));
-      const rows = release.packages.map((one) => [
-        one.step,
-        one.id,
-        one.version,
-        bytes(one.sizeBytes),
-        one.sha256,
-      ]);
+      const rows = release.packages.map((one) => [one.step, one.id, one.version, bytes(one.sizeBytes), one.sha256]);
       const head = renderRecord({
         release: release.version,
         project: release.project,

@@ -65,7 +65,15 @@ async function startShop(): Promise<TestApi> {
     await tx.sites.insert({ id: 'eu', name: 'eu', description: '', ...at });
     await tx.nodes.insert({ id: 'web-1', role: 'tentacle', site: 'eu', parents: [], ...at });
     const routes = [{ kind: 'direct' as const }];
-    await tx.machines.insert({ id: 'web-1', name: 'web', site: 'eu', environments: [], targetRoles: [], routes, ...at });
+    await tx.machines.insert({
+      id: 'web-1',
+      name: 'web',
+      site: 'eu',
+      environments: [],
+      targetRoles: [],
+      routes,
+      ...at,
+    });
   });
   return api;
 }

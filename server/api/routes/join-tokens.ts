@@ -1,6 +1,11 @@
 // Join tokens: created here, shown once, used by `isthmus join`.
 import { IdempotencyKey, json, noContent } from '../../../contract/http.ts';
-import { CreatedJoinToken, JoinTokenPage, NewJoinToken, type JoinToken as View } from '../../../contract/join-tokens.ts';
+import {
+  CreatedJoinToken,
+  JoinTokenPage,
+  NewJoinToken,
+  type JoinToken as View,
+} from '../../../contract/join-tokens.ts';
 import { ById, PageQuery } from '../../../contract/schema.ts';
 import type { JoinToken } from '../../store/repositories/tokens.ts';
 import { revokeToken } from '../../topology/tokens.ts';
