@@ -45,7 +45,7 @@ module.exports = {
       name: 'cli-is-on-top',
       severity: 'error',
       comment: 'The executable starts the parts; a part that imports it could not be started by anything else.',
-      from: { path: '^(server|relay|mirror|tentacle|mesh|certs|lib|proto)/', pathNot: tests },
+      from: { path: '^(server|relay|mirror|tentacle|mesh|certs|lib|contract|proto)/', pathNot: tests },
       to: { path: '^(cli|bin)/' },
     },
     {
@@ -76,6 +76,22 @@ module.exports = {
       comment: 'The generated wire types are regenerated and compared: they may depend on nothing of ours.',
       from: { path: '^proto/gen/' },
       to: { pathNot: ['^proto/gen/', 'node_modules/'] },
+    },
+    {
+      name: 'contract-stands-alone',
+      severity: 'error',
+      comment:
+        'The contract is what server, command line and dashboard share: it may load in a browser, and nothing of one side may hang on it. Schemas need TypeBox, and nothing else.',
+      from: { path: '^contract/', pathNot: tests },
+      to: { pathNot: ['^contract/', 'node_modules/typebox/'] },
+    },
+    {
+      name: 'cli-takes-shapes-from-the-contract',
+      severity: 'error',
+      comment:
+        'The command line reads what the API answers, so its types are those of contract/: a row of the store is not an answer. It may start the server and run its operations on a data folder.',
+      from: { path: '^cli/', pathNot: tests },
+      to: { path: '^server/(?!operations/)[^/]+/' },
     },
     {
       name: 'server-store-is-lowest',
@@ -139,14 +155,14 @@ module.exports = {
       name: 'product-never-imports-tests',
       severity: 'error',
       comment: 'Tests, benches and the build are not shipped.',
-      from: { path: '^(bin|certs|cli|lib|mesh|mirror|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^(bin|certs|cli|contract|lib|mesh|mirror|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
       to: { path: '^(test|bench|build)/' },
     },
     {
       name: 'product-on-declared-dependencies',
       severity: 'error',
       comment: 'An undeclared or development dependency is missing where Isthmus is installed.',
-      from: { path: '^(bin|certs|cli|lib|mesh|mirror|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^(bin|certs|cli|contract|lib|mesh|mirror|relay|server|tentacle)/', pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
   ],

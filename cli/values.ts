@@ -1,6 +1,6 @@
 // Option values: lists, durations, addresses, routes. What is wrong is said by commander, with the option's name.
 import { InvalidArgumentError } from 'commander';
-import type { Route } from './api-types.ts';
+import type { MachineRoute } from '../contract/machines.ts';
 
 /** Collects `--role a,b --role c` to [a, b, c]. */
 export function collect(value: string, previous: readonly string[] = []): string[] {
@@ -23,7 +23,7 @@ export function count(value: string): number {
 }
 
 /** `direct`, `auto`, or the relays to cross in order: `eu,eu-pci`. */
-function route(value: string): Route {
+function route(value: string): MachineRoute {
   if (value === 'direct' || value === 'auto') return { kind: value };
   const via = value.split(',');
   if (via.some((relay) => relay === ''))
@@ -37,7 +37,7 @@ export function collectWhole(value: string, previous: readonly string[] = []): s
 }
 
 /** Collects routes: `--route eu,eu-pci --route direct`, or the same as arguments. */
-export function collectRoutes(value: string, previous: readonly Route[] = []): Route[] {
+export function collectRoutes(value: string, previous: readonly MachineRoute[] = []): MachineRoute[] {
   return [...previous, route(value)];
 }
 
@@ -56,7 +56,7 @@ export function collectParents(value: string, previous: readonly ReturnType<type
 }
 
 /** Routes in order of preference as one word. */
-export function routesText(routes: readonly Route[]): string {
+export function routesText(routes: readonly MachineRoute[]): string {
   return routes.map((each) => (each.kind === 'path' ? each.via.join(' > ') : each.kind)).join(' | ');
 }
 

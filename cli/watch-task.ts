@@ -1,7 +1,8 @@
 // Shows a task live until its end: its log lines, what moved, and a line of progress per machine.
+import type { LogData, NoteData } from '../contract/task-stream.ts';
+import { END_STATES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { IsthmusError } from '../lib/errors.ts';
-import { endStates, type LogLine, type Task, type TaskNote } from './api-types.ts';
 import { path, type ApiClient } from './client.ts';
 import { followTask } from './follow.ts';
 import { escapeText } from './render/escape.ts';
@@ -54,10 +55,10 @@ function dataOf<T>(event: ServerEvent): T | undefined {
 
 function eventLine(event: ServerEvent): string | undefined {
   if (event.event === 'log') {
-    const line = dataOf<LogLine>(event);
+    const line = dataOf<LogData>(event);
     return line && `${escapeText(line.machine)} | ${line.stream === 'stderr' ? '! ' : ''}${escapeText(line.text)}`;
   }
-  const note = event.event === 'note' ? dataOf<TaskNote>(event) : undefined;
+  const note = event.event === 'note' ? dataOf<NoteData>(event) : undefined;
   if (note === undefined) return undefined;
   const about = note.machine ?? 'server';
   const text = note.text.startsWith(`${about}: `) ? note.text : `${about}: ${note.text}`;
@@ -104,8 +105,10 @@ export async function watchTask(
 /** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with what the first machine that failed says. */
 export function requireSuccess(task: Task): void {
   if (task.state === 'succeeded') return;
-  const state = endStates.includes(task.state) ? task.state.replace('_', ' ') : `still ${task.state}`;
-  const first = task.machines?.find(({ steps }) => steps.some(({ error }) => error));
+  const state = (END_STATES as readonly string[]).includes(task.state)
+    ? task.state.replace('_', ' ')
+    : `still ${task.state}`;
+  const first = task.machines.find(({ steps }) => steps.some(({ error }) => error));
   const said = first?.steps.find(({ error }) => error)?.error;
   const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(said, first.machine)}` : ''];
   const words = [state, ...why].filter((text) => text !== '').join('; ');

@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import { IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
+import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { MeshNode } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
@@ -50,7 +50,7 @@ async function showLocal(cli: Cli, dataDir: string): Promise<void> {
 }
 
 async function showAll(cli: Cli): Promise<void> {
-  const nodes = await (await cli.client()).list<MeshNode>('nodes');
+  const nodes = await (await cli.client()).list<Node>('nodes');
   const rows = nodes.map((node) => [
     node.id,
     node.role,

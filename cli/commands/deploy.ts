@@ -1,6 +1,6 @@
 // `isthmus deploy`: a release to an environment.
 import { Option, type Command } from 'commander';
-import type { Task } from '../api-types.ts';
+import type { TaskSummary } from '../../contract/tasks.ts';
 import { examples, type Cli } from '../cli.ts';
 import { duration } from '../values.ts';
 import { accepted } from './task.ts';
@@ -33,7 +33,7 @@ export function addDeployCommand(program: Command, cli: Cli): void {
   ).action(async (project: string, version: string, options: DeployOptions) => {
     const { body } = await (
       await cli.client()
-    ).post<Task>('deployments', {
+    ).post<TaskSummary>('deployments', {
       project,
       release: version,
       environment: options.to,

@@ -1,19 +1,10 @@
 // `isthmus events`: who changed what, or what was denied.
 import type { Command } from 'commander';
+import type { AuditEvent } from '../../contract/audit.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { count } from '../values.ts';
-
-interface AuditEvent {
-  readonly seq: number;
-  readonly at: number | string;
-  readonly actor: string;
-  readonly type: string;
-  readonly subjectKind: string;
-  readonly subject: string;
-  readonly data?: unknown;
-}
 
 /** Adds `events`. */
 export function addEventsCommand(program: Command, cli: Cli): void {

@@ -1,7 +1,8 @@
 // `isthmus health …`: check machines now, or see what the last check found.
 import type { Command } from 'commander';
+import type { Machine } from '../../contract/machines.ts';
+import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Machine, Task } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
@@ -36,7 +37,7 @@ export function addHealthCommands(program: Command, cli: Cli): void {
   );
   examples(check, 'isthmus health check', 'isthmus health check --environment production').action(
     async (options: TargetOptions & { follow: boolean }) => {
-      const { body } = await (await cli.client()).post<Task>('health-checks', targetsOf(options));
+      const { body } = await (await cli.client()).post<TaskSummary>('health-checks', targetsOf(options));
       await accepted(cli, body, options.follow);
     },
   );

@@ -1,5 +1,6 @@
 // `isthmus key …`: API keys, for people and for machines that call the API.
 import { Option, type Command } from 'commander';
+import type { ApiKey, CreatedApiKey } from '../../contract/api-keys.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type Reply } from '../client.ts';
 import { renderTable } from '../render/table.ts';
@@ -7,15 +8,6 @@ import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';
 import { confirm } from '../terminal.ts';
 import { duration } from '../values.ts';
-
-interface KeyRow {
-  readonly id: string;
-  readonly name: string;
-  readonly role: string;
-  readonly createdAt: number;
-  readonly expiresAt: number | null;
-  readonly revokedAt: number | null;
-}
 
 interface CreateOptions {
   readonly name: string;
@@ -41,7 +33,7 @@ function addCreate(group: Command, cli: Cli): void {
   ).action(async ({ name, role, expires, out }: CreateOptions) => {
     const expiry = expires === undefined ? {} : { expiresAt: Date.now() + expires * 1000 };
     const client = await cli.client();
-    const make = (): Promise<Reply<KeyRow & { key: string }>> => client.post('api-keys', { name, role, ...expiry });
+    const make = (): Promise<Reply<CreatedApiKey>> => client.post('api-keys', { name, role, ...expiry });
     const { body } = await keepSecret(out, make, (reply) => reply.body.key);
     const { key, ...record } = body;
     const until = record.expiresAt === null ? 'until it is revoked' : `until ${moment(record.expiresAt)}`;
@@ -58,7 +50,7 @@ export function addKeyCommands(program: Command, cli: Cli): void {
   addCreate(group, cli);
 
   examples(group.command('list').description('keys, never their secrets'), 'isthmus key list').action(async () => {
-    const items = await (await cli.client()).list<KeyRow>('api-keys');
+    const items = await (await cli.client()).list<ApiKey>('api-keys');
     const rows = items.map((each) => [
       each.id,
       each.name,

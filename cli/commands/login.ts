@@ -1,15 +1,10 @@
 // `isthmus login`: remember a server for later commands.
 import type { Command } from 'commander';
+import type { Whoami } from '../../contract/api-keys.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { resolveConnection, writeContext, type ContextOptions } from '../context.ts';
 import { ApiClient } from '../client.ts';
-
-interface Whoami {
-  readonly key: string;
-  readonly role: string;
-  readonly mesh: string;
-}
 
 /** Adds `login`. */
 export function addLoginCommand(program: Command, cli: Cli): void {

@@ -1,7 +1,7 @@
 // `isthmus machine …`: what a machine is for, how it is reached, whether it takes part.
 import type { Command } from 'commander';
+import type { Machine, MachineRoute } from '../../contract/machines.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Machine, Route } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
@@ -87,7 +87,7 @@ function addChange(group: Command, cli: Cli): void {
     'isthmus machine set-route eu-1 eu eu-standby      # a second relay when the first is down',
     'isthmus machine set-route web-1 auto              # whichever of its parents is the shortest way now',
     'isthmus machine set-route hq-1 direct',
-  ).action(async (id: string, routes: readonly Route[]) => {
+  ).action(async (id: string, routes: readonly MachineRoute[]) => {
     await patchMachine(cli, id, { routes }, `${id} is reached by ${routesText(routes)}`);
   });
 

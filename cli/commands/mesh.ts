@@ -1,7 +1,9 @@
 // `isthmus mesh …`: is everything connected, how far is a machine, and where does the way to it end.
 import type { Command } from 'commander';
+import type { Machine } from '../../contract/machines.ts';
+import type { Hop, Mesh, MeshLink, Ping, Trace } from '../../contract/mesh.ts';
+import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Hop, Machine, MeshLink, MeshNode, MeshState, PingedWay, TracedWay } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client.ts';
 import { escapeText } from '../render/escape.ts';
@@ -16,8 +18,8 @@ function stateOf({ up, joined }: MeshLink): string {
 
 async function status(cli: Cli): Promise<void> {
   const client = await cli.client();
-  const mesh = await client.get<MeshState>('mesh');
-  const ends = new Map((await client.list<MeshNode>('nodes')).map((node) => [node.id, node.certificateNotAfter]));
+  const mesh = await client.get<Mesh>('mesh');
+  const ends = new Map((await client.list<Node>('nodes')).map((node) => [node.id, node.certificateNotAfter]));
   const links = mesh.links.map((link) => [
     link.from,
     link.to,
@@ -50,8 +52,7 @@ async function status(cli: Cli): Promise<void> {
 }
 
 function hopLine(hop: Hop, place: number): string {
-  const days =
-    hop.certificateDays === null || hop.certificateDays === undefined ? '-' : `${hop.certificateDays.toFixed(1)} days`;
+  const days = hop.certificateDays === null ? '-' : `${hop.certificateDays.toFixed(1)} days`;
   const facts = `${milliseconds(hop.roundTripMs)}, version ${hop.version ?? '-'}, certificate ${days}`;
   const failure = hop.error ? `FAILED ${hop.error.code}${hop.error.detail ? `: ${hop.error.detail}` : ''}` : facts;
   return escapeText(`${String(place + 1).padStart(2)}  ${hop.node}  ${failure}`);
@@ -67,7 +68,7 @@ async function targetOf(client: ApiClient, name: string): Promise<object> {
  * What to do about a hop that fails: who dials the link to it, and what that side last met, says more than its code.
  */
 async function linkRemedy(client: ApiClient, node: string, general: string | undefined): Promise<string | undefined> {
-  const { links } = await client.get<MeshState>('mesh');
+  const { links } = await client.get<Mesh>('mesh');
   const link = links.find(({ to, up }) => to === node && !up);
   if (link === undefined) return general;
   const [dialler, other] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
@@ -82,7 +83,7 @@ function wayText(path: readonly string[], target: string): string {
 
 async function trace(cli: Cli, target: string): Promise<void> {
   const client = await cli.client();
-  const { body } = await client.post<{ ways: TracedWay[] }>('mesh/trace', await targetOf(client, target));
+  const { body } = await client.post<Trace>('mesh/trace', await targetOf(client, target));
   const { ways } = body;
   const several = ways.length > 1;
   cli.show(body, () =>
@@ -104,7 +105,7 @@ async function trace(cli: Cli, target: string): Promise<void> {
 
 async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   const client = await cli.client();
-  const { body } = await client.post<{ ways: PingedWay[] }>('mesh/ping', { machine, count: times });
+  const { body } = await client.post<Ping>('mesh/ping', { machine, count: times });
   const { ways } = body;
   const lines = ways.flatMap(({ path: via, roundTripsMs, error }) => {
     const way = [...via, machine].join(' > ');

@@ -1,8 +1,8 @@
 // `isthmus node …`: everything that holds a certificate.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { DesiredParents, NewParents, Node, Parent } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { MeshNode, Parent, WishedParents } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
@@ -17,7 +17,7 @@ function parentsText(parents: readonly Parent[]): string {
     .join(' | ');
 }
 
-function wishText({ parents, errorCode }: WishedParents): string {
+function wishText({ parents, errorCode }: DesiredParents): string {
   return `${parentsText(parents)}${errorCode === null ? '' : ` (not yet: ${errorCode})`}`;
 }
 
@@ -33,7 +33,7 @@ const lookEveryMs = 500;
 function withAddresses(
   parents: readonly { readonly node: string; readonly dialAddress?: string }[],
   addresses: Readonly<Record<string, string>>,
-): object[] {
+): NewParents['parents'] {
   const unknown = Object.keys(addresses).find((name) => parents.every(({ node }) => node !== name));
   if (unknown !== undefined)
     throw new IsthmusError('USAGE', `--address names ${unknown}, which is not among the parents`);
@@ -44,11 +44,11 @@ function withAddresses(
 }
 
 /** Waits until a node has gone over to the parents that were set; the node as it is then. */
-async function untilTaken(cli: Cli, id: string, waitS: number): Promise<MeshNode> {
+async function untilTaken(cli: Cli, id: string, waitS: number): Promise<Node> {
   const client = await cli.client();
   const deadline = Date.now() + waitS * 1000;
   for (;;) {
-    const node = await client.get<MeshNode>(path('nodes', id));
+    const node = await client.get<Node>(path('nodes', id));
     if (!node.wishedParents || Date.now() >= deadline) return node;
     await sleep(lookEveryMs, undefined, { signal: cli.terminal.signal }).catch(() => {
       throw new IsthmusError('CANCELLED', 'interrupted; the parents stay set');
@@ -63,7 +63,7 @@ async function setParents(
   { address = {}, wait = defaultWaitS }: SetParentsOptions,
 ): Promise<void> {
   const body = { parents: withAddresses(parents, address) };
-  await (await cli.client()).change<MeshNode>('PUT', path('nodes', id, 'parents'), body, path('nodes', id));
+  await (await cli.client()).change<Node>('PUT', path('nodes', id, 'parents'), body, path('nodes', id));
   const node = await untilTaken(cli, id, wait);
   const { wishedParents: wish } = node;
   cli.show(node, () =>
@@ -85,7 +85,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   examples(group, 'isthmus node list', 'isthmus node revoke eu-1');
 
   examples(group.command('list').description('list nodes'), 'isthmus node list').action(async () => {
-    const items = await (await cli.client()).list<MeshNode>('nodes');
+    const items = await (await cli.client()).list<Node>('nodes');
     const rows = items.map((each) => [
       each.id,
       each.role,
@@ -102,7 +102,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   });
 
   examples(group.command('show <node>').description('one node'), 'isthmus node show eu').action(async (id: string) => {
-    const node = await (await cli.client()).get<MeshNode>(path('nodes', id));
+    const node = await (await cli.client()).get<Node>(path('nodes', id));
     cli.show(node, () =>
       renderRecord({
         node: node.id,
@@ -143,7 +143,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
     .option('--yes', 'do not ask');
   examples(revoke, 'isthmus node revoke eu-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
     await confirm(cli.terminal, `Revoke ${id}? It must join again to come back.`, options.yes);
-    const { body } = await (await cli.client()).post<MeshNode>(path('nodes', id, 'revoke'));
+    const { body } = await (await cli.client()).post<Node>(path('nodes', id, 'revoke'));
     cli.show(body, () => `${id} is revoked`);
   });
 }

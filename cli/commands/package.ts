@@ -5,8 +5,8 @@ import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
+import type { PackageVersion, PushedPackage } from '../../contract/packages.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { PackageVersion } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type ApiClient } from '../client.ts';
 import { renderTable } from '../render/table.ts';
@@ -31,11 +31,11 @@ export async function pushPackage(
   file: string,
   id: string,
   version: string,
-): Promise<PackageVersion & { readonly existed: boolean }> {
+): Promise<PushedPackage & { readonly existed: boolean }> {
   const size = await stat(file).catch((cause: unknown) => {
     throw new IsthmusError('USAGE', `cannot read ${file} (${(cause as NodeJS.ErrnoException).code})`, { cause });
   });
-  const { status, body } = await client.request<PackageVersion>('POST', 'packages', {
+  const { status, body } = await client.request<PushedPackage>('POST', 'packages', {
     headers: {
       'content-type': 'application/octet-stream',
       'content-length': String(size.size),
@@ -93,10 +93,8 @@ export function addPackageCommands(program: Command, cli: Cli): void {
   const list = group.command('list [id]').description('list packages, or the versions of one');
   examples(list, 'isthmus package list', 'isthmus package list web').action(async (id: string | undefined) => {
     const client = await cli.client();
-    const items = await client.list<Partial<PackageVersion> & { id: string }>(
-      id === undefined ? 'packages' : path('packages', id, 'versions'),
-    );
-    const rows = items.map((each) => [each.id, each.version, each.format, bytes(each.sizeBytes ?? 0), each.sha256]);
+    const items = await client.list<PackageVersion>(id === undefined ? 'packages' : path('packages', id, 'versions'));
+    const rows = items.map((each) => [each.id, each.version, each.format, bytes(each.sizeBytes), each.sha256]);
     cli.show(items, () =>
       renderTable(['package', id === undefined ? 'latest' : 'version', 'format', 'size', 'sha-256'], rows),
     );

@@ -1,15 +1,10 @@
 // `isthmus site …` and `isthmus environment …`: the two kinds of place a machine belongs to.
 import type { Command } from 'commander';
+import type { Environment, Site } from '../../contract/sites.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { renderTable } from '../render/table.ts';
-
-interface Place {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-}
 
 interface PlaceOptions {
   readonly name?: string;
@@ -25,7 +20,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
     `isthmus ${noun} list`,
     `isthmus ${noun} list -o json`,
   ).action(async () => {
-    const items = await (await cli.client()).list<Place>(collection);
+    const items = await (await cli.client()).list<Site | Environment>(collection);
     cli.show(items, () =>
       renderTable(
         ['id', 'name', 'description'],
@@ -41,7 +36,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
     .option('--description <text>', 'what it is for');
   examples(create, `isthmus ${noun} create ${example}`).action(async (id: string, options: PlaceOptions) => {
     const body = { id, name: options.name ?? id, description: options.description ?? '' };
-    const { body: made } = await (await cli.client()).post<Place>(collection, body);
+    const { body: made } = await (await cli.client()).post<Site | Environment>(collection, body);
     cli.show(made, () => `${noun} ${made.id} made`);
   });
 
@@ -55,7 +50,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
       if (options.name === undefined && options.description === undefined) {
         throw new IsthmusError('USAGE', 'what is to change? Give --name or --description');
       }
-      const { body } = await (await cli.client()).change<Place>('PATCH', path(collection, id), options);
+      const { body } = await (await cli.client()).change<Site | Environment>('PATCH', path(collection, id), options);
       cli.show(body, () => `${noun} ${id} changed`);
     },
   );

@@ -1,5 +1,7 @@
 // `isthmus project …`: what is deployed and in which steps, and its variables.
 import type { Command } from 'commander';
+import type { Project } from '../../contract/projects.ts';
+import type { Variable } from '../../contract/variables.ts';
 import { parseSettings } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -7,30 +9,6 @@ import { path } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { readInput, readSecret } from '../secrets.ts';
 import { collect } from '../values.ts';
-
-interface Project {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-  readonly process?: readonly ProcessStep[] | { readonly steps: readonly ProcessStep[] };
-}
-
-interface ProcessStep {
-  readonly name: string;
-  readonly kind: string;
-  readonly targetRoles: readonly string[];
-  readonly package?: { readonly id: string };
-}
-
-interface Variable {
-  readonly id: string;
-  readonly name: string;
-  readonly value?: string | null;
-  readonly sensitive: boolean;
-  readonly environments: readonly string[];
-  readonly machines: readonly string[];
-  readonly targetRoles?: readonly string[];
-}
 
 interface VariableOptions {
   readonly sensitive?: boolean;
@@ -85,10 +63,13 @@ function addProjects(group: Command, cli: Cli): void {
     'isthmus project show web -o json',
   ).action(async (id: string) => {
     const project = await (await cli.client()).get<Project>(path('projects', id));
-    const steps = Array.isArray(project.process)
-      ? (project.process as ProcessStep[])
-      : ((project.process as { steps?: ProcessStep[] } | undefined)?.steps ?? []);
-    const rows = steps.map((step, place) => [place + 1, step.name, step.kind, step.package?.id, step.targetRoles]);
+    const rows = project.process.map((step, index) => [
+      index + 1,
+      step.name,
+      step.kind,
+      step.kind === 'package' ? step.package.id : undefined,
+      step.targetRoles,
+    ]);
     const head = renderRecord({ project: project.id, name: project.name, description: project.description });
     cli.show(project, () => `${head}\n\n${renderTable(['#', 'step', 'kind', 'package', 'target roles'], rows)}`);
   });

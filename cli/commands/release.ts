@@ -1,7 +1,7 @@
 // `isthmus release …`: a process, its packages and variables, pinned.
 import type { Command } from 'commander';
+import type { Release } from '../../contract/releases.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Release } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type ApiClient } from '../client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
@@ -37,7 +37,7 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       const rows = items.map((each) => [
         each.version,
         moment(each.createdAt),
-        (each.packages ?? []).map((one) => `${one.id} ${one.version}`),
+        each.packages.map((one) => `${one.id} ${one.version}`),
         each.id,
       ]);
       cli.show(items, () => renderTable(['version', 'made', 'packages', 'id'], rows));
@@ -50,13 +50,7 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       const client = await cli.client();
       const id = version === undefined ? project : await idOf(client, project, version);
       const release = await client.get<Release>(path('releases', id));
-      const rows = (release.packages ?? []).map((one) => [
-        one.step,
-        one.id,
-        one.version,
-        bytes(one.sizeBytes),
-        one.sha256,
-      ]);
+      const rows = release.packages.map((one) => [one.step, one.id, one.version, bytes(one.sizeBytes), one.sha256]);
       const head = renderRecord({
         release: release.version,
         project: release.project,

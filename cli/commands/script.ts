@@ -1,7 +1,7 @@
 // `isthmus script run`: one script, now, on some machines.
 import { Option, type Command } from 'commander';
+import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Task } from '../api-types.ts';
 import { examples, type Cli } from '../cli.ts';
 import { readInput } from '../secrets.ts';
 import { collect, duration } from '../values.ts';
@@ -66,7 +66,7 @@ export function addScriptCommands(program: Command, cli: Cli): void {
     }
     const { body } = await (
       await cli.client()
-    ).post<Task>('scripts', {
+    ).post<TaskSummary>('scripts', {
       body: await readInput(options.file, cli.terminal.stdin, 'the script'),
       interpreter: options.interpreter,
       ...targetsOf(options),

@@ -1,6 +1,7 @@
 // `isthmus task …`: what was accepted, how it goes, what it said.
 import { Option, type Command } from 'commander';
-import { endStates, type LogLine, type Task } from '../api-types.ts';
+import type { StreamEntry } from '../../contract/task-stream.ts';
+import { END_STATES, type Task, type TaskSummary } from '../../contract/tasks.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client.ts';
 import { escapeText } from '../render/escape.ts';
@@ -42,8 +43,8 @@ export async function accepted(
 
 async function showLog(cli: Cli, id: string): Promise<void> {
   const client = await cli.client();
-  const stream = await client.list<LogLine & { kind: string }>(path('tasks', id, 'log'), {}, 'after');
-  const lines = stream.filter(({ kind }) => kind === 'log');
+  const stream = await client.list<StreamEntry>(path('tasks', id, 'log'), {}, 'after');
+  const lines = stream.filter((entry) => entry.kind === 'log');
   cli.show(lines, () =>
     lines.map((line) => `${escapeText(line.machine)} ${line.line} | ${escapeText(line.text)}`).join('\n'),
   );
@@ -58,7 +59,7 @@ export function addTaskCommands(program: Command, cli: Cli): void {
     .command('list')
     .description('list tasks, newest first')
     .addOption(
-      new Option('--state <state>', 'only in this state').choices(['queued', 'running', 'cancelling', ...endStates]),
+      new Option('--state <state>', 'only in this state').choices(['queued', 'running', 'cancelling', ...END_STATES]),
     )
     .addOption(new Option('--kind <kind>', 'only of this kind').choices(['script', 'health', 'deployment']))
     .option('--project <id>', 'only of this project');
@@ -66,7 +67,7 @@ export function addTaskCommands(program: Command, cli: Cli): void {
     async (options: ListOptions) => {
       const items = await (
         await cli.client()
-      ).list<Task>('tasks', { state: options.state, kind: options.kind, project: options.project });
+      ).list<TaskSummary>('tasks', { state: options.state, kind: options.kind, project: options.project });
       const rows = items.map((each) => [
         each.id,
         each.kind,
@@ -99,10 +100,9 @@ export function addTaskCommands(program: Command, cli: Cli): void {
     group.command('cancel <id>').description('stop a task; its scripts are killed with all they started'),
     'isthmus task cancel 01j…',
   ).action(async (id: string) => {
-    const { body } = await (await cli.client()).post<Task | undefined>(path('tasks', id, 'cancel'));
-    const state = body?.state;
-    const ended = state !== undefined && endStates.includes(state);
-    cli.show(body ?? { id }, () => (ended ? `task ${id} has ended: ${state}` : `task ${id} is being cancelled`));
+    const { body } = await (await cli.client()).post<TaskSummary>(path('tasks', id, 'cancel'));
+    const ended = (END_STATES as readonly string[]).includes(body.state);
+    cli.show(body, () => (ended ? `task ${id} has ended: ${body.state}` : `task ${id} is being cancelled`));
   });
 
   examples(
@@ -115,7 +115,7 @@ export function addTaskCommands(program: Command, cli: Cli): void {
       .option('--follow', 'show it live and end with its result'),
     'isthmus task retry 01j… --follow',
   ).action(async (id: string, options: { readonly follow?: boolean }) => {
-    const { body } = await (await cli.client()).post<Task>(path('tasks', id, 'retry'));
+    const { body } = await (await cli.client()).post<TaskSummary>(path('tasks', id, 'retry'));
     await accepted(cli, body, options.follow === true);
   });
 }

@@ -1,6 +1,7 @@
 // `isthmus token …`: single-use tokens that let a node into the mesh.
 import { Option, type Command } from 'commander';
-import type { JoinToken, Route } from '../api-types.ts';
+import type { CreatedJoinToken, JoinToken, NewJoinToken } from '../../contract/join-tokens.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type Reply } from '../client.ts';
 import { renderTable } from '../render/table.ts';
@@ -9,30 +10,20 @@ import { keepSecret } from '../secrets.ts';
 import { collect, collectRoutes, collectWhole, duration, parent } from '../values.ts';
 
 interface CreateOptions {
-  readonly role: string;
+  readonly role: NewJoinToken['role'];
   readonly site: string;
   readonly name?: string;
   readonly parent?: string[];
   readonly dial?: string;
   readonly environment?: string[];
   readonly targetRole?: string[];
-  readonly route?: readonly Route[];
+  readonly route?: readonly MachineRoute[];
   readonly ttl?: number;
   readonly out?: string;
 }
 
-interface TokenRow {
-  readonly id: string;
-  readonly role: string;
-  readonly site: string;
-  readonly name?: string | null;
-  readonly parents: readonly { readonly node: string; readonly dialAddress: string | null }[];
-  readonly expiresAt: number | string;
-  readonly usedAt?: number | string | null;
-}
-
 /** The body of POST /tokens from the command's options. */
-function tokenRequest(options: CreateOptions): object {
+function tokenRequest(options: CreateOptions): NewJoinToken {
   return {
     role: options.role,
     site: options.site,
@@ -46,18 +37,18 @@ function tokenRequest(options: CreateOptions): object {
 }
 
 /** The parents in their order; `--dial` is for all of those that have no address of their own. */
-function parentsOf({ parent: words = ['server'], dial }: CreateOptions): object[] {
+function parentsOf({ parent: words = ['server'], dial }: CreateOptions): NonNullable<NewJoinToken['parents']> {
   return words.map(parent).map((each) => ({ ...(dial === undefined ? {} : { dialAddress: dial }), ...each }));
 }
 
 /**
  * The join command with the token on its standard input, as it can be pasted: the shell keeps it off the command line.
  */
-function joinLines({ joinCommand, token }: JoinToken): string {
+function joinLines({ joinCommand, token }: CreatedJoinToken): string {
   return joinCommand.includes(token) ? joinCommand : `${joinCommand} <<'END'\n${token}\nEND`;
 }
 
-function othersText({ othersOpen }: JoinToken): string {
+function othersText({ othersOpen }: CreatedJoinToken): string {
   if (othersOpen.length === 0) return '';
   const commands = othersOpen.map((id) => `isthmus token delete ${id}`).join('\n  ');
   return `\n\nThis name has another token that is still good; the first join takes the name. To take it back:\n  ${commands}`;
@@ -97,7 +88,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
   ).action(async (options: CreateOptions) => {
     const client = await cli.client();
-    const make = (): Promise<Reply<JoinToken>> => client.post('tokens', tokenRequest(options));
+    const make = (): Promise<Reply<CreatedJoinToken>> => client.post('tokens', tokenRequest(options));
     const { body } = await keepSecret(options.out, make, (reply) => reply.body.token);
     const { token: _secret, joinCommand: _command, ...shown } = body;
     cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
@@ -108,7 +99,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
   });
 
   examples(group.command('list').description('tokens that were made'), 'isthmus token list').action(async () => {
-    const items = await (await cli.client()).list<TokenRow>('tokens');
+    const items = await (await cli.client()).list<JoinToken>('tokens');
     const rows = items.map((each) => [
       each.id,
       each.role,

@@ -3,8 +3,9 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CreatedJoinToken } from '../../contract/join-tokens.ts';
+import type { Mesh } from '../../contract/mesh.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { JoinToken, MeshState } from '../api-types.ts';
 import type { ApiClient } from '../client.ts';
 import type { ProcessGroup } from './processes.ts';
 import type { DemoState, StateFolder } from './state.ts';
@@ -82,7 +83,7 @@ function tokenFor(node: DemoNode, state: DemoState): object {
 }
 
 async function joinNode(node: DemoNode, client: ApiClient, { folder, state, group }: MeshContext): Promise<void> {
-  const { body: made } = await client.post<JoinToken>('tokens', tokenFor(node, state));
+  const { body: made } = await client.post<CreatedJoinToken>('tokens', tokenFor(node, state));
   const parentPort = state.ports[node.parent === 'server' ? 'mesh' : node.parent];
   const args = [
     ...['join', '--data', folder.dataDir(node.id), '--pin', made.pin, '--token-file', '-'],
@@ -99,7 +100,7 @@ async function joinNode(node: DemoNode, client: ApiClient, { folder, state, grou
 async function linkUp(client: ApiClient, node: string, startedAtMs: number): Promise<void> {
   const deadline = Date.now() + linkLimitMs;
   for (;;) {
-    const { nodes, links } = await client.get<MeshState>('mesh');
+    const { nodes, links } = await client.get<Mesh>('mesh');
     const heard = nodes.some(({ id, lastSeenAt }) => id === node && Number(lastSeenAt) > startedAtMs);
     if (heard && links.some(({ to, up }) => to === node && up)) return;
     if (Date.now() > deadline) throw new IsthmusError('PART_FAILED', `the link to ${node} does not come up`);

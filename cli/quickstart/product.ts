@@ -1,8 +1,11 @@
 // What the quickstart deploys: the example's package in the feed, its project with process and variables, a release.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PackageVersion } from '../../contract/packages.ts';
+import type { Release } from '../../contract/releases.ts';
+import type { TaskSummary } from '../../contract/tasks.ts';
+import type { NewVariable, Variable } from '../../contract/variables.ts';
 import { parseSettings } from '../../lib/config/file.ts';
-import type { PackageVersion, Release } from '../api-types.ts';
 import { path, type ApiClient } from '../client.ts';
 import { pushPackage } from '../commands/package.ts';
 import { environment } from './mesh.ts';
@@ -12,21 +15,6 @@ import type { BuiltPackage } from './web-package.ts';
 
 export const project = 'web';
 const packageId = 'isthmus-example-web';
-
-interface Variable {
-  readonly id: string;
-  readonly name: string;
-  readonly value?: string | null;
-  readonly sensitive: boolean;
-  readonly machines: readonly string[];
-}
-
-interface WantedVariable {
-  readonly name: string;
-  readonly value: string;
-  readonly sensitive?: boolean;
-  readonly machines?: readonly string[];
-}
 
 /** The next version after the highest `1.0.N`. */
 function nextVersion(versions: readonly string[]): string {
@@ -49,7 +37,7 @@ export async function ensurePackage(
   return { version, pushed: true };
 }
 
-function wantedVariables(state: DemoState, folder: StateFolder): WantedVariable[] {
+function wantedVariables(state: DemoState, folder: StateFolder): NewVariable[] {
   return [
     { name: 'Node', value: process.execPath },
     { name: 'Greeting', value: 'Hello from behind the relays' },
@@ -66,7 +54,7 @@ function wantedVariables(state: DemoState, folder: StateFolder): WantedVariable[
 /**
  * Adds the variables that are missing and changes those that differ; a sensitive value cannot be read back to compare.
  */
-async function ensureVariables(client: ApiClient, wanted: readonly WantedVariable[]): Promise<void> {
+async function ensureVariables(client: ApiClient, wanted: readonly NewVariable[]): Promise<void> {
   const collection = path('projects', project, 'variables');
   const present = await client.list<Variable>(collection);
   for (const { name, value, sensitive = false, machines = [] } of wanted) {
@@ -112,7 +100,7 @@ export async function makeRelease(client: ApiClient, packageVersion: string): Pr
 
 /** Deploys a release to every machine of the demonstration; resolves with the task's id. */
 export async function deploy(client: ApiClient, version: string): Promise<string> {
-  const { body } = await client.post<{ id: string }>('deployments', {
+  const { body } = await client.post<TaskSummary>('deployments', {
     project,
     release: version,
     environment,

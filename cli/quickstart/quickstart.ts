@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { ApiClient } from '../client.ts';
 import { connectionIn } from '../context.ts';
@@ -75,7 +76,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
   const deployment = await watchTask(client, await deploy(client, release.version), terminal);
   requireSuccess(deployment);
   step('deployed, started, and checked over HTTP from each machine');
-  const { body: health } = await client.post<{ id: string }>('health-checks', {});
+  const { body: health } = await client.post<TaskSummary>('health-checks', {});
   requireSuccess(await watchTask(client, health.id, terminal));
   const fetched = (deployment.machines ?? []).some(({ steps }) =>
     steps.some(({ action, detail }) => action === 'acquire' && detail?.['cached'] !== true),

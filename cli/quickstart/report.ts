@@ -1,7 +1,9 @@
 // What the quickstart shows at its end: a line per machine, and the bytes that crossed each link between sites.
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Machine } from '../../contract/machines.ts';
+import type { Mesh, Ping } from '../../contract/mesh.ts';
+import type { Task } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../lib/errors.ts';
-import type { Machine, MeshState, PingedWay, Task } from '../api-types.ts';
 import type { ApiClient } from '../client.ts';
 import { healthText } from '../commands/health.ts';
 import { renderTable } from '../render/table.ts';
@@ -16,7 +18,7 @@ const countersLimitMs = 20_000;
 
 /** Reads the counters now. */
 export async function readCounters(client: ApiClient): Promise<LinkCounters> {
-  const mesh = await client.get<MeshState>('mesh');
+  const mesh = await client.get<Mesh>('mesh');
   return new Map(
     siteLinks().map(({ from, to }) => {
       // A link to the server may carry the server's node id.
@@ -60,7 +62,7 @@ export function requireOnce(carried: ReadonlyMap<string, number>, packageBytes: 
 /** Where each machine's package came from, by the acquire step of the deployment. */
 export function packageSources(task: Task): Map<string, string> {
   const sources = new Map<string, string>();
-  for (const { machine, steps } of task.machines ?? []) {
+  for (const { machine, steps } of task.machines) {
     const detail = steps.find(({ action }) => action === 'acquire')?.detail;
     const from = typeof detail?.['from'] === 'string' ? detail['from'] : '';
     sources.set(machine, detail?.['cached'] === true ? 'its own cache' : from || '-');
@@ -69,7 +71,7 @@ export function packageSources(task: Task): Map<string, string> {
 }
 
 async function roundTrip(client: ApiClient, machine: string): Promise<number | undefined> {
-  const { body } = await client.post<{ ways: PingedWay[] }>('mesh/ping', { machine, count: 3 });
+  const { body } = await client.post<Ping>('mesh/ping', { machine, count: 3 });
   const times = (body.ways[0]?.roundTripsMs ?? []).toSorted((a, b) => a - b);
   return times[Math.floor(times.length / 2)];
 }

@@ -5,7 +5,7 @@
 //      ║           ╠◀══ eu-2      ╠◀══ eu-pci-2
 //      ║           ╚◀══ mirror-eu ╚◀══ mirror-eu-pci  (its packages come from mirror-eu, over the mesh)
 //      ╚════ relay us ◀══ us-1
-import type { Route } from '../api-types.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 
 export interface DemoNode {
   readonly id: string;
@@ -58,7 +58,7 @@ export function relaysTo(each: DemoNode): string[] {
 }
 
 /** The machine's route as data. */
-export function routeTo(each: DemoNode): Route {
+export function routeTo(each: DemoNode): MachineRoute {
   const via = relaysTo(each);
   return via.length === 0 ? { kind: 'direct' } : { kind: 'path', via };
 }

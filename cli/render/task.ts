@@ -1,10 +1,10 @@
 // A task as text: one line per machine while it runs, and a table when it has ended.
-import type { Task, TaskError, TaskMachine, TaskStep } from '../api-types.ts';
+import { END_STATES, type Task, type TaskError, type TaskMachine, type TaskStep } from '../../contract/tasks.ts';
 import { escapeText } from './escape.ts';
-import { renderRecord, renderTable } from './table.ts';
+import { renderRecord, renderTable, type Cell } from './table.ts';
 import { bytes, moment } from './units.ts';
 
-const settled: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted', 'skipped'];
+const settled: readonly string[] = [...END_STATES, 'skipped'];
 
 /** `web/acquire` */
 export function stepLabel(step: TaskStep): string {
@@ -12,9 +12,9 @@ export function stepLabel(step: TaskStep): string {
 }
 
 /** `MACHINE_DOWN at eu-pci: no answer`; a hop that `about` names already is not named again. */
-export function errorText(error: TaskError | null | undefined, about?: string): string {
-  if (error === null || error === undefined) return '';
-  const at = error.hop === null || error.hop === undefined || error.hop === about ? '' : ` at ${error.hop}`;
+export function errorText(error: TaskError | undefined, about?: string): string {
+  if (error === undefined) return '';
+  const at = error.hop === undefined || error.hop === about ? '' : ` at ${error.hop}`;
   return escapeText(`${error.code}${at}${error.detail ? `: ${error.detail}` : ''}`);
 }
 
@@ -58,7 +58,7 @@ export function machineLine(machine: TaskMachine, nameWidth: number): string {
 
 /** The lines of every machine. */
 export function machineLines(task: Task): string[] {
-  const machines = task.machines ?? [];
+  const { machines } = task;
   const width = Math.max(0, ...machines.map(({ machine }) => machine.length));
   return machines.map((machine) => machineLine(machine, width));
 }
@@ -70,7 +70,7 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
     for (const step of steps) known.set(`${machine} ${stepLabel(step)}`, step.state);
   }
   const lines: string[] = [];
-  for (const machine of now.machines ?? []) {
+  for (const machine of now.machines) {
     for (const step of machine.steps) {
       // What is under way is told by the line of the machine, or by what it says itself.
       if (!settled.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
@@ -95,7 +95,7 @@ export function renderTask(task: Task): string {
     ...(task.error ? { error: errorText(task.error) } : {}),
     ...(task.blockedBy ? { 'waits for': JSON.stringify(task.blockedBy) } : {}),
   });
-  const rows = (task.machines ?? []).flatMap((machine) => {
+  const rows = task.machines.flatMap((machine): (readonly Cell[])[] => {
     const current = machine.steps.find(({ state }) => !settled.includes(state));
     const steps = machine.steps.map((step) => [
       machine.machine,

@@ -1,13 +1,14 @@
 // The REST API. Map of this folder:
 //   app.ts           plugins, parsers and hooks, in the order they matter; then the routes
 //   policy.ts        who may do what; answers.ts: transactions, idempotency, versions; problems.ts: errors
-//   strict-json.ts, validation.ts, schemas.ts   what a request may look like
-//   events.ts        a task's stream as server-sent events
+//   strict-json.ts, validation.ts, violations.ts   what a request may look like, and what is wrong with it
+//   openapi.ts       the document that describes it all
 //   routes/          one file per resource: HTTP in, domain function, HTTP out
+//   stream/          a task's stream as server-sent events
 //   listen.ts        where it listens; certificate.ts: with which certificate
 import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
-import swagger, { type SwaggerTransform } from '@fastify/swagger';
+import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
   fastify,
@@ -17,23 +18,26 @@ import {
   type FastifyServerOptions,
 } from 'fastify';
 import { IsthmusError } from '../../lib/errors.ts';
-import { softwareVersion } from '../../lib/version.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
+import { openApiOptions } from './openapi.ts';
 import { enforcePolicies } from './policy.ts';
-import { problemHandler, ProblemSchema, sendProblem, toProblem } from './problems.ts';
-import { accessRoutes } from './routes/access.ts';
+import { problemHandler, sendProblem, toProblem } from './problems.ts';
+import { apiKeyRoutes } from './routes/api-keys.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { deploymentRoutes } from './routes/deployments.ts';
 import { eventSubscriptionRoutes } from './routes/event-subscriptions.ts';
+import { joinTokenRoutes } from './routes/join-tokens.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { meshRoutes } from './routes/mesh.ts';
-import { namedRoutes } from './routes/named.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { packageRoutes } from './routes/packages.ts';
+import { probeRoutes } from './routes/probes.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { releaseRoutes } from './routes/releases.ts';
+import { siteRoutes } from './routes/sites.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { taskStreamRoutes } from './routes/task-stream.ts';
-import { tokenRoutes } from './routes/tokens.ts';
-import { probeRoutes } from './routes/probes.ts';
+import { variableRoutes } from './routes/variables.ts';
 import { parseStrictJson } from './strict-json.ts';
 import { compileValidator, refuseUndescribed } from './validation.ts';
 
@@ -74,7 +78,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
   app.server.maxConnections = MAX_CONNECTIONS;
   takeStrictBodies(app);
   app.setValidatorCompiler(compileValidator);
-  // Schemas of answers document them; a serialiser built from them would silently drop or coerce what they lack.
+  // A serialiser built from a schema would silently drop or coerce what the schema lacks. Tests check the answers.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setErrorHandler(problemHandler(context.log));
   const known = new KnownPaths();
@@ -84,12 +88,31 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
   app.setNotFoundHandler((request, reply) => known.refuse(request, reply));
   await enforcePolicies(app as never, context);
   await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
-  await app.register(swagger, { openapi: openApi(context), transform: describeOperation });
+  await app.register(swagger, openApiOptions(context.meshId));
   await app.register(inScope(probeRoutes, context));
   await app.register(inScope(v1, context), { prefix: '/api/v1' });
   await app.ready();
   return app;
 }
+
+/** In the order in which the OpenAPI document lists them. */
+const RESOURCES = [
+  apiKeyRoutes,
+  auditRoutes,
+  eventSubscriptionRoutes,
+  siteRoutes,
+  nodeRoutes,
+  joinTokenRoutes,
+  machineRoutes,
+  packageRoutes,
+  projectRoutes,
+  variableRoutes,
+  releaseRoutes,
+  deploymentRoutes,
+  taskRoutes,
+  taskStreamRoutes,
+  meshRoutes,
+];
 
 function v1(app: ApiInstance, context: ApiContext): void {
   app.addHook('preValidation', (request, _reply, done) => {
@@ -97,9 +120,7 @@ function v1(app: ApiInstance, context: ApiContext): void {
     done();
   });
   app.get('/openapi.json', { config: { policy: 'public' }, schema: { hide: true } }, () => app.swagger());
-  const groups = [accessRoutes, namedRoutes, nodeRoutes, tokenRoutes, machineRoutes, packageRoutes];
-  const later = [projectRoutes, releaseRoutes, taskRoutes, taskStreamRoutes, meshRoutes, eventSubscriptionRoutes];
-  for (const routes of [...groups, ...later]) routes(app, context);
+  for (const routes of RESOURCES) routes(app, context);
 }
 
 /** A plugin of routes: hooks and parsers that it adds are its own. */
@@ -131,26 +152,6 @@ function takeStrictBodies(app: ApiInstance): void {
       done(thrown as Error);
     }
   });
-}
-
-/** Adds to every operation what holds for all of them: who may call it, and how it refuses. */
-const describeOperation: SwaggerTransform = ({ schema, url, route }) => {
-  const { response = {}, ...rest } = schema as { readonly response?: object };
-  const refusal = {
-    description: 'A problem document.',
-    content: { 'application/problem+json': { schema: ProblemSchema } },
-  };
-  const described = { ...rest, response: { ...response, default: refusal }, 'x-role': route.config?.policy };
-  return { schema: described, url };
-};
-
-function openApi({ meshId }: ApiContext) {
-  return {
-    openapi: '3.1.0',
-    info: { title: 'Isthmus', version: softwareVersion, description: `The API of mesh ${meshId}.` },
-    components: { securitySchemes: { apiKey: { type: 'http' as const, scheme: 'bearer' } } },
-    security: [{ apiKey: [] }],
-  };
 }
 
 function noSuchPath(cause?: unknown): IsthmusError {

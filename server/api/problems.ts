@@ -1,40 +1,11 @@
 // Every error the API answers is a problem document (RFC 9457) with a stable code. Nothing of the inside gets out: what
 // is not an IsthmusError is logged and answered as INTERNAL, without a message of its own.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
-import { errorCatalogue, IsthmusError, type ErrorCode, type RemedyAction } from '../../lib/errors.ts';
+import type { Problem } from '../../contract/problem.ts';
+import { errorCatalogue, IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 
-export interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly code: ErrorCode;
-  readonly detail: string;
-  readonly field?: string;
-  readonly hop?: string;
-  readonly remedy: string;
-  readonly action?: RemedyAction;
-}
-
-/** The same, for the OpenAPI document. */
-export const ProblemSchema = Type.Object({
-  type: Type.String({ description: '`urn:isthmus:error:` and the code.' }),
-  title: Type.String(),
-  status: Type.Integer(),
-  code: Type.String({ description: 'See docs/errors.md.' }),
-  detail: Type.String(),
-  field: Type.Optional(Type.String({ description: 'What is wrong, as a path: `routes[0].via[1]`.' })),
-  hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
-  remedy: Type.String({ description: 'What to do, in words.' }),
-  action: Type.Optional(
-    Type.Object(
-      { code: Type.String(), arguments: Type.Record(Type.String(), Type.String()) },
-      { description: 'The same as a code and its arguments, for programs to word or to link.' },
-    ),
-  ),
-});
-
+/** An error as the API answers it. */
 export function toProblem(error: IsthmusError): Problem {
   const hidden = error.code === 'INTERNAL';
   return {

@@ -55,6 +55,13 @@ interface TokenDeps {
   readonly topology: Topology;
 }
 
+/** Revokes a join token: nobody joins with it from now on. */
+export async function revokeToken(tx: StoreTransaction, token: string, actor: Actor): Promise<void> {
+  const { id } = await tx.tokens.get(token);
+  await tx.tokens.delete(id);
+  await tx.events.append({ actor, type: 'token.revoked', subject: id, data: {} });
+}
+
 /** Makes a join token. INVALID_FIELD names what is wrong with the request. */
 export async function createToken(
   tx: StoreTransaction,

@@ -49,6 +49,13 @@ export async function submitHealthCheck(
   return submitTask(tx, healthTask, { title, payload: { machines }, deadlineS: DEADLINE_S, actor, event, retryOf });
 }
 
+/** A request that names nothing asks for every enabled machine. */
+export async function enabledUnlessNamed(tx: StoreTransaction, request: TargetRequest): Promise<TargetRequest> {
+  if (Object.values(request).some((list) => list !== undefined)) return request;
+  const machines = await tx.machines.select({ disabled: false });
+  return { machines: machines.map(({ id }) => id) };
+}
+
 /** Asking twice does no harm, so a resumed check is simply made again. */
 async function runHealthTicket(deps: TicketDeps, context: TaskContext, ticket: Ticket): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
-import { taskView, unsuccessfulMachines, type MachineView, type PlannedStep, type StepView } from './view.ts';
+import type { TaskMachine, TaskStep } from '../../contract/tasks.ts';
+import { taskView, unsuccessfulMachines, type PlannedStep } from './view.ts';
 
 const states = [
   ...['pending', 'sent', 'running', 'succeeded', 'failed', 'interrupted', 'timed_out', 'cancelled', 'skipped'],
@@ -25,7 +26,7 @@ function taskOf(steps: readonly PlannedStep[], endedAt: number | null): Task {
   return task as object as Task;
 }
 
-async function viewed(task: Task, tickets: readonly Ticket[]): Promise<readonly MachineView[]> {
+async function viewed(task: Task, tickets: readonly Ticket[]): Promise<readonly TaskMachine[]> {
   const store = {
     tasks: { get: () => Promise.resolve(task), blockers: () => Promise.resolve([]) },
     tickets: { byTask: () => Promise.resolve(tickets) },
@@ -44,7 +45,7 @@ function byDefinition(task: Task, steps: readonly PlannedStep[], tickets: readon
       : (['succeeded', 'pending'].find((state) => of.every((each) => each === state)) ?? 'running'));
   const machines = [...new Set(steps.flatMap((step) => step.machines))];
   return machines.map((machine) => {
-    const shown: Pick<StepView, 'step' | 'action' | 'ticket' | 'state'>[] = [];
+    const shown: Pick<TaskStep, 'step' | 'action' | 'ticket' | 'state'>[] = [];
     for (const [index, step] of steps.entries()) {
       for (const action of step.machines.includes(machine) ? step.actions : []) {
         const ticket = tickets.findLast((t) => t.step === index && t.action === action && t.target === machine);

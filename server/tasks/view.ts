@@ -1,61 +1,9 @@
 // What readers see of a task: its row, and per machine every step with its state; steps still to come included.
+import type { Task as TaskView, TaskError, TaskMachine, TaskStep, TaskSummary } from '../../contract/tasks.ts';
 import type { Task } from '../store/repositories/tasks.ts';
 import type { MachineNote } from '../store/repositories/task-stream.ts';
 import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
 import type { Store } from '../store/store.ts';
-
-export interface ErrorView {
-  readonly code: string;
-  readonly detail: string | null;
-  readonly hop?: string;
-}
-
-export interface TaskSummary {
-  readonly id: string;
-  readonly kind: Task['kind'];
-  readonly title: string;
-  readonly state: Task['state'];
-  readonly project: string | null;
-  readonly environment: string | null;
-  readonly createdBy: string;
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly endedAt: number | null;
-  readonly deadlineAt: number;
-  /** The task that this one tries again. */
-  readonly retryOf?: string;
-  readonly error?: ErrorView;
-}
-
-export interface StepView {
-  /** The step's name; the task's kind for tasks without a process. */
-  readonly step: string;
-  readonly action: string;
-  /** Null while the step has not begun. */
-  readonly ticket: string | null;
-  /** The tentacle that runs it: the machine's own, or another on its behalf. Null while the step has not begun. */
-  readonly executor: string | null;
-  readonly state: TicketState;
-  readonly exitCode: number | null;
-  readonly startedAt: number | null;
-  readonly endedAt: number | null;
-  readonly error?: ErrorView;
-  readonly detail: unknown;
-}
-
-export interface MachineView {
-  readonly machine: string;
-  readonly state: TicketState;
-  readonly steps: readonly StepView[];
-  /** While it is under way, what was noted of it last: what it waits for, or how far it is. */
-  readonly note?: MachineNote;
-}
-
-export interface TaskView extends TaskSummary {
-  readonly machines: readonly MachineView[];
-  /** The older tasks of its concurrency key that must end first; absent when there are none. */
-  readonly blockedBy?: readonly string[];
-}
 
 /** A step of a deployment's plan, as its payload keeps it. */
 export interface PlannedStep {
@@ -86,14 +34,15 @@ export function taskSummary(task: Task): TaskSummary {
   const error = errorView(task);
   const { retryOf } = task.payload as { readonly retryOf?: string };
   return {
-    ...{ id, kind, title, state, project, environment, createdBy, createdAt, startedAt, endedAt, deadlineAt },
+    kind: kind as TaskSummary['kind'],
+    ...{ id, title, state, project, environment, createdBy, createdAt, startedAt, endedAt, deadlineAt },
     ...(retryOf === undefined ? {} : { retryOf }),
     ...(error === undefined ? {} : { error }),
   };
 }
 
 /** Every planned step of every machine with its latest ticket: one look at each ticket and each planned action. */
-function machineViews(task: Task, tickets: readonly Ticket[]): MachineView[] {
+function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const latest = new Map(tickets.map((ticket) => [actionKey(ticket.step, ticket.action, ticket.target), ticket]));
   const builders = new Map<string, MachineViewBuilder>();
   for (const [index, { name, actions, machines }] of planOf(task).entries()) {
@@ -119,14 +68,14 @@ function actionKey(step: number, action: string, machine: string): string {
 /** One machine's steps, and the states among them. */
 class MachineViewBuilder {
   readonly #machine: string;
-  readonly #steps: StepView[] = [];
+  readonly #steps: TaskStep[] = [];
   readonly #states = new Set<TicketState>();
 
   constructor(machine: string) {
     this.#machine = machine;
   }
 
-  add(step: StepView): void {
+  add(step: TaskStep): void {
     this.#steps.push(step);
     this.#states.add(step.state);
   }
@@ -136,7 +85,7 @@ class MachineViewBuilder {
     return leaving.some((state) => this.#states.has(state));
   }
 
-  view(): MachineView {
+  view(): TaskMachine {
     return { machine: this.#machine, state: machineState(this.#states), steps: this.#steps };
   }
 }
@@ -160,8 +109,9 @@ function planOf(task: Task): readonly PlannedStep[] {
   return [{ name: task.kind, actions: [task.kind], machines: payload.machines ?? [] }];
 }
 
-function stepView(step: string, ticket: Ticket): StepView {
-  const { id, executor, action, state, exitCode, startedAt, endedAt, detail } = ticket;
+function stepView(step: string, ticket: Ticket): TaskStep {
+  const { id, executor, action, state, exitCode, startedAt, endedAt } = ticket;
+  const detail = ticket.detail as TaskStep['detail'];
   const error = errorView(ticket);
   return {
     ...{ step, action, ticket: id, executor, state, exitCode, startedAt, endedAt, detail },
@@ -169,13 +119,13 @@ function stepView(step: string, ticket: Ticket): StepView {
   };
 }
 
-function planned(step: string, action: string): StepView {
+function planned(step: string, action: string): TaskStep {
   const nothing = { ticket: null, executor: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
   return { step, action, state: 'pending', ...nothing };
 }
 
 /** Whether a note still tells of what a machine is at. */
-function isOfNow({ ticket }: MachineNote, { state, steps }: MachineView): boolean {
+function isOfNow({ ticket }: MachineNote, { state, steps }: TaskMachine): boolean {
   if (!underWay.includes(state)) return false;
   return ticket === null || steps.some((step) => step.ticket === ticket && step.endedAt === null);
 }
@@ -197,7 +147,7 @@ function errorView(row: {
   readonly errorCode: string | null;
   readonly errorDetail: string | null;
   readonly errorHop?: string | null;
-}): ErrorView | undefined {
+}): TaskError | undefined {
   const { errorCode: code, errorDetail: detail, errorHop: hop } = row;
   if (code === null) return undefined;
   return hop === null || hop === undefined ? { code, detail } : { code, detail, hop };

@@ -12,6 +12,7 @@ import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
 import { createRouteResolver } from '../../server/topology/resolve.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
+import '../support/answer-check.ts';
 import { tempDir } from '../support/temp.ts';
 
 export interface Answer {

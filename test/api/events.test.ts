@@ -1,5 +1,8 @@
 // A task's events, live: every entry once and in order, from wherever the reader left off, to the end.
+import { Errors, type XSchema } from 'typebox/schema';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { TaskEvent } from '../../contract/task-stream.ts';
+import { closed } from '../support/answer-check.ts';
 import { addTicket, lines } from '../store/samples.ts';
 import { waitFor } from '../support/wait.ts';
 import { startApi, type TestApi } from './api.ts';
@@ -37,7 +40,9 @@ function follow(api: TestApi, task: string, lastEventId?: string) {
           Record<string, string>
         >;
         if (fields.event !== undefined) {
-          events.push({ id: Number(fields.id), event: fields.event, data: JSON.parse(fields.data!) as Event['data'] });
+          const data = JSON.parse(fields.data!) as Event['data'];
+          expect(Errors(closed(TaskEvent) as XSchema, { ...fields, data })[1]).toEqual([]);
+          events.push({ id: Number(fields.id), event: fields.event, data });
         }
       }
     }

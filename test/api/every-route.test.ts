@@ -17,7 +17,7 @@ interface Schema {
 
 interface Parameter {
   readonly name: string;
-  readonly in: 'path' | 'query';
+  readonly in: 'path' | 'query' | 'header';
   readonly schema: Schema;
 }
 
@@ -74,7 +74,7 @@ async function site(): Promise<Site> {
   const release = await api.store.transaction((tx) => createRelease(tx, stepHandlers(), 'eu', { version: '1' }, 'key-1'));
   const task = await make('/scripts', { body: 'true', machines: ['eu'] });
   const key = await make('/api-keys', { name: 'spare', role: 'viewer' });
-  const { paths } = (await api.call('GET', '/api/v1/openapi.json')).body as unknown as {
+  const { paths } = inlined((await api.call('GET', '/api/v1/openapi.json')).body) as {
     readonly paths: Record<string, Record<string, Described>>;
   };
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -93,6 +93,19 @@ async function site(): Promise<Site> {
         .replace('{version}', '1')
         .replace('{id}', ids[path.split('/')[3] ?? ''] ?? 'eu'),
   };
+}
+
+/** The document with every named schema where it is used. */
+function inlined(document: Readonly<Record<string, unknown>>): unknown {
+  const { schemas } = document['components'] as { readonly schemas: Readonly<Record<string, unknown>> };
+  const inline = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(inline);
+    if (typeof value !== 'object' || value === null) return value;
+    const { $ref } = value as { readonly $ref?: string };
+    if ($ref !== undefined) return inline(schemas[$ref.split('/').at(-1)!]);
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inline(each)]));
+  };
+  return inline(document);
 }
 
 /** What is wrong with an answer that should be a refusal; undefined when nothing is. */
@@ -292,13 +305,18 @@ it('refuses whoever has no key, a bad one, or one of too low a role', () =>
     }
   }));
 
-/** What has no versions: it is made and revoked. */
+/** What has no versions: it is created and revoked. */
 const unversioned = new Set(['DELETE /api/v1/api-keys/{id}', 'DELETE /api/v1/tokens/{id}']);
+
+const takesHeader = (operation: Operation, name: string) =>
+  parametersOf(operation, 'header').some((parameter) => parameter.name === name);
 
 it('changes only the version that was read', () =>
   attempt(async ({ operations }, attempts) => {
     for (const operation of operations) {
-      if (!['PATCH', 'PUT', 'DELETE'].includes(operation.method) || unversioned.has(operation.name)) continue;
+      const versioned = ['PATCH', 'PUT', 'DELETE'].includes(operation.method) && !unversioned.has(operation.name);
+      expect(takesHeader(operation, 'If-Match'), operation.name).toBe(versioned);
+      if (!versioned) continue;
       const body = validBodies[operation.name];
       const send = (etag: string | undefined, code: string) =>
         attempts.refused(
@@ -315,8 +333,9 @@ it('changes only the version that was read', () =>
 
 it('refuses Idempotency-Keys that are none', () =>
   attempt(async ({ operations }, attempts) => {
-    for (const operation of operations.filter((each) => each.method === 'POST' && !each.requestBody)) {
-      if (takesBytes(operation)) continue;
+    for (const operation of operations.filter((each) => takesHeader(each, 'Idempotency-Key'))) {
+      expect(operation.method).toBe('POST');
+      if (operation.requestBody) continue;
       for (const key of ['', 'two words', 'x'.repeat(256), 'é']) {
         const headers = { 'idempotency-key': key };
         const expected = { codes: ['INVALID_FIELD'], field: 'Idempotency-Key' };

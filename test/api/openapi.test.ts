@@ -1,23 +1,111 @@
-// What the API says of itself: docs/api.md and the OpenAPI document name the same operations with the same roles.
-import { readFile } from 'node:fs/promises';
+// What the API says of itself: the OpenAPI document is one that tools take, and docs/api.md names the same operations
+// with the same roles.
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { tempDir } from '../support/temp.ts';
 import { startApi } from './api.ts';
 
-interface OpenApi {
-  readonly paths: Record<string, Record<string, { 'x-role'?: string; responses: Record<string, unknown> }>>;
+interface Operation {
+  readonly operationId?: string;
+  readonly summary?: string;
+  readonly tags?: readonly string[];
+  readonly 'x-role'?: string;
+  readonly parameters?: readonly { readonly in: string; readonly name: string }[];
+  readonly requestBody?: {
+    readonly content: Readonly<Record<string, { readonly schema: { readonly $ref?: string } }>>;
+  };
+  readonly responses: Readonly<Record<string, unknown>>;
 }
 
-async function operations(): Promise<[string, string][]> {
+interface OpenApi {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly tags: readonly { readonly name: string }[];
+  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+async function document(): Promise<OpenApi> {
   const api = await startApi();
-  const { body } = await api.call('GET', '/api/v1/openapi.json');
-  const { paths } = body as unknown as OpenApi;
-  return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]): [string, string] => [
+  return (await api.call('GET', '/api/v1/openapi.json')).body as unknown as OpenApi;
+}
+
+/** Every operation by its method and path below /api/v1. */
+function operationsOf({ paths }: OpenApi): Map<string, Operation> {
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, Operation] => [
       `${method.toUpperCase()} ${path.replace(/^\/api\/v1/, '')}`,
-      operation['x-role'] ?? 'missing',
+      operation,
     ]),
   );
+  return new Map(operations);
 }
+
+it('the document has nothing that a linter of OpenAPI finds', async () => {
+  const file = join(await tempDir(), 'openapi.json');
+  await writeFile(file, JSON.stringify(await document()));
+  const cli = join(dirname(createRequire(import.meta.url).resolve('@redocly/cli/package.json')), 'bin/cli.js');
+  const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
+  const lint = promisify(execFile)(process.execPath, [cli, 'lint', '--format=json', file], { env });
+  const { stdout } = await lint.catch((failure: { stdout: string }) => failure);
+  const { totals, problems } = JSON.parse(stdout) as { readonly totals: object; readonly problems: unknown };
+  expect(problems).toEqual([]);
+  expect(totals).toEqual({ errors: 0, warnings: 0, ignored: 0 });
+});
+
+it('every operation has a name of its own, a summary and a tag that is explained', async () => {
+  const described = await document();
+  const known = new Set(described.tags.map(({ name }) => name));
+  const names = new Set<string>();
+  for (const [name, { operationId = '', summary = '', tags = [] }] of operationsOf(described)) {
+    expect(operationId, name).toMatch(/^[a-z][A-Za-z]+$/);
+    expect(names, operationId).not.toContain(operationId);
+    names.add(operationId);
+    expect(summary, name).toMatch(/^[A-Z].{3,}[^.]$/);
+    expect(
+      tags.map((tag) => known.has(tag)),
+      name,
+    ).toEqual([true]);
+  }
+});
+
+it('every body that is sent is a schema with a name', async () => {
+  const described = await document();
+  for (const [name, { requestBody }] of operationsOf(described)) {
+    const schema = requestBody?.content['application/json']?.schema;
+    if (schema === undefined) continue;
+    const [, named = ''] = /^#\/components\/schemas\/(\w+)$/.exec(schema.$ref ?? '') ?? [];
+    expect(described.components.schemas, name).toHaveProperty(named);
+  }
+});
+
+it('a step is a script or a package, told apart by its kind', async () => {
+  const { schemas } = (await document()).components;
+  for (const [union, script, pack] of [
+    ['ProcessStep', 'ScriptStep', 'PackageStep'],
+    ['NewProcessStep', 'NewScriptStep', 'NewPackageStep'],
+  ] as const) {
+    const refer = (name: string) => `#/components/schemas/${name}`;
+    expect(schemas[union]).toEqual({
+      oneOf: [{ $ref: refer(script) }, { $ref: refer(pack) }],
+      discriminator: { propertyName: 'kind', mapping: { script: refer(script), package: refer(pack) } },
+    });
+  }
+});
+
+it('streams and bytes have a type', async () => {
+  const operations = operationsOf(await document());
+  expect(operations.get('GET /tasks/{id}/events')!.responses[200]).toMatchObject({
+    content: { 'text/event-stream': { schema: { $ref: '#/components/schemas/TaskEvent' } } },
+  });
+  const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+  expect(operations.get('GET /packages/{id}/versions/{version}/content')!.responses[200]).toMatchObject({
+    content: bytes,
+  });
+  expect(operations.get('POST /packages')!.requestBody).toMatchObject({ content: bytes });
+});
 
 it('docs/api.md lists every operation with its role, and no other', async () => {
   const page = await readFile(new URL('../../docs/api.md', import.meta.url), 'utf8');
@@ -25,15 +113,16 @@ it('docs/api.md lists every operation with its role, and no other', async () => 
     operation,
     role,
   ]);
-  expect(listed.toSorted()).toEqual((await operations()).toSorted());
+  const operations = [...operationsOf(await document())].map(([name, operation]) => [name, operation['x-role']]);
+  expect(listed.toSorted()).toEqual(operations.toSorted());
 });
 
 it('every operation tells of problem documents', async () => {
-  const api = await startApi();
-  const { body } = await api.call('GET', '/api/v1/openapi.json');
-  for (const methods of Object.values((body as unknown as OpenApi).paths)) {
-    for (const operation of Object.values(methods)) {
-      expect(JSON.stringify(operation.responses.default)).toContain('application/problem+json');
+  for (const [name, { responses }] of operationsOf(await document())) {
+    for (const family of ['4XX', '5XX']) {
+      expect(responses[family], name).toMatchObject({
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      });
     }
   }
 });

@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { MeshNode, MeshState } from '../../cli/api-types.ts';
+import type { Mesh } from '../../contract/mesh.ts';
+import type { Node } from '../../contract/nodes.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore } from '../../server/store/store.ts';
 import { setParents } from '../../server/topology/parents.ts';
@@ -59,13 +60,13 @@ describe('other parents', () => {
   }, 120_000);
 
   const put = (id: string, parents: object[]) =>
-    world.api.put<MeshNode>(`nodes/${id}/parents`, { parents }, `nodes/${id}`);
-  const node = (id: string) => world.api.get<MeshNode>(`nodes/${id}`);
+    world.api.put<Node>(`nodes/${id}/parents`, { parents }, `nodes/${id}`);
+  const node = (id: string) => world.api.get<Node>(`nodes/${id}`);
   const config = (id: string) => readFile(join(world.dataDir(id), 'config.yaml'), 'utf8');
   const cli = (...words: string[]) =>
     isthmus(['--context', join(folder, 'context/context.json'), 'node', 'set-parents', ...words]);
 
-  async function taken(id: string): Promise<MeshNode> {
+  async function taken(id: string): Promise<Node> {
     return waitFor(
       async () => {
         const now = await node(id);
@@ -97,7 +98,7 @@ describe('other parents', () => {
   }
 
   async function linksTo(id: string): Promise<string[]> {
-    const { links } = await world.api.get<MeshState>('mesh');
+    const { links } = await world.api.get<Mesh>('mesh');
     return links.flatMap(({ from, to, up }) => (to === id && up ? [from] : [])).toSorted();
   }
 
@@ -231,7 +232,7 @@ describe('other parents', () => {
     await put('web-2', [{ node: 'eu-b', address: addresses['eu-b'] }]);
     await taken('web-2');
     expect(await wayTo('web-2')).toEqual(route('eu-b'));
-    const { links } = await world.api.get<MeshState>('mesh');
+    const { links } = await world.api.get<Mesh>('mesh');
     expect(links.find(({ from, to }) => from === 'eu-b' && to === 'web-2')).toMatchObject({ dialledBy: 'child' });
     // And back by way of the other relay: with that one it has no link that would stand in the way.
     await put('web-2', [{ node: 'eu-a', dialAddress: addresses['web-2'] }]);
@@ -250,10 +251,10 @@ describe('other parents', () => {
   it('are refused where they cannot work, and nothing changes', async () => {
     await put('eu-b', [{ node: 'eu-a' }]);
     await taken('eu-b');
-    const { nodes } = await world.api.get<MeshState>('mesh');
+    const { nodes } = await world.api.get<Mesh>('mesh');
     const server = nodes.find(({ role }) => role === 'server')!.id;
     const state = async () => {
-      const { items } = await world.api.get<{ items: MeshNode[] }>('nodes');
+      const { items } = await world.api.get<{ items: Node[] }>('nodes');
       const rows = items.map(({ id, parents, wishedParents = null }) => ({ id, parents, wishedParents }));
       return { rows, set: (await events('node.reparent-requested')).length };
     };
@@ -278,7 +279,7 @@ describe('other parents', () => {
       ['nobody', 'web-9', [{ node: 'eu-a' }], /404 .*"NOT_FOUND"/],
     ];
     for (const [what, id, parents, code] of refused) {
-      const headers = { 'if-match': id === 'web-9' ? '"1"' : ((await node(id)) as MeshNode & { etag: string }).etag };
+      const headers = { 'if-match': id === 'web-9' ? '"1"' : ((await node(id)) as Node & { etag: string }).etag };
       const answer = world.api.request('PUT', `nodes/${id}/parents`, { parents }, headers);
       await expect(answer, what).rejects.toThrow(code);
     }

@@ -9,6 +9,7 @@ import { start as startRelay } from '../../relay/start.ts';
 import { initialise } from '../../server/initialise.ts';
 import { start as startServer, type ServerAddresses, type ServerConfig } from '../../server/start.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
+import '../support/answer-check.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { freePort } from '../support/world.ts';

@@ -1,15 +1,7 @@
-// How far the parts of the server that act on events have read them.
-import { Type } from 'typebox';
+// How far the subscribers inside the server have read the events.
+import { EventSubscriptionPage } from '../../../contract/event-subscriptions.ts';
+import { json } from '../../../contract/http.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import { Nullable, PageOf, Timestamp } from '../schemas.ts';
-
-const SubscriptionView = Type.Object({
-  name: Type.String(),
-  position: Type.Integer({ description: 'The number of the last event that was handled or passed over.' }),
-  behind: Type.Integer({ description: 'Events that wait for it.' }),
-  behindSince: Nullable(Timestamp),
-  failures: Type.Integer({ description: 'Failures since the last success.' }),
-});
 
 export function eventSubscriptionRoutes(app: ApiInstance, { services }: ApiContext): void {
   app.get(
@@ -17,10 +9,12 @@ export function eventSubscriptionRoutes(app: ApiInstance, { services }: ApiConte
     {
       config: { policy: 'viewer' },
       schema: {
-        tags: ['access'],
+        operationId: 'listEventSubscriptions',
+        summary: 'List event subscriptions',
         description:
           'What acts on events, and how far behind it is. One that stays behind fails: the server log says why.',
-        response: { 200: PageOf(SubscriptionView) },
+        tags: ['audit'],
+        response: { 200: json('All event subscriptions.', EventSubscriptionPage) },
       },
     },
     async () => ({ items: await services.eventSubscriptions() }),

@@ -1,66 +1,20 @@
 // Machines: environments, target roles, routes, health.
-import { Type, type Static } from 'typebox';
+import { IdempotencyKey, IfMatch, json, noContent } from '../../../contract/http.ts';
+import {
+  Machine as MachineView,
+  MachinePage,
+  MachinePatch,
+  MachineQuery,
+  type HealthReport,
+} from '../../../contract/machines.ts';
+import { BySlug } from '../../../contract/schema.ts';
 import type { Machine } from '../../store/repositories/machines.ts';
+import { submitHealthCheck } from '../../health/health-task.ts';
 import { deleteMachine, updateMachine } from '../../inventory/machines.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import {
-  ById,
-  Closed,
-  FilteredQuery,
-  Line,
-  mapPage,
-  Nullable,
-  PageOf,
-  pageRequest,
-  Route,
-  Slug,
-  Slugs,
-  Timestamp,
-} from '../schemas.ts';
-import { copyRoute } from './tokens.ts';
-
-const Bound = Type.Optional(Type.Number({ minimum: 0 }));
-const Thresholds = Closed({
-  diskFreeBytes: Bound,
-  memoryFreeBytes: Bound,
-  loadPerCpu: Bound,
-  clockSkewMs: Bound,
-  certificateDays: Bound,
-});
-
-const Health = Type.Enum(['unknown', 'healthy', 'warning', 'unhealthy', 'unreachable']);
-
-const View = Type.Object({
-  id: Slug,
-  name: Type.String(),
-  site: Slug,
-  environments: Type.Array(Slug),
-  targetRoles: Type.Array(Slug),
-  routes: Type.Array(Route),
-  disabled: Type.Boolean(),
-  health: Health,
-  healthReport: Type.Unknown(),
-  healthAt: Nullable(Timestamp),
-  thresholds: Nullable(Thresholds),
-  version: Type.Integer(),
-  createdAt: Timestamp,
-});
-
-const Patch = Closed({
-  name: Type.Optional(Line),
-  environments: Type.Optional(Slugs),
-  targetRoles: Type.Optional(Slugs),
-  routes: Type.Optional(Type.Array(Route)),
-  disabled: Type.Optional(Type.Boolean()),
-  thresholds: Type.Optional(Thresholds),
-});
-
-const Query = FilteredQuery({
-  environment: Type.Optional(Slug),
-  targetRole: Type.Optional(Slug),
-  site: Type.Optional(Slug),
-});
+import { mapPage, pageRequest } from '../pages.ts';
+import { accepted, ACCEPTED_TASK } from './tasks.ts';
 
 export function machineRoutes(app: ApiInstance, context: ApiContext): void {
   const { store, services } = context;
@@ -68,7 +22,16 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
 
   app.get(
     '/machines',
-    { config: { policy: 'viewer' }, schema: { tags, querystring: Query, response: { 200: PageOf(View) } } },
+    {
+      config: { policy: 'viewer' },
+      schema: {
+        operationId: 'listMachines',
+        summary: 'List machines',
+        tags,
+        querystring: MachineQuery,
+        response: { 200: json('A page of machines.', MachinePage) },
+      },
+    },
     async (request) => {
       const { environment, targetRole, site } = request.query;
       const filter = {
@@ -82,13 +45,33 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
 
   app.get(
     '/machines/:id',
-    { config: { policy: 'viewer' }, schema: { tags, params: ById, response: { 200: View } } },
+    {
+      config: { policy: 'viewer' },
+      schema: {
+        operationId: 'getMachine',
+        summary: 'Show one machine',
+        tags,
+        params: BySlug,
+        response: { 200: json('The machine.', MachineView, 'ETag') },
+      },
+    },
     async (request, reply) => sendVersioned(reply, toView(await store.machines.get(request.params.id))),
   );
 
   app.patch(
     '/machines/:id',
-    { config: { policy: 'admin' }, schema: { tags, params: ById, body: Patch, response: { 200: View } } },
+    {
+      config: { policy: 'admin' },
+      schema: {
+        operationId: 'updateMachine',
+        summary: 'Change one machine',
+        tags,
+        params: BySlug,
+        headers: IfMatch,
+        body: MachinePatch,
+        response: { 200: json('The changed machine.', MachineView, 'ETag') },
+      },
+    },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.machines.get(request.params.id);
@@ -101,7 +84,18 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
 
   app.delete(
     '/machines/:id',
-    { config: { policy: 'admin' }, schema: { tags, params: ById, response: { 204: Type.Null() } } },
+    {
+      config: { policy: 'admin' },
+      schema: {
+        operationId: 'deleteMachine',
+        summary: 'Delete one machine',
+        description: '409 `IN_USE` while its node is not revoked.',
+        tags,
+        params: BySlug,
+        headers: IfMatch,
+        response: { 204: noContent('The machine is deleted.') },
+      },
+    },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.machines.get(request.params.id);
@@ -109,13 +103,29 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
         return { status: 204, body: null };
       }),
   );
+
+  app.post(
+    '/machines/:id/health',
+    {
+      config: { policy: 'operator' },
+      schema: {
+        operationId: 'checkMachineHealth',
+        summary: 'Check the health of one machine',
+        tags: ['tasks'],
+        params: BySlug,
+        headers: IdempotencyKey,
+        response: ACCEPTED_TASK,
+      },
+    },
+    (request, reply) =>
+      change(context, request, reply, async (tx, actor) => {
+        const { id } = await tx.machines.get(request.params.id);
+        return accepted(context, await submitHealthCheck(tx, { machines: [id] }, actor));
+      }),
+  );
 }
 
-function toView(machine: Machine): Static<typeof View> {
-  return {
-    ...machine,
-    environments: [...machine.environments],
-    targetRoles: [...machine.targetRoles],
-    routes: machine.routes.map(copyRoute),
-  };
+function toView(machine: Machine): MachineView {
+  // The store keeps the report as JSON; only a health check writes it.
+  return { ...machine, healthReport: machine.healthReport as HealthReport | null };
 }

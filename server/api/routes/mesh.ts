@@ -1,48 +1,21 @@
 // The mesh as the server sees it, and probes along its paths.
-import { Type, type Static } from 'typebox';
+import { json } from '../../../contract/http.ts';
+import {
+  Mesh,
+  Ping,
+  PingRequest,
+  Trace,
+  TraceRequest,
+  type Hop,
+  type MeshLink,
+  type MeshNode,
+  type ProbeError,
+} from '../../../contract/mesh.ts';
 import { IsthmusError } from '../../../lib/errors.ts';
 import type { Node } from '../../store/repositories/nodes.ts';
 import { pathsByParents } from '../../topology/resolve.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import { Closed, Nullable, Slug, Timestamp } from '../schemas.ts';
-
-const NodeView = Type.Object({
-  id: Slug,
-  role: Type.Enum(['server', 'relay', 'mirror', 'tentacle']),
-  site: Nullable(Slug),
-  parents: Type.Array(Slug),
-  state: Type.Enum(['active', 'revoked']),
-  lastSeenAt: Nullable(Timestamp),
-  softwareVersion: Nullable(Type.String()),
-});
-
-const LinkView = Type.Object({
-  from: Slug,
-  to: Slug,
-  joined: Type.Boolean({ description: 'Whether `to` is a node of the mesh; if not, a token says that it is dialled.' }),
-  up: Type.Boolean(),
-  roundTripMs: Nullable(Type.Number()),
-  bytesDown: Type.Integer(),
-  bytesUp: Type.Integer(),
-  dialledBy: Type.Enum(['parent', 'child']),
-  lastErrorCode: Nullable(Type.String()),
-});
-
-const ErrorView = Type.Object({
-  code: Type.String(),
-  detail: Type.String(),
-  hop: Type.Optional(Type.String()),
-  remedy: Type.String(),
-});
-
-const HopView = Type.Object({
-  node: Slug,
-  roundTripMs: Nullable(Type.Number()),
-  version: Nullable(Type.String()),
-  certificateDays: Nullable(Type.Number()),
-  error: Type.Optional(ErrorView),
-});
 
 export function meshRoutes(app: ApiInstance, context: ApiContext): void {
   const { services } = context;
@@ -54,10 +27,10 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'viewer' },
       schema: {
+        operationId: 'getMesh',
+        summary: 'Show the mesh',
         tags,
-        description:
-          'Nodes and links. `from` is the parent side of a link; bytes are since the reporting process began.',
-        response: { 200: Type.Object({ nodes: Type.Array(NodeView), links: Type.Array(LinkView) }) },
+        response: { 200: json('Nodes and links.', Mesh) },
       },
     },
     () => ({
@@ -71,16 +44,14 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'operator' },
       schema: {
-        tags,
+        operationId: 'traceMesh',
+        summary: 'Trace the paths to a node or a machine',
         description:
-          'Asks each node on the way in turn, up to the first that does not answer: by every way that there is to a ' +
-          "node, or that a machine's routes name, in their order.",
-        body: Closed({ node: Type.Optional(Slug), machine: Type.Optional(Slug) }),
-        response: {
-          200: Type.Object({
-            ways: Type.Array(Type.Object({ path: Type.Array(Slug), hops: Type.Array(HopView) })),
-          }),
-        },
+          'Asks each hop of a path in turn, up to the first that does not answer: of every path to a node, or of those ' +
+          "that a machine's routes name, in their order.",
+        tags,
+        body: TraceRequest,
+        response: { 200: json('Each path with its hops.', Trace) },
       },
     },
     async (request) => {
@@ -102,21 +73,12 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'operator' },
       schema: {
+        operationId: 'pingMachine',
+        summary: 'Ping a machine',
+        description: 'By each path that its routes name, in their order. An error when none answers.',
         tags,
-        description:
-          'Round trips to a machine by each way that its routes name, in their order. An error when none answers.',
-        body: Closed({ machine: Slug, count: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }),
-        response: {
-          200: Type.Object({
-            ways: Type.Array(
-              Type.Object({
-                path: Type.Array(Slug),
-                roundTripsMs: Type.Array(Type.Number()),
-                error: Type.Optional(ErrorView),
-              }),
-            ),
-          }),
-        },
+        body: PingRequest,
+        response: { 200: json('Each path with its round trips.', Ping) },
       },
     },
     async (request) => {
@@ -155,17 +117,17 @@ function nodePaths(id: string, topology: Topology): Paths {
   return paths.map(({ relays }) => relays);
 }
 
-function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersion }: Node): Static<typeof NodeView> {
+function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersion }: Node): MeshNode {
   return { id, role, site, parents: parents.map(({ node }) => node), state, lastSeenAt, softwareVersion };
 }
 
-function toLinkView(link: Link, { nodes }: Topology): Static<typeof LinkView> {
+function toLinkView(link: Link, { nodes }: Topology): MeshLink {
   return { ...link, joined: nodes.get(link.to)?.state === 'active' };
 }
 
 const MS_PER_DAY = 86_400_000;
 
-function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[number]): Static<typeof HopView> {
+function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[number]): Hop {
   const { error } = hop;
   const expires = hop.certificateNotAfterMs;
   return {
@@ -177,6 +139,6 @@ function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[num
   };
 }
 
-function toErrorView({ code, message, hop, remedy }: IsthmusError): Static<typeof ErrorView> {
+function toErrorView({ code, message, hop, remedy }: IsthmusError): ProbeError {
   return { code, detail: message, ...(hop === undefined ? {} : { hop }), remedy };
 }

@@ -1,76 +1,29 @@
-// Nodes: who is in the mesh, where in the tree, and what they last reported.
-import { Type, type Static } from 'typebox';
+// Nodes: who is in the mesh, which parents they have, and what they last reported.
+import { IdempotencyKey, IfMatch, json } from '../../../contract/http.ts';
+import { NewParents, Node as NodeView, NodePage, NodeQuery } from '../../../contract/nodes.ts';
+import { BySlug } from '../../../contract/schema.ts';
 import type { Node } from '../../store/repositories/nodes.ts';
 import { reportedParents } from '../../topology/parents.ts';
 import { reportedLinks } from '../../topology/topology.ts';
-import { MAX_PARENTS } from '../../store/parents.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import {
-  Address,
-  ById,
-  Closed,
-  FilteredQuery,
-  mapPage,
-  Nullable,
-  PageOf,
-  pageRequest,
-  Parent,
-  Slug,
-  Timestamp,
-} from '../schemas.ts';
-
-const Role = Type.Enum(['server', 'relay', 'mirror', 'tentacle']);
-const State = Type.Enum(['active', 'revoked']);
-
-const View = Type.Object({
-  id: Slug,
-  role: Role,
-  site: Nullable(Slug),
-  parents: Type.Array(Parent, { description: 'In order of preference.' }),
-  wishedParents: Nullable(
-    Type.Object(
-      {
-        parents: Type.Array(
-          Type.Object({ node: Slug, dialAddress: Nullable(Type.String()), address: Nullable(Type.String()) }),
-        ),
-        setAt: Timestamp,
-        setBy: Type.String(),
-        errorCode: Nullable(Type.String()),
-      },
-      { description: 'Those that it is to go over to; null once it has. `errorCode` says why it has not yet.' },
-    ),
-  ),
-  state: State,
-  certificateNotAfter: Nullable(Timestamp),
-  softwareVersion: Nullable(Type.String()),
-  feedUrl: Nullable(Type.String()),
-  lastSeenAt: Nullable(Timestamp),
-  revokedAt: Nullable(Timestamp),
-  links: Type.Array(Type.Unknown(), { description: 'As the node last reported them.' }),
-  version: Type.Integer(),
-  createdAt: Timestamp,
-});
-
-const Query = FilteredQuery({ role: Type.Optional(Role), site: Type.Optional(Slug), state: Type.Optional(State) });
-
-const ParentsBody = Closed({
-  parents: Type.Array(Closed({ node: Slug, dialAddress: Type.Optional(Address), address: Type.Optional(Address) }), {
-    minItems: 1,
-    maxItems: MAX_PARENTS,
-    description:
-      'In order of preference. One with a `dialAddress` dials the node there; the node dials every other, at `address` ' +
-      'or where it is known to be.',
-  }),
-});
+import { mapPage, pageRequest } from '../pages.ts';
 
 export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   const { store, services } = context;
+  const tags = ['nodes'];
+
   app.get(
     '/nodes',
     {
       config: { policy: 'viewer' },
-      schema: { tags: ['nodes'], querystring: Query, response: { 200: PageOf(View) } },
+      schema: {
+        operationId: 'listNodes',
+        summary: 'List nodes',
+        tags,
+        querystring: NodeQuery,
+        response: { 200: json('A page of nodes.', NodePage) },
+      },
     },
     async (request) => {
       const { role, site, state } = request.query;
@@ -80,7 +33,16 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
 
   app.get(
     '/nodes/:id',
-    { config: { policy: 'viewer' }, schema: { tags: ['nodes'], params: ById, response: { 200: View } } },
+    {
+      config: { policy: 'viewer' },
+      schema: {
+        operationId: 'getNode',
+        summary: 'Show one node',
+        tags,
+        params: BySlug,
+        response: { 200: json('The node.', NodeView, 'ETag') },
+      },
+    },
     async (request, reply) => sendVersioned(reply, toView(await store.nodes.get(request.params.id))),
   );
 
@@ -89,13 +51,14 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'admin' },
       schema: {
-        tags: ['nodes'],
-        description:
-          'Has a node go over to other parents. It keeps those that it has until one of the new ones carries: see ' +
-          '`wishedParents`.',
-        params: ById,
-        body: ParentsBody,
-        response: { 200: View },
+        operationId: 'setNodeParents',
+        summary: 'Move a node to other parents',
+        description: 'The node keeps the parents that it has until a link to one of the new ones works.',
+        tags,
+        params: BySlug,
+        headers: IfMatch,
+        body: NewParents,
+        response: { 200: json('The node, with the parents that it is to have.', NodeView, 'ETag') },
       },
     },
     (request, reply) =>
@@ -112,10 +75,13 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'admin' },
       schema: {
-        tags: ['nodes'],
-        description: 'Shuts a node out of the mesh for ever, on live links too. Doing it again changes nothing.',
-        params: ById,
-        response: { 200: View },
+        operationId: 'revokeNode',
+        summary: 'Revoke a node',
+        description: 'Shuts it out of the mesh for ever, on live links too. Doing it again changes nothing.',
+        tags,
+        params: BySlug,
+        headers: IdempotencyKey,
+        response: { 200: json('The revoked node.', NodeView, 'ETag') },
       },
     },
     (request, reply) =>
@@ -127,16 +93,11 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ report, parents, wish, ...node }: Node): Static<typeof View> {
+function toView({ report, wish, ...node }: Node): NodeView {
   const errorCode = reportedParents({ report })?.parentsErrorCode ?? '';
   return {
     ...node,
-    parents: parents.map((parent) => ({ ...parent })),
-    wishedParents: wish && {
-      ...wish,
-      parents: wish.parents.map((parent) => ({ ...parent })),
-      errorCode: errorCode === '' ? null : errorCode,
-    },
-    links: [...reportedLinks({ report })],
+    wishedParents: wish && { ...wish, errorCode: errorCode === '' ? null : errorCode },
+    links: reportedLinks({ report }),
   };
 }

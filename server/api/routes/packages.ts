@@ -1,31 +1,20 @@
 // Packages: pushed as bytes, listed, downloaded. Versions are immutable, so pushing the same bytes again is no change.
-import { Type, type Static } from 'typebox';
+import { bytes, Bytes, json } from '../../../contract/http.ts';
+import {
+  ByPackage,
+  ByPackageVersion,
+  PackageVersionPage,
+  PushedPackage,
+  PushHeaders,
+  PushQuery,
+  type PackageVersion,
+} from '../../../contract/packages.ts';
+import { PageQuery } from '../../../contract/schema.ts';
 import { errorCatalogue, IsthmusError } from '../../../lib/errors.ts';
 import type { Package } from '../../store/repositories/packages.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
+import { mapPage, pageRequest } from '../pages.ts';
 import { principalOf, refused } from '../policy.ts';
-import { Closed, mapPage, PageOf, pageRequest, PageQuery, Timestamp } from '../schemas.ts';
-
-const PackageId = Type.String({ minLength: 1, maxLength: 100 });
-const Version = Type.String({ minLength: 1, maxLength: 100 });
-const Format = Type.Enum(['tar.gz', 'zip', 'nupkg']);
-
-const View = Type.Object({
-  id: PackageId,
-  version: Version,
-  sha256: Type.String(),
-  sizeBytes: Type.Integer(),
-  format: Format,
-  publishedAt: Timestamp,
-});
-
-const Pushed = Type.Object({
-  id: PackageId,
-  version: Version,
-  sha256: Type.String(),
-  sizeBytes: Type.Integer(),
-  format: Format,
-});
 
 export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   const { store, services } = context;
@@ -39,7 +28,17 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
 
   app.get(
     '/packages',
-    { config: { policy: 'viewer' }, schema: { tags, querystring: PageQuery, response: { 200: PageOf(View) } } },
+    {
+      config: { policy: 'viewer' },
+      schema: {
+        operationId: 'listPackages',
+        summary: 'List packages',
+        description: 'Each with its latest version.',
+        tags,
+        querystring: PageQuery,
+        response: { 200: json('A page of packages.', PackageVersionPage) },
+      },
+    },
     async (request) => mapPage(await store.packages.list(pageRequest(request.query)), toView),
   );
 
@@ -48,10 +47,13 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'viewer' },
       schema: {
+        operationId: 'listPackageVersions',
+        summary: 'List the versions of a package',
+        description: 'Highest first.',
         tags,
-        params: Closed({ id: PackageId }),
+        params: ByPackage,
         querystring: PageQuery,
-        response: { 200: PageOf(View) },
+        response: { 200: json('A page of versions.', PackageVersionPage) },
       },
     },
     async (request) => {
@@ -64,14 +66,20 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
     '/packages/:id/versions/:version/content',
     {
       config: { policy: 'viewer' },
-      schema: { tags, params: Closed({ id: PackageId, version: Version }), description: 'The bytes as pushed.' },
+      schema: {
+        operationId: 'downloadPackage',
+        summary: 'Download a package',
+        tags,
+        params: ByPackageVersion,
+        response: { 200: bytes('The bytes as pushed.', 'Content-Disposition', 'Content-Length', 'ETag') },
+      },
     },
     async (request, reply) => {
       const found = await services.findPackage(request.params.id, request.params.version);
       const content = await services.openPackage(found.sha256);
       void reply.header('content-length', found.sizeBytes).header('etag', `"${found.sha256}"`);
       void reply.header('content-disposition', 'attachment').type('application/octet-stream');
-      return reply.send(content);
+      return reply.send(content as never);
     },
   );
 }
@@ -86,17 +94,17 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'operator' },
       schema: {
+        operationId: 'pushPackage',
+        summary: 'Push a package',
+        description: 'Versions are immutable: 409 when this version has other bytes.',
         tags: ['packages'],
-        description:
-          'Pushes a package. The body is the file; the name is in the query or in X-Package-Id and X-Package-Version. ' +
-          '201 when new, 200 when the same bytes were there, 409 when others were.',
-        consumes: ['application/octet-stream'],
-        querystring: Closed({
-          id: Type.Optional(PackageId),
-          version: Type.Optional(Version),
-          format: Type.Optional(Format),
-        }),
-        response: { 200: Pushed, 201: Pushed },
+        querystring: PushQuery,
+        headers: PushHeaders,
+        body: { content: { 'application/octet-stream': { schema: Bytes } } },
+        response: {
+          200: json('These bytes were there already.', PushedPackage, 'Location'),
+          201: json('The version was added.', PushedPackage, 'Location'),
+        },
       },
     },
     async (request, reply) => {
@@ -105,8 +113,8 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
           remedy: 'Send `Content-Type: application/octet-stream`.',
         });
       }
-      const id = request.query.id ?? header(request.headers['x-package-id']);
-      const version = request.query.version ?? header(request.headers['x-package-version']);
+      const id = request.query.id ?? request.headers['x-package-id'];
+      const version = request.query.version ?? request.headers['x-package-version'];
       const sent = request.headers['content-length'];
       const sizeBytes = sent === undefined ? undefined : Number(sent);
       const meta = { id, version, format: request.query.format, sizeBytes };
@@ -117,17 +125,13 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
         throw thrown.code === 'CANCELLED' ? thrown : await refused(context, request, keyId, thrown, { id, version });
       });
       const { created, ...body } = pushed;
-      const place = `${encodeURIComponent(body.id)}/versions/${encodeURIComponent(body.version)}`;
-      void reply.header('location', `/api/v1/packages/${place}/content`);
+      const path = `${encodeURIComponent(body.id)}/versions/${encodeURIComponent(body.version)}`;
+      void reply.header('location', `/api/v1/packages/${path}/content`);
       return reply.code(created ? 201 : 200).send(body);
     },
   );
 }
 
-function header(sent: string | string[] | undefined): string | undefined {
-  return Array.isArray(sent) ? undefined : sent;
-}
-
-function toView({ id, version, sha256, sizeBytes, format, publishedAt }: Package): Static<typeof View> {
+function toView({ id, version, sha256, sizeBytes, format, publishedAt }: Package): PackageVersion {
   return { id, version, sha256, sizeBytes, format, publishedAt };
 }

@@ -1,14 +1,39 @@
 // What an orchestrator asks: does the process live, and can it do its work.
-import { Type } from 'typebox';
+import { json } from '../../../contract/http.ts';
+import { ProbeStatus } from '../../../contract/probes.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
 export function probeRoutes(app: ApiInstance, { store, stopping }: ApiContext): void {
-  const Status = Type.Object({ status: Type.String() });
-  const schema = { tags: ['probes'], response: { 200: Status } };
-  app.get('/livez', { config: { policy: 'public' }, schema }, () => ({ status: 'alive' }));
+  const tags = ['probes'];
+
+  app.get(
+    '/livez',
+    {
+      config: { policy: 'public' },
+      schema: {
+        operationId: 'livez',
+        summary: 'Say whether the process lives',
+        tags,
+        response: { 200: json('It lives.', ProbeStatus) },
+      },
+    },
+    () => ({ status: 'alive' }),
+  );
+
   app.get(
     '/readyz',
-    { config: { policy: 'public' }, schema: { ...schema, response: { 200: Status, 503: Status } } },
+    {
+      config: { policy: 'public' },
+      schema: {
+        operationId: 'readyz',
+        summary: 'Say whether the server can do its work',
+        tags,
+        response: {
+          200: json('It can.', ProbeStatus),
+          503: json('It stops, or its store does not answer.', ProbeStatus),
+        },
+      },
+    },
     async (_request, reply) => {
       if (stopping.aborted) return reply.code(503).send({ status: 'stopping' });
       try {

@@ -1,56 +1,26 @@
 // A task's stream of log lines, notes and states: as pages, and live.
-import { Type } from 'typebox';
+import { eventStream, json, LastEventId } from '../../../contract/http.ts';
+import { ById } from '../../../contract/schema.ts';
+import { StreamPage, StreamQuery, TaskEvent } from '../../../contract/task-stream.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
-import { streamTask } from '../events.ts';
-import { AnyId, Closed, Nullable, PageOf, Timestamp } from '../schemas.ts';
-
-const seq = Type.Integer({ description: 'Place in the stream: rises by one.' });
-
-const Entry = Type.Union([
-  Type.Object({
-    kind: Type.Literal('log'),
-    seq,
-    at: Timestamp,
-    ticket: Type.String(),
-    machine: Type.String(),
-    step: Type.Integer(),
-    action: Type.String(),
-    line: Type.Integer(),
-    stream: Type.String(),
-    text: Type.String(),
-  }),
-  Type.Object({
-    kind: Type.Enum(['note', 'state']),
-    seq,
-    at: Timestamp,
-    machine: Nullable(Type.String()),
-    ticket: Nullable(Type.String()),
-    level: Type.Enum(['info', 'warning', 'error']),
-    code: Nullable(Type.String()),
-    text: Type.String(),
-    data: Type.Unknown(),
-  }),
-]);
-
-const Query = Closed({
-  after: Type.Optional(Type.Integer({ minimum: 0 })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
-});
+import { streamTask } from '../stream/task-events.ts';
 
 export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
   const { store } = context;
-  const params = Closed({ id: AnyId });
+  const tags = ['tasks'];
 
   app.get(
     '/tasks/:id/log',
     {
       config: { policy: 'viewer' },
       schema: {
-        tags: ['tasks'],
-        description: 'The stream after place `after`, in order; `next` is the next `after`, absent at the present end.',
-        params,
-        querystring: Query,
-        response: { 200: PageOf(Entry) },
+        operationId: 'listTaskLog',
+        summary: "List entries of a task's stream",
+        description: 'The entries after number `after`, in order; `next` is the next `after`.',
+        tags,
+        params: ById,
+        querystring: StreamQuery,
+        response: { 200: json('A page of log lines, notes and states.', StreamPage) },
       },
     },
     async (request) => {
@@ -67,12 +37,13 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
     {
       config: { policy: 'viewer' },
       schema: {
-        tags: ['tasks'],
-        description:
-          'The stream as server-sent events (log, note, state), from after Last-Event-ID on, until the task has ended; ' +
-          'the last event is `end`.',
-        params,
-        produces: ['text/event-stream'],
+        operationId: 'followTask',
+        summary: "Follow a task's stream",
+        description: 'From after Last-Event-ID on, until the task has ended; the last event is `end`.',
+        tags,
+        params: ById,
+        headers: LastEventId,
+        response: { 200: eventStream('Server-sent events, as they come.', TaskEvent) },
       },
     },
     async (request, reply) => {

@@ -1,0 +1,66 @@
+// Join tokens: single use, for a node that joins the mesh.
+import { Type, type Static } from 'typebox';
+import { MachineRoute } from './machines.ts';
+import { MAX_PARENTS, Parent } from './nodes.ts';
+import { Closed, HostPort, List, Nullable, PageOf, Slug, Slugs, Timestamp, Words } from './schema.ts';
+
+const JoinRole = Words(['relay', 'mirror', 'tentacle'], { $id: 'JoinRole' });
+
+const JoinParent = Closed({ node: Slug, dialAddress: Type.Optional(HostPort) }, { $id: 'JoinParent' });
+
+export const NewJoinToken = Closed(
+  {
+    role: JoinRole,
+    site: Slug,
+    name: Type.Optional(Slug),
+    parents: Type.Optional(
+      List(JoinParent, {
+        minItems: 1,
+        maxItems: MAX_PARENTS,
+        description:
+          'In order of preference; without it the server is the parent. One with a `dialAddress` dials the node there.',
+      }),
+    ),
+    environments: Type.Optional(Slugs),
+    targetRoles: Type.Optional(Slugs),
+    routes: Type.Optional(List(MachineRoute, { minItems: 1, maxItems: 8 })),
+    ttlS: Type.Optional(Type.Integer({ minimum: 1, maximum: 3600 })),
+  },
+  { $id: 'NewJoinToken' },
+);
+export type NewJoinToken = Static<typeof NewJoinToken>;
+
+export const JoinToken = Type.Object(
+  {
+    id: Type.String(),
+    role: JoinRole,
+    site: Slug,
+    name: Nullable(Slug),
+    parents: List(Parent),
+    environments: List(Slug),
+    targetRoles: List(Slug),
+    routes: Nullable(List(MachineRoute)),
+    expiresAt: Timestamp,
+    usedAt: Nullable(Timestamp),
+    usedBy: Nullable(Slug),
+    createdBy: Type.String(),
+    createdAt: Timestamp,
+  },
+  { $id: 'JoinToken' },
+);
+export type JoinToken = Static<typeof JoinToken>;
+
+export const JoinTokenPage = PageOf(JoinToken, 'JoinTokenPage');
+
+export const CreatedJoinToken = Type.Object(
+  {
+    id: Type.String(),
+    token: Type.String({ description: 'The token itself, shown this once.' }),
+    pin: Type.String({ description: "SHA-256 of the authority's certificate." }),
+    expiresAt: Timestamp,
+    othersOpen: List(Type.String(), { description: 'Other tokens for this name that can still be used.' }),
+    joinCommand: Type.String({ description: 'What to run on the joining machine; it asks for the token.' }),
+  },
+  { $id: 'CreatedJoinToken' },
+);
+export type CreatedJoinToken = Static<typeof CreatedJoinToken>;

@@ -1,0 +1,112 @@
+// Machines: environments, target roles, routes and health.
+import { Type, type Static } from 'typebox';
+import {
+  Closed,
+  Line,
+  List,
+  ListQuery,
+  Nullable,
+  OneOf,
+  PageOf,
+  Slug,
+  Slugs,
+  Timestamp,
+  Version,
+  Words,
+} from './schema.ts';
+
+const DirectRoute = Closed(
+  { kind: Type.Literal('direct') },
+  { $id: 'DirectRoute', description: 'The machine is a neighbour of the server.' },
+);
+const PathRoute = Closed(
+  { kind: Type.Literal('path'), via: List(Slug, { minItems: 1, maxItems: 64 }) },
+  { $id: 'PathRoute', description: "The relays to cross, the server's neighbour first." },
+);
+const AutoRoute = Closed(
+  { kind: Type.Literal('auto') },
+  { $id: 'AutoRoute', description: "Every path that the node's parents make, the cheapest live one first." },
+);
+
+export const MachineRoute = OneOf('kind', [DirectRoute, PathRoute, AutoRoute], { $id: 'MachineRoute' });
+export type MachineRoute = Static<typeof MachineRoute>;
+
+const bound = Type.Optional(Type.Number({ minimum: 0 }));
+export const Thresholds = Closed(
+  {
+    diskFreeBytes: bound,
+    memoryFreeBytes: bound,
+    loadPerCpu: bound,
+    clockSkewMs: bound,
+    certificateDays: bound,
+  },
+  { $id: 'Thresholds', description: 'Beyond these a health check warns.' },
+);
+
+export const Health = Words(['unknown', 'healthy', 'warning', 'unhealthy', 'unreachable'], { $id: 'Health' });
+
+const HealthReason = Type.Object(
+  {
+    what: Type.String({ description: 'disk, memory, load, clock, certificate, route, path or machine.' }),
+    severity: Words(['warning', 'unhealthy', 'unreachable']),
+    text: Type.String(),
+    hop: Type.Optional(Type.String()),
+    code: Type.Optional(Type.String()),
+  },
+  { $id: 'HealthReason' },
+);
+
+export const HealthReport = Type.Object(
+  {
+    health: Health,
+    reasons: List(HealthReason),
+    hop: Type.Optional(Type.String({ description: 'The node at which the path failed.' })),
+    route: Type.Optional(MachineRoute),
+    roundTripMs: Type.Optional(Type.Number()),
+    clockSkewMs: Type.Optional(Type.Number()),
+    facts: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What the tentacle measured.' })),
+  },
+  { $id: 'HealthReport', description: 'What the last health check found.' },
+);
+export type HealthReport = Static<typeof HealthReport>;
+
+export const Machine = Type.Object(
+  {
+    id: Slug,
+    name: Type.String(),
+    site: Slug,
+    environments: List(Slug),
+    targetRoles: List(Slug),
+    routes: List(MachineRoute, { description: 'In order of preference.' }),
+    disabled: Type.Boolean(),
+    health: Health,
+    healthReport: Nullable(HealthReport),
+    healthAt: Nullable(Timestamp),
+    thresholds: Nullable(Thresholds),
+    version: Version,
+    createdAt: Timestamp,
+  },
+  { $id: 'Machine' },
+);
+export type Machine = Static<typeof Machine>;
+
+export const MachinePage = PageOf(Machine, 'MachinePage');
+
+export const MachinePatch = Closed(
+  {
+    name: Type.Optional(Line),
+    environments: Type.Optional(Slugs),
+    targetRoles: Type.Optional(Slugs),
+    routes: Type.Optional(List(MachineRoute)),
+    disabled: Type.Optional(Type.Boolean()),
+    thresholds: Type.Optional(Thresholds),
+  },
+  { $id: 'MachinePatch' },
+);
+export type MachinePatch = Static<typeof MachinePatch>;
+
+export const MachineQuery = ListQuery({
+  environment: Type.Optional(Slug),
+  targetRole: Type.Optional(Slug),
+  site: Type.Optional(Slug),
+});

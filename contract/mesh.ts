@@ -1,0 +1,87 @@
+// The mesh as the server sees it, and what probes along its paths find.
+import { Type, type Static } from 'typebox';
+import { NodeRole, NodeState } from './nodes.ts';
+import { Closed, ErrorCode, List, Nullable, Slug, Timestamp, Words } from './schema.ts';
+
+export const MeshNode = Type.Object(
+  {
+    id: Slug,
+    role: NodeRole,
+    site: Nullable(Slug),
+    parents: List(Slug),
+    state: NodeState,
+    lastSeenAt: Nullable(Timestamp),
+    softwareVersion: Nullable(Type.String()),
+  },
+  { $id: 'MeshNode' },
+);
+export type MeshNode = Static<typeof MeshNode>;
+
+export const MeshLink = Type.Object(
+  {
+    from: Slug,
+    to: Slug,
+    joined: Type.Boolean({ description: 'Whether `to` has joined the mesh; if not, a token says that it is dialled.' }),
+    up: Type.Boolean(),
+    roundTripMs: Nullable(Type.Number()),
+    bytesDown: Type.Integer({ description: 'Since the reporting process began.' }),
+    bytesUp: Type.Integer({ description: 'Since the reporting process began.' }),
+    dialledBy: Words(['parent', 'child']),
+    lastErrorCode: Nullable(Type.String()),
+  },
+  { $id: 'MeshLink', description: '`from` is the parent of the two.' },
+);
+export type MeshLink = Static<typeof MeshLink>;
+
+export const Mesh = Type.Object({ nodes: List(MeshNode), links: List(MeshLink) }, { $id: 'Mesh' });
+export type Mesh = Static<typeof Mesh>;
+
+export const ProbeError = Type.Object(
+  {
+    code: ErrorCode,
+    detail: Type.String(),
+    hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
+    remedy: Type.String(),
+  },
+  { $id: 'ProbeError' },
+);
+export type ProbeError = Static<typeof ProbeError>;
+
+export const Hop = Type.Object(
+  {
+    node: Slug,
+    roundTripMs: Nullable(Type.Number()),
+    version: Nullable(Type.String()),
+    certificateDays: Nullable(Type.Number()),
+    error: Type.Optional(ProbeError),
+  },
+  { $id: 'Hop' },
+);
+export type Hop = Static<typeof Hop>;
+
+const path = List(Slug, { description: "The relays to cross, the server's neighbour first." });
+
+export const TracedPath = Type.Object({ path, hops: List(Hop) }, { $id: 'TracedPath' });
+export type TracedPath = Static<typeof TracedPath>;
+
+export const Trace = Type.Object({ ways: List(TracedPath) }, { $id: 'Trace' });
+export type Trace = Static<typeof Trace>;
+
+export const TraceRequest = Closed(
+  { node: Type.Optional(Slug), machine: Type.Optional(Slug) },
+  { $id: 'TraceRequest', description: 'Either a node or a machine.' },
+);
+
+export const PingedPath = Type.Object(
+  { path, roundTripsMs: List(Type.Number()), error: Type.Optional(ProbeError) },
+  { $id: 'PingedPath' },
+);
+export type PingedPath = Static<typeof PingedPath>;
+
+export const Ping = Type.Object({ ways: List(PingedPath) }, { $id: 'Ping' });
+export type Ping = Static<typeof Ping>;
+
+export const PingRequest = Closed(
+  { machine: Slug, count: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) },
+  { $id: 'PingRequest' },
+);

@@ -1,0 +1,90 @@
+// Nodes of the mesh: who they are, and which parents they have and are to have.
+import { Type, type Static } from 'typebox';
+import { Closed, HostPort, List, ListQuery, Nullable, PageOf, Slug, Timestamp, Version, Words } from './schema.ts';
+
+/** Parents that a node may have. */
+export const MAX_PARENTS = 4;
+
+export const NodeRole = Words(['server', 'relay', 'mirror', 'tentacle'], { $id: 'NodeRole' });
+
+export const NodeState = Words(['active', 'revoked'], { $id: 'NodeState' });
+
+export const Parent = Type.Object(
+  {
+    node: Slug,
+    dialAddress: Nullable(
+      Type.String({ description: 'host:port at which this parent dials the node; null when the node dials it.' }),
+    ),
+  },
+  { $id: 'Parent' },
+);
+export type Parent = Static<typeof Parent>;
+
+const DesiredParent = Type.Object(
+  {
+    ...Parent.properties,
+    address: Nullable(
+      Type.String({ description: 'host:port at which the node dials it; null when it dials the node.' }),
+    ),
+  },
+  { $id: 'DesiredParent' },
+);
+
+export const DesiredParents = Type.Object(
+  {
+    parents: List(DesiredParent),
+    setAt: Timestamp,
+    setBy: Type.String(),
+    errorCode: Nullable(Type.String({ description: 'Why the node has not moved yet, as it said last.' })),
+  },
+  { $id: 'DesiredParents' },
+);
+export type DesiredParents = Static<typeof DesiredParents>;
+
+export const Node = Type.Object(
+  {
+    id: Slug,
+    role: NodeRole,
+    site: Nullable(Slug),
+    parents: List(Parent, { description: 'In order of preference.' }),
+    wishedParents: Nullable(DesiredParents),
+    state: NodeState,
+    certificateNotAfter: Nullable(Timestamp),
+    softwareVersion: Nullable(Type.String()),
+    feedUrl: Nullable(Type.String()),
+    lastSeenAt: Nullable(Timestamp),
+    revokedAt: Nullable(Timestamp),
+    links: List(Type.Unknown(), { description: 'As the node last reported them.' }),
+    version: Version,
+    createdAt: Timestamp,
+  },
+  { $id: 'Node' },
+);
+export type Node = Static<typeof Node>;
+
+export const NodePage = PageOf(Node, 'NodePage');
+
+export const NodeQuery = ListQuery({
+  role: Type.Optional(NodeRole),
+  site: Type.Optional(Slug),
+  state: Type.Optional(NodeState),
+});
+
+const NewParent = Closed(
+  { node: Slug, dialAddress: Type.Optional(HostPort), address: Type.Optional(HostPort) },
+  { $id: 'NewParent' },
+);
+
+export const NewParents = Closed(
+  {
+    parents: List(NewParent, {
+      minItems: 1,
+      maxItems: MAX_PARENTS,
+      description:
+        'In order of preference. One with a `dialAddress` dials the node there; the node dials every other, at ' +
+        '`address` or at the address that is known of it.',
+    }),
+  },
+  { $id: 'NewParents' },
+);
+export type NewParents = Static<typeof NewParents>;

@@ -1,0 +1,110 @@
+// What the schemas of the API are made of: closed objects for requests, lists, pages, unions with a discriminator, and
+// the scalars that every resource uses. A schema with an `$id` stands under that name in the OpenAPI document.
+import {
+  Type,
+  type TArrayOptions,
+  type TObject,
+  type TObjectOptions,
+  type TProperties,
+  type TSchema,
+  type TSchemaOptions,
+} from 'typebox';
+
+/** An object with exactly these fields: a request with another one is refused. */
+export function Closed<Properties extends TProperties>(properties: Properties, options: TObjectOptions = {}) {
+  return Type.Object(properties, { ...options, additionalProperties: false });
+}
+
+/** A list whose type is `readonly`, so that domain values fit without a copy. */
+export function List<Item extends TSchema>(item: Item, options: TArrayOptions = {}) {
+  return Type.Immutable(Type.Array(item, options));
+}
+
+export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+
+/** One of several words. */
+export function Words<Values extends string[]>(values: readonly [...Values], options: TSchemaOptions = {}) {
+  return Type.Enum(values, { ...options, type: 'string' });
+}
+
+/** One of several named objects: the literal in `field` says which. */
+export function OneOf<Branches extends TObject[]>(field: string, branches: [...Branches], options: TSchemaOptions) {
+  return Type.Union(branches, { ...options, discriminator: { propertyName: field } });
+}
+
+const slugPattern = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
+const linePattern =
+  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb]*$';
+const addressPattern = '^\\S+:\\d{1,5}$';
+
+/** What a pattern asks for, in words. */
+export const PATTERNS_IN_WORDS: ReadonlyMap<unknown, string> = new Map([
+  [slugPattern, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
+  [linePattern, 'must be one line, without characters that control or reorder text'],
+  [addressPattern, 'must be host:port'],
+]);
+
+export const Slug = Type.String({
+  $id: 'Slug',
+  pattern: slugPattern,
+  description: 'Lower-case letters, digits and hyphens: a DNS label.',
+});
+
+export const Slugs = List(Slug, { maxItems: 500, uniqueItems: true });
+
+/** One line for people: no control characters, which could forge other lines, and no marks that reorder text. */
+export const Line = Type.String({ minLength: 1, maxLength: 200, pattern: linePattern });
+
+export const Text = Type.String({ maxLength: 4000 });
+
+export const Timestamp = Type.Integer({ $id: 'Timestamp', description: 'Milliseconds since 1970.' });
+
+/** The version of a resource; its ETag carries it. */
+export const Version = Type.Integer({ description: 'Rises with every change; the ETag carries it.' });
+
+/** Ids of tasks, releases, variables: an id of any other form is not found. */
+export const AnyId = Type.String({ minLength: 1, maxLength: 100 });
+
+export const HostPort = Type.String({
+  minLength: 3,
+  maxLength: 300,
+  pattern: addressPattern,
+  description: 'host:port',
+});
+
+export const Sha256 = Type.String({ description: 'SHA-256 in hexadecimal.' });
+
+/** How an error is shown inside another answer; an answer that is an error itself is a Problem. */
+export const ErrorCode = Type.String({ description: 'A stable code: see docs/errors.md.' });
+
+/** The path parameters of a resource whose id is a slug. */
+export const BySlug = Closed({ id: Slug });
+
+/** The path parameters of a resource whose id the server made. */
+export const ById = Closed({ id: AnyId });
+
+const limit = Type.Optional(
+  Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Items on the page at most.' }),
+);
+const cursor = Type.Optional(
+  Type.String({ minLength: 1, maxLength: 1000, description: '`next` of the page before; the first page without it.' }),
+);
+
+/** The query of a list: a page, and filters that must all match. */
+export function ListQuery<Filters extends TProperties>(filters: Filters) {
+  return Closed({ limit, cursor, ...filters });
+}
+
+export const PageQuery = ListQuery({});
+
+/** The query of a sequence that only grows: what comes after a number. */
+export function SequenceQuery<Filters extends TProperties>(filters: Filters) {
+  const after = Type.Optional(Type.Integer({ minimum: 0, description: 'The number after which to begin.' }));
+  return Closed({ after, limit, ...filters });
+}
+
+/** A page of a list. */
+export function PageOf<Item extends TSchema>(item: Item, $id: string) {
+  const next = Type.Optional(Type.String({ description: 'Where the next page begins; absent on the last page.' }));
+  return Type.Object({ items: List(item), next }, { $id });
+}

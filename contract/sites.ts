@@ -1,0 +1,24 @@
+// Sites and environments: an id, a display name and a description.
+import { Type, type Static } from 'typebox';
+import { Closed, Line, PageOf, Slug, Text, Timestamp, Version } from './schema.ts';
+
+const shown = {
+  id: Slug,
+  name: Type.String(),
+  description: Type.String(),
+  version: Version,
+  createdAt: Timestamp,
+};
+const changeable = { name: Type.Optional(Line), description: Type.Optional(Text) };
+
+export const Site = Type.Object(shown, { $id: 'Site' });
+export type Site = Static<typeof Site>;
+export const SitePage = PageOf(Site, 'SitePage');
+export const NewSite = Closed({ id: Slug, ...changeable }, { $id: 'NewSite' });
+export const SitePatch = Closed(changeable, { $id: 'SitePatch' });
+
+export const Environment = Type.Object(shown, { $id: 'Environment' });
+export type Environment = Static<typeof Environment>;
+export const EnvironmentPage = PageOf(Environment, 'EnvironmentPage');
+export const NewEnvironment = Closed({ id: Slug, ...changeable }, { $id: 'NewEnvironment' });
+export const EnvironmentPatch = Closed(changeable, { $id: 'EnvironmentPatch' });

@@ -1,0 +1,67 @@
+// A task's stream: log lines, notes and changes of state in one sequence, as pages and as server-sent events.
+import { Type, type Static } from 'typebox';
+import { List, Nullable, OneOf, SequenceQuery, Timestamp, Words } from './schema.ts';
+import { TaskState } from './tasks.ts';
+
+const seq = Type.Integer({ description: 'Where it stands in the stream: rises by one.' });
+
+const LogData = Type.Object(
+  {
+    at: Timestamp,
+    ticket: Type.String(),
+    machine: Type.String(),
+    step: Type.Integer(),
+    action: Type.String(),
+    line: Type.Integer({ description: '1..N per ticket.' }),
+    stream: Type.String(),
+    text: Type.String({ description: 'As the script wrote it, control characters included, secrets masked.' }),
+  },
+  { $id: 'LogData' },
+);
+export type LogData = Static<typeof LogData>;
+
+const NoteData = Type.Object(
+  {
+    at: Timestamp,
+    machine: Nullable(Type.String()),
+    ticket: Nullable(Type.String()),
+    level: Words(['info', 'warning', 'error']),
+    code: Nullable(Type.String()),
+    text: Type.String(),
+    data: Type.Unknown(),
+  },
+  { $id: 'NoteData' },
+);
+export type NoteData = Static<typeof NoteData>;
+
+const LogEntry = Type.Object({ kind: Type.Literal('log'), seq, ...LogData.properties }, { $id: 'LogEntry' });
+const NoteEntry = Type.Object({ kind: Type.Literal('note'), seq, ...NoteData.properties }, { $id: 'NoteEntry' });
+const StateEntry = Type.Object({ kind: Type.Literal('state'), seq, ...NoteData.properties }, { $id: 'StateEntry' });
+
+export const StreamEntry = OneOf('kind', [LogEntry, NoteEntry, StateEntry], { $id: 'StreamEntry' });
+export type StreamEntry = Static<typeof StreamEntry>;
+
+export const StreamPage = Type.Object(
+  {
+    items: List(StreamEntry),
+    next: Type.Optional(Type.String({ description: 'The next `after`; absent at the present end.' })),
+  },
+  { $id: 'StreamPage' },
+);
+
+export const StreamQuery = SequenceQuery({});
+
+const id = Type.String({ description: 'The `seq` of the entry.' });
+
+/** An event of the live stream: its fields as the event stream names them, `data` read as JSON. */
+export const TaskEvent = OneOf(
+  'event',
+  [
+    Type.Object({ event: Type.Literal('log'), id, data: LogData }, { $id: 'LogEvent' }),
+    Type.Object({ event: Type.Literal('note'), id, data: NoteData }, { $id: 'NoteEvent' }),
+    Type.Object({ event: Type.Literal('state'), id, data: NoteData }, { $id: 'StateEvent' }),
+    Type.Object({ event: Type.Literal('end'), id, data: Type.Object({ state: TaskState }) }, { $id: 'EndEvent' }),
+  ],
+  { $id: 'TaskEvent', description: '`data` is JSON text.' },
+);
+export type TaskEvent = Static<typeof TaskEvent>;

@@ -1,0 +1,128 @@
+// Tasks: what was asked for, how far it is on every machine, and how it ended.
+import { Type, type Static } from 'typebox';
+import { Closed, ErrorCode, List, ListQuery, Nullable, PageOf, Slug, Slugs, Timestamp, Words } from './schema.ts';
+
+/** States in which a task has reached its one end. */
+export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
+
+export const TaskKind = Words(['script', 'health', 'deployment'], { $id: 'TaskKind' });
+
+export const TaskState = Words(['queued', 'running', 'cancelling', ...END_STATES], { $id: 'TaskState' });
+export type TaskState = Static<typeof TaskState>;
+
+export const TicketState = Words(['pending', 'sent', 'running', 'skipped', ...END_STATES], { $id: 'TicketState' });
+
+export const TaskError = Type.Object(
+  {
+    code: ErrorCode,
+    detail: Nullable(Type.String()),
+    hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
+  },
+  { $id: 'TaskError' },
+);
+export type TaskError = Static<typeof TaskError>;
+
+export const TaskSummary = Type.Object(
+  {
+    id: Type.String(),
+    kind: TaskKind,
+    title: Type.String(),
+    state: TaskState,
+    project: Nullable(Slug),
+    environment: Nullable(Slug),
+    createdBy: Type.String(),
+    createdAt: Timestamp,
+    startedAt: Nullable(Timestamp),
+    endedAt: Nullable(Timestamp),
+    deadlineAt: Timestamp,
+    retryOf: Type.Optional(Type.String({ description: 'The task that this one retries.' })),
+    error: Type.Optional(TaskError),
+  },
+  { $id: 'TaskSummary' },
+);
+export type TaskSummary = Static<typeof TaskSummary>;
+
+export const TaskSummaryPage = PageOf(TaskSummary, 'TaskSummaryPage');
+
+export const TaskStep = Type.Object(
+  {
+    step: Type.String({ description: "The name of the process's step; the task's kind where there is no process." }),
+    action: Type.String(),
+    ticket: Nullable(Type.String({ description: 'Null while the step has not begun.' })),
+    /** The machine's own tentacle, or another on its behalf. */
+    executor: Nullable(Slug),
+    state: TicketState,
+    exitCode: Nullable(Type.Integer()),
+    startedAt: Nullable(Timestamp),
+    endedAt: Nullable(Timestamp),
+    error: Type.Optional(TaskError),
+    detail: Nullable(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'What the action tells: where a package came from, what a check found.',
+      }),
+    ),
+  },
+  { $id: 'TaskStep' },
+);
+export type TaskStep = Static<typeof TaskStep>;
+
+export const MachineNote = Type.Object(
+  { at: Timestamp, ticket: Nullable(Type.String()), code: Nullable(Type.String()), text: Type.String() },
+  { $id: 'MachineNote', description: 'What the machine is blocked by, or how far it is.' },
+);
+
+export const TaskMachine = Type.Object(
+  {
+    machine: Slug,
+    state: TicketState,
+    steps: List(TaskStep),
+    note: Type.Optional(MachineNote),
+  },
+  { $id: 'TaskMachine' },
+);
+export type TaskMachine = Static<typeof TaskMachine>;
+
+export const Task = Type.Object(
+  {
+    ...TaskSummary.properties,
+    machines: List(TaskMachine),
+    blockedBy: Type.Optional(List(Type.String(), { description: 'The older tasks of its concurrency key that must end first.' })),
+  },
+  { $id: 'Task' },
+);
+export type Task = Static<typeof Task>;
+
+export const TaskQuery = ListQuery({
+  state: Type.Optional(TaskState),
+  kind: Type.Optional(TaskKind),
+  project: Type.Optional(Slug),
+  environment: Type.Optional(Slug),
+});
+
+/** The longest deadline that a task can have. */
+export const DeadlineS = Type.Integer({ minimum: 1, maximum: 7 * 86_400, description: 'Seconds until the task ends.' });
+
+const targets = {
+  machines: Type.Optional(Slugs),
+  environments: Type.Optional(Slugs),
+  targetRoles: Type.Optional(Slugs),
+};
+
+export const NewScript = Closed(
+  {
+    body: Type.String({ minLength: 1 }),
+    interpreter: Type.Optional(Type.String({ minLength: 1, maxLength: 50 })),
+    ...targets,
+    timeLimitS: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 * 86_400 })),
+    deadlineS: Type.Optional(DeadlineS),
+    isolation: Type.Optional(Words(['exclusive', 'shared'])),
+  },
+  { $id: 'NewScript' },
+);
+export type NewScript = Static<typeof NewScript>;
+
+export const NewHealthCheck = Closed(targets, {
+  $id: 'NewHealthCheck',
+  description: 'Every enabled machine when nothing is named.',
+});
+export type NewHealthCheck = Static<typeof NewHealthCheck>;

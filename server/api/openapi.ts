@@ -1,0 +1,115 @@
+// The OpenAPI document: what holds for every operation, and every named schema once, under its name.
+import type { FastifyDynamicSwaggerOptions, SwaggerTransform } from '@fastify/swagger';
+import { PROBLEM_ANSWERS } from '../../contract/http.ts';
+import { IsthmusError } from '../../lib/errors.ts';
+import { softwareVersion } from '../../lib/version.ts';
+
+const TAGS = {
+  access: 'Who the caller is, and API keys.',
+  audit: 'Who did what to what.',
+  sites: 'Sites: networks with nodes in them.',
+  environments: 'Environments: what machines are for.',
+  nodes: 'Nodes of the mesh.',
+  tokens: 'Join tokens.',
+  machines: 'Machines: what deployments aim at.',
+  packages: 'The built-in feed.',
+  projects: 'Projects and their process.',
+  variables: 'Variables of a project.',
+  releases: 'Releases: a process with its packages and variables, pinned.',
+  deployments: 'Deployments of releases to environments.',
+  tasks: 'Tasks: deployments, scripts and health checks under way or ended.',
+  mesh: 'The mesh as the server sees it, and probes along its paths.',
+  probes: 'What an orchestrator asks of the process.',
+};
+
+/** The options of @fastify/swagger for the API of this mesh. */
+export function openApiOptions(meshId: string): FastifyDynamicSwaggerOptions {
+  const named = new NamedSchemas();
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Isthmus',
+        version: softwareVersion,
+        description: `The API of mesh ${meshId}.`,
+        license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+      },
+      servers: [{ url: '/', description: 'The server that answers with this document.' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
+      security: [{ apiKey: [] }],
+    },
+    transform: (operation) => named.describe(operation),
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) throw new IsthmusError('INTERNAL', 'the document is not OpenAPI');
+      const { openapiObject } = document;
+      return Object.assign(openapiObject, { components: { ...openapiObject.components, schemas: named.all() } });
+    },
+  };
+}
+
+type Schema = Readonly<Record<string, unknown>>;
+
+function isSchema(value: unknown): value is Schema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const refer = (name: string) => `#/components/schemas/${name}`;
+
+/** The schemas that operations name, found as operations are described. */
+class NamedSchemas {
+  readonly #schemas = new Map<string, unknown>();
+
+  /** An operation with what holds for all: who may call it, how it is refused; named schemas by reference. */
+  describe: SwaggerTransform = ({ schema, url, route }) => {
+    const policy = route.config?.policy;
+    const { response = {}, ...rest } = schema as { readonly response?: object };
+    const described = {
+      ...rest,
+      response: { ...response, ...PROBLEM_ANSWERS },
+      ...(policy === 'public' ? { security: [] } : {}),
+      'x-role': policy,
+    };
+    return { schema: this.#published(described) as typeof schema, url };
+  };
+
+  /** All of them, by name. */
+  all(): Schema {
+    return Object.fromEntries([...this.#schemas].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  #published(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((each) => this.#published(each));
+    if (!isSchema(value)) return value;
+    const { $id, ...schema } = value;
+    if (typeof $id !== 'string') return this.#fields(schema);
+    if (!this.#schemas.has($id)) {
+      this.#schemas.set($id, undefined);
+      this.#schemas.set($id, this.#fields(schema));
+    }
+    return { $ref: refer($id) };
+  }
+
+  #fields(schema: Schema): Schema {
+    const entries = Object.entries(inOpenApi(schema)).map(([key, value]) => [key, this.#published(value)]);
+    return Object.fromEntries(entries) as Schema;
+  }
+}
+
+/** A schema in the words that generators understand: unions with a discriminator as `oneOf`, records by their values. */
+function inOpenApi(schema: Schema): Schema {
+  const { discriminator, anyOf, patternProperties, ...rest } = schema;
+  if (isSchema(patternProperties)) return { ...rest, additionalProperties: Object.values(patternProperties)[0] };
+  if (!isSchema(discriminator)) return schema;
+  const { propertyName } = discriminator as { readonly propertyName: string };
+  const mapping = (anyOf as readonly Branch[]).map(({ $id, properties }) => [
+    properties[propertyName]?.const,
+    refer($id),
+  ]);
+  return { ...rest, oneOf: anyOf, discriminator: { propertyName, mapping: Object.fromEntries(mapping) as Schema } };
+}
+
+interface Branch {
+  readonly $id: string;
+  readonly properties: Readonly<Record<string, { readonly const?: string }>>;
+}

@@ -1,0 +1,24 @@
+// The audit trail.
+import { AuditEventPage, AuditQuery } from '../../../contract/audit.ts';
+import { json } from '../../../contract/http.ts';
+import { listAudit } from '../../events/audit.ts';
+import type { ApiContext, ApiInstance } from '../context.ts';
+
+export function auditRoutes(app: ApiInstance, { store }: ApiContext): void {
+  app.get(
+    '/events',
+    {
+      config: { policy: 'viewer' },
+      schema: {
+        operationId: 'listAuditEvents',
+        summary: 'List audit events',
+        description:
+          'Every change, oldest first, after number `after`; `next` is the next `after`. With `denied` what was denied instead, in the same form: the latest, under numbers of their own.',
+        tags: ['audit'],
+        querystring: AuditQuery,
+        response: { 200: json('A page of audit events.', AuditEventPage) },
+      },
+    },
+    (request) => listAudit(store, { limit: 100, ...request.query }),
+  );
+}

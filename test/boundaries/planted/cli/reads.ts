@@ -1,0 +1,2 @@
+// Breaks: cli-takes-shapes-from-the-contract
+import type {} from '../server/store/knows.ts';

@@ -1,0 +1,2 @@
+// Breaks: contract-stands-alone
+import type {} from '../lib/leaf.ts';
