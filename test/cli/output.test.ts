@@ -268,7 +268,7 @@ class Screen {
   #column = 0;
 
   take(text: string): void {
-    for (const [token, digits, command] of text.matchAll(/\u001b\[(\d*)([A-Z])|\n|[^\u001b\n]+/gu)) {
+    for (const [token, digits, command] of text.matchAll(/\n|\p{Cc}\[(\d*)([A-Z])|\P{Cc}+/gu)) {
       const count = Number(digits || 1);
       if (token === '\n') [this.#row, this.#column] = [this.#row + 1, 0];
       else if (command === undefined) this.#write(token);
