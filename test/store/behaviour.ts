@@ -32,7 +32,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       const fence = await claim(store);
       const ids = ['away', 'away', 'away', 'there'].map((executor) => ({ id: newId(), executor }));
       const rows = ids.map(({ id, executor }, attempt) => ({
-        ...{ id, target: 'm-1', executor, step: 0, action: 'script', attempt, createdAt: 2000 },
+        ...{ id, target: 'm-1', executor, step: 0, action: 'drain', attempt, createdAt: 2000 },
       }));
       await store.transaction(async (tx) => {
         await tx.tickets.insert(fence, rows);
