@@ -157,7 +157,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => tasks.stop());
   const intervalMs = (config.healthCheckIntervalS ?? 0) * 1000;
   if (intervalMs > 0) {
-    const monitor = startHealthMonitor({ store, ...tasks.reaching, log, intervalMs });
+    const monitor = startHealthMonitor({ store, ...tasks.shared, log, intervalMs });
     teardown.add(() => monitor.stop());
   }
 

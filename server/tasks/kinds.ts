@@ -33,6 +33,10 @@ export interface RetryRequest {
   readonly actor: Actor;
 }
 
+/**
+ * A kind of task. Its view shows the `steps` of a payload (PlannedStep), or else one action on each of its `machines`,
+ * named as the kind is.
+ */
 export interface TaskKind<Payload = unknown> {
   readonly kind: string;
   readonly lane: Lane;

@@ -25,8 +25,8 @@ interface TasksOptions {
 }
 
 export interface Tasks {
-  /** What reaches machines and writes, for others that do both beside the tasks. */
-  readonly reaching: Pick<TicketDeps, 'routesOf' | 'tentacles'> & { readonly writer: Writer };
+  /** Routes, warm tunnels and group commit, for what calls machines beside the tasks. */
+  readonly shared: Pick<TicketDeps, 'routesOf' | 'tentacles'> & { readonly writer: Writer };
   /** A hint that there is something to claim, or that a cancel was asked for. */
   wake(): void;
   /** The tasks this node runs now. */
@@ -63,7 +63,7 @@ export function startTasks(options: TasksOptions): Tasks {
   }
 
   return {
-    reaching: { routesOf, tentacles, writer },
+    shared: { routesOf, tentacles, writer },
     wake: () => engine.wake(),
     get running() {
       return engine.running;

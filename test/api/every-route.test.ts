@@ -71,7 +71,9 @@ async function site(): Promise<Site> {
   const putProcess = { body: { steps: [step] }, headers: { 'if-match': '"1"' } };
   await api.call('PUT', '/api/v1/projects/eu/process', putProcess);
   const variable = await make('/projects/eu/variables', { name: 'Greeting', value: 'hello' });
-  const release = await api.store.transaction((tx) => createRelease(tx, stepHandlers(), 'eu', { version: '1' }, 'key-1'));
+  const release = await api.store.transaction((tx) =>
+    createRelease(tx, stepHandlers(), 'eu', { version: '1' }, 'key-1'),
+  );
   const task = await make('/scripts', { body: 'true', machines: ['eu'] });
   const key = await make('/api-keys', { name: 'spare', role: 'viewer' });
   const { paths } = inlined((await api.call('GET', '/api/v1/openapi.json')).body) as {

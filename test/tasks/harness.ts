@@ -74,7 +74,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
     });
     const intervalMs = given.healthCheckIntervalMs;
     if (intervalMs === undefined) return tasks;
-    const monitor = startHealthMonitor({ store, ...tasks.reaching, log, intervalMs });
+    const monitor = startHealthMonitor({ store, ...tasks.shared, log, intervalMs });
     return {
       ...tasks,
       get running() {

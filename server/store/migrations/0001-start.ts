@@ -309,6 +309,12 @@ const tables: readonly TableSpec[] = [
 
 const indexes: readonly { name: string; table: string; columns: readonly string[]; where?: string }[] = [
   { name: 'tasks_open', table: 'tasks', columns: ['created_at', 'id'], where: 'ended_at is null' },
+  {
+    name: 'tasks_open_by_key',
+    table: 'tasks',
+    columns: ['concurrency_key', 'concurrency_seq'],
+    where: 'ended_at is null and concurrency_key is not null',
+  },
   { name: 'tasks_by_age', table: 'tasks', columns: ['created_at', 'id'] },
   { name: 'tasks_by_project', table: 'tasks', columns: ['project', 'environment'] },
   { name: 'log_lines_by_task', table: 'log_lines', columns: ['task', 'seq'] },
