@@ -10,8 +10,8 @@ import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { DenialLimiter } from './events/denial-shares.ts';
-import { DenialRepository } from './events/denials.ts';
+import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
+import { DENIAL_LIMITS, DenialRepository } from './events/denials.ts';
 import { EventRepository, hasAppended } from './events/events.ts';
 import { SubscriptionRepository } from './events/subscriptions.ts';
 import { migrate } from './migrations/migrate.ts';
@@ -128,7 +128,7 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const inTransaction = new AsyncLocalStorage<true>();
   const listeners = new Set<CommitListener>();
   const eventListeners = new Set<() => void>();
-  const limiter = new DenialLimiter();
+  const limiter = new DenialLimiter(DENIAL_LIMITS);
   let closed: Promise<void> | undefined;
   // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
   const assertOutside = () => {

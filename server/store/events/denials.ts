@@ -1,14 +1,17 @@
 // Denials: who was denied what, in a table of the form of the events that keeps the latest only. Nobody fills the disk
 // by being denied.
 import { DENIAL_SUBJECTS, type Denial, type DenialType } from '../../../contract/events.ts';
+import type { DenialLimiter, DenialLimits } from '../../../lib/net/denial-limiter.ts';
 import type { Actor, Executor, Page } from '../repositories/base.ts';
-import type { DenialLimiter } from './denial-shares.ts';
 import { listRecords, toRow, type AuditFilter, type AuditRecord } from './records.ts';
 
 export type NewDenial = Denial & { readonly actor: Actor };
 
 /** Some 30 MB; at the most that is written in a minute, half a day of an attack. */
 export const DENIALS_KEPT = 100_000;
+
+/** One row each, but no more in a minute than anybody could read: more than a person's slips, all that guessing leaves. */
+export const DENIAL_LIMITS: DenialLimits = { perSource: 30, inAll: 120, windowMs: 60_000, sources: 10_000 };
 
 export class DenialRepository {
   readonly #db: Executor;
@@ -25,9 +28,9 @@ export class DenialRepository {
    * one of a requester's minute says so in `data.moreNotRecorded`.
    */
   async record(requester: string, denial: NewDenial): Promise<boolean> {
-    const share = this.#limiter.take(requester);
-    if (share === 'none') return false;
-    await this.append(share === 'last' ? withNoMore(denial) : denial);
+    const admission = this.#limiter.admit(requester);
+    if (admission === 'untold') return false;
+    await this.append(admission === 'last' ? withNoMore(denial) : denial);
     return true;
   }
 
