@@ -8,6 +8,7 @@ import type { Pass } from '../../certs/signer.ts';
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
 import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/packages/blob-server.ts';
 import { BlobStore } from '../../lib/packages/blob-store.ts';
 import type { Place } from '../../lib/packages/fetch.ts';
@@ -41,7 +42,8 @@ export interface FoundPlaces {
 /** Long enough for a slow line to begin every part of a resumed download, short enough to be worthless when leaked. */
 const passLifetimeMs = 60 * 60_000;
 
-const refusalGrainMs = 60_000;
+/** One denial of each node in a minute: more would push out what others were denied. */
+const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 10_000 };
 
 /** Opens the feed in `<dataDir>/packages`. */
 export async function createFeed(deps: FeedDeps): Promise<Feed> {
@@ -53,7 +55,7 @@ export class Feed {
   readonly #blobs: BlobStore;
   readonly #sources: PackageSources;
   readonly #server: BlobServer<PeerIdentity>;
-  readonly #refusedAtMs = new Map<string, number>();
+  readonly #denials = new DenialLimiter(DENIAL_LIMITS);
   readonly #changedOnDisk = new Set<string>();
 
   constructor(deps: FeedDeps, blobs: BlobStore) {
@@ -119,7 +121,7 @@ export class Feed {
     const asker = topology.nodes.get(nodeId);
     const mayAsk = asker?.state === 'active' && roles?.includes(asker.role) !== false;
     if (!mayAsk || asker.site === null || known === undefined) {
-      await this.#noteRefusal(nodeId, sha256, 'FORBIDDEN');
+      await this.#recordDenial(nodeId, sha256, 'FORBIDDEN');
       throw forbidden();
     }
     const expiresAtMs = Date.now() + passLifetimeMs;
@@ -139,16 +141,13 @@ export class Feed {
       // A mirror also asks with the pass of the target it asks for, which may be of a site below its own.
       return this.#deps.verifyPass(pass, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
     } catch (thrown) {
-      await this.#noteRefusal(peer.node, sha256, IsthmusError.from(thrown).code);
+      await this.#recordDenial(peer.node, sha256, IsthmusError.from(thrown).code);
       throw thrown;
     }
   }
 
-  /** One denial per node and minute: whoever is denied may not push out what others were denied. */
-  async #noteRefusal(node: string, sha256: string, code: ErrorCode): Promise<void> {
-    const now = Date.now();
-    if (now - (this.#refusedAtMs.get(node) ?? 0) < refusalGrainMs) return;
-    this.#refusedAtMs.set(node, now);
+  async #recordDenial(node: string, sha256: string, code: ErrorCode): Promise<void> {
+    if (this.#denials.admit(node) === 'untold') return;
     await this.#deps.store.denials.append({ actor: node, type: 'download.denied', subject: sha256, data: { code } });
   }
 

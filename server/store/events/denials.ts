@@ -1,8 +1,8 @@
 // Denials: who was denied what, in a table of the form of the events that keeps the latest only. Nobody fills the disk
 // by being denied.
 import { DENIAL_SUBJECTS, type Denial, type DenialType } from '../../../contract/events.ts';
-import type { Actor, Executor, Page } from '../repositories/base.ts';
 import type { DenialLimiter, DenialLimits } from '../../../lib/net/denial-limiter.ts';
+import type { Actor, Executor, Page } from '../repositories/base.ts';
 import { listRecords, toRow, type AuditFilter, type AuditRecord } from './records.ts';
 
 export type NewDenial = Denial & { readonly actor: Actor };
@@ -10,7 +10,7 @@ export type NewDenial = Denial & { readonly actor: Actor };
 /** Some 30 MB; at the most that is written in a minute, half a day of an attack. */
 export const DENIALS_KEPT = 100_000;
 
-/** In a minute: of one requester more than a person's slips, of all together what somebody can still read. */
+/** One row each, but no more in a minute than anybody could read: more than a person's slips, all that guessing leaves. */
 export const DENIAL_LIMITS: DenialLimits = { perSource: 30, inAll: 120, windowMs: 60_000, sources: 10_000 };
 
 export class DenialRepository {
