@@ -1,9 +1,9 @@
 // Which tokens the server still dials for.
 import { expect, it } from 'vitest';
+import { nodeOf, topologyOf } from '../../test/support/topology.ts';
 import type { Node } from '../store/repositories/nodes.ts';
 import type { JoinToken } from '../store/repositories/tokens.ts';
 import { stillAwaited } from './dialled-joins.ts';
-import { topologyOf } from '../../test/support/topology.ts';
 
 const now = 1_000_000;
 const address = 'web.example:8444';
@@ -17,14 +17,8 @@ function token(name: string, dialAddress: string): JoinToken {
   };
 }
 
-function node(id: string, role: Node['role'], state: Node['state'], links: object[] = []): Node {
-  return {
-    ...{ id, role, site: 'eu', parents: [], wish: null, state, certificateNotAfter: null },
-    ...{ softwareVersion: null, feedUrl: null, revokedAt: null, version: 1, createdAt: 1 },
-    report: { links },
-    lastSeenAt: now - 1,
-  };
-}
+const node = (id: string, role: Node['role'], state: Node['state'], links: object[] = []): Node =>
+  nodeOf(id, role, [], { state, report: { links }, lastSeenAt: now - 1 });
 
 function awaited(tokens: readonly JoinToken[], nodes: readonly Node[]): (string | null)[] {
   return stillAwaited(tokens, topologyOf(nodes, { now })).map(({ name }) => name);

@@ -1,23 +1,17 @@
 // Places: nearest first, by paths that tunnels can take, and never in a circle.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { nodeOf, topologyOf } from '../../test/support/topology.ts';
 import type { Node } from '../store/repositories/nodes.ts';
-import { topologyOf } from '../../test/support/topology.ts';
 import { PackageSources } from './places.ts';
 
-function node(
+const node = (
   id: string,
   role: Node['role'],
   parent: string | null,
   site: string | null,
   more: Partial<Node> = {},
-): Node {
-  return {
-    id, role, site, parents: parent === null ? [] : [{ node: parent, dialAddress: null }], state: 'active', wish: null,
-    certificateNotAfter: null, softwareVersion: null, feedUrl: null,
-    report: null, lastSeenAt: null, revokedAt: null, version: 1, createdAt: 0, ...more,
-  }; // prettier-ignore
-}
+): Node => nodeOf(id, role, parent === null ? [] : [parent], { site, ...more });
 
 const nodes = [
   node('server-1', 'server', null, null),

@@ -18,9 +18,9 @@ interface EntryAtVersion {
 
 interface EntryKind {
   readonly kind: 'site' | 'environment';
-  rows(tx: StoreTransaction): NamedRepository;
+  readonly rows: (tx: StoreTransaction) => NamedRepository;
   /** What refers to it, in words. */
-  usersOf(tx: StoreTransaction, id: string): Promise<readonly string[]>;
+  readonly usersOf: (tx: StoreTransaction, id: string) => Promise<readonly string[]>;
 }
 
 export interface Entries {

@@ -7,10 +7,11 @@ import { MAX_PARENTS, SERVER, type Parent, type ParentsWish, type WishedParent }
 import type { Actor } from '../store/repositories/base.ts';
 import type { Machine } from '../store/repositories/machines.ts';
 import type { Node } from '../store/repositories/nodes.ts';
+import { wayOver } from '../store/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { chainsUp, withAllAbove } from './chains.ts';
+import { withAllAbove } from './chains.ts';
 import { hasUsablePath } from './resolve.ts';
-import { defaultRoutes } from './routes.ts';
+import { defaultRoutes, relaysByParents } from './routes.ts';
 import { routeName, type Topology } from './topology.ts';
 
 /** A parent that a node is to have. */
@@ -248,10 +249,10 @@ async function checkWays(
   const after = withParents(before, id, parents);
   // Throws when none of them leads to the server.
   defaultRoutes({ node: id, parents }, after);
-  const hasWay = (node: Node, { nodes }: Topology): boolean => chainsUp(node.parents, nodes).length > 0;
+  const hasPath = (node: Node, topology: Topology): boolean => relaysByParents(node, topology).length > 0;
   for (const node of after.nodes.values()) {
     if (node.state !== 'active' || node.role === 'server' || node.id === id) continue;
-    if (hasWay(node, before) && !hasWay(node, after)) refuse(`${node.id} would have no way to the server`);
+    if (hasPath(node, before) && !hasPath(node, after)) refuse(`${node.id} would have no way to the server`);
   }
   for (const machine of await tx.machines.select({})) {
     if (followsParents(machine, before)) continue;
@@ -268,6 +269,6 @@ function canReach({ id, routes }: Machine, topology: Topology): boolean {
 /** Whether a machine's routes are those that its parents make, and not others that somebody chose. */
 function followsParents({ id, routes }: Machine, topology: Topology): boolean {
   const parents = topology.nodes.get(id)?.parents ?? [];
-  if (chainsUp(parents, topology.nodes).length === 0) return false;
-  return JSON.stringify(routes) === JSON.stringify(defaultRoutes({ node: id, parents }, topology));
+  const paths = relaysByParents({ parents }, topology);
+  return paths.length > 0 && JSON.stringify(routes) === JSON.stringify(paths.map(wayOver));
 }

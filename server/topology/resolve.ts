@@ -76,8 +76,7 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
 
 /** The paths to a machine in the form in which tasks take them. */
 export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly Way[]> {
-  // Async, so that MACHINE_REVOKED rejects.
-  return async (machine) => Promise.resolve(resolver.resolve(machine).paths.map(({ relays }) => wayOver(relays)));
+  return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(({ relays }) => wayOver(relays)));
 }
 
 /** The paths that the target's parents make, those of preferred parents first, those that are down last. */

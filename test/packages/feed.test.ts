@@ -28,7 +28,14 @@ beforeEach(async () => {
   folder = await tempDir();
   store = await openStore({ dataDir: folder, log: silentLogger() });
   onTestFinished(() => store.close());
-  feed = await createFeed({ store, topology, dataDir: folder, log: silentLogger(), signPass: noPasses, verifyPass: noPasses });
+  feed = await createFeed({
+    store,
+    topology,
+    dataDir: folder,
+    log: silentLogger(),
+    signPass: noPasses,
+    verifyPass: noPasses,
+  });
 });
 
 const app = (text = 'x') =>

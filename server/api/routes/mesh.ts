@@ -30,12 +30,17 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         operationId: 'getMesh',
         summary: 'Show the mesh',
         tags,
+        description:
+          'Nodes and links, by their ids. `from` is the parent side of a link; bytes are since the reporting process began.',
         response: { 200: json('Nodes and links.', Mesh) },
       },
     },
     () => ({
-      nodes: [...topology.nodes.values()].map(toNodeView),
-      links: topology.links().map((link) => toLinkView(link, topology)),
+      nodes: [...topology.nodes.values()].map(toNodeView).sort((a, b) => compare(a.id, b.id)),
+      links: topology
+        .links()
+        .map((link) => toLinkView(link, topology))
+        .sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to)),
     }),
   );
 
@@ -95,6 +100,10 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       return { ways };
     },
   );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 type Paths = readonly (readonly string[])[];
