@@ -163,7 +163,6 @@ export class FakeTentacle {
     const server = { roles: ['server'] };
     this.#host.add<TentacleHandlers>(this.#service(), this.#handlers(), {
       RunScript: server,
-      StartScript: server,
       GetScript: server,
       StreamLogs: server,
       CancelScript: server,
@@ -223,7 +222,6 @@ export class FakeTentacle {
   #handlers(): AsyncHandlers<TentacleHandlers, StreamPeer> {
     return {
       RunScript: (call) => this.#logs(call),
-      StartScript: ({ request }) => this.#start(request.envelope),
       GetScript: ({ request }) => this.#known(request.ticket).status(),
       StreamLogs: (call) => this.#logs(call),
       CancelScript: ({ request }) => {

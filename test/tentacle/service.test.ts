@@ -23,6 +23,7 @@ import { encodePayload } from '../../tentacle/scripts/payload.ts';
 import { start } from '../../tentacle/start.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
+import { startScript } from '../support/start-script.ts';
 import { waitFor } from '../support/wait.ts';
 import { witnessIn, type Witness } from './support.ts';
 
@@ -77,12 +78,6 @@ function envelopeFor(signer: Signer, { payload, ...more }: Content): Envelope {
     expiresAtMs: Date.now() + 60_000,
     ...more,
     payload: encodePayload({ interpreter: 'bash', isolation: 'shared', ...payload }),
-  });
-}
-
-function startScript(client: GrpcClient<TentacleClient>, envelope: Envelope): Promise<ScriptStatus__Output> {
-  return client.unary<ScriptStatus__Output>((c, o, done) => c.startScript({ envelope }, o, done), {
-    deadlineMs: 10_000,
   });
 }
 
