@@ -145,7 +145,10 @@ describe('a relay', () => {
   it('with its own valid certificate may open nothing on a tentacle', async () => {
     const { mesh, relay, witness, denials } = await field();
     const envelope = (await stolenFrom(mesh)).sign(witness.testify('forged'), {});
-    await expect(startScriptFrom(relay, 'web-1', envelope)).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN', hop: 'web-1' });
+    await expect(startScriptFrom(relay, 'web-1', envelope)).rejects.toMatchObject({
+      code: 'ROLE_FORBIDDEN',
+      hop: 'web-1',
+    });
     await waitFor(async () => (await denials()).length > 0, { what: 'the audit event' });
     expect(await denials()).toEqual(['web-1: ROLE_FORBIDDEN eu tentacle']);
     expect(await witness.starts()).toEqual(new Map());

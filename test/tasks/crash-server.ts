@@ -32,7 +32,12 @@ if (engine) {
     sign: unsigned,
     autoPaths: () => Promise.resolve([]),
     deploymentRunner: (deps) =>
-      deploymentRunner({ ...deps, store, sealer, findPlaces: () => Promise.resolve({ sources: [], downloadToken: '' }) }),
+      deploymentRunner({
+        ...deps,
+        store,
+        sealer,
+        findPlaces: () => Promise.resolve({ sources: [], downloadToken: '' }),
+      }),
     log: silentLogger(),
     nodeId: 'server-1',
     tunables: { retryBaseMs: 5, retryCapMs: 40 },

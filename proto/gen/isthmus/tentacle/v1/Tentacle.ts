@@ -123,12 +123,14 @@ export interface TentacleClient extends grpc.Client {
   stagePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended script.
+   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended
+   * script.
    */
   StreamLogs(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   StreamLogs(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   /**
-   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended script.
+   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended
+   * script.
    */
   streamLogs(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   streamLogs(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
@@ -175,7 +177,8 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   StagePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   
   /**
-   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended script.
+   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended
+   * script.
    */
   StreamLogs: grpc.handleBidiStreamingCall<_isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch>;
   
