@@ -119,7 +119,7 @@ async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key
 /** What is in a tentacle's folder, by file, but for what it tells the server of whom it refused. */
 async function contentOf(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('refusals.json'));
+  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('denials.json'));
   const read = files.map(async ({ parentPath, name }) => {
     const path = join(parentPath, name);
     return [path, await readFile(path, 'latin1')] as const;
