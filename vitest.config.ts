@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
-          include: ['{bin,certs,cli,contract,lib,mesh,mirror,relay,server,tentacle}/**/*.test.ts'],
+          include: ['{bin,certs,cli,contract,lib,mesh,mirror,node,relay,server,tentacle}/**/*.test.ts'],
           testTimeout: 15_000,
           hookTimeout: 15_000,
         },

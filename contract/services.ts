@@ -1,5 +1,5 @@
-// The services that nodes open on each other over the mesh: who may open each, and where a tunnel from below may go with
-// it. Every node hands this table to its mesh, which knows no service but those that it serves itself.
+// The services that nodes open on each other over the mesh: who may open each, and where a tunnel from below may go
+// with it. Every node hands this table to its mesh, which knows no service but those that it serves itself.
 
 /** From the server's side downwards every service may be opened; `fromBelowTo` says what a child may ask for. */
 export const MESH_SERVICES = {

@@ -1,11 +1,14 @@
-// The accepting side of TLS on any stream. It uses a `tls.Server`, because only that reads OpenSSL's verdict on the peer's
-// certificate and reports errors after the handshake. Its reports do not name the stream, so each server has one handshake
-// at a time. Creating one parses key and certificates, which takes as long as a handshake, so servers are reused.
+// The accepting side of TLS on any stream. It uses a `tls.Server`, because only that reads OpenSSL's verdict on the
+// peer's certificate and reports errors after the handshake. Its reports do not name the stream, so each server has one
+// handshake at a time. Creating one parses key and certificates, which takes as long as a handshake, so servers are
+// reused.
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket, type TlsOptions } from 'node:tls';
 import { IsthmusError } from '../lib/errors.ts';
 
-/** Whether a TLS session failed because of what came in: not because the peer left, or sent an alert about our bytes. */
+/**
+ * Whether a TLS session failed because of what came in: not because the peer left, or sent an alert about our bytes.
+ */
 export function isWrongTls(error: NodeJS.ErrnoException): boolean {
   const { code = '' } = error;
   return code.startsWith('ERR_SSL_') && !code.includes('_ALERT_');
@@ -18,9 +21,9 @@ const idleServers = new WeakMap<TlsOptions, tls.Server[]>();
 
 /**
  * Completes the handshake as the server. Servers are reused for the same `options` object. The caller's deadline
- * destroys the stream, which rejects. INNER_TLS when the peer sent wrong bytes, UNREACHABLE when it left. Afterwards the
- * session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in the same turn,
- * the session over it ends the process (Node 24: SIGSEGV).
+ * destroys the stream, which rejects. INNER_TLS when the peer sent wrong bytes, UNREACHABLE when it left. Afterwards
+ * the session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in the same
+ * turn, the session over it ends the process (Node 24: SIGSEGV).
  */
 export function acceptTls(stream: Duplex, options: TlsOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
-// The service `echo` that every node serves: one line of JSON about the node, then every byte back. Ping and trace use it.
+// The service `echo` that every node serves: one line of JSON about the node, then every byte back. Ping and trace use
+// it.
 import { finished } from 'node:stream/promises';
 import { IsthmusError } from '../lib/errors.ts';
 import { ECHO_SERVICE } from './services.ts';

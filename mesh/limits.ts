@@ -12,7 +12,9 @@ export interface MeshLimits {
   readonly handshakeMs: number;
   /** How often a link is pinged when there is no second path. */
   readonly heartbeatIntervalMs: number;
-  /** Silence after which a link is dead: three intervals, so that one lost packet and its retransmission do not count. */
+  /**
+   * Silence after which a link is dead: three intervals, so that one lost packet and its retransmission do not count.
+   */
   readonly linkTimeoutMs: number;
   /** The same two where a node has a second parent, so that failover takes seconds. */
   readonly fastHeartbeatIntervalMs: number;
@@ -51,7 +53,9 @@ export interface WindowLimits {
 export interface EnrolmentLimits {
   /** A whole enrolment is about 20 KB. */
   readonly bytes: number;
-  /** From opening to confirmation over the mesh, for which a joining node has 40 s. The server ends idle ones earlier. */
+  /**
+   * From opening to confirmation over the mesh, for which a joining node has 40 s. The server ends idle ones earlier.
+   */
   readonly ms: number;
   readonly concurrent: number;
   /** Attempts per second and in a burst, in total and for one address. */

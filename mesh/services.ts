@@ -5,7 +5,9 @@ import { roles, type Role } from '../certs/peer.ts';
 export interface ServiceRule {
   /** The roles whose nodes may open the service. */
   readonly openedBy: readonly Role[];
-  /** Where a tunnel that comes from a child may go: up to a server, or sideways to a mirror. Downwards it always may. */
+  /**
+   * Where a tunnel that comes from a child may go: up to a server, or sideways to a mirror. Downwards it always may.
+   */
   readonly fromBelowTo: readonly ('server' | 'mirror')[];
   /** Whether a node may open it on the server before its enrolment is confirmed. */
   readonly unconfirmed?: boolean;

@@ -5,7 +5,9 @@ import type { PeerIdentity, Role } from '../certs/peer.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { Denials } from './denials.ts';
 
-/** Control is for calls that must answer at once. Bulk is for bodies: each tunnel has its own connection on every link. */
+/**
+ * Control is for calls that must answer at once. Bulk is for bodies: each tunnel has its own connection on every link.
+ */
 export type ServiceClass = 'control' | 'bulk';
 
 export interface DialOptions {
@@ -59,8 +61,8 @@ export interface Mesh {
   /** Registers the one handler of a service. POLICY_MISSING when the service table does not say who may open it. */
   listen(service: string, onStream: (stream: MeshStream) => void): void;
   /**
-   * Opens `enrol` to a node without a certificate that this node, or the last relay of `path`, was assigned to dial. The
-   * stream is bare: its other end is proven only by the TLS session inside it.
+   * Opens `enrol` to a node without a certificate that this node, or the last relay of `path`, was assigned to dial.
+   * The stream is bare: its other end is proven only by the TLS session inside it.
    */
   dialEnrol(options: Pick<DialOptions, 'node' | 'path' | 'deadlineMs' | 'signal'>): Promise<Duplex>;
   /** Registers the handler for the bare streams of nodes that enrol, directly or through relays. Servers only. */

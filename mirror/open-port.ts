@@ -25,23 +25,23 @@ export interface OpenPortDeps {
   readonly onStream: (stream: TLSSocket, peer: PeerIdentity) => void;
 }
 
-const handshakeTimeoutMs = 10_000;
-/** A socket that says nothing costs one until its handshake times out. */
-const mostConnections = 1024;
-/** What was refused, in the note of it. */
-const what = 'feed port';
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A silent socket counts until its handshake times out. */
+const MAX_CONNECTIONS = 1024;
+/** What a denial at this port names. */
+const FEED_PORT = 'feed port';
 
-/** Listens at host:port. Who has no valid certificate, or a wrong role, is cut off before HTTP begins. */
+/** Listens at host:port. A peer without a valid certificate, or with a wrong role, is closed before HTTP begins. */
 export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
   const { identity, revocations, denials, log, onStream } = deps;
   const { host, port } = requireHostPort(address, 'feedListen', 'CONFIG_INVALID');
   const peers = new Map<TLSSocket, PeerIdentity>();
-  const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: handshakeTimeoutMs });
-  server.maxConnections = mostConnections;
+  const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error }, 'a handshake at the open port failed');
     if (!isWrongTls(error)) return;
-    denials.note(new IsthmusError('INNER_TLS', error.message), socket.remoteAddress ?? 'unknown', what);
+    denials.note(new IsthmusError('INNER_TLS', error.message), socket.remoteAddress ?? 'unknown', FEED_PORT);
   });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
@@ -52,8 +52,8 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
       onStream(socket, peer);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      denials.note(error, socket.remoteAddress ?? 'unknown', what);
-      log.warn({ code: error.code, address: socket.remoteAddress }, 'refused at the open port');
+      denials.note(error, socket.remoteAddress ?? 'unknown', FEED_PORT);
+      log.warn({ code: error.code, address: socket.remoteAddress }, 'denied at the open port');
       socket.destroy();
     }
   });

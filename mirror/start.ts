@@ -1,7 +1,8 @@
 // Starts a mirror: a regional cache of packages, in a process of its own so that a full disk never drops a tunnel.
 //
-//   cache.ts      what is served and how it is fetched     sources.ts   where from
-//   open-port.ts  HTTPS for targets of the site            config.ts    its settings
+//   cache.ts      what is served and how it is fetched
+//   open-port.ts  HTTPS for targets of the site
+//   config.ts     its settings
 import { join } from 'node:path';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
@@ -33,8 +34,8 @@ export interface MirrorAddresses {
 /** Room for the logs and whatever else shares the disk. */
 const defaultMinFreeBytes = 512 * 1024 * 1024;
 
-/** Who asks, and whether over the mesh or at the open port. */
-interface Asker {
+/** The requester, and whether it came over the mesh or at the open port. */
+interface Requester {
   readonly peer: PeerIdentity;
   readonly at: 'mesh' | 'open port';
 }
@@ -47,8 +48,8 @@ export function start(config: MirrorConfig, { log }: { readonly log: Logger }): 
 async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): Promise<MirrorAddresses> {
   const { dataDir } = config;
   if (config.feedUrl !== undefined) checkFeedUrl(config.feedUrl);
-  const member = await openNode('mirror', config, { log, teardown });
-  const { identity, revocations, mesh } = member;
+  const node = await openNode('mirror', config, { log, teardown });
+  const { identity, revocations, mesh } = node;
   const sources = await SourceFinder.open(mesh, dataDir, log);
   teardown.add(() => sources.stop());
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
@@ -64,7 +65,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     log,
   });
   teardown.add(() => cache.stop());
-  const server = new BlobServer<Asker>(originOf(cache, identity, mesh.denials), log);
+  const server = new BlobServer<Requester>(originOf(cache, identity, mesh.denials), log);
   teardown.add(() => server.stop());
   mesh.listen(FEED_SERVICE, (stream) => server.accept(stream, { peer: stream.peer, at: 'mesh' }));
   const { denials } = mesh;
@@ -72,16 +73,16 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   if (openPort !== undefined) teardown.add(() => openPort.stop());
   const feed = openPort === undefined ? undefined : urlOf(config, openPort);
   const extra = () => ({ feedUrl: feed ?? '', cachedBytes: cache.cachedBytes });
-  startUpkeep(member, { log, teardown, extra });
+  startUpkeep(node, { log, teardown, extra });
   return { mesh: mesh.address, feed };
 }
 
-function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials): BlobOrigin<Asker> {
+function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials): BlobOrigin<Requester> {
   return {
-    authorise: ({ sha256, pass, peer: { peer, at } }: BlobRequest<Asker>) => {
+    authorise: ({ sha256, pass, peer: { peer, at } }: BlobRequest<Requester>) => {
       const trust = identity.current();
-      // The open port is for the site; over the mesh come mirrors and targets of the sites below too. A target has a pass
-      // of its own; a mirror also asks with that of a target of its, when the server cannot be asked for another.
+      // The open port is for the site; over the mesh come mirrors and targets of the sites below too. A target has a
+      // pass of its own; a mirror also asks with that of a target of its, when the server cannot be asked for another.
       const site = at === 'open port' && trust.site !== null ? { site: trust.site } : {};
       const node = peer.role === 'mirror' ? {} : { node: peer.node };
       try {
@@ -99,7 +100,7 @@ function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials)
 async function openPortOf(
   { feedListen }: MirrorConfig,
   deps: Omit<OpenPortDeps, 'onStream'>,
-  server: BlobServer<Asker>,
+  server: BlobServer<Requester>,
 ): Promise<OpenPort | undefined> {
   if (feedListen === undefined) return undefined;
   return listenOpenPort(feedListen, {

@@ -1,4 +1,5 @@
-// Moves the node to the parents that the server desires. The old links stay until the server has answered over a new one:
+// Moves the node to the parents that the server desires. The old links stay until the server has answered over a new
+// one:
 //
 //   settled → trying: links to the desired parents beside the applied ones; the settings name both, also for a restart
 //           → applied: a desired parent has carried a round trip to the server; the settings name only the desired parents

@@ -1,5 +1,5 @@
-// Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come back. It is
-// one stream, reopened with jitter when it breaks.
+// Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come
+// back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
 import type { IdentityStore } from '../certs/identity.ts';
 import { backoffMs } from '../lib/async/backoff.ts';

@@ -1,5 +1,5 @@
-// The runtime of every node that is not a server: its identity, the lock on its data folder and its mesh. As long as it runs
-// it renews its certificate and reports to the server.
+// The runtime of every node that is not a server: its identity, the lock on its data folder and its mesh. As long as it
+// runs it renews its certificate and reports to the server.
 import { IdentityStore } from '../certs/identity.ts';
 import type { Role } from '../certs/peer.ts';
 import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';

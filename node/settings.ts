@@ -1,5 +1,5 @@
-// The config.yaml that `join` writes, and where reparenting changes the parents. A machine that joins again keeps its other
-// settings: above all the script user, without which its scripts could read the agent's key.
+// The config.yaml that `join` writes, and where reparenting changes the parents. A machine that joins again keeps its
+// other settings: above all the script user, without which its scripts could read the agent's key.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Document, isMap, parseDocument } from 'yaml';

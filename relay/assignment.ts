@@ -1,19 +1,20 @@
-// The children a relay was last told to dial, on disk: restarted while the server is away, it dials them again.
+// The children that a relay was last assigned to dial, on disk: restarted while the server is away, it dials them
+// again.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/durable.ts';
 import type { DialAssignment } from '../mesh/types.ts';
 
-const fileName = 'assignment.json';
+const FILE_NAME = 'assignment.json';
 
-/** Remembers an assignment. */
+/** Keeps an assignment. */
 export function writeAssignment(dataDir: string, dials: readonly DialAssignment[]): void {
-  writeDurably(join(dataDir, fileName), `${JSON.stringify(dials)}\n`);
+  writeDurably(join(dataDir, FILE_NAME), `${JSON.stringify(dials)}\n`);
 }
 
-/** The last assignment; none when there was none, or when the file was spoilt: the server will tell it again. */
+/** The last assignment; empty without one or with a damaged file: the server assigns it again. */
 export function readAssignment(dataDir: string): DialAssignment[] {
-  const path = join(dataDir, fileName);
+  const path = join(dataDir, FILE_NAME);
   if (!existsSync(path)) return [];
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));

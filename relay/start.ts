@@ -1,5 +1,5 @@
-// A relay: forwards tunnels between its parent's side and its children. It keeps no task, no package and no secret but
-// its own key; what it must dial it remembers on disk, so that it goes on dialling while the server is away.
+// A relay: forwards tunnels between its parents and its children. It keeps no task, no package and no secret but its
+// own key. The children that it dials are on disk, so that it goes on dialling while the server is away.
 import { startPart, type Running } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
@@ -21,9 +21,9 @@ export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Ru
   return startPart(log, async (teardown) => {
     const { dataDir, listen, parents } = config;
     const dials = readAssignment(dataDir);
-    const member = await openNode('relay', { dataDir, listen, parents, dials, relaying: true }, { log, teardown });
-    const { mesh } = member;
-    startUpkeep(member, {
+    const node = await openNode('relay', { dataDir, listen, parents, dials, relaying: true }, { log, teardown });
+    const { mesh } = node;
+    startUpkeep(node, {
       log,
       teardown,
       extra: () => ({ meshAddress: addressForChildren(config, mesh.address) ?? '' }),
@@ -32,8 +32,8 @@ export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Ru
         try {
           writeAssignment(dataDir, assigned);
         } catch (err) {
-          // It holds until a restart without the server; a full disk must not take the tunnels with it.
-          log.error({ err }, 'what to dial cannot be remembered');
+          // It holds until a restart without the server; a full disk must not end the tunnels.
+          log.error({ err }, 'the assignment cannot be kept');
         }
       },
     });
@@ -41,9 +41,9 @@ export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Ru
   });
 }
 
-/** What the server prints in the join commands of this relay's children. */
+/** The address that the server prints in the join commands of this relay's children. */
 function addressForChildren({ address, parents }: RelayConfig, listening: string | undefined): string | undefined {
   if (address !== undefined || listening === undefined) return address;
-  // Of a relay that is dialled, the server knows an address that works; a guess would be no better.
+  // For a relay that is dialled, the server knows an address that works; a guess would be no better.
   return parents.some((parent) => parent.address !== undefined) ? reachableAt(listening) : undefined;
 }

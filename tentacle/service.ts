@@ -48,7 +48,6 @@ export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: Tentacle
   const handlers: Handlers = {
     ...packages,
     RunScript: (call) => runScript(call, { engine, start }),
-    StartScript: ({ request }) => start(request.envelope).then(({ status }) => status),
     GetScript: ({ request }) => engine.status(request),
     CancelScript: ({ request }) => engine.cancel(openEnvelope(request.envelope, 'cancel')),
     CompleteScript: ({ request }) => engine.complete(request),
@@ -57,7 +56,6 @@ export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: Tentacle
   };
   host.add<TentacleHandlers>(definition, handlers, {
     RunScript: serversOnly,
-    StartScript: serversOnly,
     GetScript: serversOnly,
     StreamLogs: serversOnly,
     CancelScript: serversOnly,

@@ -40,9 +40,9 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const { dataDir } = config;
   teardown.add(closeDebuggerDoor(log));
   const user = await resolveScriptUser(config.scriptUser);
-  const member = await openNode('tentacle', config, { log, teardown });
+  const runtime = await openNode('tentacle', config, { log, teardown });
   warnOfScriptUser(user, log);
-  const { identity, revocations, mesh } = member;
+  const { identity, revocations, mesh } = runtime;
   const { node } = identity.current();
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const packages = await createPackages({
@@ -77,7 +77,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     }),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
-  startUpkeep(member, { log, teardown });
+  startUpkeep(runtime, { log, teardown });
   return { mesh: mesh.address };
 }
 

@@ -20,8 +20,8 @@ export function feedAddress(url: string): { host: string; port: number } {
 }
 
 /**
- * Checks the URL that a mirror configures or reports: URL_FORBIDDEN when no node can be there. Loopback is allowed here,
- * because the connecting node decides about it; names are resolved when they are connected to.
+ * Checks the URL that a mirror configures or reports: URL_FORBIDDEN when no node can be there. Loopback is allowed
+ * here, because the connecting node decides about it; names are resolved when they are connected to.
  */
 export function checkFeedUrl(url: string): void {
   const { host } = feedAddress(url);

@@ -1,7 +1,7 @@
-// Renewed certificates on end-to-end sessions. The bytes of a session belong to gRPC or HTTP, so the proof travels beside it:
-// late in the life of a certificate the endpoint that opened the session opens the service `credential` on the same node,
-// names the session, shows its current certificate signed over that session, and gets the other's in return
-// (certs/credential.ts).
+// Renewed certificates on end-to-end sessions. The bytes of a session belong to gRPC or HTTP, so the proof travels
+// beside it: late in the life of a certificate the endpoint that opened the session opens the service `credential` on
+// the same node, names the session, shows its current certificate signed over that session, and gets the other's in
+// return (certs/credential.ts).
 import {
   judgeCredential,
   proveCredential,
@@ -24,8 +24,8 @@ import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeDenial, encodeDenial } from '../tunnel/request.ts';
 
 /**
- * When a session is due, as a share of the certificate's life: after the renewal at two thirds, and spread over hours, so
- * that the sessions of a thousand nodes with one server do not come at once.
+ * When a session is due, as a share of the certificate's life: after the renewal at two thirds, and spread over hours,
+ * so that the sessions of a thousand nodes with one server do not come at once.
  */
 const DUE_SHARE = { from: 0.68, to: 0.75 } as const;
 /** A renewal may be late: the next try comes after this share of the remaining time, at most once a second. */

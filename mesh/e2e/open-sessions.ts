@@ -1,5 +1,5 @@
-// The end-to-end sessions of this node. TLS checks expiry and revocation only in the handshake, so each session has a timer
-// for its peer's certificate, and all are checked when the revocation list changes.
+// The end-to-end sessions of this node. TLS checks expiry and revocation only in the handshake, so each session has a
+// timer for its peer's certificate, and all are checked when the revocation list changes.
 import { sessionName } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';

@@ -1,6 +1,6 @@
-// The end-to-end session: TLS 1.3 between the two endpoints of a tunnel, over any transport. The relays in between see only
-// its records. After the handshake the accepting endpoint answers in one message whether the opening one may use the
-// service, so that a denial has a code and no handler runs before it.
+// The end-to-end session: TLS 1.3 between the two endpoints of a tunnel, over any transport. The relays in between see
+// only its records. After the handshake the accepting endpoint answers in one message whether the opening one may use
+// the service, so that a denial has a code and no handler runs before it.
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -33,7 +33,9 @@ function protocolOf(service: string): string {
   return `isthmus-${service}/1`;
 }
 
-/** The opening endpoint: proves this node, checks that the other is `node` (or has the role server), awaits admission. */
+/**
+ * The opening endpoint: proves this node, checks that the other is `node` (or has the role server), awaits admission.
+ */
 export async function openSession(transport: Duplex, trust: Trust, target: SessionTarget): Promise<MeshStream> {
   const identity = trust.identity.current();
   const socket = tls.connect({
@@ -131,8 +133,8 @@ function deny(socket: TLSSocket, error: IsthmusError, self: string): void {
  * tunnel that ended whole has ended the session already, and the session's buffer is still to be read.
  */
 function tie(socket: TLSSocket, transport: Duplex): void {
-  // Node destroys a TLS session when its transport closes, even with decrypted bytes left to read. So the transport must
-  // not close at its own end, but when the session has ended in turn.
+  // Node destroys a TLS session when its transport closes, even with decrypted bytes left to read. So the transport
+  // must not close at its own end, but when the session has ended in turn.
   transport.allowHalfOpen = true;
   socket.on('error', () => transport.destroy());
   socket.on('close', () => transport.destroy());

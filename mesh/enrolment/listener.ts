@@ -1,5 +1,5 @@
-// The enrolment listener: serves connections without a certificate. Each may make one request, for `enrol` on the server, and
-// gets a limited stream to it.
+// The enrolment listener: serves connections without a certificate. Each may make one request, for `enrol` on the
+// server, and gets a limited stream to it.
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';

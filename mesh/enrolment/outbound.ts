@@ -1,5 +1,5 @@
-// Opens `enrol` through a node of the mesh without a certificate: as a joining node, or as the relay that dials one. The
-// stream is bare; all trust is in the TLS session that runs inside it.
+// Opens `enrol` through a node of the mesh without a certificate: as a joining node, or as the relay that dials one.
+// The stream is bare; all trust is in the TLS session that runs inside it.
 import { alpn } from '../../certs/tls.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { connectTo, type Connection } from '../link/connection.ts';

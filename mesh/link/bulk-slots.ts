@@ -11,7 +11,9 @@ export class BulkSlots {
     this.#max = max;
   }
 
-  /** A slot for a connection that this side opens; waits for a free one until the signal aborts. Returns its release. */
+  /**
+   * A slot for a connection that this side opens; waits for a free one until the signal aborts. Returns its release.
+   */
   async acquire(signal: AbortSignal): Promise<() => void> {
     while (this.#own >= this.#max) {
       signal.throwIfAborted();
@@ -36,7 +38,10 @@ export class BulkSlots {
     });
   }
 
-  /** A slot for a connection that `peer` opens. It has to wait on its own side, so RESOURCE_EXHAUSTED when all are taken. */
+  /**
+   * A slot for a connection that `peer` opens. It has to wait on its own side, so RESOURCE_EXHAUSTED when all are
+   * taken.
+   */
   acquireForPeer(peer: string): () => void {
     if (this.#peer >= this.#max) {
       throw new IsthmusError('RESOURCE_EXHAUSTED', `${peer} has ${this.#peer} bulk tunnels on this link already`);

@@ -45,8 +45,8 @@ export class ByteCounter {
 
 /**
  * Whether the kernel still has the connection. node:http2 reads and writes a TLS socket natively. When a write fails at
- * once because the peer was killed, it neither reports that nor reads on (TLSWrap keeps the failed write as pending), and
- * only the link timeout would notice. There is no public API for it; without it, the link timeout still works.
+ * once because the peer was killed, it neither reports that nor reads on (TLSWrap keeps the failed write as pending),
+ * and only the link timeout would notice. There is no public API for it; without it, the link timeout still works.
  */
 export function isConnected(socket: net.Socket): boolean {
   if (socket.destroyed) return false;

@@ -1,5 +1,6 @@
-// Renewed certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a newer
-// one in it by then (certs/credential.ts). Revocation follows the newest. Bulk connections live and end with their session.
+// Renewed certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a
+// newer one in it by then (certs/credential.ts). Revocation follows the newest. Bulk connections live and end with
+// their session.
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { Mutex } from '../../lib/async/mutex.ts';

@@ -1,7 +1,7 @@
-// Limits concurrent TLS handshakes, first come first served. When a thousand peers reconnect at once, the first are linked
-// soon; without a limit all would progress together and miss their deadlines. A slot is bounded, so that a slow line or a
-// stalled peer blocks nobody. It is counted in ticks of our own timer, not by the clock, so that a process short of
-// processor time does not start even more.
+// Limits concurrent TLS handshakes, first come first served. When a thousand peers reconnect at once, the first are
+// linked soon; without a limit all would progress together and miss their deadlines. A slot is bounded, so that a slow
+// line or a stalled peer blocks nobody. It is counted in ticks of our own timer, not by the clock, so that a process
+// short of processor time does not start even more.
 
 export interface HandshakeLimits {
   readonly concurrentHandshakes: number;

@@ -1,5 +1,5 @@
-// The heartbeat of a link, and the round trip that it measures. Silence is counted in ticks of our own timer, not by the
-// clock: a process that was stopped, or whose event loop was busy, reads its input before it gives up on others.
+// The heartbeat of a link, and the round trip that it measures. Silence is counted in ticks of our own timer, not by
+// the clock: a process that was stopped, or whose event loop was busy, reads its input before it gives up on others.
 
 export interface HeartbeatLimits {
   readonly intervalMs: number;
@@ -29,7 +29,9 @@ export class Heartbeat {
   /** Runs several times per interval, for further checks. */
   onTick: () => void = () => undefined;
 
-  /** `queued` says whether bulk fills the line now: then a measured round trip may lower the minimum, never raise it. */
+  /**
+   * `queued` says whether bulk fills the line now: then a measured round trip may lower the minimum, never raise it.
+   */
   constructor(
     limits: HeartbeatLimits,
     sendPing: (id: number) => void,

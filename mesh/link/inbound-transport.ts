@@ -1,5 +1,5 @@
-// How the listener's side of a link opens tunnels: it requests one on Attach, and the connector answers with a call, or a
-// bulk connection, that names the tunnel.
+// How the listener's side of a link opens tunnels: it requests one on Attach, and the connector answers with a call, or
+// a bulk connection, that names the tunnel.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';

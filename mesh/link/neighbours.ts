@@ -1,5 +1,5 @@
-// The neighbours of this node: its parents, the children that it dials, and whoever dials it. Keeps a connector for every
-// link that this node dials, and decides which links have the fast heartbeat.
+// The neighbours of this node: its parents, the children that it dials, and whoever dials it. Keeps a connector for
+// every link that this node dials, and decides which links have the fast heartbeat.
 import { IsthmusError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { MeshLimits } from '../limits.ts';
@@ -138,8 +138,8 @@ export class Neighbours {
   }
 
   /**
-   * Whether this node requests the fast heartbeat on a link: on one of several to its parents, or on a path down to a node
-   * that has another path. So a request from below reaches the server hop by hop.
+   * Whether this node requests the fast heartbeat on a link: on one of several to its parents, or on a path down to a
+   * node that has another path. So a request from below reaches the server hop by hop.
    */
   wantsFastHeartbeat(relation: Relation): boolean {
     return relation === 'parent' && (this.#parents.length > 1 || this.#fastChildren.size > 0);
@@ -175,8 +175,8 @@ export class Neighbours {
   }
 
   /**
-   * Waits while the neighbour has a session that it dialled itself, or one over a preferred address: a preferred address of
-   * a parent replaces the others, never the other way round.
+   * Waits while the neighbour has a session that it dialled itself, or one over a preferred address: a preferred
+   * address of a parent replaces the others, never the other way round.
    */
   #whenFree(link: Link, signal: AbortSignal): Promise<void> {
     const { name } = link;

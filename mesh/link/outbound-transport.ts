@@ -1,5 +1,5 @@
-// How the connector's side of a link opens tunnels: by a call, or by a bulk connection of its own. It answers the listener's
-// OpenTunnel likewise.
+// How the connector's side of a link opens tunnels: by a call, or by a bulk connection of its own. It answers the
+// listener's OpenTunnel likewise.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { alpn, verifyPeer } from '../../certs/tls.ts';

@@ -1,4 +1,5 @@
-// The address at which others reach a port of this process: where it listens, unless that is every address of the machine.
+// The address at which others reach a port of this process: where it listens, unless that is every address of the
+// machine.
 import { hostname, networkInterfaces } from 'node:os';
 import { formatHostPort, isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
 

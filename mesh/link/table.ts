@@ -52,7 +52,10 @@ export class LinkTable {
     return this.add(peer.node, relation, 'peer', undefined);
   }
 
-  /** STALE_SESSION for a session older than the live one of the same node; JOIN_UNCONFIRMED for one that may not replace it. */
+  /**
+   * STALE_SESSION for a session older than the live one of the same node; JOIN_UNCONFIRMED for one that may not replace
+   * it.
+   */
   check(peer: PeerIdentity, hello: HelloFacts): void {
     const link = this.#live.get(peer.node);
     const live = link?.session?.facts;

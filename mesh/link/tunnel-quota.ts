@@ -1,5 +1,5 @@
-// The quota of tunnels that a neighbour may request on a link. A relay requests them for all nodes below it, a leaf only for
-// itself, so that no single machine uses up the links that it shares with others.
+// The quota of tunnels that a neighbour may request on a link. A relay requests them for all nodes below it, a leaf
+// only for itself, so that no single machine uses up the links that it shares with others.
 import type { Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
@@ -27,9 +27,9 @@ export class TunnelQuota {
   }
 
   /**
-   * Lets one more call through `tryAcquire` for free, as the answer to a request of this node. Call the returned function
-   * once, when the answer is no longer awaited. Late answers, as after a cut, are still free, but at most a burst of
-   * them: a peer that never answers gains no more than that.
+   * Lets one more call through `tryAcquire` for free, as the answer to a request of this node. Call the returned
+   * function once, when the answer is no longer awaited. Late answers, as after a cut, are still free, but at most a
+   * burst of them: a peer that never answers gains no more than that.
    */
   expectAnswer(): () => void {
     this.#awaited += 1;

@@ -1,5 +1,5 @@
-// What happens to a tunnel at this node: it ends here, is forwarded to a neighbour, or is denied. rules.ts decides; this
-// file connects the streams.
+// What happens to a tunnel at this node: it ends here, is forwarded to a neighbour, or is denied. rules.ts decides;
+// this file connects the streams.
 import { duplexPair, type Duplex } from 'node:stream';
 import { withDeadline } from '../../lib/async/deadline.ts';
 import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';

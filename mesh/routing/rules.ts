@@ -1,5 +1,5 @@
-// Where a tunnel goes next, and whether it may: pure rules, the same at every hop. A node knows only its neighbours; the
-// initiator of a tunnel names its path.
+// Where a tunnel goes next, and whether it may: pure rules, the same at every hop. A node knows only its neighbours;
+// the initiator of a tunnel names its path.
 import type { Role } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import { MAX_HOPS } from '../limits.ts';
@@ -92,7 +92,9 @@ function checkUpward(self: RoutingNode, request: TunnelRequest): void {
   }
 }
 
-/** Checks a tunnel from one child to another: below, only a mirror or the next relay towards one may be its next hop. */
+/**
+ * Checks a tunnel from one child to another: below, only a mirror or the next relay towards one may be its next hop.
+ */
 function checkSideways(self: RoutingNode, request: TunnelRequest, decision: Decision): void {
   const next = decision.go === 'neighbour' ? self.neighbour(decision.node) : undefined;
   if (next?.relation === 'parent') return;

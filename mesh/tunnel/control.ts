@@ -1,5 +1,5 @@
-// A control tunnel on one link: a byte stream over one gRPC `Tunnel` call, with back-pressure both ways. Its teardown rules
-// were found by closing hundreds of tunnels under load.
+// A control tunnel on one link: a byte stream over one gRPC `Tunnel` call, with back-pressure both ways. Its teardown
+// rules were found by closing hundreds of tunnels under load.
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import { status as Status } from '@grpc/grpc-js';
 import { Duplex } from 'node:stream';

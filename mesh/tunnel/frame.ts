@@ -1,5 +1,5 @@
-// The first messages of a bulk, enrol or end-to-end stream: four bytes of length, then the message. The bytes after them
-// stay in the stream for its next reader.
+// The first messages of a bulk, enrol or end-to-end stream: four bytes of length, then the message. The bytes after
+// them stay in the stream for its next reader.
 import type { Readable } from 'node:stream';
 import { IsthmusError } from '../../lib/errors.ts';
 

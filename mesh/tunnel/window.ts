@@ -1,11 +1,12 @@
-// The bulk window of one link in one direction: at most twice the product of the delivery rate and the round trip without
-// queues. Less would leave the line idle; more would only queue, and control on the same line would wait behind it.
+// The bulk window of one link in one direction: at most twice the product of the delivery rate and the round trip
+// without queues. Less would leave the line idle; more would only queue, and control on the same line would wait behind
+// it.
 //
 //   SendWindow     one per link session and direction: the rate, the window, the shares of the tunnels
 //   TunnelWindow   one per bulk tunnel: its bytes in flight, and the writer that waits for room
 //
-// While the window limits, rate = window / round trip, so a gain above one lets it grow each round trip up to the line's
-// rate. It starts with a high gain, as TCP does, and changes to the steady one when the rate stops growing.
+// While the window limits, rate = window / round trip, so a gain above one lets it grow each round trip up to the
+// line's rate. It starts with a high gain, as TCP does, and changes to the steady one when the rate stops growing.
 import type { WindowLimits } from '../limits.ts';
 
 const START_GAIN = 2.9;
@@ -97,8 +98,8 @@ export class SendWindow {
     this.delivered += bytes;
     this.deliveredAtMs = nowMs;
     if (piece !== undefined) {
-      // The bytes delivered over a round trip or more, divided by the longer of the times that sending and acknowledging
-      // them took, so that a burst of acknowledgements after a hiccup does not look like a fast line.
+      // The bytes delivered over a round trip or more, divided by the longer of the times that sending and
+      // acknowledging them took, so that a burst of acknowledgements after a hiccup does not look like a fast line.
       const acknowledgingMs = nowMs - piece.deliveredAtMs;
       const sendingMs = piece.sentAtMs - piece.deliveredSentAtMs;
       const rate = (this.delivered - piece.delivered) / Math.max(1, acknowledgingMs, sendingMs);
@@ -199,7 +200,9 @@ export class TunnelWindow {
     this.#pieces.push({ end: this.#written, sentAtMs: now, delivered, deliveredAtMs, deliveredSentAtMs, limited });
   }
 
-  /** The peer has read `received` bytes of this tunnel in total. A count that falls or exceeds what was sent is ignored. */
+  /**
+   * The peer has read `received` bytes of this tunnel in total. A count that falls or exceeds what was sent is ignored.
+   */
   acknowledge(received: number): void {
     if (received <= this.#acknowledged || received > this.#written) return;
     const now = this.#link.clock();

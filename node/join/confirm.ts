@@ -1,5 +1,5 @@
-// The end of a join: starts a first mesh with the new identity, crosses it through every parent to the server and back, and
-// confirms. With the confirmation the node is in the mesh.
+// The end of a join: starts a first mesh with the new identity, crosses it through every parent to the server and back,
+// and confirms. With the confirmation the node is in the mesh.
 import type { ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckResult } from '../../certs/enrolment/preflight.ts';
 import { IdentityStore } from '../../certs/identity.ts';
@@ -18,7 +18,10 @@ import type { Mesh, MeshConfig } from '../../mesh/types.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/** A parent that dials this node may be in its longest back-off. The enrolment session, which holds the token, lasts longer. */
+/**
+ * A parent that dials this node may be in its longest back-off. The enrolment session, which holds the token, lasts
+ * longer.
+ */
 const CONFIRM_TIMEOUT_MS = 40_000;
 const RETRY_MS = 250;
 

@@ -1,5 +1,5 @@
-// `join`: the checks and proofs of certs/enrolment over the streams of paths.ts, and the confirmation over the first mesh
-// with the new identity (confirm.ts).
+// `join`: the checks and proofs of certs/enrolment over the streams of paths.ts, and the confirmation over the first
+// mesh with the new identity (confirm.ts).
 import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckName, CheckResult, ProxyEnvironment } from '../../certs/enrolment/preflight.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
@@ -20,7 +20,8 @@ export interface JoinOptions {
   readonly site?: string | undefined;
   readonly name?: string | undefined;
   /**
-   * The ports of the parents that this node dials, host:port, in any order. Without any it waits on `listen` to be dialled.
+   * The ports of the parents that this node dials, host:port, in any order. Without any it waits on `listen` to be
+   * dialled.
    */
   readonly addresses?: readonly string[] | undefined;
   /** host:port of this node's port. */

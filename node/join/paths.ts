@@ -1,5 +1,5 @@
-// The paths by which a joining node reaches the server: through each parent that it dials, or through the first parent that
-// dials it. Each ends in a TLS session with the server, checked against the pin.
+// The paths by which a joining node reaches the server: through each parent that it dials, or through the first parent
+// that dials it. Each ends in a TLS session with the server, checked against the pin.
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
@@ -123,7 +123,10 @@ async function checkPort(listen: string): Promise<CheckResult> {
   return { check: 'port', outcome: 'ok', detail: `${address} is free` };
 }
 
-/** The node at an address, by the certificate that it showed; the session inside has proven the authority to check it by. */
+/**
+ * The node at an address, by the certificate that it showed; the session inside has proven the authority to check it
+ * by.
+ */
 function nodeAt(address: string, { tls }: Connection, { server, authorityPem }: PinnedSession): string {
   const leaf = tls.getPeerX509Certificate();
   if (leaf === undefined) throw new IsthmusError('JOIN_TLS', `${address} shows no certificate`, { hop: address });

@@ -1,5 +1,5 @@
-// Connects to a package source: at its open port where it has one, else through the mesh. Both sides have proven who they are
-// before the first byte of HTTP.
+// Connects to a package source: at its open port where it has one, else through the mesh. Both sides have proven who
+// they are before the first byte of HTTP.
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
@@ -33,8 +33,8 @@ const OPEN_PORT_TIMEOUT_MS = 5_000;
 const DIAL_TIMEOUT_MS = 20_000;
 
 /**
- * A stream to the feed of a source. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port at an
- * address where no node can be.
+ * A stream to the feed of a source. Falls back to the mesh when an open port does not answer; URL_FORBIDDEN for a port
+ * at an address where no node can be.
  */
 export async function connectSource(source: PackageSource, access: SourceAccess, signal: AbortSignal): Promise<Duplex> {
   const { node, path, url } = source;

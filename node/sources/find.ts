@@ -1,4 +1,5 @@
-// Finds the sources of a digest: asks the server each time, and keeps the last answer on disk for when the server is down.
+// Finds the sources of a digest: asks the server each time, and keeps the last answer on disk for when the server is
+// down.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../../lib/durable.ts';

@@ -37,8 +37,8 @@ export interface ProtoGrpcType {
         EnrolResponse: MessageTypeDefinition<_isthmus_identity_v1_EnrolResponse, _isthmus_identity_v1_EnrolResponse__Output>
         EnrolledParent: MessageTypeDefinition<_isthmus_identity_v1_EnrolledParent, _isthmus_identity_v1_EnrolledParent__Output>
         /**
-         * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it was
-         * dialled and is the TLS server of the session.
+         * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it
+         * was dialled and is the TLS server of the session.
          */
         Enrolment: SubtypeConstructor<typeof grpc.Client, _isthmus_identity_v1_EnrolmentClient> & { service: _isthmus_identity_v1_EnrolmentDefinition }
         /**

@@ -19,7 +19,6 @@ import type { PackageStatus as _isthmus_tentacle_v1_PackageStatus, PackageStatus
 import type { ScriptPayload as _isthmus_tentacle_v1_ScriptPayload, ScriptPayload__Output as _isthmus_tentacle_v1_ScriptPayload__Output } from './isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptStatus as _isthmus_tentacle_v1_ScriptStatus, ScriptStatus__Output as _isthmus_tentacle_v1_ScriptStatus__Output } from './isthmus/tentacle/v1/ScriptStatus.ts';
 import type { SignerStatement as _isthmus_tentacle_v1_SignerStatement, SignerStatement__Output as _isthmus_tentacle_v1_SignerStatement__Output } from './isthmus/tentacle/v1/SignerStatement.ts';
-import type { StartScriptRequest as _isthmus_tentacle_v1_StartScriptRequest, StartScriptRequest__Output as _isthmus_tentacle_v1_StartScriptRequest__Output } from './isthmus/tentacle/v1/StartScriptRequest.ts';
 import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDefinition as _isthmus_tentacle_v1_TentacleDefinition } from './isthmus/tentacle/v1/Tentacle.ts';
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
@@ -61,7 +60,6 @@ export interface ProtoGrpcType {
         ScriptPhase: EnumTypeDefinition
         ScriptStatus: MessageTypeDefinition<_isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_ScriptStatus__Output>
         SignerStatement: MessageTypeDefinition<_isthmus_tentacle_v1_SignerStatement, _isthmus_tentacle_v1_SignerStatement__Output>
-        StartScriptRequest: MessageTypeDefinition<_isthmus_tentacle_v1_StartScriptRequest, _isthmus_tentacle_v1_StartScriptRequest__Output>
         Tentacle: SubtypeConstructor<typeof grpc.Client, _isthmus_tentacle_v1_TentacleClient> & { service: _isthmus_tentacle_v1_TentacleDefinition }
         TicketRequest: MessageTypeDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_TicketRequest__Output>
       }

@@ -1,5 +1,5 @@
-// The Find call of the service Sources: mirrors ask it for the sources of a digest. Tentacles get theirs in the envelope;
-// one that calls Find gets the answer for a package that does not exist.
+// The Find call of the service Sources: mirrors ask it for the sources of a digest. Tentacles get theirs in the
+// envelope; one that calls Find gets the answer for a package that does not exist.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../lib/errors.ts';
 import type { AsyncHandlers } from '../../lib/grpc/server.ts';

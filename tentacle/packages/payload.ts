@@ -32,7 +32,16 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) refuse('package.size_bytes', 'a package has a size');
   if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a format of packages`);
   return {
-    ...{ id, version: normaliseVersion(version), sha256, sizeBytes, format, application, pass: downloadToken, variables },
+    ...{
+      id,
+      version: normaliseVersion(version),
+      sha256,
+      sizeBytes,
+      format,
+      application,
+      pass: downloadToken,
+      variables,
+    },
     substituteIn,
     hasSensitive: sensitiveNames.length > 0,
     places: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),

@@ -22,6 +22,7 @@ import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacl
 import { encodePayload } from '../../tentacle/scripts/payload.ts';
 import { WholeMesh, type JoinedNode } from '../server/whole.ts';
 import { createTestMesh } from '../support/identities.ts';
+import { startScript } from '../support/start-script.ts';
 import { waitFor } from '../support/wait.ts';
 import { witnessIn, type Witness } from '../tentacle/support.ts';
 import type { Direction } from './rogue-relay.ts';
@@ -83,11 +84,11 @@ async function startRelay({ dataDir, listen, parents }: JoinedNode): Promise<Mes
 }
 
 /** Opens the tentacle service of a machine from the relay, as whoever the relay says it is. */
-function startScript(relay: Mesh, machine: string, envelope: Envelope): Promise<unknown> {
+function startScriptFrom(relay: Mesh, machine: string, envelope: Envelope): Promise<unknown> {
   const options = { node: machine, service: 'tentacle', class: 'control', deadlineMs: 5_000 } as const;
   const client = grpcClient<TentacleClient>(Tentacle, (signal) => relay.dial({ ...options, signal }));
   onTestFinished(() => client.close());
-  return client.unary((c, o, done) => c.startScript({ envelope }, o, done), { deadlineMs: 5_000 });
+  return startScript(client, envelope);
 }
 
 /** What somebody with a copy of the server's folder has: its session key, and its right to sign. */
@@ -144,7 +145,10 @@ describe('a relay', () => {
   it('with its own valid certificate may open nothing on a tentacle', async () => {
     const { mesh, relay, witness, denials } = await field();
     const envelope = (await stolenFrom(mesh)).sign(witness.testify('forged'), {});
-    await expect(startScript(relay, 'web-1', envelope)).rejects.toMatchObject({ code: 'ROLE_FORBIDDEN', hop: 'web-1' });
+    await expect(startScriptFrom(relay, 'web-1', envelope)).rejects.toMatchObject({
+      code: 'ROLE_FORBIDDEN',
+      hop: 'web-1',
+    });
     await waitFor(async () => (await denials()).length > 0, { what: 'the audit event' });
     expect(await denials()).toEqual(['web-1: ROLE_FORBIDDEN eu tentacle']);
     expect(await witness.starts()).toEqual(new Map());
@@ -173,13 +177,13 @@ describe('a relay', () => {
       ['ENVELOPE_EXPIRED', 'web-1', sign(body, { expiresAtMs: Date.now() - 600_000 })],
       ['ENVELOPE_KIND', 'web-1', sign(body, { kind: 'cancel' })],
     ] as const) {
-      await expect(startScript(relay, machine, envelope), code).rejects.toMatchObject({ code });
+      await expect(startScriptFrom(relay, machine, envelope), code).rejects.toMatchObject({ code });
       // The next denial is told in another report, which tells of this one again.
       await waitFor(async () => (await denials()).some((told) => told.includes(code)), {
         what: `the event of ${code}`,
       });
     }
-    const call = 'server-1 /isthmus.tentacle.v1.Tentacle/StartScript';
+    const call = 'server-1 /isthmus.tentacle.v1.Tentacle/RunScript';
     const expected = [
       `web-1: BAD_TASK_SIGNATURE ${call}`,
       `web-1: ENVELOPE_EXPIRED ${call}`,

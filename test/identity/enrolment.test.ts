@@ -86,7 +86,8 @@ async function guess(server: ControlPlane, id: string, times: number): Promise<s
   const { socket } = await sessionByDialling(opened.tls, server.pin);
   const client = grpcClient<EnrolmentClient>(identityTypes.Enrolment, () => Promise.resolve(socket));
   try {
-    const begin = { oldestWireVersion: WIRE_VERSIONS.oldest, softwareVersion: 'test', tokenId: id };
+    const versions = { oldestWireVersion: WIRE_VERSIONS.oldest, newestWireVersion: WIRE_VERSIONS.newest };
+    const begin = { ...versions, softwareVersion: 'test', tokenId: id };
     const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(begin, o, done), {
       deadlineMs: 9_000,
     });

@@ -90,8 +90,8 @@ describe('a join stops at', () => {
     const api = await listening(createHttpsServer(await selfSigned()));
     const hangsUp = await listening(createServer((socket) => socket.destroy()));
     for (const [address, what] of [
-      [http, 'what listens there does not speak TLS'],
-      [api, 'what listens there is no port of the mesh, though it speaks TLS'],
+      [http, 'the port does not speak TLS'],
+      [api, 'the port speaks TLS, but is not a port of the mesh'],
       [hangsUp, undefined],
     ] as const) {
       const failure = await failing({ addresses: [address] });

@@ -33,7 +33,8 @@ async function begin(server: ControlPlane): Promise<Session> {
   const { socket } = await sessionByDialling(tls, server.pin);
   const client = grpcClient<EnrolmentClient>(types.Enrolment, () => Promise.resolve(socket));
   onTestFinished(() => client.close());
-  const request = { oldestWireVersion: WIRE_VERSIONS.oldest, softwareVersion: 'test', tokenId: '' };
+  const versions = { oldestWireVersion: WIRE_VERSIONS.oldest, newestWireVersion: WIRE_VERSIONS.newest };
+  const request = { ...versions, softwareVersion: 'test', tokenId: '' };
   const { nonce } = await client.unary<BeginResponse__Output>((c, o, done) => c.begin(request, o, done), {
     deadlineMs: 9_000,
   });
@@ -91,10 +92,13 @@ test('another key under the proof, or a proof of possession by another key, is r
   expect(await outcome(session, { ...mine, tokenProof: Buffer.alloc(0) })).toBe('TOKEN_UNKNOWN');
 });
 
-test('a peer of another wire version is told so before anything else', async () => {
+test.each([
+  { peer: 'a former peer', oldestWireVersion: 0, newestWireVersion: WIRE_VERSIONS.oldest - 1 },
+  { peer: 'a future peer', oldestWireVersion: WIRE_VERSIONS.newest + 1, newestWireVersion: WIRE_VERSIONS.newest + 8 },
+])('$peer is told so before anything else', async ({ peer: _, ...versions }) => {
   const server = await startControlPlane();
   const { client } = await begin(server);
-  const request = { oldestWireVersion: WIRE_VERSIONS.newest + 1, softwareVersion: 'test', tokenId: '' };
+  const request = { ...versions, softwareVersion: 'test', tokenId: '' };
   await expect(
     client.unary((c, options, done) => c.begin(request, options, done), { deadlineMs: 9_000 }),
   ).rejects.toMatchObject({ code: 'WIRE_VERSION' });

@@ -140,14 +140,14 @@ describe('the port', () => {
     onTestFinished(() => mesh.stop());
     const { host, port } = requireHostPort(mesh.address!);
     await checkTcp({ host, port, hop: `${host}:${port}` }, {});
-    const looked = { level: 'debug', msg: 'connection closed before it said anything' };
+    const looked = { level: 'debug', msg: 'connection closed before its first byte' };
     await waitFor(() => lines.some(({ msg }) => msg === looked.msg), { what: 'the look to be over' });
     expect(lines).toEqual([expect.objectContaining(looked)]);
     const stranger = net.connect(port, host);
     stranger.on('error', () => undefined);
     stranger.end('GET / HTTP/1.1\r\n\r\n');
     await waitFor(() => lines.length === 2, { what: 'the denial' });
-    expect(lines[1]).toMatchObject({ level: 'warn', msg: 'connection refused' });
+    expect(lines[1]).toMatchObject({ level: 'warn', msg: 'connection denied' });
   });
 
   it('tells a peer whose certificate it does not accept why, and lets it do nothing', async () => {

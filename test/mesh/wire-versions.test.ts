@@ -36,6 +36,7 @@ describe('a peer with a common wire version', () => {
       serveEchoOver(controlStream({ side: 'client', stream: call }), child);
     });
     await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
+    await waitFor(() => link.frames[0]?.hello, { what: 'the hello' });
     expect(link.frames[0]?.hello).toMatchObject({ oldestWireVersion: oldest, newestWireVersion: newest });
     const { facts } = await ping(server.mesh, { node: 't1', deadlineMs: 5_000 });
     expect(facts.node).toBe('t1');

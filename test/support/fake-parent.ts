@@ -1,5 +1,5 @@
-// A parent that speaks the link's real wire and can misbehave on purpose: it sends the given hello, answers pings, shows every
-// frame that it gets, and serves `echo`.
+// A parent that speaks the link's real wire and can misbehave on purpose: it sends the given hello, answers pings,
+// shows every frame that it gets, and serves `echo`.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { once } from 'node:events';
 import net from 'node:net';

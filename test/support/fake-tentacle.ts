@@ -163,7 +163,6 @@ export class FakeTentacle {
     const server = { roles: ['server'] };
     this.#host.add<TentacleHandlers>(this.#service(), this.#handlers(), {
       RunScript: server,
-      StartScript: server,
       GetScript: server,
       StreamLogs: server,
       CancelScript: server,
@@ -223,7 +222,6 @@ export class FakeTentacle {
   #handlers(): AsyncHandlers<TentacleHandlers, StreamPeer> {
     return {
       RunScript: (call) => this.#logs(call),
-      StartScript: ({ request }) => this.#start(request.envelope),
       GetScript: ({ request }) => this.#known(request.ticket).status(),
       StreamLogs: (call) => this.#logs(call),
       CancelScript: ({ request }) => {
@@ -362,8 +360,9 @@ export class FakeTentacle {
       for await (const request of requests) {
         if (script === undefined) {
           const started = request.start === null ? undefined : this.#start(request.start);
-          this.#fence(request.task, request.epoch);
-          script = this.#known(request.ticket);
+          // The envelope of a start names ticket, task and epoch.
+          if (started === undefined) this.#fence(request.task, request.epoch);
+          script = this.#known(started?.ticket ?? request.ticket);
           if (started !== undefined) call.write({ ticket: this.answersFor ?? script.ticket, started });
           sent = Math.max(request.afterLine, script.forgotten);
           forget = script.watch(send);

@@ -5,6 +5,7 @@ import { followLog, type LogCommit } from '../../server/tasks/logs/log-stream.ts
 import { createTentacles } from '../../server/tasks/execution/tentacles.ts';
 import { buildEnvelope } from '../../server/tasks/execution/envelopes.ts';
 import { dialFakes, FakeTentacle, unsigned } from '../support/fake-tentacle.ts';
+import { startScript } from '../support/start-script.ts';
 import { waitFor } from '../support/wait.ts';
 
 it('acknowledges nothing while the store still works on it', async () => {
@@ -20,7 +21,7 @@ it('acknowledges nothing while the store still works on it', async () => {
     const payload = { interpreter: 'bash', body: 'many 3' };
     const work = { kind: 'script', payload } as const;
     const envelope = buildEnvelope(unsigned, { id: ticket, executor: 'web-1' }, fence, Date.now() + 60_000, work);
-    await client.unary((c, o, done) => c.startScript({ envelope }, o, done), { deadlineMs: 5_000 });
+    await startScript(client, envelope);
     const following = followLog({
       client,
       ticket,

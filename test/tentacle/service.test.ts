@@ -23,6 +23,7 @@ import { encodePayload } from '../../tentacle/scripts/payload.ts';
 import { start } from '../../tentacle/start.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
+import { startScript } from '../support/start-script.ts';
 import { waitFor } from '../support/wait.ts';
 import { witnessIn, type Witness } from './support.ts';
 
@@ -80,12 +81,6 @@ function envelopeFor(signer: Signer, { payload, ...more }: Content): Envelope {
   });
 }
 
-function startScript(client: GrpcClient<TentacleClient>, envelope: Envelope): Promise<ScriptStatus__Output> {
-  return client.unary<ScriptStatus__Output>((c, o, done) => c.startScript({ envelope }, o, done), {
-    deadlineMs: 10_000,
-  });
-}
-
 interface Followed {
   readonly lines: string[];
   readonly end: ScriptStatus__Output;
@@ -124,7 +119,7 @@ async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key
 /** What is in a tentacle's folder, by file, but for what it tells the server of whom it refused. */
 async function contentOf(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('refusals.json'));
+  const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('denials.json'));
   const read = files.map(async ({ parentPath, name }) => {
     const path = join(parentPath, name);
     return [path, await readFile(path, 'latin1')] as const;

@@ -50,12 +50,6 @@ function maskerFor(payload: ScriptPayload): Masker | IsthmusError {
   }
 }
 
-/**
- * Connections to tentacles of an earlier version: they start a script by one call, and are asked for its log by
- * another.
- */
-const withoutRunScript = new WeakSet<GrpcClient<TentacleClient>>();
-
 /** Says that the machine has answered, now or before. */
 type Answered = () => Promise<void>;
 
@@ -118,7 +112,7 @@ class ScriptTicket {
     return this.#ticket.state === 'pending' ? unsentEnd(this.#run, reached.lastError) : undefined;
   }
 
-  /** Follows the log on the same stream, too, for as long as that holds. */
+  /** Starts the script, and follows its log on the same stream as long as that lasts. */
   async #startOn(client: GrpcClient<TentacleClient>, answered: Answered): Promise<void> {
     const { callDeadlineMs: deadlineMs } = this.#run.deps.tunables;
     const envelope = envelopeOf(this.#run, this.#ticket, { kind: 'script', payload: this.#payload });
@@ -129,19 +123,12 @@ class ScriptTicket {
       await this.#tellWaiting(bounded(status));
     };
     try {
-      if (!withoutRunScript.has(client)) {
-        return await this.#followOn(client, answered, { envelope, deadlineMs, onStarted });
-      }
+      await this.#followOn(client, answered, { envelope, deadlineMs, onStarted });
     } catch (thrown) {
-      if (!(thrown instanceof IsthmusError)) throw thrown;
-      const isAnswer = !isConnectionFailure(thrown);
-      if (isAnswer && thrown.code === 'METHOD_UNKNOWN') withoutRunScript.add(client);
-      else if (started && !isAnswer) return;
-      else throw thrown;
+      // The start was answered; a new stream follows the log.
+      if (started && thrown instanceof IsthmusError && isConnectionFailure(thrown)) return;
+      throw thrown;
     }
-    const limits = { deadlineMs, signal: this.#run.context.halt };
-    const call = client.unary<ScriptStatus__Output>((c, o, done) => c.startScript({ envelope }, o, done), limits);
-    await onStarted(await call);
   }
 
   async #tellWaiting({ phase, heldBy }: ScriptStatus__Output): Promise<void> {

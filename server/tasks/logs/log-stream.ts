@@ -54,10 +54,7 @@ export interface FollowedLog {
   readonly completed: Promise<boolean>;
 }
 
-/**
- * Resolves with the script's end once everything up to it is stored. METHOD_UNKNOWN when a start was asked of a
- * tentacle that has no RunScript.
- */
+/** Resolves with the script's end once everything up to it is stored. */
 export async function followLog(options: FollowOptions): Promise<FollowedLog> {
   const { client, ticket, fence, signals, start } = options;
   const connected = await client.ready();

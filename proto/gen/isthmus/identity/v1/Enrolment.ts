@@ -10,8 +10,8 @@ import type { EnrolRequest as _isthmus_identity_v1_EnrolRequest, EnrolRequest__O
 import type { EnrolResponse as _isthmus_identity_v1_EnrolResponse, EnrolResponse__Output as _isthmus_identity_v1_EnrolResponse__Output } from '../../../isthmus/identity/v1/EnrolResponse.ts';
 
 /**
- * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it was
- * dialled and is the TLS server of the session.
+ * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it
+ * was dialled and is the TLS server of the session.
  */
 export interface EnrolmentClient extends grpc.Client {
   /**
@@ -64,8 +64,8 @@ export interface EnrolmentClient extends grpc.Client {
 }
 
 /**
- * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it was
- * dialled and is the TLS server of the session.
+ * For a peer without a certificate, over the service `enrol`. The joining node is always the gRPC client, also where it
+ * was dialled and is the TLS server of the session.
  */
 export interface EnrolmentHandlers extends grpc.UntypedServiceImplementation {
   /**

@@ -3,7 +3,8 @@
 import type { OpenTunnel as _isthmus_mesh_v1_OpenTunnel, OpenTunnel__Output as _isthmus_mesh_v1_OpenTunnel__Output } from '../../../isthmus/mesh/v1/OpenTunnel.ts';
 
 /**
- * The first message on a bulk or enrol connection, preceded by its length in four bytes. TunnelOpened comes back likewise.
+ * The first message on a bulk or enrol connection, preceded by its length in four bytes. TunnelOpened comes back
+ * likewise.
  */
 export interface BulkPreface {
   'sessionId'?: (Buffer | Uint8Array | string);
@@ -13,7 +14,8 @@ export interface BulkPreface {
 }
 
 /**
- * The first message on a bulk or enrol connection, preceded by its length in four bytes. TunnelOpened comes back likewise.
+ * The first message on a bulk or enrol connection, preceded by its length in four bytes. TunnelOpened comes back
+ * likewise.
  */
 export interface BulkPreface__Output {
   'sessionId': (Buffer);

@@ -3,8 +3,8 @@
 import type { Credential as _isthmus_mesh_v1_Credential, Credential__Output as _isthmus_mesh_v1_Credential__Output } from '../../../isthmus/mesh/v1/Credential.ts';
 
 /**
- * The one request of the service `credential`, preceded by its length in four bytes: the endpoint that opened an end-to-end
- * session shows its renewed certificate for that session and requests the other's.
+ * The one request of the service `credential`, preceded by its length in four bytes: the endpoint that opened an
+ * end-to-end session shows its renewed certificate for that session and requests the other's.
  */
 export interface SessionCredential {
   /**
@@ -15,8 +15,8 @@ export interface SessionCredential {
 }
 
 /**
- * The one request of the service `credential`, preceded by its length in four bytes: the endpoint that opened an end-to-end
- * session shows its renewed certificate for that session and requests the other's.
+ * The one request of the service `credential`, preceded by its length in four bytes: the endpoint that opened an
+ * end-to-end session shows its renewed certificate for that session and requests the other's.
  */
 export interface SessionCredential__Output {
   /**

@@ -13,8 +13,8 @@ export interface LogRequest {
   'epoch'?: (number | string | Long);
   'acknowledgedLine'?: (number | string | Long);
   /**
-   * With the acknowledgement of the last batch: completes the script as CompleteScript does. One more batch follows, whose
-   * end is COMPLETED.
+   * With the acknowledgement of the last batch: completes the script as CompleteScript does. One more batch follows,
+   * whose end is COMPLETED.
    */
   'complete'?: (boolean);
   /**
@@ -33,8 +33,8 @@ export interface LogRequest__Output {
   'epoch': (number);
   'acknowledgedLine': (number);
   /**
-   * With the acknowledgement of the last batch: completes the script as CompleteScript does. One more batch follows, whose
-   * end is COMPLETED.
+   * With the acknowledgement of the last batch: completes the script as CompleteScript does. One more batch follows,
+   * whose end is COMPLETED.
    */
   'complete': (boolean);
   /**

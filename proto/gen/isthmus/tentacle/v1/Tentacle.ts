@@ -11,7 +11,6 @@ import type { LogBatch as _isthmus_tentacle_v1_LogBatch, LogBatch__Output as _is
 import type { LogRequest as _isthmus_tentacle_v1_LogRequest, LogRequest__Output as _isthmus_tentacle_v1_LogRequest__Output } from '../../../isthmus/tentacle/v1/LogRequest.ts';
 import type { PackageStatus as _isthmus_tentacle_v1_PackageStatus, PackageStatus__Output as _isthmus_tentacle_v1_PackageStatus__Output } from '../../../isthmus/tentacle/v1/PackageStatus.ts';
 import type { ScriptStatus as _isthmus_tentacle_v1_ScriptStatus, ScriptStatus__Output as _isthmus_tentacle_v1_ScriptStatus__Output } from '../../../isthmus/tentacle/v1/ScriptStatus.ts';
-import type { StartScriptRequest as _isthmus_tentacle_v1_StartScriptRequest, StartScriptRequest__Output as _isthmus_tentacle_v1_StartScriptRequest__Output } from '../../../isthmus/tentacle/v1/StartScriptRequest.ts';
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from '../../../isthmus/tentacle/v1/TicketRequest.ts';
 
 export interface TentacleClient extends grpc.Client {
@@ -124,27 +123,14 @@ export interface TentacleClient extends grpc.Client {
   stagePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   
   /**
-   * As RunScript without the log: what servers call at a tentacle that has no RunScript.
-   */
-  StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  StartScript(argument: _isthmus_tentacle_v1_StartScriptRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  /**
-   * As RunScript without the log: what servers call at a tentacle that has no RunScript.
-   */
-  startScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  startScript(argument: _isthmus_tentacle_v1_StartScriptRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  startScript(argument: _isthmus_tentacle_v1_StartScriptRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  startScript(argument: _isthmus_tentacle_v1_StartScriptRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_ScriptStatus__Output>): grpc.ClientUnaryCall;
-  
-  /**
-   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended script.
+   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended
+   * script.
    */
   StreamLogs(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   StreamLogs(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   /**
-   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended script.
+   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended
+   * script.
    */
   streamLogs(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   streamLogs(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
@@ -191,12 +177,8 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   StagePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   
   /**
-   * As RunScript without the log: what servers call at a tentacle that has no RunScript.
-   */
-  StartScript: grpc.handleUnaryCall<_isthmus_tentacle_v1_StartScriptRequest__Output, _isthmus_tentacle_v1_ScriptStatus>;
-  
-  /**
-   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended script.
+   * Lines from `after_line` + 1 on; the server acknowledges what it has stored. Ends after the last line of an ended
+   * script.
    */
   StreamLogs: grpc.handleBidiStreamingCall<_isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch>;
   
@@ -211,6 +193,5 @@ export interface TentacleDefinition extends grpc.ServiceDefinition {
   GetScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   RunScript: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>
   StagePackage: MethodDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus__Output>
-  StartScript: MethodDefinition<_isthmus_tentacle_v1_StartScriptRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_StartScriptRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   StreamLogs: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>
 }

@@ -10,7 +10,8 @@ export interface Assignment {
    */
   'dial'?: (_isthmus_topology_v1_DialAssignment)[];
   /**
-   * The desired parents, in order of preference. Empty: the node keeps the applied parents and ends all other parent links.
+   * The desired parents, in order of preference. Empty: the node keeps the applied parents and ends all other parent
+   * links.
    */
   'parents'?: (_isthmus_topology_v1_NodeParent)[];
   /**
@@ -25,7 +26,8 @@ export interface Assignment__Output {
    */
   'dial': (_isthmus_topology_v1_DialAssignment__Output)[];
   /**
-   * The desired parents, in order of preference. Empty: the node keeps the applied parents and ends all other parent links.
+   * The desired parents, in order of preference. Empty: the node keeps the applied parents and ends all other parent
+   * links.
    */
   'parents': (_isthmus_topology_v1_NodeParent__Output)[];
   /**

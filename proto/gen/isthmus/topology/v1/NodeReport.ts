@@ -30,7 +30,8 @@ export interface NodeReport {
    */
   'parents'?: (_isthmus_topology_v1_NodeParent)[];
   /**
-   * The error code that keeps the desired parents from being applied; empty when they are applied, or nothing failed yet.
+   * The error code that keeps the desired parents from being applied; empty when they are applied, or nothing failed
+   * yet.
    */
   'parentsErrorCode'?: (string);
   /**
@@ -68,7 +69,8 @@ export interface NodeReport__Output {
    */
   'parents': (_isthmus_topology_v1_NodeParent__Output)[];
   /**
-   * The error code that keeps the desired parents from being applied; empty when they are applied, or nothing failed yet.
+   * The error code that keeps the desired parents from being applied; empty when they are applied, or nothing failed
+   * yet.
    */
   'parentsErrorCode': (string);
   /**

@@ -1,0 +1,2 @@
+// Breaks: contract-stands-alone
+import '../lib/leaf.ts';

@@ -1,0 +1,2 @@
+// Breaks: mesh-e2e-over-any-transport
+import '../link/session.ts';

@@ -1,0 +1,2 @@
+// Breaks: mesh-enrolment-below-routing
+import '../routing/forwarder.ts';

@@ -1,0 +1,2 @@
+// Breaks: mesh-base-is-lowest
+import './tunnel/control.ts';

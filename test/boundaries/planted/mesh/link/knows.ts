@@ -1,0 +1,2 @@
+// Breaks: mesh-link-below-e2e
+import '../e2e/session.ts';

@@ -1,0 +1,2 @@
+// Breaks: mesh-routing-below-mesh
+import '../mesh.ts';

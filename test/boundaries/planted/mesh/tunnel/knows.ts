@@ -1,0 +1,2 @@
+// Breaks: mesh-tunnel-below-link
+import '../link/session.ts';

@@ -1,0 +1,2 @@
+// Breaks: node-knows-no-component
+import '../relay/start.ts';

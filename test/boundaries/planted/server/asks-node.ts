@@ -1,0 +1,2 @@
+// Breaks: server-without-node
+import '../node/runtime.ts';
