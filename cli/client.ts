@@ -5,6 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
+import type { Problem } from '../contract/problem.ts';
 import { IsthmusError, isErrorCode, type ErrorCode, type RemedyAction } from '../lib/errors.ts';
 import { agentFor, connectionError } from './connection.ts';
 
@@ -36,28 +37,18 @@ interface Page<T> {
   readonly next?: string | null;
 }
 
-interface Problem {
-  readonly code?: string;
-  readonly detail?: string;
-  readonly title?: string;
-  readonly field?: string;
-  readonly hop?: string;
-  readonly remedy?: string;
-  readonly action?: RemedyAction;
-}
-
 /** An error the server answered with: it keeps the HTTP status, also of codes this version does not know. */
 export class ServerError extends IsthmusError {
   readonly status: number;
   readonly serverCode: string;
 
-  constructor(status: number, serverCode: string, problem: Problem) {
+  constructor(status: number, serverCode: string, problem: Partial<Problem>) {
     const known: ErrorCode = isErrorCode(serverCode) ? serverCode : status === 404 ? 'NOT_FOUND' : 'INTERNAL';
     super(known, problem.detail ?? problem.title ?? `the server answered ${status}`, {
       field: problem.field,
       hop: problem.hop,
       remedy: problem.remedy,
-      action: problem.action,
+      action: problem.action as RemedyAction | undefined,
     });
     this.status = status;
     this.serverCode = serverCode;
@@ -74,7 +65,7 @@ function parse<T>(body: string): T | undefined {
 
 async function toError(server: URL, response: IncomingMessage): Promise<IsthmusError> {
   const status = response.statusCode ?? 0;
-  const problem = parse<Problem>(await text(response));
+  const problem = parse<Partial<Problem>>(await text(response));
   return problem?.code === undefined ? notIsthmus(server, status) : new ServerError(status, problem.code, problem);
 }
 

@@ -156,10 +156,11 @@ const anything = {
     },
   ],
   steps: [{ name: hostile, kind: 'script', targetRoles: [hostile], script: { interpreter: 'bash', body: hostile } }],
+  process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],
   ways: [
     {
       path: [hostile],
-      hops: [{ node: hostile, version: hostile }],
+      hops: [{ node: hostile, roundTripMs: null, version: hostile, certificateDays: null }],
       roundTripsMs: [],
       error: { code: hostile, detail: hostile },
     },
@@ -310,7 +311,10 @@ it('tells the first hop that fails, and exits 1', async () => {
           path: ['eu', 'eu-pci'],
           hops: [
             { node: 'eu', roundTripMs: 1.25, version: '0.1.0', certificateDays: 6.5 },
-            { node: 'eu-pci', error: { code: 'LINK_DOWN', detail: 'refused', remedy: 'Start it.' } },
+            {
+              ...{ node: 'eu-pci', roundTripMs: null, version: null, certificateDays: null },
+              error: { code: 'LINK_DOWN', detail: 'refused', remedy: 'Start it.' },
+            },
           ],
         },
       ],
