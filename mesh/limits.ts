@@ -105,5 +105,12 @@ export const defaultLimits: MeshLimits = {
   },
 };
 
+/** The limits of links that are lost after this much silence; the interval of the heartbeats follows. */
+export function linkTimeout(timeoutS: number | undefined): Partial<MeshLimits> {
+  if (timeoutS === undefined) return {};
+  const silenceMs = timeoutS * 1000;
+  return { silenceMs, heartbeatMs: silenceMs / 3 };
+}
+
 /** A tunnel crosses at most this many nodes between its ends. */
 export const maxHops = 8;

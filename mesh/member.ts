@@ -9,6 +9,7 @@ import { IsthmusError } from '../lib/errors.ts';
 import type { Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
+import { linkTimeout } from './limits.ts';
 import { createMesh } from './mesh.ts';
 import { Refusals } from './refusals.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
@@ -25,6 +26,7 @@ export interface MemberConfig {
   /** What it dials besides, and whether it forwards what is not for it: relays. */
   readonly dials?: readonly DialAssignment[];
   readonly relaying?: boolean;
+  readonly linkTimeoutS?: number | undefined;
 }
 
 export interface Member {
@@ -39,7 +41,7 @@ export interface Member {
  */
 export async function openMember(
   role: Exclude<Role, 'server'>,
-  { dataDir, listen, parents, dials = [], relaying = false }: MemberConfig,
+  { dataDir, listen, parents, dials = [], relaying = false, linkTimeoutS }: MemberConfig,
   { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
 ): Promise<Member> {
   const identity = await IdentityStore.open(dataDir);
@@ -54,7 +56,7 @@ export async function openMember(
   teardown.add(() => refusals.close());
   const mesh = await createMesh(
     { listen, parents, dials: [...dials] },
-    { identity, revocations, log, relaying, softwareVersion, refusals },
+    { identity, revocations, log, relaying, softwareVersion, refusals, limits: linkTimeout(linkTimeoutS) },
   );
   teardown.add(() => mesh.stop());
   return { dataDir, identity, revocations, mesh };

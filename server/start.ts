@@ -16,6 +16,7 @@ import type { Logger } from '../lib/log.ts';
 import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
+import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { Mesh } from '../mesh/types.ts';
 import { createApi } from './api/app.ts';
@@ -38,12 +39,17 @@ import { readTopology } from './topology/topology.ts';
 
 export interface ServerConfig {
   readonly dataDir: string;
-  readonly mesh: { readonly listen: string; readonly address?: string | undefined };
+  readonly mesh: {
+    readonly listen: string;
+    readonly address?: string | undefined;
+    readonly linkTimeoutS?: number | undefined;
+  };
   readonly api: {
     readonly listen: string;
     readonly trustedProxies?: readonly string[] | undefined;
   } & ApiTlsConfig;
   readonly healthCheckIntervalS?: number | undefined;
+  readonly cancelTimeoutS?: number | undefined;
   readonly masterKeyFile?: string | undefined;
   readonly logQuotaBytes?: number | undefined;
   readonly retentionDays?: number | undefined;
@@ -91,7 +97,10 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const resolvePath = (destination: string) => pathTo(store, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
-    { identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+    {
+      ...{ identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+      limits: linkTimeout(config.mesh.linkTimeoutS),
+    },
   );
   teardown.add(() => mesh.stop());
 
@@ -129,6 +138,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     nodeId: node,
     healthCheckIntervalS: config.healthCheckIntervalS,
     logQuotaBytes: config.logQuotaBytes,
+    cancelTimeoutS: config.cancelTimeoutS,
   });
   teardown.add(() => tasks.stop());
 

@@ -26,6 +26,8 @@ interface TasksOptions {
   readonly healthCheckIntervalS?: number | undefined;
   /** What one script may leave of log. */
   readonly logQuotaBytes?: number | undefined;
+  /** How long a cancel waits for a machine that does not answer. */
+  readonly cancelTimeoutS?: number | undefined;
   readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompleterTunables>;
 }
 
@@ -40,7 +42,17 @@ export interface Tasks {
 
 /** Starts claiming and running tasks; what an earlier process left is taken up at once. */
 export function startTasks(options: TasksOptions): Tasks {
-  const { store, dial, sign, log, nodeId, healthCheckIntervalS, logQuotaBytes, tunables = {} } = options;
+  const {
+    store,
+    dial,
+    sign,
+    log,
+    nodeId,
+    healthCheckIntervalS,
+    logQuotaBytes,
+    cancelTimeoutS,
+    tunables = {},
+  } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
   const routesOf = createRouteBook(store, options.autoPaths);
@@ -54,6 +66,7 @@ export function startTasks(options: TasksOptions): Tasks {
     tunables: {
       ...ticketDefaults,
       ...(logQuotaBytes === undefined ? {} : { logQuota: logQuotaOf(logQuotaBytes) }),
+      ...(cancelTimeoutS === undefined ? {} : { cancelLimitMs: cancelTimeoutS * 1000 }),
       ...tunables,
     },
   };
