@@ -8,6 +8,7 @@ import { silentLogger } from '../../lib/log.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshConfig, MeshStream } from '../../mesh/types.ts';
+import './keep-compiled.ts';
 
 interface Order {
   readonly dataDir: string;

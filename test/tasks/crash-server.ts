@@ -9,6 +9,7 @@ import { openStore } from '../../server/store/store.ts';
 import { submitScript } from '../../server/tasks/script-task.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
+import '../support/keep-compiled.ts';
 
 export interface CrashPlan {
   readonly ports: Readonly<Record<string, number>>;
