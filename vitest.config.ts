@@ -18,8 +18,8 @@ const shared = {
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Most tests wait for sockets and processes: two side by side also where there are two cores.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Half of the time tests wait, for sockets, processes and limits: one file more than there are cores.
+    maxWorkers: availableParallelism() + 1,
     passWithNoTests: false,
     projects: [
       {

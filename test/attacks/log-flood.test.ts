@@ -21,8 +21,8 @@ async function world(): Promise<World> {
   return built;
 }
 
-const calmProbes = 9;
-const floodedProbes = 15;
+const calmProbes = 5;
+const floodedProbes = 9;
 /** How much slower than in calm the first line may come: a machine with few cores does the work of the flood, too. */
 const mostTimesSlower = { half: 10, all: 50 };
 /** What a busy machine may add however fast it was in calm. */
