@@ -38,10 +38,13 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes o
   /** The task says of each machine that it cannot be reached, and has failed none of them. */
   const unreachable = async ({ id, machines }: Printing): Promise<void> => {
     const { api } = open.world;
-    const told = (await api.stream(id)).filter(
-      ({ kind, code }) => kind === 'note' && (code === 'UNREACHABLE' || code === 'LINK_SILENT'),
-    );
-    expect([...new Set(told.map(({ machine }) => machine))].sort()).toEqual([...machines].sort());
+    const isTold = async (): Promise<boolean> => {
+      const told = (await api.stream(id)).filter(
+        ({ kind, code }) => kind === 'note' && (code === 'UNREACHABLE' || code === 'LINK_SILENT'),
+      );
+      return machines.every((each) => told.some(({ machine }) => machine === each));
+    };
+    await waitFor(isTold, { limitMs: wholeAgainMs, everyMs: 200, what: 'each machine to be shown as unreachable' });
     const task = await api.task(id);
     expect(task.state).toBe('running');
     expect(task.machines.map(({ state }) => state)).toEqual(machines.map(() => 'running'));
