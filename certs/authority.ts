@@ -38,13 +38,21 @@ export interface IssuedCertificate {
   readonly notAfterMs: number;
 }
 
-/** Makes the authority of a new mesh below `<dataDir>/authority`. ALREADY_INITIALISED when there is one. */
-export async function createAuthority(dataDir: string, meshId: string, sealer: Sealer): Promise<Authority> {
+/**
+ * Makes the authority of a new mesh below `<dataDir>/authority`, with a new key unless one is given.
+ * ALREADY_INITIALISED when there is one.
+ */
+export async function createAuthority(
+  dataDir: string,
+  meshId: string,
+  sealer: Sealer,
+  pair?: Awaited<ReturnType<typeof generateKey>>,
+): Promise<Authority> {
   const folder = join(dataDir, 'authority');
   if (existsSync(join(folder, 'authority.pem'))) {
     throw new IsthmusError('ALREADY_INITIALISED', `${folder} already holds an authority`);
   }
-  const { keyPem, spkiDer } = await generateKey(3072);
+  const { keyPem, spkiDer } = pair ?? (await generateKey(3072));
   const subject = authoritySubject(meshId);
   const key = createPrivateKey(keyPem);
   const nowMs = Date.now();

@@ -39,7 +39,7 @@ it.each([
     'those that Kubernetes makes for a service',
     ['ISTHMUS_SERVICE_HOST', 'ISTHMUS_PORT_8444_TCP_ADDR', 'ISTHMUS_SERVER_PORT', 'ISTHMUS_SERVER_SERVICE_PORT'],
   ],
-  ['those of the tests', ['ISTHMUS_NO_SKIP', 'ISTHMUS_LAB_LONG', 'ISTHMUS_TEST_CANARY']],
+  ['those of the tests', ['ISTHMUS_NO_SKIP', 'ISTHMUS_LONG', 'ISTHMUS_TEST_CANARY']],
 ])('lets %s be', (_what, names) => {
   expect(() => refuseMisspeltVariables(names)).not.toThrow();
 });

@@ -101,5 +101,12 @@ export const DEFAULT_LIMITS: MeshLimits = {
   },
 };
 
+/** Limits under which a link is lost after this much silence. The heartbeat interval follows. */
+export function linkTimeout(timeoutS: number | undefined): Partial<MeshLimits> {
+  if (timeoutS === undefined) return {};
+  const linkTimeoutMs = timeoutS * 1000;
+  return { linkTimeoutMs, heartbeatIntervalMs: linkTimeoutMs / 3 };
+}
+
 /** A tunnel crosses at most this many nodes between its endpoints. */
 export const MAX_HOPS = 8;

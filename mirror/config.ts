@@ -1,11 +1,18 @@
 // The settings of a mirror, as `<data>/config.yaml` holds them.
 import { Type, type Static } from 'typebox';
-import { addressSetting, feedLoopbackSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
+import {
+  addressSetting,
+  feedLoopbackSetting,
+  linkTimeoutSetting,
+  listenSetting,
+  parentsSetting,
+} from '../lib/config/mesh-settings.ts';
 
 export const mirrorConfigSchema = Type.Object(
   {
     listen: Type.Optional(listenSetting),
     parents: parentsSetting,
+    linkTimeoutS: Type.Optional(linkTimeoutSetting),
     feedLoopback: Type.Optional(feedLoopbackSetting),
     feedListen: Type.Optional(addressSetting('Where targets of the site fetch packages over HTTPS: host:port.')),
     feedUrl: Type.Optional(Type.String({ description: 'How targets reach feedListen, when its address is another.' })),

@@ -10,6 +10,7 @@ import { IsthmusError } from '../lib/errors.ts';
 import type { Teardown } from '../lib/lifecycle.ts';
 import type { Logger } from '../lib/log.ts';
 import { softwareVersion } from '../lib/version.ts';
+import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { Denials } from '../mesh/denials.ts';
 import { reportToServer, type ReportOptions } from './report.ts';
@@ -26,6 +27,7 @@ export interface NodeConfig {
   /** Relays only: the children to dial, and that it forwards tunnels. */
   readonly dials?: readonly DialAssignment[];
   readonly relaying?: boolean;
+  readonly linkTimeoutS?: number | undefined;
 }
 
 export interface NodeRuntime {
@@ -38,7 +40,7 @@ export interface NodeRuntime {
 /** Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use. */
 export async function openNode(
   role: Exclude<Role, 'server'>,
-  { dataDir, listen, parents, dials = [], relaying = false }: NodeConfig,
+  { dataDir, listen, parents, dials = [], relaying = false, linkTimeoutS }: NodeConfig,
   { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
 ): Promise<NodeRuntime> {
   const identity = await IdentityStore.open(dataDir);
@@ -53,7 +55,11 @@ export async function openNode(
   teardown.add(() => denials.close());
   const mesh = await createMesh(
     { listen, parents, dials: [...dials] },
-    { identity, revocations, log, relaying, softwareVersion, denials, services: MESH_SERVICES },
+    {
+      ...{ identity, revocations, log, relaying, softwareVersion, denials },
+      services: MESH_SERVICES,
+      limits: linkTimeout(linkTimeoutS),
+    },
   );
   teardown.add(() => mesh.stop());
   return { dataDir, identity, revocations, mesh };

@@ -1,6 +1,6 @@
 // The settings of a relay, as `<data>/config.yaml` holds them.
 import { Type, type Static } from 'typebox';
-import { addressSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
+import { addressSetting, linkTimeoutSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
 
 export const relayConfigSchema = Type.Object(
   {
@@ -9,6 +9,7 @@ export const relayConfigSchema = Type.Object(
       addressSetting('Where children reach that port, for join commands, when it is not where the relay listens.'),
     ),
     parents: parentsSetting,
+    linkTimeoutS: Type.Optional(linkTimeoutSetting),
   },
   { additionalProperties: false },
 );

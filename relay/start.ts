@@ -19,9 +19,10 @@ export interface RelayAddresses {
 /** Starts a relay that has joined. */
 export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Running<RelayAddresses>> {
   return startPart(log, async (teardown) => {
-    const { dataDir, listen, parents } = config;
+    const { dataDir, listen, parents, linkTimeoutS } = config;
     const dials = readAssignment(dataDir);
-    const node = await openNode('relay', { dataDir, listen, parents, dials, relaying: true }, { log, teardown });
+    const settings = { dataDir, listen, parents, dials, relaying: true, linkTimeoutS };
+    const node = await openNode('relay', settings, { log, teardown });
     const { mesh } = node;
     startUpkeep(node, {
       log,

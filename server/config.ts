@@ -1,6 +1,6 @@
 // The settings of a server, as `<data>/config.yaml` holds them.
 import { Type } from 'typebox';
-import { addressSetting } from '../lib/config/mesh-settings.ts';
+import { addressSetting, linkTimeoutSetting } from '../lib/config/mesh-settings.ts';
 
 export const serverConfigSchema = Type.Object(
   {
@@ -10,6 +10,7 @@ export const serverConfigSchema = Type.Object(
         address: Type.Optional(
           addressSetting('Where nodes reach that port, for join commands, when it is not where the server listens.'),
         ),
+        linkTimeoutS: Type.Optional(linkTimeoutSetting),
       },
       { additionalProperties: false },
     ),
@@ -34,6 +35,13 @@ export const serverConfigSchema = Type.Object(
     ),
     healthCheckIntervalS: Type.Optional(
       Type.Integer({ minimum: 5, maximum: 604_800, description: 'How often every machine is checked.' }),
+    ),
+    cancelTimeoutS: Type.Optional(
+      Type.Integer({
+        minimum: 5,
+        maximum: 86_400,
+        description: 'How long a cancel waits for a machine that does not answer; 60 without it.',
+      }),
     ),
     logQuotaBytes: Type.Optional(
       Type.Integer({ minimum: 1024, description: 'What one script may leave of log; above the quota of tentacles.' }),

@@ -22,6 +22,7 @@ import { requireHostPort } from '../lib/net/host-port.ts';
 import { openMasterKey } from '../lib/seal.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
+import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { Mesh } from '../mesh/types.ts';
@@ -48,12 +49,17 @@ import { startTopology, type TopologyServices } from './topology/start.ts';
 
 export interface ServerConfig {
   readonly dataDir: string;
-  readonly mesh: { readonly listen: string; readonly address?: string | undefined };
+  readonly mesh: {
+    readonly listen: string;
+    readonly address?: string | undefined;
+    readonly linkTimeoutS?: number | undefined;
+  };
   readonly api: {
     readonly listen: string;
     readonly trustedProxies?: readonly string[] | undefined;
   } & ApiTlsConfig;
   readonly healthCheckIntervalS?: number | undefined;
+  readonly cancelTimeoutS?: number | undefined;
   readonly masterKeyFile?: string | undefined;
   readonly logQuotaBytes?: number | undefined;
   readonly retentionDays?: number | undefined;
@@ -103,7 +109,11 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const resolvePath = (destination: string) => pathTo(routes, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
-    { identity, revocations, log, relaying: true, services: MESH_SERVICES, softwareVersion, resolvePath },
+    {
+      ...{ identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+      services: MESH_SERVICES,
+      limits: linkTimeout(config.mesh.linkTimeoutS),
+    },
   );
   teardown.add(() => mesh.stop());
   teardown.add(topology.followLinks(mesh));
@@ -153,6 +163,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     log,
     nodeId: node,
     logQuotaBytes: config.logQuotaBytes,
+    cancelTimeoutS: config.cancelTimeoutS,
   });
   teardown.add(() => tasks.stop());
   const intervalMs = (config.healthCheckIntervalS ?? 0) * 1000;

@@ -1,11 +1,12 @@
 // The settings of a tentacle, as `<data>/config.yaml` holds them.
 import { Type, type Static } from 'typebox';
-import { feedLoopbackSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
+import { feedLoopbackSetting, linkTimeoutSetting, listenSetting, parentsSetting } from '../lib/config/mesh-settings.ts';
 
 export const tentacleConfigSchema = Type.Object(
   {
     listen: Type.Optional(listenSetting),
     parents: parentsSetting,
+    linkTimeoutS: Type.Optional(linkTimeoutSetting),
     feedLoopback: Type.Optional(feedLoopbackSetting),
     scriptUser: Type.Optional(
       Type.String({ description: 'The account that scripts run as; without it they run as the agent.' }),

@@ -11,6 +11,12 @@ export const listenSetting = addressSetting(
   'Where children and, when it is dialled, its parent connect to: host:port.',
 );
 
+export const linkTimeoutSetting = Type.Integer({
+  minimum: 3,
+  maximum: 600,
+  description: 'Silence after which a link counts as lost, in seconds; 15 without it.',
+});
+
 export const feedLoopbackSetting = Type.Boolean({
   description: 'Whether packages may come from an open port on this very machine: true or false.',
 });

@@ -21,6 +21,8 @@ interface TasksOptions {
   readonly nodeId: string;
   /** What one script may leave of log. */
   readonly logQuotaBytes?: number | undefined;
+  /** How long a cancel waits for a machine that does not answer. */
+  readonly cancelTimeoutS?: number | undefined;
   readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompleterTunables>;
 }
 
@@ -37,7 +39,7 @@ export interface Tasks {
 
 /** Starts claiming and running tasks; what an earlier process left is taken up at once. */
 export function startTasks(options: TasksOptions): Tasks {
-  const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, tunables = {} } = options;
+  const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, cancelTimeoutS, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
   const completer = createCompleter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
@@ -50,6 +52,7 @@ export function startTasks(options: TasksOptions): Tasks {
     tunables: {
       ...ticketDefaults,
       ...(logQuotaBytes === undefined ? {} : { logQuota: logQuotaOf(logQuotaBytes) }),
+      ...(cancelTimeoutS === undefined ? {} : { cancelLimitMs: cancelTimeoutS * 1000 }),
       ...tunables,
     },
   };

@@ -8,9 +8,16 @@ import { cutAbove, isOpen, openFilesOf, type OpenFile } from './open-files.ts';
 import { pids } from './process.ts';
 
 const lookEveryMs = 1000;
-/** Looking through all processes takes at most a hundredth of a core, however many scripts end. */
+/** Looking through all processes takes a hundredth of a core, however many scripts end. */
 const restPerCost = 100;
+/** Unless it would rest for longer than this: a process that prints fills a disk meanwhile. */
+const longestRestMs = 5_000;
 const mostBytes = 1024 * 1024;
+
+/** How long to rest after a look that took so much processor time. */
+export function restAfterMs(costMs: number): number {
+  return Math.min(costMs * restPerCost, longestRestMs);
+}
 
 interface LeftoverOptions {
   /** A real path, below which all output is. */
@@ -62,15 +69,17 @@ export class LeftoverOutput {
     const { folder, isLeftover, log } = this.#options;
     this.#due = false;
     const found: OpenFile[] = [];
-    let costMs = 0;
+    // Processor time, since on a busy machine a look takes longer than it costs.
+    let costUs = 0;
     for (const pid of pids()) {
-      const begunMs = performance.now();
+      const begun = process.threadCpuUsage();
       if (pid !== process.pid) found.push(...openFilesOf(pid, folder).filter(({ path }) => isLeftover(path)));
-      costMs += performance.now() - begunMs;
+      const { user, system } = process.threadCpuUsage(begun);
+      costUs += user + system;
       await nextTurn();
       if (this.#stopping.signal.aborted) return;
     }
-    this.#restUntilMs = performance.now() + costMs * restPerCost;
+    this.#restUntilMs = performance.now() + restAfterMs(costUs / 1000);
     const known = new Set(this.#held.map(({ pid }) => pid));
     for (const pid of new Set(found.map((file) => file.pid)).difference(known)) {
       log.warn({ pid }, 'a process outlives its script; what it prints is thrown away');

@@ -15,7 +15,7 @@ import { foundBelow, foundIn, foundInMemory, formsOf } from './memory-scan.ts';
 const word = `Z${randomBytes(12).toString('hex')}`;
 /** Needs escaping in JSON and in URLs. */
 const canary = `kanarienvögel "${word}" \\ ende`;
-const scripts = 1_000;
+const scripts = 200;
 
 async function world(): Promise<World> {
   const folder = await tempDir();

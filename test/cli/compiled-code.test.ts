@@ -24,7 +24,7 @@ async function installation(): Promise<string> {
 
 function run(folder: string): string {
   const words = ['-c', 'umask 000; exec "$0" "$1"', process.execPath, join(folder, 'cli/main.ts')];
-  return spawnSync('sh', words, { encoding: 'utf8' }).stdout;
+  return spawnSync('sh', words, { encoding: 'utf8', env: { ...process.env, NODE_COMPILE_CACHE: undefined } }).stdout;
 }
 
 test('is kept where nobody else gets in', async () => {

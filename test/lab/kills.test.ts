@@ -1,5 +1,5 @@
-// Each part is killed at each stage of a deployment. Parts that do not depend on each other are killed in the same one.
-// The kill comes when the stage is seen, in the files of the machine or in the task, and not after some time.
+// Each part is killed at each stage of a deployment. Parts that do not depend on each other are killed at once, and two
+// such groups in one deployment, half of the stages apart. The kill comes when the stage is seen, in the files of the machine or in the task, and not after some time.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
 import { labOfThisFile } from './support/open.ts';
 import { machineIds, type MachineId } from './support/sites.ts';
-import { reached, stages, wholeAgain, wholeAgainMs } from './support/stages.ts';
+import { reached, stages, wholeAgain, wholeAgainMs, type Stage } from './support/stages.ts';
 
 /** Thin, so that a package is seen on its way. */
 const shape = { delayMs: 20, rateMbit: 6 };
@@ -32,15 +32,48 @@ const watched = {
 
 type Part = keyof typeof watched;
 
-const independent: readonly (readonly Part[])[] = [
-  ['server'],
-  ['eu', 'us'],
-  ['pci', 'eu-1', 'us-1'],
-  ['mirror-eu', 'pci-1'],
-  ['mirror-pci', 'eu-2', 'pci-2'],
+/** Parts that do not depend on each other, killed at once. */
+const server: readonly Part[] = ['server'];
+const relays: readonly Part[] = ['eu', 'us'];
+const innerRelay: readonly Part[] = ['pci', 'eu-1', 'us-1'];
+const mirrorEu: readonly Part[] = ['mirror-eu', 'pci-1'];
+const mirrorPci: readonly Part[] = ['mirror-pci', 'eu-2', 'pci-2'];
+const groups = [server, relays, innerRelay, mirrorEu, mirrorPci];
+
+/**
+ * The groups that share deployments: the first is killed at a stage of the first half, the second half of the stages
+ * later, and the third at the last stage, where one is left over.
+ */
+const sharing = [
+  [server, mirrorEu, innerRelay],
+  [relays, mirrorPci, server],
+  [innerRelay, server, mirrorEu],
+  [mirrorEu, relays, mirrorPci],
+  [mirrorPci, innerRelay, relays],
 ];
 
-const kills = stages.flatMap((stage) => independent.map((parts) => ({ parts, named: parts.join(', '), stage })));
+interface Kill {
+  readonly parts: readonly Part[];
+  readonly stage: Stage;
+}
+
+const half = Math.floor(stages.length / 2);
+const runs = stages.slice(0, half).flatMap((_stage, first) =>
+  sharing.map((row) => {
+    const kills = row.flatMap((parts, index): Kill[] => {
+      const stage = stages[first + index * half];
+      return stage === undefined ? [] : [{ parts, stage }];
+    });
+    return { kills, named: kills.map(({ parts, stage }) => `${parts.join(', ')} killed when ${stage}`).join('; ') };
+  }),
+);
+
+test('every group is killed at every stage', () => {
+  const name = ({ parts, stage }: Kill): string => `${parts.join(', ')} when ${stage}`;
+  const killed = runs.flatMap(({ kills }) => kills.map(name));
+  const wanted = stages.flatMap((stage) => groups.map((parts) => name({ parts, stage })));
+  expect(killed.sort()).toEqual(wanted.sort());
+});
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts killed in the lab', () => {
   const open = labOfThisFile(shape);
@@ -50,16 +83,15 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
     await open.world.start(part);
   };
 
-  test.for(kills)('$named killed when $stage: the deployment ends whole', async ({ parts, stage }) => {
+  test.for(runs)('$named: the deployment ends whole', async ({ kills }) => {
     const { world, project } = open;
     const release = await project.release(bodyBytes, smallFiles);
     const task = await project.deploy(release);
-    await Promise.all(
-      parts.map(async (part) => {
-        await reached(stage, { open, task, release, machine: watched[part] });
-        await killAndStart(part);
-      }),
-    );
+    const killAt = async (part: Part, stage: Stage): Promise<void> => {
+      await reached(stage, { open, task, release, machine: watched[part] });
+      await killAndStart(part);
+    };
+    await Promise.all(kills.flatMap(({ parts, stage }) => parts.map((part) => killAt(part, stage))));
     const back = Date.now();
     const ended = await world.api.ended(task);
     await project.arrived(ended, release);
@@ -133,7 +165,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
     await wholeAgain(open);
   });
 
-  test.for(independent.map((parts) => ({ parts, named: parts.join(', ') })))(
+  test.for(groups.map((parts) => ({ parts, named: parts.join(', ') })))(
     '$named killed during a health check: it ends, and soon one finds all healthy',
     async ({ parts }) => {
       const { api } = open.world;

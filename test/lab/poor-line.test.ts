@@ -1,15 +1,15 @@
-// A line at the edge of use: a satellite's delay, loss, and a rate that one package fills for a long time: two minutes
-// always, about an hour where ISTHMUS_LAB_LONG is set.
+// A line at the edge of use: a satellite's delay, loss, and a rate that one package fills for a long time: a minute
+// always, about an hour where ISTHMUS_LONG is set.
 import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
+import { isLong } from './support/durations.ts';
 import { labOfThisFile } from './support/open.ts';
 import { reached } from './support/stages.ts';
 
 const shape = { delayMs: 20, rateMbit: 50 };
 const poor = { delayMs: 150, rateMbit: 0.256, lossPercent: 5 };
-const long = (process.env['ISTHMUS_LAB_LONG'] ?? '') !== '';
 const minuteMs = 60_000;
-const [lines, lineEveryMs] = [200, 100];
+const [lines, lineEveryMs] = [100, 100];
 /** For a call over this line beside the package: a dozen round trips, some of them repeated. */
 const answeredMs = 20_000;
 
@@ -59,10 +59,10 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
   };
 
   test(
-    '2 MB are deployed beside logs and a health check, and the link never counts as dead',
-    () => deployOverPoorLine(2e6, 6 * minuteMs),
+    '1.2 MB are deployed beside logs and a health check, and the link never counts as dead',
+    () => deployOverPoorLine(1.2e6, 6 * minuteMs),
     8 * minuteMs,
   );
 
-  test.skipIf(!long)('so are 50 MB', () => deployOverPoorLine(50e6, 90 * minuteMs), 95 * minuteMs);
+  test.skipIf(!isLong)('so are 50 MB', () => deployOverPoorLine(50e6, 90 * minuteMs), 95 * minuteMs);
 });

@@ -11,6 +11,7 @@ import { connectSource } from '../../node/sources/connect.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { noMesh } from '../support/no-mesh.ts';
+import '../support/keep-compiled.ts';
 
 const [folder = '', dataDir = '', place = '', size = ''] = process.argv.slice(2);
 const identity = await IdentityStore.open(dataDir);

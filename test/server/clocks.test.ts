@@ -14,7 +14,7 @@ import { freePort, World } from '../support/world.ts';
 const parts = ['server', 'relay-eu', 'web-1'] as const;
 type Part = (typeof parts)[number];
 
-const lines = 80;
+const lines = 50;
 const minute = { limitMs: 60_000 };
 
 describe.skipIf(lacks('faketime'))('a clock that is set while a script runs', () => {
@@ -83,7 +83,7 @@ describe.skipIf(lacks('faketime'))('a clock that is set while a script runs', ()
       await said(5);
       await set(part, offsetS);
       // A relay's clock is nobody's business but its own.
-      if (part === 'relay-eu') await said(45);
+      if (part === 'relay-eu') await said(30);
       else await waitFor(async () => !(await isHealthy()), minute);
     } finally {
       await set(part, 0);

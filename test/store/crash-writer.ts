@@ -4,6 +4,7 @@ import { writeSync } from 'node:fs';
 import { silentLogger } from '../../lib/log.ts';
 import { openStore } from '../../server/store/store.ts';
 import { addTicket, lines } from './samples.ts';
+import '../support/keep-compiled.ts';
 
 const [dataDir] = process.argv.slice(2);
 if (dataDir === undefined) throw new Error('usage: crash-writer <data folder>');

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createAuthority, type Authority } from '../../certs/authority.ts';
-import { generateKey } from '../../certs/certificate.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import { revocationStatement, RevocationList, type SignedRevocations } from '../../certs/revocations.ts';
 import { createMasterKey, type Sealer } from '../../lib/seal.ts';
+import { authorityKey, nodeKey, type KeyPair } from './keys.ts';
 
 /** What one node of a test mesh opens its mesh with. */
 export interface TestNode {
@@ -24,7 +24,7 @@ export interface TestNodeOptions {
   /** As enrolment gives it out before the confirmation. */
   readonly provisional?: true;
   /** A key that nodes share, where there are many and making one for each would take long. */
-  readonly key?: { readonly keyPem: string; readonly spkiDer: Buffer };
+  readonly key?: KeyPair;
 }
 
 /** An authority of its own, with nodes on demand. */
@@ -49,10 +49,10 @@ export async function createTestMesh(
   const root = mkdtempSync(join(tmpdir(), 'isthmus-mesh-'));
   cleanup(() => rmSync(root, { recursive: true, force: true }));
   const sealer = createMasterKey({ dataDir: root });
-  const authority = await createAuthority(root, meshId, sealer);
+  const authority = await createAuthority(root, meshId, sealer, await authorityKey());
   const identity = async (node: string, role: Role, options: TestNodeOptions = {}): Promise<NodeIdentity> => {
     const { site, key, ...times } = options;
-    const { keyPem, spkiDer } = key ?? (await generateKey());
+    const { keyPem, spkiDer } = key ?? (await nodeKey());
     const { certificatePem } = await authority.issue({ spkiDer, node, role, ...times });
     return { meshId, node, role, site: site ?? null, keyPem, certificatePem, authorityPem: authority.certificatePem };
   };

@@ -9,6 +9,7 @@ import type { MeshLimits } from '../../mesh/limits.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshConfig, MeshStream } from '../../mesh/types.ts';
 import { TEST_SERVICES } from './services.ts';
+import './keep-compiled.ts';
 
 interface Order {
   readonly dataDir: string;

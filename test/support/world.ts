@@ -45,6 +45,8 @@ export interface WorldOptions {
   readonly apiListen: string;
   /** Where the server's process runs. */
   readonly spawner?: Spawner;
+  /** Further words for the server's `start`. */
+  readonly serverSettings?: readonly string[];
   /** Set where the API cannot be reached by TCP from here: see unix-bridge.ts. */
   readonly bridged?: boolean;
 }
@@ -187,7 +189,8 @@ export class World {
   async start(id: string): Promise<void> {
     const plan = this.#nodes.get(id);
     const spawner = (plan === undefined ? this.#options.spawner : plan.spawner) ?? onThisMachine;
-    const words = [plan?.role ?? 'server', 'start', '--data', this.dataDir(id), ...(plan?.settings ?? [])];
+    const settings = (plan === undefined ? this.#options.serverSettings : plan.settings) ?? [];
+    const words = [plan?.role ?? 'server', 'start', '--data', this.dataDir(id), ...settings];
     const log = await open(join(this.#options.folder, 'logs', `${id}.log`), 'a', 0o600);
     const startedAtMs = Date.now();
     const child = spawner(process.execPath, [program, '-o', 'json', ...words, '--stop-with-stdin'], {

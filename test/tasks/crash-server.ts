@@ -10,6 +10,7 @@ import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import { startTasks } from '../../server/tasks/start.ts';
 import { dialFakes, unsigned } from '../support/fake-tentacle.ts';
 import { storedRoutes } from '../support/stored-routes.ts';
+import '../support/keep-compiled.ts';
 
 export interface CrashPlan {
   readonly ports: Readonly<Record<string, number>>;

@@ -3,6 +3,7 @@
 import { createInterface } from 'node:readline';
 import type { ScriptOrder } from '../../tentacle/scripts/engine.ts';
 import { openEngine, type TestEngineOptions } from './support.ts';
+import '../support/keep-compiled.ts';
 
 export interface HostRequest {
   readonly id: number;

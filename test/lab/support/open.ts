@@ -72,7 +72,8 @@ export function labOfThisFile(shape: LineShape, options: OpenOptions = {}): Open
   beforeAll(open);
   afterEach(async ({ task }) => {
     if (task.result?.state !== 'fail') return;
-    console.error(await now().world.autopsy());
+    const why = task.result.errors?.map(({ message }) => message).join('\n') ?? '';
+    console.error(`${why}\n${await now().world.autopsy()}`);
     await close();
     await open();
   });

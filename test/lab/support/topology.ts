@@ -17,6 +17,12 @@ export interface Topology {
 export interface PopulateOptions {
   /** Further words for the start of a node, by its id. */
   readonly settings?: Readonly<Record<string, readonly string[]>>;
+  /** Limits other than the product's own, in seconds. */
+  readonly limits?: { readonly linkTimeoutS?: number; readonly cancelTimeoutS?: number };
+}
+
+function option(name: string, value: number | undefined): string[] {
+  return value === undefined ? [] : [`--${name}`, `${value}`];
 }
 
 /** How the nodes of a lab are addressed: each listens on the same port of its host. */
@@ -34,7 +40,7 @@ export async function populate(
   lab: Lab,
   folder: string,
   topology: Topology,
-  { settings = {} }: PopulateOptions,
+  { settings = {}, limits = {} }: PopulateOptions,
 ): Promise<World> {
   const world = await World.up({
     folder,
@@ -42,13 +48,19 @@ export async function populate(
     apiListen: '127.0.0.1:8443',
     spawner: lab.spawner('hub'),
     bridged: true,
+    serverSettings: [
+      ...option('mesh-link-timeout-s', limits.linkTimeoutS),
+      ...option('cancel-timeout-s', limits.cancelTimeoutS),
+    ],
   });
   try {
     for (const id of topology.sites) await world.api.post('sites', { id, name: id });
     await world.api.post('environments', { id: environment, name: environment });
-    const nodes = topology
-      .nodes(lab)
-      .map((plan) => ({ ...plan, spawner: lab.spawner(plan.id), settings: settings[plan.id] ?? [] }));
+    const linkTimeout = option('link-timeout-s', limits.linkTimeoutS);
+    const nodes = topology.nodes(lab).map((plan) => ({
+      ...{ ...plan, spawner: lab.spawner(plan.id) },
+      settings: [...linkTimeout, ...(settings[plan.id] ?? [])],
+    }));
     // A relay before what is behind it; what is behind them joins side by side.
     for (const plan of nodes.filter(({ role }) => role === 'relay')) await world.add(plan);
     await Promise.all(nodes.filter(({ role }) => role !== 'relay').map((plan) => world.add(plan)));
