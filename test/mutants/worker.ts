@@ -1,0 +1,118 @@
+// Shows mutants red in a copy of the tree, with one vitest for all of them. Started by run.ts with that copy as its
+// working folder; takes a group of mutants by message and answers each with a verdict.
+import { join } from 'node:path';
+import { createVitest, type TestModule, type Vitest } from 'vitest/node';
+import { editsOf, mutate, type Mutant } from './mutant.ts';
+
+/** Mutants whose red tests are in one file. */
+export interface Group {
+  readonly testFile: string;
+  readonly mutants: readonly (Mutant & { readonly name: string })[];
+}
+
+export type Message =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'unmutated'; readonly testFile: string; readonly tookMs: number }
+  /** `fault` says why the mutant is not shown red. */
+  | { readonly kind: 'verdict'; readonly name: string; readonly tookMs: number; readonly fault?: string };
+
+/** On top of twice what the test takes without a mutant: no wait in it, and not the test itself, may last longer. */
+const slackMs = 5_000;
+
+class Worker {
+  readonly #tree: string;
+  readonly #vitest: Vitest;
+
+  constructor(tree: string, vitest: Vitest) {
+    this.#tree = tree;
+    this.#vitest = vitest;
+  }
+
+  async show({ testFile, mutants }: Group): Promise<void> {
+    const began = Date.now();
+    const module = await this.#run(testFile, [...new Set(mutants.map(nameOf))]);
+    send({ kind: 'unmutated', testFile, tookMs: Date.now() - began });
+    for (const mutant of mutants) {
+      const mutantBegan = Date.now();
+      const state = stateOf(module, mutant);
+      const fault =
+        state.kind === 'passed'
+          ? await this.#survives(mutant, 2 * (module?.diagnostic().duration ?? 0) + slackMs)
+          : `without the mutant it is not green either: ${state.detail}`;
+      const verdict = { kind: 'verdict', name: mutant.name, tookMs: Date.now() - mutantBegan } as const;
+      send(fault === undefined ? verdict : { ...verdict, fault });
+    }
+  }
+
+  /** Why the mutant is not shown red; undefined when it is. */
+  async #survives(mutant: Mutant, limitMs: number): Promise<string | undefined> {
+    let restore;
+    try {
+      restore = await mutate(this.#tree, mutant);
+    } catch (error) {
+      return String(error);
+    }
+    this.#forget(mutant);
+    try {
+      const state = stateOf(await this.#run(mutant.red.file, [nameOf(mutant)], limitMs), mutant);
+      return state.kind === 'failed' ? undefined : `nothing notices: ${state.detail}`;
+    } finally {
+      await restore();
+      this.#forget(mutant);
+    }
+  }
+
+  #forget(mutant: Mutant): void {
+    for (const { file } of editsOf(mutant)) this.#vitest.invalidateFile(join(this.#tree, file));
+  }
+
+  async #run(testFile: string, testNames: string[], limitMs?: number): Promise<TestModule | undefined> {
+    const path = join(this.#tree, testFile);
+    const [found] = await this.#vitest.globTestSpecifications([path]);
+    if (found === undefined) return undefined;
+    const { config } = found.project;
+    const { testTimeout, hookTimeout } = config;
+    if (limitMs !== undefined) {
+      process.env['ISTHMUS_TEST_WAIT_MS'] = String(limitMs);
+      Object.assign(config, { testTimeout: limitMs, hookTimeout: limitMs });
+    }
+    try {
+      const spec = found.project.createSpecification(path, { testNames });
+      const { testModules } = await this.#vitest.runTestSpecifications([spec]);
+      return testModules[0];
+    } finally {
+      delete process.env['ISTHMUS_TEST_WAIT_MS'];
+      Object.assign(config, { testTimeout, hookTimeout });
+    }
+  }
+}
+
+function nameOf({ red }: Mutant): string {
+  return red.test.join(' > ');
+}
+
+/** How the red test of a mutant ended in this run of its file. */
+function stateOf(module: TestModule | undefined, mutant: Mutant): { kind: string; detail: string } {
+  const named = [...(module?.children.allTests() ?? [])].find((test) => test.fullName === nameOf(mutant));
+  const kind = named?.result().state ?? 'missing';
+  const errors = [...(named?.result().errors ?? []), ...(module?.errors() ?? [])].map(({ message }) => message);
+  return { kind, detail: [`"${nameOf(mutant)}" in ${mutant.red.file} is ${kind}`, ...errors].join('; ') };
+}
+
+function send(message: Message): void {
+  process.send?.(message);
+}
+
+const tree = process.cwd();
+const vitest = await createVitest('test', { root: tree, watch: false, reporters: [{}], silent: true });
+await vitest.standalone();
+const worker = new Worker(tree, vitest);
+process.on('message', (group: Group) => {
+  void worker.show(group).then(() => send({ kind: 'ready' }));
+});
+process.once('disconnect', () => {
+  // vitest counts red tests as its own failure.
+  process.exitCode = 0;
+  void vitest.close();
+});
+send({ kind: 'ready' });
