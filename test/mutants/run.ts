@@ -47,7 +47,7 @@ async function work(left: Group[]): Promise<number> {
     const worker = fork(join(tree, 'test/mutants/worker.ts'), { cwd: tree, timeout: workerTimeoutMs });
     worker.on('message', (message: Message) => {
       if (message.kind === 'ready') give(worker, left.shift());
-      else if (message.kind === 'verdict') shown += tell(message);
+      else shown += tell(message);
     });
     const [code] = (await once(worker, 'exit')) as [number | null];
     if (code !== 0) process.stdout.write(`a worker broke off: ${code}\n`);

@@ -12,12 +12,13 @@ export interface Group {
 
 export type Message =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'unmutated'; readonly testFile: string; readonly tookMs: number }
   /** `fault` says why the mutant is not shown red. */
   | { readonly kind: 'verdict'; readonly name: string; readonly tookMs: number; readonly fault?: string };
 
-/** On top of twice what the test takes without a mutant: no wait in it, and not the test itself, may last longer. */
+/** On top of twice what the test takes without a mutant: longer than that, no wait and no test may last. */
 const slackMs = 5_000;
+/** Longer than any wait of a test: what the unmutated test takes is not limited. */
+const patientMs = 600_000;
 
 class Worker {
   readonly #tree: string;
@@ -29,17 +30,18 @@ class Worker {
   }
 
   async show({ testFile, mutants }: Group): Promise<void> {
-    const began = Date.now();
-    const module = await this.#run(testFile, [...new Set(mutants.map(nameOf))]);
-    send({ kind: 'unmutated', testFile, tookMs: Date.now() - began });
+    const unmutated = await this.#run(testFile, [...new Set(mutants.map(nameOf))]);
+    // Everything that the unmutated tests waited for came within this, so twice as much is enough for each wait.
+    const limitMs = 2 * (unmutated?.diagnostic().duration ?? 0) + slackMs;
+    const before = new Map(mutants.map((mutant) => [mutant.name, stateOf(unmutated, mutant)]));
     for (const mutant of mutants) {
-      const mutantBegan = Date.now();
-      const state = stateOf(module, mutant);
+      const beganMs = Date.now();
+      const { kind = 'missing', detail = '' } = before.get(mutant.name) ?? {};
       const fault =
-        state.kind === 'passed'
-          ? await this.#survives(mutant, 2 * (module?.diagnostic().duration ?? 0) + slackMs)
-          : `without the mutant it is not green either: ${state.detail}`;
-      const verdict = { kind: 'verdict', name: mutant.name, tookMs: Date.now() - mutantBegan } as const;
+        kind === 'passed'
+          ? await this.#survives(mutant, limitMs)
+          : `it is not green without the mutant either: ${detail}`;
+      const verdict = { kind: 'verdict', name: mutant.name, tookMs: Date.now() - beganMs } as const;
       send(fault === undefined ? verdict : { ...verdict, fault });
     }
   }
@@ -66,22 +68,22 @@ class Worker {
     for (const { file } of editsOf(mutant)) this.#vitest.invalidateFile(join(this.#tree, file));
   }
 
-  async #run(testFile: string, testNames: string[], limitMs?: number): Promise<TestModule | undefined> {
+  async #run(testFile: string, testNames: string[], limitMs = patientMs): Promise<TestModule | undefined> {
     const path = join(this.#tree, testFile);
     const [found] = await this.#vitest.globTestSpecifications([path]);
     if (found === undefined) return undefined;
     const { config } = found.project;
     const { testTimeout, hookTimeout } = config;
-    if (limitMs !== undefined) {
-      process.env['ISTHMUS_TEST_WAIT_MS'] = String(limitMs);
-      Object.assign(config, { testTimeout: limitMs, hookTimeout: limitMs });
-    }
+    // The processes that tests run in take both over when they start, which each of them does for this run alone.
+    process.env['ISTHMUS_TEST_WAIT_MS'] = String(limitMs);
+    const [testLimitMs, hookLimitMs] = [Math.min(testTimeout, limitMs), Math.min(hookTimeout, limitMs)];
+    Object.assign(config, { testTimeout: testLimitMs, hookTimeout: hookLimitMs });
     try {
       const spec = found.project.createSpecification(path, { testNames });
       const { testModules } = await this.#vitest.runTestSpecifications([spec]);
-      return testModules[0];
+      // It answers with the modules of earlier runs, too.
+      return testModules.find(({ moduleId }) => moduleId === path);
     } finally {
-      delete process.env['ISTHMUS_TEST_WAIT_MS'];
       Object.assign(config, { testTimeout, hookTimeout });
     }
   }
