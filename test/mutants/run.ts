@@ -82,6 +82,7 @@ async function main(): Promise<void> {
   });
   const wanted = await wantedNames(values.all, positionals);
   const groups = groupsOf(wanted);
+  process.stdout.write(`${wanted.size} of ${select(records, undefined).size} mutants are to be shown red\n`);
   // A red test mostly waits for what never comes: as many side by side as there are cores.
   const workers = Array.from({ length: Math.min(groups.length, availableParallelism()) }, () => work(groups));
   const shown = (await Promise.all(workers)).reduce((sum, count) => sum + count, 0);

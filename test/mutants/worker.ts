@@ -31,16 +31,16 @@ class Worker {
 
   async show({ testFile, mutants }: Group): Promise<void> {
     const unmutated = await this.#run(testFile, [...new Set(mutants.map(nameOf))]);
-    // Everything that the unmutated tests waited for came within this, so twice as much is enough for each wait.
-    const limitMs = 2 * (unmutated?.diagnostic().duration ?? 0) + slackMs;
-    const before = new Map(mutants.map((mutant) => [mutant.name, stateOf(unmutated, mutant)]));
-    for (const mutant of mutants) {
+    const hooksMs = hooksMsOf(unmutated);
+    const before = mutants.map((mutant) => ({ mutant, ended: endOf(unmutated, mutant) }));
+    for (const { mutant, ended } of before) {
       const beganMs = Date.now();
-      const { kind = 'missing', detail = '' } = before.get(mutant.name) ?? {};
+      // Whatever the test and its hooks wait for without the mutant comes within this: for each wait twice as much will do.
+      const limitMs = 2 * Math.max(ended.tookMs, hooksMs) + slackMs;
       const fault =
-        kind === 'passed'
+        ended.state === 'passed'
           ? await this.#survives(mutant, limitMs)
-          : `it is not green without the mutant either: ${detail}`;
+          : `it is not green without the mutant either: ${ended.detail}`;
       const verdict = { kind: 'verdict', name: mutant.name, tookMs: Date.now() - beganMs } as const;
       send(fault === undefined ? verdict : { ...verdict, fault });
     }
@@ -56,8 +56,8 @@ class Worker {
     }
     this.#forget(mutant);
     try {
-      const state = stateOf(await this.#run(mutant.red.file, [nameOf(mutant)], limitMs), mutant);
-      return state.kind === 'failed' ? undefined : `nothing notices: ${state.detail}`;
+      const ended = endOf(await this.#run(mutant.red.file, [nameOf(mutant)], limitMs), mutant);
+      return ended.state === 'failed' ? undefined : `nothing notices: ${ended.detail}`;
     } finally {
       await restore();
       this.#forget(mutant);
@@ -93,12 +93,24 @@ function nameOf({ red }: Mutant): string {
   return red.test.join(' > ');
 }
 
+function hooksMsOf(module: TestModule | undefined): number {
+  const testsMs = [...(module?.children.allTests() ?? [])].map((test) => test.diagnostic()?.duration ?? 0);
+  return (module?.diagnostic().duration ?? 0) - testsMs.reduce((sum, ms) => sum + ms, 0);
+}
+
+interface End {
+  readonly state: string;
+  readonly tookMs: number;
+  readonly detail: string;
+}
+
 /** How the red test of a mutant ended in this run of its file. */
-function stateOf(module: TestModule | undefined, mutant: Mutant): { kind: string; detail: string } {
+function endOf(module: TestModule | undefined, mutant: Mutant): End {
   const named = [...(module?.children.allTests() ?? [])].find((test) => test.fullName === nameOf(mutant));
-  const kind = named?.result().state ?? 'missing';
+  const state = named?.result().state ?? 'missing';
   const errors = [...(named?.result().errors ?? []), ...(module?.errors() ?? [])].map(({ message }) => message);
-  return { kind, detail: [`"${nameOf(mutant)}" in ${mutant.red.file} is ${kind}`, ...errors].join('; ') };
+  const detail = [`"${nameOf(mutant)}" in ${mutant.red.file} is ${state}`, ...errors].join('; ');
+  return { state, tookMs: named?.diagnostic()?.duration ?? 0, detail };
 }
 
 function send(message: Message): void {
