@@ -25,7 +25,7 @@ export function editsOf(mutant: Mutant): readonly Edit[] {
 }
 
 /** The text with the edit made; throws unless `find` occurs in it exactly once. */
-export function edited(text: string, { file, find, replace }: Edit): string {
+function edited(text: string, { file, find, replace }: Edit): string {
   const [before, after, ...more] = text.split(find);
   if (before === undefined || after === undefined || more.length > 0) {
     throw new Error(`${file}: expected exactly once, found ${text.split(find).length - 1} times: ${find}`);
@@ -33,20 +33,29 @@ export function edited(text: string, { file, find, replace }: Edit): string {
   return before + replace + after;
 }
 
-/** Changes the files of a tree; answers what restores them. Throws, and changes nothing, when an edit does not fit. */
-export async function mutate(tree: string, mutant: Mutant): Promise<() => Promise<void>> {
-  const originals = new Map<string, string>();
-  const texts = new Map<string, string>();
-  for (const edit of editsOf(mutant)) {
-    const path = join(tree, edit.file);
-    const text = texts.get(path) ?? (await readFile(path, 'utf8'));
-    if (!originals.has(path)) originals.set(path, text);
-    texts.set(path, edited(text, edit));
-  }
-  await writeAll(texts);
-  return () => writeAll(originals);
+/** A file that a mutant changes. */
+export interface Change {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
 }
 
-async function writeAll(texts: ReadonlyMap<string, string>): Promise<void> {
-  await Promise.all([...texts].map(([path, text]) => writeFile(path, text)));
+/** What a mutant changes in a tree; throws when an edit does not fit. */
+export async function changesOf(tree: string, mutant: Mutant): Promise<Change[]> {
+  const changes = new Map<string, Change>();
+  for (const edit of editsOf(mutant)) {
+    const path = join(tree, edit.file);
+    const before = changes.get(path)?.before ?? (await readFile(path, 'utf8'));
+    changes.set(path, { path, before, after: edited(changes.get(path)?.after ?? before, edit) });
+  }
+  return [...changes.values()];
+}
+
+/** Changes the files of a tree; answers what restores them. Throws, and changes nothing, when an edit does not fit. */
+export async function mutate(tree: string, mutant: Mutant): Promise<() => Promise<void>> {
+  const changes = await changesOf(tree, mutant);
+  await Promise.all(changes.map(({ path, after }) => writeFile(path, after)));
+  return async () => {
+    await Promise.all(changes.map(({ path, before }) => writeFile(path, before)));
+  };
 }

@@ -14,14 +14,14 @@ import type { Group, Message } from './worker.ts';
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
 /** A run that hangs must end some time. */
-const workerTimeoutMs = 45 * 60_000;
+const WORKER_TIMEOUT_MS = 45 * 60_000;
 
 async function copyTree(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'isthmus-mutant-'));
   const listed = await run('git', ['ls-files', '-co', '--exclude-standard', '-z'], { cwd: root });
   for (const path of listed.stdout.split('\0').filter((each) => each !== '')) {
     await mkdir(join(copy, dirname(path)), { recursive: true });
-    // A file that is deleted in the work tree and not yet in the index is listed but is not there.
+    // A file that is deleted in the work tree but not in the index is listed and cannot be copied.
     await copyFile(join(root, path), join(copy, path)).catch(() => undefined);
   }
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
@@ -44,7 +44,7 @@ async function work(left: Group[]): Promise<number> {
   const tree = await copyTree();
   let shown = 0;
   try {
-    const worker = fork(join(tree, 'test/mutants/worker.ts'), { cwd: tree, timeout: workerTimeoutMs });
+    const worker = fork(join(tree, 'test/mutants/worker.ts'), { cwd: tree, timeout: WORKER_TIMEOUT_MS });
     worker.on('message', (message: Message) => {
       if (message.kind === 'ready') give(worker, left.shift());
       else shown += tell(message);

@@ -16,9 +16,9 @@ export type Message =
   | { readonly kind: 'verdict'; readonly name: string; readonly tookMs: number; readonly fault?: string };
 
 /** On top of twice what the test takes without a mutant: longer than that, no wait and no test may last. */
-const slackMs = 5_000;
+const SLACK_MS = 5_000;
 /** Longer than any wait of a test: what the unmutated test takes is not limited. */
-const patientMs = 600_000;
+const PATIENT_MS = 600_000;
 
 class Worker {
   readonly #tree: string;
@@ -36,7 +36,7 @@ class Worker {
     for (const { mutant, ended } of before) {
       const beganMs = Date.now();
       // Whatever the test and its hooks wait for without the mutant comes within this: for each wait twice as much will do.
-      const limitMs = 2 * Math.max(ended.tookMs, hooksMs) + slackMs;
+      const limitMs = 2 * Math.max(ended.tookMs, hooksMs) + SLACK_MS;
       const fault =
         ended.state === 'passed'
           ? await this.#survives(mutant, limitMs)
@@ -68,13 +68,13 @@ class Worker {
     for (const { file } of editsOf(mutant)) this.#vitest.invalidateFile(join(this.#tree, file));
   }
 
-  async #run(testFile: string, testNames: string[], limitMs = patientMs): Promise<TestModule | undefined> {
+  async #run(testFile: string, testNames: string[], limitMs = PATIENT_MS): Promise<TestModule | undefined> {
     const path = join(this.#tree, testFile);
     const [found] = await this.#vitest.globTestSpecifications([path]);
     if (found === undefined) return undefined;
     const { config } = found.project;
     const { testTimeout, hookTimeout } = config;
-    // The processes that tests run in take both over when they start, which each of them does for this run alone.
+    // A process runs tests of one run only, and takes these over when it starts.
     process.env['ISTHMUS_TEST_WAIT_MS'] = String(limitMs);
     const [testLimitMs, hookLimitMs] = [Math.min(testTimeout, limitMs), Math.min(hookTimeout, limitMs)];
     Object.assign(config, { testTimeout: testLimitMs, hookTimeout: hookLimitMs });

@@ -1,7 +1,7 @@
 // Waiting for a state, never for a time.
 
 /** No wait is longer than this: a test that a mutant turns red would wait for what never comes. */
-const longestMs = Number(process.env['ISTHMUS_TEST_WAIT_MS'] ?? Infinity);
+const LONGEST_MS = Number(process.env['ISTHMUS_TEST_WAIT_MS'] ?? Infinity);
 
 export interface WaitOptions {
   readonly limitMs?: number;
@@ -14,7 +14,7 @@ export async function waitFor<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
   { limitMs: wantedMs = 10_000, everyMs = 10, what = 'the state' }: WaitOptions = {},
 ): Promise<T> {
-  const limitMs = Math.min(wantedMs, longestMs);
+  const limitMs = Math.min(wantedMs, LONGEST_MS);
   const deadline = Date.now() + limitMs;
   for (;;) {
     let failure: Error | undefined;
