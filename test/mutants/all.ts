@@ -1,0 +1,20 @@
+// Every mutant, by the file that records it.
+import { identityMutants } from './identity.ts';
+import { labMutants } from './lab.ts';
+import { meshMutants } from './mesh.ts';
+import type { Mutants } from './mutant.ts';
+import { packagesMutants } from './packages.ts';
+import { serverMutants } from './server.ts';
+import { tasksMutants } from './tasks.ts';
+import { tentacleMutants } from './tentacle.ts';
+
+/** In the order in which they are run: what takes long comes first, so that all workers end at about the same time. */
+export const records: Readonly<Record<string, Mutants>> = {
+  'test/mutants/lab.ts': labMutants,
+  'test/mutants/server.ts': serverMutants,
+  'test/mutants/mesh.ts': meshMutants,
+  'test/mutants/identity.ts': identityMutants,
+  'test/mutants/tasks.ts': tasksMutants,
+  'test/mutants/tentacle.ts': tentacleMutants,
+  'test/mutants/packages.ts': packagesMutants,
+};

@@ -1,0 +1,125 @@
+// Mutants of what proves who a node is: certificates, enrolment, revocation.
+import type { Mutants } from './mutant.ts';
+
+export const identityMutants: Mutants = {
+  'credential-of-another-node': {
+    file: 'certs/credential.ts',
+    find: 'const expected = { node: known.node, roles: [known.role] };',
+    replace: 'const expected = {};',
+    red: {
+      file: 'test/mesh/credentials.test.ts',
+      test: ['a certificate shown on a live link ends it, and extends nothing,', 'of another node'],
+    },
+  },
+  'credential-unbound': {
+    file: 'certs/credential.ts',
+    find: 'socket.exportKeyingMaterial(32, label(sender), context)',
+    replace: 'context',
+    red: {
+      file: 'test/mesh/credentials.test.ts',
+      test: [
+        'a certificate shown on a live link ends it, and extends nothing,',
+        'signed for another session of the same two nodes',
+      ],
+    },
+  },
+  'lost-join-holds-token': {
+    file: 'server/topology/enrolment.ts',
+    find: 'this.#ended(session);',
+    replace: '',
+    red: {
+      file: 'test/identity/rejoin.test.ts',
+      test: ['a key that enrolled and did not confirm gets nothing from the token once another has joined with it'],
+    },
+  },
+  'pin-unchecked': {
+    file: 'certs/enrolment/session.ts',
+    find: 'fingerprint(certificate) === pin.toLowerCase()',
+    replace: 'certificate.ca',
+    red: {
+      file: 'test/identity/preflight.test.ts',
+      test: ['a man in the middle', 'with a mesh of his own is refused by the pin, and never sees the token'],
+    },
+  },
+  'proof-unbound': {
+    file: 'certs/enrolment/proof.ts',
+    find: '.update(session).update(nonce).update(spkiDer)',
+    replace: '.update(nonce).update(spkiDer)',
+    red: {
+      file: 'test/identity/proofs.test.ts',
+      test: ['a proof made in one session is refused in another, with either nonce, and binds nothing'],
+    },
+  },
+  'recipient-unchecked': {
+    file: 'certs/signer.ts',
+    find: 'content.tentacle !== self',
+    replace: "content.tentacle === ''",
+    red: {
+      file: 'test/attacks/relay.test.ts',
+      test: [
+        'a relay',
+        'that has stolen a server’s session key starts nothing without its signature, and nothing twice',
+      ],
+    },
+  },
+  'revocation-ignored': {
+    file: 'certs/verify.ts',
+    find: "if (revocations?.isRevoked(peer)) refuse('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);",
+    replace: '',
+    red: {
+      file: 'test/identity/certificates.test.ts',
+      test: ['refused client certificates', 'revoked, and only that one: a later certificate of the node is good'],
+    },
+  },
+  'revocation-lost-on-a-full-disk': {
+    file: 'certs/revocations.ts',
+    find: `this.#retry = setTimeout(() => this.#keep(), retryMs);
+      this.#retry.unref()`,
+    replace: 'throw err',
+    red: {
+      file: 'test/identity/revocations.test.ts',
+      test: ['a list that the disk does not take is in force and told, and written once the disk takes it'],
+    },
+  },
+  'unconfirmed-let-in': {
+    file: 'mesh/tunnel/inner.ts',
+    find: 'if (peer.provisional && !joiningServices.has(service.name)) throw unconfirmed(peer);',
+    replace: '',
+    red: {
+      file: 'test/identity/unconfirmed.test.ts',
+      test: [
+        'a node that has enrolled and not confirmed',
+        'is, whatever the relays between let pass, JOIN_UNCONFIRMED at the end of topology',
+      ],
+    },
+  },
+  'unconfirmed-replaces': {
+    file: 'mesh/link/table.ts',
+    find: 'peer.provisional && !live.peer.provisional',
+    replace: 'peer.provisional && live.peer.provisional',
+    red: {
+      file: 'test/identity/unconfirmed.test.ts',
+      test: [
+        'a node that has enrolled and not confirmed',
+        'does not take the place of the node of its name that has confirmed',
+      ],
+    },
+  },
+  'used-token-freed': {
+    file: 'server/store/repositories/tokens.ts',
+    find: 'bound_node: null })',
+    replace: 'bound_node: null, used_at: null })',
+    also: [
+      {
+        file: 'server/store/repositories/tokens.ts',
+        find: `.where('used_at', 'is', null)
+      .where('bound_spki_sha256', '=', spkiSha256)`,
+        replace: ".where('bound_spki_sha256', '=', spkiSha256)",
+      },
+    ],
+    red: {
+      file: 'test/identity/rejoin.test.ts',
+      test: ['a token given back after the confirmation stays used, and the node hears that it is in'],
+    },
+  },
+};

@@ -1,0 +1,77 @@
+// Mutants whose test runs in the lab: as root, a network namespace per node.
+import type { Mutants } from './mutant.ts';
+
+export const labMutants: Mutants = {
+  'lab-fetch-per-follower': {
+    file: 'mirror/cache.ts',
+    find: 'if (pulling !== undefined) return pulling;',
+    replace: '',
+    red: {
+      file: 'test/lab/product.test.ts',
+      test: ['the product in the lab', 'a deployment succeeds everywhere, and its package crosses each long line once'],
+    },
+  },
+  'lab-resume-off-by-one': {
+    file: 'server/tasks/log-stream.ts',
+    find: 'afterLine: options.storedLine }',
+    replace: 'afterLine: options.storedLine === 0 ? 0 : options.storedLine + 1 }',
+    red: {
+      file: 'test/lab/kills.test.ts',
+      test: ['parts killed in the lab', 'server killed when the post-deploy script runs: the deployment ends whole'],
+    },
+  },
+  'lab-silence-unheard': {
+    file: 'mesh/link/heartbeat.ts',
+    find: 'this.#silentTicks += 1;',
+    replace: '',
+    red: {
+      file: 'test/lab/cuts.test.ts',
+      test: [
+        'lines cut in the lab',
+        'a line that goes silent while idle is found within 20 s, and its descriptors are freed',
+      ],
+    },
+  },
+  'lab-start-per-sending': {
+    file: 'tentacle/scripts/engine.ts',
+    find: 'if (this.#known(order) === undefined)',
+    replace: 'if (true)',
+    also: [
+      {
+        file: 'tentacle/scripts/engine.ts',
+        find: `const { ticket, task, payload, expiresAtMs } = order;
+    if (this.#journal.ticket(ticket) !== undefined) return;`,
+        replace: 'const { ticket, task, payload, expiresAtMs } = order;',
+      },
+      {
+        file: 'tentacle/scripts/engine.ts',
+        find: 'await script.begin(payload, spec, 1);',
+        replace: 'await script.begin(payload, spec, Date.now());',
+      },
+      {
+        file: 'tentacle/scripts/workspaces.ts',
+        find: 'const spare = this.#spare.pop();',
+        replace: 'const spare = undefined;',
+      },
+      {
+        file: 'tentacle/scripts/workspaces.ts',
+        find: 'mkdirSync(workspace.path, { mode: 0o700 })',
+        replace: 'mkdirSync(workspace.path, { mode: 0o700, recursive: true })',
+      },
+    ],
+    red: {
+      file: 'test/lab/kills.test.ts',
+      test: ['parts killed in the lab', 'server killed when the post-deploy script runs: the deployment ends whole'],
+    },
+  },
+  'lab-waits-too-long': {
+    file: 'mesh/link/dialler.ts',
+    find: 'const waitMs = backoffMs(failures, limits);',
+    replace:
+      "const waitMs = backoffMs(failures, limits) + (outcome.kind === 'served' && outcome.forMs > 10_000 ? 60_000 : 0);",
+    red: {
+      file: 'test/lab/kills.test.ts',
+      test: ['parts killed in the lab', 'eu, us killed when the deployment is accepted: the deployment ends whole'],
+    },
+  },
+};

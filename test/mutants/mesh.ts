@@ -1,0 +1,212 @@
+// Mutants of links and tunnels.
+import type { Mutants } from './mutant.ts';
+
+export const meshMutants: Mutants = {
+  'answer-to-no-link': {
+    file: 'mesh/link/dialled.ts',
+    find: 'if (!signal.aborted) this.#controlAnswer(tunnelId, signal).refuse',
+    replace: 'this.#controlAnswer(tunnelId, signal).refuse',
+    red: {
+      file: 'test/attacks/forged-tunnels.test.ts',
+      test: ['a neighbour on a live link', 'that goes away while it asks for a tunnel does no harm to a relay: bulk'],
+    },
+  },
+  'closed-peer-waited-for': {
+    file: 'mesh/tunnel/bulk.ts',
+    find: 'if (socket.readableEnded) this.#dropWrites();',
+    replace: 'if (socket.readableEnded) return;',
+    red: {
+      file: 'test/mesh/teardown.test.ts',
+      test: [
+        'three hundred tunnels torn down under load, links dialled up',
+        'leave no tunnel, and no caller that waits',
+      ],
+    },
+  },
+  'credential-unmoved': {
+    file: 'mesh/link/credentials.ts',
+    find: 'standing.expiry.moveTo(peer.notAfterMs);',
+    replace: '',
+    red: {
+      file: 'test/mesh/credentials.test.ts',
+      test: ['links dialled up', 'outlive the certificates they came up with, and so does what they carry'],
+    },
+  },
+  'enrol-uncapped': {
+    file: 'mesh/enrol/gate.ts',
+    find: 'this.#left -= chunk.length;',
+    replace: '',
+    red: {
+      file: 'test/mesh/enrol.test.ts',
+      test: ['a node without a certificate', 'is cut off after its bytes, and kept out when it tries too often'],
+    },
+  },
+  'expiry-ignored': {
+    file: 'mesh/link/credentials.ts',
+    find: 'new Expiry(peer.notAfterMs,',
+    replace: 'new Expiry(peer.notAfterMs + 60_000,',
+    red: {
+      file: 'test/mesh/credentials.test.ts',
+      test: ['a certificate that was not renewed', 'takes the link with it when it expires, and bulk on the link too'],
+    },
+  },
+  'goodbye-not-taken': {
+    file: 'mesh/link/session.ts',
+    find: `if (this.#gone.signal.aborted) return;
+    this.#heartbeat.heard();`,
+    replace: 'this.#heartbeat.heard();',
+    red: {
+      file: 'test/attacks/forged-tunnels.test.ts',
+      test: ['a neighbour on a live link', 'is not heard any more once it has said goodbye'],
+    },
+  },
+  'handshake-unbounded': {
+    file: 'mesh/link/acceptor.ts',
+    find: 'setTimeout(() => close(raw), limits.handshakeMs)',
+    replace: 'setTimeout(() => undefined, limits.handshakeMs)',
+    red: {
+      file: 'test/mesh/links.test.ts',
+      test: ['the port', 'closes a thousand sockets that say nothing, and lets a good peer in among them'],
+    },
+  },
+  'inner-expiry-ignored': {
+    file: 'mesh/tunnel/ends.ts',
+    find: 'new Expiry(stream.peer.notAfterMs,',
+    replace: 'new Expiry(stream.peer.notAfterMs + 60_000,',
+    red: {
+      file: 'test/mesh/inner-credentials.test.ts',
+      test: ['a session whose other end cannot be asked ends with the certificate that it has, on a link that goes on'],
+    },
+  },
+  'killed-peer-waited-for': {
+    file: 'mesh/link/session.ts',
+    find: 'isConnected(connection.raw)',
+    replace: 'true',
+    red: {
+      file: 'test/mesh/teardown.test.ts',
+      test: ['tunnels through a relay that is killed', 'close at both ends, and so do calls that were being opened'],
+    },
+  },
+  'kinship-unchecked': {
+    file: 'mesh/link/accepted.ts',
+    find: 'checkKinship(this.#context.kinship, peer, facts.relation);',
+    replace: '',
+    red: { file: 'test/mesh/links.test.ts', test: ['the hello', 'of a relay to a relay as its PARENT is refused'] },
+  },
+  'newest-loses': {
+    file: 'mesh/link/table.ts',
+    find: 'hello.epoch > live.epoch',
+    replace: 'hello.epoch > 0',
+    red: {
+      file: 'test/mesh/links.test.ts',
+      test: ['a newer session of the same node', 'replaces the old one at once, and an older one is refused'],
+    },
+  },
+  'old-wire-overtaxed': {
+    file: 'mesh/link/credentials.ts',
+    find: 'if (standing === undefined || carrier === undefined || facts.wireVersion < credentialsSince)',
+    replace: 'if (standing === undefined || carrier === undefined)',
+    red: {
+      file: 'test/mesh/wire-versions.test.ts',
+      test: ['a neighbour of version 1', 'is linked when it dials, carries tunnels, and is shown no certificate'],
+    },
+  },
+  'old-wire-refused': {
+    file: 'mesh/wire-version.ts',
+    find: 'wireVersions: WireVersions = { oldest: 1,',
+    replace: 'wireVersions: WireVersions = { oldest: 2,',
+    red: {
+      file: 'test/mesh/wire-versions.test.ts',
+      test: ['a neighbour of version 1', 'is linked when it is dialled, carries tunnels, and is shown no certificate'],
+    },
+  },
+  'one-way-up': {
+    file: 'mesh/switch.ts',
+    find: 'of [node, ...others]) {',
+    replace: 'of [node]) {',
+    red: {
+      file: 'test/mesh/two-parents.test.ts',
+      test: [
+        'what a node with two parents opens upwards',
+        'goes by the second when the first has lost the server itself',
+      ],
+    },
+  },
+  'pace-not-passed-on': {
+    file: 'mesh/mesh.ts',
+    find: '|| this.#fastChildren.size > 0',
+    replace: '',
+    red: {
+      file: 'test/mesh/two-parents.test.ts',
+      test: [
+        'the pace of beats',
+        'is a second on every link of a node with two parents, up to the server, and slow again without it',
+      ],
+    },
+  },
+  'revocation-live-ignored': {
+    file: 'mesh/mesh.ts',
+    find: 'this.#revocationsChanged()',
+    replace: 'undefined',
+    red: {
+      file: 'test/mesh/ends.test.ts',
+      test: ['revocation', 'reaches every node and closes live tunnels and links within 5 s'],
+    },
+  },
+  'session-not-carried-on': {
+    file: 'mesh/mesh.ts',
+    find: 'if (service !== credentialService) this.#innerCredentials.keep(stream, { node, path: options.path });',
+    replace: '',
+    red: {
+      file: 'test/tasks/renewal.test.ts',
+      test: [
+        'a script behind two relays goes on when every certificate on the way has been renewed and the old ones expire',
+      ],
+    },
+  },
+  'session-of-another': {
+    file: 'mesh/tunnel/ends.ts',
+    find: 'stream?.peer.node === node ? stream : undefined',
+    replace: 'stream',
+    red: {
+      file: 'test/mesh/inner-credentials.test.ts',
+      test: ['a session of somebody else is not known, even to who has a proof for it'],
+    },
+  },
+  'silence-unheard': {
+    file: 'mesh/link/heartbeat.ts',
+    find: 'this.#silentTicks += 1;',
+    replace: '',
+    red: { file: 'test/mesh/links.test.ts', test: ['a peer that falls silent', 'is given up by the accepting side'] },
+  },
+  'source-believed': {
+    file: 'mesh/routing.ts',
+    find: 'request.source !== from.node',
+    replace: 'false',
+    red: {
+      file: 'mesh/routing.test.ts',
+      test: ['a relay', 'refuses a leaf that speaks in another name, and believes a relay below it'],
+    },
+  },
+  'window-unbounded-by-sending': {
+    file: 'mesh/tunnel/window.ts',
+    find: 'Math.max(1, acknowledgingMs, sendingMs)',
+    replace: 'Math.max(1, acknowledgingMs)',
+    red: {
+      file: 'mesh/tunnel/window.test.ts',
+      test: [
+        'the window of a link',
+        'does not take the acknowledgements that waited for a busy process for a fast line',
+      ],
+    },
+  },
+  'wire-version-ignored': {
+    file: 'mesh/wire-version.ts',
+    find: 'highest >= Math.max(theirs.oldest, own.oldest)',
+    replace: 'highest >= 0',
+    red: {
+      file: 'test/mesh/links.test.ts',
+      test: ['the hello', 'of other wire versions is refused with the versions of both'],
+    },
+  },
+};

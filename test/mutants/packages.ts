@@ -1,0 +1,100 @@
+// Mutants of packages on their way: sources, mirrors, unpacking.
+import type { Mutants } from './mutant.ts';
+
+export const packagesMutants: Mutants = {
+  'blame-the-last': {
+    file: 'lib/packages/fetch.ts',
+    find: '!this.#onlyFrom(place)',
+    replace: '!this.#onlyFrom(place) && this.#alone',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: ['mirror-swap', 'wrong bytes up to a cut do not make the honest place that finishes look wrong'],
+    },
+  },
+  'feed-anywhere': {
+    file: 'lib/network-address.ts',
+    find: 'nowhere.check(plain, family)',
+    replace: 'false',
+    red: {
+      file: 'test/attacks/ssrf.test.ts',
+      test: ['the URL of a feed', 'at 169.254.169.254 is forbidden, and not connected to'],
+    },
+  },
+  'fetch-per-follower': {
+    file: 'mirror/cache.ts',
+    find: 'if (pulling !== undefined) return pulling;',
+    replace: '',
+    red: {
+      file: 'test/packages/mirror.test.ts',
+      test: ['pulling through', 'asks a slow origin once for eight targets, and lets them follow'],
+    },
+  },
+  'hash-after-unpack': {
+    file: 'lib/packages/blob-writer.ts',
+    find: 'const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };',
+    replace: 'const got = { sha256: meter.sha256(), sizeBytes: meter.bytes };',
+    also: [
+      {
+        file: 'lib/packages/blob-writer.ts',
+        find: 'if (expected !== undefined) assertBytesMatch(blob, expected);',
+        replace: 'const blob = { ...got, sha256: expected?.sha256 ?? got.sha256 };',
+      },
+      {
+        file: 'lib/packages/blob-writer.ts',
+        find: 'return blob;',
+        replace: `if (expected !== undefined) assertBytesMatch(got, expected);
+    return blob;`,
+      },
+    ],
+    red: { file: 'test/packages/tentacle.test.ts', test: ['acquiring', 'never unpacks what is not the pinned bytes'] },
+  },
+  'links-unpacked': {
+    file: 'lib/packages/archive-tar.ts',
+    find: 'return refuse(entry);',
+    replace: "return entry.type === 'SymbolicLink' ? 'file' : refuse(entry);",
+    red: { file: 'test/packages/archive.test.ts', test: ['links and devices', 'tar: symbolic link inside'] },
+  },
+  'mirrors-in-a-circle': {
+    file: 'server/feed/places.ts',
+    find: "asker.role !== 'mirror' || isBefore(",
+    replace: "asker.role !== 'server' || isBefore(",
+    red: { file: 'server/feed/places.test.ts', test: ['places', 'never lets mirrors wait for each other in a circle'] },
+  },
+  'no-pass-refused-unseen': {
+    file: 'lib/packages/blob-server.ts',
+    find: 'const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };',
+    replace: `if (pass === '') return refuse(response, 403, 'FORBIDDEN');
+    const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };`,
+    red: {
+      file: 'test/packages/mirror.test.ts',
+      test: ['cache-poison', 'no pass is for who gives out passes to refuse'],
+    },
+  },
+  'pass-for-anyone': {
+    file: 'mirror/start.ts',
+    find: "const node = peer.role === 'mirror' ?",
+    replace: "const node = peer.role === 'tentacle' ?",
+    red: {
+      file: 'test/packages/tiers.test.ts',
+      test: ['two tiers of mirrors', 'gives nothing to who has no pass, another’s, or one for something else'],
+    },
+  },
+  'rotten-blob': {
+    file: 'lib/packages/blob-store.ts',
+    find: 'meter.sha256() === sha256',
+    replace: 'true',
+    red: {
+      file: 'test/packages/mirror.test.ts',
+      test: ['wrong bytes', 'that came to be on its disk are dropped, and the next place is asked'],
+    },
+  },
+  'tail-served-early': {
+    file: 'mirror/pull.ts',
+    find: 'Math.min(state.writer.bytes, withheld)',
+    replace: 'Math.min(state.writer.bytes, this.sizeBytes)',
+    red: {
+      file: 'test/packages/mirror.test.ts',
+      test: ['pulling through', 'holds the tail back until the digest has matched'],
+    },
+  },
+};

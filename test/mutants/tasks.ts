@@ -1,0 +1,77 @@
+// Mutants of the task engine and its logs.
+import type { Mutants } from './mutant.ts';
+
+export const tasksMutants: Mutants = {
+  'ack-before-store': {
+    file: 'server/tasks/log-stream.ts',
+    find: 'const stored = await commit({',
+    replace: `const acknowledgedLine = batch.firstLine + batch.lines.length - 1;
+    call.write({ ticket, task: fence.task, epoch: fence.epoch, acknowledgedLine });
+    const stored = await commit({`,
+    red: { file: 'test/tasks/log-stream.test.ts', test: ['acknowledges nothing while the store still works on it'] },
+  },
+  'fence-off': {
+    file: 'server/store/repositories/tasks.ts',
+    find: '.set({ epoch, ...patch })',
+    replace: ".set({ state: (of) => of.ref('state'), ...patch })",
+    also: [
+      { file: 'server/store/repositories/tasks.ts', find: ".where('epoch', '=', epoch)", replace: '' },
+      {
+        file: 'server/store/repositories/task-stream.ts',
+        find: "if (fence !== undefined) query = query.where('epoch', '=', fence.epoch).where('ended_at', 'is', null);",
+        replace: '',
+      },
+    ],
+    red: {
+      file: 'test/tasks/engine.test.ts',
+      test: ['claims again, with the next epoch, what the owner no longer renews; the stale owner changes nothing'],
+    },
+  },
+  'mask-per-chunk': {
+    file: 'lib/masker.ts',
+    find: 'return this.#release(this.#undecidedFrom(chunkStart + chunk.length));',
+    replace: `this.#exactState = 0;
+    this.#foldedState = 0;
+    return this.#release(chunkStart + chunk.length);`,
+    red: {
+      file: 'lib/masker.test.ts',
+      test: ['masker', 'a value pushed byte by byte never shows a beginning of itself'],
+    },
+  },
+  'mask-per-line': {
+    file: 'server/tasks/log-masker.ts',
+    find: 'maskerOf(line.stream).next(line.text)',
+    replace: 'masker.mask(line.text)',
+    red: {
+      file: 'test/tasks/unmasked-logs.test.ts',
+      test: ['shows nothing of a key printed as wrapped hex, killed in the middle of it'],
+    },
+  },
+  'mask-resumed-blind': {
+    file: 'server/tasks/script-ticket.ts',
+    find: 'ticket.storedLine > 0',
+    replace: 'false',
+    red: {
+      file: 'test/tasks/unmasked-logs.test.ts',
+      test: ['shows nothing of a key printed as wrapped base64, killed in the middle of it'],
+    },
+  },
+  'relay-believed': {
+    file: 'server/tasks/reach.ts',
+    find: 'if (error instanceof NotConnected) return true;',
+    replace: '',
+    red: {
+      file: 'test/tasks/hostile-answers.test.ts',
+      test: ['a hop on the way that says TICKET_UNKNOWN', 'does not end a script that runs'],
+    },
+  },
+  'revoked-waited-for': {
+    file: 'server/tasks/route-book.ts',
+    find: 'found?.revoked === true',
+    replace: 'false',
+    red: {
+      file: 'test/server/revoked-machine.test.ts',
+      test: ['ends at once on a machine that is revoked; the others finish, and nobody knows how it ended'],
+    },
+  },
+};

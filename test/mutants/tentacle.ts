@@ -1,0 +1,69 @@
+// Mutants of the agent: the journal, its scripts, what it cleans up.
+import type { Mutants } from './mutant.ts';
+
+export const tentacleMutants: Mutants = {
+  'claim-off': {
+    file: 'tentacle/scripts/workspace.ts',
+    find: "error.code === 'EEXIST') return false;",
+    replace: "error.code === 'EEXIST') return true;",
+    red: {
+      file: 'test/tentacle/recovery.test.ts',
+      test: [
+        'an agent that was killed',
+        'between the start of a script and writing down that it runs: takes it up, does not start it again',
+      ],
+    },
+  },
+  'dedupe-off': {
+    file: 'tentacle/scripts/engine.ts',
+    find: `const { ticket, task, payload, expiresAtMs } = order;
+    if (this.#journal.ticket(ticket) !== undefined) return;`,
+    replace: 'const { ticket, task, payload, expiresAtMs } = order;',
+    red: {
+      file: 'test/tentacle/scripts.test.ts',
+      test: ['start', 'starts once per ticket, however often and at the same time it is asked, also after the end'],
+    },
+  },
+  'fsync-off': {
+    file: 'tentacle/journal/journal.ts',
+    find: 'await dataSynced(this.#file);',
+    replace: '',
+    red: {
+      file: 'test/tentacle/recovery.test.ts',
+      test: ['the disk under the journal', 'no script is started before its start is on the disk'],
+    },
+  },
+  'leftovers-unbounded': {
+    file: 'tentacle/scripts/leftover-output.ts',
+    find: 'cutAbove(file, mostBytes)',
+    replace: 'cutAbove(file, Infinity)',
+    red: {
+      file: 'test/tentacle/leftovers.test.ts',
+      test: [
+        'a process that outlives its script',
+        'with the output of the script open, in a session of its own: lives on, and the disk does not fill',
+      ],
+    },
+  },
+  'spare-body-kept': {
+    file: 'tentacle/scripts/workspace.ts',
+    find: 'this.#emptyBut([this.sealed, this.exit])',
+    replace: 'this.#emptyBut([this.sealed, this.exit, this.body])',
+    red: {
+      file: 'test/tentacle/leftovers.test.ts',
+      test: ['a process that outlives its script', 'in a session of its own sees nothing of the next script'],
+    },
+  },
+  'started-unfollowed': {
+    file: 'tentacle/scripts/find-started.ts',
+    find: 'workspace.started() ?? leaderAmong(holders, workspace)',
+    replace: 'workspace.started()',
+    red: {
+      file: 'test/tentacle/recovery.test.ts',
+      test: [
+        'a launcher that was killed after a start that it has not written down',
+        'leaves a script that is followed, holds its place, and can be cancelled',
+      ],
+    },
+  },
+};
