@@ -50,9 +50,7 @@ export interface NewParents {
 }
 
 /** Registers the `topology` service on the mesh and starts the reconcile loop. */
-export async function startTopology<Join extends AwaitedNode>(
-  deps: TopologyDeps<Join>,
-): Promise<TopologyServices> {
+export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps<Join>): Promise<TopologyServices> {
   const { store, topology, mesh, log, joins, findPlaces, serverAddress } = deps;
   const self = deps.identity.current().node;
   const watch = new WatchService({ store, log, findPlaces, refusals: mesh.refusals });
