@@ -19,19 +19,19 @@ import { peerDenial } from './reports.ts';
 import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';
 
 /** Nodes that have a token and wait to be dialled. */
-export interface AwaitedJoins<Awaited extends AwaitedNode = AwaitedNode> {
-  pending(): Promise<readonly Awaited[]>;
+export interface AwaitedJoins<Join extends AwaitedNode = AwaitedNode> {
+  pending(): Promise<readonly Join[]>;
   /** Called once their parents were told to dial them. */
-  attempt(pending: readonly Awaited[]): void;
+  attempt(pending: readonly Join[]): void;
 }
 
-export interface TopologyDeps<Awaited extends AwaitedNode> {
+export interface TopologyDeps<Join extends AwaitedNode> {
   readonly store: Store;
   readonly topology: LiveTopology;
   readonly identity: IdentityStore;
   readonly mesh: Mesh;
   readonly log: Logger;
-  readonly joins: AwaitedJoins<Awaited>;
+  readonly joins: AwaitedJoins<Join>;
   /** Answers Places.Find. */
   readonly findSources: FindSources;
   /** How this server's port is reached from outside, as host:port, when it is known. */
@@ -50,9 +50,7 @@ export interface NewParents {
 }
 
 /** Registers the `topology` service on the mesh and starts the reconcile loop. */
-export async function startTopology<Awaited extends AwaitedNode>(
-  deps: TopologyDeps<Awaited>,
-): Promise<TopologyServices> {
+export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps<Join>): Promise<TopologyServices> {
   const { store, topology, mesh, log, joins, findSources, serverAddress } = deps;
   const self = deps.identity.current().node;
   const watch = new WatchService({ store, log, findSources, denials: mesh.denials });
