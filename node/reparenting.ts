@@ -1,8 +1,7 @@
-// Moves the node to the parents that the server desires. The old links stay until the server has answered over a new
-// one:
+// Moves the node to the parents that the server desires, and keeps the old links until a new one has reached the server:
 //
-//   settled → trying: links to the desired parents beside the applied ones; the settings name both, also for a restart
-//           → applied: a desired parent has carried a round trip to the server; the settings name only the desired parents
+//   settled → trying: links to the desired parents beside the applied ones; the settings name both, for a restart
+//           → applied: a desired parent has carried a round trip to the server; the settings name only those
 //           → settled: the server has noted it and routes nothing over the old links, which end
 //
 // Desired parents that are applied already need no trial: links to any other parents being tried end.
