@@ -27,6 +27,7 @@ export const MeshLink = Type.Object(
     bytesDown: Type.Integer({ description: 'Since the reporting process began.' }),
     bytesUp: Type.Integer({ description: 'Since the reporting process began.' }),
     dialledBy: Words(['parent', 'child']),
+    address: Nullable(Type.String({ description: 'host:port that is dialled; null when it is not known.' })),
     lastErrorCode: Nullable(Type.String()),
   },
   { $id: 'MeshLink', description: '`from` is the parent of the two.' },

@@ -12,21 +12,23 @@ interface DescribedAnswer {
   readonly content?: Readonly<Record<string, { readonly schema: object }>>;
 }
 
-const faults: string[] = [];
+const faults = new Set<string>();
 
 subscribe('fastify.initialization', (message) => {
   const { fastify } = message as { readonly fastify: FastifyInstance };
   fastify.addHook('onSend', (request, reply, payload, done) => {
     const fault = faultIn(request, reply, payload);
     if (fault !== undefined) {
-      faults.push(`${request.method} ${request.routeOptions.url ?? request.url}: ${reply.statusCode} ${fault}`);
+      faults.add(`${request.method} ${request.routeOptions.url ?? request.url}: ${reply.statusCode} ${fault}`);
     }
     done();
   });
 });
 
 afterEach(() => {
-  expect(faults.splice(0)).toEqual([]);
+  const found = [...faults];
+  faults.clear();
+  expect(found).toEqual([]);
 });
 
 /** What is wrong with an answer; undefined when nothing is. */
