@@ -2,9 +2,9 @@
 import { constants, createPrivateKey, randomBytes, sign, X509Certificate, type KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '../lib/durable.ts';
-import { IsthmusError } from '../lib/errors.ts';
-import type { Sealer } from '../lib/seal.ts';
+import { writeDurably } from '../lib/files/durable.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import type { Sealer } from '../lib/secrets/seal.ts';
 import { signedBytes, type StatementKind } from './authority-signature.ts';
 import { backdateMs, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
 import { identityUri, provisionalUnit, type Role } from './peer.ts';

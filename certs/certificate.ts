@@ -3,7 +3,7 @@
 import { createPublicKey, generateKeyPair, sign, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 
 const sha256WithRsa = '1.2.840.113549.1.1.11';
 /** A certificate is good this long before it was issued, for peers whose clock is behind. */

@@ -5,7 +5,7 @@
 import { constants, createHash, sign, verify, X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { PeerIdentity } from './peer.ts';
 import { verifyCertificate, type RevocationCheck, type Trust } from './verify.ts';

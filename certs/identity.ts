@@ -2,8 +2,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '../lib/durable.ts';
-import { IsthmusError } from '../lib/errors.ts';
+import { writeDurably } from '../lib/files/durable.ts';
+import { IsthmusError } from '../contract/errors.ts';
 import type { PeerIdentity, Role } from './peer.ts';
 import { verifyCertificate } from './verify.ts';
 

@@ -2,9 +2,9 @@
 // node which restarts without the server still refuses whom it refused before.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '../lib/durable.ts';
+import { writeDurably } from '../lib/files/durable.ts';
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
-import { silentLogger, type Logger } from '../lib/log.ts';
+import { silentLogger, type Logger } from '../lib/telemetry/log.ts';
 import type { RevocationList__Output } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { RevocationStatement__Output } from '../proto/gen/isthmus/mesh/v1/RevocationStatement.ts';
 import { verifyStatement } from './authority-signature.ts';

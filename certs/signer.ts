@@ -3,7 +3,7 @@
 // other side.
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
 import type { Envelope } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';

@@ -3,7 +3,7 @@
 // is looked at here, because a TLSSocket that was not made by a tls.Server has no verdict of OpenSSL's to read.
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { IsthmusError, type ErrorCode } from '../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../contract/errors.ts';
 import { readIdentity, type PeerIdentity, type Role } from './peer.ts';
 
 /** What revocation the verifier knows of; RevocationList is one. */

@@ -1,8 +1,8 @@
 // What every command is given: the terminal, the server of the context, and one way to show a result.
 import type { Command } from 'commander';
-import { safeJson } from '../lib/unsafe-text.ts';
-import { ApiClient } from './client.ts';
-import { contextFileOf, resolveConnection, type ContextOptions } from './context.ts';
+import { safeJson } from '../lib/text/unsafe-text.ts';
+import { ApiClient } from './client/client.ts';
+import { contextFileOf, resolveConnection, type ContextOptions } from './client/context.ts';
 import { confirm, say, type Terminal } from './terminal.ts';
 
 interface GlobalOptions extends ContextOptions {

@@ -1,6 +1,6 @@
 // What the process's exit code says, for scripts that call isthmus. `isthmus help exit-codes` prints this table, and
 // docs/operations.md repeats it; a test holds the two together.
-import type { ErrorCode } from '../lib/errors.ts';
+import type { ErrorCode } from '../contract/errors.ts';
 
 export const exitCodes = {
   ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },

@@ -15,7 +15,7 @@ import { addMachineCommands } from './commands/machine.ts';
 import { addMeshCommands } from './commands/mesh.ts';
 import { addNodeCommands } from './commands/node.ts';
 import { addPackageCommands } from './commands/package.ts';
-import { addPlaceCommands } from './commands/place.ts';
+import { addPlaceCommands } from './commands/sites-and-environments.ts';
 import { addProjectCommands } from './commands/project.ts';
 import { addQuickstartCommand } from './commands/quickstart.ts';
 import { addReleaseCommands } from './commands/release.ts';
@@ -24,10 +24,10 @@ import { addStartCommands } from './commands/start.ts';
 import { addTaskCommands } from './commands/task.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { exitCodeTable } from './exit-codes.ts';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 import { didYouMean, nearest } from '../lib/config/suggest.ts';
 import { say, type Terminal } from './terminal.ts';
-import { commandVariables, refuseMisspeltVariables } from './variables.ts';
+import { commandVariables, refuseMisspeltVariables } from './isthmus-env.ts';
 
 const versionFlags = ['-V', '--version'];
 

@@ -1,8 +1,8 @@
 // One run of the command line, from arguments to exit code.
 import { CommanderError } from 'commander';
-import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../lib/errors.ts';
+import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
 import type { Cli } from './cli.ts';
-import { ServerError } from './client.ts';
+import { ServerError } from './client/client.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { buildProgram, refuseVersionOfCommand } from './program.ts';
 import { escapeText } from './render/escape.ts';

@@ -1,7 +1,7 @@
 // Secrets never stand on a command line, where `ps` and the shell's history show them to others.
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 
 // isk_… is an API key, ist_… a join token; both have an id and a secret of at least 16 characters.
 const secretShape = /\bis[kt]_[A-Za-z0-9-]+_[A-Za-z0-9_-]{16,}/;

@@ -2,7 +2,7 @@
 // hand in another.
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 
 export interface Terminal {
   readonly stdin: Readable;

@@ -2,13 +2,13 @@
 import type { LogData, NoteData } from '../contract/task-stream.ts';
 import { END_STATES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
-import { IsthmusError } from '../lib/errors.ts';
-import { path, type ApiClient } from './client.ts';
-import { followTask } from './follow.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import { path, type ApiClient } from './client/client.ts';
+import { followTask } from './client/follow.ts';
 import { escapeText } from './render/escape.ts';
 import { LiveRegion } from './render/live.ts';
 import { changedSteps, errorText, machineLines } from './render/task.ts';
-import type { ServerEvent } from './sse.ts';
+import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
 
 interface WatchOptions {

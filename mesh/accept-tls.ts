@@ -4,7 +4,7 @@
 // reused.
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket, type TlsOptions } from 'node:tls';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 
 /**
  * Whether a TLS session failed because of what came in: not because the peer left, or sent an alert about our bytes.

@@ -1,8 +1,8 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { IsthmusError } from '../lib/errors.ts';
-import { silentLogger } from '../lib/log.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import { silentLogger } from '../lib/telemetry/log.ts';
 import { tempDir } from '../test/support/temp.ts';
 import { Denials, MAX_DENIALS } from './denials.ts';
 

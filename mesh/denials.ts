@@ -3,10 +3,10 @@
 // together at most the length of the list, and the file one write a second.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCatalogue, IsthmusError, type ErrorCode } from '../lib/errors.ts';
+import { errorCatalogue, IsthmusError, type ErrorCode } from '../contract/errors.ts';
 import { newId } from '../lib/ids.ts';
 import { DenialLimiter } from '../lib/net/denial-limiter.ts';
-import type { Logger } from '../lib/log.ts';
+import type { Logger } from '../lib/telemetry/log.ts';
 
 export interface Denial {
   /** Unique, so that the server records it once however often it is reported. */

@@ -1,7 +1,7 @@
 // The service `echo` that every node serves: one line of JSON about the node, then every byte back. Ping and trace use
 // it.
 import { finished } from 'node:stream/promises';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 import { ECHO_SERVICE } from './services.ts';
 import type { DialOptions, Mesh, MeshStream } from './types.ts';
 

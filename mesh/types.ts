@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity, Role } from '../certs/peer.ts';
-import type { ErrorCode } from '../lib/errors.ts';
+import type { ErrorCode } from '../contract/errors.ts';
 import type { Denials } from './denials.ts';
 
 /**

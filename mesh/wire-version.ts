@@ -1,5 +1,5 @@
 // Agrees on the wire version of two nodes: the highest that both speak. docs/protocol.md has the history.
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 
 /** The versions that a node speaks, both included. */
 export interface WireVersions {

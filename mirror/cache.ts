@@ -3,13 +3,13 @@
 //   through.ts   when there is no room                sources.ts  where a digest is to be had
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { IsthmusError } from '../lib/errors.ts';
-import type { Logger } from '../lib/log.ts';
-import { askForBlob } from '../lib/packages/blob-client.ts';
-import type { BlobBody } from '../lib/packages/blob-pump.ts';
-import type { BlobStore, OpenedBlob } from '../lib/packages/blob-store.ts';
-import { Demotions, fetchBlob, type FetchTarget, type OnWrongPlace, type Place } from '../lib/packages/fetch.ts';
-import { storedBody } from '../lib/packages/stored-body.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import type { Logger } from '../lib/telemetry/log.ts';
+import { askForBlob } from '../lib/blobs/blob-client.ts';
+import type { BlobBody } from '../lib/blobs/blob-pump.ts';
+import type { BlobStore, OpenedBlob } from '../lib/blobs/blob-store.ts';
+import { Demotions, fetchBlob, type FetchTarget, type OnWrongPlace, type Place } from '../lib/blobs/fetch.ts';
+import { storedBody } from '../lib/blobs/stored-body.ts';
 import { Pull } from './pull.ts';
 import type { FindSources } from '../node/sources/find.ts';
 import { Space, type SpaceLimits } from './space.ts';

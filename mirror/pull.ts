@@ -3,12 +3,12 @@
 //
 // When the disk fills up, the fetch ends and each follower goes on by itself, straight from the place (through.ts).
 import type { FileHandle } from 'node:fs/promises';
-import { IsthmusError } from '../lib/errors.ts';
-import type { BlobBody } from '../lib/packages/blob-pump.ts';
-import type { BlobWriter } from '../lib/packages/blob-writer.ts';
-import { DigestMeter } from '../lib/packages/digest.ts';
-import { errnoOf, isDiskFull } from '../lib/packages/disk.ts';
-import type { FetchTarget } from '../lib/packages/fetch.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import type { BlobBody } from '../lib/blobs/blob-pump.ts';
+import type { BlobWriter } from '../lib/blobs/blob-writer.ts';
+import { DigestMeter } from '../lib/blobs/digest.ts';
+import { errnoOf, isDiskFull } from '../lib/files/disk-space.ts';
+import type { FetchTarget } from '../lib/blobs/fetch.ts';
 import { Changes } from './changes.ts';
 import { heldBackBytes, Through } from './through.ts';
 

@@ -1,8 +1,8 @@
 // What a mirror's cache may take up: a quota and a mark of free space on the disk. What was not asked for longest goes
 // first; what is being served never goes.
-import type { Logger } from '../lib/log.ts';
-import type { BlobStore } from '../lib/packages/blob-store.ts';
-import { freeBytes } from '../lib/packages/disk.ts';
+import type { Logger } from '../lib/telemetry/log.ts';
+import type { BlobStore } from '../lib/blobs/blob-store.ts';
+import { freeBytes } from '../lib/files/disk-space.ts';
 
 export interface SpaceLimits {
   readonly quotaBytes: number;

@@ -1,9 +1,9 @@
 // A blob on its way through a mirror that has no room for it: from the place to one asker, the tail held back until the
 // digest matches, with no more than a window of it in memory.
-import { IsthmusError } from '../lib/errors.ts';
-import { assertBytesMatch } from '../lib/packages/blob-writer.ts';
-import { DigestMeter } from '../lib/packages/digest.ts';
-import type { FetchTarget } from '../lib/packages/fetch.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import { assertBytesMatch } from '../lib/blobs/blob-writer.ts';
+import { DigestMeter } from '../lib/blobs/digest.ts';
+import type { FetchTarget } from '../lib/blobs/fetch.ts';
 import { Changes } from './changes.ts';
 
 /** What no asker gets before the digest has matched. */

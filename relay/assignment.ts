@@ -2,7 +2,7 @@
 // again.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '../lib/durable.ts';
+import { writeDurably } from '../lib/files/durable.ts';
 import type { DialAssignment } from '../mesh/types.ts';
 
 const FILE_NAME = 'assignment.json';

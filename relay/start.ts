@@ -1,7 +1,7 @@
 // A relay: forwards tunnels between its parents and its children. It keeps no task, no package and no secret but its
 // own key. The children that it dials are on disk, so that it goes on dialling while the server is away.
-import { startPart, type Running } from '../lib/lifecycle.ts';
-import type { Logger } from '../lib/log.ts';
+import { startPart, type Running } from '../lib/component.ts';
+import type { Logger } from '../lib/telemetry/log.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
 import type { RelaySettings } from './config.ts';

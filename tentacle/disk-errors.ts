@@ -1,5 +1,5 @@
 // Errors of the disk as errors of Isthmus.
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 
 const noRoom = new Set(['DISK_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
 

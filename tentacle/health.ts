@@ -4,7 +4,7 @@ import { statfs } from 'node:fs/promises';
 import { arch, availableParallelism, freemem, loadavg, release, totalmem, type, uptime } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import type { HealthReport } from '../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
-import { installedInterpreters } from './scripts/interpreters.ts';
+import { installedInterpreters } from './scripts/launch/interpreters.ts';
 
 interface HealthSources {
   readonly dataDir: string;

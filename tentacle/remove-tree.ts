@@ -3,7 +3,7 @@
 // is in it is removed relative to what was opened.
 import { constants } from 'node:fs';
 import { chmod, open, readdir, rmdir, unlink, type FileHandle } from 'node:fs/promises';
-import { errnoOf } from '../lib/packages/disk.ts';
+import { errnoOf } from '../lib/files/disk-space.ts';
 
 /**
  * Linux: opens a folder as a place only, so that it can be one that its owner closed to himself. Node does not name it.

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { PeerIdentity } from '../certs/peer.ts';
 import type { EnvelopeKind } from '../certs/signer.ts';
-import { IsthmusError } from '../lib/errors.ts';
+import { IsthmusError } from '../contract/errors.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import type { AsyncHandlers, GrpcHost, MethodPolicy } from '../lib/grpc/server.ts';
-import { whenAborted } from '../lib/waiting.ts';
+import { whenAborted } from '../lib/async/waiting.ts';
 import type { Envelope__Output } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { LogBatch } from '../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
@@ -17,7 +17,7 @@ import type { HealthReporter } from './health.ts';
 import { LogSender } from './logs/stream.ts';
 import type { ScriptEngine, TicketKey } from './scripts/engine.ts';
 import { decodePayload } from './scripts/payload.ts';
-import type { StatusMessage } from './scripts/status.ts';
+import type { StatusMessage } from './scripts/run/status.ts';
 
 type Handlers = AsyncHandlers<TentacleHandlers, PeerIdentity>;
 /** What the package methods do; tentacle/packages has them. */

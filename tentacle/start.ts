@@ -6,10 +6,10 @@
 //   packages/    fetches, unpacks, activates          journal/   what it must never forget
 import type { PeerIdentity } from '../certs/peer.ts';
 import { verifyEnvelope } from '../certs/signer.ts';
-import { inheritedEnvironment } from '../lib/config/environment.ts';
+import { inheritedEnvironment } from '../lib/config/env.ts';
 import { GrpcHost } from '../lib/grpc/server.ts';
-import { startPart, type Running, type Teardown } from '../lib/lifecycle.ts';
-import type { Logger } from '../lib/log.ts';
+import { startPart, type Running, type Teardown } from '../lib/component.ts';
+import type { Logger } from '../lib/telemetry/log.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
@@ -19,8 +19,8 @@ import { packageHandlers } from './packages/handlers.ts';
 import type { TentacleSettings } from './config.ts';
 import { createPackages, type Packages } from './packages/packages.ts';
 import { ScriptEngine } from './scripts/engine.ts';
-import { defaultPath, inheritedNames } from './scripts/environment.ts';
-import { resolveScriptUser, type ScriptUser } from './scripts/script-user.ts';
+import { defaultPath, inheritedNames } from './scripts/launch/script-env.ts';
+import { resolveScriptUser, type ScriptUser } from './scripts/launch/script-user.ts';
 import { addTentacleService, type OpenEnvelope } from './service.ts';
 
 export interface TentacleConfig extends TentacleSettings {

@@ -4,7 +4,7 @@ import PQueue from 'p-queue';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../node/report.ts';
 import type { Mesh, ParentConfig } from '../../mesh/types.ts';

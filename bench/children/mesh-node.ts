@@ -3,7 +3,7 @@
 //   {"receive": N}  the far end reads N bytes and answers `ok`
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { ping } from '../../mesh/echo.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { ServiceRule } from '../../mesh/services.ts';

@@ -2,7 +2,7 @@
 // result, so that the operator sees how far it came.
 import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 
 export type CheckName = 'port' | 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh' | 'confirm';
 

@@ -2,7 +2,7 @@
 // signature, both over keying material of the very TLS session they travel in, so that neither works in another one.
 import { constants, createHash, createHmac, sign, timingSafeEqual, verify, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 const exporterLabel = 'EXPORTER-isthmus-enrol';
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;

@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, type X509Certificate } from 'node:crypto'
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { backdateMs, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
 import { readIdentity, type PeerIdentity } from '../peer.ts';
 import { alpn } from '../tls.ts';

@@ -30,7 +30,7 @@ export function addBackupCommands(program: Command, cli: Cli): void {
     backup,
     'isthmus backup --data /var/lib/isthmus/server --to isthmus-2026-01-31.backup --passphrase-file backup.pass',
   ).action(async (options: BackupOptions) => {
-    const { backup: write } = await import('../../server/backup.ts');
+    const { backup: write } = await import('../../server/operations/backup.ts');
     await write({
       dataDir: resolve(options.data),
       file: resolve(options.to),
@@ -55,7 +55,7 @@ export function addBackupCommands(program: Command, cli: Cli): void {
       `Restore into ${options.data}? The server it came from must not run any more.`,
       options.yes,
     );
-    const { restore: read } = await import('../../server/backup.ts');
+    const { restore: read } = await import('../../server/operations/backup.ts');
     await read({
       dataDir: resolve(options.data),
       file: resolve(options.from),

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import { IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
 import type { Node } from '../../contract/nodes.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Machine } from '../../contract/machines.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isEveryAddress, requireHostPort } from '../../lib/net/host-port.ts';
-import { isLoopback } from '../../lib/network-address.ts';
+import { isLoopback } from '../../lib/net/network-address.ts';
 import { examples, type Cli } from '../cli.ts';
-import { contextFileOf, writeContext } from '../context.ts';
+import { contextFileOf, writeContext } from '../client/context.ts';
 import { shellWord } from '../render/shell.ts';
 
 interface InitOptions {
@@ -42,7 +42,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
     'isthmus init --data /var/lib/isthmus/server',
     'isthmus init --data ./server --mesh-listen 0.0.0.0:8444 --api-listen 0.0.0.0:8443 --api-url https://isthmus.example:8443',
   ).action(async (options: InitOptions) => {
-    const { initialise } = await import('../../server/initialise.ts');
+    const { initialise } = await import('../../server/operations/initialise.ts');
     const dataDir = resolve(options.data);
     const made = await initialise({
       dataDir,

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import type { ApiKey, CreatedApiKey } from '../../contract/api-keys.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path, type Reply } from '../client.ts';
+import { path, type Reply } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';

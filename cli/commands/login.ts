@@ -1,10 +1,10 @@
 // `isthmus login`: remember a server for later commands.
 import type { Command } from 'commander';
 import type { Whoami } from '../../contract/api-keys.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { resolveConnection, writeContext, type ContextOptions } from '../context.ts';
-import { ApiClient } from '../client.ts';
+import { resolveConnection, writeContext, type ContextOptions } from '../client/context.ts';
+import { ApiClient } from '../client/client.ts';
 
 /** Adds `login`. */
 export function addLoginCommand(program: Command, cli: Cli): void {

@@ -1,9 +1,9 @@
 // `isthmus machine …`: what a machine is for, how it is reached, whether it takes part.
 import type { Command } from 'commander';
 import type { Machine, MachineRoute } from '../../contract/machines.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client.ts';
+import { path } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { milliseconds, moment } from '../render/units.ts';
 import { collect, collectRoutes, routesText } from '../values.ts';

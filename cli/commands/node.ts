@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { DesiredParents, NewParents, Node, Parent } from '../../contract/nodes.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client.ts';
+import { path } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';

@@ -6,9 +6,9 @@ import { pipeline } from 'node:stream/promises';
 import { createHash } from 'node:crypto';
 import type { Command } from 'commander';
 import type { PackageVersion, PushedPackage } from '../../contract/packages.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path, type ApiClient } from '../client.ts';
+import { path, type ApiClient } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes } from '../render/units.ts';
 

@@ -1,9 +1,9 @@
 // `isthmus release …`: a process, its packages and variables, pinned.
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path, type ApiClient } from '../client.ts';
+import { path, type ApiClient } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { collectPairs } from '../values.ts';

@@ -1,7 +1,7 @@
 // `isthmus script run`: one script, now, on some machines.
 import { Option, type Command } from 'commander';
 import type { TaskSummary } from '../../contract/tasks.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { readInput } from '../secrets.ts';
 import { collect, duration } from '../values.ts';

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { StreamEntry } from '../../contract/task-stream.ts';
 import { END_STATES, type Task, type TaskSummary } from '../../contract/tasks.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path } from '../client.ts';
+import { path } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
 import { renderTable } from '../render/table.ts';
 import { renderTask } from '../render/task.ts';

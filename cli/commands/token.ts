@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { CreatedJoinToken, JoinToken, NewJoinToken } from '../../contract/join-tokens.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path, type Reply } from '../client.ts';
+import { path, type Reply } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';

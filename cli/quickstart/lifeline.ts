@@ -2,7 +2,7 @@
 // and they stop. It is also the lock on the state folder: two quickstarts on one folder would fight over its ports.
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 export interface Lifeline {
   /** Lets go: every application that holds on stops. */

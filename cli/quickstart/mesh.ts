@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CreatedJoinToken } from '../../contract/join-tokens.ts';
 import type { Mesh } from '../../contract/mesh.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { ApiClient } from '../client.ts';
-import type { ProcessGroup } from './processes.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { ApiClient } from '../client/client.ts';
+import type { ProcessGroup } from './child-processes.ts';
 import type { DemoState, StateFolder } from './state.ts';
 import { demoMachines, demoNodes, demoSites, listens, routeTo, type DemoNode } from './topology.ts';
 

@@ -6,7 +6,7 @@ import type { Release } from '../../contract/releases.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import type { NewVariable, Variable } from '../../contract/variables.ts';
 import { parseSettings } from '../../lib/config/file.ts';
-import { path, type ApiClient } from '../client.ts';
+import { path, type ApiClient } from '../client/client.ts';
 import { pushPackage } from '../commands/package.ts';
 import { environment } from './mesh.ts';
 import type { DemoState, StateFolder } from './state.ts';

@@ -5,8 +5,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { IsthmusError } from '../../lib/errors.ts';
-import { makeFolder } from '../../lib/folder.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { makeFolder } from '../../lib/files/folder.ts';
 
 export interface DemoState {
   /** Of each listener by name: `api`, `mesh`, `eu`, `web eu-1` … */

@@ -1,5 +1,5 @@
 // Text that came from elsewhere, made safe to show: what a terminal would obey is shown.
-import { isUnsafe } from '../../lib/unsafe-text.ts';
+import { isUnsafe } from '../../lib/text/unsafe-text.ts';
 
 function escaped(code: number): string {
   return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;

@@ -1,6 +1,6 @@
 // The server says what to do as a code; the command line names the command.
 import { expect, it } from 'vitest';
-import type { RemedyAction } from '../../lib/errors.ts';
+import type { RemedyAction } from '../../contract/errors.ts';
 import { remedyText } from './remedy.ts';
 
 it.each<[RemedyAction | undefined, string]>([

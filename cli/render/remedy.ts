@@ -1,5 +1,5 @@
 // What to do about an error, in the words of the command line: the server says what, not with which command.
-import type { IsthmusError } from '../../lib/errors.ts';
+import type { IsthmusError } from '../../contract/errors.ts';
 
 /** One or two sentences; what is in them from elsewhere is not escaped yet. */
 export function remedyText({ action, remedy }: Pick<IsthmusError, 'action' | 'remedy'>): string {

@@ -1,6 +1,6 @@
 // Work ends at its deadline, with the error that says so, and leaves no timer behind.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { Watchdog, withDeadline, within } from './deadline.ts';
 
 const late = () => new IsthmusError('DEADLINE_EXCEEDED', 'too late');

@@ -11,7 +11,7 @@ import {
   type Node,
   type YAMLError,
 } from 'yaml';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 export interface SettingsFile {
   /** What to call it in errors. */

@@ -1,7 +1,7 @@
 // Settings: where each comes from, and what is said of a wrong one.
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { addressSetting } from './mesh-settings.ts';
 import { resolveConfig } from './resolve.ts';
 import { nearest } from './suggest.ts';

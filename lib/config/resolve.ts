@@ -2,8 +2,8 @@
 // file, then default; else an error that names the field and the variable. Nothing deeper reads any of the four.
 import type { Static, TObject } from 'typebox';
 import { Value } from 'typebox/value';
-import { IsthmusError } from '../errors.ts';
-import { environmentVariable } from './environment.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { environmentVariable } from './env.ts';
 import { parseSettings, type SettingsFile } from './file.ts';
 import { expectedAt, keysAt, settingsOf, type Setting } from './schema.ts';
 import { didYouMean } from './suggest.ts';

@@ -5,11 +5,11 @@ import type { CallOptions, ChannelOptions, Client, ClientUnaryCall, requestCallb
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { within } from '../async/deadline.ts';
-import { IsthmusError } from '../errors.ts';
-import { unlessAborted } from '../waiting.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { unlessAborted } from '../async/waiting.ts';
 import { StreamCredentials } from './credentials.ts';
 import { fromServiceError } from './errors.ts';
-import { gateTarget } from './gate.ts';
+import { gateTarget } from './local-listener.ts';
 
 /** Largest message either way. Bodies are streams; nothing that is one message comes near it. */
 export const maxMessageBytes = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 // Errors across gRPC: an IsthmusError becomes a status whose trailers carry its code, hop, field and remedy, and comes
 // back as the same IsthmusError on the other side.
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../errors.ts';
+import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../../contract/errors.ts';
 
 /** Longest text sent in a trailer or status: a peer's metadata cap must never turn an error into another one. */
 const textLimit = 1024;

@@ -10,8 +10,8 @@ import type {
   ServerOptions,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { IsthmusError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { defaultWindowBytes, maxMessageBytes } from './client.ts';
 import { toServiceError } from './errors.ts';
 import { maxMetadataBytes, resetLimits, SessionGuard } from './session-guard.ts';

@@ -2,8 +2,8 @@
 // without end, unanswered SETTINGS and PINGs in a row, streams that are reset as fast as they are opened. It does not
 // mind a peer that takes the answers, nor one that never acknowledges the settings that would cap its headers.
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session } from 'node:http2';
-import { IsthmusError } from '../errors.ts';
-import { TokenBucket } from '../token-bucket.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { TokenBucket } from '../async/token-bucket.ts';
 
 /** Calls that may begin in a second, over and over; an honest peer's are a few hundred. */
 const callsPerSecond = 2_000;

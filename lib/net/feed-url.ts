@@ -1,7 +1,7 @@
 // The URL of a package feed at an open port: https, a host and a port that a node may have.
 import { hostOf } from './host-port.ts';
-import { IsthmusError } from '../errors.ts';
-import { checkKeptHost } from '../network-address.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { checkKeptHost } from './network-address.ts';
 
 /** Reads `https://host:port`. URL_FORBIDDEN for anything more. */
 export function feedAddress(url: string): { host: string; port: number } {

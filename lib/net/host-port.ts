@@ -1,6 +1,6 @@
 // `host:port`, as addresses are written in settings, on the command line, in the API and on the wire: an IPv6 host stands
 // in brackets.
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 export interface HostPort {
   /** A name or an address, without brackets. */

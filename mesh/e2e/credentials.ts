@@ -12,8 +12,8 @@ import {
 import { backdateMs } from '../../certs/certificate.ts';
 import { readIdentity, type PeerIdentity } from '../../certs/peer.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { DialOptions, MeshStream } from '../types.ts';
 import { sessionCredentialAnswerCodec, sessionCredentialCodec } from '../wire.ts';

@@ -1,7 +1,7 @@
 // The services of this node: accepts the end-to-end session of a tunnel that ends here and hands it to the handler.
 import type { Duplex } from 'node:stream';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import { ENROL_SERVICE, type ServiceTable } from '../services.ts';
 import type { Trust } from '../trust.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';

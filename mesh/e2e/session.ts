@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { linkClientOptions, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { Denials } from '../denials.ts';
 import type { ServiceRule } from '../services.ts';
 import type { Trust } from '../trust.ts';

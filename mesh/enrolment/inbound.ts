@@ -4,7 +4,7 @@ import net from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { alpn } from '../../certs/tls.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { acceptTls } from '../accept-tls.ts';
 import { listenOn } from '../link/connection.ts';
 import { ENROL_SERVICE } from '../services.ts';

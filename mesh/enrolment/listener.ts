@@ -1,8 +1,8 @@
 // The enrolment listener: serves connections without a certificate. Each may make one request, for `enrol` on the
 // server, and gets a limited stream to it.
 import type { Duplex } from 'node:stream';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Denials } from '../denials.ts';
 import type { InboundConnection } from '../link/listener.ts';
 import { ENROL_SERVICE } from '../services.ts';

@@ -1,7 +1,7 @@
 // Opens `enrol` through a node of the mesh without a certificate: as a joining node, or as the relay that dials one.
 // The stream is bare; all trust is in the TLS session that runs inside it.
 import { alpn } from '../../certs/tls.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { connectTo, type Connection } from '../link/connection.ts';
 import { ENROL_SERVICE } from '../services.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';

@@ -2,9 +2,9 @@
 import { LRUCache } from 'lru-cache';
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { EnrolmentLimits } from '../limits.ts';
-import { TokenBucket } from '../../lib/token-bucket.ts';
+import { TokenBucket } from '../../lib/async/token-bucket.ts';
 
 /** An attacker with many addresses must not grow this; a forgotten address starts with a full burst. */
 const MAX_ADDRESSES = 4096;

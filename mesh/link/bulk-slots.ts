@@ -1,5 +1,5 @@
 // The bulk connections of one link session: at most so many that this side opens, and as many that the peer opens.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 export class BulkSlots {
   readonly #max: number;

@@ -3,8 +3,8 @@ import net from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import type { NodeIdentity } from '../../certs/identity.ts';
 import { linkClientOptions } from '../../certs/tls.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import { listenAt } from '../../lib/listen.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { listenAt } from '../../lib/net/listen.ts';
 import { formatHostPort, requireHostPort } from '../../lib/net/host-port.ts';
 
 /** Sums the bytes of all connections of a link over all its sessions, closed connections included. */

@@ -3,9 +3,9 @@
 //   connecting → serving → backoff → connecting …   and stopped from any of them
 import { backoffMs } from '../../lib/async/backoff.ts';
 import { withDeadline } from '../../lib/async/deadline.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import { pause } from '../../lib/waiting.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { pause } from '../../lib/async/waiting.ts';
 import type { MeshLimits } from '../limits.ts';
 import type { LinkSession } from './session.ts';
 import type { Link } from './table.ts';

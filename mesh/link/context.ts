@@ -1,7 +1,7 @@
 // What every link session needs from its node, and the part of the handshake that both sides share.
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { MeshLimits } from '../limits.ts';
 import type { Trust } from '../trust.ts';

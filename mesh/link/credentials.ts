@@ -4,8 +4,8 @@
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Credential__Output } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { Trust } from '../trust.ts';
 import type { LinkSession } from './session.ts';

@@ -1,7 +1,7 @@
 // Inbound links, which peers dial: serves Attach and Tunnel to connectors, and their bulk connections.
 import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { LinkHandlers } from '../../proto/gen/isthmus/mesh/v1/Link.ts';

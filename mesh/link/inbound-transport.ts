@@ -2,7 +2,7 @@
 // a bulk connection, that names the tunnel.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';

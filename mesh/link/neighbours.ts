@@ -1,7 +1,7 @@
 // The neighbours of this node: its parents, the children that it dials, and whoever dials it. Keeps a connector for
 // every link that this node dials, and decides which links have the fast heartbeat.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { MeshLimits } from '../limits.ts';
 import type { Trust } from '../trust.ts';
 import type { DialAssignment, ParentConfig, ParentStatus } from '../types.ts';

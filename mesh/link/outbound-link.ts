@@ -1,6 +1,6 @@
 // An outbound link, which this node dials: connects to the neighbour and attaches.
 import { alpn, verifyPeer } from '../../certs/tls.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';

@@ -3,7 +3,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { alpn, verifyPeer } from '../../certs/tls.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { formatHostPort } from '../../lib/net/host-port.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { LinkClient } from '../../proto/gen/isthmus/mesh/v1/Link.ts';

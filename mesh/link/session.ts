@@ -4,7 +4,7 @@ import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { TlsSide } from '../../certs/credential.ts';
 import type { PeerIdentity, Role } from '../../certs/peer.ts';
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Credential__Output as CredentialMessage } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../../proto/gen/isthmus/mesh/v1/RevocationList.ts';

@@ -1,6 +1,6 @@
 // The links of this node, up or not. The newest session of a neighbour wins: it replaces the one before.
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { LinkStatus } from '../types.ts';
 import type { HelloFacts, Relation } from './hello.ts';
 import type { LinkSession } from './session.ts';

@@ -2,8 +2,8 @@
 // this file connects the streams.
 import { duplexPair, type Duplex } from 'node:stream';
 import { withDeadline } from '../../lib/async/deadline.ts';
-import { IsthmusError, type ErrorCode } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { ServiceHost } from '../e2e/service-host.ts';
 import { openEnrol } from '../enrolment/outbound.ts';
 import type { EnrolmentLimiter } from '../enrolment/rate-limiter.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { serviceTable } from '../services.ts';
 import { routeIncoming, routeOwn, type Neighbour, type RoutingNode } from './rules.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';

@@ -1,7 +1,7 @@
 // Where a tunnel goes next, and whether it may: pure rules, the same at every hop. A node knows only its neighbours;
 // the initiator of a tunnel names its path.
 import type { Role } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { MAX_HOPS } from '../limits.ts';
 import type { ServiceTable } from '../services.ts';
 import type { TunnelRequest } from '../tunnel/request.ts';

@@ -1,7 +1,7 @@
 // The first messages of a bulk, enrol or end-to-end stream: four bytes of length, then the message. The bytes after
 // them stay in the stream for its next reader.
 import type { Readable } from 'node:stream';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 /** A preface names at most eight relays and two endpoints, which is far less. */
 const MAX_FRAME_BYTES = 16 * 1024;

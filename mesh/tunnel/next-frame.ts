@@ -1,6 +1,6 @@
 // Reads single messages from a gRPC stream before it is handed to its reader.
 import type { EventEmitter } from 'node:events';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 
 /** The part of a gRPC bidi call that both sides share with any stream. */

@@ -1,6 +1,6 @@
 // The request that opens a tunnel, checked as it comes off the wire, and the denial that may come back.
 import { randomBytes } from 'node:crypto';
-import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
+import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { OpenTunnel, OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
 import type { TunnelError, TunnelError__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelError.ts';

@@ -4,7 +4,7 @@ import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckName, CheckResult, ProxyEnvironment } from '../../certs/enrolment/preflight.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
 import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';

@@ -16,7 +16,7 @@ import {
   type PinnedSession,
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
 import { listenForEnrol, type EnrolmentListener } from '../../mesh/enrolment/inbound.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';

@@ -6,9 +6,9 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { IdentityStore } from '../../certs/identity.ts';
 import { linkClientOptions, verifyPeer } from '../../certs/tls.ts';
 import type { RevocationCheck } from '../../certs/verify.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { feedAddress } from '../../lib/net/feed-url.ts';
-import { resolveAllowed } from '../../lib/network-address.ts';
+import { resolveAllowed } from '../../lib/net/network-address.ts';
 import type { Mesh } from '../../mesh/types.ts';
 
 export interface PackageSource {

@@ -2,12 +2,12 @@
 // down.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDurably } from '../../lib/durable.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { writeDurably } from '../../lib/files/durable.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { Place } from '../../lib/packages/fetch.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import type { Place } from '../../lib/blobs/fetch.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
 import type { SourcesClient } from '../../proto/gen/isthmus/topology/v1/Sources.ts';

@@ -2,9 +2,9 @@
 // an operator may, an operator what a viewer may; nobody makes a key with a role above their own, or one that outlives
 // their own.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { ApiKey, ApiRole } from '../store/repositories/api-keys.ts';
-import type { Actor } from '../store/repositories/base.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { ApiKey, ApiRole } from '../store/access/api-keys.ts';
+import type { Actor } from '../store/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
 const rank: Readonly<Record<ApiRole, number>> = { viewer: 1, operator: 2, admin: 3 };

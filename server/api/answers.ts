@@ -2,10 +2,10 @@
 // Idempotency-Key, so that a request sent twice has its effect once and gets the same answer twice.
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { errorCatalogue, IsthmusError } from '../../lib/errors.ts';
+import { errorCatalogue, IsthmusError } from '../../contract/errors.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { AfterCommit, ApiContext } from './context.ts';
-import { principalOf, refused } from './policy.ts';
+import { principalOf, refused } from './route-access.ts';
 
 export interface Answer<Body> {
   readonly status: 200 | 201 | 202 | 204;

@@ -17,10 +17,10 @@ import {
   type FastifyRequest,
   type FastifyServerOptions,
 } from 'fastify';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
 import { openApiOptions } from './openapi.ts';
-import { enforcePolicies } from './policy.ts';
+import { enforcePolicies } from './route-access.ts';
 import { problemHandler, sendProblem, toProblem } from './problems.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';

@@ -5,10 +5,10 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { HostPort } from '../../lib/net/host-port.ts';
-import { isLoopback } from '../../lib/network-address.ts';
+import { isLoopback } from '../../lib/net/network-address.ts';
 import type { ApiInstance } from './context.ts';
 
 export interface ApiTlsConfig {

@@ -8,19 +8,19 @@ import type {
   RawServerBase,
 } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { Logger } from '../../lib/log.ts';
-import type { Sealer } from '../../lib/seal.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import type { Sealer } from '../../lib/secrets/seal.ts';
 import type { TraceHop } from '../../mesh/echo.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
-import type { ApiRole } from '../store/repositories/api-keys.ts';
-import type { Actor, Page, PageRequest } from '../store/repositories/base.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { Package } from '../store/repositories/packages.ts';
+import type { ApiRole } from '../store/access/api-keys.ts';
+import type { Actor, Page, PageRequest } from '../store/base.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { Package } from '../store/packages/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { TaskKindRegistry } from '../tasks/kinds.ts';
-import type { NewParentInput } from '../topology/parents.ts';
+import type { NewParentInput } from '../topology/desired-parents.ts';
 import type { RouteResolver } from '../topology/resolve.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { MadeToken, TokenInput } from '../enrolment/tokens.ts';

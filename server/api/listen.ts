@@ -1,6 +1,6 @@
 // Where the API listens.
-import { IsthmusError } from '../../lib/errors.ts';
-import { cannotListen } from '../../lib/listen.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { cannotListen } from '../../lib/net/listen.ts';
 import { formatHostPort, type HostPort } from '../../lib/net/host-port.ts';
 import type { ApiInstance } from './context.ts';
 

@@ -1,7 +1,7 @@
 // The OpenAPI document: what holds for every operation, and every named schema once, under its name.
 import type { FastifyDynamicSwaggerOptions, SwaggerTransform } from '@fastify/swagger';
 import { PROBLEM_ANSWERS } from '../../contract/http.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { softwareVersion } from '../../lib/version.ts';
 
 const TAGS = {

@@ -1,7 +1,7 @@
 // Pages of lists: from the query to the store, and from the store's items to those of the API.
 import type { Static } from 'typebox';
 import type { PageQuery } from '../../contract/schema.ts';
-import type { Page, PageRequest } from '../store/repositories/base.ts';
+import type { Page, PageRequest } from '../store/base.ts';
 
 /** The page that a query asks for. */
 export function pageRequest({ limit = 100, cursor }: Static<typeof PageQuery>): PageRequest {

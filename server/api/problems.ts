@@ -2,8 +2,8 @@
 // is not an IsthmusError is logged and answered as INTERNAL, without a message of its own.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '../../contract/problem.ts';
-import { errorCatalogue, IsthmusError, type ErrorCode } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { errorCatalogue, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 
 /** An error as the API answers it. */
 export function toProblem(error: IsthmusError): Problem {

@@ -1,7 +1,7 @@
 // Whose word is believed on where a request comes from. Refused keys are counted, and refusals recorded, by address:
 // behind a proxy that would be the proxy's, and one who guesses keys would use up everybody's share.
 import { BlockList, isIP } from 'node:net';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 /**
  * Fastify's `trustProxy` for addresses and networks such as `10.0.0.5` or `10.0.0.0/24`: for a request of theirs

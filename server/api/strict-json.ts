@@ -1,7 +1,7 @@
 // JSON as an API should take it (I-JSON, RFC 7493): one value of bounded depth, no key twice, no key that could reach a
 // prototype, and text that UTF-8 can carry. JSON.parse would keep the last of two equal keys without a word, so that two
 // readers of one body may see two requests; half a surrogate pair would come out of the store as another character.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 /** Deeper than any schema here; shallow enough that no recursive reader of the value can overflow its stack. */
 const MAX_DEPTH = 32;

@@ -3,7 +3,7 @@
 import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { violationOf, type Described } from './violations.ts';
 
 /** Fastify's validator compiler. */

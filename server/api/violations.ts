@@ -1,8 +1,8 @@
 // What is wrong with a request, as one sentence with the field in which it is.
 import { Errors } from 'typebox/schema';
 import { PATTERNS_IN_WORDS } from '../../contract/schema.ts';
-import type { IsthmusError } from '../../lib/errors.ts';
-import { violationError } from '../../lib/schema-violations.ts';
+import type { IsthmusError } from '../../contract/errors.ts';
+import { violationError } from '../../lib/config/schema-violations.ts';
 
 /** What is read of a schema here. */
 export interface Described {

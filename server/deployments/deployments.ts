@@ -1,11 +1,11 @@
 // Accepting a deployment: a release, an environment, the machines that match now.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { noSuch } from '../store/references.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Machine } from '../store/repositories/machines.ts';
-import type { Release } from '../store/repositories/releases.ts';
-import type { Task } from '../store/repositories/tasks.ts';
+import type { Actor } from '../store/base.ts';
+import type { Machine } from '../store/inventory/machines.ts';
+import type { Release } from '../store/projects/releases.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { submitTask } from '../tasks/submit.ts';
 import type { PlannedStep } from '../tasks/view.ts';

@@ -1,11 +1,11 @@
 // One step of a deployment on one machine: its actions in order, each with its own ticket. The first that does not
 // succeed ends the machine's part in the deployment.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
-import type { ProcessStep } from '../store/process.ts';
-import type { Machine } from '../store/repositories/machines.ts';
-import type { Release } from '../store/repositories/releases.ts';
-import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
+import type { ProcessStep } from '../store/projects/process.ts';
+import type { Machine } from '../store/inventory/machines.ts';
+import type { Release } from '../store/projects/releases.ts';
+import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import { endTicket, mayHaveRun, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
 import type { FindSources } from '../tasks/execution/package-ticket.ts';

@@ -1,5 +1,5 @@
 // What a deployment will do, decided when it is accepted: which steps run on which machines, by which actions.
-import type { ProcessStep } from '../store/process.ts';
+import type { ProcessStep } from '../store/projects/process.ts';
 import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import type { PlanContext, StepHandlerRegistry } from './steps/handler.ts';

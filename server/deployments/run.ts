@@ -3,7 +3,7 @@
 import PQueue from 'p-queue';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { newId } from '../../lib/ids.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
+import type { Ticket } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';

@@ -1,5 +1,5 @@
 // Deployments as a kind of task.
-import type { Task } from '../store/repositories/tasks.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { TaskKind } from '../tasks/kinds.ts';
 import { submitDeployment } from './deployments.ts';
 import { deploymentTraits, type DeploymentPayload } from './plan.ts';

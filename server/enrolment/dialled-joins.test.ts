@@ -1,8 +1,8 @@
 // Which tokens the server still dials for.
 import { expect, it } from 'vitest';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { JoinToken } from '../store/nodes/tokens.ts';
 import { stillAwaited } from './dialled-joins.ts';
 
 const now = 1_000_000;

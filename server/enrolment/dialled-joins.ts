@@ -1,10 +1,10 @@
 // Nodes that wait to be dialled (`join --listen`): for each of their tokens that is still good, a stream is opened to
 // the node every few seconds, through the first of its parents that reaches it, until it has joined.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { Parent } from '../store/parents.ts';
-import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Parent } from '../store/nodes/parents.ts';
+import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { Enrolment } from './enrolment.ts';
 import { pathsByParents } from '../topology/resolve.ts';
 import type { Topology } from '../topology/topology.ts';

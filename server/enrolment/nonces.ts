@@ -2,7 +2,7 @@
 // so that a lost answer can be repeated; what it may do twice is for the caller to bound.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 const lifetimeMs = 120_000;
 

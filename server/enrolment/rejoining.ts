@@ -1,9 +1,9 @@
 // A node's name after its revocation: it may be given out again, to a node of the same role, so that a machine which
 // was lost keeps its row, its settings and its history. Which certificates count is a matter of when they were issued.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Parent } from '../store/parents.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { JoinToken } from '../store/repositories/tokens.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Parent } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';

@@ -3,10 +3,10 @@
 import type { Authority } from '../../certs/authority.ts';
 import { leafLifetimeMs } from '../../certs/authority.ts';
 import { revocationStatement, type RevocationList } from '../../certs/revocations.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Subscription } from '../events/subscriptions.ts';
-import type { Actor } from '../store/repositories/base.ts';
+import type { Actor } from '../store/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
 export interface RevocationDeps {

@@ -1,17 +1,17 @@
 // Join tokens: made for one node, good once, for an hour at most. The server keeps only the sealed key of their proof.
 import { randomBytes } from 'node:crypto';
 import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
-import type { Sealer } from '../../lib/seal.ts';
-import { SERVER, type Parent } from '../store/parents.ts';
+import type { Sealer } from '../../lib/secrets/seal.ts';
+import { SERVER, type Parent } from '../store/nodes/parents.ts';
 import { noSuch } from '../store/references.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { JoinToken } from '../store/repositories/tokens.ts';
+import type { Actor } from '../store/base.ts';
+import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkEnvironments } from '../inventory/environments.ts';
-import { addressForChildren, checkParents, type ParentInput } from '../topology/parents.ts';
+import { addressForChildren, checkParents, type ParentInput } from '../topology/desired-parents.ts';
 import { checkNameFree } from './rejoining.ts';
 import { checkRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';

@@ -1,5 +1,5 @@
 // The audit record: every change, as the domain events tell it, or what was denied, in the same form.
-import type { Page } from '../store/repositories/base.ts';
+import type { Page } from '../store/base.ts';
 import type { AuditFilter, AuditRecord } from '../store/events/records.ts';
 import type { Store } from '../store/store.ts';
 

@@ -2,9 +2,9 @@
 // its own position, which is in the database: a restart goes on where it stopped, and no event is left out.
 import type { EventType } from '../../contract/events.ts';
 import { backoffMs } from '../../lib/async/backoff.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import { pause } from '../../lib/waiting.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { pause } from '../../lib/async/waiting.ts';
 import type { StoredEvent } from '../store/events/events.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 

@@ -1,12 +1,12 @@
 // Checks one machine's health: a real call down its routes, answered without the script engine.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
-import type { Machine } from '../store/repositories/machines.ts';
-import type { Way } from '../store/routes.ts';
+import type { Machine } from '../store/inventory/machines.ts';
+import type { Way } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { bounded } from '../tasks/execution/bounded.ts';
+import { bounded } from '../tasks/execution/truncate.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './judgement.ts';
-import { tryRoutes } from '../tasks/execution/reach.ts';
+import { tryRoutes } from '../tasks/execution/call-with-failover.ts';
 import type { RoutesOf } from '../tasks/routes.ts';
 import type { Tentacles } from '../tasks/execution/tentacles.ts';
 

@@ -1,7 +1,7 @@
 // Health checks that were asked for: one call per machine, no waiting for those that are away.
-import type { Actor } from '../store/repositories/base.ts';
-import type { Task } from '../store/repositories/tasks.ts';
-import type { Ticket } from '../store/repositories/tickets.ts';
+import type { Actor } from '../store/base.ts';
+import type { Task } from '../store/tasks/tasks.ts';
+import type { Ticket } from '../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { Halted, type TaskContext } from '../tasks/context.ts';
 import { endTicket, failure, type TicketDeps, type TicketEnding } from '../tasks/execution/machine-run.ts';

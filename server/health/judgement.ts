@@ -1,9 +1,9 @@
 // What a health check means: pure judgement of a report against thresholds, and of a path that failed. "Relay down" is
 // not "machine down": the hop at which the path broke is part of the answer.
-import type { IsthmusError } from '../../lib/errors.ts';
+import type { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
-import type { HealthState, Thresholds } from '../store/repositories/machines.ts';
-import type { Way } from '../store/routes.ts';
+import type { HealthState, Thresholds } from '../store/inventory/machines.ts';
+import type { Way } from '../store/inventory/routes.ts';
 
 export interface HealthReason {
   /** What was looked at: disk, memory, load, clock, certificate, route, path, machine. */

@@ -1,6 +1,6 @@
 // Periodic health checks: every machine once per interval, spread over it, in a lane of their own.
 import PQueue from 'p-queue';
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
 import type { RoutesOf } from '../tasks/routes.ts';

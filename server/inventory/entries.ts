@@ -1,7 +1,7 @@
 // What sites and environments have in common: an id, a name and a description, changed with an audit event each.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Named, NamedPatch, NamedRepository } from '../store/repositories/named.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Actor } from '../store/base.ts';
+import type { Named, NamedPatch, NamedRepository } from '../store/inventory/sites-and-environments.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 export interface NewEntry {

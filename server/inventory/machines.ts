@@ -1,9 +1,9 @@
 // Machines: registered when their tentacle is confirmed, changed by operators, gone when their node is revoked.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Machine, MachinePatch } from '../store/repositories/machines.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { Route } from '../store/routes.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Actor } from '../store/base.ts';
+import type { Machine, MachinePatch } from '../store/inventory/machines.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { Route } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';

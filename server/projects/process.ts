@@ -1,9 +1,9 @@
 // Checks a project's process: an ordered list of steps, each as its type wants it, each named by a slug of its own.
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
-import { IsthmusError } from '../../lib/errors.ts';
-import { violationError } from '../../lib/schema-violations.ts';
-import type { ProcessStep } from '../store/process.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { violationError } from '../../lib/config/schema-violations.ts';
+import type { ProcessStep } from '../store/projects/process.ts';
 import type { StepTypes } from './step-types.ts';
 
 const MOST_STEPS = 100;

@@ -1,9 +1,9 @@
 // Projects and their processes: made, changed and deleted, each with its audit event.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
-import type { ProcessStep } from '../store/process.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Project } from '../store/repositories/projects.ts';
+import type { ProcessStep } from '../store/projects/process.ts';
+import type { Actor } from '../store/base.ts';
+import type { Project } from '../store/projects/projects.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkProcess } from './process.ts';
 import type { StepTypes } from './step-types.ts';

@@ -1,11 +1,11 @@
 // Releases: a project's process and variables as they are now, and each package pinned by digest and size. Immutable.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
-import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/packages/versions.ts';
-import type { PinnedPackage, ProcessStep } from '../store/process.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Package } from '../store/repositories/packages.ts';
-import type { Release } from '../store/repositories/releases.ts';
+import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/package-versions.ts';
+import type { PinnedPackage, ProcessStep } from '../store/projects/process.ts';
+import type { Actor } from '../store/base.ts';
+import type { Package } from '../store/packages/packages.ts';
+import type { Release } from '../store/projects/releases.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { StepTypes } from './step-types.ts';
 

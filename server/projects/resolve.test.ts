@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Variable } from '../store/repositories/variables.ts';
+import type { Variable } from '../store/projects/variables.ts';
 import { resolveAt, scriptEnvironment, sealIdentity } from './resolve.ts';
 import { variablesAt } from './scope.ts';
 import { checkVariableName, environmentName } from './variable-names.ts';

@@ -1,9 +1,9 @@
 // The variables a step sees on a machine: picked by scope, unsealed, their expressions expanded.
-import { IsthmusError } from '../../lib/errors.ts';
-import { checkMaskable, isMaskable } from '../../lib/masker.ts';
-import type { Sealer } from '../../lib/seal.ts';
-import { resolveVariables } from '../../lib/substitution.ts';
-import type { Variable } from '../store/repositories/variables.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { checkMaskable, isMaskable } from '../../lib/masking/masker.ts';
+import type { Sealer } from '../../lib/secrets/seal.ts';
+import { resolveVariables } from '../../lib/templates/substitution.ts';
+import type { Variable } from '../store/projects/variables.ts';
 import { variablesAt, type Place } from './scope.ts';
 import { environmentName } from './variable-names.ts';
 
@@ -29,7 +29,7 @@ export function sealIdentity(id: string): string {
 
 /**
  * Resolves for one place. VARIABLE_UNDEFINED names what is missing and where, VARIABLE_CYCLE and VARIABLE_TOO_LARGE as
- * lib/substitution.ts says, SENSITIVE_TOO_SHORT and SENSITIVE_TOO_LARGE what no log could hide.
+ * lib/templates/substitution.ts says, SENSITIVE_TOO_SHORT and SENSITIVE_TOO_LARGE what no log could hide.
  */
 export function resolveAt(variables: readonly Variable[], place: Place, sealer: Opener): ResolvedVariables {
   const picked = variablesAt(variables, place);

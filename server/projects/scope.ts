@@ -1,6 +1,6 @@
 // Which of several values of a variable holds on a machine: the most specific one.
 import type { ScopeDimension } from '../store/schema.ts';
-import type { Scope, Variable } from '../store/repositories/variables.ts';
+import type { Scope, Variable } from '../store/projects/variables.ts';
 
 /** Where a step runs. */
 export interface Place {

@@ -2,7 +2,7 @@
 // more than that: server/deployments/steps/ has its handler.
 import { Type, type TObject } from 'typebox';
 import { isSlug } from '../../lib/ids.ts';
-import type { ProcessStep } from '../store/process.ts';
+import type { ProcessStep } from '../store/projects/process.ts';
 
 const LONGEST_TIME_LIMIT_S = 7 * 86_400;
 

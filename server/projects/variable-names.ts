@@ -1,6 +1,6 @@
 // What a variable may be called, and the environment variable a script sees it as.
-import { changesPrograms } from '../../lib/environment-names.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { changesPrograms } from '../../lib/config/forbidden-env.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 
 /** As the variable syntax reads names inside `#{…}`, beginning with a letter or underscore. */
 const shape = /^[A-Za-z_][A-Za-z0-9_.:[\]-]{0,199}$/;

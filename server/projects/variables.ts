@@ -1,13 +1,13 @@
 // Variables of a project: made, changed and removed, each with its audit event; a sensitive value is sealed before it
 // reaches the store and is never shown again.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
-import { isMaskable, minimumMaskableLength } from '../../lib/masker.ts';
-import type { Sealer } from '../../lib/seal.ts';
-import { parseTemplate } from '../../lib/substitution-template.ts';
+import { isMaskable, minimumMaskableLength } from '../../lib/masking/masker.ts';
+import type { Sealer } from '../../lib/secrets/seal.ts';
+import { parseTemplate } from '../../lib/templates/parse.ts';
 import { noSuch } from '../store/references.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Scope, Variable, VariablePatch } from '../store/repositories/variables.ts';
+import type { Actor } from '../store/base.ts';
+import type { Scope, Variable, VariablePatch } from '../store/projects/variables.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { longestValueBytes, sealIdentity } from './resolve.ts';
 import { checkVariableName } from './variable-names.ts';

@@ -1,6 +1,6 @@
 // Ad-hoc scripts: a task kind of one script ticket per machine, all at once, bounded.
-import type { Actor } from '../store/repositories/base.ts';
-import type { Task } from '../store/repositories/tasks.ts';
+import type { Actor } from '../store/base.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';

@@ -1,10 +1,10 @@
 // What a commit changed of the mesh: rows of nodes, and routes of machines. The rows are read back before the commit and
 // handed out with it, so that a view in memory is right at once and never has to ask the database again.
-import type { Executor } from './repositories/base.ts';
-import { changedIds } from './repositories/changed.ts';
-import { MachineRepository } from './repositories/machines.ts';
-import { NodeRepository, type Node } from './repositories/nodes.ts';
-import type { Route } from './routes.ts';
+import type { Executor } from './base.ts';
+import { changedIds } from './changed.ts';
+import { MachineRepository } from './inventory/machines.ts';
+import { NodeRepository, type Node } from './nodes/nodes.ts';
+import type { Route } from './inventory/routes.ts';
 
 export interface MeshChange {
   readonly nodes: readonly Node[];

@@ -1,5 +1,5 @@
 // What a request names and the store does not have.
-import { IsthmusError, type RemedyAction } from '../../lib/errors.ts';
+import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
 
 /** INVALID_FIELD for a thing that is not there. */
 export function noSuch(kind: 'environment' | 'machine' | 'project' | 'site', id: string, field: string): IsthmusError {

@@ -1,10 +1,10 @@
 // What a running task holds: its fence, its lease, and the two ways it can be told to leave off.
 //   halt    this node is no longer the owner, or stops: write nothing more, send nothing more; another goes on
 //   finish  the task was cancelled or its deadline passed: bring what runs to its end, then end the task
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Fence } from '../store/repositories/base.ts';
-import type { Task } from '../store/repositories/tasks.ts';
-import type { NewStreamEntry } from '../store/repositories/task-stream.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Fence } from '../store/base.ts';
+import type { Task } from '../store/tasks/tasks.ts';
+import type { NewStreamEntry } from '../store/tasks/task-stream.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { Writer } from './writer.ts';
 

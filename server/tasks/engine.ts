@@ -11,14 +11,14 @@
 // next epoch, and every step is decided from the tickets' rows.
 import PQueue from 'p-queue';
 import { LongTimer } from '../../lib/async/long-timer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { Task } from '../store/repositories/tasks.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { Store } from '../store/store.ts';
 import { Halted, TaskContext } from './context.ts';
 import type { TicketDeps } from './execution/machine-run.ts';
 import type { Lane, TaskKindRegistry } from './kinds.ts';
-import { endTask, startTask } from './lifecycle.ts';
+import { endTask, startTask } from './transitions.ts';
 import { taskOutcome, type TaskOutcome } from './outcome.ts';
 import type { Writer } from './writer.ts';
 

@@ -1,7 +1,7 @@
 // What the engine needs to know of a kind of task. The kinds live in their features; server/task-kinds.ts registers them.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Task } from '../store/repositories/tasks.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Actor } from '../store/base.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { TaskContext } from './context.ts';
 import type { TicketDeps } from './execution/machine-run.ts';

@@ -1,7 +1,7 @@
 // How a task's end follows from the ends of its tickets. Pure, so that a resumed task ends as an undisturbed one does.
-import type { ErrorCode } from '../../lib/errors.ts';
-import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
-import type { TaskEnd } from '../store/repositories/tasks.ts';
+import type { ErrorCode } from '../../contract/errors.ts';
+import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
+import type { TaskEnd } from '../store/tasks/tasks.ts';
 import type { FinishReason } from './context.ts';
 
 export interface TaskOutcome {

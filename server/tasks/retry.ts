@@ -1,9 +1,9 @@
 // Trying a task again by hand: a new task, with tickets of its own, that asks for the same as an ended one did, on the
 // machines where that one did not succeed. What ran there and was interrupted may then run a second time: that is for
 // the one who asks to decide, and nothing here asks by itself.
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Task } from '../store/repositories/tasks.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Actor } from '../store/base.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { TaskKindRegistry } from './kinds.ts';
 import { unsuccessfulMachines } from './view.ts';

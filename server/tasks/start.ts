@@ -1,8 +1,8 @@
 // Puts the tasks of a server node together: writer, warm tunnels, routes, completer, engine.
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
 import { createTaskEngine, type EngineTunables } from './engine.ts';
-import { createCompleter, type CompleterTunables } from './execution/completer.ts';
+import { createCompleter, type CompleterTunables } from './execution/completion-reporter.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';

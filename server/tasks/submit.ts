@@ -1,8 +1,8 @@
 // Accepting a task: one row, one event, one transaction; after the commit it is never lost (I2).
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Task } from '../store/repositories/tasks.ts';
+import type { Actor } from '../store/base.ts';
+import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { TaskKind } from './kinds.ts';
 

@@ -1,7 +1,7 @@
 // Which machines a request aims at. Resolved when it is accepted: what is added later is not part of it.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { noSuch } from '../store/references.ts';
-import type { Machine } from '../store/repositories/machines.ts';
+import type { Machine } from '../store/inventory/machines.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 /** By id, or by environments and target roles; lists are alternatives, fields narrow each other. */

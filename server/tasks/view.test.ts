@@ -1,8 +1,8 @@
 // A task's view: what it shows of any plan and tickets, and that its work grows with them and no faster.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Task } from '../store/repositories/tasks.ts';
-import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
+import type { Task } from '../store/tasks/tasks.ts';
+import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
 import type { TaskMachine, TaskStep } from '../../contract/tasks.ts';
 import { taskView, unsuccessfulMachines, type PlannedStep } from './view.ts';
 

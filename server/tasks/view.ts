@@ -1,8 +1,8 @@
 // What readers see of a task: its row, and per machine every step with its state; steps still to come included.
 import type { Task as TaskView, TaskError, TaskMachine, TaskStep, TaskSummary } from '../../contract/tasks.ts';
-import type { Task } from '../store/repositories/tasks.ts';
-import type { MachineNote } from '../store/repositories/task-stream.ts';
-import type { Ticket, TicketState } from '../store/repositories/tickets.ts';
+import type { Task } from '../store/tasks/tasks.ts';
+import type { MachineNote } from '../store/tasks/task-stream.ts';
+import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 
 /** A step of a deployment's plan, as its payload keeps it. */

@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import type { NewEvent } from '../store/events/events.ts';
 import { openStore } from '../store/store.ts';

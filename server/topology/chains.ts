@@ -1,6 +1,6 @@
 // Climbs parents: the only place that does. A chain is the relays from a node up to the server, nearest first.
-import { SERVER, type Parent } from '../store/parents.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import { SERVER, type Parent } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 
 /** Relays that a tunnel may cross; every node on the path counts them too. */
 export const MAX_HOPS = 8;

@@ -1,7 +1,7 @@
 // What a path costs, and when `auto` changes to a cheaper one: the round trips of its links and what its relays have to
 // do. A path that is taken is left only for one that is clearly cheaper, so that two of about the same cost do not
 // alternate.
-import { SERVER } from '../store/parents.ts';
+import { SERVER } from '../store/nodes/parents.ts';
 import type { Topology } from './topology.ts';
 
 /** What a relay without work adds, so that of two equal lines the one with fewer relays is taken. */

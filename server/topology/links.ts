@@ -1,8 +1,8 @@
 // Links, made of what their two ends report. A report replaces what its node reported before; what a link is follows
 // from both reports and the time when it is asked for.
 import type { LinkStatus } from '../../mesh/types.ts';
-import { SERVER } from '../store/parents.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import { reportedLinks, routeName, type Link, type StoredLinkReport } from './topology.ts';
 
 /** A report older than this says nothing of now: nodes report every few seconds. */

@@ -1,11 +1,11 @@
 // The live topology: whose word counts of a link, and that every commit is in the view before its writer goes on.
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import { nodeOf, ownLink, topologyOf } from '../../test/support/topology.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { openLiveTopology, type LiveTopology, type TopologyChange } from './live.ts';
 

@@ -3,8 +3,8 @@
 // restart is in the store.
 import type { Mesh } from '../../mesh/types.ts';
 import type { MeshChange } from '../store/changes.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { Route } from '../store/routes.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { Route } from '../store/inventory/routes.ts';
 import type { Store } from '../store/store.ts';
 import { LinkTable, ownLinks } from './links.ts';
 import type { Link, Topology } from './topology.ts';

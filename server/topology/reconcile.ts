@@ -1,6 +1,6 @@
 // The reconcile loop: brings what nodes are told in line with what the topology says, every second and soon after a
 // change, never twice at once.
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 
 /** A relay hears of a new token that it has to dial for within this. */
 const RECONCILE_EVERY_MS = 1_000;

@@ -1,7 +1,7 @@
 // What nodes report, on its way into the store. A thousand nodes that report every few seconds would be hundreds of
 // commits a second, each with its sync: what comes within a moment is written in one.
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { IsthmusError, isErrorCode } from '../../lib/errors.ts';
+import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import { maxMessageBytes } from '../../lib/grpc/client.ts';
 import type { Caller } from '../../lib/grpc/server.ts';
 import { checkFeedUrl } from '../../lib/net/feed-url.ts';
@@ -9,7 +9,7 @@ import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
 import type { NewDenial } from '../store/events/denials.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
 /** Between two commits; a node reports every few seconds and on change. */

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nodeOf, ownLink, topologyOf } from '../../test/support/topology.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { Route } from '../store/routes.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { Route } from '../store/inventory/routes.ts';
 import { costMs } from './cost.ts';
 import type { LiveTopology } from './live.ts';
 import { createRouteResolver, hasUsablePath, pathsByParents, type RouteResolver } from './resolve.ts';

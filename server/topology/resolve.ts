@@ -1,9 +1,9 @@
 // The route resolver: the one answer to how a machine is reached. Dispatch, health checks, trace and ping take its paths
 // in its order; nothing else makes paths from routes or parents.
 import { LRUCache } from 'lru-cache';
-import { IsthmusError } from '../../lib/errors.ts';
-import { SERVER } from '../store/parents.ts';
-import { wayOver, type Route, type Way } from '../store/routes.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import { wayOver, type Route, type Way } from '../store/inventory/routes.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';

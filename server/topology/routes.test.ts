@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import type { Role } from '../../certs/peer.ts';
-import type { Node } from '../store/repositories/nodes.ts';
-import type { Route } from '../store/routes.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import type { Route } from '../store/inventory/routes.ts';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
 import { MAX_HOPS } from './chains.ts';
 import { checkRoutes, defaultRoutes } from './routes.ts';

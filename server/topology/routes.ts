@@ -1,7 +1,7 @@
 // Routes as they are configured: what may be saved, what follows the parents, and what is wrong with a path.
-import { IsthmusError } from '../../lib/errors.ts';
-import { SERVER, type Parent } from '../store/parents.ts';
-import { wayOver, type Route, type Way } from '../store/routes.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { SERVER, type Parent } from '../store/nodes/parents.ts';
+import { wayOver, type Route, type Way } from '../store/inventory/routes.ts';
 import { chainsUp, MAX_HOPS } from './chains.ts';
 import { routeName, type Topology } from './topology.ts';
 

@@ -5,15 +5,15 @@
 //   parents.ts, going-over.ts        give nodes other parents
 //   reconcile.ts                     the loop
 import type { IdentityStore } from '../../certs/identity.ts';
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import { SERVER } from '../store/parents.ts';
-import type { Actor } from '../store/repositories/base.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import type { Actor } from '../store/base.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { noteTaken, parentsAssignments } from './going-over.ts';
+import { noteTaken, parentsAssignments } from './reparent.ts';
 import type { LiveTopology } from './live.ts';
-import { setParents, type NewParentInput } from './parents.ts';
+import { setParents, type NewParentInput } from './desired-parents.ts';
 import { ReconcileLoop } from './reconcile.ts';
 import { peerDenial } from './reports.ts';
 import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';

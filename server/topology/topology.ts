@@ -1,7 +1,7 @@
 // The mesh as the server knows it: which nodes there are, who is whose parent, and which links are up now.
 import type { LinkReport } from '../../proto/gen/isthmus/topology/v1/LinkReport.ts';
-import { SERVER } from '../store/parents.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 
 export interface Link {
   /** The parent side; 'server' for a server node. */

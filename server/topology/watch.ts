@@ -1,20 +1,20 @@
 // The `topology` service: nodes report their links and load, and are told which children to dial.
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Denials } from '../../mesh/denials.ts';
 import type { DialAssignment, MeshStream } from '../../mesh/types.ts';
 import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
-import type { Parent } from '../store/parents.ts';
-import type { Node } from '../store/repositories/nodes.ts';
+import type { Parent } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
 import type { Store } from '../store/store.ts';
-import { diallingParents, type ParentsAssignment } from './going-over.ts';
+import { diallingParents, type ParentsAssignment } from './reparent.ts';
 import { Reports, type Reporter } from './reports.ts';
 import { routeName, type Topology } from './topology.ts';
 

@@ -18,8 +18,8 @@ import {
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { syncFolder } from '../../lib/durable.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { syncFolder } from '../../lib/files/durable.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { diskError } from '../disk-errors.ts';
 import { JournalMemory } from './memory.ts';
 import { decodeRecord, encodeRecord, type JournalledLine, type JournalRecord, type TicketEntry } from './records.ts';

@@ -3,7 +3,7 @@
 // waiting → starting → running → killing → ended → completed. `starting` is on disk before anything is spawned;
 // `completed` is the tombstone, which outlives the workspace.
 import { crc32 } from 'node:zlib';
-import type { ErrorCode } from '../../lib/errors.ts';
+import type { ErrorCode } from '../../contract/errors.ts';
 import type { NewLine } from '../logs/spool.ts';
 
 /** What has to be known of a script even when its sealed payload cannot be read any more. */

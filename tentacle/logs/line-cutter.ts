@@ -1,6 +1,6 @@
 // Cuts masked bytes into lines that know where in the raw output they end, so that after a restart reading goes on
 // exactly there. A line longer than the limit is shown up to the limit, with a marker; the rest of it is dropped.
-import type { MaskedPiece } from '../../lib/masker.ts';
+import type { MaskedPiece } from '../../lib/masking/masker.ts';
 
 /** A line takes at most this much, so that no line fills a batch or a row of the server's store. */
 export const longestLineBytes = 64 * 1024;

@@ -4,7 +4,7 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Masker } from '../../lib/masker.ts';
+import type { Masker } from '../../lib/masking/masker.ts';
 import { isDiskFull } from '../disk-errors.ts';
 import type { CutLine } from './line-cutter.ts';
 import { RawOutput } from './raw-output.ts';

@@ -3,7 +3,7 @@
 // The file is read synchronously: what a script just wrote is in memory, and a trip through the thread pool costs more.
 import { execFile } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
-import type { MaskedPiece, Masker, MaskStream } from '../../lib/masker.ts';
+import type { MaskedPiece, Masker, MaskStream } from '../../lib/masking/masker.ts';
 import { LineCutter, type CutLine } from './line-cutter.ts';
 import type { SourcePosition } from './spool.ts';
 

@@ -1,9 +1,9 @@
 // Sends one ticket's log up one stream: batches of up to 64 KiB or 50 ms, the first at once; no more in flight than the
 // window before the server has acknowledged it; and, after the last line of an ended script, its end.
 import { setTimeout as delay } from 'node:timers/promises';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
-import type { StatusMessage } from '../scripts/status.ts';
+import type { StatusMessage } from '../scripts/run/status.ts';
 import type { SpooledLine } from './spool.ts';
 import type { TicketLog } from './ticket-log.ts';
 

@@ -1,7 +1,7 @@
 // The numbered, masked log of one ticket, wherever it is kept: a short one in the journal, which its end needs anyway,
 // so that it costs neither a file nor a sync of its own; one that grows moves to a spool file, whole.
 import { existsSync } from 'node:fs';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { countedBytes, Spool, type LogStream, type NewLine, type SourcePosition, type SpooledLine } from './spool.ts';
 

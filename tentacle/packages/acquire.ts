@@ -1,12 +1,12 @@
 // Fetches packages into the tentacle's cache: from the nearest place that works, on from where the last one stopped,
 // also after a restart. Nothing counts as here before size and digest are right.
 import type { Duplex } from 'node:stream';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import { askForBlob } from '../../lib/packages/blob-client.ts';
-import type { BlobStore } from '../../lib/packages/blob-store.ts';
-import { freeBytes } from '../../lib/packages/disk.ts';
-import { Demotions, fetchBlob, type FailedPlace, type OnWrongPlace, type Place } from '../../lib/packages/fetch.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { askForBlob } from '../../lib/blobs/blob-client.ts';
+import type { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { freeBytes } from '../../lib/files/disk-space.ts';
+import { Demotions, fetchBlob, type FailedPlace, type OnWrongPlace, type Place } from '../../lib/blobs/fetch.ts';
 import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {

@@ -1,6 +1,6 @@
 // Switches an application to its staged release. Every step may be done again: a crash between two of them, or an
 // answer that was lost, is mended by the same order. Older releases are the caller's to clear away.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { PackageOrder } from './payload.ts';
 import type { Releases } from './releases.ts';
 

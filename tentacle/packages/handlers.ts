@@ -3,7 +3,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { EnvelopeKind } from '../../certs/signer.ts';
 import { skewMs } from '../../certs/signer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import type { AcquireProgress as ProgressMessage } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { EnvelopeBody__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';

@@ -1,9 +1,9 @@
 // Reads an order about a package. It is signed by a server; it is looked at all the same before any of it names a file.
-import { IsthmusError } from '../../lib/errors.ts';
-import { isPackageFormat, type PackageFormat } from '../../lib/packages/archive.ts';
-import { isSha256 } from '../../lib/packages/digest.ts';
-import type { Place } from '../../lib/packages/fetch.ts';
-import { normaliseVersion } from '../../lib/packages/versions.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { isPackageFormat, type PackageFormat } from '../../lib/archives/archive.ts';
+import { isSha256 } from '../../lib/blobs/digest.ts';
+import type { Place } from '../../lib/blobs/fetch.ts';
+import { normaliseVersion } from '../../lib/package-versions.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 
 export interface PackageOrder {

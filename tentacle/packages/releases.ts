@@ -8,9 +8,9 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { writeDurably } from '../../lib/durable.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import { errnoOf, syncPath } from '../../lib/packages/disk.ts';
+import { writeDurably } from '../../lib/files/durable.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
 import { removeTree } from '../remove-tree.ts';
 
 export interface ReleaseRecord {

@@ -4,12 +4,12 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
 import { join, matchesGlob, relative } from 'node:path/posix';
-import { IsthmusError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import { unpackArchive } from '../../lib/packages/archive.ts';
-import type { BlobStore } from '../../lib/packages/blob-store.ts';
-import { translateDiskFull } from '../../lib/packages/disk.ts';
-import { substitute } from '../../lib/substitution.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { unpackArchive } from '../../lib/archives/archive.ts';
+import type { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { translateDiskFull } from '../../lib/files/disk-space.ts';
+import { substitute } from '../../lib/templates/substitution.ts';
 import type { PackageOrder } from './payload.ts';
 import type { ReleaseRecord, Releases } from './releases.ts';
 

@@ -10,26 +10,26 @@
 //   trash.ts                                      what it left that cannot be removed
 import { statfsSync } from 'node:fs';
 import { skewMs } from '../../certs/signer.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { idTimeMs } from '../../lib/ids.ts';
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { diskError } from '../disk-errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LogSource } from '../logs/stream.ts';
-import { defaultPath } from './environment.ts';
+import { defaultPath } from './launch/script-env.ts';
 import { EpochFence } from './epoch-fence.ts';
-import { interpreterCommand } from './interpreters.ts';
-import { IsolationQueue } from './isolation.ts';
-import { Launcher } from './launcher.ts';
-import { LeftoverOutput } from './leftover-output.ts';
+import { interpreterCommand } from './launch/interpreters.ts';
+import { IsolationQueue } from './run/isolation.ts';
+import { Launcher } from './launch/launcher.ts';
+import { LeftoverOutput } from './recovery/orphan-output.ts';
 import { encodePayload, specOf } from './payload.ts';
-import { recover } from './recovery.ts';
-import { Script, type ScriptContext } from './script.ts';
-import { letScriptUserIn, type ScriptUser } from './script-user.ts';
-import { WorkspaceSeal } from './sealed.ts';
-import { statusOf, type StatusMessage } from './status.ts';
-import { Workspaces } from './workspaces.ts';
+import { recover } from './recovery/recovery.ts';
+import { Script, type ScriptContext } from './run/script.ts';
+import { letScriptUserIn, type ScriptUser } from './launch/script-user.ts';
+import { WorkspaceSeal } from './workspace/sealed.ts';
+import { statusOf, type StatusMessage } from './run/status.ts';
+import { Workspaces } from './workspace/workspaces.ts';
 
 export interface ScriptLimits {
   /** Text of one ticket's log; past it the script runs on and its output is dropped. */

@@ -1,5 +1,5 @@
 // Keeps callers out that lost their lease: of each task only the highest epoch that was seen has a say, for ever.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 
 export class EpochFence {

@@ -1,11 +1,11 @@
 // The payload of a script order: its wire form, and what has to be right about it before anything is begun.
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
-import { IsthmusError } from '../../lib/errors.ts';
-import { checkMaskable } from '../../lib/masker.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { checkMaskable } from '../../lib/masking/masker.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptSpec } from '../journal/records.ts';
-import { checkEnvironment } from './environment.ts';
+import { checkEnvironment } from './launch/script-env.ts';
 
 const codec = messageCodec<ScriptPayload, ScriptPayload__Output>(
   loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.ScriptPayload,

@@ -1,7 +1,7 @@
 // Keys and roles: deny by default, one audit event per refusal, and nobody above themselves.
 import { describe, expect, it } from 'vitest';
 import { fastify } from 'fastify';
-import { enforcePolicies } from '../../server/api/policy.ts';
+import { enforcePolicies } from '../../server/api/route-access.ts';
 import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
 

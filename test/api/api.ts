@@ -1,13 +1,13 @@
 // A real API over HTTP on port 0, with a store in a temporary folder and the rest of the server replaced by recorders.
 import { randomBytes } from 'node:crypto';
 import { onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
-import { Sealer } from '../../lib/seal.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { Sealer } from '../../lib/secrets/seal.ts';
 import { createApiKey } from '../../server/access/api-keys.ts';
 import { createApi } from '../../server/api/app.ts';
 import type { ApiContext, ApiServices } from '../../server/api/context.ts';
 import { listen } from '../../server/api/listen.ts';
-import type { ApiRole } from '../../server/store/repositories/api-keys.ts';
+import type { ApiRole } from '../../server/store/access/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
 import { createRouteResolver } from '../../server/topology/resolve.ts';

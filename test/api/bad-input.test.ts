@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { errorCatalogue, isErrorCode } from '../../lib/errors.ts';
+import { errorCatalogue, isErrorCode } from '../../contract/errors.ts';
 import { startApi, type Answer, type TestApi } from './api.ts';
 
 const sites = '/api/v1/sites';

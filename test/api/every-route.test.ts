@@ -2,11 +2,11 @@
 // code of the catalogue and the field where there is one, tells nothing of the inside, and changes nothing. Driven from
 // the document, so that a new route is in it from its first day.
 import { expect, it } from 'vitest';
-import { errorCatalogue, isErrorCode, IsthmusError } from '../../lib/errors.ts';
+import { errorCatalogue, isErrorCode, IsthmusError } from '../../contract/errors.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import { stepHandlers } from '../../server/task-kinds.ts';
 import type { ApiServices } from '../../server/api/context.ts';
-import { setParents } from '../../server/topology/parents.ts';
+import { setParents } from '../../server/topology/desired-parents.ts';
 import { startApi, type Answer, type TestApi } from './api.ts';
 
 interface Schema {

@@ -1,6 +1,6 @@
 // Dispatch, trace and ping take the same paths in the same order, whatever routes a machine has.
 import { expect, it } from 'vitest';
-import type { Route } from '../../server/store/routes.ts';
+import type { Route } from '../../server/store/inventory/routes.ts';
 import { createRouteResolver, dispatchRoutes } from '../../server/topology/resolve.ts';
 import { ownLink } from '../support/topology.ts';
 import { startApi, type TestApi } from './api.ts';

@@ -9,7 +9,7 @@ import { sessionByDialling } from '../../certs/enrolment/session.ts';
 import { alpn } from '../../certs/tls.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import { connectTo } from '../../mesh/link/connection.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';

@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTes
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
-import { silentLogger } from '../../lib/log.ts';
-import { addressFault } from '../../lib/network-address.ts';
-import { askForBlob } from '../../lib/packages/blob-client.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { addressFault } from '../../lib/net/network-address.ts';
+import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import { connectSource, type SourceAccess } from '../../node/sources/connect.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { Denials } from '../../mesh/denials.ts';

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import { roles } from '../../certs/peer.ts';
 import { alpn, linkClientOptions } from '../../certs/tls.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
 import { startListener } from '../../mesh/link/listener.ts';
 import { DEFAULT_LIMITS } from '../../mesh/limits.ts';

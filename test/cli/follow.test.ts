@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { ApiClient } from '../../cli/client.ts';
-import { followTask } from '../../cli/follow.ts';
-import { serverEvents, type ServerEvent } from '../../cli/sse.ts';
+import { ApiClient } from '../../cli/client/client.ts';
+import { followTask } from '../../cli/client/follow.ts';
+import { serverEvents, type ServerEvent } from '../../cli/client/sse.ts';
 import { startFakeApi, type FakeApi } from '../support/fake-api.ts';
 
 function clientOf(api: FakeApi): ApiClient {

@@ -346,7 +346,7 @@ it('a node that a token waits for is no fault of the mesh', async () => {
 
 it('the log of a part is data to a terminal too', async () => {
   const script = [
-    `import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../lib/log.ts'))};`,
+    `import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../lib/telemetry/log.ts'))};`,
     "createLogger({ part: 'test' }).warn({ err: process.argv[1], [process.argv[1]]: new Error(process.argv[1]) }, process.argv[1]);",
   ].join('\n');
   // What no argument can hold, JSON escapes by itself.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { environmentOfPart } from '../../lib/config/environment.ts';
+import { environmentOfPart } from '../../lib/config/env.ts';
 import { waitFor } from '../support/wait.ts';
 import { freePort, World } from '../support/world.ts';
 

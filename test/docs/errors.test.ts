@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { errorCatalogue } from '../../lib/errors.ts';
+import { errorCatalogue } from '../../contract/errors.ts';
 
 const page = await readFile(join(import.meta.dirname, '../../docs/errors.md'), 'utf8');
 const sections = page.split(/^## /m).slice(1);

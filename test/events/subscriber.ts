@@ -2,7 +2,7 @@
 // done the work of the event of that subject, and before its position is committed; without a subject it runs on.
 import { appendFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { EventSubscriptions } from '../../server/events/subscriptions.ts';
 import { openStore } from '../../server/store/store.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { installedReleasesSubscription } from '../../server/deployments/installed.ts';
 import { EventSubscriptions, type Subscription } from '../../server/events/subscriptions.ts';
 import { openStore, type Store } from '../../server/store/store.ts';

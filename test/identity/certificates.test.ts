@@ -7,7 +7,7 @@ import type { NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import { linkClientOptions, linkServerOptions } from '../../certs/tls.ts';
 import { verifyCertificate, verifyPeer, type Expected, type RevocationCheck } from '../../certs/verify.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { leafExtensions, leafOf, type LeafParts } from '../support/leaf.ts';
 import { tlsPair } from '../support/tls.ts';

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Authority } from '../../certs/authority.ts';
 import { keepRenewed, renewOnce, renewOverMesh, type Renewer } from '../../certs/renewal.ts';
 import { RevocationList } from '../../certs/revocations.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import { reportToServer } from '../../node/report.ts';
 import type { Mesh } from '../../mesh/types.ts';

@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkClock, checkProxy, type CheckResult } from '../../certs/enrolment/preflight.ts';
 import { credentialsOf, alpn } from '../../certs/tls.ts';
 import { selfSigned } from '../../certs/enrolment/session.ts';
-import type { IsthmusError } from '../../lib/errors.ts';
+import type { IsthmusError } from '../../contract/errors.ts';
 import { joinNode, type JoinOptions } from '../../node/join/join.ts';
 import { listenForEnrol } from '../../mesh/enrolment/inbound.ts';
 import { acceptTls } from '../../mesh/accept-tls.ts';

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from '../../certs/enrolment/proof.ts';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';

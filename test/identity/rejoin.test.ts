@@ -8,10 +8,10 @@ import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from 
 import { renewOnce, renewOverMesh } from '../../certs/renewal.ts';
 import { RevocationList, revocationStatement } from '../../certs/revocations.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { joinNode } from '../../node/join/join.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import type { Connection } from '../../mesh/link/connection.ts';

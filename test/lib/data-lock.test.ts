@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { lockDataDir } from '../../lib/data-lock.ts';
+import { lockDataDir } from '../../lib/files/data-lock.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** A process that locks and releases when it is told to. */

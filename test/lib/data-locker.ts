@@ -1,8 +1,8 @@
 // Run as a process by data-lock.test.ts: takes and releases the lock of a folder as it is told, line by line.
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { IsthmusError } from '../../lib/errors.ts';
-import { lockDataDir, type DataLock } from '../../lib/data-lock.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { lockDataDir, type DataLock } from '../../lib/files/data-lock.ts';
 
 let lock: DataLock | undefined;
 writeSync(1, 'ready\n');

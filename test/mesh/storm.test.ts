@@ -1,7 +1,7 @@
 // Hundreds of agents whose server dies come back to the next one, in the order in which they ask, and all of them.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';

@@ -106,12 +106,12 @@ export const identityMutants: Mutants = {
     },
   },
   'used-token-freed': {
-    file: 'server/store/repositories/tokens.ts',
+    file: 'server/store/nodes/tokens.ts',
     find: 'bound_node: null })',
     replace: 'bound_node: null, used_at: null })',
     also: [
       {
-        file: 'server/store/repositories/tokens.ts',
+        file: 'server/store/nodes/tokens.ts',
         find: `.where('used_at', 'is', null)
       .where('bound_spki_sha256', '=', spkiSha256)`,
         replace: ".where('bound_spki_sha256', '=', spkiSha256)",

@@ -49,12 +49,12 @@ export const labMutants: Mutants = {
         replace: 'await script.begin(payload, spec, Date.now());',
       },
       {
-        file: 'tentacle/scripts/workspaces.ts',
+        file: 'tentacle/scripts/workspace/workspaces.ts',
         find: 'const spare = this.#spare.pop();',
         replace: 'const spare = undefined;',
       },
       {
-        file: 'tentacle/scripts/workspaces.ts',
+        file: 'tentacle/scripts/workspace/workspaces.ts',
         find: 'mkdirSync(workspace.path, { mode: 0o700 })',
         replace: 'mkdirSync(workspace.path, { mode: 0o700, recursive: true })',
       },

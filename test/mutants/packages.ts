@@ -3,7 +3,7 @@ import type { Mutants } from './mutant.ts';
 
 export const packagesMutants: Mutants = {
   'blame-the-last': {
-    file: 'lib/packages/fetch.ts',
+    file: 'lib/blobs/fetch.ts',
     find: '!this.#onlyFrom(place)',
     replace: '!this.#onlyFrom(place) && this.#alone',
     red: {
@@ -12,7 +12,7 @@ export const packagesMutants: Mutants = {
     },
   },
   'feed-anywhere': {
-    file: 'lib/network-address.ts',
+    file: 'lib/net/network-address.ts',
     find: 'nowhere.check(plain, family)',
     replace: 'false',
     red: {
@@ -30,17 +30,17 @@ export const packagesMutants: Mutants = {
     },
   },
   'hash-after-unpack': {
-    file: 'lib/packages/blob-writer.ts',
+    file: 'lib/blobs/blob-writer.ts',
     find: 'const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };',
     replace: 'const got = { sha256: meter.sha256(), sizeBytes: meter.bytes };',
     also: [
       {
-        file: 'lib/packages/blob-writer.ts',
+        file: 'lib/blobs/blob-writer.ts',
         find: 'if (expected !== undefined) assertBytesMatch(blob, expected);',
         replace: 'const blob = { ...got, sha256: expected?.sha256 ?? got.sha256 };',
       },
       {
-        file: 'lib/packages/blob-writer.ts',
+        file: 'lib/blobs/blob-writer.ts',
         find: 'return blob;',
         replace: `if (expected !== undefined) assertBytesMatch(got, expected);
     return blob;`,
@@ -49,19 +49,19 @@ export const packagesMutants: Mutants = {
     red: { file: 'test/packages/tentacle.test.ts', test: ['acquiring', 'never unpacks what is not the pinned bytes'] },
   },
   'links-unpacked': {
-    file: 'lib/packages/archive-tar.ts',
+    file: 'lib/archives/tar.ts',
     find: 'return refuse(entry);',
     replace: "return entry.type === 'SymbolicLink' ? 'file' : refuse(entry);",
     red: { file: 'test/packages/archive.test.ts', test: ['links and devices', 'tar: symbolic link inside'] },
   },
   'mirrors-in-a-circle': {
-    file: 'server/feed/places.ts',
+    file: 'server/packages/sources.ts',
     find: "asker.role !== 'mirror' || isBefore(",
     replace: "asker.role !== 'server' || isBefore(",
-    red: { file: 'server/feed/places.test.ts', test: ['places', 'never lets mirrors wait for each other in a circle'] },
+    red: { file: 'server/packages/sources.test.ts', test: ['places', 'never lets mirrors wait for each other in a circle'] },
   },
   'no-pass-refused-unseen': {
-    file: 'lib/packages/blob-server.ts',
+    file: 'lib/blobs/blob-server.ts',
     find: 'const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };',
     replace: `if (pass === '') return refuse(response, 403, 'FORBIDDEN');
     const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };`,
@@ -80,7 +80,7 @@ export const packagesMutants: Mutants = {
     },
   },
   'rotten-blob': {
-    file: 'lib/packages/blob-store.ts',
+    file: 'lib/blobs/blob-store.ts',
     find: 'meter.sha256() === sha256',
     replace: 'true',
     red: {

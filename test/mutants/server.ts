@@ -17,7 +17,7 @@ export const serverMutants: Mutants = {
     find: '#assigned: Assigned | undefined;',
     replace: '#assigned: Assigned | undefined = { dials: new Map(), parents: new Map() };',
     red: {
-      file: 'test/server/topology-turns.test.ts',
+      file: 'test/server/reconcile.test.ts',
       test: ['a node is told nothing before the server knows whom it has to dial'],
     },
   },
@@ -31,12 +31,12 @@ export const serverMutants: Mutants = {
     },
   },
   'one-fault-for-all': {
-    file: 'server/topology/going-over.ts',
+    file: 'server/topology/reparent.ts',
     find: "log.error({ err, node: id }, 'it is not noted that a node has gone over to other parents');",
     replace: `if (err instanceof Error) throw err;
       log.error({ err, node: id }, 'it is not noted that a node has gone over to other parents');`,
     red: {
-      file: 'test/server/topology-turns.test.ts',
+      file: 'test/server/reconcile.test.ts',
       test: ['a node that cannot be noted to have gone over keeps no other from it, and is noted in the next turn'],
     },
   },

@@ -11,13 +11,13 @@ export const tasksMutants: Mutants = {
     red: { file: 'test/tasks/log-stream.test.ts', test: ['acknowledges nothing while the store still works on it'] },
   },
   'fence-off': {
-    file: 'server/store/repositories/tasks.ts',
+    file: 'server/store/tasks/tasks.ts',
     find: '.set({ epoch, ...patch })',
     replace: ".set({ state: (of) => of.ref('state'), ...patch })",
     also: [
-      { file: 'server/store/repositories/tasks.ts', find: ".where('epoch', '=', epoch)", replace: '' },
+      { file: 'server/store/tasks/tasks.ts', find: ".where('epoch', '=', epoch)", replace: '' },
       {
-        file: 'server/store/repositories/task-stream.ts',
+        file: 'server/store/tasks/task-stream.ts',
         find: "if (fence !== undefined) query = query.where('epoch', '=', fence.epoch).where('ended_at', 'is', null);",
         replace: '',
       },
@@ -28,13 +28,13 @@ export const tasksMutants: Mutants = {
     },
   },
   'mask-per-chunk': {
-    file: 'lib/masker.ts',
+    file: 'lib/masking/masker.ts',
     find: 'return this.#release(this.#undecidedFrom(chunkStart + chunk.length));',
     replace: `this.#exactState = 0;
     this.#foldedState = 0;
     return this.#release(chunkStart + chunk.length);`,
     red: {
-      file: 'lib/masker.test.ts',
+      file: 'lib/masking/masker.test.ts',
       test: ['masker', 'a value pushed byte by byte never shows a beginning of itself'],
     },
   },

@@ -3,7 +3,7 @@ import type { Mutants } from './mutant.ts';
 
 export const tentacleMutants: Mutants = {
   'claim-off': {
-    file: 'tentacle/scripts/workspace.ts',
+    file: 'tentacle/scripts/workspace/workspace.ts',
     find: "error.code === 'EEXIST') return false;",
     replace: "error.code === 'EEXIST') return true;",
     red: {
@@ -34,11 +34,11 @@ export const tentacleMutants: Mutants = {
     },
   },
   'leftovers-unbounded': {
-    file: 'tentacle/scripts/leftover-output.ts',
+    file: 'tentacle/scripts/recovery/orphan-output.ts',
     find: 'cutAbove(file, mostBytes)',
     replace: 'cutAbove(file, Infinity)',
     red: {
-      file: 'test/tentacle/leftovers.test.ts',
+      file: 'test/tentacle/orphan-output.test.ts',
       test: [
         'a process that outlives its script',
         'with the output of the script open, in a session of its own: lives on, and the disk does not fill',
@@ -46,16 +46,16 @@ export const tentacleMutants: Mutants = {
     },
   },
   'spare-body-kept': {
-    file: 'tentacle/scripts/workspace.ts',
+    file: 'tentacle/scripts/workspace/workspace.ts',
     find: 'this.#emptyBut([this.sealed, this.exit])',
     replace: 'this.#emptyBut([this.sealed, this.exit, this.body])',
     red: {
-      file: 'test/tentacle/leftovers.test.ts',
+      file: 'test/tentacle/orphan-output.test.ts',
       test: ['a process that outlives its script', 'in a session of its own sees nothing of the next script'],
     },
   },
   'started-unfollowed': {
-    file: 'tentacle/scripts/find-started.ts',
+    file: 'tentacle/scripts/recovery/find-started.ts',
     find: 'workspace.started() ?? leaderAmong(holders, workspace)',
     replace: 'workspace.started()',
     red: {

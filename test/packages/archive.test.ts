@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkArchive, unpackArchive, type PackageFormat } from '../../lib/packages/archive.ts';
-import type { ArchiveLimits } from '../../lib/packages/archive-visitor.ts';
-import type { ErrorCode } from '../../lib/errors.ts';
+import { checkArchive, unpackArchive, type PackageFormat } from '../../lib/archives/archive.ts';
+import type { ArchiveLimits } from '../../lib/archives/visitor.ts';
+import type { ErrorCode } from '../../contract/errors.ts';
 import { tempDir } from '../support/temp.ts';
 import { paxEntry, tarEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
 

@@ -2,9 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { askForBlob, type BlobAnswer } from '../../lib/packages/blob-client.ts';
-import { BlobStore } from '../../lib/packages/blob-store.ts';
-import { Demotions, fetchBlob, type Place } from '../../lib/packages/fetch.ts';
+import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
+import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { Demotions, fetchBlob, type Place } from '../../lib/blobs/fetch.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';

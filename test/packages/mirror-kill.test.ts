@@ -6,7 +6,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { askForBlob } from '../../lib/packages/blob-client.ts';
+import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';

@@ -3,10 +3,10 @@
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { silentLogger } from '../../lib/log.ts';
-import { BlobServer } from '../../lib/packages/blob-server.ts';
-import { BlobStore } from '../../lib/packages/blob-store.ts';
-import type { Place } from '../../lib/packages/fetch.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { BlobServer } from '../../lib/blobs/blob-server.ts';
+import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import type { Place } from '../../lib/blobs/fetch.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';

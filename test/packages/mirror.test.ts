@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { certificateFor, type ApiTlsConfig } from '../../server/api/certificate.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';

@@ -1,10 +1,10 @@
 // What ended tasks left is forgotten when it is old: all of it, in small steps, and nothing of what is deployed now.
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { silentLogger } from '../../lib/log.ts';
-import { forgetDenials, forgetPassingEvents, forgetTasks } from '../../server/housekeeping.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { forgetDenials, forgetPassingEvents, forgetTasks } from '../../server/operations/retention.ts';
 import type { NewEvent } from '../../server/store/events/events.ts';
-import type { TaskEnd } from '../../server/store/repositories/tasks.ts';
+import type { TaskEnd } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { addTask, claim, lines } from '../store/samples.ts';

@@ -1,12 +1,12 @@
 // A whole mesh in one process: the server through its start, nodes through the real join, everything over real sockets.
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
-import type { Running } from '../../lib/lifecycle.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import type { Running } from '../../lib/component.ts';
 import { joinNode } from '../../node/join/join.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { start as startRelay } from '../../relay/start.ts';
-import { initialise } from '../../server/initialise.ts';
+import { initialise } from '../../server/operations/initialise.ts';
 import { start as startServer, type ServerAddresses, type ServerConfig } from '../../server/start.ts';
 import { start as startTentacle } from '../../tentacle/start.ts';
 import '../support/answer-check.ts';

@@ -1,7 +1,7 @@
 // Run as a process by crash.test.ts: commits log lines as fast as it can and prints each acknowledgement after its
 // commit, until it is killed.
 import { writeSync } from 'node:fs';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openStore } from '../../server/store/store.ts';
 import { addTicket, lines } from './samples.ts';
 import '../support/keep-compiled.ts';

@@ -1,7 +1,7 @@
 // Rows that store tests need before the one they are about.
 import { newId } from '../../lib/ids.ts';
 import type { Store } from '../../server/store/store.ts';
-import type { NewTask } from '../../server/store/repositories/tasks.ts';
+import type { NewTask } from '../../server/store/tasks/tasks.ts';
 
 /** A queued script task, with what the test says of it. */
 export async function addTask(store: Store, given: Partial<NewTask> = {}): Promise<string> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { DenialType, EventType } from '../../contract/events.ts';

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import type { IdentityStore } from '../../certs/identity.ts';
 import { alpn } from '../../certs/tls.ts';
-import type { IsthmusError } from '../../lib/errors.ts';
+import type { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 import { connectTo } from '../../mesh/link/connection.ts';

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import { alpn, linkServerOptions } from '../../certs/tls.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { serveEcho } from '../../mesh/echo.ts';
 import { acceptTls } from '../../mesh/accept-tls.ts';
 import { ControlStream } from '../../mesh/tunnel/control.ts';

@@ -5,10 +5,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type StreamPeer } from '../../lib/grpc/server.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { EnvelopeContent } from '../../certs/signer.ts';
 import type { DialOptions } from '../../mesh/types.ts';
 import type { AcquireProgress } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';

@@ -1,7 +1,7 @@
 // A logger whose lines a test can look at.
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import type { Logger } from '../../lib/log.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 
 export interface HeardLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -7,7 +7,7 @@ import { createAuthority, type Authority } from '../../certs/authority.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
 import type { Role } from '../../certs/peer.ts';
 import { revocationStatement, RevocationList, type SignedRevocations } from '../../certs/revocations.ts';
-import { createMasterKey, type Sealer } from '../../lib/seal.ts';
+import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import { authorityKey, nodeKey, type KeyPair } from './keys.ts';
 
 /** What one node of a test mesh opens its mesh with. */

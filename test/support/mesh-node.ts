@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshConfig, MeshStream } from '../../mesh/types.ts';

@@ -1,7 +1,7 @@
 // Meshes of several nodes in one process, on port 0: a server, a chain of relays, a tentacle at the end.
 import { onTestFinished } from 'vitest';
 import type { Role } from '../../certs/peer.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import type { Mesh, MeshConfig } from '../../mesh/types.ts';

@@ -1,5 +1,5 @@
 // Starts a script on a tentacle and reads no log: RunScript up to the answer to the start.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { GrpcClient } from '../../lib/grpc/client.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { LogBatch__Output } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';

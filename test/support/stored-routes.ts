@@ -1,5 +1,5 @@
 // The routes of machines just as they are stored, for tests of tasks without a topology.
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import type { Store } from '../../server/store/store.ts';
 import type { RoutesOf } from '../../server/tasks/routes.ts';
 

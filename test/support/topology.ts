@@ -1,7 +1,7 @@
 // A live topology made by hand: nodes and the server's own links, at one moment.
 import type { LinkStatus } from '../../mesh/types.ts';
-import type { Node } from '../../server/store/repositories/nodes.ts';
-import type { Route } from '../../server/store/routes.ts';
+import type { Node } from '../../server/store/nodes/nodes.ts';
+import type { Route } from '../../server/store/inventory/routes.ts';
 import { LiveTopology } from '../../server/topology/live.ts';
 
 /** A node that only says what matters to the test. */

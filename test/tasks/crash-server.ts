@@ -1,8 +1,8 @@
 // A server process with nothing but its store and its tasks, made to be killed. Arguments: the data folder and a JSON
 // object { ports, submit?, deploy?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is
 // accepted, and `idle` once no task is open.
-import { silentLogger } from '../../lib/log.ts';
-import { createMasterKey } from '../../lib/seal.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { createMasterKey } from '../../lib/secrets/seal.ts';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
 import { openStore } from '../../server/store/store.ts';
 import { submitScript } from '../../server/scripts/script-task.ts';

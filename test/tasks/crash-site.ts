@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { FakeTentacle } from '../support/fake-tentacle.ts';
 import { tempDir } from '../support/temp.ts';

@@ -1,13 +1,13 @@
 // Claiming, lanes and leases, with made-up kinds of task that do nothing but wait to be told.
 import { expect, it, onTestFinished } from 'vitest';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import type { TaskContext } from '../../server/tasks/context.ts';
 import { createTaskEngine, type EngineTunables, type TaskEngine } from '../../server/tasks/engine.ts';
 import type { TicketDeps } from '../../server/tasks/execution/machine-run.ts';
 import { TaskKindRegistry, WORK_LANE, type Lane, type TaskKind } from '../../server/tasks/kinds.ts';
 import { cancelTask, submitTask } from '../../server/tasks/submit.ts';
-import { whenAborted } from '../../lib/waiting.ts';
+import { whenAborted } from '../../lib/async/waiting.ts';
 import { createWriter, type Writer } from '../../server/tasks/writer.ts';
 import { addTask } from '../store/samples.ts';
 import { tempDir } from '../support/temp.ts';

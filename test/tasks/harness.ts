@@ -1,14 +1,14 @@
 // A store, the whole task engine and fake tentacles in one process, over real sockets.
 import { onTestFinished } from 'vitest';
 import { createSigner } from '../../certs/signer.ts';
-import type { IsthmusError } from '../../lib/errors.ts';
-import { silentLogger } from '../../lib/log.ts';
-import { createMasterKey, type Sealer } from '../../lib/seal.ts';
+import type { IsthmusError } from '../../contract/errors.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
 import { startHealthMonitor } from '../../server/health/monitor.ts';
-import { endStates, type Task } from '../../server/store/repositories/tasks.ts';
+import { endStates, type Task } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
-import type { Route } from '../../server/store/routes.ts';
+import type { Route } from '../../server/store/inventory/routes.ts';
 import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import type { TaskKindRegistry } from '../../server/tasks/kinds.ts';

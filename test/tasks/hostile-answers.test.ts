@@ -1,6 +1,6 @@
 // What comes back from a machine, or from a hop on the way to it, is believed only as far as it can be right.
 import { describe, expect, it } from 'vitest';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { submitHealthCheck } from '../../server/health/health-task.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, submit, ticketOf, type Harness } from './harness.ts';

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createMasterKey } from '../../lib/seal.ts';
+import { createMasterKey } from '../../lib/secrets/seal.ts';
 import { createProject, replaceProcess } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import { stepHandlers } from '../../server/task-kinds.ts';

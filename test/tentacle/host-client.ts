@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { ScriptOrder } from '../../tentacle/scripts/engine.ts';
-import type { StatusMessage } from '../../tentacle/scripts/status.ts';
+import type { StatusMessage } from '../../tentacle/scripts/run/status.ts';
 import type { SpooledLine } from '../../tentacle/logs/spool.ts';
 import { waitFor } from '../support/wait.ts';
 import type { HostRequest } from './host.ts';

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { LogSender, type LogSink, type LogSource } from '../../tentacle/logs/stream.ts';
 import { Spool } from '../../tentacle/logs/spool.ts';
 import type { TicketState } from '../../tentacle/journal/records.ts';
-import { statusOf } from '../../tentacle/scripts/status.ts';
+import { statusOf } from '../../tentacle/scripts/run/status.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';

@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { identify, isAlive, ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
+import { identify, isAlive, ledGroupIsAlive } from '../../tentacle/scripts/launch/child-process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { ledGroupIsAlive } from '../../tentacle/scripts/process.ts';
+import { ledGroupIsAlive } from '../../tentacle/scripts/launch/child-process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';

@@ -10,7 +10,7 @@ import { createSigner, type EnvelopeContent, type Signer } from '../../certs/sig
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { newId } from '../../lib/ids.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { LogBatch__Output } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';

@@ -5,15 +5,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { silentLogger, type Logger } from '../../lib/log.ts';
+import { silentLogger, type Logger } from '../../lib/telemetry/log.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { Journal } from '../../tentacle/journal/journal.ts';
 import type { SpooledLine } from '../../tentacle/logs/spool.ts';
 import { ScriptEngine, type ScriptLimits, type ScriptOrder } from '../../tentacle/scripts/engine.ts';
 import { decodePayload, encodePayload } from '../../tentacle/scripts/payload.ts';
-import { resolveScriptUser } from '../../tentacle/scripts/script-user.ts';
-import type { StatusMessage } from '../../tentacle/scripts/status.ts';
+import { resolveScriptUser } from '../../tentacle/scripts/launch/script-user.ts';
+import type { StatusMessage } from '../../tentacle/scripts/run/status.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { IsthmusError } from '../../lib/errors.ts';
+import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { Journal } from '../../tentacle/journal/journal.ts';
-import { bootId, identify } from '../../tentacle/scripts/process.ts';
+import { bootId, identify } from '../../tentacle/scripts/launch/child-process.ts';
 import { tempDir } from '../support/temp.ts';
 import { ended, endScriptsIn, openEngine, orderOf } from './support.ts';
 

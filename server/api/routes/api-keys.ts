@@ -3,11 +3,11 @@ import { ApiKeyPage, CreatedApiKey, NewApiKey, Whoami } from '../../../contract/
 import { IdempotencyKey, json, noContent } from '../../../contract/http.ts';
 import { ById, PageQuery } from '../../../contract/schema.ts';
 import { createApiKey, revokeApiKey } from '../../access/api-keys.ts';
-import type { ApiKey } from '../../store/repositories/api-keys.ts';
+import type { ApiKey } from '../../store/access/api-keys.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
-import { principalOf } from '../policy.ts';
+import { principalOf } from '../route-access.ts';
 
 export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
   const { store } = context;

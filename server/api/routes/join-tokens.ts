@@ -7,7 +7,7 @@ import {
   type JoinToken as View,
 } from '../../../contract/join-tokens.ts';
 import { ById, PageQuery } from '../../../contract/schema.ts';
-import type { JoinToken } from '../../store/repositories/tokens.ts';
+import type { JoinToken } from '../../store/nodes/tokens.ts';
 import { revokeToken } from '../../enrolment/tokens.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';

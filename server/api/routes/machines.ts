@@ -8,7 +8,7 @@ import {
   type HealthReport,
 } from '../../../contract/machines.ts';
 import { BySlug } from '../../../contract/schema.ts';
-import type { Machine } from '../../store/repositories/machines.ts';
+import type { Machine } from '../../store/inventory/machines.ts';
 import { submitHealthCheck } from '../../health/health-task.ts';
 import { deleteMachine, updateMachine } from '../../inventory/machines.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';

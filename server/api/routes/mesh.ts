@@ -11,8 +11,8 @@ import {
   type MeshNode,
   type ProbeError,
 } from '../../../contract/mesh.ts';
-import { IsthmusError } from '../../../lib/errors.ts';
-import type { Node } from '../../store/repositories/nodes.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import type { Node } from '../../store/nodes/nodes.ts';
 import { pathsByParents } from '../../topology/resolve.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';

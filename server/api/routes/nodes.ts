@@ -2,8 +2,8 @@
 import { IdempotencyKey, IfMatch, json } from '../../../contract/http.ts';
 import { NewParents, Node as NodeView, NodePage, NodeQuery } from '../../../contract/nodes.ts';
 import { BySlug } from '../../../contract/schema.ts';
-import type { Node } from '../../store/repositories/nodes.ts';
-import { reportedParents } from '../../topology/parents.ts';
+import type { Node } from '../../store/nodes/nodes.ts';
+import { reportedParents } from '../../topology/desired-parents.ts';
 import { reportedLinks } from '../../topology/topology.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';

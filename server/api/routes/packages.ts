@@ -10,11 +10,11 @@ import {
   type PackageVersion,
 } from '../../../contract/packages.ts';
 import { PageQuery } from '../../../contract/schema.ts';
-import { errorCatalogue, IsthmusError } from '../../../lib/errors.ts';
-import type { Package } from '../../store/repositories/packages.ts';
+import { errorCatalogue, IsthmusError } from '../../../contract/errors.ts';
+import type { Package } from '../../store/packages/packages.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
-import { principalOf, refused } from '../policy.ts';
+import { principalOf, refused } from '../route-access.ts';
 
 export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   const { store, services } = context;

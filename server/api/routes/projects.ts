@@ -9,7 +9,7 @@ import {
 } from '../../../contract/projects.ts';
 import { BySlug, PageQuery } from '../../../contract/schema.ts';
 import { createProject, deleteProject, replaceProcess, updateProject } from '../../projects/projects.ts';
-import type { Project } from '../../store/repositories/projects.ts';
+import type { Project } from '../../store/projects/projects.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';

@@ -3,7 +3,7 @@ import { IdempotencyKey, json } from '../../../contract/http.ts';
 import { NewRelease, Release as ReleaseView, ReleasePage } from '../../../contract/releases.ts';
 import { ById, BySlug, PageQuery } from '../../../contract/schema.ts';
 import { createRelease } from '../../projects/releases.ts';
-import type { Release } from '../../store/repositories/releases.ts';
+import type { Release } from '../../store/projects/releases.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';

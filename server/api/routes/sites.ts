@@ -11,7 +11,7 @@ import {
   SitePage,
   SitePatch,
 } from '../../../contract/sites.ts';
-import type { Named } from '../../store/repositories/named.ts';
+import type { Named } from '../../store/inventory/sites-and-environments.ts';
 import { environments } from '../../inventory/environments.ts';
 import { sites } from '../../inventory/sites.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';

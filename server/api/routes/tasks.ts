@@ -12,7 +12,7 @@ import {
 } from '../../../contract/tasks.ts';
 import { enabledUnlessNamed, submitHealthCheck } from '../../health/health-task.ts';
 import { submitScript } from '../../scripts/script-task.ts';
-import type { Task } from '../../store/repositories/tasks.ts';
+import type { Task } from '../../store/tasks/tasks.ts';
 import { retryTask } from '../../tasks/retry.ts';
 import { cancelTask } from '../../tasks/submit.ts';
 import { taskSummary, taskView } from '../../tasks/view.ts';

@@ -3,11 +3,11 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import { isLive } from '../../access/api-keys.ts';
-import type { StreamEntry } from '../../store/repositories/task-stream.ts';
+import type { StreamEntry } from '../../store/tasks/task-stream.ts';
 import type { ApiContext } from '../context.ts';
-import { principalOf } from '../policy.ts';
+import { principalOf } from '../route-access.ts';
 
 /** Streams at once; each costs a socket and a few reads a second. */
 const MAX_STREAMS = 500;

@@ -1,11 +1,11 @@
 // A type of step, whole: how it is checked, what it plans for which machines, and what each of its actions does. A new
 // type is a handler beside these, registered in server/task-kinds.ts.
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import type { ResolvedVariables, StepType, StepTypes } from '../../projects/index.ts';
-import type { ProcessStep } from '../../store/process.ts';
-import type { Machine } from '../../store/repositories/machines.ts';
-import type { Release } from '../../store/repositories/releases.ts';
-import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { ProcessStep } from '../../store/projects/process.ts';
+import type { Machine } from '../../store/inventory/machines.ts';
+import type { Release } from '../../store/projects/releases.ts';
+import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { MachineRun } from '../../tasks/execution/machine-run.ts';
 import type { FindSources } from '../../tasks/execution/package-ticket.ts';
 import type { PlannedStep } from '../../tasks/view.ts';

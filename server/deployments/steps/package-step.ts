@@ -1,10 +1,10 @@
 // A step that installs a package: acquire, stage, switch over; with scripts of its own before and after the switch.
 import { Type, type Static } from 'typebox';
-import { IsthmusError } from '../../../lib/errors.ts';
-import { packageIdKey } from '../../../lib/packages/versions.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { packageIdKey } from '../../../lib/package-versions.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { applicationName, scriptEnvironment, stepFields } from '../../projects/index.ts';
-import type { PinnedPackage } from '../../store/process.ts';
+import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
 import { factsOf, scriptRunner, StepScript, type ScriptFolder } from './step-script.ts';

@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnvironment } from '../../projects/index.ts';
-import type { ProcessStep } from '../../store/process.ts';
+import type { ProcessStep } from '../../store/projects/process.ts';
 import { interpreters, isScriptBody, longestScriptBytes } from '../../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../../tasks/execution/script-ticket.ts';
 import type { ActionContext, TicketRunner } from './handler.ts';

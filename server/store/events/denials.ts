@@ -2,7 +2,7 @@
 // by being denied.
 import { DENIAL_SUBJECTS, type Denial, type DenialType } from '../../../contract/events.ts';
 import type { DenialLimiter, DenialLimits } from '../../../lib/net/denial-limiter.ts';
-import type { Actor, Executor, Page } from '../repositories/base.ts';
+import type { Actor, Executor, Page } from '../base.ts';
 import { listRecords, toRow, type AuditFilter, type AuditRecord } from './records.ts';
 
 export type NewDenial = Denial & { readonly actor: Actor };

@@ -1,7 +1,7 @@
 // Domain events: who did what to what, appended in the transaction of the change itself (I11), and read in the order of
 // the commits.
 import { EVENT_SUBJECTS, type DomainEvent, type EventType } from '../../../contract/events.ts';
-import { assertInTransaction, type Actor, type Executor, type Page } from '../repositories/base.ts';
+import { assertInTransaction, type Actor, type Executor, type Page } from '../base.ts';
 import { listRecords, toRecord, toRow, type AuditFilter, type AuditRecord } from './records.ts';
 
 export type NewEvent = DomainEvent & { readonly actor: Actor; readonly at?: number };

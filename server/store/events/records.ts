@@ -1,6 +1,6 @@
 // The one form of events and denials: who (actor) did, or was denied, what to what. Rows, filters and pages of both.
 import type { DenialType, EventType } from '../../../contract/events.ts';
-import { fromJson, type Actor, type Executor, type Page } from '../repositories/base.ts';
+import { fromJson, type Actor, type Executor, type Page } from '../base.ts';
 
 export interface AuditRecord<Type extends string = EventType | DenialType> {
   /** Rises in the order of the commits; each of the two tables counts for itself. */

@@ -1,7 +1,7 @@
 // How far each subscription has read the events. A position moves in the transaction of what was done about the events
 // before it, so that none is done twice and none is left out.
-import { IsthmusError } from '../../../lib/errors.ts';
-import { assertInTransaction, found, type Executor } from '../repositories/base.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { assertInTransaction, found, type Executor } from '../base.ts';
 
 export interface SubscriptionPosition {
   readonly name: string;

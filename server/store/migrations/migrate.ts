@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import type { Schema } from '../schema.ts';
 import { migration0001 } from './0001-start.ts';
 

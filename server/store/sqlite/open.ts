@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 
 export const DATABASE_FILE = 'isthmus.db';
 const PID_FILE = 'server.pid';

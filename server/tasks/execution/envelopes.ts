@@ -5,8 +5,8 @@ import { loadDefinitions, messageCodec } from '../../../lib/grpc/load.ts';
 import type { Envelope } from '../../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import type { Fence } from '../../store/repositories/base.ts';
-import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { Fence } from '../../store/base.ts';
+import type { Ticket } from '../../store/tasks/tickets.ts';
 
 /** Signs with this server node's own key; the authority's statement of that key goes along. */
 export type SignEnvelope = (content: EnvelopeContent) => Envelope;

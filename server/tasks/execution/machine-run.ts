@@ -1,11 +1,11 @@
 // What running a ticket needs, and how a ticket of any kind may end for reasons that are not its executor's own.
-import { IsthmusError, isErrorCode, type ErrorCode } from '../../../lib/errors.ts';
-import type { Ticket, TicketPatch, TicketState } from '../../store/repositories/tickets.ts';
+import { IsthmusError, isErrorCode, type ErrorCode } from '../../../contract/errors.ts';
+import type { Ticket, TicketPatch, TicketState } from '../../store/tasks/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
-import type { Completer } from './completer.ts';
+import type { Completer } from './completion-reporter.ts';
 import { Halted, type TaskContext } from '../context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
-import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './reach.ts';
+import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './call-with-failover.ts';
 import { defaultLogQuota, type LogQuota } from '../logs/log-quota.ts';
 import type { RoutesOf } from '../routes.ts';
 import type { Tentacles } from './tentacles.ts';

@@ -1,16 +1,16 @@
 // Runs one package ticket at one tentacle: acquire (a stream of progress), stage, activate. All three are idempotent at
 // the tentacle, so a lost answer is asked for again under the same ticket.
-import { IsthmusError, type ErrorCode } from '../../../lib/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
-import { whenAborted } from '../../../lib/waiting.ts';
+import { whenAborted } from '../../../lib/async/waiting.ts';
 import type { AcquireProgress__Output } from '../../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { PackageSource } from '../../../proto/gen/isthmus/topology/v1/PackageSource.ts';
-import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../../store/store.ts';
-import { bounded } from './bounded.ts';
+import { bounded } from './truncate.ts';
 import {
   endTicket,
   envelopeOf,

@@ -1,7 +1,7 @@
 // For kinds of task that do one thing on each of their machines: one ticket per machine, so many at a time.
 import PQueue from 'p-queue';
 import { newId } from '../../../lib/ids.ts';
-import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { TaskContext } from '../context.ts';
 import { taskOutcome, type TaskOutcome } from '../outcome.ts';
 import type { TicketDeps } from './machine-run.ts';

@@ -1,5 +1,5 @@
 // What a script must be for a tentacle to take it: an interpreter that tentacles know, a bounded body, a bounded time.
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 
 export const longestScriptBytes = 1024 * 1024;
 export const longestTimeLimitS = 7 * 86_400;

@@ -1,20 +1,20 @@
 // Runs one script ticket at one tentacle: start it (once, whatever is lost on the way), follow its log, end the ticket
 // with the last line in one commit, and bring it to its end early when the task is cancelled or out of time.
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
-import { createMasker, type Masker } from '../../../lib/masker.ts';
-import { pause, whenAborted } from '../../../lib/waiting.ts';
+import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
+import { pause, whenAborted } from '../../../lib/async/waiting.ts';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { NewLogLine } from '../../store/repositories/log-lines.ts';
-import type { Ticket } from '../../store/repositories/tickets.ts';
-import { bounded } from './bounded.ts';
+import type { NewLogLine } from '../../store/tasks/log-lines.ts';
+import type { Ticket } from '../../store/tasks/tickets.ts';
+import { bounded } from './truncate.ts';
 import type { FinishReason } from '../context.ts';
 import { logMasker } from '../logs/log-masker.ts';
 import { LogMeter } from '../logs/log-quota.ts';
 import { followLog, type LogCommit, type StartOrder } from '../logs/log-stream.ts';
-import { endLostStart } from './lost-start.ts';
+import { endLostStart } from './in-doubt-start.ts';
 import {
   endTicket,
   envelopeOf,
@@ -28,7 +28,7 @@ import {
   type TicketEnding as Ending,
 } from './machine-run.ts';
 import { hasEnded } from '../outcome.ts';
-import { isConnectionFailure } from './reach.ts';
+import { isConnectionFailure } from './call-with-failover.ts';
 
 /** Runs `ticket` to its end, from whatever its row says was reached before. Answers the ended row. */
 export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: ScriptPayload): Promise<Ticket> {

@@ -2,7 +2,7 @@
 // opens one of its own. Idle ones are closed; one that is in use is closed when its last user lets go.
 import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import { grpcClient, type GrpcClient } from '../../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../../lib/grpc/load.ts';
 import type { DialOptions } from '../../../mesh/types.ts';

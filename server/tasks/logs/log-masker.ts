@@ -1,7 +1,7 @@
 // Masks a ticket's log before it is stored. The tentacle has masked it at the source; this is for one that did not, by a
 // fault or because it is old. Give it every line once, in order.
-import type { Masker } from '../../../lib/masker.ts';
-import type { NewLogLine } from '../../store/repositories/log-lines.ts';
+import type { Masker } from '../../../lib/masking/masker.ts';
+import type { NewLogLine } from '../../store/tasks/log-lines.ts';
 
 /** Longer lines are cut by the tentacle already; this keeps one that does not from filling the store. */
 const LONGEST_LINE = 128 * 1024;

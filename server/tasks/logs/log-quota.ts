@@ -1,7 +1,7 @@
 // How much log one ticket may leave in the store. The tentacle cuts a script's log at its own quota; this one, a bit
 // above it, is for a tentacle that does not: nothing it streams grows the database without end.
-import type { LogLineRepository, NewLogLine } from '../../store/repositories/log-lines.ts';
-import type { Ticket } from '../../store/repositories/tickets.ts';
+import type { LogLineRepository, NewLogLine } from '../../store/tasks/log-lines.ts';
+import type { Ticket } from '../../store/tasks/tickets.ts';
 
 export interface LogQuota {
   readonly bytes: number;

@@ -2,17 +2,17 @@
 // committed and never before, so that what a tentacle forgets is always in the store (I3). A broken stream is opened
 // again at the line after the last stored one by whoever called this.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { IsthmusError } from '../../../lib/errors.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
-import { whenAborted } from '../../../lib/waiting.ts';
+import { whenAborted } from '../../../lib/async/waiting.ts';
 import type { Envelope } from '../../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { LogBatch__Output } from '../../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
 import type { LogRequest } from '../../../proto/gen/isthmus/tentacle/v1/LogRequest.ts';
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { NewLogLine } from '../../store/repositories/log-lines.ts';
-import type { Fence } from '../../store/repositories/base.ts';
-import { bounded } from '../execution/bounded.ts';
+import type { NewLogLine } from '../../store/tasks/log-lines.ts';
+import type { Fence } from '../../store/base.ts';
+import { bounded } from '../execution/truncate.ts';
 
 export interface LogCommit {
   readonly firstLine: number;

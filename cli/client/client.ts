@@ -1,0 +1,191 @@
+// The one HTTP client of the command line: JSON in, JSON out, problem documents as errors with their own codes.
+import { randomUUID } from 'node:crypto';
+import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { text } from 'node:stream/consumers';
+import type { Problem } from '../../contract/problem.ts';
+import { IsthmusError, isErrorCode, type ErrorCode, type RemedyAction } from '../../contract/errors.ts';
+import { agentFor, connectionError } from './connection.ts';
+
+export interface Connection {
+  readonly server: URL;
+  readonly authorityPem: string | undefined;
+  readonly apiKey: string | undefined;
+  /** The context file that had a part in it. */
+  readonly contextFile?: string | undefined;
+}
+
+export interface Reply<T> {
+  readonly status: number;
+  readonly body: T;
+  readonly etag: string | undefined;
+  readonly location: string | undefined;
+}
+
+interface RequestOptions {
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly body?: Readable;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Page<T> {
+  readonly items: T[];
+  readonly next?: string | null;
+}
+
+/** An error the server answered with: it keeps the HTTP status, also of codes this version does not know. */
+export class ServerError extends IsthmusError {
+  readonly status: number;
+  readonly serverCode: string;
+
+  constructor(status: number, serverCode: string, problem: Partial<Problem>) {
+    const known: ErrorCode = isErrorCode(serverCode) ? serverCode : status === 404 ? 'NOT_FOUND' : 'INTERNAL';
+    super(known, problem.detail ?? problem.title ?? `the server answered ${status}`, {
+      field: problem.field,
+      hop: problem.hop,
+      remedy: problem.remedy,
+      action: problem.action as RemedyAction | undefined,
+    });
+    this.status = status;
+    this.serverCode = serverCode;
+  }
+}
+
+function parse<T>(body: string): T | undefined {
+  try {
+    return JSON.parse(body) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+async function toError(server: URL, response: IncomingMessage): Promise<IsthmusError> {
+  const status = response.statusCode ?? 0;
+  const problem = parse<Partial<Problem>>(await text(response));
+  return problem?.code === undefined ? notIsthmus(server, status) : new ServerError(status, problem.code, problem);
+}
+
+/** A proxy that has no server behind it, or another program at that port. */
+function notIsthmus(server: URL, status: number): IsthmusError {
+  return new IsthmusError('SERVER_UNREACHABLE', `what answers at ${server.origin} is not Isthmus (HTTP ${status})`);
+}
+
+export class ApiClient {
+  readonly server: URL;
+  readonly #agent: Agent;
+  readonly #apiKey: string | undefined;
+
+  constructor({ server, authorityPem, apiKey }: Connection) {
+    this.server = server;
+    this.#agent = agentFor(server, authorityPem);
+    this.#apiKey = apiKey;
+  }
+
+  async get<T>(path: string, query?: RequestOptions['query']): Promise<T> {
+    return (await this.request<T>('GET', path, query === undefined ? {} : { query })).body;
+  }
+
+  /** Every item of a list, over all its pages. Lists that grow are paged by `after` a place, the others by a cursor. */
+  async list<T>(
+    path: string,
+    query: RequestOptions['query'] = {},
+    paging: 'cursor' | 'after' = 'cursor',
+  ): Promise<T[]> {
+    const items: T[] = [];
+    let next: string | undefined;
+    do {
+      const place = next === undefined ? {} : { [paging]: next };
+      const page = await this.get<Page<T>>(path, { ...query, limit: 500, ...place });
+      items.push(...page.items);
+      next = page.next ?? undefined;
+    } while (next !== undefined);
+    return items;
+  }
+
+  /** A request that makes something. One that is sent again by itself (lost answer) makes it once. */
+  async post<T>(path: string, json?: unknown): Promise<Reply<T>> {
+    return this.request<T>('POST', path, { json: json ?? {}, headers: { 'idempotency-key': randomUUID() } });
+  }
+
+  /** Reads a resource for its ETag, then changes it under that ETag, so that nobody's change is overwritten unseen. */
+  async change<T>(method: 'PATCH' | 'PUT', path: string, json: unknown, read: string = path): Promise<Reply<T>> {
+    const headers = await this.#ifAsRead(read);
+    return this.request<T>(method, path, { json, headers });
+  }
+
+  /** Reads a resource, waits until the user agrees, and deletes it if it is still what was read. */
+  async remove(path: string, agreed: () => Promise<void>): Promise<void> {
+    const headers = await this.#ifAsRead(path);
+    await agreed();
+    await this.request('DELETE', path, { headers });
+  }
+
+  async #ifAsRead(path: string): Promise<Record<string, string>> {
+    const { etag } = await this.request<unknown>('GET', path, {});
+    return etag === undefined ? {} : { 'if-match': etag };
+  }
+
+  async request<T>(method: string, path: string, options: RequestOptions): Promise<Reply<T>> {
+    const response = await this.open(method, path, options);
+    const status = response.statusCode ?? 0;
+    const body = await text(response);
+    const said = parse<T>(body);
+    if (said === undefined && body !== '') throw notIsthmus(this.server, status);
+    return {
+      status,
+      body: said as T,
+      etag: response.headers.etag,
+      location: response.headers.location,
+    };
+  }
+
+  /** The response as a stream, once its status is good; else throws what the problem document says. */
+  async open(method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
+    const response = await this.#send(method, path, options);
+    if ((response.statusCode ?? 0) >= 400) throw await toError(this.server, response);
+    return response;
+  }
+
+  /** Closes the connections it holds open. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(
+    method: string,
+    path: string,
+    { query, headers, json, body, signal }: RequestOptions,
+  ): Promise<IncomingMessage> {
+    const url = new URL(path.startsWith('/') ? path : `/api/v1/${path}`, this.server);
+    for (const [name, value] of Object.entries(query ?? {}))
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    const sent: Record<string, string> = { accept: 'application/json', ...headers };
+    if (this.#apiKey !== undefined) sent['authorization'] = `Bearer ${this.#apiKey}`;
+    if (json !== undefined) sent['content-type'] = 'application/json';
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const open = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = open(
+      url,
+      { method, headers: sent, agent: this.#agent, ...(signal === undefined ? {} : { signal }) },
+      resolve,
+    );
+    request.on('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        signal?.aborted === true ? new IsthmusError('CANCELLED', 'interrupted') : connectionError(this.server, error),
+      ),
+    );
+    if (body === undefined) request.end(json === undefined ? undefined : JSON.stringify(json));
+    // A refusal may come before the whole body is sent; the response then says more than the broken pipe.
+    else pipeline(body, request).catch((error: unknown) => request.destroy(error as Error));
+    return promise;
+  }
+}
+
+/** A path from words that may hold anything: each is one segment. */
+export function path(...segments: readonly string[]): string {
+  return segments.map((segment) => encodeURIComponent(segment)).join('/');
+}

@@ -1,0 +1,122 @@
+// Which server a command talks to, and as whom: options, then environment, then the context file.
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { Type } from 'typebox';
+import { environmentVariable } from '../../lib/config/env.ts';
+import { resolveConfig } from '../../lib/config/resolve.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { makeFolder } from '../../lib/files/folder.ts';
+import type { Connection } from './client.ts';
+import { readSecret } from '../secrets.ts';
+
+const contextSchema = Type.Object(
+  {
+    server: Type.String({ description: 'The address of the API, such as https://isthmus.example:8443.', default: '' }),
+    caFile: Type.String({ description: "The mesh's authority certificate (PEM).", default: '' }),
+    apiKeyFile: Type.String({ description: 'The file that holds the API key.', default: '' }),
+  },
+  { additionalProperties: false },
+);
+
+export interface ContextOptions {
+  readonly context?: string;
+  readonly server?: string;
+  readonly ca?: string;
+  readonly apiKeyFile?: string;
+}
+
+/** `$XDG_CONFIG_HOME/isthmus/context.json`, or below ~/.config. */
+function defaultContextFile(): string {
+  const base = environmentVariable('XDG_CONFIG_HOME') ?? join(homedir(), '.config');
+  return join(base, 'isthmus', 'context.json');
+}
+
+/** The context file that an option or ISTHMUS_CONTEXT names, else the default one. */
+export function contextFileOf(option: string | undefined): string {
+  return option ?? environmentVariable('ISTHMUS_CONTEXT') ?? defaultContextFile();
+}
+
+async function readIfThere(file: string, required: boolean): Promise<{ name: string; text: string } | undefined> {
+  try {
+    return { name: file, text: await readFile(file, 'utf8') };
+  } catch (cause) {
+    if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new IsthmusError('CONFIG_INVALID', `cannot read the context file ${file}`, { cause });
+  }
+}
+
+function serverUrl(address: string): URL {
+  const url = URL.parse(address.includes('://') ? address : `https://${address}`);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new IsthmusError('USAGE', `"${address}" is not an address of a server, such as https://isthmus.example:8443`);
+  }
+  return url;
+}
+
+/**
+ * The connection that options, environment and context file say; throws USAGE when no server is named. A context file
+ * that is to be written need not be there yet.
+ */
+export async function resolveConnection(
+  options: ContextOptions,
+  stdin: NodeJS.ReadableStream,
+  contextIs: 'to be read' | 'to be written' = 'to be read',
+): Promise<Connection> {
+  const named = options.context ?? environmentVariable('ISTHMUS_CONTEXT');
+  const contextFile = contextFileOf(options.context);
+  const file = await readIfThere(contextFile, named !== undefined && contextIs === 'to be read');
+  const settings = resolveConfig(contextSchema, {
+    file,
+    options: { server: options.server, caFile: options.ca, apiKeyFile: options.apiKeyFile },
+  });
+  if (settings.server === '') {
+    throw new IsthmusError(
+      'USAGE',
+      'which server? Give --server and --ca, or set ISTHMUS_SERVER, or write a context file',
+      {
+        remedy: `\`isthmus login\` writes ${contextFile}, which is not there; so does \`isthmus init\` of a new mesh.`,
+      },
+    );
+  }
+  // Files named in a context file are found from where that file is, so that a context folder may be moved.
+  const near = (path: string): string => resolve(file === undefined ? '.' : dirname(contextFile), path);
+  const fromFile = (path: string, option: string | undefined, variable: string): string =>
+    option !== undefined || environmentVariable(variable) !== undefined || path === '-' ? path : near(path);
+  const caFile = settings.caFile && fromFile(settings.caFile, options.ca, 'ISTHMUS_CA_FILE');
+  const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, options.apiKeyFile, 'ISTHMUS_API_KEY_FILE');
+  return {
+    server: serverUrl(settings.server),
+    authorityPem: caFile === '' ? undefined : await readSecret(caFile, stdin, 'the authority certificate'),
+    apiKey: keyFile === '' ? undefined : await readSecret(keyFile, stdin, 'the API key'),
+    contextFile: file === undefined ? undefined : contextFile,
+  };
+}
+
+/** The connection that a context file of this program's own says, whatever the environment says of another server. */
+export async function connectionIn(contextFile: string): Promise<Connection> {
+  const text = await readFile(contextFile, 'utf8');
+  const settings = resolveConfig(contextSchema, { file: { name: contextFile, text }, environment: () => undefined });
+  const near = (file: string): Promise<string> => readFile(resolve(dirname(contextFile), file), 'utf8');
+  return {
+    server: serverUrl(settings.server),
+    authorityPem: await near(settings.caFile),
+    apiKey: (await near(settings.apiKeyFile)).trim(),
+  };
+}
+
+/** Writes a context: the file, and beside it the authority certificate and the key (0600). */
+export async function writeContext(
+  file: string,
+  context: { server: string; authorityPem: string; apiKey: string },
+): Promise<void> {
+  const folder = dirname(file);
+  const name = file.slice(folder.length + 1).replace(/\.json$/, '');
+  makeFolder(folder);
+  await writeFile(join(folder, `${name}.authority.pem`), context.authorityPem, { mode: 0o644 });
+  await writeFile(join(folder, `${name}.key`), `${context.apiKey}\n`, { mode: 0o600 });
+  // The mode above counts only for a new file.
+  await chmod(join(folder, `${name}.key`), 0o600);
+  const settings = { server: context.server, caFile: `${name}.authority.pem`, apiKeyFile: `${name}.key` };
+  await writeFile(file, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
+}

@@ -1,0 +1,72 @@
+// `isthmus site …` and `isthmus environment …`: the two kinds of place a machine belongs to.
+import type { Command } from 'commander';
+import type { Environment, Site } from '../../contract/sites.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { examples, type Cli } from '../cli.ts';
+import { path } from '../client/client.ts';
+import { renderTable } from '../render/table.ts';
+
+interface PlaceOptions {
+  readonly name?: string;
+  readonly description?: string;
+}
+
+function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: string, example: string): void {
+  const group = program.command(noun).description(`the ${collection} of the mesh`);
+  examples(group, `isthmus ${noun} list`, `isthmus ${noun} create ${example}`);
+
+  examples(
+    group.command('list').description(`list ${collection}`),
+    `isthmus ${noun} list`,
+    `isthmus ${noun} list -o json`,
+  ).action(async () => {
+    const items = await (await cli.client()).list<Site | Environment>(collection);
+    cli.show(items, () =>
+      renderTable(
+        ['id', 'name', 'description'],
+        items.map((item) => [item.id, item.name, item.description]),
+      ),
+    );
+  });
+
+  const create = group
+    .command('create <id>')
+    .description(`make a ${noun}`)
+    .option('--name <name>', 'what people read (default: the id)')
+    .option('--description <text>', 'what it is for');
+  examples(create, `isthmus ${noun} create ${example}`).action(async (id: string, options: PlaceOptions) => {
+    const body = { id, name: options.name ?? id, description: options.description ?? '' };
+    const { body: made } = await (await cli.client()).post<Site | Environment>(collection, body);
+    cli.show(made, () => `${noun} ${made.id} made`);
+  });
+
+  const set = group
+    .command('set <id>')
+    .description('change its name or description')
+    .option('--name <name>', 'what people read')
+    .option('--description <text>', 'what it is for');
+  examples(set, `isthmus ${noun} set ${example} --description "moved in May"`).action(
+    async (id: string, options: PlaceOptions) => {
+      if (options.name === undefined && options.description === undefined) {
+        throw new IsthmusError('USAGE', 'what is to change? Give --name or --description');
+      }
+      const { body } = await (await cli.client()).change<Site | Environment>('PATCH', path(collection, id), options);
+      cli.show(body, () => `${noun} ${id} changed`);
+    },
+  );
+
+  const remove = group
+    .command('delete <id>')
+    .description(`delete a ${noun} that nothing refers to`)
+    .option('--yes', 'do not ask');
+  examples(remove, `isthmus ${noun} delete ${example} --yes`).action(async (id: string, options: { yes?: boolean }) => {
+    await cli.remove(path(collection, id), `Delete the ${noun} ${id}?`, options.yes);
+    cli.show({ deleted: id }, () => `${noun} ${id} deleted`);
+  });
+}
+
+/** Adds the groups `site` and `environment`. */
+export function addPlaceCommands(program: Command, cli: Cli): void {
+  addPlaceGroup(program, cli, 'site', 'sites', 'eu');
+  addPlaceGroup(program, cli, 'environment', 'environments', 'production');
+}

@@ -1,0 +1,45 @@
+// Variables that are nearly one of ours are refused, and others are let be.
+import { expect, it } from 'vitest';
+import { settingsOf } from '../lib/config/schema.ts';
+import { mirrorConfigSchema } from '../mirror/config.ts';
+import { relayConfigSchema } from '../relay/config.ts';
+import { serverConfigSchema } from '../server/config.ts';
+import { tentacleConfigSchema } from '../tentacle/config.ts';
+import { commandVariables, refuseMisspeltVariables } from './isthmus-env.ts';
+
+it('no setting of a part has the variable of something else', () => {
+  const schemas = { serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema };
+  for (const [name, schema] of Object.entries(schemas)) {
+    const shared = settingsOf(schema).filter(({ variable }) => variable in commandVariables);
+    expect({ name, shared: shared.map(({ variable }) => variable) }).toEqual({ name, shared: [] });
+  }
+});
+
+it.each([
+  ['ISTHMUS_SCRIPT_USR', 'ISTHMUS_SCRIPT_USER'],
+  ['ISTHMUS_SERVR', 'ISTHMUS_SERVER'],
+  ['ISTHMUS_LOGLEVEL', 'ISTHMUS_LOG_LEVEL'],
+  ['ISTHMUS_MESH_LISTNE', 'ISTHMUS_MESH_LISTEN'],
+  ['ISTHMUS_HEALTH_CHECK_INTERVAL', 'ISTHMUS_HEALTH_CHECK_INTERVAL_S'],
+  ['ISTHMUS_Server', 'ISTHMUS_SERVER'],
+])('%s: did you mean %s?', (name, meant) => {
+  expect(() => refuseMisspeltVariables(['ISTHMUS_SERVER', name])).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      field: name,
+      message: `${name} is not a variable of Isthmus; did you mean ${meant}?`,
+    }),
+  );
+});
+
+it.each([
+  ['those of every command and part', ['ISTHMUS_CONTEXT', 'ISTHMUS_LISTEN', 'ISTHMUS_FEED_URL', 'ISTHMUS_API_LISTEN']],
+  ['those that a script has', ['ISTHMUS_TASK', 'ISTHMUS_MACHINE', 'ISTHMUS_RELEASE']],
+  [
+    'those that Kubernetes makes for a service',
+    ['ISTHMUS_SERVICE_HOST', 'ISTHMUS_PORT_8444_TCP_ADDR', 'ISTHMUS_SERVER_PORT', 'ISTHMUS_SERVER_SERVICE_PORT'],
+  ],
+  ['those of the tests', ['ISTHMUS_NO_SKIP', 'ISTHMUS_LONG', 'ISTHMUS_TEST_CANARY']],
+])('lets %s be', (_what, names) => {
+  expect(() => refuseMisspeltVariables(names)).not.toThrow();
+});

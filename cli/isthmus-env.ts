@@ -1,0 +1,52 @@
+// The environment variables of Isthmus, and those that are nearly one of them. Like a misspelt key of a file, a
+// misspelt variable stops the command: it would be ignored, and scripts run as root that were to have a user of their
+// own.
+import { environmentNames } from '../lib/config/env.ts';
+import { settingsOf } from '../lib/config/schema.ts';
+import { nearest } from '../lib/config/suggest.ts';
+import { IsthmusError } from '../contract/errors.ts';
+import { mirrorConfigSchema } from '../mirror/config.ts';
+import { relayConfigSchema } from '../relay/config.ts';
+import { serverConfigSchema } from '../server/config.ts';
+import { tentacleConfigSchema } from '../tentacle/config.ts';
+
+const prefix = 'ISTHMUS_';
+
+/** Of the command line, in the order of its help, and what each is. */
+export const commandVariables: Readonly<Record<string, string>> = {
+  ISTHMUS_SERVER: 'the address of the API',
+  ISTHMUS_CA_FILE: "the mesh's authority certificate",
+  ISTHMUS_API_KEY_FILE: 'the file that holds the API key',
+  ISTHMUS_CONTEXT: 'the context file (default ~/.config/isthmus/context.json)',
+  ISTHMUS_LOG_LEVEL: 'how much a started part logs: debug, info (default), warn, error',
+};
+
+/** What a script is told; one that runs this command hands them on. */
+const scriptVariables = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVIRONMENT'].map((name) => prefix + name);
+
+function knownVariables(): string[] {
+  const schemas = [serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema];
+  const settings = schemas.flatMap((schema) => settingsOf(schema).map(({ variable }) => variable));
+  return [...Object.keys(commandVariables), ...scriptVariables, ...settings];
+}
+
+/**
+ * Throws CONFIG_INVALID for a variable that is nearly one of Isthmus's. Others that begin like them are somebody
+ * else's, such as those that Kubernetes makes for a service called isthmus.
+ */
+export function refuseMisspeltVariables(names: readonly string[] = environmentNames(prefix)): void {
+  const known = knownVariables();
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    // What all have in common would make everything near.
+    const meant = nearest(
+      name.slice(prefix.length),
+      known.map((each) => each.slice(prefix.length)),
+    );
+    if (meant === undefined) continue;
+    throw new IsthmusError('CONFIG_INVALID', `${name} is not a variable of Isthmus; did you mean ${prefix}${meant}?`, {
+      field: name,
+      remedy: 'Correct its name, or unset it.',
+    });
+  }
+}

@@ -1,0 +1,159 @@
+// The processes of the quickstart: each part runs on its own, as it would on its own machine. Every child holds the
+// other end of a pipe on its standard input and stops when that ends, so that it never outlives this process, however
+// this process dies.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { open, readFile, statfs, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { within } from '../../lib/async/deadline.ts';
+import { environmentOfPart } from '../../lib/config/env.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+
+const startLimitMs = 45_000;
+const stopLimitMs = 10_000;
+const shownLogLines = 12;
+/** With less no part can start: a database alone takes as much. */
+const leastFreeBytes = 1024 * 1024;
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+type Phase = 'starting' | 'running' | 'stopping';
+
+interface Child {
+  /** A part runs until it is stopped, a command to its end. */
+  readonly kind: 'part' | 'command';
+  readonly name: string;
+  readonly logFile: string;
+  readonly process: ChildProcess;
+  readonly exited: Promise<Exit>;
+  phase: Phase;
+}
+
+/** The last lines of a log, for the message of a failure. */
+async function lastLines(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-shownLogLines).join('\n');
+}
+
+function exitText({ code, signal }: Exit): string {
+  return signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`;
+}
+
+export class ProcessGroup {
+  readonly #main: string;
+  readonly #children: Child[] = [];
+  #stopped = false;
+  readonly #failed = Promise.withResolvers<never>();
+
+  /** `main` is the command line's own main module: a child is `isthmus …` too. */
+  constructor(main: string) {
+    this.#main = main;
+    // Whoever races against it handles it; until somebody does, it must not count as unhandled.
+    this.#failed.promise.catch(() => undefined);
+  }
+
+  /** Rejects when a started part ends by itself. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** The process ids of what runs, by name. */
+  get running(): ReadonlyMap<string, number> {
+    return new Map(
+      this.#children.flatMap(({ name, process }) => (process.pid === undefined ? [] : [[name, process.pid] as const])),
+    );
+  }
+
+  /** Starts a part and resolves with its addresses once it says that it has started. */
+  async start(name: string, args: readonly string[], logFile: string): Promise<unknown> {
+    const child = await this.#spawn('part', name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
+    const started = Promise.withResolvers<unknown>();
+    const lines = createInterface({ input: child.process.stdout! });
+    lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
+    void child.exited.then((exit) => started.reject(new Error(exitText(exit))));
+    try {
+      const late = () => new Error('did not start in time');
+      const addresses = await within(started.promise, { ms: startLimitMs, late });
+      child.phase = 'running';
+      void child.exited.then((exit) => this.#onExit(child, exit));
+      return addresses;
+    } catch (cause) {
+      throw await failure(name, (cause as Error).message, logFile);
+    }
+  }
+
+  /** Runs a command to its end; `input` is its standard input. Resolves with its standard output. */
+  async run(name: string, args: readonly string[], logFile: string, input = ''): Promise<string> {
+    const child = await this.#spawn('command', name, args, logFile);
+    let output = '';
+    child.process.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.process.stdin!.end(input);
+    const exit = await child.exited;
+    this.#forget(child);
+    if (exit.code !== 0) throw await failure(name, exitText(exit), logFile);
+    return output;
+  }
+
+  /** Stops everything, last started first; what does not stop in time is killed. Nothing can be started afterwards. */
+  async stop({ limitMs = stopLimitMs }: { limitMs?: number } = {}): Promise<void> {
+    this.#stopped = true;
+    const stopping = this.#children.toReversed().map(async (child) => {
+      child.phase = 'stopping';
+      child.process.stdin?.end();
+      // A command has had the end of its standard input already.
+      if (child.kind === 'command') child.process.kill('SIGTERM');
+      const limit = setTimeout(() => child.process.kill('SIGKILL'), limitMs);
+      await child.exited;
+      clearTimeout(limit);
+    });
+    await Promise.all(stopping);
+  }
+
+  async #spawn(kind: Child['kind'], name: string, args: readonly string[], logFile: string): Promise<Child> {
+    const log: FileHandle = await open(logFile, 'a', 0o600);
+    try {
+      // A node that was joining when everything was told to stop must not be started after that.
+      if (this.#stopped) throw new IsthmusError('CANCELLED', `${name} is not started any more`);
+      // A session of its own: Ctrl-C is for this process, which then stops the others in order.
+      const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
+        stdio: ['pipe', 'pipe', log.fd],
+        detached: true,
+        env: environmentOfPart({}),
+      });
+      const { promise, resolve } = Promise.withResolvers<Exit>();
+      process_.once('exit', (code, signal) => resolve({ code, signal }));
+      process_.once('error', () => resolve({ code: -1, signal: null }));
+      // A child that ended no longer reads.
+      process_.stdin?.on('error', () => undefined);
+      const child: Child = { kind, name, logFile, process: process_, exited: promise, phase: 'starting' };
+      this.#children.push(child);
+      return child;
+    } finally {
+      await log.close();
+    }
+  }
+
+  #forget(child: Child): void {
+    this.#children.splice(this.#children.indexOf(child), 1);
+  }
+
+  #onExit(child: Child, exit: Exit): void {
+    if (child.phase === 'stopping') return;
+    void failure(child.name, exitText(exit), child.logFile).then((error) => this.#failed.reject(error));
+  }
+}
+
+/** Why a part that failed has said nothing, where that can be told. */
+async function emptyLog(logFile: string): Promise<string> {
+  const { bavail, bsize } = await statfs(dirname(logFile));
+  return bavail * bsize < leastFreeBytes ? `\nthe disk of ${dirname(logFile)} is full` : '';
+}
+
+async function failure(name: string, what: string, logFile: string): Promise<IsthmusError> {
+  const lines = await lastLines(logFile);
+  const log = lines === '' ? await emptyLog(logFile) : `\nthe last lines of ${logFile}:\n${lines}`;
+  return new IsthmusError('PART_FAILED', `${name} ${what}${log}`);
+}

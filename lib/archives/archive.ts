@@ -1,0 +1,72 @@
+// Packages as archives: checking one without writing, and unpacking one into a folder of its own.
+//   archive-names.ts    which names are refused
+//   archive-visitor.ts  limits and writing
+//   archive-tar.ts, archive-zip.ts   reading the formats
+// Limits hold for what is inflated and written, never for what headers claim.
+import { chmod, mkdir, rm, stat } from 'node:fs/promises';
+import { IsthmusError } from '../../contract/errors.ts';
+import { readTarGz } from './tar.ts';
+import { ArchiveVisitor, defaultArchiveLimits, type ArchiveContents, type ArchiveLimits } from './visitor.ts';
+import { readZip } from './zip.ts';
+import { translateDiskFull } from '../files/disk-space.ts';
+
+export const packageFormats = ['tar.gz', 'zip', 'nupkg'] as const;
+export type PackageFormat = (typeof packageFormats)[number];
+
+/** Whether `text` names a format that packages may have. */
+export function isPackageFormat(text: string): text is PackageFormat {
+  return packageFormats.some((format) => format === text);
+}
+
+interface ArchiveSource {
+  readonly path: string;
+  readonly format: PackageFormat;
+  readonly limits?: Partial<ArchiveLimits>;
+}
+
+/** Reads the whole archive and writes nothing: throws what unpacking it would throw. */
+export async function checkArchive(source: ArchiveSource): Promise<ArchiveContents> {
+  return visitArchive(source, undefined);
+}
+
+/**
+ * Unpacks into `into`, which must not exist and is durable afterwards. When anything is wrong with the archive `into`
+ * is removed again. Links, devices and names that leave the folder are refused, not skipped.
+ */
+export async function unpackArchive(source: ArchiveSource & { readonly into: string }): Promise<ArchiveContents> {
+  await mkdir(source.into);
+  try {
+    await chmod(source.into, 0o755);
+    return await visitArchive(source, source.into);
+  } catch (thrown) {
+    await rm(source.into, { recursive: true, force: true });
+    throw thrown;
+  }
+}
+
+async function visitArchive(
+  { path, format, limits }: ArchiveSource,
+  into: string | undefined,
+): Promise<ArchiveContents> {
+  const { size } = await stat(path);
+  if (size === 0) throw new IsthmusError('PACKAGE_FORMAT', 'the package is empty');
+  const visitor = new ArchiveVisitor(size, { ...defaultArchiveLimits, ...limits }, into);
+  try {
+    await (format === 'tar.gz' ? readTarGz(path, visitor) : readZip(path, visitor, format));
+    await visitor.flush();
+  } catch (thrown) {
+    throw named(thrown, format);
+  } finally {
+    await visitor.close();
+  }
+  if (visitor.contents.files === 0) throw new IsthmusError('PACKAGE_FORMAT', 'the archive has no files');
+  return visitor.contents;
+}
+
+/** Errors of the system keep their meaning; what the readers of the formats throw says that the archive is wrong. */
+function named(thrown: unknown, format: PackageFormat): unknown {
+  if (thrown instanceof IsthmusError) return thrown;
+  if (thrown instanceof Error && 'syscall' in thrown) return translateDiskFull(thrown, 'unpacking');
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return new IsthmusError('PACKAGE_FORMAT', `this is not a whole ${format} archive: ${detail}`, { cause: thrown });
+}

@@ -1,0 +1,95 @@
+// What an archive's entry may be called. A name is admitted once, as a path below the package root, or refused.
+import { IsthmusError } from '../../contract/errors.ts';
+
+const longestPartBytes = 255;
+const longestPathBytes = 1024;
+
+/** Decodes the bytes of a name; PACKAGE_NAME when they are not UTF-8. */
+export function decodeName(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new IsthmusError(
+      'PACKAGE_NAME',
+      `the name of an entry is not valid UTF-8: ${shown(Buffer.from(bytes).toString('latin1'))}`,
+      { cause },
+    );
+  }
+}
+
+/** Splits an entry's name into the parts of a path that stays below the package root. */
+export function entryPath(name: string): string[] {
+  // U+FFFD is what a reader puts in place of bytes that are not UTF-8.
+  if (hasControlCharacter(name) || name.includes('\ufffd') || !name.isWellFormed()) {
+    throw new IsthmusError(
+      'PACKAGE_NAME',
+      `an entry has a control character or invalid text in its name: ${shown(name)}`,
+    );
+  }
+  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) refuseEscape(name);
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) refuseEscape(name);
+  if (Buffer.byteLength(name) > longestPathBytes || parts.some((part) => Buffer.byteLength(part) > longestPartBytes)) {
+    throw new IsthmusError('PACKAGE_NAME', `the name of an entry is too long: ${shown(name)}`);
+  }
+  return parts;
+}
+
+/** Whether a text has a character that no name needs and some terminal or parser acts on. */
+export function hasControlCharacter(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
+
+function refuseEscape(name: string): never {
+  throw new IsthmusError('PACKAGE_PATH_ESCAPE', `an entry would be written outside the package: ${shown(name)}`);
+}
+
+/** A name that is fit for an error message, whatever is in it. */
+function shown(name: string): string {
+  const short = name.length > 120 ? `${name.slice(0, 120)}…` : name;
+  return JSON.stringify(short).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
+}
+
+type Kind = 'file' | 'folder';
+
+/** The names of one archive. Two names that a case-insensitive file system takes for one are refused. */
+export class EntryNames {
+  readonly #seen = new Map<string, { readonly path: string; readonly kind: Kind }>();
+
+  /** Admits an entry; answers the folders that must be made before it, outermost first. */
+  admit(parts: readonly string[], kind: Kind): string[] {
+    const missing: string[] = [];
+    for (let depth = 1; depth < parts.length; depth += 1) {
+      const folder = parts.slice(0, depth).join('/');
+      if (this.#enter(folder, 'folder')) missing.push(folder);
+    }
+    const path = parts.join('/');
+    const fresh = this.#enter(path, kind);
+    if (!fresh && kind === 'file') refuseDuplicate(path, path);
+    if (fresh && kind === 'folder') missing.push(path);
+    return missing;
+  }
+
+  /** Whether the name is new; a folder may be named again, spelled the same. */
+  #enter(path: string, kind: Kind): boolean {
+    const key = path.normalize('NFC').toUpperCase().toLowerCase();
+    const before = this.#seen.get(key);
+    if (before === undefined) {
+      this.#seen.set(key, { path, kind });
+      return true;
+    }
+    if (before.path !== path || before.kind !== kind) refuseDuplicate(path, before.path);
+    return false;
+  }
+}
+
+function refuseDuplicate(path: string, other: string): never {
+  throw new IsthmusError(
+    'PACKAGE_NAME',
+    `two entries are the same file to some system: ${shown(path)} and ${shown(other)}`,
+  );
+}

@@ -1,0 +1,186 @@
+// Reads a tar.gz entry by entry. Only files and folders get through.
+import { createReadStream } from 'node:fs';
+import { createGunzip } from 'node:zlib';
+import { Parser, type ReadEntry } from 'tar';
+import { IsthmusError } from '../../contract/errors.ts';
+import { hasControlCharacter } from './names.ts';
+import type { ArchiveVisitor } from './visitor.ts';
+
+/** Headers, padding and extended headers that one entry may cost beside its content. */
+const overheadPerEntryBytes = 4 * 1024;
+/** An extended header holds a path or two; anything longer is meant to fill memory. */
+const largestMetaBytes = 64 * 1024;
+const readBytes = 256 * 1024;
+
+/** Gives every entry of the archive to the visitor, one at a time. */
+export async function readTarGz(path: string, visitor: ArchiveVisitor): Promise<void> {
+  const source = createReadStream(path, { highWaterMark: readBytes });
+  const inflated = createGunzip({ chunkSize: readBytes });
+  source.on('error', (error) => inflated.destroy(error));
+  const reading = new TarReading(visitor);
+  try {
+    for await (const chunk of source.pipe(inflated) as AsyncIterable<Buffer>) await reading.take(chunk);
+    await reading.end();
+  } finally {
+    source.destroy();
+    inflated.destroy();
+  }
+}
+
+type Step =
+  | { readonly kind: 'entry'; readonly entry: ReadEntry }
+  | { readonly kind: 'data'; readonly chunk: Uint8Array }
+  | { readonly kind: 'end'; readonly entry: ReadEntry };
+
+/**
+ * The parser works through a chunk at once and says what it saw as steps; they are carried out before it gets the next
+ * chunk, so that no more than one chunk is ever in memory.
+ */
+class TarReading {
+  readonly #visitor: ArchiveVisitor;
+  readonly #parser = new Parser({ strict: true, maxMetaEntrySize: largestMetaBytes, zstd: false });
+  #steps: Step[] = [];
+  #streamBytes = 0;
+  #atEnd = false;
+  #entered = false;
+  #failure: { readonly thrown: unknown } | undefined;
+
+  constructor(visitor: ArchiveVisitor) {
+    this.#visitor = visitor;
+    this.#parser.on('error', (cause: Error) => this.#damaged(cause));
+    this.#parser.on('meta', (meta: string) => this.#guard(() => checkMeta(meta)));
+    this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#guard(() => refuse(entry)));
+    this.#parser.on('eof', () => (this.#atEnd = true));
+    this.#parser.on('entry', (entry: ReadEntry) => this.#enter(entry));
+  }
+
+  async take(chunk: Buffer): Promise<void> {
+    this.#countStream(chunk.length);
+    // The parser would inflate once more; an archive inside another is not what the format says.
+    const first = this.#streamBytes === chunk.length;
+    if (first && chunk[0] === 0x1f && chunk[1] === 0x8b) {
+      throw new IsthmusError('PACKAGE_FORMAT', 'what is inside the gzip is not a tar');
+    }
+    // What follows the end mark is padding; the parser would hold all of it.
+    if (!this.#atEnd) this.#parser.write(chunk);
+    await this.#carryOut();
+  }
+
+  async end(): Promise<void> {
+    if (this.#streamBytes === 0) throw new IsthmusError('PACKAGE_FORMAT', 'there is nothing in the gzip');
+    this.#parser.end();
+    await this.#carryOut();
+  }
+
+  #damaged(cause: Error): void {
+    // To the parser an end mark with nothing before it is no tar; it is one without files, which the caller finds out.
+    if (this.#atEnd && !this.#entered) return;
+    const what = this.#entered
+      ? 'the tar inside is damaged'
+      : 'what is inside the gzip is not a tar, or its beginning is damaged';
+    this.#fail(new IsthmusError('PACKAGE_FORMAT', what, { cause }));
+  }
+
+  #enter(entry: ReadEntry): void {
+    this.#entered = true;
+    this.#steps.push({ kind: 'entry', entry });
+    entry.on('data', (chunk: Uint8Array) => this.#steps.push({ kind: 'data', chunk }));
+    entry.on('end', () => this.#steps.push({ kind: 'end', entry }));
+  }
+
+  async #carryOut(): Promise<void> {
+    const steps = this.#steps;
+    this.#steps = [];
+    for (const step of steps) await this.#step(step);
+    if (this.#failure !== undefined) throw this.#failure.thrown;
+  }
+
+  async #step(step: Step): Promise<void> {
+    if (step.kind === 'data') return this.#visitor.write(step.chunk);
+    const isFolder = kindOf(step.entry) === 'folder';
+    if (step.kind === 'end') return isFolder ? undefined : this.#visitor.endFile();
+    this.#visitor.count();
+    const { path, mode = 0 } = step.entry;
+    await (isFolder ? this.#visitor.folder(path) : this.#visitor.beginFile(path, (mode & 0o100) !== 0));
+  }
+
+  /** Counts headers too, so that an archive of nothing but headers has a limit. */
+  #countStream(bytes: number): void {
+    this.#streamBytes += bytes;
+    const { maxBytes, maxEntries } = this.#visitor.limits;
+    if (this.#streamBytes > maxBytes + maxEntries * overheadPerEntryBytes) {
+      throw new IsthmusError('PACKAGE_BOMB', `the archive inflates to more than ${maxBytes} bytes and their headers`);
+    }
+  }
+
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  /** Keeps the first failure, and what came before it in the archive: that may be worse. */
+  #fail(thrown: unknown): void {
+    this.#failure ??= { thrown };
+  }
+}
+
+function kindOf(entry: ReadEntry): 'file' | 'folder' {
+  switch (entry.type) {
+    case 'File':
+    case 'OldFile':
+    case 'ContiguousFile':
+      return 'file';
+    case 'Directory':
+      return 'folder';
+    default:
+      return refuse(entry);
+  }
+}
+
+/** Looks at a PAX or GNU header before the parser cuts what it does not expect in it. */
+function checkMeta(meta: string): void {
+  const isPax = /^\d+ [A-Za-z.]+=/.test(meta);
+  const records = isPax ? paxRecords(meta) : new Map([['path', meta.replace(/\0+$/, '')]]);
+  for (const [key, value] of records) {
+    if (key.startsWith('GNU.sparse.')) throw sparse();
+    if (key === 'path' && hasControlCharacter(value)) {
+      throw new IsthmusError('PACKAGE_NAME', 'an entry has a control character in its name');
+    }
+  }
+}
+
+/** The records of a PAX header, by their lengths: the parser goes by lines, and a value may hold one. */
+function paxRecords(meta: string): Map<string, string> {
+  const bytes = Buffer.from(meta);
+  const records = new Map<string, string>();
+  for (let at = 0; at < bytes.length;) {
+    const head = /^(\d{1,6}) ([^=\n]+)=/.exec(bytes.toString('latin1', at, at + 300));
+    const length = Number(head?.[1]);
+    // Bytes that are not UTF-8 are longer once decoded. They are lawful in attributes that do not matter here, and in a
+    // name they are found there.
+    if (head === null || length <= head[0].length || at + length > bytes.length) break;
+    records.set(head[2]!, bytes.toString('utf8', at + head[0].length, at + length - 1));
+    at += length;
+  }
+  return records;
+}
+
+function refuse(entry: ReadEntry): never {
+  if (entry.meta) throw new IsthmusError('PACKAGE_BOMB', 'an extended header of the archive is too large');
+  switch (entry.type) {
+    case 'Link':
+    case 'SymbolicLink':
+      throw new IsthmusError('PACKAGE_LINK', `the archive has a link: ${JSON.stringify(entry.path.slice(0, 120))}`);
+    case 'SparseFile':
+      throw sparse();
+    default:
+      throw new IsthmusError('PACKAGE_ENTRY', `the archive has an entry of kind ${entry.type}`);
+  }
+}
+
+function sparse(): IsthmusError {
+  return new IsthmusError('PACKAGE_BOMB', 'the archive has sparse files, which claim bytes it does not hold');
+}

@@ -1,0 +1,140 @@
+// What is done with each entry of an archive: count it against the limits, and write it where a folder was given.
+import { chmod, mkdir, open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { IsthmusError } from '../../contract/errors.ts';
+import { entryPath, EntryNames } from './names.ts';
+import { syncPath, writeFully } from '../files/disk-space.ts';
+
+export interface ArchiveLimits {
+  readonly maxEntries: number;
+  /** All files together, counted as they are inflated. */
+  readonly maxBytes: number;
+  /** Inflated bytes per byte of the archive; not looked at below `ratioFloorBytes`. */
+  readonly maxRatio: number;
+  readonly ratioFloorBytes: number;
+}
+
+/** Far above any package that was seen, far below what fills a disk unnoticed. */
+export const defaultArchiveLimits: ArchiveLimits = {
+  maxEntries: 200_000,
+  maxBytes: 16 * 1024 ** 3,
+  maxRatio: 200,
+  ratioFloorBytes: 64 * 1024 * 1024,
+};
+
+export interface ArchiveContents {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** How many files are flushed at once: enough for the disk to batch, few enough for any descriptor limit. */
+const flushAtOnce = 8;
+
+interface OpenFile {
+  readonly path: string;
+  readonly handle: FileHandle;
+  readonly mode: number;
+  position: number;
+}
+
+export class ArchiveVisitor {
+  readonly limits: ArchiveLimits;
+  readonly #into: string | undefined;
+  readonly #archiveBytes: number;
+  readonly #names = new EntryNames();
+  readonly #paths = { files: new Array<string>(), folders: new Array<string>() };
+  #entries = 0;
+  #files = 0;
+  #bytes = 0;
+  #writing: OpenFile | undefined;
+
+  /** Without `into` the archive is only checked. */
+  constructor(archiveBytes: number, limits: ArchiveLimits, into?: string) {
+    this.#archiveBytes = archiveBytes;
+    this.limits = limits;
+    this.#into = into;
+  }
+
+  get contents(): ArchiveContents {
+    return { files: this.#files, bytes: this.#bytes };
+  }
+
+  /** Counts an entry before anything else is done for it. */
+  count(): void {
+    this.#entries += 1;
+    if (this.#entries > this.limits.maxEntries) {
+      throw new IsthmusError('PACKAGE_BOMB', `the archive has more than ${this.limits.maxEntries} entries`);
+    }
+  }
+
+  async folder(name: string): Promise<void> {
+    const parts = entryPath(name);
+    if (parts.length > 0) await this.#makeFolders(this.#names.admit(parts, 'folder'));
+  }
+
+  /** Begins a file; its content goes to `write`, and `endFile` ends it. */
+  async beginFile(name: string, executable: boolean): Promise<void> {
+    const parts = entryPath(name);
+    if (parts.length === 0) throw new IsthmusError('PACKAGE_NAME', 'a file has no name');
+    await this.#makeFolders(this.#names.admit(parts, 'file'));
+    this.#files += 1;
+    if (this.#into === undefined) return;
+    const path = join(this.#into, ...parts);
+    // Exclusive: nothing that is there already is ever written to or through.
+    const handle = await open(path, 'wx', 0o600);
+    this.#writing = { path, handle, mode: executable ? 0o755 : 0o644, position: 0 };
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#countBytes(chunk.length);
+    if (this.#writing === undefined) return;
+    await writeFully(this.#writing.handle, chunk, this.#writing.position);
+    this.#writing.position += chunk.length;
+  }
+
+  async endFile(): Promise<void> {
+    if (this.#writing === undefined) return;
+    const { path, handle, mode } = this.#writing;
+    await handle.chmod(mode);
+    await this.close();
+    this.#paths.files.push(path);
+  }
+
+  /** Lets go of the file that is being written, if any. */
+  async close(): Promise<void> {
+    const writing = this.#writing;
+    this.#writing = undefined;
+    await writing?.handle.close();
+  }
+
+  /** Makes what was written last. */
+  async flush(): Promise<void> {
+    if (this.#into === undefined) return;
+    const waiting = [...this.#paths.files, ...this.#paths.folders, this.#into];
+    const work = async (): Promise<void> => {
+      for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncPath(path);
+    };
+    await Promise.all(Array.from({ length: flushAtOnce }, work));
+  }
+
+  async #makeFolders(folders: readonly string[]): Promise<void> {
+    if (this.#into === undefined) return;
+    for (const folder of folders) {
+      const path = join(this.#into, folder);
+      await mkdir(path);
+      await chmod(path, 0o755);
+      this.#paths.folders.push(path);
+    }
+  }
+
+  #countBytes(bytes: number): void {
+    this.#bytes += bytes;
+    const { maxBytes, maxRatio, ratioFloorBytes } = this.limits;
+    if (this.#bytes > maxBytes) {
+      throw new IsthmusError('PACKAGE_BOMB', `the archive unpacks to more than ${maxBytes} bytes`);
+    }
+    if (this.#bytes > ratioFloorBytes && this.#bytes > maxRatio * this.#archiveBytes) {
+      throw new IsthmusError('PACKAGE_BOMB', `the archive unpacks to more than ${maxRatio} times its size`);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// Reads a zip or nupkg entry by entry, by its central directory. Only files and folders get through.
+import { constants } from 'node:fs';
+import { openPromise, type Entry, type ZipFile } from 'yauzl';
+import { IsthmusError } from '../../contract/errors.ts';
+import { decodeName } from './names.ts';
+import type { ArchiveVisitor } from './visitor.ts';
+
+const madeOnUnix = 3;
+const stored = 0;
+const deflated = 8;
+
+/** Gives every entry of the archive to the visitor, one at a time. */
+export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
+  const zip = await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: true });
+  try {
+    if (zip.entryCount > visitor.limits.maxEntries) {
+      throw new IsthmusError('PACKAGE_BOMB', `the archive has ${zip.entryCount} entries`);
+    }
+    const places: Place[] = [];
+    for await (const entry of zip.eachEntry()) {
+      visitor.count();
+      places.push(placeOf(entry));
+      await visitEntry(zip, entry, visitor, format);
+    }
+    refuseOverlaps(places);
+  } finally {
+    zip.close();
+  }
+}
+
+/** The bytes of the archive that an entry claims: at least its header, its name and its content. */
+interface Place {
+  readonly from: number;
+  readonly to: number;
+}
+
+const localHeaderBytes = 30;
+
+function placeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRaw }: Entry): Place {
+  return { from, to: from + localHeaderBytes + fileNameRaw.length + compressedSize };
+}
+
+/** Entries that share bytes make much out of little, and no packer makes them. */
+function refuseOverlaps(places: Place[]): void {
+  places.sort((a, b) => a.from - b.from);
+  for (const [index, { to }] of places.entries()) {
+    const next = places[index + 1];
+    if (next !== undefined && next.from < to) {
+      throw new IsthmusError('PACKAGE_BOMB', 'two entries of the archive share their bytes');
+    }
+  }
+}
+
+async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, format: string): Promise<void> {
+  const written = decodeName(entry.fileNameRaw);
+  // The parts of a nupkg are URIs: the name is what they decode to, and that is what must be safe.
+  const name = format === 'nupkg' ? decodeUri(written) : written;
+  const mode = entry.versionMadeBy >> 8 === madeOnUnix ? entry.externalFileAttributes >>> 16 : 0;
+  refuseUnlessPlain(entry, mode);
+  if (name.endsWith('/')) return visitor.folder(name);
+  await visitor.beginFile(name, (mode & 0o100) !== 0);
+  const content = await zip.openReadStreamPromise(entry);
+  // It may still fail when reading it has stopped already; that must not bring the process down.
+  content.on('error', () => undefined);
+  for await (const chunk of content as AsyncIterable<Uint8Array>) await visitor.write(chunk);
+  await visitor.endFile();
+}
+
+function refuseUnlessPlain(entry: Entry, mode: number): void {
+  if (entry.isEncrypted()) throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted');
+  if (entry.compressionMethod !== stored && entry.compressionMethod !== deflated) {
+    throw new IsthmusError('PACKAGE_FORMAT', `compression method ${entry.compressionMethod} is not deflate`);
+  }
+  const type = mode & constants.S_IFMT;
+  if (type === constants.S_IFLNK) throw new IsthmusError('PACKAGE_LINK', 'the archive has a link');
+  if (type !== 0 && type !== constants.S_IFREG && type !== constants.S_IFDIR) {
+    throw new IsthmusError('PACKAGE_ENTRY', 'the archive has an entry that is neither a file nor a folder');
+  }
+}
+
+function decodeUri(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch (cause) {
+    throw new IsthmusError('PACKAGE_NAME', 'the name of an entry has an escape that is not UTF-8', { cause });
+  }
+}

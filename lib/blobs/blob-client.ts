@@ -1,0 +1,121 @@
+// Asks for a blob over a stream that somebody else connected. Trusts nothing of the answer but its framing: no redirect
+// is followed, no encoding undone, and the digest is for the caller to check.
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Watchdog, within } from '../async/deadline.ts';
+import { isErrorCode, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { parseContentRange } from './ranges.ts';
+
+export interface BlobQuestion {
+  readonly sha256: string;
+  readonly pass: string;
+  /** Bytes that are here already. */
+  readonly fromByte: number;
+  readonly signal: AbortSignal;
+  /** Without an answer, or without another byte of it, for this long the place counts as dead. */
+  readonly stallMs: number;
+}
+
+export interface BlobAnswer {
+  readonly sizeBytes: number;
+  /** The bytes from `fromByte` to the end. Throws PLACE_FAILED when they stop short or stall. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Ends the connection; needed when the body is not read to its end. Idempotent. */
+  close(): void;
+}
+
+const largestHeaderBytes = 8 * 1024;
+
+/** Sends the request; resolves with the head of the answer. The stream is used up by it. */
+export async function askForBlob(stream: Duplex, question: BlobQuestion): Promise<BlobAnswer> {
+  stream.on('error', () => undefined);
+  const request = httpRequest({
+    createConnection: () => stream,
+    method: 'GET',
+    path: `/v1/blobs/${question.sha256}`,
+    headers: {
+      host: 'isthmus',
+      authorization: `Pass ${question.pass}`,
+      ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
+    },
+    maxHeaderSize: largestHeaderBytes,
+    signal: question.signal,
+  });
+  request.end();
+  try {
+    const response = await headOf(request, question.stallMs);
+    const close = () => void stream.destroy();
+    return { sizeBytes: sizeOf(response, question), body: bodyOf(response, question, close), close };
+  } catch (thrown) {
+    stream.destroy();
+    throw placeFailed(thrown, question.signal);
+  }
+}
+
+function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessage> {
+  const response = new Promise<IncomingMessage>((resolve, reject) => {
+    request.once('response', resolve);
+    // Stays for the life of the request: an error after the answer must not end the process.
+    request.on('error', reject);
+  });
+  const late = () => new IsthmusError('PLACE_FAILED', `no answer within ${stallMs} ms`);
+  return within(response, { ms: stallMs, late });
+}
+
+/** The size of the whole blob, when the answer is one that goes on where the question asked. */
+function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
+  const { statusCode = 0, headers } = response;
+  if (statusCode !== 200 && statusCode !== 206) throw refusal(statusCode, headers['isthmus-code']);
+  if (headers['content-encoding'] !== undefined) throw new IsthmusError('PLACE_FAILED', 'the answer is encoded');
+  const length = Number(headers['content-length'] ?? Number.NaN);
+  if (!Number.isSafeInteger(length)) throw new IsthmusError('PLACE_FAILED', 'the answer does not say how long it is');
+  if (statusCode === 200) return length;
+  const range = parseContentRange(headers['content-range']);
+  if (
+    range === undefined ||
+    range.from !== fromByte ||
+    range.to !== range.sizeBytes ||
+    range.to - range.from !== length
+  ) {
+    throw new IsthmusError('PLACE_FAILED', 'the answer is not the range that was asked for');
+  }
+  return range.sizeBytes;
+}
+
+function refusal(status: number, code: string | string[] | undefined): IsthmusError {
+  // Only refusals that mean the same wherever they arise are taken over from the peer.
+  const known: readonly ErrorCode[] = ['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE', 'PACKAGE_HASH_MISMATCH'];
+  const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : 'PLACE_FAILED';
+  return new IsthmusError(named, `the place answered with status ${status}`);
+}
+
+async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close: () => void): AsyncGenerator<Buffer> {
+  // A whole body in answer to a range is lawful: the part that is here already is passed over.
+  let skip = response.statusCode === 200 ? question.fromByte : 0;
+  const { stallMs } = question;
+  const watchdog = new Watchdog(stallMs, () => {
+    response.destroy(new IsthmusError('PLACE_FAILED', `no byte for ${stallMs} ms`));
+  });
+  try {
+    watchdog.feed();
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      watchdog.rest();
+      const rest = skip >= chunk.length ? undefined : chunk.subarray(skip);
+      skip = Math.max(0, skip - chunk.length);
+      if (rest !== undefined) yield rest;
+      watchdog.feed();
+    }
+    if (!response.complete) throw new IsthmusError('PLACE_FAILED', 'the answer was cut short');
+  } catch (thrown) {
+    throw placeFailed(thrown, question.signal);
+  } finally {
+    watchdog.rest();
+    response.destroy();
+    close();
+  }
+}
+
+function placeFailed(thrown: unknown, signal: AbortSignal): IsthmusError {
+  if (signal.aborted) return IsthmusError.from(signal.reason, 'CANCELLED');
+  return IsthmusError.from(thrown, 'PLACE_FAILED');
+}

@@ -1,0 +1,207 @@
+// Serves blobs over HTTP/1.1 on streams that somebody else accepted: `GET|HEAD /v1/blobs/<sha256>`, with Range and with
+// `Authorization: Pass <pass>`. The digest in the path is the only key; everything else of a request is ignored or
+// refused. One server for the built-in feed and for mirrors: what differs is where the bytes come from.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Watchdog } from '../async/deadline.ts';
+import { errorCatalogue, IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { pump, type BlobBody } from './blob-pump.ts';
+import { chooseRange, type ByteRange } from './ranges.ts';
+
+export interface BlobRequest<Peer> {
+  readonly sha256: string;
+  readonly pass: string;
+  readonly peer: Peer;
+  /** Aborts when the asker has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** What a pass says of the blob it allows. */
+export interface BlobGrant {
+  readonly sizeBytes: number;
+}
+
+export interface BlobOrigin<Peer> {
+  /** What the pass allows; throws FORBIDDEN unless it lets the peer have this blob. Called before anything else. */
+  authorise(request: BlobRequest<Peer>): Promise<BlobGrant> | BlobGrant;
+  /** The blob; NOT_FOUND when there is none. */
+  open(request: BlobRequest<Peer>, grant: BlobGrant): Promise<BlobBody>;
+  /** The size of a blob that is whole and here; HEAD fetches nothing. */
+  sizeOf(sha256: string): number | undefined;
+}
+
+export interface BlobServerLimits {
+  /** Requests being answered at once; more get 503. */
+  readonly maxRequests: number;
+  /** For the headers of a request to arrive. */
+  readonly headerTimeoutMs: number;
+  /** Without a byte either way while a request is answered, or between two. */
+  readonly idleTimeoutMs: number;
+}
+
+/** A thousand tentacles behind one mirror come in waves; each request holds a descriptor and two buffers. */
+export const defaultBlobServerLimits: BlobServerLimits = {
+  maxRequests: 256,
+  headerTimeoutMs: 10_000,
+  idleTimeoutMs: 60_000,
+};
+
+interface AcceptedStream<Peer> {
+  readonly peer: Peer;
+  /** Fed while it says nothing: it has so long for the next request. */
+  readonly watchdog: Watchdog;
+}
+
+/** Not worth a line in the log: the asker's own doing. */
+const quietCodes: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
+
+const blobPath = /^\/v1\/blobs\/([0-9a-f]{64})$/;
+const largestHeaderBytes = 8 * 1024;
+/** Headers that decide something here, and so may come once only. */
+const singleHeaders = ['authorization', 'range', 'if-range', 'host', 'content-length', 'transfer-encoding'];
+
+export class BlobServer<Peer> {
+  readonly #origin: BlobOrigin<Peer>;
+  readonly #log: Logger;
+  readonly #limits: BlobServerLimits;
+  readonly #http: Server;
+  readonly #streams = new Map<Duplex, AcceptedStream<Peer>>();
+  #requests = 0;
+
+  constructor(origin: BlobOrigin<Peer>, log: Logger, limits: Partial<BlobServerLimits> = {}) {
+    this.#origin = origin;
+    this.#log = log;
+    this.#limits = { ...defaultBlobServerLimits, ...limits };
+    this.#http = createServer({ maxHeaderSize: largestHeaderBytes, keepAliveTimeout: this.#limits.idleTimeoutMs });
+    this.#http.timeout = this.#limits.idleTimeoutMs;
+    this.#http.maxHeadersCount = 64;
+    this.#http.on('request', (request, response) => void this.#answer(request, response));
+    this.#http.on('clientError', (_error, stream) => stream.destroy());
+    this.#http.on('timeout', (stream: Duplex) => stream.destroy());
+  }
+
+  /** Serves HTTP on a stream whose peer has been verified. */
+  accept(stream: Duplex, peer: Peer): void {
+    // The server's own header timeout only runs for sockets of a listening server.
+    const watchdog = new Watchdog(this.#limits.idleTimeoutMs, () => stream.destroy());
+    this.#streams.set(stream, { peer, watchdog });
+    stream.once('close', () => {
+      watchdog.rest();
+      this.#streams.delete(stream);
+    });
+    stream.on('error', () => undefined);
+    watchdog.feed(this.#limits.headerTimeoutMs);
+    this.#http.emit('connection', stream);
+  }
+
+  /** Ends every request. */
+  stop(): void {
+    for (const stream of this.#streams.keys()) stream.destroy();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const accepted = this.#streams.get(request.socket);
+    if (accepted === undefined) return void request.socket.destroy();
+    accepted.watchdog.rest();
+    const gone = new AbortController();
+    response.once('close', () => {
+      gone.abort();
+      if (!request.socket.destroyed) accepted.watchdog.feed();
+    });
+    response.on('error', () => undefined);
+    this.#requests += 1;
+    try {
+      if (this.#requests > this.#limits.maxRequests) return refuse(response, 503, 'RESOURCE_EXHAUSTED');
+      await this.#serve(request, response, accepted.peer, gone.signal);
+    } catch (thrown) {
+      this.#fail(response, thrown);
+    } finally {
+      this.#requests -= 1;
+    }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, peer: Peer, signal: AbortSignal): Promise<void> {
+    const sha256 = blobPath.exec(request.url ?? '')?.[1];
+    if (sha256 === undefined) return refuse(response, 404, 'NOT_FOUND');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'METHOD_NOT_ALLOWED');
+    if (!isPlain(request)) return refuse(response, 400, 'MALFORMED_BODY');
+    // None at all is for the origin to refuse, and to note, as a bad one is.
+    const [, pass = ''] = /^Pass ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
+    const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };
+    const grant = await this.#origin.authorise(asked);
+    if (request.method === 'HEAD') return this.#head(response, sha256);
+    const body = await this.#origin.open(asked, grant);
+    try {
+      if (!signal.aborted) await send(request, response, sha256, body);
+    } finally {
+      await body.close();
+    }
+  }
+
+  #head(response: ServerResponse, sha256: string): void {
+    const sizeBytes = this.#origin.sizeOf(sha256);
+    if (sizeBytes === undefined) return refuse(response, 404, 'NOT_FOUND');
+    response.writeHead(200, { ...headersOf(sha256), 'content-length': sizeBytes }).end();
+  }
+
+  #fail(response: ServerResponse, thrown: unknown): void {
+    const error = IsthmusError.from(thrown);
+    if (!quietCodes.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
+    // Part of a body that cannot go on: only a broken connection tells the asker that it is short.
+    if (response.headersSent) return void response.destroy();
+    refuse(response, errorCatalogue[error.code].http, error.code);
+  }
+}
+
+async function send(request: IncomingMessage, response: ServerResponse, sha256: string, body: BlobBody): Promise<void> {
+  const range = chooseRange(request.headers.range, request.headers['if-range'], body.sizeBytes, `"${sha256}"`);
+  if (range === 'unsatisfiable') {
+    response.setHeader('content-range', `bytes */${body.sizeBytes}`);
+    return refuse(response, 416, 'INVALID_FIELD');
+  }
+  const whole: ByteRange = { from: 0, to: body.sizeBytes };
+  const { from, to } = range ?? whole;
+  response.writeHead(range === undefined ? 200 : 206, {
+    ...headersOf(sha256),
+    'content-length': to - from,
+    ...(range === undefined ? {} : { 'content-range': `bytes ${from}-${to - 1}/${body.sizeBytes}` }),
+  });
+  response.flushHeaders();
+  await pump(body, response, from, to);
+  response.end();
+}
+
+function headersOf(sha256: string): Record<string, string> {
+  return {
+    'content-type': 'application/octet-stream',
+    'accept-ranges': 'bytes',
+    etag: `"${sha256}"`,
+    'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
+    'cache-control': 'private, no-transform',
+    'x-content-type-options': 'nosniff',
+  };
+}
+
+/** No body, and nothing said twice that decides something. */
+function isPlain(request: IncomingMessage): boolean {
+  if (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) !== 0)
+    return false;
+  const names = request.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+  return singleHeaders.every((single) => names.filter((name) => name === single).length <= 1);
+}
+
+/** The same short answer for the same code, whatever the reason behind it. */
+function refuse(response: ServerResponse, status: number, code: keyof typeof errorCatalogue): void {
+  const text = `${code}\n`;
+  response.writeHead(status, {
+    'content-type': 'text/plain',
+    'content-length': text.length,
+    'isthmus-code': code,
+    'cache-control': 'no-store',
+    ...(status === 503 ? { 'retry-after': '1' } : {}),
+    // What follows an unwanted body on the stream is not a request.
+    ...(status === 400 ? { connection: 'close' } : {}),
+  });
+  response.end(text);
+}

@@ -1,0 +1,208 @@
+// A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
+// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start. A name and a size
+// are not believed: disks rot, and files are changed by hand, so a blob is digested before it is first served, and
+// again daily.
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { IsthmusError } from '../../contract/errors.ts';
+import { BlobWriter, type BlobInfo } from './blob-writer.ts';
+import { digestFile, isSha256 } from './digest.ts';
+import { errnoOf, syncPath } from '../files/disk-space.ts';
+
+export interface StoredBlob extends BlobInfo {
+  /** When it was last asked for, as far as it was noted. */
+  readonly usedAtMs: number;
+}
+
+/** A blob opened for reading; the bytes stay readable when the blob is deleted meanwhile. */
+export interface OpenedBlob extends BlobInfo {
+  readonly file: FileHandle;
+}
+
+/** How stale the noted time of use may get, so that a popular blob does not cost a write per request. */
+const usedAtGrainMs = 60_000;
+
+/** How long a blob is believed to be what was read of it; digesting takes a second per gigabyte or so. */
+const believedMs = 24 * 3600_000;
+
+/** One reading of a blob, which all that open it meanwhile wait for. */
+interface Check {
+  readonly atMs: number;
+  readonly isSound: Promise<boolean>;
+}
+
+export class BlobStore {
+  readonly folder: string;
+  readonly #index = new Map<string, StoredBlob>();
+  readonly #writing = new Set<string>();
+  readonly #checks = new Map<string, Check>();
+  #usedBytes = 0;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Opens the store and rebuilds its index from what is on disk. */
+  static async open(folder: string): Promise<BlobStore> {
+    const store = new BlobStore(folder);
+    await rm(join(folder, 'incoming'), { recursive: true, force: true });
+    for (const name of ['blobs', 'partial', 'incoming'])
+      await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+    for (const prefix of await readdir(join(folder, 'blobs'))) await store.#indexFolder(prefix);
+    return store;
+  }
+
+  /** Bytes of whole blobs. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  get(sha256: string): StoredBlob | undefined {
+    return this.#index.get(sha256);
+  }
+
+  list(): StoredBlob[] {
+    return [...this.#index.values()];
+  }
+
+  /**
+   * Opens a whole blob and notes its use; undefined when it is not there. PACKAGE_HASH_MISMATCH when its bytes are
+   * others by now: it stays until it is deleted, or received again.
+   */
+  async open(sha256: string): Promise<OpenedBlob | undefined> {
+    const blob = this.#index.get(sha256);
+    if (blob === undefined) return undefined;
+    try {
+      if (!(await this.#isSound(sha256))) {
+        throw new IsthmusError(
+          'PACKAGE_HASH_MISMATCH',
+          `blob ${sha256} has been changed on the disk, and is not served`,
+        );
+      }
+      const file = await open(this.#path(sha256), 'r');
+      await this.#noteUse(blob);
+      return { sha256, sizeBytes: blob.sizeBytes, file };
+    } catch (thrown) {
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+      this.#forget(sha256);
+      return undefined;
+    }
+  }
+
+  /** Where a whole blob lies, for a reader that needs a path. */
+  pathOf(sha256: string): string {
+    if (!this.#index.has(sha256)) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
+    return this.#path(sha256);
+  }
+
+  /** Receives a blob whose digest is not known yet; a crash leaves nothing of it. */
+  receive(): Promise<BlobWriter> {
+    return this.#writer(join('incoming', randomUUID()));
+  }
+
+  /** Receives, or goes on receiving, a blob by its digest; a crash leaves what came so far. One writer at a time. */
+  resume(sha256: string): Promise<BlobWriter> {
+    assertSha256(sha256);
+    return this.#writer(join('partial', sha256));
+  }
+
+  /** The cut downloads on disk that nobody is writing: digest and bytes. */
+  async partials(): Promise<(BlobInfo & { readonly modifiedAtMs: number })[]> {
+    const folder = join(this.folder, 'partial');
+    const idle = (await readdir(folder)).filter((name) => !this.#writing.has(join('partial', name)));
+    return Promise.all(
+      idle.map(async (sha256) => {
+        const { size, mtimeMs } = await stat(join(folder, sha256));
+        return { sha256, sizeBytes: size, modifiedAtMs: mtimeMs };
+      }),
+    );
+  }
+
+  /** Drops a cut download that nobody is writing. */
+  async dropPartial(sha256: string): Promise<void> {
+    assertSha256(sha256);
+    const name = join('partial', sha256);
+    if (!this.#writing.has(name)) await rm(join(this.folder, name), { force: true });
+  }
+
+  /** Removes a whole blob. Idempotent. */
+  async delete(sha256: string): Promise<void> {
+    assertSha256(sha256);
+    this.#forget(sha256);
+    await rm(this.#path(sha256), { force: true });
+  }
+
+  #isSound(sha256: string): Promise<boolean> {
+    const before = this.#checks.get(sha256);
+    if (before !== undefined && Date.now() - before.atMs < believedMs) return before.isSound;
+    const isSound = digestFile(this.#path(sha256)).then((meter) => meter.sha256() === sha256);
+    const check = { atMs: Date.now(), isSound };
+    this.#checks.set(sha256, check);
+    // What could not be read is read again by the next one.
+    isSound.catch(() => this.#checks.get(sha256) === check && this.#checks.delete(sha256));
+    return isSound;
+  }
+
+  async #writer(name: string): Promise<BlobWriter> {
+    if (this.#writing.has(name)) throw new IsthmusError('INTERNAL', 'this blob is being written already');
+    this.#writing.add(name);
+    return BlobWriter.open({
+      path: join(this.folder, name),
+      finalPath: (sha256) => this.#path(sha256),
+      prepare: (finalPath) => this.#ensureFolder(dirname(finalPath)),
+      onCommitted: (blob) => {
+        this.#remember({ ...blob, usedAtMs: Date.now() });
+        this.#checks.set(blob.sha256, { atMs: Date.now(), isSound: Promise.resolve(true) });
+      },
+      onClosed: () => this.#writing.delete(name),
+    });
+  }
+
+  async #ensureFolder(path: string): Promise<void> {
+    if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncPath(dirname(path));
+  }
+
+  async #indexFolder(prefix: string): Promise<void> {
+    const folder = join(this.folder, 'blobs', prefix);
+    for (const name of await readdir(folder)) {
+      if (!isSha256(name) || !name.startsWith(prefix)) continue;
+      const { size, mtimeMs } = await stat(join(folder, name));
+      this.#remember({ sha256: name, sizeBytes: size, usedAtMs: mtimeMs });
+    }
+  }
+
+  async #noteUse(blob: StoredBlob): Promise<void> {
+    const now = Date.now();
+    // Deleted while it was being opened: the handle reads on, the index must not bring it back.
+    if (!this.#index.has(blob.sha256)) return;
+    this.#index.set(blob.sha256, { ...blob, usedAtMs: now });
+    if (now - blob.usedAtMs <= usedAtGrainMs) return;
+    await utimes(this.#path(blob.sha256), now / 1000, now / 1000).catch((thrown: unknown) => {
+      if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+    });
+  }
+
+  #remember(blob: StoredBlob): void {
+    this.#forget(blob.sha256);
+    this.#index.set(blob.sha256, blob);
+    this.#usedBytes += blob.sizeBytes;
+  }
+
+  #forget(sha256: string): void {
+    this.#checks.delete(sha256);
+    const blob = this.#index.get(sha256);
+    if (blob !== undefined && this.#index.delete(sha256)) this.#usedBytes -= blob.sizeBytes;
+  }
+
+  #path(sha256: string): string {
+    return join(this.folder, 'blobs', sha256.slice(0, 2), sha256);
+  }
+}
+
+/** A digest from outside is part of a path only after this. */
+function assertSha256(sha256: string): void {
+  if (!isSha256(sha256)) {
+    throw new IsthmusError('INVALID_FIELD', 'a digest is 64 lower-case hex digits', { field: 'sha256' });
+  }
+}

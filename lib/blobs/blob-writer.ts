@@ -1,0 +1,143 @@
+// One blob on its way into the store: bytes are appended and digested, then committed under their digest or dropped.
+import { constants } from 'node:fs';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { IsthmusError } from '../../contract/errors.ts';
+import { DigestMeter, digestFile } from './digest.ts';
+import { syncPath, translateDiskFull, writeFully } from '../files/disk-space.ts';
+
+export interface BlobInfo {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+type State =
+  | { readonly phase: 'open'; readonly file: FileHandle; readonly meter: DigestMeter }
+  | { readonly phase: 'closed'; readonly bytes: number };
+
+interface WriterPlaces {
+  readonly path: string;
+  readonly finalPath: (sha256: string) => string;
+  /** Makes the folder of the final path. */
+  readonly prepare: (finalPath: string) => Promise<void>;
+  readonly onCommitted: (blob: BlobInfo) => void;
+  readonly onClosed: () => void;
+}
+
+/** Appends to a temporary file. Exactly one of `commit`, `discard` and `close` ends it. */
+export class BlobWriter {
+  readonly #places: WriterPlaces;
+  #state: State;
+
+  private constructor(places: WriterPlaces, file: FileHandle, meter: DigestMeter) {
+    this.#places = places;
+    this.#state = { phase: 'open', file, meter };
+  }
+
+  /** Opens the temporary file, and goes on after what is in it already. */
+  static async open(places: WriterPlaces): Promise<BlobWriter> {
+    try {
+      const file = await open(places.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      return new BlobWriter(places, file, await digestFile(places.path));
+    } catch (thrown) {
+      places.onClosed();
+      throw translateDiskFull(thrown, 'a new blob');
+    }
+  }
+
+  /** What was appended; still known when the writer has ended. */
+  get bytes(): number {
+    return this.#state.phase === 'open' ? this.#state.meter.bytes : this.#state.bytes;
+  }
+
+  /** A copy of the digest so far, for a reader that goes on without the file. */
+  meter(): DigestMeter {
+    return new DigestMeter(this.#opened().meter);
+  }
+
+  /** Another handle on the same bytes, which stays good after the commit and after the removal. */
+  reader(): Promise<FileHandle> {
+    return open(this.#places.path, 'r');
+  }
+
+  get path(): string {
+    return this.#places.path;
+  }
+
+  /** Appends; DISK_FULL when there is no room. What was appended before stays. */
+  async write(chunk: Uint8Array): Promise<void> {
+    const { file, meter } = this.#opened();
+    try {
+      await writeFully(file, chunk, meter.bytes);
+    } catch (thrown) {
+      throw translateDiskFull(thrown, 'the package');
+    }
+    meter.update(chunk);
+  }
+
+  /** Forgets every byte and begins again. */
+  async restart(): Promise<void> {
+    const { file } = this.#opened();
+    await file.truncate(0);
+    this.#state = { phase: 'open', file, meter: new DigestMeter() };
+  }
+
+  /**
+   * Puts the blob into the store: durable, whole, under its digest. With `expected`, PACKAGE_HASH_MISMATCH when the
+   * bytes are not those; the writer then stays open, so that the caller may restart it.
+   */
+  async commit(expected?: { readonly sha256: string; readonly sizeBytes?: number | undefined }): Promise<BlobInfo> {
+    const { file, meter } = this.#opened();
+    const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };
+    if (expected !== undefined) assertBytesMatch(blob, expected);
+    const finalPath = this.#places.finalPath(blob.sha256);
+    try {
+      await file.truncate(meter.bytes);
+      await file.sync();
+      await this.#places.prepare(finalPath);
+      await rename(this.#places.path, finalPath);
+      await syncPath(dirname(finalPath));
+    } catch (thrown) {
+      throw translateDiskFull(thrown, 'the package');
+    }
+    this.#places.onCommitted(blob);
+    await this.#close(file);
+    return blob;
+  }
+
+  /** Drops the bytes. Idempotent. */
+  async discard(): Promise<void> {
+    if (this.#state.phase === 'closed') return;
+    await rm(this.#places.path, { force: true });
+    await this.#close(this.#state.file);
+  }
+
+  /** Leaves the bytes for a later resume. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state.phase === 'open') await this.#close(this.#state.file);
+  }
+
+  async #close(file: FileHandle): Promise<void> {
+    this.#state = { phase: 'closed', bytes: this.bytes };
+    await file.close();
+    this.#places.onClosed();
+  }
+
+  #opened(): Extract<State, { phase: 'open' }> {
+    if (this.#state.phase === 'closed') throw new IsthmusError('INTERNAL', 'the blob is not being written any more');
+    return this.#state;
+  }
+}
+
+/** Throws PACKAGE_HASH_MISMATCH unless digest and size are the expected ones. */
+export function assertBytesMatch(
+  got: BlobInfo,
+  expected: { readonly sha256: string; readonly sizeBytes?: number | undefined },
+): void {
+  const sizeDiffers = expected.sizeBytes !== undefined && expected.sizeBytes !== got.sizeBytes;
+  if (got.sha256 === expected.sha256 && !sizeDiffers) return;
+  throw new IsthmusError(
+    'PACKAGE_HASH_MISMATCH',
+    `expected ${expected.sha256} of ${expected.sizeBytes ?? 'any'} bytes, got ${got.sha256} of ${got.sizeBytes} bytes`,
+  );
+}

@@ -1,0 +1,266 @@
+// Masks sensitive values in a stream of bytes, whatever its chunking: raw, base64 at each alignment, URL-encoded,
+// JSON- and XML-escaped, shell-quoted, hex. The patterns are in mask-patterns.ts; this file finds and replaces them.
+//
+// Two automata (Aho–Corasick) run side by side. `exact` sees every byte. `folded` sees through line breaks, because
+// base64 and hex dumps are wrapped, and `fold` breaks anything. What either of them may still need is held back, so
+// that no prefix leaks at the edge of a chunk; every byte of every occurrence is covered, so that overlapping values
+// cannot uncover each other.
+import { LineBreaks } from '../text/line-breaks.ts';
+import { lineMasker, type LineMasker } from './line-masker.ts';
+import { automataOf, type Automata } from './mask-automata.ts';
+import type { Automaton } from './mask-automaton.ts';
+import { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
+
+export type { LineMasker } from './line-masker.ts';
+export { checkMaskable, isMaskable, minimumMaskableLength };
+
+/** What stands in the place of a sensitive value, whatever its length. */
+export const maskText = '********';
+
+const maskBytes = Buffer.from(maskText);
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/** A shorter beginning of a wrapped value is not held across a line break: a line would wait for the next one. */
+const heldAcrossLineBreak = 4;
+/** More line breaks than this in a row are no wrapping; the bound keeps what is held back small. */
+const longestLineBreak = 2;
+/** A cut-off value shows at least this much of itself before its rest is masked too. */
+const shortestMaskedBeginning = 4;
+
+export interface Masker {
+  /** Masks a whole text. */
+  mask(text: string): string;
+  /** A stream of its own: give it chunks in order. */
+  stream(): MaskStream;
+  /** A stream that comes line by line; `resumed` when it begins in the middle of one that was masked before. */
+  lines(options: { readonly resumed: boolean }): LineMasker;
+}
+
+/** A stretch of output: `bytes` as they were in the source from `sourceStart` on, or the mask for a value there. */
+export interface MaskedPiece {
+  readonly bytes: Buffer;
+  readonly sourceStart: number;
+  readonly masked: boolean;
+}
+
+export interface MaskStream {
+  /** The masked bytes that are safe to show; what may still become a sensitive value is held back. */
+  push(chunk: Uint8Array): Buffer;
+  /** The rest. `truncated` says that the source was cut off, so that its end may be the beginning of a value. */
+  end(options?: { readonly truncated: boolean }): Buffer;
+  /** As `push` and `end`, saying where in the source each piece comes from (counted from the first byte pushed). */
+  pushPieces(chunk: Uint8Array): MaskedPiece[];
+  endPieces(options?: { readonly truncated: boolean }): MaskedPiece[];
+  /** Bytes held back at present. */
+  readonly heldBytes: number;
+}
+
+/**
+ * A masker for `values`. Empty values are ignored; a value that is too short to mask throws SENSITIVE_TOO_SHORT, too
+ * many bytes of values throw SENSITIVE_TOO_LARGE: the caller must then show nothing at all.
+ */
+export function createMasker(values: readonly string[]): Masker {
+  checkMaskable(values);
+  const stream = (): MaskStream => streamOf(automataOf(values, 'anything'));
+  return {
+    stream,
+    lines: ({ resumed }) => {
+      // Where nothing can be held back, a line that ends like some value begins would be masked: too many do.
+      const automata = automataOf(values, 'encodings');
+      const { exact, folded } = automata;
+      if (exact.empty) return { next: (line) => line };
+      const rests = [
+        { automaton: exact, skipped: new Set<number>() },
+        { automaton: folded, skipped: new Set([lineFeed, carriageReturn]) },
+      ];
+      return lineMasker(streamOf(automata), maskText, resumed ? rests : []);
+    },
+    mask: (text) => {
+      const one = stream();
+      return Buffer.concat([one.push(Buffer.from(text)), one.end()]).toString();
+    },
+  };
+}
+
+function streamOf(automata: Automata): MaskStream {
+  return automata.exact.empty ? passThrough() : new TwoAutomataStream(automata);
+}
+
+function passThrough(): MaskStream {
+  let position = 0;
+  return {
+    push: (chunk) => Buffer.from(chunk),
+    end: () => Buffer.alloc(0),
+    pushPieces: (chunk) => {
+      const piece = { bytes: Buffer.from(chunk), sourceStart: position, masked: false };
+      position += chunk.length;
+      return [piece];
+    },
+    endPieces: () => [],
+    heldBytes: 0,
+  };
+}
+
+/** A stretch of the source, [start, end), that is part of a sensitive value. */
+interface Stretch {
+  start: number;
+  end: number;
+}
+
+class TwoAutomataStream implements MaskStream {
+  readonly #exact: Automaton;
+  readonly #folded: Automaton;
+  #exactState = 0;
+  #foldedState = 0;
+  /** Where in the source the held bytes begin. */
+  #heldFrom = 0;
+  #held: Buffer = Buffer.alloc(0);
+  /** Stretches not yet written, ordered and disjoint. */
+  #stretches: Stretch[] = [];
+  /** Source bytes before this belong to a value whose mask is written already. */
+  #coveredTo = 0;
+  readonly #breaks = new LineBreaks();
+  #breakRun = 0;
+  /** The folded automaton may not hold back anything before this. */
+  #foldedFloor = 0;
+
+  constructor({ exact, folded }: Automata) {
+    this.#exact = exact;
+    this.#folded = folded;
+  }
+
+  get heldBytes(): number {
+    return this.#held.length;
+  }
+
+  push(chunk: Uint8Array): Buffer {
+    return Buffer.concat(this.pushPieces(chunk).map(({ bytes }) => bytes));
+  }
+
+  end(options: { readonly truncated: boolean } = { truncated: false }): Buffer {
+    return Buffer.concat(this.endPieces(options).map(({ bytes }) => bytes));
+  }
+
+  pushPieces(chunk: Uint8Array): MaskedPiece[] {
+    const chunkStart = this.#heldFrom + this.#held.length;
+    this.#scanExact(chunk, chunkStart);
+    this.#scanFolded(chunk, chunkStart);
+    this.#held = Buffer.concat([this.#held, chunk]);
+    return this.#release(this.#undecidedFrom(chunkStart + chunk.length));
+  }
+
+  endPieces(options: { readonly truncated: boolean } = { truncated: false }): MaskedPiece[] {
+    const end = this.#heldFrom + this.#held.length;
+    if (options.truncated) {
+      const start = this.#undecidedFrom(end);
+      if (end - start >= shortestMaskedBeginning) this.#cover({ start, end });
+    }
+    return this.#release(end);
+  }
+
+  #scanExact(chunk: Uint8Array, chunkStart: number): void {
+    const automaton = this.#exact;
+    let state = this.#exactState;
+    for (let index = 0; index < chunk.length; index += 1) {
+      state = automaton.step(state, chunk[index]!);
+      if (state === 0) continue;
+      const length = automaton.longestMatch(state);
+      if (length > 0) this.#cover({ start: chunkStart + index + 1 - length, end: chunkStart + index + 1 });
+    }
+    this.#exactState = state;
+  }
+
+  #scanFolded(chunk: Uint8Array, chunkStart: number): void {
+    const automaton = this.#folded;
+    for (let index = 0; index < chunk.length; index += 1) {
+      const byte = chunk[index]!;
+      if (byte === lineFeed || byte === carriageReturn) {
+        if (this.#foldedState !== 0) this.#crossLineBreak(chunkStart + index);
+        continue;
+      }
+      const state = automaton.step(this.#foldedState, byte);
+      this.#foldedState = state;
+      if (state === 0) continue;
+      this.#breakRun = 0;
+      const end = chunkStart + index + 1;
+      const length = automaton.longestMatch(state);
+      if (length > 0) this.#cover({ start: this.#breaks.startOf(length, end), end });
+    }
+  }
+
+  #crossLineBreak(position: number): void {
+    this.#breakRun += 1;
+    const depth = this.#folded.depth(this.#foldedState);
+    if (this.#breakRun > longestLineBreak) {
+      this.#foldedState = 0;
+      this.#breakRun = 0;
+      return;
+    }
+    if (depth < heldAcrossLineBreak) this.#foldedFloor = position + 1;
+    this.#breaks.add(position, this.#breaks.startOf(depth, position));
+  }
+
+  #undecidedFrom(end: number): number {
+    const exactFrom = end - this.#exact.depth(this.#exactState);
+    if (this.#foldedState === 0) return exactFrom;
+    const foldedFrom = this.#breaks.startOf(this.#folded.depth(this.#foldedState), end);
+    return Math.min(exactFrom, Math.max(foldedFrom, this.#foldedFloor));
+  }
+
+  /** Adds a stretch, joined with those it overlaps. */
+  #cover(found: Stretch): void {
+    const stretch = { start: Math.max(found.start, this.#heldFrom), end: found.end };
+    let at = this.#stretches.length;
+    while (at > 0 && this.#stretches[at - 1]!.end > stretch.start) at -= 1;
+    let joined = 0;
+    for (let index = at; index < this.#stretches.length; index += 1) {
+      const other = this.#stretches[index]!;
+      if (other.start >= stretch.end) break;
+      stretch.start = Math.min(stretch.start, other.start);
+      stretch.end = Math.max(stretch.end, other.end);
+      joined += 1;
+    }
+    this.#stretches.splice(at, joined, stretch);
+  }
+
+  /** Writes everything before `limit`; a stretch that begins before it is written as a mask, its end may come later. */
+  #release(limit: number): MaskedPiece[] {
+    const output: MaskedPiece[] = [];
+    let position = this.#heldFrom;
+    while (position < limit) {
+      if (this.#coveredTo > position) {
+        this.#swallowOverlapping();
+        position = Math.min(this.#coveredTo, limit);
+        continue;
+      }
+      const next = this.#stretches[0];
+      const clearTo = Math.min(limit, next?.start ?? limit);
+      if (clearTo > position) {
+        output.push({ bytes: this.#slice(position, clearTo), sourceStart: position, masked: false });
+      }
+      position = clearTo;
+      if (next === undefined || next.start >= limit) continue;
+      output.push({ bytes: maskBytes, sourceStart: next.start, masked: true });
+      this.#coveredTo = next.end;
+      this.#stretches.shift();
+    }
+    this.#held = Buffer.from(this.#slice(position, this.#heldFrom + this.#held.length));
+    this.#heldFrom = position;
+    return output;
+  }
+
+  /** A stretch that begins inside what is masked already only makes that longer. */
+  #swallowOverlapping(): void {
+    let next = this.#stretches[0];
+    while (next !== undefined && next.start < this.#coveredTo) {
+      this.#coveredTo = Math.max(this.#coveredTo, next.end);
+      this.#stretches.shift();
+      next = this.#stretches[0];
+    }
+  }
+
+  #slice(from: number, to: number): Buffer {
+    return this.#held.subarray(from - this.#heldFrom, to - this.#heldFrom);
+  }
+}

@@ -1,0 +1,38 @@
+// Opening a port, and what is wrong with it when it cannot be had: the port, the address, or the right to it.
+import type { AddressInfo, Server } from 'node:net';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { formatHostPort } from './host-port.ts';
+
+const codes: Readonly<Record<string, { readonly code: ErrorCode; readonly why: string }>> = {
+  EADDRINUSE: { code: 'PORT_IN_USE', why: 'the port is in use' },
+  EACCES: { code: 'PORT_FORBIDDEN', why: 'this account may not have that port' },
+  EPERM: { code: 'PORT_FORBIDDEN', why: 'this account may not have that port' },
+  EADDRNOTAVAIL: { code: 'ADDRESS_NOT_LOCAL', why: 'this machine has no such address' },
+  EAFNOSUPPORT: { code: 'ADDRESS_NOT_LOCAL', why: 'this machine has no addresses of that kind' },
+  EINVAL: { code: 'ADDRESS_NOT_LOCAL', why: 'one cannot listen on such an address' },
+  ENOTFOUND: { code: 'ADDRESS_NOT_LOCAL', why: 'the name does not resolve' },
+  EAI_AGAIN: { code: 'ADDRESS_NOT_LOCAL', why: 'the name does not resolve now' },
+};
+
+/** Opens a port; what it has got. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
+export async function listenAt(server: Server, host: string, port: number, field?: string): Promise<AddressInfo> {
+  await new Promise<void>((resolve, reject) => {
+    const failed = (error: Error) => reject(cannotListen(error, host, port, field));
+    server.once('error', failed);
+    server.listen({ host, port }, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+  return server.address() as AddressInfo;
+}
+
+/** What an error of `listen` means, with the address in the message; `field` is the setting that named it. */
+export function cannotListen(cause: unknown, host: string, port: number, field?: string): IsthmusError {
+  const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  const { code, why } = codes[errno] ?? { code: 'INTERNAL', why: 'the system refuses' };
+  return new IsthmusError(code, `cannot listen on ${formatHostPort({ host, port })}: ${why} (${errno})`, {
+    ...(field === undefined ? {} : { field }),
+    cause,
+  });
+}

@@ -1,0 +1,113 @@
+// Secrets at rest: AES-256-GCM under the master key, the row's identity as associated data, so that a sealed value
+// copied to another row does not open. The master key is a 0600 file; a sealed check value beside the data tells
+// whether it is the right one. A wrong or missing key is refused; only `createMasterKey` makes one.
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDurably } from '../files/durable.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+
+const keyBytes = 32;
+const ivBytes = 12;
+const tagBytes = 16;
+const prefix = 'sealed1.';
+const checkIdentity = 'isthmus master key check';
+
+/** Seals and opens values under one key. */
+export class Sealer {
+  readonly #key: Buffer;
+
+  constructor(key: Buffer) {
+    if (key.length !== keyBytes) throw new IsthmusError('MASTER_KEY_WRONG', `a key has ${keyBytes} bytes`);
+    this.#key = key;
+  }
+
+  /** The sealed form of `plain`; `identity` names the place it is kept in, such as `variables/<id>/value`. */
+  seal(plain: string | Buffer, identity: string): string {
+    const iv = randomBytes(ivBytes);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, { authTagLength: tagBytes });
+    cipher.setAAD(Buffer.from(identity));
+    const sealed = Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return prefix + sealed.toString('base64url');
+  }
+
+  /** What was sealed for `identity`. Throws SEAL_BROKEN when it was changed, moved, or sealed under another key. */
+  open(sealed: string, identity: string): Buffer {
+    const bytes = Buffer.from(sealed.startsWith(prefix) ? sealed.slice(prefix.length) : '', 'base64url');
+    if (bytes.length < ivBytes + tagBytes) throw new IsthmusError('SEAL_BROKEN', `${identity} is not a sealed value`);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, ivBytes), {
+      authTagLength: tagBytes,
+    });
+    decipher.setAAD(Buffer.from(identity));
+    decipher.setAuthTag(bytes.subarray(bytes.length - tagBytes));
+    try {
+      return Buffer.concat([decipher.update(bytes.subarray(ivBytes, bytes.length - tagBytes)), decipher.final()]);
+    } catch {
+      throw new IsthmusError('SEAL_BROKEN', `${identity} does not open under this master key`);
+    }
+  }
+
+  /** As `open`, for text. */
+  openText(sealed: string, identity: string): string {
+    return this.open(sealed, identity).toString('utf8');
+  }
+}
+
+interface MasterKeyPlace {
+  readonly dataDir: string;
+  /** Where the key is kept when it is not `<dataDir>/master.key`. */
+  readonly keyFile?: string | undefined;
+}
+
+/**
+ * Makes the master key of a new data folder. An existing key file is taken as it is; an existing check value must fit.
+ */
+export function createMasterKey(place: MasterKeyPlace): Sealer {
+  const { keyFile, checkFile } = paths(place);
+  if (existsSync(checkFile)) return openMasterKey(place);
+  if (!existsSync(keyFile)) writeDurably(keyFile, `${randomBytes(keyBytes).toString('base64')}\n`);
+  const sealer = new Sealer(readKey(keyFile));
+  writeDurably(checkFile, `${sealer.seal(checkIdentity, checkIdentity)}\n`);
+  return sealer;
+}
+
+/** Opens the master key of a data folder; MASTER_KEY_MISSING or MASTER_KEY_WRONG when that cannot be. Makes nothing. */
+export function openMasterKey(place: MasterKeyPlace): Sealer {
+  const { keyFile, checkFile } = paths(place);
+  if (!existsSync(keyFile)) throw new IsthmusError('MASTER_KEY_MISSING', `there is no master key at ${keyFile}`);
+  const sealer = new Sealer(readKey(keyFile));
+  if (!existsSync(checkFile)) throw new IsthmusError('MASTER_KEY_WRONG', `${checkFile} is missing`);
+  try {
+    sealer.open(readFileSync(checkFile, 'utf8').trim(), checkIdentity);
+  } catch (thrown) {
+    throw new IsthmusError('MASTER_KEY_WRONG', `the key at ${keyFile} is not the one this data was sealed under`, {
+      cause: thrown,
+    });
+  }
+  return sealer;
+}
+
+/** A key for one purpose derived from key material, such as a node's private key. */
+export function derivedSealer(material: string | Buffer, purpose: string): Sealer {
+  return new Sealer(createHash('sha256').update(`isthmus ${purpose}\0`).update(material).digest());
+}
+
+function paths({ dataDir, keyFile }: MasterKeyPlace): { keyFile: string; checkFile: string } {
+  return { keyFile: keyFile ?? join(dataDir, 'master.key'), checkFile: join(dataDir, 'master.check') };
+}
+
+function readKeyText(keyFile: string): string {
+  try {
+    return readFileSync(keyFile, 'utf8');
+  } catch (cause) {
+    throw new IsthmusError('MASTER_KEY_MISSING', `the master key at ${keyFile} cannot be read`, { cause });
+  }
+}
+
+function readKey(keyFile: string): Buffer {
+  const key = Buffer.from(readKeyText(keyFile).trim(), 'base64');
+  if (key.length !== keyBytes) {
+    throw new IsthmusError('MASTER_KEY_WRONG', `${keyFile} does not hold ${keyBytes} bytes in base64`);
+  }
+  return key;
+}

@@ -1,0 +1,32 @@
+// Logging: pino with fields, never sentences built from values. A part gets its logger as a dependency.
+import { pino, type Logger as PinoLogger } from 'pino';
+import { safeJson } from '../text/unsafe-text.ts';
+
+export type Logger = PinoLogger;
+
+interface LogOptions {
+  readonly part: string;
+  readonly node?: string;
+  readonly level?: string;
+}
+
+/**
+ * A JSON logger on standard error, so that standard output stays free for what the user asked for. What peers sent is
+ * data in it, also to the terminal of whoever reads it.
+ */
+export function createLogger({ part, node, level = 'info' }: LogOptions): Logger {
+  return pino(
+    {
+      level,
+      base: { part, ...(node === undefined ? {} : { node }) },
+      hooks: { streamWrite: safeJson },
+      redact: { paths: ['*.key', '*.token', '*.secret', '*.password', '*.authorization'], censor: '[masked]' },
+    },
+    pino.destination({ dest: 2, sync: true }),
+  );
+}
+
+/** A logger that writes nothing, for tests. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' });
+}

@@ -1,0 +1,143 @@
+// Parses the variable syntax of substitution.ts into a tree. `#{…}` that is none of its forms is plain text, since
+// package files are full of other people's template languages.
+import { IsthmusError } from '../../contract/errors.ts';
+
+export type TemplateNode =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'value'; readonly name: string; readonly filters: readonly string[]; readonly source: string }
+  | {
+      readonly kind: 'if';
+      readonly name: string;
+      readonly negated: boolean;
+      readonly then: readonly TemplateNode[];
+      readonly otherwise: readonly TemplateNode[];
+    }
+  | { readonly kind: 'each'; readonly item: string; readonly list: string; readonly body: readonly TemplateNode[] };
+
+type Tag =
+  | { readonly kind: 'value'; readonly name: string; readonly filters: readonly string[]; readonly source: string }
+  | { readonly kind: 'open'; readonly block: BlockName; readonly name: string; readonly item: string }
+  | { readonly kind: 'else' }
+  | { readonly kind: 'close'; readonly block: BlockName };
+
+type BlockName = 'if' | 'unless' | 'each';
+
+const name = '[A-Za-z0-9_][A-Za-z0-9_.:\\[\\]-]*';
+const valueTag = new RegExp(`^\\s*(${name})\\s*((?:\\|\\s*[A-Za-z0-9]+\\s*)*)$`);
+const conditionTag = new RegExp(`^\\s*(if|unless)\\s+(${name})\\s*$`);
+const eachTag = new RegExp(`^\\s*each\\s+(${name})\\s+in\\s+(${name})\\s*$`);
+const closeTag = /^\s*\/(if|unless|each)\s*$/;
+const elseTag = /^\s*else\s*$/;
+
+/** A tag is short; this keeps a lone `#{` in a large file from being searched to its end. */
+const longestTag = 1024;
+const deepestBlocks = 50;
+
+/** An open block: what was collected before its `else`, and where it began, for the message. */
+interface OpenBlock {
+  readonly tag: Tag & { readonly kind: 'open' };
+  readonly offset: number;
+  then: TemplateNode[] | undefined;
+  nodes: TemplateNode[];
+}
+
+/** The tree of `text`; VARIABLE_SYNTAX when blocks do not match. */
+export function parseTemplate(text: string): readonly TemplateNode[] {
+  if (!text.includes('#{')) return text === '' ? [] : [{ kind: 'text', text }];
+  const root: TemplateNode[] = [];
+  const open: OpenBlock[] = [];
+  let plainFrom = 0;
+  let searchFrom = 0;
+  for (;;) {
+    const start = text.indexOf('#{', searchFrom);
+    if (start < 0) break;
+    const nodes = open.at(-1)?.nodes ?? root;
+    if (start > plainFrom && text[start - 1] === '#') {
+      addText(nodes, text.slice(plainFrom, start - 1) + '#{');
+      plainFrom = searchFrom = start + 2;
+      continue;
+    }
+    const found = tagAt(text, start);
+    if (found === undefined) {
+      searchFrom = start + 2;
+      continue;
+    }
+    addText(nodes, text.slice(plainFrom, start));
+    plainFrom = searchFrom = found.end;
+    takeTag(found.tag, { text, offset: start, root, open });
+  }
+  const unclosed = open.at(-1);
+  if (unclosed !== undefined) throw mismatch(text, unclosed.offset, `#{${unclosed.tag.block}} is never closed`);
+  addText(root, text.slice(plainFrom));
+  return root;
+}
+
+interface Position {
+  readonly text: string;
+  readonly offset: number;
+  readonly root: TemplateNode[];
+  readonly open: OpenBlock[];
+}
+
+function takeTag(tag: Tag, { text, offset, root, open }: Position): void {
+  const block = open.at(-1);
+  if (tag.kind === 'value') {
+    (block?.nodes ?? root).push(tag);
+  } else if (tag.kind === 'open') {
+    if (open.length >= deepestBlocks) throw mismatch(text, offset, `blocks are nested deeper than ${deepestBlocks}`);
+    open.push({ tag, offset, then: undefined, nodes: [] });
+  } else if (tag.kind === 'else') {
+    if (block === undefined || block.tag.block === 'each' || block.then !== undefined) {
+      throw mismatch(text, offset, '#{else} has no #{if} or #{unless}');
+    }
+    block.then = block.nodes;
+    block.nodes = [];
+  } else {
+    if (block?.tag.block !== tag.block) throw mismatch(text, offset, `#{/${tag.block}} closes nothing`);
+    open.pop();
+    (open.at(-1)?.nodes ?? root).push(closed(block));
+  }
+}
+
+function closed(block: OpenBlock): TemplateNode {
+  const { tag } = block;
+  if (tag.block === 'each') return { kind: 'each', item: tag.item, list: tag.name, body: block.nodes };
+  const then = block.then ?? block.nodes;
+  const otherwise = block.then === undefined ? [] : block.nodes;
+  return { kind: 'if', name: tag.name, negated: tag.block === 'unless', then, otherwise };
+}
+
+function tagAt(text: string, start: number): { readonly tag: Tag; readonly end: number } | undefined {
+  const close = text.slice(start, start + longestTag).indexOf('}');
+  if (close < 0) return undefined;
+  const end = start + close + 1;
+  const tag = parseTag(text.slice(start + 2, end - 1), text.slice(start, end));
+  return tag === undefined ? undefined : { tag, end };
+}
+
+function parseTag(inside: string, source: string): Tag | undefined {
+  const condition = conditionTag.exec(inside);
+  if (condition !== null)
+    return { kind: 'open', block: condition[1] as 'if' | 'unless', name: condition[2]!, item: '' };
+  const each = eachTag.exec(inside);
+  if (each !== null) return { kind: 'open', block: 'each', name: each[2]!, item: each[1]! };
+  const close = closeTag.exec(inside);
+  if (close !== null) return { kind: 'close', block: close[1] as BlockName };
+  if (elseTag.test(inside)) return { kind: 'else' };
+  const value = valueTag.exec(inside);
+  if (value === null) return undefined;
+  const filters = value[2]!
+    .split('|')
+    .map((filter) => filter.trim())
+    .filter((filter) => filter !== '');
+  return { kind: 'value', name: value[1]!, filters, source };
+}
+
+function addText(nodes: TemplateNode[], text: string): void {
+  if (text !== '') nodes.push({ kind: 'text', text });
+}
+
+function mismatch(text: string, offset: number, what: string): IsthmusError {
+  const line = text.slice(0, offset).split('\n').length;
+  return new IsthmusError('VARIABLE_SYNTAX', `line ${line}: ${what}`, { field: `line ${line}` });
+}

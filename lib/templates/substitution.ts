@@ -1,0 +1,174 @@
+// The variable syntax: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
+// Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Values may
+// name other variables. What is undefined stays as it is and is reported. The parser is substitution-template.ts.
+import { IsthmusError } from '../../contract/errors.ts';
+import { parseTemplate, type TemplateNode } from './parse.ts';
+
+/** Values may name values that name values; more than this is a mistake. */
+export const deepestNesting = 50;
+/** What a text, or the value of one variable, may grow to. */
+export const largestExpansionBytes = 10 * 1024 * 1024;
+
+export type Variables = Readonly<Record<string, string>>;
+
+export interface Substituted {
+  readonly text: string;
+  /** Names that were used and are not defined, sorted. */
+  readonly undefinedNames: readonly string[];
+}
+
+/** Replaces every variable in `text`. Throws VARIABLE_CYCLE, VARIABLE_TOO_LARGE or VARIABLE_SYNTAX. */
+export function substitute(text: string, variables: Variables): Substituted {
+  const expansion = new Expansion(variables);
+  const result = expansion.expand(parseTemplate(text), noLoop);
+  return { text: result, undefinedNames: expansion.undefinedNames() };
+}
+
+/** Replaces variables inside the values of the variables themselves. */
+export function resolveVariables(variables: Variables): {
+  readonly values: Record<string, string>;
+  readonly undefinedNames: readonly string[];
+} {
+  const expansion = new Expansion(variables);
+  const values = Object.fromEntries(Object.keys(variables).map((name) => [name, expansion.valueOf(name) ?? '']));
+  return { values, undefinedNames: expansion.undefinedNames() };
+}
+
+/** Loop variables in scope, innermost last. */
+type Loop = readonly { readonly name: string; readonly value: string }[];
+const noLoop: Loop = [];
+
+type Filter = (value: string) => string;
+
+const filters: Readonly<Record<string, Filter>> = {
+  ToUpper: (value) => value.toUpperCase(),
+  ToLower: (value) => value.toLowerCase(),
+  Trim: (value) => value.trim(),
+  HtmlEscape: (value) => escapeMarkup(value, '&#39;'),
+  XmlEscape: (value) => escapeMarkup(value, '&apos;'),
+  JsonEscape: (value) => JSON.stringify(value).slice(1, -1),
+  UrlEncode: (value) => encodeURIComponent(Buffer.from(value).toString()),
+  Base64: (value) => Buffer.from(value).toString('base64'),
+};
+
+function escapeMarkup(value: string, apostrophe: string): string {
+  return value
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", apostrophe);
+}
+
+class Expansion {
+  readonly #variables: Variables;
+  readonly #resolved = new Map<string, string>();
+  readonly #resolving: string[] = [];
+  readonly #undefined = new Set<string>();
+
+  constructor(variables: Variables) {
+    this.#variables = variables;
+  }
+
+  undefinedNames(): readonly string[] {
+    return [...this.#undefined].sort();
+  }
+
+  expand(nodes: readonly TemplateNode[], loop: Loop): string {
+    const sized = new SizedText(this.#resolving.at(-1));
+    this.#expandInto(sized, nodes, loop);
+    return sized.toString();
+  }
+
+  /** The value with the variables in it replaced; undefined when there is no such variable. */
+  valueOf(name: string): string | undefined {
+    const known = this.#resolved.get(name);
+    if (known !== undefined) return known;
+    if (!Object.hasOwn(this.#variables, name)) return undefined;
+    const cycleStart = this.#resolving.indexOf(name);
+    if (cycleStart >= 0) {
+      const cycle = [...this.#resolving.slice(cycleStart), name].join(' → ');
+      throw new IsthmusError('VARIABLE_CYCLE', `a variable needs its own value: ${cycle}`, { field: name });
+    }
+    if (this.#resolving.length >= deepestNesting) {
+      throw new IsthmusError('VARIABLE_TOO_LARGE', `variables are nested deeper than ${deepestNesting} levels`, {
+        field: name,
+      });
+    }
+    this.#resolving.push(name);
+    const value = this.expand(parseTemplate(this.#variables[name]!), noLoop);
+    this.#resolving.pop();
+    this.#resolved.set(name, value);
+    return value;
+  }
+
+  #lookUp(name: string, loop: Loop): string | undefined {
+    return loop.findLast((scope) => scope.name === name)?.value ?? this.valueOf(name);
+  }
+
+  #expandInto(output: SizedText, nodes: readonly TemplateNode[], loop: Loop): void {
+    for (const node of nodes) {
+      if (node.kind === 'text') output.add(node.text);
+      else if (node.kind === 'value') output.add(this.#filtered(node, loop));
+      else if (node.kind === 'if') {
+        const holds = isTrue(this.#lookUp(node.name, loop)) !== node.negated;
+        this.#expandInto(output, holds ? node.then : node.otherwise, loop);
+      } else {
+        for (const value of listItems(this.#lookUp(node.list, loop))) {
+          this.#expandInto(output, node.body, [...loop, { name: node.item, value }]);
+        }
+      }
+    }
+  }
+
+  #filtered(node: TemplateNode & { readonly kind: 'value' }, loop: Loop): string {
+    let value = this.#lookUp(node.name, loop);
+    if (value === undefined) this.#undefined.add(node.name);
+    for (const name of node.filters) {
+      if (!Object.hasOwn(filters, name)) {
+        this.#undefined.add(`${node.name} | ${name}`);
+        return node.source;
+      }
+      if (value !== undefined) value = filters[name]!(value);
+    }
+    return value ?? node.source;
+  }
+}
+
+/** Text that refuses to grow past the limit, so that a few short values cannot fill the memory. */
+class SizedText {
+  readonly #field: string | undefined;
+  readonly #parts: string[] = [];
+  #bytes = 0;
+
+  constructor(field: string | undefined) {
+    this.#field = field;
+  }
+
+  add(part: string): void {
+    if (part.length === 0) return;
+    this.#bytes += Buffer.byteLength(part);
+    if (this.#bytes > largestExpansionBytes) {
+      throw new IsthmusError('VARIABLE_TOO_LARGE', `variables expand to more than ${largestExpansionBytes} bytes`, {
+        field: this.#field,
+      });
+    }
+    this.#parts.push(part);
+  }
+
+  toString(): string {
+    return this.#parts.join('');
+  }
+}
+
+/** Unset, empty, `false`, `no` and `0` do not hold. */
+function isTrue(value: string | undefined): boolean {
+  return value !== undefined && !['', 'false', 'no', '0'].includes(value.trim().toLowerCase());
+}
+
+function listItems(value: string | undefined): string[] {
+  return (value ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

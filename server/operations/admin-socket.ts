@@ -1,0 +1,104 @@
+// A socket in the data folder, for whoever may read that folder: the way a backup asks a running server, which alone
+// may open the database, for a copy of it. It takes one question, on one line, and answers it.
+import { once } from 'node:events';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+
+const SOCKET_FILE = 'control.sock';
+
+/** Copying a database takes a while; not answering for so long is a fault. */
+const ANSWER_WITHIN_MS = 10 * 60_000;
+
+/** Only names in the data folder: whoever asks says what, not where. */
+const copyName = /^backup-[0-9a-f]{12}\.db$/;
+
+interface ControlDeps {
+  /** Writes a consistent copy of the database. */
+  readonly copyTo: (file: string) => Promise<void>;
+  readonly log: Logger;
+}
+
+interface ControlAnswer {
+  readonly done: boolean;
+  readonly error?: string;
+}
+
+/** Listens in the data folder; the answer stops that. */
+export async function startControl(dataDir: string, { copyTo, log }: ControlDeps): Promise<() => Promise<void>> {
+  const path = socketPath(dataDir);
+  // The exclusive lock on the database is held, so a socket that is there is left from a crash.
+  rmSync(join(dataDir, SOCKET_FILE), { force: true });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
+    void serve(socket, dataDir, copyTo).catch((err: unknown) => {
+      log.error({ err }, 'a copy of the database failed');
+      socket.end(`${JSON.stringify({ done: false, error: 'the copy failed; the server log says why' })}\n`);
+    });
+  });
+  server.maxConnections = 4;
+  server.listen(path.name);
+  try {
+    await once(server, 'listening');
+    await chmod(join(dataDir, SOCKET_FILE), 0o600);
+  } finally {
+    path.release();
+  }
+  return async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+    rmSync(join(dataDir, SOCKET_FILE), { force: true });
+  };
+}
+
+async function serve(socket: Socket, dataDir: string, copyTo: ControlDeps['copyTo']): Promise<void> {
+  socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy());
+  for await (const line of createInterface({ input: socket })) {
+    const name = /^copy (\S{1,100})$/.exec(line)?.[1] ?? '';
+    if (!copyName.test(name)) throw new IsthmusError('INVALID_FIELD', 'this is not a question for a server');
+    await copyTo(join(dataDir, name));
+    socket.end(`${JSON.stringify({ done: true })}\n`);
+    return;
+  }
+}
+
+/** Asks the server that runs on this folder for a copy of its database, as a new file of that name in the folder. */
+export async function askForCopy(dataDir: string, name: string): Promise<void> {
+  const path = socketPath(dataDir);
+  const socket = connect(path.name);
+  try {
+    await once(socket, 'connect').finally(() => {
+      path.release();
+    });
+    socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy());
+    socket.write(`copy ${name}\n`);
+    for await (const line of createInterface({ input: socket })) {
+      const answer = JSON.parse(line) as ControlAnswer;
+      if (!answer.done) throw new IsthmusError('INTERNAL', answer.error ?? 'the server made no copy');
+      return;
+    }
+    throw new IsthmusError('INTERNAL', 'the server closed without an answer');
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A socket's path has at most 107 bytes; through a descriptor of its folder any folder will do. */
+function socketPath(dataDir: string): { readonly name: string; release(): void } {
+  const plain = join(dataDir, SOCKET_FILE);
+  if (Buffer.byteLength(plain) <= 100) return { name: plain, release: () => undefined };
+  const folder = openSync(dataDir, 'r');
+  return {
+    name: `/proc/self/fd/${folder}/${SOCKET_FILE}`,
+    release: () => {
+      closeSync(folder);
+    },
+  };
+}

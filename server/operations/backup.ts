@@ -1,0 +1,250 @@
+// Backup and restore: everything a server is (database, packages, authority, master key, identity, settings) in one
+// encrypted file, with a manifest of digests that restore checks before anything takes its place.
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { create, extract } from 'tar';
+import { parseDocument } from 'yaml';
+import { resolveConfig } from '../../lib/config/resolve.ts';
+import { lockDataDir, lockFiles } from '../../lib/files/data-lock.ts';
+import { syncFolder } from '../../lib/files/durable.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import { openMasterKey } from '../../lib/secrets/seal.ts';
+import { softwareVersion } from '../../lib/version.ts';
+import { decryptStream, encryptStream } from './backup-cipher.ts';
+import { serverConfigSchema } from '../config.ts';
+import { askForCopy } from './admin-socket.ts';
+import { clearBackups } from './clean-up.ts';
+import { fillFolder } from './initialise.ts';
+import { DATABASE_FILE } from '../store/sqlite/open.ts';
+import { openStore } from '../store/store.ts';
+
+const MANIFEST = 'manifest.json';
+const ARCHIVE = '.restore.tar';
+const SETTINGS = 'config.yaml';
+const MASTER_KEY = 'master.key';
+
+/** What a data folder holds beside the database that a server cannot do without. */
+const smallParts = ['master.check', 'authority', 'identity', 'revocations.bin', 'admin.key'];
+
+/** Blobs never change, so they are linked, not copied. */
+const blobs = join('packages', 'blobs');
+
+interface RestoreOptions {
+  readonly dataDir: string;
+  readonly file: string;
+  /** Whose first line is the passphrase. */
+  readonly passphraseFile: string;
+}
+
+interface BackupOptions extends RestoreOptions {
+  /** Reads an environment variable; another one only in tests. */
+  readonly environment?: (name: string) => string | undefined;
+}
+
+interface Manifest {
+  readonly format: 1;
+  readonly softwareVersion: string;
+  readonly createdAt: number;
+  readonly files: Readonly<Record<string, { readonly sha256: string; readonly sizeBytes: number }>>;
+}
+
+/**
+ * Writes a backup (0600), over no other file. The server may run meanwhile: it makes the copy of the database itself.
+ */
+export async function backup({ dataDir, file, passphraseFile, environment }: BackupOptions): Promise<void> {
+  const passphrase = await readPassphrase(passphraseFile);
+  await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
+    throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
+  });
+  if (existsSync(file)) {
+    throw new IsthmusError('FILE_UNUSABLE', `${file} is there already`, {
+      remedy: 'Give the backup another name; none is overwritten.',
+    });
+  }
+  const id = randomBytes(6).toString('hex');
+  // In the data folder, because only there can blobs be linked and the server write its copy.
+  const staging = join(dataDir, `backup-${id}`);
+  const copy = `backup-${id}.db`;
+  const partial = `${file}.${id}.partial`;
+  await clearBackups(dataDir);
+  mkdirSync(staging, { mode: 0o700 });
+  const lock = lockDataDir(staging);
+  try {
+    await copyDatabase(dataDir, copy);
+    await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
+    await copySettings(dataDir, staging, environment);
+    for (const part of smallParts) await copyIfThere(join(dataDir, part), join(staging, part));
+    await linkBlobs(join(dataDir, blobs), join(staging, blobs));
+    const files = await listFiles(staging);
+    const manifest: Manifest = {
+      format: 1,
+      softwareVersion,
+      createdAt: Date.now(),
+      files: await digests(staging, files),
+    };
+    await writeFile(join(staging, MANIFEST), JSON.stringify(manifest), { mode: 0o600 });
+    const archive = create({ cwd: staging, portable: true }, [MANIFEST, ...files]);
+    const target = createWriteStream(partial, { mode: 0o600, flags: 'wx', flush: true });
+    await pipeline(Readable.from(archive), encryptStream(passphrase), target);
+    await rename(partial, file);
+    syncFolder(dirname(file));
+  } finally {
+    await rm(partial, { force: true });
+    await rm(join(dataDir, copy), { force: true });
+    await rm(staging, { recursive: true, force: true });
+    lock.release();
+  }
+}
+
+/** Makes a data folder from a backup. BACKUP_INVALID, and nothing made, unless every byte is as it was. */
+export async function restore({ dataDir, file, passphraseFile }: RestoreOptions): Promise<void> {
+  const passphrase = await readPassphrase(passphraseFile);
+  await fillFolder(dataDir, async (folder) => {
+    try {
+      // To a file first: nothing is unpacked before all of it is known to be as it was written.
+      const archive = join(folder, ARCHIVE);
+      await pipeline(createReadStream(file), decryptStream(passphrase), createWriteStream(archive, { mode: 0o600 }));
+      await extract({
+        file: archive,
+        cwd: folder,
+        strict: true,
+        preserveOwner: false,
+        dmode: 0o700,
+        filter: (_path, entry) => isPlain(entry),
+      });
+      await rm(archive);
+      await verify(folder);
+    } catch (thrown) {
+      if (thrown instanceof IsthmusError || (thrown instanceof Error && 'syscall' in thrown)) throw thrown;
+      throw new IsthmusError('BACKUP_INVALID', `${file} is not a whole backup`, { cause: thrown });
+    }
+    await rm(join(folder, MANIFEST));
+  });
+}
+
+function isPlain(entry: object): boolean {
+  if (!('type' in entry)) return false;
+  return entry.type === 'File' || entry.type === 'Directory';
+}
+
+async function readPassphrase(file: string): Promise<string> {
+  const [passphrase = ''] = (await readFile(file, 'utf8')).split(/\r?\n/);
+  if (passphrase.length < 12) {
+    throw new IsthmusError('INVALID_FIELD', 'the passphrase of a backup has at least 12 characters', {
+      field: 'passphraseFile',
+    });
+  }
+  return passphrase;
+}
+
+/** A stopped server's database is opened here; a running server is asked. */
+async function copyDatabase(dataDir: string, name: string): Promise<void> {
+  let store;
+  try {
+    store = await openStore({ dataDir, log: silentLogger() });
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError) || thrown.code !== 'DATA_DIR_LOCKED') throw thrown;
+    // No socket: whoever holds the folder is not a server that could be asked.
+    await askForCopy(dataDir, name).catch((asking: unknown) => {
+      throw asking instanceof IsthmusError ? asking : thrown;
+    });
+    return;
+  }
+  try {
+    await store.copyTo(join(dataDir, name));
+  } finally {
+    await store.close();
+  }
+}
+
+/**
+ * The settings, and the master key from wherever they say that it is. What is restored has it in the data folder, and
+ * settings that say nothing else: the other machine need not have that other place. A key that cannot be read, or is
+ * not the one of this data, ends the backup.
+ */
+async function copySettings(
+  dataDir: string,
+  staging: string,
+  environment: BackupOptions['environment'],
+): Promise<void> {
+  const name = join(dataDir, SETTINGS);
+  const text = (await lstat(name).catch(() => undefined)) ? await readFile(name, 'utf8') : undefined;
+  const { masterKeyFile: keyFile } = resolveConfig(serverConfigSchema, {
+    file: text === undefined ? undefined : { name, text },
+    ...(environment === undefined ? {} : { environment }),
+  });
+  const key = readMasterKey({ dataDir, keyFile });
+  await writeFile(join(staging, MASTER_KEY), key, { mode: 0o600, flag: 'wx' });
+  if (text === undefined) return;
+  const document = parseDocument(text);
+  if (document.has('masterKeyFile')) document.delete('masterKeyFile');
+  await writeFile(join(staging, SETTINGS), document.toString(), { mode: 0o600, flag: 'wx' });
+}
+
+function readMasterKey(place: { readonly dataDir: string; readonly keyFile: string | undefined }): string {
+  const keyFile = place.keyFile ?? join(place.dataDir, MASTER_KEY);
+  try {
+    openMasterKey(place);
+    return readFileSync(keyFile, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof IsthmusError) throw thrown;
+    throw new IsthmusError('MASTER_KEY_MISSING', `the master key at ${keyFile} cannot be read`, { cause: thrown });
+  }
+}
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  if (await lstat(from).catch(() => undefined)) await cp(from, to, { recursive: true, errorOnExist: true });
+}
+
+async function linkBlobs(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  for (const prefix of await readdir(from).catch(() => [])) {
+    await mkdir(join(to, prefix), { mode: 0o700 });
+    for (const blob of await readdir(join(from, prefix))) await link(join(from, prefix, blob), join(to, prefix, blob));
+  }
+}
+
+/** Every file below a folder, as tar names it, sorted. */
+async function listFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && !lockFiles.includes(entry.name));
+  return files.map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')).toSorted();
+}
+
+async function digests(folder: string, files: readonly string[]): Promise<Manifest['files']> {
+  const found: Record<string, { sha256: string; sizeBytes: number }> = {};
+  for (const file of files) {
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of createReadStream(join(folder, file))) {
+      hash.update(chunk as Buffer);
+      sizeBytes += (chunk as Buffer).length;
+    }
+    found[file] = { sha256: hash.digest('hex'), sizeBytes };
+  }
+  return found;
+}
+
+/** Throws BACKUP_INVALID unless the folder holds exactly what the manifest says; makes it durable. */
+async function verify(folder: string): Promise<void> {
+  const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+  const files = (await listFiles(folder)).filter((file) => file !== MANIFEST);
+  const found = await digests(folder, files);
+  const same = JSON.stringify(sorted(manifest.files)) === JSON.stringify(sorted(found));
+  if (!same) throw new IsthmusError('BACKUP_INVALID', 'the backup does not hold what its manifest says');
+  for (const file of files) {
+    const handle = await open(join(folder, file), 'r');
+    await handle.sync().finally(() => handle.close());
+  }
+}
+
+function sorted(files: Manifest['files']): unknown {
+  return Object.entries(files)
+    .map(([name, { sha256, sizeBytes }]) => [name, sha256, sizeBytes])
+    .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+}

@@ -1,0 +1,35 @@
+// What init, restore and backup leave when they are killed holds keys. Each works in a folder that it holds locked; one
+// that nobody holds is left over, and the next that comes this way removes it.
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lockDataDir, type DataLock } from '../../lib/files/data-lock.ts';
+
+/** Removes the folders in `parent` with such names that nobody works in. */
+export async function clearFolders(parent: string, name: RegExp): Promise<void> {
+  for (const entry of await readdir(parent).catch(() => [])) {
+    if (!name.test(entry)) continue;
+    const lock = lockUnlessHeld(join(parent, entry));
+    if (lock === undefined) continue;
+    await rm(join(parent, entry), { recursive: true, force: true }).finally(() => {
+      lock.release();
+    });
+  }
+}
+
+function lockUnlessHeld(folder: string): DataLock | undefined {
+  try {
+    return lockDataDir(folder);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes what killed backups left in a data folder. */
+export async function clearBackups(dataDir: string): Promise<void> {
+  await clearFolders(dataDir, /^backup-[0-9a-f]{12}$/);
+  for (const entry of await readdir(dataDir).catch(() => [])) {
+    const [, id] = /^(backup-[0-9a-f]{12})\.db/.exec(entry) ?? [];
+    if (id !== undefined && !existsSync(join(dataDir, id))) await rm(join(dataDir, entry), { force: true });
+  }
+}

@@ -1,0 +1,93 @@
+// Forgets what is old: answers under idempotency keys, denials, passing events, and what tasks that ended long ago left.
+// In small steps with pauses, so that nothing else waits for it.
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { pause } from '../../lib/async/waiting.ts';
+import type { RetentionCursor } from '../store/retention.ts';
+import type { Store } from '../store/store.ts';
+
+const DAY_MS = 86_400_000;
+/** Answers under an Idempotency-Key are kept for a day: longer than anyone retries. */
+const IDEMPOTENCY_KEPT_MS = DAY_MS;
+const EVERY_MS = 3_600_000;
+const DEFAULT_RETENTION_DAYS = 30;
+const ROWS_PER_STEP = 1_000;
+const PAUSE_MS = 20;
+/** Steps of one run; what is left is for the next one. */
+const STEPS_PER_RUN = 20_000;
+
+interface HousekeepingOptions {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly retentionDays?: number | undefined;
+}
+
+/** Forgets now and then every hour; the answer stops that, and waits for the step under way. */
+export function startHousekeeping({ store, log, retentionDays }: HousekeepingOptions): () => Promise<void> {
+  const stopping = new AbortController();
+  const keptMs = (retentionDays ?? DEFAULT_RETENTION_DAYS) * DAY_MS;
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await store.idempotency.forgetBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
+        await forgetPassingEvents(store, Date.now() - keptMs, stopping.signal);
+        await forgetDenials(store, Date.now() - keptMs, stopping.signal);
+        await forgetTasks(store, Date.now() - keptMs, { signal: stopping.signal });
+      } catch (err) {
+        log.warn({ err }, 'what is old could not be forgotten');
+      }
+      await pause(EVERY_MS, stopping.signal);
+    }
+  }
+
+  const running = run();
+  return async () => {
+    stopping.abort();
+    await running;
+  };
+}
+
+/** Forgets changes of health from before `before`; what somebody changed is kept for ever. */
+export async function forgetPassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
+  for (let after: number | undefined = 0; after !== undefined && !signal.aborted;) {
+    after = await store.retention.forgetPassingEvents(before, after, ROWS_PER_STEP);
+    await pause(PAUSE_MS, signal);
+  }
+}
+
+/** Forgets denials from before `before`. */
+export async function forgetDenials(store: Store, before: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && (await store.retention.forgetDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
+}
+
+interface ForgetLimits {
+  readonly signal: AbortSignal;
+  readonly rowsPerStep?: number;
+  readonly stepsPerRun?: number;
+}
+
+/** Forgets logs, notes, tickets and payloads of tasks that ended before `before`, but for what is deployed now. */
+export async function forgetTasks(
+  store: Store,
+  before: number,
+  { signal, rowsPerStep = ROWS_PER_STEP, stepsPerRun = STEPS_PER_RUN }: ForgetLimits,
+): Promise<void> {
+  let steps = 0;
+  const mayGoOn = async (): Promise<boolean> => {
+    await pause(PAUSE_MS, signal);
+    steps += 1;
+    return !signal.aborted && steps <= stepsPerRun;
+  };
+  let cursor: RetentionCursor | undefined;
+  do {
+    const { tasks, next } = await store.retention.candidates(before, cursor);
+    for (const task of tasks) {
+      let done = false;
+      while (!done) {
+        if (!(await mayGoOn())) return;
+        done = await store.transaction((tx) => tx.retention.forget(task, rowsPerStep));
+      }
+    }
+    cursor = next;
+  } while (cursor !== undefined && (await mayGoOn()));
+}

@@ -1,0 +1,178 @@
+// The built-in feed: packages are pushed to it, listed, downloaded, and served to mirrors and tentacles over the mesh.
+//   push.ts     taking a package in
+//   places.ts   who gets packages from where
+//   finder.ts   asking for places, over gRPC
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Pass } from '../../certs/signer.ts';
+import type { PeerIdentity, Role } from '../../certs/peer.ts';
+import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
+import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
+import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import type { Place } from '../../lib/blobs/fetch.ts';
+import { storedBody } from '../../lib/blobs/stored-body.ts';
+import { compareVersions, packageIdKey, versionKey } from '../../lib/package-versions.ts';
+import type { MeshStream } from '../../mesh/types.ts';
+import type { Actor, Page, PageRequest } from '../store/base.ts';
+import type { Package } from '../store/packages/packages.ts';
+import type { Store } from '../store/store.ts';
+import type { LiveTopology } from '../topology/live.ts';
+import { PackageSources } from './sources.ts';
+import { pushDefaults, pushPackage, type PackageMeta, type PushedPackage, type PushLimits } from './push.ts';
+
+export interface FeedDeps {
+  readonly store: Store;
+  readonly topology: Pick<LiveTopology, 'nodes' | 'structure'>;
+  readonly dataDir: string;
+  readonly log: Logger;
+  readonly signPass: (pass: Pass) => string;
+  /** Throws FORBIDDEN. */
+  readonly verifyPass: (pass: string, asked: { readonly sha256: string; readonly node?: string }) => Pass;
+  readonly limits?: Partial<BlobServerLimits>;
+  readonly pushLimits?: Partial<PushLimits>;
+}
+
+export interface FoundPlaces {
+  readonly places: readonly Place[];
+  readonly pass: string;
+}
+
+/** Long enough for a slow line to begin every part of a resumed download, short enough to be worthless when leaked. */
+const passLifetimeMs = 60 * 60_000;
+
+/** One denial of each node in a minute: more would push out what others were denied. */
+const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 10_000 };
+
+/** Opens the feed in `<dataDir>/packages`. */
+export async function createFeed(deps: FeedDeps): Promise<Feed> {
+  return new Feed(deps, await BlobStore.open(join(deps.dataDir, 'packages')));
+}
+
+export class Feed {
+  readonly #deps: FeedDeps;
+  readonly #blobs: BlobStore;
+  readonly #sources: PackageSources;
+  readonly #server: BlobServer<PeerIdentity>;
+  readonly #denials = new DenialLimiter(DENIAL_LIMITS);
+  readonly #changedOnDisk = new Set<string>();
+
+  constructor(deps: FeedDeps, blobs: BlobStore) {
+    this.#deps = deps;
+    this.#blobs = blobs;
+    this.#sources = new PackageSources(deps.topology);
+    const origin = {
+      authorise: (request: BlobRequest<PeerIdentity>) => this.#authorise(request),
+      open: ({ sha256 }: BlobRequest<PeerIdentity>) => this.#open(sha256).then((blob) => storedBody(blob)),
+      sizeOf: (sha256: string) => blobs.get(sha256)?.sizeBytes,
+    };
+    this.#server = new BlobServer(origin, deps.log, deps.limits);
+  }
+
+  /** Receives a package; see push.ts. */
+  push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage> {
+    const limits = { ...pushDefaults, ...this.#deps.pushLimits };
+    return pushPackage({ store: this.#deps.store, blobs: this.#blobs, limits }, body, meta, actor);
+  }
+
+  /** The versions of a package, the highest first; NOT_FOUND when there is none. */
+  async versions(id: string, { limit, cursor }: PageRequest): Promise<Page<Package>> {
+    const all = await this.#deps.store.packages.versions(packageIdKey(id));
+    if (all.length === 0) throw new IsthmusError('NOT_FOUND', `there is no package ${id}`);
+    all.sort((a, b) => compareVersions(b.version, a.version));
+    // The cursor is the last version given; the order is not one that the database knows.
+    const rest = cursor === undefined ? all : all.filter(({ version }) => compareVersions(version, cursor) < 0);
+    const items = rest.slice(0, limit);
+    const last = items.at(-1);
+    return rest.length > items.length && last !== undefined ? { items, next: last.version } : { items };
+  }
+
+  /** One version, however it is spelled; NOT_FOUND. */
+  async find(id: string, version: string): Promise<Package> {
+    const found = await this.#deps.store.packages.find(packageIdKey(id), versionKey(version));
+    if (found === undefined) throw new IsthmusError('NOT_FOUND', `there is no package ${id} ${version}`);
+    return found;
+  }
+
+  /** The bytes of a blob as a stream, from a position on. */
+  async download(sha256: string, range: { readonly from?: number; readonly to?: number } = {}): Promise<Readable> {
+    const { file } = await this.#open(sha256);
+    const { from = 0, to } = range;
+    return file.createReadStream({ start: from, ...(to === undefined ? {} : { end: to - 1 }), autoClose: true });
+  }
+
+  /** Serves the feed on a stream of the mesh. */
+  serve(stream: MeshStream): void {
+    this.#server.accept(stream, stream.peer);
+  }
+
+  /**
+   * Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none; `roles`
+   * are those that may ask for themselves.
+   */
+  async places(
+    nodeId: string,
+    sha256: string,
+    { roles }: { readonly roles?: readonly Role[] } = {},
+  ): Promise<FoundPlaces> {
+    const { store, topology, signPass } = this.#deps;
+    const [known] = await store.packages.byDigest(sha256);
+    const asker = topology.nodes.get(nodeId);
+    const mayAsk = asker?.state === 'active' && roles?.includes(asker.role) !== false;
+    if (!mayAsk || asker.site === null || known === undefined) {
+      await this.#recordDenial(nodeId, sha256, 'FORBIDDEN');
+      throw forbidden();
+    }
+    const expiresAtMs = Date.now() + passLifetimeMs;
+    const pass = signPass({ sha256, sizeBytes: known.sizeBytes, site: asker.site, node: asker.id, expiresAtMs });
+    return { places: this.#sources.of(asker), pass };
+  }
+
+  /** Ends what is being served. */
+  stop(): void {
+    this.#server.stop();
+  }
+
+  async #authorise({ peer, pass, sha256 }: BlobRequest<PeerIdentity>): Promise<Pass> {
+    try {
+      const node = await this.#deps.store.nodes.find(peer.node);
+      if (node === undefined || node.state !== 'active') throw forbidden();
+      // A mirror also asks with the pass of the target it asks for, which may be of a site below its own.
+      return this.#deps.verifyPass(pass, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
+    } catch (thrown) {
+      await this.#recordDenial(peer.node, sha256, IsthmusError.from(thrown).code);
+      throw thrown;
+    }
+  }
+
+  async #recordDenial(node: string, sha256: string, code: ErrorCode): Promise<void> {
+    if (this.#denials.admit(node) === 'untold') return;
+    await this.#deps.store.denials.append({ actor: node, type: 'download.denied', subject: sha256, data: { code } });
+  }
+
+  /** One event per package and start, however often it is asked for. */
+  async #noteChanged(sha256: string): Promise<void> {
+    if (this.#changedOnDisk.has(sha256)) return;
+    this.#changedOnDisk.add(sha256);
+    this.#deps.log.error({ sha256 }, 'a package of the feed has been changed on the disk; push the same bytes again');
+    await this.#deps.store.transaction((tx) =>
+      tx.events.append({ actor: 'system', type: 'package.damaged', subject: sha256, data: {} }),
+    );
+  }
+
+  async #open(sha256: string) {
+    const blob = await this.#blobs.open(sha256).catch(async (thrown: unknown) => {
+      const changed = thrown instanceof IsthmusError && thrown.code === 'PACKAGE_HASH_MISMATCH';
+      if (changed) await this.#noteChanged(sha256);
+      throw thrown;
+    });
+    if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
+    return blob;
+  }
+}
+
+/** The one refusal of this folder: it tells nothing of what exists. */
+function forbidden(): IsthmusError {
+  return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
+}

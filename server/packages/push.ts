@@ -1,0 +1,166 @@
+// Takes a package in: bytes are digested while they stream to disk, the archive is read through once before anything is
+// kept, and what a version holds never changes.
+import type { Readable } from 'node:stream';
+import { Watchdog } from '../../lib/async/deadline.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import { checkArchive, isPackageFormat, packageFormats, type PackageFormat } from '../../lib/archives/archive.ts';
+import type { BlobStore } from '../../lib/blobs/blob-store.ts';
+import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
+import { freeBytes } from '../../lib/files/disk-space.ts';
+import { normaliseVersion, packageIdKey, versionKey } from '../../lib/package-versions.ts';
+import type { Actor } from '../store/base.ts';
+import type { Package } from '../store/packages/packages.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
+
+export interface PackageMeta {
+  readonly id?: string | undefined;
+  readonly version?: string | undefined;
+  readonly format?: string | undefined;
+  /** What the sender says will come; it may say nothing, and it is not believed. */
+  readonly sizeBytes?: number | undefined;
+}
+
+export interface PushLimits {
+  /** A whole package as it is pushed; what is inside has limits of its own (lib/archives/archive.ts). */
+  readonly largestPackageBytes: number;
+  /** What a push leaves free on the disk, since the database, which must always be able to write, is on it too. */
+  readonly keepFreeBytes: number;
+}
+
+export const pushDefaults: PushLimits = {
+  largestPackageBytes: 8 * 1024 ** 3,
+  keepFreeBytes: 512 * 1024 ** 2,
+};
+
+export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'format'> {
+  /** False when the same bytes were there already. */
+  readonly created: boolean;
+}
+
+/** A push that brings nothing for so long is given up: it holds a file open. */
+const stallMs = 60_000;
+
+/** The free space is looked at again after this many bytes: others write to the disk too. */
+const bytesBetweenLooks = 16 * 1024 ** 2;
+
+interface PushDeps {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly limits: PushLimits;
+}
+
+/**
+ * Receives a package. PACKAGE_EXISTS when this version holds other bytes; the same bytes again change nothing.
+ * BODY_TOO_LARGE and DISK_FULL at the first byte over a limit, or before the first one where the sender tells the size.
+ */
+export async function pushPackage(
+  { store, blobs, limits }: PushDeps,
+  body: Readable,
+  meta: PackageMeta,
+  actor: Actor,
+): Promise<PushedPackage> {
+  // It may break off before it is read; reading it then says so.
+  body.on('error', () => undefined);
+  const named = nameOf(meta);
+  const room = { limits, folder: blobs.folder };
+  await checkRoom(room, { takenBytes: 0, comingBytes: meta.sizeBytes ?? 0 });
+  const writer = await blobs.receive();
+  try {
+    await receive(body, writer, room);
+    await checkArchive({ path: writer.path, format: named.format });
+    const sha256 = writer.meter().sha256();
+    const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
+    // Looked at before the bytes are kept, and once more in the transaction that decides.
+    assertSameBytes(await store.packages.find(named.idKey, named.normalisedVersion), sha256);
+    await writer.commit();
+    return await store.transaction((tx) => record(tx, entry, actor));
+  } finally {
+    await writer.discard();
+  }
+}
+
+type NamedPackage = Pick<Package, 'id' | 'idKey' | 'version' | 'normalisedVersion' | 'format'>;
+
+function nameOf({ id, version, format }: PackageMeta): NamedPackage {
+  return {
+    id: given(id, 'id'),
+    idKey: packageIdKey(given(id, 'id')),
+    version: normaliseVersion(given(version, 'version')),
+    normalisedVersion: versionKey(given(version, 'version')),
+    format: formatOf(format ?? 'tar.gz'),
+  };
+}
+
+function given(value: string | undefined, field: string): string {
+  if (value === undefined || value === '') {
+    throw new IsthmusError('INVALID_FIELD', `a push needs the package's ${field}`, { field });
+  }
+  return value;
+}
+
+function formatOf(format: string): PackageFormat {
+  if (isPackageFormat(format)) return format;
+  throw new IsthmusError('INVALID_FIELD', `the format is one of ${packageFormats.join(', ')}`, { field: 'format' });
+}
+
+interface Room {
+  readonly limits: PushLimits;
+  readonly folder: string;
+}
+
+/** Throws BODY_TOO_LARGE or DISK_FULL when what is coming, after what was taken, may not be taken too. */
+async function checkRoom(
+  { limits: { largestPackageBytes, keepFreeBytes }, folder }: Room,
+  { takenBytes, comingBytes }: { readonly takenBytes: number; readonly comingBytes: number },
+): Promise<void> {
+  if (takenBytes + comingBytes > largestPackageBytes) {
+    throw new IsthmusError('BODY_TOO_LARGE', `a package has at most ${largestPackageBytes} bytes`);
+  }
+  const free = await freeBytes(folder);
+  if (free - comingBytes >= keepFreeBytes) return;
+  const detail = `${free} bytes are free on the disk of the server, ${keepFreeBytes} of them are kept for the database`;
+  throw new IsthmusError('DISK_FULL', detail);
+}
+
+async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<void> {
+  let lookAt = bytesBetweenLooks;
+  const watchdog = new Watchdog(stallMs, () => {
+    body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled'));
+  });
+  try {
+    watchdog.feed();
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      const takenBytes = writer.bytes;
+      const wanted = takenBytes + chunk.length;
+      if (wanted >= lookAt || wanted > room.limits.largestPackageBytes) {
+        await checkRoom(room, { takenBytes, comingBytes: chunk.length });
+        lookAt = wanted + bytesBetweenLooks;
+      }
+      await writer.write(chunk);
+      watchdog.feed();
+    }
+  } catch (thrown) {
+    throw IsthmusError.from(thrown, 'CANCELLED');
+  } finally {
+    watchdog.rest();
+  }
+}
+
+async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promise<PushedPackage> {
+  const { id, version, sha256, sizeBytes, format } = entry;
+  const existing = await tx.packages.find(entry.idKey, entry.normalisedVersion);
+  assertSameBytes(existing, sha256);
+  if (existing !== undefined) {
+    return { id: existing.id, version: existing.version, sha256, sizeBytes, format: existing.format, created: false };
+  }
+  await tx.packages.insert(entry);
+  const data = { version, sha256, sizeBytes, format };
+  await tx.events.append({ actor, type: 'package.pushed', subject: id, data });
+  return { id, version, sha256, sizeBytes, format, created: true };
+}
+
+function assertSameBytes(existing: Package | undefined, sha256: string): void {
+  if (existing !== undefined && existing.sha256 !== sha256) {
+    throw new IsthmusError('PACKAGE_EXISTS', `${existing.id} ${existing.version} is there already, with other bytes`);
+  }
+}

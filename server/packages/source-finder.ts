@@ -1,0 +1,35 @@
+// The Find call of the service Sources: mirrors ask it for the sources of a digest. Tentacles get theirs in the
+// envelope; one that calls Find gets the answer for a package that does not exist.
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { IsthmusError } from '../../contract/errors.ts';
+import type { AsyncHandlers } from '../../lib/grpc/server.ts';
+import { isSha256 } from '../../lib/blobs/digest.ts';
+import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
+import type { PackageSource } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
+import type { Feed, FoundPlaces } from './feed.ts';
+
+/** The handler of Find, for the host of the `topology` service. */
+export function placesFinder(feed: Pick<Feed, 'places'>): AsyncHandlers<SourcesHandlers, PeerIdentity>['Find'] {
+  return ({ request: { sha256 } }, { peer }) => {
+    if (!isSha256(sha256)) {
+      throw new IsthmusError('INVALID_FIELD', 'a digest is 64 lower-case hex digits', { field: 'sha256' });
+    }
+    return toMessage(feed.places(peer.node, sha256, { roles: ['mirror'] }));
+  };
+}
+
+/** The places of a machine, as an envelope carries them. */
+export function placesOf(feed: Pick<Feed, 'places'>, machine: string, sha256: string): Promise<SourcesMessage> {
+  return toMessage(feed.places(machine, sha256, { roles: ['tentacle'] }));
+}
+
+interface SourcesMessage {
+  readonly sources: PackageSource[];
+  readonly downloadToken: string;
+}
+
+async function toMessage(finding: Promise<FoundPlaces>): Promise<SourcesMessage> {
+  const { places, pass } = await finding;
+  const sources = places.map(({ node, path, url }) => ({ node, path: [...path], url: url ?? '' }));
+  return { sources, downloadToken: pass };
+}

@@ -1,0 +1,110 @@
+// Where a node gets packages from, nearest first: mirrors of its own site, mirrors of the sites its packages come
+// through, and last the server's feed. Computed once for a site (for the nodes of it that have the same parents) and
+// structure of the mesh, however many machines and tickets ask.
+import type { Place } from '../../lib/blobs/fetch.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import { chainsUp, MAX_HOPS, type Chain } from '../topology/chains.ts';
+import type { LiveTopology } from '../topology/live.ts';
+
+/** Paths to one mirror: another for when a relay of the first is down, and no list without end. */
+const PATHS_TO_EACH = 2;
+
+type Chains = readonly Chain[];
+
+interface Mirror {
+  readonly node: Node;
+  readonly below: Chains;
+}
+
+export class PackageSources {
+  readonly #topology: Pick<LiveTopology, 'nodes' | 'structure'>;
+  readonly #known = new Map<string, readonly Place[]>();
+  #mirrors: readonly Mirror[] = [];
+  #structure: number | undefined;
+
+  constructor(topology: Pick<LiveTopology, 'nodes' | 'structure'>) {
+    this.#topology = topology;
+  }
+
+  /** The sources of one node, nearest first. */
+  of(node: Node): readonly Place[] {
+    this.#forgetOutdated();
+    // What a mirror may ask depends on which one it is; other nodes with the same site and parents are alike.
+    const parents = node.parents.map((parent) => parent.node).join();
+    const key = node.role === 'mirror' ? `mirror ${node.id}` : `${node.site} ${parents}`;
+    const known = this.#known.get(key) ?? sourcesFor(node, this.#mirrors, this.#topology.nodes);
+    this.#known.set(key, known);
+    return known;
+  }
+
+  #forgetOutdated(): void {
+    const { nodes, structure } = this.#topology;
+    if (structure === this.#structure) return;
+    this.#structure = structure;
+    this.#known.clear();
+    this.#mirrors = [...nodes.values()]
+      .filter(({ role, state }) => role === 'mirror' && state === 'active')
+      .map((node) => ({ node, below: chainsUp(node.parents, nodes) }));
+  }
+}
+
+/**
+ * The sources for one asker. A mirror is given only mirrors that are nearer to the server than itself, or as near and
+ * before it by name: whatever mirrors ask of each other, they never wait in a circle.
+ */
+function sourcesFor(asker: Node, mirrors: readonly Mirror[], nodes: ReadonlyMap<string, Node>): readonly Place[] {
+  const above = chainsUp(asker.parents, nodes);
+  const sites = sitesAbove(asker, above, nodes);
+  const candidates = mirrors
+    .filter(({ node }) => node.id !== asker.id)
+    .map((mirror) => ({ ...mirror, rank: sites.indexOf(mirror.node.site ?? '') }))
+    .filter(({ rank, ...mirror }) => rank >= 0 && (asker.role !== 'mirror' || isBefore(mirror, asker, above)));
+  const sources = candidates.flatMap(({ node, below, rank }) => {
+    const [path, ...otherPaths] = pathsBetween(above, below);
+    const url = rank === 0 && asker.site !== null ? (node.feedUrl ?? undefined) : undefined;
+    if (path === undefined && url === undefined) return [];
+    const first = { node: node.id, path: path ?? [], ...(url === undefined ? {} : { url }) };
+    return [first, ...otherPaths.map((other) => ({ node: node.id, path: other }))].map((place) => ({ rank, place }));
+  });
+  sources.sort(
+    (a, b) => a.rank - b.rank || a.place.path.length - b.place.path.length || compare(a.place.node, b.place.node),
+  );
+  return [...sources.map(({ place }) => place), { node: SERVER, path: [] }];
+}
+
+/** Its own site, then those of its relays upwards, each once. */
+function sitesAbove(asker: Node, above: Chains, byId: ReadonlyMap<string, Node>): string[] {
+  const sites = [asker.site, ...above.flat().map((id) => byId.get(id)?.site ?? null)];
+  return [...new Set(sites.filter((site) => site !== null))];
+}
+
+/** The paths from one to the other, the shortest first; none when only the server is above both. */
+function pathsBetween(above: Chains, below: Chains): string[][] {
+  const all = above.flatMap((up) => below.map((down) => pathBetween(up, down))).filter((path) => path !== undefined);
+  const unique = [...new Map(all.map((path) => [path.join('>'), path])).values()];
+  return unique.toSorted((a, b) => a.length - b.length).slice(0, PATHS_TO_EACH);
+}
+
+/** Up to the lowest relay that both hang below, then down. */
+function pathBetween(above: readonly string[], below: readonly string[]): string[] | undefined {
+  const turn = above.find((id) => below.includes(id));
+  if (turn === undefined) return undefined;
+  const up = above.slice(0, above.indexOf(turn) + 1);
+  const down = below.slice(0, below.indexOf(turn)).toReversed();
+  const path = [...up, ...down];
+  return path.length <= MAX_HOPS ? path : undefined;
+}
+
+function isBefore({ node, below }: Mirror, asker: Node, above: Chains): boolean {
+  return (depth(below) - depth(above) || compare(node.id, asker.id)) < 0;
+}
+
+/** Relays on the shortest path to the server. */
+function depth(chains: Chains): number {
+  return Math.min(MAX_HOPS + 1, ...chains.map((chain) => chain.length));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

@@ -1,0 +1,246 @@
+// Nodes: every member of the mesh, its place in the tree, what it last reported, and the certificates issued to it.
+import type { Selectable } from 'kysely';
+import type { Role } from '../../../certs/peer.ts';
+import type { Parent, ParentsWish } from './parents.ts';
+import type { Schema } from '../schema.ts';
+import type { Executor, Page, PageRequest } from '../base.ts';
+import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from '../base.ts';
+import { noteChanged } from '../changed.ts';
+
+export interface Node {
+  readonly id: string;
+  readonly role: Role;
+  readonly site: string | null;
+  /** In order of preference; none for servers. */
+  readonly parents: readonly Parent[];
+  /** The parents it is to have instead; null when it has those that were wished last. */
+  readonly wish: ParentsWish | null;
+  readonly state: 'active' | 'revoked';
+  readonly certificateNotAfter: number | null;
+  readonly softwareVersion: string | null;
+  readonly feedUrl: string | null;
+  /** The latest NodeReport. */
+  readonly report: unknown;
+  readonly lastSeenAt: number | null;
+  readonly revokedAt: number | null;
+  readonly version: number;
+  readonly createdAt: number;
+}
+
+export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parents' | 'createdAt'> & {
+  readonly certificateNotAfter?: number | null;
+};
+
+/** What a node says of itself, or the server learns of it; makes no new version. */
+export interface NodeSighting {
+  readonly softwareVersion?: string;
+  readonly feedUrl?: string | null;
+  readonly report?: unknown;
+  readonly lastSeenAt?: number;
+  readonly certificateNotAfter?: number;
+}
+
+export interface Certificate {
+  readonly serial: string;
+  readonly node: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly issuedAt: number;
+}
+
+interface NodeFilter {
+  readonly role?: Role | undefined;
+  readonly site?: string | undefined;
+  readonly state?: Node['state'] | undefined;
+}
+
+/** Every write needs a transaction: its commit tells who keeps the mesh in memory (see `Store.onMeshChange`). */
+export class NodeRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** ALREADY_EXISTS when the id is taken, also by a node that was revoked: see `readmit`. */
+  async insert(node: NewNode): Promise<void> {
+    noteChanged(this.#db, 'nodes', node.id);
+    await translating(`node ${node.id}`, () =>
+      this.#db
+        .insertInto('nodes')
+        .values({
+          id: node.id,
+          role: node.role,
+          site: node.site,
+          parents_json: JSON.stringify(node.parents),
+          state: 'active',
+          certificate_not_after: node.certificateNotAfter ?? null,
+          version: 1,
+          created_at: node.createdAt,
+        })
+        .execute(),
+    );
+  }
+
+  async find(id: string): Promise<Node | undefined> {
+    const row = await this.#db.selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? undefined : toNode(row);
+  }
+
+  async get(id: string): Promise<Node> {
+    return found(await this.find(id), `node ${id}`, 'node');
+  }
+
+  /** By id. */
+  async list(filter: NodeFilter, page: PageRequest): Promise<Page<Node>> {
+    let query = this.#filtered(filter);
+    if (page.cursor !== undefined) query = query.where('id', '>', String(decodeCursor(page.cursor, ['string'])[0]));
+    const rows = await query.limit(page.limit + 1).execute();
+    return toPage(rows, page.limit, (row) => [row.id], toNode);
+  }
+
+  /** All of them, by id: a mesh has thousands of nodes, not millions. */
+  async all(filter: NodeFilter = {}): Promise<Node[]> {
+    return (await this.#filtered(filter).execute()).map(toNode);
+  }
+
+  /** These, by id; those that do not exist are left out. */
+  async byIds(ids: readonly string[]): Promise<Node[]> {
+    if (ids.length === 0) return [];
+    return (await this.#filtered({}).where('id', 'in', ids).execute()).map(toNode);
+  }
+
+  /** Notes what was seen of a node. */
+  async sighted(id: string, sighting: NodeSighting): Promise<void> {
+    noteChanged(this.#db, 'nodes', id);
+    await this.#db
+      .updateTable('nodes')
+      .set({
+        id,
+        ...(sighting.softwareVersion === undefined ? {} : { software_version: sighting.softwareVersion }),
+        ...(sighting.feedUrl === undefined ? {} : { feed_url: sighting.feedUrl }),
+        ...(sighting.report === undefined ? {} : { report_json: JSON.stringify(sighting.report) }),
+        ...(sighting.lastSeenAt === undefined ? {} : { last_seen_at: sighting.lastSeenAt }),
+        ...(sighting.certificateNotAfter === undefined ? {} : { certificate_not_after: sighting.certificateNotAfter }),
+      })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Keeps the parents that a node is to go over to, in the place of any that were wished before. */
+  async wish(id: string, version: number, wish: ParentsWish): Promise<void> {
+    noteChanged(this.#db, 'nodes', id);
+    const { numUpdatedRows } = await this.#db
+      .updateTable('nodes')
+      .set({ wish_json: JSON.stringify(wish), version: version + 1 })
+      .where('id', '=', id)
+      .where('version', '=', version)
+      .executeTakeFirst();
+    assertChanged(numUpdatedRows, `node ${id}`);
+  }
+
+  /** Writes down that a node has gone over to the parents that were wished. */
+  async take(id: string, parents: readonly Parent[]): Promise<void> {
+    noteChanged(this.#db, 'nodes', id);
+    await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({ parents_json: JSON.stringify(parents), wish_json: null, version: eb('version', '+', 1) }))
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /**
+   * Makes a revoked node, which joined again, active at its new place. When it was revoked stays: certificates from
+   * before that stay worthless.
+   */
+  async readmit(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
+    noteChanged(this.#db, 'nodes', node.id);
+    await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({
+        state: 'active',
+        site: node.site,
+        parents_json: JSON.stringify(node.parents),
+        wish_json: null,
+        certificate_not_after: node.certificateNotAfter,
+        version: eb('version', '+', 1),
+      }))
+      .where('id', '=', node.id)
+      .where('state', '=', 'revoked')
+      .execute();
+  }
+
+  /** Marks a node revoked; answers whether it was active. */
+  async revoke(id: string, now: number): Promise<boolean> {
+    noteChanged(this.#db, 'nodes', id);
+    const { numUpdatedRows } = await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({ state: 'revoked', revoked_at: now, version: eb('version', '+', 1) }))
+      .where('id', '=', id)
+      .where('state', '=', 'active')
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  async insertCertificate({ serial, node, notBefore, notAfter, issuedAt }: Certificate): Promise<void> {
+    await this.#db
+      .insertInto('certificates')
+      .values({ serial, node, not_before: notBefore, not_after: notAfter, issued_at: issuedAt })
+      .execute();
+  }
+
+  async hasCertificate(node: string, serial: string): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom('certificates')
+      .select('serial')
+      .where('node', '=', node)
+      .where('serial', '=', serial)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** Newest first. */
+  async certificates(node: string): Promise<Certificate[]> {
+    const rows = await this.#db
+      .selectFrom('certificates')
+      .selectAll()
+      .where('node', '=', node)
+      .orderBy('issued_at', 'desc')
+      .limit(100)
+      .execute();
+    return rows.map((row) => ({
+      serial: row.serial,
+      node: row.node,
+      notBefore: row.not_before,
+      notAfter: row.not_after,
+      issuedAt: row.issued_at,
+    }));
+  }
+
+  #filtered(filter: NodeFilter) {
+    let query = this.#db.selectFrom('nodes').selectAll().orderBy('id');
+    if (filter.role !== undefined) query = query.where('role', '=', filter.role);
+    if (filter.site !== undefined) query = query.where('site', '=', filter.site);
+    if (filter.state !== undefined) query = query.where('state', '=', filter.state);
+    return query;
+  }
+}
+
+function toNode(row: Selectable<Schema['nodes']>): Node {
+  return {
+    id: row.id,
+    role: row.role,
+    site: row.site,
+    parents: fromJson<Parent[]>(row.parents_json),
+    wish: fromJsonOrNull<ParentsWish>(row.wish_json),
+    state: row.state,
+    certificateNotAfter: row.certificate_not_after,
+    softwareVersion: row.software_version,
+    feedUrl: row.feed_url,
+    report: fromJsonOrNull(row.report_json),
+    lastSeenAt: row.last_seen_at,
+    revokedAt: row.revoked_at,
+    version: row.version,
+    createdAt: row.created_at,
+  };
+}

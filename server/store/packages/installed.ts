@@ -1,0 +1,75 @@
+// What is installed: per machine and application the current release and the one before it.
+import type { Selectable } from 'kysely';
+import type { Schema } from '../schema.ts';
+import type { Executor } from '../base.ts';
+
+export interface InstalledRelease {
+  readonly machine: string;
+  readonly application: string;
+  readonly version: string;
+  readonly sha256: string;
+  readonly previousVersion: string | null;
+  readonly previousSha256: string | null;
+  readonly at: number;
+}
+
+export class InstalledRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  async find(machine: string, application: string): Promise<InstalledRelease | undefined> {
+    const row = await this.#db
+      .selectFrom('installed_releases')
+      .selectAll()
+      .where('machine', '=', machine)
+      .where('application', '=', application)
+      .executeTakeFirst();
+    return row === undefined ? undefined : toInstalled(row);
+  }
+
+  async byMachine(machine: string): Promise<InstalledRelease[]> {
+    const rows = await this.#db.selectFrom('installed_releases').selectAll().where('machine', '=', machine).execute();
+    return rows.map(toInstalled);
+  }
+
+  /** Records an activation; what was current becomes the previous one. The same digest again changes only the time. */
+  async activated(
+    entry: Pick<InstalledRelease, 'machine' | 'application' | 'version' | 'sha256' | 'at'>,
+  ): Promise<void> {
+    const before = await this.find(entry.machine, entry.application);
+    const again = before?.sha256 === entry.sha256;
+    const previous = {
+      previous_version: (again ? before.previousVersion : before?.version) ?? null,
+      previous_sha256: (again ? before.previousSha256 : before?.sha256) ?? null,
+    };
+    await this.#db
+      .insertInto('installed_releases')
+      .values({ ...entry, ...previous })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['machine', 'application'])
+          .doUpdateSet({ version: entry.version, sha256: entry.sha256, at: entry.at, ...previous }),
+      )
+      .execute();
+  }
+
+  /** Removes what was recorded of a machine before `before`. */
+  async removeOf(machine: string, before: number): Promise<void> {
+    await this.#db.deleteFrom('installed_releases').where('machine', '=', machine).where('at', '<=', before).execute();
+  }
+}
+
+function toInstalled(row: Selectable<Schema['installed_releases']>): InstalledRelease {
+  return {
+    machine: row.machine,
+    application: row.application,
+    version: row.version,
+    sha256: row.sha256,
+    previousVersion: row.previous_version,
+    previousSha256: row.previous_sha256,
+    at: row.at,
+  };
+}

@@ -1,0 +1,172 @@
+// A task's stream: log lines, notes and changes of state under one sequence per task that rises by one, so that a
+// reader names the last entry it saw and misses nothing. `tasks.stream_seq` is the counter; places are given out in the
+// transaction of the entry itself.
+import { IsthmusError } from '../../../contract/errors.ts';
+import type { Schema } from '../schema.ts';
+import { assertInTransaction, type Executor, type Fence } from '../base.ts';
+
+export interface NewStreamEntry {
+  readonly kind: 'note' | 'state';
+  readonly at: number;
+  readonly text: string;
+  readonly machine?: string | undefined;
+  readonly ticket?: string | undefined;
+  readonly level?: 'info' | 'warning' | 'error' | undefined;
+  readonly code?: string | undefined;
+  readonly data?: unknown;
+}
+
+export type StreamEntry =
+  | {
+      readonly kind: 'log';
+      readonly seq: number;
+      readonly at: number;
+      readonly ticket: string;
+      /** The ticket's target. */
+      readonly machine: string;
+      readonly step: number;
+      readonly action: string;
+      readonly line: number;
+      readonly stream: string;
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'note' | 'state';
+      readonly seq: number;
+      readonly at: number;
+      readonly machine: string | null;
+      readonly ticket: string | null;
+      readonly level: Schema['task_notes']['level'];
+      readonly code: string | null;
+      readonly text: string;
+      readonly data: unknown;
+    };
+
+const grown = new WeakMap<Executor, Set<string>>();
+
+/** The tasks whose streams have grown in this transaction. */
+export function grownStreams(db: Executor): ReadonlySet<string> {
+  return grown.get(db) ?? new Set();
+}
+
+export interface MachineNote {
+  readonly at: number;
+  /** Null when it is not about one step. */
+  readonly ticket: string | null;
+  readonly code: string | null;
+  readonly text: string;
+}
+
+/** Reserves `count` places; answers the first. With a fence, STALE_EPOCH unless it holds. */
+export async function reservePlaces(db: Executor, task: string, count: number, fence?: Fence): Promise<number> {
+  assertInTransaction(db);
+  let query = db
+    .updateTable('tasks')
+    .set((eb) => ({ stream_seq: eb('stream_seq', '+', count) }))
+    .where('id', '=', task);
+  if (fence !== undefined) query = query.where('epoch', '=', fence.epoch).where('ended_at', 'is', null);
+  const row = await query.returning('stream_seq').executeTakeFirst();
+  if (row !== undefined) {
+    grown.set(db, (grown.get(db) ?? new Set()).add(task));
+    return row.stream_seq - count + 1;
+  }
+  if (fence === undefined) throw new IsthmusError('NOT_FOUND', `there is no task ${task}`);
+  throw new IsthmusError('STALE_EPOCH', `task ${task} is no longer owned with epoch ${fence.epoch}`);
+}
+
+/** Adds one note or state. Call it in the transaction of the change it tells. */
+export async function addStreamEntry(db: Executor, task: string, entry: NewStreamEntry, fence?: Fence): Promise<void> {
+  const seq = await reservePlaces(db, task, 1, fence);
+  await db
+    .insertInto('task_notes')
+    .values({
+      task,
+      seq,
+      at: entry.at,
+      kind: entry.kind,
+      machine: entry.machine ?? null,
+      ticket: entry.ticket ?? null,
+      level: entry.level ?? 'info',
+      code: entry.code ?? null,
+      text: entry.text,
+      data_json: entry.data === undefined ? null : JSON.stringify(entry.data),
+    })
+    .execute();
+}
+
+export class NoteRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** Adds a note to a task's stream. With an epoch, STALE_EPOCH unless it is the task's present one. */
+  async append(task: string, note: Omit<NewStreamEntry, 'kind'>, epoch?: number): Promise<void> {
+    const fence = epoch === undefined ? undefined : { task, epoch };
+    await addStreamEntry(this.#db, task, { ...note, kind: 'note' }, fence);
+  }
+
+  /** Everything after place `after`, in order, at most `limit` entries. */
+  async stream(task: string, after: number, limit: number): Promise<StreamEntry[]> {
+    const [lines, notes] = await Promise.all([this.#lines(task, after, limit), this.#notes(task, after, limit)]);
+    return [...lines, ...notes].sort((a, b) => a.seq - b.seq).slice(0, limit);
+  }
+
+  /** The last note about each machine. */
+  async lastByMachine(task: string): Promise<Map<string, MachineNote>> {
+    const rows = await this.#db
+      .selectFrom('task_notes')
+      .select(['machine', 'at', 'ticket', 'code', 'text'])
+      .where('task', '=', task)
+      .where('seq', 'in', (of) =>
+        of
+          .selectFrom('task_notes')
+          .select(({ fn }) => fn.max('seq').as('seq'))
+          .where('task', '=', task)
+          .where('kind', '=', 'note')
+          .where('machine', 'is not', null)
+          .groupBy('machine'),
+      )
+      .execute();
+    return new Map(rows.map(({ machine, ...note }) => [machine ?? '', note]));
+  }
+
+  async #lines(task: string, after: number, limit: number): Promise<StreamEntry[]> {
+    const rows = await this.#db
+      .selectFrom('log_lines as l')
+      .innerJoin('tickets as t', 't.id', 'l.ticket')
+      .select([
+        'l.seq',
+        'l.at',
+        'l.ticket',
+        't.target as machine',
+        't.step',
+        't.action',
+        'l.line',
+        'l.stream',
+        'l.text',
+      ])
+      .where('l.task', '=', task)
+      .where('l.seq', '>', after)
+      .orderBy('l.seq')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => ({ kind: 'log' as const, ...row }));
+  }
+
+  async #notes(task: string, after: number, limit: number): Promise<StreamEntry[]> {
+    const rows = await this.#db
+      .selectFrom('task_notes')
+      .selectAll()
+      .where('task', '=', task)
+      .where('seq', '>', after)
+      .orderBy('seq')
+      .limit(limit)
+      .execute();
+    return rows.map(({ data_json, task: _task, ...row }) => ({
+      ...row,
+      data: data_json === null ? null : (JSON.parse(data_json) as unknown),
+    }));
+  }
+}

@@ -1,0 +1,370 @@
+// Tasks: inserted once, claimed with a lease whose epoch rises, ended once. Every write of an owner is fenced by the
+// epoch, so an owner that lost its lease changes nothing (I6), and an end never changes (I2).
+import { sql, type Selectable, type UpdateObject } from 'kysely';
+import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
+import type { Schema, TaskState } from '../schema.ts';
+import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from '../base.ts';
+import { addStreamEntry } from './task-stream.ts';
+
+export const endStates = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
+export type TaskEnd = (typeof endStates)[number];
+
+export interface Task {
+  readonly id: string;
+  /** As its kind is registered. */
+  readonly kind: string;
+  readonly title: string;
+  readonly state: TaskState;
+  /** What was asked for, as its kind defines it. */
+  readonly payload: unknown;
+  /** Tasks under one key run one at a time, in the order in which they were added. Null: it waits for none. */
+  readonly concurrencyKey: string | null;
+  readonly project: string | null;
+  readonly environment: string | null;
+  readonly deadlineAt: number;
+  readonly leaseOwner: string | null;
+  readonly leaseUntil: number | null;
+  readonly epoch: number;
+  readonly streamSeq: number;
+  readonly cancelRequestedAt: number | null;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly errorCode: string | null;
+  readonly errorDetail: string | null;
+}
+
+export type NewTask = Pick<
+  Task,
+  | 'id'
+  | 'kind'
+  | 'title'
+  | 'payload'
+  | 'concurrencyKey'
+  | 'project'
+  | 'environment'
+  | 'deadlineAt'
+  | 'createdBy'
+  | 'createdAt'
+>;
+
+interface Lease {
+  readonly owner: string;
+  readonly leaseMs: number;
+  readonly now: number;
+}
+
+interface Claim extends Lease {
+  /** Only tasks of these kinds: a lane claims for itself. */
+  readonly kinds?: readonly string[] | undefined;
+  /** Projects that hold their share already; '' stands for tasks of none. */
+  readonly exceptProjects?: readonly string[] | undefined;
+}
+
+export interface TaskEnding {
+  readonly state: TaskEnd;
+  readonly now: number;
+  readonly errorCode?: ErrorCode | undefined;
+  readonly errorDetail?: string | undefined;
+}
+
+export interface TaskFilter {
+  readonly state?: TaskState | undefined;
+  readonly kind?: string | undefined;
+  readonly project?: string | undefined;
+  readonly environment?: string | undefined;
+}
+
+export class TaskRepository {
+  readonly #db: Executor;
+
+  constructor(db: Executor) {
+    this.#db = db;
+  }
+
+  /** Adds a queued task. */
+  async insert(task: NewTask): Promise<void> {
+    await this.#db
+      .insertInto('tasks')
+      .values({
+        id: task.id,
+        kind: task.kind,
+        title: task.title,
+        state: 'queued',
+        payload_json: JSON.stringify(task.payload),
+        concurrency_key: task.concurrencyKey,
+        concurrency_seq: task.concurrencyKey === null ? null : nextOfKey(task.concurrencyKey),
+        project: task.project,
+        environment: task.environment,
+        deadline_at: task.deadlineAt,
+        epoch: 0,
+        stream_seq: 0,
+        created_by: task.createdBy,
+        created_at: task.createdAt,
+      })
+      .execute();
+    await addStreamEntry(this.#db, task.id, { kind: 'state', at: task.createdAt, text: 'queued' });
+  }
+
+  async find(id: string): Promise<Task | undefined> {
+    const row = await this.#db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? undefined : toTask(row);
+  }
+
+  async get(id: string): Promise<Task> {
+    return found(await this.find(id), `task ${id}`, 'task');
+  }
+
+  /** Newest first. */
+  async list(filter: TaskFilter, page: PageRequest): Promise<Page<Task>> {
+    let query = this.#db.selectFrom('tasks').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
+    if (filter.state !== undefined) query = query.where('state', '=', filter.state);
+    if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+    if (filter.project !== undefined) query = query.where('project', '=', filter.project);
+    if (filter.environment !== undefined) query = query.where('environment', '=', filter.environment);
+    if (page.cursor !== undefined) {
+      const [at, id] = decodeCursor(page.cursor, ['number', 'string']) as [number, string];
+      query = query.where((eb) => eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(at, id)));
+    }
+    const rows = await query.limit(page.limit + 1).execute();
+    return toPage(rows, page.limit, (row) => [row.created_at, row.id], toTask);
+  }
+
+  /**
+   * Claims the oldest open task whose lease is free or over, and gives it the next epoch; undefined when there is none.
+   * A task with a concurrency key waits until every task that was added under that key before it has ended.
+   */
+  async claimNext({ owner, leaseMs, now, kinds, exceptProjects = [] }: Claim): Promise<Task | undefined> {
+    const claimed = await this.#db
+      .updateTable('tasks')
+      .set((eb) => ({ lease_owner: owner, lease_until: now + leaseMs, epoch: eb('epoch', '+', 1) }))
+      .where('id', '=', (eb) =>
+        eb
+          .selectFrom('tasks as candidate')
+          .select('candidate.id')
+          .where('candidate.ended_at', 'is', null)
+          .where((or) => or('candidate.lease_until', 'is', null).or('candidate.lease_until', '<=', now))
+          .$if(kinds !== undefined, (query) => query.where('candidate.kind', 'in', [...(kinds ?? [])]))
+          .$if(exceptProjects.length > 0, (query) =>
+            query.where((of) => of(of.fn.coalesce('candidate.project', of.val('')), 'not in', [...exceptProjects])),
+          )
+          .where((eb1) =>
+            eb1.not(
+              eb1.exists(
+                eb1
+                  .selectFrom('tasks as older')
+                  .select('older.id')
+                  .where('older.ended_at', 'is', null)
+                  // One that is cancelled or out of time need not wait for its turn to end.
+                  .where('candidate.cancel_requested_at', 'is', null)
+                  .where('candidate.deadline_at', '>', now)
+                  .whereRef('older.concurrency_key', '=', 'candidate.concurrency_key')
+                  .whereRef('older.concurrency_seq', '<', 'candidate.concurrency_seq'),
+              ),
+            ),
+          )
+          .orderBy('candidate.created_at')
+          .orderBy('candidate.id')
+          .limit(1),
+      )
+      .returningAll()
+      .executeTakeFirst();
+    return claimed === undefined ? undefined : toTask(claimed);
+  }
+
+  /** The open tasks of its concurrency key that must end before this one may start, oldest first. */
+  async blockers({ id, concurrencyKey, endedAt }: Pick<Task, 'id' | 'concurrencyKey' | 'endedAt'>): Promise<string[]> {
+    if (concurrencyKey === null || endedAt !== null) return [];
+    const rows = await this.#db
+      .selectFrom('tasks as older')
+      .innerJoin('tasks as self', 'self.concurrency_key', 'older.concurrency_key')
+      .select('older.id')
+      .where('self.id', '=', id)
+      .where('older.ended_at', 'is', null)
+      .whereRef('older.concurrency_seq', '<', 'self.concurrency_seq')
+      .orderBy('older.concurrency_seq')
+      .execute();
+    return rows.map((row) => row.id);
+  }
+
+  /** An open task that tries this one again, or tries again one that did; undefined when there is none. */
+  async openRetry(id: string): Promise<string | undefined> {
+    const row = await this.#db
+      .withRecursive('tries(open, of)', (db) =>
+        db
+          .selectFrom('tasks')
+          .select(['id as open', retryOf('tasks.payload_json').as('of')])
+          .where('ended_at', 'is', null)
+          .unionAll(
+            db
+              .selectFrom('tries')
+              .innerJoin('tasks as earlier', 'earlier.id', 'tries.of')
+              .select(['tries.open', retryOf('earlier.payload_json').as('of')]),
+          ),
+      )
+      .selectFrom('tries')
+      .select('open')
+      .where('of', '=', id)
+      .limit(1)
+      .executeTakeFirst();
+    return row?.open;
+  }
+
+  /** Extends the lease; STALE_EPOCH when another owner has claimed the task since. */
+  async renewLease(fence: Fence, { leaseMs, now }: Omit<Lease, 'owner'>): Promise<void> {
+    await this.#fenced(fence, { lease_until: now + leaseMs });
+  }
+
+  /** Gives the task back, for any node to claim at once. */
+  async release(fence: Fence): Promise<void> {
+    await this.#fenced(fence, { lease_owner: null, lease_until: null });
+  }
+
+  /** Frees the leases that an earlier process of this node left behind; the next claim's epoch shuts that one out. */
+  async releaseAll(owner: string): Promise<void> {
+    await this.#db
+      .updateTable('tasks')
+      .set({ lease_owner: null, lease_until: null })
+      .where('lease_owner', '=', owner)
+      .where('ended_at', 'is', null)
+      .execute();
+  }
+
+  /** Records the start: queued → running, but for a task that is being cancelled. Does nothing when it runs already. */
+  async markRunning(fence: Fence, now: number): Promise<void> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('tasks')
+      .set((eb) => ({ state: 'running', started_at: eb.fn.coalesce('started_at', eb.val(now)) }))
+      .where('id', '=', fence.task)
+      .where('epoch', '=', fence.epoch)
+      .where('state', '=', 'queued')
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) {
+      await addStreamEntry(this.#db, fence.task, { kind: 'state', at: now, text: 'running' });
+    } else {
+      await this.#fenced(fence, { started_at: sql`coalesce(started_at, ${now})` });
+    }
+  }
+
+  /** Ends the task, once: STALE_EPOCH for a stale owner, TASK_ENDED when it has ended. */
+  async end(fence: Fence, { state, now, errorCode, errorDetail }: TaskEnding): Promise<void> {
+    await this.#fenced(fence, {
+      state,
+      ended_at: now,
+      lease_owner: null,
+      lease_until: null,
+      error_code: errorCode ?? null,
+      error_detail: errorDetail ?? null,
+    });
+    await addStreamEntry(this.#db, fence.task, {
+      kind: 'state',
+      at: now,
+      text: state,
+      ...(errorCode === undefined ? {} : { code: errorCode, level: 'error' as const }),
+      ...(errorDetail === undefined ? {} : { data: { detail: errorDetail } }),
+    });
+  }
+
+  /** Throws STALE_EPOCH unless the fence holds: for transactions whose other writes name the task only indirectly. */
+  async assertFence(fence: Fence): Promise<void> {
+    await this.#fenced(fence, {});
+  }
+
+  /** Asks for the end of a task. Idempotent; an ended task stays as it is. Answers the task as it now is. */
+  async requestCancel(id: string, now: number): Promise<Task> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('tasks')
+      .set({ state: 'cancelling', cancel_requested_at: now })
+      .where('id', '=', id)
+      .where('ended_at', 'is', null)
+      .where('cancel_requested_at', 'is', null)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) await addStreamEntry(this.#db, id, { kind: 'state', at: now, text: 'cancelling' });
+    return this.get(id);
+  }
+
+  /** The open tasks whose end was asked for. */
+  async cancelRequested(): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('tasks')
+      .select('id')
+      .where('ended_at', 'is', null)
+      .where('cancel_requested_at', 'is not', null)
+      .execute();
+    return rows.map((row) => row.id);
+  }
+
+  /** How many tasks have not ended. */
+  async openCount(): Promise<number> {
+    return this.#count('any');
+  }
+
+  /** How many tasks a node could claim now, were none waiting for an older one of its concurrency key. */
+  async readyCount(now: number): Promise<number> {
+    return this.#count(now);
+  }
+
+  async #count(claimableAt: number | 'any'): Promise<number> {
+    let query = this.#db
+      .selectFrom('tasks')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('ended_at', 'is', null);
+    if (claimableAt !== 'any') {
+      query = query.where((or) => or('lease_until', 'is', null).or('lease_until', '<=', claimableAt));
+    }
+    return Number((await query.executeTakeFirstOrThrow()).count);
+  }
+
+  async #fenced({ task, epoch }: Fence, patch: UpdateObject<Schema, 'tasks'>): Promise<void> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('tasks')
+      .set({ epoch, ...patch })
+      .where('id', '=', task)
+      .where('epoch', '=', epoch)
+      .where('ended_at', 'is', null)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return;
+    throw staleOrEnded(await this.find(task), { task, epoch });
+  }
+}
+
+/** Rises by one per task of a key, ended ones included: the order of creation, whatever the clock says. */
+const nextOfKey = (key: string) =>
+  sql<number>`(select coalesce(max(concurrency_seq), 0) + 1 from tasks where concurrency_key = ${key})`;
+
+/** The task that a task tries again, from its payload. */
+const retryOf = (column: string) => sql<string | null>`json_extract(${sql.ref(column)}, '$.retryOf')`;
+
+/** Why a fenced write changed nothing. */
+function staleOrEnded(present: Task | undefined, fence: Fence): IsthmusError {
+  if (present?.epoch === fence.epoch && present.endedAt !== null) {
+    return new IsthmusError('TASK_ENDED', `task ${fence.task} has ended: ${present.state}`);
+  }
+  return new IsthmusError('STALE_EPOCH', `task ${fence.task} is no longer owned with epoch ${fence.epoch}`);
+}
+
+function toTask(row: Selectable<Schema['tasks']>): Task {
+  return {
+    id: row.id,
+    kind: row.kind,
+    title: row.title,
+    state: row.state,
+    payload: JSON.parse(row.payload_json) as unknown,
+    concurrencyKey: row.concurrency_key,
+    project: row.project,
+    environment: row.environment,
+    deadlineAt: row.deadline_at,
+    leaseOwner: row.lease_owner,
+    leaseUntil: row.lease_until,
+    epoch: row.epoch,
+    streamSeq: row.stream_seq,
+    cancelRequestedAt: row.cancel_requested_at,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    errorCode: row.error_code,
+    errorDetail: row.error_detail,
+  };
+}

@@ -1,0 +1,122 @@
+// One call to one machine, along its routes in order of preference and no other, again and again until it is answered
+// or the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
+// ticket are made, and the tentacle answers those with the present state.
+import { backoffMs } from '../../../lib/async/backoff.ts';
+import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
+import type { GrpcClient } from '../../../lib/grpc/client.ts';
+import { pause, unlessAborted } from '../../../lib/async/waiting.ts';
+import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import type { Way } from '../../store/inventory/routes.ts';
+import { NotConnected, type Tentacles } from './tentacles.ts';
+
+export interface ReachTunables {
+  /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from coming back in step. */
+  readonly retryBaseMs: number;
+  /** A machine that comes back is found within this. */
+  readonly retryCapMs: number;
+}
+
+export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promise<Result>;
+
+export interface ReachOptions extends ReachTunables {
+  readonly tentacles: Tentacles;
+  readonly machine: string;
+  /** Read again before every round, so that a corrected route helps a task that waits, and a revocation ends it. */
+  readonly routes: () => Promise<readonly Way[]>;
+  /** No further round begins once one of these has aborted. */
+  readonly signals: readonly AbortSignal[];
+  /** Once it has aborted, the round under way, or a first one, is the last. */
+  readonly patience?: AbortSignal | undefined;
+  /** Answers of the tentacle that are worth another try, too. */
+  readonly isPassing?: ((error: IsthmusError) => boolean) | undefined;
+  /** Told of each failed round whose reason differs from the one before. */
+  readonly onFailing?: (error: IsthmusError) => Promise<void>;
+}
+
+export type Reached<Result> =
+  | { readonly kind: 'answered'; readonly value: Result }
+  /** A signal aborted first; `lastError` is what stood in the way, if anything did. */
+  | { readonly kind: 'gaveUp'; readonly lastError: IsthmusError | undefined };
+
+/** Codes of failures that may pass by themselves: of a hop, a link, a tunnel, never of what was asked. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNREACHABLE',
+  'DEADLINE_EXCEEDED',
+  // Of the tunnel or its session: too much came over it from all together, which says nothing of this call.
+  'RATE_LIMITED',
+  'INNER_TLS',
+  'LINK_TIMEOUT',
+  'NO_ROUTE',
+  // Renewed, or the clock set right, while the task waits.
+  'PEER_CERTIFICATE_EXPIRED',
+  'PEER_CERTIFICATE_NOT_YET_VALID',
+  // The machine's own: the next look at its routes says so. A relay's: it joins again, or the route is corrected.
+  'PEER_CERTIFICATE_REVOKED',
+  'PROTOCOL',
+  'RESOURCE_EXHAUSTED',
+  'SERVICE_UNKNOWN',
+  'SESSION_REPLACED',
+  'SESSION_UNKNOWN',
+  'STALE_SESSION',
+  'CANCELLED',
+]);
+
+/** Whether an error says only that the call did not come through. */
+export function isConnectionFailure(error: IsthmusError): boolean {
+  if (error instanceof NotConnected) return true;
+  // A status without our trailers was made by the transport: a stream that was torn down, not an answer.
+  return passing.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
+}
+
+/** Calls the machine; every error that is an answer of the tentacle itself is thrown. */
+export async function reach<Result>(options: ReachOptions, call: TentacleCall<Result>): Promise<Reached<Result>> {
+  const { signals, patience, onFailing, retryBaseMs: baseMs, retryCapMs: capMs } = options;
+  let lastError: IsthmusError | undefined;
+  for (let failures = 0; !signals.some(({ aborted }) => aborted); failures += 1) {
+    const round = await tryRoutes(options, call);
+    if (round.kind === 'answered') return round;
+    const changed = round.error.code !== lastError?.code || round.error.hop !== lastError.hop;
+    lastError = round.error;
+    if (changed) await onFailing?.(round.error);
+    if (patience?.aborted === true) break;
+    const waitMs = backoffMs(failures, { baseMs, capMs, jitter: 'half' });
+    await pause(waitMs, ...signals, ...(patience === undefined ? [] : [patience]));
+  }
+  return { kind: 'gaveUp', lastError };
+}
+
+type RoundOptions = Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals' | 'isPassing'>;
+
+type Round<Result> =
+  { readonly kind: 'answered'; readonly value: Result } | { readonly kind: 'failed'; readonly error: IsthmusError };
+
+/** Tries each route once. What the tentacle itself answers is thrown; no other route would change it. */
+export async function tryRoutes<Result>(
+  { tentacles, machine, routes, signals, isPassing }: RoundOptions,
+  call: TentacleCall<Result>,
+): Promise<Round<Result>> {
+  let failed: IsthmusError | undefined;
+  for (const route of await routes()) {
+    if (signals.some(({ aborted }) => aborted)) break;
+    try {
+      const value = await tentacles.use(machine, pathOf(route), async (client) => {
+        await unlessAborted(client.ready(), signals);
+        return call(client);
+      });
+      return { kind: 'answered', value };
+    } catch (thrown) {
+      const passes = thrown instanceof IsthmusError && (isConnectionFailure(thrown) || isPassing?.(thrown) === true);
+      if (!passes) throw thrown;
+      failed ??= thrown;
+    }
+  }
+  return { kind: 'failed', error: failed ?? unreachable(machine) };
+}
+
+function pathOf(route: Way): readonly string[] {
+  return route.kind === 'direct' ? [] : route.via;
+}
+
+function unreachable(machine: string): IsthmusError {
+  return new IsthmusError('UNREACHABLE', `machine ${machine} has no route that could be tried`, { hop: machine });
+}

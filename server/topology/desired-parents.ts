@@ -1,0 +1,274 @@
+// The parents of a node, chosen by an operator: what may be chosen, and what becomes of it. A choice is kept as a wish;
+// the node keeps its parents, and all that follows them, until it says that it has gone over (going-over.ts).
+import { IsthmusError } from '../../contract/errors.ts';
+import { parseHostPort } from '../../lib/net/host-port.ts';
+import { checkKeptHost } from '../../lib/net/network-address.ts';
+import { MAX_PARENTS, SERVER, type Parent, type ParentsWish, type WishedParent } from '../store/nodes/parents.ts';
+import type { Actor } from '../store/base.ts';
+import type { Machine } from '../store/inventory/machines.ts';
+import type { Node } from '../store/nodes/nodes.ts';
+import { wayOver } from '../store/inventory/routes.ts';
+import type { StoreTransaction } from '../store/store.ts';
+import { withAllAbove } from './chains.ts';
+import { hasUsablePath } from './resolve.ts';
+import { defaultRoutes, relaysByParents } from './routes.ts';
+import { routeName, type Topology } from './topology.ts';
+
+/** A parent that a node is to have. */
+export interface ParentInput {
+  readonly node: string;
+  /** Where it dials the node; without it the node dials it. */
+  readonly dialAddress?: string | undefined;
+}
+
+/** A parent that a node of the mesh is to go over to. */
+export interface NewParentInput extends ParentInput {
+  /** Where the node dials it, when that is not where it is known to be. */
+  readonly address?: string | undefined;
+}
+
+interface ParentsChange {
+  /** Of the node, as it was read. */
+  readonly version: number;
+  /** In order of preference. */
+  readonly parents: readonly NewParentInput[];
+  /** The live topology. */
+  readonly topology: Topology;
+  /** Where the server's own port is reached, as host:port, when it is known. */
+  readonly serverAddress: string | undefined;
+}
+
+/**
+ * Keeps the wish that a node go over to other parents. Refused: INVALID_FIELD and URL_FORBIDDEN for what no node can
+ * have, PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID and WIRE_VERSION for what this one cannot.
+ */
+export async function setParents(
+  tx: StoreTransaction,
+  id: string,
+  { version, parents: input, topology, serverAddress }: ParentsChange,
+  actor: Actor,
+): Promise<Node> {
+  const node = await tx.nodes.get(id);
+  checkMovable(node);
+  const parents = input.map((each, index) => wished(each, index, { node, topology, serverAddress }));
+  await checkParents(tx, parents);
+  checkLoops(node, parents, topology);
+  checkDirections(node, parents);
+  await checkWays(tx, node, parents, topology);
+  const setAt = Math.max(Date.now(), (node.wish?.setAt ?? 0) + 1);
+  const wish: ParentsWish = { parents, setAt, setBy: actor };
+  await tx.nodes.wish(id, version, wish);
+  await tx.events.append({
+    actor,
+    type: 'node.reparent-requested',
+    subject: id,
+    data: { parents, before: node.parents },
+  });
+  return tx.nodes.get(id);
+}
+
+/** Throws INVALID_FIELD or URL_FORBIDDEN, naming the entry, unless a node may have these parents. */
+export async function checkParents(
+  tx: StoreTransaction,
+  parents: readonly (Parent & { readonly address?: string | null })[],
+): Promise<void> {
+  const wrong = (field: string, reason: string): never => {
+    throw new IsthmusError('INVALID_FIELD', reason, { field });
+  };
+  if (parents.length === 0 || parents.length > MAX_PARENTS) wrong('parents', `a node has 1 to ${MAX_PARENTS} parents`);
+  for (const [index, { node, dialAddress, address = null }] of parents.entries()) {
+    if (parents.findIndex((other) => other.node === node) !== index) {
+      wrong(`parents[${index}].node`, `${node} is named twice`);
+    }
+    for (const [field, value] of Object.entries({ dialAddress, address })) {
+      if (value === null) continue;
+      const address = parseHostPort(value) ?? wrong(`parents[${index}].${field}`, 'an address is host:port');
+      checkKeptHost(address.host, `parents[${index}].${field}`);
+    }
+    if (node === SERVER) continue;
+    const relay = await tx.nodes.find(node);
+    if (relay?.role !== 'relay' || relay.state !== 'active') {
+      throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, {
+        field: `parents[${index}].node`,
+        remedy: '`isthmus node list` shows which there are.',
+      });
+    }
+    if (dialAddress === null && reportedParents(relay)?.listens === false) {
+      throw new IsthmusError('PARENT_DIRECTION', `${node} has no port at which a node could dial it`, {
+        field: `parents[${index}].node`,
+        remedy: `Add \`listen: 0.0.0.0:8444\` to the config.yaml of ${node} and start it again, or have it dial the node.`,
+      });
+    }
+  }
+}
+
+/** Where children reach a parent, as host:port, as far as it is known: the server's, or what a relay says of itself. */
+export function addressForChildren(
+  parent: string,
+  nodes: ReadonlyMap<string, Node>,
+  serverAddress: string | undefined,
+): string | undefined {
+  if (parent === SERVER) return serverAddress;
+  const relay = nodes.get(parent);
+  if (relay === undefined) return undefined;
+  const dialled = relay.parents.find(({ dialAddress }) => dialAddress !== null)?.dialAddress ?? undefined;
+  return reportedAddress(relay) ?? dialled;
+}
+
+/** Where a relay says that its children reach it. It ends up in a shell: nothing but an address is taken. */
+function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
+  const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
+  if (typeof meshAddress !== 'string') return undefined;
+  return /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):\d{1,5}$/.test(meshAddress)
+    ? meshAddress
+    : undefined;
+}
+
+/** What a node last said of its own parents, part of its report. */
+export interface ReportedParents {
+  readonly parents: readonly { readonly node: string; readonly address: string }[];
+  readonly parentsVersion: number;
+  readonly parentsErrorCode: string;
+  readonly listens: boolean;
+}
+
+/** Undefined when it has not reported, or is of a version that cannot be given parents. */
+export function reportedParents({ report }: Pick<Node, 'report'>): ReportedParents | undefined {
+  const {
+    parents = [],
+    parentsVersion = 0,
+    parentsErrorCode = '',
+    listens = false,
+  } = (report ?? {}) as Partial<ReportedParents>;
+  return parents.length === 0 ? undefined : { parents, parentsVersion, parentsErrorCode, listens };
+}
+
+/** Changes the routes that follow the parents from what they were to what they are. */
+export async function moveRoutes(tx: StoreTransaction, before: Topology, after: Topology, actor: Actor): Promise<void> {
+  for (const machine of await tx.machines.select({})) {
+    if (!followsParents(machine, before)) continue;
+    const { id, version } = machine;
+    const routes = defaultRoutes({ node: id, parents: after.nodes.get(id)?.parents ?? [] }, after);
+    if (JSON.stringify(routes) === JSON.stringify(machine.routes)) continue;
+    await tx.machines.update(id, version, { routes });
+    await tx.events.append({ actor, type: 'machine.updated', subject: id, data: { routes } });
+  }
+}
+
+/** The topology as it will be when a node has these parents and no others. */
+export function withParents(topology: Topology, id: string, parents: readonly Parent[]): Topology {
+  const node = topology.nodes.get(id);
+  if (node === undefined) return topology;
+  const names = parents.map((parent) => parent.node);
+  const stays = (from: string, to: string): boolean => to !== id || names.includes(from);
+  return {
+    nodes: new Map(topology.nodes).set(id, { ...node, parents }),
+    link: (from, to) => (stays(from, to) ? topology.link(from, to) : undefined),
+    links: () => topology.links().filter(({ from, to }) => stays(from, to)),
+  };
+}
+
+function checkMovable(node: Node): void {
+  if (node.role === 'server') throw new IsthmusError('PARENT_ROLE', `${node.id} is a server, which has no parent`);
+  if (node.state !== 'active') throw new IsthmusError('PARENT_ROLE', `${node.id} is revoked`);
+  if (node.report !== null && reportedParents(node) === undefined) {
+    const version = node.softwareVersion ?? 'unknown';
+    throw new IsthmusError(
+      'WIRE_VERSION',
+      `${node.id} runs version ${version}, which takes no parents from the server`,
+      {
+        hop: node.id,
+        remedy: 'Upgrade it, or let it join again with a token that names the parents.',
+      },
+    );
+  }
+}
+
+interface Place {
+  readonly node: Node;
+  readonly topology: Topology;
+  readonly serverAddress: string | undefined;
+}
+
+/** A parent as it is asked for, with the address that the node needs. */
+function wished(
+  { node: parent, dialAddress, address }: NewParentInput,
+  index: number,
+  { node, topology, serverAddress }: Place,
+): WishedParent {
+  const field = `parents[${index}].address`;
+  if (dialAddress !== undefined) {
+    if (address === undefined) return { node: parent, dialAddress, address: null };
+    throw new IsthmusError('INVALID_FIELD', `either ${parent} dials ${node.id}, or the other way round`, { field });
+  }
+  const present = reportedParents(node)?.parents.find((each) => routeName(topology, each.node) === parent);
+  const known = present === undefined || present.address === '' ? undefined : present.address;
+  const found = address ?? known ?? addressForChildren(parent, topology.nodes, serverAddress);
+  if (found !== undefined) return { node: parent, dialAddress: null, address: found };
+  // Whether there is such a node is looked at first.
+  if (parent !== SERVER && topology.nodes.get(parent)?.role !== 'relay') {
+    return { node: parent, dialAddress: null, address: null };
+  }
+  throw new IsthmusError('INVALID_FIELD', `it is not known where ${node.id} reaches ${parent}: give the address`, {
+    field,
+  });
+}
+
+/** No node may have itself above it, by the parents that nodes have or by those they are to have. */
+function checkLoops({ id }: Node, parents: readonly Parent[], { nodes }: Topology): void {
+  for (const [index, parent] of parents.entries()) {
+    if (!withAllAbove(parent.node, nodes).has(id)) continue;
+    const why = parent.node === id ? 'a node is not its own parent' : `${parent.node} is itself below ${id}`;
+    throw new IsthmusError('PARENT_LOOP', why, { field: `parents[${index}].node` });
+  }
+}
+
+function checkDirections(node: Node, parents: readonly WishedParent[]): void {
+  const listens = reportedParents(node)?.listens ?? true;
+  for (const [index, { node: parent, dialAddress }] of parents.entries()) {
+    if (dialAddress === null) continue;
+    const refuse = (why: string): never => {
+      throw new IsthmusError('PARENT_DIRECTION', why, { field: `parents[${index}].dialAddress`, hop: node.id });
+    };
+    if (!listens) refuse(`${node.id} has no port at which ${parent} could dial it`);
+    const dials = node.parents.some((each) => each.node === parent && each.dialAddress === null);
+    if (dials) refuse(`${node.id} dials ${parent}; the other way cannot be tried while that link is in use`);
+  }
+}
+
+/** Throws ROUTE_INVALID when this node, one below it or a machine would be left without any way. */
+async function checkWays(
+  tx: StoreTransaction,
+  { id }: Node,
+  parents: readonly Parent[],
+  before: Topology,
+): Promise<void> {
+  const refuse = (why: string): never => {
+    throw new IsthmusError('ROUTE_INVALID', why, { field: 'parents' });
+  };
+  const after = withParents(before, id, parents);
+  // Throws when none of them leads to the server.
+  defaultRoutes({ node: id, parents }, after);
+  const hasPath = (node: Node, topology: Topology): boolean => relaysByParents(node, topology).length > 0;
+  for (const node of after.nodes.values()) {
+    if (node.state !== 'active' || node.role === 'server' || node.id === id) continue;
+    if (hasPath(node, before) && !hasPath(node, after)) refuse(`${node.id} would have no way to the server`);
+  }
+  for (const machine of await tx.machines.select({})) {
+    if (followsParents(machine, before)) continue;
+    if (canReach(machine, before) && !canReach(machine, after)) {
+      refuse(`the routes that machine ${machine.id} was given would lead nowhere: change them first`);
+    }
+  }
+}
+
+function canReach({ id, routes }: Machine, topology: Topology): boolean {
+  return hasUsablePath(routes, { node: id, parents: topology.nodes.get(id)?.parents ?? [] }, topology);
+}
+
+/** Whether a machine's routes are those that its parents make, and not others that somebody chose. */
+function followsParents({ id, routes }: Machine, topology: Topology): boolean {
+  const parents = topology.nodes.get(id)?.parents ?? [];
+  const paths = relaysByParents({ parents }, topology);
+  return paths.length > 0 && JSON.stringify(routes) === JSON.stringify(paths.map(wayOver));
+}

@@ -1,0 +1,71 @@
+// The interpreters a script may name, as a table: PowerShell and Python come as further rows.
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import { IsthmusError } from '../../../contract/errors.ts';
+
+interface Interpreter {
+  /** The program, looked up in the agent's PATH. */
+  readonly program: string;
+  /** Arguments in front of the path of the body. */
+  readonly options: readonly string[];
+}
+
+const table: Readonly<Record<string, Interpreter>> = {
+  // Without its start-up files: what a script does must not depend on the dot files of whoever it runs as.
+  bash: { program: 'bash', options: ['--noprofile', '--norc'] },
+};
+
+/** The command that runs a body with an interpreter; INTERPRETER_MISSING when it is not known or not installed. */
+export function interpreterCommand(name: string, path: string): readonly string[] {
+  const interpreter = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (interpreter === undefined) {
+    const known = Object.keys(table).join(', ');
+    throw new IsthmusError('INTERPRETER_MISSING', `there is no interpreter "${name}"; there is: ${known}`, {
+      field: 'interpreter',
+    });
+  }
+  const program = findProgram(interpreter.program, path);
+  if (program === undefined) {
+    throw new IsthmusError('INTERPRETER_MISSING', `${interpreter.program} is not in the PATH of the tentacle`, {
+      field: 'interpreter',
+    });
+  }
+  return [program, ...interpreter.options];
+}
+
+/** The interpreters of the table that are installed. */
+export function installedInterpreters(path: string): string[] {
+  return Object.entries(table).flatMap(([name, { program }]) =>
+    findProgram(program, path) === undefined ? [] : [name],
+  );
+}
+
+/** Where programs were found: most folders of a PATH do not have one, and every script asks. */
+const foundBefore = new LRUCache<string, string>({ max: 100 });
+
+/** The absolute path of a program in a PATH. One that was found stays the one as long as it is there. */
+export function findProgram(program: string, path: string): string | undefined {
+  const key = `${program}\0${path}`;
+  const before = foundBefore.get(key);
+  if (before !== undefined && isExecutable(before)) return before;
+  const found = path
+    .split(delimiter)
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, program))
+    .find(isExecutable);
+  if (found === undefined) foundBefore.delete(key);
+  else foundBefore.set(key, found);
+  return found;
+}
+
+function isExecutable(path: string): boolean {
+  // Asked first, since most are not there, and an error costs ten times as much as an answer.
+  if (!existsSync(path)) return false;
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

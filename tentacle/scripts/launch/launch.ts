@@ -1,0 +1,86 @@
+// From a payload to a process: what is run, where and with which environment, and whether it was started.
+import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/records.ts';
+import { scriptEnvironment } from './script-env.ts';
+import type { StartedProcess } from './exit-file.ts';
+import { findStarted } from '../recovery/find-started.ts';
+import { interpreterCommand } from './interpreters.ts';
+import type { Launcher, LaunchRequest } from './launcher.ts';
+import { bootId } from './child-process.ts';
+import type { ScriptUser } from './script-user.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+
+export interface LaunchContext {
+  readonly user: ScriptUser;
+  readonly launcher: Launcher;
+  /** What scripts inherit of the agent's environment. */
+  readonly inherited: Readonly<Record<string, string>>;
+  /** Where interpreters are looked for. */
+  readonly path: string;
+  /** The folder of an application's staged or current release; throws APPLICATION_MISSING. */
+  readonly applicationFolder: (application: string, stage: 'staged' | 'current') => Promise<string>;
+}
+
+export type PreparedScript = Pick<LaunchRequest, 'command' | 'workingFolder' | 'environment'>;
+
+export type LaunchOutcome =
+  | {
+      readonly kind: 'started';
+      readonly process: ProcessIdentity;
+      readonly startedAtMs: number;
+      /** Its exit code as the launcher tells it; undefined when it cannot. */
+      readonly exited: Promise<number | undefined> | undefined;
+    }
+  /** It does not run, and never will; `startedAtMs` is 0 when it certainly never did. */
+  | { readonly kind: 'over'; readonly end: ScriptEnd; readonly startedAtMs: number };
+
+/** Puts in place what a start needs, also when an earlier attempt did so before. */
+export async function prepareScript(
+  { user, inherited, path, applicationFolder }: LaunchContext,
+  workspace: Workspace,
+  payload: ScriptPayload__Output,
+  { application, applicationStage }: ScriptSpec,
+): Promise<PreparedScript> {
+  const command = [...user.become, ...interpreterCommand(payload.interpreter, path), workspace.body];
+  const workingFolder = application === '' ? workspace.work : await applicationFolder(application, applicationStage);
+  const environment = scriptEnvironment(inherited, user, payload.environment);
+  workspace.prepare(payload.body, user);
+  return { command, workingFolder, environment };
+}
+
+/** Has the launcher start it; `starting` must be on the disk by now. */
+export async function launchScript(
+  launcher: Launcher,
+  workspace: Workspace,
+  attempt: number,
+  prepared: PreparedScript,
+): Promise<LaunchOutcome> {
+  const { stderr, exit } = workspace;
+  const launch = await launcher.start({ stdout: workspace.stdout(attempt), stderr, exit, ...prepared });
+  switch (launch.kind) {
+    case 'started':
+      return startedAs(launch.process, launch.exited);
+    case 'refused':
+      return { kind: 'over', end: launch, startedAtMs: 0 };
+    case 'lost':
+      return afterLoss(workspace, attempt);
+  }
+}
+
+/** The launcher died with the order: whoever makes the claim first has the say, as after a restart of the agent. */
+async function afterLoss(workspace: Workspace, attempt: number): Promise<LaunchOutcome> {
+  const detail = 'the launcher was killed before it could tell whether the script has started';
+  if (workspace.takeClaim(attempt)) {
+    return { kind: 'over', end: { kind: 'refused', code: 'SPAWN_FAILED', detail }, startedAtMs: 0 };
+  }
+  const started = await findStarted(workspace, attempt);
+  if (started !== undefined) return startedAs(started, undefined);
+  return { kind: 'over', end: { kind: 'interrupted', detail }, startedAtMs: Date.now() };
+}
+
+function startedAs(
+  { pid, startTicks, startedAtMs }: StartedProcess,
+  exited: Promise<number | undefined> | undefined,
+): LaunchOutcome {
+  return { kind: 'started', process: { pid, startTicks, bootId: bootId() }, startedAtMs, exited };
+}

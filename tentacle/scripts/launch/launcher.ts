@@ -1,0 +1,126 @@
+// The agent's side of the launcher (launcher-process.ts): it is started with the first script, and again when it was
+// lost. Scripts that a lost or former launcher started run on; only their ends are then found out otherwise.
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { extname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { ErrorCode } from '../../../contract/errors.ts';
+import type { Logger } from '../../../lib/telemetry/log.ts';
+import { isDiskFullCode } from '../../disk-errors.ts';
+import type { StartedProcess } from './exit-file.ts';
+
+export interface LaunchRequest {
+  /** Made by the launcher, and by nobody else before: the claim. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** As exit-file.ts says; made by the agent. */
+  readonly exit: string;
+  readonly workingFolder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly command: readonly string[];
+}
+
+/** One line to the launcher. */
+export type LaunchOrder = LaunchRequest & { readonly id: number };
+
+/** One line from it. */
+export type LaunchEvent =
+  | ({ readonly id: number; readonly kind: 'started' } & StartedProcess)
+  | { readonly id: number; readonly kind: 'refused'; readonly code: string; readonly detail: string }
+  | { readonly id: number; readonly kind: 'exited'; readonly exitCode: number };
+
+export type Launch =
+  | {
+      readonly kind: 'started';
+      readonly process: StartedProcess;
+      /** Undefined when the launcher was lost before it could tell. */
+      readonly exited: Promise<number | undefined>;
+    }
+  /** It certainly does not run. */
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
+  /** The launcher was lost: whether the script was started, the claim tells. */
+  | { readonly kind: 'lost' };
+
+interface Launching {
+  readonly started: PromiseWithResolvers<Launch>;
+  readonly exited: PromiseWithResolvers<number | undefined>;
+}
+
+const program = join(import.meta.dirname, `launcher-process${extname(import.meta.filename)}`);
+/** It only passes orders on: the less memory it has, the less each fork costs. */
+const options = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--v8-pool-size=1'];
+
+export class Launcher {
+  readonly #log: Logger;
+  #running: ChildProcess | undefined;
+  readonly #open = new Map<number, Launching>();
+  #orders = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** Starts one script; its start must be on the disk by now. */
+  start(request: LaunchRequest): Promise<Launch> {
+    this.#running ??= this.#run();
+    this.#orders += 1;
+    const id = this.#orders;
+    const launching: Launching = { started: Promise.withResolvers(), exited: Promise.withResolvers() };
+    this.#open.set(id, launching);
+    this.#running.stdin!.write(`${JSON.stringify({ id, ...request } satisfies LaunchOrder)}\n`);
+    return launching.started.promise;
+  }
+
+  /** Lets go of it: it ends with its last script. */
+  stop(): void {
+    if (this.#running !== undefined) this.#letGo(this.#running);
+  }
+
+  #run(): ChildProcess {
+    // Away from the agent's group, folder and environment, since it outlives the agent.
+    const spawned = spawn(process.execPath, [...options, program], {
+      ...{ detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] },
+    });
+    const lost = (reason: unknown): void => {
+      if (this.#running !== spawned) return;
+      this.#log.error({ reason }, 'the launcher of scripts was lost');
+      this.#letGo(spawned);
+    };
+    spawned.once('error', lost);
+    spawned.stdin.on('error', lost);
+    spawned.stdout.once('close', () => lost('its events ended'));
+    createInterface({ input: spawned.stdout }).on('line', (line) => {
+      if (this.#running === spawned) this.#take(JSON.parse(line) as LaunchEvent);
+    });
+    for (const each of [spawned, spawned.stdin as Socket, spawned.stdout as Socket]) each.unref();
+    return spawned;
+  }
+
+  #letGo(child: ChildProcess): void {
+    this.#running = undefined;
+    child.stdin!.end();
+    child.stdout!.destroy();
+    for (const { started, exited } of this.#open.values()) {
+      started.resolve({ kind: 'lost' });
+      exited.resolve(undefined);
+    }
+    this.#open.clear();
+  }
+
+  #take(event: LaunchEvent): void {
+    const launching = this.#open.get(event.id);
+    if (launching === undefined) return;
+    const { started, exited } = launching;
+    if (event.kind === 'started') {
+      const { pid, startTicks, startedAtMs } = event;
+      started.resolve({ kind: 'started', process: { pid, startTicks, startedAtMs }, exited: exited.promise });
+      return;
+    }
+    this.#open.delete(event.id);
+    if (event.kind === 'exited') exited.resolve(event.exitCode);
+    else {
+      const code = isDiskFullCode(event.code) ? 'DISK_FULL' : 'SPAWN_FAILED';
+      started.resolve({ kind: 'refused', code, detail: `the script could not be started: ${event.detail}` });
+    }
+  }
+}

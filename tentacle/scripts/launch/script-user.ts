@@ -1,0 +1,91 @@
+// Which user scripts run as. With `--script-user` the operating system keeps a script from the agent's keys and from
+// other workspaces; without it nothing does, and the tentacle says so.
+import { execFile } from 'node:child_process';
+import { chmod, readdir, readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { defaultPath } from './script-env.ts';
+import { findProgram } from './interpreters.ts';
+
+const run = promisify(execFile);
+
+export interface ScriptUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  /** What stands in front of the interpreter to become this user; empty when the agent is it. */
+  readonly become: readonly string[];
+  /** Whether the operating system separates scripts from the agent. */
+  readonly isolated: boolean;
+}
+
+/** The user for scripts. Without a name that is the agent's own user, which isolates nothing. */
+export async function resolveScriptUser(name: string | undefined): Promise<ScriptUser> {
+  const self = userInfo();
+  const own = { name: self.username, uid: self.uid, gid: self.gid, home: self.homedir, become: [], isolated: false };
+  if (name === undefined || name === self.username) return own;
+  const account = await lookUp(name);
+  if (account === undefined) {
+    throw new IsthmusError('SCRIPT_USER_UNKNOWN', `there is no user "${name}" on this machine`, {
+      field: 'scriptUser',
+    });
+  }
+  if (self.uid !== 0) {
+    throw new IsthmusError('SCRIPT_USER_NEEDS_ROOT', `${self.username} cannot start processes as ${name}`, {
+      field: 'scriptUser',
+    });
+  }
+  if (account.uid === 0) return { ...own, name, home: account.home };
+  return { name, ...account, become: becomeCommand(name, account), isolated: true };
+}
+
+/**
+ * Opens the way to the workspaces for the script user, and nothing else: what files lie on the way, such as the
+ * settings, are closed. SCRIPT_USER_NO_ACCESS when a folder above is closed.
+ */
+export async function letScriptUserIn(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
+  if (!user.isolated) return;
+  for (const entry of await readdir(dataDir, { withFileTypes: true })) {
+    if (entry.isFile()) await chmod(join(dataDir, entry.name), 0o600);
+  }
+  await chmod(dataDir, 0o711);
+  const [program, ...options] = user.become;
+  try {
+    await run(program!, [...options, '/bin/sh', '-c', 'cd "$0"', workspaces], { env: { PATH: defaultPath } });
+  } catch (error) {
+    throw new IsthmusError('SCRIPT_USER_NO_ACCESS', `${user.name} cannot reach ${workspaces}`, {
+      field: 'scriptUser',
+      cause: error,
+    });
+  }
+}
+
+function becomeCommand(name: string, account: { uid: number; gid: number }): readonly string[] {
+  const setpriv = findProgram('setpriv', defaultPath);
+  if (setpriv !== undefined) {
+    return [setpriv, `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--'];
+  }
+  const runuser = findProgram('runuser', defaultPath);
+  if (runuser !== undefined) return [runuser, '-u', name, '--'];
+  throw new IsthmusError('INTERPRETER_MISSING', '--script-user needs setpriv or runuser (package util-linux)', {
+    field: 'scriptUser',
+  });
+}
+
+/** From getent where it exists (it also knows directory services), else from the file. */
+async function lookUp(name: string): Promise<{ uid: number; gid: number; home: string } | undefined> {
+  if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return undefined;
+  const lines = await run('getent', ['passwd', name], { env: { PATH: defaultPath } }).then(
+    ({ stdout }) => stdout,
+    () => readFile('/etc/passwd', 'utf8'),
+  );
+  const fields = lines
+    .split('\n')
+    .map((line) => line.split(':'))
+    .find(([user]) => user === name);
+  if (fields === undefined) return undefined;
+  return { uid: Number(fields[2]), gid: Number(fields[3]), home: fields[5] ?? '/' };
+}

@@ -1,0 +1,112 @@
+// What becomes of each ticket when the agent starts again. The rule: what certainly never started may still start; what
+// runs is taken up; what has an exit code has ended with it; everything else is interrupted, and is never guessed.
+import { readFile } from 'node:fs/promises';
+import { skewMs } from '../../../certs/signer.ts';
+import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
+import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { ScriptEnd, TicketEntry, TicketState } from '../../journal/records.ts';
+import { findStarted } from './find-started.ts';
+import { decodePayload } from '../payload.ts';
+import { bootId, isAlive, ledGroupIsAlive } from '../launch/child-process.ts';
+import { Script, type ScriptContext } from '../run/script.ts';
+import type { WorkspaceSeal } from '../workspace/sealed.ts';
+import { endIsBeingWritten } from '../run/supervise.ts';
+
+type StateIn<Phase extends TicketState['phase']> = TicketState & { readonly phase: Phase };
+
+const rebooted = 'the machine was restarted while it ran';
+const vanished = 'it was killed together with the tentacle, so that its exit code is not known';
+
+/** Takes up one ticket of the journal. Resolves when its state is decided; what it then does goes on by itself. */
+export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry: TicketEntry): Promise<Script> {
+  const script = new Script(context, entry, { journalled: true });
+  const { state } = entry;
+  if (state.phase === 'completed' || state.phase === 'ended') return script;
+  script.workspace.ensure();
+  const payload = await unsealPayload(script, seal);
+  const masker = maskerFor(payload);
+  if (state.phase === 'waiting') await startLate(script, payload, state, 1);
+  else if (state.phase === 'starting') await recoverStarting(script, payload, masker, state);
+  else await recoverRunning(script, masker, state);
+  return script;
+}
+
+/** The claim tells whether it started: whoever makes that file first has the say. */
+async function recoverStarting(
+  script: Script,
+  payload: ScriptPayload__Output | undefined,
+  masker: Masker | undefined,
+  state: StateIn<'starting'>,
+): Promise<void> {
+  const { attempt, spec } = state;
+  if (state.bootId !== bootId()) {
+    // A power cut may have taken a claim with it, so that its absence proves nothing.
+    return script.endAfterwards(masker, { kind: 'interrupted', detail: rebooted }, 0);
+  }
+  if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
+  const started = await findStarted(script.workspace, attempt);
+  if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: vanished }, Date.now());
+  const { startedAtMs, ...identity } = started;
+  const process = { ...identity, bootId: bootId() };
+  await recoverRunning(script, masker, { phase: 'running', spec, attempt, process, startedAtMs });
+}
+
+async function recoverRunning(
+  script: Script,
+  masker: Masker | undefined,
+  state: StateIn<'running' | 'killing'>,
+): Promise<void> {
+  const { process, startedAtMs } = state;
+  const sameBoot = process.bootId === bootId();
+  if (isAlive(process)) return script.adopt(masker, state);
+  // Looked for before it is read: it may be written in between.
+  const written = !endIsBeingWritten(script.workspace);
+  const exitCode = script.workspace.exitCode();
+  if (exitCode !== undefined && state.phase === 'running') {
+    return script.endAfterwards(masker, { kind: 'exited', exitCode }, startedAtMs);
+  }
+  // It is gone without a word; others of its group may live, and are waited for or killed.
+  if (!written || ledGroupIsAlive(process)) return script.adopt(masker, state);
+  const end: ScriptEnd =
+    state.phase === 'killing'
+      ? { kind: state.reason }
+      : { kind: 'interrupted', detail: sameBoot ? vanished : rebooted };
+  script.endAfterwards(masker, end, startedAtMs);
+}
+
+/** Starts what certainly never started, unless its time has passed: the server may have given up on it long ago. */
+async function startLate(
+  script: Script,
+  payload: ScriptPayload__Output | undefined,
+  { spec }: StateIn<'waiting' | 'starting'>,
+  attempt: number,
+): Promise<void> {
+  if (payload === undefined) {
+    const detail = 'its sealed payload cannot be read any more';
+    return script.endAfterwards(undefined, { kind: 'refused', code: 'MASK_UNREADABLE', detail }, 0);
+  }
+  if (Date.now() > spec.expiresAtMs + skewMs) {
+    const detail = 'the tentacle was stopped before it could start the script, and its envelope has expired since';
+    return script.endAfterwards(maskerFor(payload), { kind: 'refused', code: 'ENVELOPE_EXPIRED', detail }, 0);
+  }
+  await script.begin(payload, spec, attempt).catch(() => undefined);
+}
+
+async function unsealPayload(script: Script, seal: WorkspaceSeal): Promise<ScriptPayload__Output | undefined> {
+  const sealed = await readFile(script.workspace.sealed, 'utf8').catch(() => undefined);
+  const content = sealed === undefined ? undefined : seal.unseal(script.ticket, sealed);
+  try {
+    return content && decodePayload(content);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined: no line may leave. */
+function maskerFor(payload: ScriptPayload__Output | undefined): Masker | undefined {
+  try {
+    return payload && createMasker(payload.sensitiveValues);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,272 @@
+// One script from acceptance to its end: waits for its turn, is started once, is watched, ended, and its log brought
+// in. A script that was found in the journal after a restart goes on from the state it was in (recovery.ts decides).
+//
+//   ticket-record.ts   its state, in the journal          script-log.ts   its lines, and the output they come from
+//   launch.ts          how it becomes a process           running.ts      how that ends; kill-switch.ts: on whose wish
+import { IsthmusError } from '../../../contract/errors.ts';
+import type { Logger } from '../../../lib/telemetry/log.ts';
+import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
+import { unlessAborted } from '../../../lib/async/waiting.ts';
+import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import { diskError } from '../../disk-errors.ts';
+import type { Journal } from '../../journal/journal.ts';
+import type { KillReason, ScriptEnd, ScriptSpec, TicketEntry, TicketState } from '../../journal/records.ts';
+import type { TicketLog } from '../../logs/ticket-log.ts';
+import type { IsolationQueue, Place } from './isolation.ts';
+import { KillSwitch } from './kill-switch.ts';
+import type { LeftoverOutput } from '../recovery/orphan-output.ts';
+import { launchScript, prepareScript, type LaunchContext, type LaunchOutcome } from '../launch/launch.ts';
+import { bootId, signalGroup } from '../launch/child-process.ts';
+import { RunningScript, type RunningState } from './running.ts';
+import { ScriptLog } from './script-log.ts';
+import { outputFinished } from './supervise.ts';
+import { statusOf, type StatusMessage } from './status.ts';
+import { TicketRecord } from './ticket-record.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import type { Workspaces } from '../workspace/workspaces.ts';
+
+/** What every script of a tentacle shares. */
+export interface ScriptContext extends LaunchContext {
+  readonly journal: Journal;
+  readonly queue: IsolationQueue;
+  readonly workspaces: Workspaces;
+  readonly logQuotaBytes: number;
+  readonly killGraceMs: number;
+  readonly leftovers: LeftoverOutput;
+  readonly log: Logger;
+}
+
+/** Processes that one line names. */
+const mostNamed = 5;
+
+/** A script that was started, and what its launcher tells of its end, if that can. */
+interface Started {
+  readonly state: RunningState;
+  readonly exited: Promise<number | undefined> | undefined;
+}
+
+export class Script {
+  readonly ticket: string;
+  readonly task: string;
+  readonly workspace: Workspace;
+  readonly #context: ScriptContext;
+  readonly #record: TicketRecord;
+  readonly #log: ScriptLog;
+  readonly #kill = new KillSwitch();
+  readonly #stopping = new AbortController();
+  #place: Place | undefined;
+  #attempt: number;
+  /** The leader of the script's group, once it was started by this agent. */
+  #leader: number | undefined;
+  #flow: Promise<void> = Promise.resolve();
+
+  constructor(context: ScriptContext, entry: TicketEntry, known: { readonly journalled: boolean }) {
+    const { ticket, task, state } = entry;
+    this.ticket = ticket;
+    this.task = task;
+    this.workspace = context.workspaces.of(ticket);
+    this.#context = context;
+    this.#record = new TicketRecord(context, entry, known);
+    this.#attempt = 'attempt' in state ? state.attempt : 1;
+    this.#log = new ScriptLog({
+      ...{ ticket, journal: context.journal, workspace: this.workspace, log: context.log },
+      quotaBytes: context.logQuotaBytes,
+      onLines: () => this.#record.tell(),
+    });
+  }
+
+  get state(): TicketState {
+    return this.#record.state;
+  }
+
+  status(): StatusMessage {
+    const { lastLine } = this.#log;
+    return statusOf(this.ticket, this.state, { lastLine, heldBy: this.#place?.heldBy ?? '' });
+  }
+
+  /** Calls back after every new line and every change of state. */
+  onChange(listener: () => void): () => void {
+    return this.#record.onChange(listener);
+  }
+
+  /** Resolves when the present state changes, or at once when the script has ended. */
+  changed(): Promise<void> {
+    return this.#record.changed();
+  }
+
+  /** The numbered log so far. */
+  spool(): TicketLog {
+    return this.#log.lines();
+  }
+
+  /**
+   * Takes a place in the queue and starts when it is this script's turn. Resolves when there is a state on disk to
+   * answer with; rejects when nothing was begun and nothing is left behind.
+   */
+  async begin(payload: ScriptPayload__Output, spec: ScriptSpec, attempt: number): Promise<void> {
+    const begun = Promise.withResolvers<void>();
+    this.#attempt = attempt;
+    this.#place = this.#context.queue.enter({ task: this.task, isolation: spec.isolation });
+    this.#flow = this.#guard(this.#waitAndRun(payload, spec, begun), begun.reject);
+    await begun.promise;
+  }
+
+  /** Goes on with a script that was started before the agent was. */
+  adopt(masker: Masker | undefined, state: RunningState): void {
+    const { isolation } = state.spec;
+    this.#place = this.#context.queue.enter({ task: this.task, isolation }, { runsAlready: true });
+    if (state.phase === 'killing') this.kill(state.reason);
+    if (this.state.phase === 'starting') this.#record.noteIfPossible(state);
+    const run = async (): Promise<void> => {
+      await this.#log.follow(masker, this.#attempt);
+      await this.#watch(state, undefined);
+    };
+    this.#flow = this.#guard(run());
+  }
+
+  /** Records an end that was found out, not witnessed; what is left of the output is brought in. */
+  endAfterwards(masker: Masker | undefined, end: ScriptEnd, startedAtMs: number): void {
+    const finish = async (): Promise<void> => {
+      if (startedAtMs > 0 || end.kind === 'interrupted') await this.#log.follow(masker, this.#attempt);
+      await this.#end(end, startedAtMs);
+    };
+    this.#flow = this.#guard(finish());
+  }
+
+  /** Asks for the end of the script; the first reason given is the one that counts. */
+  kill(reason: KillReason): void {
+    this.#kill.ask(reason);
+  }
+
+  /** Lets go of the script, which runs on. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#log.abandon();
+    await this.#flow;
+    await this.#log.close();
+  }
+
+  /** Leaves the tombstone, then clears the workspace away. */
+  async complete(): Promise<void> {
+    const { state } = this;
+    if (state.phase !== 'ended') {
+      throw new IsthmusError('SCRIPT_NOT_ENDED', `ticket ${this.ticket} is ${state.phase}`);
+    }
+    // Not synced: without it, the end is still known, and the ticket is as used up.
+    this.#record.note({ ...state, phase: 'completed' });
+    await this.#log.close();
+    const abandoned = this.#leader !== undefined && !signalGroup(this.#leader, 0);
+    await this.#context.workspaces.remove(this.workspace, { abandoned });
+  }
+
+  /** Errors after the answer was given go to the log: nobody waits for them any more. */
+  async #guard(flow: Promise<void>, onFailure: (error: unknown) => void = () => undefined): Promise<void> {
+    try {
+      await flow;
+    } catch (error) {
+      onFailure(error);
+      if (!this.#stopping.signal.aborted) {
+        this.#context.log.error({ err: error, ticket: this.ticket, phase: this.state.phase }, 'script flow failed');
+      }
+    }
+  }
+
+  async #waitAndRun(
+    payload: ScriptPayload__Output,
+    spec: ScriptSpec,
+    begun: PromiseWithResolvers<void>,
+  ): Promise<void> {
+    const place = this.#place!;
+    const { signal } = this.#stopping;
+    // The journal has an answer already, and the agent does not wait for its disk to start.
+    if (this.#record.journalled) begun.resolve();
+    if (place.waiting) {
+      if (!(await this.#wait(spec))) return;
+      begun.resolve();
+      await unlessAborted(Promise.race([place.admitted, this.#kill.asked]), [signal]);
+      if (this.#kill.reason !== undefined) return this.#end({ kind: this.#kill.reason }, 0);
+    }
+    signal.throwIfAborted();
+    const started = await this.#start(payload, spec);
+    begun.resolve();
+    if (started !== undefined) await this.#watch(started.state, started.exited);
+  }
+
+  /** False when that could not be written down of a script that the journal knows: it has ended with that. */
+  async #wait(spec: ScriptSpec): Promise<boolean> {
+    if (this.#record.journalled && this.state.phase === 'waiting') return true;
+    try {
+      await this.#record.set({ phase: 'waiting', spec });
+      return true;
+    } catch (error) {
+      await this.#giveUp(diskError(error, 'the script could not be queued'));
+      return false;
+    }
+  }
+
+  /** Has the script started, once `starting` is on the disk. Undefined when it was not, which is then its end. */
+  async #start(payload: ScriptPayload__Output, spec: ScriptSpec): Promise<Started | undefined> {
+    const attempt = this.#attempt;
+    let masker: Masker;
+    let outcome: LaunchOutcome;
+    try {
+      masker = createMasker(payload.sensitiveValues);
+      const prepared = await prepareScript(this.#context, this.workspace, payload, spec);
+      // A log that cannot be kept is a reason not to start.
+      this.spool();
+      await this.#record.set({ phase: 'starting', spec, attempt, bootId: bootId() });
+      outcome = await launchScript(this.#context.launcher, this.workspace, attempt, prepared);
+    } catch (error) {
+      await this.#giveUp(diskError(error, 'the script could not be prepared'));
+      return undefined;
+    }
+    if (outcome.kind === 'over') {
+      await this.#end(outcome.end, outcome.startedAtMs);
+      return undefined;
+    }
+    const { process, startedAtMs, exited } = outcome;
+    this.#leader = process.pid;
+    const state = { phase: 'running', spec, attempt, process, startedAtMs } as const;
+    // Not synced: while this boot lasts, the claim and the exit file tell the same.
+    this.#record.noteIfPossible(state);
+    await this.#log.follow(masker, attempt);
+    return { state, exited };
+  }
+
+  async #watch(state: RunningState, exited: Promise<number | undefined> | undefined): Promise<void> {
+    const { killGraceMs, log } = this.#context;
+    const parts = { record: this.#record, workspace: this.workspace, kill: this.#kill, killGraceMs, log };
+    const running = new RunningScript({ ...parts, stopping: this.#stopping.signal }, state);
+    const end = await running.end(exited);
+    const leftOpen = end.kind === 'exited' ? await this.#finishOutput(state) : undefined;
+    if (end.kind === 'timed-out') await this.#log.note(`TIME_LIMIT: killed after ${state.spec.timeLimitS} s`);
+    await this.#end(end, state.startedAtMs, leftOpen);
+  }
+
+  /** Waits until nobody writes to its output any more, a while; answers what is to be said of those that still may. */
+  async #finishOutput({ process }: RunningState): Promise<string | undefined> {
+    const left = await outputFinished(process, this.workspace.path, this.#stopping.signal);
+    if (left.length === 0) return undefined;
+    const [which, hold] = left.length === 1 ? ['a process', 'holds'] : [`${left.length} processes`, 'hold'];
+    const what = `the script left ${which} behind that ${hold} its output (${left.slice(0, mostNamed).join(', ')})`;
+    return `${what}: what is printed there after this line is not kept`;
+  }
+
+  async #end(end: ScriptEnd, startedAtMs: number, lastWord?: string): Promise<void> {
+    const lastLine = await this.#log.finish(end, lastWord);
+    const ended = { phase: 'ended', end, startedAtMs, endedAtMs: Date.now(), lastLine } as const;
+    await this.#record.setWhenDiskAllows(ended, this.#stopping.signal);
+    this.#place?.leave();
+    this.#context.leftovers.look();
+    if (this.#context.user.isolated) this.workspace.shut();
+  }
+
+  /** Before anything was answered: as if the ticket had never come, and `failure` is thrown. Later that is its end. */
+  async #giveUp(failure: IsthmusError): Promise<void> {
+    if (this.#record.journalled) return this.#end({ kind: 'refused', code: failure.code, detail: failure.message }, 0);
+    this.#place?.leave();
+    await this.#log.close();
+    await this.#context.workspaces.remove(this.workspace, { abandoned: false });
+    throw failure;
+  }
+}

@@ -1,0 +1,76 @@
+// Watches a script that runs, its own child or one taken up again, until it has ended or has to be ended.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ProcessIdentity } from '../../journal/records.ts';
+import { openFilesOf } from '../workspace/open-files.ts';
+import { isAlive, ledGroup, ledGroupIsAlive, pids, signalGroup } from '../launch/child-process.ts';
+import { isRawOutput, type Workspace } from '../workspace/workspace.ts';
+
+const pollMs = 50;
+/** A process that cannot even be killed hangs in the kernel; it is not waited for longer than this. */
+const unkillableMs = 5_000;
+/** What a script leaves behind to finish what it said, as `exec > >(tee FILE)` does, is done well before this. */
+const finishMs = 1_000;
+const finishPollMs = 20;
+/** A launcher under load may need so long to hear of an end. */
+const writingMs = 30_000;
+
+/**
+ * Resolves when the leader of the script's group is gone: as its launcher tells, or when that cannot, as /proc does.
+ */
+export async function leaderGone(
+  leader: ProcessIdentity,
+  exited: Promise<number | undefined> | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await exited) !== undefined) return;
+  while (isAlive(leader)) await delay(pollMs, undefined, { signal });
+}
+
+/** Resolves when no process of the group is left. */
+export async function groupGone(leader: ProcessIdentity, signal: AbortSignal): Promise<void> {
+  while (ledGroupIsAlive(leader)) await delay(pollMs, undefined, { signal });
+}
+
+/** Whether a launcher is about to write down how a script ended: it has the file open until then. */
+export function endIsBeingWritten(workspace: Workspace): boolean {
+  return pids().some((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === workspace.exit));
+}
+
+/** Resolves when how a script ended is written down, or never will be; its leader is gone. */
+export async function endWritten(workspace: Workspace, signal: AbortSignal): Promise<void> {
+  const until = performance.now() + writingMs;
+  while (workspace.exitCode() === undefined && endIsBeingWritten(workspace) && performance.now() < until) {
+    await delay(finishPollMs, undefined, { signal });
+  }
+}
+
+/**
+ * Resolves when no process of the group has the script's output (in `folder`) open any more: its leader has ended, and
+ * others may be about to finish what it said. They are not waited for long: resolves with those that then still have.
+ */
+export async function outputFinished(leader: ProcessIdentity, folder: string, signal: AbortSignal): Promise<number[]> {
+  if (!signalGroup(leader.pid, 0)) return [];
+  const has = (pid: number): boolean => openFilesOf(pid, folder).some(({ path }) => isRawOutput(path));
+  const until = performance.now() + finishMs;
+  for (;;) {
+    const holders = ledGroup(leader).filter(has);
+    if (holders.length === 0 || performance.now() >= until) return holders;
+    do await delay(finishPollMs, undefined, { signal });
+    while (holders.some(has) && performance.now() < until);
+  }
+}
+
+/** Ends a whole group: asks it to, and after `graceMs` makes it. Resolves when it is gone. */
+export async function endGroup(leader: ProcessIdentity, graceMs: number, signal: AbortSignal): Promise<void> {
+  if (!ledGroupIsAlive(leader)) return;
+  signalGroup(leader.pid, 'SIGTERM');
+  // A stopped process cannot take the hint.
+  signalGroup(leader.pid, 'SIGCONT');
+  const killAt = performance.now() + graceMs;
+  while (ledGroupIsAlive(leader)) {
+    const now = performance.now();
+    if (now >= killAt) signalGroup(leader.pid, 'SIGKILL');
+    if (now >= killAt + unkillableMs) return;
+    await delay(Math.min(pollMs, Math.max(10, killAt - now)), undefined, { signal });
+  }
+}

@@ -1,0 +1,38 @@
+// Seals what a workspace keeps of a payload (its environment, and what to mask) under a key of this node, bound to the
+// ticket: a sealed file moved to another ticket does not open.
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDurably } from '../../../lib/files/durable.ts';
+import { Sealer } from '../../../lib/secrets/seal.ts';
+
+const keyBytes = 32;
+
+export class WorkspaceSeal {
+  readonly #sealer: Sealer;
+
+  /** Reads `<data>/seal.key`, or makes it (0600) when this is the first start. */
+  constructor(dataDir: string) {
+    const path = join(dataDir, 'seal.key');
+    if (!existsSync(path)) writeDurably(path, randomBytes(keyBytes));
+    const key = hkdfSync('sha256', readFileSync(path), '', 'isthmus tentacle workspace', keyBytes);
+    this.#sealer = new Sealer(Buffer.from(key));
+  }
+
+  seal(ticket: string, content: Buffer): string {
+    return this.#sealer.seal(content, identityOf(ticket));
+  }
+
+  /** The content, or undefined when it was sealed for another ticket, by another node, or was changed. */
+  unseal(ticket: string, sealed: string): Buffer | undefined {
+    try {
+      return this.#sealer.open(sealed, identityOf(ticket));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function identityOf(ticket: string): string {
+  return `tickets/${ticket}/payload`;
+}
