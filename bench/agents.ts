@@ -13,7 +13,7 @@ import { percentile, rounded, type Bench, type BenchContext, type Figure } from 
 const site = 'bench';
 const ticksPerS = 100;
 
-interface Place {
+interface Setup {
   readonly world: World;
   readonly folders: readonly string[];
   readonly apiPort: number;
@@ -40,7 +40,7 @@ function answerMs(port: number): Promise<number> {
 }
 
 /** Processor share and answers of the idle server. */
-async function idle({ world, apiPort }: Place, seconds: number): Promise<{ share: number; answersMs: number[] }> {
+async function idle({ world, apiPort }: Setup, seconds: number): Promise<{ share: number; answersMs: number[] }> {
   const pid = world.pid('server');
   const before = await cpuS(pid);
   await sleep(seconds * 1000);
@@ -73,7 +73,7 @@ interface Storm {
 }
 
 /** Kills a part under its agents, starts it again, and takes when each was back. */
-async function storm({ world }: Place, part: string, fleet: Fleet, agents: number): Promise<Storm> {
+async function storm({ world }: Setup, part: string, fleet: Fleet, agents: number): Promise<Storm> {
   const agentsBefore = await fleet.cpuS();
   await world.signal(part, 'SIGKILL');
   const killed = Date.now();
@@ -96,11 +96,11 @@ async function storm({ world }: Place, part: string, fleet: Fleet, agents: numbe
 }
 
 /** Starts agents under a part; answers what each costs it, once they have reported. */
-async function under(place: Place, part: 'server' | 'relay', pid: () => number): Promise<{ fleet: Fleet; kb: number }> {
-  const { folders, world } = place;
+async function under(setup: Setup, part: 'server' | 'relay', pid: () => number): Promise<{ fleet: Fleet; kb: number }> {
+  const { folders, world } = setup;
   const before = await rssKb(pid());
   const node = part === 'server' ? 'server' : 'r1';
-  const fleet = await Fleet.start(folders, { node, address: place.addresses[part] });
+  const fleet = await Fleet.start(folders, { node, address: setup.addresses[part] });
   await allUp(fleet, folders.length);
   await reported(world, folders.length);
   return { fleet, kb: ((await rssKb(pid())) - before) / folders.length };
@@ -117,25 +117,25 @@ async function reported(world: World, agents: number): Promise<void> {
   );
 }
 
-async function measure({ quick, say }: BenchContext, place: Place): ReturnType<Bench> {
-  const agents = place.folders.length;
-  const { world } = place;
-  const server = await under(place, 'server', () => world.pid('server'));
+async function measure({ quick, say }: BenchContext, setup: Setup): ReturnType<Bench> {
+  const agents = setup.folders.length;
+  const { world } = setup;
+  const server = await under(setup, 'server', () => world.pid('server'));
   let quiet: Awaited<ReturnType<typeof idle>>;
   let ofServer: Storm;
   try {
     say(`${agents} agents at the server: ${rounded(server.kb)} kB each`);
-    quiet = await idle(place, quick ? 5 : 20);
-    ofServer = await storm(place, 'server', server.fleet, agents);
+    quiet = await idle(setup, quick ? 5 : 20);
+    ofServer = await storm(setup, 'server', server.fleet, agents);
     await reported(world, agents);
   } finally {
     await server.fleet.stop();
   }
-  const relay = await under(place, 'relay', () => world.pid('r1'));
+  const relay = await under(setup, 'relay', () => world.pid('r1'));
   let ofRelay: Storm;
   try {
     say(`${agents} agents at a relay: ${rounded(relay.kb)} kB each`);
-    ofRelay = await storm(place, 'r1', relay.fleet, agents);
+    ofRelay = await storm(setup, 'r1', relay.fleet, agents);
   } finally {
     await relay.fleet.stop();
   }

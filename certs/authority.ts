@@ -7,7 +7,7 @@ import { IsthmusError } from '../contract/errors.ts';
 import type { Sealer } from '../lib/secrets/seal.ts';
 import { signedBytes, type StatementKind } from './authority-signature.ts';
 import { backdateMs, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
-import { identityUri, provisionalUnit, type Role } from './peer.ts';
+import { identityUri, provisionalUnit, type NodeRole } from './peer.ts';
 
 const dayMs = 86_400_000;
 /** Short enough that a stolen key is of little use, long enough for a week without the server. */
@@ -23,7 +23,7 @@ const sealIdentity = 'authority/key';
 export interface CertificateOrder {
   readonly spkiDer: Buffer;
   readonly node: string;
-  readonly role: Role;
+  readonly role: NodeRole;
   /** Good for the confirmation of an enrolment only, for ten minutes. */
   readonly provisional?: true;
   /** For tests; 7 days. */

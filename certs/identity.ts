@@ -4,13 +4,13 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/files/durable.ts';
 import { IsthmusError } from '../contract/errors.ts';
-import type { PeerIdentity, Role } from './peer.ts';
+import type { PeerIdentity, NodeRole } from './peer.ts';
 import { verifyCertificate } from './verify.ts';
 
 export interface NodeIdentity {
   readonly meshId: string;
   readonly node: string;
-  readonly role: Role;
+  readonly role: NodeRole;
   readonly site: string | null;
   readonly keyPem: string;
   readonly certificatePem: string;

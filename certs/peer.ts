@@ -2,12 +2,12 @@
 import type { X509Certificate } from 'node:crypto';
 
 export const roles = ['server', 'relay', 'mirror', 'tentacle'] as const;
-export type Role = (typeof roles)[number];
+export type NodeRole = (typeof roles)[number];
 
 export interface PeerIdentity {
   readonly meshId: string;
   readonly node: string;
-  readonly role: Role;
+  readonly role: NodeRole;
   /** Upper-case hex, as X509Certificate prints it. */
   readonly serialNumber: string;
   readonly notBeforeMs: number;
@@ -30,7 +30,7 @@ const sanPattern =
 /** Reads the identity a certificate names; undefined when it has no SAN of exactly our form. Verifies nothing. */
 export function readIdentity(certificate: X509Certificate): PeerIdentity | undefined {
   const [, meshId, role, node] = sanPattern.exec(certificate.subjectAltName ?? '') ?? [];
-  if (meshId === undefined || role === undefined || node === undefined || !isRole(role)) return undefined;
+  if (meshId === undefined || role === undefined || node === undefined || !isNodeRole(role)) return undefined;
   const provisional = certificate.subject.split('\n').includes(`OU=${provisionalUnit}`);
   return {
     ...(provisional ? { provisional } : {}),
@@ -44,6 +44,6 @@ export function readIdentity(certificate: X509Certificate): PeerIdentity | undef
 }
 
 /** Whether a string is the name of a role. */
-export function isRole(name: string): name is Role {
+export function isNodeRole(name: string): name is NodeRole {
   return (roles as readonly string[]).includes(name);
 }

@@ -35,7 +35,7 @@ export interface EnvelopeContent {
 }
 
 /** Allows one node of a site to fetch one package for a while. */
-export interface Pass {
+export interface DownloadToken {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
@@ -85,12 +85,12 @@ export class Signer {
     return { signer: statement, signerSignature: signature, body, signature: this.#sign('envelope', body) };
   }
 
-  /** Signs a download pass: an opaque text of URL-safe characters. */
-  signPass({ sha256: digest, sizeBytes, site, node, expiresAtMs }: Pass, nowMs = Date.now()): string {
+  /** Signs a download downloadToken: an opaque text of URL-safe characters. */
+  signDownloadToken({ sha256: digest, sizeBytes, site, node, expiresAtMs }: DownloadToken, nowMs = Date.now()): string {
     const body = Buffer.from(JSON.stringify([digest, sizeBytes, site, expiresAtMs, node]));
     const { statement, signature } = this.#current(nowMs);
-    const parts = [statement, signature, body, this.#sign('pass', body)];
-    return `isp_${parts.map((part) => part.toString('base64url')).join('.')}`;
+    const parts = [statement, signature, body, this.#sign('downloadToken', body)];
+    return `isd_${parts.map((part) => part.toString('base64url')).join('.')}`;
   }
 
   #sign(purpose: Purpose, body: Buffer): Buffer {
@@ -153,28 +153,28 @@ export function verifyEnvelope(
  * What a pass allows, when it is good now and for what is asked; else FORBIDDEN, with one text for every reason, so
  * that an answer tells nothing about what exists.
  */
-export function verifyPass(
-  pass: string,
+export function verifyDownloadToken(
+  downloadToken: string,
   trust: Trust,
   asked: { readonly sha256: string; readonly site?: string; readonly node?: string; readonly nowMs?: number },
-): Pass {
+): DownloadToken {
   const nowMs = asked.nowMs ?? Date.now();
-  const parts = pass.startsWith('isp_') && pass.length < 4096 ? pass.slice(4).split('.') : [];
+  const parts = downloadToken.startsWith('isd_') && downloadToken.length < 4096 ? downloadToken.slice(4).split('.') : [];
   const [statementBytes, introduction, body, signature] = parts.map((part) => Buffer.from(part, 'base64url'));
   try {
     const statement = verifySigner(bytes(statementBytes), bytes(introduction), trust, undefined, nowMs);
-    verifyBody('pass', statement, bytes(body), bytes(signature));
-    const read = readPass(bytes(body));
+    verifyBody('downloadToken', statement, bytes(body), bytes(signature));
+    const read = readDownloadToken(bytes(body));
     const fits =
       (asked.site === undefined || asked.site === read.site) && (asked.node === undefined || asked.node === read.node);
     if (read.sha256 === asked.sha256 && fits && nowMs <= read.expiresAtMs + skewMs) return read;
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError)) throw thrown;
   }
-  throw new IsthmusError('FORBIDDEN', 'there is no pass for this');
+  throw new IsthmusError('FORBIDDEN', 'there is no download token for this');
 }
 
-type Purpose = 'envelope' | 'pass';
+type Purpose = 'envelope' | 'downloadToken';
 
 function purposeBytes(purpose: Purpose, body: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`isthmus/${purpose}/v1\0`), body]);
@@ -218,7 +218,7 @@ function keyOf({ publicKey }: SignerStatement__Output): KeyObject {
   return key;
 }
 
-function readPass(body: Buffer): Pass {
+function readDownloadToken(body: Buffer): DownloadToken {
   const values: unknown = JSON.parse(body.toString());
   const [digest, sizeBytes, site, expiresAtMs, node] = Array.isArray(values) ? (values as unknown[]) : [];
   if (
@@ -228,7 +228,7 @@ function readPass(body: Buffer): Pass {
     typeof node !== 'string' ||
     typeof expiresAtMs !== 'number'
   ) {
-    return bad('it is not a pass');
+    return bad('it is not a download token');
   }
   return { sha256: digest, sizeBytes, site, node, expiresAtMs };
 }

@@ -1,5 +1,5 @@
 // TLS options of every session in the mesh: TLS 1.3 only, both certificates. The handshake proves that a certificate is
-// the peer's; `verifyPeer` judges it, so that a refusal has a code and a reason.
+// the peer's; `verifyPeer` judges it, so that a denial has a code and a reason.
 import { constants } from 'node:crypto';
 import { createSecureContext, type ConnectionOptions, type SecureContext, type TlsOptions } from 'node:tls';
 import type { NodeIdentity } from './identity.ts';
@@ -21,7 +21,7 @@ const serverOptions = new WeakMap<NodeIdentity, Map<string, TlsOptions>>();
 const clientContexts = new WeakMap<NodeIdentity, SecureContext>();
 
 /**
- * For the accepting side: asks for a certificate, does not insist, so that a refusal can be told apart and named. The
+ * For the accepting side: asks for a certificate, does not insist, so that a denial can be told apart and named. The
  * same object for the same identity and protocols.
  */
 export function linkServerOptions(identity: NodeIdentity, protocols: readonly string[] = []): TlsOptions {

@@ -4,7 +4,7 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError, type ErrorCode } from '../contract/errors.ts';
-import { readIdentity, type PeerIdentity, type Role } from './peer.ts';
+import { readIdentity, type PeerIdentity, type NodeRole } from './peer.ts';
 
 /** What revocation the verifier knows of; RevocationList is one. */
 export interface RevocationCheck {
@@ -13,7 +13,7 @@ export interface RevocationCheck {
 
 export interface Expected {
   readonly node?: string | undefined;
-  readonly roles?: readonly Role[] | undefined;
+  readonly roles?: readonly NodeRole[] | undefined;
 }
 
 export interface Trust {

@@ -1,7 +1,7 @@
 // The environment variables of Isthmus, and those that are nearly one of them. Like a misspelt key of a file, a
 // misspelt variable stops the command: it would be ignored, and scripts run as root that were to have a user of their
 // own.
-import { environmentNames } from '../lib/config/env.ts';
+import { envNames } from '../lib/config/env.ts';
 import { settingsOf } from '../lib/config/schema.ts';
 import { nearest } from '../lib/config/suggest.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -18,7 +18,7 @@ export const commandVariables: Readonly<Record<string, string>> = {
   ISTHMUS_CA_FILE: "the mesh's authority certificate",
   ISTHMUS_API_KEY_FILE: 'the file that holds the API key',
   ISTHMUS_CONTEXT: 'the context file (default ~/.config/isthmus/context.json)',
-  ISTHMUS_LOG_LEVEL: 'how much a started part logs: debug, info (default), warn, error',
+  ISTHMUS_LOG_LEVEL: 'how much a started component logs: debug, info (default), warn, error',
 };
 
 /** What a script is told; one that runs this command hands them on. */
@@ -34,7 +34,7 @@ function knownVariables(): string[] {
  * Throws CONFIG_INVALID for a variable that is nearly one of Isthmus's. Others that begin like them are somebody
  * else's, such as those that Kubernetes makes for a service called isthmus.
  */
-export function refuseMisspeltVariables(names: readonly string[] = environmentNames(prefix)): void {
+export function refuseMisspeltVariables(names: readonly string[] = envNames(prefix)): void {
   const known = knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;

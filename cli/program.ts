@@ -15,7 +15,7 @@ import { addMachineCommands } from './commands/machine.ts';
 import { addMeshCommands } from './commands/mesh.ts';
 import { addNodeCommands } from './commands/node.ts';
 import { addPackageCommands } from './commands/package.ts';
-import { addPlaceCommands } from './commands/sites-and-environments.ts';
+import { addSiteAndEnvironmentCommands } from './commands/sites-and-environments.ts';
 import { addProjectCommands } from './commands/project.ts';
 import { addQuickstartCommand } from './commands/quickstart.ts';
 import { addReleaseCommands } from './commands/release.ts';
@@ -39,7 +39,7 @@ const groups: readonly ((program: Command, cli: Cli) => void)[] = [
   addKeyCommands,
   addTokenCommands,
   addJoinCommand,
-  addPlaceCommands,
+  addSiteAndEnvironmentCommands,
   addMachineCommands,
   addPackageCommands,
   addProjectCommands,
@@ -63,7 +63,7 @@ const topics: Readonly<Record<string, () => string>> = {
       '',
       ...Object.entries(commandVariables).map(([name, what]) => `  ${name.padEnd(20)}  ${what}`),
       '',
-      'Every setting of a part has a variable too: see `isthmus <part> start --help`.',
+      'Every setting of a part has a variable too: see `isthmus <component> start --help`.',
     ].join('\n'),
 };
 

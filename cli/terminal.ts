@@ -31,11 +31,11 @@ export async function confirm(terminal: Terminal, question: string, yes: boolean
   if (yes === true) return;
   if (!terminal.interactive)
     throw new IsthmusError('CONFIRMATION_NEEDED', `${question} (nobody is at a terminal to confirm)`);
-  const asker = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  const requester = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
-    const answer = await asker.question(`${question} [y/N] `, { signal: terminal.signal });
+    const answer = await requester.question(`${question} [y/N] `, { signal: terminal.signal });
     if (!/^y(es)?$/i.test(answer.trim())) throw new IsthmusError('CANCELLED', 'not confirmed; nothing was done');
   } finally {
-    asker.close();
+    requester.close();
   }
 }

@@ -14,7 +14,7 @@ import type { Terminal } from './terminal.ts';
 interface WatchOptions {
   /** Show the scripts' output; else only what moved. */
   readonly output?: boolean;
-  readonly patienceMs?: number;
+  readonly retryForMs?: number;
 }
 
 // Many machines move at once; a look at the task for each would be a look a millisecond.
@@ -84,7 +84,7 @@ export async function watchTask(
   try {
     await followTask(client, id, {
       signal: terminal.signal,
-      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+      ...(options.retryForMs === undefined ? {} : { retryForMs: options.retryForMs }),
       onEvent: (event) => {
         const line = options.output === false && event.event === 'log' ? undefined : eventLine(event);
         if (line !== undefined) region.print(line);

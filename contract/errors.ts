@@ -140,7 +140,7 @@ export const errorCatalogue = {
     grpc: 16,
     remedy: 'Check the address of the node it names: another node of the mesh answers there.',
   },
-  SEAL_BROKEN: {
+  DECRYPT_FAILED: {
     http: 500,
     grpc: 15,
     remedy: 'Restore the data from a backup: the sealed value was changed, moved or sealed under another key.',
@@ -155,12 +155,12 @@ export const errorCatalogue = {
   TOKEN_USED: { http: 403, grpc: 16, remedy: 'Make a new token with `isthmus token create`: each lets one node in.' },
   // gRPC.
   METHOD_UNKNOWN: { http: 501, grpc: 12, remedy: 'Upgrade the older of the two nodes.' },
-  POLICY_MISSING: { http: 500, grpc: 13, remedy: 'Give the method a policy: this is a fault in Isthmus.' },
+  ACCESS_MISSING: { http: 500, grpc: 13, remedy: 'Give the method an access rule: this is a fault in Isthmus.' },
 
   DIRECTION: { http: 403, grpc: 7, remedy: 'Only the server side opens tunnels downwards; check who asked for this.' },
   HOP_LIMIT: { http: 422, grpc: 3, remedy: 'Shorten the route: a tunnel crosses at most eight nodes.' },
-  INNER_TLS: { http: 502, grpc: 14, remedy: 'Something on the way changed bytes; look at the relays of the route.' },
-  LINK_REFUSED: { http: 403, grpc: 7, remedy: 'Check which node is whose parent in the configuration of the two.' },
+  E2E_TLS: { http: 502, grpc: 14, remedy: 'Something on the way changed bytes; look at the relays of the route.' },
+  LINK_DENIED: { http: 403, grpc: 7, remedy: 'Check which node is whose parent in the configuration of the two.' },
   LINK_TIMEOUT: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is dialled again by itself.' },
   NOT_A_RELAY: { http: 403, grpc: 7, remedy: 'Name only relays in a path.' },
   NO_ROUTE: { http: 422, grpc: 9, remedy: 'Give the node a parent, or the tunnel a path.' },
@@ -208,8 +208,8 @@ export const errorCatalogue = {
   PACKAGE_NAME: { http: 422, grpc: 3, remedy: 'Rename the entry, then pack and push again.' },
   PACKAGE_NOT_STAGED: { http: 409, grpc: 9, remedy: 'Stage the package again, then activate it.' },
   PACKAGE_PATH_ESCAPE: { http: 422, grpc: 3, remedy: 'Pack with paths relative to the root of the package.' },
-  PACKAGE_UNAVAILABLE: { http: 503, grpc: 14, remedy: 'See why each place failed, and try again when one is back.' },
-  PLACE_FAILED: { http: 502, grpc: 14, remedy: 'Look in the log of the mirror or server it names.' },
+  PACKAGE_UNAVAILABLE: { http: 503, grpc: 14, remedy: 'See why each source failed, and try again when one is back.' },
+  SOURCE_FAILED: { http: 502, grpc: 14, remedy: 'Look in the log of the mirror or server it names.' },
   // Store and API.
   ALREADY_EXISTS: { http: 409, grpc: 6, remedy: 'Choose another id, or change the one that exists.' },
   ALREADY_INITIALISED: { http: 409, grpc: 6, remedy: 'Start the server with this folder, or name an empty one.' },
@@ -278,14 +278,14 @@ export const errorCatalogue = {
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, remedy: 'Send `Content-Type: application/json`.' },
   // Settings and the command line.
   CHECK_FAILED: { http: 409, grpc: 9, remedy: 'See to what it names, then check again.' },
-  CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the place it names, then start again.' },
+  CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the source it names, then start again.' },
   CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when nobody is there to be asked.' },
   REPARENT_TIMEOUT: {
     http: 504,
     grpc: 4,
     remedy: 'Nothing is lost: see why with `isthmus node show`, and let it go on trying or set other parents.',
   },
-  PART_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over with nothing.' },
+  COMPONENT_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over with nothing.' },
   SECRET_ON_ARGV: {
     http: 400,
     grpc: 3,
@@ -307,7 +307,7 @@ export const errorCatalogue = {
     remedy:
       'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
   },
-  RETRY_UNDER_WAY: {
+  RETRY_IN_PROGRESS: {
     http: 409,
     grpc: 9,
     remedy: 'Follow the task that the message names, or cancel it; once it has ended, this one can be tried again.',
@@ -331,7 +331,7 @@ export const errorCatalogue = {
     remedy: 'Check the clocks of the server and of the named node; run the task again.',
   },
   ENVELOPE_KIND: { http: 400, grpc: 3, remedy: 'Send an envelope of the kind that the call is for.' },
-  ENVIRONMENT_FORBIDDEN: {
+  ENV_NAME_FORBIDDEN: {
     http: 422,
     grpc: 3,
     remedy: 'Rename the variable: it would change what the interpreter loads.',
@@ -400,7 +400,7 @@ export const errorCatalogue = {
     remedy: 'Look on the machine how far it came; nothing reaches it any more until it has joined again.',
   },
   MACHINE_UNHEALTHY: { http: 409, grpc: 9, remedy: 'Put right on the machine what the detail names.' },
-  NOT_YOUR_TICKET: {
+  TICKET_MISMATCH: {
     http: 502,
     grpc: 7,
     remedy: 'The named tentacle answered for a ticket it was not given; check its software, or revoke it.',

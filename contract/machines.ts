@@ -25,7 +25,7 @@ const PathRoute = Closed(
 );
 const AutoRoute = Closed(
   { kind: Type.Literal('auto') },
-  { $id: 'AutoRoute', description: "Every path that the node's parents make, the cheapest live one first." },
+  { $id: 'AutoRoute', description: "Every path that the node's parents make, the least-cost live one first." },
 );
 
 export const MachineRoute = OneOf('kind', [DirectRoute, PathRoute, AutoRoute], { $id: 'MachineRoute' });

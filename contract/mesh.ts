@@ -65,7 +65,7 @@ const path = List(Slug, { description: "The relays to cross, the server's neighb
 export const TracedPath = Type.Object({ path, hops: List(Hop) }, { $id: 'TracedPath' });
 export type TracedPath = Static<typeof TracedPath>;
 
-export const Trace = Type.Object({ ways: List(TracedPath) }, { $id: 'Trace' });
+export const Trace = Type.Object({ paths: List(TracedPath) }, { $id: 'Trace' });
 export type Trace = Static<typeof Trace>;
 
 export const TraceRequest = Closed(
@@ -79,7 +79,7 @@ export const PingedPath = Type.Object(
 );
 export type PingedPath = Static<typeof PingedPath>;
 
-export const Ping = Type.Object({ ways: List(PingedPath) }, { $id: 'Ping' });
+export const Ping = Type.Object({ paths: List(PingedPath) }, { $id: 'Ping' });
 export type Ping = Static<typeof Ping>;
 
 export const PingRequest = Closed(

@@ -47,7 +47,7 @@ export const Node = Type.Object(
     role: NodeRole,
     site: Nullable(Slug),
     parents: List(Parent, { description: 'In order of preference.' }),
-    wishedParents: Nullable(DesiredParents),
+    desiredParents: Nullable(DesiredParents),
     state: NodeState,
     certificateNotAfter: Nullable(Timestamp),
     softwareVersion: Nullable(Type.String()),

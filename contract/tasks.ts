@@ -66,9 +66,9 @@ export const TaskStep = Type.Object(
 );
 export type TaskStep = Static<typeof TaskStep>;
 
-export const MachineNote = Type.Object(
+export const MachineMessage = Type.Object(
   { at: Timestamp, ticket: Nullable(Type.String()), code: Nullable(Type.String()), text: Type.String() },
-  { $id: 'MachineNote', description: 'What the machine is blocked by, or how far it is.' },
+  { $id: 'MachineMessage', description: 'What the machine is blocked by, or how far it is.' },
 );
 
 export const TaskMachine = Type.Object(
@@ -76,7 +76,7 @@ export const TaskMachine = Type.Object(
     machine: Slug,
     state: TicketState,
     steps: List(TaskStep),
-    note: Type.Optional(MachineNote),
+    note: Type.Optional(MachineMessage),
   },
   { $id: 'TaskMachine' },
 );

@@ -41,7 +41,7 @@ export class Teardown {
  * Starts a part by `assemble`, which says how to undo each thing that it has started. What fails leaves nothing
  * running.
  */
-export async function startPart<Addresses>(
+export async function startComponent<Addresses>(
   log: Logger,
   assemble: (teardown: Teardown) => Promise<Addresses>,
 ): Promise<Running<Addresses>> {

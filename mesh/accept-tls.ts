@@ -21,7 +21,7 @@ const idleServers = new WeakMap<TlsOptions, tls.Server[]>();
 
 /**
  * Completes the handshake as the server. Servers are reused for the same `options` object. The caller's deadline
- * destroys the stream, which rejects. INNER_TLS when the peer sent wrong bytes, UNREACHABLE when it left. Afterwards
+ * destroys the stream, which rejects. E2E_TLS when the peer sent wrong bytes, UNREACHABLE when it left. Afterwards
  * the session owns the handle of the stream: destroy the session, not the stream. Destroying a socket and, in the same
  * turn, the session over it ends the process (Node 24: SIGSEGV).
  */
@@ -49,7 +49,7 @@ export function acceptTls(stream: Duplex, options: TlsOptions): Promise<TLSSocke
       socket.on('error', () => undefined);
       socket.destroy();
       stream.destroy();
-      const code = isWrongTls(error) ? 'INNER_TLS' : 'UNREACHABLE';
+      const code = isWrongTls(error) ? 'E2E_TLS' : 'UNREACHABLE';
       reject(new IsthmusError(code, `the TLS handshake failed: ${error.message}`));
     });
     server.emit('connection', stream);

@@ -33,7 +33,7 @@ const FURTHER_DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ENVELOPE_KIND',
   'RATE_LIMITED',
   'HOP_LIMIT',
-  'INNER_TLS',
+  'E2E_TLS',
   'PACKAGE_HASH_MISMATCH',
   'PROTOCOL',
   'ROUTE_LOOP',

@@ -1,10 +1,10 @@
 // Which services may be opened, by whom and towards whom. The node hands its table in; the mesh adds the three services
 // that it serves itself.
-import { roles, type Role } from '../certs/peer.ts';
+import { roles, type NodeRole } from '../certs/peer.ts';
 
 export interface ServiceRule {
   /** The roles whose nodes may open the service. */
-  readonly openedBy: readonly Role[];
+  readonly openedBy: readonly NodeRole[];
   /**
    * Where a tunnel that comes from a child may go: up to a server, or sideways to a mirror. Downwards it always may.
    */

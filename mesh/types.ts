@@ -1,7 +1,7 @@
 // The mesh's interface to the layers above: dial a service on a node, listen for one.
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { PeerIdentity, Role } from '../certs/peer.ts';
+import type { PeerIdentity, NodeRole } from '../certs/peer.ts';
 import type { ErrorCode } from '../contract/errors.ts';
 import type { Denials } from './denials.ts';
 
@@ -32,7 +32,7 @@ export interface MeshStream extends TLSSocket {
 
 export interface LinkStatus {
   readonly peer: string;
-  readonly peerRole: Role | undefined;
+  readonly peerRole: NodeRole | undefined;
   /** What the peer is to this node. */
   readonly relation: 'parent' | 'child';
   readonly dialledBy: 'us' | 'peer';
@@ -58,7 +58,7 @@ export interface DialAssignment {
 
 export interface Mesh {
   dial(options: DialOptions): Promise<MeshStream>;
-  /** Registers the one handler of a service. POLICY_MISSING when the service table does not say who may open it. */
+  /** Registers the one handler of a service. ACCESS_MISSING when the service table does not say who may open it. */
   listen(service: string, onStream: (stream: MeshStream) => void): void;
   /**
    * Opens `enrol` to a node without a certificate that this node, or the last relay of `path`, was assigned to dial.

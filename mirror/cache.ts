@@ -8,7 +8,7 @@ import type { Logger } from '../lib/telemetry/log.ts';
 import { askForBlob } from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
 import type { BlobStore, OpenedBlob } from '../lib/blobs/blob-store.ts';
-import { Demotions, fetchBlob, type FetchTarget, type OnWrongPlace, type Place } from '../lib/blobs/fetch.ts';
+import { Demotions, fetchBlob, type FetchTarget, type OnWrongSource, type Source } from '../lib/blobs/fetch.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
 import { Pull } from './pull.ts';
 import type { FindSources } from '../node/sources/find.ts';
@@ -17,22 +17,22 @@ import { Space, type SpaceLimits } from './space.ts';
 export interface CacheDeps {
   readonly blobs: BlobStore;
   readonly find: FindSources;
-  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
+  readonly connect: (source: Source, signal: AbortSignal) => Promise<Duplex>;
   readonly limits: SpaceLimits;
   readonly log: Logger;
-  readonly onWrongPlace: OnWrongPlace;
+  readonly onWrongSource: OnWrongSource;
   readonly stallMs?: number | undefined;
 }
 
 export interface WantedBlob {
   readonly sha256: string;
   readonly sizeBytes: number;
-  /** The pass of the node that asks. */
-  readonly pass: string;
+  /** The downloadToken of the node that asks. */
+  readonly downloadToken: string;
 }
 
 const defaultStallMs = 20_000;
-/** Each has a connection of its own to the place above. */
+/** Each has a connection of its own to the source above. */
 const mostPulls = 64;
 
 export class MirrorCache {
@@ -109,16 +109,16 @@ export class MirrorCache {
     return begun;
   }
 
-  async #begin({ sha256, sizeBytes, pass }: WantedBlob): Promise<Pull> {
-    const { blobs, find, log, onWrongPlace } = this.#deps;
-    const { sources, downloadToken } = await find(sha256, pass);
+  async #begin({ sha256, sizeBytes, downloadToken }: WantedBlob): Promise<Pull> {
+    const { blobs, find, log, onWrongSource } = this.#deps;
+    const found = await find(sha256, downloadToken);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room to keep this package; it goes through uncached');
     const writer = hasRoom ? await blobs.resume(sha256).catch(() => undefined) : undefined;
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
-        ...{ sha256, sizeBytes, places: sources, target, demotions: this.#demotions, onWrongPlace },
-        open: (place, fromByte, aborted) => this.#ask(place, { sha256, fromByte, pass: downloadToken }, aborted),
+        ...{ sha256, sizeBytes, sources: found.sources, target, demotions: this.#demotions, onWrongSource },
+        open: (source, fromByte, aborted) => this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
         signal: AbortSignal.any([signal, this.#stopping.signal]),
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
     const pull = new Pull({ sha256, sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
@@ -133,10 +133,10 @@ export class MirrorCache {
     return pull;
   }
 
-  async #ask(place: Place, asked: { sha256: string; fromByte: number; pass: string }, signal: AbortSignal) {
+  async #ask(source: Source, asked: { sha256: string; fromByte: number; downloadToken: string }, signal: AbortSignal) {
     const { connect, log, stallMs = defaultStallMs } = this.#deps;
-    log.info({ sha256: asked.sha256, from: place.node, fromByte: asked.fromByte }, 'fetching a package');
-    return askForBlob(await connect(place, signal), { ...asked, signal, stallMs });
+    log.info({ sha256: asked.sha256, from: source.node, fromByte: asked.fromByte }, 'fetching a package');
+    return askForBlob(await connect(source, signal), { ...asked, signal, stallMs });
   }
 }
 

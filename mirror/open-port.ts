@@ -41,7 +41,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error }, 'a handshake at the open port failed');
     if (!isWrongTls(error)) return;
-    denials.note(new IsthmusError('INNER_TLS', error.message), socket.remoteAddress ?? 'unknown', FEED_PORT);
+    denials.note(new IsthmusError('E2E_TLS', error.message), socket.remoteAddress ?? 'unknown', FEED_PORT);
   });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
@@ -57,21 +57,21 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
       socket.destroy();
     }
   });
-  const forgetIdentity = identity.onChange((current) => server.setSecureContext(linkServerOptions(current)));
-  const forgetRevocations = revocations.onChange(() => {
+  const stopIdentity = identity.onChange((current) => server.setSecureContext(linkServerOptions(current)));
+  const stopRevocations = revocations.onChange(() => {
     for (const [socket, peer] of peers) if (revocations.isRevoked(peer)) socket.destroy();
   });
   const bound = await listenAt(server, host, port, 'feedListen').catch((thrown: unknown) => {
-    forgetIdentity();
-    forgetRevocations();
+    stopIdentity();
+    stopRevocations();
     throw thrown;
   });
   return {
     host,
     port: bound.port,
     stop: async () => {
-      forgetIdentity();
-      forgetRevocations();
+      stopIdentity();
+      stopRevocations();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of peers.keys()) socket.destroy();
       await closed;

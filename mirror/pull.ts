@@ -1,7 +1,7 @@
 // One blob being pulled through a mirror: fetched once, however many ask. Followers read the growing file; its tail is
 // held back until the digest matches, so that nobody ever ends with a complete body that is wrong.
 //
-// When the disk fills up, the fetch ends and each follower goes on by itself, straight from the place (through.ts).
+// When the disk fills up, the fetch ends and each follower goes on by itself, straight from the source (through.ts).
 import type { FileHandle } from 'node:fs/promises';
 import { IsthmusError } from '../contract/errors.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
@@ -92,7 +92,7 @@ export class Pull implements FetchTarget {
     return this.#changes.next();
   }
 
-  /** One asker's own way to the place, from where the disk stopped. */
+  /** One requester's own way to the source, from where the disk stopped. */
   through(meter: DigestMeter, signal: AbortSignal): Through {
     const through = new Through(this.sizeBytes, new DigestMeter(meter));
     through.drivenBy(this.#deps.fetchInto(through, signal));
@@ -170,7 +170,7 @@ class Follower implements BlobBody {
   }
 
   async close(): Promise<void> {
-    this.#gone.abort(new IsthmusError('CANCELLED', 'the asker has gone'));
+    this.#gone.abort(new IsthmusError('CANCELLED', 'the requester has gone'));
     this.#through?.close();
     await this.#file?.close();
   }

@@ -6,9 +6,9 @@
 import { join } from 'node:path';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
-import { verifyPass } from '../certs/signer.ts';
+import { verifyDownloadToken } from '../certs/signer.ts';
 import { IsthmusError } from '../contract/errors.ts';
-import { startPart, type Running, type Teardown } from '../lib/component.ts';
+import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { BlobServer, type BlobOrigin, type BlobRequest } from '../lib/blobs/blob-server.ts';
 import { BlobStore } from '../lib/blobs/blob-store.ts';
@@ -42,7 +42,7 @@ interface Requester {
 
 /** Starts a mirror on a data folder that was joined to a mesh. */
 export function start(config: MirrorConfig, { log }: { readonly log: Logger }): Promise<Running<MirrorAddresses>> {
-  return startPart(log, (teardown) => assemble(config, log, teardown));
+  return startComponent(log, (teardown) => assemble(config, log, teardown));
 }
 
 async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): Promise<MirrorAddresses> {
@@ -55,9 +55,9 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const cache = new MirrorCache({
     blobs: await BlobStore.open(join(dataDir, 'packages')),
-    find: (sha256, pass) => sources.find(sha256, pass),
-    connect: (place, signal) => connectSource(place, access, signal),
-    onWrongPlace: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
+    find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
+    connect: (source, signal) => connectSource(source, access, signal),
+    onWrongSource: (source, error) => mesh.denials.note(error, source, FEED_SERVICE),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
       minFreeBytes: config.minFreeBytes ?? defaultMinFreeBytes,
@@ -79,20 +79,20 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
 
 function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials): BlobOrigin<Requester> {
   return {
-    authorise: ({ sha256, pass, peer: { peer, at } }: BlobRequest<Requester>) => {
+    authorise: ({ sha256, downloadToken, peer: { peer, at } }: BlobRequest<Requester>) => {
       const trust = identity.current();
       // The open port is for the site; over the mesh come mirrors and targets of the sites below too. A target has a
-      // pass of its own; a mirror also asks with that of a target of its, when the server cannot be asked for another.
+      // downloadToken of its own; a mirror also asks with that of a target of its, when the server cannot be asked for another.
       const site = at === 'open port' && trust.site !== null ? { site: trust.site } : {};
       const node = peer.role === 'mirror' ? {} : { node: peer.node };
       try {
-        return verifyPass(pass, trust, { sha256, ...site, ...node });
+        return verifyDownloadToken(downloadToken, trust, { sha256, ...site, ...node });
       } catch (thrown) {
         denials.note(IsthmusError.from(thrown), peer.node, FEED_SERVICE);
         throw thrown;
       }
     },
-    open: ({ sha256, pass }, { sizeBytes }) => cache.open({ sha256, sizeBytes, pass }),
+    open: ({ sha256, downloadToken }, { sizeBytes }) => cache.open({ sha256, sizeBytes, downloadToken }),
     sizeOf: (sha256) => cache.sizeOf(sha256),
   };
 }

@@ -1,4 +1,4 @@
-// A blob on its way through a mirror that has no room for it: from the place to one asker, the tail held back until the
+// A blob on its way through a mirror that has no room for it: from the source to one requester, the tail held back until the
 // digest matches, with no more than a window of it in memory.
 import { IsthmusError } from '../contract/errors.ts';
 import { assertBytesMatch } from '../lib/blobs/blob-writer.ts';
@@ -6,9 +6,9 @@ import { DigestMeter } from '../lib/blobs/digest.ts';
 import type { FetchTarget } from '../lib/blobs/fetch.ts';
 import { Changes } from './changes.ts';
 
-/** What no asker gets before the digest has matched. */
+/** What no requester gets before the digest has matched. */
 export const heldBackBytes = 64 * 1024;
-/** Read ahead of the asker; beside it the held-back tail may lie in memory. */
+/** Read ahead of the requester; beside it the held-back tail may lie in memory. */
 const windowBytes = 1024 * 1024;
 
 type State =
@@ -52,7 +52,7 @@ export class Through implements FetchTarget {
     while (this.#queuedBytes > windowBytes + heldBackBytes) await this.#changes.next();
   }
 
-  /** Begins again, unless the asker has bytes already that may be the wrong ones. */
+  /** Begins again, unless the requester has bytes already that may be the wrong ones. */
   restart(): Promise<void> {
     if (this.#handedOver) {
       return Promise.reject(new IsthmusError('PACKAGE_HASH_MISMATCH', 'a part of it has been handed on already'));
@@ -106,7 +106,7 @@ export class Through implements FetchTarget {
   /** Lets go of everything. */
   close(): void {
     if (this.#state.phase === 'running') {
-      this.#become({ phase: 'failed', error: new IsthmusError('CANCELLED', 'the asker has gone') });
+      this.#become({ phase: 'failed', error: new IsthmusError('CANCELLED', 'the requester has gone') });
     }
     this.#queue = [];
     this.#queuedBytes = 0;

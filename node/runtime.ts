@@ -1,7 +1,7 @@
 // The runtime of every node that is not a server: its identity, the lock on its data folder and its mesh. As long as it
 // runs it renews its certificate and reports to the server.
 import { IdentityStore } from '../certs/identity.ts';
-import type { Role } from '../certs/peer.ts';
+import type { NodeRole } from '../certs/peer.ts';
 import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
@@ -39,7 +39,7 @@ export interface NodeRuntime {
 
 /** Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use. */
 export async function openNode(
-  role: Exclude<Role, 'server'>,
+  role: Exclude<NodeRole, 'server'>,
   { dataDir, listen, parents, dials = [], relaying = false, linkTimeoutS }: NodeConfig,
   { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
 ): Promise<NodeRuntime> {

@@ -1,6 +1,6 @@
 // A relay: forwards tunnels between its parents and its children. It keeps no task, no package and no secret but its
 // own key. The children that it dials are on disk, so that it goes on dialling while the server is away.
-import { startPart, type Running } from '../lib/component.ts';
+import { startComponent, type Running } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import { reachableAt } from '../mesh/link/reachable-address.ts';
@@ -18,7 +18,7 @@ export interface RelayAddresses {
 
 /** Starts a relay that has joined. */
 export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Running<RelayAddresses>> {
-  return startPart(log, async (teardown) => {
+  return startComponent(log, async (teardown) => {
     const { dataDir, listen, parents, linkTimeoutS } = config;
     const dials = readAssignment(dataDir);
     const settings = { dataDir, listen, parents, dials, relaying: true, linkTimeoutS };

@@ -13,10 +13,10 @@ import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
 import { RevocationList } from '../certs/revocations.ts';
-import { createSigner, verifyPass } from '../certs/signer.ts';
+import { createSigner, verifyDownloadToken } from '../certs/signer.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../contract/errors.ts';
-import { startPart, type Running, type Teardown } from '../lib/component.ts';
+import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { requireHostPort } from '../lib/net/host-port.ts';
 import { openMasterKey } from '../lib/secrets/seal.ts';
@@ -36,7 +36,7 @@ import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
 import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './packages/feed.ts';
-import { placesFinder, placesOf } from './packages/source-finder.ts';
+import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { startHealthMonitor } from './health/monitor.ts';
 import { startHousekeeping } from './operations/retention.ts';
@@ -79,7 +79,7 @@ const PROBE_DEADLINE_MS = 10_000;
 
 /** Starts a server on a folder that `initialise` made. What fails to start leaves nothing running. */
 export function start(config: ServerConfig, { log }: { log: Logger }): Promise<Running<ServerAddresses>> {
-  return startPart(log, (teardown) => assemble(config, log, teardown));
+  return startComponent(log, (teardown) => assemble(config, log, teardown));
 }
 
 async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): Promise<ServerAddresses> {
@@ -125,8 +125,8 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     topology,
     dataDir,
     log,
-    signPass: (pass) => signer.signPass(pass),
-    verifyPass: (pass, asked) => verifyPass(pass, trust, asked),
+    signDownloadToken: (downloadToken) => signer.signDownloadToken(downloadToken),
+    verifyDownloadToken: (downloadToken, asked) => verifyDownloadToken(downloadToken, trust, asked),
   });
   mesh.listen('feed', (stream) => {
     feed.serve(stream);
@@ -145,14 +145,14 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const topologyService = await startTopology({
     ...{ store, topology, identity, mesh, log, serverAddress },
     joins: enrolment.joins,
-    findSources: placesFinder(feed),
+    findSources: sourcesFinder(feed),
   });
   teardown.add(() => topologyService.stop());
   await events.start();
   teardown.add(() => events.stop());
 
   const steps = stepHandlers();
-  const findSources = (machine: string, sha256: string) => placesOf(feed, machine, sha256);
+  const findSources = (machine: string, sha256: string) => sourcesOf(feed, machine, sha256);
   const kinds = taskKinds({ store, sealer, steps, findSources });
   const tasks = startTasks({
     store,
@@ -202,7 +202,7 @@ function pathTo(routes: RouteResolver, destination: string): readonly string[] {
   return best.relays;
 }
 
-interface Parts {
+interface Components {
   readonly mesh: Mesh;
   readonly feed: Feed;
   readonly events: EventSubscriptions;
@@ -213,7 +213,7 @@ interface Parts {
   readonly tasks: Tasks;
 }
 
-function apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks }: Parts) {
+function apiServices({ mesh, feed, events, topology, routes, enrolment, topologyService, tasks }: Components) {
   return {
     topology,
     routes,

@@ -8,8 +8,8 @@ import { errnoOf } from '../lib/files/disk-space.ts';
 /**
  * Linux: opens a folder as a place only, so that it can be one that its owner closed to himself. Node does not name it.
  */
-const asPlace = 0o10000000;
-const folderOnly = asPlace | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const asSource = 0o10000000;
+const folderOnly = asSource | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** Read, write and search, for the owner. */
 const ownersAll = 0o700;
 /** Somebody who is still in there may add files while they are removed; not for ever. */

@@ -6,7 +6,7 @@ import type { PeerIdentity } from '../certs/peer.ts';
 import type { EnvelopeKind } from '../certs/signer.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
-import type { AsyncHandlers, GrpcHost, MethodPolicy } from '../lib/grpc/server.ts';
+import type { AsyncHandlers, GrpcHost, MethodAccess } from '../lib/grpc/server.ts';
 import { whenAborted } from '../lib/async/waiting.ts';
 import type { Envelope__Output } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
@@ -28,7 +28,7 @@ export type OpenEnvelope = (envelope: Envelope__Output | null, kind: EnvelopeKin
 type LogCall = ServerDuplexStream<LogRequest__Output, LogBatch>;
 
 const definition = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.Tentacle.service;
-const serversOnly: MethodPolicy = { roles: ['server'] };
+const serversOnly: MethodAccess = { roles: ['server'] };
 
 export interface TentacleServiceParts {
   readonly engine: ScriptEngine;

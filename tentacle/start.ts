@@ -6,9 +6,9 @@
 //   packages/    fetches, unpacks, activates          journal/   what it must never forget
 import type { PeerIdentity } from '../certs/peer.ts';
 import { verifyEnvelope } from '../certs/signer.ts';
-import { inheritedEnvironment } from '../lib/config/env.ts';
+import { inheritedEnv } from '../lib/config/env.ts';
 import { GrpcHost } from '../lib/grpc/server.ts';
-import { startPart, type Running, type Teardown } from '../lib/component.ts';
+import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { softwareVersion } from '../lib/version.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
@@ -33,7 +33,7 @@ export interface TentacleAddresses {
 
 /** Starts a tentacle on a data folder that was joined to a mesh. */
 export function start(config: TentacleConfig, { log }: { readonly log: Logger }): Promise<Running<TentacleAddresses>> {
-  return startPart(log, (teardown) => assemble(config, log, teardown));
+  return startComponent(log, (teardown) => assemble(config, log, teardown));
 }
 
 async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown): Promise<TentacleAddresses> {
@@ -49,7 +49,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     dataDir,
     log,
     connect: (place, signal) => connectSource(place, access, signal),
-    onWrongPlace: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
+    onWrongSource: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
   });
   teardown.add(() => packages.stop());
@@ -87,7 +87,7 @@ async function openEngine(
 ): Promise<{ engine: ScriptEngine; inherited: Readonly<Record<string, string>> }> {
   const journal = await Journal.open(dataDir);
   teardown.add(() => journal.close());
-  const inherited = inheritedEnvironment(inheritedNames);
+  const inherited = inheritedEnv(inheritedNames);
   const engine = await ScriptEngine.open({
     ...{ dataDir, journal, user, inherited, log },
     limits: logQuotaBytes === undefined ? {} : { logQuotaBytes },

@@ -1,7 +1,7 @@
 // A chain of real mesh processes: an origin (a server's identity), relays one behind the other, and a target behind any
 // of them. The same on loopback and in the lab.
 import { join } from 'node:path';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { createTestMesh, type TestMesh } from '../../test/support/identities.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import type { Spawner } from '../../test/support/spawner.ts';
@@ -10,7 +10,7 @@ import { AskedChild } from './child.ts';
 const script = join(import.meta.dirname, '../children/mesh-node.ts');
 
 export interface NodePlan {
-  readonly role: Role;
+  readonly role: NodeRole;
   /** The node it dials; the origin has none. */
   readonly parent?: string;
   /** The host part of its own address. */

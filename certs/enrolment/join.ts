@@ -19,7 +19,7 @@ import type { EnrolResponse__Output } from '../../proto/gen/isthmus/identity/v1/
 import { authorityPin } from '../authority-signature.ts';
 import { generateKey } from '../certificate.ts';
 import { IdentityStore, identityFolder, writeIdentity, type NodeIdentity } from '../identity.ts';
-import { isRole, type Role } from '../peer.ts';
+import { isNodeRole, type NodeRole } from '../peer.ts';
 import { verifyCertificate } from '../verify.ts';
 import { checkClock, type CheckResult } from './preflight.ts';
 import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from './proof.ts';
@@ -36,7 +36,7 @@ export interface JoinRequest {
   /** SHA-256 of the authority's certificate, hex. */
   readonly pin: string;
   /** What the operator expects the token to be for; without them, what it names is taken. */
-  readonly role?: Role | undefined;
+  readonly role?: NodeRole | undefined;
   readonly site?: string | undefined;
   readonly name?: string | undefined;
 }
@@ -270,7 +270,7 @@ function clientOver(socket: Duplex, hop: string): GrpcClient<EnrolmentClient> {
 
 function identityFrom(answer: EnrolResponse__Output, keyPem: string): NodeIdentity {
   const { meshId, node, role, site, certificatePem, authorityPem } = answer;
-  if (!isRole(role)) throw new IsthmusError('IDENTITY_INVALID', `the server answered with an unknown role`);
+  if (!isNodeRole(role)) throw new IsthmusError('IDENTITY_INVALID', `the server answered with an unknown role`);
   return { meshId, node, role, site: site === '' ? null : site, keyPem, certificatePem, authorityPem };
 }
 

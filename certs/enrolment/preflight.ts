@@ -15,7 +15,7 @@ export interface CheckResult {
 }
 
 /** HTTP_PROXY and the like, as lib/config read them from the environment. */
-export interface ProxyEnvironment {
+export interface ProxyEnv {
   readonly proxy?: string | undefined;
   readonly noProxy?: string | undefined;
 }
@@ -45,7 +45,7 @@ export async function checkAddress({ host, hop }: Pick<JoinTarget, 'host' | 'hop
 /**
  * Opens and closes a TCP connection. JOIN_TCP when that fails, JOIN_PROXY when a proxy is set that may be the way out.
  */
-export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEnvironment): Promise<CheckResult> {
+export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEnv): Promise<CheckResult> {
   const started = performance.now();
   const reason = await new Promise<string | undefined>((resolve) => {
     const socket = connect({ host, port });
@@ -68,7 +68,7 @@ export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEn
 }
 
 /** Tells about a proxy in the environment: the mesh never uses it, and the operator may think that it does. */
-export function checkProxy(host: string, { proxy, noProxy = '' }: ProxyEnvironment): CheckResult {
+export function checkProxy(host: string, { proxy, noProxy = '' }: ProxyEnv): CheckResult {
   if (proxy === undefined) return { check: 'proxy', outcome: 'ok', detail: 'no proxy is configured' };
   const exempt = noProxy.split(',').some((entry) => {
     const suffix = entry.trim().replace(/^\*?\./, '');

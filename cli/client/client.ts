@@ -179,7 +179,7 @@ export class ApiClient {
       ),
     );
     if (body === undefined) request.end(json === undefined ? undefined : JSON.stringify(json));
-    // A refusal may come before the whole body is sent; the response then says more than the broken pipe.
+    // A denial may come before the whole body is sent; the response then says more than the broken pipe.
     else pipeline(body, request).catch((error: unknown) => request.destroy(error as Error));
     return promise;
   }

@@ -15,7 +15,7 @@ const handshakeLimitMs = 10_000;
 const clockReasons: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
 /** Why this peer is not the server of the mesh, or undefined when it is. */
-function refusal(socket: TLSSocket, url: URL): IsthmusError | undefined {
+function denial(socket: TLSSocket, url: URL): IsthmusError | undefined {
   const { host: server } = url;
   // Documented as an Error; OpenSSL's verdict is in fact its code, as a string.
   const verdict: unknown = socket.authorizationError;
@@ -78,7 +78,7 @@ class VerifyingAgent extends HttpsAgent {
       done?.(error, socket);
     };
     const limit = setTimeout(() => settle(unreachable(server, 'no TLS handshake within 10 s')), handshakeLimitMs);
-    socket.once('secureConnect', () => settle(refusal(socket, server) ?? null));
+    socket.once('secureConnect', () => settle(denial(socket, server) ?? null));
     socket.once('error', (error: NodeJS.ErrnoException) => settle(connectionError(server, error)));
     socket.once('close', () => settle(unreachable(server, 'it closed the connection')));
     return undefined;

@@ -1,9 +1,9 @@
-// Which server a command talks to, and as whom: options, then environment, then the context file.
+// Which server a command talks to, and as whom: options, then env, then the context file.
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Type } from 'typebox';
-import { environmentVariable } from '../../lib/config/env.ts';
+import { envVariable } from '../../lib/config/env.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { makeFolder } from '../../lib/files/folder.ts';
@@ -28,13 +28,13 @@ export interface ContextOptions {
 
 /** `$XDG_CONFIG_HOME/isthmus/context.json`, or below ~/.config. */
 function defaultContextFile(): string {
-  const base = environmentVariable('XDG_CONFIG_HOME') ?? join(homedir(), '.config');
+  const base = envVariable('XDG_CONFIG_HOME') ?? join(homedir(), '.config');
   return join(base, 'isthmus', 'context.json');
 }
 
 /** The context file that an option or ISTHMUS_CONTEXT names, else the default one. */
 export function contextFileOf(option: string | undefined): string {
-  return option ?? environmentVariable('ISTHMUS_CONTEXT') ?? defaultContextFile();
+  return option ?? envVariable('ISTHMUS_CONTEXT') ?? defaultContextFile();
 }
 
 async function readIfThere(file: string, required: boolean): Promise<{ name: string; text: string } | undefined> {
@@ -63,7 +63,7 @@ export async function resolveConnection(
   stdin: NodeJS.ReadableStream,
   contextIs: 'to be read' | 'to be written' = 'to be read',
 ): Promise<Connection> {
-  const named = options.context ?? environmentVariable('ISTHMUS_CONTEXT');
+  const named = options.context ?? envVariable('ISTHMUS_CONTEXT');
   const contextFile = contextFileOf(options.context);
   const file = await readIfThere(contextFile, named !== undefined && contextIs === 'to be read');
   const settings = resolveConfig(contextSchema, {
@@ -82,7 +82,7 @@ export async function resolveConnection(
   // Files named in a context file are found from where that file is, so that a context folder may be moved.
   const near = (path: string): string => resolve(file === undefined ? '.' : dirname(contextFile), path);
   const fromFile = (path: string, option: string | undefined, variable: string): string =>
-    option !== undefined || environmentVariable(variable) !== undefined || path === '-' ? path : near(path);
+    option !== undefined || envVariable(variable) !== undefined || path === '-' ? path : near(path);
   const caFile = settings.caFile && fromFile(settings.caFile, options.ca, 'ISTHMUS_CA_FILE');
   const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, options.apiKeyFile, 'ISTHMUS_API_KEY_FILE');
   return {
@@ -96,7 +96,7 @@ export async function resolveConnection(
 /** The connection that a context file of this program's own says, whatever the environment says of another server. */
 export async function connectionIn(contextFile: string): Promise<Connection> {
   const text = await readFile(contextFile, 'utf8');
-  const settings = resolveConfig(contextSchema, { file: { name: contextFile, text }, environment: () => undefined });
+  const settings = resolveConfig(contextSchema, { file: { name: contextFile, text }, env: () => undefined });
   const near = (file: string): Promise<string> => readFile(resolve(dirname(contextFile), file), 'utf8');
   return {
     server: serverUrl(settings.server),

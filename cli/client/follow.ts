@@ -10,7 +10,7 @@ import { serverEvents, type ServerEvent } from './sse.ts';
 interface FollowOptions {
   readonly signal: AbortSignal;
   /** How long to go on trying when the server does not answer. */
-  readonly patienceMs?: number;
+  readonly retryForMs?: number;
   readonly onEvent: (event: ServerEvent) => void;
   readonly onReconnect?: (error: Error) => void;
 }
@@ -65,7 +65,7 @@ function interrupted(task: string, cause?: unknown): IsthmusError {
 /** Calls `onEvent` for every event of the task until its end; throws when the server stays away too long. */
 export async function followTask(client: ApiClient, task: string, options: FollowOptions): Promise<void> {
   const last: { id: string | undefined } = { id: undefined };
-  const patienceMs = options.patienceMs ?? 120_000;
+  const retryForMs = options.retryForMs ?? 120_000;
   let failures = 0;
   let aloneSince: number | undefined;
   for (;;) {
@@ -81,7 +81,7 @@ export async function followTask(client: ApiClient, task: string, options: Follo
     const progressed = last.id !== seen;
     aloneSince = progressed ? undefined : (aloneSince ?? Date.now());
     failures = progressed ? 0 : failures + 1;
-    if (aloneSince !== undefined && Date.now() - aloneSince > patienceMs) throw failure;
+    if (aloneSince !== undefined && Date.now() - aloneSince > retryForMs) throw failure;
     options.onReconnect?.(failure);
     await pause(backoffMs(failures, backoff), options.signal);
     if (options.signal.aborted) throw interrupted(task);

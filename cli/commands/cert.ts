@@ -69,7 +69,7 @@ export function addCertCommands(program: Command, cli: Cli): void {
   const show = group
     .command('show')
     .description('how long the certificates of all nodes last; with --data, the one in a data folder')
-    .option('--data <folder>', "a part's data folder on this machine");
+    .option('--data <folder>', "a component's data folder on this machine");
   examples(show, 'isthmus cert show', 'isthmus cert show --data /var/lib/isthmus/relay').action(
     (options: { data?: string }) => (options.data === undefined ? showAll(cli) : showLocal(cli, options.data)),
   );
@@ -77,7 +77,7 @@ export function addCertCommands(program: Command, cli: Cli): void {
   const authority = group
     .command('authority')
     .description("print the mesh's authority certificate, as --ca wants it")
-    .requiredOption('--data <folder>', "any part's data folder on this machine");
+    .requiredOption('--data <folder>', "any component's data folder on this machine");
   examples(authority, 'isthmus cert authority --data /var/lib/isthmus/server > authority.pem').action(
     async (options: { data: string }) => {
       const { authorityPem } = await localIdentity(options.data);

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import type { Role } from '../../certs/peer.ts';
-import { environmentVariable } from '../../lib/config/env.ts';
+import type { NodeRole } from '../../certs/peer.ts';
+import { envVariable } from '../../lib/config/env.ts';
 import { parseSettings } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -19,7 +19,7 @@ interface JoinOptions {
   readonly tokenFile: string;
   readonly address?: readonly string[];
   readonly listen?: string;
-  readonly role?: Role;
+  readonly role?: NodeRole;
   readonly site?: string;
   readonly name?: string;
   readonly wait?: number;
@@ -58,8 +58,8 @@ const scriptsCheck: Check = {
 function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
   const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'];
   return {
-    proxy: names.map(environmentVariable).find((value) => value !== undefined),
-    noProxy: environmentVariable('NO_PROXY') ?? environmentVariable('no_proxy'),
+    proxy: names.map(envVariable).find((value) => value !== undefined),
+    noProxy: envVariable('NO_PROXY') ?? envVariable('no_proxy'),
   };
 }
 

@@ -78,14 +78,14 @@ function addChange(group: Command, cli: Cli): void {
     .description('how the server reaches it, in order of preference');
   setRoute.argument(
     '<route...>',
-    '`direct`, the relays to cross (eu,eu-pci), or `auto`: the cheapest way now',
+    '`direct`, the relays to cross (eu,eu-pci), or `auto`: the least-cost path now',
     collectRoutes,
   );
   examples(
     setRoute,
     'isthmus machine set-route eu-pci-1 eu,eu-pci',
     'isthmus machine set-route eu-1 eu eu-standby      # a second relay when the first is down',
-    'isthmus machine set-route web-1 auto              # whichever of its parents is the shortest way now',
+    'isthmus machine set-route web-1 auto              # whichever of its parents is the shortest path now',
     'isthmus machine set-route hq-1 direct',
   ).action(async (id: string, routes: readonly MachineRoute[]) => {
     await patchMachine(cli, id, { routes }, `${id} is reached by ${routesText(routes)}`);
@@ -124,7 +124,7 @@ function addChange(group: Command, cli: Cli): void {
 
   const remove = group
     .command('delete <machine>')
-    .description('forget a machine; revoke its node first, or it would go on unseen')
+    .description('delete a machine; revoke its node first')
     .option('--yes', 'do not ask');
   examples(remove, 'isthmus node revoke eu-1 --yes && isthmus machine delete eu-1 --yes').action(
     async (id: string, options: { yes?: boolean }) => {

@@ -1,4 +1,4 @@
-// `isthmus mesh …`: is everything connected, how far is a machine, and where does the way to it end.
+// `isthmus mesh …`: is everything connected, how far is a machine, and where does the path to it end.
 import type { Command } from 'commander';
 import type { Machine } from '../../contract/machines.ts';
 import type { Hop, Mesh, MeshLink, Ping, Trace } from '../../contract/mesh.ts';
@@ -77,25 +77,25 @@ async function linkRemedy(client: ApiClient, node: string, general: string | und
 }
 
 /** A way as people write it; the server is where all of them begin. */
-function wayText(path: readonly string[], target: string): string {
+function pathText(path: readonly string[], target: string): string {
   return ['server', ...path, target].join(' > ');
 }
 
 async function trace(cli: Cli, target: string): Promise<void> {
   const client = await cli.client();
   const { body } = await client.post<Trace>('mesh/trace', await targetOf(client, target));
-  const { ways } = body;
-  const several = ways.length > 1;
+  const { paths } = body;
+  const several = paths.length > 1;
   cli.show(body, () =>
-    ways
-      .map(({ path: via, hops }) => [...(several ? [escapeText(wayText(via, target))] : []), ...hops.map(hopLine)])
+    paths
+      .map(({ path: via, hops }) => [...(several ? [escapeText(pathText(via, target))] : []), ...hops.map(hopLine)])
       .map((lines) => lines.join('\n'))
       .join('\n\n'),
   );
-  const failures = ways.flatMap(({ hops }) => hops.filter((hop) => hop.error));
+  const failures = paths.flatMap(({ hops }) => hops.filter((hop) => hop.error));
   const [failed] = failures;
   if (!failed?.error) return;
-  const reached = failures.length < ways.length ? '; it is reached by another way' : '';
+  const reached = failures.length < paths.length ? '; it is reached by another path' : '';
   throw new IsthmusError(
     'CHECK_FAILED',
     `${several ? 'a' : 'the'} way to ${target} ends before ${failed.node}: ${failed.error.code}${reached}`,
@@ -106,16 +106,16 @@ async function trace(cli: Cli, target: string): Promise<void> {
 async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   const client = await cli.client();
   const { body } = await client.post<Ping>('mesh/ping', { machine, count: times });
-  const { ways } = body;
-  const lines = ways.flatMap(({ path: via, roundTripsMs, error }) => {
+  const { paths } = body;
+  const lines = paths.flatMap(({ path: via, roundTripsMs, error }) => {
     const way = [...via, machine].join(' > ');
     if (error) return [`${way}  FAILED ${error.code}${error.detail ? `: ${error.detail}` : ''}`];
     return roundTripsMs.map((trip) => `${way}  ${milliseconds(trip)}`);
   });
   cli.show(body, () => lines.map(escapeText).join('\n'));
-  const failed = ways.find(({ error }) => error)?.error;
+  const failed = paths.find(({ error }) => error)?.error;
   if (!failed) return;
-  throw new IsthmusError('CHECK_FAILED', `${machine} does not answer by one of its ways: ${failed.code}`, {
+  throw new IsthmusError('CHECK_FAILED', `${machine} does not answer by one of its paths: ${failed.code}`, {
     remedy: `See where it ends: isthmus mesh trace ${machine}.`,
   });
 }
@@ -131,7 +131,7 @@ export function addMeshCommands(program: Command, cli: Cli): void {
   ).action(() => status(cli));
 
   examples(
-    group.command('trace <node>').description('every hop to a node or machine, by each way, and the first that fails'),
+    group.command('trace <node>').description('every hop to a node or machine, by each path, and the first that fails'),
     'isthmus mesh trace eu-pci-1',
   ).action((target: string) => trace(cli, target));
 

@@ -17,7 +17,7 @@ function parentsText(parents: readonly Parent[]): string {
     .join(' | ');
 }
 
-function wishText({ parents, errorCode }: DesiredParents): string {
+function desiredText({ parents, errorCode }: DesiredParents): string {
   return `${parentsText(parents)}${errorCode === null ? '' : ` (not yet: ${errorCode})`}`;
 }
 
@@ -43,13 +43,13 @@ function withAddresses(
   }));
 }
 
-/** Waits until a node has gone over to the parents that were set; the node as it is then. */
-async function untilTaken(cli: Cli, id: string, waitS: number): Promise<Node> {
+/** Waits until a node has moved to the parents that were set; the node as it is then. */
+async function untilApplied(cli: Cli, id: string, waitS: number): Promise<Node> {
   const client = await cli.client();
   const deadline = Date.now() + waitS * 1000;
   for (;;) {
     const node = await client.get<Node>(path('nodes', id));
-    if (!node.wishedParents || Date.now() >= deadline) return node;
+    if (!node.desiredParents || Date.now() >= deadline) return node;
     await sleep(lookEveryMs, undefined, { signal: cli.terminal.signal }).catch(() => {
       throw new IsthmusError('CANCELLED', 'interrupted; the parents stay set');
     });
@@ -64,16 +64,16 @@ async function setParents(
 ): Promise<void> {
   const body = { parents: withAddresses(parents, address) };
   await (await cli.client()).change<Node>('PUT', path('nodes', id, 'parents'), body, path('nodes', id));
-  const node = await untilTaken(cli, id, wait);
-  const { wishedParents: wish } = node;
+  const node = await untilApplied(cli, id, wait);
+  const { desiredParents: desired } = node;
   cli.show(node, () =>
-    wish
-      ? `${id} is to have other parents: ${wishText(wish)}`
+    desired
+      ? `${id} is to have other parents: ${desiredText(desired)}`
       : `${id} has its new parents: ${parentsText(node.parents)}`,
   );
-  if (!wish || wait === 0) return;
-  const why = wish.errorCode === null ? 'it has not answered' : `its attempt met ${wish.errorCode}`;
-  throw new IsthmusError('REPARENT_TIMEOUT', `${id} has not gone over within ${wait} s: ${why}`, {
+  if (!desired || wait === 0) return;
+  const why = desired.errorCode === null ? 'it has not answered' : `its attempt met ${desired.errorCode}`;
+  throw new IsthmusError('REPARENT_TIMEOUT', `${id} has not moved within ${wait} s: ${why}`, {
     hop: id,
     remedy: `It keeps its parents and goes on trying: see \`isthmus node show ${id}\`, or set other parents.`,
   });
@@ -109,7 +109,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
         role: node.role,
         site: node.site,
         'parents (in order)': parentsText(node.parents),
-        ...(node.wishedParents ? { 'is to have': wishText(node.wishedParents) } : {}),
+        ...(node.desiredParents ? { 'is to have': desiredText(node.desiredParents) } : {}),
         state: node.state,
         'certificate ends': moment(node.certificateNotAfter),
         version: node.softwareVersion,
@@ -127,7 +127,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
       'where it dials that parent, when that is not where the parent is known to be; again for another',
       collectPairs,
     )
-    .option('--wait <time>', 'how long to wait until it has gone over (default 1m; 0s does not wait)', duration);
+    .option('--wait <time>', 'how long to wait until it has moved (default 1m; 0s does not wait)', duration);
   examples(
     set,
     'isthmus node set-parents web-1 eu-a eu-b',

@@ -15,7 +15,7 @@ export function addQuickstartCommand(program: Command, cli: Cli): void {
     .description('start a mesh of three sites on this machine and deploy an application to it')
     .option('--data <folder>', 'where its state is kept and found again', '.isthmus')
     .option('--once', 'stop everything after the tables, and end with the result')
-    .option('--clean', 'start over: forget what an earlier start left');
+    .option('--clean', 'start over: delete what an earlier start left');
   examples(quickstart, 'isthmus quickstart', 'isthmus quickstart --once --clean', 'npm start -- --once').action(
     async (options: Options) => {
       const { quickstart: run } = await import('../quickstart/quickstart.ts');

@@ -6,12 +6,12 @@ import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 
-interface PlaceOptions {
+interface SiteOrEnvironmentOptions {
   readonly name?: string;
   readonly description?: string;
 }
 
-function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: string, example: string): void {
+function addSiteOrEnvironmentGroup(program: Command, cli: Cli, noun: string, collection: string, example: string): void {
   const group = program.command(noun).description(`the ${collection} of the mesh`);
   examples(group, `isthmus ${noun} list`, `isthmus ${noun} create ${example}`);
 
@@ -34,7 +34,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
     .description(`make a ${noun}`)
     .option('--name <name>', 'what people read (default: the id)')
     .option('--description <text>', 'what it is for');
-  examples(create, `isthmus ${noun} create ${example}`).action(async (id: string, options: PlaceOptions) => {
+  examples(create, `isthmus ${noun} create ${example}`).action(async (id: string, options: SiteOrEnvironmentOptions) => {
     const body = { id, name: options.name ?? id, description: options.description ?? '' };
     const { body: made } = await (await cli.client()).post<Site | Environment>(collection, body);
     cli.show(made, () => `${noun} ${made.id} made`);
@@ -46,7 +46,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
     .option('--name <name>', 'what people read')
     .option('--description <text>', 'what it is for');
   examples(set, `isthmus ${noun} set ${example} --description "moved in May"`).action(
-    async (id: string, options: PlaceOptions) => {
+    async (id: string, options: SiteOrEnvironmentOptions) => {
       if (options.name === undefined && options.description === undefined) {
         throw new IsthmusError('USAGE', 'what is to change? Give --name or --description');
       }
@@ -66,7 +66,7 @@ function addPlaceGroup(program: Command, cli: Cli, noun: string, collection: str
 }
 
 /** Adds the groups `site` and `environment`. */
-export function addPlaceCommands(program: Command, cli: Cli): void {
-  addPlaceGroup(program, cli, 'site', 'sites', 'eu');
-  addPlaceGroup(program, cli, 'environment', 'environments', 'production');
+export function addSiteAndEnvironmentCommands(program: Command, cli: Cli): void {
+  addSiteOrEnvironmentGroup(program, cli, 'site', 'sites', 'eu');
+  addSiteOrEnvironmentGroup(program, cli, 'environment', 'environments', 'production');
 }

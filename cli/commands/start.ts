@@ -9,7 +9,7 @@ import { mirrorConfigSchema } from '../../mirror/config.ts';
 import { relayConfigSchema } from '../../relay/config.ts';
 import { serverConfigSchema } from '../../server/config.ts';
 import { tentacleConfigSchema } from '../../tentacle/config.ts';
-import { environmentVariable } from '../../lib/config/env.ts';
+import { envVariable } from '../../lib/config/env.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { settingsOf } from '../../lib/config/schema.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -23,7 +23,7 @@ import { say, type Terminal } from '../terminal.ts';
 type Sources = Parameters<typeof resolveConfig>[1];
 
 /** A part that can be started: its settings are resolved, then it is loaded (the others are not) and run. */
-interface Part {
+interface Component {
   readonly name: string;
   readonly what: string;
   readonly schema: TObject;
@@ -32,12 +32,12 @@ interface Part {
 
 type Start<Config> = (config: Config, deps: { log: Logger }) => Promise<Running<unknown>>;
 
-function part<Schema extends TObject>(
+function component<Schema extends TObject>(
   name: string,
   what: string,
   schema: Schema,
   load: () => Promise<Start<Static<Schema> & { dataDir: string }>>,
-): Part {
+): Component {
   return {
     name,
     what,
@@ -50,21 +50,21 @@ function part<Schema extends TObject>(
   };
 }
 
-const parts: readonly Part[] = [
-  part('server', 'the control plane', serverConfigSchema, async () => (await import('../../server/start.ts')).start),
-  part(
+const components: readonly Component[] = [
+  component('server', 'the control plane', serverConfigSchema, async () => (await import('../../server/start.ts')).start),
+  component(
     'relay',
     'forwards tunnels between its parent and its children',
     relayConfigSchema,
     async () => (await import('../../relay/start.ts')).start,
   ),
-  part(
+  component(
     'mirror',
     "a site's package cache",
     mirrorConfigSchema,
     async () => (await import('../../mirror/start.ts')).start,
   ),
-  part(
+  component(
     'tentacle',
     'the agent on a machine',
     tentacleConfigSchema,
@@ -80,7 +80,7 @@ interface StartOptions {
 }
 
 /** Says so when no such node is there, or not for this account: its settings would seem to be what is wrong. */
-async function requireNode(dataDir: string, { name }: Part): Promise<void> {
+async function requireNode(dataDir: string, { name }: Component): Promise<void> {
   try {
     await readdir(dataDir);
     await access(dataDir, constants.W_OK | constants.X_OK);
@@ -125,10 +125,10 @@ function untilStopped(terminal: Terminal, withStdin: boolean): Promise<string> {
   return promise;
 }
 
-// Parts stop within seconds; one that hangs must not outlive the machine's patience (systemd kills after 90 s).
+// Parts stop within seconds; one that hangs must not outlive the machine's reachabilityTimeout (systemd kills after 90 s).
 const stopLimitMs = 20_000;
 
-async function runPart(cli: Cli, each: Part, options: StartOptions): Promise<void> {
+async function runComponent(cli: Cli, each: Component, options: StartOptions): Promise<void> {
   const { terminal } = cli;
   const dataDir = resolve(options.data);
   const words = Object.fromEntries(
@@ -139,8 +139,8 @@ async function runPart(cli: Cli, each: Part, options: StartOptions): Promise<voi
   );
   await requireNode(dataDir, each);
   const log = createLogger({
-    part: each.name,
-    level: options.logLevel ?? environmentVariable('ISTHMUS_LOG_LEVEL') ?? 'info',
+    component: each.name,
+    level: options.logLevel ?? envVariable('ISTHMUS_LOG_LEVEL') ?? 'info',
   });
   const stopped = untilStopped(terminal, options.stopWithStdin === true);
   const running = await each.run(dataDir, { file: await readConfigFile(dataDir), options: words }, log);
@@ -164,13 +164,13 @@ function optionKey(option: string): string {
 
 /** Adds `server`, `relay`, `mirror` and `tentacle`. */
 export function addStartCommands(program: Command, cli: Cli): void {
-  for (const each of parts) {
+  for (const each of components) {
     const group = program.command(each.name).description(each.what);
     examples(group, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`);
     const start = group
       .command('start')
       .description(`run it in this process; its settings come from options, variables and <data>/config.yaml`)
-      .requiredOption('--data <folder>', 'its data folder, made by `isthmus init` or `isthmus join`')
+      .requiredOption('--data <folder>', 'its data folder, created by `isthmus init` or `isthmus join`')
       .addOption(new Option('--log-level <level>', 'ISTHMUS_LOG_LEVEL').choices(['debug', 'info', 'warn', 'error']))
       .option('--stop-with-stdin', 'stop when standard input ends: for a supervisor that may be killed');
     for (const setting of settingsOf(each.schema)) {
@@ -178,7 +178,7 @@ export function addStartCommands(program: Command, cli: Cli): void {
       start.option(`--${setting.option} <value>`, `${setting.description} [${setting.variable}]${preset}`);
     }
     examples(start, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`).action((options: StartOptions) =>
-      runPart(cli, each, options),
+      runComponent(cli, each, options),
     );
   }
 }

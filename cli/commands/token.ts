@@ -50,7 +50,7 @@ function joinLines({ joinCommand, token }: CreatedJoinToken): string {
 
 function othersText({ othersOpen }: CreatedJoinToken): string {
   if (othersOpen.length === 0) return '';
-  const commands = othersOpen.map((id) => `isthmus token delete ${id}`).join('\n  ');
+  const commands = othersOpen.map((id) => `isthmus token revoke ${id}`).join('\n  ');
   return `\n\nThis name has another token that is still good; the first join takes the name. To take it back:\n  ${commands}`;
 }
 
@@ -78,13 +78,13 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     .option('--environment <ids>', 'environments of the machine', collect)
     .option('--target-role <roles>', 'target roles of the machine', collect)
     .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectRoutes)
-    .option('--ttl <time>', 'how long it is good for (at most, and when not told, 1h)', duration)
+    .option('--ttl <time>', 'time to live (default and maximum 1h)', duration)
     .option('--out <file>', 'write the token to a file (0600) instead of showing it');
   examples(
     create,
     'isthmus token create --role relay --site eu --name eu --dial relay.eu.example:8444',
     'isthmus token create --role tentacle --site eu --parent eu --environment production --target-role web',
-    'isthmus token create --role tentacle --site eu --name web-1 --parent eu-a --parent eu-b     # two ways',
+    'isthmus token create --role tentacle --site eu --name web-1 --parent eu-a --parent eu-b     # two paths',
     'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
   ).action(async (options: CreateOptions) => {
     const client = await cli.client();
@@ -98,7 +98,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     );
   });
 
-  examples(group.command('list').description('tokens that were made'), 'isthmus token list').action(async () => {
+  examples(group.command('list').description('list tokens'), 'isthmus token list').action(async () => {
     const items = await (await cli.client()).list<JoinToken>('tokens');
     const rows = items.map((each) => [
       each.id,
@@ -112,7 +112,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     cli.show(items, () => renderTable(['token', 'role', 'site', 'name', 'parents', 'expires', 'used'], rows));
   });
 
-  examples(group.command('delete <id>').description('make a token useless'), 'isthmus token delete 01j…').action(
+  examples(group.command('delete <id>').description('make a token useless'), 'isthmus token revoke 01j…').action(
     async (id: string) => {
       await (await cli.client()).request('DELETE', path('tokens', id), {});
       cli.show({ deleted: id }, () => `token ${id} deleted`);

@@ -6,7 +6,7 @@ import { open, readFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { within } from '../../lib/async/deadline.ts';
-import { environmentOfPart } from '../../lib/config/env.ts';
+import { componentEnv } from '../../lib/config/env.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
 const startLimitMs = 45_000;
@@ -55,7 +55,7 @@ export class ProcessGroup {
     this.#failed.promise.catch(() => undefined);
   }
 
-  /** Rejects when a started part ends by itself. */
+  /** Rejects when a started component ends by itself. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }
@@ -121,7 +121,7 @@ export class ProcessGroup {
       const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
         stdio: ['pipe', 'pipe', log.fd],
         detached: true,
-        env: environmentOfPart({}),
+        env: componentEnv({}),
       });
       const { promise, resolve } = Promise.withResolvers<Exit>();
       process_.once('exit', (code, signal) => resolve({ code, signal }));
@@ -155,5 +155,5 @@ async function emptyLog(logFile: string): Promise<string> {
 async function failure(name: string, what: string, logFile: string): Promise<IsthmusError> {
   const lines = await lastLines(logFile);
   const log = lines === '' ? await emptyLog(logFile) : `\nthe last lines of ${logFile}:\n${lines}`;
-  return new IsthmusError('PART_FAILED', `${name} ${what}${log}`);
+  return new IsthmusError('COMPONENT_FAILED', `${name} ${what}${log}`);
 }

@@ -60,7 +60,7 @@ export async function startServer({ folder, state, group }: MeshContext): Promis
 }
 
 /** The sites and the environment, when they are not there yet. */
-export async function makePlaces(client: ApiClient): Promise<void> {
+export async function createSitesAndEnvironments(client: ApiClient): Promise<void> {
   const sites = new Set((await client.list<{ id: string }>('sites')).map(({ id }) => id));
   for (const { id, description } of demoSites) {
     if (!sites.has(id)) await client.post('sites', { id, name: id, description });
@@ -103,7 +103,7 @@ async function linkUp(client: ApiClient, node: string, startedAtMs: number): Pro
     const { nodes, links } = await client.get<Mesh>('mesh');
     const heard = nodes.some(({ id, lastSeenAt }) => id === node && Number(lastSeenAt) > startedAtMs);
     if (heard && links.some(({ to, up }) => to === node && up)) return;
-    if (Date.now() > deadline) throw new IsthmusError('PART_FAILED', `the link to ${node} does not come up`);
+    if (Date.now() > deadline) throw new IsthmusError('COMPONENT_FAILED', `the link to ${node} does not come up`);
     await delay(200);
   }
 }

@@ -16,7 +16,7 @@ import { bytes } from '../render/units.ts';
 import { say, type Terminal } from '../terminal.ts';
 import { requireSuccess, watchTask } from '../watch-task.ts';
 import { holdLifeline, type Lifeline } from './lifeline.ts';
-import { listeners, makePlaces, startNodes, startServer } from './mesh.ts';
+import { listeners, createSitesAndEnvironments, startNodes, startServer } from './mesh.ts';
 import { ProcessGroup } from './child-processes.ts';
 import { deploy, ensurePackage, ensureProject, makeRelease } from './product.ts';
 import { carriedSince, linkTable, machineTable, readCounters, requireOnce } from './report.ts';
@@ -104,7 +104,7 @@ function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): vo
   say(terminal, `\n  ${isthmus} mesh status`);
   say(terminal, `  ${isthmus} mesh trace eu-pci-1`);
   say(terminal, `  echo 'uname -a; uptime' | ${isthmus} script run --file - --role web`);
-  say(terminal, `\nCtrl-C stops everything. What each part logs is in ${near(join(folder.path, 'logs'))}.`);
+  say(terminal, `\nCtrl-C stops everything. What each component logs is in ${near(join(folder.path, 'logs'))}.`);
 }
 
 /** Waits until no application runs that this state folder knows of. */
@@ -117,7 +117,7 @@ async function applicationsGone(folder: StateFolder): Promise<void> {
       const commandLine = pid > 0 ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
       if (!commandLine.includes('server.js')) break;
       if (Date.now() > deadline)
-        throw new IsthmusError('PART_FAILED', `the application on ${id} (process ${pid}) does not stop`);
+        throw new IsthmusError('COMPONENT_FAILED', `the application on ${id} (process ${pid}) does not stop`);
       await new Promise((tick) => setTimeout(tick, 50));
     }
   }
@@ -138,7 +138,7 @@ async function work(demo: Demo, once: boolean): Promise<void> {
   const client = new ApiClient(await connectionIn(folder.contextFile));
   try {
     step(`server at ${client.server.origin}${firstTime ? ' (a new mesh)' : ''}`);
-    await makePlaces(client);
+    await createSitesAndEnvironments(client);
     await startNodes(client, demo, (node, joined) => {
       const how = node.dialled ? `dialled by ${node.parent}` : `dials ${node.parent}`;
       step(`${node.role} ${node.id} ${joined ? 'joined and ' : ''}started (site ${node.site}, ${how})`);

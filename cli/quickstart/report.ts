@@ -72,7 +72,7 @@ export function packageSources(task: Task): Map<string, string> {
 
 async function roundTrip(client: ApiClient, machine: string): Promise<number | undefined> {
   const { body } = await client.post<Ping>('mesh/ping', { machine, count: 3 });
-  const times = (body.ways[0]?.roundTripsMs ?? []).toSorted((a, b) => a - b);
+  const times = (body.paths[0]?.roundTripsMs ?? []).toSorted((a, b) => a - b);
   return times[Math.floor(times.length / 2)];
 }
 

@@ -16,35 +16,35 @@ export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zi
     if (zip.entryCount > visitor.limits.maxEntries) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive has ${zip.entryCount} entries`);
     }
-    const places: Place[] = [];
+    const ranges: EntryRange[] = [];
     for await (const entry of zip.eachEntry()) {
       visitor.count();
-      places.push(placeOf(entry));
+      ranges.push(rangeOf(entry));
       await visitEntry(zip, entry, visitor, format);
     }
-    refuseOverlaps(places);
+    refuseOverlaps(ranges);
   } finally {
     zip.close();
   }
 }
 
 /** The bytes of the archive that an entry claims: at least its header, its name and its content. */
-interface Place {
+interface EntryRange {
   readonly from: number;
   readonly to: number;
 }
 
 const localHeaderBytes = 30;
 
-function placeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRaw }: Entry): Place {
+function rangeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRaw }: Entry): EntryRange {
   return { from, to: from + localHeaderBytes + fileNameRaw.length + compressedSize };
 }
 
 /** Entries that share bytes make much out of little, and no packer makes them. */
-function refuseOverlaps(places: Place[]): void {
-  places.sort((a, b) => a.from - b.from);
-  for (const [index, { to }] of places.entries()) {
-    const next = places[index + 1];
+function refuseOverlaps(ranges: EntryRange[]): void {
+  ranges.sort((a, b) => a.from - b.from);
+  for (const [index, { to }] of ranges.entries()) {
+    const next = ranges[index + 1];
     if (next !== undefined && next.from < to) {
       throw new IsthmusError('PACKAGE_BOMB', 'two entries of the archive share their bytes');
     }

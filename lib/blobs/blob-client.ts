@@ -8,17 +8,17 @@ import { parseContentRange } from './ranges.ts';
 
 export interface BlobQuestion {
   readonly sha256: string;
-  readonly pass: string;
+  readonly downloadToken: string;
   /** Bytes that are here already. */
   readonly fromByte: number;
   readonly signal: AbortSignal;
-  /** Without an answer, or without another byte of it, for this long the place counts as dead. */
+  /** Without an answer, or without another byte of it, for this long the source counts as dead. */
   readonly stallMs: number;
 }
 
 export interface BlobAnswer {
   readonly sizeBytes: number;
-  /** The bytes from `fromByte` to the end. Throws PLACE_FAILED when they stop short or stall. */
+  /** The bytes from `fromByte` to the end. Throws SOURCE_FAILED when they stop short or stall. */
   readonly body: AsyncIterable<Buffer>;
   /** Ends the connection; needed when the body is not read to its end. Idempotent. */
   close(): void;
@@ -35,7 +35,7 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
     path: `/v1/blobs/${question.sha256}`,
     headers: {
       host: 'isthmus',
-      authorization: `Pass ${question.pass}`,
+      authorization: `Bearer ${question.downloadToken}`,
       ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
     },
     maxHeaderSize: largestHeaderBytes,
@@ -48,7 +48,7 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
     return { sizeBytes: sizeOf(response, question), body: bodyOf(response, question, close), close };
   } catch (thrown) {
     stream.destroy();
-    throw placeFailed(thrown, question.signal);
+    throw sourceFailed(thrown, question.signal);
   }
 }
 
@@ -58,17 +58,17 @@ function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessag
     // Stays for the life of the request: an error after the answer must not end the process.
     request.on('error', reject);
   });
-  const late = () => new IsthmusError('PLACE_FAILED', `no answer within ${stallMs} ms`);
+  const late = () => new IsthmusError('SOURCE_FAILED', `no answer within ${stallMs} ms`);
   return within(response, { ms: stallMs, late });
 }
 
 /** The size of the whole blob, when the answer is one that goes on where the question asked. */
 function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
   const { statusCode = 0, headers } = response;
-  if (statusCode !== 200 && statusCode !== 206) throw refusal(statusCode, headers['isthmus-code']);
-  if (headers['content-encoding'] !== undefined) throw new IsthmusError('PLACE_FAILED', 'the answer is encoded');
+  if (statusCode !== 200 && statusCode !== 206) throw denial(statusCode, headers['isthmus-code']);
+  if (headers['content-encoding'] !== undefined) throw new IsthmusError('SOURCE_FAILED', 'the answer is encoded');
   const length = Number(headers['content-length'] ?? Number.NaN);
-  if (!Number.isSafeInteger(length)) throw new IsthmusError('PLACE_FAILED', 'the answer does not say how long it is');
+  if (!Number.isSafeInteger(length)) throw new IsthmusError('SOURCE_FAILED', 'the answer does not say how long it is');
   if (statusCode === 200) return length;
   const range = parseContentRange(headers['content-range']);
   if (
@@ -77,16 +77,16 @@ function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
     range.to !== range.sizeBytes ||
     range.to - range.from !== length
   ) {
-    throw new IsthmusError('PLACE_FAILED', 'the answer is not the range that was asked for');
+    throw new IsthmusError('SOURCE_FAILED', 'the answer is not the range that was asked for');
   }
   return range.sizeBytes;
 }
 
-function refusal(status: number, code: string | string[] | undefined): IsthmusError {
-  // Only refusals that mean the same wherever they arise are taken over from the peer.
+function denial(status: number, code: string | string[] | undefined): IsthmusError {
+  // Only denials that mean the same wherever they arise are taken over from the peer.
   const known: readonly ErrorCode[] = ['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE', 'PACKAGE_HASH_MISMATCH'];
-  const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : 'PLACE_FAILED';
-  return new IsthmusError(named, `the place answered with status ${status}`);
+  const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : 'SOURCE_FAILED';
+  return new IsthmusError(named, `the source answered with status ${status}`);
 }
 
 async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close: () => void): AsyncGenerator<Buffer> {
@@ -94,7 +94,7 @@ async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close:
   let skip = response.statusCode === 200 ? question.fromByte : 0;
   const { stallMs } = question;
   const watchdog = new Watchdog(stallMs, () => {
-    response.destroy(new IsthmusError('PLACE_FAILED', `no byte for ${stallMs} ms`));
+    response.destroy(new IsthmusError('SOURCE_FAILED', `no byte for ${stallMs} ms`));
   });
   try {
     watchdog.feed();
@@ -105,9 +105,9 @@ async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close:
       if (rest !== undefined) yield rest;
       watchdog.feed();
     }
-    if (!response.complete) throw new IsthmusError('PLACE_FAILED', 'the answer was cut short');
+    if (!response.complete) throw new IsthmusError('SOURCE_FAILED', 'the answer was cut short');
   } catch (thrown) {
-    throw placeFailed(thrown, question.signal);
+    throw sourceFailed(thrown, question.signal);
   } finally {
     watchdog.rest();
     response.destroy();
@@ -115,7 +115,7 @@ async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close:
   }
 }
 
-function placeFailed(thrown: unknown, signal: AbortSignal): IsthmusError {
+function sourceFailed(thrown: unknown, signal: AbortSignal): IsthmusError {
   if (signal.aborted) return IsthmusError.from(signal.reason, 'CANCELLED');
-  return IsthmusError.from(thrown, 'PLACE_FAILED');
+  return IsthmusError.from(thrown, 'SOURCE_FAILED');
 }

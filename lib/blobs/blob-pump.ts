@@ -38,7 +38,7 @@ export async function pump(body: BlobBody, response: ServerResponse, from: numbe
 /** Resolves when the chunk has left this process's hands: only then may its memory be used again. */
 function write(response: ServerResponse, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    const gone = () => reject(new IsthmusError('CANCELLED', 'the asker has gone'));
+    const gone = () => reject(new IsthmusError('CANCELLED', 'the requester has gone'));
     if (response.destroyed) return gone();
     response.once('close', gone);
     response.write(chunk, (error) => {

@@ -1,5 +1,5 @@
 // Serves blobs over HTTP/1.1 on streams that somebody else accepted: `GET|HEAD /v1/blobs/<sha256>`, with Range and with
-// `Authorization: Pass <pass>`. The digest in the path is the only key; everything else of a request is ignored or
+// `Authorization: Bearer <pass>`. The digest in the path is the only key; everything else of a request is ignored or
 // refused. One server for the built-in feed and for mirrors: what differs is where the bytes come from.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -11,9 +11,9 @@ import { chooseRange, type ByteRange } from './ranges.ts';
 
 export interface BlobRequest<Peer> {
   readonly sha256: string;
-  readonly pass: string;
+  readonly downloadToken: string;
   readonly peer: Peer;
-  /** Aborts when the asker has gone. */
+  /** Aborts when the requester has gone. */
   readonly signal: AbortSignal;
 }
 
@@ -53,7 +53,7 @@ interface AcceptedStream<Peer> {
   readonly watchdog: Watchdog;
 }
 
-/** Not worth a line in the log: the asker's own doing. */
+/** Not worth a line in the log: the requester's own doing. */
 const quietCodes: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
 
 const blobPath = /^\/v1\/blobs\/([0-9a-f]{64})$/;
@@ -127,8 +127,8 @@ export class BlobServer<Peer> {
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'METHOD_NOT_ALLOWED');
     if (!isPlain(request)) return refuse(response, 400, 'MALFORMED_BODY');
     // None at all is for the origin to refuse, and to note, as a bad one is.
-    const [, pass = ''] = /^Pass ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
-    const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };
+    const [, downloadToken = ''] = /^Bearer ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
+    const asked: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
     const grant = await this.#origin.authorise(asked);
     if (request.method === 'HEAD') return this.#head(response, sha256);
     const body = await this.#origin.open(asked, grant);
@@ -148,7 +148,7 @@ export class BlobServer<Peer> {
   #fail(response: ServerResponse, thrown: unknown): void {
     const error = IsthmusError.from(thrown);
     if (!quietCodes.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
-    // Part of a body that cannot go on: only a broken connection tells the asker that it is short.
+    // Part of a body that cannot go on: only a broken connection tells the requester that it is short.
     if (response.headersSent) return void response.destroy();
     refuse(response, errorCatalogue[error.code].http, error.code);
   }
@@ -200,7 +200,7 @@ function refuse(response: ServerResponse, status: number, code: keyof typeof err
     'isthmus-code': code,
     'cache-control': 'no-store',
     ...(status === 503 ? { 'retry-after': '1' } : {}),
-    // What follows an unwanted body on the stream is not a request.
+    // What follows an cancelled body on the stream is not a request.
     ...(status === 400 ? { connection: 'close' } : {}),
   });
   response.end(text);

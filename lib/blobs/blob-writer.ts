@@ -15,7 +15,7 @@ type State =
   | { readonly phase: 'open'; readonly file: FileHandle; readonly meter: DigestMeter }
   | { readonly phase: 'closed'; readonly bytes: number };
 
-interface WriterPlaces {
+interface WriterFiles {
   readonly path: string;
   readonly finalPath: (sha256: string) => string;
   /** Makes the folder of the final path. */
@@ -26,21 +26,21 @@ interface WriterPlaces {
 
 /** Appends to a temporary file. Exactly one of `commit`, `discard` and `close` ends it. */
 export class BlobWriter {
-  readonly #places: WriterPlaces;
+  readonly #files: WriterFiles;
   #state: State;
 
-  private constructor(places: WriterPlaces, file: FileHandle, meter: DigestMeter) {
-    this.#places = places;
+  private constructor(files: WriterFiles, file: FileHandle, meter: DigestMeter) {
+    this.#files = files;
     this.#state = { phase: 'open', file, meter };
   }
 
   /** Opens the temporary file, and goes on after what is in it already. */
-  static async open(places: WriterPlaces): Promise<BlobWriter> {
+  static async open(files: WriterFiles): Promise<BlobWriter> {
     try {
-      const file = await open(places.path, constants.O_RDWR | constants.O_CREAT, 0o600);
-      return new BlobWriter(places, file, await digestFile(places.path));
+      const file = await open(files.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      return new BlobWriter(files, file, await digestFile(files.path));
     } catch (thrown) {
-      places.onClosed();
+      files.onClosed();
       throw translateDiskFull(thrown, 'a new blob');
     }
   }
@@ -57,11 +57,11 @@ export class BlobWriter {
 
   /** Another handle on the same bytes, which stays good after the commit and after the removal. */
   reader(): Promise<FileHandle> {
-    return open(this.#places.path, 'r');
+    return open(this.#files.path, 'r');
   }
 
   get path(): string {
-    return this.#places.path;
+    return this.#files.path;
   }
 
   /** Appends; DISK_FULL when there is no room. What was appended before stays. */
@@ -90,17 +90,17 @@ export class BlobWriter {
     const { file, meter } = this.#opened();
     const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };
     if (expected !== undefined) assertBytesMatch(blob, expected);
-    const finalPath = this.#places.finalPath(blob.sha256);
+    const finalPath = this.#files.finalPath(blob.sha256);
     try {
       await file.truncate(meter.bytes);
       await file.sync();
-      await this.#places.prepare(finalPath);
-      await rename(this.#places.path, finalPath);
+      await this.#files.prepare(finalPath);
+      await rename(this.#files.path, finalPath);
       await syncPath(dirname(finalPath));
     } catch (thrown) {
       throw translateDiskFull(thrown, 'the package');
     }
-    this.#places.onCommitted(blob);
+    this.#files.onCommitted(blob);
     await this.#close(file);
     return blob;
   }
@@ -108,7 +108,7 @@ export class BlobWriter {
   /** Drops the bytes. Idempotent. */
   async discard(): Promise<void> {
     if (this.#state.phase === 'closed') return;
-    await rm(this.#places.path, { force: true });
+    await rm(this.#files.path, { force: true });
     await this.#close(this.#state.file);
   }
 
@@ -120,7 +120,7 @@ export class BlobWriter {
   async #close(file: FileHandle): Promise<void> {
     this.#state = { phase: 'closed', bytes: this.bytes };
     await file.close();
-    this.#places.onClosed();
+    this.#files.onClosed();
   }
 
   #opened(): Extract<State, { phase: 'open' }> {

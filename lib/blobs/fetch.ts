@@ -1,22 +1,22 @@
-// Fetches one blob from an ordered list of places: goes on by range where the last one stopped, whichever place comes
+// Fetches one blob from an ordered list of sources: goes on by range where the last one stopped, whichever source comes
 // next, and believes nothing until the digest matches.
 //
-// Bytes of several places are mixed only while that works. When a mixed body has the wrong digest nobody knows whose
-// bytes were wrong, so from then on each place has to deliver the whole by itself, and one that fails alone is left
+// Bytes of several sources are mixed only while that works. When a mixed body has the wrong digest nobody knows whose
+// bytes were wrong, so from then on each source has to deliver the whole by itself, and one that fails alone is left
 // out.
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { BlobAnswer } from './blob-client.ts';
 
-export interface Place {
+export interface Source {
   readonly node: string;
   /** The relays to cross, next first. */
   readonly path: readonly string[];
   readonly url?: string | undefined;
 }
 
-export interface FailedPlace {
+export interface FailedSource {
   readonly node: string;
   readonly code: ErrorCode;
   readonly detail: string;
@@ -33,39 +33,39 @@ export interface FetchTarget {
   commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<unknown>;
 }
 
-export type OnWrongPlace = (node: string, error: IsthmusError) => void;
+export type OnWrongSource = (node: string, error: IsthmusError) => void;
 
 export interface FetchRequest {
   readonly sha256: string;
   /** When it is known beforehand; else the first answer tells. */
   readonly sizeBytes?: number | undefined;
   /** Nearest first. */
-  readonly places: readonly Place[];
+  readonly sources: readonly Source[];
   readonly target: FetchTarget;
-  readonly open: (place: Place, fromByte: number, signal: AbortSignal) => Promise<BlobAnswer>;
+  readonly open: (source: Source, fromByte: number, signal: AbortSignal) => Promise<BlobAnswer>;
   readonly demotions: Demotions;
   readonly signal: AbortSignal;
-  /** Called when the size becomes known from an answer; again after a place has lied about it. */
+  /** Called when the size becomes known from an answer; again after a source has lied about it. */
   readonly onSize?: ((sizeBytes: number) => Promise<void> | void) | undefined;
   readonly onProgress?:
     ((progress: { readonly bytes: number; readonly sizeBytes: number; readonly from: string }) => void) | undefined;
-  /** Told of a place that had other bytes than the blob's, and is asked no more. */
-  readonly onWrongPlace: OnWrongPlace;
+  /** Told of a source that had other bytes than the blob's, and is asked no more. */
+  readonly onWrongSource: OnWrongSource;
   /** How often the list is gone through without a byte of progress. */
   readonly rounds?: number | undefined;
 }
 
 export interface Fetched {
-  /** The place that delivered the last byte. */
+  /** The source that delivered the last byte. */
   readonly from: string;
   readonly sizeBytes: number;
-  readonly failed: readonly FailedPlace[];
+  readonly failed: readonly FailedSource[];
 }
 
 const defaultRounds = 4;
 const backoff = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as const;
 
-/** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each place's reason, when no place could deliver it. */
+/** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each source's reason, when no source could deliver it. */
 export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
   const fetching = new Fetching(request);
   const rounds = request.rounds ?? defaultRounds;
@@ -100,11 +100,11 @@ export class Demotions {
     this.#until.set(node, Date.now() + this.#forMs);
   }
 
-  /** The places in their order, demoted ones last. */
-  order(places: readonly Place[]): Place[] {
+  /** The sources in their order, demoted ones last. */
+  order(sources: readonly Source[]): Source[] {
     const now = Date.now();
-    const demoted = (place: Place) => (this.#until.get(place.node) ?? 0) > now;
-    return [...places.filter((place) => !demoted(place)), ...places.filter(demoted)];
+    const demoted = (source: Source) => (this.#until.get(source.node) ?? 0) > now;
+    return [...sources.filter((source) => !demoted(source)), ...sources.filter(demoted)];
   }
 }
 
@@ -115,7 +115,7 @@ const mostFailuresKept = 32;
 
 class Fetching {
   readonly #request: FetchRequest;
-  readonly #failed: FailedPlace[] = [];
+  readonly #failed: FailedSource[] = [];
   readonly #leftOut = new Set<string>();
   readonly #contributors = new Set<string>();
   #alone = false;
@@ -127,16 +127,16 @@ class Fetching {
     if (request.target.bytes > 0) this.#contributors.add(onDisk);
   }
 
-  /** Asks each place once. */
+  /** Asks each source once. */
   async goThrough(): Promise<Round> {
-    const { target, places, demotions } = this.#request;
+    const { target, sources, demotions } = this.#request;
     const before = target.bytes;
-    for (const place of demotions.order(places)) {
-      if (this.#leftOut.has(place.node)) continue;
-      const fetched = await this.#tryPlace(place);
+    for (const source of demotions.order(sources)) {
+      if (this.#leftOut.has(source.node)) continue;
+      const fetched = await this.#trySource(source);
       if (fetched !== undefined) return { end: 'whole', fetched };
     }
-    if (places.every((place) => this.#leftOut.has(place.node))) return { end: 'hopeless' };
+    if (sources.every((source) => this.#leftOut.has(source.node))) return { end: 'hopeless' };
     return { end: 'cut', progressed: !this.#alone && target.bytes > before };
   }
 
@@ -144,39 +144,39 @@ class Fetching {
     const tried = this.#failed.slice(-8).map(({ node, code, detail }) => `${node}: ${code} (${detail})`);
     return new IsthmusError(
       'PACKAGE_UNAVAILABLE',
-      `no place delivered ${this.#request.sha256}: ${tried.join('; ') || 'there is none'}`,
+      `no source delivered ${this.#request.sha256}: ${tried.join('; ') || 'there is none'}`,
     );
   }
 
-  async #tryPlace(place: Place): Promise<Fetched | undefined> {
+  async #trySource(source: Source): Promise<Fetched | undefined> {
     // A mixed body that turns out wrong is asked for again from the same place, this time the whole of it.
     for (;;) {
       if (this.#alone) await this.#restart();
       try {
-        const sizeBytes = await this.#receive(place);
+        const sizeBytes = await this.#receive(source);
         await this.#commit(sizeBytes);
-        return { from: place.node, sizeBytes, failed: this.#failed };
+        return { from: source.node, sizeBytes, failed: this.#failed };
       } catch (thrown) {
-        const again = await this.#judge(place, thrown);
+        const again = await this.#judge(source, thrown);
         if (!again) return undefined;
       }
     }
   }
 
   /** Decides what a failure means; true when the same place gets another try at once. */
-  async #judge(place: Place, thrown: unknown): Promise<boolean> {
+  async #judge(source: Source, thrown: unknown): Promise<boolean> {
     this.#request.signal.throwIfAborted();
     if (thrown instanceof TargetFailure) throw thrown.cause;
-    const error = IsthmusError.from(thrown, 'PLACE_FAILED');
+    const error = IsthmusError.from(thrown, 'SOURCE_FAILED');
     const { code, message } = error;
-    const leftOut = this.#leftOut.has(place.node);
-    if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut && !this.#onlyFrom(place)) {
+    const leftOut = this.#leftOut.has(source.node);
+    if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut && !this.#onlyFrom(source)) {
       this.#alone = true;
       return true;
     }
-    if (this.#failed.length < mostFailuresKept) this.#failed.push({ node: place.node, code, detail: message });
+    if (this.#failed.length < mostFailuresKept) this.#failed.push({ node: source.node, code, detail: message });
     if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut) {
-      this.#leaveOut(place, error);
+      this.#leaveOut(source, error);
       await this.#restart();
     }
     return false;
@@ -191,20 +191,20 @@ class Fetching {
     }
   }
 
-  #onlyFrom(place: Place): boolean {
-    return [...this.#contributors].every((contributor) => contributor === place.node);
+  #onlyFrom(source: Source): boolean {
+    return [...this.#contributors].every((contributor) => contributor === source.node);
   }
 
   /** Receives to the end of the body; answers the blob's size. */
-  async #receive(place: Place): Promise<number> {
+  async #receive(source: Source): Promise<number> {
     const { target, open, signal, sha256, onProgress } = this.#request;
-    const answer = await open(place, target.bytes, signal);
+    const answer = await open(source, target.bytes, signal);
     try {
-      await this.#agreeOnSize(answer.sizeBytes, place);
+      await this.#agreeOnSize(answer.sizeBytes, source);
       for await (const chunk of answer.body) {
-        this.#contributors.add(place.node);
+        this.#contributors.add(source.node);
         await this.#onTarget(() => target.write(chunk));
-        onProgress?.({ bytes: target.bytes, sizeBytes: answer.sizeBytes, from: place.node });
+        onProgress?.({ bytes: target.bytes, sizeBytes: answer.sizeBytes, from: source.node });
       }
     } finally {
       answer.close();
@@ -215,19 +215,19 @@ class Fetching {
     return answer.sizeBytes;
   }
 
-  async #agreeOnSize(sizeBytes: number, place: Place): Promise<void> {
+  async #agreeOnSize(sizeBytes: number, source: Source): Promise<void> {
     const { sizeBytes: expected, target, sha256, onSize } = this.#request;
     if (expected !== undefined && sizeBytes !== expected) {
-      // Not one byte of it was taken, so it is this place alone that is wrong.
-      const what = `${sha256} has ${expected} bytes, the place says ${sizeBytes}`;
+      // Not one byte of it was taken, so it is this source alone that is wrong.
+      const what = `${sha256} has ${expected} bytes, the source says ${sizeBytes}`;
       const error = new IsthmusError('PACKAGE_HASH_MISMATCH', what);
-      this.#leaveOut(place, error);
+      this.#leaveOut(source, error);
       throw error;
     }
     if (this.#sizeBytes !== undefined && this.#sizeBytes !== sizeBytes) {
-      this.#contributors.add(place.node);
+      this.#contributors.add(source.node);
       this.#sizeBytes = undefined;
-      throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'the places do not agree on the size');
+      throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'the sources do not agree on the size');
     }
     if (target.bytes > sizeBytes)
       throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'there are more bytes here than it has');
@@ -235,10 +235,10 @@ class Fetching {
     this.#sizeBytes = sizeBytes;
   }
 
-  #leaveOut({ node }: Place, error: IsthmusError): void {
+  #leaveOut({ node }: Source, error: IsthmusError): void {
     this.#leftOut.add(node);
     this.#request.demotions.demote(node);
-    this.#request.onWrongPlace(node, error);
+    this.#request.onWrongSource(node, error);
   }
 
   async #restart(): Promise<void> {
@@ -247,7 +247,7 @@ class Fetching {
     this.#sizeBytes = this.#request.sizeBytes;
   }
 
-  /** What goes wrong on this side is no place's fault and ends the fetch. */
+  /** What goes wrong on this side is no source's fault and ends the fetch. */
   async #onTarget(work: () => Promise<void>): Promise<void> {
     try {
       await work();

@@ -21,7 +21,7 @@ const schema = Type.Object(
 
 function refused(text: string): IsthmusError {
   try {
-    resolveConfig(schema, { file: { name: 'config.yaml', text }, environment: () => undefined });
+    resolveConfig(schema, { file: { name: 'config.yaml', text }, env: () => undefined });
   } catch (thrown) {
     if (thrown instanceof IsthmusError) return thrown;
     throw thrown;
@@ -32,32 +32,32 @@ function refused(text: string): IsthmusError {
 describe('the order of sources', () => {
   const file = { name: 'config.yaml', text: 'mesh: { listen: "file:1" }\nhealthCheckIntervalS: 10\n' };
 
-  it('takes option before environment before file before default', () => {
-    const environment = (name: string): string | undefined =>
+  it('takes option before env before file before default', () => {
+    const env = (name: string): string | undefined =>
       ({ ISTHMUS_MESH_LISTEN: 'env:1', ISTHMUS_HEALTH_CHECK_INTERVAL_S: '20' })[name];
-    expect(resolveConfig(schema, { file, environment: () => undefined }).healthCheckIntervalS).toBe(10);
-    expect(resolveConfig(schema, { file, environment })).toEqual({
+    expect(resolveConfig(schema, { file, env: () => undefined }).healthCheckIntervalS).toBe(10);
+    expect(resolveConfig(schema, { file, env })).toEqual({
       mesh: { listen: 'env:1' },
       healthCheckIntervalS: 20,
       isolated: false,
       parents: [],
     });
     const options = { 'mesh.listen': 'option:1' };
-    expect(resolveConfig(schema, { file, environment, options }).mesh.listen).toBe('option:1');
+    expect(resolveConfig(schema, { file, env, options }).mesh.listen).toBe('option:1');
   });
 
   it('names field, option and variable of what is missing', () => {
-    expect(() => resolveConfig(schema, { environment: () => undefined })).toThrow(/"mesh" is missing/);
+    expect(() => resolveConfig(schema, { env: () => undefined })).toThrow(/"mesh" is missing/);
     const partial = { name: 'config.yaml', text: 'mesh: {}\n' };
-    expect(() => resolveConfig(schema, { file: partial, environment: () => undefined })).toThrow(
+    expect(() => resolveConfig(schema, { file: partial, env: () => undefined })).toThrow(
       'config.yaml:1: "mesh.listen" is missing (set it there, or with --mesh-listen, or in ISTHMUS_MESH_LISTEN)',
     );
   });
 
   it('names the variable a wrong value came from', () => {
-    const environment = (name: string): string | undefined =>
+    const env = (name: string): string | undefined =>
       name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? '5m' : undefined;
-    expect(() => resolveConfig(schema, { file, environment })).toThrow(/^ISTHMUS_HEALTH_CHECK_INTERVAL_S: /);
+    expect(() => resolveConfig(schema, { file, env })).toThrow(/^ISTHMUS_HEALTH_CHECK_INTERVAL_S: /);
   });
 });
 
@@ -130,14 +130,14 @@ describe('a wrong file', () => {
 
 it('reads a file with a byte order mark and Windows line ends', () => {
   const text = '\ufeffmesh:\r\n  listen: "a:1"\r\nisolated: true\r\n';
-  const config = resolveConfig(schema, { file: { name: 'config.yaml', text }, environment: () => undefined });
+  const config = resolveConfig(schema, { file: { name: 'config.yaml', text }, env: () => undefined });
   expect(config).toMatchObject({ mesh: { listen: 'a:1' }, isolated: true });
 });
 
 describe('an address', () => {
   const addresses = Type.Object({ listen: addressSetting('Where.') }, { additionalProperties: false });
   const read = (listen: string): string =>
-    resolveConfig(addresses, { environment: (name) => (name === 'ISTHMUS_LISTEN' ? listen : undefined) }).listen;
+    resolveConfig(addresses, { env: (name) => (name === 'ISTHMUS_LISTEN' ? listen : undefined) }).listen;
 
   it.each(['0.0.0.0:8444', '[::1]:1', 'relay.eu.example:65535', 'localhost:0'])('%s', (address) => {
     expect(read(address)).toBe(address);
@@ -155,7 +155,7 @@ it.each(['5m', '1e3', '0x10', '1.5', 'NaN', '99999999999999999999'])('the variab
   expect(() =>
     resolveConfig(schema, {
       file: { name: 'config.yaml', text: 'mesh: { listen: "a:1" }\n' },
-      environment: (name) => (name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? word : undefined),
+      env: (name) => (name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? word : undefined),
     }),
   ).toThrow(
     'ISTHMUS_HEALTH_CHECK_INTERVAL_S: "healthCheckIntervalS" must be a plain number of seconds, without a unit',

@@ -3,7 +3,7 @@
 import type { Static, TObject } from 'typebox';
 import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
-import { environmentVariable } from './env.ts';
+import { envVariable } from './env.ts';
 import { parseSettings, type SettingsFile } from './file.ts';
 import { expectedAt, keysAt, settingsOf, type Setting } from './schema.ts';
 import { didYouMean } from './suggest.ts';
@@ -14,7 +14,7 @@ interface Sources {
   /** Values from the command line, by setting path. */
   readonly options?: Readonly<Record<string, string | undefined>>;
   /** Reads an environment variable; another one only in tests. */
-  readonly environment?: (name: string) => string | undefined;
+  readonly env?: (name: string) => string | undefined;
 }
 
 interface Problem {
@@ -94,14 +94,14 @@ function problemsOf(schema: TObject, value: unknown): Problem[] {
 
 /** Merges the four sources and checks the result against the part's schema; throws CONFIG_INVALID. */
 export function resolveConfig<Schema extends TObject>(schema: Schema, sources: Sources): Static<Schema> {
-  const environment = sources.environment ?? environmentVariable;
+  const env = sources.env ?? envVariable;
   const settings = settingsOf(schema);
   const file: SettingsFile | undefined = sources.file && parseSettings(sources.file.text, sources.file.name);
   const merged = structuredClone(file?.value ?? {}) as Record<string, unknown>;
   const words = new Map<string, string>();
   for (const setting of settings) {
     const option = sources.options?.[setting.path];
-    const word = option ?? environment(setting.variable);
+    const word = option ?? env(setting.variable);
     if (word === undefined) continue;
     words.set(setting.path, option === undefined ? setting.variable : `--${setting.option}`);
     if (typeof merged === 'object' && !Array.isArray(merged))

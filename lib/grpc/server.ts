@@ -1,5 +1,5 @@
 // Serves gRPC over streams that arrive already encrypted and already authenticated. Deny by default: a method without a
-// policy stops the start-up, and a peer of another role is refused before the handler runs.
+// access stops the start-up, and a peer of another role is refused before the handler runs.
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type * as grpc from '@grpc/grpc-js';
 import type {
@@ -23,7 +23,7 @@ export interface StreamPeer {
 }
 
 /** Who may call a method: peers of these roles, or anyone, also without a certificate. */
-export type MethodPolicy = { readonly roles: readonly string[] } | { readonly anyone: true };
+export type MethodAccess = { readonly roles: readonly string[] } | { readonly anyone: true };
 
 /** The other end of a call. */
 export interface Caller<P extends StreamPeer> {
@@ -95,23 +95,23 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.prepare(made(), maxConcurrentCalls);
   }
 
-  /** Registers a service. Throws POLICY_MISSING when a method has no policy or no handler. */
+  /** Registers a service. Throws ACCESS_MISSING when a method has no access or no handler. */
   add<H>(
     definition: grpc.ServiceDefinition,
     handlers: AsyncHandlers<H, P>,
-    policies: { readonly [M in keyof AsyncHandlers<H, P>]: MethodPolicy },
+    access: { readonly [M in keyof AsyncHandlers<H, P>]: MethodAccess },
   ): void {
     const loose = handlers as unknown as Record<string, LooseHandler | undefined>;
-    const policyOf = policies as Record<string, MethodPolicy | undefined>;
+    const accessOf = access as Record<string, MethodAccess | undefined>;
     const implementation: Record<string, grpc.UntypedHandleCall> = {};
     const careful: Record<string, grpc.MethodDefinition<unknown, unknown>> = {};
     for (const [name, method] of Object.entries(definition)) {
       const handler = loose[name];
-      const policy = policyOf[name];
-      if (handler === undefined || policy === undefined) {
-        throw new IsthmusError('POLICY_MISSING', `${method.path} has no ${handler ? 'policy' : 'handler'}`);
+      const access = accessOf[name];
+      if (handler === undefined || access === undefined) {
+        throw new IsthmusError('ACCESS_MISSING', `${method.path} has no ${handler ? 'access' : 'handler'}`);
       }
-      implementation[name] = this.guard(method.path, handler, policy, method.responseStream);
+      implementation[name] = this.guard(method.path, handler, access, method.responseStream);
       careful[name] = { ...method, requestDeserialize: carefully(method.requestDeserialize) };
     }
     this.server.addService(careful, implementation);
@@ -171,7 +171,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     });
   }
 
-  private guard(path: string, handler: LooseHandler, policy: MethodPolicy, streams: boolean): grpc.UntypedHandleCall {
+  private guard(path: string, handler: LooseHandler, access: MethodAccess, streams: boolean): grpc.UntypedHandleCall {
     return (call: LooseCall, callback?: grpc.sendUnaryData<unknown>) => {
       const fail = (thrown: unknown): void => {
         if (thrown instanceof IsthmusError) this.onError?.(thrown, this.streamOf(call.metadata)?.peer, path);
@@ -184,7 +184,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
       if (call.request === malformed) return void refuseMalformed();
       onMalformed(call, refuseMalformed);
       const run = async (): Promise<void> => {
-        const result = await handler(call, this.authorise(call.metadata, path, policy));
+        const result = await handler(call, this.authorise(call.metadata, path, access));
         if (callback) callback(null, result);
       };
       if (!streams && callback === undefined) fail(new Error('no callback'));
@@ -197,11 +197,11 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     return typeof id === 'string' ? this.streams.get(id) : undefined;
   }
 
-  private authorise(metadata: grpc.Metadata, path: string, policy: MethodPolicy): Caller<P> {
+  private authorise(metadata: grpc.Metadata, path: string, access: MethodAccess): Caller<P> {
     const stream = this.streamOf(metadata);
     if (stream === undefined) throw new IsthmusError('ROLE_FORBIDDEN', `${path}: the call's stream is not known`);
     const peer = stream.peer;
-    if (!('anyone' in policy) && (peer === undefined || !policy.roles.includes(peer.role))) {
+    if (!('anyone' in access) && (peer === undefined || !access.roles.includes(peer.role))) {
       const who = peer === undefined ? 'a peer without a certificate' : `${peer.node} (${peer.role})`;
       throw new IsthmusError('ROLE_FORBIDDEN', `${who} may not call ${path}`);
     }

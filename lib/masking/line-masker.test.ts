@@ -25,13 +25,13 @@ const printers: Record<string, (value: string) => string> = {
 /** The longest stretch of `shown` that is also in `printed`, line breaks and padding apart. */
 function longestShown(shown: string, printed: string): number {
   const secret = printed.replaceAll(/[\n=]/g, '');
-  const places = [...shown].map((_, at) => at);
+  const offsets = [...shown].map((_, at) => at);
   const length = (at: number): number => {
     let end = at;
     while (end < shown.length && secret.includes(shown.slice(at, end + 1))) end += 1;
     return end - at;
   };
-  return Math.max(0, ...places.map(length));
+  return Math.max(0, ...offsets.map(length));
 }
 
 function masked(values: readonly string[], lines: readonly string[], resumed = false): string[] {

@@ -64,8 +64,8 @@ function within({ bytes, sourceStart, masked }: Piece, from: number, to: number)
 
 class Rest {
   readonly #options: RestOptions;
-  /** The places in patterns that the bytes so far may have led to; undefined before the first byte: all of them. */
-  #places: readonly number[] | undefined;
+  /** The offsets in patterns that the bytes so far may have led to; undefined before the first byte: all of them. */
+  #offsets: readonly number[] | undefined;
   #length = 0;
 
   constructor(options: RestOptions) {
@@ -82,10 +82,10 @@ class Rest {
 
   #take(byte: number): boolean {
     const { automaton, skipped } = this.#options;
-    if (this.#places?.length === 0) return false;
+    if (this.#offsets?.length === 0) return false;
     if (skipped.has(byte)) return true;
-    this.#places = this.#places === undefined ? automaton.placesAfter(byte) : automaton.placesNext(this.#places, byte);
-    if (this.#places.length === 0) return false;
+    this.#offsets = this.#offsets === undefined ? automaton.offsetsAfter(byte) : automaton.offsetsNext(this.#offsets, byte);
+    if (this.#offsets.length === 0) return false;
     this.#length += 1;
     return true;
   }

@@ -76,19 +76,19 @@ export class Automaton {
     return this.#longest[state]!;
   }
 
-  /** Every place inside a pattern that one byte leads to from an earlier place inside it. */
-  placesAfter(byte: number): number[] {
-    const places: number[] = [];
+  /** Every offset inside a pattern that one byte leads to from an earlier offset inside it. */
+  offsetsAfter(byte: number): number[] {
+    const offsets: number[] = [];
     for (let state = 1; state < this.#states; state += 1) {
-      if ((this.#chain[state]! & ~branchesBit) === byte) places.push(state + 1);
+      if ((this.#chain[state]! & ~branchesBit) === byte) offsets.push(state + 1);
     }
-    for (const [key, target] of this.#branches) if (key % 256 === byte) places.push(target);
-    return places;
+    for (const [key, target] of this.#branches) if (key % 256 === byte) offsets.push(target);
+    return offsets;
   }
 
-  /** The places that one more byte leads to from any of these, without leaving the pattern. */
-  placesNext(places: readonly number[], byte: number): number[] {
-    return places.map((place) => this.#child(place, byte)).filter((place) => place !== noState);
+  /** The offsets that one more byte leads to from any of these, without leaving the pattern. */
+  offsetsNext(offsets: readonly number[], byte: number): number[] {
+    return offsets.map((offset) => this.#child(offset, byte)).filter((offset) => offset !== noState);
   }
 
   #insert(pattern: Uint8Array): void {

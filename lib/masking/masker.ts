@@ -14,7 +14,7 @@ import { checkMaskable, isMaskable, minimumMaskableLength } from './mask-pattern
 export type { LineMasker } from './line-masker.ts';
 export { checkMaskable, isMaskable, minimumMaskableLength };
 
-/** What stands in the place of a sensitive value, whatever its length. */
+/** What stands in the offset of a sensitive value, whatever its length. */
 export const maskText = '********';
 
 const maskBytes = Buffer.from(maskText);

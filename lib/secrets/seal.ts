@@ -22,7 +22,7 @@ export class Sealer {
     this.#key = key;
   }
 
-  /** The sealed form of `plain`; `identity` names the place it is kept in, such as `variables/<id>/value`. */
+  /** The sealed form of `plain`; `identity` names the location it is kept in, such as `variables/<id>/value`. */
   seal(plain: string | Buffer, identity: string): string {
     const iv = randomBytes(ivBytes);
     const cipher = createCipheriv('aes-256-gcm', this.#key, iv, { authTagLength: tagBytes });
@@ -31,10 +31,10 @@ export class Sealer {
     return prefix + sealed.toString('base64url');
   }
 
-  /** What was sealed for `identity`. Throws SEAL_BROKEN when it was changed, moved, or sealed under another key. */
+  /** What was sealed for `identity`. Throws DECRYPT_FAILED when it was changed, moved, or sealed under another key. */
   open(sealed: string, identity: string): Buffer {
     const bytes = Buffer.from(sealed.startsWith(prefix) ? sealed.slice(prefix.length) : '', 'base64url');
-    if (bytes.length < ivBytes + tagBytes) throw new IsthmusError('SEAL_BROKEN', `${identity} is not a sealed value`);
+    if (bytes.length < ivBytes + tagBytes) throw new IsthmusError('DECRYPT_FAILED', `${identity} is not a sealed value`);
     const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, ivBytes), {
       authTagLength: tagBytes,
     });
@@ -43,7 +43,7 @@ export class Sealer {
     try {
       return Buffer.concat([decipher.update(bytes.subarray(ivBytes, bytes.length - tagBytes)), decipher.final()]);
     } catch {
-      throw new IsthmusError('SEAL_BROKEN', `${identity} does not open under this master key`);
+      throw new IsthmusError('DECRYPT_FAILED', `${identity} does not open under this master key`);
     }
   }
 
@@ -53,7 +53,7 @@ export class Sealer {
   }
 }
 
-interface MasterKeyPlace {
+interface MasterKeyLocation {
   readonly dataDir: string;
   /** Where the key is kept when it is not `<dataDir>/master.key`. */
   readonly keyFile?: string | undefined;
@@ -62,9 +62,9 @@ interface MasterKeyPlace {
 /**
  * Makes the master key of a new data folder. An existing key file is taken as it is; an existing check value must fit.
  */
-export function createMasterKey(place: MasterKeyPlace): Sealer {
-  const { keyFile, checkFile } = paths(place);
-  if (existsSync(checkFile)) return openMasterKey(place);
+export function createMasterKey(location: MasterKeyLocation): Sealer {
+  const { keyFile, checkFile } = paths(location);
+  if (existsSync(checkFile)) return openMasterKey(location);
   if (!existsSync(keyFile)) writeDurably(keyFile, `${randomBytes(keyBytes).toString('base64')}\n`);
   const sealer = new Sealer(readKey(keyFile));
   writeDurably(checkFile, `${sealer.seal(checkIdentity, checkIdentity)}\n`);
@@ -72,8 +72,8 @@ export function createMasterKey(place: MasterKeyPlace): Sealer {
 }
 
 /** Opens the master key of a data folder; MASTER_KEY_MISSING or MASTER_KEY_WRONG when that cannot be. Makes nothing. */
-export function openMasterKey(place: MasterKeyPlace): Sealer {
-  const { keyFile, checkFile } = paths(place);
+export function openMasterKey(location: MasterKeyLocation): Sealer {
+  const { keyFile, checkFile } = paths(location);
   if (!existsSync(keyFile)) throw new IsthmusError('MASTER_KEY_MISSING', `there is no master key at ${keyFile}`);
   const sealer = new Sealer(readKey(keyFile));
   if (!existsSync(checkFile)) throw new IsthmusError('MASTER_KEY_WRONG', `${checkFile} is missing`);
@@ -92,7 +92,7 @@ export function derivedSealer(material: string | Buffer, purpose: string): Seale
   return new Sealer(createHash('sha256').update(`isthmus ${purpose}\0`).update(material).digest());
 }
 
-function paths({ dataDir, keyFile }: MasterKeyPlace): { keyFile: string; checkFile: string } {
+function paths({ dataDir, keyFile }: MasterKeyLocation): { keyFile: string; checkFile: string } {
   return { keyFile: keyFile ?? join(dataDir, 'master.key'), checkFile: join(dataDir, 'master.check') };
 }
 

@@ -5,7 +5,7 @@ import { safeJson } from '../text/unsafe-text.ts';
 export type Logger = PinoLogger;
 
 interface LogOptions {
-  readonly part: string;
+  readonly component: string;
   readonly node?: string;
   readonly level?: string;
 }
@@ -14,11 +14,11 @@ interface LogOptions {
  * A JSON logger on standard error, so that standard output stays free for what the user asked for. What peers sent is
  * data in it, also to the terminal of whoever reads it.
  */
-export function createLogger({ part, node, level = 'info' }: LogOptions): Logger {
+export function createLogger({ component, node, level = 'info' }: LogOptions): Logger {
   return pino(
     {
       level,
-      base: { part, ...(node === undefined ? {} : { node }) },
+      base: { component, ...(node === undefined ? {} : { node }) },
       hooks: { streamWrite: safeJson },
       redact: { paths: ['*.key', '*.token', '*.secret', '*.password', '*.authorization'], censor: '[masked]' },
     },

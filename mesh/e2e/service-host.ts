@@ -26,10 +26,10 @@ export class ServiceHost {
     this.sessions = new OpenSessions(deps.trust);
   }
 
-  /** Registers the one handler of a service. POLICY_MISSING when the table lets nobody open it. */
+  /** Registers the one handler of a service. ACCESS_MISSING when the table lets nobody open it. */
   listen(service: string, onStream: (stream: MeshStream) => void): void {
     const openedBy = this.#deps.services.get(service)?.openedBy ?? [];
-    if (openedBy.length === 0) throw new IsthmusError('POLICY_MISSING', `nobody may open the service ${service}`);
+    if (openedBy.length === 0) throw new IsthmusError('ACCESS_MISSING', `nobody may open the service ${service}`);
     if (this.#handlers.has(service)) throw new IsthmusError('INTERNAL', `the service ${service} has a handler already`);
     this.#handlers.set(service, onStream);
   }

@@ -109,7 +109,7 @@ function admit(socket: TLSSocket, trust: Trust, service: SessionService): PeerId
 function watchRecords(socket: TLSSocket, denials: Denials, { service, by }: { service: string; by: string }): void {
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (!isWrongTls(error)) return;
-    denials.note(new IsthmusError('INNER_TLS', `an end-to-end session broke: ${error.message}`), by, service);
+    denials.note(new IsthmusError('E2E_TLS', `an end-to-end session broke: ${error.message}`), by, service);
   });
 }
 
@@ -152,7 +152,7 @@ function secured(socket: TLSSocket, transport: Duplex): Promise<void> {
     }
     socket.once('secureConnect', () => resolve());
     socket.once('error', (error: Error) =>
-      reject(new IsthmusError('INNER_TLS', `the end-to-end handshake failed: ${error.message}`)),
+      reject(new IsthmusError('E2E_TLS', `the end-to-end handshake failed: ${error.message}`)),
     );
     socket.once('close', () =>
       reject(new IsthmusError('UNREACHABLE', 'the tunnel closed during the end-to-end handshake')),

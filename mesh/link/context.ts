@@ -1,5 +1,5 @@
 // What every link session needs from its node, and the part of the handshake that both sides share.
-import type { PeerIdentity, Role } from '../../certs/peer.ts';
+import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
@@ -11,7 +11,7 @@ import type { AttachStream, SessionHooks } from './session.ts';
 
 export interface LinkContext {
   readonly trust: Trust;
-  readonly self: RelationRules & { readonly node: string; readonly role: Role };
+  readonly self: RelationRules & { readonly node: string; readonly role: NodeRole };
   readonly limits: MeshLimits;
   readonly softwareVersion: string;
   /** HTTP/2 window of one control tunnel: it bounds what a stalled one keeps in this process's memory. */

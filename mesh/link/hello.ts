@@ -1,6 +1,6 @@
 // The first message each way on a link: the wire version, the peer relation (who may be whose parent), and the epoch by
 // which the newest session wins.
-import type { PeerIdentity, Role } from '../../certs/peer.ts';
+import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Hello, Hello__Output } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
 import { agreeOnWireVersion, WIRE_VERSIONS } from '../wire-version.ts';
@@ -49,15 +49,15 @@ export function decodeHello(hello: Hello__Output, peer: string): HelloFacts {
 
 /** What the peer relation is judged by. */
 export interface RelationRules {
-  readonly role: Role;
+  readonly role: NodeRole;
   /** The node ids (or 'server') that are configured as parents. */
   readonly parents: readonly string[];
 }
 
-/** Checks that `peer` may be what it claims to be to this node, parent or child; LINK_REFUSED when not. */
+/** Checks that `peer` may be what it claims to be to this node, parent or child; LINK_DENIED when not. */
 export function checkRelation(self: RelationRules, peer: PeerIdentity, claimed: Relation): void {
   const deny = (why: string): never => {
-    throw new IsthmusError('LINK_REFUSED', `${peer.node} (${peer.role}) may not be this node's ${claimed}: ${why}`);
+    throw new IsthmusError('LINK_DENIED', `${peer.node} (${peer.role}) may not be this node's ${claimed}: ${why}`);
   };
   if (claimed === 'parent') {
     if (peer.provisional) deny('it has not confirmed its enrolment');

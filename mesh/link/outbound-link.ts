@@ -50,7 +50,7 @@ export async function openOutboundLink(
     if (!hello) throw new IsthmusError('PROTOCOL', `${peer.node} did not say hello`);
     const facts = decodeHello(hello, peer.node);
     if (facts.relation !== target.relation) {
-      throw new IsthmusError('LINK_REFUSED', `${peer.node} claims to be this node's ${facts.relation}`);
+      throw new IsthmusError('LINK_DENIED', `${peer.node} claims to be this node's ${facts.relation}`);
     }
     checkRelation(context.self, peer, facts.relation);
     await exchangeRevocations(context, attach, peer, facts, signal);

@@ -3,7 +3,7 @@
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { TlsSide } from '../../certs/credential.ts';
-import type { PeerIdentity, Role } from '../../certs/peer.ts';
+import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Credential__Output as CredentialMessage } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
@@ -49,7 +49,7 @@ export interface SessionFacts {
   /** By the newest certificate that the peer has proven in this session. */
   readonly peer: PeerIdentity;
   /** This node's role. */
-  readonly role: Role;
+  readonly role: NodeRole;
   /** The version that both sides use. */
   readonly wireVersion: number;
   /** What the peer is to this node. */

@@ -1,6 +1,6 @@
 // The quota of tunnels that a neighbour may request on a link. A relay requests them for all nodes below it, a leaf
 // only for itself, so that no single machine uses up the links that it shares with others.
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../../lib/async/token-bucket.ts';
 import type { MeshLimits } from '../limits.ts';
@@ -14,7 +14,7 @@ export class TunnelQuota {
   #freeCalls = 0;
 
   /** For the requests of a node of this role: a burst of as many as it may have open, and half of that per second. */
-  constructor(role: Role, limits: Pick<MeshLimits, 'tunnelsPerLink' | 'tunnelsPerLeaf'>) {
+  constructor(role: NodeRole, limits: Pick<MeshLimits, 'tunnelsPerLink' | 'tunnelsPerLeaf'>) {
     this.#max = role === 'server' || role === 'relay' ? limits.tunnelsPerLink : limits.tunnelsPerLeaf;
     this.#bucket = new TokenBucket(this.#max / 2, this.#max, Date.now());
   }

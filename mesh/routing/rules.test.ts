@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { serviceTable } from '../services.ts';
@@ -7,9 +7,9 @@ import { routeIncoming, routeOwn, type Neighbour, type RoutingNode } from './rul
 import type { TunnelRequest } from '../tunnel/request.ts';
 
 const server: Neighbour = { node: 'server-1', role: 'server', relation: 'parent' };
-const child = (node: string, role: Role): Neighbour => ({ node, role, relation: 'child' });
+const child = (node: string, role: NodeRole): Neighbour => ({ node, role, relation: 'child' });
 
-function node(name: string, role: Role, neighbours: Neighbour[], more: Partial<RoutingNode> = {}): RoutingNode {
+function node(name: string, role: NodeRole, neighbours: Neighbour[], more: Partial<RoutingNode> = {}): RoutingNode {
   return {
     node: name,
     role,

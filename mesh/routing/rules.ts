@@ -1,6 +1,6 @@
 // Where a tunnel goes next, and whether it may: pure rules, the same at every hop. A node knows only its neighbours;
 // the initiator of a tunnel names its path.
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { MAX_HOPS } from '../limits.ts';
 import type { ServiceTable } from '../services.ts';
@@ -9,7 +9,7 @@ import type { TunnelRequest } from '../tunnel/request.ts';
 /** What the rules need to know about a neighbour. */
 export interface Neighbour {
   readonly node: string;
-  readonly role: Role;
+  readonly role: NodeRole;
   /** What the neighbour is to this node. */
   readonly relation: 'parent' | 'child';
   /** Set while its enrolment is not confirmed. */
@@ -18,7 +18,7 @@ export interface Neighbour {
 
 export interface RoutingNode {
   readonly node: string;
-  readonly role: Role;
+  readonly role: NodeRole;
   readonly relaying: boolean;
   readonly services: ServiceTable;
   /** A neighbour whose link is up. */

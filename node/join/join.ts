@@ -1,9 +1,9 @@
 // `join`: the checks and proofs of certs/enrolment over the streams of paths.ts, and the confirmation over the first
 // mesh with the new identity (confirm.ts).
 import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
-import type { CheckName, CheckResult, ProxyEnvironment } from '../../certs/enrolment/preflight.ts';
+import type { CheckName, CheckResult, ProxyEnv } from '../../certs/enrolment/preflight.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { softwareVersion } from '../../lib/version.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
@@ -16,7 +16,7 @@ export interface JoinOptions {
   readonly dataDir: string;
   readonly token: string;
   readonly pin: string;
-  readonly role?: Role | undefined;
+  readonly role?: NodeRole | undefined;
   readonly site?: string | undefined;
   readonly name?: string | undefined;
   /**
@@ -27,7 +27,7 @@ export interface JoinOptions {
   /** host:port of this node's port. */
   readonly listen?: string | undefined;
   /** HTTP_PROXY and the like. */
-  readonly proxies?: ProxyEnvironment;
+  readonly proxies?: ProxyEnv;
   /** How long to wait to be dialled. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;

@@ -7,7 +7,7 @@ import {
   checkProxy,
   checkTcp,
   type CheckResult,
-  type ProxyEnvironment,
+  type ProxyEnv,
 } from '../../certs/enrolment/preflight.ts';
 import {
   selfSigned,
@@ -31,7 +31,7 @@ export interface PathOptions {
   /** host:port of this node's port. */
   readonly listen?: string | undefined;
   readonly pin: string;
-  readonly proxies?: ProxyEnvironment | undefined;
+  readonly proxies?: ProxyEnv | undefined;
   readonly waitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly report: (result: CheckResult) => void;

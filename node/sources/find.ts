@@ -7,14 +7,14 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
-import type { Place } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/fetch.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { FindSourcesResponse__Output } from '../../proto/gen/isthmus/topology/v1/FindSourcesResponse.ts';
 import type { SourcesClient } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 
 export interface FoundSources {
   /** Nearest first. */
-  readonly sources: readonly Place[];
+  readonly sources: readonly Source[];
   /** What the sources ask for. */
   readonly downloadToken: string;
 }
@@ -29,9 +29,9 @@ export class SourceFinder {
   readonly #client: GrpcClient<SourcesClient>;
   readonly #path: string;
   readonly #log: Logger;
-  #last: readonly Place[];
+  #last: readonly Source[];
 
-  private constructor(mesh: Pick<Mesh, 'dial'>, path: string, last: readonly Place[], log: Logger) {
+  private constructor(mesh: Pick<Mesh, 'dial'>, path: string, last: readonly Source[], log: Logger) {
     const { Sources } = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
     const dial = (signal: AbortSignal) =>
       mesh.dial({ node: 'server', service: 'topology', class: 'control', deadlineMs: TIMEOUT_MS, signal });
@@ -68,7 +68,7 @@ export class SourceFinder {
     this.#client.close();
   }
 
-  #keep(sources: readonly Place[]): void {
+  #keep(sources: readonly Source[]): void {
     if (JSON.stringify(sources) === JSON.stringify(this.#last)) return;
     this.#last = sources;
     try {
@@ -79,10 +79,10 @@ export class SourceFinder {
   }
 }
 
-async function readSources(path: string): Promise<readonly Place[]> {
+async function readSources(path: string): Promise<readonly Source[]> {
   try {
     // Written by writeDurably above only.
-    return JSON.parse(await readFile(path, 'utf8')) as Place[];
+    return JSON.parse(await readFile(path, 'utf8')) as Source[];
   } catch {
     return [];
   }

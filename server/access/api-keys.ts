@@ -49,7 +49,7 @@ export async function createApiKey(
   }
   if (!covers(maker.role, 'operator')) throw new IsthmusError('FORBIDDEN', 'viewers make no keys');
   const now = Date.now();
-  const expiresAt = boundedExpiry(input.expiresAt, (await tx.apiKeys.find(maker.actor))?.expiresAt ?? null);
+  const expiresAt = limitedExpiry(input.expiresAt, (await tx.apiKeys.find(maker.actor))?.expiresAt ?? null);
   if (maker.actor !== 'system' && (await tx.apiKeys.countLive(maker.actor, now)) >= MOST_KEYS) {
     throw new IsthmusError('RESOURCE_EXHAUSTED', `this key has made ${MOST_KEYS} keys that are still good`, {
       remedy: 'Revoke keys that are not needed any more.',
@@ -70,7 +70,7 @@ export async function createApiKey(
 }
 
 /** When a key ends whose maker's own ends at `last`; null is never. */
-function boundedExpiry(asked: number | undefined, last: number | null): number | null {
+function limitedExpiry(asked: number | undefined, last: number | null): number | null {
   if (last === null || asked === undefined) return asked ?? last;
   if (asked <= last) return asked;
   throw new IsthmusError('FORBIDDEN', `a key cannot outlive the one it is made with: ${new Date(last).toISOString()}`, {

@@ -119,7 +119,7 @@ function v1(app: ApiInstance, context: ApiContext): void {
     refuseUndescribed(request);
     done();
   });
-  app.get('/openapi.json', { config: { policy: 'public' }, schema: { hide: true } }, () => app.swagger());
+  app.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, () => app.swagger());
   for (const routes of RESOURCES) routes(app, context);
 }
 

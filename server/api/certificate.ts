@@ -1,4 +1,4 @@
-// Which certificate the API shows, if any. API keys travel in requests, so only two ways are without TLS: on loopback,
+// Which certificate the API shows, if any. API keys travel in requests, so only two paths are without TLS: on loopback,
 // where nobody stands in between, and where a setting says that a proxy in front does it. Else it is the certificate
 // that the operator gives, or the server's own of the mesh.
 import { createPrivateKey, X509Certificate } from 'node:crypto';

@@ -26,11 +26,11 @@ import type { Topology } from '../topology/topology.ts';
 import type { MadeToken, TokenInput } from '../enrolment/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
-export type Policy = 'public' | ApiRole;
+export type RouteAccess = 'public' | ApiRole;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    policy?: Policy;
+    access?: RouteAccess;
   }
   interface FastifyRequest {
     /** Set on every route that is not public. */

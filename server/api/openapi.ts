@@ -62,13 +62,13 @@ class NamedSchemas {
 
   /** An operation with what holds for all: who may call it, how it is refused; named schemas by reference. */
   describe: SwaggerTransform = ({ schema, url, route }) => {
-    const policy = route.config?.policy;
+    const access = route.config?.access;
     const { response = {}, ...rest } = schema as { readonly response?: object };
     const described = {
       ...rest,
       response: { ...response, ...PROBLEM_ANSWERS },
-      ...(policy === 'public' ? { security: [] } : {}),
-      'x-role': policy,
+      ...(access === 'public' ? { security: [] } : {}),
+      'x-role': access,
     };
     return { schema: this.#published(described) as typeof schema, url };
   };

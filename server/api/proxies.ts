@@ -1,4 +1,4 @@
-// Whose word is believed on where a request comes from. Refused keys are counted, and refusals recorded, by address:
+// Whose word is believed on where a request comes from. Refused keys are counted, and denials recorded, by address:
 // behind a proxy that would be the proxy's, and one who guesses keys would use up everybody's share.
 import { BlockList, isIP } from 'node:net';
 import { IsthmusError } from '../../contract/errors.ts';

@@ -1,4 +1,4 @@
-// Who may do what: deny by default. A route without a policy stops the start-up (I10); a request without a good key, or
+// Who may do what: deny by default. A route without an access rule stops the start-up (I10); a request without a good key, or
 // with a key of too low a role, is refused before its body is read, and leaves one denial.
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -23,13 +23,13 @@ export async function enforcePolicies(app: FastifyInstance, context: ApiContext)
   const countRefusedKey = app.createRateLimit();
   app.decorateRequest('principal', null);
   app.addHook('onRoute', (route) => {
-    if (route.config?.policy !== undefined) return;
-    throw new IsthmusError('POLICY_MISSING', `${String(route.method)} ${route.url} has no policy`);
+    if (route.config?.access !== undefined) return;
+    throw new IsthmusError('ACCESS_MISSING', `${String(route.method)} ${route.url} has no access`);
   });
   app.addHook('onRequest', async (request) => {
-    // No policy here means no route: the not-found handler answers.
-    const policy = request.routeOptions.config.policy ?? 'public';
-    if (policy === 'public') return;
+    // No access here means no route: the not-found handler answers.
+    const access = request.routeOptions.config.access ?? 'public';
+    if (access === 'public') return;
     const authentication = await authenticate(context.store, bearer(request), Date.now());
     if (authentication.kind === 'refused') {
       const counted = await countRefusedKey(request);
@@ -40,13 +40,13 @@ export async function enforcePolicies(app: FastifyInstance, context: ApiContext)
     }
     const { principal } = authentication;
     request.principal = principal;
-    if (covers(principal.role, policy)) return;
-    const error = new IsthmusError('FORBIDDEN', `this needs a key of role ${policy}; yours is ${principal.role}`);
+    if (covers(principal.role, access)) return;
+    const error = new IsthmusError('FORBIDDEN', `this needs a key of role ${access}; yours is ${principal.role}`);
     throw await refused(context, request, principal.keyId, error);
   });
 }
 
-/** Who made the request; every route that asks has a policy, so there is someone. */
+/** Who made the request; every route that asks has an access rule, so there is someone. */
 export function principalOf(request: FastifyRequest): Principal {
   if (request.principal === null) throw new IsthmusError('INTERNAL', 'a public route asked who called it');
   return request.principal;

@@ -125,7 +125,7 @@ function checkVariables(
 /** A step that matches no machine is no error, and must not go unseen. */
 async function noteIdleSteps(tx: StoreTransaction, task: Task, steps: readonly PlannedStep[]): Promise<void> {
   for (const { name } of steps.filter(({ machines }) => machines.length === 0)) {
-    await tx.notes.append(task.id, {
+    await tx.taskEvents.append(task.id, {
       at: task.createdAt,
       level: 'warning',
       text: `step ${name}: no machine has its roles`,
@@ -141,7 +141,7 @@ async function noteOutside(tx: StoreTransaction, task: Task, { process }: Releas
   const outside = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
   if (outside.length === 0) return;
   const named = outside.slice(0, mostNamed).join(', ') + (outside.length > mostNamed ? ', …' : '');
-  await tx.notes.append(task.id, {
+  await tx.taskEvents.append(task.id, {
     at: task.createdAt,
     level: 'warning',
     text: `in no environment, and so not deployed to: ${named} (isthmus machine set ID --environment NAME)`,

@@ -7,7 +7,7 @@ import type { Machine } from '../store/inventory/machines.ts';
 import type { Release } from '../store/projects/releases.ts';
 import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
 import type { TaskContext } from '../tasks/context.ts';
-import { endTicket, mayHaveRun, refusalEnd, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
+import { endTicket, mayHaveRun, denialEnd, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
 import type { FindSources } from '../tasks/execution/package-ticket.ts';
 import { hasEnded } from '../tasks/outcome.ts';
 import type { DeploymentPayload } from './plan.ts';
@@ -20,7 +20,7 @@ export interface DeploymentFacts {
   readonly sealer: Opener;
   readonly findSources: FindSources;
   /** Ends the wait for unreachable machines, where they are skipped. */
-  readonly patience: AbortSignal | undefined;
+  readonly reachabilityTimeout: AbortSignal | undefined;
 }
 
 export class MachineSteps {
@@ -48,13 +48,13 @@ export class MachineSteps {
   }
 
   async #runTicket(step: ProcessStep, ticket: Ticket): Promise<Ticket> {
-    const { payload, patience } = this.#facts;
+    const { payload, reachabilityTimeout } = this.#facts;
     const context = this.#context;
     let run: TicketRunner;
     try {
       run = await this.#prepare(step, ticket);
     } catch (thrown) {
-      const ending = refusalEnd(context, thrown);
+      const ending = denialEnd(context, thrown);
       return endTicket(context, ticket.id, mayHaveRun(ticket) ? { ...ending, state: 'interrupted' } : ending);
     }
     const { target, executor } = ticket;
@@ -64,7 +64,7 @@ export class MachineSteps {
       target,
       executor,
       onUnreachable: payload.unreachable,
-      patience,
+      reachabilityTimeout,
     };
     return run(machine, ticket);
   }

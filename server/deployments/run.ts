@@ -26,8 +26,8 @@ export async function runDeployment(
 ): Promise<TaskOutcome> {
   const payload = context.task.payload as DeploymentPayload;
   const release = await store.releases.get(payload.release);
-  const patience = patienceOf(context, payload);
-  const facts: DeploymentFacts = { ...given, payload, release, patience: patience?.signal };
+  const reachabilityTimeout = reachabilityTimeoutOf(context, payload);
+  const facts: DeploymentFacts = { ...given, payload, release, reachabilityTimeout: reachabilityTimeout?.signal };
   const machines = new MachineSteps(deps, context, facts);
   try {
     let unfinished = false;
@@ -42,7 +42,7 @@ export async function runDeployment(
     const tickets = await deps.store.tickets.byTask(context.task.id);
     return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
   } finally {
-    patience?.forget();
+    reachabilityTimeout?.forget();
   }
 }
 
@@ -94,7 +94,7 @@ function inOrder(tickets: readonly Ticket[], actions: readonly string[]): Ticket
  * Where unreachable machines are skipped, they are waited for until half of the task's time is over, so that the others
  * have the rest for the steps to come.
  */
-function patienceOf(
+function reachabilityTimeoutOf(
   { task }: TaskContext,
   { unreachable }: DeploymentPayload,
 ): { readonly signal: AbortSignal; forget(): void } | undefined {

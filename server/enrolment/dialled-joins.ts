@@ -29,9 +29,9 @@ export function stillAwaited(tokens: readonly JoinToken[], topology: Topology): 
   const live = topology.links().filter(({ up, dialledBy }) => up && dialledBy === 'parent');
   return tokens.filter(({ name, parents }) => {
     if (name === null || topology.nodes.get(name)?.state === 'active') return false;
-    const isTaken = ({ node, dialAddress }: Parent): boolean =>
+    const isApplied = ({ node, dialAddress }: Parent): boolean =>
       live.some(({ from, to, address }) => to !== name && from === node && address === dialAddress);
-    return !parents.some(isTaken);
+    return !parents.some(isApplied);
   });
 }
 

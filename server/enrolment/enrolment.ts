@@ -34,13 +34,13 @@ import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { Store } from '../store/store.ts';
 import { Nonces } from './nonces.ts';
 import { checkNameFree, nameTaken } from './rejoining.ts';
-import { proofKeyPlace } from './tokens.ts';
+import { proofKeyIdentity } from './tokens.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
 /** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes a row. */
-const refusalsPerSecond = 5;
-const refusalBurst = 60;
+const denialsPerSecond = 5;
+const denialBurst = 60;
 const handshakeMs = 10_000;
 /** From the handshake to a proven token; a slow line takes a few round trips. */
 const proofMs = 20_000;
@@ -65,7 +65,7 @@ export class Enrolment {
   readonly #deps: EnrolmentDeps;
   readonly #host: GrpcHost;
   readonly #nonces = new Nonces();
-  readonly #denials = new TokenBucket(refusalsPerSecond, refusalBurst, Date.now());
+  readonly #denials = new TokenBucket(denialsPerSecond, denialBurst, Date.now());
   /** Streams that the server opened to a node that waits to be dialled, with the address it was dialled at. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
   /** What each live session has bound, to be freed when it ends unconfirmed. */
@@ -245,7 +245,7 @@ export class Enrolment {
     const { store, sealer } = this.#deps;
     const token = isId(request.tokenId) ? await store.tokens.find(request.tokenId) : undefined;
     // An unknown token is compared against a key too, so that its answer takes as long.
-    const key = token === undefined ? randomBytes(32) : sealer.open(token.proofKeySealed, proofKeyPlace(token.id));
+    const key = token === undefined ? randomBytes(32) : sealer.open(token.proofKeySealed, proofKeyIdentity(token.id));
     const holds = tokenProofHolds(key, proof, request.tokenProof);
     if (token === undefined || !holds) throw new IsthmusError('TOKEN_UNKNOWN', 'there is no such join token');
     if (token.usedAt !== null) throw new IsthmusError('TOKEN_USED', 'this join token has let a node in already');

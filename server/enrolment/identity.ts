@@ -19,7 +19,7 @@ import type { Store, StoreTransaction } from '../store/store.ts';
 import { registerMachine } from '../inventory/machines.ts';
 import type { Topology } from '../topology/topology.ts';
 import { Nonces } from './nonces.ts';
-import { checkNameFree, readmitNode } from './rejoining.ts';
+import { checkNameFree, reactivateNode } from './rejoining.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
@@ -138,7 +138,7 @@ export async function recordRenewal(store: Store, node: string, issued: IssuedCe
   const { serialNumber: serial, notAfterMs: notAfter } = issued;
   await store.transaction(async (tx) => {
     await recordCertificate(tx, node, issued);
-    await tx.nodes.sighted(node, { certificateNotAfter: notAfter });
+    await tx.nodes.recordLastSeen(node, { certificateNotAfter: notAfter });
     await tx.events.append({
       actor: node,
       type: 'node.renewed',
@@ -165,7 +165,7 @@ async function letIn(tx: StoreTransaction, { node: id, token, issued, present, t
     await tx.nodes.insert({ id, role, site, parents, createdAt, certificateNotAfter: issued.notAfterMs });
   } else {
     checkNameFree(present, role);
-    await readmitNode(tx, present, { token, topology, certificateNotAfter: issued.notAfterMs });
+    await reactivateNode(tx, present, { token, topology, certificateNotAfter: issued.notAfterMs });
   }
   await recordCertificate(tx, id, issued);
   await tx.events.append({

@@ -40,14 +40,14 @@ interface Readmission {
  * Makes a revoked node active at the place that its new token names. Its machine keeps its settings; only its routes
  * change, when the token names others or the node has other parents now.
  */
-export async function readmitNode(
+export async function reactivateNode(
   tx: StoreTransaction,
   before: Node,
   { token, topology, certificateNotAfter }: Readmission,
 ): Promise<void> {
   const { id } = before;
   const { site, parents } = token;
-  await tx.nodes.readmit({ id, site, parents, certificateNotAfter });
+  await tx.nodes.reactivate({ id, site, parents, certificateNotAfter });
   const machine = await tx.machines.find(id);
   if (machine === undefined || (token.routes === null && areSame(before.parents, parents))) return;
   const routes = token.routes ?? defaultRoutes({ node: id, parents }, topology);

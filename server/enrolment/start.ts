@@ -106,7 +106,7 @@ async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<vo
   const certificateNotAfter = identity.peer().notAfterMs;
   await store.transaction(async (tx) => {
     if ((await tx.nodes.find(node)) !== undefined) {
-      await tx.nodes.sighted(node, { certificateNotAfter, softwareVersion });
+      await tx.nodes.recordLastSeen(node, { certificateNotAfter, softwareVersion });
       return;
     }
     await tx.nodes.insert({
@@ -117,7 +117,7 @@ async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<vo
       createdAt: Date.now(),
       certificateNotAfter,
     });
-    await tx.nodes.sighted(node, { softwareVersion });
+    await tx.nodes.recordLastSeen(node, { softwareVersion });
     await tx.events.append({
       actor: 'system',
       type: 'node.joined',

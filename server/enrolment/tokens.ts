@@ -77,7 +77,7 @@ export async function createToken(
   const others = input.name === undefined ? [] : await tx.tokens.openFor(input.name, createdAt);
   const token: JoinToken = {
     id,
-    proofKeySealed: deps.sealer.seal(proofKey(secret), proofKeyPlace(id)),
+    proofKeySealed: deps.sealer.seal(proofKey(secret), proofKeyIdentity(id)),
     role: input.role,
     site: input.site,
     // Who is dialled is dialled by name, so there must be one before the node has said anything.
@@ -112,7 +112,7 @@ export async function createToken(
 }
 
 /** The associated data of a sealed proof key. */
-export function proofKeyPlace(tokenId: string): string {
+export function proofKeyIdentity(tokenId: string): string {
   return `join_tokens/${tokenId}/proof_key`;
 }
 

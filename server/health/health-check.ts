@@ -2,9 +2,9 @@
 import { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { Machine } from '../store/inventory/machines.ts';
-import type { Way } from '../store/inventory/routes.ts';
+import type { FixedRoute } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { bounded } from '../tasks/execution/truncate.ts';
+import { truncate } from '../tasks/execution/truncate.ts';
 import { judgeAnswer, judgeFailure, type MachineHealth } from './judgement.ts';
 import { tryRoutes } from '../tasks/execution/call-with-failover.ts';
 import type { RoutesOf } from '../tasks/routes.ts';
@@ -18,23 +18,23 @@ interface Reach {
   readonly routesOf: RoutesOf;
 }
 
-/** Tries the ways to the machine in their order, each once. */
+/** Tries the paths to the machine in their order, each once. */
 export async function checkHealth(
   { tentacles, routesOf }: Reach,
   { id, thresholds }: Pick<Machine, 'id' | 'thresholds'>,
   signal: AbortSignal,
 ): Promise<MachineHealth> {
-  let ways: readonly Way[];
+  let paths: readonly FixedRoute[];
   try {
-    ways = await routesOf(id);
+    paths = await routesOf(id);
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'MACHINE_REVOKED') throw thrown;
     const { code, message } = thrown;
     const reason = { what: 'machine', severity: 'unreachable', text: message, hop: id, code } as const;
     return { health: 'unreachable', reasons: [reason], hop: id };
   }
-  const failed: { route: Way; error: IsthmusError }[] = [];
-  for (const route of ways) {
+  const failed: { route: FixedRoute; error: IsthmusError }[] = [];
+  for (const route of paths) {
     const round = await oneRoute(tentacles, id, route, signal);
     if (round.kind === 'answered') {
       const { report, sentAtMs } = round.value;
@@ -45,7 +45,7 @@ export async function checkHealth(
   return judgeFailure(id, failed);
 }
 
-async function oneRoute(tentacles: Tentacles, machine: string, route: Way, signal: AbortSignal) {
+async function oneRoute(tentacles: Tentacles, machine: string, route: FixedRoute, signal: AbortSignal) {
   const routes = () => Promise.resolve([route]);
   try {
     return await tryRoutes({ tentacles, machine, routes, signals: [signal] }, async (client) => {
@@ -55,7 +55,7 @@ async function oneRoute(tentacles: Tentacles, machine: string, route: Way, signa
         deadlineMs: CHECK_DEADLINE_MS,
         signal,
       });
-      return { report: bounded(report), sentAtMs };
+      return { report: truncate(report), sentAtMs };
     });
   } catch (thrown) {
     return { kind: 'failed' as const, error: IsthmusError.from(thrown, 'UNREACHABLE', { hop: machine }) };

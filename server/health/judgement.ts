@@ -3,7 +3,7 @@
 import type { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthState, Thresholds } from '../store/inventory/machines.ts';
-import type { Way } from '../store/inventory/routes.ts';
+import type { FixedRoute } from '../store/inventory/routes.ts';
 
 export interface HealthReason {
   /** What was looked at: disk, memory, load, clock, certificate, route, path, machine. */
@@ -19,7 +19,7 @@ export interface MachineHealth {
   readonly reasons: readonly HealthReason[];
   /** The hop at which the path failed; the machine itself when the path held and it did not answer. */
   readonly hop?: string;
-  readonly route?: Way;
+  readonly route?: FixedRoute;
   readonly roundTripMs?: number;
   readonly clockSkewMs?: number;
   readonly facts?: HealthReport__Output;
@@ -28,11 +28,11 @@ export interface MachineHealth {
 /** An answered check. */
 export interface HealthAnswer {
   readonly report: HealthReport__Output;
-  readonly route: Way;
+  readonly route: FixedRoute;
   readonly sentAtMs: number;
   readonly answeredAtMs: number;
   /** Preferred routes that failed before this one answered. */
-  readonly failed: readonly { readonly route: Way; readonly error: IsthmusError }[];
+  readonly failed: readonly { readonly route: FixedRoute; readonly error: IsthmusError }[];
 }
 
 const MiB = 1024 * 1024;
@@ -75,7 +75,7 @@ export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null)
 }
 
 /** The health of a machine to which no route led: which hop of the preferred route failed. */
-export function judgeFailure(machine: string, errors: readonly { route: Way; error: IsthmusError }[]): MachineHealth {
+export function judgeFailure(machine: string, errors: readonly { route: FixedRoute; error: IsthmusError }[]): MachineHealth {
   const reasons = errors.map(({ route, error }): HealthReason => {
     const hop = error.hop ?? machine;
     const where =
@@ -91,7 +91,7 @@ export function judgeFailure(machine: string, errors: readonly { route: Way; err
 }
 
 /** A route as people write it. */
-export function describeRoute(route: Way): string {
+export function describeRoute(route: FixedRoute): string {
   return route.kind === 'direct' ? 'direct' : `via ${route.via.join(' → ')}`;
 }
 

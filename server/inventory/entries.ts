@@ -1,7 +1,7 @@
 // What sites and environments have in common: an id, a name and a description, changed with an audit event each.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Actor } from '../store/base.ts';
-import type { Named, NamedPatch, NamedRepository } from '../store/inventory/sites-and-environments.ts';
+import type { SiteOrEnvironment, SiteOrEnvironmentPatch, SiteOrEnvironmentRepository } from '../store/inventory/sites-and-environments.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 export interface NewEntry {
@@ -18,15 +18,15 @@ interface EntryAtVersion {
 
 interface EntryKind {
   readonly kind: 'site' | 'environment';
-  readonly rows: (tx: StoreTransaction) => NamedRepository;
+  readonly rows: (tx: StoreTransaction) => SiteOrEnvironmentRepository;
   /** What refers to it, in words. */
   readonly usersOf: (tx: StoreTransaction, id: string) => Promise<readonly string[]>;
 }
 
 export interface Entries {
   /** ALREADY_EXISTS when the id is taken. */
-  create(tx: StoreTransaction, input: NewEntry, actor: Actor): Promise<Named>;
-  update(tx: StoreTransaction, entry: EntryAtVersion, patch: NamedPatch, actor: Actor): Promise<Named>;
+  create(tx: StoreTransaction, input: NewEntry, actor: Actor): Promise<SiteOrEnvironment>;
+  update(tx: StoreTransaction, entry: EntryAtVersion, patch: SiteOrEnvironmentPatch, actor: Actor): Promise<SiteOrEnvironment>;
   /** IN_USE, naming what does, while something refers to it. */
   delete(tx: StoreTransaction, entry: EntryAtVersion, actor: Actor): Promise<void>;
 }

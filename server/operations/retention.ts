@@ -29,10 +29,10 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await store.idempotency.forgetBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
-        await forgetPassingEvents(store, Date.now() - keptMs, stopping.signal);
+        await store.idempotency.purgeBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
+        await purgePassingEvents(store, Date.now() - keptMs, stopping.signal);
         await forgetDenials(store, Date.now() - keptMs, stopping.signal);
-        await forgetTasks(store, Date.now() - keptMs, { signal: stopping.signal });
+        await purgeTasks(store, Date.now() - keptMs, { signal: stopping.signal });
       } catch (err) {
         log.warn({ err }, 'what is old could not be forgotten');
       }
@@ -48,9 +48,9 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
 }
 
 /** Forgets changes of health from before `before`; what somebody changed is kept for ever. */
-export async function forgetPassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
+export async function purgePassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
   for (let after: number | undefined = 0; after !== undefined && !signal.aborted;) {
-    after = await store.retention.forgetPassingEvents(before, after, ROWS_PER_STEP);
+    after = await store.retention.purgePassingEvents(before, after, ROWS_PER_STEP);
     await pause(PAUSE_MS, signal);
   }
 }
@@ -60,17 +60,17 @@ export async function forgetDenials(store: Store, before: number, signal: AbortS
   while (!signal.aborted && (await store.retention.forgetDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
 }
 
-interface ForgetLimits {
+interface PurgeLimits {
   readonly signal: AbortSignal;
   readonly rowsPerStep?: number;
   readonly stepsPerRun?: number;
 }
 
 /** Forgets logs, notes, tickets and payloads of tasks that ended before `before`, but for what is deployed now. */
-export async function forgetTasks(
+export async function purgeTasks(
   store: Store,
   before: number,
-  { signal, rowsPerStep = ROWS_PER_STEP, stepsPerRun = STEPS_PER_RUN }: ForgetLimits,
+  { signal, rowsPerStep = ROWS_PER_STEP, stepsPerRun = STEPS_PER_RUN }: PurgeLimits,
 ): Promise<void> {
   let steps = 0;
   const mayGoOn = async (): Promise<boolean> => {
@@ -85,7 +85,7 @@ export async function forgetTasks(
       let done = false;
       while (!done) {
         if (!(await mayGoOn())) return;
-        done = await store.transaction((tx) => tx.retention.forget(task, rowsPerStep));
+        done = await store.transaction((tx) => tx.retention.purge(task, rowsPerStep));
       }
     }
     cursor = next;

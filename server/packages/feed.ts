@@ -1,17 +1,17 @@
 // The built-in feed: packages are pushed to it, listed, downloaded, and served to mirrors and tentacles over the mesh.
 //   push.ts     taking a package in
-//   places.ts   who gets packages from where
-//   finder.ts   asking for places, over gRPC
+//   sources.ts   who gets packages from where
+//   finder.ts   asking for sources, over gRPC
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { Pass } from '../../certs/signer.ts';
-import type { PeerIdentity, Role } from '../../certs/peer.ts';
+import type { DownloadToken } from '../../certs/signer.ts';
+import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';
 import { BlobServer, type BlobRequest, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import type { Place } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/fetch.ts';
 import { storedBody } from '../../lib/blobs/stored-body.ts';
 import { compareVersions, packageIdKey, versionKey } from '../../lib/package-versions.ts';
 import type { MeshStream } from '../../mesh/types.ts';
@@ -27,16 +27,16 @@ export interface FeedDeps {
   readonly topology: Pick<LiveTopology, 'nodes' | 'structure'>;
   readonly dataDir: string;
   readonly log: Logger;
-  readonly signPass: (pass: Pass) => string;
+  readonly signDownloadToken: (downloadToken: DownloadToken) => string;
   /** Throws FORBIDDEN. */
-  readonly verifyPass: (pass: string, asked: { readonly sha256: string; readonly node?: string }) => Pass;
+  readonly verifyDownloadToken: (downloadToken: string, asked: { readonly sha256: string; readonly node?: string }) => DownloadToken;
   readonly limits?: Partial<BlobServerLimits>;
   readonly pushLimits?: Partial<PushLimits>;
 }
 
-export interface FoundPlaces {
-  readonly places: readonly Place[];
-  readonly pass: string;
+export interface FoundSources {
+  readonly sources: readonly Source[];
+  readonly downloadToken: string;
 }
 
 /** Long enough for a slow line to begin every part of a resumed download, short enough to be worthless when leaked. */
@@ -108,25 +108,25 @@ export class Feed {
   }
 
   /**
-   * Where a node gets a package from, and the pass for it. FORBIDDEN, whatever the reason, when it gets none; `roles`
+   * Where a node gets a package from, and the download token for it. FORBIDDEN, whatever the reason, when it gets none; `roles`
    * are those that may ask for themselves.
    */
-  async places(
+  async sources(
     nodeId: string,
     sha256: string,
-    { roles }: { readonly roles?: readonly Role[] } = {},
-  ): Promise<FoundPlaces> {
-    const { store, topology, signPass } = this.#deps;
+    { roles }: { readonly roles?: readonly NodeRole[] } = {},
+  ): Promise<FoundSources> {
+    const { store, topology, signDownloadToken } = this.#deps;
     const [known] = await store.packages.byDigest(sha256);
-    const asker = topology.nodes.get(nodeId);
-    const mayAsk = asker?.state === 'active' && roles?.includes(asker.role) !== false;
-    if (!mayAsk || asker.site === null || known === undefined) {
+    const requester = topology.nodes.get(nodeId);
+    const tryAcquire = requester?.state === 'active' && roles?.includes(requester.role) !== false;
+    if (!tryAcquire || requester.site === null || known === undefined) {
       await this.#recordDenial(nodeId, sha256, 'FORBIDDEN');
       throw forbidden();
     }
     const expiresAtMs = Date.now() + passLifetimeMs;
-    const pass = signPass({ sha256, sizeBytes: known.sizeBytes, site: asker.site, node: asker.id, expiresAtMs });
-    return { places: this.#sources.of(asker), pass };
+    const downloadToken = signDownloadToken({ sha256, sizeBytes: known.sizeBytes, site: requester.site, node: requester.id, expiresAtMs });
+    return { sources: this.#sources.of(requester), downloadToken };
   }
 
   /** Ends what is being served. */
@@ -134,12 +134,12 @@ export class Feed {
     this.#server.stop();
   }
 
-  async #authorise({ peer, pass, sha256 }: BlobRequest<PeerIdentity>): Promise<Pass> {
+  async #authorise({ peer, downloadToken, sha256 }: BlobRequest<PeerIdentity>): Promise<DownloadToken> {
     try {
       const node = await this.#deps.store.nodes.find(peer.node);
       if (node === undefined || node.state !== 'active') throw forbidden();
-      // A mirror also asks with the pass of the target it asks for, which may be of a site below its own.
-      return this.#deps.verifyPass(pass, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
+      // A mirror also asks with the download token of the target it asks for, which may be of a site below its own.
+      return this.#deps.verifyDownloadToken(downloadToken, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
     } catch (thrown) {
       await this.#recordDenial(peer.node, sha256, IsthmusError.from(thrown).code);
       throw thrown;
@@ -172,7 +172,7 @@ export class Feed {
   }
 }
 
-/** The one refusal of this folder: it tells nothing of what exists. */
+/** The one denial of this folder: it tells nothing of what exists. */
 function forbidden(): IsthmusError {
   return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
 }

@@ -6,21 +6,21 @@ import type { AsyncHandlers } from '../../lib/grpc/server.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { PackageSource } from '../../proto/gen/isthmus/topology/v1/PackageSource.ts';
-import type { Feed, FoundPlaces } from './feed.ts';
+import type { Feed, FoundSources } from './feed.ts';
 
 /** The handler of Find, for the host of the `topology` service. */
-export function placesFinder(feed: Pick<Feed, 'places'>): AsyncHandlers<SourcesHandlers, PeerIdentity>['Find'] {
+export function sourcesFinder(feed: Pick<Feed, 'sources'>): AsyncHandlers<SourcesHandlers, PeerIdentity>['Find'] {
   return ({ request: { sha256 } }, { peer }) => {
     if (!isSha256(sha256)) {
       throw new IsthmusError('INVALID_FIELD', 'a digest is 64 lower-case hex digits', { field: 'sha256' });
     }
-    return toMessage(feed.places(peer.node, sha256, { roles: ['mirror'] }));
+    return toMessage(feed.sources(peer.node, sha256, { roles: ['mirror'] }));
   };
 }
 
-/** The places of a machine, as an envelope carries them. */
-export function placesOf(feed: Pick<Feed, 'places'>, machine: string, sha256: string): Promise<SourcesMessage> {
-  return toMessage(feed.places(machine, sha256, { roles: ['tentacle'] }));
+/** The sources of a machine, as an envelope carries them. */
+export function sourcesOf(feed: Pick<Feed, 'sources'>, machine: string, sha256: string): Promise<SourcesMessage> {
+  return toMessage(feed.sources(machine, sha256, { roles: ['tentacle'] }));
 }
 
 interface SourcesMessage {
@@ -28,8 +28,8 @@ interface SourcesMessage {
   readonly downloadToken: string;
 }
 
-async function toMessage(finding: Promise<FoundPlaces>): Promise<SourcesMessage> {
-  const { places, pass } = await finding;
-  const sources = places.map(({ node, path, url }) => ({ node, path: [...path], url: url ?? '' }));
-  return { sources, downloadToken: pass };
+async function toMessage(finding: Promise<FoundSources>): Promise<SourcesMessage> {
+  const { sources: found, downloadToken } = await finding;
+  const sources = found.map(({ node, path, url }) => ({ node, path: [...path], url: url ?? '' }));
+  return { sources, downloadToken };
 }

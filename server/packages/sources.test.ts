@@ -28,7 +28,7 @@ const nodes = [
 const ask = (id: string, all = nodes) => new PackageSources(topologyOf(all)).of(all.find((each) => each.id === id)!);
 const feed = { node: 'server', path: [] };
 
-describe('places', () => {
+describe('sources', () => {
   it('of a target: its own mirror, those above it, the server', () => {
     expect(ask('t-pci')).toEqual([
       { node: 'mirror-pci', path: ['eu-pci'] },
@@ -52,7 +52,7 @@ describe('places', () => {
     const revoked = nodes.map((each) => (each.id === 'mirror-pci' ? { ...each, state: 'revoked' as const } : each));
     expect(ask('t-pci', revoked)[0]?.node).toBe('mirror-eu');
     const aside = [...nodes, node('mirror-aside', 'mirror', 'server', 'eu')];
-    expect(ask('t-eu', aside).map((place) => place.node)).toEqual(['mirror-eu', 'server']);
+    expect(ask('t-eu', aside).map((source) => source.node)).toEqual(['mirror-eu', 'server']);
   });
 
   it('goes down on the other side of the turn', () => {
@@ -94,7 +94,7 @@ describe('places', () => {
         );
         mirrors.forEach(({ parent, site }, i) => all.push(node(`m${i}`, 'mirror', `r${parent % relays.length}`, site)));
         const asks = new Map<string, string[]>(
-          mirrors.map((_, i) => [`m${i}`, ask(`m${i}`, all).map((place) => place.node)]),
+          mirrors.map((_, i) => [`m${i}`, ask(`m${i}`, all).map((source) => source.node)]),
         );
         const reaches = (from: string, seen: string[]): boolean =>
           (asks.get(from) ?? []).some((next) => seen.includes(next) || reaches(next, [...seen, next]));

@@ -1,7 +1,7 @@
 // Where a node gets packages from, nearest first: mirrors of its own site, mirrors of the sites its packages come
 // through, and last the server's feed. Computed once for a site (for the nodes of it that have the same parents) and
 // structure of the mesh, however many machines and tickets ask.
-import type { Place } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/fetch.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import { chainsUp, MAX_HOPS, type Chain } from '../topology/chains.ts';
@@ -19,7 +19,7 @@ interface Mirror {
 
 export class PackageSources {
   readonly #topology: Pick<LiveTopology, 'nodes' | 'structure'>;
-  readonly #known = new Map<string, readonly Place[]>();
+  readonly #known = new Map<string, readonly Source[]>();
   #mirrors: readonly Mirror[] = [];
   #structure: number | undefined;
 
@@ -28,7 +28,7 @@ export class PackageSources {
   }
 
   /** The sources of one node, nearest first. */
-  of(node: Node): readonly Place[] {
+  of(node: Node): readonly Source[] {
     this.#forgetOutdated();
     // What a mirror may ask depends on which one it is; other nodes with the same site and parents are alike.
     const parents = node.parents.map((parent) => parent.node).join();
@@ -50,32 +50,32 @@ export class PackageSources {
 }
 
 /**
- * The sources for one asker. A mirror is given only mirrors that are nearer to the server than itself, or as near and
+ * The sources for one requester. A mirror is given only mirrors that are nearer to the server than itself, or as near and
  * before it by name: whatever mirrors ask of each other, they never wait in a circle.
  */
-function sourcesFor(asker: Node, mirrors: readonly Mirror[], nodes: ReadonlyMap<string, Node>): readonly Place[] {
-  const above = chainsUp(asker.parents, nodes);
-  const sites = sitesAbove(asker, above, nodes);
+function sourcesFor(requester: Node, mirrors: readonly Mirror[], nodes: ReadonlyMap<string, Node>): readonly Source[] {
+  const above = chainsUp(requester.parents, nodes);
+  const sites = sitesAbove(requester, above, nodes);
   const candidates = mirrors
-    .filter(({ node }) => node.id !== asker.id)
+    .filter(({ node }) => node.id !== requester.id)
     .map((mirror) => ({ ...mirror, rank: sites.indexOf(mirror.node.site ?? '') }))
-    .filter(({ rank, ...mirror }) => rank >= 0 && (asker.role !== 'mirror' || isBefore(mirror, asker, above)));
+    .filter(({ rank, ...mirror }) => rank >= 0 && (requester.role !== 'mirror' || isBefore(mirror, requester, above)));
   const sources = candidates.flatMap(({ node, below, rank }) => {
     const [path, ...otherPaths] = pathsBetween(above, below);
-    const url = rank === 0 && asker.site !== null ? (node.feedUrl ?? undefined) : undefined;
+    const url = rank === 0 && requester.site !== null ? (node.feedUrl ?? undefined) : undefined;
     if (path === undefined && url === undefined) return [];
     const first = { node: node.id, path: path ?? [], ...(url === undefined ? {} : { url }) };
-    return [first, ...otherPaths.map((other) => ({ node: node.id, path: other }))].map((place) => ({ rank, place }));
+    return [first, ...otherPaths.map((other) => ({ node: node.id, path: other }))].map((source) => ({ rank, source }));
   });
   sources.sort(
-    (a, b) => a.rank - b.rank || a.place.path.length - b.place.path.length || compare(a.place.node, b.place.node),
+    (a, b) => a.rank - b.rank || a.source.path.length - b.source.path.length || compare(a.source.node, b.source.node),
   );
-  return [...sources.map(({ place }) => place), { node: SERVER, path: [] }];
+  return [...sources.map(({ source }) => source), { node: SERVER, path: [] }];
 }
 
 /** Its own site, then those of its relays upwards, each once. */
-function sitesAbove(asker: Node, above: Chains, byId: ReadonlyMap<string, Node>): string[] {
-  const sites = [asker.site, ...above.flat().map((id) => byId.get(id)?.site ?? null)];
+function sitesAbove(requester: Node, above: Chains, byId: ReadonlyMap<string, Node>): string[] {
+  const sites = [requester.site, ...above.flat().map((id) => byId.get(id)?.site ?? null)];
   return [...new Set(sites.filter((site) => site !== null))];
 }
 
@@ -96,8 +96,8 @@ function pathBetween(above: readonly string[], below: readonly string[]): string
   return path.length <= MAX_HOPS ? path : undefined;
 }
 
-function isBefore({ node, below }: Mirror, asker: Node, above: Chains): boolean {
-  return (depth(below) - depth(above) || compare(node.id, asker.id)) < 0;
+function isBefore({ node, below }: Mirror, requester: Node, above: Chains): boolean {
+  return (depth(below) - depth(above) || compare(node.id, requester.id)) < 0;
 }
 
 /** Relays on the shortest path to the server. */

@@ -1,4 +1,4 @@
 // What deployments use of projects.
 export { applicationName } from './projects.ts';
-export { resolveAt, scriptEnvironment, type Opener, type ResolvedVariables } from './resolve.ts';
+export { resolveAt, scriptEnv, type Opener, type ResolvedVariables } from './resolve.ts';
 export { stepFields, type StepType, type StepTypes } from './step-types.ts';

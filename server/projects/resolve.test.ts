@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Variable } from '../store/projects/variables.ts';
-import { resolveAt, scriptEnvironment, sealIdentity } from './resolve.ts';
+import { resolveAt, scriptEnv, sealIdentity } from './resolve.ts';
 import { variablesAt } from './scope.ts';
-import { checkVariableName, environmentName } from './variable-names.ts';
+import { checkVariableName, envName } from './variable-names.ts';
 
 let made = 0;
 function variable(name: string, value: string, more: Partial<Variable> = {}): Variable {
@@ -87,7 +87,7 @@ describe('values', () => {
 
   it('become environment variables beside what Isthmus says itself', () => {
     const facts = { project: 'shop', release: '1.0', environment: 'prod', machine: 'web-1', task: 't', step: 'web' };
-    const environment = scriptEnvironment({ 'Db.Url': 'x', 'list[0]': 'y' }, facts);
+    const environment = scriptEnv({ 'Db.Url': 'x', 'list[0]': 'y' }, facts);
     expect(environment).toMatchObject({ DB_URL: 'x', LIST_0_: 'y', ISTHMUS_PROJECT: 'shop', ISTHMUS_STEP: 'web' });
     expect(sealIdentity('v1')).toBe('variables/v1/value');
   });
@@ -116,7 +116,7 @@ describe('names', () => {
   });
 
   it('refuses a second name that scripts would see as the first', () => {
-    expect(environmentName('app.port')).toBe(environmentName('App-Port'));
+    expect(envName('app.port')).toBe(envName('App-Port'));
     expect(() => checkVariableName('App-Port', ['app.port'])).toThrow(/app\.port/);
     expect(() => checkVariableName('app.port', ['app.port'])).not.toThrow();
   });

@@ -5,7 +5,7 @@ import type { Sealer } from '../../lib/secrets/seal.ts';
 import { resolveVariables } from '../../lib/templates/substitution.ts';
 import type { Variable } from '../store/projects/variables.ts';
 import { variablesAt, type Place } from './scope.ts';
-import { environmentName } from './variable-names.ts';
+import { envName } from './variable-names.ts';
 
 /** Opens sealed values. */
 export type Opener = Pick<Sealer, 'openText'>;
@@ -20,7 +20,7 @@ export interface ResolvedVariables {
 /** One value in the environment of a process: Linux takes 128 KiB, name and `=` included. */
 export const longestValueBytes = 100 * 1024;
 /** All of them together; Linux takes a quarter of the stack, 2 MiB, with the arguments. */
-const longestEnvironmentBytes = 1024 * 1024;
+const longestEnvBytes = 1024 * 1024;
 
 /** The identity under which a variable's value is sealed; a copy in a release keeps it. */
 export function sealIdentity(id: string): string {
@@ -46,12 +46,12 @@ export function resolveAt(variables: readonly Variable[], place: Place, sealer: 
 }
 
 /** The environment of a script: each variable under its environment name, then what Isthmus says itself. */
-export function scriptEnvironment(
+export function scriptEnv(
   values: Readonly<Record<string, string>>,
   facts: Readonly<Record<'project' | 'release' | 'environment' | 'machine' | 'task' | 'step', string>>,
 ): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(values)) environment[environmentName(name)] = value;
+  for (const [name, value] of Object.entries(values)) environment[envName(name)] = value;
   for (const [name, value] of Object.entries(facts)) environment[`ISTHMUS_${name.toUpperCase()}`] = value;
   return environment;
 }
@@ -90,10 +90,10 @@ function checkSizes(values: Readonly<Record<string, string>>): void {
       });
     }
   }
-  if (total <= longestEnvironmentBytes) return;
+  if (total <= longestEnvBytes) return;
   throw new IsthmusError(
     'VARIABLE_TOO_LARGE',
-    `the variables have ${total} bytes, ${longestEnvironmentBytes} is the most`,
+    `the variables have ${total} bytes, ${longestEnvBytes} is the most`,
   );
 }
 

@@ -10,7 +10,7 @@ const reserved: ReadonlySet<string> = new Set(['HOME', 'LOGNAME', 'PATH', 'PWD',
 const reservedBeginning = 'ISTHMUS_';
 
 /** The environment variable that carries it: upper case, everything else than letters and digits an underscore. */
-export function environmentName(name: string): string {
+export function envName(name: string): string {
   return name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_');
 }
 
@@ -19,11 +19,11 @@ export function checkVariableName(name: string, others: readonly string[]): void
   if (!shape.test(name)) {
     throw refused(name, 'a name begins with a letter and has letters, digits and _ . : [ ] -, at most 200');
   }
-  const asEnvironment = environmentName(name);
+  const asEnvironment = envName(name);
   if (reserved.has(asEnvironment) || asEnvironment.startsWith(reservedBeginning) || changesPrograms(asEnvironment)) {
     throw refused(name, `scripts would see it as ${asEnvironment}, which changes how programs run`);
   }
-  const taken = others.find((other) => other !== name && environmentName(other) === asEnvironment);
+  const taken = others.find((other) => other !== name && envName(other) === asEnvironment);
   if (taken !== undefined) throw refused(name, `scripts would see it as ${asEnvironment}, as they do ${taken}`);
 }
 

@@ -55,7 +55,7 @@ export class RetentionRepository {
       .where('k.ended_at', '<', before)
       .where(
         sql<boolean>`(exists (select 1 from tickets t where t.task = k.id)
-          or exists (select 1 from task_notes n where n.task = k.id)
+          or exists (select 1 from task_events n where n.task = k.id)
           or octet_length(k.payload_json) > ${FORGOTTEN_PAYLOAD_BYTES})`,
       )
       .where(
@@ -73,17 +73,17 @@ export class RetentionRepository {
   /**
    * Forgets at most `limit` rows of each kind of one task; answers whether nothing is left. Call it in a transaction.
    */
-  async forget(task: string, limit: number): Promise<boolean> {
+  async purge(task: string, limit: number): Promise<boolean> {
     assertInTransaction(this.#db);
-    if (await this.#forgetEntries('log_lines', task, limit)) return false;
-    if (await this.#forgetEntries('task_notes', task, limit)) return false;
+    if (await this.#purgeEntries('log_lines', task, limit)) return false;
+    if (await this.#purgeEntries('task_events', task, limit)) return false;
     const tickets = await this.#db.selectFrom('tickets').select('id').where('task', '=', task).limit(limit).execute();
     if (tickets.length > 0) {
       const ids = tickets.map(({ id }) => id);
       await this.#db.deleteFrom('tickets').where('id', 'in', ids).execute();
     }
     if (tickets.length === limit) return false;
-    await this.#forgetPayload(task);
+    await this.#purgePayload(task);
     return true;
   }
 
@@ -91,7 +91,7 @@ export class RetentionRepository {
    * Forgets the changes of health among the `limit` events after number `after`, as far as they are from before
    * `before` and every subscription has read them; answers the number to go on after, undefined at the end.
    */
-  async forgetPassingEvents(before: number, after: number, limit: number): Promise<number | undefined> {
+  async purgePassingEvents(before: number, after: number, limit: number): Promise<number | undefined> {
     const seen = await this.#db
       .selectFrom('events')
       .select(['seq', 'at', 'type'])
@@ -124,14 +124,14 @@ export class RetentionRepository {
     return row?.position ?? Number.MAX_SAFE_INTEGER;
   }
 
-  async #forgetPayload(task: string): Promise<void> {
+  async #purgePayload(task: string): Promise<void> {
     const rest = sql<string>`case when json_type(payload_json, '$.retryOf') is null then '{}'
       else json_object('retryOf', json_extract(payload_json, '$.retryOf')) end`;
     await this.#db.updateTable('tasks').set({ payload_json: rest }).where('id', '=', task).execute();
   }
 
   /** Answers whether there may be more. */
-  async #forgetEntries(table: 'log_lines' | 'task_notes', task: string, limit: number): Promise<boolean> {
+  async #purgeEntries(table: 'log_lines' | 'task_events', task: string, limit: number): Promise<boolean> {
     const rows = await this.#db
       .selectFrom(table)
       .select('seq')

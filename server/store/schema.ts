@@ -12,7 +12,7 @@ export interface Schema {
   certificates: { serial: string; node: string; not_before: number; not_after: number; issued_at: number };
   machines: MachineTable;
   machine_environments: { machine: string; environment: string };
-  machine_roles: { machine: string; role: string };
+  machine_target_roles: { machine: string; role: string };
   projects: ProjectTable;
   variables: VariableTable;
   /** Where a variable holds: of each dimension that has rows, one of the values must apply. */
@@ -24,7 +24,7 @@ export interface Schema {
   tickets: TicketTable;
   /** `seq` is the line's place in the task's stream, which notes and states share: see `tasks.stream_seq`. */
   log_lines: { ticket: string; line: number; task: string; seq: number; at: number; stream: string; text: string };
-  task_notes: TaskNoteTable;
+  task_events: TaskEventTable;
   events: AuditTable;
   denials: AuditTable;
   /** How far each subscription has read `events.seq`. */
@@ -40,8 +40,8 @@ interface NodeTable {
   site: string | null;
   /** Parent[] in order of preference; empty for servers. */
   parents_json: string;
-  /** ParentsWish, as JSON, until the node has gone over. */
-  wish_json: string | null;
+  /** DesiredParents, as JSON, until the node has moved. */
+  desired_parents_json: string | null;
   state: 'active' | 'revoked';
   certificate_not_after: number | null;
   software_version: string | null;
@@ -202,7 +202,7 @@ interface TicketTable {
 }
 
 /** What the server itself has to say about a task: notes (waiting, acquired, failed over) and changes of state. */
-interface TaskNoteTable {
+interface TaskEventTable {
   task: string;
   seq: number;
   at: number;

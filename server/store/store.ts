@@ -23,14 +23,14 @@ import { IdempotencyRepository } from './access/idempotency.ts';
 import { InstalledRepository } from './packages/installed.ts';
 import { LogLineRepository } from './tasks/log-lines.ts';
 import { MachineRepository } from './inventory/machines.ts';
-import { NamedRepository } from './inventory/sites-and-environments.ts';
+import { SiteOrEnvironmentRepository } from './inventory/sites-and-environments.ts';
 import { NodeRepository } from './nodes/nodes.ts';
 import { PackageRepository } from './packages/packages.ts';
 import { ProjectRepository } from './projects/projects.ts';
 import { DeploymentRepository, ReleaseRepository } from './projects/releases.ts';
 import { RetentionRepository } from './retention.ts';
 import { SettingRepository } from './settings.ts';
-import { grownStreams, NoteRepository } from './tasks/task-stream.ts';
+import { grownStreams, TaskEventRepository } from './tasks/task-stream.ts';
 import { TaskRepository } from './tasks/tasks.ts';
 import { TicketRepository } from './tasks/tickets.ts';
 import { TokenRepository } from './nodes/tokens.ts';
@@ -43,20 +43,20 @@ export interface Repositories {
   readonly apiKeys: ApiKeyRepository;
   readonly denials: DenialRepository;
   readonly deployments: DeploymentRepository;
-  readonly environments: NamedRepository;
+  readonly environments: SiteOrEnvironmentRepository;
   readonly events: EventRepository;
   readonly idempotency: IdempotencyRepository;
   readonly installed: InstalledRepository;
   readonly logLines: LogLineRepository;
   readonly machines: MachineRepository;
   readonly nodes: NodeRepository;
-  readonly notes: NoteRepository;
+  readonly taskEvents: TaskEventRepository;
   readonly packages: PackageRepository;
   readonly projects: ProjectRepository;
   readonly releases: ReleaseRepository;
   readonly retention: RetentionRepository;
   readonly settings: SettingRepository;
-  readonly sites: NamedRepository;
+  readonly sites: SiteOrEnvironmentRepository;
   readonly subscriptions: SubscriptionRepository;
   readonly tasks: TaskRepository;
   readonly tickets: TicketRepository;
@@ -198,20 +198,20 @@ function repositories(db: Executor, limiter: DenialLimiter): Repositories {
     apiKeys: new ApiKeyRepository(db),
     denials: new DenialRepository(db, limiter),
     deployments: new DeploymentRepository(db),
-    environments: new NamedRepository(db, 'environments'),
+    environments: new SiteOrEnvironmentRepository(db, 'environments'),
     events: new EventRepository(db),
     idempotency: new IdempotencyRepository(db),
     installed: new InstalledRepository(db),
     logLines: new LogLineRepository(db),
     machines: new MachineRepository(db),
     nodes: new NodeRepository(db),
-    notes: new NoteRepository(db),
+    taskEvents: new TaskEventRepository(db),
     packages: new PackageRepository(db),
     projects: new ProjectRepository(db),
     releases: new ReleaseRepository(db),
     retention: new RetentionRepository(db),
     settings: new SettingRepository(db),
-    sites: new NamedRepository(db, 'sites'),
+    sites: new SiteOrEnvironmentRepository(db, 'sites'),
     subscriptions: new SubscriptionRepository(db),
     tasks: new TaskRepository(db),
     tickets: new TicketRepository(db),

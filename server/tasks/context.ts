@@ -1,4 +1,4 @@
-// What a running task holds: its fence, its lease, and the two ways it can be told to leave off.
+// What a running task holds: its fence, its lease, and the two paths it can be told to leave off.
 //   halt    this node is no longer the owner, or stops: write nothing more, send nothing more; another goes on
 //   finish  the task was cancelled or its deadline passed: bring what runs to its end, then end the task
 import { IsthmusError } from '../../contract/errors.ts';
@@ -75,7 +75,7 @@ export class TaskContext {
 
   /** Tells the task's readers something, in order with its log and states. */
   async note(text: string, entry: Omit<NewStreamEntry, 'kind' | 'at' | 'text'> = {}): Promise<void> {
-    await this.write((tx) => tx.notes.append(this.task.id, { ...entry, at: Date.now(), text }, this.fence.epoch));
+    await this.write((tx) => tx.taskEvents.append(this.task.id, { ...entry, at: Date.now(), text }, this.fence.epoch));
   }
 
   /** Renews the lease, and learns whether somebody asked for the task's end. */

@@ -77,7 +77,7 @@ class Engine implements TaskEngine {
   readonly #lanes: readonly LaneQueue[];
   readonly #contexts = new Map<string, TaskContext>();
   readonly #timers: NodeJS.Timeout[];
-  readonly #forgetHints: () => void;
+  readonly #stopHints: () => void;
   #pass: Promise<void> | undefined;
   #again = true;
   #cancelsReadAt = 0;
@@ -91,7 +91,7 @@ class Engine implements TaskEngine {
       setInterval(() => this.wake(), tuned.pollEveryMs),
       setInterval(() => this.#renewAll(), tuned.renewEveryMs),
     ];
-    this.#forgetHints = options.store.onCommit(() => {
+    this.#stopHints = options.store.onCommit(() => {
       if (!options.writer.busy) this.wake();
     });
     // What this node held when it last died need not wait for its lease to run out.
@@ -115,7 +115,7 @@ class Engine implements TaskEngine {
 
   async #stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    this.#forgetHints();
+    this.#stopHints();
     await this.#pass;
     for (const context of this.#contexts.values()) context.halted();
     await Promise.all(this.#lanes.map(({ queue }) => queue.onIdle()));

@@ -11,7 +11,7 @@ import { unsuccessfulMachines } from './view.ts';
 /**
  * Accepts a new task for the machines on which task `id` did not succeed, as far as they take work now.
  * TASK_NOT_RETRYABLE while it is open, when its kind cannot be retried, when it has succeeded on all of them, and when what its machines did is
- * forgotten; RETRY_UNDER_WAY while an earlier retry, or one of that one, has not ended; NO_TARGETS when none of the
+ * forgotten; RETRY_IN_PROGRESS while an earlier retry, or one of that one, has not ended; NO_TARGETS when none of the
  * machines takes work any more.
  */
 export async function retryTask(
@@ -32,7 +32,7 @@ export async function retryTask(
   const leftOut = wanted.filter((machine) => !machines.includes(machine));
   for (const machine of leftOut) {
     const text = `${machine}: takes no work any more, and is left out`;
-    await tx.notes.append(task.id, { at: task.createdAt, level: 'warning', machine, text });
+    await tx.taskEvents.append(task.id, { at: task.createdAt, level: 'warning', machine, text });
   }
   return tx.tasks.get(task.id);
 }
@@ -41,12 +41,12 @@ async function checkRetryable(tx: StoreTransaction, task: Task, wanted: readonly
   const { id, state, endedAt } = task;
   if (endedAt === null) throw notRetryable(task, `has not ended: ${state}`);
   // Every task's stream begins with its acceptance. Housekeeping forgets it together with the tickets.
-  if ((await tx.notes.stream(id, 0, 1)).length === 0)
+  if ((await tx.taskEvents.stream(id, 0, 1)).length === 0)
     throw notRetryable(task, 'is too old: what its machines did is forgotten');
   // It may have succeeded and still have left machines out that could not be reached.
   if (wanted.length === 0) throw notRetryable(task, 'has succeeded on all its machines');
   const open = await tx.tasks.openRetry(id);
-  if (open !== undefined) throw new IsthmusError('RETRY_UNDER_WAY', `task ${id} is being tried again by task ${open}`);
+  if (open !== undefined) throw new IsthmusError('RETRY_IN_PROGRESS', `task ${id} is being tried again by task ${open}`);
 }
 
 function notRetryable({ id }: Task, why: string): IsthmusError {

@@ -1,8 +1,8 @@
-// Puts the tasks of a server node together: writer, warm tunnels, routes, completer, engine.
+// Puts the tasks of a server node together: writer, warm tunnels, routes, completionReporter, engine.
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
 import { createTaskEngine, type EngineTunables } from './engine.ts';
-import { createCompleter, type CompleterTunables } from './execution/completion-reporter.ts';
+import { createCompletionReporter, type CompletionReporterTunables } from './execution/completion-reporter.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
 import { ticketDefaults, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
@@ -23,7 +23,7 @@ interface TasksOptions {
   readonly logQuotaBytes?: number | undefined;
   /** How long a cancel waits for a machine that does not answer. */
   readonly cancelTimeoutS?: number | undefined;
-  readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompleterTunables>;
+  readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompletionReporterTunables>;
 }
 
 export interface Tasks {
@@ -42,13 +42,13 @@ export function startTasks(options: TasksOptions): Tasks {
   const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, cancelTimeoutS, tunables = {} } = options;
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
-  const completer = createCompleter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
+  const completionReporter = createCompletionReporter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
   const deps: TicketDeps = {
     store,
     routesOf,
     tentacles,
     sign,
-    completer,
+    completionReporter,
     tunables: {
       ...ticketDefaults,
       ...(logQuotaBytes === undefined ? {} : { logQuota: logQuotaOf(logQuotaBytes) }),
@@ -60,7 +60,7 @@ export function startTasks(options: TasksOptions): Tasks {
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
-    await Promise.all([engine.stop(), completer.stop()]);
+    await Promise.all([engine.stop(), completionReporter.stop()]);
     tentacles.close();
     await writer.idle();
   }

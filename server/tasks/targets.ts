@@ -24,7 +24,7 @@ export async function resolveTargets(
     throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
   }
   const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
-  if (ids !== undefined) await checkNamed(tx, ids, enabled);
+  if (ids !== undefined) await checkSiteOrEnvironment(tx, ids, enabled);
   if (enabled.length === 0) {
     if (ids !== undefined) throw new IsthmusError('NO_TARGETS', 'no machine is named', { field: 'machines' });
     const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
@@ -36,7 +36,7 @@ export async function resolveTargets(
   return enabled;
 }
 
-async function checkNamed(
+async function checkSiteOrEnvironment(
   tx: Pick<StoreTransaction, 'machines'>,
   ids: readonly string[],
   matching: readonly Machine[],

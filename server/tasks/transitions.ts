@@ -10,7 +10,7 @@ export async function startTask(context: TaskContext, kind: TaskKind, nodeId: st
   const resumed = task.startedAt !== null;
   await context.write(async (tx) => {
     await tx.tasks.markRunning(fence, Date.now());
-    if (resumed) await tx.notes.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
+    if (resumed) await tx.taskEvents.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
     const data = { node: nodeId, epoch: fence.epoch };
     await tx.events.append({ actor: 'system', type: resumed ? 'task.resumed' : 'task.started', subject: task.id, data });
     await kind.onStart?.(tx, task, { resumed, ...data });

@@ -1,7 +1,7 @@
 // What readers see of a task: its row, and per machine every step with its state; steps still to come included.
 import type { Task as TaskView, TaskError, TaskMachine, TaskStep, TaskSummary } from '../../contract/tasks.ts';
 import type { Task } from '../store/tasks/tasks.ts';
-import type { MachineNote } from '../store/tasks/task-stream.ts';
+import type { MachineMessage } from '../store/tasks/task-stream.ts';
 import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 
@@ -13,12 +13,12 @@ export interface PlannedStep {
 }
 
 /** A task with all its machines. */
-export async function taskView(store: Pick<Store, 'notes' | 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
+export async function taskView(store: Pick<Store, 'taskEvents' | 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
   const task = await store.tasks.get(id);
   const [tickets, blockedBy, notes] = await Promise.all([
     store.tickets.byTask(id),
     store.tasks.blockers(task),
-    task.endedAt === null ? store.notes.lastByMachine(id) : new Map<string, MachineNote>(),
+    task.endedAt === null ? store.taskEvents.lastByMachine(id) : new Map<string, MachineMessage>(),
   ]);
   const machines = machineViews(task, tickets).map((view) => {
     const note = notes.get(view.machine);
@@ -125,7 +125,7 @@ function planned(step: string, action: string): TaskStep {
 }
 
 /** Whether a note still tells of what a machine is at. */
-function isOfNow({ ticket }: MachineNote, { state, steps }: TaskMachine): boolean {
+function isOfNow({ ticket }: MachineMessage, { state, steps }: TaskMachine): boolean {
   if (!underWay.includes(state)) return false;
   return ticket === null || steps.some((step) => step.ticket === ticket && step.endedAt === null);
 }

@@ -36,14 +36,14 @@ export function chainsUp(parents: Climber['parents'], nodes: ReadonlyMap<string,
 /** A node and every node above it, by the parents that nodes have and by those they are to have. */
 export function withAllAbove(
   id: string,
-  nodes: ReadonlyMap<string, Pick<Node, 'parents' | 'wish'>>,
+  nodes: ReadonlyMap<string, Pick<Node, 'parents' | 'desired'>>,
 ): ReadonlySet<string> {
   const above = new Set<string>();
   const climb = (at: string): void => {
     if (above.has(at)) return;
     above.add(at);
     const node = nodes.get(at);
-    for (const parent of [...(node?.parents ?? []), ...(node?.wish?.parents ?? [])]) climb(parent.node);
+    for (const parent of [...(node?.parents ?? []), ...(node?.desired?.parents ?? [])]) climb(parent.node);
   };
   climb(id);
   return above;

@@ -47,11 +47,11 @@ export function preferTaken<Path extends Priced>(
   paths: readonly Path[],
   taken: readonly string[] | undefined,
 ): readonly Path[] {
-  const [cheapest] = paths;
+  const [leastCost] = paths;
   const stays = paths.find(({ relays }) => taken !== undefined && relays.join() === taken.join());
-  if (cheapest === undefined || stays === undefined || stays.state === 'down' || stays.state === 'unusable') {
+  if (leastCost === undefined || stays === undefined || stays.state === 'down' || stays.state === 'unusable') {
     return paths;
   }
-  if (stays.cost > cheapest.cost * MARGIN_SHARE + MARGIN_MS) return paths;
+  if (stays.cost > leastCost.cost * MARGIN_SHARE + MARGIN_MS) return paths;
   return [stays, ...paths.filter((path) => path !== stays)];
 }

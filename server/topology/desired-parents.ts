@@ -1,13 +1,13 @@
-// The parents of a node, chosen by an operator: what may be chosen, and what becomes of it. A choice is kept as a wish;
-// the node keeps its parents, and all that follows them, until it says that it has gone over (going-over.ts).
+// The parents of a node, chosen by an operator: what may be chosen, and what becomes of it. A choice is kept as its desired parents;
+// the node keeps its parents, and all that follows them, until it says that it has moved (reparent.ts).
 import { IsthmusError } from '../../contract/errors.ts';
 import { parseHostPort } from '../../lib/net/host-port.ts';
 import { checkKeptHost } from '../../lib/net/network-address.ts';
-import { MAX_PARENTS, SERVER, type Parent, type ParentsWish, type WishedParent } from '../store/nodes/parents.ts';
+import { MAX_PARENTS, SERVER, type Parent, type DesiredParents, type DesiredParent } from '../store/nodes/parents.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine } from '../store/inventory/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import { wayOver } from '../store/inventory/routes.ts';
+import { routeOver } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { withAllAbove } from './chains.ts';
 import { hasUsablePath } from './resolve.ts';
@@ -39,7 +39,7 @@ interface ParentsChange {
 }
 
 /**
- * Keeps the wish that a node go over to other parents. Refused: INVALID_FIELD and URL_FORBIDDEN for what no node can
+ * Keeps the desired parents that a node go over to other parents. Refused: INVALID_FIELD and URL_FORBIDDEN for what no node can
  * have, PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID and WIRE_VERSION for what this one cannot.
  */
 export async function setParents(
@@ -50,14 +50,14 @@ export async function setParents(
 ): Promise<Node> {
   const node = await tx.nodes.get(id);
   checkMovable(node);
-  const parents = input.map((each, index) => wished(each, index, { node, topology, serverAddress }));
+  const parents = input.map((each, index) => desiredParent(each, index, { node, topology, serverAddress }));
   await checkParents(tx, parents);
   checkLoops(node, parents, topology);
   checkDirections(node, parents);
-  await checkWays(tx, node, parents, topology);
-  const setAt = Math.max(Date.now(), (node.wish?.setAt ?? 0) + 1);
-  const wish: ParentsWish = { parents, setAt, setBy: actor };
-  await tx.nodes.wish(id, version, wish);
+  await checkPaths(tx, node, parents, topology);
+  const setAt = Math.max(Date.now(), (node.desired?.setAt ?? 0) + 1);
+  const desired: DesiredParents = { parents, setAt, setBy: actor };
+  await tx.nodes.setDesiredParents(id, version, desired);
   await tx.events.append({
     actor,
     type: 'node.reparent-requested',
@@ -191,11 +191,11 @@ interface Place {
 }
 
 /** A parent as it is asked for, with the address that the node needs. */
-function wished(
+function desiredParent(
   { node: parent, dialAddress, address }: NewParentInput,
   index: number,
   { node, topology, serverAddress }: Place,
-): WishedParent {
+): DesiredParent {
   const field = `parents[${index}].address`;
   if (dialAddress !== undefined) {
     if (address === undefined) return { node: parent, dialAddress, address: null };
@@ -223,7 +223,7 @@ function checkLoops({ id }: Node, parents: readonly Parent[], { nodes }: Topolog
   }
 }
 
-function checkDirections(node: Node, parents: readonly WishedParent[]): void {
+function checkDirections(node: Node, parents: readonly DesiredParent[]): void {
   const listens = reportedParents(node)?.listens ?? true;
   for (const [index, { node: parent, dialAddress }] of parents.entries()) {
     if (dialAddress === null) continue;
@@ -237,7 +237,7 @@ function checkDirections(node: Node, parents: readonly WishedParent[]): void {
 }
 
 /** Throws ROUTE_INVALID when this node, one below it or a machine would be left without any way. */
-async function checkWays(
+async function checkPaths(
   tx: StoreTransaction,
   { id }: Node,
   parents: readonly Parent[],
@@ -252,7 +252,7 @@ async function checkWays(
   const hasPath = (node: Node, topology: Topology): boolean => relaysByParents(node, topology).length > 0;
   for (const node of after.nodes.values()) {
     if (node.state !== 'active' || node.role === 'server' || node.id === id) continue;
-    if (hasPath(node, before) && !hasPath(node, after)) refuse(`${node.id} would have no way to the server`);
+    if (hasPath(node, before) && !hasPath(node, after)) refuse(`${node.id} would have no path to the server`);
   }
   for (const machine of await tx.machines.select({})) {
     if (followsParents(machine, before)) continue;
@@ -270,5 +270,5 @@ function canReach({ id, routes }: Machine, topology: Topology): boolean {
 function followsParents({ id, routes }: Machine, topology: Topology): boolean {
   const parents = topology.nodes.get(id)?.parents ?? [];
   const paths = relaysByParents({ parents }, topology);
-  return paths.length > 0 && JSON.stringify(routes) === JSON.stringify(paths.map(wayOver));
+  return paths.length > 0 && JSON.stringify(routes) === JSON.stringify(paths.map(routeOver));
 }

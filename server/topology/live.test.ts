@@ -105,13 +105,13 @@ let inserted = 0;
 /** Everything that is ever written of nodes, and of machines as far as their routes go. */
 const changes: readonly Change[] = [
   (tx) => tx.nodes.insert({ id: `node-${(inserted += 1)}`, role: 'relay', site: 'eu', parents, createdAt: 1 }),
-  (tx, id, seed) => tx.nodes.sighted(id, { report: { links: [toParent('eu')] }, lastSeenAt: seed }),
+  (tx, id, seed) => tx.nodes.recordLastSeen(id, { report: { links: [toParent('eu')] }, lastSeenAt: seed }),
   (tx, id, seed) => tx.nodes.revoke(id, seed),
-  (tx, id, seed) => tx.nodes.readmit({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),
+  (tx, id, seed) => tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),
   (tx, id, seed) => tx.nodes.take(id, below(seed)),
   async (tx, id, seed) => {
-    const wish = { parents: below(seed).map((parent) => ({ ...parent, address: null })), setAt: seed, setBy: 'test' };
-    await tx.nodes.wish(id, (await tx.nodes.get(id)).version, wish);
+    const desired = { parents: below(seed).map((parent) => ({ ...parent, address: null })), setAt: seed, setBy: 'test' };
+    await tx.nodes.setDesiredParents(id, (await tx.nodes.get(id)).version, desired);
   },
   async (tx, id, seed) => {
     const known = await tx.machines.find(id);
@@ -171,13 +171,13 @@ describe('the view', () => {
     const unsubscribe = topology.onChange((change) => told.push(change));
     await store.transaction((tx) => tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 }));
     const { structure } = topology;
-    await store.transaction((tx) => tx.nodes.sighted('eu', { report: { links: [] }, lastSeenAt: 5 }));
+    await store.transaction((tx) => tx.nodes.recordLastSeen('eu', { report: { links: [] }, lastSeenAt: 5 }));
     expect(topology.structure).toBe(structure);
     await store.transaction((tx) => tx.settings.set('a', '1'));
     await store.transaction((tx) => tx.nodes.revoke('eu', 5));
     expect(topology.structure).not.toBe(structure);
     unsubscribe();
-    await store.transaction((tx) => tx.nodes.sighted('eu', { lastSeenAt: 6 }));
+    await store.transaction((tx) => tx.nodes.recordLastSeen('eu', { lastSeenAt: 6 }));
     expect(told).toEqual([
       { nodes: ['eu'], structural: true },
       { nodes: ['eu'], structural: false },

@@ -98,7 +98,7 @@ export class Reports {
 
   async #record(tx: StoreTransaction, { node, notAfterMs }: PeerIdentity, report: NodeReport__Output): Promise<void> {
     await this.#recordDenials(tx, node, report.denials.slice(-MAX_DENIALS));
-    await tx.nodes.sighted(node, {
+    await tx.nodes.recordLastSeen(node, {
       report,
       softwareVersion: report.softwareVersion.slice(0, 100),
       feedUrl: report.feedUrl === '' ? null : report.feedUrl.slice(0, 500),

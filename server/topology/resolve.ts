@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../contract/errors.ts';
 import { SERVER } from '../store/nodes/parents.ts';
-import { wayOver, type Route, type Way } from '../store/inventory/routes.ts';
+import { routeOver, type Route, type FixedRoute } from '../store/inventory/routes.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
@@ -48,7 +48,7 @@ interface ResolverTopology extends Topology {
 export function createRouteResolver(topology: ResolverTopology): RouteResolver {
   const taken = new LRUCache<string, Relays>({ max: MOST_REMEMBERED });
 
-  /** The paths of `auto`: the cheapest first, but the one taken before unless another is clearly cheaper. */
+  /** The paths of `auto`: the least-cost first, but the one taken before unless another is clearly cheaper. */
   function autoPaths(target: RouteTarget & { readonly node: string }): readonly ResolvedPath[] {
     const byCost = describe(relaysByParents(target, topology), target, topology).toSorted((a, b) => a.cost - b.cost);
     const paths = preferTaken(byState(byCost), taken.get(target.node));
@@ -75,8 +75,8 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
 }
 
 /** The paths to a machine in the form in which tasks take them. */
-export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly Way[]> {
-  return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(({ relays }) => wayOver(relays)));
+export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly FixedRoute[]> {
+  return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(({ relays }) => routeOver(relays)));
 }
 
 /** The paths that the target's parents make, those of preferred parents first, those that are down last. */

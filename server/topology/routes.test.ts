@@ -1,7 +1,7 @@
 // Routes as they are checked when they are saved.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Route } from '../store/inventory/routes.ts';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
@@ -10,7 +10,7 @@ import { checkRoutes, defaultRoutes } from './routes.ts';
 
 const now = 1_000_000;
 
-const node = (id: string, role: Role, parent: string | null, more: Partial<Node> = {}): Node =>
+const node = (id: string, role: NodeRole, parent: string | null, more: Partial<Node> = {}): Node =>
   nodeOf(id, role, parent === null ? [] : [parent], { lastSeenAt: now, ...more });
 
 const mesh = [

@@ -1,7 +1,7 @@
 // Routes as they are configured: what may be saved, what follows the parents, and what is wrong with a path.
 import { IsthmusError } from '../../contract/errors.ts';
 import { SERVER, type Parent } from '../store/nodes/parents.ts';
-import { wayOver, type Route, type Way } from '../store/inventory/routes.ts';
+import { routeOver, type Route, type FixedRoute } from '../store/inventory/routes.ts';
 import { chainsUp, MAX_HOPS } from './chains.ts';
 import { routeName, type Topology } from './topology.ts';
 
@@ -24,9 +24,9 @@ export function relaysByParents({ parents }: RouteTarget, { nodes }: Pick<Topolo
 }
 
 /** The routes that follow the parents, one for each path; ROUTE_INVALID when none leads to the server. */
-export function defaultRoutes(target: RouteTarget, topology: Pick<Topology, 'nodes'>): Way[] {
+export function defaultRoutes(target: RouteTarget, topology: Pick<Topology, 'nodes'>): FixedRoute[] {
   const paths = relaysByParents(target, topology);
-  if (paths.length > 0) return paths.map(wayOver);
+  if (paths.length > 0) return paths.map(routeOver);
   const named = target.parents.map(({ node }) => node).join(', ');
   throw new IsthmusError('ROUTE_INVALID', `the parents (${named}) do not lead to the server`, { field: 'parents' });
 }
@@ -53,7 +53,7 @@ function pathsOf(route: Route, target: RouteTarget, topology: Topology): readonl
 }
 
 /** The relays that a route names. */
-export function relaysOf(route: Way): Relays {
+export function relaysOf(route: FixedRoute): Relays {
   return route.kind === 'direct' ? [] : route.via;
 }
 

@@ -2,7 +2,7 @@
 //   live.ts, links.ts, topology.ts   what is known: nodes, routes, links, in memory
 //   resolve.ts, cost.ts, routes.ts, chains.ts   how a machine is reached
 //   watch.ts, reports.ts             the service that nodes report to
-//   parents.ts, going-over.ts        give nodes other parents
+//   parents.ts, reparent.ts        give nodes other parents
 //   reconcile.ts                     the loop
 import type { IdentityStore } from '../../certs/identity.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -11,7 +11,7 @@ import { SERVER } from '../store/nodes/parents.ts';
 import type { Actor } from '../store/base.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { noteTaken, parentsAssignments } from './reparent.ts';
+import { markApplied, parentsAssignments } from './reparent.ts';
 import type { LiveTopology } from './live.ts';
 import { setParents, type NewParentInput } from './desired-parents.ts';
 import { ReconcileLoop } from './reconcile.ts';
@@ -39,7 +39,7 @@ export interface TopologyDeps<Join extends AwaitedNode> {
 }
 
 export interface TopologyServices {
-  /** Keeps the wish that a node, at the version that was read, go over to other parents. */
+  /** Keeps the desired parents that a node, at the version that was read, go over to other parents. */
   setParents(tx: StoreTransaction, id: string, change: NewParents, actor: Actor): Promise<Node>;
   stop(): Promise<void>;
 }
@@ -55,14 +55,14 @@ export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps
   const self = deps.identity.current().node;
   const watch = new WatchService({ store, log, findSources, denials: mesh.denials });
   const loop = new ReconcileLoop(async () => {
-    await noteTaken({ store, log }, topology);
+    await markApplied({ store, log }, topology);
     const pending = await joins.pending();
     const dials = dialsOf(topology, pending);
     mesh.assignDials(dials.get(SERVER) ?? []);
     watch.assign({ dials, parents: parentsAssignments(topology, self) });
     joins.attempt(pending);
   }, log);
-  const recording = recordRefusals(deps);
+  const recording = recordDenials(deps);
   mesh.listen('topology', (stream) => watch.accept(stream));
   const unsubscribe = topology.onChange(({ structural }) => {
     if (structural) loop.soon();
@@ -80,7 +80,7 @@ export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps
 }
 
 /** What this server's own mesh refuses; other nodes report theirs. */
-function recordRefusals({
+function recordDenials({
   store,
   identity,
   mesh,

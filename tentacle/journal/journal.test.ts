@@ -9,14 +9,14 @@ import { Journal } from './journal.ts';
 import type { TicketState } from './records.ts';
 
 /** How often the disk is yet to refuse a sync, and how often it was asked for one. */
-const disk = vi.hoisted(() => ({ refusals: 0, syncs: 0 }));
+const disk = vi.hoisted(() => ({ denials: 0, syncs: 0 }));
 
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof Fs>();
   const fdatasync: (file: number, done: (error: Error | null) => void) => void = (file, done) => {
     disk.syncs += 1;
-    if (disk.refusals === 0) return fs.fdatasync(file, done);
-    disk.refusals -= 1;
+    if (disk.denials === 0) return fs.fdatasync(file, done);
+    disk.denials -= 1;
     setImmediate(() => done(Object.assign(new Error('no room'), { code: 'ENOSPC' })));
   };
   return { ...fs, fdatasync };
@@ -133,7 +133,7 @@ describe('journal', () => {
     const journal = await openJournal(folder);
     const path = join(folder, 'journal', 'journal');
     const [first, second] = [ticketRecord(newId()), ticketRecord(newId())];
-    disk.refusals = 1;
+    disk.denials = 1;
     const refused = expect(journal.append(first)).rejects.toMatchObject({ code: 'DISK_FULL' });
     journal.note(second);
     expect(await readFile(path, 'utf8')).toContain(second.ticket);

@@ -135,7 +135,7 @@ export class Journal {
   note(record: JournalRecord): void {
     this.#put(Buffer.from(encodeRecord(record)), undefined);
     this.#memory.apply(record);
-    if (this.#syncing === undefined) this.#keepBounded();
+    if (this.#syncing === undefined) this.#keepWithinLimit();
   }
 
   /** Tickets created before this may have run and been forgotten. */
@@ -195,7 +195,7 @@ export class Journal {
       this.#unsynced.splice(0, batch.length);
       for (const { records } of waiters) for (const record of records) this.#memory.apply(record);
       for (const { resolve } of waiters) resolve();
-      this.#keepBounded();
+      this.#keepWithinLimit();
     }
     this.#syncing = undefined;
   }
@@ -238,7 +238,7 @@ export class Journal {
     this.#compactAboveBytes = this.#goodBytes * 4;
   }
 
-  #keepBounded(): void {
+  #keepWithinLimit(): void {
     try {
       // A tenth, so that not every following append raises the mark again.
       if (this.#memory.ticketCount > this.#limits.mostTickets) this.#raiseMark(this.#memory.markOfOldestTenth());

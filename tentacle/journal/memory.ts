@@ -54,7 +54,7 @@ export class JournalMemory {
       this.#epochs.set(record.task, Math.max(record.epoch, this.epoch(record.task)));
     } else {
       this.#lowWaterMs = Math.max(this.#lowWaterMs, record.lowWaterMs);
-      this.#forgetBelowMark();
+      this.#purgeBelowMark();
     }
   }
 
@@ -74,7 +74,7 @@ export class JournalMemory {
     ];
   }
 
-  #forgetBelowMark(): void {
+  #purgeBelowMark(): void {
     for (const [ticket, { state }] of this.#tickets) {
       if (state.phase === 'completed' && (idTimeMs(ticket) ?? 0) < this.#lowWaterMs) this.#tickets.delete(ticket);
     }

@@ -18,7 +18,7 @@ export interface ScriptSpec {
 }
 
 /** A process that can be found again: pids are used again, start times and boots are not. */
-export interface ProcessIdentity {
+export interface ChildProcessIdentity {
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat: clock ticks after boot. */
   readonly startTicks: number;
@@ -42,14 +42,14 @@ export type TicketState =
       readonly phase: 'running';
       readonly spec: ScriptSpec;
       readonly attempt: number;
-      readonly process: ProcessIdentity;
+      readonly process: ChildProcessIdentity;
       readonly startedAtMs: number;
     }
   | {
       readonly phase: 'killing';
       readonly spec: ScriptSpec;
       readonly attempt: number;
-      readonly process: ProcessIdentity;
+      readonly process: ChildProcessIdentity;
       readonly startedAtMs: number;
       readonly reason: KillReason;
     }

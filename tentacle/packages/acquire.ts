@@ -1,4 +1,4 @@
-// Fetches packages into the tentacle's cache: from the nearest place that works, on from where the last one stopped,
+// Fetches packages into the tentacle's cache: from the nearest source that works, on from where the last one stopped,
 // also after a restart. Nothing counts as here before size and digest are right.
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -6,16 +6,16 @@ import type { Logger } from '../../lib/telemetry/log.ts';
 import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
-import { Demotions, fetchBlob, type FailedPlace, type OnWrongPlace, type Place } from '../../lib/blobs/fetch.ts';
+import { Demotions, fetchBlob, type FailedSource, type OnWrongSource, type Source } from '../../lib/blobs/fetch.ts';
 import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
-  /** A stream to a place's feed, both ends proven. */
-  readonly connect: (place: Place, signal: AbortSignal) => Promise<Duplex>;
+  /** A stream to a source's feed, both ends proven. */
+  readonly connect: (source: Source, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
-  readonly onWrongPlace: OnWrongPlace;
-  /** Without a byte for this long a place counts as dead. */
+  readonly onWrongSource: OnWrongSource;
+  /** Without a byte for this long a source counts as dead. */
   readonly stallMs?: number | undefined;
   /** What a download leaves free on the disk. */
   readonly reserveBytes?: number | undefined;
@@ -27,7 +27,7 @@ export interface AcquireProgress {
   readonly from: string;
   readonly done: boolean;
   readonly cached: boolean;
-  readonly failed: readonly FailedPlace[];
+  readonly failed: readonly FailedSource[];
 }
 
 type OnProgress = (progress: AcquireProgress) => void;
@@ -103,17 +103,17 @@ export class Acquirer {
   }
 
   async #fetch(order: PackageOrder, tell: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
-    const { blobs, connect, log, onWrongPlace, stallMs = defaultStallMs } = this.#deps;
-    const { sha256, sizeBytes: totalBytes, pass, places } = order;
+    const { blobs, connect, log, onWrongSource, stallMs = defaultStallMs } = this.#deps;
+    const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
     const target = await blobs.resume(sha256);
     try {
       await this.#assertRoom(totalBytes - target.bytes);
       const { from, failed } = await fetchBlob({
-        ...{ sha256, sizeBytes: totalBytes, places, target, demotions: this.#demotions, signal, onWrongPlace },
-        open: async (place, fromByte, aborted) => {
-          log.info({ package: order.id, version: order.version, from: place.node, fromByte }, 'fetching a package');
-          return askForBlob(await connect(place, aborted), { sha256, pass, fromByte, signal: aborted, stallMs });
+        ...{ sha256, sizeBytes: totalBytes, sources, target, demotions: this.#demotions, signal, onWrongSource },
+        open: async (source, fromByte, aborted) => {
+          log.info({ package: order.id, version: order.version, from: source.node, fromByte }, 'fetching a package');
+          return askForBlob(await connect(source, aborted), { sha256, downloadToken, fromByte, signal: aborted, stallMs });
         },
         onProgress: ({ bytes, from: node }) =>
           tell({ receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] }),

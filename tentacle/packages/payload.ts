@@ -2,7 +2,7 @@
 import { IsthmusError } from '../../contract/errors.ts';
 import { isPackageFormat, type PackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
-import type { Place } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/fetch.ts';
 import { normaliseVersion } from '../../lib/package-versions.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 
@@ -13,8 +13,8 @@ export interface PackageOrder {
   readonly sizeBytes: number;
   readonly format: PackageFormat;
   readonly application: string;
-  readonly places: readonly Place[];
-  readonly pass: string;
+  readonly sources: readonly Source[];
+  readonly downloadToken: string;
   readonly substituteIn: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
   readonly hasSensitive: boolean;
@@ -39,12 +39,12 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
       sizeBytes,
       format,
       application,
-      pass: downloadToken,
+      downloadToken,
       variables,
     },
     substituteIn,
     hasSensitive: sensitiveNames.length > 0,
-    places: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
+    sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
   };
 }
 

@@ -4,10 +4,10 @@
 //   payload.ts, environment.ts, interpreters.ts   what a script may ask for
 //   script.ts                                     one script from its turn to its end, and the modules it is made of
 //   launcher.ts, launcher-process.ts, exit-file.ts   the process that starts it and writes down how it ended
-//   leftover-output.ts, open-files.ts             what it left behind, and the output of that
+//   orphan-output.ts, open-files.ts             what it left behind, and the output of that
 //   recovery.ts, find-started.ts                  what becomes of it when the agent starts again
 //   isolation.ts, script-user.ts, workspaces.ts   next to whom, as whom and where it runs
-//   trash.ts                                      what it left that cannot be removed
+//   undeletable.ts                                      what it left that cannot be removed
 import { statfsSync } from 'node:fs';
 import { skewMs } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -22,11 +22,11 @@ import { EpochFence } from './epoch-fence.ts';
 import { interpreterCommand } from './launch/interpreters.ts';
 import { IsolationQueue } from './run/isolation.ts';
 import { Launcher } from './launch/launcher.ts';
-import { LeftoverOutput } from './recovery/orphan-output.ts';
+import { OrphanOutput } from './recovery/orphan-output.ts';
 import { encodePayload, specOf } from './payload.ts';
 import { recover } from './recovery/recovery.ts';
 import { Script, type ScriptContext } from './run/script.ts';
-import { letScriptUserIn, type ScriptUser } from './launch/script-user.ts';
+import { grantScriptUserAccess, type ScriptUser } from './launch/script-user.ts';
 import { WorkspaceSeal } from './workspace/sealed.ts';
 import { statusOf, type StatusMessage } from './run/status.ts';
 import { Workspaces } from './workspace/workspaces.ts';
@@ -107,7 +107,7 @@ export class ScriptEngine {
       ...{ journal, user, inherited, log, applicationFolder },
       queue: new IsolationQueue(this.#limits.mostRunning),
       workspaces,
-      leftovers: new LeftoverOutput({
+      leftovers: new OrphanOutput({
         folder: workspaces.root,
         isLeftover: (path) => workspaces.isOutputOfOthers(path, { has: (ticket) => this.#isRead(ticket) }),
         log,
@@ -123,7 +123,7 @@ export class ScriptEngine {
   static async open(options: EngineOptions): Promise<ScriptEngine> {
     const { dataDir, user, log } = options;
     const workspaces = Workspaces.open(dataDir, { isolated: user.isolated, log });
-    await letScriptUserIn(user, dataDir, workspaces.folder);
+    await grantScriptUserAccess(user, dataDir, workspaces.folder);
     const engine = new ScriptEngine(options, new WorkspaceSeal(dataDir), workspaces);
     await engine.#recover();
     await engine.#sweep();
@@ -276,10 +276,10 @@ export class ScriptEngine {
     if (this.#journal.ticket(ticket) !== undefined) return;
     this.#checkAge(ticket);
     const ended = { end: { kind: 'cancelled' }, startedAtMs: 0, endedAtMs: Date.now(), lastLine: 0 } as const;
-    const burnt = this.#journal.append({ kind: 'ticket', ticket, task, state: { phase: 'completed', ...ended } });
-    this.#starting.set(ticket, burnt);
+    const consumed = this.#journal.append({ kind: 'ticket', ticket, task, state: { phase: 'completed', ...ended } });
+    this.#starting.set(ticket, consumed);
     try {
-      await burnt;
+      await consumed;
     } finally {
       this.#starting.delete(ticket);
     }
@@ -308,7 +308,7 @@ export class ScriptEngine {
       this.#context.log.warn({ err: error }, 'abandoned tickets were not completed');
     });
     // May take long: nobody waits for it, least of all a start.
-    void this.#context.workspaces.emptyTrash();
+    void this.#context.workspaces.clearUndeletableFiles();
   }
 
   /** While its workspace is removed a ticket counts as open. */

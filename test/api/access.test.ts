@@ -1,11 +1,11 @@
-// Keys and roles: deny by default, one audit event per refusal, and nobody above themselves.
+// Keys and roles: deny by default, one audit event per denial, and nobody above themselves.
 import { describe, expect, it } from 'vitest';
 import { fastify } from 'fastify';
 import { enforcePolicies } from '../../server/api/route-access.ts';
 import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
 
-async function refusals(api: TestApi): Promise<{ actor: string; subject: string; data: unknown }[]> {
+async function denials(api: TestApi): Promise<{ actor: string; subject: string; data: unknown }[]> {
   return (await api.store.denials.list({ type: 'request.denied', limit: 100 })).items;
 }
 
@@ -31,7 +31,7 @@ describe('a request without a good key', () => {
     expect(answer).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } });
     expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     expect(await api.snapshot()).toBe(before);
-    const events = await refusals(api);
+    const events = await denials(api);
     expect(events).toHaveLength(1);
     expect(events[0]).toMatchObject({ actor: 'anonymous', subject: 'POST /api/v1/sites' });
     expect(JSON.stringify(events)).not.toContain(secret);
@@ -51,24 +51,24 @@ describe('a request without a good key', () => {
         key: string;
       };
     const expired = await made(Date.now() - 1);
-    const refusalOf = async (presented: string) => {
+    const denialOf = async (presented: string) => {
       const { status, body } = await api.call('GET', '/api/v1/whoami', { key: presented });
       return `${status} ${String(body['detail'])}`;
     };
-    expect(await refusalOf(expired.key)).toBe(`401 API key ${expired.id} has expired`);
+    expect(await denialOf(expired.key)).toBe(`401 API key ${expired.id} has expired`);
     const { id, key } = await made();
     expect((await api.call('GET', '/api/v1/whoami', { key })).status).toBe(200);
     expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
     expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
-    expect(await refusalOf(key)).toBe(`401 API key ${id} was revoked`);
+    expect(await denialOf(key)).toBe(`401 API key ${id} was revoked`);
     // Only to who has the secret: to anyone else it is as if the key had never been.
-    const guessed = (of: string) => refusalOf(`isk_${of}_${'A'.repeat(43)}`);
+    const guessed = (of: string) => denialOf(`isk_${of}_${'A'.repeat(43)}`);
     expect(await guessed(id)).toBe(await guessed('0'.repeat(12)));
     const { items } = await api.store.events.list({ type: 'api-key.revoked', limit: 10 });
     expect(items).toHaveLength(1);
     const subject = 'GET /api/v1/whoami';
     const told = { actor: 'anonymous', subject, data: { code: 'UNAUTHENTICATED' } };
-    expect(await refusals(api)).toMatchObject([told, told, told, told]);
+    expect(await denials(api)).toMatchObject([told, told, told, told]);
   });
 
   it('is held back when it goes on, while good keys go through', async () => {
@@ -80,7 +80,7 @@ describe('a request without a good key', () => {
     }
     expect(statuses.filter((status) => status === 401)).toHaveLength(30);
     expect(statuses.slice(30)).toEqual(Array.from({ length: 30 }, () => 429));
-    expect(await refusals(api)).toHaveLength(30);
+    expect(await denials(api)).toHaveLength(30);
     expect((await api.call('GET', '/api/v1/whoami')).status).toBe(200);
   });
 });
@@ -103,7 +103,7 @@ describe('a role', () => {
     expect(await api.snapshot()).toBe(before);
     expect([...api.calls]).toEqual([]);
     const id = api.keys[role].split('_')[1];
-    expect(await refusals(api)).toMatchObject([{ actor: id, data: { code: 'FORBIDDEN' } }]);
+    expect(await denials(api)).toMatchObject([{ actor: id, data: { code: 'FORBIDDEN' } }]);
   });
 
   it('that goes on asking is refused as often, and recorded only so often', async () => {
@@ -111,14 +111,14 @@ describe('a role', () => {
     const ask = () => api.call('POST', '/api/v1/sites', { key: api.keys.viewer, body: { id: 'eu' } });
     const answers = await Promise.all(Array.from({ length: 100 }, ask));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([403]));
-    const events = await refusals(api);
+    const events = await denials(api);
     expect(events).toHaveLength(30);
     expect(events.map(({ data }) => (data as { moreNotRecorded?: true }).moreNotRecorded)).toEqual([
       ...Array.from({ length: 29 }, () => undefined),
       true,
     ]);
     expect((await api.call('POST', '/api/v1/sites', { key: api.keys.operator, body: { id: 'eu' } })).status).toBe(403);
-    expect(await refusals(api)).toHaveLength(31);
+    expect(await denials(api)).toHaveLength(31);
   });
 
   it('sees what was denied by the listing of the changes, with the same filters', async () => {
@@ -144,7 +144,7 @@ describe('a role', () => {
     const answer = await api.call('POST', '/api/v1/api-keys', { key: api.keys[role], body });
     expect(answer).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', field: 'role' } });
     expect(await api.snapshot()).toBe(before);
-    expect(await refusals(api)).toHaveLength(1);
+    expect(await denials(api)).toHaveLength(1);
   });
 
   it('may make keys of its own role, which are stored as hashes only', async () => {
@@ -199,10 +199,10 @@ describe('a role', () => {
 });
 
 describe('a route', () => {
-  it('without a policy stops the start-up', async () => {
+  it('without an access rule stops the start-up', async () => {
     const app = fastify();
     await enforcePolicies(app, {} as never);
-    expect(() => app.get('/open', () => 'hello')).toThrow(expect.objectContaining({ code: 'POLICY_MISSING' }) as Error);
+    expect(() => app.get('/open', () => 'hello')).toThrow(expect.objectContaining({ code: 'ACCESS_MISSING' }) as Error);
   });
 
   it('of every kind carries the security headers', async () => {
@@ -210,7 +210,7 @@ describe('a route', () => {
     for (const path of ['/livez', '/api/v1/sites', '/nothing']) {
       const { headers } = await api.call('GET', path);
       expect(headers.get('x-content-type-options')).toBe('nosniff');
-      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(headers.get('content-security-access')).toContain("default-src 'none'");
       expect(headers.get('x-powered-by')).toBeNull();
     }
   });
@@ -239,7 +239,7 @@ describe('behind a proxy', () => {
     for (let i = 0; i < 31; i += 1) await ask(sent);
     expect((await ask(sent)).body.code).toBe('RESOURCE_EXHAUSTED');
     expect((await ask({ 'x-forwarded-for': '203.0.113.10' })).body.code).toBe('UNAUTHENTICATED');
-    const addresses = (await refusals(api)).map(({ data }) => (data as { address: string }).address);
+    const addresses = (await denials(api)).map(({ data }) => (data as { address: string }).address);
     expect(new Set(addresses)).toEqual(new Set(['203.0.113.9', '203.0.113.10']));
   });
 
@@ -247,7 +247,7 @@ describe('behind a proxy', () => {
     for (const proxies of [undefined, ['192.0.2.1']]) {
       const api = await startApi({}, { trustProxy: trustedProxies(proxies) });
       await api.call('GET', '/api/v1/sites', { key: null, headers: sent });
-      expect(await refusals(api)).toMatchObject([{ data: { address: '127.0.0.1' } }]);
+      expect(await denials(api)).toMatchObject([{ data: { address: '127.0.0.1' } }]);
     }
   });
 

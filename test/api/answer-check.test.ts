@@ -11,7 +11,7 @@ const response = { 200: json('A thing.', Thing, 'ETag'), 204: noContent('Gone.')
 
 function fault(status: number, headers: Record<string, string>, body: unknown): string | undefined {
   const sent: Record<string, string> = { 'content-type': 'application/json; charset=utf-8', ...headers };
-  const request = { routeOptions: { config: { policy: 'viewer' }, schema: { response } } };
+  const request = { routeOptions: { config: { access: 'viewer' }, schema: { response } } };
   const reply = {
     statusCode: status,
     getHeader: (name: string) => sent[name],

@@ -9,7 +9,7 @@ import { startApi, type Answer, type TestApi } from './api.ts';
 
 const sites = '/api/v1/sites';
 
-/** The whole of a refusal: status and code agree, it is a problem document, and nothing changed. */
+/** The whole of a denial: status and code agree, it is a problem document, and nothing changed. */
 async function refuses(api: TestApi, send: () => Promise<Answer>, code: string, field?: string): Promise<void> {
   const before = await api.snapshot();
   const answer = await send();

@@ -110,7 +110,7 @@ function inlined(document: Readonly<Record<string, unknown>>): unknown {
   return inline(document);
 }
 
-/** What is wrong with an answer that should be a refusal; undefined when nothing is. */
+/** What is wrong with an answer that should be a denial; undefined when nothing is. */
 function fault(
   answer: Answer,
   expected: { codes?: readonly string[]; field?: string | undefined },

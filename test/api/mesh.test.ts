@@ -18,7 +18,7 @@ async function site(): Promise<TestApi> {
     for (const [id, roundTripMs] of Object.entries({ 'eu-a': 40, 'eu-b': 10 })) {
       await tx.nodes.insert({ id, role: 'relay', site: 'eu', parents: below('server'), createdAt });
       const links = [{ peer: 'web-1', relation: 'child', up: true, dialledBy: 'peer', roundTripMs }];
-      await tx.nodes.sighted(id, { report: { links }, lastSeenAt: Date.now() });
+      await tx.nodes.recordLastSeen(id, { report: { links }, lastSeenAt: Date.now() });
     }
     await tx.nodes.insert({ id: 'web-1', role: 'tentacle', site: 'eu', parents: below('eu-a', 'eu-b'), createdAt });
     const machine = { id: 'web-1', name: 'web-1', site: 'eu', environments: [], targetRoles: [], createdAt };
@@ -36,7 +36,7 @@ async function everyAnswer(api: TestApi): Promise<string[][]> {
   const dispatched = (await dispatch('web-1')).map((route) => (route.kind === 'direct' ? '' : route.via.join()));
   const probed = async (probe: string) => {
     const { body } = await api.call('POST', `/api/v1/mesh/${probe}`, { body: { machine: 'web-1' } });
-    return (body.ways as { path: string[] }[]).map(({ path }) => path.join());
+    return (body.paths as { path: string[] }[]).map(({ path }) => path.join());
   };
   return [dispatched, await probed('trace'), await probed('ping')];
 }
@@ -53,7 +53,7 @@ it.each<[string, readonly Route[], string[]]>([
   await api.call('PATCH', '/api/v1/machines/web-1', { body: { routes }, headers });
   expect(await everyAnswer(api)).toEqual([expected, expected, expected]);
   // Seen at once: no answer is of before the commit.
-  await api.store.transaction((tx) => tx.nodes.sighted(expected[0]!, { lastSeenAt: 1 }));
+  await api.store.transaction((tx) => tx.nodes.recordLastSeen(expected[0]!, { lastSeenAt: 1 }));
   const turned = expected.toReversed();
   expect(await everyAnswer(api)).toEqual([turned, turned, turned]);
 });

@@ -18,7 +18,7 @@ import { fakeParent } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
-import { startProcess, type MeshProcess } from '../support/mesh-process.ts';
+import { startChildProcess, type MeshProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 import { callHead, field, flag, frame, frameType, message, opening, pour, reset, noWindows } from './http2-frames.ts';
 
@@ -171,13 +171,13 @@ interface Scene {
 /** server ← relay ← honest, the first two as processes that honest work has brought to their size. */
 async function scene(): Promise<Scene> {
   const authority = await createTestMesh();
-  const server = await startProcess(await authority.node('server-1', 'server'), {});
+  const server = await startChildProcess(await authority.node('server-1', 'server'), {});
   const parents = [{ node: 'server-1', address: server.address }];
-  const relay = await startProcess(await authority.node('relay-1', 'relay'), { parents });
+  const relay = await startChildProcess(await authority.node('relay-1', 'relay'), { parents });
   const honest = await startNode(authority, 'relay-2', 'relay', {
     parents: [{ node: 'relay-1', address: relay.address }],
   });
-  await waitFor(() => echo(honest).then(() => true), { what: 'the way to the server' });
+  await waitFor(() => echo(honest).then(() => true), { what: 'the path to the server' });
   for (let i = 0; i < 2; i += 1) await Promise.all(Array.from({ length: 150 }, () => echo(honest)));
   return { authority, server, relay, honest };
 }

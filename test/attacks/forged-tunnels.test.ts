@@ -1,7 +1,7 @@
 // Tunnels that a neighbour on a live link may not ask for, and links that it may not have: each is refused with its
 // code, and told in the audit events.
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
 import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
 import type { TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
@@ -33,7 +33,7 @@ function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string
 const elsewhere = Array.from({ length: MAX_HOPS }, (_, i) => `relay-${i}`);
 
 describe('a neighbour on a live link', () => {
-  it.each<[string, Role, Partial<TunnelRequest>, string]>([
+  it.each<[string, NodeRole, Partial<TunnelRequest>, string]>([
     ['a tentacle in the name of another', 'tentacle', { source: 'web-1' }, 'SOURCE_FORGED'],
     ['a mirror in the name of the server', 'mirror', { source: 'server-1' }, 'SOURCE_FORGED'],
     ['a mirror in the name of another', 'mirror', { source: 'mirror-1' }, 'SOURCE_FORGED'],
@@ -100,7 +100,7 @@ describe('a neighbour on a live link', () => {
         // The connection for a bulk answer is still being made when its link goes.
         parent.stalls = true;
         session.attach.write({ open: encodeRequest(newTunnelId(), request) });
-        // The child never answers: the relay has the request in its hands when its asker goes.
+        // The child never answers: the relay has the request in its hands when its requester goes.
         await waitFor(() => asked() === time, { what: 'the request' });
         session.tls.destroy();
         parent.stalls = false;
@@ -110,13 +110,13 @@ describe('a neighbour on a live link', () => {
     },
   );
 
-  it.each<[Role]>([['tentacle'], ['mirror'], ['relay']])('that is a %s is not the parent of a server', async (role) => {
+  it.each<[NodeRole]>([['tentacle'], ['mirror'], ['relay']])('that is a %s is not the parent of a server', async (role) => {
     const plane = await startControlPlane();
     const { identity } = await plane.authority.node('x9', role);
     const link = await fakeLink(plane.address, identity, { relation: 'PARENT' });
-    expect((await link.ended)?.code).toBe('LINK_REFUSED');
+    expect((await link.ended)?.code).toBe('LINK_DENIED');
     expect(plane.mesh.links()).toEqual([]);
-    expect(await denials(plane)).toEqual([['x9', 'LINK_REFUSED', 'link']]);
+    expect(await denials(plane)).toEqual([['x9', 'LINK_DENIED', 'link']]);
   });
 });
 

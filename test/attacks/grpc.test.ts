@@ -60,7 +60,7 @@ const surfaces: Record<string, Surface> = {
   },
   identity: { service: identity.Identity.service, prepare: upwards('identity') },
   topology: { service: topology.Topology.service, prepare: upwards('topology') },
-  places: { service: topology.Sources.service, prepare: upwards('topology') },
+  sources: { service: topology.Sources.service, prepare: upwards('topology') },
   link: {
     // Whatever a tunnel says is refused where no link is attached.
     service: { Attach: loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1.Link.service.Attach },

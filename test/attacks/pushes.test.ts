@@ -13,8 +13,8 @@ import { paxEntry, tarGz, zip } from '../packages/craft.ts';
 import { tempDir } from '../support/temp.ts';
 
 const good = tarGz([{ name: 'app.js', content: 'x' }]);
-const noPasses = () => {
-  throw new Error('no pass is signed or read here');
+const noDownloadTokens = () => {
+  throw new Error('no download token is signed or read here');
 };
 
 interface Field {
@@ -33,8 +33,8 @@ async function field(pushLimits: FeedDeps['pushLimits'] = {}): Promise<Field> {
     topology: new LiveTopology(),
     dataDir,
     log: silentLogger(),
-    signPass: noPasses,
-    verifyPass: noPasses,
+    signDownloadToken: noDownloadTokens,
+    verifyDownloadToken: noDownloadTokens,
     pushLimits,
   };
   const feed = await createFeed(parts);

@@ -135,7 +135,7 @@ describe('a relay', () => {
     await replayTo('web-1');
     expect(await witness.starts()).toEqual(new Map([[first.task, 1]]));
     // An agent tells also what it refused before it was restarted, and of the same again not within ten minutes.
-    const expected = ['web-1: INNER_TLS eu tentacle', 'web-2: INNER_TLS eu tentacle'];
+    const expected = ['web-1: E2E_TLS eu tentacle', 'web-2: E2E_TLS eu tentacle'];
     await waitFor(async () => (await denials()).length === expected.length, { what: 'the audit events' });
     expect(await denials()).toEqual(expected);
     // Nobody was held up.
@@ -213,7 +213,7 @@ describe('a relay', () => {
     expect(await witness.starts()).toEqual(new Map(tasks.map((task) => [task, 1])));
     // Whichever end found the wrong bytes has told of it.
     await waitFor(async () => (await denials()).length > 0, { what: 'the audit events' });
-    for (const told of await denials()) expect(told).toMatch(/^(web-1|server-1): INNER_TLS eu tentacle$/);
+    for (const told of await denials()) expect(told).toMatch(/^(web-1|server-1): E2E_TLS eu tentacle$/);
   });
 });
 

@@ -110,7 +110,7 @@ describe('the URL of a feed', () => {
     }
   });
 
-  it('is resolved once: a name that means another place later changes nothing', async () => {
+  it('is resolved once: a name that means another source later changes nothing', async () => {
     vi.mocked(lookup)
       .mockResolvedValueOnce([{ address: '127.0.0.2', family: 4 }] as never)
       .mockResolvedValue([{ address: '127.0.0.1', family: 4 }] as never);
@@ -138,10 +138,10 @@ describe('the URL of a feed', () => {
         Buffer.alloc(9),
         status(code, { location: `http://127.0.0.1:${port}/` }),
       );
-      const place = { node: 'mirror-1', path: [], url: origin.url };
-      const stream = await connectSource(place, access(true), signal);
-      const asked = askForBlob(stream, { sha256: 'a'.repeat(64), pass: 'p', fromByte: 0, signal, stallMs: 5_000 });
-      await expect(asked).rejects.toMatchObject({ code: 'PLACE_FAILED' });
+      const source = { node: 'mirror-1', path: [], url: origin.url };
+      const stream = await connectSource(source, access(true), signal);
+      const asked = askForBlob(stream, { sha256: 'a'.repeat(64), downloadToken: 'p', fromByte: 0, signal, stallMs: 5_000 });
+      await expect(asked).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
     }
     expect(connections).toEqual([]);
   });

@@ -138,8 +138,8 @@ const clients: readonly (readonly [
     leaf({ extensions: [notCa, usage, { name: 'extKeyUsage', serverAuth: true }, san] }),
   ],
   ['a certificate without a name', 'PEER_CERTIFICATE_NAME', leaf({ extensions: [notCa, usage, both] })],
-  ['TLS 1.1', 'INNER_TLS', old('TLSv1.1')],
-  ['TLS 1.2', 'INNER_TLS', old('TLSv1.2')],
+  ['TLS 1.1', 'E2E_TLS', old('TLSv1.1')],
+  ['TLS 1.2', 'E2E_TLS', old('TLSv1.2')],
 ];
 
 /** Connects and waits until the other end has closed; it is given something to serve first. */

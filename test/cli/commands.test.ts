@@ -136,7 +136,7 @@ describe('join', () => {
   const pin = 'ab'.repeat(32);
 
   it.each([
-    ['without a way to the mesh', [], 2],
+    ['without a path to the mesh', [], 2],
     ['to a name that does not resolve', ['--address', 'nowhere.invalid:8444'], 3],
     ['to a port that nothing listens on', ['--address', '127.0.0.1:1'], 3],
   ])('%s exits and changes nothing', async (_name, way, expected) => {
@@ -252,7 +252,7 @@ describe('token', () => {
     const { code, out, err } = await isthmus([...argv, ...parents, ...rest, '--out', file]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).not.toContain(token);
-    expect(out).toContain('isthmus token delete k0');
+    expect(out).toContain('isthmus token revoke k0');
     expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
     expect(await mode(file)).toBe(0o600);
     expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({
@@ -391,7 +391,7 @@ describe('tasks', () => {
 
   it('sets parents at the version that was read, each with its address, and asks for nothing that cannot be meant', async () => {
     const api = await startFakeApi();
-    const node = { id: 'web-1', parents: [{ node: 'eu-a', dialAddress: null }], wishedParents: null };
+    const node = { id: 'web-1', parents: [{ node: 'eu-a', dialAddress: null }], desiredParents: null };
     api.on('GET /api/v1/nodes/web-1', (_request, response) => json(response, node, 200, { etag: '"7"' }));
     api.on('PUT /api/v1/nodes/web-1/parents', (_request, response) => json(response, node));
     const set = ['node', 'set-parents', 'web-1', 'eu-a', 'eu-b=10.0.0.7:8444'];

@@ -119,7 +119,7 @@ describe('secrets', () => {
   });
 });
 
-describe('the way to the server', () => {
+describe('the path to the server', () => {
   it('sends the key, and nothing but JSON comes out with -o json', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/sites', (_request, response) =>

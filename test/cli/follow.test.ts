@@ -36,7 +36,7 @@ it('resumes after a cut from the last event it saw', async () => {
   expect(resumedFrom).toEqual([undefined, '1', '2']);
 });
 
-it('gives up when the server stays away longer than its patience', async () => {
+it('gives up when the server stays away longer than its reachabilityTimeout', async () => {
   const api = await startFakeApi();
   const client = clientOf(api);
   let tries = 0;
@@ -46,7 +46,7 @@ it('gives up when the server stays away longer than its patience', async () => {
   });
   const following = followTask(client, 't1', {
     signal: new AbortController().signal,
-    patienceMs: 300,
+    retryForMs: 300,
     onEvent: () => undefined,
   });
   await expect(following).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });

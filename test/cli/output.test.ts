@@ -136,7 +136,7 @@ const anything = {
     parents: [{ node: hostile, dialAddress: hostile }],
     packages: [{ step: hostile, id: hostile, version: hostile, sha256: hostile, sizeBytes: 1 }],
   },
-  wishedParents: { parents: [{ node: hostile, address: hostile }], setAt: 0, setBy: hostile, errorCode: hostile },
+  desiredParents: { parents: [{ node: hostile, address: hostile }], setAt: 0, setBy: hostile, errorCode: hostile },
   healthReport: { reasons: [{ text: hostile }], facts: { hostname: hostile, os: hostile } },
   error: { code: hostile, detail: hostile, hop: hostile },
   machines: [
@@ -157,7 +157,7 @@ const anything = {
   ],
   steps: [{ name: hostile, kind: 'script', targetRoles: [hostile], script: { interpreter: 'bash', body: hostile } }],
   process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],
-  ways: [
+  paths: [
     {
       path: [hostile],
       hops: [{ node: hostile, roundTripMs: null, version: hostile, certificateDays: null }],
@@ -306,7 +306,7 @@ it('tells the first hop that fails, and exits 1', async () => {
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [down] }));
   api.on('POST /api/v1/mesh/trace', (_request, response) =>
     json(response, {
-      ways: [
+      paths: [
         {
           path: ['eu', 'eu-pci'],
           hops: [
@@ -347,7 +347,7 @@ it('a node that a token waits for is no fault of the mesh', async () => {
 it('the log of a part is data to a terminal too', async () => {
   const script = [
     `import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../lib/telemetry/log.ts'))};`,
-    "createLogger({ part: 'test' }).warn({ err: process.argv[1], [process.argv[1]]: new Error(process.argv[1]) }, process.argv[1]);",
+    "createLogger({ component: 'test' }).warn({ err: process.argv[1], [process.argv[1]]: new Error(process.argv[1]) }, process.argv[1]);",
   ].join('\n');
   // What no argument can hold, JSON escapes by itself.
   const argument = hostile.replaceAll('\0', '').replaceAll('\ud800', '');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { environmentOfPart } from '../../lib/config/env.ts';
+import { componentEnv } from '../../lib/config/env.ts';
 import { waitFor } from '../support/wait.ts';
 import { freePort, World } from '../support/world.ts';
 
@@ -19,7 +19,7 @@ test('a relay that dials out and a tentacle behind it join with the printed comm
   const [meshPort, apiPort, relayPort] = [await freePort(), await freePort(), await freePort()];
   const world = await World.up({ folder, meshListen: `0.0.0.0:${meshPort}`, apiListen: `127.0.0.1:${apiPort}` });
   onTestFinished(() => world.stop());
-  const env = environmentOfPart({ PATH: [bin, environmentOfPart({})['PATH'] ?? ''].join(delimiter) });
+  const env = componentEnv({ PATH: [bin, componentEnv({})['PATH'] ?? ''].join(delimiter) });
   const context = ['--context', join(folder, 'context/context.json')];
 
   /** Makes a token with the command line, runs what it prints, answers both outputs. */

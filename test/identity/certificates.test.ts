@@ -4,7 +4,7 @@ import type { ConnectionOptions, TLSSocketOptions } from 'node:tls';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { linkClientOptions, linkServerOptions } from '../../certs/tls.ts';
 import { verifyCertificate, verifyPeer, type Expected, type RevocationCheck } from '../../certs/verify.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -221,7 +221,7 @@ test('a session cannot be resumed, so every connection shows its certificate', a
   expect(tickets).toBe(0);
 });
 
-test.each<Role>(['server', 'relay', 'mirror', 'tentacle'])('a certificate names its %s', async (role) => {
+test.each<NodeRole>(['server', 'relay', 'mirror', 'tentacle'])('a certificate names its %s', async (role) => {
   const identity = await mesh.identity('node-7', role, { nowMs: Date.now() - 1000 });
   const peer = verifyCertificate(new X509Certificate(identity.certificatePem), identity);
   expect(peer).toMatchObject({ meshId: 'mesh-a', node: 'node-7', role });

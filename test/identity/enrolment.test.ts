@@ -319,7 +319,7 @@ describe('tokens', () => {
     const report = { links: [], parents: [{ node: 'server-1', address: server.address }], listens: false };
     await server.store.transaction(async (tx) => {
       await tx.nodes.insert({ id: 'eu', role: 'relay', site: 'eu', parents, createdAt: 1 });
-      await tx.nodes.sighted('eu', { report, lastSeenAt: Date.now() });
+      await tx.nodes.recordLastSeen('eu', { report, lastSeenAt: Date.now() });
     });
     const error = await denial(server.token({ parent: 'eu' }));
     expect(error).toMatchObject({ code: 'PARENT_DIRECTION', field: 'parents[0].node' });

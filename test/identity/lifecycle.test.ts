@@ -19,14 +19,14 @@ import { MESH_SERVICES } from '../../contract/services.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { createTestMesh, type TestNode, type TestNodeOptions } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** A node with a row, an identity and a running mesh below the server. */
 async function member(
   server: ControlPlane,
   id: string,
-  role: Role = 'tentacle',
+  role: NodeRole = 'tentacle',
   options: TestNodeOptions = {},
 ): Promise<TestNode & { mesh: Mesh; renew: Renewer }> {
   const node = await server.authority.node(id, role, options);
@@ -49,7 +49,7 @@ async function member(
 
 async function insertRow(
   server: ControlPlane,
-  row: { id: string; role: Role; parent?: string; dialAddress?: string },
+  row: { id: string; role: NodeRole; parent?: string; dialAddress?: string },
 ): Promise<void> {
   const { id, role, parent = 'server', dialAddress = null } = row;
   await server.store.transaction((tx) =>

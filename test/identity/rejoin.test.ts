@@ -231,7 +231,7 @@ test('a revocation that only the neighbours still know of, after a restore, outl
   expect(server.node.revocations.entries()).toContainEqual(gone);
 });
 
-test('a node that joins again keeps the settings of its operator, with the way to its parent set anew', async () => {
+test('a node that joins again keeps the settings of its operator, with the path to its parent set anew', async () => {
   const server = await startControlPlane();
   const dataDir = join(await tempDir(), 'node');
   const config = join(dataDir, 'config.yaml');

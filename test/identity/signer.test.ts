@@ -1,6 +1,6 @@
 // Envelopes and passes: good ones are read, and every single change to one is refused (I7).
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
-import { createSigner, verifyEnvelope, verifyPass, type EnvelopeContent, type Signer } from '../../certs/signer.ts';
+import { createSigner, verifyEnvelope, verifyDownloadToken, type EnvelopeContent, type Signer } from '../../certs/signer.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 
@@ -92,38 +92,38 @@ function introductionOf({ signer: statement, signerSignature }: Envelope): Parti
   return { signer: statement!, signerSignature: signerSignature! };
 }
 
-describe('a pass', () => {
+describe('a download token', () => {
   const nowMs = Date.now();
-  const pass = { sha256: 'ab'.repeat(32), sizeBytes: 77, site: 'eu', node: 'web-1', expiresAtMs: nowMs + 60_000 };
+  const downloadToken = { sha256: 'ab'.repeat(32), sizeBytes: 77, site: 'eu', node: 'web-1', expiresAtMs: nowMs + 60_000 };
 
   test('allows its digest to its node at its site, for its time', () => {
-    const text = signer.signPass(pass);
-    expect(text).toMatch(/^isp_[\w.-]+$/);
-    expect(verifyPass(text, mesh, { sha256: pass.sha256, site: 'eu', node: 'web-1' })).toEqual(pass);
+    const text = signer.signDownloadToken(downloadToken);
+    expect(text).toMatch(/^isd_[\w.-]+$/);
+    expect(verifyDownloadToken(text, mesh, { sha256: downloadToken.sha256, site: 'eu', node: 'web-1' })).toEqual(downloadToken);
     const denials = [
       { sha256: 'cd'.repeat(32), site: 'eu' },
-      { sha256: pass.sha256, site: 'us' },
-      { sha256: pass.sha256, site: 'eu', node: 'web-2' },
-      { sha256: pass.sha256, site: 'eu', nowMs: nowMs + 10 * 60_000 },
-    ].map((asked) => messageOf(() => verifyPass(text, mesh, asked)));
+      { sha256: downloadToken.sha256, site: 'us' },
+      { sha256: downloadToken.sha256, site: 'eu', node: 'web-2' },
+      { sha256: downloadToken.sha256, site: 'eu', nowMs: nowMs + 10 * 60_000 },
+    ].map((asked) => messageOf(() => verifyDownloadToken(text, mesh, asked)));
     for (const spoilt of [
       '',
-      'isp_',
-      'isp_a.b.c.d',
+      'isd_',
+      'isd_a.b.c.d',
       text.slice(0, -4),
       `${text}A`.replace('.', '.A'),
       'x'.repeat(9999),
     ]) {
-      denials.push(messageOf(() => verifyPass(spoilt, mesh, { sha256: pass.sha256 })));
+      denials.push(messageOf(() => verifyDownloadToken(spoilt, mesh, { sha256: downloadToken.sha256 })));
     }
-    expect(new Set(denials)).toEqual(new Set(['FORBIDDEN there is no pass for this']));
+    expect(new Set(denials)).toEqual(new Set(['FORBIDDEN there is no download token for this']));
   });
 
   test('is no envelope, nor the other way round', () => {
     const envelope = signer.signEnvelope(content) as Record<keyof Envelope, Buffer>;
     const parts = [envelope.signer, envelope.signerSignature, envelope.body, envelope.signature];
-    const text = `isp_${parts.map((part) => part.toString('base64url')).join('.')}`;
-    expect(messageOf(() => verifyPass(text, mesh, { sha256: pass.sha256 }))).toMatch(/^FORBIDDEN/);
+    const text = `isd_${parts.map((part) => part.toString('base64url')).join('.')}`;
+    expect(messageOf(() => verifyDownloadToken(text, mesh, { sha256: downloadToken.sha256 }))).toMatch(/^FORBIDDEN/);
   });
 });
 

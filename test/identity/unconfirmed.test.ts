@@ -85,7 +85,7 @@ describe('a node that has enrolled and not confirmed', () => {
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents: [{ node: 'eu' }] });
     const joining = await authority.node('eu', 'relay', provisional);
     const fake = await fakeLink(tentacle.mesh.address!, joining.identity, { relation: 'PARENT' });
-    expect((await fake.ended)?.code).toBe('LINK_REFUSED');
+    expect((await fake.ended)?.code).toBe('LINK_DENIED');
   });
 
   it('does not take the place of the node of its name that has confirmed', async () => {

@@ -45,7 +45,7 @@ const cuts = cutStages.map((stage, index) => {
   return [named, [first, then]] as const;
 });
 
-const oneWay = [
+const oneDirection = [
   { stage: 'half the package is here', way: 'forward' },
   { stage: 'the post-deploy script runs', way: 'backward' },
 ] as const;
@@ -83,7 +83,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
 
   test.for(cuts)('lines cut for %s: the deployment ends whole', ([, faults]) => deployThrough(faults, 'both'));
 
-  test.for(oneWay)('every line cut $way for long when $stage: the deployment ends whole', ({ stage, way }) =>
+  test.for(oneDirection)('every line cut $way for long when $stage: the deployment ends whole', ({ stage, way }) =>
     deployThrough([{ stage, seconds: longS, lines: lineNames }], way),
   );
 

@@ -32,7 +32,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
   });
   afterAll(() => lab?.down());
 
-  test('neighbours reach each other, and targets have no way to the hub', async () => {
+  test('neighbours reach each other, and targets have no path to the hub', async () => {
     const hub = lab.address('hub', 'wan-a');
     expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'open' });
     expect(await ask('target2', 'reach', lab.address('target1', 'lan-a'), '7000')).toEqual({ result: 'open' });
@@ -41,7 +41,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
     expect(await ask('hub', 'reach', lab.address('target1', 'lan-a'), '7000')).toEqual({ result: 'ENETUNREACH' });
   });
 
-  test('a target stays without a way to the hub when it is told to go through the relay host', async () => {
+  test('a target stays without a path to the hub when it is told to go through the relay host', async () => {
     const relay = lab.address('relay', 'lan-a');
     await lab.run('target2', 'ip', ['route', 'add', 'default', 'via', relay]);
     expect(await ask('target2', 'reach', lab.address('hub', 'wan-a'), '7000')).toEqual({ result: 'TIMEOUT' });

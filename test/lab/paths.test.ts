@@ -7,21 +7,21 @@ import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
 import { labOfThisFile } from './support/open.ts';
 import { reached, stages, wholeAgain, wholeAgainMs } from './support/stages.ts';
-import { machines, twoWays } from './support/two-paths.ts';
+import { machines, twoPaths } from './support/two-paths.ts';
 
 /** A link with an alternative is given up after 3 s of silence; the rest is for calls along the other way. */
 const roundMs = 8_000;
 const lines = 120;
 const faults = ['SIGSTOP', 'SIGKILL'] as const;
 
-describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways to a machine in the lab', () => {
-  const open = labOfThisFile({ delayMs: 15, rateMbit: 10 }, { topology: twoWays });
+describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two paths to a machine in the lab', () => {
+  const open = labOfThisFile({ delayMs: 15, rateMbit: 10 }, { topology: twoPaths });
 
   const run = async (body: string): Promise<string> =>
     (await open.world.api.post<{ id: string }>('scripts', { body, machines, deadlineS: 300 })).id;
 
   /** The relay that a call to each machine crosses now. */
-  const ways = async (): Promise<unknown[]> => {
+  const paths = async (): Promise<unknown[]> => {
     const { api } = open.world;
     const task = await api.ended((await api.post<{ id: string }>('health-checks', { machines })).id);
     expect(task.state, JSON.stringify(task)).toBe('succeeded');
@@ -32,10 +32,10 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways 
       }),
     );
   };
-  const byWayOf = (relay: string): Promise<unknown> =>
-    waitFor(async () => (await ways()).every((way) => way === relay), {
+  const reachedThrough = (relay: string): Promise<unknown> =>
+    waitFor(async () => (await paths()).every((way) => way === relay), {
       limitMs: wholeAgainMs,
-      what: `both machines to be reached by way of ${relay}`,
+      what: `both machines to be reached through ${relay}`,
     });
 
   const mend = (fault: (typeof faults)[number]): Promise<void> =>
@@ -56,23 +56,23 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways 
 
   test.for(faults)('a start goes round a relay that has just taken %s', async (fault) => {
     const { world, witness } = open;
-    await byWayOf('near');
+    await reachedThrough('near');
     await world.signal('near', fault);
     const since = Date.now();
     const id = await run(witness.script('work', 5));
     await ran(await world.api.ended(id), 5);
     expect(Date.now() - since).toBeLessThan(roundMs);
-    expect(await ways()).toEqual(['far', 'far']);
+    expect(await paths()).toEqual(['far', 'far']);
     await mend(fault);
     await wholeAgain(open);
     // What the stopped relay still held of the first sending went on its way by now.
     await ran(await world.api.task(id), 5);
-    await byWayOf('near');
+    await reachedThrough('near');
   });
 
-  test('a start that was sent into a stopped relay goes by the other way as the same ticket', async () => {
+  test('a start that was sent into a stopped relay goes by the other path as the same ticket', async () => {
     const { world, witness } = open;
-    await byWayOf('near');
+    await reachedThrough('near');
     await world.signal('near', 'SIGSTOP');
     const stopped = Date.now();
     const id = await run(witness.script('work', 5));
@@ -89,9 +89,9 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways 
     await ran(await world.api.task(id), 5);
   });
 
-  test.for(faults)('scripts print on by way of the other relay when theirs takes %s', async (fault) => {
+  test.for(faults)('scripts print on through the other relay when theirs takes %s', async (fault) => {
     const { world, witness } = open;
-    await byWayOf('near');
+    await reachedThrough('near');
     const id = await run(witness.script('work', lines, 50));
     await waitFor(
       async () =>
@@ -106,7 +106,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways 
     expect(ended).toEqual([true, true]);
     await mend(fault);
     await wholeAgain(open);
-    await byWayOf('near');
+    await reachedThrough('near');
   });
 
   const deployments = faults.flatMap((fault) =>
@@ -118,7 +118,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two ways 
     'a deployment ends whole though the relay takes $fault when $stage',
     async ({ fault, stage }) => {
       const { world, project } = open;
-      await byWayOf('near');
+      await reachedThrough('near');
       const release = await project.release(1_000_000);
       const task = await project.deploy(release);
       await reached(stage, { open, task, release, machine: 'ordered' });

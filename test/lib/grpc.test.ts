@@ -1,11 +1,11 @@
-// gRPC over streams that somebody else dials: calls, refusals, windows, and what is left after a stream dies.
+// gRPC over streams that somebody else dials: calls, denials, windows, and what is left after a stream dies.
 import { status } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
 import { grpcClient, maxMessageBytes, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
-import { GrpcHost, type AsyncHandlers, type MethodPolicy } from '../../lib/grpc/server.ts';
+import { GrpcHost, type AsyncHandlers, type MethodAccess } from '../../lib/grpc/server.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
@@ -34,7 +34,7 @@ function host(): GrpcHost<TestPeer> {
   return made;
 }
 
-function placesHost(find: AsyncHandlers<SourcesHandlers, TestPeer>['Find']): GrpcHost<TestPeer> {
+function sourcesHost(find: AsyncHandlers<SourcesHandlers, TestPeer>['Find']): GrpcHost<TestPeer> {
   const made = host();
   made.add<SourcesHandlers>(topology.Sources.service, { Find: find }, { Find: { roles: ['mirror'] } });
   return made;
@@ -85,7 +85,7 @@ describe('unary calls', () => {
   test('go over one connection, and name the caller', async () => {
     const callers: string[] = [];
     const { client, near } = dialSources(
-      placesHost((call, caller) => {
+      sourcesHost((call, caller) => {
         callers.push(caller.peer.node);
         return { downloadToken: `token for ${call.request.sha256}` };
       }),
@@ -98,10 +98,10 @@ describe('unary calls', () => {
 
   test('a thrown error arrives with code, hop, field, remedy and message, whatever its characters', async () => {
     const { client } = dialSources(
-      placesHost(() => {
+      sourcesHost(() => {
         throw new IsthmusError('NOT_FOUND', 'kein “Päckchen” 包\u2028\nhere', {
           hop: 'relay-eu',
-          field: 'places[0]',
+          field: 'sources[0]',
           remedy: 'Schau nach – dort',
         });
       }),
@@ -110,7 +110,7 @@ describe('unary calls', () => {
     expect(error).toMatchObject({
       code: 'NOT_FOUND',
       hop: 'relay-eu',
-      field: 'places[0]',
+      field: 'sources[0]',
       remedy: 'Schau nach – dort',
     });
     expect(error.message).toBe('kein “Päckchen” 包\u2028\nhere');
@@ -118,7 +118,7 @@ describe('unary calls', () => {
 
   test('an unexpected error says nothing of itself', async () => {
     const { client } = dialSources(
-      placesHost(() => {
+      sourcesHost(() => {
         throw new Error('password=hunter2');
       }),
     );
@@ -137,11 +137,11 @@ describe('unary calls', () => {
   });
 });
 
-describe('refusals', () => {
+describe('denials', () => {
   test('another role is refused and the handler does not run', async () => {
     let ran = 0;
     const { client } = dialSources(
-      placesHost(() => {
+      sourcesHost(() => {
         ran += 1;
         return {};
       }),
@@ -153,7 +153,7 @@ describe('refusals', () => {
 
   test('a stream without identity is refused, also when it names another stream in its metadata', async () => {
     let ran = 0;
-    const made = placesHost(() => {
+    const made = sourcesHost(() => {
       ran += 1;
       return {};
     });
@@ -172,17 +172,17 @@ describe('refusals', () => {
     expect(ran).toBe(1);
   });
 
-  test('a method without a policy stops the start-up', () => {
-    const none = {} as { Find: MethodPolicy };
+  test('a method without an access rule stops the start-up', () => {
+    const none = {} as { Find: MethodAccess };
     expect(() => host().add<SourcesHandlers>(topology.Sources.service, { Find: () => ({}) }, none)).toThrow(
-      expect.objectContaining({ code: 'POLICY_MISSING' }),
+      expect.objectContaining({ code: 'ACCESS_MISSING' }),
     );
   });
 
   test('a message over the limit is refused both ways', async () => {
     let ran = 0;
     const { client } = dialSources(
-      placesHost((call) => {
+      sourcesHost((call) => {
         ran += 1;
         return { downloadToken: call.request.sha256 === 'big' ? 'y'.repeat(maxMessageBytes + 1) : '' };
       }),
@@ -196,7 +196,7 @@ describe('refusals', () => {
   test('64 KB of metadata does not reach a handler', async () => {
     let ran = 0;
     const { client } = dialSources(
-      placesHost(() => {
+      sourcesHost(() => {
         ran += 1;
         return {};
       }),
@@ -215,7 +215,7 @@ describe('refusals', () => {
 describe('a stream that dies', () => {
   test('fails the calls in flight as UNREACHABLE, and the next call dials again', async () => {
     const { client, near, far } = dialSources(
-      placesHost((call) => (call.request.sha256 === 'hang' ? new Promise(() => undefined) : {})),
+      sourcesHost((call) => (call.request.sha256 === 'hang' ? new Promise(() => undefined) : {})),
     );
     const hanging = [1, 2, 3].map(() => failure(find(client, 'hang')));
     await waitFor(() => near.length === 1);
@@ -230,7 +230,7 @@ describe('a stream that dies', () => {
 
   test('a failed dial fails the call with its own error, and the next call tries again at once', async () => {
     let dials = 0;
-    const made = placesHost(() => ({}));
+    const made = sourcesHost(() => ({}));
     const client = grpcClient<SourcesClient>(topology.Sources, async () => {
       dials += 1;
       if (dials === 1) throw new IsthmusError('UNREACHABLE', 'no link', { hop: 'eu' });
@@ -245,7 +245,7 @@ describe('a stream that dies', () => {
   });
 
   test('close ends calls, streams and a dial under way', async () => {
-    const made = placesHost(() => new Promise(() => undefined));
+    const made = sourcesHost(() => new Promise(() => undefined));
     const { client, near, far } = dialSources(made);
     const hanging = failure(find(client));
     await waitFor(() => near.length === 1 && client.stream !== undefined);
@@ -276,7 +276,7 @@ describe('a stream that dies', () => {
     expect((await failure(find(never, 'x', 50))).code).toBe('DEADLINE_EXCEEDED');
     let started = false;
     const { client } = dialSources(
-      placesHost((call) => {
+      sourcesHost((call) => {
         started = true;
         call.on('cancelled', () => (cancelled = true));
         return new Promise(() => undefined);
@@ -380,7 +380,7 @@ test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming
 });
 
 test('stop ends idle and busy streams', async () => {
-  const made = placesHost(() => new Promise(() => undefined));
+  const made = sourcesHost(() => new Promise(() => undefined));
   const { client, near, far } = dialSources(made);
   const hanging = failure(find(client));
   await waitFor(() => near.length === 1 && client.stream !== undefined);

@@ -42,7 +42,7 @@ it('starts a part, gives its addresses, and stops it by ending its standard inpu
 it('says why a part did not start, with the last lines of its log', async () => {
   const { group: parts, log } = await group();
   await expect(parts.start('one', ['refuses'], log)).rejects.toMatchObject({
-    code: 'PART_FAILED',
+    code: 'COMPONENT_FAILED',
     message: expect.stringMatching(/one ended with exit code 9\n.*\nthe port is in use/) as string,
   });
   await parts.stop();
@@ -68,7 +68,7 @@ it('starts nothing once it has been told to stop, and does not wait for a comman
   const hanging = parts.run('join', ['waits'], log);
   await waitFor(() => parts.running.has('join'), { what: 'the command' });
   const stopped = parts.stop({ limitMs: 60_000 });
-  await expect(hanging).rejects.toMatchObject({ code: 'PART_FAILED' });
+  await expect(hanging).rejects.toMatchObject({ code: 'COMPONENT_FAILED' });
   await stopped;
   await expect(parts.start('late', ['works'], log)).rejects.toMatchObject({ code: 'CANCELLED' });
   expect(parts.running.has('late')).toBe(false);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { backdateMs, buildCertificate } from '../../certs/certificate.ts';
 import { proveCredential, type Credential, type TlsSide } from '../../certs/credential.ts';
 import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import type { DialOptions, MeshStream } from '../../mesh/types.ts';
 import { fakeParent } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';
@@ -47,7 +47,7 @@ async function echoes(stream: MeshStream): Promise<boolean> {
 describe.each(['up', 'down'] as const)('links dialled %s', (dialling) => {
   it('outlive the certificates they came up with, and so does what they carry', async () => {
     const authority = await createTestMesh();
-    const start = async (name: string, role: Role, above?: StartedNode): Promise<StartedNode> => {
+    const start = async (name: string, role: NodeRole, above?: StartedNode): Promise<StartedNode> => {
       const address = above !== undefined && dialling === 'up' ? { address: above.mesh.address! } : {};
       const parents = above === undefined ? [] : [{ node: above.name, ...address }];
       const node = await authority.node(name, role, { lifetimeMs: shortMs });

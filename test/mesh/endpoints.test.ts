@@ -46,7 +46,7 @@ afterEach(() => {
 });
 
 describe('a service', () => {
-  it('is opened by the roles of its policy only, and its handler does not run for others', async () => {
+  it('is opened by the roles of its access only, and its handler does not run for others', async () => {
     const { relays, tentacle, server, path } = await startChain(1, 'up');
     let served = 0;
     tentacle.mesh.listen('tentacle', (stream) => {
@@ -107,7 +107,7 @@ describe('a node that cannot be reached', () => {
     await expect(elsewhere).rejects.toMatchObject({ code: 'UNREACHABLE', hop: 'relay-1' });
   });
 
-  it('does not hold its caller beyond the deadline, or beyond the caller’s patience', async () => {
+  it('does not hold its caller beyond the deadline, or beyond the caller’s reachabilityTimeout', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];

@@ -95,7 +95,7 @@ describe('a node without a certificate', () => {
 });
 
 describe('a node that waits to be dialled', () => {
-  it('is reached by the server through the relay that dials it, and by no other way', async () => {
+  it('is reached by the server through the relay that dials it, and by no other path', async () => {
     const { server, relays, path } = await startChain(1, 'down');
     const listener = await listenForEnrol('127.0.0.1:0', await selfSigned());
     onTestFinished(() => listener.stop());

@@ -10,7 +10,7 @@ import { cable, fakeLink } from '../support/fake-link.ts';
 import { heardLog } from '../support/heard-log.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode } from '../support/mesh.ts';
-import { startProcess } from '../support/mesh-process.ts';
+import { startChildProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 const quick = { heartbeatIntervalMs: 100, linkTimeoutMs: 400 };
@@ -27,7 +27,7 @@ describe('the hello', () => {
     const node = await startNode(authority, 'n1', to);
     const other = await authority.node('n2', from);
     const fake = await fakeLink(node.mesh.address!, other.identity, { relation });
-    expect((await fake.ended)?.code).toBe('LINK_REFUSED');
+    expect((await fake.ended)?.code).toBe('LINK_DENIED');
     expect(node.mesh.links()).toEqual([]);
   });
 });
@@ -97,12 +97,12 @@ describe('a peer that falls silent', () => {
     const authority = await createTestMesh();
     const relay = await authority.node('relay-1', 'relay');
     const server = await startNode(authority, 'server-1', 'server');
-    const first = await startProcess(relay, { parents: [{ node: 'server-1' }] });
+    const first = await startChildProcess(relay, { parents: [{ node: 'server-1' }] });
     server.mesh.assignDials([{ node: 'relay-1', address: first.address }]);
     await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
     await first.kill();
     await waitFor(() => server.mesh.links()[0]?.up === false, { what: 'the loss' });
-    await startProcess(relay, { listen: first.address, parents: [{ node: 'server-1' }] });
+    await startChildProcess(relay, { listen: first.address, parents: [{ node: 'server-1' }] });
     await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link again' });
     const { facts } = await ping(server.mesh, { node: 'relay-1', deadlineMs: 2_000 });
     expect(facts.node).toBe('relay-1');

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { DialOptions } from '../../mesh/types.ts';
 import { createTestMesh } from '../support/identities.ts';
-import { startProcess } from '../support/mesh-process.ts';
+import { startChildProcess } from '../support/mesh-process.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
 import { tcpLine } from '../support/tcp-line.ts';
 import { waitFor } from '../support/wait.ts';
@@ -79,13 +79,13 @@ describe('lines that end every connection', () => {
       child: await badLine(() => at.get('t1')),
     };
     const above = (node: string, { address }: BadLine) => [{ node, ...(isUp ? { address } : {}) }];
-    const relay = await startProcess(
+    const relay = await startChildProcess(
       await authority.node('eu', 'relay'),
       { parents: above('server-1', lines.server), dials: isUp ? [] : [{ node: 't1', address: lines.child.address }] },
       limits,
     );
     at.set('eu', relay.address);
-    const child = await startProcess(
+    const child = await startChildProcess(
       await authority.node('t1', 'tentacle'),
       { parents: above('eu', lines.relay) },
       limits,

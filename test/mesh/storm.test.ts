@@ -6,7 +6,7 @@ import { MESH_SERVICES } from '../../contract/services.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { createTestMesh } from '../support/identities.ts';
-import { startProcess } from '../support/mesh-process.ts';
+import { startChildProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 const agents = 150;
@@ -20,7 +20,7 @@ describe('a server that dies under its agents', () => {
     const authority = await createTestMesh();
     const key = await generateKey();
     const server = await authority.node('server-1', 'server');
-    const first = await startProcess(server, {}, limits);
+    const first = await startChildProcess(server, {}, limits);
     const parents = [{ node: 'server', address: first.address }];
     const meshes: Mesh[] = [];
     onTestFinished(async () => void (await Promise.all(meshes.map((mesh) => mesh.stop()))));
@@ -35,7 +35,7 @@ describe('a server that dies under its agents', () => {
     await waitFor(() => up() === agents, { limitMs: 80_000, everyMs: 50, what });
     await first.kill();
     await waitFor(() => up() === 0, { what: 'every agent to know that the server is gone' });
-    await startProcess(server, { listen: first.address }, limits);
+    await startChildProcess(server, { listen: first.address }, limits);
     await waitFor(() => up() === agents, { limitMs: wholeAgainMs, everyMs: 50, what });
     expect(meshes.flatMap((mesh) => mesh.links())).toHaveLength(agents);
   }, 180_000);

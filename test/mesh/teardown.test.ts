@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Mesh, MeshStream, ServiceClass } from '../../mesh/types.ts';
 import { startChain, type Chain, type Dialling } from '../support/mesh.ts';
-import { startProcess } from '../support/mesh-process.ts';
+import { startChildProcess } from '../support/mesh-process.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { startNode } from '../support/mesh.ts';
 import { waitFor } from '../support/wait.ts';
@@ -76,7 +76,7 @@ describe('tunnels through a relay that is killed', () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents: [{ node: 'relay-1' }] });
-    const relay = await startProcess(await authority.node('relay-1', 'relay'), {
+    const relay = await startChildProcess(await authority.node('relay-1', 'relay'), {
       parents: [{ node: 'server-1' }],
       dials: [{ node: 't1', address: tentacle.mesh.address! }],
     });
@@ -110,16 +110,16 @@ describe('a reader that stalls', () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
-    const relay = await startProcess(await authority.node('relay-1', 'relay'), { parents });
+    const relay = await startChildProcess(await authority.node('relay-1', 'relay'), { parents });
     const below = [{ node: 'relay-1', address: relay.address }];
-    await startProcess(await authority.node('t1', 'tentacle'), { parents: below });
+    await startChildProcess(await authority.node('t1', 'tentacle'), { parents: below });
     const target = { node: 't1', path: ['relay-1'], deadlineMs: 5_000 } as const;
     await waitFor(
       () =>
         server.mesh
           .dial({ ...target, service: 'echo', class: 'control' })
           .then((stream) => stream.destroy() !== undefined),
-      { what: 'the way to t1' },
+      { what: 'the path to t1' },
     );
     const moving = await server.mesh.dial({ ...target, service: 'flood', class: 'bulk' });
     moving.on('error', () => undefined);

@@ -1,11 +1,11 @@
-// A node with two parents: what it opens upwards finds the live one, and every link on its ways is watched each second.
+// A node with two parents: what it opens upwards finds the live one, and every link on its paths is watched each second.
 import { describe, expect, it } from 'vitest';
 import { ping } from '../../mesh/echo.ts';
 import { DEFAULT_LIMITS, type MeshLimits } from '../../mesh/limits.ts';
 import { cable } from '../support/fake-link.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
-import { startProcess, type MeshProcess } from '../support/mesh-process.ts';
+import { startChildProcess, type MeshProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 interface Fork {
@@ -20,7 +20,7 @@ async function startFork(serverAddress?: (real: string) => Promise<string>): Pro
   const server = await startNode(authority, 'server-1', 'server');
   const address = server.mesh.address!;
   const relay = async (name: string, at: string): Promise<MeshProcess> =>
-    startProcess(await authority.node(name, 'relay'), { parents: [{ node: 'server-1', address: at }] });
+    startChildProcess(await authority.node(name, 'relay'), { parents: [{ node: 'server-1', address: at }] });
   const relays = {
     'eu-a': await relay('eu-a', (await serverAddress?.(address)) ?? address),
     'eu-b': await relay('eu-b', address),
@@ -97,7 +97,7 @@ describe('the pace of beats', () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server', {}, patient);
     const address = server.mesh.address!;
-    const relay = await startProcess(await authority.node('eu-a', 'relay'), {
+    const relay = await startChildProcess(await authority.node('eu-a', 'relay'), {
       parents: [{ node: 'server-1', address }],
     });
     const parents = [

@@ -56,8 +56,8 @@ export const packagesMutants: Mutants = {
   },
   'mirrors-in-a-circle': {
     file: 'server/packages/sources.ts',
-    find: "asker.role !== 'mirror' || isBefore(",
-    replace: "asker.role !== 'server' || isBefore(",
+    find: "requester.role !== 'mirror' || isBefore(",
+    replace: "requester.role !== 'server' || isBefore(",
     red: { file: 'server/packages/sources.test.ts', test: ['places', 'never lets mirrors wait for each other in a circle'] },
   },
   'no-pass-refused-unseen': {
@@ -67,7 +67,7 @@ export const packagesMutants: Mutants = {
     const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };`,
     red: {
       file: 'test/packages/mirror.test.ts',
-      test: ['cache-poison', 'no pass is for who gives out passes to refuse'],
+      test: ['cache-poison', 'no pass is for who issues download tokens to refuse'],
     },
   },
   'pass-for-anyone': {

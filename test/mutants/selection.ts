@@ -21,10 +21,10 @@ export interface Change {
 /** Names of the mutants that a change is to show red; all where the change is not known. */
 export function select(records: Readonly<Record<string, Mutants>>, change: Change | undefined): Set<string> {
   const due = new Set(change?.numbers.map((number) => number % PARTS));
-  const isTaken = (record: string, name: string, mutant: Mutant): boolean =>
+  const isApplied = (record: string, name: string, mutant: Mutant): boolean =>
     change === undefined || due.has(partOf(name)) || filesOf(record, mutant).some((file) => change.touched.has(file));
   const names = Object.entries(records).flatMap(([record, mutants]) =>
-    Object.entries(mutants).flatMap(([name, mutant]) => (isTaken(record, name, mutant) ? [name] : [])),
+    Object.entries(mutants).flatMap(([name, mutant]) => (isApplied(record, name, mutant) ? [name] : [])),
   );
   return new Set(names);
 }

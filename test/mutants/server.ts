@@ -3,12 +3,12 @@ import type { Mutants } from './mutant.ts';
 
 export const serverMutants: Mutants = {
   'auto-flaps': {
-    file: 'server/topology/cheapest.ts',
+    file: 'server/topology/least-cost.ts',
     find: 'marginShare = 1.25',
     replace: 'marginShare = 1',
-    also: [{ file: 'server/topology/cheapest.ts', find: 'marginMs = 5', replace: 'marginMs = 0' }],
+    also: [{ file: 'server/topology/least-cost.ts', find: 'marginMs = 5', replace: 'marginMs = 0' }],
     red: {
-      file: 'server/topology/cheapest.test.ts',
+      file: 'server/topology/least-cost.test.ts',
       test: ['the ways of auto', 'do not take turns while their costs cross'],
     },
   },
@@ -32,12 +32,12 @@ export const serverMutants: Mutants = {
   },
   'one-fault-for-all': {
     file: 'server/topology/reparent.ts',
-    find: "log.error({ err, node: id }, 'it is not noted that a node has gone over to other parents');",
+    find: "log.error({ err, node: id }, 'it is not noted that a node has moved to other parents');",
     replace: `if (err instanceof Error) throw err;
-      log.error({ err, node: id }, 'it is not noted that a node has gone over to other parents');`,
+      log.error({ err, node: id }, 'it is not noted that a node has moved to other parents');`,
     red: {
       file: 'test/server/reconcile.test.ts',
-      test: ['a node that cannot be noted to have gone over keeps no other from it, and is noted in the next turn'],
+      test: ['a node that cannot be noted to have moved keeps no other from it, and is noted in the next turn'],
     },
   },
   'parents-given-up-early': {
@@ -61,7 +61,7 @@ export const serverMutants: Mutants = {
       test: ['a flood on a live link', 'of PINGs, with their answers read is one audit event'],
     },
   },
-  'refusals-told-again': {
+  'denials-told-again': {
     file: 'server/topology/reports.ts',
     find: '!known.has(id)',
     replace: '!known.has(`${id}?`)',
@@ -73,8 +73,8 @@ export const serverMutants: Mutants = {
       ],
     },
   },
-  'refusals-unbounded': {
-    file: 'server/store/refusals.ts',
+  'denials-unbounded': {
+    file: 'server/store/denials.ts',
     find: 'own >= perMinute',
     replace: 'own < 0',
     red: {
@@ -82,9 +82,9 @@ export const serverMutants: Mutants = {
       test: ['a role', 'that goes on asking is refused as often, and recorded only so often'],
     },
   },
-  'refusals-untold': {
+  'denials-untold': {
     file: 'mesh/report.ts',
-    find: '[...mesh.refusals.latest()]',
+    find: '[...mesh.denials.latest()]',
     replace: '[]',
     red: {
       file: 'test/attacks/relay.test.ts',
@@ -93,9 +93,9 @@ export const serverMutants: Mutants = {
   },
   'role-unchecked': {
     file: 'lib/grpc/server.ts',
-    find: '!policy.roles.includes(peer.role)',
+    find: '!access.roles.includes(peer.role)',
     replace: 'false',
-    red: { file: 'test/lib/grpc.test.ts', test: ['refusals', 'another role is refused and the handler does not run'] },
+    red: { file: 'test/lib/grpc.test.ts', test: ['denials', 'another role is refused and the handler does not run'] },
   },
   'undone-parents-kept': {
     file: 'mesh/parents.ts',

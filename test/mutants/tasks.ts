@@ -66,7 +66,7 @@ export const tasksMutants: Mutants = {
     },
   },
   'revoked-waited-for': {
-    file: 'server/tasks/route-book.ts',
+    file: 'server/tasks/route-resolver.ts',
     find: 'found?.revoked === true',
     replace: 'false',
     red: {

@@ -14,8 +14,8 @@ import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
 import { tarGz, zip } from './craft.ts';
 
-const noPasses = () => {
-  throw new Error('no pass is signed or read here');
+const noDownloadTokens = () => {
+  throw new Error('no download token is signed or read here');
 };
 
 /** Nobody asks for sources here. */
@@ -33,8 +33,8 @@ beforeEach(async () => {
     topology,
     dataDir: folder,
     log: silentLogger(),
-    signPass: noPasses,
-    verifyPass: noPasses,
+    signDownloadToken: noDownloadTokens,
+    verifyDownloadToken: noDownloadTokens,
   });
 });
 
@@ -123,8 +123,8 @@ describe('pushing', () => {
   it.skipIf(lacks('linux', 'root'))('stops before it takes the room that the database needs', async () => {
     const dataDir = await smallDisk(48);
     const pushLimits = { keepFreeBytes: 8 * 1024 ** 2 };
-    const passes = { signPass: noPasses, verifyPass: noPasses };
-    const small = await createFeed({ store, topology, dataDir, log: silentLogger(), ...passes, pushLimits });
+    const downloadTokens = { signDownloadToken: noDownloadTokens, verifyDownloadToken: noDownloadTokens };
+    const small = await createFeed({ store, topology, dataDir, log: silentLogger(), ...downloadTokens, pushLimits });
     const chunk = randomBytes(1024 ** 2);
     const pushed = small.push(
       Readable.from(Array.from({ length: 100 }, () => chunk)),
@@ -165,8 +165,8 @@ describe('reading', () => {
       topology,
       dataDir: folder,
       log: silentLogger(),
-      signPass: noPasses,
-      verifyPass: noPasses,
+      signDownloadToken: noDownloadTokens,
+      verifyDownloadToken: noDownloadTokens,
     });
     expect((await buffer(await again.download(sha256))).equals(bytes)).toBe(true);
   });
@@ -177,8 +177,8 @@ describe('reading', () => {
     const changed = Buffer.from(bytes);
     changed[30_000]! ^= 1;
     await writeFile(join(folder, 'packages', 'blobs', sha256.slice(0, 2), sha256), changed);
-    const passes = { signPass: noPasses, verifyPass: noPasses };
-    const again = await createFeed({ store, topology, dataDir: folder, log: silentLogger(), ...passes });
+    const downloadTokens = { signDownloadToken: noDownloadTokens, verifyDownloadToken: noDownloadTokens };
+    const again = await createFeed({ store, topology, dataDir: folder, log: silentLogger(), ...downloadTokens });
     const downloads = await Promise.allSettled([again.download(sha256), again.download(sha256, { from: 5 })]);
     for (const each of downloads) expect(each).toMatchObject({ reason: { code: 'PACKAGE_HASH_MISMATCH' } });
     await expect(again.download(sha256)).rejects.toMatchObject({ code: 'PACKAGE_HASH_MISMATCH' });

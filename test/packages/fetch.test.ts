@@ -1,10 +1,10 @@
-// One blob from several places, over real TLS: what is cut goes on elsewhere, what is wrong is never kept.
+// One blob from several sources, over real TLS: what is cut goes on elsewhere, what is wrong is never kept.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import { Demotions, fetchBlob, type Place } from '../../lib/blobs/fetch.ts';
+import { Demotions, fetchBlob, type Source } from '../../lib/blobs/fetch.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestMesh, type TestNode } from '../support/identities.ts';
 import { noMesh } from '../support/no-mesh.ts';
@@ -37,7 +37,7 @@ beforeAll(async () => {
 
 /** Fetches into an empty store from these origins, nearest first. */
 async function fetch(
-  origins: readonly (Origin | Place)[],
+  origins: readonly (Origin | Source)[],
   { sizeBytes, rounds = 1, stallMs = 5_000, store, signal = new AbortController().signal, demotions = new Demotions() }: {
     sizeBytes?: number | undefined; rounds?: number; stallMs?: number; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
   } = {}, // prettier-ignore
@@ -46,13 +46,13 @@ async function fetch(
   const target = await blobs.resume(sha256);
   onTestFinished(() => target.close());
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
-  const places = origins.map(({ node, url }) => ({ node, url, path: [] }));
+  const sources = origins.map(({ node, url }) => ({ node, url, path: [] }));
   const wrong: string[] = [];
   const outcome = await fetchBlob({
-    sha256, sizeBytes, places, target, rounds, demotions, signal,
-    onWrongPlace: (node, { code }) => wrong.push(`${node}: ${code}`),
-    open: async (place, fromByte, aborted): Promise<BlobAnswer> =>
-      askForBlob(await connectSource(place, access, aborted), { sha256, pass: 'p', fromByte, signal: aborted, stallMs }),
+    sha256, sizeBytes, sources, target, rounds, demotions, signal,
+    onWrongSource: (node, { code }) => wrong.push(`${node}: ${code}`),
+    open: async (source, fromByte, aborted): Promise<BlobAnswer> =>
+      askForBlob(await connectSource(source, access, aborted), { sha256, downloadToken: 'p', fromByte, signal: aborted, stallMs }),
   }).then(
     (fetched) => fetched,
     async (thrown: unknown) => {
@@ -70,17 +70,17 @@ function resumedAt(origin: Origin): number[] {
 }
 
 describe('fetching', () => {
-  it('takes the nearest place and leaves the others alone', async () => {
+  it('takes the nearest source and leaves the others alone', async () => {
     const [near, far] = [await startOrigin(mesh, 'near', body), await startOrigin(mesh, 'far', body)];
     expect(await fetch([near, far])).toMatchObject({ from: 'near', sizeBytes: body.length, failed: [] });
-    expect(near.requests).toEqual([{ url: `/v1/blobs/${sha256}`, range: undefined, authorization: 'Pass p' }]);
+    expect(near.requests).toEqual([{ url: `/v1/blobs/${sha256}`, range: undefined, authorization: 'Bearer p' }]);
     expect(far.requests).toEqual([]);
   });
 
-  it('goes on at the next place where the first was cut at 60 %', async () => {
+  it('goes on at the next source where the first was cut at 60 %', async () => {
     const [near, far] = [await startOrigin(mesh, 'near', body, cutAt(0.6)), await startOrigin(mesh, 'far', body)];
     const { from, failed, wrong } = await fetch([near, far]);
-    expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'PLACE_FAILED']]]);
+    expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'SOURCE_FAILED']]]);
     expect(wrong).toEqual([]);
     expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > 0 && at <= 600_000)]);
   });
@@ -106,18 +106,18 @@ describe('fetching', () => {
       'headers without end',
       ({ response }: Served): void => void response.writeHead(200, { 'x-long': 'x'.repeat(20_000) }).end(),
     ],
-  ] as const)('passes over a place with %s', async (_, behaviour) => {
+  ] as const)('passes over a source with %s', async (_, behaviour) => {
     const [near, far] = [await startOrigin(mesh, 'near', body, behaviour), await startOrigin(mesh, 'far', body)];
     const { from, failed } = await fetch([near, far], { sizeBytes: body.length, stallMs: 300 });
     expect([from, failed.length, near.requests.length]).toEqual(['far', 1, 1]);
   });
 
-  it('passes over a place that is not there, and one that is somebody else', async () => {
+  it('passes over a source that is not there, and one that is somebody else', async () => {
     const other = await startOrigin(mesh, 'other', body);
     const far = await startOrigin(mesh, 'far', body);
     const gone = { node: 'gone', url: 'https://127.0.0.1:1', path: [] };
     const { failed } = await fetch([gone, { node: 'near', url: other.url, path: [] }, far]);
-    expect(failed.map(({ code }) => code)).toEqual(['PLACE_FAILED', 'PEER_UNEXPECTED']);
+    expect(failed.map(({ code }) => code)).toEqual(['SOURCE_FAILED', 'PEER_UNEXPECTED']);
     expect(other.requests).toEqual([]);
   });
 
@@ -126,7 +126,7 @@ describe('fetching', () => {
     const store = await BlobStore.open(await tempDir());
     await expect(fetch([near], { store, rounds: 2 })).rejects.toMatchObject({
       code: 'PACKAGE_UNAVAILABLE',
-      message: expect.stringMatching(/near: PLACE_FAILED .*near: PLACE_FAILED/) as string,
+      message: expect.stringMatching(/near: SOURCE_FAILED .*near: SOURCE_FAILED/) as string,
     });
     const [{ sizeBytes } = { sizeBytes: 0 }] = await store.partials();
     expect(sizeBytes).toBeGreaterThan(0);
@@ -157,7 +157,7 @@ describe('mirror-swap', () => {
     ['another package of the same size', randomBytes(body.length)],
     ['another package', randomBytes(5_000)],
     ['the package and more', Buffer.concat([body, Buffer.from('x')])],
-  ])('%s: the next place is used, and the first is demoted', async (_, wrong) => {
+  ])('%s: the next source is used, and the first is demoted', async (_, wrong) => {
     for (const sizeBytes of [undefined, body.length]) {
       const near = await startOrigin(mesh, 'near', body, wrongBytes(wrong), wrongBytes(wrong), wrongBytes(wrong));
       const far = await startOrigin(mesh, 'far', body);
@@ -192,7 +192,7 @@ describe('mirror-swap', () => {
     expect(await store.partials()).toMatchObject([{ sha256, sizeBytes: 0 }]);
   });
 
-  it('wrong bytes up to a cut do not make the honest place that finishes look wrong', async () => {
+  it('wrong bytes up to a cut do not make the honest source that finishes look wrong', async () => {
     const lies: Behaviour = ({ from, response }) => {
       response.writeHead(from === 0 ? 200 : 206, {
         'content-length': body.length - from,

@@ -7,7 +7,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import { BlobServer, type BlobServerLimits } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import type { Place } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/fetch.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
@@ -22,7 +22,7 @@ export interface MirrorBench {
   readonly blobs: BlobStore;
   readonly port: number;
   /** The passes that were not taken. */
-  readonly refusedPasses: readonly string[];
+  readonly deniedTokens: readonly string[];
   /** Everything the mirror sends for a blob, from a byte on, as far as it comes; an error when it breaks off. */
   get(
     wanted: { sha256: string; sizeBytes: number },
@@ -35,7 +35,7 @@ export interface MirrorBench {
 
 export interface MirrorBenchOptions {
   readonly folder: string;
-  readonly places: readonly (Place & { readonly url?: string | undefined })[];
+  readonly sources: readonly (Source & { readonly url?: string | undefined })[];
   readonly quotaBytes?: number;
   readonly minFreeBytes?: number;
   readonly stallMs?: number;
@@ -44,8 +44,8 @@ export interface MirrorBenchOptions {
   readonly onChunk?: (bytes: number) => void;
 }
 
-/** The pass that the bench's mirrors take: it says the size, as a real one does. */
-export function testPass(sizeBytes: number): string {
+/** The downloadToken that the bench's mirrors take: it says the size, as a real one does. */
+export function testDownloadToken(sizeBytes: number): string {
   return `size-${sizeBytes}`;
 }
 
@@ -55,23 +55,23 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
   const blobs = await BlobStore.open(options.folder);
   const cache = new MirrorCache({
     blobs,
-    find: (_sha256, pass) => Promise.resolve({ sources: options.places, downloadToken: pass }),
-    connect: (place, signal) => connectSource(place, accessOf(self), signal),
-    onWrongPlace: () => undefined,
+    find: (_sha256, downloadToken) => Promise.resolve({ sources: options.sources, downloadToken }),
+    connect: (source, signal) => connectSource(source, accessOf(self), signal),
+    onWrongSource: () => undefined,
     limits: { quotaBytes: options.quotaBytes ?? Number.MAX_SAFE_INTEGER, minFreeBytes: options.minFreeBytes ?? 0 },
     log: silentLogger(),
     stallMs: options.stallMs ?? 5_000,
   });
-  const refusedPasses: string[] = [];
+  const deniedTokens: string[] = [];
   const server = new BlobServer<PeerIdentity>(
     {
-      authorise: ({ pass }) => {
-        const size = /^size-(\d+)$/.exec(pass)?.[1];
+      authorise: ({ downloadToken }) => {
+        const size = /^size-(\d+)$/.exec(downloadToken)?.[1];
         if (size !== undefined) return { sizeBytes: Number(size) };
-        refusedPasses.push(pass);
+        deniedTokens.push(downloadToken);
         throw new IsthmusError('FORBIDDEN', 'no');
       },
-      open: ({ sha256, pass }, { sizeBytes }) => cache.open({ sha256, sizeBytes, pass }),
+      open: ({ sha256, downloadToken }, { sizeBytes }) => cache.open({ sha256, sizeBytes, downloadToken }),
       sizeOf: (sha256) => cache.sizeOf(sha256),
     },
     silentLogger(),
@@ -89,15 +89,15 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
       await cache.stop();
     })());
   onTestFinished(stop);
-  const place = { node: self.identity.current().node, path: [], url: `https://127.0.0.1:${port.port}` };
+  const source = { node: self.identity.current().node, path: [], url: `https://127.0.0.1:${port.port}` };
   return {
-    ...{ cache, blobs, port: port.port, refusedPasses, stop },
+    ...{ cache, blobs, port: port.port, deniedTokens, stop },
     get: async ({ sha256, sizeBytes }, from = 0) => {
       const signal = new AbortController().signal;
       const chunks: Buffer[] = [];
       try {
-        const stream = await connectSource(place, accessOf(client), signal);
-        const question = { sha256, pass: testPass(sizeBytes), fromByte: from, signal, stallMs: 20_000 };
+        const stream = await connectSource(source, accessOf(client), signal);
+        const question = { sha256, downloadToken: testDownloadToken(sizeBytes), fromByte: from, signal, stallMs: 20_000 };
         for await (const chunk of (await askForBlob(stream, question)).body) {
           chunks.push(chunk);
           options.onChunk?.(chunk.length);

@@ -23,8 +23,8 @@ async function startMirror(
   self: TestNode,
   origin: Origin,
 ): Promise<{ child: ChildProcess; url: string }> {
-  const place = JSON.stringify({ node: origin.node, path: [], url: origin.url });
-  const args = [program, folder, self.dataDir, place, String(body.length)];
+  const source = JSON.stringify({ node: origin.node, path: [], url: origin.url });
+  const args = [program, folder, self.dataDir, source, String(body.length)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(async () => {
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
@@ -42,7 +42,7 @@ async function get(url: string, client: TestNode, onChunk: () => void = () => un
     signal,
   );
   const chunks: Buffer[] = [];
-  for await (const chunk of (await askForBlob(stream, { sha256, pass: 'p', fromByte: 0, signal, stallMs: 10_000 }))
+  for await (const chunk of (await askForBlob(stream, { sha256, downloadToken: 'p', fromByte: 0, signal, stallMs: 10_000 }))
     .body) {
     chunks.push(chunk);
     onChunk();

@@ -1,19 +1,19 @@
 // A mirror's cache as a process of its own, to be killed. Arguments: its folder, a data folder with its identity, one
-// place as JSON, and the size of the blob. Prints its port.
+// source as JSON, and the size of the blob. Prints its port.
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { BlobServer } from '../../lib/blobs/blob-server.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
-import type { Place } from '../../lib/blobs/fetch.ts';
+import type { Source } from '../../lib/blobs/fetch.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { MirrorCache } from '../../mirror/cache.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import '../support/keep-compiled.ts';
 
-const [folder = '', dataDir = '', place = '', size = ''] = process.argv.slice(2);
+const [folder = '', dataDir = '', source = '', size = ''] = process.argv.slice(2);
 const identity = await IdentityStore.open(dataDir);
 const { authorityPem, meshId } = identity.current();
 const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
@@ -21,16 +21,16 @@ const log = silentLogger();
 const mesh = noMesh();
 const cache = new MirrorCache({
   blobs: await BlobStore.open(folder),
-  find: (_sha256, pass) => Promise.resolve({ sources: [JSON.parse(place) as Place], downloadToken: pass }),
+  find: (_sha256, downloadToken) => Promise.resolve({ sources: [JSON.parse(source) as Source], downloadToken }),
   connect: (to, signal) => connectSource(to, { mesh, identity, revocations, loopback: true }, signal),
-  onWrongPlace: () => undefined,
+  onWrongSource: () => undefined,
   limits: { quotaBytes: Number.MAX_SAFE_INTEGER, minFreeBytes: 0 },
   log,
 });
 const server = new BlobServer<PeerIdentity>(
   {
     authorise: () => ({ sizeBytes: Number(size) }),
-    open: ({ sha256, pass }, grant) => cache.open({ sha256, pass, ...grant }),
+    open: ({ sha256, downloadToken }, grant) => cache.open({ sha256, downloadToken, ...grant }),
     sizeOf: (sha256) => cache.sizeOf(sha256),
   },
   log,

@@ -12,7 +12,7 @@ import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
-import { startMirrorBench, testPass, type MirrorBench } from './mirror-bench.ts';
+import { startMirrorBench, testDownloadToken, type MirrorBench } from './mirror-bench.ts';
 import { cutAt, short, slow, stallAt, startOrigin, status, wrongBytes, type Behaviour } from './origin.ts';
 
 const held = 64 * 1024;
@@ -71,7 +71,7 @@ describe('pulling through', () => {
     const origin = await startOrigin(mesh, 'origin', wanted.body, slow(8, next));
     const mirror = await startMirrorBench(mesh, {
       folder,
-      places: [{ ...origin, path: [] }],
+      sources: [{ ...origin, path: [] }],
       onChunk: (bytes) => (received += bytes),
     });
     await Promise.all(Array.from({ length: 8 }, () => whole(mirror, wanted)));
@@ -90,17 +90,17 @@ describe('pulling through', () => {
       wanted.body,
       slow(4, () => Promise.resolve()),
     );
-    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), places: [{ ...origin, path: [] }] });
+    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources: [{ ...origin, path: [] }] });
     await Promise.all([whole(mirror, wanted), whole(mirror, wanted, 499_999), whole(mirror, wanted, 250_000)]);
     expect(origin.requests.length).toBe(1);
   });
 
-  it('goes on at the next place where one was cut, and the targets notice nothing', async () => {
+  it('goes on at the next source where one was cut, and the targets notice nothing', async () => {
     const wanted = blob(1_000_000);
     const near = await startOrigin(mesh, 'near', wanted.body, cutAt(0.6));
     const far = await startOrigin(mesh, 'far', wanted.body);
-    const places = [near, far].map((origin) => ({ ...origin, path: [] }));
-    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), places });
+    const sources = [near, far].map((origin) => ({ ...origin, path: [] }));
+    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources });
     await Promise.all([whole(mirror, wanted), whole(mirror, wanted)]);
     expect(Number(/\d+/.exec(far.requests[0]?.range ?? '')?.[0])).toBeGreaterThan(0);
   });
@@ -114,8 +114,8 @@ describe('pulling through', () => {
       received += bytes;
       if (origin.requests.length === 1) beforeTheEnd = received;
     };
-    const places = [{ ...origin, path: [] }];
-    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), places, stallMs: 1_000, onChunk });
+    const sources = [{ ...origin, path: [] }];
+    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources, stallMs: 1_000, onChunk });
     await whole(mirror, wanted);
     expect(beforeTheEnd).toBe(wanted.sizeBytes - held);
   });
@@ -124,10 +124,10 @@ describe('pulling through', () => {
     const wanted = blob(1_000_000);
     const folder = await tempDir();
     const origin = await startOrigin(mesh, 'origin', wanted.body, stallAt(0.5));
-    const options = { folder, places: [{ ...origin, path: [] }] };
+    const options = { folder, sources: [{ ...origin, path: [] }] };
     const before = await startMirrorBench(mesh, { ...options, onChunk: () => void before.stop() });
     const { bytes, error } = await before.get(wanted);
-    expect(error?.code).toBe('PLACE_FAILED');
+    expect(error?.code).toBe('SOURCE_FAILED');
     expect(bytes.equals(wanted.body.subarray(0, bytes.length))).toBe(true);
     expect(await stored(folder)).toEqual([]);
     const after = await startMirrorBench(mesh, options);
@@ -141,10 +141,10 @@ describe('wrong bytes', () => {
   const flipped = Buffer.from(wanted.body);
   flipped[10]! ^= 1;
 
-  it('that came to be on its disk are dropped, and the next place is asked', async () => {
+  it('that came to be on its disk are dropped, and the next source is asked', async () => {
     const folder = await tempDir();
     const origin = await startOrigin(mesh, 'origin', wanted.body);
-    const options = { folder, places: [{ ...origin, path: [] }] };
+    const options = { folder, sources: [{ ...origin, path: [] }] };
     const before = await startMirrorBench(mesh, options);
     await whole(before, wanted);
     await before.stop();
@@ -159,7 +159,7 @@ describe('wrong bytes', () => {
   it('are never served whole and never kept', async () => {
     const folder = await tempDir();
     const origin = await startOrigin(mesh, 'liar', flipped);
-    const mirror = await startMirrorBench(mesh, { folder, places: [{ ...origin, path: [] }] });
+    const mirror = await startMirrorBench(mesh, { folder, sources: [{ ...origin, path: [] }] });
     const all = await Promise.all([mirror.get(wanted), mirror.get(wanted), mirror.get(wanted, 999_000)]);
     for (const { bytes, error } of all) {
       expect(error).toBeDefined();
@@ -168,13 +168,13 @@ describe('wrong bytes', () => {
     expect(await stored(folder)).toEqual([]);
   });
 
-  it('are replaced by those of the next place', async () => {
+  it('are replaced by those of the next source', async () => {
     const folder = await tempDir();
     const small = blob(10_000);
     const liar = await startOrigin(mesh, 'liar', small.body, wrongBytes(randomBytes(10_000)));
     const honest = await startOrigin(mesh, 'honest', small.body);
-    const places = [liar, honest].map((origin) => ({ ...origin, path: [] }));
-    const mirror = await startMirrorBench(mesh, { folder, places });
+    const sources = [liar, honest].map((origin) => ({ ...origin, path: [] }));
+    const mirror = await startMirrorBench(mesh, { folder, sources });
     // Nothing of so small a blob was handed on before the mismatch, so the target does not even notice.
     await whole(mirror, small);
     expect([liar.requests.length, honest.requests.length]).toEqual([1, 1]);
@@ -183,16 +183,16 @@ describe('wrong bytes', () => {
 
 describe('cache-poison', () => {
   const wanted = blob(100_000);
-  const good = `GET /v1/blobs/${wanted.sha256} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nAuthorization: Pass ${testPass(wanted.sizeBytes)}\r\n`;
+  const good = `GET /v1/blobs/${wanted.sha256} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nAuthorization: Bearer ${testDownloadToken(wanted.sizeBytes)}\r\n`;
   const path = `/v1/blobs/${wanted.sha256}`;
 
   it.each([
-    ['no pass', /Authorization.*\r\n/, '', ''],
-    ['a wrong pass', 'Pass size', 'Pass other', `other-${wanted.sizeBytes}`],
-  ])('%s is for who gives out passes to refuse', async (_, part, instead, pass) => {
-    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), places: [] });
+    ['no download token', /Authorization.*\r\n/, '', ''],
+    ['a wrong download token', 'Bearer size', 'Bearer other', `other-${wanted.sizeBytes}`],
+  ])('%s is for who issues download tokens to refuse', async (_, part, instead, downloadToken) => {
+    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources: [] });
     expect(await mirror.raw(`${good.replace(part, instead)}\r\n`)).toMatch(/^HTTP\/1\.1 403/);
-    expect(mirror.refusedPasses).toEqual([pass]);
+    expect(mirror.deniedTokens).toEqual([downloadToken]);
   });
 
   it.each<[string, string, number]>([
@@ -204,7 +204,7 @@ describe('cache-poison', () => {
     ['a query', good.replace(path, `${path}?x=1`), 404],
     ['a fragment of more', good.replace(path, `${path}/x`), 404],
     ['a URL', good.replace(path, `https://elsewhere${path}`), 404],
-    ['two passes', `${good}Authorization: Pass x\r\n`, 400],
+    ['two download tokens', `${good}Authorization: Bearer x\r\n`, 400],
     ['two ranges', `${good}Range: bytes=0-1\r\nRange: bytes=5-9\r\n`, 400],
     ['a body', `${good}Content-Length: 5\r\n`, 400],
     ['another method', good.replace('GET', 'POST'), 405],
@@ -213,7 +213,7 @@ describe('cache-poison', () => {
   ])('%s', async (_, request, expected) => {
     const origin = await startOrigin(mesh, 'origin', wanted.body);
     const folder = await tempDir();
-    const mirror = await startMirrorBench(mesh, { folder, places: [{ ...origin, path: [] }] });
+    const mirror = await startMirrorBench(mesh, { folder, sources: [{ ...origin, path: [] }] });
     expect((await mirror.raw(`${request}\r\n`)).slice(0, 12)).toBe(`HTTP/1.1 ${expected}`);
     if (expected !== 416) {
       expect(origin.requests).toEqual([]);
@@ -224,7 +224,7 @@ describe('cache-poison', () => {
 
   it('forwarded hosts, ranges and HEAD give the same bytes under the same key', async () => {
     const origin = await startOrigin(mesh, 'origin', wanted.body);
-    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), places: [{ ...origin, path: [] }] });
+    const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources: [{ ...origin, path: [] }] });
     const part = await mirror.raw(`${good}X-Forwarded-Host: evil\r\nRange: bytes=10-19\r\n\r\n`);
     expect(part).toMatch(/^HTTP\/1\.1 206 .*content-range: bytes 10-19\/100000/is);
     expect(Buffer.from(part.slice(-10), 'latin1').equals(wanted.body.subarray(10, 20))).toBe(true);
@@ -235,7 +235,7 @@ describe('cache-poison', () => {
     expect(head.endsWith('\r\n\r\n')).toBe(true);
     await whole(mirror, wanted);
     expect(origin.requests).toEqual([
-      { url: path, range: undefined, authorization: `Pass ${testPass(wanted.sizeBytes)}` },
+      { url: path, range: undefined, authorization: `Bearer ${testDownloadToken(wanted.sizeBytes)}` },
     ]);
   });
 
@@ -245,7 +245,7 @@ describe('cache-poison', () => {
   ])('an answer of %s is not kept', async (_, behaviour) => {
     const folder = await tempDir();
     const origin = await startOrigin(mesh, 'origin', wanted.body, behaviour);
-    const mirror = await startMirrorBench(mesh, { folder, places: [{ ...origin, path: [] }] });
+    const mirror = await startMirrorBench(mesh, { folder, sources: [{ ...origin, path: [] }] });
     await mirror.get(wanted);
     expect((await stored(folder)).every((name) => name === wanted.sha256)).toBe(true);
     await whole(mirror, wanted);
@@ -254,7 +254,7 @@ describe('cache-poison', () => {
   it('cuts off who has no certificate, and who never ends its headers', async () => {
     const mirror = await startMirrorBench(mesh, {
       folder: await tempDir(),
-      places: [],
+      sources: [],
       limits: { headerTimeoutMs: 100 },
     });
     expect(await mirror.raw(good)).toBe('');
@@ -269,7 +269,7 @@ describe('cache-poison', () => {
       wanted.body,
       slow(2, () => released.promise),
     );
-    const options = { places: [{ ...origin, path: [] }], limits: { maxRequests: 1 }, stallMs: 30_000 };
+    const options = { sources: [{ ...origin, path: [] }], limits: { maxRequests: 1 }, stallMs: 30_000 };
     const mirror = await startMirrorBench(mesh, { folder: await tempDir(), ...options });
     const first = mirror.get(wanted);
     await waitFor(() => origin.requests.length === 1);
@@ -290,8 +290,8 @@ describe('room', () => {
     const blobs = [blob(400_000), blob(400_001), blob(400_002)] as const;
     const folder = await tempDir();
     const origins = await Promise.all(blobs.map(({ body }, i) => startOrigin(mesh, `origin-${i}`, body)));
-    const places = origins.map((origin) => ({ ...origin, path: [] }));
-    const mirror = await startMirrorBench(mesh, { folder, places, quotaBytes: 1_000_000 });
+    const sources = origins.map((origin) => ({ ...origin, path: [] }));
+    const mirror = await startMirrorBench(mesh, { folder, sources, quotaBytes: 1_000_000 });
     await whole(mirror, blobs[0]);
     await whole(mirror, blobs[1]);
     await whole(mirror, blobs[0]);
@@ -303,12 +303,12 @@ describe('room', () => {
   it('does not empty itself for what it has no room for all the same', async () => {
     const [small, large] = [blob(100_000), blob(500_000)];
     const origins = [await startOrigin(mesh, 'small', small.body), await startOrigin(mesh, 'large', large.body)];
-    const places = origins.map((origin) => ({ ...origin, path: [] }));
+    const sources = origins.map((origin) => ({ ...origin, path: [] }));
     const folder = await tempDir();
-    const before = await startMirrorBench(mesh, { folder, places });
+    const before = await startMirrorBench(mesh, { folder, sources });
     await whole(before, small);
     await before.stop();
-    const mirror = await startMirrorBench(mesh, { folder, places, minFreeBytes: 10 ** 15 });
+    const mirror = await startMirrorBench(mesh, { folder, sources, minFreeBytes: 10 ** 15 });
     await whole(mirror, large);
     expect(await stored(folder)).toEqual([small.sha256]);
   });
@@ -320,7 +320,7 @@ describe('room', () => {
     const wanted = blob(3_000_000);
     const folder = await tempDir();
     const origin = await startOrigin(mesh, 'origin', wanted.body, cutAt(0.5));
-    const mirror = await startMirrorBench(mesh, { folder, places: [{ ...origin, path: [] }], ...limits });
+    const mirror = await startMirrorBench(mesh, { folder, sources: [{ ...origin, path: [] }], ...limits });
     await whole(mirror, wanted);
     await whole(mirror, wanted, 2_999_990);
     expect(await stored(folder)).toEqual([]);
@@ -347,9 +347,9 @@ describe('room', () => {
         wanted.body,
         slow(6, () => Promise.resolve()),
       );
-      const places = [origin, first].map((each) => ({ ...each, path: [] }));
+      const sources = [origin, first].map((each) => ({ ...each, path: [] }));
       // Without a mark of free space it only finds out when a write fails.
-      const mirror = await startMirrorBench(mesh, { folder, places, minFreeBytes: -(10 ** 12) });
+      const mirror = await startMirrorBench(mesh, { folder, sources, minFreeBytes: -(10 ** 12) });
       await whole(mirror, small);
       await Promise.all(Array.from({ length: 3 }, () => whole(mirror, wanted)));
       await waitFor(async () => (await readdir(join(folder, 'partial'))).length === 0);

@@ -34,9 +34,9 @@ beforeAll(async () => {
 
 async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Promise<Packages> {
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
-  const connect: PackagesOptions['connect'] = (place, signal) => connectSource(place, access, signal);
+  const connect: PackagesOptions['connect'] = (source, signal) => connectSource(source, access, signal);
   const packages = await createPackages({
-    ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger() },
+    ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger() },
     ...options,
   });
   onTestFinished(() => packages.stop());
@@ -95,7 +95,7 @@ describe('acquiring', () => {
     expect(near.requests.length).toBe(1);
   });
 
-  it('goes on by range after a restart, at another place', async () => {
+  it('goes on by range after a restart, at another source', async () => {
     const bytes = app('1');
     const dataDir = await tempDir();
     const stop = new AbortController();
@@ -141,7 +141,7 @@ describe('acquiring', () => {
     expect(await again).toMatchObject({ from: 'near', done: true });
   });
 
-  it('names the places that failed, passes over a liar, and installs what is right', async () => {
+  it('names the sources that failed, passes over a liar, and installs what is right', async () => {
     const bytes = app('1');
     const old = app('0');
     const liar = await startOrigin(
@@ -156,7 +156,7 @@ describe('acquiring', () => {
     const order = payload(bytes, '1.0', {}, [liar, cut, good]);
     const { from, failed } = await packages.acquire(order, () => undefined, never);
     expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
-      'good', [['liar', 'PACKAGE_HASH_MISMATCH'], ['cut', 'PLACE_FAILED']],
+      'good', [['liar', 'PACKAGE_HASH_MISMATCH'], ['cut', 'SOURCE_FAILED']],
     ]); // prettier-ignore
     await packages.stage(order, newId());
     const { releasePath } = await packages.activate(order);

@@ -4,14 +4,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createSigner, verifyPass } from '../../certs/signer.ts';
+import { createSigner, verifyDownloadToken } from '../../certs/signer.ts';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { createFeed, type Feed } from '../../server/packages/feed.ts';
-import { placesFinder, placesOf } from '../../server/packages/source-finder.ts';
+import { sourcesFinder, sourcesOf } from '../../server/packages/source-finder.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology } from '../../server/topology/live.ts';
 import { WatchService } from '../../server/topology/watch.ts';
@@ -55,15 +55,15 @@ async function tiers(): Promise<Tiers> {
   const { authorityPem, meshId } = authority;
   const feed = await createFeed({
     ...{ store, topology: await openLiveTopology(store), dataDir: await tempDir(), log: silentLogger() },
-    signPass: (pass) => signer.signPass(pass),
-    verifyPass: (pass, asked) => verifyPass(pass, { authorityPem, meshId }, asked),
+    signDownloadToken: (downloadToken) => signer.signDownloadToken(downloadToken),
+    verifyDownloadToken: (downloadToken, asked) => verifyDownloadToken(downloadToken, { authorityPem, meshId }, asked),
   });
   onTestFinished(() => feed.stop());
   const server = await startNode(authority, 'server-1', 'server');
   const watch = new WatchService({
     store,
     log: silentLogger(),
-    findSources: placesFinder(feed),
+    findSources: sourcesFinder(feed),
     denials: server.mesh.denials,
   });
   onTestFinished(() => watch.stop());
@@ -134,28 +134,28 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   await linked(parent, node);
   const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
   const dataDir = join(node.dataDir, 'data');
-  const connect = (place: Parameters<typeof connectSource>[0], signal: AbortSignal) =>
-    connectSource(place, access, signal);
+  const connect = (source: Parameters<typeof connectSource>[0], signal: AbortSignal) =>
+    connectSource(source, access, signal);
   const packages = await createPackages({
-    ...{ dataDir, connect, onWrongPlace: () => undefined, log: silentLogger(), stallMs: 10_000 },
+    ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger(), stallMs: 10_000 },
   });
   onTestFinished(() => packages.stop());
-  let found: Awaited<ReturnType<typeof placesOf>> | undefined;
+  let found: Awaited<ReturnType<typeof sourcesOf>> | undefined;
   return {
     id,
     packages,
     acquire: async () => {
-      found ??= await placesOf(feed, id, sha256);
+      found ??= await sourcesOf(feed, id, sha256);
       return packages.acquire(payload(found), () => undefined, new AbortController().signal);
     },
   };
 }
 
-function payload({ sources, downloadToken }: Awaited<ReturnType<typeof placesOf>>): PackagePayload__Output {
+function payload({ sources, downloadToken }: Awaited<ReturnType<typeof sourcesOf>>): PackagePayload__Output {
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
     application: 'shop-web', downloadToken, substituteIn: [], variables: {}, sensitiveNames: [],
-    sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
+    sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
   }; // prettier-ignore
 }
 
@@ -202,39 +202,39 @@ describe('two tiers of mirrors', () => {
     await targets[0]!.acquire();
     const other = tarGz([{ name: 'warm', content: randomBytes(1000) }]);
     await feed.push(Readable.from([other]), { id: 'other', version: '1.0', format: 'tar.gz' }, 'tester');
-    // The lower mirror has asked once, and so knows places; for this package it has not asked yet.
+    // The lower mirror has asked once, and so knows sources; for this package it has not asked yet.
     const warm = createHash('sha256').update(other).digest('hex');
-    const found = await placesOf(feed, 't-pci-2', warm);
+    const found = await sourcesOf(feed, 't-pci-2', warm);
     const order = {
       ...payload(found),
       package: { id: 'other', version: '1.0.0', sha256: warm, sizeBytes: other.length, format: 'tar.gz' },
     };
     await targets[3]!.packages.acquire(order, () => undefined, new AbortController().signal);
-    const places = await placesOf(feed, 't-pci-1', sha256);
+    const sources = await sourcesOf(feed, 't-pci-1', sha256);
     await server.mesh.stop();
-    const outcome = await targets[2]!.packages.acquire(payload(places), () => undefined, new AbortController().signal);
+    const outcome = await targets[2]!.packages.acquire(payload(sources), () => undefined, new AbortController().signal);
     expect(outcome.from).toBe('mirror-pci');
     expect((await store.packages.byDigest(sha256)).length).toBe(1);
     await mirrors['mirror-pci'].stop();
   });
 
-  it('gives nothing to who has no pass, another’s, or one for something else', async () => {
+  it('gives nothing to who has no download token, another’s, or one for something else', async () => {
     const { authority, feed, store, targets } = await tiers();
-    const good = await placesOf(feed, 't-pci-1', sha256);
+    const good = await sourcesOf(feed, 't-pci-1', sha256);
     const foreign = createSigner((await createTestMesh()).authority, 'server-1');
     const expiresAtMs = Date.now() + 60_000;
     const passes = {
       none: 'x',
-      foreign: foreign.signPass({ sha256, sizeBytes: bytes.length, site: 'eu-pci', node: 't-pci-1', expiresAtMs }),
-      expired: createSigner(authority.authority, 'server-1').signPass({
+      foreign: foreign.signDownloadToken({ sha256, sizeBytes: bytes.length, site: 'eu-pci', node: 't-pci-1', expiresAtMs }),
+      expired: createSigner(authority.authority, 'server-1').signDownloadToken({
         sha256,
         sizeBytes: bytes.length,
         site: 'eu-pci',
         node: 't-pci-1',
         expiresAtMs: 1,
       }),
-      another: (await placesOf(feed, 't-eu-1', sha256)).downloadToken,
-      'a neighbour’s': (await placesOf(feed, 't-pci-2', sha256)).downloadToken,
+      another: (await sourcesOf(feed, 't-eu-1', sha256)).downloadToken,
+      'a neighbour’s': (await sourcesOf(feed, 't-pci-2', sha256)).downloadToken,
     };
     const server = good.sources.filter(({ node }) => node === 'server');
     for (const [name, downloadToken] of Object.entries(passes)) {
@@ -251,9 +251,9 @@ describe('two tiers of mirrors', () => {
     };
     const missing = targets[2]!.packages.acquire(unknown, () => undefined, new AbortController().signal);
     await expect(missing).rejects.toMatchObject({ message: expect.stringContaining('FORBIDDEN') as string });
-    await expect(feed.places('t-pci-1', 'a'.repeat(64))).rejects.toMatchObject({ code: 'FORBIDDEN' });
-    await expect(feed.places('nobody', sha256)).rejects.toMatchObject({ code: 'FORBIDDEN' });
-    await expect(feed.places('t-pci-1', sha256, { roles: ['mirror'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(feed.sources('t-pci-1', 'a'.repeat(64))).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(feed.sources('nobody', sha256)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(feed.sources('t-pci-1', sha256, { roles: ['mirror'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const events = await store.denials.list({ type: 'download.denied', limit: 50 });
     expect(events.items.map(({ actor }) => actor).sort()).toEqual(['nobody', 't-pci-1']);
   }, 120_000);

@@ -6,7 +6,7 @@ import { slowLine } from '../support/slow-line.ts';
 import { waitFor } from '../support/wait.ts';
 import { WholeMesh } from './whole.ts';
 
-it('takes the cheapest live way, whatever the order of the parents', async () => {
+it('takes the least-cost live path, whatever the order of the parents', async () => {
   const mesh = await WholeMesh.up();
   await mesh.api.ask('POST', '/sites', { id: 'eu' });
   await mesh.api.ask('POST', '/environments', { id: 'prod' });
@@ -16,17 +16,17 @@ it('takes the cheapest live way, whatever the order of the parents', async () =>
   await mesh.add({ id: 'web-1', role: 'tentacle', parents: ['eu-a', 'eu-b'], routes: [{ kind: 'auto' }] });
   expect(await mesh.api.ask('GET', '/machines/web-1')).toMatchObject({ routes: [{ kind: 'auto' }] });
 
-  const wayNow = async (): Promise<string | undefined> => {
+  const routeNow = async (): Promise<string | undefined> => {
     await mesh.api.task('/health-checks', { machines: ['web-1'] });
     const { healthReport } = await mesh.api.ask('GET', '/machines/web-1');
     return (healthReport as { route?: { via?: string[] } }).route?.via?.toString();
   };
   const traced = async (probe: 'trace' | 'ping') => {
-    const { ways } = await mesh.api.ask('POST', `/mesh/${probe}`, { machine: 'web-1' });
-    return (ways as { path: string[] }[]).map(({ path }) => path.join());
+    const { paths } = await mesh.api.ask('POST', `/mesh/${probe}`, { machine: 'web-1' });
+    return (paths as { path: string[] }[]).map(({ path }) => path.join());
   };
   const allTake = async (...paths: string[]): Promise<void> => {
-    await waitFor(async () => (await wayNow()) === paths[0], { limitMs: 60_000, what: `dispatch over ${paths[0]}` });
+    await waitFor(async () => (await routeNow()) === paths[0], { limitMs: 60_000, what: `dispatch over ${paths[0]}` });
     expect([await traced('trace'), await traced('ping')]).toEqual([paths, paths]);
   };
   // Round trips are smoothed: what the joins made of them passes.

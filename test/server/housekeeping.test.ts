@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { forgetDenials, forgetPassingEvents, forgetTasks } from '../../server/operations/retention.ts';
+import { forgetDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
 import type { NewEvent } from '../../server/store/events/events.ts';
 import type { TaskEnd } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -32,14 +32,14 @@ async function addOld(store: Store, { endedAt, state = 'succeeded', logLines = 3
     const row = { id: ticket, step: 0, action: 'script', target: 'm-1', executor: 'm-1', attempt: 1, createdAt: 2000 };
     await tx.tickets.insert(fence, [row]);
     await tx.logLines.append(fence, ticket, 1, lines(1, logLines));
-    await tx.notes.append(task, { at: 2000, text: 'a note' }, fence.epoch);
+    await tx.taskEvents.append(task, { at: 2000, text: 'a note' }, fence.epoch);
     if (endedAt !== undefined) await tx.tasks.end(fence, { state, now: endedAt });
   });
   return { task, ticket };
 }
 
 async function left(store: Store, { task, ticket }: { task: string; ticket: string }) {
-  const stream = await store.notes.stream(task, 0, 10_000);
+  const stream = await store.taskEvents.stream(task, 0, 10_000);
   const log = await store.logLines.read(ticket, 0, 10_000);
   return { entries: stream.length > 0, log: log.length, tickets: (await store.tickets.byTask(task)).length };
 }
@@ -59,7 +59,7 @@ it('forgets old changes of health, and no event of what somebody changed', async
     await store.transaction((tx) => tx.events.append(at % 2 === 0 ? healthChanged(at) : deleted(at)));
   }
   await store.transaction((tx) => tx.events.append(healthChanged(5_000)));
-  await forgetPassingEvents(store, 4_000, new AbortController().signal);
+  await purgePassingEvents(store, 4_000, new AbortController().signal);
   const left = await store.events.list({ limit: 5_000 });
   expect(left.items.filter(({ type }) => type === 'site.deleted')).toHaveLength(1_250);
   expect(left.items.filter(({ type }) => type !== 'site.deleted').map(({ at }) => at)).toEqual([5_000]);
@@ -69,7 +69,7 @@ it('keeps changes of health that a subscription has not read', async () => {
   const store = await emptyStore();
   for (const at of [1, 2, 3]) await store.transaction((tx) => tx.events.append(healthChanged(at)));
   await store.subscriptions.add({ name: 'slow', position: 2 });
-  await forgetPassingEvents(store, 4_000, new AbortController().signal);
+  await purgePassingEvents(store, 4_000, new AbortController().signal);
   expect((await store.events.list({ limit: 10 })).items.map(({ at }) => at)).toEqual([3]);
 });
 
@@ -92,9 +92,9 @@ it('forgets what old tasks left in small steps, and keeps the tasks', async () =
   const young = await addOld(store, { endedAt: 50_000 });
   const running = await addOld(store);
   const { signal } = new AbortController();
-  await forgetTasks(store, 10_000, { signal, rowsPerStep: 10, stepsPerRun: 3 });
+  await purgeTasks(store, 10_000, { signal, rowsPerStep: 10, stepsPerRun: 3 });
   expect((await left(store, old)).log).toBe(65);
-  await forgetTasks(store, 10_000, { signal, rowsPerStep: 10 });
+  await purgeTasks(store, 10_000, { signal, rowsPerStep: 10 });
   expect(await left(store, old)).toEqual(nothing);
   expect(await left(store, other)).toEqual(nothing);
   expect(await left(store, young)).toEqual(all);
@@ -109,7 +109,7 @@ it('forgets what an old task was to do, and keeps what it tried again', async ()
   const again = await addOld(store, { endedAt: 5_000, payload: { ...payload, retryOf: first.task } });
   const young = await addOld(store, { endedAt: 50_000, payload });
   const { signal } = new AbortController();
-  await forgetTasks(store, 10_000, { signal });
+  await purgeTasks(store, 10_000, { signal });
   const payloads = await Promise.all(
     [first, again, young].map(async ({ task }) => (await store.tasks.get(task)).payload),
   );
@@ -133,7 +133,7 @@ it('keeps the deployments from the last that succeeded on', async () => {
     await store.deployments.insert({ id: newId(), ...where, task: old.task, createdAt: 1000 + index });
     made.push(old);
   }
-  await forgetTasks(store, 10_000, { signal: new AbortController().signal });
+  await purgeTasks(store, 10_000, { signal: new AbortController().signal });
   const kept = await Promise.all(made.map((each) => left(store, each)));
   expect(kept).toEqual([nothing, nothing, all, all]);
 });
@@ -158,6 +158,6 @@ it('walks over more tasks than one page', async () => {
     }
   });
   const old = await addOld(store, { endedAt: 5_000 });
-  await forgetTasks(store, 10_000, { signal: new AbortController().signal });
+  await purgeTasks(store, 10_000, { signal: new AbortController().signal });
   expect(await left(store, old)).toEqual(nothing);
 });

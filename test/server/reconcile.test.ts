@@ -6,7 +6,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import type { Assignment__Output } from '../../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { TopologyClient } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
-import { noteTaken } from '../../server/topology/reparent.ts';
+import { markApplied } from '../../server/topology/reparent.ts';
 import { openLiveTopology } from '../../server/topology/live.ts';
 import { WatchService } from '../../server/topology/watch.ts';
 import { createTestMesh } from '../support/identities.ts';
@@ -28,22 +28,22 @@ async function storeWith(ids: readonly string[]): Promise<Store> {
   return store;
 }
 
-it('a node that cannot be noted to have gone over keeps no other from it, and is noted in the next turn', async () => {
+it('a node that cannot be noted to have moved keeps no other from it, and is noted in the next turn', async () => {
   const store = await storeWith(['eu', 'a', 'b']);
   const parent = { node: 'eu', address: '10.0.0.1:8444' };
   await store.transaction(async (tx) => {
     for (const id of ['a', 'b']) {
-      await tx.nodes.wish(id, 1, { setAt: 7, setBy: 'key-1', parents: [{ ...parent, dialAddress: null }] });
-      await tx.nodes.sighted(id, { softwareVersion: '1', report: { links: [], parents: [parent], parentsVersion: 7 } });
+      await tx.nodes.setDesiredParents(id, 1, { setAt: 7, setBy: 'key-1', parents: [{ ...parent, dialAddress: null }] });
+      await tx.nodes.recordLastSeen(id, { softwareVersion: '1', report: { links: [], parents: [parent], parentsVersion: 7 } });
     }
   });
-  const waiting = async () => (await store.nodes.all()).flatMap(({ id, wish }) => (wish === null ? [] : id));
+  const waiting = async () => (await store.nodes.all()).flatMap(({ id, desired }) => (desired === null ? [] : id));
   const topology = await openLiveTopology(store);
   const transaction = vi.spyOn(store, 'transaction').mockRejectedValueOnce(new Error('no such luck'));
   onTestFinished(() => transaction.mockRestore());
-  await noteTaken({ store, log }, topology);
+  await markApplied({ store, log }, topology);
   expect(await waiting()).toEqual(['a']);
-  await noteTaken({ store, log }, topology);
+  await markApplied({ store, log }, topology);
   expect(await waiting()).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-// Other parents for a node that runs: it goes over to them without joining again, gives nothing up before something new
+// Other parents for a node that runs: it moves to them without joining again, gives nothing up before something new
 // carries, and is refused what cannot work. Real processes, killed; the command line as the operator has it.
 import { mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -70,7 +70,7 @@ describe('other parents', () => {
     return waitFor(
       async () => {
         const now = await node(id);
-        if (now.wishedParents) throw new Error(JSON.stringify(now));
+        if (now.desiredParents) throw new Error(JSON.stringify(now));
         return now;
       },
       { limitMs, everyMs: 100, what: `the new parents of ${id}` },
@@ -85,13 +85,13 @@ describe('other parents', () => {
   }
 
   /** The way that a health check takes, once one succeeds: after a restart the link must first come up. */
-  async function wayTo(machine: string): Promise<unknown> {
+  async function routeTo(machine: string): Promise<unknown> {
     await waitFor(
       async () => {
         const { id } = await world.api.post<{ id: string }>('health-checks', { machines: [machine] });
         return (await world.api.ended(id)).state === 'succeeded';
       },
-      { limitMs, what: `a way to ${machine}` },
+      { limitMs, what: `a path to ${machine}` },
     );
     const { healthReport } = await world.api.get<{ healthReport: { route?: object } }>(`machines/${machine}`);
     return [healthReport.route];
@@ -102,7 +102,7 @@ describe('other parents', () => {
     return links.flatMap(({ from, to, up }) => (to === id && up ? [from] : [])).toSorted();
   }
 
-  it('are gone over to by one command, with the routes that follow them, under a script that streams on', async () => {
+  it('are moved to by one command, with the routes that follow them, under a script that streams on', async () => {
     const gate = join(folder, 'gate');
     const body = `echo before; until [ -e ${gate} ]; do sleep 0.05; done; echo after`;
     const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: ['web-1'] });
@@ -121,7 +121,7 @@ describe('other parents', () => {
       [2, 'after'],
     ]);
     expect(await world.api.get('machines/web-1')).toMatchObject({ routes: route('eu-b') });
-    expect(await wayTo('web-1')).toEqual(route('eu-b'));
+    expect(await routeTo('web-1')).toEqual(route('eu-b'));
     await waitFor(async () => (await linksTo('web-1')).join() === 'eu-b', { limitMs, what: 'the end of the old link' });
     expect(await config('web-1')).toMatch(/^parents:\n {2}- node: eu-b\n {4}address: 127\.0\.0\.1:\d+\n$/m);
     const parents = [{ node: 'eu-b', dialAddress: null }];
@@ -136,7 +136,7 @@ describe('other parents', () => {
     // It is what a restart begins with.
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
-    expect(await wayTo('web-1')).toEqual(route('eu-b'));
+    expect(await routeTo('web-1')).toEqual(route('eu-b'));
   }, 120_000);
 
   it('that do not answer cost nothing: the old ones carry, after a kill too, and right ones can still be set', async () => {
@@ -144,37 +144,37 @@ describe('other parents', () => {
     const { code, err } = await cli('web-1', 'eu-b', '--address', `eu-b=${nobody}`, '--wait', '3s');
     expect(code).toBe(1);
     expect(err).toMatch(
-      /web-1 has not gone over within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/,
+      /web-1 has not moved within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/,
     );
     expect(err).toContain('see `isthmus node show web-1`');
     expect(await node('web-1')).toMatchObject({
       parents: [{ node: 'eu-a' }],
-      wishedParents: { parents: [{ node: 'eu-b', address: nobody }], errorCode: 'UNREACHABLE' },
+      desiredParents: { parents: [{ node: 'eu-b', address: nobody }], errorCode: 'UNREACHABLE' },
     });
-    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+    expect(await routeTo('web-1')).toEqual(route('eu-a'));
     // On disk it has both, so that neither a kill nor the loss of its old relay leaves it with a way that is not there.
     expect(await config('web-1')).toContain('node: eu-a');
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
     await waitFor(async () => (await linksTo('web-1')).join() === 'eu-a', { limitMs, what: 'the link' });
-    expect(await wayTo('web-1')).toEqual(route('eu-a'));
-    expect(await node('web-1')).toMatchObject({ wishedParents: { parents: [{ node: 'eu-b' }] } });
+    expect(await routeTo('web-1')).toEqual(route('eu-a'));
+    expect(await node('web-1')).toMatchObject({ desiredParents: { parents: [{ node: 'eu-b' }] } });
 
     await put('web-1', [{ node: 'eu-b', address: addresses['eu-b'] }]);
     await taken('web-1');
-    expect(await wayTo('web-1')).toEqual(route('eu-b'));
+    expect(await routeTo('web-1')).toEqual(route('eu-b'));
     expect(await config('web-1')).not.toContain(nobody);
   }, 120_000);
 
   it('that are taken back leave nothing behind, as soon as the disk lets the node forget them', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     await put('web-1', [{ node: 'eu-b', address: nobody }]);
-    await waitFor(async () => (await config('web-1')).includes(nobody), { limitMs, what: 'the wish on disk' });
+    await waitFor(async () => (await config('web-1')).includes(nobody), { limitMs, what: 'the desired parents on disk' });
     const file = join(world.dataDir('web-1'), 'config.yaml');
     await rename(file, `${file}.aside`);
     await mkdir(file);
     await put('web-1', [{ node: 'eu-a', address: addresses['eu-a'] }]);
-    await waitFor(async () => (await node('web-1')).wishedParents?.errorCode === 'FILE_UNUSABLE', { limitMs });
+    await waitFor(async () => (await node('web-1')).desiredParents?.errorCode === 'FILE_UNUSABLE', { limitMs });
     await rmdir(file);
     await rename(`${file}.aside`, file);
     await taken('web-1');
@@ -183,28 +183,28 @@ describe('other parents', () => {
     );
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
-    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+    expect(await routeTo('web-1')).toEqual(route('eu-a'));
     await waitFor(async () => (await linksTo('web-1')).join() === 'eu-a', { limitMs, what: 'the link, and no other' });
   }, 120_000);
 
-  it('are gone over to although the old relay died while the new one was not up', async () => {
+  it('are moved to although the old relay died while the new one was not up', async () => {
     await world.signal('eu-b', 'SIGKILL');
     await put('web-1', [{ node: 'eu-b' }]);
-    await waitFor(async () => (await config('web-1')).includes('eu-b'), { limitMs, what: 'the wish on disk' });
+    await waitFor(async () => (await config('web-1')).includes('eu-b'), { limitMs, what: 'the desired parents on disk' });
     await world.signal('eu-a', 'SIGKILL');
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
     await world.start('eu-b');
     await taken('web-1');
-    expect(await wayTo('web-1')).toEqual(route('eu-b'));
+    expect(await routeTo('web-1')).toEqual(route('eu-b'));
     await world.start('eu-a');
   }, 120_000);
 
   it('can be the same relay at another address: tried beside the link that is up, which a wrong one leaves alone', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     await put('web-1', [{ node: 'eu-a', address: nobody }]);
-    await waitFor(async () => (await node('web-1')).wishedParents?.errorCode === 'UNREACHABLE', { limitMs });
-    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+    await waitFor(async () => (await node('web-1')).desiredParents?.errorCode === 'UNREACHABLE', { limitMs });
+    expect(await routeTo('web-1')).toEqual(route('eu-a'));
 
     const line = await cable(addresses['eu-a']);
     await put('web-1', [{ node: 'eu-a', address: line.address }]);
@@ -212,7 +212,7 @@ describe('other parents', () => {
     expect(await config('web-1')).toMatch(
       new RegExp(`^parents:\\n  - node: eu-a\\n    address: ${line.address}\\n$`, 'm'),
     );
-    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+    expect(await routeTo('web-1')).toEqual(route('eu-a'));
     await put('web-1', [{ node: 'eu-a', address: addresses['eu-a'] }]);
     await taken('web-1');
   }, 120_000);
@@ -220,21 +220,21 @@ describe('other parents', () => {
   it('can dial the node, and the node can be the one that dials from then on', async () => {
     await put('web-2', [{ node: 'eu-b', dialAddress: addresses['web-2'] }]);
     await taken('web-2');
-    expect(await wayTo('web-2')).toEqual(route('eu-b'));
+    expect(await routeTo('web-2')).toEqual(route('eu-b'));
 
     // Elsewhere: the parent tries, and goes back to where the node is.
     const nobody = `127.0.0.1:${await freePort()}`;
     await put('web-2', [{ node: 'eu-b', dialAddress: nobody }]);
     await waitFor(async () => (await linksTo('web-2')).length === 0, { limitMs, what: 'the attempt' });
-    await waitFor(async () => (await linksTo('web-2')).join() === 'eu-b', { limitMs, what: 'the way back' });
-    expect(await node('web-2')).toMatchObject({ wishedParents: { parents: [{ dialAddress: nobody }] } });
+    await waitFor(async () => (await linksTo('web-2')).join() === 'eu-b', { limitMs, what: 'the path back' });
+    expect(await node('web-2')).toMatchObject({ desiredParents: { parents: [{ dialAddress: nobody }] } });
 
     await put('web-2', [{ node: 'eu-b', address: addresses['eu-b'] }]);
     await taken('web-2');
-    expect(await wayTo('web-2')).toEqual(route('eu-b'));
+    expect(await routeTo('web-2')).toEqual(route('eu-b'));
     const { links } = await world.api.get<Mesh>('mesh');
     expect(links.find(({ from, to }) => from === 'eu-b' && to === 'web-2')).toMatchObject({ dialledBy: 'child' });
-    // And back by way of the other relay: with that one it has no link that would stand in the way.
+    // And back through the other relay: with that one it has no link that would stand in the way.
     await put('web-2', [{ node: 'eu-a', dialAddress: addresses['web-2'] }]);
     await taken('web-2');
   }, 180_000);
@@ -245,7 +245,7 @@ describe('other parents', () => {
     await put('eu-b', [{ node: 'eu-a' }]);
     await taken('eu-b');
     expect(await world.api.get('machines/web-1')).toMatchObject({ routes: route('eu-a', 'eu-b') });
-    expect(await wayTo('web-1')).toEqual(route('eu-a', 'eu-b'));
+    expect(await routeTo('web-1')).toEqual(route('eu-a', 'eu-b'));
   }, 120_000);
 
   it('are refused where they cannot work, and nothing changes', async () => {
@@ -255,7 +255,7 @@ describe('other parents', () => {
     const server = nodes.find(({ role }) => role === 'server')!.id;
     const state = async () => {
       const { items } = await world.api.get<{ items: Node[] }>('nodes');
-      const rows = items.map(({ id, parents, wishedParents = null }) => ({ id, parents, wishedParents }));
+      const rows = items.map(({ id, parents, desiredParents = null }) => ({ id, parents, desiredParents }));
       return { rows, set: (await events('node.reparent-requested')).length };
     };
     const before = await state();
@@ -304,7 +304,7 @@ describe('other parents', () => {
     expect(await world.api.get('machines/web-1')).toMatchObject({ routes: [...route('eu-a'), ...route('eu-b')] });
     await chooseRoutes(route('eu-b'));
     await expect(put('web-1', [{ node: 'eu-a' }])).rejects.toThrow(/422 .*"ROUTE_INVALID".*machine web-1/);
-    expect(await node('web-1')).toMatchObject({ wishedParents: null });
+    expect(await node('web-1')).toMatchObject({ desiredParents: null });
     await chooseRoutes(route('eu-a'));
   }, 120_000);
 });
@@ -316,7 +316,7 @@ it('are not for a node of a version that knows nothing of them, nor for one that
   await store.transaction(async (tx) => {
     await tx.sites.insert({ id: 'eu', name: 'eu', description: '', createdAt: 1 });
     for (const id of ['old', 'gone']) await tx.nodes.insert({ id, role: 'relay', site: 'eu', parents, createdAt: 1 });
-    await tx.nodes.sighted('old', { softwareVersion: '0.0.1', report: { links: [] }, lastSeenAt: Date.now() });
+    await tx.nodes.recordLastSeen('old', { softwareVersion: '0.0.1', report: { links: [] }, lastSeenAt: Date.now() });
     await tx.nodes.revoke('gone', 1);
   });
   const topology = await openLiveTopology(store);
@@ -326,5 +326,5 @@ it('are not for a node of a version that knows nothing of them, nor for one that
     );
   await expect(set('old', 1)).rejects.toMatchObject({ code: 'WIRE_VERSION', hop: 'old' });
   await expect(set('gone', 2)).rejects.toMatchObject({ code: 'PARENT_ROLE' });
-  expect((await store.nodes.all()).map(({ wish }) => wish)).toEqual([null, null]);
+  expect((await store.nodes.all()).map(({ desired }) => desired)).toEqual([null, null]);
 });

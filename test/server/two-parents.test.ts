@@ -58,7 +58,7 @@ describe('a machine with two parents', () => {
   }
 
   /** The way that a call to the machine takes now. */
-  async function wayTo(machine: string): Promise<unknown> {
+  async function routeTo(machine: string): Promise<unknown> {
     const task = await ran('health-checks', { machines: [machine] });
     expect(task.state).toBe('succeeded');
     const { healthReport } = await world.api.get<{ healthReport: { route?: object } }>(`machines/${machine}`);
@@ -76,12 +76,12 @@ describe('a machine with two parents', () => {
     expect(await readFile(join(world.dataDir('web-3'), 'config.yaml'), 'utf8')).toMatch(
       /- node: eu-a\n {2}- node: eu-b/,
     );
-    const { ways } = await world.api.post<{ ways: object[] }>('mesh/trace', { machine: 'web-1' });
-    expect(ways).toMatchObject([
+    const { paths } = await world.api.post<{ paths: object[] }>('mesh/trace', { machine: 'web-1' });
+    expect(paths).toMatchObject([
       { path: ['eu-a'], hops: [{ node: 'eu-a' }, { node: 'web-1' }] },
       { path: ['eu-b'], hops: [{ node: 'eu-b' }, { node: 'web-1' }] },
     ]);
-    expect(await wayTo('web-1')).toEqual(route('eu-a'));
+    expect(await routeTo('web-1')).toEqual(route('eu-a'));
   });
 
   it.each(['web-1', 'web-3'])(
@@ -104,10 +104,10 @@ describe('a machine with two parents', () => {
       expect(await readFile(witness(machine), 'utf8')).toBe(`${id}\n`);
 
       // Idle by the second way now: new work needs no retry, and tells of the way that failed.
-      expect(await wayTo(machine)).toEqual(route('eu-b'));
+      expect(await routeTo(machine)).toEqual(route('eu-b'));
       await world.start('eu-a');
       await world.linked();
-      expect(await wayTo(machine)).toEqual(route('eu-a'));
+      expect(await routeTo(machine)).toEqual(route('eu-a'));
     },
     120_000,
   );
@@ -131,7 +131,7 @@ describe('a machine with two parents', () => {
       ] as const) {
         await world.signal(killed, 'SIGKILL');
         expect(await ran('scripts', { body: 'echo here', machines: [machine] })).toMatchObject({ state: 'succeeded' });
-        expect(await wayTo(machine)).toEqual(route(left));
+        expect(await routeTo(machine)).toEqual(route(left));
         await world.start(killed);
         await world.linked();
       }

@@ -22,7 +22,7 @@ import { waitFor } from '../support/wait.ts';
 import { WholeMesh } from './whole.ts';
 
 /** A mesh with site eu and environment prod. */
-async function meshWithPlaces(): Promise<WholeMesh> {
+async function meshWithSites(): Promise<WholeMesh> {
   const mesh = await WholeMesh.up();
   await mesh.api.ask('POST', '/sites', { id: 'eu' });
   await mesh.api.ask('POST', '/environments', { id: 'prod' });
@@ -31,7 +31,7 @@ async function meshWithPlaces(): Promise<WholeMesh> {
 
 describe('a whole mesh', () => {
   it('runs scripts, checks health and traces over two relays, dialled both ways', async () => {
-    const mesh = await meshWithPlaces();
+    const mesh = await meshWithSites();
     await mesh.add({ id: 'relay-1', role: 'relay', dialled: true });
     await mesh.add({ id: 'relay-2', role: 'relay', parent: 'relay-1' });
     await mesh.add({ id: 'far-1', role: 'tentacle', parent: 'relay-2' });
@@ -61,19 +61,19 @@ describe('a whole mesh', () => {
 
     const trace = await mesh.api.ask('POST', '/mesh/trace', { machine: 'far-1' });
     expect(trace).toMatchObject({
-      ways: [{ path: ['relay-1', 'relay-2'], hops: [{ node: 'relay-1' }, { node: 'relay-2' }, { node: 'far-1' }] }],
+      paths: [{ path: ['relay-1', 'relay-2'], hops: [{ node: 'relay-1' }, { node: 'relay-2' }, { node: 'far-1' }] }],
     });
-    const [way] = trace.ways as { hops: { certificateDays: number; error?: object }[] }[];
+    const [way] = trace.paths as { hops: { certificateDays: number; error?: object }[] }[];
     for (const hop of way!.hops) {
       expect(hop.error).toBeUndefined();
       expect(hop.certificateDays).toBeCloseTo(7, 0);
     }
     const ping = await mesh.api.ask('POST', '/mesh/ping', { machine: 'far-2', count: 3 });
-    expect((ping.ways as { roundTripsMs: number[] }[])[0]?.roundTripsMs).toHaveLength(3);
+    expect((ping.paths as { roundTripsMs: number[] }[])[0]?.roundTripsMs).toHaveLength(3);
   });
 
-  it('deploys a package by way of a mirror, and goes on after a restart of the server', async () => {
-    const mesh = await meshWithPlaces();
+  it('deploys a package through a mirror, and goes on after a restart of the server', async () => {
+    const mesh = await meshWithSites();
     const { api } = mesh;
     await mesh.add({ id: 'relay-1', role: 'relay' });
     await mesh.add({ id: 'mirror-1', role: 'mirror', parent: 'relay-1' });
@@ -129,7 +129,7 @@ describe('a whole mesh', () => {
   });
 
   it('has one process per folder of a relay and of a mirror', async () => {
-    const mesh = await meshWithPlaces();
+    const mesh = await meshWithSites();
     const log = silentLogger();
     await mesh.add({ id: 'relay-1', role: 'relay' });
     await mesh.add({ id: 'mirror-1', role: 'mirror', parent: 'relay-1' });
@@ -142,7 +142,7 @@ describe('a whole mesh', () => {
   });
 
   it('says which version every node runs, its own too', async () => {
-    const mesh = await meshWithPlaces();
+    const mesh = await meshWithSites();
     await mesh.add({ id: 'relay-1', role: 'relay' });
     for (const [path, list] of [
       ['/mesh', 'nodes'],
@@ -166,7 +166,7 @@ describe('a whole mesh', () => {
   });
 
   it('revokes a node at once', async () => {
-    const mesh = await meshWithPlaces();
+    const mesh = await meshWithSites();
     await mesh.add({ id: 'web-1', role: 'tentacle' });
     expect(await mesh.api.ask('POST', '/nodes/web-1/revoke')).toMatchObject({ state: 'revoked' });
     expect(await mesh.api.ask('POST', '/nodes/web-1/revoke')).toMatchObject({ state: 'revoked' });
@@ -177,7 +177,7 @@ describe('a whole mesh', () => {
   });
 
   it('is backed up while it runs, restored, and runs tasks with its old nodes', async () => {
-    const mesh = await meshWithPlaces();
+    const mesh = await meshWithSites();
     await mesh.add({ id: 'web-1', role: 'tentacle' });
     const before = await mesh.api.task('/scripts', { body: 'echo before', machines: ['web-1'] });
     const passphraseFile = join(mesh.folder, 'passphrase');
@@ -196,7 +196,7 @@ describe('a whole mesh', () => {
   });
 
   it('shows nodes as revoked that were revoked after the backup it is restored from, once a neighbour has said so', async () => {
-    const mesh = await meshWithPlaces();
+    const mesh = await meshWithSites();
     await mesh.add({ id: 'eu', role: 'relay' });
     await mesh.add({ id: 'web-1', role: 'tentacle', parent: 'eu' });
     await mesh.add({ id: 'web-2', role: 'tentacle', parent: 'eu' });

@@ -51,16 +51,16 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await named(9, 9, '', 3002)).toEqual([third, there]);
       await store.tickets.completed(first!, 4000);
       expect(await named(1, 9)).toEqual([second, there]);
-      const unwanted = async () =>
+      const cancelled = async () =>
         (await store.tickets.uncompleted(0, { afterExecutor: '', executors: 9, perExecutor: 9 })).map(
-          (each) => each.unwanted,
+          (each) => each.cancelled,
         );
-      expect(await unwanted()).toEqual([false, false, false]);
+      expect(await cancelled()).toEqual([false, false, false]);
       await store.transaction((tx) => tx.tickets.updateFenced(fence, third!, { endedAt: 1_000_000 }));
       await store.transaction((tx) => tx.tickets.updateFenced(fence, there!, { errorCode: 'LOG_QUOTA' }));
-      expect(await unwanted()).toEqual([false, true, true]);
+      expect(await cancelled()).toEqual([false, true, true]);
       await store.transaction((tx) => tx.tasks.requestCancel(fence.task, 4000));
-      expect(await unwanted()).toEqual([true, true, true]);
+      expect(await cancelled()).toEqual([true, true, true]);
     });
 
     it('lets another owner claim when the lease is over, and refuses every write of the first', async () => {
@@ -83,7 +83,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
           ),
         () => store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3))),
         () => store.transaction((tx) => tx.logLines.append(fence, ticket, 1, [])),
-        () => store.transaction((tx) => tx.notes.append(fence.task, { at: 1, text: 'stale' }, fence.epoch)),
+        () => store.transaction((tx) => tx.taskEvents.append(fence.task, { at: 1, text: 'stale' }, fence.epoch)),
       ];
       for (const write of writes) await expect(write()).rejects.toMatchObject({ code: 'STALE_EPOCH' });
       expect(await snapshot(store, fence.task)).toEqual(before);
@@ -108,7 +108,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       await store.transaction((tx) => tx.tasks.requestCancel(id, 3000));
       const again = await store.transaction((tx) => tx.tasks.requestCancel(id, 4000));
       expect(again).toMatchObject({ state: 'cancelling', cancelRequestedAt: 3000 });
-      const states = (await store.notes.stream(id, 0, 10)).map((entry) => entry.text);
+      const states = (await store.taskEvents.stream(id, 0, 10)).map((entry) => entry.text);
       expect(states).toEqual(['queued', 'cancelling']);
     });
 
@@ -233,7 +233,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       });
       expect(await store.tickets.get(two)).toMatchObject({ target: 'm-2', executor: 'worker-1' });
       // Readers see whom it is about; whoever is told of its end is the one who ran it.
-      const stream = await store.notes.stream(fence.task, 0, 10);
+      const stream = await store.taskEvents.stream(fence.task, 0, 10);
       expect(stream.filter(({ kind }) => kind === 'log')).toMatchObject([{ machine: 'm-2', line: 1 }]);
       expect(stream.at(-1)).toMatchObject({ kind: 'state', machine: 'm-2', text: 'succeeded' });
       const page = { afterExecutor: 'worker-0', executors: 1, perExecutor: 1 };
@@ -310,12 +310,12 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       await store.transaction((tx) => tx.tasks.markRunning(fence, 2100));
       await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3)));
       await store.transaction((tx) =>
-        tx.notes.append(fence.task, { at: 3100, text: 'waiting', machine: 'm-1' }, fence.epoch),
+        tx.taskEvents.append(fence.task, { at: 3100, text: 'waiting', machine: 'm-1' }, fence.epoch),
       );
       await store.transaction((tx) => tx.logLines.append(fence, ticket, 3, lines(3, 4)));
       await store.transaction((tx) => tx.tickets.updateFenced(fence, ticket, { state: 'succeeded', exitCode: 0 }));
       await store.transaction((tx) => tx.tasks.end(fence, { state: 'succeeded', now: 3200 }));
-      const whole = await store.notes.stream(fence.task, 0, 100);
+      const whole = await store.taskEvents.stream(fence.task, 0, 100);
       expect(whole.map((entry) => entry.seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
       expect(whole.map((entry) => entry.text)).toEqual([
         'queued',
@@ -331,7 +331,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       for (let after = 0; after <= 9; after += 1) {
         const pieces = [];
         for (let at = after; ;) {
-          const piece = await store.notes.stream(fence.task, at, 2);
+          const piece = await store.taskEvents.stream(fence.task, at, 2);
           if (piece.length === 0) break;
           pieces.push(...piece);
           at = piece.at(-1)!.seq;
@@ -445,7 +445,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 3)));
       await store
         .transaction(async (tx) => {
-          await tx.notes.append(fence.task, { at: 3100, text: 'never' });
+          await tx.taskEvents.append(fence.task, { at: 3100, text: 'never' });
           throw new Error('no');
         })
         .catch(() => undefined);
@@ -575,5 +575,5 @@ async function addNode(store: Store, id: string, role: 'relay' | 'tentacle'): Pr
 async function snapshot(store: Store, task: string): Promise<unknown> {
   const tickets = await store.tickets.byTask(task);
   const logs = await Promise.all(tickets.map((ticket) => store.logLines.read(ticket.id, 0, 1000)));
-  return { task: await store.tasks.get(task), tickets, logs, stream: await store.notes.stream(task, 0, 1000) };
+  return { task: await store.tasks.get(task), tickets, logs, stream: await store.taskEvents.stream(task, 0, 1000) };
 }

@@ -35,7 +35,7 @@ afterEach(() => {
 export function faultIn(request: FastifyRequest, reply: FastifyReply, payload: unknown): string | undefined {
   const { config, schema } = request.routeOptions;
   const described = schema as { readonly hide?: boolean; readonly response?: Record<string, DescribedAnswer> };
-  if (config.policy === undefined || described.hide === true) return undefined;
+  if (config.access === undefined || described.hide === true) return undefined;
   const type = String(reply.getHeader('content-type') ?? '').split(';')[0]!;
   const family = `${String(reply.statusCode)[0]}XX`;
   const own = described.response?.[reply.statusCode];

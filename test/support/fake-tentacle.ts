@@ -123,7 +123,7 @@ export class FakeTentacle {
   readonly #held: (Envelope__Output | null)[] = [];
   /** Whether a cancel uses up a ticket that is not known. */
   burnsUnknown = true;
-  readonly #burnt = new Set<string>();
+  readonly #consumed = new Set<string>();
   /** Log batches have this many lines. */
   batchLines = 100;
   /** Each batch begins so many lines before the end of the last one. */
@@ -228,7 +228,7 @@ export class FakeTentacle {
         const { ticket } = this.#accept(request.envelope);
         this.cancels.push(ticket);
         if (!this.scripts.has(ticket) && this.burnsUnknown) {
-          this.#burnt.add(ticket);
+          this.#consumed.add(ticket);
           return { ticket, phase: 'COMPLETED', errorCode: 'CANCELLED' };
         }
         const script = this.#known(ticket);
@@ -237,7 +237,7 @@ export class FakeTentacle {
       },
       CompleteScript: ({ request }) => {
         this.completionCalls += 1;
-        if (this.#burnt.has(request.ticket)) return { ticket: request.ticket, phase: 'COMPLETED' };
+        if (this.#consumed.has(request.ticket)) return { ticket: request.ticket, phase: 'COMPLETED' };
         if (this.stillRuns.has(request.ticket)) throw new IsthmusError('SCRIPT_NOT_ENDED', 'it runs');
         const script = this.#known(request.ticket);
         if (!script.ended) throw new IsthmusError('SCRIPT_NOT_ENDED', `ticket ${request.ticket} runs`);
@@ -296,7 +296,7 @@ export class FakeTentacle {
       throw new IsthmusError('UNREACHABLE', 'held up');
     }
     const { ticket, payload } = this.#accept(envelope);
-    if (this.#burnt.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
+    if (this.#consumed.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
     let script = this.scripts.get(ticket);
     if (script === undefined) {
       script = new FakeScript(ticket, scriptPayloads.decode(payload));
@@ -326,7 +326,7 @@ export class FakeTentacle {
 
   #known(ticket: string): FakeScript {
     const script = this.scripts.get(ticket);
-    if (this.#burnt.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
+    if (this.#consumed.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
     if (script === undefined) throw new IsthmusError('TICKET_UNKNOWN', `no ticket ${ticket}`, { hop: this.name });
     return script;
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createAuthority, type Authority } from '../../certs/authority.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { revocationStatement, RevocationList, type SignedRevocations } from '../../certs/revocations.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import { authorityKey, nodeKey, type KeyPair } from './keys.ts';
@@ -35,8 +35,8 @@ export interface TestMesh {
   readonly sealer: Sealer;
   /** The folder of the authority and the master key. */
   readonly dataDir: string;
-  identity(node: string, role: Role, options?: TestNodeOptions): Promise<NodeIdentity>;
-  node(node: string, role: Role, options?: TestNodeOptions): Promise<TestNode>;
+  identity(node: string, role: NodeRole, options?: TestNodeOptions): Promise<NodeIdentity>;
+  node(node: string, role: NodeRole, options?: TestNodeOptions): Promise<TestNode>;
   /** A signed revocation list. */
   revoke(version: number, nodes: readonly { node: string; revokedAtMs: number }[]): SignedRevocations;
 }
@@ -50,7 +50,7 @@ export async function createTestMesh(
   cleanup(() => rmSync(root, { recursive: true, force: true }));
   const sealer = createMasterKey({ dataDir: root });
   const authority = await createAuthority(root, meshId, sealer, await authorityKey());
-  const identity = async (node: string, role: Role, options: TestNodeOptions = {}): Promise<NodeIdentity> => {
+  const identity = async (node: string, role: NodeRole, options: TestNodeOptions = {}): Promise<NodeIdentity> => {
     const { site, key, ...times } = options;
     const { keyPem, spkiDer } = key ?? (await nodeKey());
     const { certificatePem } = await authority.issue({ spkiDer, node, role, ...times });

@@ -18,7 +18,7 @@ export interface MeshProcess {
 }
 
 /** Runs a node whose identity exists already; it is killed when the test ends. */
-export async function startProcess(
+export async function startChildProcess(
   node: TestNode,
   config: Partial<MeshConfig>,
   limits: Partial<MeshLimits> = {},

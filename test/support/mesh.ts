@@ -1,6 +1,6 @@
 // Meshes of several nodes in one process, on port 0: a server, a chain of relays, a tentacle at the end.
 import { onTestFinished } from 'vitest';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
@@ -18,7 +18,7 @@ export interface StartedNode extends TestNode {
 export async function startNode(
   authority: TestMesh,
   name: string,
-  role: Role,
+  role: NodeRole,
   config: Partial<MeshConfig> = {},
   limits: Partial<MeshLimits> = {},
   existing?: TestNode,
@@ -69,7 +69,7 @@ export async function startChain(hops: number, dialling: Dialling, limits: Parti
   const nodes: StartedNode[] = [server];
   for (const name of names) {
     const above = nodes.at(-1)!;
-    const role: Role = name === 'tentacle-1' ? 'tentacle' : 'relay';
+    const role: NodeRole = name === 'tentacle-1' ? 'tentacle' : 'relay';
     const parent = dialling === 'up' ? { node: above.name, address: above.mesh.address! } : { node: above.name };
     const node = await startNode(authority, name, role, { parents: [parent] }, limits);
     if (dialling === 'down') above.mesh.assignDials([{ node: name, address: node.mesh.address! }]);

@@ -11,7 +11,7 @@ export function nodeOf(id: string, role: Node['role'], parents: readonly string[
     role,
     site: 'eu',
     parents: parents.map((parent) => ({ node: parent, dialAddress: null })),
-    wish: null,
+    desired: null,
     state: 'active',
     certificateNotAfter: null,
     softwareVersion: null,

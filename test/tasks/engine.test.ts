@@ -121,7 +121,7 @@ it('claims again, with the next epoch, what the owner no longer renews; the stal
   expect(await b.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: 'server-2', epoch: 2 });
   b.finish.get(id)!();
   expect((await ended(b.store, id)).state).toBe('succeeded');
-  const texts = (await b.store.notes.stream(id, 0, 100)).map(({ text }) => text);
+  const texts = (await b.store.taskEvents.stream(id, 0, 100)).map(({ text }) => text);
   expect(texts).toEqual(['queued', 'running', 'resumed by server-2', 'succeeded']);
 });
 

@@ -134,7 +134,7 @@ export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): T
   return tasks;
 }
 
-const anySource = () => Promise.resolve({ sources: [{ node: 'mirror-eu' }], downloadToken: 'pass' });
+const anySource = () => Promise.resolve({ sources: [{ node: 'mirror-eu' }], downloadToken: 'downloadToken' });
 
 /** Rows of a machine, with the site and environments it needs. */
 export async function addMachine(

@@ -1,4 +1,4 @@
-// What comes back from a machine, or from a hop on the way to it, is believed only as far as it can be right.
+// What comes back from a machine, or from a hop on the path to it, is believed only as far as it can be right.
 import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
 import { submitHealthCheck } from '../../server/health/health-task.ts';
@@ -16,14 +16,14 @@ describe.each([
   'INTERNAL',
   'RATE_LIMITED',
 ] as const)('a hop on the way that says %s', (code) => {
-  const refusal = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
+  const denial = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
   const isTold = (h: Harness, id: string) => async () =>
-    (await h.store.notes.stream(id, 0, 100)).some((entry) => entry.kind === 'note' && entry.code === code);
+    (await h.store.taskEvents.stream(id, 0, 100)).some((entry) => entry.kind === 'note' && entry.code === code);
 
   it('keeps a script waiting, and does not end it', async () => {
     const h = await startHarness();
     const fake = await h.machine('web-1');
-    h.denial = refusal;
+    h.denial = denial;
     const id = await submit(h, 'say once');
     await waitFor(isTold(h, id));
     h.denial = undefined;
@@ -39,7 +39,7 @@ describe.each([
       const found = await ticketOf(h, id);
       return found.storedLine === 1 ? found : undefined;
     });
-    h.denial = refusal;
+    h.denial = denial;
     fake.cut();
     await waitFor(isTold(h, id));
     h.denial = undefined;
@@ -71,7 +71,7 @@ it('ends the stream of a tentacle that answers for another ticket, and stores no
   fake.answersFor = victim.id;
   const id = await submit(h, 'many 3');
   expect((await h.ended(id)).state).toBe('interrupted');
-  expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'NOT_YOUR_TICKET', errorHop: 'web-1', storedLine: 0 });
+  expect(await ticketOf(h, id)).toMatchObject({ errorCode: 'TICKET_MISMATCH', errorHop: 'web-1', storedLine: 0 });
   expect(await h.store.tickets.get(victim.id)).toMatchObject({ storedLine: 0 });
   expect(await h.texts(victim.id)).toEqual([]);
   const { items } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });

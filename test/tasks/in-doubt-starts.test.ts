@@ -15,7 +15,7 @@ async function cancelledOnTheWay(h: Harness, fake: Awaited<ReturnType<Harness['m
   return id;
 }
 
-it('calls a lost start cancelled once the machine has used its ticket up', async () => {
+it('calls a in-doubt start cancelled once the machine has used its ticket up', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const id = await cancelledOnTheWay(h, fake);
@@ -27,7 +27,7 @@ it('calls a lost start cancelled once the machine has used its ticket up', async
   expect(fake.starts).toEqual([]);
 });
 
-it('calls a lost start interrupted when the machine does not confirm that it cannot come any more', async () => {
+it('calls a in-doubt start interrupted when the machine does not confirm that it cannot come any more', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   fake.burnsUnknown = false;

@@ -150,7 +150,7 @@ it('a kind of task runs a ticket about one machine on another, and readers see b
   expect(view.machines).toMatchObject([
     { machine: 'db-1', state: 'succeeded', steps: [{ action: 'audit', executor: 'worker-1', ticket: ticket.id }] },
   ]);
-  const lines = (await h.store.notes.stream(id, 0, 100)).filter(({ kind }) => kind === 'log');
+  const lines = (await h.store.taskEvents.stream(id, 0, 100)).filter(({ kind }) => kind === 'log');
   expect(lines).toMatchObject([{ machine: 'db-1', text: 'looked' }]);
   await waitFor(() => worker.completed.includes(ticket.id));
 });
@@ -162,7 +162,7 @@ it('says of an executor that is away which machine waits for it, and where the p
   await worker.away();
   const { id } = await submit(h, audit, 'say looked');
   const note = await waitFor(async () =>
-    (await h.store.notes.stream(id, 0, 100)).find((entry) => entry.kind === 'note'),
+    (await h.store.taskEvents.stream(id, 0, 100)).find((entry) => entry.kind === 'note'),
   );
   expect(note).toMatchObject({ machine: 'db-1', data: { hop: 'worker-1' } });
   await worker.listen();

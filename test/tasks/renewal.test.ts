@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import type { Role } from '../../certs/peer.ts';
+import type { NodeRole } from '../../certs/peer.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { submitScript } from '../../server/scripts/script-task.ts';
@@ -19,7 +19,7 @@ import { actor, addMachine, ended, startRealTasks } from './harness.ts';
 const lifetimeMs = 40_000;
 
 /** A node that the server knows, with a certificate that may be renewed. */
-async function member({ authority, store }: ControlPlane, id: string, role: Role, nowMs: number): Promise<TestNode> {
+async function member({ authority, store }: ControlPlane, id: string, role: NodeRole, nowMs: number): Promise<TestNode> {
   const node = await authority.node(id, role, { site: 'eu', lifetimeMs, nowMs });
   const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = node.identity.peer();
   if (role === 'relay') {

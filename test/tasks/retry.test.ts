@@ -122,7 +122,7 @@ it('leaves out what takes no work any more, says so, and refuses when nothing is
   const again = await retry(h, id);
   expect(again.payload).toMatchObject({ machines: ['web-2'] });
   expect((await h.ended(again.id)).state).toBe('failed');
-  const notes = await h.store.notes.stream(again.id, 0, 100);
+  const notes = await h.store.taskEvents.stream(again.id, 0, 100);
   expect(notes).toContainEqual(expect.objectContaining({ kind: 'note', level: 'warning', machine: 'web-1' }));
   await h.store.transaction((tx) => tx.nodes.revoke('web-2', Date.now()));
   await expect(retry(h, id)).rejects.toMatchObject({ code: 'NO_TARGETS' });
@@ -155,14 +155,14 @@ it('refuses a second retry while the first, or one of the first, is open: nothin
   const second = await retry(h, id);
   await waitFor(() => fake.starts.length === 2);
   await expect(retry(h, id)).rejects.toMatchObject({
-    code: 'RETRY_UNDER_WAY',
+    code: 'RETRY_IN_PROGRESS',
     message: expect.stringContaining(second.id) as unknown,
   });
   await failed(second.id, 2);
   // Tried again further down: the first one's machines are at work then, too.
   const third = await retry(h, second.id);
   for (const earlier of [id, second.id]) {
-    await expect(retry(h, earlier)).rejects.toMatchObject({ code: 'RETRY_UNDER_WAY' });
+    await expect(retry(h, earlier)).rejects.toMatchObject({ code: 'RETRY_IN_PROGRESS' });
   }
   await failed(third.id, 3);
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toHaveLength(3);
@@ -181,7 +181,7 @@ it('accepts one of many retries that are asked for at once', async () => {
   const accepted = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
   expect(accepted).toHaveLength(1);
   const refused = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
-  expect(refused).toEqual(Array(4).fill(expect.objectContaining({ code: 'RETRY_UNDER_WAY' })));
+  expect(refused).toEqual(Array(4).fill(expect.objectContaining({ code: 'RETRY_IN_PROGRESS' })));
   await h.ended(accepted[0]!);
   expect(fake.starts).toHaveLength(2);
 });
@@ -198,7 +198,7 @@ it('refuses a task that is open, that has succeeded, and that is forgotten; and 
   await expect(retry(h, open)).rejects.toMatchObject(refused);
   const failed = await script(h, 'exit 1', ['web-1']);
   expect((await h.ended(failed)).state).toBe('failed');
-  await waitFor(() => h.store.transaction((tx) => tx.retention.forget(failed, 100)));
+  await waitFor(() => h.store.transaction((tx) => tx.retention.purge(failed, 100)));
   await expect(retry(h, failed)).rejects.toMatchObject(refused);
   await expect(retry(h, 'nothing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toHaveLength(2);

@@ -126,7 +126,7 @@ it('ends a script once, and truly, whenever it is cancelled beside its own end',
   const seen = await witnessed(at);
   for (const { id, state } of tasks) {
     const said = (what: string) => seen.filter((line) => line === `${id} ${what}`).length;
-    const entries = await at.store.notes.stream(id, 0, 100);
+    const entries = await at.store.taskEvents.stream(id, 0, 100);
     const states = entries.flatMap(({ kind, text, machine }) => (kind === 'state' && machine === null ? [text] : []));
     expect(states.filter((text) => text === 'succeeded' || text === 'cancelled')).toEqual([state]);
     const tickets = await at.store.tickets.byTask(id);

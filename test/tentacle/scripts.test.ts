@@ -90,8 +90,8 @@ describe('start', () => {
     await again.engine.epochs.pass(both.task, both.epoch);
     const burning = again.engine.cancel(both);
     await nextTurn();
-    const [burnt, started] = await Promise.allSettled([burning, again.engine.start(both)]);
-    expect(burnt).toMatchObject({ status: 'fulfilled', value: cancelled });
+    const [consumed, started] = await Promise.allSettled([burning, again.engine.start(both)]);
+    expect(consumed).toMatchObject({ status: 'fulfilled', value: cancelled });
     expect(started).toMatchObject({ status: 'rejected', reason: withCode('TICKET_ALREADY_USED') });
     const tooOld = orderOf('true', { ticket: 'not-an-id' });
     await expect(again.engine.cancel(tooOld)).rejects.toEqual(withCode('TICKET_TOO_OLD'));
@@ -144,11 +144,11 @@ describe('start', () => {
     const witness = witnessIn(dataDir);
     const refused: [string, Parameters<typeof orderOf>[1]][] = [
       ['INTERPRETER_MISSING', { payload: { interpreter: 'cobol' } }],
-      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { LD_PRELOAD: '/tmp/x.so' } } }],
-      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { NODE_OPTIONS: '--inspect' } } }],
-      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { BASH_ENV: '/tmp/x' } } }],
-      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { 'A=B': 'x' } } }],
-      ['ENVIRONMENT_FORBIDDEN', { payload: { environment: { A: 'nul\0' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { environment: { LD_PRELOAD: '/tmp/x.so' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { environment: { NODE_OPTIONS: '--inspect' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { environment: { BASH_ENV: '/tmp/x' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { environment: { 'A=B': 'x' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { environment: { A: 'nul\0' } } }],
       ['SENSITIVE_TOO_SHORT', { payload: { sensitiveValues: ['abc'] } }],
       ['SENSITIVE_TOO_LARGE', { payload: { sensitiveValues: ['x'.repeat(70_000)] } }],
       ['INVALID_FIELD', { payload: { isolation: 'sometimes' } }],

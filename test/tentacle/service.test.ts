@@ -1,4 +1,4 @@
-// A whole tentacle, asked by a server over the real mesh: signed envelopes, refusals without a side effect, live logs,
+// A whole tentacle, asked by a server over the real mesh: signed envelopes, denials without a side effect, live logs,
 // replays after completion and after a restart, and who may call at all.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { once } from 'node:events';

@@ -29,7 +29,7 @@ async function folderOfUser(): Promise<string> {
 /** The paths of all that is in the workspaces, however they are kept. */
 async function leftIn(dataDir: string): Promise<string[]> {
   const all = await Promise.all(
-    ['tickets', 'trash'].map(async (folder) => {
+    ['tickets', 'undeletable'].map(async (folder) => {
       const paths = await readdir(join(dataDir, folder), { recursive: true });
       return paths.map((path) => join(folder, path));
     }),
@@ -87,12 +87,12 @@ describe.skipIf(lacks('root'))('a tentacle that is not root', () => {
     const tombstone = await host.complete(order);
     expect(tombstone).toMatchObject({ phase: 'COMPLETED', exitCode: 0 });
     const left = await leftIn(dataDir);
-    expect(left.filter((path) => !path.startsWith('trash/'))).toEqual([]);
+    expect(left.filter((path) => !path.startsWith('undeletable/'))).toEqual([]);
     expect(left.filter((path) => !/\/(work|d|of-root|file)$/.test(path))).toEqual([
-      expect.stringMatching(`^trash/${order.ticket}\\.[0-9a-f]+$`),
+      expect.stringMatching(`^undeletable/${order.ticket}\\.[0-9a-f]+$`),
     ]);
     expect(left.some((path) => path.endsWith('of-root/file'))).toBe(true);
-    expect((await stat(join(dataDir, 'trash'))).mode & 0o777).toBe(0o700);
+    expect((await stat(join(dataDir, 'undeletable'))).mode & 0o777).toBe(0o700);
     expect(await host.complete(order)).toEqual(tombstone);
     const next = orderOf('echo next');
     await host.start(next);
@@ -104,11 +104,11 @@ describe.skipIf(lacks('root'))('a tentacle that is not root', () => {
     expect((await leftIn(dataDir)).some((path) => path.endsWith('of-root/file'))).toBe(true);
     await again.kill();
 
-    execFileSync('chown', ['-R', String(user), join(dataDir, 'trash')]);
+    execFileSync('chown', ['-R', String(user), join(dataDir, 'undeletable')]);
     const last = hostOfUser(dataDir);
     await last.status(order);
-    await waitFor(async () => (await readdir(join(dataDir, 'trash'))).length === 0, {
-      what: 'the trash to be emptied',
+    await waitFor(async () => (await readdir(join(dataDir, 'undeletable'))).length === 0, {
+      what: 'the undeletable to be emptied',
     });
   });
 

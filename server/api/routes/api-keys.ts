@@ -16,7 +16,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/whoami',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'whoami',
         summary: 'Say who the caller is',
@@ -33,7 +33,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/api-keys',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'listApiKeys',
         summary: 'List API keys',
@@ -48,7 +48,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/api-keys',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'createApiKey',
         summary: 'Create an API key',
@@ -71,7 +71,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
   app.delete(
     '/api-keys/:id',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'revokeApiKey',
         summary: 'Revoke an API key',

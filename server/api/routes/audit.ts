@@ -8,7 +8,7 @@ export function auditRoutes(app: ApiInstance, { store }: ApiContext): void {
   app.get(
     '/events',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listAuditEvents',
         summary: 'List audit events',

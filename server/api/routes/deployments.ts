@@ -14,7 +14,7 @@ export function deploymentRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/deployments',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listDeployments',
         summary: 'List deployments',
@@ -33,7 +33,7 @@ export function deploymentRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/deployments',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'deploy',
         summary: 'Deploy a release to an environment',

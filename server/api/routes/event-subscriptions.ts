@@ -7,7 +7,7 @@ export function eventSubscriptionRoutes(app: ApiInstance, { services }: ApiConte
   app.get(
     '/event-subscriptions',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listEventSubscriptions',
         summary: 'List event subscriptions',

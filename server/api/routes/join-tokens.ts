@@ -19,7 +19,7 @@ export function joinTokenRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/tokens',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'listJoinTokens',
         summary: 'List join tokens',
@@ -35,7 +35,7 @@ export function joinTokenRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/tokens',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'createJoinToken',
         summary: 'Create a join token',
@@ -56,7 +56,7 @@ export function joinTokenRoutes(app: ApiInstance, context: ApiContext): void {
   app.delete(
     '/tokens/:id',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'revokeJoinToken',
         summary: 'Revoke a join token',

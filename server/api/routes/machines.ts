@@ -23,7 +23,7 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/machines',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listMachines',
         summary: 'List machines',
@@ -46,7 +46,7 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/machines/:id',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getMachine',
         summary: 'Show one machine',
@@ -61,7 +61,7 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
   app.patch(
     '/machines/:id',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'updateMachine',
         summary: 'Change one machine',
@@ -85,7 +85,7 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
   app.delete(
     '/machines/:id',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'deleteMachine',
         summary: 'Delete one machine',
@@ -107,7 +107,7 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/machines/:id/health',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'checkMachineHealth',
         summary: 'Check the health of one machine',

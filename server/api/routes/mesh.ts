@@ -25,7 +25,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/mesh',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getMesh',
         summary: 'Show the mesh',
@@ -47,7 +47,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/mesh/trace',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'traceMesh',
         summary: 'Trace the paths to a node or a machine',
@@ -65,18 +65,18 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         throw new IsthmusError('INVALID_FIELD', 'name either a node or a machine', { field: 'node' });
       }
       const target = node ?? machine!;
-      const paths = node === undefined ? await machinePaths(context, target) : nodePaths(target, topology);
-      const ways = await Promise.all(
-        paths.map(async (path) => ({ path: [...path], hops: (await services.trace(target, path)).map(toHopView) })),
+      const relays = node === undefined ? await machinePaths(context, target) : nodePaths(target, topology);
+      const paths = await Promise.all(
+        relays.map(async (path) => ({ path: [...path], hops: (await services.trace(target, path)).map(toHopView) })),
       );
-      return { ways };
+      return { paths };
     },
   );
 
   app.post(
     '/mesh/ping',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'pingMachine',
         summary: 'Ping a machine',
@@ -88,16 +88,16 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { machine, count = 4 } = request.body;
-      const paths = await machinePaths(context, machine);
-      const outcomes = await Promise.allSettled(paths.map((path) => services.ping(machine, path, count)));
-      const ways = outcomes.map((outcome, index) => {
-        const path = [...(paths[index] ?? [])];
+      const relays = await machinePaths(context, machine);
+      const outcomes = await Promise.allSettled(relays.map((path) => services.ping(machine, path, count)));
+      const paths = outcomes.map((outcome, index) => {
+        const path = [...(relays[index] ?? [])];
         if (outcome.status === 'fulfilled') return { path, roundTripsMs: [...outcome.value] };
         return { path, roundTripsMs: [], error: toErrorView(IsthmusError.from(outcome.reason, 'UNREACHABLE')) };
       });
       const [first] = outcomes;
-      if (first?.status === 'rejected' && ways.every(({ error }) => error !== undefined)) throw first.reason;
-      return { ways };
+      if (first?.status === 'rejected' && paths.every(({ error }) => error !== undefined)) throw first.reason;
+      return { paths };
     },
   );
 }

@@ -16,7 +16,7 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/nodes',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listNodes',
         summary: 'List nodes',
@@ -34,7 +34,7 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/nodes/:id',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getNode',
         summary: 'Show one node',
@@ -49,7 +49,7 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   app.put(
     '/nodes/:id/parents',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'setNodeParents',
         summary: 'Move a node to other parents',
@@ -73,7 +73,7 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/nodes/:id/revoke',
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: 'revokeNode',
         summary: 'Revoke a node',
@@ -93,11 +93,11 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function toView({ report, wish, ...node }: Node): NodeView {
+function toView({ report, desired, ...node }: Node): NodeView {
   const errorCode = reportedParents({ report })?.parentsErrorCode ?? '';
   return {
     ...node,
-    wishedParents: wish && { ...wish, errorCode: errorCode === '' ? null : errorCode },
+    desiredParents: desired && { ...desired, errorCode: errorCode === '' ? null : errorCode },
     links: reportedLinks({ report }),
   };
 }

@@ -29,7 +29,7 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/packages',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listPackages',
         summary: 'List packages',
@@ -45,7 +45,7 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/packages/:id/versions',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listPackageVersions',
         summary: 'List the versions of a package',
@@ -65,7 +65,7 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/packages/:id/versions/:version/content',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'downloadPackage',
         summary: 'Download a package',
@@ -92,7 +92,7 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/packages',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'pushPackage',
         summary: 'Push a package',

@@ -9,7 +9,7 @@ export function probeRoutes(app: ApiInstance, { store, stopping }: ApiContext): 
   app.get(
     '/livez',
     {
-      config: { policy: 'public' },
+      config: { access: 'public' },
       schema: {
         operationId: 'livez',
         summary: 'Say whether the process lives',
@@ -23,7 +23,7 @@ export function probeRoutes(app: ApiInstance, { store, stopping }: ApiContext): 
   app.get(
     '/readyz',
     {
-      config: { policy: 'public' },
+      config: { access: 'public' },
       schema: {
         operationId: 'readyz',
         summary: 'Say whether the server can do its work',

@@ -21,7 +21,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/projects',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listProjects',
         summary: 'List projects',
@@ -36,7 +36,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/projects/:id',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getProject',
         summary: 'Show one project',
@@ -51,7 +51,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/projects',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'createProject',
         summary: 'Create a project',
@@ -73,7 +73,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   app.patch(
     '/projects/:id',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'updateProject',
         summary: 'Change one project',
@@ -95,7 +95,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   app.put(
     '/projects/:id/process',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'replaceProcess',
         summary: 'Replace the process of a project',
@@ -119,7 +119,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   app.delete(
     '/projects/:id',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'deleteProject',
         summary: 'Delete one project',

@@ -15,7 +15,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/projects/:id/releases',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listReleases',
         summary: 'List the releases of a project',
@@ -34,7 +34,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/releases/:id',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getRelease',
         summary: 'Show one release',
@@ -49,7 +49,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/projects/:id/releases',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'createRelease',
         summary: 'Create a release',

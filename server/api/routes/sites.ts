@@ -11,7 +11,7 @@ import {
   SitePage,
   SitePatch,
 } from '../../../contract/sites.ts';
-import type { Named } from '../../store/inventory/sites-and-environments.ts';
+import type { SiteOrEnvironment } from '../../store/inventory/sites-and-environments.ts';
 import { environments } from '../../inventory/environments.ts';
 import { sites } from '../../inventory/sites.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
@@ -55,7 +55,7 @@ function resource(
   app.get(
     path,
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: `list${noun}s`,
         summary: `List ${kind}s`,
@@ -70,7 +70,7 @@ function resource(
   app.get(
     `${path}/:id`,
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: `get${noun}`,
         summary: `Show one ${kind}`,
@@ -85,7 +85,7 @@ function resource(
   app.post(
     path,
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: `create${noun}`,
         summary: `Create one ${kind}`,
@@ -105,7 +105,7 @@ function resource(
   app.patch(
     `${path}/:id`,
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: `update${noun}`,
         summary: `Change one ${kind}`,
@@ -128,7 +128,7 @@ function resource(
   app.delete(
     `${path}/:id`,
     {
-      config: { policy: 'admin' },
+      config: { access: 'admin' },
       schema: {
         operationId: `delete${noun}`,
         summary: `Delete one ${kind}`,
@@ -148,6 +148,6 @@ function resource(
   );
 }
 
-function toView({ id, name, description, version, createdAt }: Named): Site {
+function toView({ id, name, description, version, createdAt }: SiteOrEnvironment): Site {
   return { id, name, description, version, createdAt };
 }

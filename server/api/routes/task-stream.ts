@@ -12,7 +12,7 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/tasks/:id/log',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listTaskLog',
         summary: "List entries of a task's stream",
@@ -26,7 +26,7 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
     async (request) => {
       const { after = 0, limit = 100 } = request.query;
       const { id, streamSeq } = await store.tasks.get(request.params.id);
-      const items = await store.notes.stream(id, after, limit);
+      const items = await store.taskEvents.stream(id, after, limit);
       const last = items.at(-1);
       return last !== undefined && last.seq < streamSeq ? { items, next: String(last.seq) } : { items };
     },
@@ -35,7 +35,7 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/tasks/:id/events',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'followTask',
         summary: "Follow a task's stream",

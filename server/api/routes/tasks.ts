@@ -30,7 +30,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/tasks',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listTasks',
         summary: 'List tasks',
@@ -50,7 +50,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     '/tasks/:id',
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getTask',
         summary: 'Show one task',
@@ -66,7 +66,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/tasks/:id/cancel',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'cancelTask',
         summary: 'Cancel a task',
@@ -86,7 +86,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/tasks/:id/retry',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'retryTask',
         summary: 'Retry a task',
@@ -109,7 +109,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/scripts',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'runScript',
         summary: 'Run a script on machines',
@@ -128,7 +128,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     '/health-checks',
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'checkHealth',
         summary: 'Check the health of machines',

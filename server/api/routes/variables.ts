@@ -16,7 +16,7 @@ export function variableRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     PATH,
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'listVariables',
         summary: 'List the variables of a project',
@@ -35,7 +35,7 @@ export function variableRoutes(app: ApiInstance, context: ApiContext): void {
   app.get(
     `${PATH}/:variable`,
     {
-      config: { policy: 'viewer' },
+      config: { access: 'viewer' },
       schema: {
         operationId: 'getVariable',
         summary: 'Show one variable',
@@ -53,7 +53,7 @@ export function variableRoutes(app: ApiInstance, context: ApiContext): void {
   app.post(
     PATH,
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'createVariable',
         summary: 'Create a variable',
@@ -76,7 +76,7 @@ export function variableRoutes(app: ApiInstance, context: ApiContext): void {
   app.patch(
     `${PATH}/:variable`,
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'updateVariable',
         summary: 'Change one variable',
@@ -100,7 +100,7 @@ export function variableRoutes(app: ApiInstance, context: ApiContext): void {
   app.delete(
     `${PATH}/:variable`,
     {
-      config: { policy: 'operator' },
+      config: { access: 'operator' },
       schema: {
         operationId: 'deleteVariable',
         summary: 'Delete one variable',

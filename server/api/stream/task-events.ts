@@ -96,7 +96,7 @@ async function send(
   for (let at = after; !leaving.aborted;) {
     // The state first: what is read after it includes the entry that told of the end.
     const { endedAt, streamSeq, state } = await store.tasks.get(task);
-    const entries = streamSeq > at ? await store.notes.stream(task, at, ENTRIES_PER_READ) : [];
+    const entries = streamSeq > at ? await store.taskEvents.stream(task, at, ENTRIES_PER_READ) : [];
     for (const entry of entries) {
       await write(response, eventOf(entry), leaving);
       at = entry.seq;

@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { packageIdKey } from '../../../lib/package-versions.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import { applicationName, scriptEnvironment, stepFields } from '../../projects/index.ts';
+import { applicationName, scriptEnv, stepFields } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
@@ -79,7 +79,7 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
   const payload: PackagePayload = { package: { id, version, sha256, sizeBytes, format }, application };
   if (action === 'stage' && step.substituteIn !== undefined && step.substituteIn.length > 0) {
     payload.substituteIn = [...step.substituteIn];
-    payload.variables = { ...variables.values, ...scriptEnvironment({}, factsOf(step, context)) };
+    payload.variables = { ...variables.values, ...scriptEnv({}, factsOf(step, context)) };
     payload.sensitiveNames = [...variables.sensitiveNames];
   }
   return (run, ticket) =>

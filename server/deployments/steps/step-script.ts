@@ -1,7 +1,7 @@
 // A script inside a step, of whatever type: how it is checked, and how it runs on a machine.
 import { Type, type Static } from 'typebox';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import { scriptEnvironment } from '../../projects/index.ts';
+import { scriptEnv } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
 import { interpreters, isScriptBody, longestScriptBytes } from '../../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../../tasks/execution/script-ticket.ts';
@@ -37,7 +37,7 @@ export function scriptRunner(
   const payload: ScriptPayload = {
     interpreter,
     body,
-    environment: scriptEnvironment(values, factsOf(step, context)),
+    environment: scriptEnv(values, factsOf(step, context)),
     sensitiveValues: [...sensitiveValues],
     timeLimitS: step.timeLimitS ?? 0,
     isolation: 'exclusive',

@@ -47,7 +47,7 @@ export class IdempotencyRepository {
   }
 
   /** Forgets what is older than `before`; answers how many. */
-  async forgetBefore(before: number): Promise<number> {
+  async purgeBefore(before: number): Promise<number> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('idempotency_keys')
       .where('created_at', '<', before)

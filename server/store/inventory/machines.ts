@@ -162,7 +162,7 @@ export class MachineRepository {
   async delete(id: string, version: number): Promise<void> {
     noteChanged(this.#db, 'machines', id);
     await this.#db.deleteFrom('machine_environments').where('machine', '=', id).execute();
-    await this.#db.deleteFrom('machine_roles').where('machine', '=', id).execute();
+    await this.#db.deleteFrom('machine_target_roles').where('machine', '=', id).execute();
     const { numDeletedRows } = await this.#db
       .deleteFrom('machines')
       .where('id', '=', id)
@@ -191,7 +191,7 @@ export class MachineRepository {
     if (targetRoles !== undefined) {
       query = query.where('id', 'in', (eb) =>
         eb
-          .selectFrom('machine_roles')
+          .selectFrom('machine_target_roles')
           .select('machine')
           .where('role', 'in', [...targetRoles]),
       );
@@ -209,7 +209,7 @@ export class MachineRepository {
       .orderBy('environment')
       .execute();
     const targetRoles = await this.#db
-      .selectFrom('machine_roles')
+      .selectFrom('machine_target_roles')
       .selectAll()
       .where('machine', 'in', ids)
       .orderBy('role')
@@ -235,10 +235,10 @@ export class MachineRepository {
   }
 
   async #setRoles(machine: string, targetRoles: readonly string[]): Promise<void> {
-    await this.#db.deleteFrom('machine_roles').where('machine', '=', machine).execute();
+    await this.#db.deleteFrom('machine_target_roles').where('machine', '=', machine).execute();
     if (targetRoles.length === 0) return;
     const rows = [...new Set(targetRoles)].map((role) => ({ machine, role }));
-    await this.#db.insertInto('machine_roles').values(rows).execute();
+    await this.#db.insertInto('machine_target_roles').values(rows).execute();
   }
 }
 

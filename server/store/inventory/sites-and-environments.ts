@@ -2,7 +2,7 @@
 import type { Executor, Page, PageRequest } from '../base.ts';
 import { assertChanged, decodeCursor, found, toPage, translating } from '../base.ts';
 
-export interface Named {
+export interface SiteOrEnvironment {
   readonly id: string;
   readonly name: string;
   readonly description: string;
@@ -10,14 +10,14 @@ export interface Named {
   readonly createdAt: number;
 }
 
-export interface NamedPatch {
+export interface SiteOrEnvironmentPatch {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
 }
 
-type NamedTable = 'sites' | 'environments';
+type SitesOrEnvironmentsTable = 'sites' | 'environments';
 
-interface NamedRow {
+interface SiteOrEnvironmentRow {
   id: string;
   name: string;
   description: string;
@@ -25,20 +25,20 @@ interface NamedRow {
   created_at: number;
 }
 
-export class NamedRepository {
+export class SiteOrEnvironmentRepository {
   readonly #db: Executor;
-  readonly #table: NamedTable;
+  readonly #table: SitesOrEnvironmentsTable;
   readonly #noun: 'site' | 'environment';
 
-  constructor(db: Executor, table: NamedTable) {
+  constructor(db: Executor, table: SitesOrEnvironmentsTable) {
     this.#db = db;
     this.#table = table;
     this.#noun = table === 'sites' ? 'site' : 'environment';
   }
 
   /** ALREADY_EXISTS when the id is taken. */
-  async insert({ id, name, description, createdAt }: Omit<Named, 'version'>): Promise<Named> {
-    const row: NamedRow = { id, name, description, version: 1, created_at: createdAt };
+  async insert({ id, name, description, createdAt }: Omit<SiteOrEnvironment, 'version'>): Promise<SiteOrEnvironment> {
+    const row: SiteOrEnvironmentRow = { id, name, description, version: 1, created_at: createdAt };
     await translating(`${this.#noun} ${id}`, () =>
       this.#table === 'sites'
         ? this.#db.insertInto('sites').values(row).execute()
@@ -47,28 +47,28 @@ export class NamedRepository {
             .values({ ...row, sort: 0 })
             .execute(),
     );
-    return toNamed(row);
+    return toSiteOrEnvironment(row);
   }
 
-  async find(id: string): Promise<Named | undefined> {
+  async find(id: string): Promise<SiteOrEnvironment | undefined> {
     const row = await this.#rows().where('id', '=', id).executeTakeFirst();
-    return row === undefined ? undefined : toNamed(row);
+    return row === undefined ? undefined : toSiteOrEnvironment(row);
   }
 
-  async get(id: string): Promise<Named> {
+  async get(id: string): Promise<SiteOrEnvironment> {
     return found(await this.find(id), `${this.#noun} ${id}`, this.#noun);
   }
 
   /** By id. */
-  async list(page: PageRequest): Promise<Page<Named>> {
+  async list(page: PageRequest): Promise<Page<SiteOrEnvironment>> {
     let query = this.#rows().orderBy('id');
     if (page.cursor !== undefined) query = query.where('id', '>', String(decodeCursor(page.cursor, ['string'])[0]));
     const rows = await query.limit(page.limit + 1).execute();
-    return toPage(rows, page.limit, (row) => [row.id], toNamed);
+    return toPage(rows, page.limit, (row) => [row.id], toSiteOrEnvironment);
   }
 
   /** PRECONDITION_FAILED unless it still has `version`. */
-  async update(id: string, version: number, patch: NamedPatch): Promise<Named> {
+  async update(id: string, version: number, patch: SiteOrEnvironmentPatch): Promise<SiteOrEnvironment> {
     const { numUpdatedRows } = await this.#db
       .updateTable(this.#table)
       .set({
@@ -98,6 +98,6 @@ export class NamedRepository {
   }
 }
 
-function toNamed({ created_at, ...row }: NamedRow): Named {
+function toSiteOrEnvironment({ created_at, ...row }: SiteOrEnvironmentRow): SiteOrEnvironment {
   return { ...row, createdAt: created_at };
 }

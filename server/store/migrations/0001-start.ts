@@ -33,7 +33,7 @@ const tables: readonly TableSpec[] = [
       role: 'text',
       site: 'text?',
       parents_json: 'text',
-      wish_json: 'text?',
+      desired_parents_json: 'text?',
       state: 'text',
       certificate_not_after: 'int?',
       software_version: 'text?',
@@ -99,7 +99,7 @@ const tables: readonly TableSpec[] = [
     references: { machine: 'machines.id', environment: 'environments.id' },
   },
   {
-    name: 'machine_roles',
+    name: 'machine_target_roles',
     columns: { machine: 'text', role: 'text' },
     key: ['machine', 'role'],
     references: { machine: 'machines.id' },
@@ -248,7 +248,7 @@ const tables: readonly TableSpec[] = [
     references: { ticket: 'tickets.id' },
   },
   {
-    name: 'task_notes',
+    name: 'task_events',
     columns: {
       task: 'text',
       seq: 'int',

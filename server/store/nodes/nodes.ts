@@ -1,7 +1,7 @@
 // Nodes: every member of the mesh, its place in the tree, what it last reported, and the certificates issued to it.
 import type { Selectable } from 'kysely';
-import type { Role } from '../../../certs/peer.ts';
-import type { Parent, ParentsWish } from './parents.ts';
+import type { NodeRole } from '../../../certs/peer.ts';
+import type { Parent, DesiredParents } from './parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from '../base.ts';
@@ -9,12 +9,12 @@ import { noteChanged } from '../changed.ts';
 
 export interface Node {
   readonly id: string;
-  readonly role: Role;
+  readonly role: NodeRole;
   readonly site: string | null;
   /** In order of preference; none for servers. */
   readonly parents: readonly Parent[];
-  /** The parents it is to have instead; null when it has those that were wished last. */
-  readonly wish: ParentsWish | null;
+  /** The parents it is to have instead; null when it has those that were desired last. */
+  readonly desired: DesiredParents | null;
   readonly state: 'active' | 'revoked';
   readonly certificateNotAfter: number | null;
   readonly softwareVersion: string | null;
@@ -32,7 +32,7 @@ export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parents' | 'createdAt
 };
 
 /** What a node says of itself, or the server learns of it; makes no new version. */
-export interface NodeSighting {
+export interface LastSeen {
   readonly softwareVersion?: string;
   readonly feedUrl?: string | null;
   readonly report?: unknown;
@@ -49,7 +49,7 @@ export interface Certificate {
 }
 
 interface NodeFilter {
-  readonly role?: Role | undefined;
+  readonly role?: NodeRole | undefined;
   readonly site?: string | undefined;
   readonly state?: Node['state'] | undefined;
 }
@@ -62,7 +62,7 @@ export class NodeRepository {
     this.#db = db;
   }
 
-  /** ALREADY_EXISTS when the id is taken, also by a node that was revoked: see `readmit`. */
+  /** ALREADY_EXISTS when the id is taken, also by a node that was revoked: see `reactivate`. */
   async insert(node: NewNode): Promise<void> {
     noteChanged(this.#db, 'nodes', node.id);
     await translating(`node ${node.id}`, () =>
@@ -111,40 +111,40 @@ export class NodeRepository {
   }
 
   /** Notes what was seen of a node. */
-  async sighted(id: string, sighting: NodeSighting): Promise<void> {
+  async recordLastSeen(id: string, lastSeen: LastSeen): Promise<void> {
     noteChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
       .set({
         id,
-        ...(sighting.softwareVersion === undefined ? {} : { software_version: sighting.softwareVersion }),
-        ...(sighting.feedUrl === undefined ? {} : { feed_url: sighting.feedUrl }),
-        ...(sighting.report === undefined ? {} : { report_json: JSON.stringify(sighting.report) }),
-        ...(sighting.lastSeenAt === undefined ? {} : { last_seen_at: sighting.lastSeenAt }),
-        ...(sighting.certificateNotAfter === undefined ? {} : { certificate_not_after: sighting.certificateNotAfter }),
+        ...(lastSeen.softwareVersion === undefined ? {} : { software_version: lastSeen.softwareVersion }),
+        ...(lastSeen.feedUrl === undefined ? {} : { feed_url: lastSeen.feedUrl }),
+        ...(lastSeen.report === undefined ? {} : { report_json: JSON.stringify(lastSeen.report) }),
+        ...(lastSeen.lastSeenAt === undefined ? {} : { last_seen_at: lastSeen.lastSeenAt }),
+        ...(lastSeen.certificateNotAfter === undefined ? {} : { certificate_not_after: lastSeen.certificateNotAfter }),
       })
       .where('id', '=', id)
       .execute();
   }
 
-  /** Keeps the parents that a node is to go over to, in the place of any that were wished before. */
-  async wish(id: string, version: number, wish: ParentsWish): Promise<void> {
+  /** Keeps the parents that a node is to go over to, in the place of any that were desired before. */
+  async setDesiredParents(id: string, version: number, desired: DesiredParents): Promise<void> {
     noteChanged(this.#db, 'nodes', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
-      .set({ wish_json: JSON.stringify(wish), version: version + 1 })
+      .set({ desired_parents_json: JSON.stringify(desired), version: version + 1 })
       .where('id', '=', id)
       .where('version', '=', version)
       .executeTakeFirst();
     assertChanged(numUpdatedRows, `node ${id}`);
   }
 
-  /** Writes down that a node has gone over to the parents that were wished. */
+  /** Writes down that a node has moved to the parents that were desired. */
   async take(id: string, parents: readonly Parent[]): Promise<void> {
     noteChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
-      .set((eb) => ({ parents_json: JSON.stringify(parents), wish_json: null, version: eb('version', '+', 1) }))
+      .set((eb) => ({ parents_json: JSON.stringify(parents), desired_parents_json: null, version: eb('version', '+', 1) }))
       .where('id', '=', id)
       .execute();
   }
@@ -153,7 +153,7 @@ export class NodeRepository {
    * Makes a revoked node, which joined again, active at its new place. When it was revoked stays: certificates from
    * before that stay worthless.
    */
-  async readmit(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
+  async reactivate(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
     noteChanged(this.#db, 'nodes', node.id);
     await this.#db
       .updateTable('nodes')
@@ -161,7 +161,7 @@ export class NodeRepository {
         state: 'active',
         site: node.site,
         parents_json: JSON.stringify(node.parents),
-        wish_json: null,
+        desired_parents_json: null,
         certificate_not_after: node.certificateNotAfter,
         version: eb('version', '+', 1),
       }))
@@ -232,7 +232,7 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     role: row.role,
     site: row.site,
     parents: fromJson<Parent[]>(row.parents_json),
-    wish: fromJsonOrNull<ParentsWish>(row.wish_json),
+    desired: fromJsonOrNull<DesiredParents>(row.desired_parents_json),
     state: row.state,
     certificateNotAfter: row.certificate_not_after,
     softwareVersion: row.software_version,

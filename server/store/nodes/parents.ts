@@ -8,16 +8,16 @@ export interface Parent {
 }
 
 /** A parent that a node is to go over to. */
-export interface WishedParent extends Parent {
+export interface DesiredParent extends Parent {
   /** host:port at which the node dials it; null when it dials the node. */
   readonly address: string | null;
 }
 
-/** The parents that an operator wishes a node to have, and that it has not gone over to yet. */
-export interface ParentsWish {
+/** The parents that an operator desired parents a node to have, and that it has not moved to yet. */
+export interface DesiredParents {
   /** In order of preference. */
-  readonly parents: readonly WishedParent[];
-  /** Tells one wish from the next, too. */
+  readonly parents: readonly DesiredParent[];
+  /** Tells one desired from the next, too. */
   readonly setAt: number;
   readonly setBy: string;
 }

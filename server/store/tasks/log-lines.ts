@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { found, type Executor } from '../base.ts';
-import { reservePlaces } from './task-stream.ts';
+import { reserveSources } from './task-stream.ts';
 import type { Fence } from '../base.ts';
 
 export interface NewLogLine {
@@ -43,7 +43,7 @@ export class LogLineRepository {
       throw new IsthmusError('LOG_GAP', `ticket ${ticket}: line ${firstLine} follows ${stored}`);
     }
     const fresh = lines.slice(stored + 1 - firstLine);
-    const seq = await reservePlaces(this.#db, fence.task, fresh.length, fence);
+    const seq = await reserveSources(this.#db, fence.task, fresh.length, fence);
     if (fresh.length === 0) return stored;
     await this.#insert(fence.task, ticket, stored + 1, seq, fresh);
     const last = stored + fresh.length;

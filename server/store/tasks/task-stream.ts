@@ -36,7 +36,7 @@ export type StreamEntry =
       readonly at: number;
       readonly machine: string | null;
       readonly ticket: string | null;
-      readonly level: Schema['task_notes']['level'];
+      readonly level: Schema['task_events']['level'];
       readonly code: string | null;
       readonly text: string;
       readonly data: unknown;
@@ -49,7 +49,7 @@ export function grownStreams(db: Executor): ReadonlySet<string> {
   return grown.get(db) ?? new Set();
 }
 
-export interface MachineNote {
+export interface MachineMessage {
   readonly at: number;
   /** Null when it is not about one step. */
   readonly ticket: string | null;
@@ -58,7 +58,7 @@ export interface MachineNote {
 }
 
 /** Reserves `count` places; answers the first. With a fence, STALE_EPOCH unless it holds. */
-export async function reservePlaces(db: Executor, task: string, count: number, fence?: Fence): Promise<number> {
+export async function reserveSources(db: Executor, task: string, count: number, fence?: Fence): Promise<number> {
   assertInTransaction(db);
   let query = db
     .updateTable('tasks')
@@ -76,9 +76,9 @@ export async function reservePlaces(db: Executor, task: string, count: number, f
 
 /** Adds one note or state. Call it in the transaction of the change it tells. */
 export async function addStreamEntry(db: Executor, task: string, entry: NewStreamEntry, fence?: Fence): Promise<void> {
-  const seq = await reservePlaces(db, task, 1, fence);
+  const seq = await reserveSources(db, task, 1, fence);
   await db
-    .insertInto('task_notes')
+    .insertInto('task_events')
     .values({
       task,
       seq,
@@ -94,7 +94,7 @@ export async function addStreamEntry(db: Executor, task: string, entry: NewStrea
     .execute();
 }
 
-export class NoteRepository {
+export class TaskEventRepository {
   readonly #db: Executor;
 
   constructor(db: Executor) {
@@ -114,14 +114,14 @@ export class NoteRepository {
   }
 
   /** The last note about each machine. */
-  async lastByMachine(task: string): Promise<Map<string, MachineNote>> {
+  async lastByMachine(task: string): Promise<Map<string, MachineMessage>> {
     const rows = await this.#db
-      .selectFrom('task_notes')
+      .selectFrom('task_events')
       .select(['machine', 'at', 'ticket', 'code', 'text'])
       .where('task', '=', task)
       .where('seq', 'in', (of) =>
         of
-          .selectFrom('task_notes')
+          .selectFrom('task_events')
           .select(({ fn }) => fn.max('seq').as('seq'))
           .where('task', '=', task)
           .where('kind', '=', 'note')
@@ -157,7 +157,7 @@ export class NoteRepository {
 
   async #notes(task: string, after: number, limit: number): Promise<StreamEntry[]> {
     const rows = await this.#db
-      .selectFrom('task_notes')
+      .selectFrom('task_events')
       .selectAll()
       .where('task', '=', task)
       .where('seq', '>', after)

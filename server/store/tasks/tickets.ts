@@ -105,13 +105,13 @@ export class TicketRepository {
   /**
    * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored: of the
    * next so many executors after one, in the order of their ids, the oldest so many of each. Those that ended before
-   * `since` are left to the tentacle's own housekeeping. `unwanted` says that its end was asked for: a script that has
+   * `since` are left to the tentacle's own housekeeping. `cancelled` says that its end was asked for: a script that has
    * not heard of that, because its machine was away, is to hear of it still.
    */
   async uncompleted(
     since: number,
     page: { readonly afterExecutor: string; readonly executors: number; readonly perExecutor: number },
-  ): Promise<(Ticket & { readonly epoch: number; readonly unwanted: boolean })[]> {
+  ): Promise<(Ticket & { readonly epoch: number; readonly cancelled: boolean })[]> {
     const numbered = this.#db
       .selectFrom('tickets as t')
       .innerJoin('tasks as k', 'k.id', 't.task')
@@ -137,8 +137,8 @@ export class TicketRepository {
       .execute();
     return rows.map((row) => {
       const isLate = row.ended_at !== null && row.deadline_at <= row.ended_at;
-      const unwanted = row.cancel_requested_at !== null || isLate || row.error_code === 'LOG_QUOTA';
-      return { ...toTicket(row), epoch: row.epoch, unwanted };
+      const cancelled = row.cancel_requested_at !== null || isLate || row.error_code === 'LOG_QUOTA';
+      return { ...toTicket(row), epoch: row.epoch, cancelled };
     });
   }
 

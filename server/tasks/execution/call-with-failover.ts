@@ -6,7 +6,7 @@ import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { pause, unlessAborted } from '../../../lib/async/waiting.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
-import type { Way } from '../../store/inventory/routes.ts';
+import type { FixedRoute } from '../../store/inventory/routes.ts';
 import { NotConnected, type Tentacles } from './tentacles.ts';
 
 export interface ReachTunables {
@@ -22,11 +22,11 @@ export interface ReachOptions extends ReachTunables {
   readonly tentacles: Tentacles;
   readonly machine: string;
   /** Read again before every round, so that a corrected route helps a task that waits, and a revocation ends it. */
-  readonly routes: () => Promise<readonly Way[]>;
+  readonly routes: () => Promise<readonly FixedRoute[]>;
   /** No further round begins once one of these has aborted. */
   readonly signals: readonly AbortSignal[];
   /** Once it has aborted, the round under way, or a first one, is the last. */
-  readonly patience?: AbortSignal | undefined;
+  readonly reachabilityTimeout?: AbortSignal | undefined;
   /** Answers of the tentacle that are worth another try, too. */
   readonly isPassing?: ((error: IsthmusError) => boolean) | undefined;
   /** Told of each failed round whose reason differs from the one before. */
@@ -44,7 +44,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DEADLINE_EXCEEDED',
   // Of the tunnel or its session: too much came over it from all together, which says nothing of this call.
   'RATE_LIMITED',
-  'INNER_TLS',
+  'E2E_TLS',
   'LINK_TIMEOUT',
   'NO_ROUTE',
   // Renewed, or the clock set right, while the task waits.
@@ -70,7 +70,7 @@ export function isConnectionFailure(error: IsthmusError): boolean {
 
 /** Calls the machine; every error that is an answer of the tentacle itself is thrown. */
 export async function reach<Result>(options: ReachOptions, call: TentacleCall<Result>): Promise<Reached<Result>> {
-  const { signals, patience, onFailing, retryBaseMs: baseMs, retryCapMs: capMs } = options;
+  const { signals, reachabilityTimeout, onFailing, retryBaseMs: baseMs, retryCapMs: capMs } = options;
   let lastError: IsthmusError | undefined;
   for (let failures = 0; !signals.some(({ aborted }) => aborted); failures += 1) {
     const round = await tryRoutes(options, call);
@@ -78,9 +78,9 @@ export async function reach<Result>(options: ReachOptions, call: TentacleCall<Re
     const changed = round.error.code !== lastError?.code || round.error.hop !== lastError.hop;
     lastError = round.error;
     if (changed) await onFailing?.(round.error);
-    if (patience?.aborted === true) break;
+    if (reachabilityTimeout?.aborted === true) break;
     const waitMs = backoffMs(failures, { baseMs, capMs, jitter: 'half' });
-    await pause(waitMs, ...signals, ...(patience === undefined ? [] : [patience]));
+    await pause(waitMs, ...signals, ...(reachabilityTimeout === undefined ? [] : [reachabilityTimeout]));
   }
   return { kind: 'gaveUp', lastError };
 }
@@ -113,7 +113,7 @@ export async function tryRoutes<Result>(
   return { kind: 'failed', error: failed ?? unreachable(machine) };
 }
 
-function pathOf(route: Way): readonly string[] {
+function pathOf(route: FixedRoute): readonly string[] {
   return route.kind === 'direct' ? [] : route.via;
 }
 

@@ -17,14 +17,14 @@ import type { RoutesOf } from '../routes.ts';
 import type { Tentacles } from './tentacles.ts';
 import type { Writer } from '../writer.ts';
 
-export interface CompleterTunables {
+export interface CompletionReporterTunables {
   /** Between sweeps: what a fault kept from being told is told soon after it has ended. */
   readonly sweepEveryMs: number;
   /** Tentacles of one sweep; the next goes on with those after them, so that those which are away keep nobody waiting. */
   readonly sweepExecutors: number;
 }
 
-const defaults: CompleterTunables = { sweepEveryMs: 10_000, sweepExecutors: 500 };
+const defaults: CompletionReporterTunables = { sweepEveryMs: 10_000, sweepExecutors: 500 };
 
 const CONCURRENCY = 64;
 /** Older ends are left to the tentacle, which keeps nothing for longer. */
@@ -32,7 +32,7 @@ const SWEEP_BACK_MS = 7 * 86_400_000;
 const SWEEP_PER_EXECUTOR = 20;
 const CALL_DEADLINE_MS = 10_000;
 
-interface CompleterOptions extends Partial<CompleterTunables> {
+interface CompletionReporterOptions extends Partial<CompletionReporterTunables> {
   readonly store: Pick<Store, 'tickets'>;
   readonly routesOf: RoutesOf;
   readonly writer: Writer;
@@ -51,17 +51,17 @@ type Invoke = (
 interface Told extends Pick<Ticket, 'id' | 'executor' | 'task'> {
   readonly epoch: number;
   /** Whether its script is to be ended where it still runs. */
-  readonly unwanted: boolean;
+  readonly cancelled: boolean;
 }
 
-export interface Completer {
+export interface CompletionReporter {
   /** Tells the executor soon, unless `knows` gives true: it was told on the log's stream then. */
   add(ticket: Pick<Ticket, 'id' | 'executor'>, fence: Fence, knows: Promise<boolean>): void;
   stop(): Promise<void>;
 }
 
-/** Starts the completer; its first sweep takes up what an earlier process left. */
-export function createCompleter(options: CompleterOptions): Completer {
+/** Starts the completionReporter; its first sweep takes up what an earlier process left. */
+export function createCompletionReporter(options: CompletionReporterOptions): CompletionReporter {
   const { store, routesOf, writer, tentacles, sign, log, sweepEveryMs, sweepExecutors } = { ...defaults, ...options };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
@@ -81,14 +81,14 @@ export function createCompleter(options: CompleterOptions): Completer {
 
   /** Answers whether the executor is there, whatever it says to this. */
   async function complete(ticket: Told): Promise<boolean> {
-    const { id, executor, task, epoch, unwanted } = ticket;
+    const { id, executor, task, epoch, cancelled } = ticket;
     try {
       await call(executor, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
       const { code } = error;
       const isAnswer = !isConnectionFailure(error);
-      if (isAnswer && code === 'SCRIPT_NOT_ENDED' && unwanted) return end(ticket);
+      if (isAnswer && code === 'SCRIPT_NOT_ENDED' && cancelled) return end(ticket);
       // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
       if (!isAnswer || (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED')) {
         log.debug({ ticket: id, executor, code }, 'completion not told yet');
@@ -157,7 +157,7 @@ export function createCompleter(options: CompleterOptions): Completer {
 
   return {
     add({ id, executor }, { task, epoch }, knows) {
-      const completing = completeUnless(knows, { id, executor, task, epoch, unwanted: false })
+      const completing = completeUnless(knows, { id, executor, task, epoch, cancelled: false })
         .catch((thrown: unknown) => log.warn({ err: thrown, ticket: id }, 'completion not recorded'))
         .finally(() => underWay.delete(completing));
       underWay.add(completing);

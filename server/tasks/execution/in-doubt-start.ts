@@ -6,14 +6,14 @@ import {
   envelopeOf,
   failure,
   reachExecutor,
-  refusalEnd,
+  denialEnd,
   unsentEnd,
   type MachineRun,
   type TicketEnding,
 } from './machine-run.ts';
 
 /** The end of a ticket whose start was lost; undefined when the machine has started it after all. */
-export async function endLostStart(run: MachineRun, ticket: Ticket): Promise<TicketEnding | undefined> {
+export async function endInDoubtStart(run: MachineRun, ticket: Ticket): Promise<TicketEnding | undefined> {
   const { context, deps, executor } = run;
   try {
     const limit = AbortSignal.timeout(deps.tunables.cancelLimitMs);
@@ -29,7 +29,7 @@ export async function endLostStart(run: MachineRun, ticket: Ticket): Promise<Tic
     const detail = 'its start may still arrive: the cancel was not answered in time';
     return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, reached.lastError?.hop ?? executor) };
   } catch (thrown) {
-    return { ...refusalEnd(context, thrown), state: 'interrupted' };
+    return { ...denialEnd(context, thrown), state: 'interrupted' };
   }
 }
 

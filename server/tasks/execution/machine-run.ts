@@ -2,7 +2,7 @@
 import { IsthmusError, isErrorCode, type ErrorCode } from '../../../contract/errors.ts';
 import type { Ticket, TicketPatch, TicketState } from '../../store/tasks/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
-import type { Completer } from './completion-reporter.ts';
+import type { CompletionReporter } from './completion-reporter.ts';
 import { Halted, type TaskContext } from '../context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './call-with-failover.ts';
@@ -37,7 +37,7 @@ export interface TicketDeps {
   readonly routesOf: RoutesOf;
   readonly tentacles: Tentacles;
   readonly sign: SignEnvelope;
-  readonly completer: Completer;
+  readonly completionReporter: CompletionReporter;
   readonly tunables: TicketTunables;
 }
 
@@ -50,10 +50,10 @@ export interface MachineRun {
   /** What becomes of a ticket whose executor could not be reached in time. */
   readonly onUnreachable: 'fail' | 'skip';
   /** Ends the wait for an unreachable executor before the task's deadline does. */
-  readonly patience?: AbortSignal | undefined;
+  readonly reachabilityTimeout?: AbortSignal | undefined;
 }
 
-type ReachLimits = Pick<ReachOptions, 'signals' | 'patience' | 'isPassing'>;
+type ReachLimits = Pick<ReachOptions, 'signals' | 'reachabilityTimeout' | 'isPassing'>;
 
 /** A call that may last: it says itself when the machine has answered for the first time. */
 type LastingCall<Result> = (
@@ -66,7 +66,7 @@ type LastingCall<Result> = (
  */
 export async function reachExecutor<Result>(
   { context, deps, target, executor }: MachineRun,
-  { signals, patience, isPassing }: ReachLimits,
+  { signals, reachabilityTimeout, isPassing }: ReachLimits,
   call: LastingCall<Result>,
 ): Promise<Reached<Result>> {
   let failing = false;
@@ -82,7 +82,7 @@ export async function reachExecutor<Result>(
       machine: executor,
       routes: () => deps.routesOf(executor),
       signals: [context.halt, ...signals],
-      patience,
+      reachabilityTimeout,
       isPassing,
       onFailing: async (error) => {
         failing = true;
@@ -115,7 +115,7 @@ export function patchTicket(context: TaskContext, id: string, patch: TicketPatch
 }
 
 /** Ends that tell more of the machine than of its work: a denial says so. */
-const misbehaviours: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'NOT_YOUR_TICKET']);
+const misbehaviours: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'TICKET_MISMATCH']);
 
 /** Ends a ticket; with `also` in the same transaction. */
 export function endTicket(
@@ -161,10 +161,10 @@ export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>):
 }
 
 /**
- * How a tentacle's refusal, or our own failure to prepare a step, ends a ticket. `ticket` is how far it had come, where
+ * How a tentacle's denial, or our own failure to prepare a step, ends a ticket. `ticket` is how far it had come, where
  * it may have come to the machine.
  */
-export function refusalEnd(context: TaskContext, thrown: unknown, ticket?: Ticket): TicketEnding {
+export function denialEnd(context: TaskContext, thrown: unknown, ticket?: Ticket): TicketEnding {
   if (thrown instanceof Halted || context.halt.aborted) throw thrown;
   const error = IsthmusError.from(thrown);
   if (error.code === 'STALE_EPOCH') {
@@ -184,7 +184,7 @@ const unknowable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'JOURNAL_DAMAGED',
   'LOG_GAP',
   'LOG_MALFORMED',
-  'NOT_YOUR_TICKET',
+  'TICKET_MISMATCH',
   'SCRIPT_INTERRUPTED',
   'TICKET_ALREADY_USED',
   'TICKET_UNKNOWN',

@@ -10,7 +10,7 @@ import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tent
 import type { PackageSource } from '../../../proto/gen/isthmus/topology/v1/PackageSource.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../../store/store.ts';
-import { bounded } from './truncate.ts';
+import { truncate } from './truncate.ts';
 import {
   endTicket,
   envelopeOf,
@@ -19,7 +19,7 @@ import {
   markSent,
   mayHaveRun,
   reachExecutor,
-  refusalEnd,
+  denialEnd,
   unsentEnd,
   type MachineRun,
   type TicketEnding,
@@ -28,7 +28,7 @@ import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 
-/** Where a tentacle may fetch a digest from, nearest first, and the pass that allows it. */
+/** Where a tentacle may fetch a digest from, nearest first, and the download token that allows it. */
 export type FindSources = (
   executor: string,
   sha256: string,
@@ -57,21 +57,21 @@ const UNPACK_DEADLINE_MS = 15 * 60_000;
 const PROGRESS_NOTE_EVERY_MS = 2_000;
 
 /** A mirror that is restarted is back by then; a package that is nowhere must not hold a deployment up for long. */
-const NO_PLACE_PATIENCE_MS = 60_000;
-const noPlace: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILABLE', 'PLACE_FAILED']);
+const NO_SOURCE_TIMEOUT_MS = 60_000;
+const noSource: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILABLE', 'SOURCE_FAILED']);
 
 /** Runs `ticket` to its end. Answers the ended row. */
 export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: PackageWork): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
-  const { context, patience } = run;
+  const { context, reachabilityTimeout } = run;
   let current = ticket;
   // The tentacle keeps nothing of a package ticket that could be cleared away.
   const end = (ending: TicketEnding, also?: PackageWork['onActivated']) =>
     endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
-  const noPlaceUntil = Date.now() + NO_PLACE_PATIENCE_MS;
-  const isPassing = ({ code }: IsthmusError) => noPlace.has(code) && Date.now() < noPlaceUntil;
+  const noSourceUntil = Date.now() + NO_SOURCE_TIMEOUT_MS;
+  const isPassing = ({ code }: IsthmusError) => noSource.has(code) && Date.now() < noSourceUntil;
   try {
-    const reached = await reachExecutor(run, { signals: [context.finish], patience, isPassing }, async (client) => {
+    const reached = await reachExecutor(run, { signals: [context.finish], reachabilityTimeout, isPassing }, async (client) => {
       current = await markSent(run, current);
       return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
     });
@@ -79,7 +79,7 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
     const onActivated = work.action === 'activate' ? work.onActivated : undefined;
     return await end({ state: 'succeeded', detail: reached.value }, onActivated);
   } catch (thrown) {
-    return end(refusalEnd(context, thrown, current));
+    return end(denialEnd(context, thrown, current));
   }
 }
 
@@ -99,7 +99,7 @@ async function acquire(
   let notedAt = startedAt;
   try {
     for await (const said of call as AsyncIterable<AcquireProgress__Output>) {
-      const progress = bounded(said);
+      const progress = truncate(said);
       if (progress.done) return toDetail(progress, startedAt);
       if (Date.now() < notedAt + PROGRESS_NOTE_EVERY_MS) continue;
       notedAt = Date.now();
@@ -138,7 +138,7 @@ async function switchTo(
       kind === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
     { deadlineMs: UNPACK_DEADLINE_MS, signal: run.context.halt },
   );
-  return bounded(status);
+  return truncate(status);
 }
 
 /** Of a switch that was sent and not answered nobody knows. */

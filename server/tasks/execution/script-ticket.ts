@@ -9,12 +9,12 @@ import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../../store/tasks/log-lines.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
-import { bounded } from './truncate.ts';
+import { truncate } from './truncate.ts';
 import type { FinishReason } from '../context.ts';
 import { logMasker } from '../logs/log-masker.ts';
 import { LogMeter } from '../logs/log-quota.ts';
 import { followLog, type LogCommit, type StartOrder } from '../logs/log-stream.ts';
-import { endLostStart } from './in-doubt-start.ts';
+import { endInDoubtStart } from './in-doubt-start.ts';
 import {
   endTicket,
   envelopeOf,
@@ -22,7 +22,7 @@ import {
   failure,
   markSent,
   reachExecutor,
-  refusalEnd,
+  denialEnd,
   unsentEnd,
   type MachineRun,
   type TicketEnding as Ending,
@@ -34,10 +34,10 @@ import { isConnectionFailure } from './call-with-failover.ts';
 export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: ScriptPayload): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
   const masker = maskerFor(payload);
-  if (masker instanceof IsthmusError) return endTicket(run.context, ticket.id, refusalEnd(run.context, masker));
+  if (masker instanceof IsthmusError) return endTicket(run.context, ticket.id, denialEnd(run.context, masker));
   const running = new ScriptTicket(run, ticket, payload, masker);
   const ended = await running.run();
-  if (ended.startedAt !== null) run.deps.completer.add(ended, run.context.fence, running.completed);
+  if (ended.startedAt !== null) run.deps.completionReporter.add(ended, run.context.fence, running.completed);
   return ended;
 }
 
@@ -82,27 +82,27 @@ class ScriptTicket {
     } catch (thrown) {
       const { context } = this.#run;
       if (thrown instanceof IsthmusError && thrown.code === 'LOG_QUOTA') return this.#endFull(thrown);
-      if (context.finish.aborted && isLostStart(thrown)) return this.#endLost();
-      return this.#end(refusalEnd(context, thrown, this.#ticket));
+      if (context.finish.aborted && isStartInDoubt(thrown)) return this.#endLost();
+      return this.#end(denialEnd(context, thrown, this.#ticket));
     }
   }
 
   /** The start was on its way when the task was cut short, and has not arrived. */
   async #endLost(): Promise<Ticket> {
     try {
-      const ending = await endLostStart(this.#run, this.#ticket);
+      const ending = await endInDoubtStart(this.#run, this.#ticket);
       return ending === undefined ? await this.#follow() : await this.#end(ending);
     } catch (thrown) {
-      return this.#end(refusalEnd(this.#run.context, thrown, this.#ticket));
+      return this.#end(denialEnd(this.#run.context, thrown, this.#ticket));
     }
   }
 
   /** Undefined once the tentacle may have the ticket; an ending when it was never sent. */
   async #start(): Promise<Ending | undefined> {
-    const { context, patience } = this.#run;
+    const { context, reachabilityTimeout } = this.#run;
     const reached = await reachExecutor(
       this.#run,
-      { signals: [context.finish], patience },
+      { signals: [context.finish], reachabilityTimeout },
       async (client, answered) => {
         this.#ticket = await markSent(this.#run, this.#ticket);
         await this.#cancellable(() => this.#startOn(client, answered));
@@ -120,7 +120,7 @@ class ScriptTicket {
     const onStarted = async (status: ScriptStatus__Output): Promise<void> => {
       started = true;
       await answered();
-      await this.#tellWaiting(bounded(status));
+      await this.#tellWaiting(truncate(status));
     };
     try {
       await this.#followOn(client, answered, { envelope, deadlineMs, onStarted });
@@ -210,7 +210,7 @@ class ScriptTicket {
         : await tx.logLines.append(context.fence, id, Math.max(firstLine, next), fresh);
       if (end !== undefined && end.lastLine <= stored) {
         // Masked first: half of a value would not be found any more.
-        const told = bounded({ ...end, errorDetail: this.#masker.mask(end.errorDetail) });
+        const told = truncate({ ...end, errorDetail: this.#masker.mask(end.errorDetail) });
         const ending = endingOf(told, context.finishReason, this.#run.executor);
         return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
       }
@@ -259,7 +259,7 @@ class ScriptTicket {
         });
       });
     } catch {
-      // A refusal, or a halt: what became of the script is for the log's end, or for the limit, to say.
+      // A denial, or a halt: what became of the script is for the log's end, or for the limit, to say.
     }
   }
 
@@ -275,7 +275,7 @@ class ScriptTicket {
 }
 
 /** Used up, or not known: a cancel that came before the start leaves the one for the other. */
-function isLostStart(thrown: unknown): boolean {
+function isStartInDoubt(thrown: unknown): boolean {
   return thrown instanceof IsthmusError && (thrown.code === 'TICKET_UNKNOWN' || thrown.code === 'TICKET_ALREADY_USED');
 }
 

@@ -4,7 +4,7 @@ const longestText = 1024;
 const longestList = 32;
 
 /** The message with every text cut to 1,024 characters and every list to 32 entries, however deep. */
-export function bounded<Said>(said: Said): Said {
+export function truncate<Said>(said: Said): Said {
   return cut(said) as Said;
 }
 

@@ -12,7 +12,7 @@ import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import type { NewLogLine } from '../../store/tasks/log-lines.ts';
 import type { Fence } from '../../store/base.ts';
-import { bounded } from '../execution/truncate.ts';
+import { truncate } from '../execution/truncate.ts';
 
 export interface LogCommit {
   readonly firstLine: number;
@@ -150,8 +150,8 @@ async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Outpu
 function checkOwner(batch: LogBatch__Output, ticket: string, executor: string): void {
   const named = batch.end?.ticket === undefined || batch.end.ticket === '' ? batch.ticket : batch.end.ticket;
   if (batch.ticket === ticket && named === ticket) return;
-  const detail = `${executor} answered for ticket ${bounded(named)} on the stream of ${ticket}`;
-  throw new IsthmusError('NOT_YOUR_TICKET', detail, { hop: executor });
+  const detail = `${executor} answered for ticket ${truncate(named)} on the stream of ${ticket}`;
+  throw new IsthmusError('TICKET_MISMATCH', detail, { hop: executor });
 }
 
 /** What may write a line: the script, and the agent about it. */

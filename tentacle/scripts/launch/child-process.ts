@@ -1,7 +1,7 @@
 // Processes and process groups as /proc shows them. A pid alone proves nothing: it is used again.
 import { readdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
-import type { ProcessIdentity } from '../../journal/records.ts';
+import type { ChildProcessIdentity } from '../../journal/records.ts';
 
 interface ProcessStat {
   readonly state: string;
@@ -22,20 +22,20 @@ export function bootId(): string {
 }
 
 /** The identity of a process that runs now; undefined when there is none with this pid. */
-export function identify(pid: number): ProcessIdentity | undefined {
+export function identify(pid: number): ChildProcessIdentity | undefined {
   const stat = readStat(pid);
   return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
 /** The identity of a process that leads a session and a group of its own; undefined when this one does not. */
-export function sessionLeader(pid: number): ProcessIdentity | undefined {
+export function sessionLeader(pid: number): ChildProcessIdentity | undefined {
   const stat = readStat(pid);
   if (stat?.session !== pid || stat.processGroup !== pid) return undefined;
   return { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
 /** For how long it has run, in milliseconds, whatever the clock of the machine was set to meanwhile. */
-export function ageMs({ startTicks }: Pick<ProcessIdentity, 'startTicks'>): number {
+export function ageMs({ startTicks }: Pick<ChildProcessIdentity, 'startTicks'>): number {
   return (uptime() - startTicks / ticksPerSecond) * 1000;
 }
 
@@ -45,14 +45,14 @@ export function commandOf(pid: number): readonly string[] {
 }
 
 /** Whether exactly this process still runs; a zombie does not. */
-export function isAlive(process: ProcessIdentity): boolean {
+export function isAlive(process: ChildProcessIdentity): boolean {
   if (process.bootId !== bootId()) return false;
   const stat = readStat(process.pid);
   return stat !== undefined && stat.startTicks === process.startTicks && stat.state !== 'Z';
 }
 
 /** Whether the group that this process led still has a member; see `ledGroup`. */
-export function ledGroupIsAlive(leader: ProcessIdentity): boolean {
+export function ledGroupIsAlive(leader: ChildProcessIdentity): boolean {
   return ledGroup(leader).length > 0;
 }
 
@@ -60,7 +60,7 @@ export function ledGroupIsAlive(leader: ProcessIdentity): boolean {
  * The members that are no zombies of the group that this process led, with a session of its own. While it has some, its
  * number is not given to another process: one that has it now, and is not the leader, leads strangers.
  */
-export function ledGroup(leader: ProcessIdentity): number[] {
+export function ledGroup(leader: ChildProcessIdentity): number[] {
   if (leader.bootId !== bootId()) return [];
   const first = readStat(leader.pid);
   if (first !== undefined && first.startTicks !== leader.startTicks) return [];

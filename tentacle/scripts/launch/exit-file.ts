@@ -5,9 +5,9 @@
 //   a line, padded                       pid, start ticks and time of the start, once it has started
 
 /** What a launcher knows of the process that it started. */
-export interface StartedProcess {
+export interface StartedChildProcess {
   readonly pid: number;
-  /** As in ProcessIdentity. */
+  /** As in ChildProcessIdentity. */
   readonly startTicks: number;
   readonly startedAtMs: number;
 }
@@ -24,7 +24,7 @@ export function exitText(exitCode: number): string {
   return `${String(exitCode).padEnd(codeWidth)}\n`;
 }
 
-export function startedText({ pid, startTicks, startedAtMs }: StartedProcess): string {
+export function startedText({ pid, startTicks, startedAtMs }: StartedChildProcess): string {
   return `${`${pid} ${startTicks} ${startedAtMs}`.padEnd(startedWidth)}\n`;
 }
 
@@ -35,7 +35,7 @@ export function readExitCode(text: string): number | undefined {
 }
 
 /** The process; undefined when none was started. */
-export function readStarted(text: string): StartedProcess | undefined {
+export function readStarted(text: string): StartedChildProcess | undefined {
   const words = /^[^\n]*\n(\d+) (\d+) (\d+) *\n/.exec(text);
   if (words === null) return undefined;
   const [pid = 0, startTicks = 0, startedAtMs = 0] = words.slice(1).map(Number);

@@ -1,8 +1,8 @@
 // From a payload to a process: what is run, where and with which environment, and whether it was started.
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import type { ProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/records.ts';
-import { scriptEnvironment } from './script-env.ts';
-import type { StartedProcess } from './exit-file.ts';
+import type { ChildProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/records.ts';
+import { scriptEnv } from './script-env.ts';
+import type { StartedChildProcess } from './exit-file.ts';
 import { findStarted } from '../recovery/find-started.ts';
 import { interpreterCommand } from './interpreters.ts';
 import type { Launcher, LaunchRequest } from './launcher.ts';
@@ -26,7 +26,7 @@ export type PreparedScript = Pick<LaunchRequest, 'command' | 'workingFolder' | '
 export type LaunchOutcome =
   | {
       readonly kind: 'started';
-      readonly process: ProcessIdentity;
+      readonly process: ChildProcessIdentity;
       readonly startedAtMs: number;
       /** Its exit code as the launcher tells it; undefined when it cannot. */
       readonly exited: Promise<number | undefined> | undefined;
@@ -43,7 +43,7 @@ export async function prepareScript(
 ): Promise<PreparedScript> {
   const command = [...user.become, ...interpreterCommand(payload.interpreter, path), workspace.body];
   const workingFolder = application === '' ? workspace.work : await applicationFolder(application, applicationStage);
-  const environment = scriptEnvironment(inherited, user, payload.environment);
+  const environment = scriptEnv(inherited, user, payload.environment);
   workspace.prepare(payload.body, user);
   return { command, workingFolder, environment };
 }
@@ -79,7 +79,7 @@ async function afterLoss(workspace: Workspace, attempt: number): Promise<LaunchO
 }
 
 function startedAs(
-  { pid, startTicks, startedAtMs }: StartedProcess,
+  { pid, startTicks, startedAtMs }: StartedChildProcess,
   exited: Promise<number | undefined> | undefined,
 ): LaunchOutcome {
   return { kind: 'started', process: { pid, startTicks, bootId: bootId() }, startedAtMs, exited };

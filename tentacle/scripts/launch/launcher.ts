@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { isDiskFullCode } from '../../disk-errors.ts';
-import type { StartedProcess } from './exit-file.ts';
+import type { StartedChildProcess } from './exit-file.ts';
 
 export interface LaunchRequest {
   /** Made by the launcher, and by nobody else before: the claim. */
@@ -25,14 +25,14 @@ export type LaunchOrder = LaunchRequest & { readonly id: number };
 
 /** One line from it. */
 export type LaunchEvent =
-  | ({ readonly id: number; readonly kind: 'started' } & StartedProcess)
+  | ({ readonly id: number; readonly kind: 'started' } & StartedChildProcess)
   | { readonly id: number; readonly kind: 'refused'; readonly code: string; readonly detail: string }
   | { readonly id: number; readonly kind: 'exited'; readonly exitCode: number };
 
 export type Launch =
   | {
       readonly kind: 'started';
-      readonly process: StartedProcess;
+      readonly process: StartedChildProcess;
       /** Undefined when the launcher was lost before it could tell. */
       readonly exited: Promise<number | undefined>;
     }

@@ -10,18 +10,18 @@ export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Throws ENVIRONMENT_FORBIDDEN, naming the variable, when a payload's environment may not be given to a script. */
+/** Throws ENV_NAME_FORBIDDEN, naming the variable, when a payload's environment may not be given to a script. */
 export function checkEnvironment(environment: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(environment)) {
     const field = `environment.${name}`;
     if (!variableName.test(name)) {
-      throw new IsthmusError('ENVIRONMENT_FORBIDDEN', `${JSON.stringify(name)} cannot name a variable`, { field });
+      throw new IsthmusError('ENV_NAME_FORBIDDEN', `${JSON.stringify(name)} cannot name a variable`, { field });
     }
     if (changesPrograms(name)) {
-      throw new IsthmusError('ENVIRONMENT_FORBIDDEN', `${name} would change what the interpreter loads`, { field });
+      throw new IsthmusError('ENV_NAME_FORBIDDEN', `${name} would change what the interpreter loads`, { field });
     }
     if (value.includes('\0')) {
-      throw new IsthmusError('ENVIRONMENT_FORBIDDEN', `the value of ${name} contains a NUL`, { field });
+      throw new IsthmusError('ENV_NAME_FORBIDDEN', `the value of ${name} contains a NUL`, { field });
     }
   }
 }
@@ -32,7 +32,7 @@ interface ScriptOwner {
 }
 
 /** The whole environment of a script. Its payload may set PATH or LANG; who it is, it may not. */
-export function scriptEnvironment(
+export function scriptEnv(
   inherited: Readonly<Record<string, string>>,
   owner: ScriptOwner,
   payload: Readonly<Record<string, string>>,

@@ -46,7 +46,7 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
  * Opens the way to the workspaces for the script user, and nothing else: what files lie on the way, such as the
  * settings, are closed. SCRIPT_USER_NO_ACCESS when a folder above is closed.
  */
-export async function letScriptUserIn(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
+export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
   if (!user.isolated) return;
   for (const entry of await readdir(dataDir, { withFileTypes: true })) {
     if (entry.isFile()) await chmod(join(dataDir, entry.name), 0o600);

@@ -1,7 +1,7 @@
 // The process of a script that somebody claimed to start. Its launcher writes down which that is, and may be about to,
 // or may have been killed just before: then it is known by the output that it has open.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StartedProcess } from '../launch/exit-file.ts';
+import type { StartedChildProcess } from '../launch/exit-file.ts';
 import { openFilesOf } from '../workspace/open-files.ts';
 import { ageMs, commandOf, pids, sessionLeader } from '../launch/child-process.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -13,7 +13,7 @@ const launchingMs = 5_000;
 /**
  * Waits while it is about to be started. Undefined when nothing of it runs, or what runs cannot be told from others.
  */
-export async function findStarted(workspace: Workspace, attempt: number): Promise<StartedProcess | undefined> {
+export async function findStarted(workspace: Workspace, attempt: number): Promise<StartedChildProcess | undefined> {
   const output = workspace.stdout(attempt);
   const until = performance.now() + launchingMs;
   for (;;) {
@@ -25,7 +25,7 @@ export async function findStarted(workspace: Workspace, attempt: number): Promis
   }
 }
 
-function leaderAmong(holders: readonly number[], { body }: Workspace): StartedProcess | undefined {
+function leaderAmong(holders: readonly number[], { body }: Workspace): StartedChildProcess | undefined {
   const leader = holders
     .filter((pid) => commandOf(pid).includes(body))
     .map(sessionLeader)

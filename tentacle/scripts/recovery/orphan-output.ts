@@ -19,7 +19,7 @@ export function restAfterMs(costMs: number): number {
   return Math.min(costMs * restPerCost, longestRestMs);
 }
 
-interface LeftoverOptions {
+interface OrphanOutputOptions {
   /** A real path, below which all output is. */
   readonly folder: string;
   /** Whether a file below it is output that nobody will read. */
@@ -27,15 +27,15 @@ interface LeftoverOptions {
   readonly log: Logger;
 }
 
-export class LeftoverOutput {
-  readonly #options: LeftoverOptions;
+export class OrphanOutput {
+  readonly #options: OrphanOutputOptions;
   readonly #stopping = new AbortController();
   #due = false;
   #held: readonly OpenFile[] = [];
   #restUntilMs = 0;
   #running: Promise<void> | undefined;
 
-  constructor(options: LeftoverOptions) {
+  constructor(options: OrphanOutputOptions) {
     this.#options = options;
   }
 

@@ -1,4 +1,4 @@
-// The wish to end a script: it may come from a caller or from its time limit, before the script runs or while it does.
+// The desired parents to end a script: it may come from a caller or from its time limit, before the script runs or while it does.
 import type { KillReason } from '../../journal/records.ts';
 
 export class KillSwitch {

@@ -2,7 +2,7 @@
 // in. A script that was found in the journal after a restart goes on from the state it was in (recovery.ts decides).
 //
 //   ticket-record.ts   its state, in the journal          script-log.ts   its lines, and the output they come from
-//   launch.ts          how it becomes a process           running.ts      how that ends; kill-switch.ts: on whose wish
+//   launch.ts          how it becomes a process           running.ts      how that ends; kill-switch.ts: on whose desired
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
@@ -14,7 +14,7 @@ import type { KillReason, ScriptEnd, ScriptSpec, TicketEntry, TicketState } from
 import type { TicketLog } from '../../logs/ticket-log.ts';
 import type { IsolationQueue, Place } from './isolation.ts';
 import { KillSwitch } from './kill-switch.ts';
-import type { LeftoverOutput } from '../recovery/orphan-output.ts';
+import type { OrphanOutput } from '../recovery/orphan-output.ts';
 import { launchScript, prepareScript, type LaunchContext, type LaunchOutcome } from '../launch/launch.ts';
 import { bootId, signalGroup } from '../launch/child-process.ts';
 import { RunningScript, type RunningState } from './running.ts';
@@ -32,7 +32,7 @@ export interface ScriptContext extends LaunchContext {
   readonly workspaces: Workspaces;
   readonly logQuotaBytes: number;
   readonly killGraceMs: number;
-  readonly leftovers: LeftoverOutput;
+  readonly leftovers: OrphanOutput;
   readonly log: Logger;
 }
 

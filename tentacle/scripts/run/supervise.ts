@@ -1,6 +1,6 @@
 // Watches a script that runs, its own child or one taken up again, until it has ended or has to be ended.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ProcessIdentity } from '../../journal/records.ts';
+import type { ChildProcessIdentity } from '../../journal/records.ts';
 import { openFilesOf } from '../workspace/open-files.ts';
 import { isAlive, ledGroup, ledGroupIsAlive, pids, signalGroup } from '../launch/child-process.ts';
 import { isRawOutput, type Workspace } from '../workspace/workspace.ts';
@@ -18,7 +18,7 @@ const writingMs = 30_000;
  * Resolves when the leader of the script's group is gone: as its launcher tells, or when that cannot, as /proc does.
  */
 export async function leaderGone(
-  leader: ProcessIdentity,
+  leader: ChildProcessIdentity,
   exited: Promise<number | undefined> | undefined,
   signal: AbortSignal,
 ): Promise<void> {
@@ -27,7 +27,7 @@ export async function leaderGone(
 }
 
 /** Resolves when no process of the group is left. */
-export async function groupGone(leader: ProcessIdentity, signal: AbortSignal): Promise<void> {
+export async function groupGone(leader: ChildProcessIdentity, signal: AbortSignal): Promise<void> {
   while (ledGroupIsAlive(leader)) await delay(pollMs, undefined, { signal });
 }
 
@@ -48,7 +48,7 @@ export async function endWritten(workspace: Workspace, signal: AbortSignal): Pro
  * Resolves when no process of the group has the script's output (in `folder`) open any more: its leader has ended, and
  * others may be about to finish what it said. They are not waited for long: resolves with those that then still have.
  */
-export async function outputFinished(leader: ProcessIdentity, folder: string, signal: AbortSignal): Promise<number[]> {
+export async function outputFinished(leader: ChildProcessIdentity, folder: string, signal: AbortSignal): Promise<number[]> {
   if (!signalGroup(leader.pid, 0)) return [];
   const has = (pid: number): boolean => openFilesOf(pid, folder).some(({ path }) => isRawOutput(path));
   const until = performance.now() + finishMs;
@@ -61,7 +61,7 @@ export async function outputFinished(leader: ProcessIdentity, folder: string, si
 }
 
 /** Ends a whole group: asks it to, and after `graceMs` makes it. Resolves when it is gone. */
-export async function endGroup(leader: ProcessIdentity, graceMs: number, signal: AbortSignal): Promise<void> {
+export async function endGroup(leader: ChildProcessIdentity, graceMs: number, signal: AbortSignal): Promise<void> {
   if (!ledGroupIsAlive(leader)) return;
   signalGroup(leader.pid, 'SIGTERM');
   // A stopped process cannot take the hint.

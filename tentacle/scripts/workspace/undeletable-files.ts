@@ -8,7 +8,7 @@ import type { Logger } from '../../../lib/telemetry/log.ts';
 import { errnoOf } from '../../../lib/files/disk-space.ts';
 import { removeTree } from '../../remove-tree.ts';
 
-export class Trash {
+export class UndeletableFiles {
   readonly #folder: string;
   readonly #log: Logger;
   readonly #stopping = new AbortController();

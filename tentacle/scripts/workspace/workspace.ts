@@ -26,7 +26,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { pendingText, readExitCode, readStarted, type StartedProcess } from '../launch/exit-file.ts';
+import { pendingText, readExitCode, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
 import type { ScriptUser } from '../launch/script-user.ts';
 
 /** Whether a file of a workspace is the output of its script, of whatever attempt. */
@@ -107,7 +107,7 @@ export class Workspace {
   }
 
   /** The process that a launcher started; undefined until it has. */
-  started(): StartedProcess | undefined {
+  started(): StartedChildProcess | undefined {
     return readStarted(this.#exitText());
   }
 
@@ -164,7 +164,7 @@ export class Workspace {
   }
 }
 
-/** Makes `content` all there is in a file. Not by way of an empty one: ext4 would then write it to the disk at once. */
+/** Makes `content` all there is in a file. Not through an empty one: ext4 would then write it to the disk at once. */
 function rewrite(path: string, content: string): void {
   const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
   try {

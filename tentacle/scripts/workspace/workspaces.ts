@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, readdirSync, realpathSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../../lib/telemetry/log.ts';
-import { Trash } from './undeletable-files.ts';
+import { UndeletableFiles } from './undeletable-files.ts';
 import { isRawOutput, Workspace } from './workspace.ts';
 
 /** Folders kept for the next scripts: as many as are at work side by side in a burst. */
@@ -15,7 +15,7 @@ export class Workspaces {
   readonly folder: string;
   readonly #spareFolder: string;
   readonly #reuses: boolean;
-  readonly #trash: Trash;
+  readonly #undeletable: UndeletableFiles;
   readonly #spare: string[] = [];
   /** Names spare folders; never as an earlier agent did, of whose there may be one still. */
   #named = Date.now();
@@ -25,7 +25,7 @@ export class Workspaces {
     this.folder = join(this.root, 'tickets');
     this.#spareFolder = join(this.root, 'spare');
     this.#reuses = reuses;
-    this.#trash = new Trash(join(this.root, 'trash'), log);
+    this.#undeletable = new UndeletableFiles(join(this.root, 'undeletable'), log);
   }
 
   /**
@@ -37,7 +37,7 @@ export class Workspaces {
     mkdirSync(workspaces.folder, { recursive: true, mode: 0o700 });
     chmodSync(workspaces.folder, isolated ? 0o711 : 0o700);
     mkdirSync(workspaces.#spareFolder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(workspaces.#spareFolder)) workspaces.#trash.put(join(workspaces.#spareFolder, name));
+    for (const name of readdirSync(workspaces.#spareFolder)) workspaces.#undeletable.put(join(workspaces.#spareFolder, name));
     return workspaces;
   }
 
@@ -61,32 +61,32 @@ export class Workspaces {
    */
   async remove(workspace: Workspace, { abandoned }: { readonly abandoned: boolean }): Promise<void> {
     if (abandoned && this.#keepAsSpare(workspace)) return;
-    if (!workspace.removeSmall()) await this.#trash.remove(workspace.path);
+    if (!workspace.removeSmall()) await this.#undeletable.remove(workspace.path);
   }
 
   /** Whether a file is output of a script that is no longer the output of one of these tickets. */
   isOutputOfOthers(path: string, tickets: { has(ticket: string): boolean }): boolean {
     const folder = dirname(path);
     if (!isRawOutput(path)) return false;
-    if (dirname(folder) === this.#spareFolder || this.#trash.holds(path)) return true;
+    if (dirname(folder) === this.#spareFolder || this.#undeletable.holds(path)) return true;
     return dirname(folder) === this.folder && !tickets.has(basename(folder));
   }
 
-  /** Puts what belongs to none of these tickets where the next `emptyTrash` removes it. */
+  /** Puts what belongs to none of these tickets where the next `clearUndeletableFiles` removes it. */
   putAwayAllBut(tickets: { has(ticket: string): boolean }): void {
     for (const ticket of readdirSync(this.folder)) {
-      if (!tickets.has(ticket)) this.#trash.put(this.of(ticket).path);
+      if (!tickets.has(ticket)) this.#undeletable.put(this.of(ticket).path);
     }
   }
 
   /** Removes what could not be removed before, as far as it can be now. */
-  emptyTrash(): Promise<void> {
-    return this.#trash.empty();
+  clearUndeletableFiles(): Promise<void> {
+    return this.#undeletable.empty();
   }
 
   /** Removes no more. */
   stop(): Promise<void> {
-    return this.#trash.stop();
+    return this.#undeletable.stop();
   }
 
   #keepAsSpare(workspace: Workspace): boolean {

@@ -16,7 +16,7 @@ export interface LabPlan {
   readonly lines: Readonly<Record<string, { readonly between: readonly [string, string]; readonly shape: LineShape }>>;
 }
 
-/** Loss-based congestion controls, wished for in this order: a kernel may forbid cubic outside its first namespace. */
+/** Loss-based congestion controls, desired for in this order: a kernel may forbid cubic outside its first namespace. */
 const congestionControls = ['cubic', 'reno'] as const;
 
 const prefix = 'isthmus-lab-';

@@ -1,4 +1,4 @@
-// A site with two ways in, and machines that may take either.
+// A site with two paths in, and machines that may take either.
 //
 //   hub ──wan-near── near ══▶ ordered, ◀══ auto      (the server dials relay near: the shorter line)
 //   hub ──wan-far─── far  ══▶ ordered, ◀══ auto      (relay far dials out to the server)
@@ -40,4 +40,4 @@ function nodes(lab: Lab): NodePlan[] {
   ];
 }
 
-export const twoWays: Topology = { sites: [site], layOut, nodes };
+export const twoPaths: Topology = { sites: [site], layOut, nodes };

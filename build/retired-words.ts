@@ -1,0 +1,61 @@
+// Words that Isthmus had of its own, each with the field's word for it. `build/check-words.ts` keeps them out of file
+// names, identifiers, the wire, the command line and the API. What the standard words mean is in docs/glossary.md.
+
+export interface RetiredWord {
+  /** One word of an identifier or file name, in lower case; a camelCase or kebab-case name is split into its words. */
+  readonly word: string;
+  readonly say: string;
+}
+
+export const RETIRED_WORDS: readonly RetiredWord[] = [
+  { word: 'acceptor', say: 'listener, inbound link' },
+  { word: 'asker', say: 'requester' },
+  { word: 'beat', say: 'heartbeat' },
+  { word: 'beats', say: 'heartbeats' },
+  { word: 'burnt', say: 'consumed' },
+  { word: 'carrier', say: 'transport' },
+  { word: 'cheapest', say: 'least-cost' },
+  { word: 'completer', say: 'completion reporter' },
+  { word: 'dialler', say: 'connector, outbound link' },
+  { word: 'door', say: 'enrolment listener' },
+  { word: 'farewell', say: 'goodbye' },
+  { word: 'gate', say: 'rate limiter' },
+  { word: 'kinship', say: 'peer relation' },
+  { word: 'leftover', say: 'orphan, clean-up' },
+  { word: 'leftovers', say: 'clean-up' },
+  { word: 'member', say: 'node runtime' },
+  { word: 'pace', say: 'interval' },
+  { word: 'pass', say: 'download token' },
+  { word: 'passes', say: 'download tokens' },
+  { word: 'patience', say: 'reachability timeout' },
+  { word: 'place', say: 'source, scope, site, environment, slot or offset' },
+  { word: 'places', say: 'sources, scopes, sites, environments, slots or offsets' },
+  { word: 'readmit', say: 'reactivate' },
+  { word: 'refusal', say: 'denial' },
+  { word: 'refusals', say: 'denials' },
+  { word: 'sighted', say: 'last seen' },
+  { word: 'sighting', say: 'last seen' },
+  { word: 'trash', say: 'undeletable files' },
+  { word: 'turns', say: 'handshake limiter, reconcile loop' },
+  { word: 'unwanted', say: 'cancelled' },
+  { word: 'way', say: 'path, route' },
+  { word: 'ways', say: 'paths, routes' },
+  { word: 'wish', say: 'desired parents' },
+  { word: 'wished', say: 'desired' },
+  { word: 'wishes', say: 'desired parents' },
+];
+
+/** Phrases that no text of the product may hold, whatever its case. */
+export const RETIRED_PHRASES: readonly { readonly phrase: RegExp; readonly say: string }[] = [
+  { phrase: /\b(FLOOD|LINK_REFUSED|LINK_SILENT|NOT_YOUR_TICKET|PARENTS_NOT_TAKEN|PART_FAILED|PLACE_FAILED|RETRY_UNDER_WAY|SEAL_BROKEN)\b/, say: 'its standard code in contract/errors.ts' },
+  { phrase: /\bAuthorization: Pass\b/, say: 'Authorization: Bearer' },
+  { phrase: /\b(gone|going|goes) over\b/i, say: 'moved to its desired parents' },
+  { phrase: /\b(is|are) to have\b/i, say: 'desired' },
+  { phrase: /\bawaits its join\b/i, say: 'pending join' },
+  { phrase: /\bit last met\b/i, say: 'last error' },
+  { phrase: /\bhow long it is good for\b/i, say: 'time to live' },
+  { phrase: /\btries again for\b/i, say: 'retry of' },
+  { phrase: /\bwhose turn\b/i, say: 'the next in line' },
+  { phrase: /^[a-z-]+\.[a-z-]*refused$/, say: 'a `….denied` event' },
+  { phrase: /^[a-z-]+\.[a-z-]+_[a-z_-]+$/, say: 'hyphens inside a word of an event type' },
+];
