@@ -28,7 +28,8 @@ export function retiredIn(name: string): string[] {
 export function findInSource(path: string, text: string): Finding[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const findings: Finding[] = [];
-  const at = (node: ts.Node): string => `${path}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}`;
+  const at = (node: ts.Node): string =>
+    `${path}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}`;
   const visit = (node: ts.Node): void => {
     if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) {
       for (const found of retiredIn(node.text)) findings.push({ where: at(node), found, say: SAY.get(found) ?? '' });
@@ -42,7 +43,9 @@ export function findInSource(path: string, text: string): Finding[] {
 }
 
 function isText(node: ts.Node): node is ts.LiteralLikeNode {
-  return ts.isStringLiteralLike(node) || node.kind === ts.SyntaxKind.TemplateHead || ts.isTemplateMiddleOrTemplateTail(node);
+  return (
+    ts.isStringLiteralLike(node) || node.kind === ts.SyntaxKind.TemplateHead || ts.isTemplateMiddleOrTemplateTail(node)
+  );
 }
 
 function findPhrases(text: string): Omit<Finding, 'where'>[] {
@@ -54,11 +57,13 @@ function findPhrases(text: string): Omit<Finding, 'where'>[] {
 
 /** The wire contract: names of messages, fields, services and methods; comments are left out. */
 function findInProto(path: string, text: string): Finding[] {
-  return text.split('\n').flatMap((line, index) =>
-    (line.replace(/\/\/.*$/, '').match(/\w+/g) ?? [])
-      .flatMap((name) => retiredIn(name))
-      .map((found) => ({ where: `${path}:${index + 1}`, found, say: SAY.get(found) ?? '' })),
-  );
+  return text
+    .split('\n')
+    .flatMap((line, index) =>
+      (line.replace(/\/\/.*$/, '').match(/\w+/g) ?? [])
+        .flatMap((name) => retiredIn(name))
+        .map((found) => ({ where: `${path}:${index + 1}`, found, say: SAY.get(found) ?? '' })),
+    );
 }
 
 function findAll(root: string): Finding[] {

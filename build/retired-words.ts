@@ -47,7 +47,11 @@ export const RETIRED_WORDS: readonly RetiredWord[] = [
 
 /** Phrases that no text of the product may hold, whatever its case. */
 export const RETIRED_PHRASES: readonly { readonly phrase: RegExp; readonly say: string }[] = [
-  { phrase: /\b(FLOOD|LINK_REFUSED|LINK_SILENT|NOT_YOUR_TICKET|PARENTS_NOT_TAKEN|PART_FAILED|PLACE_FAILED|RETRY_UNDER_WAY|SEAL_BROKEN)\b/, say: 'its standard code in contract/errors.ts' },
+  {
+    phrase:
+      /\b(FLOOD|LINK_REFUSED|LINK_SILENT|NOT_YOUR_TICKET|PARENTS_NOT_TAKEN|PART_FAILED|PLACE_FAILED|RETRY_UNDER_WAY|SEAL_BROKEN)\b/,
+    say: 'its standard code in contract/errors.ts',
+  },
   { phrase: /\bAuthorization: Pass\b/, say: 'Authorization: Bearer' },
   { phrase: /\b(gone|going|goes) over\b/i, say: 'moved to its desired parents' },
   { phrase: /\b(is|are) to have\b/i, say: 'desired' },

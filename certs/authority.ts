@@ -6,19 +6,19 @@ import { writeDurably } from '../lib/files/durable.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Sealer } from '../lib/secrets/seal.ts';
 import { signedBytes, type StatementKind } from './authority-signature.ts';
-import { backdateMs, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
-import { identityUri, provisionalUnit, type NodeRole } from './peer.ts';
+import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
+import { identityUri, PROVISIONAL_UNIT, type NodeRole } from './peer.ts';
 
-const dayMs = 86_400_000;
+const DAY_MS = 86_400_000;
 /** Short enough that a stolen key is of little use, long enough for a week without the server. */
-export const leafLifetimeMs = 7 * dayMs;
+export const LEAF_LIFETIME_MS = 7 * DAY_MS;
 /**
  * What a node that enrolled has for its round trip. Longer than the trip takes, because clocks may be five minutes
  * apart; short, because a node that never confirms keeps it.
  */
-export const provisionalLifetimeMs = 10 * 60_000;
-const authorityLifetimeMs = 10 * 365 * dayMs;
-const sealIdentity = 'authority/key';
+export const PROVISIONAL_LIFETIME_MS = 10 * 60_000;
+const AUTHORITY_LIFETIME_MS = 10 * 365 * DAY_MS;
+const SEAL_IDENTITY = 'authority/key';
 
 export interface CertificateOrder {
   readonly spkiDer: Buffer;
@@ -60,8 +60,8 @@ export async function createAuthority(
     subject,
     publicKey: readPublicKey(spkiDer),
     serialNumber: newSerial(),
-    notBeforeMs: nowMs - dayMs,
-    notAfterMs: nowMs + authorityLifetimeMs,
+    notBeforeMs: nowMs - DAY_MS,
+    notAfterMs: nowMs + AUTHORITY_LIFETIME_MS,
     extensions: [
       { name: 'basicConstraints', critical: true, cA: true, pathLenConstraint: 0 },
       { name: 'keyUsage', critical: true, keyCertSign: true, digitalSignature: true },
@@ -70,7 +70,7 @@ export async function createAuthority(
     issuer: { subject, key },
   });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeDurably(join(folder, 'authority.key.sealed'), sealer.seal(keyPem, sealIdentity));
+  writeDurably(join(folder, 'authority.key.sealed'), sealer.seal(keyPem, SEAL_IDENTITY));
   // Last: its presence says that the authority is complete.
   writeDurably(join(folder, 'authority.pem'), certificatePem, 0o644);
   return new Authority(meshId, certificatePem, key);
@@ -83,7 +83,7 @@ export function openAuthority(dataDir: string, sealer: Sealer): Authority {
     throw new IsthmusError('NOT_INITIALISED', `there is no authority in ${folder}`);
   }
   const certificatePem = readFileSync(join(folder, 'authority.pem'), 'utf8');
-  const keyPem = sealer.openText(readFileSync(join(folder, 'authority.key.sealed'), 'utf8'), sealIdentity);
+  const keyPem = sealer.openText(readFileSync(join(folder, 'authority.key.sealed'), 'utf8'), SEAL_IDENTITY);
   const subject = /^CN=isthmus ([a-z0-9-]+)$/.exec(new X509Certificate(certificatePem).subject);
   if (subject?.[1] === undefined) throw new IsthmusError('IDENTITY_INVALID', `${folder} holds another authority`);
   return new Authority(subject[1], certificatePem, createPrivateKey(keyPem));
@@ -106,16 +106,16 @@ export class Authority {
     node,
     role,
     provisional,
-    lifetimeMs = provisional ? provisionalLifetimeMs : leafLifetimeMs,
+    lifetimeMs = provisional ? PROVISIONAL_LIFETIME_MS : LEAF_LIFETIME_MS,
     nowMs,
   }: CertificateOrder): Promise<IssuedCertificate> {
     const issuedAtMs = nowMs ?? Date.now();
     const serialNumber = newSerial();
-    const notBeforeMs = issuedAtMs - backdateMs;
+    const notBeforeMs = issuedAtMs - BACKDATE_MS;
     const notAfterMs = issuedAtMs + lifetimeMs;
     const certificatePem = await buildCertificate({
       subject: node,
-      unit: provisional && provisionalUnit,
+      unit: provisional && PROVISIONAL_UNIT,
       publicKey: readPublicKey(spkiDer),
       serialNumber,
       notBeforeMs,

@@ -5,9 +5,9 @@ import { promisify } from 'node:util';
 import forge from 'node-forge';
 import { IsthmusError } from '../contract/errors.ts';
 
-const sha256WithRsa = '1.2.840.113549.1.1.11';
+const SHA256_WITH_RSA = '1.2.840.113549.1.1.11';
 /** A certificate is good this long before it was issued, for peers whose clock is behind. */
-export const backdateMs = 5 * 60_000;
+export const BACKDATE_MS = 5 * 60_000;
 
 interface CertificateRequest {
   readonly subject: string;
@@ -40,8 +40,8 @@ export async function buildCertificate(request: CertificateRequest): Promise<str
 /** What `certificate.sign` does, with the private key kept out of forge and the arithmetic out of JavaScript. */
 async function signCertificate(certificate: forge.pki.Certificate, key: KeyObject): Promise<void> {
   const unsigned = certificate as forge.pki.Certificate & { tbsCertificate: forge.asn1.Asn1 };
-  unsigned.signatureOid = sha256WithRsa;
-  unsigned.siginfo.algorithmOid = sha256WithRsa;
+  unsigned.signatureOid = SHA256_WITH_RSA;
+  unsigned.siginfo.algorithmOid = SHA256_WITH_RSA;
   unsigned.tbsCertificate = layOut(certificate);
   const bytes = Buffer.from(forge.asn1.toDer(unsigned.tbsCertificate).getBytes(), 'binary');
   const signature = await promisify<string, Buffer, KeyObject, Buffer>(sign)('sha256', bytes, key);

@@ -17,8 +17,8 @@ export interface NodeIdentity {
   readonly authorityPem: string;
 }
 
-const fileName = 'node.json';
-const pendingName = 'pending-key.pem';
+const FILE_NAME = 'node.json';
+const PENDING_NAME = 'pending-key.pem';
 
 /** Where a data folder keeps the identity. */
 export function identityFolder(dataDir: string): string {
@@ -28,7 +28,7 @@ export function identityFolder(dataDir: string): string {
 /** Writes the identity of a node that has none yet into a folder of its own. */
 export function writeIdentity(folder: string, identity: NodeIdentity): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeDurably(join(folder, fileName), `${JSON.stringify(identity, null, 1)}\n`);
+  writeDurably(join(folder, FILE_NAME), `${JSON.stringify(identity, null, 1)}\n`);
 }
 
 export class IdentityStore {
@@ -47,7 +47,7 @@ export class IdentityStore {
   static open(dataDir: string): Promise<IdentityStore> {
     return Promise.resolve().then(() => {
       const folder = identityFolder(dataDir);
-      return new IdentityStore(folder, readIdentityFile(join(folder, fileName)));
+      return new IdentityStore(folder, readIdentityFile(join(folder, FILE_NAME)));
     });
   }
 
@@ -65,12 +65,12 @@ export class IdentityStore {
    * The key of a renewal that is under way, made and persisted before it is sent, so that a lost answer costs nothing.
    */
   pendingKey(): string | undefined {
-    const path = join(this.#folder, pendingName);
+    const path = join(this.#folder, PENDING_NAME);
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
   }
 
   setPendingKey(keyPem: string): void {
-    writeDurably(join(this.#folder, pendingName), keyPem);
+    writeDurably(join(this.#folder, PENDING_NAME), keyPem);
   }
 
   /** Takes a new certificate and its key into use: durable first, then told to every listener. */
@@ -81,8 +81,8 @@ export class IdentityStore {
       if (peer.node !== this.#peer.node || peer.role !== this.#peer.role) {
         throw new IsthmusError('IDENTITY_INVALID', `a certificate of ${peer.node} (${peer.role}) is not this node's`);
       }
-      writeDurably(join(this.#folder, fileName), `${JSON.stringify(next, null, 1)}\n`);
-      rmSync(join(this.#folder, pendingName), { force: true });
+      writeDurably(join(this.#folder, FILE_NAME), `${JSON.stringify(next, null, 1)}\n`);
+      rmSync(join(this.#folder, PENDING_NAME), { force: true });
       this.#identity = next;
       this.#peer = peer;
       for (const listener of this.#listeners) listener(next);

@@ -1,8 +1,8 @@
 // Who a peer is: read from the URI SAN of a certificate that TLS has verified against the mesh's authority.
 import type { X509Certificate } from 'node:crypto';
 
-export const roles = ['server', 'relay', 'mirror', 'tentacle'] as const;
-export type NodeRole = (typeof roles)[number];
+export const ROLES = ['server', 'relay', 'mirror', 'tentacle'] as const;
+export type NodeRole = (typeof ROLES)[number];
 
 export interface PeerIdentity {
   readonly meshId: string;
@@ -17,21 +17,21 @@ export interface PeerIdentity {
 }
 
 /** How the authority marks a certificate that is good for the confirmation of an enrolment only: the subject's unit. */
-export const provisionalUnit = 'provisional';
+export const PROVISIONAL_UNIT = 'provisional';
 
 /** The name of a node inside its certificate. */
 export function identityUri({ meshId, role, node }: Pick<PeerIdentity, 'meshId' | 'role' | 'node'>): string {
   return `isthmus://${meshId}/${role}/${node}`;
 }
 
-const sanPattern =
+const SAN_PATTERN =
   /^URI:isthmus:\/\/([a-z0-9-]{1,63})\/(server|relay|mirror|tentacle)\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/;
 
 /** Reads the identity a certificate names; undefined when it has no SAN of exactly our form. Verifies nothing. */
 export function readIdentity(certificate: X509Certificate): PeerIdentity | undefined {
-  const [, meshId, role, node] = sanPattern.exec(certificate.subjectAltName ?? '') ?? [];
+  const [, meshId, role, node] = SAN_PATTERN.exec(certificate.subjectAltName ?? '') ?? [];
   if (meshId === undefined || role === undefined || node === undefined || !isNodeRole(role)) return undefined;
-  const provisional = certificate.subject.split('\n').includes(`OU=${provisionalUnit}`);
+  const provisional = certificate.subject.split('\n').includes(`OU=${PROVISIONAL_UNIT}`);
   return {
     ...(provisional ? { provisional } : {}),
     meshId,
@@ -45,5 +45,5 @@ export function readIdentity(certificate: X509Certificate): PeerIdentity | undef
 
 /** Whether a string is the name of a role. */
 export function isNodeRole(name: string): name is NodeRole {
-  return (roles as readonly string[]).includes(name);
+  return (ROLES as readonly string[]).includes(name);
 }

@@ -13,12 +13,12 @@ import type { Logger } from '../lib/telemetry/log.ts';
 import type { BeginRenewalResponse__Output } from '../proto/gen/isthmus/identity/v1/BeginRenewalResponse.ts';
 import type { IdentityClient } from '../proto/gen/isthmus/identity/v1/Identity.ts';
 import type { RenewResponse__Output } from '../proto/gen/isthmus/identity/v1/RenewResponse.ts';
-import { backdateMs, generateKey } from './certificate.ts';
+import { BACKDATE_MS, generateKey } from './certificate.ts';
 import { keyProof, sessionKey } from './enrolment/proof.ts';
 import type { IdentityStore } from './identity.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
-const callMs = 20_000;
+const CALL_MS = 20_000;
 /** Failed attempts: soon again at first, then ever more slowly; days are left. */
 const retry = { baseMs: 5_000, capMs: 30 * 60_000, jitter: 'half' } as const;
 
@@ -64,7 +64,7 @@ export function keepRenewed(options: RenewalOptions): { stop(): void } {
 /** Between 60 and 67 % of the certificate's life. */
 function renewalTimeMs({ identity, random = Math.random }: RenewalOptions): number {
   const { notBeforeMs, notAfterMs } = identity.peer();
-  const issuedAtMs = notBeforeMs + backdateMs;
+  const issuedAtMs = notBeforeMs + BACKDATE_MS;
   return issuedAtMs + (notAfterMs - issuedAtMs) * (2 / 3 - random() * 0.067);
 }
 
@@ -86,7 +86,7 @@ export function renewOverMesh(dial: (signal: AbortSignal) => Promise<Duplex>): R
     try {
       const { nonce } = await client.unary<BeginRenewalResponse__Output>(
         (c, options, done) => c.beginRenewal({}, options, done),
-        { deadlineMs: callMs },
+        { deadlineMs: CALL_MS },
       );
       const { stream } = client;
       if (!(stream instanceof TLSSocket))
@@ -94,7 +94,7 @@ export function renewOverMesh(dial: (signal: AbortSignal) => Promise<Duplex>): R
       const proof = keyProof(createPrivateKey(keyPem), { session: sessionKey(stream), nonce, spkiDer });
       const { certificatePem } = await client.unary<RenewResponse__Output>(
         (c, options, done) => c.renew({ publicKeySpki: spkiDer, keyProof: proof, nonce }, options, done),
-        { deadlineMs: callMs },
+        { deadlineMs: CALL_MS },
       );
       return certificatePem;
     } finally {

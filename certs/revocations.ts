@@ -8,15 +8,15 @@ import { silentLogger, type Logger } from '../lib/telemetry/log.ts';
 import type { RevocationList__Output } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { RevocationStatement__Output } from '../proto/gen/isthmus/mesh/v1/RevocationStatement.ts';
 import { verifyStatement } from './authority-signature.ts';
-import { backdateMs } from './certificate.ts';
+import { BACKDATE_MS } from './certificate.ts';
 import type { PeerIdentity } from './peer.ts';
 
 const types = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;
 const listCodec = messageCodec(types.RevocationList);
 const statementCodec = messageCodec(types.RevocationStatement);
-const fileName = 'revocations.bin';
+const FILE_NAME = 'revocations.bin';
 /** A disk that could not take the list is tried again so often. */
-const retryMs = 5_000;
+const RETRY_MS = 5_000;
 
 /** What became of an offered list. */
 export type MergeOutcome = 'newer' | 'same' | 'older' | 'invalid';
@@ -58,7 +58,7 @@ export class RevocationList {
   ): Promise<RevocationList> {
     return Promise.resolve().then(() => {
       mkdirSync(dataDir, { recursive: true });
-      const list = new RevocationList(join(dataDir, fileName), authorityPem, meshId, log);
+      const list = new RevocationList(join(dataDir, FILE_NAME), authorityPem, meshId, log);
       if (existsSync(list.#path)) list.#take(readSigned(readFileSync(list.#path)));
       return list;
     });
@@ -96,7 +96,7 @@ export class RevocationList {
   isRevoked(peer: PeerIdentity): boolean {
     if (this.#known.kind === 'none') return false;
     const revokedAtMs = this.#known.entries.get(peer.node);
-    return revokedAtMs !== undefined && peer.notBeforeMs + backdateMs <= revokedAtMs;
+    return revokedAtMs !== undefined && peer.notBeforeMs + BACKDATE_MS <= revokedAtMs;
   }
 
   /** Calls `listener` after every change; the answer stops that. */
@@ -113,7 +113,7 @@ export class RevocationList {
       writeDurably(this.#path, listCodec.encode(signed));
     } catch (err) {
       this.#log.error({ err, version }, 'the revocation list is in force but cannot be written; trying again');
-      this.#retry = setTimeout(() => this.#keep(), retryMs);
+      this.#retry = setTimeout(() => this.#keep(), RETRY_MS);
       this.#retry.unref();
     }
   }

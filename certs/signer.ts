@@ -15,10 +15,10 @@ const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tent
 const statementCodec = messageCodec(types.SignerStatement);
 const bodyCodec = messageCodec(types.EnvelopeBody);
 
-const dayMs = 86_400_000;
-const statementLifetimeMs = 7 * dayMs;
+const DAY_MS = 86_400_000;
+const STATEMENT_LIFETIME_MS = 7 * DAY_MS;
 /** What two clocks may differ by. */
-export const skewMs = 5 * 60_000;
+export const SKEW_MS = 5 * 60_000;
 
 /** The kinds of call an envelope is good for. */
 export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'cancel';
@@ -99,7 +99,7 @@ export class Signer {
 
   #current(nowMs: number): Introduction {
     // Also when the clock was set back: the others would find the statement not good yet.
-    if (Math.abs(nowMs - this.#introduction.madeAtMs) > dayMs) this.#introduction = this.#introduce(nowMs);
+    if (Math.abs(nowMs - this.#introduction.madeAtMs) > DAY_MS) this.#introduction = this.#introduce(nowMs);
     return this.#introduction;
   }
 
@@ -108,8 +108,8 @@ export class Signer {
       meshId: this.#authority.meshId,
       node: this.#node,
       publicKey: this.#publicKey,
-      notBeforeMs: nowMs - skewMs,
-      notAfterMs: nowMs + statementLifetimeMs,
+      notBeforeMs: nowMs - SKEW_MS,
+      notAfterMs: nowMs + STATEMENT_LIFETIME_MS,
     });
     const signature = this.#authority.sign('signer', statement);
     return { statement, signature, madeAtMs: nowMs };
@@ -159,7 +159,8 @@ export function verifyDownloadToken(
   asked: { readonly sha256: string; readonly site?: string; readonly node?: string; readonly nowMs?: number },
 ): DownloadToken {
   const nowMs = asked.nowMs ?? Date.now();
-  const parts = downloadToken.startsWith('isd_') && downloadToken.length < 4096 ? downloadToken.slice(4).split('.') : [];
+  const parts =
+    downloadToken.startsWith('isd_') && downloadToken.length < 4096 ? downloadToken.slice(4).split('.') : [];
   const [statementBytes, introduction, body, signature] = parts.map((part) => Buffer.from(part, 'base64url'));
   try {
     const statement = verifySigner(bytes(statementBytes), bytes(introduction), trust, undefined, nowMs);
@@ -167,7 +168,7 @@ export function verifyDownloadToken(
     const read = readDownloadToken(bytes(body));
     const fits =
       (asked.site === undefined || asked.site === read.site) && (asked.node === undefined || asked.node === read.node);
-    if (read.sha256 === asked.sha256 && fits && nowMs <= read.expiresAtMs + skewMs) return read;
+    if (read.sha256 === asked.sha256 && fits && nowMs <= read.expiresAtMs + SKEW_MS) return read;
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError)) throw thrown;
   }
@@ -192,7 +193,7 @@ function verifySigner(
   const signer = statementCodec.decode(statement);
   const { meshId, node, notBeforeMs, notAfterMs } = signer;
   if (meshId !== trust.meshId) bad(`its signer is of mesh ${meshId}`);
-  if (nowMs < notBeforeMs - skewMs || nowMs > notAfterMs + skewMs) {
+  if (nowMs < notBeforeMs - SKEW_MS || nowMs > notAfterMs + SKEW_MS) {
     const period = `${new Date(notBeforeMs).toISOString()} to ${new Date(notAfterMs).toISOString()}`;
     bad(`its signer ${node} is good from ${period}; the clock here says ${new Date(nowMs).toISOString()}`);
   }

@@ -113,14 +113,14 @@ function weakness(certificate: X509Certificate): string | undefined {
   return `the certificate's key is ${asymmetricKeyType ?? 'unknown'} of ${bits} bits; RSA of 2048 or more is needed`;
 }
 
-const serverAuth = '1.3.6.1.5.5.7.3.1';
-const clientAuth = '1.3.6.1.5.5.7.3.2';
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 function wrongUsage(certificate: X509Certificate): string | undefined {
   if (certificate.ca) return 'the certificate is that of an authority, not of a node';
   // Which side of TLS a node takes depends on who dials, so its certificate is always for both.
   const usages: readonly string[] = certificate.keyUsage ?? [];
-  if (usages.includes(serverAuth) && usages.includes(clientAuth)) return undefined;
+  if (usages.includes(SERVER_AUTH) && usages.includes(CLIENT_AUTH)) return undefined;
   return 'the certificate is not for both sides of a TLS session';
 }
 

@@ -10,7 +10,7 @@ import { relayConfigSchema } from '../relay/config.ts';
 import { serverConfigSchema } from '../server/config.ts';
 import { tentacleConfigSchema } from '../tentacle/config.ts';
 
-const prefix = 'ISTHMUS_';
+const PREFIX = 'ISTHMUS_';
 
 /** Of the command line, in the order of its help, and what each is. */
 export const commandVariables: Readonly<Record<string, string>> = {
@@ -22,29 +22,29 @@ export const commandVariables: Readonly<Record<string, string>> = {
 };
 
 /** What a script is told; one that runs this command hands them on. */
-const scriptVariables = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVIRONMENT'].map((name) => prefix + name);
+const SCRIPT_VARIABLES = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVIRONMENT'].map((name) => PREFIX + name);
 
 function knownVariables(): string[] {
   const schemas = [serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema];
   const settings = schemas.flatMap((schema) => settingsOf(schema).map(({ variable }) => variable));
-  return [...Object.keys(commandVariables), ...scriptVariables, ...settings];
+  return [...Object.keys(commandVariables), ...SCRIPT_VARIABLES, ...settings];
 }
 
 /**
  * Throws CONFIG_INVALID for a variable that is nearly one of Isthmus's. Others that begin like them are somebody
  * else's, such as those that Kubernetes makes for a service called isthmus.
  */
-export function refuseMisspeltVariables(names: readonly string[] = envNames(prefix)): void {
+export function refuseMisspeltVariables(names: readonly string[] = envNames(PREFIX)): void {
   const known = knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;
     // What all have in common would make everything near.
     const meant = nearest(
-      name.slice(prefix.length),
-      known.map((each) => each.slice(prefix.length)),
+      name.slice(PREFIX.length),
+      known.map((each) => each.slice(PREFIX.length)),
     );
     if (meant === undefined) continue;
-    throw new IsthmusError('CONFIG_INVALID', `${name} is not a variable of Isthmus; did you mean ${prefix}${meant}?`, {
+    throw new IsthmusError('CONFIG_INVALID', `${name} is not a variable of Isthmus; did you mean ${PREFIX}${meant}?`, {
       field: name,
       remedy: 'Correct its name, or unset it.',
     });

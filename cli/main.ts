@@ -6,7 +6,7 @@ const { exitCodes } = await import('./exit-codes.ts');
 const { run } = await import('./run.ts');
 
 // npm passes a Ctrl-C on to a process that has had it from the terminal already: what comes so soon is the same one.
-const sameSignalMs = 1_500;
+const SAME_SIGNAL_MS = 1_500;
 
 const stop = new AbortController();
 let firstAskedMs: number | undefined;
@@ -16,7 +16,7 @@ function onStopSignal(): void {
   firstAskedMs ??= nowMs;
   stop.abort();
   // A second Ctrl-C is somebody who does not want to wait.
-  if (nowMs - firstAskedMs > sameSignalMs) process.exit(exitCodes.interrupted.code);
+  if (nowMs - firstAskedMs > SAME_SIGNAL_MS) process.exit(exitCodes.interrupted.code);
 }
 
 process.on('SIGINT', onStopSignal);
@@ -33,7 +33,7 @@ process.stdout.on('error', onOutputError);
 // Nobody reads the messages: the command and its exit code count all the same.
 process.stderr.on('error', () => undefined);
 
-const code = await run(process.argv.slice(2), {
+const CODE = await run(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
@@ -42,4 +42,4 @@ const code = await run(process.argv.slice(2), {
   signal: stop.signal,
 });
 // What was written to a pipe may still be on its way.
-process.stdout.write('', (error) => (error ? onOutputError(error) : process.exit(code)));
+process.stdout.write('', (error) => (error ? onOutputError(error) : process.exit(CODE)));

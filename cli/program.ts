@@ -1,6 +1,6 @@
 // The whole command line: global options, every command group, help topics.
 import { Command, Option } from 'commander';
-import { softwareVersion } from '../lib/version.ts';
+import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { Cli, examples } from './cli.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCertCommands } from './commands/cert.ts';
@@ -29,9 +29,9 @@ import { didYouMean, nearest } from '../lib/config/suggest.ts';
 import { say, type Terminal } from './terminal.ts';
 import { commandVariables, refuseMisspeltVariables } from './isthmus-env.ts';
 
-const versionFlags = ['-V', '--version'];
+const VERSION_FLAGS = ['-V', '--version'];
 
-const groups: readonly ((program: Command, cli: Cli) => void)[] = [
+const GROUPS: readonly ((program: Command, cli: Cli) => void)[] = [
   addQuickstartCommand,
   addInitCommand,
   addLoginCommand,
@@ -121,7 +121,7 @@ function refuseUnknownIn(command: Command): void {
  * the version of isthmus, do nothing, and look done.
  */
 export function refuseVersionOfCommand(argv: readonly string[], program: Command): void {
-  const flag = argv.find((word) => versionFlags.includes(word));
+  const flag = argv.find((word) => VERSION_FLAGS.includes(word));
   if (flag === undefined || !program.commands.some((command) => argv.includes(command.name()))) return;
   throw new IsthmusError('USAGE', `no command has an option ${flag}; one that takes a version takes it as an argument`);
 }
@@ -132,7 +132,7 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
   const cli = new Cli(program, terminal);
   program
     .description('Deployments and health checks through relays, into networks that the server cannot reach.')
-    .version(softwareVersion, versionFlags.join(', '))
+    .version(SOFTWARE_VERSION, VERSION_FLAGS.join(', '))
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -153,7 +153,7 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
     'isthmus mesh status',
     'isthmus help exit-codes',
   );
-  for (const add of groups) add(program, cli);
+  for (const add of GROUPS) add(program, cli);
   program.hook('preAction', (_program, command) => {
     if (command.name() !== 'help') refuseMisspeltVariables();
   });

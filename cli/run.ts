@@ -21,7 +21,7 @@ function reportError(error: IsthmusError, terminal: Terminal): void {
 }
 
 /** Errors behind which may be that the command talks to another server than its user thinks. */
-const ofTheServer: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+const OF_THE_SERVER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SERVER_UNREACHABLE',
   'SERVER_WRONG_AUTHORITY',
   'UNAUTHENTICATED',
@@ -78,7 +78,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
       return exitCodes.ok.code;
     } catch (thrown) {
       const code = ending(thrown, terminal);
-      if (thrown instanceof IsthmusError && ofTheServer.has(thrown.code)) tellContext(cli, terminal);
+      if (thrown instanceof IsthmusError && OF_THE_SERVER.has(thrown.code)) tellContext(cli, terminal);
       return code;
     } finally {
       await cli.close();

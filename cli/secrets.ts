@@ -4,11 +4,11 @@ import { text } from 'node:stream/consumers';
 import { IsthmusError } from '../contract/errors.ts';
 
 // isk_… is an API key, ist_… a join token; both have an id and a secret of at least 16 characters.
-const secretShape = /\bis[kt]_[A-Za-z0-9-]+_[A-Za-z0-9_-]{16,}/;
+const SECRET_SHAPE = /\bis[kt]_[A-Za-z0-9-]+_[A-Za-z0-9_-]{16,}/;
 
 /** Throws SECRET_ON_ARGV when an argument carries an API key or a join token. It is not repeated in the message. */
 export function refuseSecrets(argv: readonly string[]): void {
-  const place = argv.findIndex((argument) => secretShape.test(argument));
+  const place = argv.findIndex((argument) => SECRET_SHAPE.test(argument));
   if (place === -1) return;
   const kind = argv[place]!.includes('isk_') ? 'an API key (use --api-key-file)' : 'a join token (use --token-file)';
   throw new IsthmusError('SECRET_ON_ARGV', `argument ${place + 1} looks like ${kind}; it is visible in ps`);

@@ -18,7 +18,7 @@ interface WatchOptions {
 }
 
 // Many machines move at once; a look at the task for each would be a look a millisecond.
-const lookEveryMs = 150;
+const LOOK_EVERY_MS = 150;
 
 /** Collects calls: `look` runs soon after the last one, never twice at once. */
 class Looker {
@@ -34,7 +34,7 @@ class Looker {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.#running.run(this.#look).catch(() => undefined);
-    }, lookEveryMs);
+    }, LOOK_EVERY_MS);
   }
 
   async finish(): Promise<void> {

@@ -18,4 +18,8 @@ export type AuditEvent = Static<typeof AuditEvent>;
 
 export const AuditEventPage = PageOf(AuditEvent, 'AuditEventPage');
 
-export const AuditQuery = SequenceQuery({ type: Type.Optional(Line), subject: Type.Optional(Line), denied: Type.Optional(Type.Boolean()) });
+export const AuditQuery = SequenceQuery({
+  type: Type.Optional(Line),
+  subject: Type.Optional(Line),
+  denied: Type.Optional(Type.Boolean()),
+});

@@ -32,28 +32,28 @@ export function OneOf<Branches extends TObject[]>(field: string, branches: [...B
   return Type.Union(branches, { ...options, discriminator: { propertyName: field } });
 }
 
-const slugPattern = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
-const linePattern =
+const SLUG_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
+const LINE_PATTERN =
   '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb]*$';
-const addressPattern = '^\\S+:\\d{1,5}$';
+const ADDRESS_PATTERN = '^\\S+:\\d{1,5}$';
 
 /** What a pattern asks for, in words. */
 export const PATTERNS_IN_WORDS: ReadonlyMap<unknown, string> = new Map([
-  [slugPattern, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
-  [linePattern, 'must be one line, without characters that control or reorder text'],
-  [addressPattern, 'must be host:port'],
+  [SLUG_PATTERN, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
+  [LINE_PATTERN, 'must be one line, without characters that control or reorder text'],
+  [ADDRESS_PATTERN, 'must be host:port'],
 ]);
 
 export const Slug = Type.String({
   $id: 'Slug',
-  pattern: slugPattern,
+  pattern: SLUG_PATTERN,
   description: 'Lower-case letters, digits and hyphens: a DNS label.',
 });
 
 export const Slugs = List(Slug, { maxItems: 500, uniqueItems: true });
 
 /** One line for people: no control characters, which could forge other lines, and no marks that reorder text. */
-export const Line = Type.String({ minLength: 1, maxLength: 200, pattern: linePattern });
+export const Line = Type.String({ minLength: 1, maxLength: 200, pattern: LINE_PATTERN });
 
 export const Text = Type.String({ maxLength: 4000 });
 
@@ -68,7 +68,7 @@ export const AnyId = Type.String({ minLength: 1, maxLength: 100 });
 export const HostPort = Type.String({
   minLength: 3,
   maxLength: 300,
-  pattern: addressPattern,
+  pattern: ADDRESS_PATTERN,
   description: 'host:port',
 });
 

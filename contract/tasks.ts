@@ -86,7 +86,9 @@ export const Task = Type.Object(
   {
     ...TaskSummary.properties,
     machines: List(TaskMachine),
-    blockedBy: Type.Optional(List(Type.String(), { description: 'The older tasks of its concurrency key that must end first.' })),
+    blockedBy: Type.Optional(
+      List(Type.String(), { description: 'The older tasks of its concurrency key that must end first.' }),
+    ),
   },
   { $id: 'Task' },
 );

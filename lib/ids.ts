@@ -11,11 +11,11 @@ export function newId(nowMs: number = Date.now()): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Whether `id` is a UUIDv7 in its canonical form. */
 export function isId(id: string): boolean {
-  return uuidV7.test(id);
+  return UUID_V7.test(id);
 }
 
 /** The creation time inside a UUIDv7, in milliseconds since 1970; undefined when `id` is not one. */
@@ -23,9 +23,9 @@ export function idTimeMs(id: string): number | undefined {
   return isId(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
 }
 
-const slug = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Whether `name` may name a node or a resource: a DNS label in lower case. */
 export function isSlug(name: string): boolean {
-  return slug.test(name);
+  return SLUG.test(name);
 }

@@ -8,14 +8,14 @@ export interface PackageVersion {
   readonly labels: readonly string[];
 }
 
-const shape =
+const SHAPE =
   /^(\d{1,10}(?:\.\d{1,10}){0,3})(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
-const longestVersion = 100;
-const packageId = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const LONGEST_VERSION = 100;
+const PACKAGE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /** Reads a version; undefined when it is not one. Build metadata (`+…`) does not count. */
 export function parseVersion(text: string): PackageVersion | undefined {
-  const match = text.length > longestVersion ? null : shape.exec(text);
+  const match = text.length > LONGEST_VERSION ? null : SHAPE.exec(text);
   if (match === null) return undefined;
   const given = match[1]!.split('.').map(Number);
   if (given.some((number) => number > 0x7fffffff)) return undefined;
@@ -43,7 +43,7 @@ export function versionKey(text: string): string {
 
 /** What a package id is found by; INVALID_FIELD when it cannot be one. */
 export function packageIdKey(id: string): string {
-  if (!packageId.test(id)) {
+  if (!PACKAGE_ID.test(id)) {
     throw new IsthmusError('INVALID_FIELD', 'a package id has letters, digits, `.`, `_` and `-`, at most 100', {
       field: 'id',
     });

@@ -11,4 +11,4 @@ function readVersion(): string {
   return '0.0.0';
 }
 
-export const softwareVersion: string = readVersion();
+export const SOFTWARE_VERSION: string = readVersion();

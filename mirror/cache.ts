@@ -31,9 +31,9 @@ export interface WantedBlob {
   readonly downloadToken: string;
 }
 
-const defaultStallMs = 20_000;
+const DEFAULT_STALL_MS = 20_000;
 /** Each has a connection of its own to the source above. */
-const mostPulls = 64;
+const MOST_PULLS = 64;
 
 export class MirrorCache {
   readonly #deps: CacheDeps;
@@ -100,8 +100,8 @@ export class MirrorCache {
     const { sha256 } = wanted;
     const pulling = this.#pulls.get(sha256);
     if (pulling !== undefined) return pulling;
-    if (this.#pulls.size >= mostPulls) {
-      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', `${mostPulls} packages are being fetched already`));
+    if (this.#pulls.size >= MOST_PULLS) {
+      return Promise.reject(new IsthmusError('RESOURCE_EXHAUSTED', `${MOST_PULLS} packages are being fetched already`));
     }
     const begun = this.#begin(wanted);
     this.#pulls.set(sha256, begun);
@@ -118,7 +118,8 @@ export class MirrorCache {
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
         ...{ sha256, sizeBytes, sources: found.sources, target, demotions: this.#demotions, onWrongSource },
-        open: (source, fromByte, aborted) => this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
+        open: (source, fromByte, aborted) =>
+          this.#ask(source, { sha256, fromByte, downloadToken: found.downloadToken }, aborted),
         signal: AbortSignal.any([signal, this.#stopping.signal]),
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
     const pull = new Pull({ sha256, sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
@@ -134,7 +135,7 @@ export class MirrorCache {
   }
 
   async #ask(source: Source, asked: { sha256: string; fromByte: number; downloadToken: string }, signal: AbortSignal) {
-    const { connect, log, stallMs = defaultStallMs } = this.#deps;
+    const { connect, log, stallMs = DEFAULT_STALL_MS } = this.#deps;
     log.info({ sha256: asked.sha256, from: source.node, fromByte: asked.fromByte }, 'fetching a package');
     return askForBlob(await connect(source, signal), { ...asked, signal, stallMs });
   }

@@ -10,7 +10,7 @@ import { DigestMeter } from '../lib/blobs/digest.ts';
 import { errnoOf, isDiskFull } from '../lib/files/disk-space.ts';
 import type { FetchTarget } from '../lib/blobs/fetch.ts';
 import { Changes } from './changes.ts';
-import { heldBackBytes, Through } from './through.ts';
+import { HELD_BACK_BYTES, Through } from './through.ts';
 
 type State =
   | { readonly phase: 'running'; readonly writer: BlobWriter }
@@ -177,7 +177,7 @@ class Follower implements BlobBody {
 
   /** Where the bytes on disk that may be handed on end. */
   #readable(state: State): number {
-    const withheld = this.sizeBytes - heldBackBytes;
+    const withheld = this.sizeBytes - HELD_BACK_BYTES;
     switch (state.phase) {
       case 'whole':
         return this.sizeBytes;

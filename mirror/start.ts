@@ -32,7 +32,7 @@ export interface MirrorAddresses {
 }
 
 /** Room for the logs and whatever else shares the disk. */
-const defaultMinFreeBytes = 512 * 1024 * 1024;
+const DEFAULT_MIN_FREE_BYTES = 512 * 1024 * 1024;
 
 /** The requester, and whether it came over the mesh or at the open port. */
 interface Requester {
@@ -60,7 +60,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     onWrongSource: (source, error) => mesh.denials.note(error, source, FEED_SERVICE),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
-      minFreeBytes: config.minFreeBytes ?? defaultMinFreeBytes,
+      minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
     },
     log,
   });

@@ -7,9 +7,9 @@ import type { FetchTarget } from '../lib/blobs/fetch.ts';
 import { Changes } from './changes.ts';
 
 /** What no requester gets before the digest has matched. */
-export const heldBackBytes = 64 * 1024;
+export const HELD_BACK_BYTES = 64 * 1024;
 /** Read ahead of the requester; beside it the held-back tail may lie in memory. */
-const windowBytes = 1024 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
 
 type State =
   | { readonly phase: 'running' }
@@ -49,7 +49,7 @@ export class Through implements FetchTarget {
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
     this.#changes.tell();
-    while (this.#queuedBytes > windowBytes + heldBackBytes) await this.#changes.next();
+    while (this.#queuedBytes > WINDOW_BYTES + HELD_BACK_BYTES) await this.#changes.next();
   }
 
   /** Begins again, unless the requester has bytes already that may be the wrong ones. */
@@ -89,7 +89,7 @@ export class Through implements FetchTarget {
     if (position >= this.#sizeBytes) return 0;
     for (;;) {
       this.#dropBefore(position);
-      const end = this.#state.phase === 'verified' ? this.#sizeBytes : this.#sizeBytes - heldBackBytes;
+      const end = this.#state.phase === 'verified' ? this.#sizeBytes : this.#sizeBytes - HELD_BACK_BYTES;
       const first = this.#queue[0];
       if (first !== undefined && this.#head === position && position < end) {
         const length = Math.min(first.length, buffer.length, end - position);

@@ -7,7 +7,7 @@ import { grpcClient } from '../lib/grpc/client.ts';
 import { loadDefinitions } from '../lib/grpc/load.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
-import { softwareVersion } from '../lib/version.ts';
+import { SOFTWARE_VERSION } from '../lib/version.ts';
 import type { Assignment__Output } from '../proto/gen/isthmus/topology/v1/Assignment.ts';
 import type { LinkReport } from '../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts';
@@ -116,7 +116,7 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
 
 async function makeReport({ mesh, identity, reparenting, load, extra }: Reporting): Promise<NodeReport> {
   return {
-    softwareVersion,
+    softwareVersion: SOFTWARE_VERSION,
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,

@@ -9,7 +9,7 @@ import { lockDataDir } from '../lib/files/data-lock.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
-import { softwareVersion } from '../lib/version.ts';
+import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { Denials } from '../mesh/denials.ts';
@@ -56,7 +56,7 @@ export async function openNode(
   const mesh = await createMesh(
     { listen, parents, dials: [...dials] },
     {
-      ...{ identity, revocations, log, relaying, softwareVersion, denials },
+      ...{ identity, revocations, log, relaying, softwareVersion: SOFTWARE_VERSION, denials },
       services: MESH_SERVICES,
       limits: linkTimeout(linkTimeoutS),
     },

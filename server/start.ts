@@ -20,7 +20,7 @@ import { startComponent, type Running, type Teardown } from '../lib/component.ts
 import type { Logger } from '../lib/telemetry/log.ts';
 import { requireHostPort } from '../lib/net/host-port.ts';
 import { openMasterKey } from '../lib/secrets/seal.ts';
-import { softwareVersion } from '../lib/version.ts';
+import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { ping, trace } from '../mesh/echo.ts';
 import { linkTimeout } from '../mesh/limits.ts';
 import { createMesh } from '../mesh/mesh.ts';
@@ -110,7 +110,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
     {
-      ...{ identity, revocations, log, relaying: true, softwareVersion, resolvePath },
+      ...{ identity, revocations, log, relaying: true, softwareVersion: SOFTWARE_VERSION, resolvePath },
       services: MESH_SERVICES,
       limits: linkTimeout(config.mesh.linkTimeoutS),
     },

@@ -1,7 +1,7 @@
 // Errors of the disk as errors of Isthmus.
 import { IsthmusError } from '../contract/errors.ts';
 
-const noRoom = new Set(['DISK_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
+const NO_ROOM = new Set(['DISK_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
 
 /** Whether the disk refused a write, so that trying again later may help. */
 export function isDiskFull(error: unknown): boolean {
@@ -10,7 +10,7 @@ export function isDiskFull(error: unknown): boolean {
 
 /** As `isDiskFull`, for a code that another process told. */
 export function isDiskFullCode(code: string): boolean {
-  return noRoom.has(code);
+  return NO_ROOM.has(code);
 }
 
 /** DISK_FULL for a write that the disk refused, INTERNAL for any other error; `what` says what could not be written. */

@@ -8,12 +8,12 @@ import { errnoOf } from '../lib/files/disk-space.ts';
 /**
  * Linux: opens a folder as a place only, so that it can be one that its owner closed to himself. Node does not name it.
  */
-const asSource = 0o10000000;
-const folderOnly = asSource | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const AS_SOURCE = 0o10000000;
+const FOLDER_ONLY = AS_SOURCE | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** Read, write and search, for the owner. */
-const ownersAll = 0o700;
+const OWNERS_ALL = 0o700;
 /** Somebody who is still in there may add files while they are removed; not for ever. */
-const mostRounds = 5;
+const MOST_ROUNDS = 5;
 
 /**
  * Removes a file, a link or a folder with all that is in it, also in folders that were made unwritable, as the module
@@ -41,7 +41,7 @@ async function remove(path: Buffer, signal: AbortSignal | undefined): Promise<Ke
     } catch (thrown) {
       if (errnoOf(thrown) === 'ENOENT') return undefined;
       const changed = ['ENOTEMPTY', 'ENOTDIR', 'ELOOP'].includes(errnoOf(thrown) ?? '');
-      if (!changed || round === mostRounds) return { reason: thrown };
+      if (!changed || round === MOST_ROUNDS) return { reason: thrown };
     }
   }
 }
@@ -58,7 +58,7 @@ async function unlinked(path: Buffer): Promise<boolean> {
 }
 
 async function empty(path: Buffer, signal: AbortSignal | undefined): Promise<Kept | undefined> {
-  const folder = await open(path, folderOnly);
+  const folder = await open(path, FOLDER_ONLY);
   try {
     const opened = `/proc/self/fd/${folder.fd}`;
     await makeWritable(folder, opened);
@@ -77,5 +77,5 @@ async function empty(path: Buffer, signal: AbortSignal | undefined): Promise<Kep
 /** Where that is refused, what follows tells whether it was needed. */
 async function makeWritable(folder: FileHandle, opened: string): Promise<void> {
   const { mode } = await folder.stat();
-  if ((mode & ownersAll) !== ownersAll) await chmod(opened, ownersAll).catch(() => undefined);
+  if ((mode & OWNERS_ALL) !== OWNERS_ALL) await chmod(opened, OWNERS_ALL).catch(() => undefined);
 }

@@ -10,7 +10,7 @@ import { inheritedEnv } from '../lib/config/env.ts';
 import { GrpcHost } from '../lib/grpc/server.ts';
 import { startComponent, type Running, type Teardown } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
-import { softwareVersion } from '../lib/version.ts';
+import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { connectSource, FEED_SERVICE } from '../node/sources/connect.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
 import { HealthReporter } from './health.ts';
@@ -19,7 +19,7 @@ import { packageHandlers } from './packages/handlers.ts';
 import type { TentacleSettings } from './config.ts';
 import { createPackages, type Packages } from './packages/packages.ts';
 import { ScriptEngine } from './scripts/engine.ts';
-import { defaultPath, inheritedNames } from './scripts/launch/script-env.ts';
+import { DEFAULT_PATH, INHERITED_NAMES } from './scripts/launch/script-env.ts';
 import { resolveScriptUser, type ScriptUser } from './scripts/launch/script-user.ts';
 import { addTentacleService, type OpenEnvelope } from './service.ts';
 
@@ -65,7 +65,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     engine,
     openEnvelope,
     health: new HealthReporter({
-      ...{ dataDir, softwareVersion, path: inherited['PATH'] ?? defaultPath },
+      ...{ dataDir, softwareVersion: SOFTWARE_VERSION, path: inherited['PATH'] ?? DEFAULT_PATH },
       scriptsIsolated: user.isolated,
       runningScripts: () => engine.runningCount,
       certificateNotAfterMs: () => identity.peer().notAfterMs,
@@ -87,7 +87,7 @@ async function openEngine(
 ): Promise<{ engine: ScriptEngine; inherited: Readonly<Record<string, string>> }> {
   const journal = await Journal.open(dataDir);
   teardown.add(() => journal.close());
-  const inherited = inheritedEnv(inheritedNames);
+  const inherited = inheritedEnv(INHERITED_NAMES);
   const engine = await ScriptEngine.open({
     ...{ dataDir, journal, user, inherited, log },
     limits: logQuotaBytes === undefined ? {} : { logQuotaBytes },

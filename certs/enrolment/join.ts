@@ -26,9 +26,9 @@ import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from './proof.
 import type { PinnedSession } from './session.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
-const callMs = 15_000;
+const CALL_MS = 15_000;
 /** Giving a token back is worth a moment, not a long wait: the server frees it, too, when the session ends. */
-const abandonMs = 5_000;
+const ABANDON_MS = 5_000;
 
 export interface JoinRequest {
   readonly dataDir: string;
@@ -155,7 +155,7 @@ async function begin(
     tokenId: secret.id,
   };
   const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(asked, options, done), {
-    deadlineMs: callMs,
+    deadlineMs: CALL_MS,
   });
   report(checkClock(begun.serverTimeMs, askedAtMs, Date.now()));
   verifyCertificate(certificate, { meshId: server.meshId, authorityPem });
@@ -202,7 +202,7 @@ async function enrol(
         options,
         done,
       ),
-    { deadlineMs: callMs },
+    { deadlineMs: CALL_MS },
   );
   // The session has shown the pinned authority; another one in the answer would be taken into use from here on.
   if (authorityPin(answer.authorityPem) !== authorityPin(session.authorityPem)) {
@@ -232,7 +232,7 @@ async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>
     return await work();
   } catch (thrown) {
     const answer = await client
-      .unary<AbandonResponse__Output>((c, options, done) => c.abandon({}, options, done), { deadlineMs: abandonMs })
+      .unary<AbandonResponse__Output>((c, options, done) => c.abandon({}, options, done), { deadlineMs: ABANDON_MS })
       .catch(() => undefined);
     const error = IsthmusError.from(thrown);
     if (answer?.joined !== true) throw error.code === 'TOKEN_USED' ? sessionLost(error) : thrown;

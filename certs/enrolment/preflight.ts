@@ -20,9 +20,9 @@ export interface ProxyEnv {
   readonly noProxy?: string | undefined;
 }
 
-const tcpLimitMs = 10_000;
+const TCP_LIMIT_MS = 10_000;
 /** More than this, and certificates look expired or not yet valid to one of the two. */
-const maxSkewMs = 5 * 60_000;
+const MAX_SKEW_MS = 5 * 60_000;
 
 /** Where a join begins: the port of a parent. */
 export interface JoinTarget {
@@ -49,7 +49,7 @@ export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEn
   const started = performance.now();
   const reason = await new Promise<string | undefined>((resolve) => {
     const socket = connect({ host, port });
-    const limit = setTimeout(() => end(`no answer within ${tcpLimitMs / 1000} s`), tcpLimitMs);
+    const limit = setTimeout(() => end(`no answer within ${TCP_LIMIT_MS / 1000} s`), TCP_LIMIT_MS);
     const end = (why: string | undefined): void => {
       clearTimeout(limit);
       socket.destroy();
@@ -88,7 +88,7 @@ export function checkClock(serverTimeMs: number, askedAtMs: number, answeredAtMs
   const hereMs = (askedAtMs + answeredAtMs) / 2;
   const skewMs = hereMs - serverTimeMs;
   const times = `the server says ${new Date(serverTimeMs).toISOString()}, this machine ${new Date(hereMs).toISOString()}`;
-  if (Math.abs(skewMs) > maxSkewMs) throw new IsthmusError('CLOCK_SKEW', times);
+  if (Math.abs(skewMs) > MAX_SKEW_MS) throw new IsthmusError('CLOCK_SKEW', times);
   return { check: 'clock', outcome: 'ok', detail: `${(Math.abs(skewMs) / 1000).toFixed(1)} s apart` };
 }
 

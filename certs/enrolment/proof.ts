@@ -4,9 +4,9 @@ import { constants, createHash, createHmac, sign, timingSafeEqual, verify, type 
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
 
-const exporterLabel = 'EXPORTER-isthmus-enrol';
+const EXPORTER_LABEL = 'EXPORTER-isthmus-enrol';
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
-const tokenPattern = /^ist_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
+const TOKEN_PATTERN = /^ist_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 
 /** A join token as it is handed out, taken apart. The secret itself never travels. */
 export interface JoinSecret {
@@ -21,7 +21,7 @@ export function formatToken({ id, secret }: JoinSecret): string {
 
 /** Reads a join token; TOKEN_UNKNOWN, without repeating it, when it is not one. */
 export function parseToken(text: string): JoinSecret {
-  const [, id, secret] = tokenPattern.exec(text.trim()) ?? [];
+  const [, id, secret] = TOKEN_PATTERN.exec(text.trim()) ?? [];
   if (id === undefined || secret === undefined) {
     throw new IsthmusError('TOKEN_UNKNOWN', 'this is not a join token: it begins with ist_ and has two more parts');
   }
@@ -35,7 +35,7 @@ export function proofKey(secret: Buffer): Buffer {
 
 /** The keying material that only the two ends of this session have. */
 export function sessionKey(socket: TLSSocket): Buffer {
-  return socket.exportKeyingMaterial(32, exporterLabel, Buffer.alloc(0));
+  return socket.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0));
 }
 
 /** Everything a proof is bound to. */

@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
-import { backdateMs, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
+import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
 import { readIdentity, type PeerIdentity } from '../peer.ts';
 import { alpn } from '../tls.ts';
 import { verifyCertificate } from '../verify.ts';
 
-const handshakeMs = 15_000;
+const HANDSHAKE_MS = 15_000;
 
 export interface PinnedSession {
   readonly socket: TLSSocket;
@@ -42,7 +42,7 @@ export async function selfSigned(): Promise<{ key: string; cert: string }> {
     subject: 'joining',
     publicKey: readPublicKey(spkiDer),
     serialNumber: '01',
-    notBeforeMs: nowMs - backdateMs,
+    notBeforeMs: nowMs - BACKDATE_MS,
     notAfterMs: nowMs + 86_400_000,
     extensions: [],
     issuer: { subject: 'joining', key: createPrivateKey(keyPem) },
@@ -76,7 +76,7 @@ export function sessionByListening(
 
 async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSocket>): Promise<PinnedSession> {
   bare.on('error', () => undefined);
-  const limit = setTimeout(() => bare.destroy(), handshakeMs);
+  const limit = setTimeout(() => bare.destroy(), HANDSHAKE_MS);
   let socket: TLSSocket | undefined;
   try {
     socket = await handshake();

@@ -10,9 +10,9 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { hostOf } from '../../lib/net/host-port.ts';
 import { isLoopback } from '../../lib/net/network-address.ts';
 
-const handshakeLimitMs = 10_000;
+const HANDSHAKE_LIMIT_MS = 10_000;
 
-const clockReasons: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
+const CLOCK_REASONS: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
 /** Why this peer is not the server of the mesh, or undefined when it is. */
 function denial(socket: TLSSocket, url: URL): IsthmusError | undefined {
@@ -21,7 +21,7 @@ function denial(socket: TLSSocket, url: URL): IsthmusError | undefined {
   const verdict: unknown = socket.authorizationError;
   const reason = typeof verdict === 'string' ? verdict : ((verdict as NodeJS.ErrnoException | null)?.code ?? '');
   const certificate = socket.getPeerCertificate();
-  if (clockReasons.includes(reason)) {
+  if (CLOCK_REASONS.includes(reason)) {
     const validity = `valid from ${certificate.valid_from} to ${certificate.valid_to}`;
     const now = `it is ${new Date().toUTCString()} here`;
     return new IsthmusError('SERVER_CLOCK_SKEW', `the certificate of ${server} is ${validity}, and ${now}`);
@@ -77,7 +77,7 @@ class VerifyingAgent extends HttpsAgent {
       if (error !== null) socket.destroy();
       done?.(error, socket);
     };
-    const limit = setTimeout(() => settle(unreachable(server, 'no TLS handshake within 10 s')), handshakeLimitMs);
+    const limit = setTimeout(() => settle(unreachable(server, 'no TLS handshake within 10 s')), HANDSHAKE_LIMIT_MS);
     socket.once('secureConnect', () => settle(denial(socket, server) ?? null));
     socket.once('error', (error: NodeJS.ErrnoException) => settle(connectionError(server, error)));
     socket.once('close', () => settle(unreachable(server, 'it closed the connection')));

@@ -17,7 +17,7 @@ interface FollowOptions {
 
 const backoff = { baseMs: 200, capMs: 5_000 };
 // The server says something at least every 15 s; a connection that is silent for longer is half-open.
-const silenceLimitMs = 45_000;
+const SILENCE_LIMIT_MS = 45_000;
 
 type Ending = 'ended' | 'cut';
 
@@ -28,7 +28,7 @@ async function readStream(
   options: FollowOptions,
 ): Promise<Ending> {
   const quiet = new AbortController();
-  const watchdog = new Watchdog(silenceLimitMs, () => quiet.abort());
+  const watchdog = new Watchdog(SILENCE_LIMIT_MS, () => quiet.abort());
   const signal = AbortSignal.any([options.signal, quiet.signal]);
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (last.id !== undefined) headers['last-event-id'] = last.id;

@@ -26,8 +26,8 @@ interface SetParentsOptions {
   readonly wait?: number;
 }
 
-const defaultWaitS = 60;
-const lookEveryMs = 500;
+const DEFAULT_WAIT_S = 60;
+const LOOK_EVERY_MS = 500;
 
 /** The request's parents: each with the address at which the node dials it, where that was told. */
 function withAddresses(
@@ -50,7 +50,7 @@ async function untilApplied(cli: Cli, id: string, waitS: number): Promise<Node> 
   for (;;) {
     const node = await client.get<Node>(path('nodes', id));
     if (!node.desiredParents || Date.now() >= deadline) return node;
-    await sleep(lookEveryMs, undefined, { signal: cli.terminal.signal }).catch(() => {
+    await sleep(LOOK_EVERY_MS, undefined, { signal: cli.terminal.signal }).catch(() => {
       throw new IsthmusError('CANCELLED', 'interrupted; the parents stay set');
     });
   }
@@ -60,7 +60,7 @@ async function setParents(
   cli: Cli,
   id: string,
   parents: Parameters<typeof withAddresses>[0],
-  { address = {}, wait = defaultWaitS }: SetParentsOptions,
+  { address = {}, wait = DEFAULT_WAIT_S }: SetParentsOptions,
 ): Promise<void> {
   const body = { parents: withAddresses(parents, address) };
   await (await cli.client()).change<Node>('PUT', path('nodes', id, 'parents'), body, path('nodes', id));

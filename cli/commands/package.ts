@@ -12,7 +12,7 @@ import { path, type ApiClient } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes } from '../render/units.ts';
 
-const formats: readonly (readonly [string, string])[] = [
+const FORMATS: readonly (readonly [string, string])[] = [
   ['.tar.gz', 'tar.gz'],
   ['.tgz', 'tar.gz'],
   ['.zip', 'zip'],
@@ -20,7 +20,7 @@ const formats: readonly (readonly [string, string])[] = [
 ];
 
 function formatOf(file: string): string {
-  const format = formats.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1];
+  const format = FORMATS.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1];
   if (format === undefined) throw new IsthmusError('USAGE', `${basename(file)} is not a tar.gz, tgz, zip or nupkg`);
   return format;
 }

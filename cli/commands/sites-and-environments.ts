@@ -11,7 +11,13 @@ interface SiteOrEnvironmentOptions {
   readonly description?: string;
 }
 
-function addSiteOrEnvironmentGroup(program: Command, cli: Cli, noun: string, collection: string, example: string): void {
+function addSiteOrEnvironmentGroup(
+  program: Command,
+  cli: Cli,
+  noun: string,
+  collection: string,
+  example: string,
+): void {
   const group = program.command(noun).description(`the ${collection} of the mesh`);
   examples(group, `isthmus ${noun} list`, `isthmus ${noun} create ${example}`);
 
@@ -34,11 +40,13 @@ function addSiteOrEnvironmentGroup(program: Command, cli: Cli, noun: string, col
     .description(`make a ${noun}`)
     .option('--name <name>', 'what people read (default: the id)')
     .option('--description <text>', 'what it is for');
-  examples(create, `isthmus ${noun} create ${example}`).action(async (id: string, options: SiteOrEnvironmentOptions) => {
-    const body = { id, name: options.name ?? id, description: options.description ?? '' };
-    const { body: made } = await (await cli.client()).post<Site | Environment>(collection, body);
-    cli.show(made, () => `${noun} ${made.id} made`);
-  });
+  examples(create, `isthmus ${noun} create ${example}`).action(
+    async (id: string, options: SiteOrEnvironmentOptions) => {
+      const body = { id, name: options.name ?? id, description: options.description ?? '' };
+      const { body: made } = await (await cli.client()).post<Site | Environment>(collection, body);
+      cli.show(made, () => `${noun} ${made.id} made`);
+    },
+  );
 
   const set = group
     .command('set <id>')

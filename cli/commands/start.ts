@@ -50,8 +50,13 @@ function component<Schema extends TObject>(
   };
 }
 
-const components: readonly Component[] = [
-  component('server', 'the control plane', serverConfigSchema, async () => (await import('../../server/start.ts')).start),
+const COMPONENTS: readonly Component[] = [
+  component(
+    'server',
+    'the control plane',
+    serverConfigSchema,
+    async () => (await import('../../server/start.ts')).start,
+  ),
   component(
     'relay',
     'forwards tunnels between its parent and its children',
@@ -126,7 +131,7 @@ function untilStopped(terminal: Terminal, withStdin: boolean): Promise<string> {
 }
 
 // Parts stop within seconds; one that hangs must not outlive the machine's reachabilityTimeout (systemd kills after 90 s).
-const stopLimitMs = 20_000;
+const STOP_LIMIT_MS = 20_000;
 
 async function runComponent(cli: Cli, each: Component, options: StartOptions): Promise<void> {
   const { terminal } = cli;
@@ -151,7 +156,7 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   const limit = setTimeout(() => {
     log.error('not stopped in time');
     process.exit(1);
-  }, stopLimitMs);
+  }, STOP_LIMIT_MS);
   await running.stop();
   clearTimeout(limit);
   log.info('stopped');
@@ -164,7 +169,7 @@ function optionKey(option: string): string {
 
 /** Adds `server`, `relay`, `mirror` and `tentacle`. */
 export function addStartCommands(program: Command, cli: Cli): void {
-  for (const each of components) {
+  for (const each of COMPONENTS) {
     const group = program.command(each.name).description(each.what);
     examples(group, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`);
     const start = group

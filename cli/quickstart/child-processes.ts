@@ -9,11 +9,11 @@ import { within } from '../../lib/async/deadline.ts';
 import { componentEnv } from '../../lib/config/env.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
-const startLimitMs = 45_000;
-const stopLimitMs = 10_000;
-const shownLogLines = 12;
+const START_LIMIT_MS = 45_000;
+const STOP_LIMIT_MS = 10_000;
+const SHOWN_LOG_LINES = 12;
 /** With less no part can start: a database alone takes as much. */
-const leastFreeBytes = 1024 * 1024;
+const LEAST_FREE_BYTES = 1024 * 1024;
 
 interface Exit {
   readonly code: number | null;
@@ -35,7 +35,7 @@ interface Child {
 /** The last lines of a log, for the message of a failure. */
 async function lastLines(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  return text.trimEnd().split('\n').slice(-shownLogLines).join('\n');
+  return text.trimEnd().split('\n').slice(-SHOWN_LOG_LINES).join('\n');
 }
 
 function exitText({ code, signal }: Exit): string {
@@ -76,7 +76,7 @@ export class ProcessGroup {
     void child.exited.then((exit) => started.reject(new Error(exitText(exit))));
     try {
       const late = () => new Error('did not start in time');
-      const addresses = await within(started.promise, { ms: startLimitMs, late });
+      const addresses = await within(started.promise, { ms: START_LIMIT_MS, late });
       child.phase = 'running';
       void child.exited.then((exit) => this.#onExit(child, exit));
       return addresses;
@@ -98,7 +98,7 @@ export class ProcessGroup {
   }
 
   /** Stops everything, last started first; what does not stop in time is killed. Nothing can be started afterwards. */
-  async stop({ limitMs = stopLimitMs }: { limitMs?: number } = {}): Promise<void> {
+  async stop({ limitMs = STOP_LIMIT_MS }: { limitMs?: number } = {}): Promise<void> {
     this.#stopped = true;
     const stopping = this.#children.toReversed().map(async (child) => {
       child.phase = 'stopping';
@@ -149,7 +149,7 @@ export class ProcessGroup {
 /** Why a part that failed has said nothing, where that can be told. */
 async function emptyLog(logFile: string): Promise<string> {
   const { bavail, bsize } = await statfs(dirname(logFile));
-  return bavail * bsize < leastFreeBytes ? `\nthe disk of ${dirname(logFile)} is full` : '';
+  return bavail * bsize < LEAST_FREE_BYTES ? `\nthe disk of ${dirname(logFile)} is full` : '';
 }
 
 async function failure(name: string, what: string, logFile: string): Promise<IsthmusError> {

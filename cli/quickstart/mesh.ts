@@ -9,13 +9,13 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiClient } from '../client/client.ts';
 import type { ProcessGroup } from './child-processes.ts';
 import type { DemoState, StateFolder } from './state.ts';
-import { demoMachines, demoNodes, demoSites, listens, routeTo, type DemoNode } from './topology.ts';
+import { DEMO_MACHINES, DEMO_NODES, DEMO_SITES, listens, routeTo, type DemoNode } from './topology.ts';
 
-export const environment = 'demo';
-export const targetRole = 'web';
+export const ENVIRONMENT = 'demo';
+export const TARGET_ROLE = 'web';
 
 /** A side that dials pauses up to 5 s between tries. */
-const linkLimitMs = 30_000;
+const LINK_LIMIT_MS = 30_000;
 
 export interface MeshContext {
   readonly folder: StateFolder;
@@ -30,9 +30,9 @@ export function listeners(): string[] {
   return [
     'api',
     'mesh',
-    ...demoNodes.filter(listens).map(({ id }) => id),
-    ...demoNodes.filter(({ role }) => role === 'mirror').map(({ id }) => `feed ${id}`),
-    ...demoMachines.map(({ id }) => `web ${id}`),
+    ...DEMO_NODES.filter(listens).map(({ id }) => id),
+    ...DEMO_NODES.filter(({ role }) => role === 'mirror').map(({ id }) => `feed ${id}`),
+    ...DEMO_MACHINES.map(({ id }) => `web ${id}`),
   ];
 }
 
@@ -62,17 +62,19 @@ export async function startServer({ folder, state, group }: MeshContext): Promis
 /** The sites and the environment, when they are not there yet. */
 export async function createSitesAndEnvironments(client: ApiClient): Promise<void> {
   const sites = new Set((await client.list<{ id: string }>('sites')).map(({ id }) => id));
-  for (const { id, description } of demoSites) {
+  for (const { id, description } of DEMO_SITES) {
     if (!sites.has(id)) await client.post('sites', { id, name: id, description });
   }
   const environments = await client.list<{ id: string }>('environments');
-  if (!environments.some(({ id }) => id === environment))
-    await client.post('environments', { id: environment, name: environment });
+  if (!environments.some(({ id }) => id === ENVIRONMENT))
+    await client.post('environments', { id: ENVIRONMENT, name: ENVIRONMENT });
 }
 
 function tokenFor(node: DemoNode, state: DemoState): object {
   const machine =
-    node.role === 'tentacle' ? { environments: [environment], targetRoles: [targetRole], routes: [routeTo(node)] } : {};
+    node.role === 'tentacle'
+      ? { environments: [ENVIRONMENT], targetRoles: [TARGET_ROLE], routes: [routeTo(node)] }
+      : {};
   return {
     role: node.role,
     site: node.site,
@@ -98,7 +100,7 @@ async function joinNode(node: DemoNode, client: ApiClient, { folder, state, grou
  * that is not connected yet can let nobody in.
  */
 async function linkUp(client: ApiClient, node: string, startedAtMs: number): Promise<void> {
-  const deadline = Date.now() + linkLimitMs;
+  const deadline = Date.now() + LINK_LIMIT_MS;
   for (;;) {
     const { nodes, links } = await client.get<Mesh>('mesh');
     const heard = nodes.some(({ id, lastSeenAt }) => id === node && Number(lastSeenAt) > startedAtMs);
@@ -132,6 +134,6 @@ export async function startNodes(
     onStarted(node, !enrolled);
   };
   // demoNodes has parents before children.
-  for (const node of demoNodes) up.set(node.id, bring(node));
+  for (const node of DEMO_NODES) up.set(node.id, bring(node));
   await Promise.all(up.values());
 }

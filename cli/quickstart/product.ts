@@ -8,13 +8,13 @@ import type { NewVariable, Variable } from '../../contract/variables.ts';
 import { parseSettings } from '../../lib/config/file.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { pushPackage } from '../commands/package.ts';
-import { environment } from './mesh.ts';
+import { ENVIRONMENT } from './mesh.ts';
 import type { DemoState, StateFolder } from './state.ts';
-import { demoMachines } from './topology.ts';
+import { DEMO_MACHINES } from './topology.ts';
 import type { BuiltPackage } from './web-package.ts';
 
-export const project = 'web';
-const packageId = 'isthmus-example-web';
+export const PROJECT = 'web';
+const PACKAGE_ID = 'isthmus-example-web';
 
 /** The next version after the highest `1.0.N`. */
 function nextVersion(versions: readonly string[]): string {
@@ -28,12 +28,12 @@ export async function ensurePackage(
   built: BuiltPackage,
 ): Promise<{ version: string; pushed: boolean }> {
   const known = await client.list<{ id: string }>('packages');
-  const isKnown = known.some(({ id }) => id === packageId);
-  const versions = isKnown ? await client.list<PackageVersion>(path('packages', packageId, 'versions')) : [];
+  const isKnown = known.some(({ id }) => id === PACKAGE_ID);
+  const versions = isKnown ? await client.list<PackageVersion>(path('packages', PACKAGE_ID, 'versions')) : [];
   const same = versions.find(({ sha256 }) => sha256 === built.sha256);
   if (same !== undefined) return { version: same.version, pushed: false };
   const version = nextVersion(versions.map((each) => each.version));
-  await pushPackage(client, built.file, packageId, version);
+  await pushPackage(client, built.file, PACKAGE_ID, version);
   return { version, pushed: true };
 }
 
@@ -43,7 +43,7 @@ function wantedVariables(state: DemoState, folder: StateFolder): NewVariable[] {
     { name: 'Greeting', value: 'Hello from behind the relays' },
     { name: 'SigningKey', value: state.signingKey, sensitive: true },
     { name: 'Lifeline', value: folder.lifeline },
-    ...demoMachines.flatMap(({ id, site }) => [
+    ...DEMO_MACHINES.flatMap(({ id, site }) => [
       { name: 'Site', value: site, machines: [id] },
       { name: 'Port', value: String(state.ports[`web ${id}`]), machines: [id] },
       { name: 'RunFolder', value: folder.runDir(id), machines: [id] },
@@ -55,7 +55,7 @@ function wantedVariables(state: DemoState, folder: StateFolder): NewVariable[] {
  * Adds the variables that are missing and changes those that differ; a sensitive value cannot be read back to compare.
  */
 async function ensureVariables(client: ApiClient, wanted: readonly NewVariable[]): Promise<void> {
-  const collection = path('projects', project, 'variables');
+  const collection = path('projects', PROJECT, 'variables');
   const present = await client.list<Variable>(collection);
   for (const { name, value, sensitive = false, machines = [] } of wanted) {
     const same = present.find((each) => each.name === name && each.machines.join() === machines.join());
@@ -73,24 +73,24 @@ export async function ensureProject(
   folder: StateFolder,
 ): Promise<void> {
   const known = await client.list<{ id: string }>('projects');
-  if (!known.some(({ id }) => id === project)) {
+  if (!known.some(({ id }) => id === PROJECT)) {
     await client.post('projects', {
-      id: project,
+      id: PROJECT,
       name: 'Web',
       description: 'the example application of the quickstart',
     });
   }
   const file = join(root, 'examples', 'web', 'process.yaml');
   const { value } = parseSettings(await readFile(file, 'utf8'), file);
-  await client.change('PUT', path('projects', project, 'process'), value, path('projects', project));
+  await client.change('PUT', path('projects', PROJECT, 'process'), value, path('projects', PROJECT));
   await ensureVariables(client, wantedVariables(state, folder));
 }
 
 /** A new release of the project with this package version. */
 export async function makeRelease(client: ApiClient, packageVersion: string): Promise<Release> {
-  const releases = await client.list<Release>(path('projects', project, 'releases'));
+  const releases = await client.list<Release>(path('projects', PROJECT, 'releases'));
   const version = nextVersion(releases.map((each) => each.version));
-  const { body } = await client.post<Release>(path('projects', project, 'releases'), {
+  const { body } = await client.post<Release>(path('projects', PROJECT, 'releases'), {
     version,
     notes: 'made by the quickstart',
     packages: { web: packageVersion },
@@ -101,9 +101,9 @@ export async function makeRelease(client: ApiClient, packageVersion: string): Pr
 /** Deploys a release to every machine of the demonstration; resolves with the task's id. */
 export async function deploy(client: ApiClient, version: string): Promise<string> {
   const { body } = await client.post<TaskSummary>('deployments', {
-    project,
+    project: PROJECT,
     release: version,
-    environment,
+    environment: ENVIRONMENT,
     deadlineS: 120,
   });
   return body.id;

@@ -21,7 +21,7 @@ import { ProcessGroup } from './child-processes.ts';
 import { deploy, ensurePackage, ensureProject, makeRelease } from './product.ts';
 import { carriedSince, linkTable, machineTable, readCounters, requireOnce } from './report.ts';
 import { StateFolder, type DemoState } from './state.ts';
-import { demoMachines } from './topology.ts';
+import { DEMO_MACHINES } from './topology.ts';
 import { buildWebPackage, type BuiltPackage } from './web-package.ts';
 
 export interface QuickstartOptions {
@@ -41,7 +41,7 @@ interface Demo {
   readonly step: (text: string) => void;
 }
 
-const applicationStopLimitMs = 10_000;
+const APPLICATION_STOP_LIMIT_MS = 10_000;
 
 /** The repository: above cli/quickstart, or above dist/cli/quickstart. */
 function repositoryRoot(): string {
@@ -71,7 +71,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
   );
   await ensureProject(client, root, state, folder);
   const release = await makeRelease(client, version);
-  step(`release ${release.version} of project web: deploying to ${demoMachines.length} machines`);
+  step(`release ${release.version} of project web: deploying to ${DEMO_MACHINES.length} machines`);
   const before = await readCounters(client);
   const deployment = await watchTask(client, await deploy(client, release.version), terminal);
   requireSuccess(deployment);
@@ -96,7 +96,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
 function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): void {
   const near = (path: string): string => shellWord(relative('.', path).startsWith('..') ? path : relative('.', path));
   const isthmus = `${near(join(root, 'bin', 'isthmus'))} --context ${near(folder.contextFile)}`;
-  const first = demoMachines[0]!;
+  const first = DEMO_MACHINES[0]!;
   say(
     terminal,
     `\nThe API is at ${client.server.origin}; the application on ${first.id} at http://127.0.0.1:${state.ports[`web ${first.id}`]}/`,
@@ -109,8 +109,8 @@ function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): vo
 
 /** Waits until no application runs that this state folder knows of. */
 async function applicationsGone(folder: StateFolder): Promise<void> {
-  const deadline = Date.now() + applicationStopLimitMs;
-  for (const { id } of demoMachines) {
+  const deadline = Date.now() + APPLICATION_STOP_LIMIT_MS;
+  for (const { id } of DEMO_MACHINES) {
     const pidFile = join(folder.runDir(id), 'web.pid');
     for (;;) {
       const pid = Number(await readFile(pidFile, 'utf8').catch(() => '0'));

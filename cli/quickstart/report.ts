@@ -14,7 +14,7 @@ import { siteLinks } from './topology.ts';
 /** Bytes from parent to child of each link between sites, since the link's processes started. */
 export type LinkCounters = ReadonlyMap<string, number>;
 
-const countersLimitMs = 20_000;
+const COUNTERS_LIMIT_MS = 20_000;
 
 /** Reads the counters now. */
 export async function readCounters(client: ApiClient): Promise<LinkCounters> {
@@ -37,7 +37,7 @@ export async function carriedSince(
   before: LinkCounters,
   atLeast: number,
 ): Promise<Map<string, number>> {
-  const deadline = Date.now() + countersLimitMs;
+  const deadline = Date.now() + COUNTERS_LIMIT_MS;
   for (;;) {
     const now = await readCounters(client);
     const carried = new Map([...now].map(([link, count]) => [link, count - (before.get(link) ?? 0)]));

@@ -15,10 +15,10 @@ export interface DemoState {
   readonly signingKey: string;
 }
 
-const stateFile = 'state.json';
+const STATE_FILE = 'state.json';
 
 /** The first file in the folder and the last to go: what is in a folder with it may be deleted by `--clean`. */
-const marker = 'made-by-isthmus-quickstart';
+const MARKER = 'made-by-isthmus-quickstart';
 
 export class StateFolder {
   readonly path: string;
@@ -65,22 +65,22 @@ export class StateFolder {
       if (cause.code === 'ENOENT') return [];
       throw cause;
     });
-    if (inside.length > 0 && !inside.some((name) => name === marker || name === stateFile)) {
+    if (inside.length > 0 && !inside.some((name) => name === MARKER || name === STATE_FILE)) {
       throw new IsthmusError('CONFIG_INVALID', `${this.path} holds other things and was left as it is`, {
         remedy: 'Name a folder that is new, empty or of an earlier quickstart with --data.',
       });
     }
     makeFolder(this.path);
     await chmod(this.path, 0o700);
-    await writeFile(join(this.path, marker), 'isthmus quickstart --clean deletes everything in this folder.\n');
-    const old = clean ? inside.filter((name) => name !== marker) : [];
+    await writeFile(join(this.path, MARKER), 'isthmus quickstart --clean deletes everything in this folder.\n');
+    const old = clean ? inside.filter((name) => name !== MARKER) : [];
     for (const name of old) await rm(join(this.path, name), { recursive: true, force: true });
     await mkdir(join(this.path, 'logs'), { recursive: true });
   }
 
   /** What an earlier start left, with a port for each name that has none yet. */
   async load(listeners: readonly string[]): Promise<DemoState> {
-    const file = join(this.path, stateFile);
+    const file = join(this.path, STATE_FILE);
     const before = await readState(file);
     const missing = listeners.filter((name) => before.ports[name] === undefined);
     const free = await freePorts(missing.length);

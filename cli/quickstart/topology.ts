@@ -25,7 +25,7 @@ const node = (id: string, role: DemoNode['role'], site: string, parent: string, 
   dialled,
 });
 
-export const demoNodes: readonly DemoNode[] = [
+export const DEMO_NODES: readonly DemoNode[] = [
   node('eu', 'relay', 'eu', 'server', true),
   node('us', 'relay', 'us', 'server', false),
   node('eu-pci', 'relay', 'eu-pci', 'eu', true),
@@ -38,13 +38,13 @@ export const demoNodes: readonly DemoNode[] = [
   node('us-1', 'tentacle', 'us', 'us', false),
 ];
 
-export const demoSites: readonly { readonly id: string; readonly description: string }[] = [
+export const DEMO_SITES: readonly { readonly id: string; readonly description: string }[] = [
   { id: 'eu', description: 'behind a relay that the server dials' },
   { id: 'eu-pci', description: 'behind relay eu: two relays from the server' },
   { id: 'us', description: 'its relay dials out to the server' },
 ];
 
-export const demoMachines: readonly DemoNode[] = demoNodes.filter(({ role }) => role === 'tentacle');
+export const DEMO_MACHINES: readonly DemoNode[] = DEMO_NODES.filter(({ role }) => role === 'tentacle');
 
 /** Whether something is a relay with children, or dialled: then it listens. */
 export function listens(each: DemoNode): boolean {
@@ -53,7 +53,7 @@ export function listens(each: DemoNode): boolean {
 
 /** The relays between the server and a node, in order. */
 export function relaysTo(each: DemoNode): string[] {
-  const parent = demoNodes.find(({ id }) => id === each.parent);
+  const parent = DEMO_NODES.find(({ id }) => id === each.parent);
   return parent === undefined ? [] : [...relaysTo(parent), parent.id];
 }
 
@@ -65,8 +65,9 @@ export function routeTo(each: DemoNode): MachineRoute {
 
 /** The links that join two sites (the server is a place of its own), parent first. */
 export function siteLinks(): { from: string; to: string }[] {
-  const siteOf = (id: string): string => demoNodes.find((each) => each.id === id)?.site ?? 'server';
-  return demoNodes
-    .filter((each) => siteOf(each.parent) !== each.site)
-    .map((each) => ({ from: each.parent, to: each.id }));
+  const siteOf = (id: string): string => DEMO_NODES.find((each) => each.id === id)?.site ?? 'server';
+  return DEMO_NODES.filter((each) => siteOf(each.parent) !== each.site).map((each) => ({
+    from: each.parent,
+    to: each.id,
+  }));
 }

@@ -2,7 +2,7 @@
 import { createLogUpdate } from 'log-update';
 import type { Terminal } from '../terminal.ts';
 
-const redrawEveryMs = 60;
+const REDRAW_EVERY_MS = 60;
 
 export class LiveRegion {
   readonly #terminal: Terminal;
@@ -41,7 +41,7 @@ export class LiveRegion {
   #later(): void {
     // Without a region there is nothing to redraw, and a line must not wait: the process may be killed.
     if (!this.#terminal.redraws) this.#draw();
-    else this.#timer ??= setTimeout(() => this.#draw(), redrawEveryMs);
+    else this.#timer ??= setTimeout(() => this.#draw(), REDRAW_EVERY_MS);
   }
 
   #draw(): void {

@@ -4,7 +4,7 @@ import { escapeText } from './escape.ts';
 import { renderRecord, renderTable, type Cell } from './table.ts';
 import { bytes, moment } from './units.ts';
 
-const settled: readonly string[] = [...END_STATES, 'skipped'];
+const SETTLED: readonly string[] = [...END_STATES, 'skipped'];
 
 /** `web/acquire` */
 export function stepLabel(step: TaskStep): string {
@@ -49,8 +49,8 @@ function noteText({ machine, note }: TaskMachine): string | undefined {
 
 /** One line of progress: machine, how many steps are done, which one it is at. */
 export function machineLine(machine: TaskMachine, nameWidth: number): string {
-  const done = machine.steps.filter((step) => settled.includes(step.state)).length;
-  const current = machine.steps.find((step) => !settled.includes(step.state));
+  const done = machine.steps.filter((step) => SETTLED.includes(step.state)).length;
+  const current = machine.steps.find((step) => !SETTLED.includes(step.state));
   const at = current === undefined ? '' : `${stepLabel(current)} ${packageText(current)}`;
   const name = escapeText(machine.machine).padEnd(nameWidth);
   return `  ${name}  ${bar(done, machine.steps.length)} ${machine.state.padEnd(9)} ${escapeText(at.trim())}`.trimEnd();
@@ -73,7 +73,7 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
   for (const machine of now.machines) {
     for (const step of machine.steps) {
       // What is under way is told by the line of the machine, or by what it says itself.
-      if (!settled.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
+      if (!SETTLED.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const more = [packageText(step), errorText(step.error, machine.machine)].filter((text) => text !== '').join('; ');
       lines.push(escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${more === '' ? '' : ` · ${more}`}`));
     }
@@ -96,7 +96,7 @@ export function renderTask(task: Task): string {
     ...(task.blockedBy ? { 'waits for': JSON.stringify(task.blockedBy) } : {}),
   });
   const rows = task.machines.flatMap((machine): (readonly Cell[])[] => {
-    const current = machine.steps.find(({ state }) => !settled.includes(state));
+    const current = machine.steps.find(({ state }) => !SETTLED.includes(state));
     const steps = machine.steps.map((step) => [
       machine.machine,
       stepLabel(step),

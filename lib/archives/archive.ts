@@ -10,12 +10,12 @@ import { ArchiveVisitor, defaultArchiveLimits, type ArchiveContents, type Archiv
 import { readZip } from './zip.ts';
 import { translateDiskFull } from '../files/disk-space.ts';
 
-export const packageFormats = ['tar.gz', 'zip', 'nupkg'] as const;
-export type PackageFormat = (typeof packageFormats)[number];
+export const PACKAGE_FORMATS = ['tar.gz', 'zip', 'nupkg'] as const;
+export type PackageFormat = (typeof PACKAGE_FORMATS)[number];
 
 /** Whether `text` names a format that packages may have. */
 export function isPackageFormat(text: string): text is PackageFormat {
-  return packageFormats.some((format) => format === text);
+  return PACKAGE_FORMATS.some((format) => format === text);
 }
 
 interface ArchiveSource {

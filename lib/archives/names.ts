@@ -1,8 +1,8 @@
 // What an archive's entry may be called. A name is admitted once, as a path below the package root, or refused.
 import { IsthmusError } from '../../contract/errors.ts';
 
-const longestPartBytes = 255;
-const longestPathBytes = 1024;
+const LONGEST_PART_BYTES = 255;
+const LONGEST_PATH_BYTES = 1024;
 
 /** Decodes the bytes of a name; PACKAGE_NAME when they are not UTF-8. */
 export function decodeName(bytes: Uint8Array): string {
@@ -29,7 +29,10 @@ export function entryPath(name: string): string[] {
   if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) refuseEscape(name);
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) refuseEscape(name);
-  if (Buffer.byteLength(name) > longestPathBytes || parts.some((part) => Buffer.byteLength(part) > longestPartBytes)) {
+  if (
+    Buffer.byteLength(name) > LONGEST_PATH_BYTES ||
+    parts.some((part) => Buffer.byteLength(part) > LONGEST_PART_BYTES)
+  ) {
     throw new IsthmusError('PACKAGE_NAME', `the name of an entry is too long: ${shown(name)}`);
   }
   return parts;

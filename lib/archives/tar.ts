@@ -7,15 +7,15 @@ import { hasControlCharacter } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
 
 /** Headers, padding and extended headers that one entry may cost beside its content. */
-const overheadPerEntryBytes = 4 * 1024;
+const OVERHEAD_PER_ENTRY_BYTES = 4 * 1024;
 /** An extended header holds a path or two; anything longer is meant to fill memory. */
-const largestMetaBytes = 64 * 1024;
-const readBytes = 256 * 1024;
+const LARGEST_META_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
 
 /** Gives every entry of the archive to the visitor, one at a time. */
 export async function readTarGz(path: string, visitor: ArchiveVisitor): Promise<void> {
-  const source = createReadStream(path, { highWaterMark: readBytes });
-  const inflated = createGunzip({ chunkSize: readBytes });
+  const source = createReadStream(path, { highWaterMark: READ_BYTES });
+  const inflated = createGunzip({ chunkSize: READ_BYTES });
   source.on('error', (error) => inflated.destroy(error));
   const reading = new TarReading(visitor);
   try {
@@ -38,7 +38,7 @@ type Step =
  */
 class TarReading {
   readonly #visitor: ArchiveVisitor;
-  readonly #parser = new Parser({ strict: true, maxMetaEntrySize: largestMetaBytes, zstd: false });
+  readonly #parser = new Parser({ strict: true, maxMetaEntrySize: LARGEST_META_BYTES, zstd: false });
   #steps: Step[] = [];
   #streamBytes = 0;
   #atEnd = false;
@@ -108,7 +108,7 @@ class TarReading {
   #countStream(bytes: number): void {
     this.#streamBytes += bytes;
     const { maxBytes, maxEntries } = this.#visitor.limits;
-    if (this.#streamBytes > maxBytes + maxEntries * overheadPerEntryBytes) {
+    if (this.#streamBytes > maxBytes + maxEntries * OVERHEAD_PER_ENTRY_BYTES) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive inflates to more than ${maxBytes} bytes and their headers`);
     }
   }

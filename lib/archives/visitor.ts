@@ -28,7 +28,7 @@ export interface ArchiveContents {
 }
 
 /** How many files are flushed at once: enough for the disk to batch, few enough for any descriptor limit. */
-const flushAtOnce = 8;
+const FLUSH_AT_ONCE = 8;
 
 interface OpenFile {
   readonly path: string;
@@ -114,7 +114,7 @@ export class ArchiveVisitor {
     const work = async (): Promise<void> => {
       for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncPath(path);
     };
-    await Promise.all(Array.from({ length: flushAtOnce }, work));
+    await Promise.all(Array.from({ length: FLUSH_AT_ONCE }, work));
   }
 
   async #makeFolders(folders: readonly string[]): Promise<void> {

@@ -5,9 +5,9 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { decodeName } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
 
-const madeOnUnix = 3;
-const stored = 0;
-const deflated = 8;
+const MADE_ON_UNIX = 3;
+const STORED = 0;
+const DEFLATED = 8;
 
 /** Gives every entry of the archive to the visitor, one at a time. */
 export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
@@ -34,10 +34,10 @@ interface EntryRange {
   readonly to: number;
 }
 
-const localHeaderBytes = 30;
+const LOCAL_HEADER_BYTES = 30;
 
 function rangeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRaw }: Entry): EntryRange {
-  return { from, to: from + localHeaderBytes + fileNameRaw.length + compressedSize };
+  return { from, to: from + LOCAL_HEADER_BYTES + fileNameRaw.length + compressedSize };
 }
 
 /** Entries that share bytes make much out of little, and no packer makes them. */
@@ -55,7 +55,7 @@ async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, f
   const written = decodeName(entry.fileNameRaw);
   // The parts of a nupkg are URIs: the name is what they decode to, and that is what must be safe.
   const name = format === 'nupkg' ? decodeUri(written) : written;
-  const mode = entry.versionMadeBy >> 8 === madeOnUnix ? entry.externalFileAttributes >>> 16 : 0;
+  const mode = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
   refuseUnlessPlain(entry, mode);
   if (name.endsWith('/')) return visitor.folder(name);
   await visitor.beginFile(name, (mode & 0o100) !== 0);
@@ -68,7 +68,7 @@ async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, f
 
 function refuseUnlessPlain(entry: Entry, mode: number): void {
   if (entry.isEncrypted()) throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted');
-  if (entry.compressionMethod !== stored && entry.compressionMethod !== deflated) {
+  if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
     throw new IsthmusError('PACKAGE_FORMAT', `compression method ${entry.compressionMethod} is not deflate`);
   }
   const type = mode & constants.S_IFMT;

@@ -24,7 +24,7 @@ export interface BlobAnswer {
   close(): void;
 }
 
-const largestHeaderBytes = 8 * 1024;
+const LARGEST_HEADER_BYTES = 8 * 1024;
 
 /** Sends the request; resolves with the head of the answer. The stream is used up by it. */
 export async function askForBlob(stream: Duplex, question: BlobQuestion): Promise<BlobAnswer> {
@@ -38,7 +38,7 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
       authorization: `Bearer ${question.downloadToken}`,
       ...(question.fromByte === 0 ? {} : { range: `bytes=${question.fromByte}-` }),
     },
-    maxHeaderSize: largestHeaderBytes,
+    maxHeaderSize: LARGEST_HEADER_BYTES,
     signal: question.signal,
   });
   request.end();

@@ -11,13 +11,13 @@ export interface BlobBody {
   close(): Promise<void>;
 }
 
-const bufferBytes = 512 * 1024;
-const keptBuffers = 16;
-const pool: Buffer[] = [];
+const BUFFER_BYTES = 512 * 1024;
+const KEPT_BUFFERS = 16;
+const POOL: Buffer[] = [];
 
 /** Writes the bytes from `from` up to `to`; returns when they are handed on, throws when they cannot be. */
 export async function pump(body: BlobBody, response: ServerResponse, from: number, to: number): Promise<void> {
-  const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
+  const buffer = POOL.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
   let written = true;
   try {
     for (let position = from; position < to;) {
@@ -31,7 +31,7 @@ export async function pump(body: BlobBody, response: ServerResponse, from: numbe
     }
   } finally {
     // A buffer that a broken write may still read from is not handed to anybody else.
-    if (written && pool.length < keptBuffers) pool.push(buffer);
+    if (written && POOL.length < KEPT_BUFFERS) POOL.push(buffer);
   }
 }
 

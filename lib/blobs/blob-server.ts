@@ -54,12 +54,12 @@ interface AcceptedStream<Peer> {
 }
 
 /** Not worth a line in the log: the requester's own doing. */
-const quietCodes: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
+const QUIET_CODES: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
 
-const blobPath = /^\/v1\/blobs\/([0-9a-f]{64})$/;
-const largestHeaderBytes = 8 * 1024;
+const BLOB_PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
+const LARGEST_HEADER_BYTES = 8 * 1024;
 /** Headers that decide something here, and so may come once only. */
-const singleHeaders = ['authorization', 'range', 'if-range', 'host', 'content-length', 'transfer-encoding'];
+const SINGLE_HEADERS = ['authorization', 'range', 'if-range', 'host', 'content-length', 'transfer-encoding'];
 
 export class BlobServer<Peer> {
   readonly #origin: BlobOrigin<Peer>;
@@ -73,7 +73,7 @@ export class BlobServer<Peer> {
     this.#origin = origin;
     this.#log = log;
     this.#limits = { ...defaultBlobServerLimits, ...limits };
-    this.#http = createServer({ maxHeaderSize: largestHeaderBytes, keepAliveTimeout: this.#limits.idleTimeoutMs });
+    this.#http = createServer({ maxHeaderSize: LARGEST_HEADER_BYTES, keepAliveTimeout: this.#limits.idleTimeoutMs });
     this.#http.timeout = this.#limits.idleTimeoutMs;
     this.#http.maxHeadersCount = 64;
     this.#http.on('request', (request, response) => void this.#answer(request, response));
@@ -122,7 +122,7 @@ export class BlobServer<Peer> {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, peer: Peer, signal: AbortSignal): Promise<void> {
-    const sha256 = blobPath.exec(request.url ?? '')?.[1];
+    const sha256 = BLOB_PATH.exec(request.url ?? '')?.[1];
     if (sha256 === undefined) return refuse(response, 404, 'NOT_FOUND');
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'METHOD_NOT_ALLOWED');
     if (!isPlain(request)) return refuse(response, 400, 'MALFORMED_BODY');
@@ -147,7 +147,7 @@ export class BlobServer<Peer> {
 
   #fail(response: ServerResponse, thrown: unknown): void {
     const error = IsthmusError.from(thrown);
-    if (!quietCodes.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
+    if (!QUIET_CODES.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
     // Part of a body that cannot go on: only a broken connection tells the requester that it is short.
     if (response.headersSent) return void response.destroy();
     refuse(response, errorCatalogue[error.code].http, error.code);
@@ -188,7 +188,7 @@ function isPlain(request: IncomingMessage): boolean {
   if (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) !== 0)
     return false;
   const names = request.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  return singleHeaders.every((single) => names.filter((name) => name === single).length <= 1);
+  return SINGLE_HEADERS.every((single) => names.filter((name) => name === single).length <= 1);
 }
 
 /** The same short answer for the same code, whatever the reason behind it. */

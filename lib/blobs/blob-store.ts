@@ -21,10 +21,10 @@ export interface OpenedBlob extends BlobInfo {
 }
 
 /** How stale the noted time of use may get, so that a popular blob does not cost a write per request. */
-const usedAtGrainMs = 60_000;
+const USED_AT_GRAIN_MS = 60_000;
 
 /** How long a blob is believed to be what was read of it; digesting takes a second per gigabyte or so. */
-const believedMs = 24 * 3600_000;
+const BELIEVED_MS = 24 * 3600_000;
 
 /** One reading of a blob, which all that open it meanwhile wait for. */
 interface Check {
@@ -135,7 +135,7 @@ export class BlobStore {
 
   #isSound(sha256: string): Promise<boolean> {
     const before = this.#checks.get(sha256);
-    if (before !== undefined && Date.now() - before.atMs < believedMs) return before.isSound;
+    if (before !== undefined && Date.now() - before.atMs < BELIEVED_MS) return before.isSound;
     const isSound = digestFile(this.#path(sha256)).then((meter) => meter.sha256() === sha256);
     const check = { atMs: Date.now(), isSound };
     this.#checks.set(sha256, check);
@@ -177,7 +177,7 @@ export class BlobStore {
     // Deleted while it was being opened: the handle reads on, the index must not bring it back.
     if (!this.#index.has(blob.sha256)) return;
     this.#index.set(blob.sha256, { ...blob, usedAtMs: now });
-    if (now - blob.usedAtMs <= usedAtGrainMs) return;
+    if (now - blob.usedAtMs <= USED_AT_GRAIN_MS) return;
     await utimes(this.#path(blob.sha256), now / 1000, now / 1000).catch((thrown: unknown) => {
       if (errnoOf(thrown) !== 'ENOENT') throw thrown;
     });

@@ -2,11 +2,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 
-const sha256Hex = /^[0-9a-f]{64}$/;
+const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 /** Whether `text` is a SHA-256 digest in the one form that names a blob: 64 lower-case hex digits. */
 export function isSha256(text: string): boolean {
-  return sha256Hex.test(text);
+  return SHA256_HEX.test(text);
 }
 
 /** Counts and digests what is given to it, in order. */
@@ -34,14 +34,14 @@ export class DigestMeter {
   }
 }
 
-const readBytes = 1024 * 1024;
+const READ_BYTES = 1024 * 1024;
 
 /** Digests a file from its beginning to its end. */
 export async function digestFile(path: string): Promise<DigestMeter> {
   const meter = new DigestMeter();
   const file = await open(path, 'r');
   try {
-    const buffer = Buffer.allocUnsafe(readBytes);
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
     for (;;) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, meter.bytes);
       if (bytesRead === 0) return meter;

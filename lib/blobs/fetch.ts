@@ -62,13 +62,13 @@ export interface Fetched {
   readonly failed: readonly FailedSource[];
 }
 
-const defaultRounds = 4;
+const DEFAULT_ROUNDS = 4;
 const backoff = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as const;
 
 /** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each source's reason, when no source could deliver it. */
 export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
   const fetching = new Fetching(request);
-  const rounds = request.rounds ?? defaultRounds;
+  const rounds = request.rounds ?? DEFAULT_ROUNDS;
   let pauses = 0;
   for (let fruitless = 0; fruitless < rounds; pauses += 1) {
     const outcome = await fetching.goThrough();
@@ -109,9 +109,9 @@ export class Demotions {
 }
 
 /** Bytes that were in the target before anybody delivered: a place of their own when it comes to who was wrong. */
-const onDisk = '';
+const ON_DISK = '';
 /** A long fetch over a bad line fails often; the first failures tell as much as all of them. */
-const mostFailuresKept = 32;
+const MOST_FAILURES_KEPT = 32;
 
 class Fetching {
   readonly #request: FetchRequest;
@@ -124,7 +124,7 @@ class Fetching {
   constructor(request: FetchRequest) {
     this.#request = request;
     this.#sizeBytes = request.sizeBytes;
-    if (request.target.bytes > 0) this.#contributors.add(onDisk);
+    if (request.target.bytes > 0) this.#contributors.add(ON_DISK);
   }
 
   /** Asks each source once. */
@@ -174,7 +174,7 @@ class Fetching {
       this.#alone = true;
       return true;
     }
-    if (this.#failed.length < mostFailuresKept) this.#failed.push({ node: source.node, code, detail: message });
+    if (this.#failed.length < MOST_FAILURES_KEPT) this.#failed.push({ node: source.node, code, detail: message });
     if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut) {
       this.#leaveOut(source, error);
       await this.#restart();

@@ -1,7 +1,7 @@
 // Names of environment variables that change which code a program loads or how it runs: the dynamic linker's, the C
 // library's, the interpreters' and git's. Neither a project's variable nor a script's payload may carry one.
 
-const names: ReadonlySet<string> = new Set([
+const NAMES: ReadonlySet<string> = new Set([
   ...['BASHOPTS', 'BASH_ENV', 'BASH_XTRACEFD', 'CDPATH', 'ENV', 'GLOBIGNORE', 'IFS', 'POSIXLY_CORRECT'],
   ...['PROMPT_COMMAND', 'PS4', 'SHELLOPTS'],
   ...['GCONV_PATH', 'GETCONF_DIR', 'GLIBC_TUNABLES', 'HOSTALIASES', 'LOCPATH', 'NLSPATH', 'RESOLV_HOST_CONF'],
@@ -11,10 +11,10 @@ const names: ReadonlySet<string> = new Set([
   ...['PYTHONHOME', 'PYTHONINSPECT', 'PYTHONPATH', 'PYTHONSTARTUP'],
   ...['CLASSPATH', 'JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', '_JAVA_OPTIONS', 'PSMODULEPATH'],
 ]);
-const beginnings = ['LD_', 'DYLD_', 'BASH_FUNC_', 'GIT_', 'MALLOC_'];
+const BEGINNINGS = ['LD_', 'DYLD_', 'BASH_FUNC_', 'GIT_', 'MALLOC_'];
 
 /** Whether a variable of this name, in whatever case, changes how programs run. */
 export function changesPrograms(name: string): boolean {
   const upper = name.toUpperCase();
-  return names.has(upper) || beginnings.some((beginning) => upper.startsWith(beginning));
+  return NAMES.has(upper) || BEGINNINGS.some((beginning) => upper.startsWith(beginning));
 }

@@ -1,10 +1,10 @@
 // Settings that every part below the server has: its one port, and its parents.
 import { Type } from 'typebox';
-import { hostPortPattern } from '../net/host-port.ts';
+import { HOST_PORT_PATTERN } from '../net/host-port.ts';
 
 /** A setting that is `host:port`, with an IPv6 host in brackets. */
 export function addressSetting(description: string) {
-  return Type.String({ pattern: hostPortPattern, description, expected: 'host:port, such as 0.0.0.0:8444' });
+  return Type.String({ pattern: HOST_PORT_PATTERN, description, expected: 'host:port, such as 0.0.0.0:8444' });
 }
 
 export const listenSetting = addressSetting(

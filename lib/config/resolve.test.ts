@@ -55,8 +55,7 @@ describe('the order of sources', () => {
   });
 
   it('names the variable a wrong value came from', () => {
-    const env = (name: string): string | undefined =>
-      name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? '5m' : undefined;
+    const env = (name: string): string | undefined => (name === 'ISTHMUS_HEALTH_CHECK_INTERVAL_S' ? '5m' : undefined);
     expect(() => resolveConfig(schema, { file, env })).toThrow(/^ISTHMUS_HEALTH_CHECK_INTERVAL_S: /);
   });
 });

@@ -27,7 +27,7 @@ export interface Setting {
   readonly default: unknown;
 }
 
-const scalarTypes: readonly string[] = ['string', 'integer', 'number', 'boolean'];
+const SCALAR_TYPES: readonly string[] = ['string', 'integer', 'number', 'boolean'];
 
 /** camelCase and dots to words: `healthCheckIntervalS` → health, check, interval, s. */
 function words(path: string): string[] {
@@ -45,7 +45,7 @@ export function settingsOf(schema: TObject): Setting[] {
       const childPath = path === '' ? key : `${path}.${key}`;
       const type = child.type ?? child.anyOf?.[0]?.type ?? '';
       if (type === 'object') visit(child, childPath);
-      if (!scalarTypes.includes(type)) continue;
+      if (!SCALAR_TYPES.includes(type)) continue;
       found.push({
         path: childPath,
         variable: `ISTHMUS_${words(childPath).join('_').toUpperCase()}`,

@@ -12,13 +12,13 @@ const LOCK_FILE = 'data.lock';
 const PID_FILE = 'data.pid';
 
 /** What a locked folder holds beside its own. */
-export const lockFiles: readonly string[] = [LOCK_FILE, `${LOCK_FILE}-journal`, PID_FILE];
+export const LOCK_FILES: readonly string[] = [LOCK_FILE, `${LOCK_FILE}-journal`, PID_FILE];
 
 /**
  * SQLite takes the lock in steps, so of two that begin at once each may stand in the other's way for a moment. Waiting
  * lets one of them through; without it both may be refused. Who really holds the lock keeps it far longer than this.
  */
-const contentionMs = 250;
+const CONTENTION_MS = 250;
 
 /** Another process (or somebody else in this one) holds the lock. */
 const SQLITE_BUSY = 5;
@@ -34,7 +34,7 @@ export function lockDataDir(dataDir: string): DataLock {
   let database: DatabaseSync | undefined;
   try {
     makePrivate(join(dataDir, LOCK_FILE));
-    database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: contentionMs });
+    database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: CONTENTION_MS });
     // Never committed: the transaction is the lock. Nothing is written, so a full disk does not stand in the way.
     database.exec('begin exclusive');
   } catch (thrown) {

@@ -12,9 +12,9 @@ import { fromServiceError } from './errors.ts';
 import { gateTarget } from './local-listener.ts';
 
 /** Largest message either way. Bodies are streams; nothing that is one message comes near it. */
-export const maxMessageBytes = 4 * 1024 * 1024;
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Fills 100 Mbit/s at 300 ms; the mesh's own windows bound what is in flight on a slower line. */
-export const defaultWindowBytes = 4 * 1024 * 1024;
+export const DEFAULT_WINDOW_BYTES = 4 * 1024 * 1024;
 
 type ClientConstructor<C extends Client> = new (
   address: string,
@@ -159,9 +159,9 @@ export class GrpcClient<C extends Client> {
       'grpc.enable_retries': 0,
       'grpc.service_config_disable_resolution': 1,
       'grpc.use_local_subchannel_pool': 1,
-      'grpc.max_send_message_length': maxMessageBytes,
-      'grpc.max_receive_message_length': maxMessageBytes,
-      'grpc-node.flow_control_window': this.options.windowBytes ?? defaultWindowBytes,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc-node.flow_control_window': this.options.windowBytes ?? DEFAULT_WINDOW_BYTES,
     };
   }
 }

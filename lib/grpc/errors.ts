@@ -4,7 +4,7 @@ import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../../contract/errors.ts';
 
 /** Longest text sent in a trailer or status: a peer's metadata cap must never turn an error into another one. */
-const textLimit = 1024;
+const TEXT_LIMIT = 1024;
 
 const codeByStatus: Partial<Record<number, ErrorCode>> = {
   [status.CANCELLED]: 'CANCELLED',
@@ -19,7 +19,7 @@ const codeByStatus: Partial<Record<number, ErrorCode>> = {
 };
 
 /** What `loadDefinitions` throws for an answer that cannot be read; the library puts it into a status, as text. */
-export const unreadableAnswer = 'the answer is no message of its type';
+export const UNREADABLE_ANSWER = 'the answer is no message of its type';
 
 /** What goes on the wire for a thrown value. Only an IsthmusError shows its message: other errors may hold anything. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
@@ -44,7 +44,7 @@ export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
       remedy: trailer(thrown, 'isthmus-remedy'),
     });
   }
-  const isUnreadable = thrown.code === status.INTERNAL && thrown.details.endsWith(unreadableAnswer);
+  const isUnreadable = thrown.code === status.INTERNAL && thrown.details.endsWith(UNREADABLE_ANSWER);
   const fallback = isUnreadable ? 'ANSWER_MALFORMED' : (codeByStatus[thrown.code] ?? 'INTERNAL');
   return new IsthmusError(fallback, thrown.details, { hop, cause: thrown });
 }
@@ -68,5 +68,5 @@ function trailerText(text: string): string {
 }
 
 function cut(text: string): string {
-  return text.slice(0, textLimit).toWellFormed();
+  return text.slice(0, TEXT_LIMIT).toWellFormed();
 }

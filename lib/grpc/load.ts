@@ -7,7 +7,7 @@ import {
   type ServiceDefinition,
 } from '@grpc/proto-loader';
 import { fileURLToPath } from 'node:url';
-import { unreadableAnswer } from './errors.ts';
+import { UNREADABLE_ANSWER } from './errors.ts';
 import type { ProtoGrpcType as IdentityTypes } from '../../proto/gen/identity.ts';
 import type { ProtoGrpcType as LinkTypes } from '../../proto/gen/link.ts';
 import type { ProtoGrpcType as TentacleTypes } from '../../proto/gen/tentacle.ts';
@@ -20,7 +20,7 @@ interface ProtoFiles {
   'isthmus/topology/v1/topology.proto': TopologyTypes;
 }
 
-const protoDir = fileURLToPath(new URL('../../proto', import.meta.url));
+const PROTO_DIR = fileURLToPath(new URL('../../proto', import.meta.url));
 const loaded = new Map<string, unknown>();
 
 /** The services and messages of one .proto file: longs are numbers, enums strings, bytes Buffers, defaults present. */
@@ -28,7 +28,7 @@ export function loadDefinitions<F extends keyof ProtoFiles>(file: F): ProtoFiles
   let types = loaded.get(file);
   if (types === undefined) {
     const definition = loadSync(file, {
-      includeDirs: [protoDir],
+      includeDirs: [PROTO_DIR],
       longs: Number,
       enums: String,
       defaults: true,
@@ -58,7 +58,7 @@ function readAnswers(service: ServiceDefinition): ServiceDefinition {
       try {
         return method.responseDeserialize(bytes);
       } catch (cause) {
-        throw new Error(unreadableAnswer, { cause });
+        throw new Error(UNREADABLE_ANSWER, { cause });
       }
     };
     return [name, { ...method, responseDeserialize }];

@@ -12,9 +12,9 @@ import type {
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { defaultWindowBytes, maxMessageBytes } from './client.ts';
+import { DEFAULT_WINDOW_BYTES, MAX_MESSAGE_BYTES } from './client.ts';
 import { toServiceError } from './errors.ts';
-import { maxMetadataBytes, resetLimits, SessionGuard } from './session-guard.ts';
+import { MAX_METADATA_BYTES, resetLimits, SessionGuard } from './session-guard.ts';
 
 /** What the host must know of a peer; certs/peer.ts's PeerIdentity is one. */
 export interface StreamPeer {
@@ -60,9 +60,9 @@ export interface GrpcHostOptions {
 }
 
 /** Added by this host to every request, over whatever the peer sent: which injected stream it came in on. */
-const streamHeader = 'isthmus-stream';
+const STREAM_HEADER = 'isthmus-stream';
 /** How long calls may take to end on their own at `stop`. */
-const stopGraceMs = 1_000;
+const STOP_GRACE_MS = 1_000;
 
 type LooseHandler = (call: LooseCall, caller: Caller<StreamPeer>) => unknown;
 type LooseCall = grpc.ServerUnaryCall<unknown, unknown> & { emit(event: 'error', error: unknown): boolean };
@@ -79,7 +79,13 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
   private arriving: string | undefined;
   private nextId = 1;
 
-  constructor({ log, windowBytes = defaultWindowBytes, maxConcurrentCalls = 1024, forbids, onError }: GrpcHostOptions) {
+  constructor({
+    log,
+    windowBytes = DEFAULT_WINDOW_BYTES,
+    maxConcurrentCalls = 1024,
+    forbids,
+    onError,
+  }: GrpcHostOptions) {
     this.log = log;
     this.onError = onError;
     this.forbids = forbids;
@@ -87,8 +93,8 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server = new Server({
       'grpc.enable_channelz': 0,
       'grpc.max_concurrent_streams': maxConcurrentCalls,
-      'grpc.max_send_message_length': maxMessageBytes,
-      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     });
     const made = captureHttp2Server(this.server, resetLimits(maxConcurrentCalls));
     this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -133,10 +139,10 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
 
   /** Ends every stream: politely first, then at once. Idempotent; resolves when nothing is left. */
   async stop(): Promise<void> {
-    this.injector.drain(stopGraceMs);
+    this.injector.drain(STOP_GRACE_MS);
     this.injector.destroy();
     const open = [...this.streams.values()];
-    await Promise.race([Promise.all(open.map(closed)), new Promise((resolve) => setTimeout(resolve, stopGraceMs))]);
+    await Promise.race([Promise.all(open.map(closed)), new Promise((resolve) => setTimeout(resolve, STOP_GRACE_MS))]);
     for (const stream of open) stream.destroy();
     this.server.forceShutdown();
   }
@@ -156,7 +162,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
         },
       });
       entries.set(session, { id, guard });
-      session.settings({ initialWindowSize: this.windowBytes, maxHeaderListSize: maxMetadataBytes });
+      session.settings({ initialWindowSize: this.windowBytes, maxHeaderListSize: MAX_METADATA_BYTES });
       // grpc-js raises the session's window on the client only; without this, uploads crawl on a long line.
       session.setLocalWindowSize(this.windowBytes);
     });
@@ -166,7 +172,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
       const entry = stream.session && entries.get(stream.session);
       // grpc-js would answer also where the session has been ended since, which throws where nothing catches it.
       if (entry === undefined || !entry.guard.admit(headers) || stream.destroyed) return;
-      headers[streamHeader] = entry.id;
+      headers[STREAM_HEADER] = entry.id;
       for (const each of serve) Reflect.apply(each, http2Server, [stream, headers, ...rest]);
     });
   }
@@ -193,7 +199,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
   }
 
   private streamOf(metadata: grpc.Metadata): (Duplex & { readonly peer?: P }) | undefined {
-    const id = metadata.get(streamHeader)[0];
+    const id = metadata.get(STREAM_HEADER)[0];
     return typeof id === 'string' ? this.streams.get(id) : undefined;
   }
 

@@ -6,22 +6,22 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../async/token-bucket.ts';
 
 /** Calls that may begin in a second, over and over; an honest peer's are a few hundred. */
-const callsPerSecond = 2_000;
+const CALLS_PER_SECOND = 2_000;
 /** And at once, also where few may be in flight: more can end and begin between two looks at the clock. */
-const leastBurst = 100;
+const LEAST_BURST = 100;
 /** PING and SETTINGS frames: gRPC sends some at the beginning, and hardly any later. */
 const controlFrames = { burst: 100, perSecond: 10 };
 /** 64 KB of metadata is an attack; ours is a few hundred bytes. */
-export const maxMetadataBytes = 16 * 1024;
+export const MAX_METADATA_BYTES = 16 * 1024;
 /** What a header field costs beside its bytes, as HTTP/2 counts it (RFC 9113, 6.5.2). */
-const fieldOverheadBytes = 32;
+const FIELD_OVERHEAD_BYTES = 32;
 
 /**
  * What nghttp2 is to bear of resets where so many calls may be in flight: all at once, as when the nodes behind a relay
  * are cut off. By its own measure, 1,000, it would end the relay's link for it. Calls that begin are counted here.
  */
 export function resetLimits(calls: number): { streamResetBurst: number; streamResetRate: number } {
-  return { streamResetBurst: 2 * calls, streamResetRate: callsPerSecond };
+  return { streamResetBurst: 2 * calls, streamResetRate: CALLS_PER_SECOND };
 }
 
 export interface SessionRules {
@@ -44,11 +44,11 @@ export class SessionGuard {
   constructor(session: ServerHttp2Session, rules: SessionRules) {
     this.#session = session;
     this.#rules = rules;
-    this.#calls = new TokenBucket(callsPerSecond, Math.max(rules.calls, leastBurst), Date.now());
+    this.#calls = new TokenBucket(CALLS_PER_SECOND, Math.max(rules.calls, LEAST_BURST), Date.now());
     session.on('ping', () => this.#count(this.#controlFrames, 'PING frames'));
     session.on('remoteSettings', () => this.#count(this.#controlFrames, 'SETTINGS frames'));
     session.on('error', (error: NodeJS.ErrnoException) => {
-      if (foundByNghttp2.has(error.code ?? '')) this.#end(new IsthmusError('PROTOCOL', `HTTP/2: ${error.message}`));
+      if (FOUND_BY_NGHTTP2.has(error.code ?? '')) this.#end(new IsthmusError('PROTOCOL', `HTTP/2: ${error.message}`));
     });
   }
 
@@ -57,7 +57,7 @@ export class SessionGuard {
     if (this.#ended || !this.#count(this.#calls, 'calls')) return false;
     const bytes = headerBytes(headers);
     const error =
-      bytes > maxMetadataBytes
+      bytes > MAX_METADATA_BYTES
         ? new IsthmusError('RATE_LIMITED', `the peer sent a call with ${bytes} bytes of metadata`)
         : this.#rules.forbids();
     if (error !== undefined) this.#end(error);
@@ -78,13 +78,13 @@ export class SessionGuard {
   }
 }
 
-const foundByNghttp2: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES']);
+const FOUND_BY_NGHTTP2: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES']);
 
 function headerBytes(headers: IncomingHttpHeaders): number {
   let bytes = 0;
   for (const [name, value] of Object.entries(headers)) {
     for (const each of Array.isArray(value) ? value : [value ?? '']) {
-      bytes += name.length + String(each).length + fieldOverheadBytes;
+      bytes += name.length + String(each).length + FIELD_OVERHEAD_BYTES;
     }
   }
   return bytes;

@@ -1,7 +1,7 @@
 // The masker line by line: values of several lines and wrapped forms, from the first line on and from any later one.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createMasker, maskText } from './masker.ts';
+import { createMasker, MASK_TEXT } from './masker.ts';
 
 /** A key as programs write it; its first line is public, as such lines are. */
 const pem = [
@@ -42,7 +42,7 @@ function masked(values: readonly string[], lines: readonly string[], resumed = f
 describe('line by line', () => {
   test('masks every line of a value of several lines, short ones too', () => {
     const lines = ['before', ...pem.trimEnd().split('\n'), 'after'];
-    expect(masked([pem], lines)).toEqual(['before', ...Array.from({ length: 5 }, () => maskText), 'after']);
+    expect(masked([pem], lines)).toEqual(['before', ...Array.from({ length: 5 }, () => MASK_TEXT), 'after']);
   });
 
   test('a line that only ends as some value begins is shown', () => {
@@ -54,7 +54,7 @@ describe('line by line', () => {
 
   test('finds a value whose lines are all too short to be masked by themselves', () => {
     const lines = ['ab', 'cd', 'ef', 'gh', 'ij', 'cd'];
-    expect(masked(['ab\ncd\nef\ngh'], lines)).toEqual(['ab', maskText, maskText, maskText, 'ij', 'cd']);
+    expect(masked(['ab\ncd\nef\ngh'], lines)).toEqual(['ab', MASK_TEXT, MASK_TEXT, MASK_TEXT, 'ij', 'cd']);
   });
 
   test.each(Object.keys(printers))('shows nothing of a key printed as %s', (printer) => {
@@ -102,7 +102,7 @@ describe('line by line', () => {
 
   test('masks what a line shows of a value between other text', () => {
     expect(masked(['correct-horse'], ['user=me pass=correct-horse ok', 'correct'])).toEqual([
-      `user=me pass=${maskText} ok`,
+      `user=me pass=${MASK_TEXT} ok`,
       'correct',
     ]);
   });

@@ -9,7 +9,7 @@ import type { Automaton } from './mask-automaton.ts';
 
 const lineFeed = Buffer.from('\n');
 /** Fewer bytes match by chance, and give nothing away. */
-const shortestRest = 4;
+const SHORTEST_REST = 4;
 
 export interface LineMasker {
   /** Masks the stream's next line, given without its line feed. */
@@ -77,14 +77,15 @@ class Rest {
     let matched = 0;
     while (matched < line.length && this.#take(line[matched]!)) matched += 1;
     if (matched === line.length) this.#take(lineFeed[0]!);
-    return this.#length < shortestRest ? 0 : matched;
+    return this.#length < SHORTEST_REST ? 0 : matched;
   }
 
   #take(byte: number): boolean {
     const { automaton, skipped } = this.#options;
     if (this.#offsets?.length === 0) return false;
     if (skipped.has(byte)) return true;
-    this.#offsets = this.#offsets === undefined ? automaton.offsetsAfter(byte) : automaton.offsetsNext(this.#offsets, byte);
+    this.#offsets =
+      this.#offsets === undefined ? automaton.offsetsAfter(byte) : automaton.offsetsNext(this.#offsets, byte);
     if (this.#offsets.length === 0) return false;
     this.#length += 1;
     return true;

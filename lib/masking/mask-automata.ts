@@ -13,14 +13,14 @@ export interface Automata {
 }
 
 /** Those in use by a stream stay with it; this bounds what is kept for the next one. */
-const largestCacheBytes = 64 * 1024 * 1024;
+const LARGEST_CACHE_BYTES = 64 * 1024 * 1024;
 /** Values are not kept in memory for much longer than they are in use. */
-const keptMs = 10 * 60_000;
+const KEPT_MS = 10 * 60_000;
 
 const built = new LRUCache<string, Automata>({
-  maxSize: largestCacheBytes,
+  maxSize: LARGEST_CACHE_BYTES,
   sizeCalculation: ({ exact, folded }) => exact.sizeBytes + folded.sizeBytes,
-  ttl: keptMs,
+  ttl: KEPT_MS,
   ttlAutopurge: true,
   updateAgeOnGet: true,
 });

@@ -4,14 +4,14 @@
 // states of long values ordinary text visits a few hundred. What a text finds depends on nothing before it, so that any
 // number of streams may share one automaton.
 
-const noState = -1;
+const NO_STATE = -1;
 /** In `#chain`: no byte leads to the next state. */
-const noByte = 256;
+const NO_BYTE = 256;
 /** In `#chain`: other bytes lead to other states. */
-const branchesBit = 512;
-const bytesPerState = 16;
+const BRANCHES_BIT = 512;
+const BYTES_PER_STATE = 16;
 /** About what a Map takes for an entry. */
-const bytesPerBranch = 48;
+const BYTES_PER_BRANCH = 48;
 
 /** Recognises a set of byte patterns. State 0 is the root: nothing of any pattern has been seen. */
 export class Automaton {
@@ -40,7 +40,7 @@ export class Automaton {
   constructor(patterns: readonly Uint8Array[]) {
     this.empty = patterns.length === 0;
     const states = patterns.reduce((sum, pattern) => sum + pattern.length, 1);
-    this.#chain = new Uint16Array(states).fill(noByte);
+    this.#chain = new Uint16Array(states).fill(NO_BYTE);
     this.#fallback = new Int32Array(states);
     this.#depth = new Int32Array(states);
     this.#row = new Uint16Array(states);
@@ -48,7 +48,7 @@ export class Automaton {
     this.#fallback[0] = 1;
     for (const pattern of patterns) this.#insert(pattern);
     this.#shallow = this.#shallowRows();
-    this.sizeBytes = states * bytesPerState + this.#branches.size * bytesPerBranch + this.#shallow.byteLength;
+    this.sizeBytes = states * BYTES_PER_STATE + this.#branches.size * BYTES_PER_BRANCH + this.#shallow.byteLength;
   }
 
   /** The state after one more byte. */
@@ -59,7 +59,7 @@ export class Automaton {
     let state = from;
     while (state !== 0) {
       const next = this.#child(state, byte);
-      if (next !== noState) return next;
+      if (next !== NO_STATE) return next;
       state = this.#fallbackOf(state);
     }
     return this.#fromRoot[byte]!;
@@ -80,7 +80,7 @@ export class Automaton {
   offsetsAfter(byte: number): number[] {
     const offsets: number[] = [];
     for (let state = 1; state < this.#states; state += 1) {
-      if ((this.#chain[state]! & ~branchesBit) === byte) offsets.push(state + 1);
+      if ((this.#chain[state]! & ~BRANCHES_BIT) === byte) offsets.push(state + 1);
     }
     for (const [key, target] of this.#branches) if (key % 256 === byte) offsets.push(target);
     return offsets;
@@ -88,7 +88,7 @@ export class Automaton {
 
   /** The offsets that one more byte leads to from any of these, without leaving the pattern. */
   offsetsNext(offsets: readonly number[], byte: number): number[] {
-    return offsets.map((offset) => this.#child(offset, byte)).filter((offset) => offset !== noState);
+    return offsets.map((offset) => this.#child(offset, byte)).filter((offset) => offset !== NO_STATE);
   }
 
   #insert(pattern: Uint8Array): void {
@@ -96,7 +96,7 @@ export class Automaton {
     let known = 0;
     for (; known < pattern.length; known += 1) {
       const next = this.#child(state, pattern[known]!);
-      if (next === noState) break;
+      if (next === NO_STATE) break;
       state = next;
     }
     if (known < pattern.length) state = this.#append(state, pattern, known);
@@ -120,7 +120,7 @@ export class Automaton {
       this.#fallback[next] = 1;
     } else if (next === state + 1) this.#chain[state] = byte;
     else {
-      this.#chain[state]! |= branchesBit;
+      this.#chain[state]! |= BRANCHES_BIT;
       this.#branches.set(state * 256 + byte, next);
       this.#parents.set(next, state * 256 + byte);
     }
@@ -145,10 +145,10 @@ export class Automaton {
   #findFallback(state: number): number | undefined {
     const key = this.#parents.get(state);
     const parent = key === undefined ? state - 1 : Math.floor(key / 256);
-    const byte = key === undefined ? this.#chain[parent]! & ~branchesBit : key % 256;
-    let target = noState;
+    const byte = key === undefined ? this.#chain[parent]! & ~BRANCHES_BIT : key % 256;
+    let target = NO_STATE;
     let from = parent;
-    while (target === noState && from !== 0) {
+    while (target === NO_STATE && from !== 0) {
       if (this.#fallback[from] === 0) return from;
       from = this.#fallback[from]! - 1;
       target = this.#child(from, byte);
@@ -172,10 +172,10 @@ export class Automaton {
   }
 
   #child(state: number, byte: number): number {
-    if (state === 0) return this.#fromRoot[byte]! || noState;
+    if (state === 0) return this.#fromRoot[byte]! || NO_STATE;
     const chain = this.#chain[state]!;
-    if ((chain & ~branchesBit) === byte) return state + 1;
-    if (chain < branchesBit) return noState;
-    return this.#branches.get(state * 256 + byte) ?? noState;
+    if ((chain & ~BRANCHES_BIT) === byte) return state + 1;
+    if (chain < BRANCHES_BIT) return NO_STATE;
+    return this.#branches.get(state * 256 + byte) ?? NO_STATE;
   }
 }

@@ -3,21 +3,21 @@
 import { IsthmusError } from '../../contract/errors.ts';
 
 /** Masking a shorter value would blot out half of every log and still be guessed from it. */
-export const minimumMaskableLength = 4;
+export const MINIMUM_MASKABLE_LENGTH = 4;
 
 /** Bounds the automaton: each byte of a value becomes some twenty states of sixteen bytes. */
-const largestTotalBytes = 64 * 1024;
+const LARGEST_TOTAL_BYTES = 64 * 1024;
 
 /**
  * The lines of a list of short words or numbers, read without their breaks, have any shorter value in them by chance.
  */
-const shortestBroken = 8;
+const SHORTEST_BROKEN = 8;
 
-const lineBreaks = /\r\n|\r|\n/g;
+const LINE_BREAKS = /\r\n|\r|\n/g;
 
 /** Whether `value` can be masked; an empty value need not be. */
 export function isMaskable(value: string): boolean {
-  return value.length === 0 || value.length >= minimumMaskableLength;
+  return value.length === 0 || value.length >= MINIMUM_MASKABLE_LENGTH;
 }
 
 /** What is looked for through line breaks: the encodings that programs wrap, or whatever may have been broken. */
@@ -37,15 +37,15 @@ export function patternsOf(values: readonly string[], folding: Folding): Pattern
   const encoded = units.flatMap((unit) => patterns(encodedForms(Buffer.from(unit))));
   if (folding === 'encodings') return { exact: escaped.flat(), folded: encoded };
   const broken = units.flatMap((unit, index) => {
-    const joined = unit.replaceAll(lineBreaks, '');
-    if (joined.length < shortestBroken) return [];
+    const joined = unit.replaceAll(LINE_BREAKS, '');
+    if (joined.length < SHORTEST_BROKEN) return [];
     return joined.length === unit.length ? escaped[index]! : patterns(escapedForms(joined));
   });
   return { exact: escaped.flat(), folded: [...encoded, ...broken] };
 }
 
 function patterns(forms: readonly string[]): Buffer[] {
-  const long = forms.filter((form, index) => form.length >= minimumMaskableLength && forms.indexOf(form) === index);
+  const long = forms.filter((form, index) => form.length >= MINIMUM_MASKABLE_LENGTH && forms.indexOf(form) === index);
   return long.map((form) => Buffer.from(form));
 }
 
@@ -60,15 +60,15 @@ function checked(values: readonly string[]): readonly string[] {
     if (!isMaskable(value)) {
       throw new IsthmusError(
         'SENSITIVE_TOO_SHORT',
-        `a sensitive value is shorter than ${minimumMaskableLength} characters`,
+        `a sensitive value is shorter than ${MINIMUM_MASKABLE_LENGTH} characters`,
       );
     }
     total += Buffer.byteLength(value);
   }
-  if (total > largestTotalBytes) {
+  if (total > LARGEST_TOTAL_BYTES) {
     throw new IsthmusError(
       'SENSITIVE_TOO_LARGE',
-      `the sensitive values take ${total} bytes, ${largestTotalBytes} is the most`,
+      `the sensitive values take ${total} bytes, ${LARGEST_TOTAL_BYTES} is the most`,
     );
   }
   return values.filter((value) => value.length > 0);
@@ -76,16 +76,16 @@ function checked(values: readonly string[]): readonly string[] {
 
 /** The value, the value without its outer white space, and its lines, as far as each is long enough. */
 function unitsOf(value: string): string[] {
-  const lines = value.split(lineBreaks);
+  const lines = value.split(LINE_BREAKS);
   const units = [value, value.trim(), ...lines, ...lines.map((line) => line.trim())];
-  return [...new Set(units)].filter((unit) => unit.length >= minimumMaskableLength);
+  return [...new Set(units)].filter((unit) => unit.length >= MINIMUM_MASKABLE_LENGTH);
 }
 
 /** No program escapes any of these. */
-const plain = /^[\w.-]*$/;
+const PLAIN = /^[\w.-]*$/;
 
 function escapedForms(value: string): string[] {
-  if (plain.test(value)) return [value];
+  if (PLAIN.test(value)) return [value];
   const json = JSON.stringify(value).slice(1, -1);
   const percent = percentEncoded(value);
   const xml = value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

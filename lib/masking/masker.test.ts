@@ -1,7 +1,7 @@
 // The masker against random secrets, texts and chunkings; the oracle looks for any form of a secret in what came out.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createMasker, maskText } from './masker.ts';
+import { createMasker, MASK_TEXT } from './masker.ts';
 
 const secret = fc
   .string({ unit: fc.constantFrom(...'abcABC012+/"\'\\<&% é\u00ff'), minLength: 4, maxLength: 24 })
@@ -40,7 +40,7 @@ describe('masker', () => {
             .map(([which, printer, filler]) => filler + printers[printer]!(values[which % values.length]!))
             .join(';');
           const output = inChunks(Buffer.from(text), cuts, values).toString();
-          const shown = output.split(maskText);
+          const shown = output.split(MASK_TEXT);
           for (const value of values) {
             for (const print of [printers['raw']!, printers['json']!, printers['hex']!, printers['url']!]) {
               for (const piece of shown) expect(piece).not.toContain(print(value));
@@ -63,7 +63,7 @@ describe('masker', () => {
           const input = Buffer.from(`${filler}|${values[which % values.length]!}|${filler}`);
           const whole = inChunks(input, [], values);
           expect(inChunks(input, cuts, values).equals(whole)).toBe(true);
-          expect(whole.toString()).toContain(`|${maskText}|`);
+          expect(whole.toString()).toContain(`|${MASK_TEXT}|`);
         },
       ),
       { numRuns: 300 },
@@ -75,7 +75,7 @@ describe('masker', () => {
     const stream = createMasker([value]).stream();
     const seen: string[] = [];
     for (const byte of Buffer.from(`pass=${value}.`)) seen.push(stream.push(Buffer.of(byte)).toString());
-    expect(seen.join('') + stream.end().toString()).toBe(`pass=${maskText}.`);
+    expect(seen.join('') + stream.end().toString()).toBe(`pass=${MASK_TEXT}.`);
     expect(seen.slice(5, 5 + value.length - 1).join('')).toBe('');
   });
 
@@ -84,7 +84,7 @@ describe('masker', () => {
     for (const before of ['', 'x', 'xy']) {
       const encoded = Buffer.from(`${before}${value}tail`).toString('base64');
       const masked = createMasker([value]).mask(encoded);
-      expect(masked).toContain(maskText);
+      expect(masked).toContain(MASK_TEXT);
       expect(Buffer.from(masked.replaceAll('*', ''), 'base64').toString('latin1')).not.toContain('orse');
     }
   });
@@ -119,8 +119,8 @@ describe('masker', () => {
 
   test('the lines of a key that is broken anew', () => {
     const key = 'first-line-of-a-key\nand-the-second-one\n';
-    expect(createMasker([key]).mask('<first-lin\ne-of-a-key>')).toBe(`<${maskText}>`);
-    expect(createMasker([key]).mask('<first-line-of-a-keyand-the-sec\nond-one>')).toBe(`<${maskText}>`);
+    expect(createMasker([key]).mask('<first-lin\ne-of-a-key>')).toBe(`<${MASK_TEXT}>`);
+    expect(createMasker([key]).mask('<first-line-of-a-keyand-the-sec\nond-one>')).toBe(`<${MASK_TEXT}>`);
   });
 
   test('lines that only happen to make up a short value are shown', () => {
@@ -137,22 +137,22 @@ describe('masker', () => {
   test('masks each longer line of a value of several lines, and the value as a whole', () => {
     const key = '-----BEGIN KEY-----\nMIIEvQIBADANBg\r\nab\nkqhkiG9w0BAQ\n-----END KEY-----\n';
     const masker = createMasker([key]);
-    expect(masker.mask('echo MIIEvQIBADANBg!')).toBe(`echo ${maskText}!`);
-    expect(masker.mask(`<${key}>`)).toBe(`<${maskText}>`);
-    expect(masker.mask(JSON.stringify({ key }))).toBe(`{"key":"${maskText}"}`);
+    expect(masker.mask('echo MIIEvQIBADANBg!')).toBe(`echo ${MASK_TEXT}!`);
+    expect(masker.mask(`<${key}>`)).toBe(`<${MASK_TEXT}>`);
+    expect(masker.mask(JSON.stringify({ key }))).toBe(`{"key":"${MASK_TEXT}"}`);
   });
 
   test('overlapping values cover each other and never uncover', () => {
     const masker = createMasker(['abcdef', 'defghi', 'abcd']);
-    expect(masker.mask('-abcdefghi-')).toBe(`-${maskText}-`);
-    expect(masker.mask('-abcd-')).toBe(`-${maskText}-`);
-    expect(createMasker(['aaaa']).mask('a'.repeat(100_000))).toBe(maskText);
+    expect(masker.mask('-abcdefghi-')).toBe(`-${MASK_TEXT}-`);
+    expect(masker.mask('-abcd-')).toBe(`-${MASK_TEXT}-`);
+    expect(createMasker(['aaaa']).mask('a'.repeat(100_000))).toBe(MASK_TEXT);
   });
 
   test('masks the beginning of a value when the source was cut off', () => {
     const stream = createMasker(['correct-horse']).stream();
     stream.push(Buffer.from('x correct-ho'));
-    expect(stream.end({ truncated: true }).toString()).toBe(maskText);
+    expect(stream.end({ truncated: true }).toString()).toBe(MASK_TEXT);
   });
 
   test('holds back no more than the longest form', () => {
@@ -169,7 +169,7 @@ describe('masker', () => {
       '',
     );
     const masked = inChunks(Buffer.from(`<${value.replaceAll(/./g, '$&\n')}>`), [1, 50_000, 100_001], [value]);
-    expect(masked.toString()).toBe(`<${[...value.slice(0, 3), maskText].join('\n')}\n>`);
+    expect(masked.toString()).toBe(`<${[...value.slice(0, 3), MASK_TEXT].join('\n')}\n>`);
   });
 
   test('refuses what it cannot mask', () => {

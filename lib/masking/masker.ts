@@ -9,24 +9,24 @@ import { LineBreaks } from '../text/line-breaks.ts';
 import { lineMasker, type LineMasker } from './line-masker.ts';
 import { automataOf, type Automata } from './mask-automata.ts';
 import type { Automaton } from './mask-automaton.ts';
-import { checkMaskable, isMaskable, minimumMaskableLength } from './mask-patterns.ts';
+import { checkMaskable, isMaskable, MINIMUM_MASKABLE_LENGTH } from './mask-patterns.ts';
 
 export type { LineMasker } from './line-masker.ts';
-export { checkMaskable, isMaskable, minimumMaskableLength };
+export { checkMaskable, isMaskable, MINIMUM_MASKABLE_LENGTH };
 
 /** What stands in the offset of a sensitive value, whatever its length. */
-export const maskText = '********';
+export const MASK_TEXT = '********';
 
-const maskBytes = Buffer.from(maskText);
-const lineFeed = 0x0a;
-const carriageReturn = 0x0d;
+const maskBytes = Buffer.from(MASK_TEXT);
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 
 /** A shorter beginning of a wrapped value is not held across a line break: a line would wait for the next one. */
-const heldAcrossLineBreak = 4;
+const HELD_ACROSS_LINE_BREAK = 4;
 /** More line breaks than this in a row are no wrapping; the bound keeps what is held back small. */
-const longestLineBreak = 2;
+const LONGEST_LINE_BREAK = 2;
 /** A cut-off value shows at least this much of itself before its rest is masked too. */
-const shortestMaskedBeginning = 4;
+const SHORTEST_MASKED_BEGINNING = 4;
 
 export interface Masker {
   /** Masks a whole text. */
@@ -72,9 +72,9 @@ export function createMasker(values: readonly string[]): Masker {
       if (exact.empty) return { next: (line) => line };
       const rests = [
         { automaton: exact, skipped: new Set<number>() },
-        { automaton: folded, skipped: new Set([lineFeed, carriageReturn]) },
+        { automaton: folded, skipped: new Set([LINE_FEED, CARRIAGE_RETURN]) },
       ];
-      return lineMasker(streamOf(automata), maskText, resumed ? rests : []);
+      return lineMasker(streamOf(automata), MASK_TEXT, resumed ? rests : []);
     },
     mask: (text) => {
       const one = stream();
@@ -154,7 +154,7 @@ class TwoAutomataStream implements MaskStream {
     const end = this.#heldFrom + this.#held.length;
     if (options.truncated) {
       const start = this.#undecidedFrom(end);
-      if (end - start >= shortestMaskedBeginning) this.#cover({ start, end });
+      if (end - start >= SHORTEST_MASKED_BEGINNING) this.#cover({ start, end });
     }
     return this.#release(end);
   }
@@ -175,7 +175,7 @@ class TwoAutomataStream implements MaskStream {
     const automaton = this.#folded;
     for (let index = 0; index < chunk.length; index += 1) {
       const byte = chunk[index]!;
-      if (byte === lineFeed || byte === carriageReturn) {
+      if (byte === LINE_FEED || byte === CARRIAGE_RETURN) {
         if (this.#foldedState !== 0) this.#crossLineBreak(chunkStart + index);
         continue;
       }
@@ -192,12 +192,12 @@ class TwoAutomataStream implements MaskStream {
   #crossLineBreak(position: number): void {
     this.#breakRun += 1;
     const depth = this.#folded.depth(this.#foldedState);
-    if (this.#breakRun > longestLineBreak) {
+    if (this.#breakRun > LONGEST_LINE_BREAK) {
       this.#foldedState = 0;
       this.#breakRun = 0;
       return;
     }
-    if (depth < heldAcrossLineBreak) this.#foldedFloor = position + 1;
+    if (depth < HELD_ACROSS_LINE_BREAK) this.#foldedFloor = position + 1;
     this.#breaks.add(position, this.#breaks.startOf(depth, position));
   }
 

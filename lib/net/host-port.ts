@@ -8,16 +8,16 @@ export interface HostPort {
   readonly port: number;
 }
 
-const port = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
+const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 
 /** What a JSON schema asks of a `host:port`. */
-export const hostPortPattern = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^\\s:\\[\\]]+)):${port}$`;
+export const HOST_PORT_PATTERN = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^\\s:\\[\\]]+)):${PORT}$`;
 
-const shape = new RegExp(hostPortPattern);
+const SHAPE = new RegExp(HOST_PORT_PATTERN);
 
 /** Reads `host:port`; undefined when the text is something else. Port 0 is one: the system chooses. */
 export function parseHostPort(text: string): HostPort | undefined {
-  const [, bracketed, plain, digits] = shape.exec(text) ?? [];
+  const [, bracketed, plain, digits] = SHAPE.exec(text) ?? [];
   const host = bracketed ?? plain;
   return host === undefined ? undefined : { host, port: Number(digits) };
 }

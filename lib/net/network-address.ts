@@ -7,14 +7,14 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { hostOf } from './host-port.ts';
 
 /** Never a peer of the mesh: link-local and special addresses, and the services that clouds keep for their own machines. */
-const nowhere = [
+const NOWHERE = [
   '0.0.0.0/8', '169.254.0.0/16', '192.0.0.0/24', '224.0.0.0/3', '100.100.100.200/32', '168.63.129.16/32',
   '::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254/128',
 ].map((network) => ipaddr.parseCIDR(network)); // prettier-ignore
-const loopback = ['127.0.0.0/8', '::1/128'].map((network) => ipaddr.parseCIDR(network));
+const LOOPBACK = ['127.0.0.0/8', '::1/128'].map((network) => ipaddr.parseCIDR(network));
 
 /** IPv6 networks whose addresses are another way to write or reach an IPv4 one, and the byte at which that one begins. */
-const embeddings = [
+const EMBEDDINGS = [
   { network: ipaddr.parseCIDR('::ffff:0:0/96'), offset: 12 }, // mapped
   { network: ipaddr.parseCIDR('::/96'), offset: 12 }, // compatible
   { network: ipaddr.parseCIDR('64:ff9b::/32'), offset: 12 }, // NAT64, well-known and local
@@ -32,14 +32,14 @@ export interface Reach {
 export function addressFault(address: string, { loopback: allowed }: Reach): string | undefined {
   const parsed = ipaddr.parse(address);
   const plain = embeddedIpv4(parsed) ?? parsed;
-  if (isIn(nowhere, plain)) return `${address} is no address of a node`;
-  if (!allowed && isIn(loopback, plain)) return `${address} is this machine itself`;
+  if (isIn(NOWHERE, plain)) return `${address} is no address of a node`;
+  if (!allowed && isIn(LOOPBACK, plain)) return `${address} is this machine itself`;
   return undefined;
 }
 
 /** Whether a host can only be this machine itself. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || (isIP(host) !== 0 && isIn(loopback, ipaddr.parse(host)));
+  return host === 'localhost' || (isIP(host) !== 0 && isIn(LOOPBACK, ipaddr.parse(host)));
 }
 
 /**
@@ -81,7 +81,7 @@ async function lookUp(host: string): Promise<string[]> {
 
 /** The IPv4 address inside an IPv6 one that is only another way to write or reach it. */
 function embeddedIpv4(address: IpAddress): IpAddress | undefined {
-  const embedding = embeddings.find(({ network }) => isIn([network], address));
+  const embedding = EMBEDDINGS.find(({ network }) => isIn([network], address));
   if (embedding === undefined || isShort(address)) return undefined;
   return ipaddr.fromByteArray(address.toByteArray().slice(embedding.offset, embedding.offset + 4));
 }

@@ -7,41 +7,42 @@ import { join } from 'node:path';
 import { writeDurably } from '../files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
-const keyBytes = 32;
-const ivBytes = 12;
-const tagBytes = 16;
-const prefix = 'sealed1.';
-const checkIdentity = 'isthmus master key check';
+const KEY_BYTES = 32;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const PREFIX = 'sealed1.';
+const CHECK_IDENTITY = 'isthmus master key check';
 
 /** Seals and opens values under one key. */
 export class Sealer {
   readonly #key: Buffer;
 
   constructor(key: Buffer) {
-    if (key.length !== keyBytes) throw new IsthmusError('MASTER_KEY_WRONG', `a key has ${keyBytes} bytes`);
+    if (key.length !== KEY_BYTES) throw new IsthmusError('MASTER_KEY_WRONG', `a key has ${KEY_BYTES} bytes`);
     this.#key = key;
   }
 
   /** The sealed form of `plain`; `identity` names the location it is kept in, such as `variables/<id>/value`. */
   seal(plain: string | Buffer, identity: string): string {
-    const iv = randomBytes(ivBytes);
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, { authTagLength: tagBytes });
+    const iv = randomBytes(IV_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv, { authTagLength: TAG_BYTES });
     cipher.setAAD(Buffer.from(identity));
     const sealed = Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
-    return prefix + sealed.toString('base64url');
+    return PREFIX + sealed.toString('base64url');
   }
 
   /** What was sealed for `identity`. Throws DECRYPT_FAILED when it was changed, moved, or sealed under another key. */
   open(sealed: string, identity: string): Buffer {
-    const bytes = Buffer.from(sealed.startsWith(prefix) ? sealed.slice(prefix.length) : '', 'base64url');
-    if (bytes.length < ivBytes + tagBytes) throw new IsthmusError('DECRYPT_FAILED', `${identity} is not a sealed value`);
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, ivBytes), {
-      authTagLength: tagBytes,
+    const bytes = Buffer.from(sealed.startsWith(PREFIX) ? sealed.slice(PREFIX.length) : '', 'base64url');
+    if (bytes.length < IV_BYTES + TAG_BYTES)
+      throw new IsthmusError('DECRYPT_FAILED', `${identity} is not a sealed value`);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, IV_BYTES), {
+      authTagLength: TAG_BYTES,
     });
     decipher.setAAD(Buffer.from(identity));
-    decipher.setAuthTag(bytes.subarray(bytes.length - tagBytes));
+    decipher.setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
     try {
-      return Buffer.concat([decipher.update(bytes.subarray(ivBytes, bytes.length - tagBytes)), decipher.final()]);
+      return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, bytes.length - TAG_BYTES)), decipher.final()]);
     } catch {
       throw new IsthmusError('DECRYPT_FAILED', `${identity} does not open under this master key`);
     }
@@ -65,9 +66,9 @@ interface MasterKeyLocation {
 export function createMasterKey(location: MasterKeyLocation): Sealer {
   const { keyFile, checkFile } = paths(location);
   if (existsSync(checkFile)) return openMasterKey(location);
-  if (!existsSync(keyFile)) writeDurably(keyFile, `${randomBytes(keyBytes).toString('base64')}\n`);
+  if (!existsSync(keyFile)) writeDurably(keyFile, `${randomBytes(KEY_BYTES).toString('base64')}\n`);
   const sealer = new Sealer(readKey(keyFile));
-  writeDurably(checkFile, `${sealer.seal(checkIdentity, checkIdentity)}\n`);
+  writeDurably(checkFile, `${sealer.seal(CHECK_IDENTITY, CHECK_IDENTITY)}\n`);
   return sealer;
 }
 
@@ -78,7 +79,7 @@ export function openMasterKey(location: MasterKeyLocation): Sealer {
   const sealer = new Sealer(readKey(keyFile));
   if (!existsSync(checkFile)) throw new IsthmusError('MASTER_KEY_WRONG', `${checkFile} is missing`);
   try {
-    sealer.open(readFileSync(checkFile, 'utf8').trim(), checkIdentity);
+    sealer.open(readFileSync(checkFile, 'utf8').trim(), CHECK_IDENTITY);
   } catch (thrown) {
     throw new IsthmusError('MASTER_KEY_WRONG', `the key at ${keyFile} is not the one this data was sealed under`, {
       cause: thrown,
@@ -106,8 +107,8 @@ function readKeyText(keyFile: string): string {
 
 function readKey(keyFile: string): Buffer {
   const key = Buffer.from(readKeyText(keyFile).trim(), 'base64');
-  if (key.length !== keyBytes) {
-    throw new IsthmusError('MASTER_KEY_WRONG', `${keyFile} does not hold ${keyBytes} bytes in base64`);
+  if (key.length !== KEY_BYTES) {
+    throw new IsthmusError('MASTER_KEY_WRONG', `${keyFile} does not hold ${KEY_BYTES} bytes in base64`);
   }
   return key;
 }

@@ -22,16 +22,16 @@ type Tag =
 
 type BlockName = 'if' | 'unless' | 'each';
 
-const name = '[A-Za-z0-9_][A-Za-z0-9_.:\\[\\]-]*';
-const valueTag = new RegExp(`^\\s*(${name})\\s*((?:\\|\\s*[A-Za-z0-9]+\\s*)*)$`);
-const conditionTag = new RegExp(`^\\s*(if|unless)\\s+(${name})\\s*$`);
-const eachTag = new RegExp(`^\\s*each\\s+(${name})\\s+in\\s+(${name})\\s*$`);
-const closeTag = /^\s*\/(if|unless|each)\s*$/;
-const elseTag = /^\s*else\s*$/;
+const NAME = '[A-Za-z0-9_][A-Za-z0-9_.:\\[\\]-]*';
+const VALUE_TAG = new RegExp(`^\\s*(${NAME})\\s*((?:\\|\\s*[A-Za-z0-9]+\\s*)*)$`);
+const CONDITION_TAG = new RegExp(`^\\s*(if|unless)\\s+(${NAME})\\s*$`);
+const EACH_TAG = new RegExp(`^\\s*each\\s+(${NAME})\\s+in\\s+(${NAME})\\s*$`);
+const CLOSE_TAG = /^\s*\/(if|unless|each)\s*$/;
+const ELSE_TAG = /^\s*else\s*$/;
 
 /** A tag is short; this keeps a lone `#{` in a large file from being searched to its end. */
-const longestTag = 1024;
-const deepestBlocks = 50;
+const LONGEST_TAG = 1024;
+const DEEPEST_BLOCKS = 50;
 
 /** An open block: what was collected before its `else`, and where it began, for the message. */
 interface OpenBlock {
@@ -84,7 +84,7 @@ function takeTag(tag: Tag, { text, offset, root, open }: Position): void {
   if (tag.kind === 'value') {
     (block?.nodes ?? root).push(tag);
   } else if (tag.kind === 'open') {
-    if (open.length >= deepestBlocks) throw mismatch(text, offset, `blocks are nested deeper than ${deepestBlocks}`);
+    if (open.length >= DEEPEST_BLOCKS) throw mismatch(text, offset, `blocks are nested deeper than ${DEEPEST_BLOCKS}`);
     open.push({ tag, offset, then: undefined, nodes: [] });
   } else if (tag.kind === 'else') {
     if (block === undefined || block.tag.block === 'each' || block.then !== undefined) {
@@ -108,7 +108,7 @@ function closed(block: OpenBlock): TemplateNode {
 }
 
 function tagAt(text: string, start: number): { readonly tag: Tag; readonly end: number } | undefined {
-  const close = text.slice(start, start + longestTag).indexOf('}');
+  const close = text.slice(start, start + LONGEST_TAG).indexOf('}');
   if (close < 0) return undefined;
   const end = start + close + 1;
   const tag = parseTag(text.slice(start + 2, end - 1), text.slice(start, end));
@@ -116,15 +116,15 @@ function tagAt(text: string, start: number): { readonly tag: Tag; readonly end: 
 }
 
 function parseTag(inside: string, source: string): Tag | undefined {
-  const condition = conditionTag.exec(inside);
+  const condition = CONDITION_TAG.exec(inside);
   if (condition !== null)
     return { kind: 'open', block: condition[1] as 'if' | 'unless', name: condition[2]!, item: '' };
-  const each = eachTag.exec(inside);
+  const each = EACH_TAG.exec(inside);
   if (each !== null) return { kind: 'open', block: 'each', name: each[2]!, item: each[1]! };
-  const close = closeTag.exec(inside);
+  const close = CLOSE_TAG.exec(inside);
   if (close !== null) return { kind: 'close', block: close[1] as BlockName };
-  if (elseTag.test(inside)) return { kind: 'else' };
-  const value = valueTag.exec(inside);
+  if (ELSE_TAG.test(inside)) return { kind: 'else' };
+  const value = VALUE_TAG.exec(inside);
   if (value === null) return undefined;
   const filters = value[2]!
     .split('|')

@@ -5,9 +5,9 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { parseTemplate, type TemplateNode } from './parse.ts';
 
 /** Values may name values that name values; more than this is a mistake. */
-export const deepestNesting = 50;
+export const DEEPEST_NESTING = 50;
 /** What a text, or the value of one variable, may grow to. */
-export const largestExpansionBytes = 10 * 1024 * 1024;
+export const LARGEST_EXPANSION_BYTES = 10 * 1024 * 1024;
 
 export type Variables = Readonly<Record<string, string>>;
 
@@ -20,7 +20,7 @@ export interface Substituted {
 /** Replaces every variable in `text`. Throws VARIABLE_CYCLE, VARIABLE_TOO_LARGE or VARIABLE_SYNTAX. */
 export function substitute(text: string, variables: Variables): Substituted {
   const expansion = new Expansion(variables);
-  const result = expansion.expand(parseTemplate(text), noLoop);
+  const result = expansion.expand(parseTemplate(text), NO_LOOP);
   return { text: result, undefinedNames: expansion.undefinedNames() };
 }
 
@@ -36,7 +36,7 @@ export function resolveVariables(variables: Variables): {
 
 /** Loop variables in scope, innermost last. */
 type Loop = readonly { readonly name: string; readonly value: string }[];
-const noLoop: Loop = [];
+const NO_LOOP: Loop = [];
 
 type Filter = (value: string) => string;
 
@@ -90,13 +90,13 @@ class Expansion {
       const cycle = [...this.#resolving.slice(cycleStart), name].join(' → ');
       throw new IsthmusError('VARIABLE_CYCLE', `a variable needs its own value: ${cycle}`, { field: name });
     }
-    if (this.#resolving.length >= deepestNesting) {
-      throw new IsthmusError('VARIABLE_TOO_LARGE', `variables are nested deeper than ${deepestNesting} levels`, {
+    if (this.#resolving.length >= DEEPEST_NESTING) {
+      throw new IsthmusError('VARIABLE_TOO_LARGE', `variables are nested deeper than ${DEEPEST_NESTING} levels`, {
         field: name,
       });
     }
     this.#resolving.push(name);
-    const value = this.expand(parseTemplate(this.#variables[name]!), noLoop);
+    const value = this.expand(parseTemplate(this.#variables[name]!), NO_LOOP);
     this.#resolving.pop();
     this.#resolved.set(name, value);
     return value;
@@ -148,8 +148,8 @@ class SizedText {
   add(part: string): void {
     if (part.length === 0) return;
     this.#bytes += Buffer.byteLength(part);
-    if (this.#bytes > largestExpansionBytes) {
-      throw new IsthmusError('VARIABLE_TOO_LARGE', `variables expand to more than ${largestExpansionBytes} bytes`, {
+    if (this.#bytes > LARGEST_EXPANSION_BYTES) {
+      throw new IsthmusError('VARIABLE_TOO_LARGE', `variables expand to more than ${LARGEST_EXPANSION_BYTES} bytes`, {
         field: this.#field,
       });
     }

@@ -2,7 +2,7 @@
 // logarithmic time, since a long value may be printed a character a line.
 
 /** So many that are no longer needed are dropped at once. */
-const dropAtLeast = 1024;
+const DROP_AT_LEAST = 1024;
 
 export class LineBreaks {
   /** Where they are, in order. */
@@ -13,7 +13,7 @@ export class LineBreaks {
   /** Adds the one at `position`; none before `neededFrom` will be asked for again. */
   add(position: number, neededFrom: number): void {
     const first = this.#firstWhere((index) => this.#positions[index]! >= neededFrom);
-    if (first >= dropAtLeast) {
+    if (first >= DROP_AT_LEAST) {
       this.#positions = this.#positions.slice(first);
       this.#dropped += first;
     }

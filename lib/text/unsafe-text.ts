@@ -3,7 +3,7 @@
 // bidirectional marks that show a command in another order than it runs.
 
 // First and last code point of each range that is not shown as it is.
-const unsafeRanges: readonly (readonly [number, number])[] = [
+const UNSAFE_RANGES: readonly (readonly [number, number])[] = [
   [0x00, 0x1f], // C0: escape, carriage return, NUL
   [0x7f, 0x9f], // DEL, C1: 0x9b is an escape sequence in one character
   [0x061c, 0x061c], // Arabic letter mark
@@ -17,7 +17,7 @@ const unsafeRanges: readonly (readonly [number, number])[] = [
 
 /** Whether a code point is obeyed by what shows it, rather than shown. */
 export function isUnsafe(code: number): boolean {
-  return unsafeRanges.some(([first, last]) => code >= first && code <= last);
+  return UNSAFE_RANGES.some(([first, last]) => code >= first && code <= last);
 }
 
 /**

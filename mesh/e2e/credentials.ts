@@ -9,7 +9,7 @@ import {
   type Credential,
   type TlsSide,
 } from '../../certs/credential.ts';
-import { backdateMs } from '../../certs/certificate.ts';
+import { BACKDATE_MS } from '../../certs/certificate.ts';
 import { readIdentity, type PeerIdentity } from '../../certs/peer.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -167,7 +167,7 @@ function ownIdentity(stream: MeshStream): PeerIdentity | undefined {
 
 /** A random time after the usual renewal. */
 function dueMs({ notBeforeMs, notAfterMs }: PeerIdentity): number {
-  const issuedAtMs = notBeforeMs + backdateMs;
+  const issuedAtMs = notBeforeMs + BACKDATE_MS;
   const share = DUE_SHARE.from + Math.random() * (DUE_SHARE.to - DUE_SHARE.from);
   return issuedAtMs + (notAfterMs - issuedAtMs) * share;
 }

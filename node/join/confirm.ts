@@ -9,7 +9,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { softwareVersion } from '../../lib/version.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import type { ConfirmResponse__Output } from '../../proto/gen/isthmus/identity/v1/ConfirmResponse.ts';
 import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identity.ts';
 import { pingThrough } from '../../mesh/echo.ts';
@@ -42,7 +42,7 @@ export async function confirmOverMesh(
     revocations: await RevocationList.open(node.stagingDir, authorityPem, meshId),
     log: silentLogger(),
     relaying: role === 'relay',
-    softwareVersion,
+    softwareVersion: SOFTWARE_VERSION,
     services: MESH_SERVICES,
   });
   const attempt = { mesh, deadlineAtMs: Date.now() + CONFIRM_TIMEOUT_MS, signal: options.signal };

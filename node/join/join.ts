@@ -5,7 +5,7 @@ import type { CheckName, CheckResult, ProxyEnv } from '../../certs/enrolment/pre
 import type { NodeIdentity } from '../../certs/identity.ts';
 import type { NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { softwareVersion } from '../../lib/version.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
 import { WIRE_VERSIONS } from '../../mesh/wire-version.ts';
 import { confirmOverMesh } from './confirm.ts';
@@ -46,7 +46,7 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
   try {
     return await joinMesh(options, {
       wireVersions: WIRE_VERSIONS,
-      softwareVersion,
+      softwareVersion: SOFTWARE_VERSION,
       openSessions: () => paths.open(),
       configFor: (node) => settingsWithLinks(dataDir, { listen, parents: parentsOf(node, paths.found) }),
       confirm(node) {

@@ -8,10 +8,10 @@ import type { Actor } from '../store/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
 const rank: Readonly<Record<ApiRole, number>> = { viewer: 1, operator: 2, admin: 3 };
-const keyShape = /^isk_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$/;
+const KEY_SHAPE = /^isk_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$/;
 
 /** Compared with when there is no such key, so that the answer takes as long. */
-const noHash = createHash('sha256').update('no such key').digest('hex');
+const NO_HASH = createHash('sha256').update('no such key').digest('hex');
 
 export interface Principal {
   readonly keyId: string;
@@ -101,10 +101,10 @@ const refusedFor = (why: string): Authentication => ({ kind: 'refused', why });
 /** Judges a presented key ('' for none). That a key is revoked or expired is told to who has its secret alone. */
 export async function authenticate(store: Store, presented: string, now: number): Promise<Authentication> {
   if (presented === '') return refusedFor('no API key was sent');
-  const [, id, secret] = keyShape.exec(presented) ?? [];
+  const [, id, secret] = KEY_SHAPE.exec(presented) ?? [];
   if (id === undefined || secret === undefined) return refusedFor('an API key does not look like this');
   const key = await store.apiKeys.find(id);
-  const matches = timingSafeEqual(Buffer.from(hashOf(secret), 'hex'), Buffer.from(key?.hash ?? noHash, 'hex'));
+  const matches = timingSafeEqual(Buffer.from(hashOf(secret), 'hex'), Buffer.from(key?.hash ?? NO_HASH, 'hex'));
   if (key === undefined || !matches) return refusedFor('the API key is not known here');
   if (key.revokedAt !== null) return refusedFor(`API key ${key.id} was revoked`);
   if (!isLive(key, now)) return refusedFor(`API key ${key.id} has expired`);

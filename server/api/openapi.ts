@@ -2,7 +2,7 @@
 import type { FastifyDynamicSwaggerOptions, SwaggerTransform } from '@fastify/swagger';
 import { PROBLEM_ANSWERS } from '../../contract/http.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { softwareVersion } from '../../lib/version.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 
 const TAGS = {
   access: 'Who the caller is, and API keys.',
@@ -30,7 +30,7 @@ export function openApiOptions(meshId: string): FastifyDynamicSwaggerOptions {
       openapi: '3.1.0',
       info: {
         title: 'Isthmus',
-        version: softwareVersion,
+        version: SOFTWARE_VERSION,
         description: `The API of mesh ${meshId}.`,
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },

@@ -10,7 +10,7 @@ import type { ApiContext } from './context.ts';
 const FAILURES_PER_MINUTE = 30;
 
 /** The actor of a request without a good key. */
-const anonymous = 'anonymous';
+const ANONYMOUS = 'anonymous';
 
 /** Addresses remembered; the least recent is forgotten first. */
 const ADDRESSES_REMEMBERED = 10_000;
@@ -36,7 +36,7 @@ export async function enforcePolicies(app: FastifyInstance, context: ApiContext)
       if (!counted.isAllowed && counted.isExceeded) {
         throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');
       }
-      throw await refused(context, request, anonymous, new IsthmusError('UNAUTHENTICATED', authentication.why));
+      throw await refused(context, request, ANONYMOUS, new IsthmusError('UNAUTHENTICATED', authentication.why));
     }
     const { principal } = authentication;
     request.principal = principal;
@@ -61,7 +61,7 @@ export async function refused(
   asked: Readonly<Record<string, unknown>> = {},
 ): Promise<IsthmusError> {
   const route = `${request.method} ${request.routeOptions.url ?? ''}`;
-  await store.denials.record(actor === anonymous ? request.ip : actor, {
+  await store.denials.record(actor === ANONYMOUS ? request.ip : actor, {
     actor,
     type: 'request.denied',
     subject: route,

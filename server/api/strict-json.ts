@@ -7,9 +7,9 @@ import { IsthmusError } from '../../contract/errors.ts';
 const MAX_DEPTH = 32;
 
 /** Unescaped, UTF-8 has none. */
-const surrogateEscape = /\\u[dD][89a-fA-F]/;
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
-const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype']);
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** Parses a JSON text; MALFORMED_BODY when it is not strict. */
 export function parseStrictJson(bytes: Buffer): unknown {
@@ -42,7 +42,7 @@ function scan(text: string): void {
     else if (character === '"') {
       const end = endOfString(text, at);
       const token = text.slice(at, end);
-      if (surrogateEscape.test(token) && !read(token).isWellFormed()) throw malformed('the body has half a character');
+      if (SURROGATE_ESCAPE.test(token) && !read(token).isWellFormed()) throw malformed('the body has half a character');
       if (isKey(text, end)) addKey(open.at(-1), token);
       at = end - 1;
     }
@@ -77,7 +77,7 @@ function read(token: string): string {
 function addKey(keys: Set<string> | undefined, token: string): void {
   const key = read(token);
   if (keys === undefined) throw malformed('the body is not JSON');
-  if (forbiddenKeys.has(key)) throw malformed('the body has a key that no object may have', undefined, key);
+  if (FORBIDDEN_KEYS.has(key)) throw malformed('the body has a key that no object may have', undefined, key);
   if (keys.has(key)) throw malformed('the body has a key twice', undefined, key);
   keys.add(key);
 }

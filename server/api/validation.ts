@@ -21,7 +21,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
 /**
  * Plain decimal, as a number is written; what else a program may take for one is left as the text it is, and refused.
  */
-const wholeNumber = /^-?(?:0|[1-9]\d{0,14})$/;
+const WHOLE_NUMBER = /^-?(?:0|[1-9]\d{0,14})$/;
 
 /** Path, query and headers with their whole numbers and booleans read. */
 function fromText(schema: TSchema, sent: unknown): unknown {
@@ -30,7 +30,7 @@ function fromText(schema: TSchema, sent: unknown): unknown {
   const read = (name: string, value: unknown): unknown => {
     if (typeof value !== 'string' || !Object.hasOwn(properties, name)) return value;
     const type = properties[name]?.type;
-    if (type === 'integer' && wholeNumber.test(value)) return Number(value);
+    if (type === 'integer' && WHOLE_NUMBER.test(value)) return Number(value);
     if (type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
     return value;
   };

@@ -14,7 +14,7 @@ import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
 import type { StepHandlerRegistry } from './steps/handler.ts';
 
 /** Of machines, in a note. */
-const mostNamed = 10;
+const MOST_NAMED = 10;
 
 export interface DeploymentRequest {
   readonly project: string;
@@ -140,7 +140,7 @@ async function noteOutside(tx: StoreTransaction, task: Task, { process }: Releas
   const machines = await tx.machines.select({ targetRoles, disabled: false });
   const outside = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
   if (outside.length === 0) return;
-  const named = outside.slice(0, mostNamed).join(', ') + (outside.length > mostNamed ? ', …' : '');
+  const named = outside.slice(0, MOST_NAMED).join(', ') + (outside.length > MOST_NAMED ? ', …' : '');
   await tx.taskEvents.append(task.id, {
     at: task.createdAt,
     level: 'warning',

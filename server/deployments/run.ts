@@ -7,7 +7,7 @@ import type { Ticket } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';
-import { machinesAtOnce } from '../tasks/execution/per-machine.ts';
+import { MACHINES_AT_ONCE } from '../tasks/execution/per-machine.ts';
 import { hasEnded, taskOutcome, type TaskOutcome } from '../tasks/outcome.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import { MachineSteps, type DeploymentFacts } from './machine-steps.ts';
@@ -48,7 +48,7 @@ export async function runDeployment(
 
 async function runStep(machines: MachineSteps, step: number, tickets: readonly Ticket[]): Promise<void> {
   const byTarget = Map.groupBy(tickets, ({ target }) => target);
-  const queue = new PQueue({ concurrency: machinesAtOnce });
+  const queue = new PQueue({ concurrency: MACHINES_AT_ONCE });
   await queue.addAll([...byTarget.values()].map((own) => () => machines.run(step, own)));
 }
 

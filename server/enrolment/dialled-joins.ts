@@ -9,9 +9,9 @@ import type { Enrolment } from './enrolment.ts';
 import { pathsByParents } from '../topology/resolve.ts';
 import type { Topology } from '../topology/topology.ts';
 
-const openMs = 10_000;
+const OPEN_MS = 10_000;
 /** At once: an operator joins a few machines, and each attempt is a tunnel. */
-const maxAttempts = 32;
+const MAX_ATTEMPTS = 32;
 
 interface DialledJoinDeps {
   readonly mesh: Pick<Mesh, 'dialEnrol'>;
@@ -47,7 +47,7 @@ export class DialledJoins {
   /** Tries every token that is not being tried. */
   attempt(tokens: readonly JoinToken[]): void {
     for (const token of tokens) {
-      if (this.#attempts.has(token.id) || this.#attempts.size >= maxAttempts) continue;
+      if (this.#attempts.has(token.id) || this.#attempts.size >= MAX_ATTEMPTS) continue;
       if (this.#stopping.signal.aborted) return;
       const attempt = this.#try(token).finally(() => this.#attempts.delete(token.id));
       this.#attempts.set(token.id, attempt);
@@ -75,7 +75,7 @@ export class DialledJoins {
     try {
       const [path] = pathsByParents({ node, parents: [parent] }, topology);
       if (path === undefined) throw new IsthmusError('UNREACHABLE', `no path leads to ${parent.node}`);
-      const bare = await mesh.dialEnrol({ node, path: path.relays, deadlineMs: openMs, signal });
+      const bare = await mesh.dialEnrol({ node, path: path.relays, deadlineMs: OPEN_MS, signal });
       const cut = (): void => void bare.destroy();
       signal.addEventListener('abort', cut, { once: true });
       await enrolment.serveDialled(bare, parent.dialAddress);

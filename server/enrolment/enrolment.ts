@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { TLSSocket } from 'node:tls';
-import { provisionalLifetimeMs, type Authority } from '../../certs/authority.ts';
+import { PROVISIONAL_LIFETIME_MS, type Authority } from '../../certs/authority.ts';
 import { readPublicKey } from '../../certs/certificate.ts';
 import {
   keyProofHolds,
@@ -39,11 +39,11 @@ import { proofKeyIdentity } from './tokens.ts';
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
 /** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes a row. */
-const denialsPerSecond = 5;
-const denialBurst = 60;
-const handshakeMs = 10_000;
+const DENIALS_PER_SECOND = 5;
+const DENIAL_BURST = 60;
+const HANDSHAKE_MS = 10_000;
 /** From the handshake to a proven token; a slow line takes a few round trips. */
-const proofMs = 20_000;
+const PROOF_MS = 20_000;
 
 export interface EnrolmentDeps {
   readonly store: Store;
@@ -65,7 +65,7 @@ export class Enrolment {
   readonly #deps: EnrolmentDeps;
   readonly #host: GrpcHost;
   readonly #nonces = new Nonces();
-  readonly #denials = new TokenBucket(denialsPerSecond, denialBurst, Date.now());
+  readonly #denials = new TokenBucket(DENIALS_PER_SECOND, DENIAL_BURST, Date.now());
   /** Streams that the server opened to a node that waits to be dialled, with the address it was dialled at. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
   /** What each live session has bound, to be freed when it ends unconfirmed. */
@@ -146,7 +146,7 @@ export class Enrolment {
 
   async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, address?: string): Promise<TLSSocket> {
     bare.on('error', () => undefined);
-    const limit = setTimeout(() => bare.destroy(), handshakeMs);
+    const limit = setTimeout(() => bare.destroy(), HANDSHAKE_MS);
     try {
       const session = await handshake();
       session.on('error', () => undefined);
@@ -298,7 +298,7 @@ export class Enrolment {
     const timer = setTimeout(() => {
       this.#later.delete(timer);
       this.#releaseSoon(session);
-    }, provisionalLifetimeMs);
+    }, PROVISIONAL_LIFETIME_MS);
     this.#later.add(timer);
   }
 
@@ -321,7 +321,7 @@ export class Enrolment {
   #cutUnlessProven(session: TLSSocket): void {
     const limit = setTimeout(() => {
       if (!this.#bound.has(session)) session.destroy();
-    }, proofMs);
+    }, PROOF_MS);
     session.once('close', () => clearTimeout(limit));
   }
 }

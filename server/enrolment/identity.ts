@@ -1,10 +1,10 @@
 // The `identity` service: a node that just enrolled confirms over the mesh, and every node renews its certificate.
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
-import { provisionalLifetimeMs, type Authority, type IssuedCertificate } from '../../certs/authority.ts';
-import { backdateMs, readPublicKey } from '../../certs/certificate.ts';
+import { PROVISIONAL_LIFETIME_MS, type Authority, type IssuedCertificate } from '../../certs/authority.ts';
+import { BACKDATE_MS, readPublicKey } from '../../certs/certificate.ts';
 import { keyProofHolds, sessionKey, spkiDigest } from '../../certs/enrolment/proof.ts';
-import { roles, type PeerIdentity } from '../../certs/peer.ts';
+import { ROLES, type PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller } from '../../lib/grpc/server.ts';
@@ -55,7 +55,7 @@ export class IdentityService {
         BeginRenewal: (_call, caller) => ({ nonce: this.#nonces.make(caller.stream) }),
         Renew: (call, caller) => this.#renew(call.request, caller),
       },
-      { Confirm: { roles }, BeginRenewal: { roles }, Renew: { roles } },
+      { Confirm: { roles: ROLES }, BeginRenewal: { roles: ROLES }, Renew: { roles: ROLES } },
     );
   }
 
@@ -191,8 +191,8 @@ async function recordCertificate(tx: StoreTransaction, node: string, issued: Iss
  * Renew gave out and a backup from before that does not know. What Enrol gives out is neither.
  */
 async function isRenewable(store: Store, peer: PeerIdentity): Promise<boolean> {
-  const lifeMs = peer.notAfterMs - peer.notBeforeMs - backdateMs;
-  return lifeMs > 2 * provisionalLifetimeMs || (await store.nodes.hasCertificate(peer.node, peer.serialNumber));
+  const lifeMs = peer.notAfterMs - peer.notBeforeMs - BACKDATE_MS;
+  return lifeMs > 2 * PROVISIONAL_LIFETIME_MS || (await store.nodes.hasCertificate(peer.node, peer.serialNumber));
 }
 
 function notWaitedFor(node: string): IsthmusError {

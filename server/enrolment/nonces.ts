@@ -4,7 +4,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 
-const lifetimeMs = 120_000;
+const LIFETIME_MS = 120_000;
 
 export class Nonces {
   readonly #byStream = new WeakMap<Duplex, { nonce: Buffer; madeAtMs: number }>();
@@ -19,7 +19,7 @@ export class Nonces {
   /** Throws ENROL_STALE unless `received` is this stream's nonce and fresh. */
   check(stream: Duplex, received: Buffer, nowMs = Date.now()): void {
     const known = this.#byStream.get(stream);
-    const fresh = known !== undefined && nowMs - known.madeAtMs <= lifetimeMs;
+    const fresh = known !== undefined && nowMs - known.madeAtMs <= LIFETIME_MS;
     if (!fresh || received.length !== known.nonce.length || !timingSafeEqual(received, known.nonce)) {
       throw new IsthmusError('ENROL_STALE', 'the nonce is not the one this session was given, or is too old');
     }

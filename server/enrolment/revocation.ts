@@ -1,7 +1,7 @@
 // Revocation: the store knows who is revoked; the signed list carries it through the mesh. The list is made from the
 // store by a subscription, so that a revocation which was committed is published whatever happens in between.
 import type { Authority } from '../../certs/authority.ts';
-import { leafLifetimeMs } from '../../certs/authority.ts';
+import { LEAF_LIFETIME_MS } from '../../certs/authority.ts';
 import { revocationStatement, type RevocationList } from '../../certs/revocations.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -19,7 +19,7 @@ export interface RevocationDeps {
 }
 
 /** Once every certificate from before a revocation has expired, the list need not name it any more. */
-const keptMs = leafLifetimeMs + 86_400_000;
+const KEPT_MS = LEAF_LIFETIME_MS + 86_400_000;
 
 /** Publishes the list after each revocation. */
 export function revocationSubscription(deps: RevocationDeps): Subscription<'node.revoked'> {
@@ -87,7 +87,7 @@ export async function publishRevocations({ store, authority, revocations, log }:
     latest.set(node, Math.max(revokedAtMs, latest.get(node) ?? 0));
   const nodes = [...latest]
     .map(([node, revokedAtMs]) => ({ node, revokedAtMs }))
-    .filter(({ revokedAtMs }) => now - revokedAtMs < keptMs);
+    .filter(({ revokedAtMs }) => now - revokedAtMs < KEPT_MS);
   const known = new Map(revocations.entries().map(({ node, revokedAtMs }) => [node, revokedAtMs]));
   if (nodes.every(({ node, revokedAtMs }) => known.get(node) === revokedAtMs)) return false;
   // Higher than any version there ever was, also when this server was restored from an old backup.

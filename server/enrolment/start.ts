@@ -10,7 +10,7 @@ import type { RevocationList } from '../../certs/revocations.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
-import { softwareVersion } from '../../lib/version.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { EventSubscriptions } from '../events/subscriptions.ts';
 import type { Actor } from '../store/base.ts';
@@ -106,7 +106,7 @@ async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<vo
   const certificateNotAfter = identity.peer().notAfterMs;
   await store.transaction(async (tx) => {
     if ((await tx.nodes.find(node)) !== undefined) {
-      await tx.nodes.recordLastSeen(node, { certificateNotAfter, softwareVersion });
+      await tx.nodes.recordLastSeen(node, { certificateNotAfter, softwareVersion: SOFTWARE_VERSION });
       return;
     }
     await tx.nodes.insert({
@@ -117,7 +117,7 @@ async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<vo
       createdAt: Date.now(),
       certificateNotAfter,
     });
-    await tx.nodes.recordLastSeen(node, { softwareVersion });
+    await tx.nodes.recordLastSeen(node, { softwareVersion: SOFTWARE_VERSION });
     await tx.events.append({
       actor: 'system',
       type: 'node.joined',

@@ -17,10 +17,10 @@ import { checkRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
 
 /** Long enough to walk to a machine, short enough that a leaked one is soon worthless. */
-const maxTtlS = 3600;
+const MAX_TTL_S = 3600;
 
 /** A relay without a port has no children that dial. */
-const relayListen = '0.0.0.0:8444';
+const RELAY_LISTEN = '0.0.0.0:8444';
 
 export interface TokenInput {
   readonly role: JoinToken['role'];
@@ -86,7 +86,7 @@ export async function createToken(
     environments: input.environments ?? [],
     targetRoles: input.targetRoles ?? [],
     routes: input.routes ?? null,
-    expiresAt: createdAt + (input.ttlS ?? maxTtlS) * 1000,
+    expiresAt: createdAt + (input.ttlS ?? MAX_TTL_S) * 1000,
     createdBy: actor,
     createdAt,
     boundSpkiSha256: null,
@@ -134,8 +134,8 @@ async function checkInput(
     throw new IsthmusError('INVALID_FIELD', reason, { field });
   };
   const { role, site, name, ttlS } = input;
-  if (ttlS !== undefined && (!Number.isInteger(ttlS) || ttlS < 1 || ttlS > maxTtlS)) {
-    wrong('ttlS', `a token lasts 1 to ${maxTtlS} seconds`);
+  if (ttlS !== undefined && (!Number.isInteger(ttlS) || ttlS < 1 || ttlS > MAX_TTL_S)) {
+    wrong('ttlS', `a token lasts 1 to ${MAX_TTL_S} seconds`);
   }
   if ((await tx.sites.find(site)) === undefined) throw noSuch('site', site, 'site');
   if (name !== undefined) {
@@ -171,7 +171,7 @@ function addressesOf(
 /** The token is not part of it: what is on a command line is in `ps` and in the shell's history. */
 function command({ role, parents }: JoinToken, pin: string, addresses: readonly string[]): string {
   const [dialled] = parents.flatMap(({ dialAddress }) => (dialAddress === null ? [] : [dialAddress]));
-  const ownPort = dialled === undefined ? relayListen : `0.0.0.0:${requireHostPort(dialled).port}`;
+  const ownPort = dialled === undefined ? RELAY_LISTEN : `0.0.0.0:${requireHostPort(dialled).port}`;
   const way = [
     ...addresses.map((address) => `--address ${address}`),
     ...(dialled !== undefined || role === 'relay' ? [`--listen ${ownPort}`] : []),

@@ -75,7 +75,10 @@ export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null)
 }
 
 /** The health of a machine to which no route led: which hop of the preferred route failed. */
-export function judgeFailure(machine: string, errors: readonly { route: FixedRoute; error: IsthmusError }[]): MachineHealth {
+export function judgeFailure(
+  machine: string,
+  errors: readonly { route: FixedRoute; error: IsthmusError }[],
+): MachineHealth {
   const reasons = errors.map(({ route, error }): HealthReason => {
     const hop = error.hop ?? machine;
     const where =

@@ -1,7 +1,11 @@
 // What sites and environments have in common: an id, a name and a description, changed with an audit event each.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Actor } from '../store/base.ts';
-import type { SiteOrEnvironment, SiteOrEnvironmentPatch, SiteOrEnvironmentRepository } from '../store/inventory/sites-and-environments.ts';
+import type {
+  SiteOrEnvironment,
+  SiteOrEnvironmentPatch,
+  SiteOrEnvironmentRepository,
+} from '../store/inventory/sites-and-environments.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 export interface NewEntry {
@@ -26,7 +30,12 @@ interface EntryKind {
 export interface Entries {
   /** ALREADY_EXISTS when the id is taken. */
   create(tx: StoreTransaction, input: NewEntry, actor: Actor): Promise<SiteOrEnvironment>;
-  update(tx: StoreTransaction, entry: EntryAtVersion, patch: SiteOrEnvironmentPatch, actor: Actor): Promise<SiteOrEnvironment>;
+  update(
+    tx: StoreTransaction,
+    entry: EntryAtVersion,
+    patch: SiteOrEnvironmentPatch,
+    actor: Actor,
+  ): Promise<SiteOrEnvironment>;
   /** IN_USE, naming what does, while something refers to it. */
   delete(tx: StoreTransaction, entry: EntryAtVersion, actor: Actor): Promise<void>;
 }

@@ -15,7 +15,7 @@ const SOCKET_FILE = 'control.sock';
 const ANSWER_WITHIN_MS = 10 * 60_000;
 
 /** Only names in the data folder: whoever asks says what, not where. */
-const copyName = /^backup-[0-9a-f]{12}\.db$/;
+const COPY_NAME = /^backup-[0-9a-f]{12}\.db$/;
 
 interface ControlDeps {
   /** Writes a consistent copy of the database. */
@@ -62,7 +62,7 @@ async function serve(socket: Socket, dataDir: string, copyTo: ControlDeps['copyT
   socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy());
   for await (const line of createInterface({ input: socket })) {
     const name = /^copy (\S{1,100})$/.exec(line)?.[1] ?? '';
-    if (!copyName.test(name)) throw new IsthmusError('INVALID_FIELD', 'this is not a question for a server');
+    if (!COPY_NAME.test(name)) throw new IsthmusError('INVALID_FIELD', 'this is not a question for a server');
     await copyTo(join(dataDir, name));
     socket.end(`${JSON.stringify({ done: true })}\n`);
     return;

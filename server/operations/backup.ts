@@ -9,12 +9,12 @@ import { pipeline } from 'node:stream/promises';
 import { create, extract } from 'tar';
 import { parseDocument } from 'yaml';
 import { resolveConfig } from '../../lib/config/resolve.ts';
-import { lockDataDir, lockFiles } from '../../lib/files/data-lock.ts';
+import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
-import { softwareVersion } from '../../lib/version.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { decryptStream, encryptStream } from './backup-cipher.ts';
 import { serverConfigSchema } from '../config.ts';
 import { askForCopy } from './admin-socket.ts';
@@ -29,10 +29,10 @@ const SETTINGS = 'config.yaml';
 const MASTER_KEY = 'master.key';
 
 /** What a data folder holds beside the database that a server cannot do without. */
-const smallParts = ['master.check', 'authority', 'identity', 'revocations.bin', 'admin.key'];
+const SMALL_PARTS = ['master.check', 'authority', 'identity', 'revocations.bin', 'admin.key'];
 
 /** Blobs never change, so they are linked, not copied. */
-const blobs = join('packages', 'blobs');
+const BLOBS = join('packages', 'blobs');
 
 interface RestoreOptions {
   readonly dataDir: string;
@@ -78,12 +78,12 @@ export async function backup({ dataDir, file, passphraseFile, environment }: Bac
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
     await copySettings(dataDir, staging, environment);
-    for (const part of smallParts) await copyIfThere(join(dataDir, part), join(staging, part));
-    await linkBlobs(join(dataDir, blobs), join(staging, blobs));
+    for (const part of SMALL_PARTS) await copyIfThere(join(dataDir, part), join(staging, part));
+    await linkBlobs(join(dataDir, BLOBS), join(staging, BLOBS));
     const files = await listFiles(staging);
     const manifest: Manifest = {
       format: 1,
-      softwareVersion,
+      softwareVersion: SOFTWARE_VERSION,
       createdAt: Date.now(),
       files: await digests(staging, files),
     };
@@ -212,7 +212,7 @@ async function linkBlobs(from: string, to: string): Promise<void> {
 /** Every file below a folder, as tar names it, sorted. */
 async function listFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !lockFiles.includes(entry.name));
+  const files = entries.filter((entry) => entry.isFile() && !LOCK_FILES.includes(entry.name));
   return files.map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')).toSorted();
 }
 

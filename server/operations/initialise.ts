@@ -9,7 +9,7 @@ import { authorityPin } from '../../certs/authority-signature.ts';
 import { createAuthority, type Authority } from '../../certs/authority.ts';
 import { generateKey } from '../../certs/certificate.ts';
 import { identityFolder, writeIdentity } from '../../certs/identity.ts';
-import { lockDataDir, lockFiles } from '../../lib/files/data-lock.ts';
+import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder, writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { makeFolder, unusable } from '../../lib/files/folder.ts';
@@ -76,7 +76,7 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
       await assertEmpty(dataDir);
       throw thrown;
     });
-    for (const file of lockFiles) await rm(join(dataDir, file), { force: true });
+    for (const file of LOCK_FILES) await rm(join(dataDir, file), { force: true });
     syncFolder(parent);
     return result;
   } catch (thrown) {

@@ -29,7 +29,10 @@ export interface FeedDeps {
   readonly log: Logger;
   readonly signDownloadToken: (downloadToken: DownloadToken) => string;
   /** Throws FORBIDDEN. */
-  readonly verifyDownloadToken: (downloadToken: string, asked: { readonly sha256: string; readonly node?: string }) => DownloadToken;
+  readonly verifyDownloadToken: (
+    downloadToken: string,
+    asked: { readonly sha256: string; readonly node?: string },
+  ) => DownloadToken;
   readonly limits?: Partial<BlobServerLimits>;
   readonly pushLimits?: Partial<PushLimits>;
 }
@@ -40,7 +43,7 @@ export interface FoundSources {
 }
 
 /** Long enough for a slow line to begin every part of a resumed download, short enough to be worthless when leaked. */
-const passLifetimeMs = 60 * 60_000;
+const PASS_LIFETIME_MS = 60 * 60_000;
 
 /** One denial of each node in a minute: more would push out what others were denied. */
 const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 10_000 };
@@ -124,8 +127,14 @@ export class Feed {
       await this.#recordDenial(nodeId, sha256, 'FORBIDDEN');
       throw forbidden();
     }
-    const expiresAtMs = Date.now() + passLifetimeMs;
-    const downloadToken = signDownloadToken({ sha256, sizeBytes: known.sizeBytes, site: requester.site, node: requester.id, expiresAtMs });
+    const expiresAtMs = Date.now() + PASS_LIFETIME_MS;
+    const downloadToken = signDownloadToken({
+      sha256,
+      sizeBytes: known.sizeBytes,
+      site: requester.site,
+      node: requester.id,
+      expiresAtMs,
+    });
     return { sources: this.#sources.of(requester), downloadToken };
   }
 
@@ -139,7 +148,10 @@ export class Feed {
       const node = await this.#deps.store.nodes.find(peer.node);
       if (node === undefined || node.state !== 'active') throw forbidden();
       // A mirror also asks with the download token of the target it asks for, which may be of a site below its own.
-      return this.#deps.verifyDownloadToken(downloadToken, { sha256, ...(node.role === 'mirror' ? {} : { node: node.id }) });
+      return this.#deps.verifyDownloadToken(downloadToken, {
+        sha256,
+        ...(node.role === 'mirror' ? {} : { node: node.id }),
+      });
     } catch (thrown) {
       await this.#recordDenial(peer.node, sha256, IsthmusError.from(thrown).code);
       throw thrown;

@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { checkArchive, isPackageFormat, packageFormats, type PackageFormat } from '../../lib/archives/archive.ts';
+import { checkArchive, isPackageFormat, PACKAGE_FORMATS, type PackageFormat } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
@@ -38,10 +38,10 @@ export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256'
 }
 
 /** A push that brings nothing for so long is given up: it holds a file open. */
-const stallMs = 60_000;
+const STALL_MS = 60_000;
 
 /** The free space is looked at again after this many bytes: others write to the disk too. */
-const bytesBetweenLooks = 16 * 1024 ** 2;
+const BYTES_BETWEEN_LOOKS = 16 * 1024 ** 2;
 
 interface PushDeps {
   readonly store: Store;
@@ -100,7 +100,7 @@ function given(value: string | undefined, field: string): string {
 
 function formatOf(format: string): PackageFormat {
   if (isPackageFormat(format)) return format;
-  throw new IsthmusError('INVALID_FIELD', `the format is one of ${packageFormats.join(', ')}`, { field: 'format' });
+  throw new IsthmusError('INVALID_FIELD', `the format is one of ${PACKAGE_FORMATS.join(', ')}`, { field: 'format' });
 }
 
 interface Room {
@@ -123,8 +123,8 @@ async function checkRoom(
 }
 
 async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<void> {
-  let lookAt = bytesBetweenLooks;
-  const watchdog = new Watchdog(stallMs, () => {
+  let lookAt = BYTES_BETWEEN_LOOKS;
+  const watchdog = new Watchdog(STALL_MS, () => {
     body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled'));
   });
   try {
@@ -134,7 +134,7 @@ async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<
       const wanted = takenBytes + chunk.length;
       if (wanted >= lookAt || wanted > room.limits.largestPackageBytes) {
         await checkRoom(room, { takenBytes, comingBytes: chunk.length });
-        lookAt = wanted + bytesBetweenLooks;
+        lookAt = wanted + BYTES_BETWEEN_LOOKS;
       }
       await writer.write(chunk);
       watchdog.feed();

@@ -18,9 +18,9 @@ export interface ResolvedVariables {
 }
 
 /** One value in the environment of a process: Linux takes 128 KiB, name and `=` included. */
-export const longestValueBytes = 100 * 1024;
+export const LONGEST_VALUE_BYTES = 100 * 1024;
 /** All of them together; Linux takes a quarter of the stack, 2 MiB, with the arguments. */
-const longestEnvBytes = 1024 * 1024;
+const LONGEST_ENV_BYTES = 1024 * 1024;
 
 /** The identity under which a variable's value is sealed; a copy in a release keeps it. */
 export function sealIdentity(id: string): string {
@@ -84,17 +84,14 @@ function checkSizes(values: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(values)) {
     const bytes = Buffer.byteLength(value);
     total += bytes + name.length;
-    if (bytes > longestValueBytes) {
-      throw new IsthmusError('VARIABLE_TOO_LARGE', `${name} has ${bytes} bytes, ${longestValueBytes} is the most`, {
+    if (bytes > LONGEST_VALUE_BYTES) {
+      throw new IsthmusError('VARIABLE_TOO_LARGE', `${name} has ${bytes} bytes, ${LONGEST_VALUE_BYTES} is the most`, {
         field: name,
       });
     }
   }
-  if (total <= longestEnvBytes) return;
-  throw new IsthmusError(
-    'VARIABLE_TOO_LARGE',
-    `the variables have ${total} bytes, ${longestEnvBytes} is the most`,
-  );
+  if (total <= LONGEST_ENV_BYTES) return;
+  throw new IsthmusError('VARIABLE_TOO_LARGE', `the variables have ${total} bytes, ${LONGEST_ENV_BYTES} is the most`);
 }
 
 function notDefined(names: readonly string[], { environment, machine }: Place): IsthmusError {

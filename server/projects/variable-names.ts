@@ -3,11 +3,11 @@ import { changesPrograms } from '../../lib/config/forbidden-env.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
 /** As the variable syntax reads names inside `#{…}`, beginning with a letter or underscore. */
-const shape = /^[A-Za-z_][A-Za-z0-9_.:[\]-]{0,199}$/;
+const SHAPE = /^[A-Za-z_][A-Za-z0-9_.:[\]-]{0,199}$/;
 
 /** Names that say who a script is and where it runs; the tentacle and Isthmus set them. */
-const reserved: ReadonlySet<string> = new Set(['HOME', 'LOGNAME', 'PATH', 'PWD', 'SHELL', 'TMPDIR', 'USER']);
-const reservedBeginning = 'ISTHMUS_';
+const RESERVED: ReadonlySet<string> = new Set(['HOME', 'LOGNAME', 'PATH', 'PWD', 'SHELL', 'TMPDIR', 'USER']);
+const RESERVED_BEGINNING = 'ISTHMUS_';
 
 /** The environment variable that carries it: upper case, everything else than letters and digits an underscore. */
 export function envName(name: string): string {
@@ -16,11 +16,11 @@ export function envName(name: string): string {
 
 /** VARIABLE_NAME unless `name` may be used beside the project's `others`. */
 export function checkVariableName(name: string, others: readonly string[]): void {
-  if (!shape.test(name)) {
+  if (!SHAPE.test(name)) {
     throw refused(name, 'a name begins with a letter and has letters, digits and _ . : [ ] -, at most 200');
   }
   const asEnvironment = envName(name);
-  if (reserved.has(asEnvironment) || asEnvironment.startsWith(reservedBeginning) || changesPrograms(asEnvironment)) {
+  if (RESERVED.has(asEnvironment) || asEnvironment.startsWith(RESERVED_BEGINNING) || changesPrograms(asEnvironment)) {
     throw refused(name, `scripts would see it as ${asEnvironment}, which changes how programs run`);
   }
   const taken = others.find((other) => other !== name && envName(other) === asEnvironment);

@@ -9,7 +9,7 @@ import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { Scope, Variable, VariablePatch } from '../store/projects/variables.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { longestValueBytes, sealIdentity } from './resolve.ts';
+import { LONGEST_VALUE_BYTES, sealIdentity } from './resolve.ts';
 import { checkVariableName } from './variable-names.ts';
 
 /** A scope as it is given and shown: empty lists mean everywhere. */
@@ -137,9 +137,9 @@ async function checkName(tx: StoreTransaction, project: string, name: string, se
 }
 
 function checkValue(value: string, sensitive: boolean): void {
-  if (value.includes('\0') || Buffer.byteLength(value) > longestValueBytes) {
+  if (value.includes('\0') || Buffer.byteLength(value) > LONGEST_VALUE_BYTES) {
     const code = value.includes('\0') ? 'INVALID_FIELD' : 'VARIABLE_TOO_LARGE';
-    throw new IsthmusError(code, `a value has at most ${longestValueBytes} bytes, none of them NUL`, {
+    throw new IsthmusError(code, `a value has at most ${LONGEST_VALUE_BYTES} bytes, none of them NUL`, {
       field: 'value',
     });
   }

@@ -4,7 +4,7 @@ import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';
-import { machinesAtOnce, runPerMachine } from '../tasks/execution/per-machine.ts';
+import { MACHINES_AT_ONCE, runPerMachine } from '../tasks/execution/per-machine.ts';
 import { checkScript } from '../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../tasks/execution/script-ticket.ts';
 import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
@@ -57,7 +57,7 @@ export async function submitScript(
 
 function runScriptTask(context: TaskContext, deps: TicketDeps): Promise<TaskOutcome> {
   const { machines, interpreter, body, timeLimitS, isolation } = context.task.payload as ScriptTaskPayload;
-  return runPerMachine(deps, context, { action: 'script', machines, concurrency: machinesAtOnce }, (ticket) => {
+  return runPerMachine(deps, context, { action: 'script', machines, concurrency: MACHINES_AT_ONCE }, (ticket) => {
     const { target, executor } = ticket;
     const env = { ISTHMUS_TASK: context.task.id, ISTHMUS_MACHINE: target };
     return runScriptTicket({ context, deps, target, executor, onUnreachable: 'fail' }, ticket, {

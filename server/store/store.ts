@@ -98,7 +98,7 @@ interface StoreOptions {
 }
 
 /** 16 MiB: large enough that the steps' overhead does not count, small enough to stop soon. */
-const pagesPerStep = 4096;
+const PAGES_PER_STEP = 4096;
 
 /** Opens the data folder for this process alone and brings its schema up to date. */
 export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> {
@@ -117,7 +117,7 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
     copyTo: (file) =>
       db
         .connection()
-        .execute(() => backup(database, file, { rate: pagesPerStep }))
+        .execute(() => backup(database, file, { rate: PAGES_PER_STEP }))
         .then(() => undefined),
     close: () => {
       releaseDataDir(dataDir);

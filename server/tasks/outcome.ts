@@ -10,7 +10,7 @@ export interface TaskOutcome {
   readonly errorDetail?: string | undefined;
 }
 
-const ended: ReadonlySet<TicketState> = new Set([
+const ENDED: ReadonlySet<TicketState> = new Set([
   'succeeded',
   'failed',
   'cancelled',
@@ -21,7 +21,7 @@ const ended: ReadonlySet<TicketState> = new Set([
 
 /** Whether a ticket has reached its end. */
 export function hasEnded(ticket: Pick<Ticket, 'state'>): boolean {
-  return ended.has(ticket.state);
+  return ENDED.has(ticket.state);
 }
 
 interface TaskEndFacts {

@@ -46,7 +46,8 @@ async function checkRetryable(tx: StoreTransaction, task: Task, wanted: readonly
   // It may have succeeded and still have left machines out that could not be reached.
   if (wanted.length === 0) throw notRetryable(task, 'has succeeded on all its machines');
   const open = await tx.tasks.openRetry(id);
-  if (open !== undefined) throw new IsthmusError('RETRY_IN_PROGRESS', `task ${id} is being tried again by task ${open}`);
+  if (open !== undefined)
+    throw new IsthmusError('RETRY_IN_PROGRESS', `task ${id} is being tried again by task ${open}`);
 }
 
 function notRetryable({ id }: Task, why: string): IsthmusError {

@@ -20,8 +20,8 @@ interface NewTaskRequest<Payload extends object> {
   readonly event: Readonly<Record<string, unknown>>;
 }
 
-export const defaultDeadlineS = 3_600;
-export const longestDeadlineS = 7 * 86_400;
+export const DEFAULT_DEADLINE_S = 3_600;
+export const LONGEST_DEADLINE_S = 7 * 86_400;
 
 /** Adds a queued task. The engine learns of it from the commit. */
 export async function submitTask<Payload extends object>(
@@ -62,9 +62,9 @@ export async function cancelTask(tx: StoreTransaction, id: string, actor: Actor)
   return task;
 }
 
-function checkedDeadline(deadlineS: number = defaultDeadlineS): number {
-  if (Number.isFinite(deadlineS) && deadlineS >= 1 && deadlineS <= longestDeadlineS) return deadlineS;
-  throw new IsthmusError('INVALID_FIELD', `a deadline is 1 to ${longestDeadlineS} seconds from now`, {
+function checkedDeadline(deadlineS: number = DEFAULT_DEADLINE_S): number {
+  if (Number.isFinite(deadlineS) && deadlineS >= 1 && deadlineS <= LONGEST_DEADLINE_S) return deadlineS;
+  throw new IsthmusError('INVALID_FIELD', `a deadline is 1 to ${LONGEST_DEADLINE_S} seconds from now`, {
     field: 'deadlineS',
   });
 }

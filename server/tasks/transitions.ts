@@ -12,7 +12,12 @@ export async function startTask(context: TaskContext, kind: TaskKind, nodeId: st
     await tx.tasks.markRunning(fence, Date.now());
     if (resumed) await tx.taskEvents.append(task.id, { at: Date.now(), text: `resumed by ${nodeId}` }, fence.epoch);
     const data = { node: nodeId, epoch: fence.epoch };
-    await tx.events.append({ actor: 'system', type: resumed ? 'task.resumed' : 'task.started', subject: task.id, data });
+    await tx.events.append({
+      actor: 'system',
+      type: resumed ? 'task.resumed' : 'task.started',
+      subject: task.id,
+      data,
+    });
     await kind.onStart?.(tx, task, { resumed, ...data });
   });
 }

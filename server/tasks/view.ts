@@ -82,7 +82,7 @@ class MachineViewBuilder {
 
   /** Whether nothing further is done on the machine. */
   get hasLeft(): boolean {
-    return leaving.some((state) => this.#states.has(state));
+    return LEAVING.some((state) => this.#states.has(state));
   }
 
   view(): TaskMachine {
@@ -126,17 +126,17 @@ function planned(step: string, action: string): TaskStep {
 
 /** Whether a note still tells of what a machine is at. */
 function isOfNow({ ticket }: MachineMessage, { state, steps }: TaskMachine): boolean {
-  if (!underWay.includes(state)) return false;
+  if (!UNDER_WAY.includes(state)) return false;
   return ticket === null || steps.some((step) => step.ticket === ticket && step.endedAt === null);
 }
 
-const underWay: readonly TicketState[] = ['pending', 'sent', 'running'];
-const bad: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
-const leaving: readonly TicketState[] = [...bad, 'skipped'];
+const UNDER_WAY: readonly TicketState[] = ['pending', 'sent', 'running'];
+const BAD: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
+const LEAVING: readonly TicketState[] = [...BAD, 'skipped'];
 
 /** The worst end of its steps, else how far it is. */
 function machineState(states: ReadonlySet<TicketState>): TicketState {
-  const worst = leaving.find((state) => states.has(state));
+  const worst = LEAVING.find((state) => states.has(state));
   if (worst !== undefined) return worst;
   if (states.size === 0) return 'skipped';
   const [only] = states;

@@ -110,7 +110,11 @@ const changes: readonly Change[] = [
   (tx, id, seed) => tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),
   (tx, id, seed) => tx.nodes.take(id, below(seed)),
   async (tx, id, seed) => {
-    const desired = { parents: below(seed).map((parent) => ({ ...parent, address: null })), setAt: seed, setBy: 'test' };
+    const desired = {
+      parents: below(seed).map((parent) => ({ ...parent, address: null })),
+      setAt: seed,
+      setBy: 'test',
+    };
     await tx.nodes.setDesiredParents(id, (await tx.nodes.get(id)).version, desired);
   },
   async (tx, id, seed) => {

@@ -11,7 +11,7 @@ import { routeName, type Topology } from './topology.ts';
  * A parent that dials a node, and is to dial it at another address, does so for this long before it goes back to the
  * one before. Once the link is down it tries both, in turns of this length.
  */
-const dialTryMs = 30_000;
+const DIAL_TRY_MS = 30_000;
 
 /** The parents that a node is to go over to, as it is told of them. */
 export interface ParentsAssignment {
@@ -52,10 +52,10 @@ function isTried(
   now: number,
 ): boolean {
   const ageMs = now - desired.setAt;
-  if (ageMs < dialTryMs) return true;
+  if (ageMs < DIAL_TRY_MS) return true;
   const link = topology.link(routeName(topology, parent), id);
   if (link?.up === true) return link.address === wanted;
-  return Math.floor(ageMs / dialTryMs) % 2 === 0;
+  return Math.floor(ageMs / DIAL_TRY_MS) % 2 === 0;
 }
 
 /** Marks nodes that have moved to their desired parents. Routes follow the new parents from now on. */
@@ -68,10 +68,7 @@ export async function markApplied(
     if (desired === null || node.state !== 'active' || !hasApplied(node, desired, topology)) continue;
     try {
       await store.transaction((tx) => take(tx, id, desired, topology));
-      log.info(
-        { node: id, parents: desired.parents.map(({ node: name }) => name) },
-        'node has moved to other parents',
-      );
+      log.info({ node: id, parents: desired.parents.map(({ node: name }) => name) }, 'node has moved to other parents');
     } catch (err) {
       // The next turn tries again; the other nodes do not wait for it.
       log.error({ err, node: id }, 'it is not noted that a node has moved to other parents');

@@ -2,7 +2,7 @@
 // commits a second, each with its sync: what comes within a moment is written in one.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
-import { maxMessageBytes } from '../../lib/grpc/client.ts';
+import { MAX_MESSAGE_BYTES } from '../../lib/grpc/client.ts';
 import type { Caller } from '../../lib/grpc/server.ts';
 import { checkFeedUrl } from '../../lib/net/feed-url.ts';
 import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
@@ -13,9 +13,9 @@ import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
 /** Between two commits; a node reports every few seconds and on change. */
-const writeEveryMs = 500;
+const WRITE_EVERY_MS = 500;
 /** A report names each link, up to all that a node may have and remember, some 250 bytes each. */
-const maxReportBytes = maxMessageBytes;
+const MAX_REPORT_BYTES = MAX_MESSAGE_BYTES;
 
 /** A node that reports, by one stream of it. */
 export interface Reporter {
@@ -40,14 +40,14 @@ export class Reports {
   /** Stores a report soon, unless a later one of the same stream takes its place before. */
   take(reporter: Reporter, given: NodeReport__Output): void {
     const report = { ...given, feedUrl: this.#acceptedUrl(reporter.caller.peer, given.feedUrl) };
-    if (JSON.stringify(report).length > maxReportBytes) {
+    if (JSON.stringify(report).length > MAX_REPORT_BYTES) {
       reporter.failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
       return;
     }
     // To its end: what was said later is written later.
     this.#latest.delete(reporter);
     this.#latest.set(reporter, report);
-    this.#timer ??= setTimeout(() => void this.#write(), Math.max(0, this.#lastMs + writeEveryMs - Date.now()));
+    this.#timer ??= setTimeout(() => void this.#write(), Math.max(0, this.#lastMs + WRITE_EVERY_MS - Date.now()));
   }
 
   /** The URL at which a mirror says it is; none when no node could be there. */

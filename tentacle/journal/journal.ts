@@ -27,7 +27,7 @@ import { decodeRecord, encodeRecord, type JournalledLine, type JournalRecord, ty
 const dataSynced = promisify(fdatasync);
 
 /** No file has this number. */
-const closed = -1;
+const CLOSED = -1;
 
 interface JournalLimits {
   /** How long a tombstone is kept: far longer than any envelope is good for. */
@@ -47,7 +47,7 @@ const defaultLimits: JournalLimits = {
 /**
  * A ticket id from further in the future than this does not move the mark: a wrong clock must not outdate all others.
  */
-const mostClockSkewMs = 5 * 60_000;
+const MOST_CLOCK_SKEW_MS = 5 * 60_000;
 
 /** Records that somebody waits for: in the file, not yet on the disk, and not in memory before they are. */
 interface Waiter {
@@ -154,8 +154,8 @@ export class Journal {
   /** Idempotent. What is written afterwards fails: the number of the file may be another's by then. */
   async close(): Promise<void> {
     await this.#syncing;
-    if (this.#file !== closed) closeSync(this.#file);
-    this.#file = closed;
+    if (this.#file !== CLOSED) closeSync(this.#file);
+    this.#file = CLOSED;
   }
 
   /** To memory only, so that it takes no trip through the thread pool. After a failure the file is as it was. */
@@ -243,7 +243,7 @@ export class Journal {
       // A tenth, so that not every following append raises the mark again.
       if (this.#memory.ticketCount > this.#limits.mostTickets) this.#raiseMark(this.#memory.markOfOldestTenth());
       if (this.#goodBytes < Math.max(this.#limits.compactAboveBytes, this.#compactAboveBytes)) return;
-      const newest = Math.min(this.#memory.newestTicketMs, Date.now() + mostClockSkewMs);
+      const newest = Math.min(this.#memory.newestTicketMs, Date.now() + MOST_CLOCK_SKEW_MS);
       this.#raiseMark(newest - this.#limits.retentionMs);
       this.#compact();
     } catch {

@@ -3,8 +3,8 @@
 import type { MaskedPiece } from '../../lib/masking/masker.ts';
 
 /** A line takes at most this much, so that no line fills a batch or a row of the server's store. */
-export const longestLineBytes = 64 * 1024;
-export const cutMarker = ' … [line cut at 64 KiB]';
+export const LONGEST_LINE_BYTES = 64 * 1024;
+export const CUT_MARKER = ' … [line cut at 64 KiB]';
 
 export interface CutLine {
   readonly text: string;
@@ -14,7 +14,7 @@ export interface CutLine {
   readonly cut: boolean;
 }
 
-const lineFeed = 0x0a;
+const LINE_FEED = 0x0a;
 
 export class LineCutter {
   readonly #sourceOffset: number;
@@ -58,7 +58,7 @@ export class LineCutter {
     const start = this.#sourceOffset + piece.sourceStart;
     let from = 0;
     while (from < bytes.length) {
-      const end = bytes.indexOf(lineFeed, from);
+      const end = bytes.indexOf(LINE_FEED, from);
       if (end < 0) {
         this.#add(bytes.subarray(from), start + bytes.length, lines);
         return;
@@ -75,12 +75,12 @@ export class LineCutter {
   #add(bytes: Buffer, sourceEnd: number, lines: CutLine[]): void {
     this.#sourceEnd = sourceEnd;
     if (this.#dropping || bytes.length === 0) return;
-    const room = longestLineBytes - this.#length;
+    const room = LONGEST_LINE_BYTES - this.#length;
     // Copied: the piece is a window on a buffer that is about to be used again.
     this.#parts.push(Buffer.from(bytes.subarray(0, room)));
     this.#length += Math.min(bytes.length, room);
     if (bytes.length <= room) return;
-    lines.push(this.#take(cutMarker, true));
+    lines.push(this.#take(CUT_MARKER, true));
     this.#dropping = true;
   }
 
@@ -92,10 +92,10 @@ export class LineCutter {
     // Bytes that are no UTF-8 become U+FFFD; control characters stay: they are data, and every output escapes them.
     const text = whole.toString('utf8');
     const grown = Buffer.from(text);
-    if (grown.length <= longestLineBytes) return { text: text + marker, sourceEnd: this.#sourceEnd, cut };
-    const shown = grown.subarray(0, longestLineBytes);
+    if (grown.length <= LONGEST_LINE_BYTES) return { text: text + marker, sourceEnd: this.#sourceEnd, cut };
+    const shown = grown.subarray(0, LONGEST_LINE_BYTES);
     return {
-      text: shown.toString('utf8', 0, endOfLastCharacter(shown)) + cutMarker,
+      text: shown.toString('utf8', 0, endOfLastCharacter(shown)) + CUT_MARKER,
       sourceEnd: this.#sourceEnd,
       cut,
     };

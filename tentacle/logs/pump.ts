@@ -12,14 +12,14 @@ import { countedBytes, type LogStream, type NewLine } from './spool.ts';
 import type { TicketLog } from './ticket-log.ts';
 
 /** A look at the files also without a hint from the system: hints can be lost. */
-const pollMs = 250;
+const POLL_MS = 250;
 /** A script that ends within this is not worth a watch: its end is a hint, too. */
-const watchAfterMs = 25;
+const WATCH_AFTER_MS = 25;
 /** When the system gives no hints at all. */
-const pollWithoutWatchMs = 20;
+const POLL_WITHOUT_WATCH_MS = 20;
 /** Below this much free disk a script's own writes may already have failed. */
-const fullBelowBytes = 64 * 1024;
-const retryFullDiskMs = 200;
+const FULL_BELOW_BYTES = 64 * 1024;
+const RETRY_FULL_DISK_MS = 200;
 
 export interface PumpPaths {
   readonly stdout: string;
@@ -128,7 +128,7 @@ export class LogPump {
   }
 
   async #run(): Promise<void> {
-    let interval = watchAfterMs;
+    let interval = WATCH_AFTER_MS;
     while (!this.#stopped) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -140,7 +140,7 @@ export class LogPump {
       await woken;
       clearTimeout(timer);
       const watched = this.#sources.map(({ output }) => output.watch(() => this.#wake()));
-      interval = watched.every(Boolean) ? pollMs : pollWithoutWatchMs;
+      interval = watched.every(Boolean) ? POLL_MS : POLL_WITHOUT_WATCH_MS;
     }
   }
 
@@ -190,7 +190,7 @@ export class LogPump {
       } catch (error) {
         if (!isDiskFull(error) || this.#abandoned) throw error;
         this.#diskWasFull = true;
-        await delay(retryFullDiskMs);
+        await delay(RETRY_FULL_DISK_MS);
       }
     }
     this.#options.onLines();
@@ -198,10 +198,10 @@ export class LogPump {
 
   /** What a script failed to write on a full disk nobody can see; that the disk was full can be seen and told. */
   async #lookAtDisk(): Promise<void> {
-    if (Date.now() - this.#lookedAtDiskMs < pollMs) return;
+    if (Date.now() - this.#lookedAtDiskMs < POLL_MS) return;
     this.#lookedAtDiskMs = Date.now();
     const { bavail, bsize } = statfsSync(dirname(this.#options.paths.stdout));
-    if (bavail * bsize < fullBelowBytes) this.#diskWasFull = true;
+    if (bavail * bsize < FULL_BELOW_BYTES) this.#diskWasFull = true;
     else await this.#tellOfFullDisk();
   }
 

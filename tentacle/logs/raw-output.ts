@@ -7,15 +7,15 @@ import type { MaskedPiece, Masker, MaskStream } from '../../lib/masking/masker.t
 import { LineCutter, type CutLine } from './line-cutter.ts';
 import type { SourcePosition } from './spool.ts';
 
-const readBytes = 256 * 1024;
+const READ_BYTES = 256 * 1024;
 /** One for all: what is read is masked and cut at once, and nothing keeps a window on it. */
-const buffer = Buffer.allocUnsafe(readBytes);
+const buffer = Buffer.allocUnsafe(READ_BYTES);
 /** Longer than any form of a sensitive value that is likely to stand across the place where reading goes on. */
-const primeBytes = 128 * 1024;
+const PRIME_BYTES = 128 * 1024;
 /** Used-up output is given back to the disk in steps of this size. */
-const punchEveryBytes = 32 * 1024 * 1024;
+const PUNCH_EVERY_BYTES = 32 * 1024 * 1024;
 /** Output that nobody will read is cut away whenever it has grown to this. */
-const truncateAboveBytes = 1024 * 1024;
+const TRUNCATE_ABOVE_BYTES = 1024 * 1024;
 
 export class RawOutput {
   readonly #path: string;
@@ -33,7 +33,7 @@ export class RawOutput {
     this.#file = file;
     this.#stream = masker.stream();
     this.#from = position.offset;
-    const sourceOffset = Math.max(0, position.offset - primeBytes);
+    const sourceOffset = Math.max(0, position.offset - PRIME_BYTES);
     this.#offset = sourceOffset;
     this.#cutter = new LineCutter({ sourceOffset, dropping: position.dropping });
   }
@@ -61,7 +61,7 @@ export class RawOutput {
 
   /** The lines of the next stretch; undefined when there is nothing more at present. */
   next(): CutLine[] | undefined {
-    const pieces = this.#read(readBytes);
+    const pieces = this.#read(READ_BYTES);
     if (pieces === undefined) return undefined;
     const lines = this.#cutter.push(pieces);
     this.#giveBack();
@@ -77,7 +77,7 @@ export class RawOutput {
   /** Drops what is there, and keeps the file small: the script appends, so that cutting is safe at any moment. */
   discard(): void {
     const { size } = fstatSync(this.#file);
-    if (size > truncateAboveBytes) ftruncateSync(this.#file, 0);
+    if (size > TRUNCATE_ABOVE_BYTES) ftruncateSync(this.#file, 0);
   }
 
   close(): void {
@@ -86,7 +86,7 @@ export class RawOutput {
   }
 
   #read(most: number): MaskedPiece[] | undefined {
-    const bytesRead = readSync(this.#file, buffer, 0, Math.min(most, readBytes), this.#offset);
+    const bytesRead = readSync(this.#file, buffer, 0, Math.min(most, READ_BYTES), this.#offset);
     if (bytesRead === 0) return undefined;
     this.#offset += bytesRead;
     return this.#clip(this.#stream.pushPieces(buffer.subarray(0, bytesRead)));
@@ -94,7 +94,7 @@ export class RawOutput {
 
   /** Takes away what the spool has already. */
   #clip(pieces: readonly MaskedPiece[]): MaskedPiece[] {
-    const alreadyThere = this.#from - Math.max(0, this.#from - primeBytes);
+    const alreadyThere = this.#from - Math.max(0, this.#from - PRIME_BYTES);
     if (alreadyThere === 0) return [...pieces];
     return pieces.flatMap((piece) => {
       const over = alreadyThere - piece.sourceStart;
@@ -106,8 +106,8 @@ export class RawOutput {
 
   /** Makes a hole where the output is used up; without holes (an old file system) the caller's limit holds instead. */
   #giveBack(): void {
-    const usedUp = Math.max(0, this.#cutter.neededFrom - primeBytes);
-    if (!this.#canPunch || usedUp - this.#punchedTo < punchEveryBytes) return;
+    const usedUp = Math.max(0, this.#cutter.neededFrom - PRIME_BYTES);
+    if (!this.#canPunch || usedUp - this.#punchedTo < PUNCH_EVERY_BYTES) return;
     this.#punchedTo = usedUp;
     const range = ['--punch-hole', '--offset', '0', '--length', String(usedUp)];
     execFile('fallocate', [...range, this.#path], (error) => {

@@ -28,14 +28,14 @@ export interface NewLine extends SpooledLine {
   readonly source: SourcePosition | undefined;
 }
 
-const streams: readonly LogStream[] = ['stdout', 'stderr', 'agent'];
-const droppingFlag = 0x80;
+const STREAMS: readonly LogStream[] = ['stdout', 'stderr', 'agent'];
+const DROPPING_FLAG = 0x80;
 /** Text length (4), stream and flag (1), time (8), source offset (8). */
-const headerBytes = 21;
-const linesPerIndexEntry = 256;
+const HEADER_BYTES = 21;
+const LINES_PER_INDEX_ENTRY = 256;
 /** What a line takes of the quota at least: empty ones cost the disk and the server something, too. */
-const shortestCountedBytes = 16;
-const readBytes = 256 * 1024;
+const SHORTEST_COUNTED_BYTES = 16;
+const READ_BYTES = 256 * 1024;
 
 export class Spool {
   readonly #file: number;
@@ -93,8 +93,8 @@ export class Spool {
   read(afterLine: number, mostBytes: number): SpooledLine[] {
     const lines: SpooledLine[] = [];
     if (afterLine >= this.#lines) return lines;
-    let number = Math.floor(afterLine / linesPerIndexEntry) * linesPerIndexEntry;
-    let offset = this.#index[number / linesPerIndexEntry]!;
+    let number = Math.floor(afterLine / LINES_PER_INDEX_ENTRY) * LINES_PER_INDEX_ENTRY;
+    let offset = this.#index[number / LINES_PER_INDEX_ENTRY]!;
     const end = this.#bytes;
     let taken = 0;
     while (offset < end) {
@@ -102,8 +102,8 @@ export class Spool {
       const used = eachRecord(window, (line, bytes) => {
         number += 1;
         if (number <= afterLine) return true;
-        if (lines.length > 0 && taken + bytes - headerBytes > mostBytes) return false;
-        taken += bytes - headerBytes;
+        if (lines.length > 0 && taken + bytes - HEADER_BYTES > mostBytes) return false;
+        taken += bytes - HEADER_BYTES;
         lines.push({ stream: line.stream, atMs: line.atMs, text: line.text });
         return true;
       });
@@ -136,33 +136,33 @@ export class Spool {
   }
 
   #readAt(offset: number, end: number): Buffer {
-    const window = Buffer.allocUnsafe(Math.min(readBytes, end - offset));
+    const window = Buffer.allocUnsafe(Math.min(READ_BYTES, end - offset));
     const bytesRead = readSync(this.#file, window, 0, window.length, offset);
     return window.subarray(0, bytesRead);
   }
 
   #count(line: NewLine, bytes: number): void {
-    if (this.#lines % linesPerIndexEntry === 0) this.#index.push(this.#bytes);
+    if (this.#lines % LINES_PER_INDEX_ENTRY === 0) this.#index.push(this.#bytes);
     this.#lines += 1;
     this.#bytes += bytes;
-    this.#countedBytes += countedBytes(bytes - headerBytes);
+    this.#countedBytes += countedBytes(bytes - HEADER_BYTES);
     if (line.source !== undefined) this.#positions.set(line.stream, line.source);
   }
 }
 
 /** What a line of so many bytes of text takes of the quota. */
 export function countedBytes(textBytes: number): number {
-  return Math.max(shortestCountedBytes, textBytes);
+  return Math.max(SHORTEST_COUNTED_BYTES, textBytes);
 }
 
 function encodeLine(line: NewLine): Buffer {
   const text = Buffer.from(line.text);
-  const record = Buffer.allocUnsafe(headerBytes + text.length);
+  const record = Buffer.allocUnsafe(HEADER_BYTES + text.length);
   record.writeUInt32BE(text.length, 0);
-  record.writeUInt8(streams.indexOf(line.stream) | (line.source?.dropping === true ? droppingFlag : 0), 4);
+  record.writeUInt8(STREAMS.indexOf(line.stream) | (line.source?.dropping === true ? DROPPING_FLAG : 0), 4);
   record.writeDoubleBE(line.atMs, 5);
   record.writeDoubleBE(line.source?.offset ?? -1, 13);
-  text.copy(record, headerBytes);
+  text.copy(record, HEADER_BYTES);
   return record;
 }
 
@@ -172,17 +172,17 @@ function eachRecord(
   take: (line: NewLine, bytes: number) => boolean,
 ): { readonly bytes: number; readonly stopped: boolean } {
   let offset = 0;
-  while (offset + headerBytes <= window.length) {
+  while (offset + HEADER_BYTES <= window.length) {
     const length = window.readUInt32BE(offset);
     const flags = window.readUInt8(offset + 4);
     const atMs = window.readDoubleBE(offset + 5);
-    const end = offset + headerBytes + length;
-    const stream = streams[flags & ~droppingFlag];
+    const end = offset + HEADER_BYTES + length;
+    const stream = STREAMS[flags & ~DROPPING_FLAG];
     // A time of 0 is a hole that a power cut left where a record should be.
     if (end > window.length || stream === undefined || atMs === 0) break;
     const sourceOffset = window.readDoubleBE(offset + 13);
-    const source = sourceOffset < 0 ? undefined : { offset: sourceOffset, dropping: (flags & droppingFlag) !== 0 };
-    const text = window.toString('utf8', offset + headerBytes, end);
+    const source = sourceOffset < 0 ? undefined : { offset: sourceOffset, dropping: (flags & DROPPING_FLAG) !== 0 };
+    const text = window.toString('utf8', offset + HEADER_BYTES, end);
     if (!take({ stream, atMs, text, source }, end - offset)) return { bytes: offset, stopped: true };
     offset = end;
   }

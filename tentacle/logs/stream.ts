@@ -8,10 +8,10 @@ import type { SpooledLine } from './spool.ts';
 import type { TicketLog } from './ticket-log.ts';
 
 /** Small messages cost as much as large ones: a chatty script is sent in batches. */
-const batchBytes = 64 * 1024;
-const batchMs = 50;
+const BATCH_BYTES = 64 * 1024;
+const BATCH_MS = 50;
 /** Sent and not acknowledged at most; what a lost stream sends twice is bounded by it. */
-const windowBytes = 256 * 1024;
+const WINDOW_BYTES = 256 * 1024;
 
 export interface LogSource {
   status(): StatusMessage;
@@ -91,11 +91,11 @@ export class LogSender {
       // The state before the lines: when it says that the script has ended, the lines after it are all there are.
       const status = this.#source.status();
       const ended = status.endedAtMs > 0;
-      if (this.#bytesInFlight() >= windowBytes) {
+      if (this.#bytesInFlight() >= WINDOW_BYTES) {
         await changed;
         continue;
       }
-      const lines = spool.read(this.#sentLine, batchBytes);
+      const lines = spool.read(this.#sentLine, BATCH_BYTES);
       const last = ended && this.#sentLine + lines.length >= status.lastLine;
       if (lines.length === 0 && !last) {
         await changed;
@@ -104,7 +104,7 @@ export class LogSender {
       await this.#send(lines, last ? status : undefined);
       if (last) return;
       // What comes within the next moment travels together; a full batch need not wait for more.
-      if (sizeOf(lines) < batchBytes / 2 && this.#sentLine >= spool.lastLine && !ended) await delay(batchMs);
+      if (sizeOf(lines) < BATCH_BYTES / 2 && this.#sentLine >= spool.lastLine && !ended) await delay(BATCH_MS);
     }
   }
 

@@ -6,8 +6,8 @@ import type { Journal } from '../journal/journal.ts';
 import { countedBytes, Spool, type LogStream, type NewLine, type SourcePosition, type SpooledLine } from './spool.ts';
 
 /** A log of more than this moves. Most scripts say less. */
-const mostShortBytes = 4096;
-const mostShortLines = 64;
+const MOST_SHORT_BYTES = 4096;
+const MOST_SHORT_LINES = 64;
 
 export class TicketLog {
   readonly #journal: Journal;
@@ -51,7 +51,7 @@ export class TicketLog {
   append(lines: readonly NewLine[]): void {
     if (lines.length === 0) return;
     const bytes = bytesOf(lines);
-    const fits = this.#shortBytes + bytes <= mostShortBytes && this.#short.length + lines.length <= mostShortLines;
+    const fits = this.#shortBytes + bytes <= MOST_SHORT_BYTES && this.#short.length + lines.length <= MOST_SHORT_LINES;
     if (this.#spool === undefined && !fits) this.#move();
     if (this.#spool !== undefined) {
       this.#spool.append(lines);

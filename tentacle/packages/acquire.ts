@@ -38,11 +38,11 @@ interface Running {
   readonly stop: AbortController;
 }
 
-const defaultStallMs = 30_000;
+const DEFAULT_STALL_MS = 30_000;
 /** So that the log of what went wrong still fits. */
-const defaultReserveBytes = 32 * 1024 * 1024;
+const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Cut downloads that wait for their resume; the oldest go first. */
-const keptPartials = 4;
+const KEPT_PARTIALS = 4;
 
 export class Acquirer {
   readonly #deps: AcquireDeps;
@@ -103,7 +103,7 @@ export class Acquirer {
   }
 
   async #fetch(order: PackageOrder, tell: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
-    const { blobs, connect, log, onWrongSource, stallMs = defaultStallMs } = this.#deps;
+    const { blobs, connect, log, onWrongSource, stallMs = DEFAULT_STALL_MS } = this.#deps;
     const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
     const target = await blobs.resume(sha256);
@@ -113,7 +113,13 @@ export class Acquirer {
         ...{ sha256, sizeBytes: totalBytes, sources, target, demotions: this.#demotions, signal, onWrongSource },
         open: async (source, fromByte, aborted) => {
           log.info({ package: order.id, version: order.version, from: source.node, fromByte }, 'fetching a package');
-          return askForBlob(await connect(source, aborted), { sha256, downloadToken, fromByte, signal: aborted, stallMs });
+          return askForBlob(await connect(source, aborted), {
+            sha256,
+            downloadToken,
+            fromByte,
+            signal: aborted,
+            stallMs,
+          });
         },
         onProgress: ({ bytes, from: node }) =>
           tell({ receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] }),
@@ -126,7 +132,7 @@ export class Acquirer {
 
   async #assertRoom(missingBytes: number): Promise<void> {
     const free = await freeBytes(this.#deps.blobs.folder);
-    if (free - missingBytes >= (this.#deps.reserveBytes ?? defaultReserveBytes)) return;
+    if (free - missingBytes >= (this.#deps.reserveBytes ?? DEFAULT_RESERVE_BYTES)) return;
     throw new IsthmusError('DISK_FULL', `${missingBytes} bytes are to come and ${free} are free`);
   }
 
@@ -134,7 +140,7 @@ export class Acquirer {
     const { blobs } = this.#deps;
     const others = (await blobs.partials()).filter(({ sha256 }) => sha256 !== except);
     others.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs);
-    for (const { sha256 } of others.slice(keptPartials)) await blobs.dropPartial(sha256);
+    for (const { sha256 } of others.slice(KEPT_PARTIALS)) await blobs.dropPartial(sha256);
   }
 }
 

@@ -2,7 +2,7 @@
 // progress.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { EnvelopeKind } from '../../certs/signer.ts';
-import { skewMs } from '../../certs/signer.ts';
+import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import type { AcquireProgress as ProgressMessage } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
@@ -24,7 +24,7 @@ const payloadCodec = messageCodec(
   loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.PackagePayload,
 );
 /** Often enough for a progress bar. */
-const progressEveryMs = 250;
+const PROGRESS_EVERY_MS = 250;
 
 /** The three package methods of the Tentacle service. */
 export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
@@ -45,7 +45,7 @@ async function open(
   kind: EnvelopeKind,
 ): Promise<Pick<EnvelopeBody__Output, 'ticket'> & { readonly payload: PackagePayload__Output }> {
   const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
-  if (Date.now() > expiresAtMs + skewMs) {
+  if (Date.now() > expiresAtMs + SKEW_MS) {
     throw new IsthmusError(
       'ENVELOPE_EXPIRED',
       `the order to ${kind} was good until ${new Date(expiresAtMs).toISOString()}`,
@@ -67,7 +67,7 @@ async function acquire(
   let toldAtMs = 0;
   const tell = (progress: AcquireProgress) => {
     const now = Date.now();
-    if (now - toldAtMs < progressEveryMs) return;
+    if (now - toldAtMs < PROGRESS_EVERY_MS) return;
     toldAtMs = now;
     call.write(toMessage(progress));
   };

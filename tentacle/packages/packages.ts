@@ -23,7 +23,7 @@ export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
 }
 
 /** For a rollback further than the previous release without the long line. */
-const defaultKeptRecent = 3;
+const DEFAULT_KEPT_RECENT = 3;
 
 /** Opens the cache and the applications of a data folder. */
 export async function createPackages(options: PackagesOptions): Promise<Packages> {
@@ -153,7 +153,7 @@ export class Packages {
     }
     const others = this.#blobs.list().filter(({ sha256 }) => !used.has(sha256));
     others.sort((a, b) => b.usedAtMs - a.usedAtMs);
-    for (const { sha256 } of others.slice(this.#options.keptRecent ?? defaultKeptRecent))
+    for (const { sha256 } of others.slice(this.#options.keptRecent ?? DEFAULT_KEPT_RECENT))
       await this.#blobs.delete(sha256);
   }
 }

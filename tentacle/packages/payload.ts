@@ -21,13 +21,13 @@ export interface PackageOrder {
 }
 
 /** `<project>-<step>`, each a slug. */
-const applicationName = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
+const APPLICATION_NAME = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
 
 /** Checks every field that becomes part of a path, a request or a limit. */
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
   const { application, sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
-  if (!applicationName.test(application)) refuse('application', 'it names no application');
+  if (!APPLICATION_NAME.test(application)) refuse('application', 'it names no application');
   if (!isSha256(sha256)) refuse('package.sha256', 'a digest is 64 lower-case hex digits');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) refuse('package.size_bytes', 'a package has a size');
   if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a format of packages`);
@@ -44,13 +44,13 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
     },
     substituteIn,
     hasSensitive: sensitiveNames.length > 0,
-    sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
+    sources: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
   };
 }
 
 /** Whether a text may name an application. */
 export function isApplicationName(text: string): boolean {
-  return applicationName.test(text);
+  return APPLICATION_NAME.test(text);
 }
 
 function refuse(field: string, why: string): never {

@@ -28,7 +28,7 @@ export interface StageDeps {
 }
 
 /** A configuration file is small; more than this is a pattern that caught what it should not. */
-const largestSubstitutedBytes = 10 * 1024 * 1024;
+const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
 
 /** Stages a release; answers its name. The same ticket again finds the release it made; another one makes its own. */
 export async function stageRelease(
@@ -108,7 +108,7 @@ async function substituteFile(path: string, name: string, order: PackageOrder): 
   const file = await open(path, 'r+');
   try {
     const { size, mode } = await file.stat();
-    if (size > largestSubstitutedBytes) {
+    if (size > LARGEST_SUBSTITUTED_BYTES) {
       throw new IsthmusError('INVALID_FIELD', `${name} is too large to substitute variables in`, {
         field: 'substituteIn',
       });

@@ -9,7 +9,7 @@
 //   isolation.ts, script-user.ts, workspaces.ts   next to whom, as whom and where it runs
 //   undeletable.ts                                      what it left that cannot be removed
 import { statfsSync } from 'node:fs';
-import { skewMs } from '../../certs/signer.ts';
+import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { idTimeMs } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -17,7 +17,7 @@ import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/
 import { diskError } from '../disk-errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LogSource } from '../logs/stream.ts';
-import { defaultPath } from './launch/script-env.ts';
+import { DEFAULT_PATH } from './launch/script-env.ts';
 import { EpochFence } from './epoch-fence.ts';
 import { interpreterCommand } from './launch/interpreters.ts';
 import { IsolationQueue } from './run/isolation.ts';
@@ -58,7 +58,7 @@ export const defaultScriptLimits: ScriptLimits = {
 /**
  * Between looks for tickets that nobody completes: their raw output is in clear, and lies there no longer than it must.
  */
-const sweepEveryMs = 3600_000;
+const SWEEP_EVERY_MS = 3600_000;
 
 export interface EngineOptions {
   readonly dataDir: string;
@@ -113,7 +113,7 @@ export class ScriptEngine {
         log,
       }),
       launcher: new Launcher(log),
-      path: inherited['PATH'] ?? defaultPath,
+      path: inherited['PATH'] ?? DEFAULT_PATH,
       logQuotaBytes: this.#limits.logQuotaBytes,
       killGraceMs: this.#limits.killGraceMs,
     };
@@ -128,7 +128,7 @@ export class ScriptEngine {
     await engine.#recover();
     await engine.#sweep();
     engine.#context.leftovers.look();
-    engine.#sweeping = setInterval(() => void engine.#sweep(), sweepEveryMs).unref();
+    engine.#sweeping = setInterval(() => void engine.#sweep(), SWEEP_EVERY_MS).unref();
     return engine;
   }
 
@@ -245,7 +245,7 @@ export class ScriptEngine {
     const { ticket, task, payload, expiresAtMs } = order;
     if (this.#journal.ticket(ticket) !== undefined) return;
     this.#checkAge(ticket);
-    if (Date.now() > expiresAtMs + skewMs) {
+    if (Date.now() > expiresAtMs + SKEW_MS) {
       const detail = `it was good until ${new Date(expiresAtMs).toISOString()}, the clock here says ${new Date().toISOString()}`;
       throw new IsthmusError('ENVELOPE_EXPIRED', `the order to start ticket ${ticket} has expired: ${detail}`);
     }

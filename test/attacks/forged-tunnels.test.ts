@@ -110,14 +110,17 @@ describe('a neighbour on a live link', () => {
     },
   );
 
-  it.each<[NodeRole]>([['tentacle'], ['mirror'], ['relay']])('that is a %s is not the parent of a server', async (role) => {
-    const plane = await startControlPlane();
-    const { identity } = await plane.authority.node('x9', role);
-    const link = await fakeLink(plane.address, identity, { relation: 'PARENT' });
-    expect((await link.ended)?.code).toBe('LINK_DENIED');
-    expect(plane.mesh.links()).toEqual([]);
-    expect(await denials(plane)).toEqual([['x9', 'LINK_DENIED', 'link']]);
-  });
+  it.each<[NodeRole]>([['tentacle'], ['mirror'], ['relay']])(
+    'that is a %s is not the parent of a server',
+    async (role) => {
+      const plane = await startControlPlane();
+      const { identity } = await plane.authority.node('x9', role);
+      const link = await fakeLink(plane.address, identity, { relation: 'PARENT' });
+      expect((await link.ended)?.code).toBe('LINK_DENIED');
+      expect(plane.mesh.links()).toEqual([]);
+      expect(await denials(plane)).toEqual([['x9', 'LINK_DENIED', 'link']]);
+    },
+  );
 });
 
 /** The audit events, once there is one: whom, with which code, what. */

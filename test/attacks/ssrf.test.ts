@@ -140,7 +140,13 @@ describe('the URL of a feed', () => {
       );
       const source = { node: 'mirror-1', path: [], url: origin.url };
       const stream = await connectSource(source, access(true), signal);
-      const asked = askForBlob(stream, { sha256: 'a'.repeat(64), downloadToken: 'p', fromByte: 0, signal, stallMs: 5_000 });
+      const asked = askForBlob(stream, {
+        sha256: 'a'.repeat(64),
+        downloadToken: 'p',
+        fromByte: 0,
+        signal,
+        stallMs: 5_000,
+      });
       await expect(asked).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
     }
     expect(connections).toEqual([]);

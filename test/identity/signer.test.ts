@@ -1,6 +1,12 @@
 // Envelopes and passes: good ones are read, and every single change to one is refused (I7).
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
-import { createSigner, verifyEnvelope, verifyDownloadToken, type EnvelopeContent, type Signer } from '../../certs/signer.ts';
+import {
+  createSigner,
+  verifyEnvelope,
+  verifyDownloadToken,
+  type EnvelopeContent,
+  type Signer,
+} from '../../certs/signer.ts';
 import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import { createTestMesh, type TestMesh } from '../support/identities.ts';
 
@@ -94,12 +100,20 @@ function introductionOf({ signer: statement, signerSignature }: Envelope): Parti
 
 describe('a download token', () => {
   const nowMs = Date.now();
-  const downloadToken = { sha256: 'ab'.repeat(32), sizeBytes: 77, site: 'eu', node: 'web-1', expiresAtMs: nowMs + 60_000 };
+  const downloadToken = {
+    sha256: 'ab'.repeat(32),
+    sizeBytes: 77,
+    site: 'eu',
+    node: 'web-1',
+    expiresAtMs: nowMs + 60_000,
+  };
 
   test('allows its digest to its node at its site, for its time', () => {
     const text = signer.signDownloadToken(downloadToken);
     expect(text).toMatch(/^isd_[\w.-]+$/);
-    expect(verifyDownloadToken(text, mesh, { sha256: downloadToken.sha256, site: 'eu', node: 'web-1' })).toEqual(downloadToken);
+    expect(verifyDownloadToken(text, mesh, { sha256: downloadToken.sha256, site: 'eu', node: 'web-1' })).toEqual(
+      downloadToken,
+    );
     const denials = [
       { sha256: 'cd'.repeat(32), site: 'eu' },
       { sha256: downloadToken.sha256, site: 'us' },

@@ -1,7 +1,7 @@
 // What enrolment gives out before the confirmation is good for the confirmation, and for nothing else.
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { provisionalLifetimeMs } from '../../certs/authority.ts';
+import { PROVISIONAL_LIFETIME_MS } from '../../certs/authority.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { acceptSession, openSession } from '../../mesh/e2e/session.ts';
 import type { Trust } from '../../mesh/trust.ts';
@@ -23,7 +23,7 @@ describe('a node that has enrolled and not confirmed', () => {
     const authority = await createTestMesh();
     const peer = (await authority.node('t1', 'tentacle', provisional)).identity.peer();
     expect(peer).toMatchObject({ node: 't1', role: 'tentacle', provisional: true });
-    expect(peer.notAfterMs - Date.now()).toBeLessThanOrEqual(provisionalLifetimeMs);
+    expect(peer.notAfterMs - Date.now()).toBeLessThanOrEqual(PROVISIONAL_LIFETIME_MS);
     expect((await authority.node('t1', 'tentacle')).identity.peer().provisional).toBeUndefined();
   });
 

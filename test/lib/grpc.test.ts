@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
-import { grpcClient, maxMessageBytes, type GrpcClient } from '../../lib/grpc/client.ts';
+import { grpcClient, MAX_MESSAGE_BYTES, type GrpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type MethodAccess } from '../../lib/grpc/server.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -184,10 +184,10 @@ describe('denials', () => {
     const { client } = dialSources(
       sourcesHost((call) => {
         ran += 1;
-        return { downloadToken: call.request.sha256 === 'big' ? 'y'.repeat(maxMessageBytes + 1) : '' };
+        return { downloadToken: call.request.sha256 === 'big' ? 'y'.repeat(MAX_MESSAGE_BYTES + 1) : '' };
       }),
     );
-    expect((await failure(find(client, 'x'.repeat(maxMessageBytes + 1)))).code).toBe('RESOURCE_EXHAUSTED');
+    expect((await failure(find(client, 'x'.repeat(MAX_MESSAGE_BYTES + 1)))).code).toBe('RESOURCE_EXHAUSTED');
     expect(ran).toBe(0);
     expect((await failure(find(client, 'big'))).code).toBe('RESOURCE_EXHAUSTED');
     await find(client);

@@ -3,7 +3,7 @@ import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { backdateMs, buildCertificate } from '../../certs/certificate.ts';
+import { BACKDATE_MS, buildCertificate } from '../../certs/certificate.ts';
 import { proveCredential, type Credential, type TlsSide } from '../../certs/credential.ts';
 import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
 import type { NodeRole } from '../../certs/peer.ts';
@@ -273,7 +273,7 @@ describe('revocation of a node that has renewed', () => {
     const { authority, server, node, link } = await linkedFake();
     const revokeUpTo = (version: number, revokedAtMs: number) =>
       server.revocations.merge(authority.revoke(version, [{ node: 't1', revokedAtMs }]));
-    const first = node.identity.peer().notBeforeMs + backdateMs;
+    const first = node.identity.peer().notBeforeMs + BACKDATE_MS;
     const later = await authority.identity('t1', 'tentacle', { nowMs: first + 60_000 });
     link.attach.write({ credential: await proofIn(link, later) });
     link.attach.write({ ping: { id: 99 } });

@@ -58,7 +58,10 @@ export const packagesMutants: Mutants = {
     file: 'server/packages/sources.ts',
     find: "requester.role !== 'mirror' || isBefore(",
     replace: "requester.role !== 'server' || isBefore(",
-    red: { file: 'server/packages/sources.test.ts', test: ['places', 'never lets mirrors wait for each other in a circle'] },
+    red: {
+      file: 'server/packages/sources.test.ts',
+      test: ['places', 'never lets mirrors wait for each other in a circle'],
+    },
   },
   'no-pass-refused-unseen': {
     file: 'lib/blobs/blob-server.ts',

@@ -97,7 +97,13 @@ export async function startMirrorBench(mesh: TestMesh, options: MirrorBenchOptio
       const chunks: Buffer[] = [];
       try {
         const stream = await connectSource(source, accessOf(client), signal);
-        const question = { sha256, downloadToken: testDownloadToken(sizeBytes), fromByte: from, signal, stallMs: 20_000 };
+        const question = {
+          sha256,
+          downloadToken: testDownloadToken(sizeBytes),
+          fromByte: from,
+          signal,
+          stallMs: 20_000,
+        };
         for await (const chunk of (await askForBlob(stream, question)).body) {
           chunks.push(chunk);
           options.onChunk?.(chunk.length);

@@ -42,8 +42,9 @@ async function get(url: string, client: TestNode, onChunk: () => void = () => un
     signal,
   );
   const chunks: Buffer[] = [];
-  for await (const chunk of (await askForBlob(stream, { sha256, downloadToken: 'p', fromByte: 0, signal, stallMs: 10_000 }))
-    .body) {
+  for await (const chunk of (
+    await askForBlob(stream, { sha256, downloadToken: 'p', fromByte: 0, signal, stallMs: 10_000 })
+  ).body) {
     chunks.push(chunk);
     onChunk();
   }

@@ -155,7 +155,7 @@ function payload({ sources, downloadToken }: Awaited<ReturnType<typeof sourcesOf
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
     application: 'shop-web', downloadToken, substituteIn: [], variables: {}, sensitiveNames: [],
-    sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
+    sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
   }; // prettier-ignore
 }
 
@@ -225,7 +225,13 @@ describe('two tiers of mirrors', () => {
     const expiresAtMs = Date.now() + 60_000;
     const passes = {
       none: 'x',
-      foreign: foreign.signDownloadToken({ sha256, sizeBytes: bytes.length, site: 'eu-pci', node: 't-pci-1', expiresAtMs }),
+      foreign: foreign.signDownloadToken({
+        sha256,
+        sizeBytes: bytes.length,
+        site: 'eu-pci',
+        node: 't-pci-1',
+        expiresAtMs,
+      }),
       expired: createSigner(authority.authority, 'server-1').signDownloadToken({
         sha256,
         sizeBytes: bytes.length,

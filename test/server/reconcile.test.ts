@@ -33,8 +33,15 @@ it('a node that cannot be noted to have moved keeps no other from it, and is not
   const parent = { node: 'eu', address: '10.0.0.1:8444' };
   await store.transaction(async (tx) => {
     for (const id of ['a', 'b']) {
-      await tx.nodes.setDesiredParents(id, 1, { setAt: 7, setBy: 'key-1', parents: [{ ...parent, dialAddress: null }] });
-      await tx.nodes.recordLastSeen(id, { softwareVersion: '1', report: { links: [], parents: [parent], parentsVersion: 7 } });
+      await tx.nodes.setDesiredParents(id, 1, {
+        setAt: 7,
+        setBy: 'key-1',
+        parents: [{ ...parent, dialAddress: null }],
+      });
+      await tx.nodes.recordLastSeen(id, {
+        softwareVersion: '1',
+        report: { links: [], parents: [parent], parentsVersion: 7 },
+      });
     }
   });
   const waiting = async () => (await store.nodes.all()).flatMap(({ id, desired }) => (desired === null ? [] : id));

@@ -59,8 +59,7 @@ describe('other parents', () => {
     await world.linked();
   }, 120_000);
 
-  const put = (id: string, parents: object[]) =>
-    world.api.put<Node>(`nodes/${id}/parents`, { parents }, `nodes/${id}`);
+  const put = (id: string, parents: object[]) => world.api.put<Node>(`nodes/${id}/parents`, { parents }, `nodes/${id}`);
   const node = (id: string) => world.api.get<Node>(`nodes/${id}`);
   const config = (id: string) => readFile(join(world.dataDir(id), 'config.yaml'), 'utf8');
   const cli = (...words: string[]) =>
@@ -143,9 +142,7 @@ describe('other parents', () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     const { code, err } = await cli('web-1', 'eu-b', '--address', `eu-b=${nobody}`, '--wait', '3s');
     expect(code).toBe(1);
-    expect(err).toMatch(
-      /web-1 has not moved within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/,
-    );
+    expect(err).toMatch(/web-1 has not moved within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/);
     expect(err).toContain('see `isthmus node show web-1`');
     expect(await node('web-1')).toMatchObject({
       parents: [{ node: 'eu-a' }],
@@ -169,7 +166,10 @@ describe('other parents', () => {
   it('that are taken back leave nothing behind, as soon as the disk lets the node forget them', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     await put('web-1', [{ node: 'eu-b', address: nobody }]);
-    await waitFor(async () => (await config('web-1')).includes(nobody), { limitMs, what: 'the desired parents on disk' });
+    await waitFor(async () => (await config('web-1')).includes(nobody), {
+      limitMs,
+      what: 'the desired parents on disk',
+    });
     const file = join(world.dataDir('web-1'), 'config.yaml');
     await rename(file, `${file}.aside`);
     await mkdir(file);
@@ -190,7 +190,10 @@ describe('other parents', () => {
   it('are moved to although the old relay died while the new one was not up', async () => {
     await world.signal('eu-b', 'SIGKILL');
     await put('web-1', [{ node: 'eu-b' }]);
-    await waitFor(async () => (await config('web-1')).includes('eu-b'), { limitMs, what: 'the desired parents on disk' });
+    await waitFor(async () => (await config('web-1')).includes('eu-b'), {
+      limitMs,
+      what: 'the desired parents on disk',
+    });
     await world.signal('eu-a', 'SIGKILL');
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');

@@ -12,7 +12,7 @@ import { create } from 'tar';
 import { connect, type PeerCertificate } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { softwareVersion } from '../../lib/version.ts';
+import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { start as startMirror } from '../../mirror/start.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { backup, restore } from '../../server/operations/backup.ts';
@@ -156,8 +156,8 @@ describe('a whole mesh', () => {
             node.softwareVersion,
           ]);
           return isDeepStrictEqual(said, [
-            ['relay-1', softwareVersion],
-            ['server-1', softwareVersion],
+            ['relay-1', SOFTWARE_VERSION],
+            ['server-1', SOFTWARE_VERSION],
           ]);
         },
         { what: `the versions in ${path}` },

@@ -282,7 +282,9 @@ it('says of machines with a role of the steps that they are in no environment', 
   await h.machine('db-2', { roles: ['db'], environments: [] });
   await shop(h);
   const noted = async (id: string): Promise<string[]> =>
-    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ text }) => (text.includes('in no environment') ? [text] : []));
+    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ text }) =>
+      text.includes('in no environment') ? [text] : [],
+    );
   const all = await deploy(h);
   expect(await noted(all)).toEqual([
     'in no environment, and so not deployed to: web-2 (isthmus machine set ID --environment NAME)',

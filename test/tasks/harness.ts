@@ -6,7 +6,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
 import { startHealthMonitor } from '../../server/health/monitor.ts';
-import { endStates, type Task } from '../../server/store/tasks/tasks.ts';
+import { END_STATES, type Task } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import type { Route } from '../../server/store/inventory/routes.ts';
 import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
@@ -184,7 +184,7 @@ export async function ended(store: Store, id: string, limitMs = 20_000): Promise
   return waitFor(
     async () => {
       last = await store.tasks.get(id);
-      return (endStates as readonly string[]).includes(last.state) ? last : undefined;
+      return (END_STATES as readonly string[]).includes(last.state) ? last : undefined;
     },
     { limitMs, what: `the end of task ${id}` },
   ).catch((thrown: unknown) => {

@@ -19,7 +19,12 @@ import { actor, addMachine, ended, startRealTasks } from './harness.ts';
 const lifetimeMs = 40_000;
 
 /** A node that the server knows, with a certificate that may be renewed. */
-async function member({ authority, store }: ControlPlane, id: string, role: NodeRole, nowMs: number): Promise<TestNode> {
+async function member(
+  { authority, store }: ControlPlane,
+  id: string,
+  role: NodeRole,
+  nowMs: number,
+): Promise<TestNode> {
   const node = await authority.node(id, role, { site: 'eu', lifetimeMs, nowMs });
   const { serialNumber: serial, notBeforeMs: notBefore, notAfterMs: notAfter } = node.identity.peer();
   if (role === 'relay') {

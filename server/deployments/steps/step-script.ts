@@ -3,17 +3,17 @@ import { Type, type Static } from 'typebox';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
-import { interpreters, isScriptBody, longestScriptBytes } from '../../tasks/execution/script-limits.ts';
+import { INTERPRETERS, isScriptBody, LONGEST_SCRIPT_BYTES } from '../../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../../tasks/execution/script-ticket.ts';
 import type { ActionContext, TicketRunner } from './handler.ts';
 
 export const StepScript = Type.Object(
   {
-    interpreter: Type.Enum([...interpreters], { default: 'bash' }),
+    interpreter: Type.Enum([...INTERPRETERS], { default: 'bash' }),
     body: Type.Refine(
       Type.String(),
       isScriptBody,
-      () => `must be a script of 1 to ${longestScriptBytes} bytes, none of them NUL`,
+      () => `must be a script of 1 to ${LONGEST_SCRIPT_BYTES} bytes, none of them NUL`,
     ),
   },
   { additionalProperties: false },

@@ -14,7 +14,7 @@ interface TableSpec {
   readonly references?: Readonly<Record<string, string>>;
 }
 
-const tables: readonly TableSpec[] = [
+const TABLES: readonly TableSpec[] = [
   { name: 'settings', columns: { key: 'text', value: 'text' }, key: ['key'] },
   {
     name: 'sites',
@@ -307,7 +307,7 @@ const tables: readonly TableSpec[] = [
   },
 ];
 
-const indexes: readonly { name: string; table: string; columns: readonly string[]; where?: string }[] = [
+const INDEXES: readonly { name: string; table: string; columns: readonly string[]; where?: string }[] = [
   { name: 'tasks_open', table: 'tasks', columns: ['created_at', 'id'], where: 'ended_at is null' },
   {
     name: 'tasks_open_by_key',
@@ -332,14 +332,14 @@ const indexes: readonly { name: string; table: string; columns: readonly string[
 
 export const migration0001: Migration = {
   async up(db: Kysely<never>): Promise<void> {
-    for (const table of tables) await createTable(db, table).execute();
+    for (const table of TABLES) await createTable(db, table).execute();
     // Events and denials number themselves and never give a number out twice.
     for (const table of ['events', 'denials']) {
       await sql`create table ${sql.table(table)} (seq integer primary key autoincrement, at bigint not null,
         actor text not null, type text not null, subject_kind text not null, subject text not null,
         data_json text not null)`.execute(db);
     }
-    for (const index of indexes) {
+    for (const index of INDEXES) {
       const where = index.where === undefined ? sql`` : sql.raw(` where ${index.where}`);
       const columns = sql.join(index.columns.map((column) => sql.ref(column)));
       await sql`create index ${sql.ref(index.name)} on ${sql.table(index.table)} (${columns})${where}`.execute(db);

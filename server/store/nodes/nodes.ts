@@ -144,7 +144,11 @@ export class NodeRepository {
     noteChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
-      .set((eb) => ({ parents_json: JSON.stringify(parents), desired_parents_json: null, version: eb('version', '+', 1) }))
+      .set((eb) => ({
+        parents_json: JSON.stringify(parents),
+        desired_parents_json: null,
+        version: eb('version', '+', 1),
+      }))
       .where('id', '=', id)
       .execute();
   }

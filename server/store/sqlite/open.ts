@@ -10,7 +10,7 @@ const PID_FILE = 'server.pid';
 /** Another process (or another store in this one) holds the exclusive lock. */
 const SQLITE_BUSY = 5;
 /** The file is damaged, or no database at all. */
-const damaged: readonly number[] = [11, 26];
+const DAMAGED: readonly number[] = [11, 26];
 
 /**
  * Opens `<dataDir>/isthmus.db` with an exclusive lock, before anything is written. The lock is the operating system's,
@@ -42,7 +42,7 @@ function openFailure(dataDir: string, thrown: unknown): IsthmusError {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new IsthmusError('DATA_DIR_UNUSABLE', `the database in ${dataDir} cannot be opened: ${reason}`, {
     cause: thrown,
-    ...(code !== undefined && damaged.includes(code) ? { remedy: 'The file is damaged: restore a backup.' } : {}),
+    ...(code !== undefined && DAMAGED.includes(code) ? { remedy: 'The file is damaged: restore a backup.' } : {}),
   });
 }
 

@@ -6,8 +6,8 @@ import type { Schema, TaskState } from '../schema.ts';
 import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from '../base.ts';
 import { addStreamEntry } from './task-stream.ts';
 
-export const endStates = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
-export type TaskEnd = (typeof endStates)[number];
+export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
+export type TaskEnd = (typeof END_STATES)[number];
 
 export interface Task {
   readonly id: string;

@@ -39,7 +39,7 @@ export type Reached<Result> =
   | { readonly kind: 'gaveUp'; readonly lastError: IsthmusError | undefined };
 
 /** Codes of failures that may pass by themselves: of a hop, a link, a tunnel, never of what was asked. */
-const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
   'DEADLINE_EXCEEDED',
   // Of the tunnel or its session: too much came over it from all together, which says nothing of this call.
@@ -65,7 +65,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export function isConnectionFailure(error: IsthmusError): boolean {
   if (error instanceof NotConnected) return true;
   // A status without our trailers was made by the transport: a stream that was torn down, not an answer.
-  return passing.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
+  return PASSING.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
 }
 
 /** Calls the machine; every error that is an answer of the tentacle itself is thrown. */

@@ -115,7 +115,7 @@ export function patchTicket(context: TaskContext, id: string, patch: TicketPatch
 }
 
 /** Ends that tell more of the machine than of its work: a denial says so. */
-const misbehaviours: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'TICKET_MISMATCH']);
+const MISBEHAVIOURS: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'TICKET_MISMATCH']);
 
 /** Ends a ticket; with `also` in the same transaction. */
 export function endTicket(
@@ -127,7 +127,7 @@ export function endTicket(
   const now = Date.now();
   return context.write(async (tx) => {
     const ticket = await tx.tickets.updateFenced(context.fence, id, { ...patch, endedAt: now }, now);
-    if (misbehaviours.has(patch.errorCode ?? '')) await recordMisbehaviour(tx, ticket);
+    if (MISBEHAVIOURS.has(patch.errorCode ?? '')) await recordMisbehaviour(tx, ticket);
     await also?.(tx, ticket);
     return ticket;
   });
@@ -174,11 +174,11 @@ export function denialEnd(context: TaskContext, thrown: unknown, ticket?: Ticket
   }
   // A revoked machine is heard no more, whatever it was doing.
   const cutOff = error.code === 'MACHINE_REVOKED' && ticket !== undefined && mayHaveRun(ticket);
-  return { state: cutOff || unknowable.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
+  return { state: cutOff || UNKNOWABLE.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
 }
 
 /** Answers after which nobody can say what ran. */
-const unknowable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+const UNKNOWABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ANSWER_MALFORMED',
   'INTERNAL',
   'JOURNAL_DAMAGED',

@@ -58,7 +58,7 @@ const PROGRESS_NOTE_EVERY_MS = 2_000;
 
 /** A mirror that is restarted is back by then; a package that is nowhere must not hold a deployment up for long. */
 const NO_SOURCE_TIMEOUT_MS = 60_000;
-const noSource: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILABLE', 'SOURCE_FAILED']);
+const NO_SOURCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILABLE', 'SOURCE_FAILED']);
 
 /** Runs `ticket` to its end. Answers the ended row. */
 export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: PackageWork): Promise<Ticket> {
@@ -69,12 +69,16 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
   const end = (ending: TicketEnding, also?: PackageWork['onActivated']) =>
     endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
   const noSourceUntil = Date.now() + NO_SOURCE_TIMEOUT_MS;
-  const isPassing = ({ code }: IsthmusError) => noSource.has(code) && Date.now() < noSourceUntil;
+  const isPassing = ({ code }: IsthmusError) => NO_SOURCE.has(code) && Date.now() < noSourceUntil;
   try {
-    const reached = await reachExecutor(run, { signals: [context.finish], reachabilityTimeout, isPassing }, async (client) => {
-      current = await markSent(run, current);
-      return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
-    });
+    const reached = await reachExecutor(
+      run,
+      { signals: [context.finish], reachabilityTimeout, isPassing },
+      async (client) => {
+        current = await markSent(run, current);
+        return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
+      },
+    );
     if (reached.kind === 'gaveUp') return await end(gaveUpEnd(run, current, reached.lastError));
     const onActivated = work.action === 'activate' ? work.onActivated : undefined;
     return await end({ state: 'succeeded', detail: reached.value }, onActivated);
@@ -92,7 +96,10 @@ async function acquire(
   const { context, executor } = run;
   const startedAt = Date.now();
   const { sources, downloadToken } = await findSources(executor, payload.package?.sha256 ?? '');
-  const envelope = envelopeOf(run, ticket, { kind: 'acquire', payload: { ...payload, sources: [...sources], downloadToken } });
+  const envelope = envelopeOf(run, ticket, {
+    kind: 'acquire',
+    payload: { ...payload, sources: [...sources], downloadToken },
+  });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));

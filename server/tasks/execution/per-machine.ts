@@ -7,7 +7,7 @@ import { taskOutcome, type TaskOutcome } from '../outcome.ts';
 import type { TicketDeps } from './machine-run.ts';
 
 /** Machines of one task at work at once: enough to be "all at once", few enough to leave others their turn. */
-export const machinesAtOnce = 200;
+export const MACHINES_AT_ONCE = 200;
 
 interface PerMachine {
   readonly action: string;

@@ -1,15 +1,15 @@
 // What a script must be for a tentacle to take it: an interpreter that tentacles know, a bounded body, a bounded time.
 import { IsthmusError } from '../../../contract/errors.ts';
 
-export const longestScriptBytes = 1024 * 1024;
-export const longestTimeLimitS = 7 * 86_400;
+export const LONGEST_SCRIPT_BYTES = 1024 * 1024;
+export const LONGEST_TIME_LIMIT_S = 7 * 86_400;
 
 /** Interpreters that tentacles know; a table there, a list here. */
-export const interpreters: readonly string[] = ['bash'];
+export const INTERPRETERS: readonly string[] = ['bash'];
 
 /** Whether a tentacle would take this body. */
 export function isScriptBody(body: string): boolean {
-  return body !== '' && !body.includes('\0') && Buffer.byteLength(body) <= longestScriptBytes;
+  return body !== '' && !body.includes('\0') && Buffer.byteLength(body) <= LONGEST_SCRIPT_BYTES;
 }
 
 /** INVALID_FIELD, named as the fields of `script` are, for what no tentacle would take. */
@@ -21,15 +21,15 @@ export function checkScript(script: {
 }): void {
   const { interpreter, body, timeLimitS } = script;
   if (!isScriptBody(body)) {
-    const message = `a script has 1 to ${longestScriptBytes} bytes, none of them NUL`;
+    const message = `a script has 1 to ${LONGEST_SCRIPT_BYTES} bytes, none of them NUL`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'body' });
   }
-  if (!Number.isInteger(timeLimitS) || timeLimitS < 0 || timeLimitS > longestTimeLimitS) {
-    const message = `a time limit is 0 (none) to ${longestTimeLimitS} whole seconds`;
+  if (!Number.isInteger(timeLimitS) || timeLimitS < 0 || timeLimitS > LONGEST_TIME_LIMIT_S) {
+    const message = `a time limit is 0 (none) to ${LONGEST_TIME_LIMIT_S} whole seconds`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'timeLimitS' });
   }
-  if (!interpreters.includes(interpreter)) {
-    const message = `interpreter: there is no interpreter ${interpreter}; there is: ${interpreters.join(', ')}`;
+  if (!INTERPRETERS.includes(interpreter)) {
+    const message = `interpreter: there is no interpreter ${interpreter}; there is: ${INTERPRETERS.join(', ')}`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'interpreter' });
   }
 }

@@ -155,11 +155,11 @@ function checkOwner(batch: LogBatch__Output, ticket: string, executor: string): 
 }
 
 /** What may write a line: the script, and the agent about it. */
-const streams: readonly string[] = ['stdout', 'stderr', 'agent'];
+const STREAMS: readonly string[] = ['stdout', 'stderr', 'agent'];
 
 function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number], executor: string): NewLogLine {
   // Kept and shown as it is, and neither masked nor counted: so it may be nothing else.
-  if (!streams.includes(stream)) {
+  if (!STREAMS.includes(stream)) {
     throw new IsthmusError('LOG_MALFORMED', 'a line of the log is of no stream that there is', { hop: executor });
   }
   return { stream, at: atMs, text };

@@ -11,7 +11,7 @@ interface ProcessStat {
 }
 
 /** As /proc counts, on every machine that Node runs on. */
-const ticksPerSecond = 100;
+const TICKS_PER_SECOND = 100;
 
 let bootIdOnce: string | undefined;
 
@@ -36,7 +36,7 @@ export function sessionLeader(pid: number): ChildProcessIdentity | undefined {
 
 /** For how long it has run, in milliseconds, whatever the clock of the machine was set to meanwhile. */
 export function ageMs({ startTicks }: Pick<ChildProcessIdentity, 'startTicks'>): number {
-  return (uptime() - startTicks / ticksPerSecond) * 1000;
+  return (uptime() - startTicks / TICKS_PER_SECOND) * 1000;
 }
 
 /** The words of its command line; none when it is gone. */

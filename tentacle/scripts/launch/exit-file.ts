@@ -12,20 +12,20 @@ export interface StartedChildProcess {
   readonly startedAtMs: number;
 }
 
-const codeWidth = 8;
-const startedWidth = 63;
+const CODE_WIDTH = 8;
+const STARTED_WIDTH = 63;
 
-export const startedOffset = codeWidth + 1;
+export const STARTED_OFFSET = CODE_WIDTH + 1;
 
 /** The file before the start. */
-export const pendingText = `${'pending'.padEnd(codeWidth)}\n${' '.repeat(startedWidth)}\n`;
+export const PENDING_TEXT = `${'pending'.padEnd(CODE_WIDTH)}\n${' '.repeat(STARTED_WIDTH)}\n`;
 
 export function exitText(exitCode: number): string {
-  return `${String(exitCode).padEnd(codeWidth)}\n`;
+  return `${String(exitCode).padEnd(CODE_WIDTH)}\n`;
 }
 
 export function startedText({ pid, startTicks, startedAtMs }: StartedChildProcess): string {
-  return `${`${pid} ${startTicks} ${startedAtMs}`.padEnd(startedWidth)}\n`;
+  return `${`${pid} ${startTicks} ${startedAtMs}`.padEnd(STARTED_WIDTH)}\n`;
 }
 
 /** The exit code; undefined while there is none. */

@@ -9,7 +9,7 @@ import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { LaunchEvent, LaunchOrder } from './launcher.ts';
 import { identify } from './child-process.ts';
-import { exitText, startedOffset, startedText } from './exit-file.ts';
+import { exitText, STARTED_OFFSET, startedText } from './exit-file.ts';
 
 /** Asked to end, it does not: it has to write down how its scripts took that, and ends by itself. */
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
@@ -45,7 +45,7 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
 function watch(id: number, child: ChildProcess, pid: number, exitFile: number): void {
   const startTicks = identify(pid)?.startTicks ?? 0;
   const startedAtMs = Date.now();
-  writeDown(exitFile, startedText({ pid, startTicks, startedAtMs }), startedOffset);
+  writeDown(exitFile, startedText({ pid, startTicks, startedAtMs }), STARTED_OFFSET);
   tell({ id, kind: 'started', pid, startTicks, startedAtMs });
   child.once('exit', (code, signal) => {
     // As a shell counts.

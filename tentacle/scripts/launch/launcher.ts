@@ -46,9 +46,9 @@ interface Launching {
   readonly exited: PromiseWithResolvers<number | undefined>;
 }
 
-const program = join(import.meta.dirname, `launcher-process${extname(import.meta.filename)}`);
+const PROGRAM = join(import.meta.dirname, `launcher-process${extname(import.meta.filename)}`);
 /** It only passes orders on: the less memory it has, the less each fork costs. */
-const options = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--v8-pool-size=1'];
+const OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--v8-pool-size=1'];
 
 export class Launcher {
   readonly #log: Logger;
@@ -78,7 +78,7 @@ export class Launcher {
 
   #run(): ChildProcess {
     // Away from the agent's group, folder and environment, since it outlives the agent.
-    const spawned = spawn(process.execPath, [...options, program], {
+    const spawned = spawn(process.execPath, [...OPTIONS, PROGRAM], {
       ...{ detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] },
     });
     const lost = (reason: unknown): void => {

@@ -4,17 +4,17 @@ import { changesPrograms } from '../../../lib/config/forbidden-env.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 
 /** What a script inherits from the agent; everything else of the agent's environment stays with the agent. */
-export const inheritedNames = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
+export const INHERITED_NAMES = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
 
-export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Throws ENV_NAME_FORBIDDEN, naming the variable, when a payload's environment may not be given to a script. */
 export function checkEnvironment(environment: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(environment)) {
     const field = `environment.${name}`;
-    if (!variableName.test(name)) {
+    if (!VARIABLE_NAME.test(name)) {
       throw new IsthmusError('ENV_NAME_FORBIDDEN', `${JSON.stringify(name)} cannot name a variable`, { field });
     }
     if (changesPrograms(name)) {
@@ -38,5 +38,5 @@ export function scriptEnv(
   payload: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const { name, home } = owner;
-  return { PATH: defaultPath, ...inherited, ...payload, HOME: home, USER: name, LOGNAME: name };
+  return { PATH: DEFAULT_PATH, ...inherited, ...payload, HOME: home, USER: name, LOGNAME: name };
 }

@@ -6,7 +6,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { IsthmusError } from '../../../contract/errors.ts';
-import { defaultPath } from './script-env.ts';
+import { DEFAULT_PATH } from './script-env.ts';
 import { findProgram } from './interpreters.ts';
 
 const run = promisify(execFile);
@@ -54,7 +54,7 @@ export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, w
   await chmod(dataDir, 0o711);
   const [program, ...options] = user.become;
   try {
-    await run(program!, [...options, '/bin/sh', '-c', 'cd "$0"', workspaces], { env: { PATH: defaultPath } });
+    await run(program!, [...options, '/bin/sh', '-c', 'cd "$0"', workspaces], { env: { PATH: DEFAULT_PATH } });
   } catch (error) {
     throw new IsthmusError('SCRIPT_USER_NO_ACCESS', `${user.name} cannot reach ${workspaces}`, {
       field: 'scriptUser',
@@ -64,11 +64,11 @@ export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, w
 }
 
 function becomeCommand(name: string, account: { uid: number; gid: number }): readonly string[] {
-  const setpriv = findProgram('setpriv', defaultPath);
+  const setpriv = findProgram('setpriv', DEFAULT_PATH);
   if (setpriv !== undefined) {
     return [setpriv, `--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--'];
   }
-  const runuser = findProgram('runuser', defaultPath);
+  const runuser = findProgram('runuser', DEFAULT_PATH);
   if (runuser !== undefined) return [runuser, '-u', name, '--'];
   throw new IsthmusError('INTERPRETER_MISSING', '--script-user needs setpriv or runuser (package util-linux)', {
     field: 'scriptUser',
@@ -78,7 +78,7 @@ function becomeCommand(name: string, account: { uid: number; gid: number }): rea
 /** From getent where it exists (it also knows directory services), else from the file. */
 async function lookUp(name: string): Promise<{ uid: number; gid: number; home: string } | undefined> {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return undefined;
-  const lines = await run('getent', ['passwd', name], { env: { PATH: defaultPath } }).then(
+  const lines = await run('getent', ['passwd', name], { env: { PATH: DEFAULT_PATH } }).then(
     ({ stdout }) => stdout,
     () => readFile('/etc/passwd', 'utf8'),
   );

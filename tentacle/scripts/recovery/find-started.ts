@@ -6,22 +6,22 @@ import { openFilesOf } from '../workspace/open-files.ts';
 import { ageMs, commandOf, pids, sessionLeader } from '../launch/child-process.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
-const pollMs = 10;
+const POLL_MS = 10;
 /** A machine under load may need so long from the claim to the interpreter. */
-const launchingMs = 5_000;
+const LAUNCHING_MS = 5_000;
 
 /**
  * Waits while it is about to be started. Undefined when nothing of it runs, or what runs cannot be told from others.
  */
 export async function findStarted(workspace: Workspace, attempt: number): Promise<StartedChildProcess | undefined> {
   const output = workspace.stdout(attempt);
-  const until = performance.now() + launchingMs;
+  const until = performance.now() + LAUNCHING_MS;
   for (;;) {
     const holders = pids().filter((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === output));
     // After the look, since who holds it no more may have written this before.
     const started = workspace.started() ?? leaderAmong(holders, workspace);
     if (started !== undefined || holders.length === 0 || performance.now() >= until) return started;
-    await delay(pollMs);
+    await delay(POLL_MS);
   }
 }
 

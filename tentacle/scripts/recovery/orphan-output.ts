@@ -7,16 +7,16 @@ import { pause } from '../../../lib/async/waiting.ts';
 import { cutAbove, isOpen, openFilesOf, type OpenFile } from '../workspace/open-files.ts';
 import { pids } from '../launch/child-process.ts';
 
-const lookEveryMs = 1000;
+const LOOK_EVERY_MS = 1000;
 /** Looking through all processes takes a hundredth of a core, however many scripts end. */
-const restPerCost = 100;
+const REST_PER_COST = 100;
 /** Unless it would rest for longer than this: a process that prints fills a disk meanwhile. */
-const longestRestMs = 5_000;
-const mostBytes = 1024 * 1024;
+const LONGEST_REST_MS = 5_000;
+const MOST_BYTES = 1024 * 1024;
 
 /** How long to rest after a look that took so much processor time. */
 export function restAfterMs(costMs: number): number {
-  return Math.min(costMs * restPerCost, longestRestMs);
+  return Math.min(costMs * REST_PER_COST, LONGEST_REST_MS);
 }
 
 interface OrphanOutputOptions {
@@ -57,7 +57,7 @@ export class OrphanOutput {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     while (this.#due || this.#held.length > 0) {
-      await pause(lookEveryMs, signal);
+      await pause(LOOK_EVERY_MS, signal);
       if (signal.aborted) return;
       if (this.#due && performance.now() >= this.#restUntilMs) await this.#lookAtAll();
       for (const file of this.#held) this.#cut(file);
@@ -90,7 +90,7 @@ export class OrphanOutput {
   #cut(file: OpenFile): void {
     try {
       // Whoever else has it is found with the next look, also under the name that it has by then.
-      if (isOpen(file)) cutAbove(file, mostBytes);
+      if (isOpen(file)) cutAbove(file, MOST_BYTES);
       else this.#due = true;
     } catch (error) {
       if (isOpen(file)) this.#options.log.warn({ err: error, pid: file.pid }, 'its output cannot be cut');

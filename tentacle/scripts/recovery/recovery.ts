@@ -1,7 +1,7 @@
 // What becomes of each ticket when the agent starts again. The rule: what certainly never started may still start; what
 // runs is taken up; what has an exit code has ended with it; everything else is interrupted, and is never guessed.
 import { readFile } from 'node:fs/promises';
-import { skewMs } from '../../../certs/signer.ts';
+import { SKEW_MS } from '../../../certs/signer.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptEnd, TicketEntry, TicketState } from '../../journal/records.ts';
@@ -14,8 +14,8 @@ import { endIsBeingWritten } from '../run/supervise.ts';
 
 type StateIn<Phase extends TicketState['phase']> = TicketState & { readonly phase: Phase };
 
-const rebooted = 'the machine was restarted while it ran';
-const vanished = 'it was killed together with the tentacle, so that its exit code is not known';
+const REBOOTED = 'the machine was restarted while it ran';
+const VANISHED = 'it was killed together with the tentacle, so that its exit code is not known';
 
 /** Takes up one ticket of the journal. Resolves when its state is decided; what it then does goes on by itself. */
 export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry: TicketEntry): Promise<Script> {
@@ -41,11 +41,11 @@ async function recoverStarting(
   const { attempt, spec } = state;
   if (state.bootId !== bootId()) {
     // A power cut may have taken a claim with it, so that its absence proves nothing.
-    return script.endAfterwards(masker, { kind: 'interrupted', detail: rebooted }, 0);
+    return script.endAfterwards(masker, { kind: 'interrupted', detail: REBOOTED }, 0);
   }
   if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
   const started = await findStarted(script.workspace, attempt);
-  if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: vanished }, Date.now());
+  if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: VANISHED }, Date.now());
   const { startedAtMs, ...identity } = started;
   const process = { ...identity, bootId: bootId() };
   await recoverRunning(script, masker, { phase: 'running', spec, attempt, process, startedAtMs });
@@ -70,7 +70,7 @@ async function recoverRunning(
   const end: ScriptEnd =
     state.phase === 'killing'
       ? { kind: state.reason }
-      : { kind: 'interrupted', detail: sameBoot ? vanished : rebooted };
+      : { kind: 'interrupted', detail: sameBoot ? VANISHED : REBOOTED };
   script.endAfterwards(masker, end, startedAtMs);
 }
 
@@ -85,7 +85,7 @@ async function startLate(
     const detail = 'its sealed payload cannot be read any more';
     return script.endAfterwards(undefined, { kind: 'refused', code: 'MASK_UNREADABLE', detail }, 0);
   }
-  if (Date.now() > spec.expiresAtMs + skewMs) {
+  if (Date.now() > spec.expiresAtMs + SKEW_MS) {
     const detail = 'the tentacle was stopped before it could start the script, and its envelope has expired since';
     return script.endAfterwards(maskerFor(payload), { kind: 'refused', code: 'ENVELOPE_EXPIRED', detail }, 0);
   }

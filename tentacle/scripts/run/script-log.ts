@@ -8,7 +8,7 @@ import { TicketLog } from '../../logs/ticket-log.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 /** Exit codes from here on may stand for a signal. */
-const signalledFrom = 128;
+const SIGNALLED_FROM = 128;
 
 interface ScriptLogOptions {
   readonly ticket: string;
@@ -62,7 +62,7 @@ export class ScriptLog {
    */
   async finish(end: ScriptEnd, lastWord?: string): Promise<number> {
     // Also one that a signal ended may have been in the middle of a line, or of a value that is to be masked.
-    const cutOff = end.kind !== 'exited' || end.exitCode >= signalledFrom;
+    const cutOff = end.kind !== 'exited' || end.exitCode >= SIGNALLED_FROM;
     await this.#pump?.finish(cutOff);
     if (lastWord !== undefined) await this.note(lastWord);
     if (end.kind === 'interrupted') await this.note(`SCRIPT_INTERRUPTED: the log is cut off here: ${end.detail}`);

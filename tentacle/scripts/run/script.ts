@@ -37,7 +37,7 @@ export interface ScriptContext extends LaunchContext {
 }
 
 /** Processes that one line names. */
-const mostNamed = 5;
+const MOST_NAMED = 5;
 
 /** A script that was started, and what its launcher tells of its end, if that can. */
 interface Started {
@@ -248,7 +248,7 @@ export class Script {
     const left = await outputFinished(process, this.workspace.path, this.#stopping.signal);
     if (left.length === 0) return undefined;
     const [which, hold] = left.length === 1 ? ['a process', 'holds'] : [`${left.length} processes`, 'hold'];
-    const what = `the script left ${which} behind that ${hold} its output (${left.slice(0, mostNamed).join(', ')})`;
+    const what = `the script left ${which} behind that ${hold} its output (${left.slice(0, MOST_NAMED).join(', ')})`;
     return `${what}: what is printed there after this line is not kept`;
   }
 

@@ -18,7 +18,7 @@ interface EndMessage {
 }
 
 /** What a shell answers for a command that cannot be run. */
-const refusedExitCode = 126;
+const REFUSED_EXIT_CODE = 126;
 
 /** The status of a ticket. A tombstone keeps the exit code and the error of its end. */
 export function statusOf(
@@ -58,7 +58,7 @@ function endMessage(end: ScriptEnd, startedAtMs: number): EndMessage {
       return { phase: 'TIMED_OUT', exitCode: 0, errorCode: 'TIME_LIMIT', errorDetail };
     }
     case 'refused':
-      return { phase: 'EXITED', exitCode: refusedExitCode, errorCode: end.code, errorDetail: end.detail };
+      return { phase: 'EXITED', exitCode: REFUSED_EXIT_CODE, errorCode: end.code, errorDetail: end.detail };
     case 'interrupted':
       return { phase: 'INTERRUPTED', exitCode: 0, errorCode: 'SCRIPT_INTERRUPTED', errorDetail: end.detail };
   }

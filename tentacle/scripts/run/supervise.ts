@@ -5,14 +5,14 @@ import { openFilesOf } from '../workspace/open-files.ts';
 import { isAlive, ledGroup, ledGroupIsAlive, pids, signalGroup } from '../launch/child-process.ts';
 import { isRawOutput, type Workspace } from '../workspace/workspace.ts';
 
-const pollMs = 50;
+const POLL_MS = 50;
 /** A process that cannot even be killed hangs in the kernel; it is not waited for longer than this. */
-const unkillableMs = 5_000;
+const UNKILLABLE_MS = 5_000;
 /** What a script leaves behind to finish what it said, as `exec > >(tee FILE)` does, is done well before this. */
-const finishMs = 1_000;
-const finishPollMs = 20;
+const FINISH_MS = 1_000;
+const FINISH_POLL_MS = 20;
 /** A launcher under load may need so long to hear of an end. */
-const writingMs = 30_000;
+const WRITING_MS = 30_000;
 
 /**
  * Resolves when the leader of the script's group is gone: as its launcher tells, or when that cannot, as /proc does.
@@ -23,12 +23,12 @@ export async function leaderGone(
   signal: AbortSignal,
 ): Promise<void> {
   if ((await exited) !== undefined) return;
-  while (isAlive(leader)) await delay(pollMs, undefined, { signal });
+  while (isAlive(leader)) await delay(POLL_MS, undefined, { signal });
 }
 
 /** Resolves when no process of the group is left. */
 export async function groupGone(leader: ChildProcessIdentity, signal: AbortSignal): Promise<void> {
-  while (ledGroupIsAlive(leader)) await delay(pollMs, undefined, { signal });
+  while (ledGroupIsAlive(leader)) await delay(POLL_MS, undefined, { signal });
 }
 
 /** Whether a launcher is about to write down how a script ended: it has the file open until then. */
@@ -38,9 +38,9 @@ export function endIsBeingWritten(workspace: Workspace): boolean {
 
 /** Resolves when how a script ended is written down, or never will be; its leader is gone. */
 export async function endWritten(workspace: Workspace, signal: AbortSignal): Promise<void> {
-  const until = performance.now() + writingMs;
+  const until = performance.now() + WRITING_MS;
   while (workspace.exitCode() === undefined && endIsBeingWritten(workspace) && performance.now() < until) {
-    await delay(finishPollMs, undefined, { signal });
+    await delay(FINISH_POLL_MS, undefined, { signal });
   }
 }
 
@@ -48,14 +48,18 @@ export async function endWritten(workspace: Workspace, signal: AbortSignal): Pro
  * Resolves when no process of the group has the script's output (in `folder`) open any more: its leader has ended, and
  * others may be about to finish what it said. They are not waited for long: resolves with those that then still have.
  */
-export async function outputFinished(leader: ChildProcessIdentity, folder: string, signal: AbortSignal): Promise<number[]> {
+export async function outputFinished(
+  leader: ChildProcessIdentity,
+  folder: string,
+  signal: AbortSignal,
+): Promise<number[]> {
   if (!signalGroup(leader.pid, 0)) return [];
   const has = (pid: number): boolean => openFilesOf(pid, folder).some(({ path }) => isRawOutput(path));
-  const until = performance.now() + finishMs;
+  const until = performance.now() + FINISH_MS;
   for (;;) {
     const holders = ledGroup(leader).filter(has);
     if (holders.length === 0 || performance.now() >= until) return holders;
-    do await delay(finishPollMs, undefined, { signal });
+    do await delay(FINISH_POLL_MS, undefined, { signal });
     while (holders.some(has) && performance.now() < until);
   }
 }
@@ -70,7 +74,7 @@ export async function endGroup(leader: ChildProcessIdentity, graceMs: number, si
   while (ledGroupIsAlive(leader)) {
     const now = performance.now();
     if (now >= killAt) signalGroup(leader.pid, 'SIGKILL');
-    if (now >= killAt + unkillableMs) return;
-    await delay(Math.min(pollMs, Math.max(10, killAt - now)), undefined, { signal });
+    if (now >= killAt + UNKILLABLE_MS) return;
+    await delay(Math.min(POLL_MS, Math.max(10, killAt - now)), undefined, { signal });
   }
 }

@@ -5,7 +5,7 @@ import type { Journal } from '../../journal/journal.ts';
 import type { TicketEntry, TicketState } from '../../journal/records.ts';
 
 /** A state that was not yet reached when the disk was full is tried again this often. */
-const retryFullDiskMs = 500;
+const RETRY_FULL_DISK_MS = 500;
 
 export class TicketRecord {
   readonly ticket: string;
@@ -75,7 +75,7 @@ export class TicketRecord {
         return await this.set(state);
       } catch (error) {
         this.#log.warn({ err: error, ticket: this.ticket, phase: state.phase }, 'state not journalled yet');
-        await delay(retryFullDiskMs, undefined, { signal: stopping });
+        await delay(RETRY_FULL_DISK_MS, undefined, { signal: stopping });
       }
     }
   }

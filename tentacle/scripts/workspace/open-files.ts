@@ -2,8 +2,8 @@
 import { closeSync, constants, ftruncateSync, openSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 
 /** What /proc adds to the name of a file that was removed. */
-const removedMark = ' (deleted)';
-const blockBytes = 512;
+const REMOVED_MARK = ' (deleted)';
+const BLOCK_BYTES = 512;
 
 export interface OpenFile {
   readonly pid: number;
@@ -30,7 +30,7 @@ export function isOpen({ pid, descriptor, path }: OpenFile): boolean {
  */
 export function cutAbove(file: OpenFile, mostBytes: number): void {
   const link = `/proc/${file.pid}/fd/${file.descriptor}`;
-  if (statSync(link).blocks * blockBytes <= mostBytes) return;
+  if (statSync(link).blocks * BLOCK_BYTES <= mostBytes) return;
   // Not waiting, should the number stand for a pipe by now.
   const opened = openSync(link, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
@@ -52,7 +52,7 @@ function descriptorsOf(pid: number): string[] {
 function pathOf(link: string): string | undefined {
   try {
     const path = readlinkSync(link);
-    return path.endsWith(removedMark) ? path.slice(0, -removedMark.length) : path;
+    return path.endsWith(REMOVED_MARK) ? path.slice(0, -REMOVED_MARK.length) : path;
   } catch {
     return undefined;
   }

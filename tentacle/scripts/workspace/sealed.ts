@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { writeDurably } from '../../../lib/files/durable.ts';
 import { Sealer } from '../../../lib/secrets/seal.ts';
 
-const keyBytes = 32;
+const KEY_BYTES = 32;
 
 export class WorkspaceSeal {
   readonly #sealer: Sealer;
@@ -14,8 +14,8 @@ export class WorkspaceSeal {
   /** Reads `<data>/seal.key`, or makes it (0600) when this is the first start. */
   constructor(dataDir: string) {
     const path = join(dataDir, 'seal.key');
-    if (!existsSync(path)) writeDurably(path, randomBytes(keyBytes));
-    const key = hkdfSync('sha256', readFileSync(path), '', 'isthmus tentacle workspace', keyBytes);
+    if (!existsSync(path)) writeDurably(path, randomBytes(KEY_BYTES));
+    const key = hkdfSync('sha256', readFileSync(path), '', 'isthmus tentacle workspace', KEY_BYTES);
     this.#sealer = new Sealer(Buffer.from(key));
   }
 

@@ -26,7 +26,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { pendingText, readExitCode, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
+import { PENDING_TEXT, readExitCode, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
 import type { ScriptUser } from '../launch/script-user.ts';
 
 /** Whether a file of a workspace is the output of its script, of whatever attempt. */
@@ -82,7 +82,7 @@ export class Workspace {
   /** Puts in place what a start needs, also when an earlier attempt did so before. */
   prepare(body: string, user: ScriptUser): void {
     rewrite(this.body, body);
-    rewrite(this.exit, pendingText);
+    rewrite(this.exit, PENDING_TEXT);
     if (!existsSync(this.work)) mkdirSync(this.work, { recursive: true, mode: 0o700 });
     if (!user.isolated) return;
     chownSync(this.body, user.uid, user.gid);

@@ -7,7 +7,7 @@ import { UndeletableFiles } from './undeletable-files.ts';
 import { isRawOutput, Workspace } from './workspace.ts';
 
 /** Folders kept for the next scripts: as many as are at work side by side in a burst. */
-const mostSpare = 64;
+const MOST_SPARE = 64;
 
 export class Workspaces {
   /** The real path of the data folder, so that what /proc says of a path in it can be compared. */
@@ -37,7 +37,8 @@ export class Workspaces {
     mkdirSync(workspaces.folder, { recursive: true, mode: 0o700 });
     chmodSync(workspaces.folder, isolated ? 0o711 : 0o700);
     mkdirSync(workspaces.#spareFolder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(workspaces.#spareFolder)) workspaces.#undeletable.put(join(workspaces.#spareFolder, name));
+    for (const name of readdirSync(workspaces.#spareFolder))
+      workspaces.#undeletable.put(join(workspaces.#spareFolder, name));
     return workspaces;
   }
 
@@ -90,7 +91,7 @@ export class Workspaces {
   }
 
   #keepAsSpare(workspace: Workspace): boolean {
-    if (!this.#reuses || this.#spare.length >= mostSpare || !workspace.clear()) return false;
+    if (!this.#reuses || this.#spare.length >= MOST_SPARE || !workspace.clear()) return false;
     this.#named += 1;
     const path = join(this.#spareFolder, String(this.#named));
     try {
