@@ -196,7 +196,7 @@ module.exports = {
       name: 'database-only-in-the-store',
       severity: 'error',
       comment: 'One store, two dialects: queries elsewhere would escape the behaviour suite and the lease fence.',
-      from: { pathNot: ['^server/store/', '^lib/data-lock\\.ts$', tests] },
+      from: { pathNot: ['^server/store/', '^lib/files/data-lock\\.ts$', tests] },
       to: { path: ['node_modules/(kysely|pg)/', '^(node:)?sqlite$'] },
     },
     {

@@ -61,5 +61,4 @@ export const RETIRED_PHRASES: readonly { readonly phrase: RegExp; readonly say: 
   { phrase: /\btries again for\b/i, say: 'retry of' },
   { phrase: /\bwhose turn\b/i, say: 'the next in line' },
   { phrase: /^[a-z-]+\.[a-z-]*refused$/, say: 'a `….denied` event' },
-  { phrase: /^[a-z-]+\.[a-z-]+_[a-z_-]+$/, say: 'hyphens inside a word of an event type' },
 ];

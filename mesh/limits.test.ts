@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { linkTimeout } from './limits.ts';
 
 it('keeps three heartbeats within the timeout of a link', () => {
-  expect(linkTimeout(6)).toEqual({ silenceMs: 6_000, heartbeatMs: 2_000 });
+  expect(linkTimeout(6)).toEqual({ linkTimeoutMs: 6_000, heartbeatIntervalMs: 2_000 });
 });
 
 it('changes nothing where no timeout is set', () => {

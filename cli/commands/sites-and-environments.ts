@@ -1,11 +1,12 @@
-// `isthmus site …` and `isthmus environment …`: the two kinds of place a machine belongs to.
+// `isthmus site …` and `isthmus environment …`. A machine belongs to one site and any number of environments.
 import type { Command } from 'commander';
-import type { Environment, Site } from '../../contract/sites.ts';
+import type { Site } from '../../contract/sites.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 
+// Environments have the fields of sites.
 interface SiteOrEnvironmentOptions {
   readonly name?: string;
   readonly description?: string;
@@ -26,7 +27,7 @@ function addSiteOrEnvironmentGroup(
     `isthmus ${noun} list`,
     `isthmus ${noun} list -o json`,
   ).action(async () => {
-    const items = await (await cli.client()).list<Site | Environment>(collection);
+    const items = await (await cli.client()).list<Site>(collection);
     cli.show(items, () =>
       renderTable(
         ['id', 'name', 'description'],
@@ -43,7 +44,7 @@ function addSiteOrEnvironmentGroup(
   examples(create, `isthmus ${noun} create ${example}`).action(
     async (id: string, options: SiteOrEnvironmentOptions) => {
       const body = { id, name: options.name ?? id, description: options.description ?? '' };
-      const { body: made } = await (await cli.client()).post<Site | Environment>(collection, body);
+      const { body: made } = await (await cli.client()).post<Site>(collection, body);
       cli.show(made, () => `${noun} ${made.id} made`);
     },
   );
@@ -58,7 +59,7 @@ function addSiteOrEnvironmentGroup(
       if (options.name === undefined && options.description === undefined) {
         throw new IsthmusError('USAGE', 'what is to change? Give --name or --description');
       }
-      const { body } = await (await cli.client()).change<Site | Environment>('PATCH', path(collection, id), options);
+      const { body } = await (await cli.client()).change<Site>('PATCH', path(collection, id), options);
       cli.show(body, () => `${noun} ${id} changed`);
     },
   );

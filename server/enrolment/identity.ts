@@ -16,7 +16,7 @@ import type { RenewRequest__Output } from '../../proto/gen/isthmus/identity/v1/R
 import type { Node } from '../store/nodes/nodes.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import { registerMachine } from '../inventory/machines.ts';
+import { registerMachine } from '../inventory/index.ts';
 import type { Topology } from '../topology/topology.ts';
 import { Nonces } from './nonces.ts';
 import { checkNameFree, reactivateNode } from './rejoining.ts';

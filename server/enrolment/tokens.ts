@@ -10,7 +10,7 @@ import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import { checkEnvironments } from '../inventory/environments.ts';
+import { checkEnvironments } from '../inventory/index.ts';
 import { addressForChildren, checkParents, type ParentInput } from '../topology/desired-parents.ts';
 import { checkNameFree } from './rejoining.ts';
 import { checkRoutes } from '../topology/routes.ts';

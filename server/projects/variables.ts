@@ -2,7 +2,7 @@
 // reaches the store and is never shown again.
 import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
-import { isMaskable, minimumMaskableLength } from '../../lib/masking/masker.ts';
+import { isMaskable, MINIMUM_MASKABLE_LENGTH } from '../../lib/masking/masker.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
 import { parseTemplate } from '../../lib/templates/parse.ts';
 import { noSuch } from '../store/references.ts';
@@ -145,7 +145,7 @@ function checkValue(value: string, sensitive: boolean): void {
   }
   // An empty sensitive value hides nothing, and a placeholder of that kind is a mistake more often than not.
   if (sensitive && (value === '' || !isMaskable(value))) {
-    const message = `a sensitive value has at least ${minimumMaskableLength} characters: shorter ones cannot be masked`;
+    const message = `a sensitive value has at least ${MINIMUM_MASKABLE_LENGTH} characters: shorter ones cannot be masked`;
     throw new IsthmusError('SENSITIVE_TOO_SHORT', message, { field: 'value' });
   }
   parseTemplate(value);

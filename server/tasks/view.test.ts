@@ -30,7 +30,7 @@ async function viewed(task: Task, tickets: readonly Ticket[]): Promise<readonly 
   const store = {
     tasks: { get: () => Promise.resolve(task), blockers: () => Promise.resolve([]) },
     tickets: { byTask: () => Promise.resolve(tickets) },
-    notes: { lastByMachine: () => Promise.resolve(new Map()) },
+    taskEvents: { lastByMachine: () => Promise.resolve(new Map()) },
   };
   return (await taskView(store as object as Parameters<typeof taskView>[0], task.id)).machines;
 }
