@@ -87,7 +87,7 @@ describe('start', () => {
     await expect(again.engine.start(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
     expect(await again.engine.status(order)).toMatchObject(cancelled);
     const both = orderOf(witness.testify('both'));
-    await again.engine.epochs.pass(both.task, both.epoch);
+    await again.engine.epochs.admit(both.task, both.epoch);
     const burning = again.engine.cancel(both);
     await nextTurn();
     const [consumed, started] = await Promise.allSettled([burning, again.engine.start(both)]);

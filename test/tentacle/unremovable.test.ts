@@ -135,11 +135,11 @@ test.skipIf(lacks('root'))('a mount that a script left is told in the log, and t
   expect(textOf(await logOf(first.engine, order))).toEqual(['mounted']);
   expect(await first.engine.complete(order)).toMatchObject({ exitCode: 0 });
   const warnings = (): string[] => lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
-  expect(warnings()).toEqual(['a script left what cannot be removed; remove it by hand']);
+  expect(warnings()).toEqual(['a script left files that cannot be removed; remove them by hand']);
   await first.close();
   const again = await openEngine(dataDir, { log });
   onTestFinished(again.close);
-  await waitFor(() => warnings().includes('what scripts left cannot be removed; remove it by hand'));
+  await waitFor(() => warnings().includes('scripts left files that cannot be removed; remove them by hand'));
   expect(await again.engine.complete(order)).toMatchObject({ exitCode: 0 });
 });
 
