@@ -67,7 +67,7 @@ export class MirrorCache {
         if (stored !== undefined) return storedBody(stored, release);
         const body = await (await this.#pullOf(wanted)).follow();
         if (body !== undefined) return following(body, release);
-        // The fetch ended between the two checks: the blob is on disk by now, or is fetched anew after this turn.
+        // The fetch ended between the two checks: the blob is on disk by now, or a new fetch starts after that run.
         await nextTurn();
       }
     } catch (thrown) {

@@ -20,7 +20,7 @@ export const mirrorConfigSchema = Type.Object(
     feedUrl: Type.Optional(
       Type.String({ description: 'The URL at which targets reach feedListen, when it differs from that address.' }),
     ),
-    quotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'The most that the cache may use.' })),
+    quotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'The most disk that the cache may use.' })),
     minFreeBytes: Type.Optional(Type.Integer({ minimum: 0, description: 'How much free disk the cache must leave.' })),
   },
   { additionalProperties: false },
