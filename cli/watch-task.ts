@@ -1,5 +1,5 @@
 // Shows a task live until its end: its log lines, what moved, and a line of progress per machine.
-import type { LogData, NoteData } from '../contract/task-stream.ts';
+import type { LogData, MessageData } from '../contract/task-stream.ts';
 import { END_STATES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -58,7 +58,7 @@ function eventLine(event: ServerEvent): string | undefined {
     const line = dataOf<LogData>(event);
     return line && `${escapeText(line.machine)} | ${line.stream === 'stderr' ? '! ' : ''}${escapeText(line.text)}`;
   }
-  const note = event.event === 'note' ? dataOf<NoteData>(event) : undefined;
+  const note = event.event === 'message' ? dataOf<MessageData>(event) : undefined;
   if (note === undefined) return undefined;
   const about = note.machine ?? 'server';
   const text = note.text.startsWith(`${about}: `) ? note.text : `${about}: ${note.text}`;

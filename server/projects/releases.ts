@@ -1,4 +1,4 @@
-// Releases: a project's process and variables as they are now, and each package pinned by digest and size. Immutable.
+// Creates releases: a project's present process and variables, with each package pinned by digest and size. Immutable.
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/package-versions.ts';
@@ -12,11 +12,11 @@ import type { StepTypes } from './step-types.ts';
 export interface NewRelease {
   readonly version: string;
   readonly notes?: string | undefined;
-  /** Package versions by step name; the latest where a step is not named. */
+  /** Package versions by step name; the latest for a step without an entry. */
   readonly packages?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Makes a release of a project as it now is. */
+/** Creates a release of a project in its present state. */
 export async function createRelease(
   tx: StoreTransaction,
   types: StepTypes,
@@ -109,7 +109,7 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
   });
 }
 
-/** A version without labels is later than any with: nobody gets a pre-release without asking for it. */
+/** A version without labels counts as later than any with labels: a pre-release must be requested. */
 function later(best: Package | undefined, candidate: Package): Package {
   if (best === undefined) return candidate;
   const labelled = (entry: Package) => (parseVersion(entry.version)?.labels.length ?? 0) > 0;

@@ -163,7 +163,7 @@ interface TaskTable {
   lease_until: number | null;
   /** Rises at each claim; every write of a task's owner carries it. */
   epoch: number;
-  /** The last place given out in the task's stream of log lines, notes and states; rises by one per entry. */
+  /** The last place given out in the task's stream of log lines, messages and states; rises by one per entry. */
   stream_seq: number;
   cancel_requested_at: number | null;
   created_by: string;
@@ -206,7 +206,7 @@ interface TaskEventTable {
   task: string;
   seq: number;
   at: number;
-  kind: 'note' | 'state';
+  kind: 'message' | 'state';
   machine: string | null;
   ticket: string | null;
   level: 'info' | 'warning' | 'error';

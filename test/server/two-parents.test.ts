@@ -159,7 +159,7 @@ describe('a machine with two parents', () => {
     expect(await ran('scripts', { body: 'echo here', machines: ['web-1'] })).toMatchObject({
       state: 'succeeded',
     });
-    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'note'), {
+    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'message'), {
       limitMs,
       what: 'the note that it cannot be reached',
     });

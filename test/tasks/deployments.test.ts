@@ -287,7 +287,7 @@ it('says of machines with a role of the steps that they are in no environment', 
     );
   const all = await deploy(h);
   expect(await noted(all)).toEqual([
-    'in no environment, and so not deployed to: web-2 (isthmus machine set ID --environment NAME)',
+    'not deployed to, because in no environment: web-2 (isthmus machine set ID --environment NAME)',
   ]);
   expect((await h.ended(all)).state).toBe('succeeded');
   const named = await deploy(h, { machines: ['web-1'] });

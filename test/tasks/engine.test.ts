@@ -115,7 +115,7 @@ it('claims again, with the next epoch, what the owner no longer renews; the stal
   b.engine('server-2', { leaseMs: 60_000 });
   await waitFor(() => b.begun.length === 2);
   expect(b.begun.map(({ fence }) => fence.epoch)).toEqual([1, 2]);
-  await expect(b.begun[0]!.note('from the past')).rejects.toThrow('no longer run here');
+  await expect(b.begun[0]!.message('from the past')).rejects.toThrow('no longer run here');
   expect(b.begun[0]!.halt.aborted).toBe(true);
   await waitFor(() => stale.running === 0);
   expect(await b.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: 'server-2', epoch: 2 });

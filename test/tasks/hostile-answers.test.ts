@@ -18,7 +18,7 @@ describe.each([
 ] as const)('a hop on the way that says %s', (code) => {
   const denial = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
   const isTold = (h: Harness, id: string) => async () =>
-    (await h.store.taskEvents.stream(id, 0, 100)).some((entry) => entry.kind === 'note' && entry.code === code);
+    (await h.store.taskEvents.stream(id, 0, 100)).some((entry) => entry.kind === 'message' && entry.code === code);
 
   it('keeps a script waiting, and does not end it', async () => {
     const h = await startHarness();

@@ -162,7 +162,7 @@ it('says of an executor that is away which machine waits for it, and where the p
   await worker.away();
   const { id } = await submit(h, audit, 'say looked');
   const note = await waitFor(async () =>
-    (await h.store.taskEvents.stream(id, 0, 100)).find((entry) => entry.kind === 'note'),
+    (await h.store.taskEvents.stream(id, 0, 100)).find((entry) => entry.kind === 'message'),
   );
   expect(note).toMatchObject({ machine: 'db-1', data: { hop: 'worker-1' } });
   await worker.listen();

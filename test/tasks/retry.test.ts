@@ -123,7 +123,7 @@ it('leaves out what takes no work any more, says so, and refuses when nothing is
   expect(again.payload).toMatchObject({ machines: ['web-2'] });
   expect((await h.ended(again.id)).state).toBe('failed');
   const notes = await h.store.taskEvents.stream(again.id, 0, 100);
-  expect(notes).toContainEqual(expect.objectContaining({ kind: 'note', level: 'warning', machine: 'web-1' }));
+  expect(notes).toContainEqual(expect.objectContaining({ kind: 'message', level: 'warning', machine: 'web-1' }));
   await h.store.transaction((tx) => tx.nodes.revoke('web-2', Date.now()));
   await expect(retry(h, id)).rejects.toMatchObject({ code: 'NO_TARGETS' });
 });

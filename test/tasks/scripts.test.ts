@@ -98,7 +98,7 @@ it('says that a machine is reached again when it is, not when its script has end
   await fake.away();
   const id = await submit(h, 'hold');
   const notes = async () =>
-    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ kind, text }) => (kind === 'note' ? text : []));
+    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ kind, text }) => (kind === 'message' ? text : []));
   await waitFor(async () => (await notes()).length === 1);
   // Who looks at the task meanwhile sees what it waits for.
   const noted = async () => (await taskView(h.store, id)).machines.map(({ note }) => note?.text);
@@ -187,7 +187,7 @@ it('waits for an unreachable machine, says so, and goes on when it is back', asy
   const id = await submit(h, 'say back');
   await waitFor(async () => {
     const entries = await h.store.taskEvents.stream(id, 0, 100);
-    const told = entries.find((entry) => entry.kind === 'note' && entry.code === 'UNREACHABLE');
+    const told = entries.find((entry) => entry.kind === 'message' && entry.code === 'UNREACHABLE');
     return told?.text.endsWith('; trying again');
   });
   expect((await ticketOf(h, id)).state).toBe('pending');

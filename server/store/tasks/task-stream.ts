@@ -1,4 +1,4 @@
-// A task's stream: log lines, notes and changes of state under one sequence per task that rises by one, so that a
+// A task's stream: log lines, messages and changes of state under one sequence per task that rises by one, so that a
 // reader names the last entry it saw and misses nothing. `tasks.stream_seq` is the counter; places are given out in the
 // transaction of the entry itself.
 import { IsthmusError } from '../../../contract/errors.ts';
@@ -6,7 +6,7 @@ import type { Schema } from '../schema.ts';
 import { assertInTransaction, type Executor, type Fence } from '../base.ts';
 
 export interface NewStreamEntry {
-  readonly kind: 'note' | 'state';
+  readonly kind: 'message' | 'state';
   readonly at: number;
   readonly text: string;
   readonly machine?: string | undefined;
@@ -31,7 +31,7 @@ export type StreamEntry =
       readonly text: string;
     }
   | {
-      readonly kind: 'note' | 'state';
+      readonly kind: 'message' | 'state';
       readonly seq: number;
       readonly at: number;
       readonly machine: string | null;
@@ -104,7 +104,7 @@ export class TaskEventRepository {
   /** Adds a note to a task's stream. With an epoch, STALE_EPOCH unless it is the task's present one. */
   async append(task: string, note: Omit<NewStreamEntry, 'kind'>, epoch?: number): Promise<void> {
     const fence = epoch === undefined ? undefined : { task, epoch };
-    await addStreamEntry(this.#db, task, { ...note, kind: 'note' }, fence);
+    await addStreamEntry(this.#db, task, { ...note, kind: 'message' }, fence);
   }
 
   /** Everything after place `after`, in order, at most `limit` entries. */
@@ -124,7 +124,7 @@ export class TaskEventRepository {
           .selectFrom('task_events')
           .select(({ fn }) => fn.max('seq').as('seq'))
           .where('task', '=', task)
-          .where('kind', '=', 'note')
+          .where('kind', '=', 'message')
           .where('machine', 'is not', null)
           .groupBy('machine'),
       )
