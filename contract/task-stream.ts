@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 import { List, Nullable, OneOf, SequenceQuery, Timestamp, Words } from './schema.ts';
 import { TaskState } from './tasks.ts';
 
-const seq = Type.Integer({ description: 'Where it stands in the stream: rises by one.' });
+const seq = Type.Integer({ description: 'Its number in the stream, which rises by one.' });
 
 const LogData = Type.Object(
   {
@@ -35,7 +35,10 @@ const MessageData = Type.Object(
 export type MessageData = Static<typeof MessageData>;
 
 const LogEntry = Type.Object({ kind: Type.Literal('log'), seq, ...LogData.properties }, { $id: 'LogEntry' });
-const MessageEntry = Type.Object({ kind: Type.Literal('message'), seq, ...MessageData.properties }, { $id: 'MessageEntry' });
+const MessageEntry = Type.Object(
+  { kind: Type.Literal('message'), seq, ...MessageData.properties },
+  { $id: 'MessageEntry' },
+);
 const StateEntry = Type.Object({ kind: Type.Literal('state'), seq, ...MessageData.properties }, { $id: 'StateEntry' });
 
 export const StreamEntry = OneOf('kind', [LogEntry, MessageEntry, StateEntry], { $id: 'StreamEntry' });
@@ -44,7 +47,7 @@ export type StreamEntry = Static<typeof StreamEntry>;
 export const StreamPage = Type.Object(
   {
     items: List(StreamEntry),
-    next: Type.Optional(Type.String({ description: 'The next `after`; absent at the present end.' })),
+    next: Type.Optional(Type.String({ description: 'The next `after`; absent on the last page.' })),
   },
   { $id: 'StreamPage' },
 );

@@ -94,20 +94,20 @@ export async function revokeApiKey(
 
 /** The owner of a presented key, or why it is rejected. */
 export type Authentication =
-  { readonly kind: 'known'; readonly principal: Principal } | { readonly kind: 'refused'; readonly why: string };
+  { readonly kind: 'known'; readonly principal: Principal } | { readonly kind: 'denied'; readonly why: string };
 
-const refusedFor = (why: string): Authentication => ({ kind: 'refused', why });
+const denied = (why: string): Authentication => ({ kind: 'denied', why });
 
 /** Checks a presented key ('' for none). Only a caller with its secret learns that a key is revoked or expired. */
 export async function authenticate(store: Store, presented: string, now: number): Promise<Authentication> {
-  if (presented === '') return refusedFor('no API key was sent');
+  if (presented === '') return denied('no API key was sent');
   const [, id, secret] = KEY_SHAPE.exec(presented) ?? [];
-  if (id === undefined || secret === undefined) return refusedFor('this is not the form of an API key');
+  if (id === undefined || secret === undefined) return denied('this is not the form of an API key');
   const key = await store.apiKeys.find(id);
   const matches = timingSafeEqual(Buffer.from(hashOf(secret), 'hex'), Buffer.from(key?.hash ?? NO_HASH, 'hex'));
-  if (key === undefined || !matches) return refusedFor('the API key is not known');
-  if (key.revokedAt !== null) return refusedFor(`API key ${key.id} was revoked`);
-  if (!isLive(key, now)) return refusedFor(`API key ${key.id} has expired`);
+  if (key === undefined || !matches) return denied('the API key is not known');
+  if (key.revokedAt !== null) return denied(`API key ${key.id} was revoked`);
+  if (!isLive(key, now)) return denied(`API key ${key.id} has expired`);
   return { kind: 'known', principal: { keyId: key.id, role: key.role } };
 }
 

@@ -1,5 +1,5 @@
-// Subscriptions: components of the server that handle domain events. Each reads its event types in commit order from its
-// own position, which is in the database: after a restart it continues there, and misses no event.
+// Subscriptions: components of the server that handle domain events. Each reads its event types in commit order from
+// its own position, which is in the database: after a restart it continues there, and misses no event.
 import type { EventType } from '../../contract/events.ts';
 import { backoffMs } from '../../lib/async/backoff.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -47,7 +47,7 @@ const DEFAULTS: SubscriptionTunables = {
   retry: { baseMs: 1_000, capMs: 60_000, jitter: 'half' },
 };
 const BATCH_EVENTS = 100;
-/** The position skips events of other types once there are this many: a commit for fewer would cost more than a read. */
+/** The position skips events of other types once there are this many: a commit for fewer costs more than a read. */
 const SKIPPED_EVENTS = 100;
 
 interface SubscriptionsOptions extends Partial<SubscriptionTunables> {

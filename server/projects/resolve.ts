@@ -86,13 +86,20 @@ function checkSizes(values: Readonly<Record<string, string>>): void {
     const bytes = Buffer.byteLength(value);
     total += bytes + name.length;
     if (bytes > LONGEST_VALUE_BYTES) {
-      throw new IsthmusError('VARIABLE_TOO_LARGE', `${name} has ${bytes} bytes; the maximum is ${LONGEST_VALUE_BYTES}`, {
-        field: name,
-      });
+      throw new IsthmusError(
+        'VARIABLE_TOO_LARGE',
+        `${name} has ${bytes} bytes; the maximum is ${LONGEST_VALUE_BYTES}`,
+        {
+          field: name,
+        },
+      );
     }
   }
   if (total <= LONGEST_ENV_BYTES) return;
-  throw new IsthmusError('VARIABLE_TOO_LARGE', `the variables have ${total} bytes; the maximum is ${LONGEST_ENV_BYTES}`);
+  throw new IsthmusError(
+    'VARIABLE_TOO_LARGE',
+    `the variables have ${total} bytes; the maximum is ${LONGEST_ENV_BYTES}`,
+  );
 }
 
 function notDefined(names: readonly string[], { environment, machine }: ScopeTarget): IsthmusError {

@@ -1,5 +1,5 @@
-// Creates, changes and deletes a project's variables, each with its event. A sensitive value is sealed before it reaches
-// the store and is never shown again.
+// Creates, changes and deletes a project's variables, each with its event. A sensitive value is sealed before it
+// reaches the store and is never shown again.
 import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import { isMaskable, MINIMUM_MASKABLE_LENGTH } from '../../lib/masking/masker.ts';

@@ -41,7 +41,7 @@ export interface RetryRequest {
 export interface TaskKind<Payload = unknown> {
   readonly kind: string;
   readonly lane: Lane;
-  /** Tasks with the same key run one at a time, in the order of their acceptance. A task without a key waits for none. */
+  /** Tasks with the same key run one at a time, in the order of acceptance. A task without a key waits for none. */
   concurrencyKey?(payload: Payload): string;
   /** Does the task's work. Called again for a resumed task, which continues from its tickets' rows. */
   run(context: TaskContext, deps: TicketDeps): Promise<TaskOutcome>;

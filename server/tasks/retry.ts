@@ -45,8 +45,7 @@ async function checkRetryable(tx: StoreTransaction, task: Task, wanted: readonly
   // A task can succeed and still have left out unreachable machines.
   if (wanted.length === 0) throw notRetryable(task, 'has succeeded on all its machines');
   const open = await tx.tasks.openRetry(id);
-  if (open !== undefined)
-    throw new IsthmusError('RETRY_IN_PROGRESS', `task ${open} retries task ${id} already`);
+  if (open !== undefined) throw new IsthmusError('RETRY_IN_PROGRESS', `task ${open} retries task ${id} already`);
 }
 
 function notRetryable({ id }: Task, why: string): IsthmusError {

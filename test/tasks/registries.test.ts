@@ -161,10 +161,10 @@ it('says of an executor that is away which machine waits for it, and where the p
   const worker = await h.machine('worker-1');
   await worker.away();
   const { id } = await submit(h, audit, 'say looked');
-  const note = await waitFor(async () =>
+  const message = await waitFor(async () =>
     (await h.store.taskEvents.stream(id, 0, 100)).find((entry) => entry.kind === 'message'),
   );
-  expect(note).toMatchObject({ machine: 'db-1', data: { hop: 'worker-1' } });
+  expect(message).toMatchObject({ machine: 'db-1', data: { hop: 'worker-1' } });
   await worker.listen();
   expect((await h.ended(id)).state).toBe('succeeded');
 });

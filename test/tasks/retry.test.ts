@@ -113,7 +113,7 @@ it('counts a machine that never came to its later steps', async () => {
   expect(again.payload).toMatchObject({ steps: [{ machines: ['web-1', 'web-2'] }, { machines: ['web-1', 'web-2'] }] });
 });
 
-it('leaves out what takes no work any more, says so, and refuses when nothing is left', async () => {
+it('leaves out machines that accept no work any more, says so, and refuses when none is left', async () => {
   const h = await startHarness();
   for (const machine of ['web-1', 'web-2']) await h.machine(machine);
   const id = await script(h, 'exit 1', ['web-1', 'web-2']);
@@ -122,8 +122,8 @@ it('leaves out what takes no work any more, says so, and refuses when nothing is
   const again = await retry(h, id);
   expect(again.payload).toMatchObject({ machines: ['web-2'] });
   expect((await h.ended(again.id)).state).toBe('failed');
-  const notes = await h.store.taskEvents.stream(again.id, 0, 100);
-  expect(notes).toContainEqual(expect.objectContaining({ kind: 'message', level: 'warning', machine: 'web-1' }));
+  const entries = await h.store.taskEvents.stream(again.id, 0, 100);
+  expect(entries).toContainEqual(expect.objectContaining({ kind: 'message', level: 'warning', machine: 'web-1' }));
   await h.store.transaction((tx) => tx.nodes.revoke('web-2', Date.now()));
   await expect(retry(h, id)).rejects.toMatchObject({ code: 'NO_TARGETS' });
 });

@@ -97,26 +97,26 @@ it('says that a machine is reached again when it is, not when its script has end
   const fake = await h.machine('web-1');
   await fake.away();
   const id = await submit(h, 'hold');
-  const notes = async () =>
+  const messages = async () =>
     (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ kind, text }) => (kind === 'message' ? text : []));
-  await waitFor(async () => (await notes()).length === 1);
+  await waitFor(async () => (await messages()).length === 1);
   // Who looks at the task meanwhile sees what it waits for.
-  const noted = async () => (await taskView(h.store, id)).machines.map(({ note }) => note?.text);
-  expect(await noted()).toEqual(await notes());
+  const shown = async () => (await taskView(h.store, id)).machines.map(({ message }) => message?.text);
+  expect(await shown()).toEqual(await messages());
   await fake.listen();
-  await waitFor(async () => (await notes()).includes('web-1: reached again'));
-  expect(await noted()).toEqual(['web-1: reached again']);
+  await waitFor(async () => (await messages()).includes('web-1: reached again'));
+  expect(await shown()).toEqual(['web-1: reached again']);
   fake.cut();
   await fake.away();
-  await waitFor(async () => (await notes()).length === 3);
+  await waitFor(async () => (await messages()).length === 3);
   await fake.listen();
   fake.script.print(['still here']);
-  await waitFor(async () => (await notes()).length === 4);
+  await waitFor(async () => (await messages()).length === 4);
   expect(fake.script.ended).toBe(false);
   fake.script.release();
   expect((await h.ended(id)).state).toBe('succeeded');
-  expect((await notes()).filter((text) => text === 'web-1: reached again')).toHaveLength(2);
-  expect(await noted()).toEqual([undefined]);
+  expect((await messages()).filter((text) => text === 'web-1: reached again')).toHaveLength(2);
+  expect(await shown()).toEqual([undefined]);
 });
 
 it('runs on all machines at once, and lets the others finish when one fails', async () => {

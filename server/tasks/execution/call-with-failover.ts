@@ -1,6 +1,6 @@
 // Calls one machine with failover: tries its routes in order, round after round, until a call is answered or the
-// caller's time is up. A call may be repeated after it was sent, because it names the same ticket, to which the tentacle
-// answers with its present state.
+// caller's time is up. A call may be repeated after it was sent, because it names the same ticket, and the tentacle
+// answers a repeat with the ticket's present state.
 import { backoffMs } from '../../../lib/async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';

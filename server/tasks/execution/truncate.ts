@@ -1,5 +1,5 @@
-// Truncates what a machine sends beside its log before it is stored and shown: a compromised tentacle can put 4 MiB into
-// each message.
+// Truncates what a machine sends beside its log before it is stored and shown: a compromised tentacle can put 4 MiB
+// into each message.
 const LONGEST_TEXT = 1024;
 const LONGEST_LIST = 32;
 
