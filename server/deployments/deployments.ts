@@ -95,7 +95,7 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   if (found !== undefined) return found;
   throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, {
     field: 'release',
-    remedy: `Create it: isthmus release create ${project} ${release}. See what it has: isthmus release list ${project}.`,
+    remedy: `Create it: isthmus release create ${project} ${release}. isthmus release list ${project} shows all.`,
   });
 }
 

@@ -35,7 +35,7 @@ export class InstalledRepository {
     return rows.map(toInstalled);
   }
 
-  /** Records an activation: the current release becomes the previous one. The same digest again only changes the time. */
+  /** Records an activation: the current release becomes the previous one. The same digest again only sets the time. */
   async activated(
     entry: Pick<InstalledRelease, 'machine' | 'application' | 'version' | 'sha256' | 'at'>,
   ): Promise<void> {
