@@ -42,7 +42,7 @@ export async function runDeployment(
     const tickets = await deps.store.tickets.byTask(context.task.id);
     return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
   } finally {
-    reachabilityTimeout?.forget();
+    reachabilityTimeout?.stop();
   }
 }
 
@@ -97,10 +97,10 @@ function inOrder(tickets: readonly Ticket[], actions: readonly string[]): Ticket
 function reachabilityTimeoutOf(
   { task }: TaskContext,
   { unreachable }: DeploymentPayload,
-): { readonly signal: AbortSignal; forget(): void } | undefined {
+): { readonly signal: AbortSignal; stop(): void } | undefined {
   if (unreachable !== 'skip') return undefined;
   const controller = new AbortController();
   const until = task.createdAt + (task.deadlineAt - task.createdAt) / 2;
   const timer = new LongTimer(until, () => controller.abort());
-  return { signal: controller.signal, forget: () => timer.stop() };
+  return { signal: controller.signal, stop: () => timer.stop() };
 }

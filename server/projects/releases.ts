@@ -21,7 +21,7 @@ export async function createRelease(
   tx: StoreTransaction,
   types: StepTypes,
   projectId: string,
-  { version, notes = '', packages: wanted = {} }: NewRelease,
+  { version, notes = '', packages: requested = {} }: NewRelease,
   actor: Actor,
 ): Promise<Release> {
   const { process } = await tx.projects.get(projectId);
@@ -40,7 +40,7 @@ export async function createRelease(
   if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
     throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
   }
-  const packages = await pinPackages(tx, packageSteps(process, types), wanted);
+  const packages = await pinPackages(tx, packageSteps(process, types), requested);
   const variables = await tx.variables.all(projectId);
   const release = {
     id: newId(),
@@ -75,15 +75,15 @@ function packageSteps(process: readonly ProcessStep[], types: StepTypes): Readon
 async function pinPackages(
   tx: StoreTransaction,
   steps: ReadonlyMap<string, string>,
-  wanted: Readonly<Record<string, string>>,
+  requested: Readonly<Record<string, string>>,
 ): Promise<PinnedPackage[]> {
-  const stray = Object.keys(wanted).find((name) => !steps.has(name));
-  if (stray !== undefined) {
-    throw new IsthmusError('INVALID_FIELD', `no package step is named ${stray}`, { field: `packages.${stray}` });
+  const unknown = Object.keys(requested).find((name) => !steps.has(name));
+  if (unknown !== undefined) {
+    throw new IsthmusError('INVALID_FIELD', `no package step is named ${unknown}`, { field: `packages.${unknown}` });
   }
   const pinned: PinnedPackage[] = [];
   for (const [step, packageId] of steps) {
-    const version = Object.hasOwn(wanted, step) ? wanted[step] : undefined;
+    const version = Object.hasOwn(requested, step) ? requested[step] : undefined;
     const { id, version: found, sha256, sizeBytes, format } = await pick(tx, step, packageId, version);
     pinned.push({ step, id, version: found, sha256, sizeBytes, format });
   }

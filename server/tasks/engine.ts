@@ -153,20 +153,20 @@ class Engine implements TaskEngine {
     for (;;) {
       const free = into.concurrency - into.queue.pending - into.queue.size;
       if (free <= 0 || this.#stopped !== undefined) return;
-      const wanted = Math.min(free, CLAIMS_PER_WRITE);
-      const claimed = await this.#claim(into, wanted);
+      const limit = Math.min(free, CLAIMS_PER_WRITE);
+      const claimed = await this.#claim(into, limit);
       for (const task of claimed) void into.queue.add(() => this.#run(task));
-      if (claimed.length < wanted) return;
+      if (claimed.length < limit) return;
     }
   }
 
-  async #claim(into: LaneQueue, wanted: number): Promise<Task[]> {
+  async #claim(into: LaneQueue, limit: number): Promise<Task[]> {
     const { writer, nodeId, leaseMs } = this.#options;
     const held = this.#shares(into);
     return writer.write(async (tx) => {
       const shares = new Map(held);
       const claimed: Task[] = [];
-      while (claimed.length < wanted) {
+      while (claimed.length < limit) {
         const lease = { owner: nodeId, leaseMs, now: Date.now(), kinds: into.kinds };
         const exceptProjects = overShare(shares, into.concurrency);
         // Projects below their share come first, but a lane is never left idle for the sake of fairness.

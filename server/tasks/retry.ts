@@ -20,15 +20,15 @@ export async function retryTask(
   actor: Actor,
 ): Promise<Task> {
   const before = await tx.tasks.get(id);
-  const wanted = unsuccessfulMachines(before, await tx.tickets.byTask(id));
-  await checkRetryable(tx, before, wanted);
-  const machines = await acceptingWork(tx, before, wanted);
+  const unsuccessful = unsuccessfulMachines(before, await tx.tickets.byTask(id));
+  await checkRetryable(tx, before, unsuccessful);
+  const machines = await acceptingWork(tx, before, unsuccessful);
   const kind = kinds.get(before.kind);
   if (kind.retry === undefined) throw notRetryable(before, `is of a kind that cannot be retried: ${before.kind}`);
   const deadlineS = Math.round((before.deadlineAt - before.createdAt) / 1000);
   const task = await kind.retry(tx, before, { machines, deadlineS, retryOf: id, actor });
   await tx.events.append({ actor, type: 'task.retried', subject: id, data: { by: task.id } });
-  const leftOut = wanted.filter((machine) => !machines.includes(machine));
+  const leftOut = unsuccessful.filter((machine) => !machines.includes(machine));
   for (const machine of leftOut) {
     const text = `${machine}: accepts no work any more, and is left out`;
     await tx.taskEvents.append(task.id, { at: task.createdAt, level: 'warning', machine, text });
@@ -36,14 +36,14 @@ export async function retryTask(
   return tx.tasks.get(task.id);
 }
 
-async function checkRetryable(tx: StoreTransaction, task: Task, wanted: readonly string[]): Promise<void> {
+async function checkRetryable(tx: StoreTransaction, task: Task, unsuccessful: readonly string[]): Promise<void> {
   const { id, state, endedAt } = task;
   if (endedAt === null) throw notRetryable(task, `has not ended: ${state}`);
   // Every task's stream begins with its acceptance. Retention purges it together with the tickets.
   if ((await tx.taskEvents.stream(id, 0, 1)).length === 0)
     throw notRetryable(task, 'is too old: its tickets are purged');
   // A task can succeed and still have left out unreachable machines.
-  if (wanted.length === 0) throw notRetryable(task, 'has succeeded on all its machines');
+  if (unsuccessful.length === 0) throw notRetryable(task, 'has succeeded on all its machines');
   const open = await tx.tasks.openRetry(id);
   if (open !== undefined) throw new IsthmusError('RETRY_IN_PROGRESS', `task ${open} retries task ${id} already`);
 }
@@ -56,10 +56,10 @@ function notRetryable({ id }: Task, why: string): IsthmusError {
 async function acceptingWork(
   tx: StoreTransaction,
   { environment }: Task,
-  wanted: readonly string[],
+  unsuccessful: readonly string[],
 ): Promise<readonly string[]> {
   const environments = environment === null ? undefined : [environment];
-  const accepting = await tx.machines.select({ ids: wanted, environments, disabled: false });
+  const accepting = await tx.machines.select({ ids: unsuccessful, environments, disabled: false });
   if (accepting.length > 0) return accepting.map(({ id }) => id);
   throw new IsthmusError('NO_TARGETS', 'none of the machines that did not succeed accepts work any more');
 }

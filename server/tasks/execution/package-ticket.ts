@@ -102,7 +102,7 @@ async function acquire(
   });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
-  const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
+  const unsubscribes = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
   let reportedAt = startedAt;
   try {
     for await (const received of call as AsyncIterable<AcquireProgress__Output>) {
@@ -115,7 +115,7 @@ async function acquire(
   } catch (thrown) {
     throw client.errorOf(thrown);
   } finally {
-    for (const each of forget) each();
+    for (const unsubscribe of unsubscribes) unsubscribe();
     call.cancel();
   }
   throw new IsthmusError('UNREACHABLE', 'the download ended without a result', { hop: executor });

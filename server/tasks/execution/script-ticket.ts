@@ -177,11 +177,11 @@ class ScriptTicket {
   async #cancellable<Result>(work: () => Promise<Result>): Promise<Result> {
     const done = new AbortController();
     const cancelling: Promise<void>[] = [];
-    const forget = whenAborted(this.#run.context.finish, () => cancelling.push(this.#cancel(done.signal)));
+    const unsubscribe = whenAborted(this.#run.context.finish, () => cancelling.push(this.#cancel(done.signal)));
     try {
       return await work();
     } finally {
-      forget();
+      unsubscribe();
       done.abort();
       await Promise.all(cancelling);
     }

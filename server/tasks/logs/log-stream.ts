@@ -61,7 +61,7 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
   const call = start === undefined ? connected.streamLogs() : connected.runScript();
   // The iterator below reports errors; one that comes after it has returned has no other listener.
   call.on('error', () => undefined);
-  const forget = signals.map((signal) => whenAborted(signal, () => call.cancel()));
+  const unsubscribes = signals.map((signal) => whenAborted(signal, () => call.cancel()));
   try {
     const batches = (call as AsyncIterable<LogBatch__Output>)[Symbol.asyncIterator]();
     const first = { ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine };
@@ -73,7 +73,7 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
     call.cancel();
     throw client.errorOf(thrown);
   } finally {
-    for (const each of forget) each();
+    for (const unsubscribe of unsubscribes) unsubscribe();
   }
 }
 
