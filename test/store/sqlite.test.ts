@@ -179,8 +179,8 @@ describe('migrations', () => {
     const db = memoryDatabase();
     await migrate(db);
     const tables = await db.introspection.getTables();
-    const made = tables.flatMap((table) => table.columns.map((column) => `${table.name}.${column.name}`)).toSorted();
-    expect(made).toMatchSnapshot();
+    const columns = tables.flatMap((table) => table.columns.map((column) => `${table.name}.${column.name}`)).toSorted();
+    expect(columns).toMatchSnapshot();
   });
 });
 
