@@ -40,11 +40,11 @@ function bar(done: number, total: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`;
 }
 
-/** What was noted last of a machine that is under way, without its name. */
-function noteText({ machine, note }: TaskMachine): string | undefined {
-  if (note === undefined) return undefined;
-  const text = note.text.startsWith(`${machine}: `) ? note.text.slice(machine.length + 2) : note.text;
-  return note.code ? `${text} (${note.code})` : text;
+/** The last message about a machine, without its name. */
+function messageText({ machine, message }: TaskMachine): string | undefined {
+  if (message === undefined) return undefined;
+  const text = message.text.startsWith(`${machine}: `) ? message.text.slice(machine.length + 2) : message.text;
+  return message.code ? `${text} (${message.code})` : text;
 }
 
 /** One line of progress: machine, how many steps are done, which one it is at. */
@@ -102,7 +102,7 @@ export function renderTask(task: Task): string {
       stepLabel(step),
       step.state,
       step.exitCode,
-      (step === current ? noteText(machine) : undefined) ?? packageText(step),
+      (step === current ? messageText(machine) : undefined) ?? packageText(step),
       errorText(step.error, machine.machine),
     ]);
     return steps.length === 0
