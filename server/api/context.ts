@@ -23,7 +23,7 @@ import type { TaskKindRegistry } from '../tasks/kinds.ts';
 import type { NewParentInput } from '../topology/desired-parents.ts';
 import type { RouteResolver } from '../topology/resolve.ts';
 import type { Topology } from '../topology/topology.ts';
-import type { MadeToken, TokenInput } from '../enrolment/tokens.ts';
+import type { CreatedToken, TokenInput } from '../enrolment/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
 export type RouteAccess = 'public' | ApiRole;
@@ -68,7 +68,7 @@ export interface ApiServices {
   readonly routes: RouteResolver;
   trace(node: string, via: readonly string[]): Promise<readonly TraceHop[]>;
   ping(node: string, via: readonly string[], count: number): Promise<readonly number[]>;
-  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
+  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<CreatedToken>;
   setParents(
     tx: StoreTransaction,
     node: string,

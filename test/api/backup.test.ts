@@ -13,7 +13,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
 import { decryptStream, encryptStream } from '../../server/operations/backup-cipher.ts';
 import { backup, restore } from '../../server/operations/backup.ts';
-import { startControl } from '../../server/operations/admin-socket.ts';
+import { startAdminSocket } from '../../server/operations/admin-socket.ts';
 import { initialise } from '../../server/operations/initialise.ts';
 import { openStore } from '../../server/store/store.ts';
 import { tempDir } from '../support/temp.ts';
@@ -121,7 +121,7 @@ describe('a backup', () => {
   it('of a running server, in the middle of writes, is consistent', async () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
     const store = await openStore({ dataDir, log: silentLogger() });
-    const stop = await startControl(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
+    const stop = await startAdminSocket(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
     onTestFinished(async () => {
       await stop();
       await store.close();

@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { forgetDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
+import { purgeDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
 import type { NewEvent } from '../../server/store/events/events.ts';
 import type { TaskEnd } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -79,9 +79,9 @@ it('forgets old denials', async () => {
   for (let n = 0; n < 2_500; n += 1) {
     await store.denials.append({ actor: 'a', type: 'download.denied', subject: 's', data: { code: 'FORBIDDEN' } });
   }
-  await forgetDenials(store, now, new AbortController().signal);
+  await purgeDenials(store, now, new AbortController().signal);
   expect((await store.denials.list({ limit: 5_000 })).items).toHaveLength(2_500);
-  await forgetDenials(store, Date.now() + 1, new AbortController().signal);
+  await purgeDenials(store, Date.now() + 1, new AbortController().signal);
   expect((await store.denials.list({ limit: 5_000 })).items).toEqual([]);
 });
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { isthmus } from '../support/terminal.ts';
-import { freePort, World, type MadeToken } from '../support/world.ts';
+import { freePort, World, type CreatedToken } from '../support/world.ts';
 
 const main = join(import.meta.dirname, '../../cli/main.ts');
 
@@ -43,7 +43,7 @@ describe('a join', () => {
   /** A token for a machine behind the relay, and the words of a join with it. */
   async function token(name: string): Promise<Attempt & { readonly id: string }> {
     const ask = { role: 'tentacle', site: 'eu', name, parents: [{ node: 'eu' }] };
-    const made = await world.api.post<MadeToken & { id: string }>('tokens', ask);
+    const made = await world.api.post<CreatedToken & { id: string }>('tokens', ask);
     const [file, dataDir] = [join(folder, `${name}.token`), join(folder, name)];
     await writeFile(file, made.token);
     const words = ['join', '--address', addresses.eu, '--pin', made.pin, '--token-file', file];
