@@ -263,7 +263,7 @@ export class Enrolment {
       throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being denied');
     }
     this.#deps.log.warn({ tokenId: subject, code: error.code }, 'enrolment denied');
-    const [role, site, name] = [request.role, request.site, request.name].map((claim) => claim.slice(0, 64));
+    const [role, site, name] = [request.role.slice(0, 64), request.site.slice(0, 64), request.name.slice(0, 64)];
     await this.#deps.store.denials.append({
       actor: 'system',
       type: 'enrolment.denied',

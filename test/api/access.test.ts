@@ -1,7 +1,7 @@
 // Keys and roles: deny by default, one audit event per denial, and nobody above themselves.
 import { describe, expect, it } from 'vitest';
 import { fastify } from 'fastify';
-import { enforcePolicies } from '../../server/api/route-access.ts';
+import { enforceAccess } from '../../server/api/route-access.ts';
 import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
 
@@ -201,7 +201,7 @@ describe('a role', () => {
 describe('a route', () => {
   it('without an access rule stops the start-up', async () => {
     const app = fastify();
-    await enforcePolicies(app, {} as never);
+    await enforceAccess(app, {} as never);
     expect(() => app.get('/open', () => 'hello')).toThrow(expect.objectContaining({ code: 'ACCESS_MISSING' }) as Error);
   });
 
