@@ -62,7 +62,7 @@ export type Hop = Static<typeof Hop>;
 
 const path = List(Slug, { description: "The relays to cross, the server's neighbour first." });
 
-export const PathState = Words(['up', 'unknown', 'down', 'unusable'], {
+const PathState = Words(['up', 'unknown', 'down', 'unusable'], {
   $id: 'PathState',
   description:
     '`unknown`: no node has reported one of the links. `unusable`: the path cannot work even with all links up.',

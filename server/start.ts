@@ -38,7 +38,7 @@ import { createFeed, type Feed } from './packages/feed.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { startHealthMonitor } from './health/monitor.ts';
-import { startHousekeeping } from './operations/retention.ts';
+import { startRetention } from './operations/retention.ts';
 import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
@@ -181,7 +181,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => stopApi(app, stopping));
   const unfollow = followCertificate(app, certificate);
   teardown.add(unfollow);
-  teardown.add(startHousekeeping({ store, log, retentionDays: config.retentionDays }));
+  teardown.add(startRetention({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
   log.info({ node, pin: authorityPin(authorityPem) }, 'the server is up');

@@ -29,7 +29,10 @@ interface AdminAnswer {
 }
 
 /** Listens in the data folder. The returned function stops it. */
-export async function startAdminSocket(dataDir: string, { copyTo, log }: AdminSocketDeps): Promise<() => Promise<void>> {
+export async function startAdminSocket(
+  dataDir: string,
+  { copyTo, log }: AdminSocketDeps,
+): Promise<() => Promise<void>> {
   const path = socketPath(dataDir);
   // This process holds the exclusive lock on the database, so an existing socket is left from a crash.
   rmSync(join(dataDir, SOCKET_FILE), { force: true });

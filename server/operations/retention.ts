@@ -15,14 +15,14 @@ const PAUSE_MS = 20;
 /** Steps of one run; the next run continues. */
 const STEPS_PER_RUN = 20_000;
 
-interface HousekeepingOptions {
+interface RetentionOptions {
   readonly store: Store;
   readonly log: Logger;
   readonly retentionDays?: number | undefined;
 }
 
 /** Runs now and then every hour. The returned function stops it and waits for the step under way. */
-export function startHousekeeping({ store, log, retentionDays }: HousekeepingOptions): () => Promise<void> {
+export function startRetention({ store, log, retentionDays }: RetentionOptions): () => Promise<void> {
   const stopping = new AbortController();
   const keptMs = (retentionDays ?? DEFAULT_RETENTION_DAYS) * DAY_MS;
 
