@@ -1,7 +1,7 @@
 // `isthmus mesh …`: is everything connected, how far is a machine, and where does the path to it end.
 import type { Command } from 'commander';
 import type { Machine } from '../../contract/machines.ts';
-import type { Hop, Mesh, MeshLink, Ping, Trace } from '../../contract/mesh.ts';
+import type { Hop, Mesh, MeshLink, Ping, Trace, TracedPath } from '../../contract/mesh.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -81,6 +81,11 @@ function pathText(path: readonly string[], target: string): string {
   return ['server', ...path, target].join(' > ');
 }
 
+/** A path with its state, and why it is not up. */
+function tracedPathText({ path, state, reason }: TracedPath, target: string): string {
+  return `${pathText(path, target)}  ${state}${reason === null ? '' : `: ${reason}`}`;
+}
+
 async function trace(cli: Cli, target: string): Promise<void> {
   const client = await cli.client();
   const { body } = await client.post<Trace>('mesh/trace', await targetOf(client, target));
@@ -88,8 +93,10 @@ async function trace(cli: Cli, target: string): Promise<void> {
   const several = paths.length > 1;
   cli.show(body, () =>
     paths
-      .map(({ path: via, hops }) => [...(several ? [escapeText(pathText(via, target))] : []), ...hops.map(hopLine)])
-      .map((lines) => lines.join('\n'))
+      .map((path) => {
+        const heading = several || path.state !== 'up' ? [escapeText(tracedPathText(path, target))] : [];
+        return [...heading, ...path.hops.map(hopLine)].join('\n');
+      })
       .join('\n\n'),
   );
   const failures = paths.flatMap(({ hops }) => hops.filter((hop) => hop.error));

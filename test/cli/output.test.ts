@@ -159,7 +159,7 @@ const anything = {
   process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],
   paths: [
     {
-      path: [hostile],
+      ...{ path: [hostile], state: 'down', cost: 1, reason: hostile },
       hops: [{ node: hostile, roundTripMs: null, version: hostile, certificateDays: null }],
       roundTripsMs: [],
       error: { code: hostile, detail: hostile },
@@ -313,7 +313,7 @@ it('tells the first hop that fails, and exits 1', async () => {
     json(response, {
       paths: [
         {
-          path: ['eu', 'eu-pci'],
+          ...{ path: ['eu', 'eu-pci'], state: 'down', cost: 1001, reason: 'the link from eu to eu-pci is down' },
           hops: [
             { node: 'eu', roundTripMs: 1.25, version: '0.1.0', certificateDays: 6.5 },
             {
@@ -327,6 +327,7 @@ it('tells the first hop that fails, and exits 1', async () => {
   );
   const { code, out, err } = await isthmus([...api.args, 'mesh', 'trace', 'eu-pci-1']);
   expect(code).toBe(1);
+  expect(out).toContain('server > eu > eu-pci > eu-pci-1  down: the link from eu to eu-pci is down\n');
   expect(out).toContain('1  eu  1.3 ms, version 0.1.0, certificate 6.5 days');
   expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: refused');
   expect(err).toContain('at eu-pci');

@@ -39,11 +39,11 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'followTask',
         summary: "Follow a task's stream",
-        description: 'From after Last-Event-ID on, until the task has ended; the last event is `end`.',
+        description: 'Sends the entries after Last-Event-ID until the task has ended; the last event is `end`.',
         tags,
         params: ById,
         headers: LastEventId,
-        response: { 200: eventStream('Server-sent events, as they come.', TaskEvent) },
+        response: { 200: eventStream('Server-sent events, one per entry.', TaskEvent) },
       },
     },
     async (request, reply) => {
