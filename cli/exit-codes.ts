@@ -1,5 +1,5 @@
-// What the process's exit code says, for scripts that call isthmus. `isthmus help exit-codes` prints this table, and
-// docs/operations.md repeats it; a test holds the two together.
+// Exit codes, for scripts that call isthmus. `isthmus help exit-codes` prints this table and docs/operations.md repeats
+// it; a test compares the two.
 import type { ErrorCode } from '../contract/errors.ts';
 
 export const exitCodes = {

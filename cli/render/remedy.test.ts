@@ -1,4 +1,4 @@
-// The server says what to do as a code; the command line names the command.
+// The server sends what to do as an action; the command line names the command.
 import { expect, it } from 'vitest';
 import type { RemedyAction } from '../../contract/errors.ts';
 import { remedyText } from './remedy.ts';

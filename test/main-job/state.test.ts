@@ -1,4 +1,4 @@
-// The quickstart's folder: made, found again, and never somebody else's.
+// The quickstart's folder: created, found again, and never somebody else's.
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -15,7 +15,7 @@ it('is private, found again, and emptied by --clean', async () => {
   expect((await folder.load(['api'])).ports).toEqual(ports);
   await mkdir(join(path, 'nodes/eu'), { recursive: true });
   await folder.prepare({ clean: true });
-  expect((await readdir(path)).sort()).toEqual(['logs', 'made-by-isthmus-quickstart']);
+  expect((await readdir(path)).sort()).toEqual(['logs', 'created-by-isthmus-quickstart']);
 });
 
 it('a clean start that was killed half-way can be repeated', async () => {
