@@ -4,8 +4,8 @@ import { enableCompileCache, findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 
 /**
- * Turns on Node's module compile cache, in a folder beside the packages, for all later imports. Cached code is executed,
- * so only the owner of the installation uses the cache, in a folder that nobody else can enter.
+ * Turns on Node's module compile cache for all later imports, in a folder beside the packages. Cached code is executed,
+ * so only the owner of the installation uses it, in a folder that nobody else can enter.
  */
 export function keepCompiledCode(): void {
   const installed = findPackageJSON(import.meta.url);

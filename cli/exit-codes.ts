@@ -6,7 +6,7 @@ export const exitCodes = {
   ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },
   failed: {
     code: 1,
-    meaning: 'The task did not succeed, a node did not go over in time, or a check found something wrong.',
+    meaning: 'The task did not succeed, a node did not reparent in time, or a check found something wrong.',
   },
   usage: {
     code: 2,

@@ -66,6 +66,6 @@ async function idOf(client: ApiClient, project: string, version: string): Promis
   const found = releases.find((each) => each.version === version);
   if (found !== undefined) return found.id;
   throw new IsthmusError('NOT_FOUND', `${project} has no release ${version}`, {
-    remedy: `\`isthmus release list ${project}\` shows which it has.`,
+    remedy: `\`isthmus release list ${project}\` shows its releases.`,
   });
 }

@@ -96,8 +96,8 @@ async function joinNode(node: DemoNode, client: ApiClient, { folder, state, grou
 }
 
 /**
- * Waits until the server sees the link to a node that was started at `startedAtMs`, and has heard from it since: no node
- * can join through a relay that is not connected.
+ * Waits until the server sees the link to a node that was started at `startedAtMs`, and has heard from it since. No
+ * node can join through a relay that is not connected.
  */
 async function linkUp(client: ApiClient, node: string, startedAtMs: number): Promise<void> {
   const deadline = Date.now() + LINK_LIMIT_MS;

@@ -57,8 +57,8 @@ export class StateFolder {
   }
 
   /**
-   * Creates the folder, private: it holds keys. CONFIG_INVALID, with nothing changed, when a folder that is not empty is
-   * no quickstart's: `--clean` would delete its files.
+   * Creates the folder, private: it holds keys. CONFIG_INVALID, with nothing changed, for a folder with other files:
+   * `--clean` would delete them.
    */
   async prepare({ clean }: { clean: boolean }): Promise<void> {
     const inside = await readdir(this.path).catch((cause: NodeJS.ErrnoException): string[] => {

@@ -4,7 +4,7 @@ import type { IsthmusError } from '../../contract/errors.ts';
 /** One or two sentences, not escaped yet. */
 export function remedyText({ action, remedy }: Pick<IsthmusError, 'action' | 'remedy'>): string {
   if (action === undefined) return remedy;
-  const list = `\`isthmus ${action.arguments.kind} list\` shows which there are`;
+  const list = `\`isthmus ${action.arguments.kind} list\` shows which exist`;
   switch (action.code) {
     case 'CHOOSE_EXISTING':
       return `Check the spelling; ${list}.`;

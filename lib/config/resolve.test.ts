@@ -91,7 +91,7 @@ describe('a wrong file', () => {
     [
       'a duplicate key',
       `${listen}isolated: true\nisolated: false\n`,
-      'config.yaml:3: the key "isolated" is there twice',
+      'config.yaml:3: the key "isolated" is duplicated',
       'isolated',
     ],
     [
