@@ -1,5 +1,5 @@
-// Words that Isthmus had of its own, each with the field's word for it. `build/check-words.ts` keeps them out of file
-// names, identifiers, the wire, the command line and the API. What the standard words mean is in docs/glossary.md.
+// Retired words of Isthmus, each with the field's standard word. `build/check-words.ts` keeps them out of file names,
+// identifiers, the wire, the command line and the API. docs/glossary.md defines the standard words.
 
 export interface RetiredWord {
   /** One word of an identifier or file name, in lower case; a camelCase or kebab-case name is split into its words. */
