@@ -58,7 +58,9 @@ export const RETIRED_PHRASES: readonly { readonly phrase: RegExp; readonly say: 
   { phrase: /\bawaits its join\b/i, say: 'pending join' },
   { phrase: /\bit last met\b/i, say: 'last error' },
   { phrase: /\bhow long it is good for\b/i, say: 'time to live' },
+  { phrase: /\btoken delete\b/, say: 'token revoke' },
   { phrase: /\btries again for\b/i, say: 'retry of' },
+  { phrase: /\bwhat people read\b/i, say: 'display name' },
   { phrase: /\bwhose turn\b/i, say: 'the next in line' },
   { phrase: /^[a-z-]+\.[a-z-]*refused$/, say: 'a `….denied` event' },
 ];

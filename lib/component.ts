@@ -31,7 +31,7 @@ export class Teardown {
       try {
         await step();
       } catch (err) {
-        this.#log.error({ err }, 'a step of the tear-down failed');
+        this.#log.error({ err }, 'a tear-down step failed');
       }
     }
   }
