@@ -114,7 +114,9 @@ function addChange(group: Command, cli: Cli): void {
     ['enable', false],
     ['disable', true],
   ] as const) {
-    const what = disabled ? 'exclude it from deployments, scripts and checks' : 'include it in deployments, scripts and checks again';
+    const what = disabled
+      ? 'exclude it from deployments, scripts and checks'
+      : 'include it in deployments, scripts and checks again';
     const command = group.command(`${verb} <machine>`).description(what);
     examples(command, `isthmus machine ${verb} eu-1`).action((id: string) =>
       patchMachine(cli, id, { disabled }, `${id} ${verb}d`),
