@@ -75,7 +75,7 @@ export async function resolveConnection(
       'USAGE',
       'no server is named: give --server and --ca, set ISTHMUS_SERVER, or write a context file',
       {
-        remedy: `${contextFile} does not exist; \`isthmus login\` writes it, and so does \`isthmus init\` for a new mesh.`,
+        remedy: `\`isthmus login\` writes ${contextFile}, which does not exist; so does \`isthmus init\`.`,
       },
     );
   }

@@ -73,7 +73,8 @@ async function linkRemedy(client: ApiClient, node: string, general: string | und
   if (link === undefined) return general;
   const [dialling, listening] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
   const lastError = link.lastErrorCode ? ` (last error: ${link.lastErrorCode})` : '';
-  return `${dialling} dials this link${lastError}: check that both run and that ${dialling} reaches the port of ${listening}.`;
+  const check = `check that both run and that ${dialling} reaches the port of ${listening}`;
+  return `${dialling} dials this link${lastError}: ${check}.`;
 }
 
 /** A path as text; every path begins at the server. */
