@@ -87,7 +87,7 @@ export class Denials {
   note(error: IsthmusError, by: string, what: string): void {
     if (!isDenial(error)) return;
     const { code } = error;
-    if (this.#limiter.admit(keyOf({ code, by, what })) === 'untold') return;
+    if (this.#limiter.admit(keyOf({ code, by, what })) === 'suppressed') return;
     const detail = error.message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
     const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
     this.#latest.push(denial);

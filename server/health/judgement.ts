@@ -35,13 +35,13 @@ export interface HealthAnswer {
   readonly failed: readonly { readonly route: FixedRoute; readonly error: IsthmusError }[];
 }
 
-const MiB = 1024 * 1024;
+const BYTES_PER_MIB = 1024 * 1024;
 const DAY_MS = 86_400_000;
 
 /** A check warns beyond these, unless the machine has thresholds of its own. */
 const DEFAULT_THRESHOLDS: Required<Thresholds> = {
-  diskFreeBytes: 512 * MiB,
-  memoryFreeBytes: 64 * MiB,
+  diskFreeBytes: 512 * BYTES_PER_MIB,
+  memoryFreeBytes: 64 * BYTES_PER_MIB,
   // A busy machine is normal; four runnable processes per core for a minute are not.
   loadPerCpu: 4,
   clockSkewMs: 60_000,
@@ -51,7 +51,7 @@ const DEFAULT_THRESHOLDS: Required<Thresholds> = {
 /** A large disk is nearly full with less than this share free. */
 const DISK_FREE_SHARE = 0.05;
 /** Below this nothing can be unpacked or logged. */
-const DISK_UNUSABLE_BYTES = 32 * MiB;
+const DISK_UNUSABLE_BYTES = 32 * BYTES_PER_MIB;
 /** Beyond this skew tentacles refuse envelopes. */
 const CLOCK_UNUSABLE_MS = 5 * 60_000;
 
@@ -145,5 +145,7 @@ function judgeCertificate(report: HealthReport__Output, nowMs: number, limits: R
 }
 
 function size(bytes: number): string {
-  return bytes >= 1024 * MiB ? `${(bytes / 1024 / MiB).toFixed(1)} GiB` : `${Math.round(bytes / MiB)} MiB`;
+  return bytes >= 1024 * BYTES_PER_MIB
+    ? `${(bytes / 1024 / BYTES_PER_MIB).toFixed(1)} GiB`
+    : `${Math.round(bytes / BYTES_PER_MIB)} MiB`;
 }

@@ -159,7 +159,7 @@ export class Feed {
   }
 
   async #recordDenial(node: string, sha256: string, code: ErrorCode): Promise<void> {
-    if (this.#denials.admit(node) === 'untold') return;
+    if (this.#denials.admit(node) === 'suppressed') return;
     await this.#deps.store.denials.append({ actor: node, type: 'download.denied', subject: sha256, data: { code } });
   }
 

@@ -142,7 +142,7 @@ describe('other parents', () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     const { code, err } = await cli('web-1', 'eu-b', '--address', `eu-b=${nobody}`, '--wait', '3s');
     expect(code).toBe(1);
-    expect(err).toMatch(/web-1 has not moved within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/);
+    expect(err).toMatch(/web-1 has not moved within 3 s: last error UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/);
     expect(err).toContain('see `isthmus node show web-1`');
     expect(await node('web-1')).toMatchObject({
       parents: [{ node: 'eu-a' }],

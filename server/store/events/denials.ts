@@ -29,7 +29,7 @@ export class DenialRepository {
    */
   async record(requester: string, denial: NewDenial): Promise<boolean> {
     const admission = this.#limiter.admit(requester);
-    if (admission === 'untold') return false;
+    if (admission === 'suppressed') return false;
     await this.append(admission === 'last' ? markedLast(denial) : denial);
     return true;
   }
