@@ -1,6 +1,6 @@
-// Exits 0 when what it is told to look at is well: `https://host:port/path` answers 2xx, `tcp://host:port` takes a
-// connection; `linked`, for a part that only dials: somebody in this container is connected to another host. A link that
-// nobody answers on is closed by the part itself, so one that is there is one that works.
+// Checks the health of a container: exits 0 when `https://host:port/path` answers 2xx, `tcp://host:port` accepts a
+// connection, or, for `linked` (a component that only dials), a process in this container has a connection to another
+// host. Components close silent links themselves, so a connection that exists works.
 import { existsSync, readFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
@@ -18,7 +18,7 @@ function end(healthy, why) {
 setTimeout(() => end(false, `no answer within ${limitMs} ms`), limitMs);
 if (/^https?:/.test(target)) {
   const get = target.startsWith('https:') ? getSecure : getPlain;
-  // Nothing is sent and nothing is believed but that it answers: whose certificate it is, is for its clients to check.
+  // Only whether it answers counts; clients check the certificate.
   const request = get(target, { rejectUnauthorized: false }, (response) => {
     const status = response.statusCode ?? 0;
     end(status >= 200 && status < 300, `answers ${status}`);
@@ -35,7 +35,7 @@ if (/^https?:/.test(target)) {
   end(false, 'is neither https://, http://, tcp:// nor linked');
 }
 
-/** @param {string} table as proc(5) has it: index, local, remote, state (01: established), … */
+/** @param {string} table in the form of proc(5): index, local, remote, state (01: established), … */
 function hasConnection(table) {
   const rows = readFileSync(table, 'utf8').trim().split('\n').slice(1);
   return rows.some((row) => {
