@@ -33,13 +33,13 @@ async function field(serving: 'mirror-1' | 'mirror-2') {
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-  const member = await createMesh(
+  const runtime = await createMesh(
     { parents, dials: [] },
     { identity, revocations, log, relaying: false, services: MESH_SERVICES },
   );
-  onTestFinished(() => member.stop());
+  onTestFinished(() => runtime.stop());
   const extra = () => ({ feedUrl: origin.url, cachedBytes: 0 });
-  const reports = reportToServer({ mesh: member, identity, log, dataDir, extra });
+  const reports = reportToServer({ mesh: runtime, identity, log, dataDir, extra });
   onTestFinished(() => reports.stop());
   const reported = async () => (await api.ask('GET', '/nodes/mirror-1'))['feedUrl'] === origin.url;
   await waitFor(reported, { what: 'the report of mirror-1' });

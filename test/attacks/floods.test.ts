@@ -224,14 +224,14 @@ describe('a flood on a live link', () => {
 
   it('of requests by the relay that was dialled ends it, and serves no more than a relay may ask for', async () => {
     const authority = await createTestMesh();
-    const acceptor = await fakeParent(await authority.node('relay-1', 'relay'));
-    const parents = [{ node: 'relay-1', address: acceptor.address }];
+    const parent = await fakeParent(await authority.node('relay-1', 'relay'));
+    const parents = [{ node: 'relay-1', address: parent.address }];
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, { tunnelsPerLink: 100 });
     await waitFor(() => tentacle.mesh.links().some(({ up }) => up), { what: 'the link' });
-    const { attach } = acceptor.session()!;
+    const { attach } = parent.session()!;
     for (let i = 0; i < 1_000; i += 1) attach.write({ open: openEcho('relay-1', 't1') });
     const noted = () => tentacle.mesh.denials.latest().filter(({ code }) => code === 'RATE_LIMITED');
-    await waitFor(() => noted().length > 0 && acceptor.session()!.attach !== attach, { what: 'a new session' });
+    await waitFor(() => noted().length > 0 && parent.session()!.attach !== attach, { what: 'a new session' });
     expect(noted()).toMatchObject([{ by: 'relay-1', what: 'link' }]);
   });
 });

@@ -42,9 +42,9 @@ const meshPort =
       denyLink: (connection: { tls: { destroy(): void } }) => connection.tls.destroy(),
     };
     const trust = { identity, revocations, denials };
-    const acceptor = await startListener('127.0.0.1:0', trust, DEFAULT_LIMITS, handlers, silentLogger());
-    onTestFinished(() => acceptor.stop());
-    return { address: acceptor.address, protocol, served };
+    const listener = await startListener('127.0.0.1:0', trust, DEFAULT_LIMITS, handlers, silentLogger());
+    onTestFinished(() => listener.stop());
+    return { address: listener.address, protocol, served };
   };
 
 const ports: Record<string, Listen> = {

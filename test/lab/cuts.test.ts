@@ -46,8 +46,8 @@ const cuts = cutStages.map((stage, index) => {
 });
 
 const oneDirection = [
-  { stage: 'half the package is here', way: 'forward' },
-  { stage: 'the post-deploy script runs', way: 'backward' },
+  { stage: 'half the package is here', direction: 'forward' },
+  { stage: 'the post-deploy script runs', direction: 'backward' },
 ] as const;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut in the lab', () => {
@@ -59,7 +59,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
   };
 
   /** Deploys, and cuts lines at stages: each once the machine behind it has come so far. */
-  const deployThrough = async (faults: readonly Cut[], way: 'both' | 'forward' | 'backward'): Promise<void> => {
+  const deployThrough = async (faults: readonly Cut[], direction: 'both' | 'forward' | 'backward'): Promise<void> => {
     const { lab, world, project } = open;
     const release = await project.release(400_000, 300);
     const task = await project.deploy(release, 240);
@@ -68,7 +68,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
         for (const { stage, seconds, lines } of faults) {
           if (!lines.includes(line)) continue;
           await reached(stage, { open, task, release, machine: behind[line] });
-          await lab.cut(line, way);
+          await lab.cut(line, direction);
           await sleep(seconds * 1000);
           await lab.heal(line);
         }
@@ -83,8 +83,9 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
 
   test.for(cuts)('lines cut for %s: the deployment ends whole', ([, faults]) => deployThrough(faults, 'both'));
 
-  test.for(oneDirection)('every line cut $way for long when $stage: the deployment ends whole', ({ stage, way }) =>
-    deployThrough([{ stage, seconds: longS, lines: lineNames }], way),
+  test.for(oneDirection)(
+    'every line cut $direction for long when $stage: the deployment ends whole',
+    ({ stage, direction }) => deployThrough([{ stage, seconds: longS, lines: lineNames }], direction),
   );
 
   test('a cancel that is asked for while the line is cut, twice, ends the whole process group once it is back', async () => {

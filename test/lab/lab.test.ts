@@ -56,7 +56,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
 
   test('both ways carry what the line is rated at, and the counters agree', async () => {
     const bytes = 12_000_000;
-    for (const [from, to, way] of [
+    for (const [from, to, direction] of [
       ['hub', 'relay', 'forward'],
       ['relay', 'hub', 'backward'],
     ] as const) {
@@ -68,7 +68,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
         '7000',
         String(bytes),
       );
-      const carried = (await lab.bytes('wan-a'))[way] - before[way];
+      const carried = (await lab.bytes('wan-a'))[direction] - before[direction];
       expect(sent.counted).toBe(bytes);
       expect((bytes * 8) / sent.seconds / 1e6).toBeGreaterThan(shape.rateMbit * 0.75);
       expect((carried * 8) / sent.seconds / 1e6).toBeLessThan(shape.rateMbit * 1.03);
@@ -94,14 +94,14 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
 
   test('half a cut stops one way, and lets the other through', async () => {
     const hub = lab.address('hub', 'wan-a');
-    for (const way of ['forward', 'backward'] as const) {
-      await lab.cut('wan-a', way);
+    for (const direction of ['forward', 'backward'] as const) {
+      await lab.cut('wan-a', direction);
       const before = await lab.bytes('wan-a');
       expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'TIMEOUT' });
       const after = await lab.bytes('wan-a');
-      expect(after[way]).toBe(before[way]);
+      expect(after[direction]).toBe(before[direction]);
       // The first packet goes backward: where that way is cut there is nothing to answer.
-      expect(after.backward > before.backward).toBe(way === 'forward');
+      expect(after.backward > before.backward).toBe(direction === 'forward');
       await lab.heal('wan-a');
     }
     expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'open' });

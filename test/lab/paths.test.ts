@@ -33,7 +33,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two paths
     );
   };
   const reachedThrough = (relay: string): Promise<unknown> =>
-    waitFor(async () => (await paths()).every((way) => way === relay), {
+    waitFor(async () => (await paths()).every((through) => through === relay), {
       limitMs: wholeAgainMs,
       what: `both machines to be reached through ${relay}`,
     });

@@ -39,8 +39,8 @@ describe('a node without a certificate', () => {
   it.each([0, 2])('reaches enrol on the server through %i relays', async (hops) => {
     const { server, relays } = await startChain(hops, 'up');
     server.mesh.listenEnrol(echoing);
-    const door = relays.at(-1) ?? server;
-    const { tls, raw } = await openEnrol(door.mesh.address!, route());
+    const entry = relays.at(-1) ?? server;
+    const { tls, raw } = await openEnrol(entry.mesh.address!, route());
     onTestFinished(() => void raw.destroy());
     expect(await said(tls, 'token')).toBe('token');
   });

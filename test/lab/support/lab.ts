@@ -179,8 +179,8 @@ export class Lab {
     return line;
   }
 
-  cut(line: string, way?: 'forward' | 'backward' | 'both'): Promise<void> {
-    return this.#line(line).cut(way);
+  cut(line: string, direction?: 'forward' | 'backward' | 'both'): Promise<void> {
+    return this.#line(line).cut(direction);
   }
 
   heal(line: string): Promise<void> {

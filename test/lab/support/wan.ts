@@ -96,9 +96,9 @@ export class Line {
   }
 
   /** Drops everything, or what goes one way only. */
-  async cut(way: 'forward' | 'backward' | 'both' = 'both'): Promise<void> {
-    const answer = await this.#say(way === 'both' ? 'cut' : `cut ${way}`);
-    if (answer !== 'ok') throw new Error(`the line shaper cannot cut ${way}`);
+  async cut(direction: 'forward' | 'backward' | 'both' = 'both'): Promise<void> {
+    const answer = await this.#say(direction === 'both' ? 'cut' : `cut ${direction}`);
+    if (answer !== 'ok') throw new Error(`the line shaper cannot cut ${direction}`);
   }
 
   async heal(): Promise<void> {
