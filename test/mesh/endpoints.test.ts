@@ -1,4 +1,4 @@
-// What the two ends of a tunnel are held to: roles, services, revocation, and bytes that nobody changed on the way.
+// What the two endpoints of a tunnel enforce: roles, services, revocation, and unchanged bytes.
 import { createHash, randomBytes } from 'node:crypto';
 import { Transform, type Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -127,7 +127,7 @@ describe('a tunnel that the far end closes after its last byte', () => {
   for (const serviceClass of ['control', 'bulk'] as const) {
     for (const relayCount of [0, 2]) {
       it(`gives a slow reader all of it: ${serviceClass}, ${relayCount} relays`, async () => {
-        // Little enough to be under way as a whole before the reader begins.
+        // Little enough to be in flight as a whole before the reader begins.
         const body = randomBytes(50_000);
         const { tentacle, server, path } = await startChain(relayCount, 'up');
         let closed = false;
@@ -165,7 +165,7 @@ describe('a relay that changes bytes', () => {
         await new Promise<void>((resolve) => stream.once('close', () => resolve()));
       });
     await opened.catch(() => undefined);
-    // What came through before the flip is whole; nothing after it came at all.
+    // What came before the flip is whole; nothing after it came.
     const body = Buffer.concat(received).toString('latin1');
     expect(body.slice(body.indexOf('\n') + 1)).toMatch(/^x*$/);
     expect(body.length).toBeLessThan(64 * 1024);

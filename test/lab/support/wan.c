@@ -3,8 +3,8 @@
  *
  *   wan NS_A IF_A NS_B IF_B DELAY_US RATE_BIT_S LOSS_PPM QUEUE_MS
  *
- * Each direction has the delay, a rate, a tail-drop queue of QUEUE_MS at that rate, and random loss (a fixed seed, so that a
- * run can be repeated). Commands come as lines on standard input, and each is answered by one line on standard output:
+ * Each direction has the delay, a rate, a tail-drop queue of QUEUE_MS at that rate, and random loss (a fixed seed, so
+ * that a run can be repeated). Commands come as lines on standard input; one line on standard output answers each:
  *
  *   cut | heal                                  -> ok
  *   cut forward | cut backward                  -> ok   (A to B, B to A: half a cut)
@@ -94,7 +94,7 @@ static void set_shape(const char *delay_us, const char *rate_bit, const char *lo
   shape.queue_ns = strtoull(queue_ms, NULL, 10) * 1000000;
 }
 
-/* Takes what the sender's device has, and gives each packet its due time or drops it. */
+/* Reads the sender's device, and gives each packet its due time or drops it. */
 static void take(struct direction *direction, int from) {
   for (int i = 0; i < BURST && direction->tail - direction->head < SLOTS; i++) {
     struct packet *p = &direction->ring[direction->tail % SLOTS];
@@ -111,7 +111,7 @@ static void take(struct direction *direction, int from) {
   }
 }
 
-/* Delivers what is due; says when the next packet is. */
+/* Delivers what is due; returns when the next packet is due. */
 static uint64_t deliver(struct direction *direction, int to, uint64_t t) {
   for (; direction->head != direction->tail; direction->head++) {
     struct packet *p = &direction->ring[direction->head % SLOTS];
