@@ -1,6 +1,6 @@
-// Checks the health of a container: exits 0 when `https://host:port/path` answers 2xx, `tcp://host:port` accepts a
-// connection, or, for `linked` (a component that only dials), a process in this container has a connection to another
-// host. Components close silent links themselves, so a connection that exists works.
+// Exits 0 when its target is healthy: `https://host:port/path` answers 2xx, or `tcp://host:port` accepts a connection, or
+// `linked`, for a component that only dials: a process in this container is connected to another host. A component closes
+// a link without answers itself, so an open link is one that works.
 import { existsSync, readFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
@@ -18,7 +18,7 @@ function end(healthy, why) {
 setTimeout(() => end(false, `no answer within ${limitMs} ms`), limitMs);
 if (/^https?:/.test(target)) {
   const get = target.startsWith('https:') ? getSecure : getPlain;
-  // Only whether it answers counts; clients check the certificate.
+  // The certificate is not verified: only the answer counts, and no secret is sent.
   const request = get(target, { rejectUnauthorized: false }, (response) => {
     const status = response.statusCode ?? 0;
     end(status >= 200 && status < 300, `answers ${status}`);
@@ -35,7 +35,7 @@ if (/^https?:/.test(target)) {
   end(false, 'is neither https://, http://, tcp:// nor linked');
 }
 
-/** @param {string} table in the form of proc(5): index, local, remote, state (01: established), … */
+/** @param {string} table as proc(5) has it: index, local, remote, state (01: established), … */
 function hasConnection(table) {
   const rows = readFileSync(table, 'utf8').trim().split('\n').slice(1);
   return rows.some((row) => {
