@@ -236,7 +236,7 @@ describe('a flood on a live link', () => {
   });
 });
 
-it('a flood of the enrolment itself is ended, and is one audit event', async () => {
+it('a flood of the enrolment itself is ended, and is one denial', async () => {
   const plane = await startControlPlane();
   const { signal } = new AbortController();
   for (let i = 0; i < 2; i += 1) {

@@ -203,7 +203,7 @@ describe('what is kept for others to connect to', () => {
     expect(await plane.events('token.created')).toEqual([]);
   });
 
-  it('given to the API is one audit event', async () => {
+  it('given to the API is one denial', async () => {
     const mesh = await WholeMesh.up();
     await mesh.api.ask('POST', '/sites', { id: 'eu' });
     const parents = [{ node: 'server', dialAddress: '169.254.169.254:80' }];

@@ -56,7 +56,7 @@ const signedIn = (session: MeshStream, identity: NodeIdentity, sender: 'client' 
   proveCredential({ socket: session, sender }, identity);
 const dayMs = 86_400_000;
 
-describe('the end that opened an inner session', () => {
+describe('the endpoint that opened an end-to-end session', () => {
   it('carries it on under its next certificate', async () => {
     const { authority, tentacle, session, atServer } = await opened();
     const before = atServer.peer;

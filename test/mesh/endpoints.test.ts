@@ -107,7 +107,7 @@ describe('a node that cannot be reached', () => {
     await expect(elsewhere).rejects.toMatchObject({ code: 'UNREACHABLE', hop: 'relay-1' });
   });
 
-  it('does not hold its caller beyond the deadline, or beyond the caller’s reachabilityTimeout', async () => {
+  it('does not hold its caller beyond the deadline or the reachability timeout', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
@@ -152,7 +152,7 @@ describe('a tunnel that the far end closes after its last byte', () => {
 });
 
 describe('a relay that changes bytes', () => {
-  it.each([3, 60, 700, 5_000])('at offset %i, breaks the inner session and nothing else', async (at) => {
+  it.each([3, 60, 700, 5_000])('at offset %i, breaks the end-to-end session and nothing else', async (at) => {
     const { server, relays, path } = await startChain(1, 'up');
     tamper.at = at;
     const received: Buffer[] = [];

@@ -32,7 +32,7 @@ async function echoed(stream: MeshStream, body: Buffer): Promise<string> {
 
 describe.each(directions)('links dialled %s', (dialling) => {
   describe.each(hopCounts)('over %i relays', (hops) => {
-    it('carries bytes both ways in both classes, downwards', async () => {
+    it('carries bytes in both directions and both classes, downwards', async () => {
       const { server, path } = await startChain(hops, dialling);
       const body = randomBytes(3_000_000);
       const digest = createHash('sha256').update(body).digest('hex');
@@ -49,7 +49,7 @@ describe.each(directions)('links dialled %s', (dialling) => {
       }
     });
 
-    it('carries bytes both ways in both classes, up to the server', async () => {
+    it('carries bytes in both directions and both classes, up to the server', async () => {
       const { tentacle } = await startChain(hops, dialling);
       const body = randomBytes(3_000_000);
       const digest = createHash('sha256').update(body).digest('hex');

@@ -80,7 +80,7 @@ describe('the pace of beats', () => {
     }
   });
 
-  it('is slow where there is one way', async () => {
+  it('is slow where there is one path', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
