@@ -32,12 +32,12 @@ describe('a run takes', () => {
     expect(touching('lib/two.ts')).toEqual([]);
   });
 
-  it('about a third in each turn, and every mutant in three turns', () => {
+  it('about a third in each round, and every mutant in three', () => {
     for (const first of [1, 2, 3, 57]) {
-      const turns = [first, first + 1, first + 2].map((each) => select(records, { number: each, touched: [] }));
-      expect(new Set(turns.flatMap((names) => [...names]))).toEqual(new Set(everyName));
-      expect(turns.reduce((sum, { size }) => sum + size, 0)).toBe(everyName.length);
-      for (const { size } of turns) expect(size).toBeGreaterThan(everyName.length / 6);
+      const rounds = [first, first + 1, first + 2].map((each) => select(records, { number: each, touched: [] }));
+      expect(new Set(rounds.flatMap((names) => [...names]))).toEqual(new Set(everyName));
+      expect(rounds.reduce((sum, { size }) => sum + size, 0)).toBe(everyName.length);
+      for (const { size } of rounds) expect(size).toBeGreaterThan(everyName.length / 6);
     }
   });
 
