@@ -43,7 +43,7 @@ interface RestoreOptions {
 
 interface BackupOptions extends RestoreOptions {
   /** Reads an environment variable; another one only in tests. */
-  readonly environment?: (name: string) => string | undefined;
+  readonly env?: (name: string) => string | undefined;
 }
 
 interface Manifest {
@@ -56,7 +56,7 @@ interface Manifest {
 /**
  * Writes a backup (0600), over no other file. The server may run meanwhile: it makes the copy of the database itself.
  */
-export async function backup({ dataDir, file, passphraseFile, environment }: BackupOptions): Promise<void> {
+export async function backup({ dataDir, file, passphraseFile, env }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
     throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
@@ -77,7 +77,7 @@ export async function backup({ dataDir, file, passphraseFile, environment }: Bac
   try {
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
-    await copySettings(dataDir, staging, environment);
+    await copySettings(dataDir, staging, env);
     for (const part of SMALL_PARTS) await copyIfThere(join(dataDir, part), join(staging, part));
     await linkBlobs(join(dataDir, BLOBS), join(staging, BLOBS));
     const files = await listFiles(staging);
@@ -170,13 +170,13 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
 async function copySettings(
   dataDir: string,
   staging: string,
-  environment: BackupOptions['environment'],
+  env: BackupOptions['env'],
 ): Promise<void> {
   const name = join(dataDir, SETTINGS);
   const text = (await lstat(name).catch(() => undefined)) ? await readFile(name, 'utf8') : undefined;
   const { masterKeyFile: keyFile } = resolveConfig(serverConfigSchema, {
     file: text === undefined ? undefined : { name, text },
-    ...(environment === undefined ? {} : { environment }),
+    ...(env === undefined ? {} : { env }),
   });
   const key = readMasterKey({ dataDir, keyFile });
   await writeFile(join(staging, MASTER_KEY), key, { mode: 0o600, flag: 'wx' });

@@ -4,7 +4,8 @@
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import { chainsUp, MAX_HOPS, type Chain } from '../topology/chains.ts';
+import { MAX_HOPS } from '../../mesh/limits.ts';
+import { chainsUp, type Chain } from '../topology/chains.ts';
 import type { LiveTopology } from '../topology/live.ts';
 
 /** Paths to one mirror: another for when a relay of the first is down, and no list without end. */

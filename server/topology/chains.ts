@@ -1,9 +1,7 @@
 // Climbs parents: the only place that does. A chain is the relays from a node up to the server, nearest first.
+import { MAX_HOPS } from '../../mesh/limits.ts';
 import { SERVER, type Parent } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-
-/** Relays that a tunnel may cross; every node on the path counts them too. */
-export const MAX_HOPS = 8;
 
 /** As many chains of one node are looked for, those of preferred parents first. */
 const MAX_CHAINS = 8;

@@ -1,2 +1,2 @@
-// What no part may import.
+// What no component may import.
 export const main = 1;

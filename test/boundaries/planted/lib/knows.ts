@@ -1,2 +1,2 @@
-// Breaks: lib-knows-no-part
+// Breaks: lib-knows-no-component
 import type {} from '../mesh/mesh.ts';

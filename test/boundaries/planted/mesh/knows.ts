@@ -1,2 +1,2 @@
-// Breaks: mesh-knows-no-part
+// Breaks: mesh-knows-no-component
 import '../relay/start.ts';

@@ -1,2 +1,2 @@
-// Breaks: parts-talk-over-the-wire
+// Breaks: components-talk-over-the-wire
 import '../relay/start.ts';

@@ -1,0 +1,2 @@
+// Breaks: server-foundations-below-features
+import '../deployments/deploy.ts';
