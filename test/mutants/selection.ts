@@ -5,11 +5,12 @@
 // one begins with a commit that is more than six hours younger than its parent on main. Landings take the thirds in turn,
 // by their number in the history.
 //
-// Guaranteed: of three landings in a row, with six hours between one and the next and a run of CI with the history after
-// each, every mutant that is there in all three is taken. Not guaranteed: landings with less time between them count as
-// one, and the third stays the same; a shallow clone does not know the number, and the hash of its last commit names the
-// third by chance; more mutants near a landing than a third wait for their third. No rule can do without the history:
-// whatever it makes of a commit alone, there are commits for which three times in a row it names the same third.
+// Guaranteed: of three landings in a row, with more than six hours between them and no such pause within one, and a run
+// of CI with the whole history after each, every mutant that is there in all three is taken. Not guaranteed: closer
+// landings count as one, and the third stays the same; one with a longer pause counts as two, and a third is left out; a
+// shallow clone does not know the number, and the hash of its last commit picks the third by chance; mutants near the
+// landing beyond another third wait for their own. Nothing can be promised by a commit alone: for any rule there are
+// commits that pick the same third three times in a row.
 //
 // Where Git tells nothing, every mutant is taken.
 import { execFile } from 'node:child_process';
