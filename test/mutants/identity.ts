@@ -24,7 +24,7 @@ export const identityMutants: Mutants = {
     },
   },
   'lost-join-holds-token': {
-    file: 'server/topology/enrolment.ts',
+    file: 'server/enrolment/enrolment.ts',
     find: 'this.#ended(session);',
     replace: '',
     red: {
@@ -73,7 +73,7 @@ export const identityMutants: Mutants = {
   },
   'revocation-lost-on-a-full-disk': {
     file: 'certs/revocations.ts',
-    find: `this.#retry = setTimeout(() => this.#keep(), retryMs);
+    find: `this.#retry = setTimeout(() => this.#keep(), RETRY_MS);
       this.#retry.unref()`,
     replace: 'throw err',
     red: {
@@ -82,8 +82,8 @@ export const identityMutants: Mutants = {
     },
   },
   'unconfirmed-let-in': {
-    file: 'mesh/tunnel/inner.ts',
-    find: 'if (peer.provisional && !joiningServices.has(service.name)) throw unconfirmed(peer);',
+    file: 'mesh/e2e/session.ts',
+    find: 'if (peer.provisional && service.unconfirmed !== true) throw unconfirmed(peer);',
     replace: '',
     red: {
       file: 'test/identity/unconfirmed.test.ts',

@@ -3,9 +3,9 @@ import type { Mutants } from './mutant.ts';
 
 export const meshMutants: Mutants = {
   'answer-to-no-link': {
-    file: 'mesh/link/dialled.ts',
-    find: 'if (!signal.aborted) this.#controlAnswer(tunnelId, signal).refuse',
-    replace: 'this.#controlAnswer(tunnelId, signal).refuse',
+    file: 'mesh/link/outbound-transport.ts',
+    find: 'if (!signal.aborted) this.#controlAnswer(tunnelId, signal).deny',
+    replace: 'this.#controlAnswer(tunnelId, signal).deny',
     red: {
       file: 'test/attacks/forged-tunnels.test.ts',
       test: ['a neighbour on a live link', 'that goes away while it asks for a tunnel does no harm to a relay: bulk'],
@@ -25,7 +25,7 @@ export const meshMutants: Mutants = {
   },
   'credential-unmoved': {
     file: 'mesh/link/credentials.ts',
-    find: 'standing.expiry.moveTo(peer.notAfterMs);',
+    find: 'watched.expiry.moveTo(peer.notAfterMs);',
     replace: '',
     red: {
       file: 'test/mesh/credentials.test.ts',
@@ -33,26 +33,26 @@ export const meshMutants: Mutants = {
     },
   },
   'enrol-uncapped': {
-    file: 'mesh/enrol/gate.ts',
+    file: 'mesh/enrolment/rate-limiter.ts',
     find: 'this.#left -= chunk.length;',
     replace: '',
     red: {
-      file: 'test/mesh/enrol.test.ts',
+      file: 'test/mesh/enrolment.test.ts',
       test: ['a node without a certificate', 'is cut off after its bytes, and kept out when it tries too often'],
     },
   },
   'expiry-ignored': {
     file: 'mesh/link/credentials.ts',
-    find: 'new Expiry(peer.notAfterMs,',
-    replace: 'new Expiry(peer.notAfterMs + 60_000,',
+    find: 'new LongTimer(peer.notAfterMs,',
+    replace: 'new LongTimer(peer.notAfterMs + 60_000,',
     red: {
       file: 'test/mesh/credentials.test.ts',
       test: ['a certificate that was not renewed', 'takes the link with it when it expires, and bulk on the link too'],
     },
   },
-  'goodbye-not-taken': {
+  'goodbye-ignored': {
     file: 'mesh/link/session.ts',
-    find: `if (this.#gone.signal.aborted) return;
+    find: `if (this.#ended.signal.aborted) return;
     this.#heartbeat.heard();`,
     replace: 'this.#heartbeat.heard();',
     red: {
@@ -61,7 +61,7 @@ export const meshMutants: Mutants = {
     },
   },
   'handshake-unbounded': {
-    file: 'mesh/link/acceptor.ts',
+    file: 'mesh/link/listener.ts',
     find: 'setTimeout(() => close(raw), limits.handshakeMs)',
     replace: 'setTimeout(() => undefined, limits.handshakeMs)',
     red: {
@@ -69,12 +69,12 @@ export const meshMutants: Mutants = {
       test: ['the port', 'closes a thousand sockets that say nothing, and lets a good peer in among them'],
     },
   },
-  'inner-expiry-ignored': {
-    file: 'mesh/tunnel/ends.ts',
-    find: 'new Expiry(stream.peer.notAfterMs,',
-    replace: 'new Expiry(stream.peer.notAfterMs + 60_000,',
+  'e2e-expiry-ignored': {
+    file: 'mesh/e2e/open-sessions.ts',
+    find: 'new LongTimer(stream.peer.notAfterMs,',
+    replace: 'new LongTimer(stream.peer.notAfterMs + 60_000,',
     red: {
-      file: 'test/mesh/inner-credentials.test.ts',
+      file: 'test/mesh/e2e-credentials.test.ts',
       test: ['a session whose other end cannot be asked ends with the certificate that it has, on a link that goes on'],
     },
   },
@@ -87,11 +87,11 @@ export const meshMutants: Mutants = {
       test: ['tunnels through a relay that is killed', 'close at both ends, and so do calls that were being opened'],
     },
   },
-  'kinship-unchecked': {
-    file: 'mesh/link/accepted.ts',
-    find: 'checkKinship(this.#context.kinship, peer, facts.relation);',
+  'peer-relation-unchecked': {
+    file: 'mesh/link/inbound-link.ts',
+    find: 'checkRelation(this.#context.self, peer, facts.relation);',
     replace: '',
-    red: { file: 'test/mesh/links.test.ts', test: ['the hello', 'of a relay to a relay as its PARENT is refused'] },
+    red: { file: 'test/mesh/links.test.ts', test: ['the hello', 'of a relay to a relay as its PARENT is denied'] },
   },
   'newest-loses': {
     file: 'mesh/link/table.ts',
@@ -102,26 +102,26 @@ export const meshMutants: Mutants = {
       test: ['a newer session of the same node', 'replaces the old one at once, and an older one is refused'],
     },
   },
-  'old-wire-overtaxed': {
-    file: 'mesh/link/credentials.ts',
-    find: 'if (standing === undefined || carrier === undefined || facts.wireVersion < credentialsSince)',
-    replace: 'if (standing === undefined || carrier === undefined)',
-    red: {
-      file: 'test/mesh/wire-versions.test.ts',
-      test: ['a neighbour of version 1', 'is linked when it dials, carries tunnels, and is shown no certificate'],
-    },
-  },
-  'old-wire-refused': {
+  'newer-wire-denied': {
     file: 'mesh/wire-version.ts',
-    find: 'wireVersions: WireVersions = { oldest: 1,',
-    replace: 'wireVersions: WireVersions = { oldest: 2,',
+    find: 'if (highest >= Math.max',
+    replace: 'if (theirs.newest <= own.newest && highest >= Math.max',
     red: {
       file: 'test/mesh/wire-versions.test.ts',
-      test: ['a neighbour of version 1', 'is linked when it is dialled, carries tunnels, and is shown no certificate'],
+      test: ['a peer with a common wire version', 'is linked when it is dialled, and carries tunnels: a newer peer'],
     },
   },
-  'one-way-up': {
-    file: 'mesh/switch.ts',
+  'older-wire-denied': {
+    file: 'mesh/wire-version.ts',
+    find: 'if (highest >= Math.max',
+    replace: 'if (theirs.oldest >= own.oldest && highest >= Math.max',
+    red: {
+      file: 'test/mesh/wire-versions.test.ts',
+      test: ['a peer with a common wire version', 'is linked when it dials, and carries tunnels: an older peer'],
+    },
+  },
+  'one-path-up': {
+    file: 'mesh/routing/forwarder.ts',
     find: 'of [node, ...others]) {',
     replace: 'of [node]) {',
     red: {
@@ -132,8 +132,8 @@ export const meshMutants: Mutants = {
       ],
     },
   },
-  'pace-not-passed-on': {
-    file: 'mesh/mesh.ts',
+  'fast-heartbeat-not-passed-on': {
+    file: 'mesh/link/neighbours.ts',
     find: '|| this.#fastChildren.size > 0',
     replace: '',
     red: {
@@ -149,14 +149,14 @@ export const meshMutants: Mutants = {
     find: 'this.#revocationsChanged()',
     replace: 'undefined',
     red: {
-      file: 'test/mesh/ends.test.ts',
+      file: 'test/mesh/endpoints.test.ts',
       test: ['revocation', 'reaches every node and closes live tunnels and links within 5 s'],
     },
   },
   'session-not-carried-on': {
     file: 'mesh/mesh.ts',
-    find: 'if (service !== credentialService) this.#innerCredentials.keep(stream, { node, path: options.path });',
-    replace: '',
+    find: 'this.#sessionCredentials.keep(stream, { node, path: options.path });',
+    replace: ';',
     red: {
       file: 'test/tasks/renewal.test.ts',
       test: [
@@ -165,11 +165,11 @@ export const meshMutants: Mutants = {
     },
   },
   'session-of-another': {
-    file: 'mesh/tunnel/ends.ts',
+    file: 'mesh/e2e/open-sessions.ts',
     find: 'stream?.peer.node === node ? stream : undefined',
     replace: 'stream',
     red: {
-      file: 'test/mesh/inner-credentials.test.ts',
+      file: 'test/mesh/e2e-credentials.test.ts',
       test: ['a session of somebody else is not known, even to who has a proof for it'],
     },
   },
@@ -180,11 +180,11 @@ export const meshMutants: Mutants = {
     red: { file: 'test/mesh/links.test.ts', test: ['a peer that falls silent', 'is given up by the accepting side'] },
   },
   'source-believed': {
-    file: 'mesh/routing.ts',
+    file: 'mesh/routing/rules.ts',
     find: 'request.source !== from.node',
     replace: 'false',
     red: {
-      file: 'mesh/routing.test.ts',
+      file: 'mesh/routing/rules.test.ts',
       test: ['a relay', 'refuses a leaf that speaks in another name, and believes a relay below it'],
     },
   },
@@ -205,8 +205,8 @@ export const meshMutants: Mutants = {
     find: 'highest >= Math.max(theirs.oldest, own.oldest)',
     replace: 'highest >= 0',
     red: {
-      file: 'test/mesh/links.test.ts',
-      test: ['the hello', 'of other wire versions is refused with the versions of both'],
+      file: 'test/mesh/wire-versions.test.ts',
+      test: ['a peer without a common wire version', 'is denied with both ranges when it dials: a future peer'],
     },
   },
 };

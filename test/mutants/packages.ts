@@ -4,16 +4,16 @@ import type { Mutants } from './mutant.ts';
 export const packagesMutants: Mutants = {
   'blame-the-last': {
     file: 'lib/blobs/fetch.ts',
-    find: '!this.#onlyFrom(place)',
-    replace: '!this.#onlyFrom(place) && this.#alone',
+    find: '!this.#onlyFrom(source)',
+    replace: '!this.#onlyFrom(source) && this.#alone',
     red: {
       file: 'test/packages/fetch.test.ts',
-      test: ['mirror-swap', 'wrong bytes up to a cut do not make the honest place that finishes look wrong'],
+      test: ['mirror-swap', 'wrong bytes up to a cut do not make the honest source that finishes look wrong'],
     },
   },
   'feed-anywhere': {
     file: 'lib/net/network-address.ts',
-    find: 'nowhere.check(plain, family)',
+    find: 'isIn(NOWHERE, plain)',
     replace: 'false',
     red: {
       file: 'test/attacks/ssrf.test.ts',
@@ -60,26 +60,29 @@ export const packagesMutants: Mutants = {
     replace: "requester.role !== 'server' || isBefore(",
     red: {
       file: 'server/packages/sources.test.ts',
-      test: ['places', 'never lets mirrors wait for each other in a circle'],
+      test: ['sources', 'never lets mirrors wait for each other in a circle'],
     },
   },
-  'no-pass-refused-unseen': {
+  'missing-download-token-denied-unnoted': {
     file: 'lib/blobs/blob-server.ts',
-    find: 'const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };',
-    replace: `if (pass === '') return refuse(response, 403, 'FORBIDDEN');
-    const asked: BlobRequest<Peer> = { sha256, pass, peer, signal };`,
+    find: 'const grant = await this.#origin.authorise(',
+    replace: `if (downloadToken === '') return refuse(response, 403, 'FORBIDDEN');
+    const grant = await this.#origin.authorise(`,
     red: {
       file: 'test/packages/mirror.test.ts',
-      test: ['cache-poison', 'no pass is for who issues download tokens to refuse'],
+      test: ['cache-poison', 'no download token is for who issues download tokens to refuse'],
     },
   },
-  'pass-for-anyone': {
+  'download-token-for-anyone': {
     file: 'mirror/start.ts',
     find: "const node = peer.role === 'mirror' ?",
     replace: "const node = peer.role === 'tentacle' ?",
     red: {
       file: 'test/packages/tiers.test.ts',
-      test: ['two tiers of mirrors', 'gives nothing to who has no pass, another’s, or one for something else'],
+      test: [
+        'two tiers of mirrors',
+        'gives nothing to who has no download token, another’s, or one for something else',
+      ],
     },
   },
   'rotten-blob': {
@@ -88,7 +91,7 @@ export const packagesMutants: Mutants = {
     replace: 'true',
     red: {
       file: 'test/packages/mirror.test.ts',
-      test: ['wrong bytes', 'that came to be on its disk are dropped, and the next place is asked'],
+      test: ['wrong bytes', 'that came to be on its disk are dropped, and the next source is asked'],
     },
   },
   'tail-served-early': {

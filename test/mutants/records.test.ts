@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { tempDir } from '../support/temp.ts';
 import { records } from './all.ts';
 import { changesOf, mutate } from './mutant.ts';
+import { titlesIn } from './titles.ts';
 
 const root = join(import.meta.dirname, '../..');
 const recorded = Object.values(records).flatMap((mutants) => Object.entries(mutants));
@@ -56,6 +57,34 @@ test('every mutant fits the tree, and names nothing that its files do not know',
     misfits.push(...[...added].map((message) => `${name}: ${message}`));
   }
   expect(misfits).toEqual([]);
+});
+
+test('every red test has the name of a test in its file', () => {
+  const titles = new Map<string, RegExp[]>();
+  const unknown = recorded.flatMap(([name, { red }]) => {
+    if (!titles.has(red.file)) titles.set(red.file, titlesIn(join(root, red.file)));
+    const missing = red.test.filter((part) => !titles.get(red.file)?.some((title) => title.test(part)));
+    return missing.map((part) => `${name}: ${red.file} names nothing "${part}"`);
+  });
+  expect(unknown).toEqual([]);
+});
+
+test('the names in a test file are known without running it', async () => {
+  const folder = await tempDir();
+  await writeFile(join(folder, 'helper.ts'), "describe('from a helper', () => undefined);");
+  await writeFile(
+    join(folder, 'one.test.ts'),
+    `import './helper.ts';
+    describe.skipIf(lacks('root'))('a (suite)', () => {
+      it.each(values)('each of %s and $one.two', () => { expect('no name').toBe(''); });
+      it(\`of \${x} rows\`, () => { /yes/.test('no name either'); });
+    });`,
+  );
+  const titles = titlesIn(join(folder, 'one.test.ts'));
+  const isNamed = (name: string): boolean => titles.some((title) => title.test(name));
+  for (const name of ['a (suite)', 'each of a, b and c', 'of 3 rows', 'from a helper'])
+    expect(isNamed(name)).toBe(true);
+  for (const name of ['a suite', 'each of a', 'no name', 'no name either', 'root']) expect(isNamed(name)).toBe(false);
 });
 
 test('no two mutants have the same name', () => {

@@ -9,7 +9,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { records } from './all.ts';
-import { lastChange, select } from './selection.ts';
+import { lastLanding, select } from './selection.ts';
 import type { Group, Message } from './worker.ts';
 
 const run = promisify(execFile);
@@ -71,9 +71,16 @@ function tell({ name, tookMs, fault }: Extract<Message, { kind: 'verdict' }>): n
   return fault === undefined ? 1 : 0;
 }
 
-async function wantedNames(all: boolean, named: readonly string[]): Promise<Set<string>> {
-  if (named.length > 0) return new Set(named);
-  return select(records, all ? undefined : await lastChange(root));
+/** The mutants that are named, else those that are due; all where none of the wanted kind is. */
+async function wantedGroups(named: readonly string[], all: boolean, lab: boolean | undefined): Promise<Group[]> {
+  const ofKind = (names: ReadonlySet<string>): Group[] =>
+    groupsOf(names).filter(({ testFile }) => lab === undefined || testFile.startsWith('test/lab/') === lab);
+  if (named.length > 0) return ofKind(new Set(named));
+  const landing = all ? undefined : await lastLanding(root);
+  const due = ofKind(select(records, landing));
+  if (due.length > 0) return due;
+  process.stdout.write('no mutant of this kind is due: all are taken\n');
+  return ofKind(select(records, undefined));
 }
 
 async function main(): Promise<void> {
@@ -82,9 +89,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     allowNegative: true,
   });
-  const groups = groupsOf(await wantedNames(values.all, positionals)).filter(
-    ({ testFile }) => values.lab === undefined || testFile.startsWith('test/lab/') === values.lab,
-  );
+  const groups = await wantedGroups(positionals, values.all, values.lab);
   const wanted = groups.reduce((sum, { mutants }) => sum + mutants.length, 0);
   process.stdout.write(`${wanted} of ${select(records, undefined).size} mutants are to be shown red\n`);
   // A red test mostly waits for what never comes: as many side by side as there are cores.
@@ -95,7 +100,7 @@ async function main(): Promise<void> {
     const summary = { numPassedTests: shown, numFailedTests: wanted - shown, numPendingTests: 0 };
     await writeFile(values.json, JSON.stringify(summary));
   }
-  if (shown < wanted) process.exitCode = 1;
+  if (shown < wanted || wanted === 0) process.exitCode = 1;
 }
 
 await main();

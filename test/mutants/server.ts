@@ -1,15 +1,15 @@
-// Mutants of the rest of the server: topology, reports, denials, gRPC.
+// Mutants of the rest of the server: topology, reports, denials, events, gRPC.
 import type { Mutants } from './mutant.ts';
 
 export const serverMutants: Mutants = {
   'auto-flaps': {
-    file: 'server/topology/least-cost.ts',
-    find: 'marginShare = 1.25',
-    replace: 'marginShare = 1',
-    also: [{ file: 'server/topology/least-cost.ts', find: 'marginMs = 5', replace: 'marginMs = 0' }],
+    file: 'server/topology/cost.ts',
+    find: 'MARGIN_SHARE = 1.25',
+    replace: 'MARGIN_SHARE = 1',
+    also: [{ file: 'server/topology/cost.ts', find: 'MARGIN_MS = 5', replace: 'MARGIN_MS = 0' }],
     red: {
-      file: 'server/topology/least-cost.test.ts',
-      test: ['the ways of auto', 'do not take turns while their costs cross'],
+      file: 'server/topology/resolve.test.ts',
+      test: ['the paths of auto', 'do not alternate while their costs cross'],
     },
   },
   'empty-assignment-first': {
@@ -30,6 +30,16 @@ export const serverMutants: Mutants = {
       test: ['link', 'refuses what is no message of its type, too large, or unknown, at every method, and serves on'],
     },
   },
+  'node-write-unannounced': {
+    file: 'server/store/nodes/nodes.ts',
+    find: 'async revoke(id: string, now: number): Promise<boolean> {',
+    // The first statement announces the write.
+    replace: 'async revoke(id: string, now: number): Promise<boolean> { if (false)',
+    red: {
+      file: 'server/topology/live.test.ts',
+      test: ['the view', 'is that of the store after every change, and as it was when a write fails'],
+    },
+  },
   'one-fault-for-all': {
     file: 'server/topology/reparent.ts',
     find: "log.error({ err, node: id }, 'could not record that a node has moved to other parents');",
@@ -41,8 +51,8 @@ export const serverMutants: Mutants = {
     },
   },
   'parents-given-up-early': {
-    file: 'mesh/parents.ts',
-    find: '[...parents, ...this.#taken.filter((old) => !parents.some((each) => isSame(each, old)))]',
+    file: 'node/reparenting.ts',
+    find: '[...parents, ...this.#applied.filter((old) => !parents.some((each) => isSame(each, old)))]',
     replace: 'parents',
     red: {
       file: 'test/server/set-parents.test.ts',
@@ -54,14 +64,14 @@ export const serverMutants: Mutants = {
   },
   'pings-uncounted': {
     file: 'lib/grpc/session-guard.ts',
-    find: 'controlFrames = { burst: 100,',
-    replace: 'controlFrames = { burst: 100_000_000,',
+    find: 'burst: 100, perSecond: 10 }',
+    replace: 'burst: 100_000_000, perSecond: 10 }',
     red: {
       file: 'test/attacks/floods.test.ts',
       test: ['a flood on a live link', 'of PINGs, with their answers read is one audit event'],
     },
   },
-  'denials-told-again': {
+  'denials-recorded-again': {
     file: 'server/topology/reports.ts',
     find: '!known.has(id)',
     replace: '!known.has(`${id}?`)',
@@ -74,21 +84,35 @@ export const serverMutants: Mutants = {
     },
   },
   'denials-unbounded': {
-    file: 'server/store/denials.ts',
-    find: 'own >= perMinute',
+    file: 'lib/net/denial-limiter.ts',
+    find: 'own >= this.#perSource',
     replace: 'own < 0',
     red: {
       file: 'test/api/access.test.ts',
       test: ['a role', 'that goes on asking is refused as often, and recorded only so often'],
     },
   },
-  'denials-untold': {
-    file: 'mesh/report.ts',
+  'denials-unreported': {
+    file: 'node/report.ts',
     find: '[...mesh.denials.latest()]',
     replace: '[]',
     red: {
       file: 'test/attacks/relay.test.ts',
       test: ['a relay', 'with its own valid certificate may open nothing on a tentacle'],
+    },
+  },
+  'position-before-the-work': {
+    file: 'server/events/subscriptions.ts',
+    find: `await store.transaction(async (tx) => {
+      await tx.subscriptions.move(this.#name, { from, to: upTo });`,
+    replace: `await store.transaction((tx) => tx.subscriptions.move(this.#name, { from, to: upTo }));
+    await store.transaction(async (tx) => {`,
+    red: {
+      file: 'test/events/subscriptions.test.ts',
+      test: [
+        'a process that is killed between the work and the position',
+        'has done each work in the database once, and in order',
+      ],
     },
   },
   'role-unchecked': {
@@ -97,11 +121,17 @@ export const serverMutants: Mutants = {
     replace: 'false',
     red: { file: 'test/lib/grpc.test.ts', test: ['denials', 'another role is refused and the handler does not run'] },
   },
+  'traced-otherwise': {
+    file: 'server/api/routes/mesh.ts',
+    find: 'const { paths } = services.routes.resolve(id);',
+    replace: 'const paths = services.routes.resolve(id).paths.toReversed();',
+    red: { file: 'test/api/mesh.test.ts', test: ['take the paths of routes that are auto'] },
+  },
   'undone-parents-kept': {
-    file: 'mesh/parents.ts',
+    file: 'node/reparenting.ts',
     find: `}
-    await this.#keep(parents, signal);`,
-    replace: `await this.#keep(parents, signal);
+    await this.#save(parents, signal);`,
+    replace: `await this.#save(parents, signal);
     }`,
     red: {
       file: 'test/server/set-parents.test.ts',
@@ -109,6 +139,15 @@ export const serverMutants: Mutants = {
         'other parents',
         'that are taken back leave nothing behind, as soon as the disk lets the node forget them',
       ],
+    },
+  },
+  'unread-events-purged': {
+    file: 'server/store/retention.ts',
+    find: ".where('seq', '<=', await this.#readByAll())",
+    replace: '',
+    red: {
+      file: 'test/server/housekeeping.test.ts',
+      test: ['keeps changes of health that a subscription has not read'],
     },
   },
 };

@@ -3,7 +3,7 @@ import type { Mutants } from './mutant.ts';
 
 export const tasksMutants: Mutants = {
   'ack-before-store': {
-    file: 'server/tasks/log-stream.ts',
+    file: 'server/tasks/logs/log-stream.ts',
     find: 'const stored = await commit({',
     replace: `const acknowledgedLine = batch.firstLine + batch.lines.length - 1;
     call.write({ ticket, task: fence.task, epoch: fence.epoch, acknowledgedLine });
@@ -39,7 +39,7 @@ export const tasksMutants: Mutants = {
     },
   },
   'mask-per-line': {
-    file: 'server/tasks/log-masker.ts',
+    file: 'server/tasks/logs/log-masker.ts',
     find: 'maskerOf(line.stream).next(line.text)',
     replace: 'masker.mask(line.text)',
     red: {
@@ -48,7 +48,7 @@ export const tasksMutants: Mutants = {
     },
   },
   'mask-resumed-blind': {
-    file: 'server/tasks/script-ticket.ts',
+    file: 'server/tasks/execution/script-ticket.ts',
     find: 'ticket.storedLine > 0',
     replace: 'false',
     red: {
@@ -57,7 +57,7 @@ export const tasksMutants: Mutants = {
     },
   },
   'relay-believed': {
-    file: 'server/tasks/reach.ts',
+    file: 'server/tasks/execution/call-with-failover.ts',
     find: 'if (error instanceof NotConnected) return true;',
     replace: '',
     red: {
@@ -66,12 +66,24 @@ export const tasksMutants: Mutants = {
     },
   },
   'revoked-waited-for': {
-    file: 'server/tasks/route-resolver.ts',
-    find: 'found?.revoked === true',
+    file: 'server/topology/resolve.ts',
+    find: "node.state === 'revoked'",
     replace: 'false',
     red: {
       file: 'test/server/revoked-machine.test.ts',
       test: ['ends at once on a machine that is revoked; the others finish, and nobody knows how it ended'],
+    },
+  },
+  'younger-overtakes': {
+    file: 'server/store/tasks/tasks.ts',
+    find: ".whereRef('older.concurrency_seq', '<', 'candidate.concurrency_seq')",
+    replace: ".whereRef('older.created_at', '<', 'candidate.created_at')",
+    red: {
+      file: 'test/store/sqlite.test.ts',
+      test: [
+        'tasks on node:sqlite',
+        'lets no task of a key overtake an earlier one, though the clock was set back or its lease is over',
+      ],
     },
   },
 };

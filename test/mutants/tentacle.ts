@@ -33,9 +33,9 @@ export const tentacleMutants: Mutants = {
       test: ['the disk under the journal', 'no script is started before its start is on the disk'],
     },
   },
-  'leftovers-unbounded': {
+  'orphan-output-unbounded': {
     file: 'tentacle/scripts/recovery/orphan-output.ts',
-    find: 'cutAbove(file, mostBytes)',
+    find: 'cutAbove(file, MOST_BYTES)',
     replace: 'cutAbove(file, Infinity)',
     red: {
       file: 'test/tentacle/orphan-output.test.ts',
