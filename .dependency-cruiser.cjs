@@ -124,7 +124,8 @@ module.exports = {
     {
       name: 'lib-knows-no-component',
       severity: 'error',
-      comment: 'lib/ is what two or more components need; what knows one of them, the mesh or identity belongs there instead.',
+      comment:
+        'lib/ is what two or more components need; what knows one of them, the mesh or identity belongs there instead.',
       from: { path: '^lib/', pathNot: tests },
       to: { path: '^(certs|mesh|node|server|relay|mirror|tentacle|cli|bin)/' },
     },

@@ -43,7 +43,7 @@ import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
 import { openLiveTopology, type LiveTopology } from './topology/live.ts';
-import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/resolve.ts';
+import { createRouteResolver, dispatchRoutes, type RouteResolver } from './topology/route-resolver.ts';
 import { startTopology, type TopologyServices } from './topology/start.ts';
 
 export interface ServerConfig {

@@ -21,7 +21,7 @@ import type { Package } from '../store/packages/packages.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import type { TaskKindRegistry } from '../tasks/kinds.ts';
 import type { NewParentInput } from '../topology/desired-parents.ts';
-import type { RouteResolver } from '../topology/resolve.ts';
+import type { RouteResolver } from '../topology/route-resolver.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { CreatedToken, TokenInput } from '../enrolment/tokens.ts';
 

@@ -6,7 +6,7 @@ import type { Mesh } from '../../mesh/types.ts';
 import type { Parent } from '../store/nodes/parents.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { Enrolment } from './enrolment.ts';
-import { pathsByParents } from '../topology/resolve.ts';
+import { pathsByParents } from '../topology/route-resolver.ts';
 import type { Topology } from '../topology/topology.ts';
 
 const OPEN_MS = 10_000;

@@ -165,11 +165,7 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
  * folder and settings that name no other file, which another machine need not have. A key that cannot be read, or that
  * does not belong to this data, fails the backup.
  */
-async function copySettings(
-  dataDir: string,
-  staging: string,
-  env: BackupOptions['env'],
-): Promise<void> {
+async function copySettings(dataDir: string, staging: string, env: BackupOptions['env']): Promise<void> {
   const name = join(dataDir, SETTINGS);
   const text = (await lstat(name).catch(() => undefined)) ? await readFile(name, 'utf8') : undefined;
   const { masterKeyFile: keyFile } = resolveConfig(serverConfigSchema, {

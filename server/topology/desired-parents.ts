@@ -10,7 +10,7 @@ import type { Node } from '../store/nodes/nodes.ts';
 import { routeOver } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { withAllAbove } from './chains.ts';
-import { hasUsablePath } from './resolve.ts';
+import { hasUsablePath } from './route-resolver.ts';
 import { defaultRoutes, relaysByParents } from './routes.ts';
 import { routeName, type Topology } from './topology.ts';
 

@@ -1,6 +1,6 @@
 // Starts the topology service: takes nodes' reports, and assigns whom they dial and their desired parents.
 //   live.ts, links.ts, topology.ts              nodes, routes and links in memory
-//   resolve.ts, cost.ts, routes.ts, chains.ts   how a machine is reached
+//   route-resolver.ts, cost.ts, routes.ts, chains.ts   how a machine is reached
 //   watch.ts, reports.ts                        the service that nodes report to
 //   desired-parents.ts, reparent.ts             moving nodes to other parents
 //   reconcile.ts                                the reconcile loop

@@ -1,4 +1,4 @@
-// The records of the tentacle's journal, and the states of a ticket. The last record per ticket counts.
+// The records of the tentacle's journal: the states of a ticket up to its tombstone. The last record per ticket counts.
 //
 // waiting → starting → running → killing → ended → completed. `starting` is on disk before anything is spawned;
 // `completed` is the tombstone, which outlives the workspace.

@@ -10,7 +10,7 @@ import { listen } from '../../server/api/listen.ts';
 import type { ApiRole } from '../../server/store/access/api-keys.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
-import { createRouteResolver } from '../../server/topology/resolve.ts';
+import { createRouteResolver } from '../../server/topology/route-resolver.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import '../support/answer-check.ts';
 import { tempDir } from '../support/temp.ts';

@@ -183,8 +183,7 @@ describe('a backup', () => {
     await rename(join(dataDir, 'master.key'), keyFile);
     const settings = join(dataDir, 'config.yaml');
     if (where === 'settings') await appendFile(settings, `masterKeyFile: ${keyFile}\n`);
-    const env = (name: string) =>
-      where === 'environment' && name === 'ISTHMUS_MASTER_KEY_FILE' ? keyFile : undefined;
+    const env = (name: string) => (where === 'environment' && name === 'ISTHMUS_MASTER_KEY_FILE' ? keyFile : undefined);
     await backup({ dataDir, file, passphraseFile, env });
     const copy = join(folder, 'restored');
     await restore({ dataDir: copy, file, passphraseFile });

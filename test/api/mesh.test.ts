@@ -1,7 +1,7 @@
 // Dispatch, trace and ping use the same paths in the same order, whatever routes a machine has.
 import { expect, it } from 'vitest';
 import type { Route } from '../../server/store/inventory/routes.ts';
-import { createRouteResolver, dispatchRoutes } from '../../server/topology/resolve.ts';
+import { createRouteResolver, dispatchRoutes } from '../../server/topology/route-resolver.ts';
 import { ownLink } from '../support/topology.ts';
 import { startApi, type TestApi } from './api.ts';
 

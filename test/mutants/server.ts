@@ -8,7 +8,7 @@ export const serverMutants: Mutants = {
     replace: 'MARGIN_SHARE = 1',
     also: [{ file: 'server/topology/cost.ts', find: 'MARGIN_MS = 5', replace: 'MARGIN_MS = 0' }],
     red: {
-      file: 'server/topology/resolve.test.ts',
+      file: 'server/topology/route-resolver.test.ts',
       test: ['the paths of auto', 'do not alternate while their costs cross'],
     },
   },

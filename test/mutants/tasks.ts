@@ -66,7 +66,7 @@ export const tasksMutants: Mutants = {
     },
   },
   'revoked-waited-for': {
-    file: 'server/topology/resolve.ts',
+    file: 'server/topology/route-resolver.ts',
     find: "node.state === 'revoked'",
     replace: 'false',
     red: {
@@ -75,9 +75,9 @@ export const tasksMutants: Mutants = {
     },
   },
   'younger-overtakes': {
-    file: 'server/store/tasks/tasks.ts',
-    find: ".whereRef('older.concurrency_seq', '<', 'candidate.concurrency_seq')",
-    replace: ".whereRef('older.created_at', '<', 'candidate.created_at')",
+    file: 'server/store/tasks/concurrency-key.ts',
+    find: "and older.concurrency_seq < ${column('concurrency_seq')}",
+    replace: "and older.created_at < ${column('created_at')}",
     red: {
       file: 'test/store/sqlite.test.ts',
       test: [

@@ -13,7 +13,7 @@ import {
 } from '../../../contract/mesh.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
-import { pathsByParents, type ResolvedPath } from '../../topology/resolve.ts';
+import { pathsByParents, type ResolvedPath } from '../../topology/route-resolver.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 

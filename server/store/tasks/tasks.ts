@@ -4,6 +4,7 @@ import { sql, type Selectable, type UpdateObject } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { Schema, TaskState } from '../schema.ts';
 import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from '../base.ts';
+import { isHeldUp, nextOfKey, olderOpenTasks } from './concurrency-key.ts';
 import { addStreamEntry } from './task-stream.ts';
 
 export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
@@ -149,21 +150,7 @@ export class TaskRepository {
           .$if(exceptProjects.length > 0, (query) =>
             query.where((of) => of(of.fn.coalesce('candidate.project', of.val('')), 'not in', [...exceptProjects])),
           )
-          .where((eb1) =>
-            eb1.not(
-              eb1.exists(
-                eb1
-                  .selectFrom('tasks as older')
-                  .select('older.id')
-                  .where('older.ended_at', 'is', null)
-                  // A task that is cancelled or out of time ends without waiting for its turn.
-                  .where('candidate.cancel_requested_at', 'is', null)
-                  .where('candidate.deadline_at', '>', now)
-                  .whereRef('older.concurrency_key', '=', 'candidate.concurrency_key')
-                  .whereRef('older.concurrency_seq', '<', 'candidate.concurrency_seq'),
-              ),
-            ),
-          )
+          .where(({ not }) => not(isHeldUp('candidate', now)))
           .orderBy('candidate.created_at')
           .orderBy('candidate.id')
           .limit(1),
@@ -176,16 +163,7 @@ export class TaskRepository {
   /** The open tasks of the same concurrency key that must end before this one may start, oldest first. */
   async blockers({ id, concurrencyKey, endedAt }: Pick<Task, 'id' | 'concurrencyKey' | 'endedAt'>): Promise<string[]> {
     if (concurrencyKey === null || endedAt !== null) return [];
-    const rows = await this.#db
-      .selectFrom('tasks as older')
-      .innerJoin('tasks as self', 'self.concurrency_key', 'older.concurrency_key')
-      .select('older.id')
-      .where('self.id', '=', id)
-      .where('older.ended_at', 'is', null)
-      .whereRef('older.concurrency_seq', '<', 'self.concurrency_seq')
-      .orderBy('older.concurrency_seq')
-      .execute();
-    return rows.map((row) => row.id);
+    return olderOpenTasks(this.#db, id);
   }
 
   /** An open task that retries this one, directly or through other retries; undefined when there is none. */
@@ -328,10 +306,6 @@ export class TaskRepository {
     throw staleOrEnded(await this.find(task), { task, epoch });
   }
 }
-
-/** Rises by one per task of a key, ended ones included: the order of creation, independent of the clock. */
-const nextOfKey = (key: string) =>
-  sql<number>`(select coalesce(max(concurrency_seq), 0) + 1 from tasks where concurrency_key = ${key})`;
 
 /** The task that a task retries, from its payload. */
 const retryOf = (column: string) => sql<string | null>`json_extract(${sql.ref(column)}, '$.retryOf')`;

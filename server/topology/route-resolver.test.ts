@@ -6,7 +6,7 @@ import type { Node } from '../store/nodes/nodes.ts';
 import type { Route } from '../store/inventory/routes.ts';
 import { costMs } from './cost.ts';
 import type { LiveTopology } from './live.ts';
-import { createRouteResolver, hasUsablePath, pathsByParents, type RouteResolver } from './resolve.ts';
+import { createRouteResolver, hasUsablePath, pathsByParents, type RouteResolver } from './route-resolver.ts';
 
 const now = 1_000_000;
 const path = (...via: string[]): Route => ({ kind: 'path', via });
