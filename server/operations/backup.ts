@@ -43,7 +43,7 @@ interface RestoreOptions {
 
 interface BackupOptions extends RestoreOptions {
   /** Reads an environment variable; replaced only in tests. */
-  readonly environment?: (name: string) => string | undefined;
+  readonly env?: (name: string) => string | undefined;
 }
 
 interface Manifest {
@@ -54,7 +54,7 @@ interface Manifest {
 }
 
 /** Writes a backup (0600); never overwrites a file. A running server copies its database itself. */
-export async function backup({ dataDir, file, passphraseFile, environment }: BackupOptions): Promise<void> {
+export async function backup({ dataDir, file, passphraseFile, env }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
     throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
@@ -75,7 +75,7 @@ export async function backup({ dataDir, file, passphraseFile, environment }: Bac
   try {
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
-    await copySettings(dataDir, staging, environment);
+    await copySettings(dataDir, staging, env);
     for (const name of OTHER_FILES) await copyIfPresent(join(dataDir, name), join(staging, name));
     await linkBlobs(join(dataDir, BLOBS), join(staging, BLOBS));
     const files = await listFiles(staging);
@@ -165,16 +165,12 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
  * folder and settings that name no other file, which another machine need not have. A key that cannot be read, or that
  * does not belong to this data, fails the backup.
  */
-async function copySettings(
-  dataDir: string,
-  staging: string,
-  environment: BackupOptions['environment'],
-): Promise<void> {
+async function copySettings(dataDir: string, staging: string, env: BackupOptions['env']): Promise<void> {
   const name = join(dataDir, SETTINGS);
   const text = (await lstat(name).catch(() => undefined)) ? await readFile(name, 'utf8') : undefined;
   const { masterKeyFile: keyFile } = resolveConfig(serverConfigSchema, {
     file: text === undefined ? undefined : { name, text },
-    ...(environment === undefined ? {} : { environment }),
+    ...(env === undefined ? {} : { env }),
   });
   const key = readMasterKey({ dataDir, keyFile });
   await writeFile(join(staging, MASTER_KEY), key, { mode: 0o600, flag: 'wx' });

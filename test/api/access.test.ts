@@ -210,7 +210,7 @@ describe('a route', () => {
     for (const path of ['/livez', '/api/v1/sites', '/nothing']) {
       const { headers } = await api.call('GET', path);
       expect(headers.get('x-content-type-options')).toBe('nosniff');
-      expect(headers.get('content-security-access')).toContain("default-src 'none'");
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
       expect(headers.get('x-powered-by')).toBeNull();
     }
   });

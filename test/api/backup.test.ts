@@ -183,9 +183,8 @@ describe('a backup', () => {
     await rename(join(dataDir, 'master.key'), keyFile);
     const settings = join(dataDir, 'config.yaml');
     if (where === 'settings') await appendFile(settings, `masterKeyFile: ${keyFile}\n`);
-    const environment = (name: string) =>
-      where === 'environment' && name === 'ISTHMUS_MASTER_KEY_FILE' ? keyFile : undefined;
-    await backup({ dataDir, file, passphraseFile, environment });
+    const env = (name: string) => (where === 'environment' && name === 'ISTHMUS_MASTER_KEY_FILE' ? keyFile : undefined);
+    await backup({ dataDir, file, passphraseFile, env });
     const copy = join(folder, 'restored');
     await restore({ dataDir: copy, file, passphraseFile });
     expect((await stat(join(copy, 'master.key'))).mode & 0o777).toBe(0o600);
@@ -199,7 +198,7 @@ describe('a backup', () => {
     ] as const) {
       await spoil();
       const again = join(folder, 'again');
-      await expect(backup({ dataDir, file: again, passphraseFile, environment })).rejects.toMatchObject({ code });
+      await expect(backup({ dataDir, file: again, passphraseFile, env })).rejects.toMatchObject({ code });
       expect(await readdir(folder)).not.toContain('again');
     }
   });
