@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { TLSSocket } from 'node:tls';
-import { PROVISIONAL_LIFETIME_MS, type Authority } from '../../certs/authority.ts';
+import type { Authority } from '../../certs/authority.ts';
 import { readPublicKey } from '../../certs/certificate.ts';
 import {
   keyProofHolds,
@@ -71,9 +71,6 @@ export class Enrolment {
   /** The tokens that each live session has bound; they are released when it ends unconfirmed. */
   readonly #bound = new Map<Duplex, Binding[]>();
   readonly #releasing = new Set<Promise<unknown>>();
-  /** Sessions of nodes of wire version 1, which close them before they confirm. */
-  readonly #endingEarly = new WeakSet<Duplex>();
-  readonly #later = new Set<NodeJS.Timeout>();
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
@@ -140,7 +137,6 @@ export class Enrolment {
 
   async stop(): Promise<void> {
     await this.#host.stop();
-    for (const timer of this.#later) clearTimeout(timer);
     await Promise.all(this.#releasing);
   }
 
@@ -168,7 +164,7 @@ export class Enrolment {
   }
 
   #begin(theirs: WireVersions, caller: Caller<StreamPeer>) {
-    if (agreeOnWireVersion(theirs, 'the joining node') === 1) this.#endingEarly.add(caller.stream);
+    agreeOnWireVersion(theirs, 'the joining node');
     const { authority } = this.#deps;
     return {
       nonce: this.#nonces.create(caller.stream),
@@ -289,20 +285,8 @@ export class Enrolment {
     for (const binding of bound) await this.#free(binding);
   }
 
-  /** Releases a session's tokens: at once, or, if the node closes early, once its provisional certificate has expired. */
+  /** Releases the tokens of an ended session in the background. */
   #ended(session: Duplex): void {
-    if (!this.#endingEarly.has(session) || !this.#bound.has(session)) {
-      this.#releaseSoon(session);
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#later.delete(timer);
-      this.#releaseSoon(session);
-    }, PROVISIONAL_LIFETIME_MS);
-    this.#later.add(timer);
-  }
-
-  #releaseSoon(session: Duplex): void {
     const releasing = this.#release(session)
       .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not release a token'))
       .finally(() => this.#releasing.delete(releasing));

@@ -33,9 +33,9 @@ export async function endTask(context: TaskContext, kind: TaskKind, outcome: Tas
       const state: TicketState = ticket.state === 'pending' ? 'cancelled' : 'interrupted';
       await tx.tickets.updateFenced(fence, ticket.id, { state, endedAt: now }, now);
     }
-    await tx.tasks.end(fence, { ...outcome, now });
     const data = { state: outcome.state, errorCode: outcome.errorCode ?? null };
     await tx.events.append({ actor: 'system', type: 'task.ended', subject: task.id, data });
     await kind.onEnd?.(tx, task, outcome);
+    await tx.tasks.end(fence, { ...outcome, now });
   });
 }

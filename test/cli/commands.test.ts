@@ -155,7 +155,7 @@ describe('join', () => {
     const { terminal, written } = captureTerminal({ stdin: `${token}\n`, signal: stopping.signal });
     const argv = ['join', '--data', join(folder, 'node'), '--pin', pin, '--token-file', '-', '--listen', '127.0.0.1:0'];
     const code = run(argv, terminal);
-    await waitFor(() => written().out.includes('waiting to be dialled at'));
+    await waitFor(() => written().out.includes('to be dialled at'));
     stopping.abort();
     expect(await code).toBe(130);
     expect(written().err).toBe(

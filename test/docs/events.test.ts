@@ -11,7 +11,7 @@ function listed(heading: string): Record<string, string> {
   const section = page.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? '';
   const lines = [...section.matchAll(/^\| `([^`]+)` *\| (\S+) *\| \S/gm)];
   expect(new Set(lines.map(([, type]) => type)).size, 'a type has one line').toBe(lines.length);
-  return Object.fromEntries(lines.map(([, type, subject]) => [type, subject]));
+  return Object.fromEntries(lines.map(([, type = '', subject = '']) => [type, subject] as const));
 }
 
 test('every event has a line in docs/events.md with its subject, and nothing else has', () => {

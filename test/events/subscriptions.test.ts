@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { installedReleasesSubscription } from '../../server/deployments/installed.ts';
@@ -187,7 +188,7 @@ it('what is installed on a machine is forgotten with it', async () => {
 });
 
 describe('a process that is killed between the work and the position', () => {
-  const program = join(import.meta.dirname, 'subscriber.ts');
+  const program = fileURLToPath(new URL('subscriber.ts', import.meta.url));
 
   async function run(dataDir: string, killAt?: string): Promise<unknown> {
     const child = spawn(process.execPath, [program, dataDir, ...(killAt === undefined ? [] : [killAt])], {

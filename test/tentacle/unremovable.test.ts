@@ -129,7 +129,7 @@ test.skipIf(lacks('root'))('a mount that a script left is told in the log, and t
   const { log, lines } = heardLog();
   const first = await openEngine(dataDir, { log });
   const order = orderOf('mkdir m; mount -t tmpfs -o size=64k tmpfs m; echo mounted');
-  onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0"/t*/*/*/m', dataDir]));
+  onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0"/u*/*/*/m', dataDir]));
   await first.engine.start(order);
   await ended(first.engine, order);
   expect(textOf(await logOf(first.engine, order))).toEqual(['mounted']);
