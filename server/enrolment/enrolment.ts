@@ -285,7 +285,7 @@ export class Enrolment {
     for (const binding of bound) await this.#free(binding);
   }
 
-  /** Frees in the background what an ended session has bound. */
+  /** Releases the tokens of an ended session in the background. */
   #ended(session: Duplex): void {
     const releasing = this.#release(session)
       .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not release a token'))
