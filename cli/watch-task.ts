@@ -1,5 +1,5 @@
 // Shows a task live until its end: log lines, settled steps, and a line of progress per machine.
-import type { LogData, NoteData } from '../contract/task-stream.ts';
+import type { LogData, MessageData } from '../contract/task-stream.ts';
 import { END_STATES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -12,7 +12,7 @@ import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
 
 interface WatchOptions {
-  /** Show the scripts' output; else only steps and notes. */
+  /** Show the scripts' output; else only steps and messages. */
   readonly output?: boolean;
   readonly retryForMs?: number;
 }
@@ -58,11 +58,11 @@ function eventLine(event: ServerEvent): string | undefined {
     const line = dataOf<LogData>(event);
     return line && `${escapeText(line.machine)} | ${line.stream === 'stderr' ? '! ' : ''}${escapeText(line.text)}`;
   }
-  const note = event.event === 'note' ? dataOf<NoteData>(event) : undefined;
-  if (note === undefined) return undefined;
-  const about = note.machine ?? 'server';
-  const text = note.text.startsWith(`${about}: `) ? note.text : `${about}: ${note.text}`;
-  return escapeText(`${text}${note.code ? ` (${note.code})` : ''}`);
+  const message = event.event === 'message' ? dataOf<MessageData>(event) : undefined;
+  if (message === undefined) return undefined;
+  const about = message.machine ?? 'server';
+  const text = message.text.startsWith(`${about}: `) ? message.text : `${about}: ${message.text}`;
+  return escapeText(`${text}${message.code ? ` (${message.code})` : ''}`);
 }
 
 /** Follows a task to its end, shows it on standard output, and returns it. */

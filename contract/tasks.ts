@@ -76,7 +76,7 @@ export const TaskMachine = Type.Object(
     machine: Slug,
     state: TicketState,
     steps: List(TaskStep),
-    note: Type.Optional(MachineMessage),
+    message: Type.Optional(MachineMessage),
   },
   { $id: 'TaskMachine' },
 );

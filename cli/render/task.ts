@@ -40,11 +40,11 @@ function bar(done: number, total: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`;
 }
 
-/** The last note about a running machine, without the machine's name. */
-function noteText({ machine, note }: TaskMachine): string | undefined {
-  if (note === undefined) return undefined;
-  const text = note.text.startsWith(`${machine}: `) ? note.text.slice(machine.length + 2) : note.text;
-  return note.code ? `${text} (${note.code})` : text;
+/** The last message about a machine, without its name. */
+function messageText({ machine, message }: TaskMachine): string | undefined {
+  if (message === undefined) return undefined;
+  const text = message.text.startsWith(`${machine}: `) ? message.text.slice(machine.length + 2) : message.text;
+  return message.code ? `${text} (${message.code})` : text;
 }
 
 /** One line of progress: the machine, how many steps are done, its current step. */
@@ -72,7 +72,7 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
   const lines: string[] = [];
   for (const machine of now.machines) {
     for (const step of machine.steps) {
-      // The machine's line and its notes show a running step.
+      // The machine's line and its messages show a running step.
       if (!SETTLED.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const more = [packageText(step), errorText(step.error, machine.machine)].filter((text) => text !== '').join('; ');
       lines.push(escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${more === '' ? '' : ` · ${more}`}`));
@@ -102,7 +102,7 @@ export function renderTask(task: Task): string {
       stepLabel(step),
       step.state,
       step.exitCode,
-      (step === current ? noteText(machine) : undefined) ?? packageText(step),
+      (step === current ? messageText(machine) : undefined) ?? packageText(step),
       errorText(step.error, machine.machine),
     ]);
     return steps.length === 0

@@ -31,7 +31,7 @@ export async function enforcePolicies(app: FastifyInstance, context: ApiContext)
     const access = request.routeOptions.config.access ?? 'public';
     if (access === 'public') return;
     const authentication = await authenticate(context.store, bearer(request), Date.now());
-    if (authentication.kind === 'refused') {
+    if (authentication.kind === 'denied') {
       const counted = await countRefusedKey(request);
       if (!counted.isAllowed && counted.isExceeded) {
         throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many keys were refused');

@@ -50,14 +50,14 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
 /** Forgets changes of health from before `before`; what somebody changed is kept for ever. */
 export async function purgePassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
   for (let after: number | undefined = 0; after !== undefined && !signal.aborted;) {
-    after = await store.retention.purgePassingEvents(before, after, ROWS_PER_STEP);
+    after = await store.retention.purgeTransientEvents(before, after, ROWS_PER_STEP);
     await pause(PAUSE_MS, signal);
   }
 }
 
 /** Forgets denials from before `before`. */
 export async function forgetDenials(store: Store, before: number, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && (await store.retention.forgetDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
+  while (!signal.aborted && (await store.retention.purgeDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
 }
 
 interface PurgeLimits {

@@ -80,7 +80,7 @@ async function take(tx: StoreTransaction, id: string, desired: DesiredParents, t
   const present = await tx.nodes.get(id);
   if (present.desired?.setAt !== desired.setAt || present.state !== 'active') return;
   const parents = desired.parents.map(({ node, dialAddress }) => ({ node, dialAddress }));
-  await tx.nodes.take(id, parents);
+  await tx.nodes.recordReparented(id, parents);
   await tx.events.append({
     actor: id,
     type: 'node.reparented',

@@ -212,11 +212,16 @@ it.each([
 it('a task shows what each machine waits for, and those that never started', async () => {
   const api = await startFakeApi();
   const step = { step: 'web', action: 'stage', state: 'pending', exitCode: null, detail: null };
-  const note = { at: 1, ticket: null, code: 'LINK_DOWN', text: 'web-1: no live link from eu' };
+  const message = { at: 1, ticket: null, code: 'LINK_DOWN', text: 'web-1: no live link from eu' };
   const task = {
     ...{ id: 't1', kind: 'deployment', title: 'web 1.0.0 to prod', state: 'running', createdAt: 1, deadlineAt: 2 },
     machines: [
-      { machine: 'web-1', state: 'running', note, steps: [{ ...step, state: 'succeeded', action: 'acquire' }, step] },
+      {
+        machine: 'web-1',
+        state: 'running',
+        message,
+        steps: [{ ...step, state: 'succeeded', action: 'acquire' }, step],
+      },
       { machine: 'web-2', state: 'skipped', steps: [] },
     ],
   };

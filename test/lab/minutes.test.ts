@@ -40,7 +40,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes o
     const { api } = open.world;
     const isTold = async (): Promise<boolean> => {
       const told = (await api.stream(id)).filter(
-        ({ kind, code }) => kind === 'note' && (code === 'UNREACHABLE' || code === 'LINK_TIMEOUT'),
+        ({ kind, code }) => kind === 'message' && (code === 'UNREACHABLE' || code === 'LINK_TIMEOUT'),
       );
       return machines.every((each) => told.some(({ machine }) => machine === each));
     };

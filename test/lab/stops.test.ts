@@ -33,7 +33,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts sto
     const isToldOf = async (machine: string): Promise<boolean> =>
       (await world.api.stream(id)).some(
         (entry) =>
-          entry.kind === 'note' &&
+          entry.kind === 'message' &&
           entry.machine === machine &&
           (entry.code === 'UNREACHABLE' || entry.code === 'LINK_TIMEOUT'),
       );

@@ -159,9 +159,9 @@ describe('a machine with two parents', () => {
     expect(await ran('scripts', { body: 'echo here', machines: ['web-1'] })).toMatchObject({
       state: 'succeeded',
     });
-    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'note'), {
+    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'message'), {
       limitMs,
-      what: 'the note that it cannot be reached',
+      what: 'the message that it cannot be reached',
     });
     expect(await world.api.get(`tasks/${id}`)).toMatchObject({ state: 'running' });
     await expect(readFile(witness('web-2'))).rejects.toMatchObject({ code: 'ENOENT' });

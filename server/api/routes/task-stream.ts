@@ -1,4 +1,4 @@
-// A task's stream of log lines, notes and states: as pages, and live.
+// A task's stream of log lines, messages and states: as pages, and live.
 import { eventStream, json, LastEventId } from '../../../contract/http.ts';
 import { ById } from '../../../contract/schema.ts';
 import { StreamPage, StreamQuery, TaskEvent } from '../../../contract/task-stream.ts';
@@ -20,7 +20,7 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
         tags,
         params: ById,
         querystring: StreamQuery,
-        response: { 200: json('A page of log lines, notes and states.', StreamPage) },
+        response: { 200: json('A page of log lines, messages and states.', StreamPage) },
       },
     },
     async (request) => {

@@ -1,5 +1,5 @@
-// A task's stream as server-sent events: log lines, notes and states with the place in the stream as event id, so that
-// a reader who reconnects with Last-Event-ID misses nothing and sees nothing twice. Ends with `end`.
+// A task's stream as server-sent events: log lines, messages and states, each with its `seq` as event id, so that a
+// reader who reconnects with Last-Event-ID misses nothing and sees nothing twice. Ends with `end`.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
