@@ -18,7 +18,8 @@ const SAY = new Map(RETIRED_WORDS.map(({ word, say }) => [word, say]));
 const FOREIGN = new Set(['passWithNoTests', 'numPassedTests', 'PassThrough', 'bypass']);
 
 /** Generated and planted files, and those that are about retired words. */
-const NOT_CHECKED = /^(proto\/gen\/|test\/boundaries\/planted\/|build\/retired-words\.ts$|test\/docs\/words\.test\.ts$)/;
+const NOT_CHECKED =
+  /^(proto\/gen\/|test\/boundaries\/planted\/|build\/retired-words\.ts$|test\/docs\/words\.test\.ts$)/;
 
 /** The retired words of a name, after it is split at case changes, digits and punctuation. */
 export function retiredIn(name: string): string[] {
