@@ -12,7 +12,7 @@ import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
 
 interface WatchOptions {
-  /** Show the scripts' output; else only steps and notes. */
+  /** Show the scripts' output; else only steps and messages. */
   readonly output?: boolean;
   readonly retryForMs?: number;
 }

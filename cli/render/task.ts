@@ -72,7 +72,7 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
   const lines: string[] = [];
   for (const machine of now.machines) {
     for (const step of machine.steps) {
-      // The machine's line and its notes show a running step.
+      // The machine's line and its messages show a running step.
       if (!SETTLED.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const more = [packageText(step), errorText(step.error, machine.machine)].filter((text) => text !== '').join('; ');
       lines.push(escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${more === '' ? '' : ` · ${more}`}`));
