@@ -43,6 +43,22 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
+  {
+    // Constants in one style: a value of a module that never changes is UPPER_CASE.
+    files: ['**/*.ts'],
+    ignores: ['**/*.test.ts', 'test/**', 'bench/**', 'build/**', 'vitest.config.ts'],
+    rules: {
+      '@typescript-eslint/naming-convention': [
+        'error',
+        {
+          selector: 'variable',
+          modifiers: ['const', 'global'],
+          types: ['boolean', 'number', 'string', 'array'],
+          format: ['UPPER_CASE'],
+        },
+      ],
+    },
+  },
   { files: ['lib/config/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processExit] } },
   { files: ['cli/**/*.ts', 'bin/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processEnv] } },
   {

@@ -1,5 +1,5 @@
-// What do many agents cost, and what happens when the server under them dies? Agents are simulated, several hundred in
-// a process, and speak the real wire with certificates of their own; server and relay are the real processes.
+// Bench: what many agents cost, and how fast they reconnect when their server or relay is killed. Agents are simulated,
+// hundreds per process, with the real wire and their own certificates; server and relay are real processes.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../test/support/wait.ts';
 import { freePort, World } from '../test/support/world.ts';
-import { Fleet, makeAgents } from './support/fleet.ts';
+import { Fleet, createAgents } from './support/fleet.ts';
 import { percentile, rounded, type Bench, type BenchContext, type Figure } from './support/report.ts';
 
 const site = 'bench';
@@ -67,27 +67,27 @@ interface Storm {
   readonly fromKillS: number;
   readonly fromStartS: number;
   readonly spreadS: number;
-  /** Processor time for one agent's return, of the part once it has started and of the agent itself. */
-  readonly partCpuMs: number;
+  /** Processor time per reconnect: of the component after its start, and of the agent. */
+  readonly componentCpuMs: number;
   readonly agentCpuMs: number;
 }
 
-/** Kills a part under its agents, starts it again, and takes when each was back. */
-async function storm({ world }: Setup, part: string, fleet: Fleet, agents: number): Promise<Storm> {
+/** Kills the parent of the agents, starts it again, and measures when each agent is back. */
+async function storm({ world }: Setup, parent: string, fleet: Fleet, agents: number): Promise<Storm> {
   const agentsBefore = await fleet.cpuS();
-  await world.signal(part, 'SIGKILL');
+  await world.signal(parent, 'SIGKILL');
   const killed = Date.now();
-  await world.start(part);
+  await world.start(parent);
   const started = Date.now();
-  const partBefore = await cpuS(world.pid(part));
+  const componentBefore = await cpuS(world.pid(parent));
   const times = await waitFor(
     async () => (await fleet.upAtMs()).filter((at) => at >= killed).length === agents && fleet.upAtMs(),
     { limitMs: 180_000, everyMs: 100, what: 'every agent to be back' },
   );
   const [first = 0, last = 0] = [times[0], times.at(-1)];
-  const [partAfter, agentsAfter] = [await cpuS(world.pid(part)), await fleet.cpuS()];
+  const [componentAfter, agentsAfter] = [await cpuS(world.pid(parent)), await fleet.cpuS()];
   return {
-    partCpuMs: ((partAfter - partBefore) * 1000) / agents,
+    componentCpuMs: ((componentAfter - componentBefore) * 1000) / agents,
     agentCpuMs: ((agentsAfter - agentsBefore) * 1000) / agents,
     fromKillS: (last - killed) / 1000,
     fromStartS: (last - started) / 1000,
@@ -95,18 +95,22 @@ async function storm({ world }: Setup, part: string, fleet: Fleet, agents: numbe
   };
 }
 
-/** Starts agents under a part; answers what each costs it, once they have reported. */
-async function under(setup: Setup, part: 'server' | 'relay', pid: () => number): Promise<{ fleet: Fleet; kb: number }> {
+/** Starts agents under a parent; returns what each costs it, once they have reported. */
+async function under(
+  setup: Setup,
+  parent: 'server' | 'relay',
+  pid: () => number,
+): Promise<{ fleet: Fleet; kb: number }> {
   const { folders, world } = setup;
   const before = await rssKb(pid());
-  const node = part === 'server' ? 'server' : 'r1';
-  const fleet = await Fleet.start(folders, { node, address: setup.addresses[part] });
+  const node = parent === 'server' ? 'server' : 'r1';
+  const fleet = await Fleet.start(folders, { node, address: setup.addresses[parent] });
   await allUp(fleet, folders.length);
   await reported(world, folders.length);
   return { fleet, kb: ((await rssKb(pid())) - before) / folders.length };
 }
 
-/** Waits until the server has heard from so many agents. */
+/** Waits until the server has reports from so many agents. */
 async function reported(world: World, agents: number): Promise<void> {
   await waitFor(
     async () => {
@@ -151,18 +155,18 @@ async function measure({ quick, say }: BenchContext, setup: Setup): ReturnType<B
       storm_server_s: rounded(ofServer.fromKillS),
       storm_server_from_start_s: rounded(ofServer.fromStartS),
       storm_server_spread_s: rounded(ofServer.spreadS),
-      storm_server_cpu_ms_per_agent: rounded(ofServer.partCpuMs),
+      storm_server_cpu_ms_per_agent: rounded(ofServer.componentCpuMs),
       storm_agent_cpu_ms_per_agent: rounded(ofServer.agentCpuMs),
       storm_relay_s: rounded(ofRelay.fromKillS),
-      storm_relay_cpu_ms_per_agent: rounded(ofRelay.partCpuMs),
+      storm_relay_cpu_ms_per_agent: rounded(ofRelay.componentCpuMs),
     },
     rivals: {},
     notes: [
-      'an agent has a link and the stream on which a node reports, with certificates of its own; it runs no scripts',
+      'an agent has a link, a report stream and its own certificate; it runs no scripts',
       'kb per agent: growth of resident memory; at the relay with the tunnels in which its agents report',
-      'loop_p99_ms: what GET /livez takes on the idle server, asked every 20 ms, over a new connection each time',
+      'loop_p99_ms: GET /livez on the idle server, every 20 ms, over a new connection each time',
       'storm: from kill -9 to the last link up, the start of the process included; from_start without it',
-      'cpu_ms_per_agent: what the part has spent since it started, and the agents since the kill, until the last is back',
+      'cpu_ms_per_agent: of the component since its start and of the agents since the kill, until the last is back',
       ...(agents === 1000 ? [] : ['storm1000_s: needs 1,000 agents, which --quick does not start']),
     ],
   };
@@ -180,8 +184,8 @@ export const bench: Bench = async (context) => {
       const parent = { parent: 'server', parentAddress: addresses.server };
       await world.add({ id: 'r1', role: 'relay', site, ...parent, listen: addresses.relay });
       await world.signal('server', 'SIGKILL');
-      context.say(`making ${agents} agents`);
-      const folders = await makeAgents(world.dataDir('server'), join(folder, 'agents'), site, agents);
+      context.say(`creating ${agents} agents`);
+      const folders = await createAgents(world.dataDir('server'), join(folder, 'agents'), site, agents);
       await world.start('server');
       await world.linked(['r1']);
       return await measure(context, { world, folders, apiPort, addresses });

@@ -1,5 +1,5 @@
-// How fast do scripts start, and how soon does their first line come? Real bash on real tentacles, each a process of
-// the command line; a start counts when the script itself wrote it to the witness file.
+// Bench: how fast scripts start, and how soon their first line arrives. Real bash on real tentacle processes; a start
+// counts when the script itself has written to the witness file.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { percentile, rounded, type Bench, type BenchContext } from './support/re
 const site = 'bench';
 /** Starts per second and tentacle in the first rounds, which open every session. */
 const warmPerTentacle = 2;
-/** Scripts of somebody else that start while a burst is at work. */
+/** Interval of other scripts that start during a burst. */
 const otherEveryMs = 250;
 
 interface Fleet {
@@ -21,7 +21,7 @@ interface Fleet {
   readonly behindTwo: readonly string[];
 }
 
-/** A server, two relays one behind the other, tentacles behind the second and some at the server itself. */
+/** Starts a server, two relays in a chain, tentacles behind the second, and some directly at the server. */
 async function startFleet(folder: string, tentacles: number, atServer: number): Promise<Fleet> {
   const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
   const [mesh = '', api = '', r1 = '', r2 = ''] = ports.map((port) => `127.0.0.1:${port}`);
@@ -80,7 +80,7 @@ async function firstLinesOf({ world, witness }: Fleet, machines: readonly string
   return [...seen.values()];
 }
 
-/** Starts a script on every machine, so many rounds at a steady rate, and times each machine's first line. */
+/** Starts a script on every machine in rounds at a steady rate, and measures each machine's first line. */
 async function firstLines(fleet: Fleet, machines: readonly string[], rounds: Rounds): Promise<Timed> {
   const following: Promise<number[]>[] = [];
   const began = performance.now();
@@ -88,7 +88,7 @@ async function firstLines(fleet: Fleet, machines: readonly string[], rounds: Rou
     const due = began + (round * 1000) / rounds.perSecond;
     await setTimeout(Math.max(0, due - performance.now()));
     const times = firstLinesOf(fleet, machines);
-    // Waited for below; until then a failure must not end the process.
+    // Awaited below; until then a failure must not end the process.
     times.catch(() => undefined);
     following.push(times);
   }
@@ -98,12 +98,12 @@ async function firstLines(fleet: Fleet, machines: readonly string[], rounds: Rou
 
 interface Burst {
   readonly startsPerS: number;
-  /** First lines of the scripts that somebody else started meanwhile. */
+  /** First lines of the other scripts that started meanwhile. */
   readonly others: readonly number[];
   readonly cpuMs: Readonly<Record<string, number>>;
 }
 
-/** Processor time of every part so far. */
+/** Processor time of every component so far. */
 function cpuOf({ world, direct, behindTwo }: Fleet): Record<string, number> {
   const agents = processorTimeMs([...direct, ...behindTwo].map((id) => world.pid(id)));
   const bench = process.cpuUsage();
@@ -116,10 +116,10 @@ function cpuOf({ world, direct, behindTwo }: Fleet): Record<string, number> {
   };
 }
 
-/** Accepts many starts at once and takes the rate at which the scripts themselves began. */
+/** Sends many starts at once and measures the rate at which the scripts themselves started. */
 async function burst(fleet: Fleet, tasks: number): Promise<Burst> {
   const { world, witness, behindTwo: machines, direct } = fleet;
-  // A builtin: another process to tell the time would be a third of what a start costs.
+  // A builtin: another process for the time would add a third to the cost of a start.
   const body = `echo "$EPOCHREALTIME" >> ${witness}.burst`;
   const before = cpuOf(fleet);
   const ids: string[] = [];
@@ -131,7 +131,7 @@ async function burst(fleet: Fleet, tasks: number): Promise<Burst> {
     const times: Promise<number[]>[] = [];
     while (!working.signal.aborted) {
       const time = firstLinesOf(fleet, direct.slice(0, 1));
-      // Waited for below, as in firstLines.
+      // Awaited below, as in firstLines.
       time.catch(() => undefined);
       times.push(time);
       await setTimeout(otherEveryMs);
@@ -150,7 +150,9 @@ async function burst(fleet: Fleet, tasks: number): Promise<Burst> {
   const starts = tasks * machines.length;
   if (times.length !== starts) throw new Error(`${times.length} scripts ran, ${starts} were accepted`);
   await rm(`${witness}.burst`);
-  const cpuMs = Object.entries(after).map(([part, ms]) => [part, (ms - (before[part] ?? 0)) / starts] as const);
+  const cpuMs = Object.entries(after).map(
+    ([component, ms]) => [component, (ms - (before[component] ?? 0)) / starts] as const,
+  );
   return {
     startsPerS: starts / (Math.max(...times) - Math.min(...times)),
     others: otherTimes,
@@ -165,8 +167,8 @@ async function measure({ quick, say }: BenchContext, fleet: Fleet): ReturnType<B
   const peak = await burst(fleet, quick ? 20 : 100);
   const { startsPerS, cpuMs, others } = peak;
   say(`a burst: ${rounded(startsPerS)} starts/s; processor time per start, in ms:`);
-  for (const [part, ms] of Object.entries(cpuMs)) say(`  ${part.padEnd(20)} ${rounded(ms)}`);
-  // More than the machine can do would measure the length of a queue.
+  for (const [component, ms] of Object.entries(cpuMs)) say(`  ${component.padEnd(20)} ${rounded(ms)}`);
+  // A higher rate than the machine can do would measure the length of a queue.
   const rate = (share: number, machines: readonly string[]): Rounds => {
     const perSecond = (startsPerS * share) / machines.length;
     return { count: Math.ceil(perSecond * (quick ? 8 : 30)), perSecond };
@@ -180,9 +182,9 @@ async function measure({ quick, say }: BenchContext, fleet: Fleet): ReturnType<B
   if (rows.length !== accepted || distinct !== accepted) {
     throw new Error(`the witness has ${rows.length} starts, ${distinct} different; ${accepted} were accepted`);
   }
-  say(`the witness file has each of ${accepted} accepted starts once, that of the burst all of its own`);
-  const { bench: driver = 0, ...parts } = cpuMs;
-  const perStart = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
+  say(`the witness files have each of ${accepted} accepted starts and of the burst's exactly once`);
+  const { bench: driver = 0, ...components } = cpuMs;
+  const perStart = Object.values(components).reduce((sum, ms) => sum + ms, 0);
   return {
     figures: {
       tentacles: behindTwo.length,
@@ -202,10 +204,10 @@ async function measure({ quick, say }: BenchContext, fleet: Fleet): ReturnType<B
       `first lines: from the API's 202 to the line on the live stream; a script on all machines at once, at half the rate ` +
         `of the burst (${rounded(startsPerS / 2)} starts/s in all), and at that rate (at_peak); ${direct.length} direct, ` +
         `${behindTwo.length} behind two relays`,
-      'starts_per_s: a burst; from the first script that began to the last, by the scripts’ own clocks',
-      'others: a script on one direct machine every quarter of a second while the burst is at work',
-      `cpu_ms_per_start: in the burst, all parts; the bench itself used ${rounded(driver)} beside it`,
-      'every node is a process on this one machine, the scripts too',
+      'starts_per_s: a burst; from the first start to the last, by the scripts’ own clocks',
+      'others: a script on one direct machine every quarter of a second during the burst',
+      `cpu_ms_per_start: in the burst, all components; the bench itself used ${rounded(driver)} in addition`,
+      'all nodes and scripts are processes on this machine',
     ],
   };
 }
@@ -219,7 +221,7 @@ export const bench: Bench = async (context) => {
     try {
       return await measure(context, fleet);
     } catch (thrown) {
-      throw new Error(`the server said last:\n${await fleet.world.log('server')}`, { cause: thrown });
+      throw new Error(`the last log lines of the server:\n${await fleet.world.log('server')}`, { cause: thrown });
     } finally {
       await fleet.world.stop();
     }

@@ -1,5 +1,5 @@
-// `npm run bench -- NAME [--quick]`: runs one bench, prints a table for people and, last, one line of JSON.
-// A bench is a file beside this one; docs/performance.md says what the figures mean and what was measured.
+// `npm run bench -- NAME [--quick]`: runs one bench and prints a table, then one line of JSON. A bench is a file beside
+// this one; docs/performance.md explains the figures and the results.
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import type { Bench, Figure } from './support/report.ts';

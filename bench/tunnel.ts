@@ -1,10 +1,10 @@
-// How fast are tunnels, and what do they cost? Endpoints and relays are processes of their own; rounds are interleaved,
-// so that a slow minute of the machine slows every variant alike.
+// Bench: the throughput and cost of tunnels. Endpoints and relays are processes of their own; rounds are interleaved, so
+// that a slow minute of the machine affects every variant alike.
 import { join } from 'node:path';
 import { identityFolder } from '../certs/identity.ts';
 import { lacks } from '../test/support/needs.ts';
 import { startMesh, type MeshProcesses } from './support/chain.ts';
-import { AskedChild, type Usage } from './support/child.ts';
+import { BenchChild, type Usage } from './support/child.ts';
 import { percentile, rounded, type Bench, type BenchContext, type Figure } from './support/report.ts';
 import { longLine } from './support/long-line.ts';
 
@@ -16,15 +16,15 @@ interface Forwarder {
   stop(): Promise<void>;
 }
 
-/** A plain TLS forwarder between two plain TLS ends, with the mesh's own certificates. */
+/** A plain TLS forwarder between two plain TLS endpoints, with the mesh's certificates. */
 async function startForwarder(processes: MeshProcesses): Promise<Forwarder> {
   const script = join(import.meta.dirname, 'children/tls-forwarder.ts');
   const { dataDir } = await processes.mesh.node('plain', 'server');
   const identityFile = join(identityFolder(dataDir), 'node.json');
-  const [source, forwarder, sink] = [0, 1, 2].map(() => AskedChild.start(script)) as [
-    AskedChild,
-    AskedChild,
-    AskedChild,
+  const [source, forwarder, sink] = [0, 1, 2].map(() => BenchChild.start(script)) as [
+    BenchChild,
+    BenchChild,
+    BenchChild,
   ];
   const sourcePort = await source.ask<number>('start', { identityFile });
   const port = await forwarder.ask<number>('start', { identityFile, forwardTo: sourcePort });
@@ -46,7 +46,7 @@ const loopbackPlan = {
   t3: { role: 'tentacle', parent: 'r3' },
 } as const;
 
-/** Throughput on loopback, where processors are the limit: ratios and processor time, no distance. */
+/** Throughput on loopback, where processors are the limit: ratios and processor time. */
 async function throughput({ quick, say }: BenchContext, processes: MeshProcesses): Promise<Record<string, number>> {
   const bytes = (quick ? 96 : 256) * mib;
   const rounds = quick ? 3 : 7;
@@ -86,7 +86,7 @@ async function throughput({ quick, say }: BenchContext, processes: MeshProcesses
   };
 }
 
-/** How much each relay's process grows while a reader takes nothing of a GiB. */
+/** How much each relay's memory grows while a reader reads nothing of a GiB. */
 async function stalledReader({ say }: BenchContext, processes: MeshProcesses): Promise<Record<string, number>> {
   const rss = async (): Promise<number[]> =>
     Promise.all(relays.slice(0, 2).map(async (name) => (await processes.node(name).ask<Usage>('usage')).rssBytes));
@@ -113,10 +113,10 @@ export const bench: Bench = async (context) => {
     'forwarder_ratio: one relay (TLS per hop and TLS end to end) to a plain TLS forwarder that has no TLS end to end',
   ];
   let figures: Record<string, Figure>;
-  say('tunnels on loopback: origin, three relays one behind the other, a target behind each');
+  say('tunnels on loopback: an origin, a chain of three relays, a target behind each');
   const processes = await startMesh(loopbackPlan);
   try {
-    // First, while every process is as small as it gets.
+    // First, while every process is still small.
     const stalled = await stalledReader(context, processes);
     figures = { ...(await throughput(context, processes)), ...stalled };
   } finally {

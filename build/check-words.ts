@@ -1,4 +1,4 @@
-// Fails where a retired word stands in a file name, an identifier, the wire contract, or a text that the product shows.
+// Fails where a retired word stands in a file name, an identifier, the wire contract, or a text of the product.
 // usage: node build/check-words.ts
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface Finding {
 
 const SAY = new Map(RETIRED_WORDS.map(({ word, say }) => [word, say]));
 
-/** Vitest, Node.js and the DOM use these words; they are theirs. */
+/** Names of Vitest, Node.js and the DOM. */
 const FOREIGN = new Set(['passWithNoTests', 'numPassedTests', 'PassThrough', 'bypass']);
 
 /** The retired words of a name, after it is split at case changes, digits and punctuation. */
@@ -24,7 +24,7 @@ export function retiredIn(name: string): string[] {
   return words.map((word) => word.toLowerCase()).filter((word) => SAY.has(word));
 }
 
-/** What is wrong with the names and texts of one TypeScript source. */
+/** The retired words in the names and texts of one TypeScript source. */
 export function findInSource(path: string, text: string): Finding[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const findings: Finding[] = [];

@@ -1,5 +1,5 @@
-// Puts beside the compiled files what the compiler does not carry: the .proto files that are loaded at run time, and
-// the examples that the first start pushes. usage: node build/copy-assets.ts [FOLDER], dist by default
+// Copies the files that the compiler does not: the .proto files that are loaded at run time, and the examples that the
+// quickstart deploys. usage: node build/copy-assets.ts [FOLDER], dist by default
 import { cp } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { extname, join } from 'node:path';

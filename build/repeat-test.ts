@@ -1,4 +1,4 @@
-// Runs one test file again and again and stops at the first red run: a test that fails now and then is a fault to find.
+// Runs one test file many times and stops at the first red run, to find flaky tests.
 // usage: npm run test:repeat -- FILE TIMES
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

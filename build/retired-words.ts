@@ -1,5 +1,5 @@
-// Words that Isthmus had of its own, each with the field's word for it. `build/check-words.ts` keeps them out of file
-// names, identifiers, the wire, the command line and the API. What the standard words mean is in docs/glossary.md.
+// Retired words of Isthmus, each with the field's standard word. `build/check-words.ts` keeps them out of file names,
+// identifiers, the wire, the command line and the API. docs/glossary.md defines the standard words.
 
 export interface RetiredWord {
   /** One word of an identifier or file name, in lower case; a camelCase or kebab-case name is split into its words. */
@@ -58,7 +58,9 @@ export const RETIRED_PHRASES: readonly { readonly phrase: RegExp; readonly say: 
   { phrase: /\bawaits its join\b/i, say: 'pending join' },
   { phrase: /\bit last met\b/i, say: 'last error' },
   { phrase: /\bhow long it is good for\b/i, say: 'time to live' },
+  { phrase: /\btoken delete\b/, say: 'token revoke' },
   { phrase: /\btries again for\b/i, say: 'retry of' },
+  { phrase: /\bwhat people read\b/i, say: 'display name' },
   { phrase: /\bwhose turn\b/i, say: 'the next in line' },
   { phrase: /^[a-z-]+\.[a-z-]*refused$/, say: 'a `….denied` event' },
 ];

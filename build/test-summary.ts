@@ -1,4 +1,4 @@
-// Adds up the JSON reports in a folder and prints the one line that tells how the run ended.
+// Adds up the JSON reports in a folder and prints one line with the result of the run.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

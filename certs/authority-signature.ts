@@ -1,9 +1,9 @@
-// What the authority signs besides certificates, and how everyone else checks it: RSA-PSS with SHA-256 over the kind of
-// the statement and its bytes.
+// The authority's signatures on statements that are not certificates, and how every node verifies them: RSA-PSS with
+// SHA-256 over the statement's kind and bytes.
 import { constants, createHash, verify, X509Certificate } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
-/** The kinds of statement; the kind is part of what is signed. */
+/** The kinds of statement. The kind is part of the signed bytes. */
 export type StatementKind = 'signer' | 'revocations';
 
 /** The bytes that are signed for a statement. */
@@ -18,20 +18,20 @@ export function verifyStatement(
   statement: Buffer,
   signature: Buffer,
 ): boolean {
-  const seen = digestOf(authorityPem, kind, statement, signature);
-  if (held.get(seen) !== undefined) return true;
-  const holds = isSigned(authorityPem, kind, statement, signature);
-  if (holds) held.set(seen, true);
-  return holds;
+  const key = digestOf(authorityPem, kind, statement, signature);
+  if (verified.get(key) !== undefined) return true;
+  const valid = isSigned(authorityPem, kind, statement, signature);
+  if (valid) verified.set(key, true);
+  return valid;
 }
 
-/** Signatures that held, by a digest of all that went in: a signer's statement comes with each of its envelopes. */
-const held = new LRUCache<string, true>({ max: 100 });
+/** Caches valid signatures by a digest of all inputs: the same signer's statement comes with each of its envelopes. */
+const verified = new LRUCache<string, true>({ max: 100 });
 
 function digestOf(authorityPem: string, kind: StatementKind, statement: Buffer, signature: Buffer): string {
   const digest = createHash('sha256');
   for (const part of [Buffer.from(authorityPem), Buffer.from(kind), statement, signature]) {
-    // With its length, so that no byte can move from one part to the next.
+    // The length goes in, too, so that no byte can move from one part to the next.
     digest.update(`${part.length}:`).update(part);
   }
   return digest.digest('base64');

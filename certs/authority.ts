@@ -1,4 +1,4 @@
-// The mesh's own certificate authority. Only the server imports this. Its private key lies sealed under the master key.
+// The mesh's certificate authority. Only the server imports this. Its private key is sealed under the master key.
 import { constants, createPrivateKey, randomBytes, sign, X509Certificate, type KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,11 +10,11 @@ import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from './cer
 import { identityUri, PROVISIONAL_UNIT, type NodeRole } from './peer.ts';
 
 const DAY_MS = 86_400_000;
-/** Short enough that a stolen key is of little use, long enough for a week without the server. */
+/** Short, so that a stolen key is of little use; long enough for a week without the server. */
 export const LEAF_LIFETIME_MS = 7 * DAY_MS;
 /**
- * What a node that enrolled has for its round trip. Longer than the trip takes, because clocks may be five minutes
- * apart; short, because a node that never confirms keeps it.
+ * How long an enrolled node has to confirm. Longer than a round trip, because clocks may differ by five minutes; short,
+ * because a node that never confirms keeps the certificate.
  */
 export const PROVISIONAL_LIFETIME_MS = 10 * 60_000;
 const AUTHORITY_LIFETIME_MS = 10 * 365 * DAY_MS;
@@ -24,9 +24,9 @@ export interface CertificateOrder {
   readonly spkiDer: Buffer;
   readonly node: string;
   readonly role: NodeRole;
-  /** Good for the confirmation of an enrolment only, for ten minutes. */
+  /** Valid for ten minutes, and only to confirm an enrolment. */
   readonly provisional?: true;
-  /** For tests; 7 days. */
+  /** For tests; the default is 7 days. */
   readonly lifetimeMs?: number;
   readonly nowMs?: number;
 }
@@ -39,8 +39,8 @@ export interface IssuedCertificate {
 }
 
 /**
- * Makes the authority of a new mesh below `<dataDir>/authority`, with a new key unless one is given.
- * ALREADY_INITIALISED when there is one.
+ * Creates the authority of a new mesh in `<dataDir>/authority`, with a new key unless one is given.
+ * ALREADY_INITIALISED when it exists.
  */
 export async function createAuthority(
   dataDir: string,
@@ -71,12 +71,12 @@ export async function createAuthority(
   });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeDurably(join(folder, 'authority.key.sealed'), sealer.seal(keyPem, SEAL_IDENTITY));
-  // Last: its presence says that the authority is complete.
+  // Written last: its presence means that the authority is complete.
   writeDurably(join(folder, 'authority.pem'), certificatePem, 0o644);
   return new Authority(meshId, certificatePem, key);
 }
 
-/** Opens the authority that `createAuthority` made. NOT_INITIALISED when there is none. */
+/** Opens an existing authority. NOT_INITIALISED when there is none. */
 export function openAuthority(dataDir: string, sealer: Sealer): Authority {
   const folder = join(dataDir, 'authority');
   if (!existsSync(join(folder, 'authority.pem'))) {
@@ -100,7 +100,7 @@ export class Authority {
     this.#key = key;
   }
 
-  /** A certificate for a node's public key; INVALID_FIELD when the key is too weak. */
+  /** Issues a certificate for a node's public key. INVALID_FIELD when the key is too weak. */
   async issue({
     spkiDer,
     node,
@@ -126,7 +126,7 @@ export class Authority {
     return { certificatePem, serialNumber: serialNumber.toUpperCase(), notBeforeMs, notAfterMs };
   }
 
-  /** Signs a statement of one kind (RSA-PSS, SHA-256), so that it cannot be taken for one of another kind. */
+  /** Signs a statement together with its kind (RSA-PSS, SHA-256), so that it cannot pass for another kind. */
   sign(kind: StatementKind, statement: Buffer): Buffer {
     return sign('sha256', signedBytes(kind, statement), {
       key: this.#key,
@@ -150,7 +150,7 @@ function authoritySubject(meshId: string): string {
   return `isthmus ${meshId}`;
 }
 
-/** 127 random bits with the first one set: positive, and as long in hex as X509Certificate prints it. */
+/** 127 random bits with the first one set: positive, and always as long in hex as X509Certificate prints it. */
 function newSerial(): string {
   const bytes = randomBytes(16);
   bytes[0] = 0x40 | (bytes[0]! & 0x3f);

@@ -1,17 +1,17 @@
-// Builds X.509 certificates. node-forge lays out the bytes; keys and signatures are node:crypto's, and nothing here
-// verifies anything: TLS and crypto.X509Certificate do.
+// Builds X.509 certificates. node-forge encodes them; node:crypto creates keys and signatures. Nothing is verified
+// here: TLS and crypto.X509Certificate do that.
 import { createPublicKey, generateKeyPair, sign, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
 import { IsthmusError } from '../contract/errors.ts';
 
 const SHA256_WITH_RSA = '1.2.840.113549.1.1.11';
-/** A certificate is good this long before it was issued, for peers whose clock is behind. */
+/** A certificate is valid from this long before it was issued, for peers whose clock is behind. */
 export const BACKDATE_MS = 5 * 60_000;
 
 interface CertificateRequest {
   readonly subject: string;
-  /** Organizational unit of the subject; without it, there is none. */
+  /** Organizational unit of the subject. */
   readonly unit?: string | undefined;
   readonly publicKey: KeyObject;
   readonly serialNumber: string;
@@ -21,7 +21,7 @@ interface CertificateRequest {
   readonly issuer: { readonly subject: string; readonly key: KeyObject };
 }
 
-/** The PEM of a signed certificate. */
+/** Builds and signs a certificate; returns its PEM. */
 export async function buildCertificate(request: CertificateRequest): Promise<string> {
   const certificate = forge.pki.createCertificate();
   const pem = request.publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -37,19 +37,19 @@ export async function buildCertificate(request: CertificateRequest): Promise<str
   return forge.pki.certificateToPem(certificate).replaceAll('\r', '');
 }
 
-/** What `certificate.sign` does, with the private key kept out of forge and the arithmetic out of JavaScript. */
+/** As `certificate.sign`, but node:crypto signs: forge never gets the private key, and RSA in JavaScript is slow. */
 async function signCertificate(certificate: forge.pki.Certificate, key: KeyObject): Promise<void> {
   const unsigned = certificate as forge.pki.Certificate & { tbsCertificate: forge.asn1.Asn1 };
   unsigned.signatureOid = SHA256_WITH_RSA;
   unsigned.siginfo.algorithmOid = SHA256_WITH_RSA;
-  unsigned.tbsCertificate = layOut(certificate);
+  unsigned.tbsCertificate = encodeTbs(certificate);
   const bytes = Buffer.from(forge.asn1.toDer(unsigned.tbsCertificate).getBytes(), 'binary');
   const signature = await promisify<string, Buffer, KeyObject, Buffer>(sign)('sha256', bytes, key);
   unsigned.signature = signature.toString('binary');
 }
 
-/** The part that is signed. forge exports this, its types forgot it. */
-function layOut(certificate: forge.pki.Certificate): forge.asn1.Asn1 {
+/** The part that is signed. forge exports the function, but its types lack it. */
+function encodeTbs(certificate: forge.pki.Certificate): forge.asn1.Asn1 {
   const pki = forge.pki as typeof forge.pki & { getTBSCertificate(c: forge.pki.Certificate): forge.asn1.Asn1 };
   return pki.getTBSCertificate(certificate);
 }
@@ -63,7 +63,9 @@ export async function generateKey(bits: 2048 | 3072 = 2048): Promise<{ keyPem: s
   };
 }
 
-/** Reads a public key that a peer sent; INVALID_FIELD unless it is RSA of 2048 to 8192 bits with a sound exponent. */
+/**
+ * Reads a peer's public key. INVALID_FIELD unless it is RSA of 2048 to 8192 bits with an exponent of at least 65537.
+ */
 export function readPublicKey(spkiDer: Buffer): KeyObject {
   let key: KeyObject;
   try {

@@ -1,4 +1,4 @@
-// A node's identity on disk: one 0600 file, so that a new certificate and its key arrive together or not at all.
+// A node's identity on disk: one file (0600), so that certificate and key are replaced together or not at all.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,12 +20,12 @@ export interface NodeIdentity {
 const FILE_NAME = 'node.json';
 const PENDING_NAME = 'pending-key.pem';
 
-/** Where a data folder keeps the identity. */
+/** The folder of the identity in a data folder. */
 export function identityFolder(dataDir: string): string {
   return join(dataDir, 'identity');
 }
 
-/** Writes the identity of a node that has none yet into a folder of its own. */
+/** Writes the identity of a node that has none yet. */
 export function writeIdentity(folder: string, identity: NodeIdentity): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeDurably(join(folder, FILE_NAME), `${JSON.stringify(identity, null, 1)}\n`);
@@ -43,7 +43,7 @@ export class IdentityStore {
     this.#peer = provenIdentity(identity);
   }
 
-  /** Opens the identity in a data folder. IDENTITY_MISSING or IDENTITY_INVALID when there is none that can be used. */
+  /** Opens the identity in a data folder. IDENTITY_MISSING when there is none, IDENTITY_INVALID when it is unusable. */
   static open(dataDir: string): Promise<IdentityStore> {
     return Promise.resolve().then(() => {
       const folder = identityFolder(dataDir);
@@ -51,19 +51,17 @@ export class IdentityStore {
     });
   }
 
-  /** Key, certificate and authority as they are now: read it again for every connection, never keep it. */
+  /** The present key, certificate and authority. Call it for every connection; never keep the result. */
   current(): NodeIdentity {
     return this.#identity;
   }
 
-  /** Who this node is, by its present certificate. */
+  /** This node's identity by its present certificate. */
   peer(): PeerIdentity {
     return this.#peer;
   }
 
-  /**
-   * The key of a renewal that is under way, made and persisted before it is sent, so that a lost answer costs nothing.
-   */
+  /** The key of a renewal in progress. It is stored before it is sent, so that a lost answer does no harm. */
   pendingKey(): string | undefined {
     const path = join(this.#folder, PENDING_NAME);
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
@@ -73,7 +71,7 @@ export class IdentityStore {
     writeDurably(join(this.#folder, PENDING_NAME), keyPem);
   }
 
-  /** Takes a new certificate and its key into use: durable first, then told to every listener. */
+  /** Replaces certificate and key: first on the disk, then in use; then notifies every listener. */
   replace(certificatePem: string, keyPem: string): Promise<void> {
     return Promise.resolve().then(() => {
       const next = { ...this.#identity, certificatePem, keyPem };
@@ -89,7 +87,7 @@ export class IdentityStore {
     });
   }
 
-  /** Calls `listener` after every change; the answer stops that. */
+  /** Calls `listener` after every change; returns how to stop that. */
   onChange(listener: (identity: NodeIdentity) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -102,11 +100,11 @@ function readIdentityFile(path: string): NodeIdentity {
   try {
     value = JSON.parse(readFileSync(path, 'utf8'));
   } catch (thrown) {
-    // Not the parser's own words: they would quote the file, which holds a private key.
+    // Without the parser's message: it would quote the file, which holds a private key.
     const reason = thrown instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
     throw new IsthmusError('IDENTITY_INVALID', `${path} ${reason}`);
   }
-  if (!isNodeIdentity(value)) throw new IsthmusError('IDENTITY_INVALID', `${path} lacks a part of the identity`);
+  if (!isNodeIdentity(value)) throw new IsthmusError('IDENTITY_INVALID', `${path} lacks a field of the identity`);
   return value;
 }
 
@@ -119,13 +117,13 @@ function isNodeIdentity(value: unknown): value is NodeIdentity {
   );
 }
 
-/** The identity that the certificate names, once key, certificate, authority and the plain fields agree. */
+/** The identity in the certificate, once key, certificate, authority and the plain fields agree. */
 function provenIdentity(identity: NodeIdentity): PeerIdentity {
   try {
     const certificate = new X509Certificate(identity.certificatePem);
     if (!certificate.checkPrivateKey(createPrivateKey(identity.keyPem)))
-      throw new Error('the key is not the certificate’s');
-    // An expired certificate is still an identity: what can be done about it depends on the node.
+      throw new Error('the key does not belong to the certificate');
+    // An expired certificate is still an identity; the caller decides what to do.
     const named = verifyCertificate(certificate, identity, { nowMs: certificate.validToDate.getTime() });
     if (named.node !== identity.node || named.role !== identity.role)
       throw new Error(`the certificate names another node, ${named.node} (${named.role})`);

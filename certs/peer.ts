@@ -1,4 +1,4 @@
-// Who a peer is: read from the URI SAN of a certificate that TLS has verified against the mesh's authority.
+// The identity of a peer: read from the URI SAN of a certificate that is verified against the mesh's authority.
 import type { X509Certificate } from 'node:crypto';
 
 export const ROLES = ['server', 'relay', 'mirror', 'tentacle'] as const;
@@ -12,14 +12,14 @@ export interface PeerIdentity {
   readonly serialNumber: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  /** It has enrolled and not confirmed yet: it may do that and nothing else. */
+  /** It has enrolled but not confirmed yet; it may only confirm. */
   readonly provisional?: true;
 }
 
-/** How the authority marks a certificate that is good for the confirmation of an enrolment only: the subject's unit. */
+/** The subject's unit in a certificate that is valid only to confirm an enrolment. */
 export const PROVISIONAL_UNIT = 'provisional';
 
-/** The name of a node inside its certificate. */
+/** The URI that names a node in its certificate. */
 export function identityUri({ meshId, role, node }: Pick<PeerIdentity, 'meshId' | 'role' | 'node'>): string {
   return `isthmus://${meshId}/${role}/${node}`;
 }
@@ -27,7 +27,7 @@ export function identityUri({ meshId, role, node }: Pick<PeerIdentity, 'meshId' 
 const SAN_PATTERN =
   /^URI:isthmus:\/\/([a-z0-9-]{1,63})\/(server|relay|mirror|tentacle)\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/;
 
-/** Reads the identity a certificate names; undefined when it has no SAN of exactly our form. Verifies nothing. */
+/** Reads the identity in a certificate; undefined unless its SAN has exactly our form. Verifies nothing. */
 export function readIdentity(certificate: X509Certificate): PeerIdentity | undefined {
   const [, meshId, role, node] = SAN_PATTERN.exec(certificate.subjectAltName ?? '') ?? [];
   if (meshId === undefined || role === undefined || node === undefined || !isNodeRole(role)) return undefined;

@@ -1,6 +1,6 @@
-// Renews a node's certificate at two thirds of its life, with jitter so that a fleet enrolled in one hour does not come
-// back in one minute. The new key is on disk before it is sent: an answer that gets lost is asked for again with the
-// same key, and the server answers the same.
+// Renews a node's certificate at two thirds of its lifetime, with jitter, so that a fleet that enrolled in one hour
+// does not renew in one minute. The new key is on the disk before it is sent: when the answer is lost, the same key is
+// sent again, and the server gives the same answer.
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
@@ -19,10 +19,10 @@ import type { IdentityStore } from './identity.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 const CALL_MS = 20_000;
-/** Failed attempts: soon again at first, then ever more slowly; days are left. */
+/** The back-off after failed attempts: soon at first, then ever slower; there are days left. */
 const retry = { baseMs: 5_000, capMs: 30 * 60_000, jitter: 'half' } as const;
 
-/** Gets a certificate for a new public key; the mesh's way and the server's own are two of these. */
+/** Gets a certificate for a new public key: over the mesh, or from the authority itself on the server. */
 export type Renewer = (pending: { keyPem: string; spkiDer: Buffer }) => Promise<string>;
 
 interface RenewalOptions {
@@ -61,14 +61,14 @@ export function keepRenewed(options: RenewalOptions): { stop(): void } {
   };
 }
 
-/** Between 60 and 67 % of the certificate's life. */
+/** Between 60 and 67 % of the certificate's lifetime. */
 function renewalTimeMs({ identity, random = Math.random }: RenewalOptions): number {
   const { notBeforeMs, notAfterMs } = identity.peer();
   const issuedAtMs = notBeforeMs + BACKDATE_MS;
   return issuedAtMs + (notAfterMs - issuedAtMs) * (2 / 3 - random() * 0.067);
 }
 
-/** One renewal, with the pending key if an earlier one was not answered. */
+/** One renewal, with the pending key when an earlier one got no answer. */
 export async function renewOnce(identity: IdentityStore, renew: Renewer): Promise<void> {
   let keyPem = identity.pendingKey();
   if (keyPem === undefined) {
@@ -79,7 +79,7 @@ export async function renewOnce(identity: IdentityStore, renew: Renewer): Promis
   await identity.replace(await renew({ keyPem, spkiDer }), keyPem);
 }
 
-/** Renews over the `identity` service, reached by `dial`. */
+/** Renews over the `identity` service, which `dial` connects to. */
 export function renewOverMesh(dial: (signal: AbortSignal) => Promise<Duplex>): Renewer {
   return async ({ keyPem, spkiDer }) => {
     const client = grpcClient<IdentityClient>(types.Identity, dial, { hop: 'server' });

@@ -1,5 +1,5 @@
-// The revocation list: signed by the authority, numbered, flooded from neighbour to neighbour, kept on disk so that a
-// node which restarts without the server still refuses whom it refused before.
+// The revocation list: signed by the authority, versioned, flooded from neighbour to neighbour. It is kept on disk, so
+// that a node that restarts without the server still denies revoked nodes.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/files/durable.ts';
@@ -15,13 +15,13 @@ const types = loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1;
 const listCodec = messageCodec(types.RevocationList);
 const statementCodec = messageCodec(types.RevocationStatement);
 const FILE_NAME = 'revocations.bin';
-/** A disk that could not take the list is tried again so often. */
+/** How often writing the list is tried again. */
 const RETRY_MS = 5_000;
 
-/** What became of an offered list. */
+/** The outcome of an offered list. */
 export type MergeOutcome = 'newer' | 'same' | 'older' | 'invalid';
 
-/** A list as it travels; in `Hello`'s version 0 there is none. */
+/** A list as it is sent. Version 0 in `Hello` means that there is none. */
 export type SignedRevocations = Pick<RevocationList__Output, 'statement' | 'signature'>;
 
 interface Entry {
@@ -49,7 +49,7 @@ export class RevocationList {
     this.#log = log;
   }
 
-  /** Opens the list of a data folder; a file that the authority did not sign counts as none. */
+  /** Opens the list of a data folder. A file that the authority did not sign is ignored. */
   static open(
     dataDir: string,
     authorityPem: string,
@@ -64,7 +64,7 @@ export class RevocationList {
     });
   }
 
-  /** 0 when nobody was ever revoked. */
+  /** 0 when no node was ever revoked. */
   get version(): number {
     return this.#known.kind === 'none' ? 0 : this.#known.version;
   }
@@ -80,8 +80,8 @@ export class RevocationList {
   }
 
   /**
-   * Takes an offered list when the authority signed it and it is newer: onto the disk, and told to every listener. A
-   * disk that cannot take it does not keep revoked nodes connected; it is tried again until it can.
+   * Adopts an offered list when the authority signed it and it is newer: writes it to the disk and notifies every
+   * listener. When the write fails, the list is in force all the same, and the write is tried again until it succeeds.
    */
   merge(offered: SignedRevocations): MergeOutcome {
     const outcome = this.#take(offered);
@@ -92,14 +92,14 @@ export class RevocationList {
     return outcome;
   }
 
-  /** Whether the certificate this peer showed is revoked. One issued later, after a new enrolment, is not. */
+  /** Whether the peer's certificate is revoked. One issued later, after a new enrolment, is not. */
   isRevoked(peer: PeerIdentity): boolean {
     if (this.#known.kind === 'none') return false;
     const revokedAtMs = this.#known.entries.get(peer.node);
     return revokedAtMs !== undefined && peer.notBeforeMs + BACKDATE_MS <= revokedAtMs;
   }
 
-  /** Calls `listener` after every change; the answer stops that. */
+  /** Calls `listener` after every change; returns how to stop that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -129,14 +129,14 @@ export class RevocationList {
   }
 
   #verified({ statement, signature }: SignedRevocations): RevocationStatement__Output | undefined {
-    // The signature first: nothing that the authority did not sign is parsed.
+    // The signature is checked first: nothing is parsed that the authority did not sign.
     if (!verifyStatement(this.#authorityPem, 'revocations', statement, signature)) return undefined;
     const decoded = statementCodec.decode(statement);
     return decoded.meshId === this.#meshId && decoded.version > 0 ? decoded : undefined;
   }
 }
 
-/** The bytes that the authority signs as 'revocations'. */
+/** The bytes that the authority signs as a statement of kind 'revocations'. */
 export function revocationStatement(meshId: string, version: number, nodes: readonly Entry[]): Buffer {
   return statementCodec.encode({ meshId, version, nodes: [...nodes] });
 }

@@ -1,6 +1,6 @@
-// What a server node signs: envelopes that tentacles execute, and passes that allow a download. The Ed25519 key lives
-// in this process only; each signature carries the authority's statement of that key, so a new key needs nothing at the
-// other side.
+// Signs and verifies what a server node signs: envelopes with orders for tentacles, and download tokens. The Ed25519
+// key exists only in this process. Each signature carries the authority's statement about the key, so verifiers need
+// not know a new key in advance.
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../contract/errors.ts';
@@ -17,10 +17,10 @@ const bodyCodec = messageCodec(types.EnvelopeBody);
 
 const DAY_MS = 86_400_000;
 const STATEMENT_LIFETIME_MS = 7 * DAY_MS;
-/** What two clocks may differ by. */
+/** How far two clocks may differ. */
 export const SKEW_MS = 5 * 60_000;
 
-/** The kinds of call an envelope is good for. */
+/** The kinds of call that an envelope is for. */
 export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'cancel';
 
 export interface EnvelopeContent {
@@ -34,13 +34,13 @@ export interface EnvelopeContent {
   readonly payload: Buffer;
 }
 
-/** Allows one node of a site to fetch one package for a while. */
+/** Allows one node of a site to fetch one package until it expires. */
 export interface DownloadToken {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly site: string;
-  /** Whom it was made for. */
+  /** The node that it was issued for. */
   readonly node: string;
   readonly expiresAtMs: number;
 }
@@ -54,10 +54,10 @@ interface StatementAuthority {
 interface Introduction {
   readonly statement: Buffer;
   readonly signature: Buffer;
-  readonly madeAtMs: number;
+  readonly createdAtMs: number;
 }
 
-/** Makes the signer of a server node, with a key of its own. */
+/** Creates the signer of a server node, with a new key. */
 export function createSigner(authority: StatementAuthority, node: string): Signer {
   return new Signer(authority, node);
 }
@@ -78,14 +78,14 @@ export class Signer {
     this.#introduction = this.#introduce(Date.now());
   }
 
-  /** Signs one sending of a ticket. */
+  /** Signs an envelope for one sending of a ticket. */
   signEnvelope(content: EnvelopeContent, nowMs = Date.now()): Envelope {
     const body = bodyCodec.encode({ ...content, payloadSha256: sha256(content.payload) });
     const { statement, signature } = this.#current(nowMs);
     return { signer: statement, signerSignature: signature, body, signature: this.#sign('envelope', body) };
   }
 
-  /** Signs a download downloadToken: an opaque text of URL-safe characters. */
+  /** Signs a download token: an opaque text of URL-safe characters. */
   signDownloadToken({ sha256: digest, sizeBytes, site, node, expiresAtMs }: DownloadToken, nowMs = Date.now()): string {
     const body = Buffer.from(JSON.stringify([digest, sizeBytes, site, expiresAtMs, node]));
     const { statement, signature } = this.#current(nowMs);
@@ -98,8 +98,8 @@ export class Signer {
   }
 
   #current(nowMs: number): Introduction {
-    // Also when the clock was set back: the others would find the statement not good yet.
-    if (Math.abs(nowMs - this.#introduction.madeAtMs) > DAY_MS) this.#introduction = this.#introduce(nowMs);
+    // Also renewed when the clock was set back: otherwise the statement would not be valid yet.
+    if (Math.abs(nowMs - this.#introduction.createdAtMs) > DAY_MS) this.#introduction = this.#introduce(nowMs);
     return this.#introduction;
   }
 
@@ -112,7 +112,7 @@ export class Signer {
       notAfterMs: nowMs + STATEMENT_LIFETIME_MS,
     });
     const signature = this.#authority.sign('signer', statement);
-    return { statement, signature, madeAtMs: nowMs };
+    return { statement, signature, createdAtMs: nowMs };
   }
 }
 
@@ -125,9 +125,8 @@ interface EnvelopeExpectation {
 }
 
 /**
- * What an envelope says, once every signature holds and it is for this tentacle and this kind of call. Throws
- * BAD_TASK_SIGNATURE, WRONG_RECIPIENT or ENVELOPE_KIND. Its expiry bounds the first start only and is the caller's to
- * judge, as is the epoch.
+ * Verifies an envelope for this tentacle and this kind of call, and returns its content. Throws BAD_TASK_SIGNATURE,
+ * WRONG_RECIPIENT or ENVELOPE_KIND. The caller checks the epoch, and the expiry, which bounds the first start only.
  */
 export function verifyEnvelope(
   envelope: Envelope | null | undefined,
@@ -144,21 +143,21 @@ export function verifyEnvelope(
     throw new IsthmusError('WRONG_RECIPIENT', `this envelope is for ${content.tentacle}, this is ${self}`);
   }
   if (content.kind !== kind) {
-    throw new IsthmusError('ENVELOPE_KIND', `an envelope for ${content.kind} was sent to ${kind}`);
+    throw new IsthmusError('ENVELOPE_KIND', `an envelope of kind ${content.kind} was sent for ${kind}`);
   }
   return content;
 }
 
 /**
- * What a pass allows, when it is good now and for what is asked; else FORBIDDEN, with one text for every reason, so
- * that an answer tells nothing about what exists.
+ * Verifies that a download token is valid now and for this request, and returns it. Otherwise FORBIDDEN, with the same
+ * text for every reason, so that the answer reveals nothing about what exists.
  */
 export function verifyDownloadToken(
   downloadToken: string,
   trust: Trust,
-  asked: { readonly sha256: string; readonly site?: string; readonly node?: string; readonly nowMs?: number },
+  requested: { readonly sha256: string; readonly site?: string; readonly node?: string; readonly nowMs?: number },
 ): DownloadToken {
-  const nowMs = asked.nowMs ?? Date.now();
+  const nowMs = requested.nowMs ?? Date.now();
   const parts =
     downloadToken.startsWith('isd_') && downloadToken.length < 4096 ? downloadToken.slice(4).split('.') : [];
   const [statementBytes, introduction, body, signature] = parts.map((part) => Buffer.from(part, 'base64url'));
@@ -167,8 +166,9 @@ export function verifyDownloadToken(
     verifyBody('downloadToken', statement, bytes(body), bytes(signature));
     const read = readDownloadToken(bytes(body));
     const fits =
-      (asked.site === undefined || asked.site === read.site) && (asked.node === undefined || asked.node === read.node);
-    if (read.sha256 === asked.sha256 && fits && nowMs <= read.expiresAtMs + SKEW_MS) return read;
+      (requested.site === undefined || requested.site === read.site) &&
+      (requested.node === undefined || requested.node === read.node);
+    if (read.sha256 === requested.sha256 && fits && nowMs <= read.expiresAtMs + SKEW_MS) return read;
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError)) throw thrown;
   }
@@ -192,10 +192,10 @@ function verifySigner(
     bad('its signer is unknown to the authority');
   const signer = statementCodec.decode(statement);
   const { meshId, node, notBeforeMs, notAfterMs } = signer;
-  if (meshId !== trust.meshId) bad(`its signer is of mesh ${meshId}`);
+  if (meshId !== trust.meshId) bad(`its signer belongs to mesh ${meshId}`);
   if (nowMs < notBeforeMs - SKEW_MS || nowMs > notAfterMs + SKEW_MS) {
     const period = `${new Date(notBeforeMs).toISOString()} to ${new Date(notAfterMs).toISOString()}`;
-    bad(`its signer ${node} is good from ${period}; the clock here says ${new Date(nowMs).toISOString()}`);
+    bad(`its signer ${node} is valid from ${period}; the clock here says ${new Date(nowMs).toISOString()}`);
   }
   if (revocations?.isRevoked({ meshId, node, role: 'server', serialNumber: '', notBeforeMs, notAfterMs })) {
     bad(`its signer ${node} has been revoked`);
@@ -207,7 +207,7 @@ function verifyBody(purpose: Purpose, signer: SignerStatement__Output, body: Buf
   if (!verify(null, purposeBytes(purpose, body), keyOf(signer), signature)) bad('its signature is wrong');
 }
 
-/** Keys of signers by their raw bytes: to read one costs almost as much as to verify with it. */
+/** Caches signers' keys by their raw bytes: parsing one costs almost as much as a verification. */
 const keys = new LRUCache<string, KeyObject>({ max: 100 });
 
 function keyOf({ publicKey }: SignerStatement__Output): KeyObject {

@@ -1,12 +1,12 @@
-// Judges a peer's certificate, which the TLS handshake has proven to be the peer's: issued by the authority itself (a
-// chain has exactly two certificates), dates, usage, key, name form, mesh, revocation, and who was expected. All of it
-// is looked at here, because a TLSSocket that was not made by a tls.Server has no verdict of OpenSSL's to read.
+// Verifies a peer's certificate, after the TLS handshake has proven that the peer has its key: issuer (the authority
+// itself; a chain has exactly two certificates), dates, usage, key, name, mesh, revocation, and the expected peer. All
+// of it is checked here, because a TLSSocket that no tls.Server created has no verdict from OpenSSL.
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError, type ErrorCode } from '../contract/errors.ts';
 import { readIdentity, type PeerIdentity, type NodeRole } from './peer.ts';
 
-/** What revocation the verifier knows of; RevocationList is one. */
+/** Answers whether a peer is revoked; RevocationList implements it. */
 export interface RevocationCheck {
   isRevoked(peer: PeerIdentity): boolean;
 }
@@ -22,8 +22,8 @@ export interface Trust {
 }
 
 /**
- * The identity a TLS peer has proven, or an IsthmusError PEER_CERTIFICATE_…: call it right after the handshake, before
- * anything is read. `expected` narrows who it may be.
+ * The proven identity of a TLS peer; throws PEER_CERTIFICATE_…. Call it right after the handshake, before anything is
+ * read. `expected` restricts which peer is accepted.
  */
 export function verifyPeer(
   socket: TLSSocket,
@@ -35,7 +35,7 @@ export function verifyPeer(
   if (certificate === undefined) {
     throw new IsthmusError('PEER_CERTIFICATE_MISSING', 'the peer presented no certificate');
   }
-  // Typed as Error, but it is the name of OpenSSL's verdict, where there is one.
+  // Typed as Error, but it is the name of OpenSSL's verdict, if there is one.
   const verdict: unknown = socket.authorizationError;
   const tlsError = verdict === null || verdict === undefined ? undefined : errorName(verdict);
   return verifyCertificate(certificate, trust, { revocations, expected, tlsError });
@@ -49,12 +49,12 @@ function errorName(verdict: unknown): string {
 interface Circumstances {
   readonly revocations?: RevocationCheck | undefined;
   readonly expected?: Expected | undefined;
-  /** OpenSSL's verdict on the chain; undefined when it had nothing to say against it. */
+  /** OpenSSL's error for the chain, if there is one. */
   readonly tlsError?: string | undefined;
   readonly nowMs?: number | undefined;
 }
 
-/** As `verifyPeer`, for a certificate at hand. */
+/** As `verifyPeer`, for a certificate without a socket. */
 export function verifyCertificate(
   certificate: X509Certificate,
   trust: Trust,
@@ -99,7 +99,7 @@ function authorityKey(trust: Trust): KeyObject {
 
 function assertExpected(peer: PeerIdentity, { node, roles }: Expected): void {
   if (node !== undefined && !(node === 'server' ? peer.role === 'server' : peer.node === node)) {
-    throw new IsthmusError('PEER_UNEXPECTED', `expected ${node}, but it is ${peer.node} (${peer.role}) that answered`);
+    throw new IsthmusError('PEER_UNEXPECTED', `expected ${node}, but ${peer.node} (${peer.role}) answered`);
   }
   if (roles !== undefined && !roles.includes(peer.role)) {
     throw new IsthmusError('ROLE_FORBIDDEN', `${peer.node} is a ${peer.role}; expected ${roles.join(' or ')}`);
@@ -118,13 +118,13 @@ const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 function wrongUsage(certificate: X509Certificate): string | undefined {
   if (certificate.ca) return 'the certificate is that of an authority, not of a node';
-  // Which side of TLS a node takes depends on who dials, so its certificate is always for both.
+  // A node is TLS client or server, depending on who dials, so its certificate is always for both.
   const usages: readonly string[] = certificate.keyUsage ?? [];
   if (usages.includes(SERVER_AUTH) && usages.includes(CLIENT_AUTH)) return undefined;
   return 'the certificate is not for both sides of a TLS session';
 }
 
-/** Both dates and the local clock: most refused certificates are wrong clocks. */
+/** Both dates and the local clock: most rejected certificates are due to a wrong clock. */
 function circumstances(certificate: X509Certificate): string {
   const subject = certificate.subject.replace(/\s+/g, ' ').slice(0, 100);
   return (

@@ -1,4 +1,4 @@
-// What every command is given: the terminal, the server of the context, and one way to show a result.
+// What every command receives: the terminal, the API client, and one way to show a result.
 import type { Command } from 'commander';
 import { safeJson } from '../lib/text/unsafe-text.ts';
 import { ApiClient } from './client/client.ts';
@@ -20,7 +20,7 @@ export class Cli {
     this.terminal = terminal;
   }
 
-  /** The client of the server that options, environment or context file name. */
+  /** The client for the server that options, environment or context file name. */
   client(): Promise<ApiClient> {
     this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal.stdin).then((connection) => {
       this.#contextUsed = connection.contextFile;
@@ -29,14 +29,14 @@ export class Cli {
     return this.#client;
   }
 
-  /** The context file that had a part in the client's connection, once there is one. */
+  /** The context file that the client's connection was read from, once it is open. */
   get contextUsed(): string | undefined {
     return this.#contextUsed;
   }
 
   /**
-   * Deletes a resource once the user agrees: what is not there is told before they are asked. Where nobody can be asked,
-   * nothing is asked of the server either.
+   * Deletes a resource once the user agrees. A missing resource is reported before the question; without a terminal to
+   * ask at, no request is sent.
    */
   async remove(resource: string, question: string, yes: boolean | undefined): Promise<void> {
     const agreed = () => confirm(this.terminal, question, yes);
@@ -53,7 +53,7 @@ export class Cli {
     return contextFileOf(this.#program.opts<GlobalOptions>().context);
   }
 
-  /** Shows a result: as JSON when that was asked for, else as `text` says. */
+  /** Shows a result: as JSON with `--output json`, else as `text` returns it. */
   show(value: unknown, text: () => string): void {
     say(this.terminal, this.json ? safeJson(JSON.stringify(value ?? null, null, 2)) : text());
   }
@@ -65,7 +65,7 @@ export class Cli {
   }
 }
 
-/** Adds examples to a command's help: what people copy. */
+/** Adds examples to a command's help. */
 export function examples(command: Command, ...lines: readonly string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
 }

@@ -1,13 +1,11 @@
-// Keeps the compiled code of a run for the next one: to read and compile the sources is half of the processor time that
-// a command takes to begin.
+// Caches compiled code between runs: reading and compiling the sources takes half of a command's start-up time.
 import { mkdirSync, statSync } from 'node:fs';
 import { enableCompileCache, findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 
 /**
- * Has Node keep compiled code beside the packages, for whatever is imported from now on (Node.js, module compile
- * cache). What lies there is run: so only the owner of the installation keeps any, in a folder that nobody else gets
- * into.
+ * Turns on Node's module compile cache for all later imports, in a folder beside the packages. Cached code is executed,
+ * so only the owner of the installation uses it, in a folder that nobody else can enter.
  */
 export function keepCompiledCode(): void {
   const installed = findPackageJSON(import.meta.url);
@@ -19,6 +17,6 @@ export function keepCompiledCode(): void {
     const { mode, uid } = statSync(folder);
     if (uid === me && (mode & 0o077) === 0) enableCompileCache(folder);
   } catch {
-    // An installation that cannot be written goes without.
+    // A read-only installation runs without the cache.
   }
 }

@@ -1,35 +1,35 @@
-// What the process's exit code says, for scripts that call isthmus. `isthmus help exit-codes` prints this table, and
-// docs/operations.md repeats it; a test holds the two together.
+// Exit codes, for scripts that call isthmus. `isthmus help exit-codes` prints this table and docs/operations.md repeats
+// it; a test compares the two.
 import type { ErrorCode } from '../contract/errors.ts';
 
 export const exitCodes = {
   ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },
   failed: {
     code: 1,
-    meaning: 'The task did not succeed, a node did not go over in time, or a check found something wrong.',
+    meaning: 'The task did not succeed, a node did not reparent in time, or a check found something wrong.',
   },
   usage: {
     code: 2,
     meaning:
       'The command line was not understood, or a value is not allowed or names what is not there. Nothing was done.',
   },
-  unreachable: { code: 3, meaning: 'The server (or, in join, the address) could not be reached, or did not answer.' },
-  wrongAuthority: { code: 4, meaning: 'What answers does not belong to the mesh whose authority or pin was given.' },
+  unreachable: { code: 3, meaning: 'The server (or, in join, the address) is unreachable or did not answer.' },
+  wrongAuthority: { code: 4, meaning: 'The peer does not belong to the mesh of the given authority or pin.' },
   unauthorised: {
     code: 5,
     meaning: 'The API key or token is missing, wrong, expired, revoked, or not allowed to do this.',
   },
   clockSkew: { code: 6, meaning: 'The clocks of this machine and of the server are too far apart.' },
-  notFound: { code: 7, meaning: 'What the command is about does not exist.' },
+  notFound: { code: 7, meaning: 'The resource does not exist.' },
   conflict: {
     code: 8,
-    meaning: 'It exists already, has changed meanwhile, is in use, or is in a state that does not allow this.',
+    meaning: 'The resource exists already, has changed, is in use, or is in a state that does not allow this.',
   },
-  config: { code: 9, meaning: 'A settings file, variable or data folder is not as it must be.' },
+  config: { code: 9, meaning: 'A settings file, variable or data folder is invalid.' },
   refused: { code: 10, meaning: 'The server refused the request for another reason; the message says which.' },
   internal: { code: 70, meaning: 'A fault in Isthmus itself.' },
-  output: { code: 74, meaning: 'What the command had to say could not be written to standard output.' },
-  interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM before it was done. A task at the server goes on.' },
+  output: { code: 74, meaning: 'The output could not be written to standard output.' },
+  interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM. A task at the server continues.' },
 } as const;
 
 export type ExitName = keyof typeof exitCodes;

@@ -1,4 +1,4 @@
-// Variables that are nearly one of ours are refused, and others are let be.
+// A variable whose name is close to one of Isthmus's is refused; others are accepted.
 import { expect, it } from 'vitest';
 import { settingsOf } from '../lib/config/schema.ts';
 import { mirrorConfigSchema } from '../mirror/config.ts';
@@ -7,7 +7,7 @@ import { serverConfigSchema } from '../server/config.ts';
 import { tentacleConfigSchema } from '../tentacle/config.ts';
 import { commandVariables, refuseMisspeltVariables } from './isthmus-env.ts';
 
-it('no setting of a part has the variable of something else', () => {
+it('no setting of a component shares a variable of the command line', () => {
   const schemas = { serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema };
   for (const [name, schema] of Object.entries(schemas)) {
     const shared = settingsOf(schema).filter(({ variable }) => variable in commandVariables);
@@ -33,13 +33,16 @@ it.each([
 });
 
 it.each([
-  ['those of every command and part', ['ISTHMUS_CONTEXT', 'ISTHMUS_LISTEN', 'ISTHMUS_FEED_URL', 'ISTHMUS_API_LISTEN']],
+  [
+    'those of every command and component',
+    ['ISTHMUS_CONTEXT', 'ISTHMUS_LISTEN', 'ISTHMUS_FEED_URL', 'ISTHMUS_API_LISTEN'],
+  ],
   ['those that a script has', ['ISTHMUS_TASK', 'ISTHMUS_MACHINE', 'ISTHMUS_RELEASE']],
   [
-    'those that Kubernetes makes for a service',
+    'those that Kubernetes sets for a service',
     ['ISTHMUS_SERVICE_HOST', 'ISTHMUS_PORT_8444_TCP_ADDR', 'ISTHMUS_SERVER_PORT', 'ISTHMUS_SERVER_SERVICE_PORT'],
   ],
   ['those of the tests', ['ISTHMUS_NO_SKIP', 'ISTHMUS_LONG', 'ISTHMUS_TEST_CANARY']],
-])('lets %s be', (_what, names) => {
+])('accepts %s', (_what, names) => {
   expect(() => refuseMisspeltVariables(names)).not.toThrow();
 });

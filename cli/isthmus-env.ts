@@ -1,6 +1,5 @@
-// The environment variables of Isthmus, and those that are nearly one of them. Like a misspelt key of a file, a
-// misspelt variable stops the command: it would be ignored, and scripts run as root that were to have a user of their
-// own.
+// The environment variables of Isthmus. Like a misspelt key of a file, a misspelt variable stops the command: it would
+// be ignored, and scripts meant for a user of their own would run as root.
 import { envNames } from '../lib/config/env.ts';
 import { settingsOf } from '../lib/config/schema.ts';
 import { nearest } from '../lib/config/suggest.ts';
@@ -12,7 +11,7 @@ import { tentacleConfigSchema } from '../tentacle/config.ts';
 
 const PREFIX = 'ISTHMUS_';
 
-/** Of the command line, in the order of its help, and what each is. */
+/** The variables of the command line with their descriptions, in the order of its help. */
 export const commandVariables: Readonly<Record<string, string>> = {
   ISTHMUS_SERVER: 'the address of the API',
   ISTHMUS_CA_FILE: "the mesh's authority certificate",
@@ -21,7 +20,7 @@ export const commandVariables: Readonly<Record<string, string>> = {
   ISTHMUS_LOG_LEVEL: 'how much a started component logs: debug, info (default), warn, error',
 };
 
-/** What a script is told; one that runs this command hands them on. */
+/** Variables that a script receives, and passes on when it runs this command. */
 const SCRIPT_VARIABLES = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVIRONMENT'].map((name) => PREFIX + name);
 
 function knownVariables(): string[] {
@@ -31,14 +30,14 @@ function knownVariables(): string[] {
 }
 
 /**
- * Throws CONFIG_INVALID for a variable that is nearly one of Isthmus's. Others that begin like them are somebody
- * else's, such as those that Kubernetes makes for a service called isthmus.
+ * Throws CONFIG_INVALID for a variable whose name is close to one of Isthmus's. Other ISTHMUS_ variables are somebody
+ * else's, such as those that Kubernetes sets for a service called isthmus.
  */
 export function refuseMisspeltVariables(names: readonly string[] = envNames(PREFIX)): void {
   const known = knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;
-    // What all have in common would make everything near.
+    // The common prefix would make every name close.
     const meant = nearest(
       name.slice(PREFIX.length),
       known.map((each) => each.slice(PREFIX.length)),

@@ -1,39 +1,39 @@
-// The executable: gives a run its terminal and signals, and ends the process with its exit code.
+// The executable: runs one command with the process's streams and signals, and exits with its code.
 import { keepCompiledCode } from './compiled-code.ts';
 
 keepCompiledCode();
 const { exitCodes } = await import('./exit-codes.ts');
 const { run } = await import('./run.ts');
 
-// npm passes a Ctrl-C on to a process that has had it from the terminal already: what comes so soon is the same one.
+// npm forwards a Ctrl-C that the terminal has already sent to this process: two so close together are one.
 const SAME_SIGNAL_MS = 1_500;
 
 const stop = new AbortController();
-let firstAskedMs: number | undefined;
+let firstSignalMs: number | undefined;
 
 function onStopSignal(): void {
   const nowMs = performance.now();
-  firstAskedMs ??= nowMs;
+  firstSignalMs ??= nowMs;
   stop.abort();
-  // A second Ctrl-C is somebody who does not want to wait.
-  if (nowMs - firstAskedMs > SAME_SIGNAL_MS) process.exit(exitCodes.interrupted.code);
+  // At a second Ctrl-C the user does not want to wait.
+  if (nowMs - firstSignalMs > SAME_SIGNAL_MS) process.exit(exitCodes.interrupted.code);
 }
 
 process.on('SIGINT', onStopSignal);
 process.on('SIGTERM', onStopSignal);
 // Without a handler this signal opens Node's debugger to every user of the machine.
 process.on('SIGUSR1', () => undefined);
-// `isthmus … | head` closes standard output early; that is no fault. A full disk is: what was said is not there.
+// `isthmus … | head` closes standard output early, which is no fault. A full disk is one: output is lost.
 function onOutputError(error: NodeJS.ErrnoException): never {
   if (error.code === 'EPIPE') process.exit(exitCodes.ok.code);
   process.stderr.write(`isthmus: standard output cannot be written (${error.code})\n`);
   process.exit(exitCodes.output.code);
 }
 process.stdout.on('error', onOutputError);
-// Nobody reads the messages: the command and its exit code count all the same.
+// If nobody reads the messages, the command and its exit code still count.
 process.stderr.on('error', () => undefined);
 
-const CODE = await run(process.argv.slice(2), {
+const EXIT_CODE = await run(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
@@ -41,5 +41,5 @@ const CODE = await run(process.argv.slice(2), {
   interactive: process.stdin.isTTY && process.stderr.isTTY,
   signal: stop.signal,
 });
-// What was written to a pipe may still be on its way.
-process.stdout.write('', (error) => (error ? onOutputError(error) : process.exit(CODE)));
+// Output to a pipe may not be flushed yet.
+process.stdout.write('', (error) => (error ? onOutputError(error) : process.exit(EXIT_CODE)));

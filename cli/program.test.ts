@@ -1,5 +1,4 @@
-// Typos among subcommands, and parts started in a folder without a node: what the command line says before it does
-// anything.
+// Errors that the command line reports before it does anything: typos, missing arguments, a folder without a node.
 import { expect, it } from 'vitest';
 import { tempDir } from '../test/support/temp.ts';
 import { isthmus } from '../test/support/terminal.ts';
@@ -20,9 +19,9 @@ it.each([
   [
     'nothing to change of a machine',
     ['machine', 'set', 'eu-1'],
-    /what is to change\? Give --name, --environment or --role/,
+    /nothing to change: give --name, --environment or --role/,
   ],
-  ['nothing to change of a site', ['site', 'set', 'eu'], /what is to change\?/],
+  ['nothing to change of a site', ['site', 'set', 'eu'], /nothing to change: give --name or --description/],
   ['a state no task has', ['task', 'list', '--state', 'done'], /choices are queued, running, cancelling, succeeded/],
   ['a version as an option', ['release', 'create', 'web', '--version', '1.2.0'], /takes it as an argument/],
   ['a command of a group, without the group', ['stauts'], /unknown command 'stauts'; did you mean mesh status\?/],
@@ -51,10 +50,10 @@ it.each([
   ['relay', 'no node has joined in'],
   ['mirror', 'no node has joined in'],
   ['tentacle', 'no node has joined in'],
-  ['server', 'no server was made in'],
-])('says what comes before `%s start`', async (part, said) => {
+  ['server', 'no server has been initialised in'],
+])('says what comes before `%s start`', async (component, said) => {
   const folder = await tempDir();
-  const { code, err } = await isthmus([part, 'start', '--data', folder]);
+  const { code, err } = await isthmus([component, 'start', '--data', folder]);
   expect(code).toBe(9);
-  expect(err).toContain(`${said} ${folder}: run \`isthmus ${part === 'server' ? 'init' : 'join'}\` first`);
+  expect(err).toContain(`${said} ${folder}: run \`isthmus ${component === 'server' ? 'init' : 'join'}\` first`);
 });

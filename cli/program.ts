@@ -1,4 +1,4 @@
-// The whole command line: global options, every command group, help topics.
+// Builds the command line: global options, command groups, help topics.
 import { Command, Option } from 'commander';
 import { SOFTWARE_VERSION } from '../lib/version.ts';
 import { Cli, examples } from './cli.ts';
@@ -63,7 +63,7 @@ const topics: Readonly<Record<string, () => string>> = {
       '',
       ...Object.entries(commandVariables).map(([name, what]) => `  ${name.padEnd(20)}  ${what}`),
       '',
-      'Every setting of a part has a variable too: see `isthmus <component> start --help`.',
+      'Every setting of a component has a variable too: see `isthmus <component> start --help`.',
     ].join('\n'),
 };
 
@@ -90,7 +90,7 @@ function addHelpCommand(program: Command, terminal: Terminal): void {
   });
 }
 
-/** Ends with exit code 2 on a subcommand that does not exist, also when help on it was asked for. */
+/** Ends with exit code 2 on an unknown subcommand, also when its help is requested. */
 function refuseUnknown(command: Command): void {
   const [word] = command.args;
   if (word === undefined || word.startsWith('-') || command.commands.length === 0) return;
@@ -100,7 +100,7 @@ function refuseUnknown(command: Command): void {
   command.error(`unknown command '${word}'${meant === undefined ? '' : `; did you mean ${meant}?`}`);
 }
 
-/** The command whose name comes nearest, here or in one group only: `mesh status` for `isthmus status`. */
+/** The command with the closest name, here or in exactly one group: `mesh status` for `isthmus status`. */
 function meantBy(word: string, { commands }: Command): string | undefined {
   const names = (of: readonly Command[]): string[] => of.map((each) => each.name());
   const here = nearest(word, names(commands));
@@ -117,8 +117,8 @@ function refuseUnknownIn(command: Command): void {
 }
 
 /**
- * Throws USAGE for `isthmus release create web --version 1.2.0`: taken for the option of isthmus itself it would show
- * the version of isthmus, do nothing, and look done.
+ * Throws USAGE for `isthmus release create web --version 1.2.0`: commander would print the version of isthmus and exit
+ * with 0, as if the release were created.
  */
 export function refuseVersionOfCommand(argv: readonly string[], program: Command): void {
   const flag = argv.find((word) => VERSION_FLAGS.includes(word));
@@ -137,7 +137,7 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
-      // Told in cli/run.ts, like every other error.
+      // cli/run.ts reports these, like every other error.
       outputError: () => undefined,
     })
     .showSuggestionAfterError()

@@ -20,36 +20,36 @@ function reportError(error: IsthmusError, terminal: Terminal): void {
   warn(terminal, `  what to do: ${escapeText(remedyText(error))}`);
 }
 
-/** Errors behind which may be that the command talks to another server than its user thinks. */
-const OF_THE_SERVER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** Errors whose cause may be that the command uses another server than its user thinks. */
+const WRONG_SERVER_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SERVER_UNREACHABLE',
   'SERVER_WRONG_AUTHORITY',
   'UNAUTHENTICATED',
 ]);
 
-function tellContext({ contextUsed }: Cli, terminal: Terminal): void {
+function reportContext({ contextUsed }: Cli, terminal: Terminal): void {
   if (contextUsed === undefined) return;
   const file = escapeText(contextUsed);
   warn(terminal, `  context:    ${file}; --context or ISTHMUS_CONTEXT names another, \`isthmus login\` writes one`);
 }
 
-/** What commander says of a wrong command line, as every other error is told. */
+/** Commander's message about a wrong command line, in the form of the other errors. */
 function usageText(message: string): string {
   return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
 }
 
-/** A file or folder of this machine that cannot be used is no fault of Isthmus. */
+/** An unusable file or folder of this machine is no fault of Isthmus. */
 function fileError(thrown: unknown): IsthmusError | undefined {
   if (!(thrown instanceof Error) || !('syscall' in thrown && 'path' in thrown)) return undefined;
   return new IsthmusError('FILE_UNUSABLE', thrown.message, { cause: thrown });
 }
 
-/** The exit code of whatever a command threw, after it was shown. */
-function ending(thrown: unknown, terminal: Terminal): number {
+/** Reports what a command threw, and returns the exit code for it. */
+function reportThrown(thrown: unknown, terminal: Terminal): number {
   if (thrown instanceof CommanderError) {
-    // Help and version end by throwing too, with exit code 0.
+    // Commander also throws after help and version, with exit code 0.
     if (thrown.exitCode === 0) return exitCodes.ok.code;
-    // A group without a command has shown its help, which says more.
+    // For a group without a command, commander has shown the help, which says more.
     if (thrown.code !== 'commander.help') reportError(new IsthmusError('USAGE', usageText(thrown.message)), terminal);
     return exitCodes.usage.code;
   }
@@ -63,11 +63,11 @@ function ending(thrown: unknown, terminal: Terminal): number {
     warn(terminal, escapeText(error.cause.stack ?? '').replaceAll('\\x0a', '\n'));
   }
   if (!(error instanceof ServerError)) return exitCodeOf(error.code, errorCatalogue[error.code].http);
-  // A newer server may send a code that this version does not know: its status still says what kind it is.
+  // A newer server may send an unknown code; its HTTP status still gives the kind.
   return exitCodeOf(isErrorCode(error.serverCode) ? error.serverCode : undefined, error.status);
 }
 
-/** Runs one command; everything it has to say has been written when this resolves. */
+/** Runs one command and returns its exit code; its output has been written by then. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
     refuseSecrets(argv);
@@ -77,13 +77,13 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
       await program.parseAsync(argv, { from: 'user' });
       return exitCodes.ok.code;
     } catch (thrown) {
-      const code = ending(thrown, terminal);
-      if (thrown instanceof IsthmusError && OF_THE_SERVER.has(thrown.code)) tellContext(cli, terminal);
+      const code = reportThrown(thrown, terminal);
+      if (thrown instanceof IsthmusError && WRONG_SERVER_CODES.has(thrown.code)) reportContext(cli, terminal);
       return code;
     } finally {
       await cli.close();
     }
   } catch (thrown) {
-    return ending(thrown, terminal);
+    return reportThrown(thrown, terminal);
   }
 }

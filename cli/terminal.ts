@@ -1,5 +1,4 @@
-// What a command may use of the process it runs in: its streams, whether somebody is there, and when to stop. Tests
-// hand in another.
+// What a command uses of its process: streams, whether a user can answer, and the stop signal. Tests pass another.
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { IsthmusError } from '../contract/errors.ts';
@@ -8,9 +7,9 @@ export interface Terminal {
   readonly stdin: Readable;
   readonly stdout: Writable & { columns?: number; rows?: number };
   readonly stderr: Writable;
-  /** Whether standard output is a terminal, so that what stands there may be redrawn. */
+  /** Whether standard output is a terminal, where lines can be redrawn. */
   readonly redraws: boolean;
-  /** Whether somebody can be asked. */
+  /** Whether a user can answer questions. */
   readonly interactive: boolean;
   /** Aborts at Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
@@ -26,16 +25,16 @@ export function warn(terminal: Terminal, line: string): void {
   terminal.stderr.write(`${line}\n`);
 }
 
-/** Asks before something is destroyed; with `yes` not at all, and without anybody to ask it refuses. */
+/** Asks before something is destroyed, unless `yes`; throws CONFIRMATION_NEEDED when nobody can answer. */
 export async function confirm(terminal: Terminal, question: string, yes: boolean | undefined): Promise<void> {
   if (yes === true) return;
   if (!terminal.interactive)
     throw new IsthmusError('CONFIRMATION_NEEDED', `${question} (nobody is at a terminal to confirm)`);
-  const requester = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  const prompt = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
-    const answer = await requester.question(`${question} [y/N] `, { signal: terminal.signal });
+    const answer = await prompt.question(`${question} [y/N] `, { signal: terminal.signal });
     if (!/^y(es)?$/i.test(answer.trim())) throw new IsthmusError('CANCELLED', 'not confirmed; nothing was done');
   } finally {
-    requester.close();
+    prompt.close();
   }
 }

@@ -1,4 +1,4 @@
-// Option values: lists, durations, addresses, routes. What is wrong is said by commander, with the option's name.
+// Parses option values: lists, durations, routes, parents. Commander reports errors with the option's name.
 import { InvalidArgumentError } from 'commander';
 import type { MachineRoute } from '../contract/machines.ts';
 
@@ -9,7 +9,7 @@ export function collect(value: string, previous: readonly string[] = []): string
 
 const secondsPer: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** `90s`, `15m`, `2h`, `1d` as seconds. A number alone is refused: nobody can tell what it counts. */
+/** `90s`, `15m`, `2h`, `1d` as seconds. A number without a unit is refused as ambiguous. */
 export function duration(value: string): number {
   const match = /^(\d{1,6})(s|m|h|d)$/.exec(value);
   if (match === null) throw new InvalidArgumentError('Give a number with its unit: 90s, 15m, 2h or 1d.');
@@ -41,11 +41,11 @@ export function collectRoutes(value: string, previous: readonly MachineRoute[] =
   return [...previous, route(value)];
 }
 
-/** A parent as one word: `eu-a`, or `eu-b=host:port` when it dials the node there. */
+/** A parent: `eu-a`, or `eu-b=host:port` when the parent dials the node there. */
 export function parent(value: string): { node: string; dialAddress?: string } {
   const [node = '', dialAddress, ...more] = value.split('=');
   if (node === '' || dialAddress === '' || more.length > 0) {
-    throw new InvalidArgumentError('Give a node, or node=host:port when it dials there.');
+    throw new InvalidArgumentError('Give a node, or node=host:port when that node dials there.');
   }
   return dialAddress === undefined ? { node } : { node, dialAddress };
 }
@@ -55,7 +55,7 @@ export function collectParents(value: string, previous: readonly ReturnType<type
   return [...previous, parent(value)];
 }
 
-/** Routes in order of preference as one word. */
+/** Routes in order of preference as text. */
 export function routesText(routes: readonly MachineRoute[]): string {
   return routes.map((each) => (each.kind === 'path' ? each.via.join(' > ') : each.kind)).join(' | ');
 }

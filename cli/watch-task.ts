@@ -1,5 +1,5 @@
-// Shows a task live until its end: its log lines, what moved, and a line of progress per machine.
-import type { LogData, NoteData } from '../contract/task-stream.ts';
+// Shows a task live until its end: log lines, settled steps, and a line of progress per machine.
+import type { LogData, MessageData } from '../contract/task-stream.ts';
 import { END_STATES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -12,34 +12,34 @@ import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
 
 interface WatchOptions {
-  /** Show the scripts' output; else only what moved. */
+  /** Show the scripts' output; else only steps and notes. */
   readonly output?: boolean;
   readonly retryForMs?: number;
 }
 
-// Many machines move at once; a look at the task for each would be a look a millisecond.
-const LOOK_EVERY_MS = 150;
+// Many machines change at once: refreshes are merged, or there would be one each millisecond.
+const REFRESH_EVERY_MS = 150;
 
-/** Collects calls: `look` runs soon after the last one, never twice at once. */
-class Looker {
-  readonly #look: () => Promise<void>;
+/** Merges calls: `refresh` runs soon after a call, never twice at once. */
+class Refresher {
+  readonly #refresh: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   readonly #running = new Mutex();
 
-  constructor(look: () => Promise<void>) {
-    this.#look = look;
+  constructor(refresh: () => Promise<void>) {
+    this.#refresh = refresh;
   }
 
   soon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.#running.run(this.#look).catch(() => undefined);
-    }, LOOK_EVERY_MS);
+      void this.#running.run(this.#refresh).catch(() => undefined);
+    }, REFRESH_EVERY_MS);
   }
 
   async finish(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#running.run(this.#look);
+    await this.#running.run(this.#refresh);
   }
 }
 
@@ -58,14 +58,14 @@ function eventLine(event: ServerEvent): string | undefined {
     const line = dataOf<LogData>(event);
     return line && `${escapeText(line.machine)} | ${line.stream === 'stderr' ? '! ' : ''}${escapeText(line.text)}`;
   }
-  const note = event.event === 'note' ? dataOf<NoteData>(event) : undefined;
-  if (note === undefined) return undefined;
-  const about = note.machine ?? 'server';
-  const text = note.text.startsWith(`${about}: `) ? note.text : `${about}: ${note.text}`;
-  return escapeText(`${text}${note.code ? ` (${note.code})` : ''}`);
+  const message = event.event === 'message' ? dataOf<MessageData>(event) : undefined;
+  if (message === undefined) return undefined;
+  const about = message.machine ?? 'server';
+  const text = message.text.startsWith(`${about}: `) ? message.text : `${about}: ${message.text}`;
+  return escapeText(`${text}${message.code ? ` (${message.code})` : ''}`);
 }
 
-/** Follows a task to its end and returns it; what it shows goes to standard output as it happens. */
+/** Follows a task to its end, shows it on standard output, and returns it. */
 export async function watchTask(
   client: ApiClient,
   id: string,
@@ -74,13 +74,13 @@ export async function watchTask(
 ): Promise<Task> {
   const region = new LiveRegion(terminal);
   let task: Task | undefined;
-  const looker = new Looker(async () => {
+  const refresher = new Refresher(async () => {
     const now = await client.get<Task>(path('tasks', id));
     for (const line of changedSteps(task, now)) region.print(line);
     task = now;
     region.update(machineLines(now));
   });
-  looker.soon();
+  refresher.soon();
   try {
     await followTask(client, id, {
       signal: terminal.signal,
@@ -88,29 +88,29 @@ export async function watchTask(
       onEvent: (event) => {
         const line = options.output === false && event.event === 'log' ? undefined : eventLine(event);
         if (line !== undefined) region.print(line);
-        if (event.event !== 'log') looker.soon();
+        if (event.event !== 'log') refresher.soon();
       },
       onReconnect: (error) => {
         if (!(error instanceof IsthmusError)) return;
         region.print(`(no answer: ${error.message}; trying again)`);
       },
     });
-    await looker.finish();
+    await refresher.finish();
   } finally {
     region.close({ keep: true });
   }
   return task ?? (await client.get<Task>(path('tasks', id)));
 }
 
-/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with what the first machine that failed says. */
+/** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with the error of the first failed machine. */
 export function requireSuccess(task: Task): void {
   if (task.state === 'succeeded') return;
   const state = (END_STATES as readonly string[]).includes(task.state)
     ? task.state.replace('_', ' ')
     : `still ${task.state}`;
   const first = task.machines.find(({ steps }) => steps.some(({ error }) => error));
-  const said = first?.steps.find(({ error }) => error)?.error;
-  const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(said, first.machine)}` : ''];
+  const error = first?.steps.find(({ error }) => error)?.error;
+  const why = [errorText(task.error), first ? `${escapeText(first.machine)}: ${errorText(error, first.machine)}` : ''];
   const words = [state, ...why].filter((text) => text !== '').join('; ');
   throw new IsthmusError('TASK_NOT_SUCCESSFUL', `task ${task.id} ${words}`, {
     remedy: `See isthmus task log ${task.id}, and isthmus task show ${task.id} for what each machine says.`,

@@ -4,7 +4,7 @@ import { Closed, Line, Nullable, PageOf, Timestamp, Words } from './schema.ts';
 
 export const ApiRole = Words(['admin', 'operator', 'viewer'], {
   $id: 'ApiRole',
-  description: 'Each role may do what the next may.',
+  description: 'Each role includes the rights of the next.',
 });
 
 export const Whoami = Type.Object(
@@ -39,7 +39,7 @@ export const NewApiKey = Closed(
 );
 
 export const CreatedApiKey = Type.Object(
-  { ...ApiKey.properties, key: Type.String({ description: 'The key itself, shown this once.' }) },
+  { ...ApiKey.properties, key: Type.String({ description: 'The key itself. It is shown only in this answer.' }) },
   { $id: 'CreatedApiKey' },
 );
 export type CreatedApiKey = Static<typeof CreatedApiKey>;

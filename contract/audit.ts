@@ -21,5 +21,5 @@ export const AuditEventPage = PageOf(AuditEvent, 'AuditEventPage');
 export const AuditQuery = SequenceQuery({
   type: Type.Optional(Line),
   subject: Type.Optional(Line),
-  denied: Type.Optional(Type.Boolean()),
+  denied: Type.Optional(Type.Boolean({ description: 'Lists denials instead of events.' })),
 });

@@ -1,4 +1,4 @@
-// Deployments: a release that a task takes to an environment.
+// Deployments: a task installs a release in an environment.
 import { Type, type Static } from 'typebox';
 import { ReleaseVersion } from './releases.ts';
 import { Closed, ListQuery, PageOf, Slug, Timestamp, Words } from './schema.ts';
@@ -28,7 +28,7 @@ export const NewDeployment = Closed(
     environment: Slug,
     deadlineS: Type.Optional(DeadlineS),
     unreachable: Type.Optional(
-      Words(['fail', 'skip'], { description: 'What becomes of machines that do not answer; `fail` when not told.' }),
+      Words(['fail', 'skip'], { description: 'What to do with machines that do not answer; `fail` when absent.' }),
     ),
   },
   { $id: 'NewDeployment' },

@@ -1,5 +1,5 @@
-// Errors of Isthmus: one class and one closed list of codes. Every code has a paragraph in docs/errors.md, and a test
-// holds the two together. What a user reads is `message`, `hop` and `remedy`; `cause` is for the log.
+// Errors of Isthmus: one class and one closed list of codes. Every code has a paragraph in docs/errors.md, which a test
+// checks. Users read `message`, `hop` and `remedy`; `cause` is for the log.
 
 interface CatalogueEntry {
   /** HTTP status of the problem document that carries this code. */
@@ -11,18 +11,18 @@ interface CatalogueEntry {
 }
 
 export const errorCatalogue = {
-  INTERNAL: { http: 500, grpc: 13, remedy: 'This is a fault in Isthmus; look in the log of the node it names.' },
+  INTERNAL: { http: 500, grpc: 13, remedy: 'This is a fault in Isthmus; see the log of the node it names.' },
   INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct the field that it names, then try again.' },
   NOT_FOUND: {
     http: 404,
     grpc: 5,
-    remedy: 'Check the spelling of the id; the list of its kind shows which there are.',
+    remedy: 'Check the spelling of the id; the list of its kind shows which exist.',
   },
   UNAUTHENTICATED: {
     http: 401,
     grpc: 16,
     remedy:
-      'Log in with a good key (`isthmus login`), or send it as `Authorization: Bearer …`; `isthmus key create` makes one.',
+      'Log in with a valid key (`isthmus login`), or send it as `Authorization: Bearer …`; `isthmus key create` creates one.',
   },
   FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use an identity that is allowed to do this.' },
   UNREACHABLE: { http: 503, grpc: 14, remedy: 'See which hop fails with `isthmus mesh trace`.' },
@@ -32,30 +32,31 @@ export const errorCatalogue = {
   RATE_LIMITED: {
     http: 429,
     grpc: 8,
-    remedy: 'Look at what runs on the peer; revoke it when it is not its own node any more.',
+    remedy: 'Check what runs on the peer; revoke the node if somebody else controls it.',
   },
   // Identity.
   IDENTITY_EXISTS: {
     http: 409,
     grpc: 6,
-    remedy: 'Use another data folder. A node that was revoked joins again once the folder `identity` in it is removed.',
+    remedy: 'Use another data folder. A revoked node can join again after you remove the folder `identity` in it.',
   },
   BAD_TASK_SIGNATURE: {
     http: 403,
     grpc: 7,
-    remedy: 'Check the clocks of the server and the named node; else look for a forged task in the audit events.',
+    remedy:
+      'Check the clocks of the server and of the named node; if they are right, look for a forged task in the audit events.',
   },
   CA_FINGERPRINT: {
     http: 403,
     grpc: 16,
     remedy:
-      'Stop: copy the join command from the server again. If it comes back, somebody is between you and the server.',
+      'Copy the join command from the server again. If the error comes back, somebody is between you and the server.',
   },
   CLOCK_SKEW: { http: 409, grpc: 9, remedy: 'Set the clock of this machine (NTP), then join again.' },
   CREDENTIAL_UNPROVEN: {
     http: 401,
     grpc: 16,
-    remedy: 'Look at the node it names: something speaks in its place, or two of it run with one data folder.',
+    remedy: 'Check the node it names: something impersonates it, or two processes run with its data folder.',
   },
   ENROL_STALE: { http: 409, grpc: 9, remedy: 'Start the join again.' },
   IDENTITY_INVALID: {
@@ -63,7 +64,7 @@ export const errorCatalogue = {
     grpc: 13,
     remedy: 'Restore the folder from a backup, or join the node again with a new token.',
   },
-  IDENTITY_MISSING: { http: 409, grpc: 9, remedy: 'Let the node in first, with `isthmus join`.' },
+  IDENTITY_MISSING: { http: 409, grpc: 9, remedy: 'Join the node first, with `isthmus join`.' },
   JOIN_DNS: {
     http: 400,
     grpc: 14,
@@ -79,40 +80,41 @@ export const errorCatalogue = {
     http: 400,
     grpc: 14,
     remedy:
-      'Look with `isthmus token list` whether the token is still good and its address is that of this port; that the parent is up (`isthmus mesh status`); and that the firewalls let it in here.',
+      'Check that the token is still valid and has the address of this port (`isthmus token list`), that the parent is up (`isthmus mesh status`), and that the firewalls let it connect to this port.',
   },
   JOIN_TCP: {
     http: 400,
     grpc: 14,
-    remedy: 'Open the port in the firewalls on the way, or use an address that this machine can reach.',
+    remedy: 'Open the port in the firewalls between, or use an address that this machine can reach.',
   },
   JOIN_TLS: {
     http: 502,
     grpc: 14,
-    remedy: 'Check that the address is that of a node of the mesh, and that nothing on the way takes TLS apart.',
+    remedy: 'Check that the address is that of a node of the mesh, and that nothing between intercepts TLS.',
   },
   MASTER_KEY_MISSING: {
     http: 500,
     grpc: 9,
-    remedy: 'Put the master key file back; without it the sealed values cannot be read. A new one is never made.',
+    remedy:
+      'Restore the master key file; without it the sealed values cannot be read. Isthmus never creates a new one.',
   },
   MASTER_KEY_WRONG: {
     http: 500,
     grpc: 9,
-    remedy: 'Put the master key back that this data was sealed under. A new one is never made.',
+    remedy: 'Restore the master key that sealed this data. Isthmus never creates a new one.',
   },
-  NOT_INITIALISED: { http: 409, grpc: 9, remedy: 'Make the mesh first, with `isthmus init`.' },
+  NOT_INITIALISED: { http: 409, grpc: 9, remedy: 'Create the mesh first, with `isthmus init`.' },
   JOIN_UNCONFIRMED: {
     http: 403,
     grpc: 7,
-    remedy: 'Let the join of the node finish; if it failed, join it again.',
+    remedy: 'Wait for the join of the node to finish; if it failed, join the node again.',
   },
   PEER_CERTIFICATE_EXPIRED: {
     http: 401,
     grpc: 16,
     remedy: 'Check both clocks. A node that was off for more than a week must join again.',
   },
-  PEER_CERTIFICATE_MISSING: { http: 401, grpc: 16, remedy: 'Let the node in first, with `isthmus join`.' },
+  PEER_CERTIFICATE_MISSING: { http: 401, grpc: 16, remedy: 'Join the node first, with `isthmus join`.' },
   PEER_CERTIFICATE_NAME: {
     http: 401,
     grpc: 16,
@@ -122,12 +124,12 @@ export const errorCatalogue = {
   PEER_CERTIFICATE_REVOKED: {
     http: 403,
     grpc: 16,
-    remedy: 'If it is to come back, let it join again: make a token that names it.',
+    remedy: 'To let it back in, create a token that names it and join again.',
   },
   PEER_CERTIFICATE_UNTRUSTED: {
     http: 401,
     grpc: 16,
-    remedy: 'Check that both nodes belong to the same mesh; else look for what is between them.',
+    remedy: 'Check that both nodes belong to the same mesh, and that nothing between them intercepts TLS.',
   },
   PEER_CERTIFICATE_USAGE: {
     http: 401,
@@ -145,50 +147,62 @@ export const errorCatalogue = {
     grpc: 15,
     remedy: 'Restore the data from a backup: the sealed value was changed, moved or sealed under another key.',
   },
-  TOKEN_EXPIRED: { http: 403, grpc: 16, remedy: 'Make a new token with `isthmus token create`.' },
-  TOKEN_SCOPE: { http: 403, grpc: 7, remedy: 'Use a token that was made for this role, site and name.' },
+  TOKEN_EXPIRED: { http: 403, grpc: 16, remedy: 'Create a new token with `isthmus token create`.' },
+  TOKEN_SCOPE: { http: 403, grpc: 7, remedy: 'Use a token for this role, site and name.' },
   TOKEN_UNKNOWN: {
     http: 403,
     grpc: 16,
-    remedy: 'Copy the whole join command again, or make a new token with `isthmus token create`.',
+    remedy: 'Copy the whole join command again, or create a new token with `isthmus token create`.',
   },
-  TOKEN_USED: { http: 403, grpc: 16, remedy: 'Make a new token with `isthmus token create`: each lets one node in.' },
+  TOKEN_USED: {
+    http: 403,
+    grpc: 16,
+    remedy: 'Create a new token with `isthmus token create`: each lets one node join.',
+  },
   // gRPC.
   METHOD_UNKNOWN: { http: 501, grpc: 12, remedy: 'Upgrade the older of the two nodes.' },
   ACCESS_MISSING: { http: 500, grpc: 13, remedy: 'Give the method an access rule: this is a fault in Isthmus.' },
 
-  DIRECTION: { http: 403, grpc: 7, remedy: 'Only the server side opens tunnels downwards; check who asked for this.' },
+  DIRECTION: {
+    http: 403,
+    grpc: 7,
+    remedy: 'Only the server opens tunnels downwards; check the software of the requesting node.',
+  },
   HOP_LIMIT: { http: 422, grpc: 3, remedy: 'Shorten the route: a tunnel crosses at most eight nodes.' },
-  E2E_TLS: { http: 502, grpc: 14, remedy: 'Something on the way changed bytes; look at the relays of the route.' },
-  LINK_DENIED: { http: 403, grpc: 7, remedy: 'Check which node is whose parent in the configuration of the two.' },
-  LINK_TIMEOUT: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is dialled again by itself.' },
+  E2E_TLS: { http: 502, grpc: 14, remedy: 'Something on the path changed bytes; check the relays of the route.' },
+  LINK_DENIED: { http: 403, grpc: 7, remedy: 'Check in the settings of both nodes which is the parent of the other.' },
+  LINK_TIMEOUT: { http: 503, grpc: 14, remedy: 'Nothing to do: the link reconnects automatically.' },
   NOT_A_RELAY: { http: 403, grpc: 7, remedy: 'Name only relays in a path.' },
   NO_ROUTE: { http: 422, grpc: 9, remedy: 'Give the node a parent, or the tunnel a path.' },
   PROTOCOL: { http: 502, grpc: 13, remedy: 'The peer does not speak the protocol of the mesh; check what runs there.' },
   ROLE_FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use a node whose role may open this service.' },
   ROUTE_LOOP: { http: 422, grpc: 3, remedy: 'Name each relay at most once in a path.' },
-  SERVICE_UNKNOWN: { http: 404, grpc: 12, remedy: 'Check that the node named runs the part that has this service.' },
+  SERVICE_UNKNOWN: { http: 404, grpc: 12, remedy: 'Check that the node runs the component that has this service.' },
   SESSION_REPLACED: {
     http: 503,
     grpc: 14,
-    remedy: 'Nothing to do, unless it goes on: then two processes share one identity.',
+    remedy: 'Nothing to do, unless it repeats: then two processes share one identity.',
   },
   SESSION_UNKNOWN: { http: 503, grpc: 14, remedy: 'Nothing to do: the link is being set up again.' },
-  SOURCE_FORGED: { http: 403, grpc: 7, remedy: 'Revoke the node it names if its software was not changed on purpose.' },
-  STALE_SESSION: { http: 409, grpc: 9, remedy: 'Stop the other process that runs under this identity.' },
+  SOURCE_FORGED: {
+    http: 403,
+    grpc: 7,
+    remedy: 'Revoke the node it names, unless its software was changed on purpose.',
+  },
+  STALE_SESSION: { http: 409, grpc: 9, remedy: 'Stop the other process that uses this identity.' },
   URL_FORBIDDEN: {
     http: 422,
     grpc: 7,
-    remedy: 'Give an address that nodes of the mesh have; loopback only where `feedLoopback` allows it.',
+    remedy: 'Give an address that a node of the mesh can have; loopback only where `feedLoopback` allows it.',
   },
   WIRE_VERSION: { http: 426, grpc: 9, remedy: 'Upgrade the older of the two nodes.' },
   PARENT_DIRECTION: {
     http: 422,
     grpc: 9,
-    remedy: 'Name the parent without an address, so that the node dials it; or let the node join again.',
+    remedy: 'Name the parent without an address, so that the node dials it; or join the node again.',
   },
-  PARENT_LOOP: { http: 422, grpc: 9, remedy: 'Choose a parent that is not below the node; or move that one first.' },
-  PARENT_ROLE: { http: 422, grpc: 9, remedy: 'Name a relay, mirror or tentacle that is a member of the mesh.' },
+  PARENT_LOOP: { http: 422, grpc: 9, remedy: 'Choose a parent that is not below the node, or move that parent first.' },
+  PARENT_ROLE: { http: 422, grpc: 9, remedy: 'Name a relay, mirror or tentacle of the mesh that is not revoked.' },
   // Packages.
   DISK_FULL: { http: 507, grpc: 8, remedy: 'Free space on the disk of the node it names, then try again.' },
   PACKAGE_BOMB: {
@@ -202,14 +216,14 @@ export const errorCatalogue = {
   PACKAGE_HASH_MISMATCH: {
     http: 502,
     grpc: 15,
-    remedy: 'Nothing was kept; if it comes back, check the node it names.',
+    remedy: 'Nothing was kept; if the error comes back, check the node it names.',
   },
   PACKAGE_LINK: { http: 422, grpc: 3, remedy: 'Pack the files that the links point to, in place of the links.' },
   PACKAGE_NAME: { http: 422, grpc: 3, remedy: 'Rename the entry, then pack and push again.' },
   PACKAGE_NOT_STAGED: { http: 409, grpc: 9, remedy: 'Stage the package again, then activate it.' },
   PACKAGE_PATH_ESCAPE: { http: 422, grpc: 3, remedy: 'Pack with paths relative to the root of the package.' },
   PACKAGE_UNAVAILABLE: { http: 503, grpc: 14, remedy: 'See why each source failed, and try again when one is back.' },
-  SOURCE_FAILED: { http: 502, grpc: 14, remedy: 'Look in the log of the mirror or server it names.' },
+  SOURCE_FAILED: { http: 502, grpc: 14, remedy: 'See the log of the mirror or server it names.' },
   // Store and API.
   ALREADY_EXISTS: { http: 409, grpc: 6, remedy: 'Choose another id, or change the one that exists.' },
   ALREADY_INITIALISED: { http: 409, grpc: 6, remedy: 'Start the server with this folder, or name an empty one.' },
@@ -231,38 +245,46 @@ export const errorCatalogue = {
     remedy: 'Check that the folder exists and that this account may write in it.',
   },
   IDEMPOTENCY_KEY_REUSED: { http: 422, grpc: 6, remedy: 'Use a new Idempotency-Key for a different request.' },
-  IN_USE: { http: 409, grpc: 9, remedy: 'Remove what still refers to it first.' },
+  IN_USE: { http: 409, grpc: 9, remedy: 'Remove what refers to it first.' },
   LOG_GAP: { http: 409, grpc: 11, remedy: 'Send again from the line after the last one that was acknowledged.' },
   ANSWER_MALFORMED: {
     http: 502,
     grpc: 13,
-    remedy: 'Look at what runs on the node it names; upgrade it, or revoke it when it is not its own any more.',
+    remedy: 'Check what runs on the node it names; upgrade it, or revoke it if somebody else controls it.',
   },
   LOG_MALFORMED: {
     http: 409,
     grpc: 3,
-    remedy: 'Look at the tentacle: it was changed, or is of a version that does not fit the server.',
+    remedy: 'Check the tentacle: its software was changed, or its version does not fit the server.',
   },
   LOG_QUOTA: {
     http: 409,
     grpc: 8,
-    remedy: 'Let the script write less, or to a file; else look at the machine: its tentacle did not cut the log.',
+    remedy: 'Let the script write less, or to a file; if it does, check the tentacle, which did not cut the log.',
   },
   MALFORMED_BODY: { http: 400, grpc: 3, remedy: 'Send one well-formed JSON object.' },
   METHOD_NOT_ALLOWED: { http: 405, grpc: 12, remedy: 'See /api/v1/openapi.json for the methods of this path.' },
   ADDRESS_NOT_LOCAL: {
     http: 503,
     grpc: 14,
-    remedy: 'Configure an address of this machine to listen on, or 0.0.0.0 for all that it has.',
+    remedy: 'Configure an address of this machine to listen on, or 0.0.0.0 for all of them.',
   },
   PORT_FORBIDDEN: {
     http: 503,
     grpc: 14,
     remedy: 'Configure a port from 1024 on, or give the service CAP_NET_BIND_SERVICE.',
   },
-  PORT_IN_USE: { http: 503, grpc: 14, remedy: 'Stop what listens on that port, or configure another one.' },
-  PRECONDITION_FAILED: { http: 412, grpc: 9, remedy: 'Read it again, and send the change with the new ETag.' },
-  PRECONDITION_REQUIRED: { http: 428, grpc: 9, remedy: 'Send the ETag you read as If-Match.' },
+  PORT_IN_USE: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Stop the process that listens on that port, or configure another port.',
+  },
+  PRECONDITION_FAILED: {
+    http: 412,
+    grpc: 9,
+    remedy: 'Read the resource again, and send the change with the new ETag.',
+  },
+  PRECONDITION_REQUIRED: { http: 428, grpc: 9, remedy: 'Send the ETag that you read as If-Match.' },
   ROUTE_INVALID: {
     http: 422,
     grpc: 3,
@@ -273,19 +295,19 @@ export const errorCatalogue = {
     grpc: 9,
     remedy: 'Run the version of Isthmus that last opened this folder, or a newer one.',
   },
-  STALE_EPOCH: { http: 409, grpc: 9, remedy: 'Nothing to do: another server node has taken the task over.' },
+  STALE_EPOCH: { http: 409, grpc: 9, remedy: 'Nothing to do: another server node has claimed the task.' },
   TASK_ENDED: { http: 409, grpc: 9, remedy: 'Nothing to do: the task has ended.' },
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, remedy: 'Send `Content-Type: application/json`.' },
   // Settings and the command line.
-  CHECK_FAILED: { http: 409, grpc: 9, remedy: 'See to what it names, then check again.' },
+  CHECK_FAILED: { http: 409, grpc: 9, remedy: 'Correct what it names, then check again.' },
   CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the source it names, then start again.' },
-  CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when nobody is there to be asked.' },
+  CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when there is no terminal to confirm at.' },
   REPARENT_TIMEOUT: {
     http: 504,
     grpc: 4,
-    remedy: 'Nothing is lost: see why with `isthmus node show`, and let it go on trying or set other parents.',
+    remedy: 'The node keeps trying: see why with `isthmus node show`, or set other parents.',
   },
-  COMPONENT_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over with nothing.' },
+  COMPONENT_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over without the earlier state.' },
   SECRET_ON_ARGV: {
     http: 400,
     grpc: 3,
@@ -310,12 +332,12 @@ export const errorCatalogue = {
   RETRY_IN_PROGRESS: {
     http: 409,
     grpc: 9,
-    remedy: 'Follow the task that the message names, or cancel it; once it has ended, this one can be tried again.',
+    remedy: 'Follow or cancel the task that the message names; once it has ended, this one can be retried.',
   },
   TASK_NOT_RETRYABLE: {
     http: 409,
     grpc: 9,
-    remedy: 'Wait for its end, or cancel it; what has succeeded, or is too old, is asked for anew.',
+    remedy: 'Wait for its end, or cancel it; start a new task for one that succeeded or is too old.',
   },
   TASK_NOT_SUCCESSFUL: {
     http: 409,
@@ -330,7 +352,7 @@ export const errorCatalogue = {
     grpc: 9,
     remedy: 'Check the clocks of the server and of the named node; run the task again.',
   },
-  ENVELOPE_KIND: { http: 400, grpc: 3, remedy: 'Send an envelope of the kind that the call is for.' },
+  ENVELOPE_KIND: { http: 400, grpc: 3, remedy: 'Send an envelope of the kind that the call takes.' },
   ENV_NAME_FORBIDDEN: {
     http: 422,
     grpc: 3,
@@ -345,12 +367,12 @@ export const errorCatalogue = {
   MASK_UNREADABLE: {
     http: 500,
     grpc: 15,
-    remedy: 'The log stays hidden. Find out what changed the files of the tentacle, and run the task again.',
+    remedy: 'The log stays on the machine. Find out what changed the files of the tentacle, then run the task again.',
   },
   SCRIPT_INTERRUPTED: {
     http: 500,
     grpc: 10,
-    remedy: 'Look on the machine how far the script came, then decide whether to try again: `isthmus task retry ID`.',
+    remedy: 'Check on the machine how far the script came, then decide whether to retry: `isthmus task retry ID`.',
   },
   SCRIPT_NOT_ENDED: { http: 409, grpc: 9, remedy: 'Wait for the end of the script, or cancel it.' },
   SCRIPT_USER_UNKNOWN: {
@@ -367,7 +389,7 @@ export const errorCatalogue = {
   SENSITIVE_TOO_LARGE: {
     http: 422,
     grpc: 3,
-    remedy: 'Keep large secrets out of variables; the script can fetch them.',
+    remedy: 'Keep large secrets out of variables and let the script fetch them.',
   },
   SENSITIVE_TOO_SHORT: { http: 422, grpc: 3, remedy: 'Use a longer value, or do not mark it as sensitive.' },
   SPAWN_FAILED: { http: 500, grpc: 9, remedy: 'See the detail: the operating system refused to start the process.' },
@@ -375,9 +397,9 @@ export const errorCatalogue = {
   TICKET_TOO_OLD: {
     http: 409,
     grpc: 9,
-    remedy: 'Run the task again: this ticket is older than what the tentacle remembers.',
+    remedy: 'Run the task again: this ticket is older than the tentacle’s records.',
   },
-  TICKET_UNKNOWN: { http: 404, grpc: 5, remedy: 'Nothing to do: the tentacle never saw this ticket.' },
+  TICKET_UNKNOWN: { http: 404, grpc: 5, remedy: 'Nothing to do: the tentacle never received this ticket.' },
   TIME_LIMIT: { http: 504, grpc: 4, remedy: 'Allow the step more time, or find out why it takes so long.' },
   VARIABLE_CYCLE: { http: 422, grpc: 3, remedy: 'Break the cycle that the message names.' },
   VARIABLE_SYNTAX: {
@@ -389,7 +411,7 @@ export const errorCatalogue = {
   WRONG_RECIPIENT: {
     http: 403,
     grpc: 7,
-    remedy: 'This was signed for another tentacle; look for a misrouted or replayed call.',
+    remedy: 'The order was signed for another tentacle; look for a misrouted or replayed call.',
   },
   // Tasks and deployments.
   MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says with `isthmus task show ID`.' },
@@ -397,23 +419,23 @@ export const errorCatalogue = {
   MACHINE_REVOKED: {
     http: 409,
     grpc: 9,
-    remedy: 'Look on the machine how far it came; nothing reaches it any more until it has joined again.',
+    remedy: 'Check on the machine how far it came; nothing reaches it until it has joined again.',
   },
-  MACHINE_UNHEALTHY: { http: 409, grpc: 9, remedy: 'Put right on the machine what the detail names.' },
+  MACHINE_UNHEALTHY: { http: 409, grpc: 9, remedy: 'Correct on the machine what the detail names.' },
   TICKET_MISMATCH: {
     http: 502,
     grpc: 7,
-    remedy: 'The named tentacle answered for a ticket it was not given; check its software, or revoke it.',
+    remedy: 'The named tentacle answered for another machine’s ticket; check its software, or revoke it.',
   },
   NO_TARGETS: {
     http: 422,
     grpc: 9,
-    remedy: 'Give a machine the environment and one of the target roles, or correct what was asked for.',
+    remedy: 'Give a machine the environment and one of the target roles, or correct the request.',
   },
   RELEASE_EXISTS: { http: 409, grpc: 6, remedy: 'Releases never change: choose another version.' },
   SCOPE_MISMATCH: { http: 422, grpc: 3, remedy: 'Choose a scope whose parts belong together, or correct the machine.' },
   SCRIPT_FAILED: { http: 409, grpc: 10, remedy: 'Read the log of the script: it ended with the exit code given.' },
-  TASK_DEADLINE: { http: 504, grpc: 4, remedy: 'Allow the task more time, or see what it waited for in its log.' },
+  TASK_DEADLINE: { http: 504, grpc: 4, remedy: 'Allow the task more time, or see in its log what it waited for.' },
   VARIABLE_NAME: {
     http: 422,
     grpc: 3,
@@ -424,34 +446,34 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue;
 
-/** Kinds of things that have a list. */
+/** Kinds of resources that can be listed. */
 export type ListedKind = 'environment' | 'machine' | 'node' | 'project' | 'site' | 'task' | 'token';
 
-/** What to do, for whoever shows the error to put into words: the command line names a command, a page links. */
+/** The remedy as data, which a client puts into words: the command line names a command, a web page links. */
 export type RemedyAction =
-  /** Choose one of those that exist. */
+  /** Choose an existing one. */
   | { readonly code: 'CHOOSE_EXISTING'; readonly arguments: { readonly kind: ListedKind } }
-  /** The same, or create the one that is missing. */
+  /** Choose an existing one, or create the missing one. */
   | { readonly code: 'CHOOSE_OR_CREATE'; readonly arguments: { readonly kind: ListedKind; readonly id: string } };
 
 interface ErrorContext {
-  /** The node at which it happened. */
+  /** The node at which the error occurred. */
   readonly hop?: string | undefined;
-  /** The request or configuration field that is wrong, as a path: `routes[0].via[1]`. */
+  /** The wrong request or configuration field, as a path: `routes[0].via[1]`. */
   readonly field?: string | undefined;
-  /** Replaces the catalogue's remedy where more is known. */
+  /** A more specific remedy than the catalogue's. */
   readonly remedy?: string | undefined;
   readonly action?: RemedyAction | undefined;
   readonly cause?: unknown;
 }
 
-/** An error with a stable code. Everything that crosses a module's edge as an error is one of these. */
+/** An error with a stable code. Every error that leaves a module is one of these. */
 export class IsthmusError extends Error {
   readonly code: ErrorCode;
   readonly hop: string | undefined;
   readonly field: string | undefined;
   readonly remedy: string;
-  /** The remedy in a form that others can word; `remedy` is for those who do not. */
+  /** The remedy as data; `remedy` is its text, for clients that do not word it themselves. */
   readonly action: RemedyAction | undefined;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
@@ -472,7 +494,7 @@ export class IsthmusError extends Error {
   }
 }
 
-/** Whether a string received from a peer is a code of the catalogue. */
+/** Whether a string is a code of the catalogue. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorCatalogue, code);
 }

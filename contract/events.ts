@@ -1,6 +1,6 @@
-// Domain events and denials: every type with its subject and its data. A closed list: what is not here is not written.
-// An event is appended in the transaction of the change that it tells, and is the audit record of it. Types have one
-// form, `noun.verb-in-past`, with hyphens inside a word; docs/events.md explains each.
+// Domain events and denials: every type with its subject and data; there are no others. An event is appended in the
+// transaction of the change that it records, and is its audit record. Types have one form, `noun.verb-in-past`, with
+// hyphens inside a word; docs/events.md explains each.
 
 interface Parent {
   readonly node: string;
@@ -18,7 +18,7 @@ interface VariableOutline {
   readonly project: string;
   readonly name: string;
   readonly sensitive: boolean;
-  /** The values of each dimension by which it is limited. */
+  /** The values of each dimension that limits it. */
   readonly scope: { readonly [dimension: string]: readonly string[] | undefined };
 }
 
@@ -27,7 +27,7 @@ interface DeploymentOutline {
   readonly environment: string | null;
 }
 
-/** What was changed, as far as it was given. */
+/** The fields that a change has set. */
 type Changed<Fields> = { readonly [Field in keyof Fields]?: Fields[Field] | undefined };
 
 type Described = Changed<{ readonly name: string; readonly description: string }>;
@@ -44,7 +44,7 @@ interface TaskEnd {
 
 type Nothing = Readonly<Record<string, never>>;
 
-/** The data of each event. Never a secret. Times are milliseconds since 1970. */
+/** The data of each event, never with a secret. Times are milliseconds since 1970. */
 export interface EventData {
   'api-key.created': { readonly name: string; readonly role: string; readonly expiresAt: number | null };
   'api-key.revoked': Nothing;
@@ -91,7 +91,7 @@ export interface EventData {
   'node.revoked': {
     readonly role: string;
     readonly site: string | null;
-    /** When, where a neighbour told of it. */
+    /** The time of the revocation, when this server learned of it from a neighbour. */
     readonly revokedAt?: number;
   };
   'package.damaged': Nothing;
@@ -122,7 +122,7 @@ export interface EventData {
     readonly kind: string;
     readonly title: string;
     readonly retryOf?: string;
-    /** What is particular to its kind. */
+    /** Fields of its kind of task. */
     readonly [field: string]: unknown;
   };
   'task.started': TaskRun;
@@ -145,7 +145,7 @@ export interface EventData {
   'variable.deleted': VariableOutline;
 }
 
-/** What each event is about; its `subject` is the id of one of these. */
+/** The kind of each event's subject; `subject` is an id of that kind. */
 export const EVENT_SUBJECTS = {
   'api-key.created': 'api-key',
   'api-key.revoked': 'api-key',
@@ -193,12 +193,12 @@ export const EVENT_SUBJECTS = {
 
 export type EventType = keyof EventData;
 
-/** The events of some types: all of them, unless told. */
+/** The events of the given types; of all types by default. */
 export type DomainEvent<Type extends EventType = EventType> = {
   [Each in Type]: { readonly type: Each; readonly subject: string; readonly data: EventData[Each] };
 }[Type];
 
-/** The data of each denial: somebody asked for what may not be had. */
+/** The data of each denial. */
 export interface DenialData {
   /** A node was denied a blob. */
   'download.denied': { readonly code: string };
@@ -213,10 +213,10 @@ export interface DenialData {
   'request.denied': {
     readonly code: string;
     readonly address: string;
-    /** What was asked for. */
+    /** What was requested. */
     readonly [field: string]: unknown;
   };
-  /** What a machine said of a ticket was not accepted. */
+  /** The server rejected what a machine reported about a ticket. */
   'ticket.denied': {
     readonly ticket: string;
     readonly task: string;
@@ -225,7 +225,7 @@ export interface DenialData {
   };
 }
 
-/** What each denial is about. */
+/** The kind of each denial's subject. */
 export const DENIAL_SUBJECTS = {
   'download.denied': 'blob',
   'enrolment.denied': 'token',
@@ -240,7 +240,7 @@ export type Denial = {
   [Type in DenialType]: {
     readonly type: Type;
     readonly subject: string;
-    /** `moreNotRecorded`: the last that is written of this one in this minute. */
+    /** `moreNotRecorded`: the limit is reached; further denials of this minute are not recorded. */
     readonly data: DenialData[Type] & { readonly moreNotRecorded?: boolean };
   };
 }[DenialType];

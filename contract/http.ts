@@ -1,26 +1,26 @@
-// What surrounds a body: the headers of requests and answers, and how an operation describes its answers.
+// HTTP around the bodies: headers of requests and answers, and helpers with which operations describe their answers.
 import { Type, type TSchema } from 'typebox';
 import { Problem } from './problem.ts';
 
-/** For a change of a resource that has versions. */
+/** For changes of resources that have versions. */
 export const IfMatch = Type.Object({
   'If-Match': Type.String({
-    description: 'The ETag that was read. 428 without it, 412 when the resource has changed since.',
+    description: 'The ETag of the version that was read. 428 without it, 412 when the resource has changed since.',
   }),
 });
 
-/** For a request that may be sent again when its answer was lost. */
+/** For requests that a client may repeat when it has lost the answer. */
 export const IdempotencyKey = Type.Object({
   'Idempotency-Key': Type.Optional(
     Type.String({
       description:
-        '1 to 255 visible ASCII characters. The same key with the same request gets the first answer again for a day; ' +
-        'with another request it is refused with 422.',
+        '1 to 255 visible ASCII characters. For a day, the same key with the same request gets the first answer ' +
+        'again; the same key with another request is an error (422).',
     }),
   ),
 });
 
-/** For a stream that goes on where it was cut. */
+/** For resuming an interrupted stream. */
 export const LastEventId = Type.Object({
   'Last-Event-ID': Type.Optional(Type.String({ description: 'The id of the last event that was read.' })),
 });
@@ -30,7 +30,7 @@ const answerHeaders = {
   'Content-Disposition': Type.String({ description: '`attachment`' }),
   'Content-Length': Type.Integer({ description: 'Bytes.' }),
   ETag: Type.String({ description: 'The version of the resource, for If-Match.' }),
-  Location: Type.String({ description: 'The path of the resource.' }),
+  Location: Type.String({ description: 'The URL path of the resource.' }),
   'Retry-After': Type.Integer({ description: 'Seconds to wait before the next try.' }),
   'WWW-Authenticate': Type.String({ description: '`Bearer`' }),
 };
@@ -41,7 +41,7 @@ function headersOf(names: readonly AnswerHeader[]) {
   return names.length === 0 ? {} : { headers: Object.fromEntries(names.map((name) => [name, answerHeaders[name]])) };
 }
 
-/** An answer in JSON, with the headers it carries beside the body. */
+/** A JSON answer with its headers. */
 export function json<Body extends TSchema>(description: string, schema: Body, ...headers: readonly AnswerHeader[]) {
   return { description, ...headersOf(headers), content: { 'application/json': { schema } } };
 }
@@ -59,7 +59,7 @@ export function bytes(description: string, ...headers: readonly AnswerHeader[]) 
   return { description, ...headersOf(headers), content: { 'application/octet-stream': { schema: Bytes } } };
 }
 
-/** An answer of server-sent events; each of them fits the schema. */
+/** An answer of server-sent events, each of which fits the schema. */
 export function eventStream<Event extends TSchema>(description: string, schema: Event) {
   return { description, content: { 'text/event-stream': { schema } } };
 }
@@ -68,8 +68,8 @@ function problems(description: string, ...headers: readonly AnswerHeader[]) {
   return { description, ...headersOf(headers), content: { 'application/problem+json': { schema: Problem } } };
 }
 
-/** What every operation may answer. */
+/** Errors that every operation may answer. */
 export const PROBLEM_ANSWERS = {
-  '4XX': problems('The request was refused.', 'Allow', 'Retry-After', 'WWW-Authenticate'),
-  '5XX': problems('The server could not do it now.', 'Retry-After'),
+  '4XX': problems('The request is wrong, or denied.', 'Allow', 'Retry-After', 'WWW-Authenticate'),
+  '5XX': problems('The server cannot handle the request now.', 'Retry-After'),
 };

@@ -1,4 +1,4 @@
-// Join tokens: single use, for a node that joins the mesh.
+// Join tokens: each lets one node join the mesh, once.
 import { Type, type Static } from 'typebox';
 import { MachineRoute } from './machines.ts';
 import { MAX_PARENTS, Parent } from './nodes.ts';
@@ -18,7 +18,7 @@ export const NewJoinToken = Closed(
         minItems: 1,
         maxItems: MAX_PARENTS,
         description:
-          'In order of preference; without it the server is the parent. One with a `dialAddress` dials the node there.',
+          'In order of preference; the server when absent. A parent with a `dialAddress` dials the node there.',
       }),
     ),
     environments: Type.Optional(Slugs),
@@ -55,11 +55,13 @@ export const JoinTokenPage = PageOf(JoinToken, 'JoinTokenPage');
 export const CreatedJoinToken = Type.Object(
   {
     id: Type.String(),
-    token: Type.String({ description: 'The token itself, shown this once.' }),
+    token: Type.String({ description: 'The token itself. It is shown only in this answer.' }),
     pin: Type.String({ description: "SHA-256 of the authority's certificate." }),
     expiresAt: Timestamp,
     othersOpen: List(Type.String(), { description: 'Other tokens for this name that can still be used.' }),
-    joinCommand: Type.String({ description: 'What to run on the joining machine; it asks for the token.' }),
+    joinCommand: Type.String({
+      description: 'The command to run on the joining machine. It reads the token from its standard input.',
+    }),
   },
   { $id: 'CreatedJoinToken' },
 );

@@ -25,7 +25,7 @@ const PathRoute = Closed(
 );
 const AutoRoute = Closed(
   { kind: Type.Literal('auto') },
-  { $id: 'AutoRoute', description: "Every path that the node's parents make, the least-cost live one first." },
+  { $id: 'AutoRoute', description: "Every path over the node's parents, the least-cost live one first." },
 );
 
 export const MachineRoute = OneOf('kind', [DirectRoute, PathRoute, AutoRoute], { $id: 'MachineRoute' });
@@ -40,7 +40,7 @@ export const Thresholds = Closed(
     clockSkewMs: bound,
     certificateDays: bound,
   },
-  { $id: 'Thresholds', description: 'Beyond these a health check warns.' },
+  { $id: 'Thresholds', description: 'Limits beyond which a health check warns.' },
 );
 
 export const Health = Words(['unknown', 'healthy', 'warning', 'unhealthy', 'unreachable'], { $id: 'Health' });
@@ -66,7 +66,7 @@ export const HealthReport = Type.Object(
     clockSkewMs: Type.Optional(Type.Number()),
     facts: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What the tentacle measured.' })),
   },
-  { $id: 'HealthReport', description: 'What the last health check found.' },
+  { $id: 'HealthReport', description: 'The result of the last health check.' },
 );
 export type HealthReport = Static<typeof HealthReport>;
 

@@ -1,4 +1,4 @@
-// The mesh as the server sees it, and what probes along its paths find.
+// The mesh as the server sees it, and the results of probes along its paths.
 import { Type, type Static } from 'typebox';
 import { NodeRole, NodeState } from './nodes.ts';
 import { Closed, ErrorCode, List, Nullable, Slug, Timestamp, Words } from './schema.ts';
@@ -21,16 +21,16 @@ export const MeshLink = Type.Object(
   {
     from: Slug,
     to: Slug,
-    joined: Type.Boolean({ description: 'Whether `to` has joined the mesh; if not, a token says that it is dialled.' }),
+    joined: Type.Boolean({ description: 'False while `to` has a pending join and `from` dials it.' }),
     up: Type.Boolean(),
     roundTripMs: Nullable(Type.Number()),
-    bytesDown: Type.Integer({ description: 'Since the reporting process began.' }),
-    bytesUp: Type.Integer({ description: 'Since the reporting process began.' }),
+    bytesDown: Type.Integer({ description: 'To the child, since the reporting process started.' }),
+    bytesUp: Type.Integer({ description: 'From the child, since the reporting process started.' }),
     dialledBy: Words(['parent', 'child']),
-    address: Nullable(Type.String({ description: 'host:port that is dialled; null when it is not known.' })),
+    address: Nullable(Type.String({ description: 'host:port that is dialled; null when unknown.' })),
     lastErrorCode: Nullable(Type.String()),
   },
-  { $id: 'MeshLink', description: '`from` is the parent of the two.' },
+  { $id: 'MeshLink', description: '`from` is the parent, `to` its child.' },
 );
 export type MeshLink = Static<typeof MeshLink>;
 
@@ -41,7 +41,7 @@ export const ProbeError = Type.Object(
   {
     code: ErrorCode,
     detail: Type.String(),
-    hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
+    hop: Type.Optional(Type.String({ description: 'The node at which the error happened.' })),
     remedy: Type.String(),
   },
   { $id: 'ProbeError' },
@@ -62,7 +62,24 @@ export type Hop = Static<typeof Hop>;
 
 const path = List(Slug, { description: "The relays to cross, the server's neighbour first." });
 
-export const TracedPath = Type.Object({ path, hops: List(Hop) }, { $id: 'TracedPath' });
+const PathState = Words(['up', 'unknown', 'down', 'unusable'], {
+  $id: 'PathState',
+  description:
+    '`unknown`: no node has reported one of the links. `unusable`: the path cannot work even with all links up.',
+});
+
+export const TracedPath = Type.Object(
+  {
+    path,
+    state: PathState,
+    cost: Type.Number({
+      description: 'Milliseconds that a call over this path is expected to wait. `auto` prefers the least cost.',
+    }),
+    reason: Nullable(Type.String({ description: 'Why the path is not up; null when it is.' })),
+    hops: List(Hop),
+  },
+  { $id: 'TracedPath', description: 'State, cost and reason are from the route resolver, hops from the trace.' },
+);
 export type TracedPath = Static<typeof TracedPath>;
 
 export const Trace = Type.Object({ paths: List(TracedPath) }, { $id: 'Trace' });

@@ -1,8 +1,8 @@
-// Nodes of the mesh: who they are, and which parents they have and are to have.
+// Nodes of the mesh, with their present and desired parents.
 import { Type, type Static } from 'typebox';
 import { Closed, HostPort, List, ListQuery, Nullable, PageOf, Slug, Timestamp, Version, Words } from './schema.ts';
 
-/** Parents that a node may have. */
+/** How many parents a node may have. */
 export const MAX_PARENTS = 4;
 
 export const NodeRole = Words(['server', 'relay', 'mirror', 'tentacle'], { $id: 'NodeRole' });
@@ -35,7 +35,7 @@ export const DesiredParents = Type.Object(
     parents: List(DesiredParent),
     setAt: Timestamp,
     setBy: Type.String(),
-    errorCode: Nullable(Type.String({ description: 'Why the node has not moved yet, as it said last.' })),
+    errorCode: Nullable(Type.String({ description: 'Why the node has not moved yet, as it last reported.' })),
   },
   { $id: 'DesiredParents' },
 );
@@ -81,8 +81,8 @@ export const NewParents = Closed(
       minItems: 1,
       maxItems: MAX_PARENTS,
       description:
-        'In order of preference. One with a `dialAddress` dials the node there; the node dials every other, at ' +
-        '`address` or at the address that is known of it.',
+        'In order of preference. A parent with a `dialAddress` dials the node there; the node dials every other ' +
+        "parent, at `address` or at the parent's known address.",
     }),
   },
   { $id: 'NewParents' },

@@ -32,7 +32,7 @@ export const PushQuery = Closed({
   format: Type.Optional(PackageFormat),
 });
 
-/** What the query does not name, headers may. */
+/** Headers that replace missing parameters of the query. */
 export const PushHeaders = Type.Object({
   'X-Package-Id': Type.Optional(Type.String({ description: 'The id, when the query has none.' })),
   'X-Package-Version': Type.Optional(Type.String({ description: 'The version, when the query has none.' })),

@@ -1,4 +1,4 @@
-// What an orchestrator asks of the process.
+// Liveness and readiness probes.
 import { Type } from 'typebox';
 
 export const ProbeStatus = Type.Object({ status: Type.String() }, { $id: 'ProbeStatus' });

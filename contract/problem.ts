@@ -1,4 +1,4 @@
-// How every error is answered: a problem document (RFC 9457) with a stable code.
+// Problems: every error is answered as a problem document (RFC 9457) with a stable code.
 import { Type, type Static } from 'typebox';
 import { ErrorCode } from './schema.ts';
 
@@ -9,13 +9,13 @@ export const Problem = Type.Object(
     status: Type.Integer(),
     code: ErrorCode,
     detail: Type.String(),
-    field: Type.Optional(Type.String({ description: 'What is wrong, as a path: `routes[0].via[1]`.' })),
-    hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
+    field: Type.Optional(Type.String({ description: 'The field that is wrong, as a path: `routes[0].via[1]`.' })),
+    hop: Type.Optional(Type.String({ description: 'The node at which the error happened.' })),
     remedy: Type.String({ description: 'What to do, in words.' }),
     action: Type.Optional(
       Type.Object(
         { code: Type.String(), arguments: Type.Record(Type.String(), Type.String()) },
-        { description: 'The same as a code and its arguments, for programs to word or to link.' },
+        { description: 'The remedy as a code with arguments, from which a program can build its own text or link.' },
       ),
     ),
   },

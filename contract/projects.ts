@@ -22,13 +22,13 @@ const PackageStep = Type.Object(
   { $id: 'PackageStep' },
 );
 
-/** A step as it is stored and shown. */
+/** A step as it is stored and answered. */
 export const ProcessStep = OneOf('kind', [ScriptStep, PackageStep], { $id: 'ProcessStep' });
 export type ProcessStep = Static<typeof ProcessStep>;
 
 const NewStepScript = Closed(
   {
-    interpreter: Type.Optional(Type.String({ minLength: 1, maxLength: 50, description: '`bash` when not named.' })),
+    interpreter: Type.Optional(Type.String({ minLength: 1, maxLength: 50, description: '`bash` when absent.' })),
     body: Type.String({ minLength: 1 }),
   },
   { $id: 'NewStepScript' },
@@ -36,7 +36,7 @@ const NewStepScript = Closed(
 
 const requested = {
   name: Slug,
-  targetRoles: Type.Optional(List(Slug, { maxItems: 100, description: 'Every machine when there are none.' })),
+  targetRoles: Type.Optional(List(Slug, { maxItems: 100, description: 'Empty or absent: every machine.' })),
   timeLimitS: TimeLimitS,
 };
 
@@ -56,14 +56,14 @@ const NewPackageStep = Closed(
       List(Type.String({ minLength: 1, maxLength: 300 }), {
         maxItems: 100,
         description:
-          'Files below the root of the package in which variables are substituted; `*` in a name is any text.',
+          'Files below the root of the package in which variables are substituted; `*` in a name matches any text.',
       }),
     ),
   },
   { $id: 'NewPackageStep' },
 );
 
-/** A step as it is asked for. */
+/** A step as it is sent. */
 export const NewProcessStep = OneOf('kind', [NewScriptStep, NewPackageStep], { $id: 'NewProcessStep' });
 export type NewProcessStep = Static<typeof NewProcessStep>;
 

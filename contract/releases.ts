@@ -1,4 +1,4 @@
-// Releases, which pin a process with its packages and variables.
+// Releases: each pins a process with its packages and variables.
 import { Type, type Static } from 'typebox';
 import { PackageVersionName, PushedPackage } from './packages.ts';
 import { ProcessStep } from './projects.ts';
@@ -9,7 +9,7 @@ export type PinnedPackage = Static<typeof PinnedPackage>;
 
 export const ReleaseVersion = Type.String({ minLength: 1, maxLength: 100 });
 
-/** Without its variables: some are sealed, and the project shows the others. */
+/** Variables are left out: some are sealed, and the project shows the others. */
 export const Release = Type.Object(
   {
     id: Type.String(),
@@ -32,7 +32,7 @@ export const NewRelease = Closed(
     notes: Type.Optional(Text),
     packages: Type.Optional(
       Type.Record(Type.String({ maxLength: 63 }), PackageVersionName, {
-        description: 'The version for a step, by its name; the latest for a step that is not named.',
+        description: 'The version for each step, by its name; the latest for a step that is missing.',
       }),
     ),
   },

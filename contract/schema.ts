@@ -1,5 +1,5 @@
-// What the schemas of the API are made of: closed objects for requests, lists, pages, unions with a discriminator, and
-// the scalars that every resource uses. A schema with an `$id` stands under that name in the OpenAPI document.
+// Building blocks of the API's schemas: closed objects for requests, lists, pages, unions with a discriminator, and
+// scalars that every resource uses. A schema with an `$id` has that name in the OpenAPI document.
 import {
   Type,
   type TArrayOptions,
@@ -10,7 +10,7 @@ import {
   type TSchemaOptions,
 } from 'typebox';
 
-/** An object with exactly these fields: a request with another one is refused. */
+/** An object with no other fields than these: a request with another one is an error. */
 export function Closed<Properties extends TProperties>(properties: Properties, options: TObjectOptions = {}) {
   return Type.Object(properties, { ...options, additionalProperties: false });
 }
@@ -22,7 +22,7 @@ export function List<Item extends TSchema>(item: Item, options: TArrayOptions = 
 
 export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 
-/** One of several words. */
+/** An enumeration of strings. */
 export function Words<Values extends string[]>(values: readonly [...Values], options: TSchemaOptions = {}) {
   return Type.Enum(values, { ...options, type: 'string' });
 }
@@ -37,7 +37,7 @@ const LINE_PATTERN =
   '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb]*$';
 const ADDRESS_PATTERN = '^\\S+:\\d{1,5}$';
 
-/** What a pattern asks for, in words. */
+/** The requirement of each pattern, in words. */
 export const PATTERNS_IN_WORDS: ReadonlyMap<unknown, string> = new Map([
   [SLUG_PATTERN, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
   [LINE_PATTERN, 'must be one line, without characters that control or reorder text'],
@@ -59,10 +59,10 @@ export const Text = Type.String({ maxLength: 4000 });
 
 export const Timestamp = Type.Integer({ $id: 'Timestamp', description: 'Milliseconds since 1970.' });
 
-/** The version of a resource; its ETag carries it. */
+/** The version of a resource, which is also its ETag. */
 export const Version = Type.Integer({ description: 'Rises with every change; the ETag carries it.' });
 
-/** Ids of tasks, releases, variables: an id of any other form is not found. */
+/** An id that the server assigns (tasks, releases, variables). One that it never assigned is not found. */
 export const AnyId = Type.String({ minLength: 1, maxLength: 100 });
 
 export const HostPort = Type.String({
@@ -74,20 +74,20 @@ export const HostPort = Type.String({
 
 export const Sha256 = Type.String({ description: 'SHA-256 in hexadecimal.' });
 
-/** How an error is shown inside another answer; an answer that is an error itself is a Problem. */
+/** The code of an error inside another answer; an answer that is itself an error is a Problem. */
 export const ErrorCode = Type.String({ description: 'A stable code: see docs/errors.md.' });
 
 /** The path parameters of a resource whose id is a slug. */
 export const BySlug = Closed({ id: Slug });
 
-/** The path parameters of a resource whose id the server made. */
+/** The path parameters of a resource whose id the server assigns. */
 export const ById = Closed({ id: AnyId });
 
 const limit = Type.Optional(
-  Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Items on the page at most.' }),
+  Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'At most this many items.' }),
 );
 const cursor = Type.Optional(
-  Type.String({ minLength: 1, maxLength: 1000, description: '`next` of the page before; the first page without it.' }),
+  Type.String({ minLength: 1, maxLength: 1000, description: '`next` of the previous page; absent for the first.' }),
 );
 
 /** The query of a list: a page, and filters that must all match. */
@@ -97,14 +97,14 @@ export function ListQuery<Filters extends TProperties>(filters: Filters) {
 
 export const PageQuery = ListQuery({});
 
-/** The query of a sequence that only grows: what comes after a number. */
+/** The query of a sequence that only grows: entries after a number. */
 export function SequenceQuery<Filters extends TProperties>(filters: Filters) {
-  const after = Type.Optional(Type.Integer({ minimum: 0, description: 'The number after which to begin.' }));
+  const after = Type.Optional(Type.Integer({ minimum: 0, description: 'Lists entries with a higher number.' }));
   return Closed({ after, limit, ...filters });
 }
 
 /** A page of a list. */
 export function PageOf<Item extends TSchema>(item: Item, $id: string) {
-  const next = Type.Optional(Type.String({ description: 'Where the next page begins; absent on the last page.' }));
+  const next = Type.Optional(Type.String({ description: 'Fetches the next page; absent on the last one.' }));
   return Type.Object({ items: List(item), next }, { $id });
 }

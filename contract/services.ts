@@ -1,7 +1,7 @@
-// The services that nodes open on each other over the mesh: who may open each, and where a tunnel from below may go
-// with it. Every node hands this table to its mesh, which knows no service but those that it serves itself.
+// Mesh services: who may open each one, and to which roles a tunnel from a child may lead. Every node passes this table
+// to its mesh layer, which has no service names of its own.
 
-/** From the server's side downwards every service may be opened; `fromBelowTo` says what a child may ask for. */
+/** Tunnels from the server's side downwards may use every service; `fromBelowTo` limits those from a child. */
 export const MESH_SERVICES = {
   /** gRPC `isthmus.tentacle.v1`, on tentacles. */
   tentacle: { openedBy: ['server'], fromBelowTo: [] },

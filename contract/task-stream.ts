@@ -1,9 +1,9 @@
-// A task's stream: log lines, notes and changes of state in one sequence, as pages and as server-sent events.
+// A task's stream: log lines, messages and changes of state in one sequence, as pages and as server-sent events.
 import { Type, type Static } from 'typebox';
 import { List, Nullable, OneOf, SequenceQuery, Timestamp, Words } from './schema.ts';
 import { TaskState } from './tasks.ts';
 
-const seq = Type.Integer({ description: 'Where it stands in the stream: rises by one.' });
+const seq = Type.Integer({ description: 'Its number in the stream, which rises by one.' });
 
 const LogData = Type.Object(
   {
@@ -20,7 +20,7 @@ const LogData = Type.Object(
 );
 export type LogData = Static<typeof LogData>;
 
-const NoteData = Type.Object(
+const MessageData = Type.Object(
   {
     at: Timestamp,
     machine: Nullable(Type.String()),
@@ -30,21 +30,24 @@ const NoteData = Type.Object(
     text: Type.String(),
     data: Type.Unknown(),
   },
-  { $id: 'NoteData' },
+  { $id: 'MessageData' },
 );
-export type NoteData = Static<typeof NoteData>;
+export type MessageData = Static<typeof MessageData>;
 
 const LogEntry = Type.Object({ kind: Type.Literal('log'), seq, ...LogData.properties }, { $id: 'LogEntry' });
-const NoteEntry = Type.Object({ kind: Type.Literal('note'), seq, ...NoteData.properties }, { $id: 'NoteEntry' });
-const StateEntry = Type.Object({ kind: Type.Literal('state'), seq, ...NoteData.properties }, { $id: 'StateEntry' });
+const MessageEntry = Type.Object(
+  { kind: Type.Literal('message'), seq, ...MessageData.properties },
+  { $id: 'MessageEntry' },
+);
+const StateEntry = Type.Object({ kind: Type.Literal('state'), seq, ...MessageData.properties }, { $id: 'StateEntry' });
 
-export const StreamEntry = OneOf('kind', [LogEntry, NoteEntry, StateEntry], { $id: 'StreamEntry' });
+export const StreamEntry = OneOf('kind', [LogEntry, MessageEntry, StateEntry], { $id: 'StreamEntry' });
 export type StreamEntry = Static<typeof StreamEntry>;
 
 export const StreamPage = Type.Object(
   {
     items: List(StreamEntry),
-    next: Type.Optional(Type.String({ description: 'The next `after`; absent at the present end.' })),
+    next: Type.Optional(Type.String({ description: 'The next `after`; absent on the last page.' })),
   },
   { $id: 'StreamPage' },
 );
@@ -58,8 +61,8 @@ export const TaskEvent = OneOf(
   'event',
   [
     Type.Object({ event: Type.Literal('log'), id, data: LogData }, { $id: 'LogEvent' }),
-    Type.Object({ event: Type.Literal('note'), id, data: NoteData }, { $id: 'NoteEvent' }),
-    Type.Object({ event: Type.Literal('state'), id, data: NoteData }, { $id: 'StateEvent' }),
+    Type.Object({ event: Type.Literal('message'), id, data: MessageData }, { $id: 'MessageEvent' }),
+    Type.Object({ event: Type.Literal('state'), id, data: MessageData }, { $id: 'StateEvent' }),
     Type.Object({ event: Type.Literal('end'), id, data: Type.Object({ state: TaskState }) }, { $id: 'EndEvent' }),
   ],
   { $id: 'TaskEvent', description: '`data` is JSON text.' },

@@ -1,8 +1,8 @@
-// Tasks: what was asked for, how far it is on every machine, and how it ended.
+// Tasks: what was requested, the progress on every machine, and the end state.
 import { Type, type Static } from 'typebox';
 import { Closed, ErrorCode, List, ListQuery, Nullable, PageOf, Slug, Slugs, Timestamp, Words } from './schema.ts';
 
-/** States in which a task has reached its one end. */
+/** The states in which a task has ended; it never leaves one. */
 export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
 
 export const TaskKind = Words(['script', 'health', 'deployment'], { $id: 'TaskKind' });
@@ -16,7 +16,7 @@ export const TaskError = Type.Object(
   {
     code: ErrorCode,
     detail: Nullable(Type.String()),
-    hop: Type.Optional(Type.String({ description: 'The node at which it happened.' })),
+    hop: Type.Optional(Type.String({ description: 'The node at which the error happened.' })),
   },
   { $id: 'TaskError' },
 );
@@ -46,10 +46,10 @@ export const TaskSummaryPage = PageOf(TaskSummary, 'TaskSummaryPage');
 
 export const TaskStep = Type.Object(
   {
-    step: Type.String({ description: "The name of the process's step; the task's kind where there is no process." }),
+    step: Type.String({ description: "The name of the process's step; the task's kind when there is no process." }),
     action: Type.String(),
-    ticket: Nullable(Type.String({ description: 'Null while the step has not begun.' })),
-    /** The machine's own tentacle, or another on its behalf. */
+    ticket: Nullable(Type.String({ description: 'Null until the step starts.' })),
+    /** The node that runs the step: the machine's own tentacle, or another on its behalf. */
     executor: Nullable(Slug),
     state: TicketState,
     exitCode: Nullable(Type.Integer()),
@@ -58,7 +58,7 @@ export const TaskStep = Type.Object(
     error: Type.Optional(TaskError),
     detail: Nullable(
       Type.Record(Type.String(), Type.Unknown(), {
-        description: 'What the action tells: where a package came from, what a check found.',
+        description: 'Facts that the action reports: where a package came from, what a check found.',
       }),
     ),
   },
@@ -68,7 +68,7 @@ export type TaskStep = Static<typeof TaskStep>;
 
 export const MachineMessage = Type.Object(
   { at: Timestamp, ticket: Nullable(Type.String()), code: Nullable(Type.String()), text: Type.String() },
-  { $id: 'MachineMessage', description: 'What the machine is blocked by, or how far it is.' },
+  { $id: 'MachineMessage', description: 'What blocks the machine, or its progress.' },
 );
 
 export const TaskMachine = Type.Object(
@@ -76,7 +76,7 @@ export const TaskMachine = Type.Object(
     machine: Slug,
     state: TicketState,
     steps: List(TaskStep),
-    note: Type.Optional(MachineMessage),
+    message: Type.Optional(MachineMessage),
   },
   { $id: 'TaskMachine' },
 );
@@ -87,7 +87,7 @@ export const Task = Type.Object(
     ...TaskSummary.properties,
     machines: List(TaskMachine),
     blockedBy: Type.Optional(
-      List(Type.String(), { description: 'The older tasks of its concurrency key that must end first.' }),
+      List(Type.String(), { description: 'The older tasks with its concurrency key, which must end first.' }),
     ),
   },
   { $id: 'Task' },
@@ -101,8 +101,12 @@ export const TaskQuery = ListQuery({
   environment: Type.Optional(Slug),
 });
 
-/** The longest deadline that a task can have. */
-export const DeadlineS = Type.Integer({ minimum: 1, maximum: 7 * 86_400, description: 'Seconds until the task ends.' });
+/** The deadline of a task: at most a week. */
+export const DeadlineS = Type.Integer({
+  minimum: 1,
+  maximum: 7 * 86_400,
+  description: 'Seconds after which the task ends, done or not.',
+});
 
 const targets = {
   machines: Type.Optional(Slugs),
@@ -125,6 +129,6 @@ export type NewScript = Static<typeof NewScript>;
 
 export const NewHealthCheck = Closed(targets, {
   $id: 'NewHealthCheck',
-  description: 'Every enabled machine when nothing is named.',
+  description: 'Checks every enabled machine when it names none.',
 });
 export type NewHealthCheck = Static<typeof NewHealthCheck>;

@@ -1,4 +1,4 @@
-// Variables of a project. A sensitive value goes in and never comes out.
+// Variables of a project. Sensitive values are accepted and never answered.
 import { Type, type Static } from 'typebox';
 import { AnyId, Closed, List, Nullable, PageOf, Slug, Slugs, Timestamp, Version } from './schema.ts';
 
@@ -34,7 +34,7 @@ export const NewVariable = Closed(
   { name, value, ...rest },
   {
     $id: 'NewVariable',
-    description: 'An empty list of environments, machines or target roles stands for all of them.',
+    description: 'An empty or absent list of environments, machines or target roles means all of them.',
   },
 );
 export type NewVariable = Static<typeof NewVariable>;

@@ -1,6 +1,6 @@
-// Exits 0 when what it is told to look at is well: `https://host:port/path` answers 2xx, `tcp://host:port` takes a
-// connection; `linked`, for a part that only dials: somebody in this container is connected to another host. A link that
-// nobody answers on is closed by the part itself, so one that is there is one that works.
+// Exits 0 when its target is healthy: `https://host:port/path` answers 2xx, or `tcp://host:port` accepts a connection, or
+// `linked`, for a component that only dials: a process in this container is connected to another host. A component closes
+// a link without answers itself, so an open link is one that works.
 import { existsSync, readFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
@@ -18,7 +18,7 @@ function end(healthy, why) {
 setTimeout(() => end(false, `no answer within ${limitMs} ms`), limitMs);
 if (/^https?:/.test(target)) {
   const get = target.startsWith('https:') ? getSecure : getPlain;
-  // Nothing is sent and nothing is believed but that it answers: whose certificate it is, is for its clients to check.
+  // The certificate is not verified: only the answer counts, and no secret is sent.
   const request = get(target, { rejectUnauthorized: false }, (response) => {
     const status = response.statusCode ?? 0;
     end(status >= 200 && status < 300, `answers ${status}`);

@@ -1,13 +1,13 @@
-// What a part looks like from outside once it runs, and how it is put together and taken apart.
+// A running component (server, relay, mirror, tentacle): its start, and its tear-down in reverse order.
 import type { Logger } from './telemetry/log.ts';
 
-/** A started part: where it listens, and how to stop it. `stop` is idempotent and resolves when nothing is left. */
+/** A started component: where it listens, and how to stop it. `stop` is idempotent; it resolves when all has stopped. */
 export interface Running<Addresses> {
   readonly addresses: Addresses;
   stop(): Promise<void>;
 }
 
-/** What is left to be done when a part stops; done in reverse order, each step whatever becomes of the others. */
+/** The steps that stop a component: run in reverse order, each even if others fail. */
 export class Teardown {
   readonly #steps: (() => Promise<void> | void)[] = [];
   readonly #log: Logger;
@@ -31,15 +31,15 @@ export class Teardown {
       try {
         await step();
       } catch (err) {
-        this.#log.error({ err }, 'a part did not stop in order');
+        this.#log.error({ err }, 'a tear-down step failed');
       }
     }
   }
 }
 
 /**
- * Starts a part by `assemble`, which says how to undo each thing that it has started. What fails leaves nothing
- * running.
+ * Starts a component with `assemble`, which adds a tear-down step for everything it starts. When it throws, all that it
+ * started is stopped.
  */
 export async function startComponent<Addresses>(
   log: Logger,

@@ -1,8 +1,8 @@
-// Package versions: one to four numbers and SemVer 2 labels, as NuGet reads them. `semver` knows only three numbers.
+// Parses and orders package versions as NuGet does: one to four numbers and SemVer 2 labels (`semver` knows only three).
 import { IsthmusError } from '../contract/errors.ts';
 
 export interface PackageVersion {
-  /** Always four; what was left out is 0. */
+  /** Always four; missing ones are 0. */
   readonly numbers: readonly [number, number, number, number];
   /** The identifiers after `-`; empty for a release. */
   readonly labels: readonly string[];
@@ -36,12 +36,12 @@ export function normaliseVersion(text: string): string {
   return numbers.join('.') + (version.labels.length === 0 ? '' : `-${version.labels.join('.')}`);
 }
 
-/** What a version is found by: labels differ in nothing when they differ only in case. */
+/** The key by which a version is found: labels that differ only in case are equal. */
 export function versionKey(text: string): string {
   return normaliseVersion(text).toLowerCase();
 }
 
-/** What a package id is found by; INVALID_FIELD when it cannot be one. */
+/** The key by which a package is found; INVALID_FIELD when it is no package id. */
 export function packageIdKey(id: string): string {
   if (!PACKAGE_ID.test(id)) {
     throw new IsthmusError('INVALID_FIELD', 'a package id has letters, digits, `.`, `_` and `-`, at most 100', {
@@ -82,7 +82,7 @@ function compareLabel(a: string, b: string): number {
   const numericB = /^\d+$/.test(b);
   if (numericA !== numericB) return numericA ? -1 : 1;
   if (!numericA) return compareText(a.toLowerCase(), b.toLowerCase());
-  // A date with a time in it has more digits than a number holds.
+  // A date with time has more digits than a number can hold.
   const [left, right] = [BigInt(a), BigInt(b)];
   return left < right ? -1 : Number(left > right);
 }

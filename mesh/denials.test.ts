@@ -25,7 +25,7 @@ describe('denials', () => {
     expect(readdirSync(folder)).toEqual(['denials.json']);
   });
 
-  it('take no more than their place in the file, either', async () => {
+  it('take no more than their slots in the file, either', async () => {
     const folder = await tempDir();
     const denials = Denials.open(folder, silentLogger());
     for (let peer = 0; peer < 3 * MAX_DENIALS; peer += 1) denials.note(forbidden, `web-${peer}`, 'feed');

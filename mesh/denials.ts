@@ -1,5 +1,5 @@
-// What this node has denied to others. The server turns each entry into an audit event, and a file keeps the entries
-// that a stopped node could not report. Repeated denials of one peer cost one entry in ten minutes, all denials
+// What this node has denied to others. The server records each entry as a denial, and a file keeps the entries that a
+// stopped node could not report. Repeated denials of one peer cost one entry in ten minutes, all denials
 // together at most the length of the list, and the file one write a second.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -87,7 +87,7 @@ export class Denials {
   note(error: IsthmusError, by: string, what: string): void {
     if (!isDenial(error)) return;
     const { code } = error;
-    if (this.#limiter.admit(keyOf({ code, by, what })) === 'untold') return;
+    if (this.#limiter.admit(keyOf({ code, by, what })) === 'suppressed') return;
     const detail = error.message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
     const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
     this.#latest.push(denial);

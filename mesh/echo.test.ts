@@ -1,4 +1,4 @@
-// A ping whose tunnel goes before the answer.
+// A ping whose tunnel ends before the answer.
 import { duplexPair } from 'node:stream';
 import { expect, it } from 'vitest';
 import { ping } from './echo.ts';

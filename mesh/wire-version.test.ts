@@ -1,4 +1,4 @@
-// Which version two nodes agree on, and what they are told when there is none.
+// Which version two nodes agree on, and their error when there is none.
 import { describe, expect, it } from 'vitest';
 import { agreeOnWireVersion } from './wire-version.ts';
 

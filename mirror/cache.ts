@@ -1,6 +1,6 @@
-// A mirror's cache: what is whole is served from disk, what is not is pulled through, once at a time per digest.
+// A mirror's cache: complete packages are served from disk, others are pulled through, one fetch at a time per digest.
 //   pull.ts      one fetch and its followers          space.ts    quota, free space, eviction
-//   through.ts   when there is no room                sources.ts  where a digest is to be had
+//   through.ts   a fetch without room in the cache    node/sources/find.ts  the sources of a digest
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { IsthmusError } from '../contract/errors.ts';
@@ -27,12 +27,12 @@ export interface CacheDeps {
 export interface WantedBlob {
   readonly sha256: string;
   readonly sizeBytes: number;
-  /** The downloadToken of the node that asks. */
+  /** The token of the requesting node. */
   readonly downloadToken: string;
 }
 
 const DEFAULT_STALL_MS = 20_000;
-/** Each has a connection of its own to the source above. */
+/** Each has its own connection to a source. */
 const MOST_PULLS = 64;
 
 export class MirrorCache {
@@ -48,7 +48,7 @@ export class MirrorCache {
     this.#space = new Space(deps.blobs, deps.limits, deps.log);
   }
 
-  /** Bytes of whole packages. */
+  /** Bytes of complete packages. */
   get cachedBytes(): number {
     return this.#deps.blobs.usedBytes;
   }
@@ -57,7 +57,7 @@ export class MirrorCache {
     return this.#deps.blobs.get(sha256)?.sizeBytes;
   }
 
-  /** The blob: from disk, or following its fetch, which begins if nobody has begun it. */
+  /** Opens a blob: from disk, or following its fetch, which starts unless it is running. */
   async open(wanted: WantedBlob): Promise<BlobBody> {
     const { sha256 } = wanted;
     const release = this.#space.hold(sha256);
@@ -67,7 +67,7 @@ export class MirrorCache {
         if (stored !== undefined) return storedBody(stored, release);
         const body = await (await this.#pullOf(wanted)).follow();
         if (body !== undefined) return following(body, release);
-        // It ended between the two looks: it is on disk now, or is begun anew once its run is over.
+        // The fetch ended between the two checks: the blob is on disk by now, or a new fetch starts after that run.
         await nextTurn();
       }
     } catch (thrown) {
@@ -76,20 +76,20 @@ export class MirrorCache {
     }
   }
 
-  /** Undefined also when what was kept has other bytes by now: it is dropped, to be fetched anew. */
+  /** Undefined also when the cached bytes no longer match the digest: they are deleted, to be fetched anew. */
   async #openStored(sha256: string): Promise<OpenedBlob | undefined> {
     const { blobs, log } = this.#deps;
     try {
       return await blobs.open(sha256);
     } catch (thrown) {
       if (!(thrown instanceof IsthmusError) || thrown.code !== 'PACKAGE_HASH_MISMATCH') throw thrown;
-      log.warn({ sha256 }, 'a cached package has been changed on the disk; it is dropped');
+      log.warn({ sha256 }, 'a cached package was changed on the disk; deleting it');
       await blobs.delete(sha256);
       return undefined;
     }
   }
 
-  /** Ends every fetch; what came stays for the next start. */
+  /** Ends every fetch. The bytes received stay for the next start. */
   async stop(): Promise<void> {
     this.#stopping.abort(new IsthmusError('CANCELLED', 'the mirror is stopping'));
     await Promise.allSettled([...this.#pulls.values()]);
@@ -113,7 +113,7 @@ export class MirrorCache {
     const { blobs, find, log, onWrongSource } = this.#deps;
     const found = await find(sha256, downloadToken);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
-    if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room to keep this package; it goes through uncached');
+    if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
     const writer = hasRoom ? await blobs.resume(sha256).catch(() => undefined) : undefined;
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
@@ -134,10 +134,14 @@ export class MirrorCache {
     return pull;
   }
 
-  async #ask(source: Source, asked: { sha256: string; fromByte: number; downloadToken: string }, signal: AbortSignal) {
+  async #ask(
+    source: Source,
+    request: { sha256: string; fromByte: number; downloadToken: string },
+    signal: AbortSignal,
+  ) {
     const { connect, log, stallMs = DEFAULT_STALL_MS } = this.#deps;
-    log.info({ sha256: asked.sha256, from: source.node, fromByte: asked.fromByte }, 'fetching a package');
-    return askForBlob(await connect(source, signal), { ...asked, signal, stallMs });
+    log.info({ sha256: request.sha256, from: source.node, fromByte: request.fromByte }, 'fetching a package');
+    return askForBlob(await connect(source, signal), { ...request, signal, stallMs });
   }
 }
 

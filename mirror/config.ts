@@ -14,10 +14,14 @@ export const mirrorConfigSchema = Type.Object(
     parents: parentsSetting,
     linkTimeoutS: Type.Optional(linkTimeoutSetting),
     feedLoopback: Type.Optional(feedLoopbackSetting),
-    feedListen: Type.Optional(addressSetting('Where targets of the site fetch packages over HTTPS: host:port.')),
-    feedUrl: Type.Optional(Type.String({ description: 'How targets reach feedListen, when its address is another.' })),
-    quotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'What the cache may take up.' })),
-    minFreeBytes: Type.Optional(Type.Integer({ minimum: 0, description: 'What the cache leaves free on the disk.' })),
+    feedListen: Type.Optional(
+      addressSetting('The address where targets of the site fetch packages over HTTPS: host:port.'),
+    ),
+    feedUrl: Type.Optional(
+      Type.String({ description: 'The URL at which targets reach feedListen, when it differs from that address.' }),
+    ),
+    quotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'The most disk that the cache may use.' })),
+    minFreeBytes: Type.Optional(Type.Integer({ minimum: 0, description: 'How much free disk the cache must leave.' })),
   },
   { additionalProperties: false },
 );

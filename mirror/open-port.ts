@@ -1,4 +1,4 @@
-// The port at which nodes of the site fetch packages without a tunnel: mutual TLS with the mesh's certificates.
+// The open port: nodes of the site fetch packages here without a tunnel, over mutual TLS with the mesh's certificates.
 import { createServer, type TLSSocket } from 'node:tls';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
@@ -28,10 +28,12 @@ export interface OpenPortDeps {
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** A silent socket counts until its handshake times out. */
 const MAX_CONNECTIONS = 1024;
-/** What a denial at this port names. */
+/** The name of this port in denials. */
 const FEED_PORT = 'feed port';
 
-/** Listens at host:port. A peer without a valid certificate, or with a wrong role, is closed before HTTP begins. */
+/**
+ * Listens at host:port. A peer without a valid certificate, or with a wrong role, is disconnected before HTTP begins.
+ */
 export async function listenOpenPort(address: string, deps: OpenPortDeps): Promise<OpenPort> {
   const { identity, revocations, denials, log, onStream } = deps;
   const { host, port } = requireHostPort(address, 'feedListen', 'CONFIG_INVALID');

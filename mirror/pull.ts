@@ -1,7 +1,7 @@
-// One blob being pulled through a mirror: fetched once, however many ask. Followers read the growing file; its tail is
-// held back until the digest matches, so that nobody ever ends with a complete body that is wrong.
+// One blob that is pulled through a mirror: fetched once for all requesters. Followers read the growing file; its tail
+// is held back until the digest matches, so that no requester ever gets a complete body that is wrong.
 //
-// When the disk fills up, the fetch ends and each follower goes on by itself, straight from the source (through.ts).
+// When the disk fills up, the fetch ends, and each follower continues on its own, from the source (through.ts).
 import type { FileHandle } from 'node:fs/promises';
 import { IsthmusError } from '../contract/errors.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
@@ -14,31 +14,31 @@ import { HELD_BACK_BYTES, Through } from './through.ts';
 
 type State =
   | { readonly phase: 'running'; readonly writer: BlobWriter }
-  /** Every byte is on disk and right. */
+  /** Every byte is on disk and verified. */
   | { readonly phase: 'whole' }
-  /** The disk took `meter.bytes` and no more. */
+  /** The disk had room for `meter.bytes` only. */
   | { readonly phase: 'uncached'; readonly meter: DigestMeter }
   | { readonly phase: 'failed'; readonly error: unknown };
 
-/** Fetches into a target from wherever the mirror gets this blob. */
+/** Fetches this blob from its sources into a target. */
 export type FetchInto = (target: FetchTarget, signal: AbortSignal) => Promise<unknown>;
 
 export interface PullDeps {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly fetchInto: FetchInto;
-  /** Frees some room when the disk is full after all; false when there is none to be had. */
+  /** Frees some room when the disk is full after all; false when there is nothing to evict. */
   readonly makeRoom: () => Promise<boolean>;
 }
 
 export class Pull implements FetchTarget {
   readonly #deps: PullDeps;
   readonly #changes = new Changes();
-  /** Rises when everything that was written turned out wrong. */
+  /** Increases when everything written so far was wrong. */
   #generation = 0;
   #state: State;
 
-  /** Without a writer nothing is cached: there is no room. */
+  /** Without a writer there is no room, and nothing is cached. */
   constructor(deps: PullDeps, writer: BlobWriter | undefined) {
     this.#deps = deps;
     this.#state = writer === undefined ? { phase: 'uncached', meter: new DigestMeter() } : { phase: 'running', writer };
@@ -56,7 +56,7 @@ export class Pull implements FetchTarget {
     return this.#state;
   }
 
-  /** Fetches to the end; never throws: followers learn how it ended. */
+  /** Fetches to the end. Never throws: followers get the error. */
   async run(signal: AbortSignal): Promise<void> {
     if (this.#state.phase !== 'running') return;
     const { writer } = this.#state;
@@ -66,7 +66,7 @@ export class Pull implements FetchTarget {
     } catch (error) {
       if (isDiskFull(error)) {
         const meter = writer.meter();
-        // Followers have handles of their own: the bytes stay readable, and the room is free when they are done.
+        // Followers have their own file handles: the bytes stay readable, and the room is freed when they are done.
         await writer.discard();
         this.#become({ phase: 'uncached', meter });
       } else {
@@ -76,7 +76,7 @@ export class Pull implements FetchTarget {
     }
   }
 
-  /** A body that follows the fetch; undefined when it has ended meanwhile and there is nothing to follow any more. */
+  /** A body that follows the fetch; undefined when the fetch has ended meanwhile. */
   async follow(): Promise<BlobBody | undefined> {
     if (this.#state.phase === 'failed') throw this.#state.error;
     if (this.#state.phase === 'uncached' && this.#state.meter.bytes === 0) return new Follower(this, undefined);
@@ -92,14 +92,14 @@ export class Pull implements FetchTarget {
     return this.#changes.next();
   }
 
-  /** One requester's own way to the source, from where the disk stopped. */
+  /** A fetch for one requester, straight from the source, from the byte where the disk filled up. */
   through(meter: DigestMeter, signal: AbortSignal): Through {
     const through = new Through(this.sizeBytes, new DigestMeter(meter));
     through.drivenBy(this.#deps.fetchInto(through, signal));
     return through;
   }
 
-  // What the fetch writes into.
+  // FetchTarget: the fetch writes here.
 
   get bytes(): number {
     return this.#writer().bytes;
@@ -110,7 +110,7 @@ export class Pull implements FetchTarget {
     for (;;) {
       try {
         await writer.write(chunk);
-        return this.#changes.tell();
+        return this.#changes.notify();
       } catch (thrown) {
         if (!isDiskFull(thrown) || !(await this.#deps.makeRoom())) throw thrown;
       }
@@ -120,7 +120,7 @@ export class Pull implements FetchTarget {
   async restart(): Promise<void> {
     this.#generation += 1;
     await this.#writer().restart();
-    this.#changes.tell();
+    this.#changes.notify();
   }
 
   async commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<void> {
@@ -128,13 +128,13 @@ export class Pull implements FetchTarget {
   }
 
   #writer(): BlobWriter {
-    if (this.#state.phase !== 'running') throw new IsthmusError('INTERNAL', 'this blob is not being fetched any more');
+    if (this.#state.phase !== 'running') throw new IsthmusError('INTERNAL', 'this blob is no longer being fetched');
     return this.#state.writer;
   }
 
   #become(state: State): void {
     this.#state = state;
-    this.#changes.tell();
+    this.#changes.notify();
   }
 }
 
@@ -175,7 +175,7 @@ class Follower implements BlobBody {
     await this.#file?.close();
   }
 
-  /** Where the bytes on disk that may be handed on end. */
+  /** The end of the bytes on disk that may be handed on. */
   #readable(state: State): number {
     const withheld = this.sizeBytes - HELD_BACK_BYTES;
     switch (state.phase) {
@@ -193,7 +193,7 @@ class Follower implements BlobBody {
   async #readFile(position: number, buffer: Buffer, end: number): Promise<number> {
     if (this.#file === undefined || position >= end) return 0;
     const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.length, end - position), position);
-    // Begun again while it was read: these may be the wrong bytes.
+    // The fetch restarted during the read: these may be wrong bytes.
     if (this.#generation !== this.#pull.generation) return 0;
     this.#handedOver ||= bytesRead > 0;
     return bytesRead;
@@ -206,7 +206,7 @@ class Follower implements BlobBody {
     return this.#readFile(position, buffer, meter.bytes);
   }
 
-  /** Waits for more; looks once more first, for what came while the file was read. */
+  /** Waits for more bytes, unless some came while the file was read. */
   async #nextUnlessReadable(position: number): Promise<void> {
     if (position >= this.#readable(this.#pull.state) && this.#generation === this.#pull.generation) {
       await this.#pull.changed();
@@ -218,7 +218,7 @@ class Follower implements BlobBody {
     if (this.#handedOver) {
       throw new IsthmusError(
         'PACKAGE_HASH_MISMATCH',
-        'a part of what was handed on is wrong; ask again from the beginning',
+        'bytes that were handed on are wrong; fetch again from the beginning',
       );
     }
     this.#generation = this.#pull.generation;

@@ -1,5 +1,5 @@
-// What a mirror's cache may take up: a quota and a mark of free space on the disk. What was not asked for longest goes
-// first; what is being served never goes.
+// The disk space of a mirror's cache: a quota, and free space that must remain on the disk. The least recently used
+// package is evicted first; packages that are being served are not evicted.
 import type { Logger } from '../lib/telemetry/log.ts';
 import type { BlobStore } from '../lib/blobs/blob-store.ts';
 import { freeBytes } from '../lib/files/disk-space.ts';
@@ -35,27 +35,27 @@ export class Space {
     };
   }
 
-  /** Makes room for a blob that is to be fetched, evicting others; false when there is none to be had. */
+  /** Reserves room for a blob, evicting others; false when there is not enough. */
   async reserve(sha256: string, sizeBytes: number): Promise<boolean> {
     if (sizeBytes > this.#limits.quotaBytes) return false;
-    // First, so that two that arrive together do not both count on the same room.
+    // Reserved first, so that two concurrent calls do not count on the same room.
     this.#reserved.set(sha256, sizeBytes);
     for (;;) {
       const { missingBytes, evictableBytes } = await this.#survey();
       if (missingBytes <= 0) return true;
-      // Where emptying the cache would not be enough, it is not emptied.
+      // Nothing is evicted when even an empty cache would not be enough.
       if (missingBytes <= evictableBytes && (await this.evictOne())) continue;
       this.release(sha256);
       return false;
     }
   }
 
-  /** The blob has been fetched, or will not be. */
+  /** Ends a reservation: the blob has been fetched, or will not be. */
   release(sha256: string): void {
     this.#reserved.delete(sha256);
   }
 
-  /** Evicts what is least worth keeping; false when there is nothing. */
+  /** Evicts the oldest partial download, else the least recently used package; false when there is neither. */
   async evictOne(): Promise<boolean> {
     const idle = (await this.#blobs.partials()).filter(({ sha256 }) => !this.#reserved.has(sha256));
     const [partial] = idle.sort((a, b) => a.modifiedAtMs - b.modifiedAtMs);
@@ -71,14 +71,14 @@ export class Space {
     return true;
   }
 
-  /** How much too little room there is, and how much eviction could give. */
+  /** How much room is missing, and how much eviction could free. */
   async #survey(): Promise<{ missingBytes: number; evictableBytes: number }> {
     const partials = await this.#blobs.partials();
     const idleBytes = sum(partials.filter(({ sha256 }) => !this.#reserved.has(sha256)));
     const evictableBytes = idleBytes + sum(this.#blobs.list().filter(({ sha256 }) => !this.#serving.has(sha256)));
     let reserved = 0;
     for (const bytes of this.#reserved.values()) reserved += bytes;
-    // What is reserved counts in full: that a part of it is written already only errs on the safe side.
+    // Reservations count in full. A part may be written already, which only errs on the safe side.
     const free = await freeBytes(this.#blobs.folder);
     const overQuota = this.#blobs.usedBytes + idleBytes + reserved - this.#limits.quotaBytes;
     return { missingBytes: Math.max(overQuota, this.#limits.minFreeBytes + reserved - free), evictableBytes };

@@ -1,6 +1,6 @@
 // Starts a mirror: a regional cache of packages, in a process of its own so that a full disk never drops a tunnel.
 //
-//   cache.ts      what is served and how it is fetched
+//   cache.ts      serves packages and fetches missing ones
 //   open-port.ts  HTTPS for targets of the site
 //   config.ts     its settings
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ export interface MirrorAddresses {
   readonly feed: string | undefined;
 }
 
-/** Room for the logs and whatever else shares the disk. */
+/** Room for logs and others that share the disk. */
 const DEFAULT_MIN_FREE_BYTES = 512 * 1024 * 1024;
 
 /** The requester, and whether it came over the mesh or at the open port. */
@@ -40,7 +40,7 @@ interface Requester {
   readonly at: 'mesh' | 'open port';
 }
 
-/** Starts a mirror on a data folder that was joined to a mesh. */
+/** Starts a mirror on a data folder that has joined a mesh. */
 export function start(config: MirrorConfig, { log }: { readonly log: Logger }): Promise<Running<MirrorAddresses>> {
   return startComponent(log, (teardown) => assemble(config, log, teardown));
 }
@@ -81,8 +81,8 @@ function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials)
   return {
     authorise: ({ sha256, downloadToken, peer: { peer, at } }: BlobRequest<Requester>) => {
       const trust = identity.current();
-      // The open port is for the site; over the mesh come mirrors and targets of the sites below too. A target has a
-      // downloadToken of its own; a mirror also asks with that of a target of its, when the server cannot be asked for another.
+      // The open port is for the mirror's site; over the mesh, nodes of the sites below come, too. A target has its own
+      // token; a mirror may also use the token of one of its targets, when it cannot get its own from the server.
       const site = at === 'open port' && trust.site !== null ? { site: trust.site } : {};
       const node = peer.role === 'mirror' ? {} : { node: peer.node };
       try {
@@ -109,7 +109,7 @@ async function openPortOf(
   });
 }
 
-/** What targets are told. An address that means every interface is none that anybody could connect to. */
+/** The feed URL for targets. Undefined for an address that means every interface: nobody can connect to that. */
 function urlOf({ feedUrl }: MirrorConfig, { host, port }: OpenPort): string | undefined {
   if (feedUrl !== undefined) return feedUrl;
   if (host === '0.0.0.0' || host === '::') return undefined;

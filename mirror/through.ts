@@ -1,14 +1,14 @@
-// A blob on its way through a mirror that has no room for it: from the source to one requester, the tail held back until the
-// digest matches, with no more than a window of it in memory.
+// Passes a blob through a mirror that has no room for it, from the source to one requester. The tail is held back until
+// the digest matches; no more than a window and that tail is in memory.
 import { IsthmusError } from '../contract/errors.ts';
 import { assertBytesMatch } from '../lib/blobs/blob-writer.ts';
 import { DigestMeter } from '../lib/blobs/digest.ts';
 import type { FetchTarget } from '../lib/blobs/fetch.ts';
 import { Changes } from './changes.ts';
 
-/** What no requester gets before the digest has matched. */
+/** The tail that no requester gets before the digest matches. */
 export const HELD_BACK_BYTES = 64 * 1024;
-/** Read ahead of the requester; beside it the held-back tail may lie in memory. */
+/** How much is read ahead of the requester, in addition to the tail. */
 const WINDOW_BYTES = 1024 * 1024;
 
 type State =
@@ -27,7 +27,7 @@ export class Through implements FetchTarget {
   #state: State = { phase: 'running' };
   #handedOver: boolean;
 
-  /** Goes on after the bytes that `meter` has seen. */
+  /** Continues after the bytes that `meter` has counted. */
   constructor(sizeBytes: number, meter: DigestMeter) {
     this.#sizeBytes = sizeBytes;
     this.#meter = meter;
@@ -39,7 +39,7 @@ export class Through implements FetchTarget {
     return this.#meter.bytes;
   }
 
-  /** Follows the fetch that fills this; its failure is what readers get. */
+  /** Follows the fetch that writes here; readers get its error. */
   drivenBy(fetch: Promise<unknown>): void {
     fetch.catch((error: unknown) => this.#become({ phase: 'failed', error }));
   }
@@ -48,14 +48,16 @@ export class Through implements FetchTarget {
     this.#meter.update(chunk);
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
-    this.#changes.tell();
+    this.#changes.notify();
     while (this.#queuedBytes > WINDOW_BYTES + HELD_BACK_BYTES) await this.#changes.next();
   }
 
-  /** Begins again, unless the requester has bytes already that may be the wrong ones. */
+  /** Starts again, unless the requester already has bytes, which may be wrong. */
   restart(): Promise<void> {
     if (this.#handedOver) {
-      return Promise.reject(new IsthmusError('PACKAGE_HASH_MISMATCH', 'a part of it has been handed on already'));
+      return Promise.reject(
+        new IsthmusError('PACKAGE_HASH_MISMATCH', 'bytes that may be wrong were handed on already'),
+      );
     }
     this.#meter = new DigestMeter();
     this.#queue = [];
@@ -74,7 +76,7 @@ export class Through implements FetchTarget {
     return Promise.resolve();
   }
 
-  /** Resolves when the digest has matched. */
+  /** Resolves when the digest matches. */
   async verified(): Promise<void> {
     while (this.#state.phase === 'running') await this.#changes.next();
     if (this.#state.phase === 'failed') throw this.#state.error;
@@ -84,7 +86,7 @@ export class Through implements FetchTarget {
     return this.#state.phase === 'verified';
   }
 
-  /** Reads at a position, passing over what lies before it. */
+  /** Reads at a position; skips earlier bytes. */
   async read(position: number, buffer: Buffer): Promise<number> {
     if (position >= this.#sizeBytes) return 0;
     for (;;) {
@@ -103,14 +105,14 @@ export class Through implements FetchTarget {
     }
   }
 
-  /** Lets go of everything. */
+  /** Frees the queue and ends the fetch. */
   close(): void {
     if (this.#state.phase === 'running') {
       this.#become({ phase: 'failed', error: new IsthmusError('CANCELLED', 'the requester has gone') });
     }
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#changes.tell();
+    this.#changes.notify();
   }
 
   #dropBefore(position: number): void {
@@ -125,12 +127,12 @@ export class Through implements FetchTarget {
     else this.#queue[0] = first.subarray(length);
     this.#queuedBytes -= length;
     this.#head += length;
-    this.#changes.tell();
+    this.#changes.notify();
   }
 
   #become(state: State): void {
     if (this.#state.phase !== 'running') return;
     this.#state = state;
-    this.#changes.tell();
+    this.#changes.notify();
   }
 }

@@ -1,5 +1,5 @@
-// The children that a relay was last assigned to dial, on disk: restarted while the server is away, it dials them
-// again.
+// The relay's last assignment (the children that it dials) on disk, so that a relay that restarts without the server
+// dials them again.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/files/durable.ts';
@@ -7,12 +7,12 @@ import type { DialAssignment } from '../mesh/types.ts';
 
 const FILE_NAME = 'assignment.json';
 
-/** Keeps an assignment. */
+/** Stores an assignment. */
 export function writeAssignment(dataDir: string, dials: readonly DialAssignment[]): void {
   writeDurably(join(dataDir, FILE_NAME), `${JSON.stringify(dials)}\n`);
 }
 
-/** The last assignment; empty without one or with a damaged file: the server assigns it again. */
+/** The last assignment; empty when there is none or the file is damaged, since the server will send it again. */
 export function readAssignment(dataDir: string): DialAssignment[] {
   const path = join(dataDir, FILE_NAME);
   if (!existsSync(path)) return [];

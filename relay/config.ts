@@ -6,7 +6,9 @@ export const relayConfigSchema = Type.Object(
   {
     listen: Type.Optional(listenSetting),
     address: Type.Optional(
-      addressSetting('Where children reach that port, for join commands, when it is not where the relay listens.'),
+      addressSetting(
+        'The address of the listening port for children, in join commands, when it differs from `listen`.',
+      ),
     ),
     parents: parentsSetting,
     linkTimeoutS: Type.Optional(linkTimeoutSetting),

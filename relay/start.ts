@@ -1,5 +1,5 @@
-// A relay: forwards tunnels between its parents and its children. It keeps no task, no package and no secret but its
-// own key. The children that it dials are on disk, so that it goes on dialling while the server is away.
+// Starts a relay: it forwards tunnels between its parents and its children. It stores no task, no package and no secret
+// but its own key. Its assignment is on disk, so that it dials its children even while the server is away.
 import { startComponent, type Running } from '../lib/component.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { startUpkeep, openNode } from '../node/runtime.ts';
@@ -12,7 +12,7 @@ export interface RelayConfig extends RelaySettings {
 }
 
 export interface RelayAddresses {
-  /** The one port, as host:port; undefined when the relay only dials. */
+  /** The listening port, as host:port; undefined when the relay only dials. */
   readonly mesh: string | undefined;
 }
 
@@ -33,8 +33,8 @@ export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Ru
         try {
           writeAssignment(dataDir, assigned);
         } catch (err) {
-          // It holds until a restart without the server; a full disk must not end the tunnels.
-          log.error({ err }, 'the assignment cannot be kept');
+          // The assignment holds until a restart without the server; a full disk must not end the tunnels.
+          log.error({ err }, 'the assignment cannot be written');
         }
       },
     });
@@ -45,6 +45,6 @@ export function start(config: RelayConfig, { log }: { log: Logger }): Promise<Ru
 /** The address that the server prints in the join commands of this relay's children. */
 function addressForChildren({ address, parents }: RelayConfig, listening: string | undefined): string | undefined {
   if (address !== undefined || listening === undefined) return address;
-  // For a relay that is dialled, the server knows an address that works; a guess would be no better.
+  // When its parent dials this relay, the server has a working address; a guess would be no better.
   return parents.some((parent) => parent.address !== undefined) ? reachableAt(listening) : undefined;
 }

@@ -1,4 +1,4 @@
-// The settings of a server, as `<data>/config.yaml` holds them.
+// The settings of a server in `<data>/config.yaml`.
 import { Type } from 'typebox';
 import { addressSetting, linkTimeoutSetting } from '../lib/config/mesh-settings.ts';
 
@@ -8,7 +8,7 @@ export const serverConfigSchema = Type.Object(
       {
         listen: addressSetting('Where nodes connect to: host:port.'),
         address: Type.Optional(
-          addressSetting('Where nodes reach that port, for join commands, when it is not where the server listens.'),
+          addressSetting('Where nodes reach that port (host:port), for join commands, when it is another address.'),
         ),
         linkTimeoutS: Type.Optional(linkTimeoutSetting),
       },
@@ -22,35 +22,39 @@ export const serverConfigSchema = Type.Object(
         ),
         tlsKeyFile: Type.Optional(Type.String({ description: 'The private key of that certificate (PEM).' })),
         behindTlsProxy: Type.Optional(
-          Type.Boolean({ description: 'Plain HTTP beyond loopback too: a proxy in front does TLS.' }),
+          Type.Boolean({ description: 'Plain HTTP beyond loopback too: a proxy in front terminates TLS.' }),
         ),
         trustedProxies: Type.Optional(
           Type.Array(Type.String(), {
             maxItems: 100,
-            description: 'Addresses or networks of proxies whose X-Forwarded-For tells who the client is.',
+            description: 'Addresses or networks of proxies whose X-Forwarded-For is trusted to name the client.',
           }),
         ),
       },
       { additionalProperties: false },
     ),
     healthCheckIntervalS: Type.Optional(
-      Type.Integer({ minimum: 5, maximum: 604_800, description: 'How often every machine is checked.' }),
+      Type.Integer({
+        minimum: 5,
+        maximum: 604_800,
+        description: 'How often every machine is checked, in seconds; never without it.',
+      }),
     ),
     cancelTimeoutS: Type.Optional(
       Type.Integer({
         minimum: 5,
         maximum: 86_400,
-        description: 'How long a cancel waits for a machine that does not answer; 60 without it.',
+        description: 'How long a cancel waits for a machine that does not answer, in seconds; 60 without it.',
       }),
     ),
     logQuotaBytes: Type.Optional(
-      Type.Integer({ minimum: 1024, description: 'What one script may leave of log; above the quota of tentacles.' }),
+      Type.Integer({ minimum: 1024, description: 'How much log the server keeps of one script, in bytes.' }),
     ),
     retentionDays: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 36_500,
-        description: 'How long the logs and tickets of ended tasks are kept.',
+        description: 'How many days the logs and tickets of ended tasks are kept; 30 without it.',
       }),
     ),
     masterKeyFile: Type.Optional(

@@ -1,14 +1,13 @@
 // The server: the control plane of a mesh. Map of this folder:
-//   start.ts        puts the parts together, in the order they need each other, and takes them apart in reverse
-//   housekeeping.ts forgets what is old
-//   initialise.ts   makes a data folder; backup.ts, backup-cipher.ts, control.ts keep it
-//   store/          what is durable          access/       API keys
+//   start.ts        starts the components in the order of their dependencies, and stops them in reverse
+//   task-kinds.ts   the kinds of task and types of step
+//   store/          the database             access/       API keys
 //   topology/       the live view, routes    tasks/        the task engine
-//   enrolment/      who is let in            inventory/    sites, environments, machines
+//   enrolment/      join, renew, revoke      inventory/    sites, environments, machines
 //   projects/       processes, releases      deployments/  plans, step handlers, runs
 //   scripts/        ad-hoc scripts           health/       checks, judgement, monitor
-//   events/         subscriptions, audit     feed/         packages
-//   task-kinds.ts   which kinds of task and types of step there are        api/   HTTP
+//   events/         subscriptions, audit     packages/     the feed
+//   operations/     init, backup, retention  api/          HTTP
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
@@ -30,7 +29,7 @@ import { createApi } from './api/app.ts';
 import type { ApiInstance } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
 import { listen } from './api/listen.ts';
-import { startControl } from './operations/admin-socket.ts';
+import { startAdminSocket } from './operations/admin-socket.ts';
 import { installedReleasesSubscription } from './deployments/installed.ts';
 import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
@@ -39,7 +38,7 @@ import { createFeed, type Feed } from './packages/feed.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
 import { clearBackups } from './operations/clean-up.ts';
 import { startHealthMonitor } from './health/monitor.ts';
-import { startHousekeeping } from './operations/retention.ts';
+import { startRetention } from './operations/retention.ts';
 import { openStore } from './store/store.ts';
 import { stepHandlers, taskKinds } from './task-kinds.ts';
 import { startTasks, type Tasks } from './tasks/start.ts';
@@ -70,21 +69,21 @@ export interface ServerAddresses {
   readonly mesh: string;
   /** Where the API listens, as host:port. */
   readonly api: string;
-  /** Where the API is, as a URL. */
+  /** The URL of the API. */
   readonly apiUrl: string;
 }
 
-/** For one hop of a probe: opening the tunnel and its round trips. */
+/** The time for one hop of a probe: opening the tunnel and its round trips. */
 const PROBE_DEADLINE_MS = 10_000;
 
-/** Starts a server on a folder that `initialise` made. What fails to start leaves nothing running. */
+/** Starts a server on a folder that `initialise` created. A failed start leaves nothing running. */
 export function start(config: ServerConfig, { log }: { log: Logger }): Promise<Running<ServerAddresses>> {
   return startComponent(log, (teardown) => assemble(config, log, teardown));
 }
 
 async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): Promise<ServerAddresses> {
   const { dataDir } = config;
-  // What can be refused is refused before anything is opened: nothing changes in a folder with the wrong key.
+  // Checks come before anything is opened, so that nothing changes in a folder with the wrong key.
   const sealer = openMasterKey({ dataDir, keyFile: config.masterKeyFile });
   const authority = openAuthority(dataDir, sealer);
   const identity = await IdentityStore.open(dataDir);
@@ -101,7 +100,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
   await clearBackups(dataDir);
-  teardown.add(await startControl(dataDir, { copyTo: (file) => store.copyTo(file), log }));
+  teardown.add(await startAdminSocket(dataDir, { copyTo: (file) => store.copyTo(file), log }));
 
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const topology = await openLiveTopology(store);
@@ -126,7 +125,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     dataDir,
     log,
     signDownloadToken: (downloadToken) => signer.signDownloadToken(downloadToken),
-    verifyDownloadToken: (downloadToken, asked) => verifyDownloadToken(downloadToken, trust, asked),
+    verifyDownloadToken: (downloadToken, requested) => verifyDownloadToken(downloadToken, trust, requested),
   });
   mesh.listen('feed', (stream) => {
     feed.serve(stream);
@@ -182,20 +181,20 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(() => stopApi(app, stopping));
   const unfollow = followCertificate(app, certificate);
   teardown.add(unfollow);
-  teardown.add(startHousekeeping({ store, log, retentionDays: config.retentionDays }));
+  teardown.add(startRetention({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
-  log.info({ node, pin: authorityPin(authorityPem) }, 'serves the mesh');
+  log.info({ node, pin: authorityPin(authorityPem) }, 'the server is up');
   return { mesh: mesh.address ?? config.mesh.listen, api, apiUrl };
 }
 
-/** Streams end first, or closing would wait for them. */
+/** Ends streams first: closing waits for them. */
 async function stopApi(app: ApiInstance, stopping: AbortController): Promise<void> {
   stopping.abort();
   await app.close();
 }
 
-/** The relays to cross to a node, for whoever names no path. */
+/** The relays to cross to a node when the caller names no path. */
 function pathTo(routes: RouteResolver, destination: string): readonly string[] {
   const [best] = routes.resolve(destination).paths;
   if (best === undefined) throw new IsthmusError('NO_ROUTE', `no path leads to ${destination}`, { hop: destination });

@@ -1,4 +1,4 @@
-// The kinds of task and the types of step that a server has, each from its feature. A new one is added here.
+// Registers the task kinds and step types of a server, each from its feature. Add a new one here.
 import { StepHandlerRegistry } from './deployments/steps/handler.ts';
 import { packageStep } from './deployments/steps/package-step.ts';
 import { scriptStep } from './deployments/steps/script-step.ts';

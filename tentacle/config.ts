@@ -9,9 +9,11 @@ export const tentacleConfigSchema = Type.Object(
     linkTimeoutS: Type.Optional(linkTimeoutSetting),
     feedLoopback: Type.Optional(feedLoopbackSetting),
     scriptUser: Type.Optional(
-      Type.String({ description: 'The account that scripts run as; without it they run as the agent.' }),
+      Type.String({ description: 'The user that scripts run as; without it they run as the user of the agent.' }),
     ),
-    logQuotaBytes: Type.Optional(Type.Integer({ minimum: 1, description: 'What one script may write to its log.' })),
+    logQuotaBytes: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'The most that one script may write to its log.' }),
+    ),
   },
   { additionalProperties: false },
 );

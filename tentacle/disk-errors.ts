@@ -1,4 +1,4 @@
-// Errors of the disk as errors of Isthmus.
+// Translates errors of the disk into errors of Isthmus.
 import { IsthmusError } from '../contract/errors.ts';
 
 const NO_ROOM = new Set(['DISK_FULL', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
@@ -8,7 +8,7 @@ export function isDiskFull(error: unknown): boolean {
   return error instanceof Error && 'code' in error && isDiskFullCode(String(error.code));
 }
 
-/** As `isDiskFull`, for a code that another process told. */
+/** As `isDiskFull`, for a code that another process reported. */
 export function isDiskFullCode(code: string): boolean {
   return NO_ROOM.has(code);
 }

@@ -1,5 +1,5 @@
-// What a tentacle tells of its machine: facts read on the spot, without the script engine, so that a machine whose
-// scripts hang still answers. The server knows the thresholds.
+// The health report of a tentacle's machine: facts read on request, without the script engine, so that a machine whose
+// scripts hang still answers. The thresholds are the server's.
 import { statfs } from 'node:fs/promises';
 import { arch, availableParallelism, freemem, loadavg, release, totalmem, type, uptime } from 'node:os';
 import { readFile } from 'node:fs/promises';
@@ -45,7 +45,7 @@ export class HealthReporter {
   }
 }
 
-/** What programs can still get: free memory alone would call every machine with a warm disk cache full. */
+/** Memory that programs can still get. Free memory alone would be low on any machine with a warm disk cache. */
 async function availableMemory(): Promise<number> {
   const text = await readFile('/proc/meminfo', 'utf8').catch(() => '');
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1];

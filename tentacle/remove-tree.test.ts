@@ -1,4 +1,4 @@
-// Removing a tree that somebody else works in at the same time.
+// Removing a tree while another process changes it.
 import { mkdir, readdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,24 +1,21 @@
-// Removes a folder in which scripts of another user could write. A path that is looked up twice may be two things: who
-// may rename in there can put a link in a folder's place. So each folder is opened once, never through a link, and what
-// is in it is removed relative to what was opened.
+// Removes a folder tree that scripts of another user can write in. Between two lookups of a path, such a script could
+// replace a folder with a link. So each folder is opened once, never through a link, and its entries are removed
+// relative to the open folder.
 import { constants } from 'node:fs';
 import { chmod, open, readdir, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { errnoOf } from '../lib/files/disk-space.ts';
 
-/**
- * Linux: opens a folder as a place only, so that it can be one that its owner closed to himself. Node does not name it.
- */
-const AS_SOURCE = 0o10000000;
-const FOLDER_ONLY = AS_SOURCE | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** Linux: opens a folder without read permission, as a handle for paths only. node:fs has no constant for it. */
+const O_PATH = 0o10000000;
+const FOLDER_ONLY = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** Read, write and search, for the owner. */
 const OWNERS_ALL = 0o700;
-/** Somebody who is still in there may add files while they are removed; not for ever. */
+/** A process may add files while the folder is emptied; it is tried this often. */
 const MOST_ROUNDS = 5;
 
 /**
- * Removes a file, a link or a folder with all that is in it, also in folders that were made unwritable, as the module
- * cache of Go is. Not there is as good as removed. What cannot be removed keeps nothing else from being removed; then,
- * or when `signal` aborts, it rejects with the first reason.
+ * Removes a file, a link, or a folder with its content, also read-only folders, as in Go's module cache. A missing path
+ * counts as removed. Goes on after a failure, and rejects with the first one at the end, or when `signal` aborts.
  */
 export async function removeTree(path: string, signal?: AbortSignal): Promise<void> {
   const kept = await remove(Buffer.from(path), signal);
@@ -29,7 +26,7 @@ interface Kept {
   readonly reason: unknown;
 }
 
-/** Names are bytes: a script may have made one that is no text. */
+/** Names are bytes: a script may have created one that is not UTF-8. */
 async function remove(path: Buffer, signal: AbortSignal | undefined): Promise<Kept | undefined> {
   for (let round = 1; ; round += 1) {
     try {
@@ -74,7 +71,7 @@ async function empty(path: Buffer, signal: AbortSignal | undefined): Promise<Kep
   }
 }
 
-/** Where that is refused, what follows tells whether it was needed. */
+/** Best effort: the operations that follow fail if it was needed. */
 async function makeWritable(folder: FileHandle, opened: string): Promise<void> {
   const { mode } = await folder.stat();
   if ((mode & OWNERS_ALL) !== OWNERS_ALL) await chmod(opened, OWNERS_ALL).catch(() => undefined);

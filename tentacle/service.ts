@@ -1,5 +1,5 @@
-// The tentacle's gRPC service. Every method is for servers only, and whatever runs, fetches, switches or ends something
-// comes in a signed envelope. Without one a server can look, and complete a script that has ended.
+// The tentacle's gRPC service. Every method is for servers only. Every order to run, fetch, switch or end something
+// needs a signed envelope; without one a server can only read, and complete a script that has ended.
 import { once } from 'node:events';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { PeerIdentity } from '../certs/peer.ts';
@@ -20,9 +20,9 @@ import { decodePayload } from './scripts/payload.ts';
 import type { StatusMessage } from './scripts/run/status.ts';
 
 type Handlers = AsyncHandlers<TentacleHandlers, PeerIdentity>;
-/** What the package methods do; tentacle/packages has them. */
+/** The package methods; tentacle/packages implements them. */
 export type PackageHandlers = Pick<Handlers, 'AcquirePackage' | 'StagePackage' | 'ActivatePackage'>;
-/** What a signed order says, once signature, recipient and kind of call are right; throws what is wrong with it. */
+/** Verifies signature, recipient and kind of a signed order, and returns its content; throws when one is wrong. */
 export type OpenEnvelope = (envelope: Envelope__Output | null, kind: EnvelopeKind) => EnvelopeBody__Output;
 
 type LogCall = ServerDuplexStream<LogRequest__Output, LogBatch>;
@@ -96,22 +96,22 @@ interface WantedLog extends TicketKey {
   readonly afterLine: number;
 }
 
-/** Sends a log, hears what is stored of it, and completes the ticket when it is asked to. */
+/** Sends a log, takes acknowledgements, and completes the ticket when the server requests it. */
 async function sendLog(call: LogCall, engine: ScriptEngine, first: WantedLog, gone: AbortSignal): Promise<void> {
   const sender = new LogSender(await engine.log(first), first.afterLine, { send: (batch) => write(call, batch) });
-  const forget = engine.epochs.onEpoch((task, epoch) => {
+  const unsubscribe = engine.epochs.onEpoch((task, epoch) => {
     if (task !== first.task || epoch <= first.epoch) return;
     sender.fail(new IsthmusError('STALE_EPOCH', `task ${task} was taken over with epoch ${epoch}`));
   });
   const completed = Promise.withResolvers<boolean>();
   call.on('data', (request: LogRequest__Output) => {
     if (!sameTicket(first, request)) {
-      return sender.fail(new IsthmusError('TICKET_UNKNOWN', `this stream is of ticket ${first.ticket}`));
+      return sender.fail(new IsthmusError('TICKET_UNKNOWN', `this stream is for ticket ${first.ticket}`));
     }
     sender.acknowledge(request.acknowledgedLine);
     if (request.complete) completed.resolve(true);
   });
-  // A server that says nothing of completion on the stream calls CompleteScript.
+  // A server that does not complete on the stream calls CompleteScript.
   call.on('end', () => completed.resolve(false));
   whenAborted(gone, () => {
     sender.stop();
@@ -125,7 +125,7 @@ async function sendLog(call: LogCall, engine: ScriptEngine, first: WantedLog, go
       await write(call, { ticket: first.ticket, firstLine: end.lastLine + 1, lines: [], end });
     }
   } finally {
-    forget();
+    unsubscribe();
   }
   call.end();
 }
@@ -134,7 +134,7 @@ function sameTicket(first: TicketKey, later: TicketKey): boolean {
   return later.ticket === first.ticket && later.task === first.task && later.epoch === first.epoch;
 }
 
-/** Aborts when the caller is lost. From the first moment: it may be while its script is being started. */
+/** Aborts when the caller is lost. Call it first: the caller may be lost while its script starts. */
 function whenGone(call: LogCall): AbortSignal {
   const gone = new AbortController();
   for (const event of ['cancelled', 'error', 'close'] as const) call.on(event, () => gone.abort());
@@ -154,7 +154,7 @@ async function firstRequest(call: LogCall): Promise<LogRequest__Output | undefin
   });
 }
 
-/** Waits while the other end takes nothing; a stream that is gone takes everything. */
+/** Writes, and waits while the stream is full. A closed stream ignores the write. */
 async function write(call: LogCall, batch: LogBatch): Promise<void> {
   if (call.cancelled || call.destroyed || call.write(batch)) return;
   const done = new AbortController();

@@ -1,9 +1,9 @@
-// Starts a tentacle: the agent on a machine. It calls the server for nothing but its identity, its packages and to say
-// how it is; the server calls it for everything else.
+// Starts a tentacle: the agent on a machine. It calls the server only for its identity, its packages and its status;
+// the server calls it for everything else.
 //
-//   service.ts   what a server may ask of it          scripts/   runs scripts, once per ticket
-//   health.ts    what it tells of its machine         logs/      their output, masked, numbered, streamed
-//   packages/    fetches, unpacks, activates          journal/   what it must never forget
+//   service.ts   the methods that a server may call    scripts/   runs scripts, once per ticket
+//   health.ts    the health report of its machine      logs/      their output, masked, numbered, streamed
+//   packages/    fetches, unpacks, activates           journal/   what it must never forget
 import type { PeerIdentity } from '../certs/peer.ts';
 import { verifyEnvelope } from '../certs/signer.ts';
 import { inheritedEnv } from '../lib/config/env.ts';
@@ -31,25 +31,25 @@ export interface TentacleAddresses {
   readonly mesh: string | undefined;
 }
 
-/** Starts a tentacle on a data folder that was joined to a mesh. */
+/** Starts a tentacle on a data folder that has joined a mesh. */
 export function start(config: TentacleConfig, { log }: { readonly log: Logger }): Promise<Running<TentacleAddresses>> {
   return startComponent(log, (teardown) => assemble(config, log, teardown));
 }
 
 async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown): Promise<TentacleAddresses> {
   const { dataDir } = config;
-  teardown.add(closeDebuggerDoor(log));
+  teardown.add(ignoreDebuggerSignal(log));
   const user = await resolveScriptUser(config.scriptUser);
   const runtime = await openNode('tentacle', config, { log, teardown });
-  warnOfScriptUser(user, log);
+  warnWhenNotIsolated(user, log);
   const { identity, revocations, mesh } = runtime;
   const { node } = identity.current();
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const packages = await createPackages({
     dataDir,
     log,
-    connect: (place, signal) => connectSource(place, access, signal),
-    onWrongSource: (place, error) => mesh.denials.note(error, place, FEED_SERVICE),
+    connect: (source, signal) => connectSource(source, access, signal),
+    onWrongSource: (source, error) => mesh.denials.note(error, source, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
   });
   teardown.add(() => packages.stop());
@@ -73,7 +73,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     packages: packageHandlers({
       packages,
       openEnvelope,
-      checkEpoch: (task, epoch) => engine.epochs.pass(task, epoch),
+      checkEpoch: (task, epoch) => engine.epochs.admit(task, epoch),
     }),
   });
   mesh.listen('tentacle', (stream) => host.accept(stream));
@@ -97,14 +97,14 @@ async function openEngine(
   return { engine, inherited };
 }
 
-/** Node's own answer to SIGUSR1 is to open its debugger to every local user. */
-function closeDebuggerDoor(log: Logger): () => void {
+/** By default Node opens its debugger to every local user on SIGUSR1. */
+function ignoreDebuggerSignal(log: Logger): () => void {
   const ignore = (): void => log.warn('SIGUSR1 ignored');
   process.on('SIGUSR1', ignore);
   return () => process.off('SIGUSR1', ignore);
 }
 
-function warnOfScriptUser(user: ScriptUser, log: Logger): void {
+function warnWhenNotIsolated(user: ScriptUser, log: Logger): void {
   if (user.isolated) return;
   log.warn(
     { user: user.name },

@@ -1,5 +1,5 @@
-// Hundreds of agents in one process: the link session, the certificate and the report of a tentacle each, real ones,
-// and nothing that runs scripts.
+// Runs hundreds of agents in one process: each has the real link, certificate and report of a tentacle, but runs no
+// scripts.
 import PQueue from 'p-queue';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
@@ -16,7 +16,7 @@ interface Agent {
   upAtMs: number | undefined;
 }
 
-/** Agents of one machine would not begin all in one process: here they take turns. */
+/** Real agents do not all start in one process, so here only so many start at once. */
 const startedAtOnce = 16;
 
 const agents: Agent[] = [];

@@ -1,4 +1,4 @@
-// A node of a measured mesh: links and tunnels, and the service `bench`, whose first line says who sends how much.
+// A node of a measured mesh, with the service `bench`, whose first line says who sends how much.
 //   {"send": N}     the far end sends N bytes and ends
 //   {"receive": N}  the far end reads N bytes and answers `ok`
 import { IdentityStore } from '../../certs/identity.ts';
@@ -35,7 +35,7 @@ async function send(stream: MeshStream, bytes: number): Promise<void> {
   }
 }
 
-/** Reads until `bytes` have come. */
+/** Reads until `bytes` have arrived. */
 function receive(stream: MeshStream, bytes: number, already: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let left = bytes - already;
@@ -89,7 +89,7 @@ answer({
     running()
       .links()
       .every((link) => link.up),
-  /** Seconds until `bytes` from the far end have come. */
+  /** Seconds until `bytes` from the far end have arrived. */
   async download({ bytes, ...where }: Transfer) {
     const stream = await open(where, { send: bytes });
     const began = performance.now();
@@ -109,7 +109,7 @@ answer({
     stream.destroy();
     return seconds;
   },
-  /** Asks for `bytes` and reads none of them. */
+  /** Requests `bytes` and reads none of them. */
   async stall({ bytes, ...where }: Transfer) {
     const stream = await open(where, { send: bytes });
     stream.pause();

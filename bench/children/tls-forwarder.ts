@@ -1,4 +1,4 @@
-// The rival that a relay is held against: TLS in, TLS out, and a pipe between, nothing else. Also its two ends.
+// The rival of a relay: a plain TLS forwarder, and its two endpoints.
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ interface Keys {
 }
 interface Start {
   readonly identityFile: string;
-  /** Without it this is the end that sends. */
+  /** Without it this is the sending endpoint. */
   readonly forwardTo?: number;
 }
 

@@ -1,11 +1,11 @@
-// A chain of real mesh processes: an origin (a server's identity), relays one behind the other, and a target behind any
-// of them. The same on loopback and in the lab.
+// Starts a chain of real mesh processes, on loopback or in the lab: an origin (with a server's identity), relays, and
+// targets behind any of them.
 import { join } from 'node:path';
 import type { NodeRole } from '../../certs/peer.ts';
 import { createTestMesh, type TestMesh } from '../../test/support/identities.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import type { Spawner } from '../../test/support/spawner.ts';
-import { AskedChild } from './child.ts';
+import { BenchChild } from './child.ts';
 
 const script = join(import.meta.dirname, '../children/mesh-node.ts');
 
@@ -15,7 +15,7 @@ export interface NodePlan {
   readonly parent?: string;
   /** The host part of its own address. */
   readonly host?: string;
-  /** How its parent is reached, when that is not the parent's `host`. */
+  /** Where its parent is reached, if not at the parent's `host`. */
   readonly parentHost?: string;
   readonly spawner?: Spawner;
 }
@@ -23,15 +23,15 @@ export interface NodePlan {
 /** Running mesh nodes by name. */
 export interface MeshProcesses {
   readonly mesh: TestMesh;
-  node(name: string): AskedChild;
+  node(name: string): BenchChild;
   stop(): Promise<void>;
 }
 
-/** Starts the nodes in the order given, parents first, and waits until every link is up. */
+/** Starts the nodes in order, parents first, and waits until every link is up. */
 export async function startMesh(plan: Readonly<Record<string, NodePlan>>): Promise<MeshProcesses> {
   const removals: (() => void)[] = [];
   const mesh = await createTestMesh('bench', (remove) => void removals.push(remove));
-  const children = new Map<string, AskedChild>();
+  const children = new Map<string, BenchChild>();
   const ports = new Map<string, string>();
   const running: MeshProcesses = {
     mesh,
@@ -48,7 +48,7 @@ export async function startMesh(plan: Readonly<Record<string, NodePlan>>): Promi
   try {
     for (const [name, { role, parent, host = '127.0.0.1', parentHost, spawner }] of Object.entries(plan)) {
       const { dataDir } = await mesh.node(name, role);
-      const child = AskedChild.start(script, spawner);
+      const child = BenchChild.start(script, spawner);
       children.set(name, child);
       const reached = parent === undefined ? undefined : (parentHost ?? plan[parent]?.host ?? '127.0.0.1');
       const parents = parent === undefined ? [] : [{ node: parent, address: `${reached}:${ports.get(parent)}` }];

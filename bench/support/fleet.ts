@@ -1,5 +1,5 @@
-// A fleet of agents for a running mesh: nodes of its store with certificates of its own authority, made at once instead
-// of by a thousand enrolments, each of which is limited to so many a second.
+// A fleet of agents for a running mesh. Their nodes and certificates are created directly in the store, because a thousand
+// enrolments are rate-limited.
 import { join } from 'node:path';
 import { openAuthority } from '../../certs/authority.ts';
 import { generateKey } from '../../certs/certificate.ts';
@@ -8,15 +8,15 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
 import { openStore } from '../../server/store/store.ts';
-import { AskedChild, type Usage } from './child.ts';
+import { BenchChild, type Usage } from './child.ts';
 
 const script = join(import.meta.dirname, '../children/agents.ts');
 const agentsPerProcess = 250;
-/** Keys are slow to make; what a key says is the same whoever else has it. */
+/** Keys are slow to generate, so the agents share a few. */
 const keys = 8;
 
-/** Makes `count` agents while the server of the folder does not run; answers their data folders. */
-export async function makeAgents(serverDir: string, folder: string, site: string, count: number): Promise<string[]> {
+/** Creates `count` agents while the server of the folder is stopped; returns their data folders. */
+export async function createAgents(serverDir: string, folder: string, site: string, count: number): Promise<string[]> {
   const authority = openAuthority(serverDir, openMasterKey({ dataDir: serverDir }));
   const pairs = await Promise.all(Array.from({ length: keys }, () => generateKey()));
   const store = await openStore({ dataDir: serverDir, log: silentLogger() });
@@ -28,8 +28,8 @@ export async function makeAgents(serverDir: string, folder: string, site: string
         const { keyPem, spkiDer } = pairs[index % keys]!;
         const { certificatePem, notAfterMs } = await authority.issue({ spkiDer, node, role: 'tentacle' });
         const createdAt = Date.now();
-        const place = { site, parents: [{ node: 'server', dialAddress: null }] };
-        await tx.nodes.insert({ id: node, role: 'tentacle', ...place, createdAt, certificateNotAfter: notAfterMs });
+        const location = { site, parents: [{ node: 'server', dialAddress: null }] };
+        await tx.nodes.insert({ id: node, role: 'tentacle', ...location, createdAt, certificateNotAfter: notAfterMs });
         const { meshId, certificatePem: authorityPem } = authority;
         const dataDir = join(folder, node);
         writeIdentity(identityFolder(dataDir), {
@@ -46,18 +46,18 @@ export async function makeAgents(serverDir: string, folder: string, site: string
 
 /** Running agents of one parent. */
 export class Fleet {
-  readonly #children: readonly AskedChild[];
+  readonly #children: readonly BenchChild[];
 
-  private constructor(children: readonly AskedChild[]) {
+  private constructor(children: readonly BenchChild[]) {
     this.#children = children;
   }
 
   static async start(dataDirs: readonly string[], parent: ParentConfig): Promise<Fleet> {
-    const children: AskedChild[] = [];
+    const children: BenchChild[] = [];
     const fleet = new Fleet(children);
     try {
       for (let from = 0; from < dataDirs.length; from += agentsPerProcess) {
-        const child = AskedChild.start(script);
+        const child = BenchChild.start(script);
         children.push(child);
         await child.ask('start', { dataDirs: dataDirs.slice(from, from + agentsPerProcess), parent });
       }

@@ -1,4 +1,4 @@
-// Tunnels over a long line: 100 Mbit/s and 40 ms to a relay host, a second relay host and the target behind it.
+// Measures tunnels over a long line: 100 Mbit/s and 40 ms to a relay host, then a second relay host and the target.
 import { Lab } from '../../test/lab/support/lab.ts';
 import { startMesh, type MeshProcesses } from './chain.ts';
 import { percentile, rounded, type BenchContext } from './report.ts';
@@ -28,7 +28,7 @@ async function startInLab(lab: Lab): Promise<MeshProcesses> {
   });
 }
 
-/** The share of the line that a body fills, each way, and how control fares beside it. */
+/** The share of the line that a body uses in each direction, and the latency of control traffic meanwhile. */
 export async function longLine({ quick, say }: BenchContext): Promise<{
   figures: Record<string, number>;
   notes: string[];
@@ -53,7 +53,7 @@ export async function longLine({ quick, say }: BenchContext): Promise<{
         const seconds = await transfer;
         return { share: (bytes * 8) / seconds / (shape.rateMbit * 1e6), pings };
       };
-      // Down is towards the target, as a package goes; up is towards the server.
+      // Down is towards the target, as for a package; up is towards the server.
       const down = await share('upload');
       const up = await share('download');
       const during = [...down.pings, ...up.pings];
@@ -72,7 +72,7 @@ export async function longLine({ quick, say }: BenchContext): Promise<{
           control_rtts_during_bulk_max: roundTrips(Math.max(...during)),
         },
         notes: [
-          `the line: TUN shaper, ${lab.congestion}, ${bytes / mib} MiB each way, the start of the transfer included`,
+          `the line: TUN shaper, ${lab.congestion}, ${bytes / mib} MiB in each direction, the start of the transfer included`,
           'control_rtts_during_bulk: 95th percentile of echo round trips through both relays while bulk runs',
         ],
       };

@@ -1,7 +1,7 @@
-// Processor time of groups of processes, from /proc: their own, and that of the children that they have waited for.
+// Processor time of processes from /proc: their own, and that of children they have waited for.
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Of one process, in milliseconds: the kernel counts in ticks of ten. */
+/** Times of one process in milliseconds; the kernel counts in ticks of ten. */
 interface Times {
   readonly parent: number;
   readonly own: number;
@@ -13,7 +13,7 @@ const msPerTick = 10;
 function timesOf(pid: number): Times | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command stands in parentheses and may itself contain any character.
+    // The command is in parentheses and may contain any character.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     const ticks = (first: number): number => (Number(fields[first]) + Number(fields[first + 1])) * msPerTick;
     return { parent: Number(fields[1]), own: ticks(11), waitedFor: ticks(13) };
@@ -23,7 +23,7 @@ function timesOf(pid: number): Times | undefined {
   }
 }
 
-/** Own time of these processes, and of their children that run: what those have waited for included. */
+/** Own time of these processes, and of their children, including those that have been waited for. */
 export function processorTimeMs(pids: readonly number[]): { readonly own: number; readonly children: number } {
   const wanted = new Set(pids);
   let [own, children] = [0, 0];

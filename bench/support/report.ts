@@ -1,4 +1,4 @@
-// What a bench is given and what it answers.
+// The context and the report of a bench, and statistics for it.
 
 /** A number, or null where it could not be measured; a note then says why. */
 export type Figure = number | string | null;
@@ -10,9 +10,9 @@ export interface BenchReport {
 }
 
 export interface BenchContext {
-  /** Within a minute, with fewer rounds and smaller bodies. */
+  /** Run within a minute, with fewer rounds and smaller bodies. */
   readonly quick: boolean;
-  /** Tells people what is being measured. */
+  /** Prints a line of progress. */
   readonly say: (line: string) => void;
 }
 
@@ -26,7 +26,7 @@ export function percentile(samples: readonly number[], p = 0.5): number {
   return value;
 }
 
-/** A number with as many digits as a reader can use. */
+/** A number rounded to significant digits. */
 export function rounded(value: number, digits = 3): number {
   return Number(value.toPrecision(digits));
 }

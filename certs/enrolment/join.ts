@@ -1,7 +1,8 @@
-// Joins a mesh: from a token and a pin to an identity on disk that has crossed the mesh once. Everything is written to
-// a folder beside its final place and moved there at the very end; whatever fails before leaves nothing behind.
+// Joins a mesh: turns a token and a pin into an identity on disk that has been confirmed over the mesh. Everything is
+// written to a staging folder and moved into the data folder at the very end; a failure before that leaves nothing
+// behind.
 //
-//   preflight.ts  looks at name, port, proxy and clock     session.ts  TLS checked against the pin
+//   preflight.ts  checks address, port, proxy and clock     session.ts  TLS, checked against the pin
 //   proof.ts      proves token and key in that session
 import { createPrivateKey } from 'node:crypto';
 import { existsSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
@@ -27,7 +28,7 @@ import type { PinnedSession } from './session.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 const CALL_MS = 15_000;
-/** Giving a token back is worth a moment, not a long wait: the server frees it, too, when the session ends. */
+/** Giving a token back is worth only a short wait: the server frees it, too, when the session ends. */
 const ABANDON_MS = 5_000;
 
 export interface JoinRequest {
@@ -35,13 +36,13 @@ export interface JoinRequest {
   readonly token: string;
   /** SHA-256 of the authority's certificate, hex. */
   readonly pin: string;
-  /** What the operator expects the token to be for; without them, what it names is taken. */
+  /** What the operator expects of the token; unset fields accept whatever it names. */
   readonly role?: NodeRole | undefined;
   readonly site?: string | undefined;
   readonly name?: string | undefined;
 }
 
-/** An identity that was issued and not confirmed yet, in a folder that is not the node's data folder yet. */
+/** An issued identity that is not confirmed yet, in a staging folder. */
 export interface ProvisionalNode {
   readonly stagingDir: string;
   readonly identity: NodeIdentity;
@@ -51,21 +52,22 @@ export interface ProvisionalNode {
 
 export interface EnrolledParent {
   readonly node: string;
-  /** It dials this node; otherwise this node dials it. */
+  /** True when the parent dials this node; otherwise this node dials the parent. */
   readonly dials: boolean;
 }
 
 export interface JoinDeps {
-  /** Those that this node speaks, both included. */
+  /** The wire versions that this node supports, both ends included. */
   readonly wireVersions: { readonly oldest: number; readonly newest: number };
   readonly softwareVersion: string;
   /**
-   * Sessions with the server, dialled or awaited, checked against the pin: one through each parent that can be dialled.
+   * Sessions with the server, checked against the pin: one through each parent that this node dials, or one that a
+   * parent opens.
    */
   openSessions(): Promise<[PinnedSession, ...PinnedSession[]]>;
   /**
-   * Starts a mesh with the new identity, crosses it through every parent and confirms over it; rejects when any hop
-   * fails. Resolves with the certificate that lasts.
+   * Starts a mesh with the new identity, reaches the server through every parent and confirms the enrolment. Rejects
+   * when a hop fails; resolves with the final certificate.
    */
   confirm(node: ProvisionalNode): Promise<string>;
   /** The text of the node's config.yaml. */
@@ -73,7 +75,7 @@ export interface JoinDeps {
   readonly report: (result: CheckResult) => void;
 }
 
-/** Joins; the identity is in `<dataDir>/identity` when this resolves, and nothing is anywhere when it rejects. */
+/** Joins. The identity is in `<dataDir>/identity` when this resolves; nothing is left behind when it rejects. */
 export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<NodeIdentity> {
   const secret = parseToken(request.token);
   if (!/^[0-9a-fA-F]{64}$/.test(request.pin)) {
@@ -82,7 +84,7 @@ export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<No
   if (existsSync(identityFolder(request.dataDir))) {
     throw new IsthmusError('IDENTITY_EXISTS', `${request.dataDir} holds a node identity already`);
   }
-  // A folder that cannot be written is found before the token is shown to anybody.
+  // Fails early when the folder cannot be written, before the token is used.
   new Staging(request.dataDir).remove();
   const key = await generateKey();
   const [first, ...others] = await deps.openSessions();
@@ -108,7 +110,7 @@ interface FreshKey {
 type Client = GrpcClient<EnrolmentClient>;
 type Secret = ReturnType<typeof parseToken>;
 
-/** Writes the new identity beside its place, confirms with it, and moves it there. */
+/** Writes the new identity to a staging folder, confirms with it, and moves it into the data folder. */
 async function settle(
   dataDir: string,
   answer: EnrolResponse__Output,
@@ -139,30 +141,30 @@ function parentsOf({ parents }: EnrolResponse__Output): readonly EnrolledParent[
   return parents;
 }
 
-/** Opens the exchange: who the server is, a nonce, and whether the clocks and the server's certificate are good. */
+/** Opens the exchange: gets a nonce, and checks the clocks and the server's certificate. */
 async function begin(
   client: Client,
   { server, certificate, authorityPem }: PinnedSession,
   secret: Secret,
   { wireVersions, softwareVersion, report }: JoinDeps,
 ): Promise<BeginResponse__Output> {
-  report({ check: 'pin', outcome: 'ok', detail: `${server.node} has the pinned authority behind it` });
-  const askedAtMs = Date.now();
-  const asked = {
+  report({ check: 'pin', outcome: 'ok', detail: `the pinned authority issued the certificate of ${server.node}` });
+  const sentAtMs = Date.now();
+  const request = {
     oldestWireVersion: wireVersions.oldest,
     newestWireVersion: wireVersions.newest,
     softwareVersion,
     tokenId: secret.id,
   };
-  const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(asked, options, done), {
+  const begun = await client.unary<BeginResponse__Output>((c, options, done) => c.begin(request, options, done), {
     deadlineMs: CALL_MS,
   });
-  report(checkClock(begun.serverTimeMs, askedAtMs, Date.now()));
+  report(checkClock(begun.serverTimeMs, sentAtMs, Date.now()));
   verifyCertificate(certificate, { meshId: server.meshId, authorityPem });
   return begun;
 }
 
-/** Looks whether the server answers through another parent too. */
+/** Checks that the server also answers through another parent. */
 async function tryOut(session: PinnedSession, secret: Secret, deps: JoinDeps): Promise<void> {
   const client = clientOver(session.socket, session.server.node);
   try {
@@ -204,7 +206,7 @@ async function enrol(
       ),
     { deadlineMs: CALL_MS },
   );
-  // The session has shown the pinned authority; another one in the answer would be taken into use from here on.
+  // The session proved the pinned authority; this node would trust a different one in the answer from now on.
   if (authorityPin(answer.authorityPem) !== authorityPin(session.authorityPem)) {
     throw new IsthmusError('CA_FINGERPRINT', 'the answer names another authority than the session');
   }
@@ -216,7 +218,7 @@ async function enrol(
   return answer;
 }
 
-/** Does the work; when its connection goes meanwhile, says what that means for the token. */
+/** Runs `work`; when the connection is lost meanwhile, the error says that the token is still valid. */
 async function orLost<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -226,7 +228,7 @@ async function orLost<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Does the work; when it fails, gives the token back in the session that has bound it, for the next attempt. */
+/** Runs `work`; when it fails, gives the token back in the session that reserved it, for the next attempt. */
 async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -242,13 +244,13 @@ async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>
       {
         hop: error.hop,
         cause: error,
-        remedy: `On the server: isthmus node revoke ${node}; then make a new token that names it.`,
+        remedy: `On the server: isthmus node revoke ${node}; then create a new token that names it.`,
       },
     );
   }
 }
 
-/** The server has taken back what it had bound to this key: it does so when the connection of the enrolment ends. */
+/** When the connection of an enrolment ends, the server frees the token. */
 function sessionLost(cause: IsthmusError): IsthmusError {
   return new IsthmusError('UNREACHABLE', 'the connection of the enrolment was lost before the server confirmed it', {
     hop: cause.hop,
@@ -274,15 +276,15 @@ function identityFrom(answer: EnrolResponse__Output, keyPem: string): NodeIdenti
   return { meshId, node, role, site: site === '' ? null : site, keyPem, certificatePem, authorityPem };
 }
 
-/** A folder beside what it will become. */
+/** The staging folder of a join, inside the data folder. */
 class Staging {
   readonly path: string;
   readonly #dataDir: string;
-  readonly #made: string | undefined;
+  readonly #created: string | undefined;
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
-    this.#made = makeFolder(dataDir);
+    this.#created = makeFolder(dataDir);
     try {
       this.path = mkdtempSync(join(dataDir, '.joining-'));
     } catch (cause) {
@@ -290,20 +292,20 @@ class Staging {
     }
   }
 
-  /** The identity last: its presence says that the node has joined. */
+  /** Moves the files into the data folder. The identity comes last: its presence means that the node has joined. */
   keep(): void {
     renameSync(join(this.path, 'config.yaml'), join(this.#dataDir, 'config.yaml'));
     renameSync(identityFolder(this.path), identityFolder(this.#dataDir));
     syncFolder(this.#dataDir);
   }
 
-  /** Removes what was not kept, and the folders that were made for it. */
+  /** Removes the staging folder, and, unless the node has joined, the folders created for it. */
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
-    if (this.#made === undefined || existsSync(identityFolder(this.#dataDir))) return;
+    if (this.#created === undefined || existsSync(identityFolder(this.#dataDir))) return;
     for (let folder = this.#dataDir; ; folder = dirname(folder)) {
       rmdirSync(folder);
-      if (folder === this.#made) return;
+      if (folder === this.#created) return;
     }
   }
 }

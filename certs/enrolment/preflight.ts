@@ -1,5 +1,5 @@
-// What `join` looks at before it asks to be let in, in the order in which things fail in the field. Each check is one
-// result, so that the operator sees how far it came.
+// The checks of `join` before it enrols, in the order in which things usually fail. Each check gives one result, so
+// that the operator sees how far it got.
 import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
@@ -8,23 +8,23 @@ export type CheckName = 'port' | 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' |
 
 export interface CheckResult {
   readonly check: CheckName;
-  /** 'warning': the join goes on, but this may bite later. */
+  /** 'warning': the join goes on, but there may be trouble later. */
   readonly outcome: 'ok' | 'warning' | 'failed';
   readonly detail: string;
   readonly remedy?: string;
 }
 
-/** HTTP_PROXY and the like, as lib/config read them from the environment. */
+/** HTTP_PROXY and the like, as lib/config reads them from the environment variables. */
 export interface ProxyEnv {
   readonly proxy?: string | undefined;
   readonly noProxy?: string | undefined;
 }
 
 const TCP_LIMIT_MS = 10_000;
-/** More than this, and certificates look expired or not yet valid to one of the two. */
+/** With more skew, certificates look expired or not yet valid to one side. */
 const MAX_SKEW_MS = 5 * 60_000;
 
-/** Where a join begins: the port of a parent. */
+/** The port of a parent, where a join starts. */
 export interface JoinTarget {
   readonly host: string;
   readonly port: number;
@@ -32,7 +32,7 @@ export interface JoinTarget {
   readonly hop: string;
 }
 
-/** Resolves the host of an address. JOIN_DNS when it has none. */
+/** Resolves the host of an address. JOIN_DNS when that fails. */
 export async function checkAddress({ host, hop }: Pick<JoinTarget, 'host' | 'hop'>): Promise<CheckResult> {
   try {
     const found = await lookup(host, { all: true });
@@ -42,9 +42,7 @@ export async function checkAddress({ host, hop }: Pick<JoinTarget, 'host' | 'hop
   }
 }
 
-/**
- * Opens and closes a TCP connection. JOIN_TCP when that fails, JOIN_PROXY when a proxy is set that may be the way out.
- */
+/** Opens and closes a TCP connection. JOIN_TCP when that fails; JOIN_PROXY when a proxy is configured, too. */
 export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEnv): Promise<CheckResult> {
   const started = performance.now();
   const reason = await new Promise<string | undefined>((resolve) => {
@@ -63,11 +61,11 @@ export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEn
     return { check: 'tcp', outcome: 'ok', detail: `${hop} answers in ${tookMs} ms` };
   }
   const code: ErrorCode = proxies.proxy !== undefined ? 'JOIN_PROXY' : 'JOIN_TCP';
-  const hint = proxies.proxy === undefined ? '' : '; a proxy is configured, and the mesh does not pass HTTP proxies';
+  const hint = proxies.proxy === undefined ? '' : '; a proxy is configured, but the mesh does not use HTTP proxies';
   throw new IsthmusError(code, `no connection to ${hop}: ${reason}${hint}`, { hop });
 }
 
-/** Tells about a proxy in the environment: the mesh never uses it, and the operator may think that it does. */
+/** Warns of a configured proxy: the mesh never uses it, and the operator may think that it does. */
 export function checkProxy(host: string, { proxy, noProxy = '' }: ProxyEnv): CheckResult {
   if (proxy === undefined) return { check: 'proxy', outcome: 'ok', detail: 'no proxy is configured' };
   const exempt = noProxy.split(',').some((entry) => {
@@ -78,14 +76,14 @@ export function checkProxy(host: string, { proxy, noProxy = '' }: ProxyEnv): Che
   return {
     check: 'proxy',
     outcome: 'warning',
-    detail: 'a proxy is configured; the mesh connects directly, past it',
+    detail: 'a proxy is configured; the mesh does not use it and connects directly',
     remedy: `Add ${host} to NO_PROXY, or unset the proxy variables for this service.`,
   };
 }
 
-/** Compares clocks, the server's read in the middle of a round trip. CLOCK_SKEW when they are too far apart. */
-export function checkClock(serverTimeMs: number, askedAtMs: number, answeredAtMs: number): CheckResult {
-  const hereMs = (askedAtMs + answeredAtMs) / 2;
+/** Compares the clocks at the middle of a round trip. CLOCK_SKEW when they differ too much. */
+export function checkClock(serverTimeMs: number, sentAtMs: number, answeredAtMs: number): CheckResult {
+  const hereMs = (sentAtMs + answeredAtMs) / 2;
   const skewMs = hereMs - serverTimeMs;
   const times = `the server says ${new Date(serverTimeMs).toISOString()}, this machine ${new Date(hereMs).toISOString()}`;
   if (Math.abs(skewMs) > MAX_SKEW_MS) throw new IsthmusError('CLOCK_SKEW', times);

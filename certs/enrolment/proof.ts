@@ -1,5 +1,5 @@
-// What a joining or renewing node proves, computed the same way at both ends: the token by an HMAC, the key by a
-// signature, both over keying material of the very TLS session they travel in, so that neither works in another one.
+// The proofs of a joining or renewing node, computed the same way on both sides: the token by an HMAC, the key by a
+// signature. Both cover keying material of the TLS session that carries them, so that neither works in another session.
 import { constants, createHash, createHmac, sign, timingSafeEqual, verify, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -8,7 +8,7 @@ const EXPORTER_LABEL = 'EXPORTER-isthmus-enrol';
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
 const TOKEN_PATTERN = /^ist_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 
-/** A join token as it is handed out, taken apart. The secret itself never travels. */
+/** The two parts of a join token. The secret itself is never sent. */
 export interface JoinSecret {
   readonly id: string;
   readonly secret: Buffer;
@@ -19,7 +19,7 @@ export function formatToken({ id, secret }: JoinSecret): string {
   return `ist_${id}_${secret.toString('base64url')}`;
 }
 
-/** Reads a join token; TOKEN_UNKNOWN, without repeating it, when it is not one. */
+/** Reads a join token. TOKEN_UNKNOWN when it is malformed; the message does not repeat it. */
 export function parseToken(text: string): JoinSecret {
   const [, id, secret] = TOKEN_PATTERN.exec(text.trim()) ?? [];
   if (id === undefined || secret === undefined) {
@@ -28,17 +28,17 @@ export function parseToken(text: string): JoinSecret {
   return { id, secret: Buffer.from(secret, 'base64url') };
 }
 
-/** The key of a token's proof: what the server keeps, sealed. */
+/** The HMAC key of a token's proof. The server stores it, sealed. */
 export function proofKey(secret: Buffer): Buffer {
   return createHash('sha256').update(secret).digest();
 }
 
-/** The keying material that only the two ends of this session have. */
+/** The keying material that only the two endpoints of this session have. */
 export function sessionKey(socket: TLSSocket): Buffer {
   return socket.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0));
 }
 
-/** Everything a proof is bound to. */
+/** Everything that a proof is bound to. */
 export interface ProofContext {
   readonly session: Buffer;
   readonly nonce: Buffer;
@@ -61,12 +61,12 @@ export function keyProof(privateKey: KeyObject, { session, nonce }: ProofContext
   return sign('sha256', Buffer.concat([nonce, session]), { key: privateKey, ...pss });
 }
 
-/** Whether the sender of a public key has its private one. */
+/** Whether the sender has the private key of a public key. */
 export function keyProofHolds(publicKey: KeyObject, { session, nonce }: ProofContext, received: Buffer): boolean {
   return verify('sha256', Buffer.concat([nonce, session]), { key: publicKey, ...pss }, received);
 }
 
-/** How a public key is named in a row: SHA-256 of its DER, hex. */
+/** The identifier of a public key in the store: SHA-256 of its DER, hex. */
 export function spkiDigest(spkiDer: Buffer): string {
   return createHash('sha256').update(spkiDer).digest('hex');
 }

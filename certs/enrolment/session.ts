@@ -1,4 +1,4 @@
-// The TLS session inside an enrolment: the joining node trusts nothing but the pin, wherever the stream came from.
+// The TLS session of an enrolment. The joining node trusts only the pin, wherever the stream comes from.
 import { createHash, createPrivateKey, type X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -13,13 +13,13 @@ const HANDSHAKE_MS = 15_000;
 
 export interface PinnedSession {
   readonly socket: TLSSocket;
-  /** The server node at the other end. */
+  /** The server node at the other endpoint. */
   readonly server: PeerIdentity;
   readonly certificate: X509Certificate;
   readonly authorityPem: string;
 }
 
-/** The node dialled: it is the TLS client. CA_FINGERPRINT when what answers cannot show a chain to the pin. */
+/** For a node that dialled: it is the TLS client. CA_FINGERPRINT when the peer shows no chain to the pin. */
 export function sessionByDialling(bare: Duplex, pin: string): Promise<PinnedSession> {
   return pinned(bare, pin, async () => {
     const socket = tls.connect({
@@ -34,7 +34,7 @@ export function sessionByDialling(bare: Duplex, pin: string): Promise<PinnedSess
   });
 }
 
-/** A key and certificate for `sessionByListening`, good for this one enrolment. */
+/** A key and certificate for `sessionByListening`, for one enrolment. */
 export async function selfSigned(): Promise<{ key: string; cert: string }> {
   const { keyPem, spkiDer } = await generateKey();
   const nowMs = Date.now();
@@ -50,7 +50,7 @@ export async function selfSigned(): Promise<{ key: string; cert: string }> {
   return { key: keyPem, cert };
 }
 
-/** The node was dialled: it is the TLS server, with a key of its own that nobody has to trust. */
+/** For a node that was dialled: it is the TLS server, with a key that the peer need not trust. */
 export function sessionByListening(
   bare: Duplex,
   pin: string,
@@ -84,7 +84,7 @@ async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSoc
     socket.once('close', () => bare.destroy());
     const session = socket;
     bare.once('close', () => session.destroy());
-    return { socket, ...judgeChain(socket, pin) };
+    return { socket, ...verifyChain(socket, pin) };
   } catch (thrown) {
     if (socket === undefined) bare.destroy();
     else socket.destroy();
@@ -94,31 +94,29 @@ async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSoc
   }
 }
 
-/**
- * The other end must be a server node whose certificate the pinned authority issued, and must send that authority's.
- */
-function judgeChain(socket: TLSSocket, pin: string): Omit<PinnedSession, 'socket'> {
+/** The peer must be a server node with a certificate from the pinned authority, and must send the authority's, too. */
+function verifyChain(socket: TLSSocket, pin: string): Omit<PinnedSession, 'socket'> {
   const leaf = socket.getPeerX509Certificate();
-  if (leaf === undefined) throw new IsthmusError('CA_FINGERPRINT', 'the other end showed no certificate');
+  if (leaf === undefined) throw new IsthmusError('CA_FINGERPRINT', 'the peer sent no certificate');
   const shown = chainOf(leaf);
   const authority = shown.find((certificate) => fingerprint(certificate) === pin.toLowerCase());
   if (authority === undefined) {
     const seen = fingerprint(shown.at(-1) ?? leaf);
-    throw new IsthmusError('CA_FINGERPRINT', `expected an authority with fingerprint ${pin}, was shown ${seen}`);
+    throw new IsthmusError('CA_FINGERPRINT', `expected an authority with fingerprint ${pin}, got ${seen}`);
   }
   const authorityPem = authority.toString();
   const meshId = readIdentity(leaf)?.meshId ?? '';
   try {
     const expected = { node: 'server' };
-    // Its dates are looked at once the clocks were compared: with a wrong clock they would look wrong.
+    // The dates are checked later, after the clocks are compared: a wrong clock would make them look wrong.
     const nowMs = leaf.validToDate.getTime();
     const server = verifyCertificate(leaf, { meshId, authorityPem }, { expected, nowMs });
     return { server, certificate: leaf, authorityPem };
   } catch (thrown) {
     const error = IsthmusError.from(thrown);
-    // Anyone can send the authority's certificate along: without a leaf that it issued, it is not the pinned chain.
+    // Anyone can send the authority's certificate; the chain is only pinned when that authority issued the leaf.
     if (error.code !== 'PEER_CERTIFICATE_UNTRUSTED') throw error;
-    throw new IsthmusError('CA_FINGERPRINT', `the chain shown does not lead to the pin: ${error.message}`);
+    throw new IsthmusError('CA_FINGERPRINT', `the certificate chain does not lead to the pin: ${error.message}`);
   }
 }
 
@@ -139,7 +137,7 @@ function fingerprint(certificate: X509Certificate): string {
 
 async function settled(socket: TLSSocket, event: 'secureConnect'): Promise<void> {
   const closed = once(socket, 'close').then(() => {
-    throw new IsthmusError('JOIN_TLS', 'the other end closed the session during the handshake');
+    throw new IsthmusError('JOIN_TLS', 'the peer closed the session during the handshake');
   });
   await Promise.race([once(socket, event), closed]);
 }

@@ -13,7 +13,7 @@ export interface Connection {
   readonly server: URL;
   readonly authorityPem: string | undefined;
   readonly apiKey: string | undefined;
-  /** The context file that had a part in it. */
+  /** The context file that was read for it. */
   readonly contextFile?: string | undefined;
 }
 
@@ -69,7 +69,7 @@ async function toError(server: URL, response: IncomingMessage): Promise<IsthmusE
   return problem?.code === undefined ? notIsthmus(server, status) : new ServerError(status, problem.code, problem);
 }
 
-/** A proxy that has no server behind it, or another program at that port. */
+/** A proxy without a server behind it, or another program at that port. */
 function notIsthmus(server: URL, status: number): IsthmusError {
   return new IsthmusError('SERVER_UNREACHABLE', `what answers at ${server.origin} is not Isthmus (HTTP ${status})`);
 }
@@ -89,7 +89,7 @@ export class ApiClient {
     return (await this.request<T>('GET', path, query === undefined ? {} : { query })).body;
   }
 
-  /** Every item of a list, over all its pages. Lists that grow are paged by `after` a place, the others by a cursor. */
+  /** Every item of a list, over all its pages. Lists that only grow page by `after`, the others by `cursor`. */
   async list<T>(
     path: string,
     query: RequestOptions['query'] = {},
@@ -98,26 +98,26 @@ export class ApiClient {
     const items: T[] = [];
     let next: string | undefined;
     do {
-      const place = next === undefined ? {} : { [paging]: next };
-      const page = await this.get<Page<T>>(path, { ...query, limit: 500, ...place });
+      const position = next === undefined ? {} : { [paging]: next };
+      const page = await this.get<Page<T>>(path, { ...query, limit: 500, ...position });
       items.push(...page.items);
       next = page.next ?? undefined;
     } while (next !== undefined);
     return items;
   }
 
-  /** A request that makes something. One that is sent again by itself (lost answer) makes it once. */
+  /** Creates something. Its idempotency key creates it once, even if the request is sent twice. */
   async post<T>(path: string, json?: unknown): Promise<Reply<T>> {
     return this.request<T>('POST', path, { json: json ?? {}, headers: { 'idempotency-key': randomUUID() } });
   }
 
-  /** Reads a resource for its ETag, then changes it under that ETag, so that nobody's change is overwritten unseen. */
+  /** Reads a resource for its ETag and changes it under that ETag, so that no other change is overwritten unseen. */
   async change<T>(method: 'PATCH' | 'PUT', path: string, json: unknown, read: string = path): Promise<Reply<T>> {
     const headers = await this.#ifAsRead(read);
     return this.request<T>(method, path, { json, headers });
   }
 
-  /** Reads a resource, waits until the user agrees, and deletes it if it is still what was read. */
+  /** Reads a resource, waits until the user agrees, and deletes it unless it has changed since. */
   async remove(path: string, agreed: () => Promise<void>): Promise<void> {
     const headers = await this.#ifAsRead(path);
     await agreed();
@@ -133,24 +133,24 @@ export class ApiClient {
     const response = await this.open(method, path, options);
     const status = response.statusCode ?? 0;
     const body = await text(response);
-    const said = parse<T>(body);
-    if (said === undefined && body !== '') throw notIsthmus(this.server, status);
+    const parsed = parse<T>(body);
+    if (parsed === undefined && body !== '') throw notIsthmus(this.server, status);
     return {
       status,
-      body: said as T,
+      body: parsed as T,
       etag: response.headers.etag,
       location: response.headers.location,
     };
   }
 
-  /** The response as a stream, once its status is good; else throws what the problem document says. */
+  /** The response as a stream; throws what the problem document says when the status is 400 or more. */
   async open(method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
     const response = await this.#send(method, path, options);
     if ((response.statusCode ?? 0) >= 400) throw await toError(this.server, response);
     return response;
   }
 
-  /** Closes the connections it holds open. */
+  /** Closes the open connections. */
   close(): void {
     this.#agent.destroy();
   }
@@ -185,7 +185,7 @@ export class ApiClient {
   }
 }
 
-/** A path from words that may hold anything: each is one segment. */
+/** A path of segments, each percent-encoded. */
 export function path(...segments: readonly string[]): string {
   return segments.map((segment) => encodeURIComponent(segment)).join('/');
 }

@@ -1,7 +1,6 @@
-// The connection to the server's API. It is TLS under the authority that was given and no other. A certificate of the
-// mesh is checked for the server role in its URI, because a server is known by its place in the mesh and not by a host
-// name; one that the operator, or a proxy, has from elsewhere is checked for the host name. Nothing is sent before both
-// are checked (Node's fetch offers no such hook).
+// The connection to the server's API: TLS under the given authority and no other. A certificate of the mesh is checked
+// for the server role in its URI, because the mesh names nodes and not hosts; any other certificate (the operator's, a
+// proxy's) is checked for the host name. Nothing is sent before both checks (Node's fetch offers no such hook).
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
@@ -42,8 +41,8 @@ function denial(socket: TLSSocket, url: URL): IsthmusError | undefined {
 }
 
 /**
- * Only an agent with a time of its own heeds what the server says of how long it keeps a connection that is idle; else a
- * request may be sent on one that is being closed, and is lost.
+ * Node honours the server's keep-alive timeout only for an agent that has a timeout itself. Without it a request may go
+ * out on a connection that the server is closing, and is lost.
  */
 const agentOptions = { keepAlive: true, maxSockets: 8, timeout: 120_000 };
 
@@ -65,7 +64,7 @@ class VerifyingAgent extends HttpsAgent {
       port: Number(server.port || 443),
       ca: this.#authorityPem,
       minVersion: 'TLSv1.3',
-      // Verified below, with the reason kept apart: a wrong clock is not a wrong server.
+      // Verified in denial(), which tells a wrong clock from a wrong server.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });

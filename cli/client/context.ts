@@ -1,4 +1,4 @@
-// Which server a command talks to, and as whom: options, then env, then the context file.
+// Which server a command talks to, and with which key: from options, then environment, then the context file.
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -55,8 +55,8 @@ function serverUrl(address: string): URL {
 }
 
 /**
- * The connection that options, environment and context file say; throws USAGE when no server is named. A context file
- * that is to be written need not be there yet.
+ * The connection that options, environment and context file describe; throws USAGE when none names a server. A context
+ * file that will be written need not exist yet.
  */
 export async function resolveConnection(
   options: ContextOptions,
@@ -73,13 +73,13 @@ export async function resolveConnection(
   if (settings.server === '') {
     throw new IsthmusError(
       'USAGE',
-      'which server? Give --server and --ca, or set ISTHMUS_SERVER, or write a context file',
+      'no server is named: give --server and --ca, set ISTHMUS_SERVER, or write a context file',
       {
-        remedy: `\`isthmus login\` writes ${contextFile}, which is not there; so does \`isthmus init\` of a new mesh.`,
+        remedy: `\`isthmus login\` writes ${contextFile}, which does not exist; so does \`isthmus init\`.`,
       },
     );
   }
-  // Files named in a context file are found from where that file is, so that a context folder may be moved.
+  // Paths in a context file are relative to it, so that its folder may be moved.
   const near = (path: string): string => resolve(file === undefined ? '.' : dirname(contextFile), path);
   const fromFile = (path: string, option: string | undefined, variable: string): string =>
     option !== undefined || envVariable(variable) !== undefined || path === '-' ? path : near(path);
@@ -93,7 +93,7 @@ export async function resolveConnection(
   };
 }
 
-/** The connection that a context file of this program's own says, whatever the environment says of another server. */
+/** The connection that a context file alone describes; the environment is ignored. */
 export async function connectionIn(contextFile: string): Promise<Connection> {
   const text = await readFile(contextFile, 'utf8');
   const settings = resolveConfig(contextSchema, { file: { name: contextFile, text }, env: () => undefined });

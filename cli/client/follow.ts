@@ -1,5 +1,5 @@
-// Following a task live. A connection that is cut is opened again from the last event seen (Last-Event-ID), so that a
-// server that restarts, or a laptop that sleeps, loses no line and shows none twice.
+// Follows a task live. A cut connection is opened again from the last event seen (Last-Event-ID), so that no line is
+// lost or shown twice when the server restarts or the laptop sleeps.
 import { backoffMs } from '../../lib/async/backoff.ts';
 import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -9,14 +9,14 @@ import { serverEvents, type ServerEvent } from './sse.ts';
 
 interface FollowOptions {
   readonly signal: AbortSignal;
-  /** How long to go on trying when the server does not answer. */
+  /** How long to keep trying while the server does not answer. */
   readonly retryForMs?: number;
   readonly onEvent: (event: ServerEvent) => void;
   readonly onReconnect?: (error: Error) => void;
 }
 
 const backoff = { baseMs: 200, capMs: 5_000 };
-// The server says something at least every 15 s; a connection that is silent for longer is half-open.
+// The server sends something at least every 15 s; a connection that is silent for longer is half-open.
 const SILENCE_LIMIT_MS = 45_000;
 
 type Ending = 'ended' | 'cut';
@@ -27,9 +27,9 @@ async function readStream(
   last: { id: string | undefined },
   options: FollowOptions,
 ): Promise<Ending> {
-  const quiet = new AbortController();
-  const watchdog = new Watchdog(SILENCE_LIMIT_MS, () => quiet.abort());
-  const signal = AbortSignal.any([options.signal, quiet.signal]);
+  const silence = new AbortController();
+  const watchdog = new Watchdog(SILENCE_LIMIT_MS, () => silence.abort());
+  const signal = AbortSignal.any([options.signal, silence.signal]);
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (last.id !== undefined) headers['last-event-id'] = last.id;
   try {
@@ -50,7 +50,7 @@ async function readStream(
   }
 }
 
-/** Whether asking again may help: the server said nothing, or said that it is not ready. */
+/** Whether a retry may help: the server did not answer, or said that it is not ready. */
 function isTransient(error: unknown): boolean {
   if (error instanceof ServerError) return error.status >= 502 || error.status === 429;
   if (error instanceof IsthmusError) return error.code === 'SERVER_UNREACHABLE' || error.code === 'CANCELLED';
@@ -59,15 +59,15 @@ function isTransient(error: unknown): boolean {
 
 function interrupted(task: string, cause?: unknown): IsthmusError {
   const next = `see it with \`isthmus task follow ${task}\`, end it with \`isthmus task cancel ${task}\``;
-  return new IsthmusError('CANCELLED', `interrupted; the task goes on: ${next}`, { cause });
+  return new IsthmusError('CANCELLED', `interrupted; the task continues: ${next}`, { cause });
 }
 
-/** Calls `onEvent` for every event of the task until its end; throws when the server stays away too long. */
+/** Calls `onEvent` for every event of the task until its end; throws when the server does not answer for too long. */
 export async function followTask(client: ApiClient, task: string, options: FollowOptions): Promise<void> {
   const last: { id: string | undefined } = { id: undefined };
   const retryForMs = options.retryForMs ?? 120_000;
   let failures = 0;
-  let aloneSince: number | undefined;
+  let silentSince: number | undefined;
   for (;;) {
     const seen = last.id;
     let failure = new Error('the stream was cut');
@@ -79,9 +79,9 @@ export async function followTask(client: ApiClient, task: string, options: Follo
       failure = error as Error;
     }
     const progressed = last.id !== seen;
-    aloneSince = progressed ? undefined : (aloneSince ?? Date.now());
+    silentSince = progressed ? undefined : (silentSince ?? Date.now());
     failures = progressed ? 0 : failures + 1;
-    if (aloneSince !== undefined && Date.now() - aloneSince > retryForMs) throw failure;
+    if (silentSince !== undefined && Date.now() - silentSince > retryForMs) throw failure;
     options.onReconnect?.(failure);
     await pause(backoffMs(failures, backoff), options.signal);
     if (options.signal.aborted) throw interrupted(task);

@@ -7,10 +7,10 @@ export interface ServerEvent {
   readonly data: string;
 }
 
-/** An event that never ends must not fill the memory; the server cuts log lines at 64 KiB. In characters. */
+/** Bounds memory when an event never ends; the server cuts log lines at 64 KiB. In characters. */
 const MAX_EVENT_LENGTH = 4 * 1024 * 1024;
 
-/** The events of a stream, one by one; an event that was cut off is not one. RangeError when one is too long. */
+/** Yields the complete events of a stream, without one that was cut off. RangeError when one is too long. */
 export async function* serverEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder();
   const parsed: ServerEvent[] = [];

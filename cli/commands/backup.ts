@@ -1,4 +1,4 @@
-// `isthmus backup` and `isthmus restore`: everything a server is, in one file.
+// `isthmus backup` and `isthmus restore`: all data of a server, in one file.
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { examples, type Cli } from '../cli.ts';
@@ -41,8 +41,8 @@ export function addBackupCommands(program: Command, cli: Cli): void {
 
   const restore = program
     .command('restore')
-    .description('make a server data folder from a backup')
-    .requiredOption('--data <folder>', 'the folder to make; must be new or empty')
+    .description('create a server data folder from a backup')
+    .requiredOption('--data <folder>', 'the folder to create; must be new or empty')
     .requiredOption('--from <file>', 'the backup')
     .requiredOption('--passphrase-file <file>', 'the file with the passphrase it was encrypted with')
     .option('--yes', 'do not ask');
@@ -52,7 +52,7 @@ export function addBackupCommands(program: Command, cli: Cli): void {
   ).action(async (options: RestoreOptions) => {
     await confirm(
       cli.terminal,
-      `Restore into ${options.data}? The server it came from must not run any more.`,
+      `Restore into ${options.data}? The server it came from must no longer run.`,
       options.yes,
     );
     const { restore: read } = await import('../../server/operations/backup.ts');

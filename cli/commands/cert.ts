@@ -1,4 +1,4 @@
-// `isthmus cert …`: the certificate of this machine's node, the mesh's authority, and how long everyone's last.
+// `isthmus cert …`: the certificate in a data folder, the mesh's authority, and when all nodes' certificates expire.
 import { X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -40,8 +40,8 @@ async function showLocal(cli: Cli, dataDir: string): Promise<void> {
     }),
   );
   if (now > shown.notAfter) {
-    throw new IsthmusError('CHECK_FAILED', `the certificate of ${identity.node} has ended`, {
-      remedy: 'Check this clock; if it is right, make a token and join again.',
+    throw new IsthmusError('CHECK_FAILED', `the certificate of ${identity.node} has expired`, {
+      remedy: 'Check this clock; if it is right, create a token and join again.',
     });
   }
   if (now < shown.notBefore) {
@@ -58,7 +58,7 @@ async function showAll(cli: Cli): Promise<void> {
     moment(node.certificateNotAfter),
     daysUntil(node.certificateNotAfter),
   ]);
-  cli.show(nodes, () => renderTable(['node', 'role', 'state', 'certificate ends', 'days'], rows));
+  cli.show(nodes, () => renderTable(['node', 'role', 'state', 'certificate expires', 'days'], rows));
 }
 
 /** Adds `cert`. */
@@ -68,7 +68,7 @@ export function addCertCommands(program: Command, cli: Cli): void {
 
   const show = group
     .command('show')
-    .description('how long the certificates of all nodes last; with --data, the one in a data folder')
+    .description('when the certificates of all nodes expire; with --data, the certificate in a data folder')
     .option('--data <folder>', "a component's data folder on this machine");
   examples(show, 'isthmus cert show', 'isthmus cert show --data /var/lib/isthmus/relay').action(
     (options: { data?: string }) => (options.data === undefined ? showAll(cli) : showLocal(cli, options.data)),
@@ -76,7 +76,7 @@ export function addCertCommands(program: Command, cli: Cli): void {
 
   const authority = group
     .command('authority')
-    .description("print the mesh's authority certificate, as --ca wants it")
+    .description("print the mesh's authority certificate, for --ca")
     .requiredOption('--data <folder>', "any component's data folder on this machine");
   examples(authority, 'isthmus cert authority --data /var/lib/isthmus/server > authority.pem').action(
     async (options: { data: string }) => {

@@ -1,4 +1,4 @@
-// `isthmus deploy`: a release to an environment.
+// `isthmus deploy`: deploys a release to an environment.
 import { Option, type Command } from 'commander';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -17,11 +17,11 @@ export function addDeployCommand(program: Command, cli: Cli): void {
   const deploy = program
     .command('deploy <project> <version>')
     .description('deploy a release; deploying an earlier one again is the rollback')
-    .requiredOption('--to <environment>', 'where to')
-    .option('--follow', 'show it live and end with its result')
-    .option('--deadline <time>', 'how long the whole may take, waiting for machines included', duration)
+    .requiredOption('--to <environment>', 'the environment to deploy to')
+    .option('--follow', 'show it live; the exit code is its result')
+    .option('--deadline <time>', 'time limit of the whole deployment, waiting for machines included', duration)
     .addOption(
-      new Option('--unreachable <what>', 'what becomes of a machine that cannot be reached by then').choices([
+      new Option('--unreachable <what>', 'what to do with a machine that is still unreachable then').choices([
         'fail',
         'skip',
       ]),

@@ -1,4 +1,4 @@
-// `isthmus events`: who changed what, or what was denied.
+// `isthmus events`: the audit events, who changed what, or what was denied.
 import type { Command } from 'commander';
 import type { AuditEvent } from '../../contract/audit.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -11,7 +11,7 @@ export function addEventsCommand(program: Command, cli: Cli): void {
   const events = program
     .command('events')
     .description('every change, oldest first')
-    .option('--denied', 'what was denied, instead of the changes')
+    .option('--denied', 'denials instead of changes')
     .option('--after <seq>', 'only those after this number', count)
     .option('--last <n>', 'only the last n', count);
   examples(events, 'isthmus events --last 20', 'isthmus events --denied --last 20').action(

@@ -1,4 +1,4 @@
-// `isthmus health …`: check machines now, or see what the last check found.
+// `isthmus health …`: checks machines now, or shows what the last check found.
 import type { Command } from 'commander';
 import type { Machine } from '../../contract/machines.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
@@ -31,9 +31,9 @@ export function addHealthCommands(program: Command, cli: Cli): void {
   const group = program.command('health').description('health of machines');
   examples(group, 'isthmus health check', 'isthmus health show');
 
-  const check = withTargets(group.command('check').description('check now, down each machine’s route')).option(
+  const check = withTargets(group.command('check').description('check now, by each machine’s route')).option(
     '--no-follow',
-    'only say which task it is',
+    'print the task id and return',
   );
   examples(check, 'isthmus health check', 'isthmus health check --environment production').action(
     async (options: TargetOptions & { follow: boolean }) => {
@@ -44,7 +44,7 @@ export function addHealthCommands(program: Command, cli: Cli): void {
 
   const show = group
     .command('show')
-    .description('what the last check found; exit code 1 when a machine that takes part is not healthy');
+    .description('what the last check found; exit code 1 when an enabled machine is not healthy');
   examples(show, 'isthmus health show', 'isthmus health show -o json').action(async () => {
     const machines = await (await cli.client()).list<Machine>('machines');
     const rows = machines.map((each) => [
@@ -63,7 +63,7 @@ export function addHealthCommands(program: Command, cli: Cli): void {
     const ill = machines.filter((each) => !each.disabled && ['unhealthy', 'unreachable'].includes(each.health));
     if (ill.length > 0) {
       throw new IsthmusError('CHECK_FAILED', `not healthy: ${ill.map((each) => each.id).join(', ')}`, {
-        remedy: 'See where the way ends with `isthmus mesh trace MACHINE`.',
+        remedy: 'See which hop fails with `isthmus mesh trace MACHINE`.',
       });
     }
   });

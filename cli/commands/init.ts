@@ -1,4 +1,4 @@
-// `isthmus init`: a new mesh, with its authority, master key and first API key.
+// `isthmus init`: creates a mesh with its authority, master key and first API key.
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -18,7 +18,7 @@ interface InitOptions {
   readonly apiUrl?: string;
 }
 
-/** Where an API that listens there is reached from this machine: without TLS on loopback, as it listens there. */
+/** The URL of an API that listens there, from this machine: on loopback it speaks plain HTTP. */
 function localUrl(listen: string): string {
   const { host, port } = requireHostPort(listen, 'apiListen');
   if (isLoopback(host)) return `http://${listen}`;
@@ -29,14 +29,14 @@ function localUrl(listen: string): string {
 export function addInitCommand(program: Command, cli: Cli): void {
   const init = program
     .command('init')
-    .description('make a new mesh: its authority, the master key, the server’s identity and an API key for you')
+    .description('create a mesh: its authority, the master key, the server’s identity and an API key for you')
     .requiredOption('--data <folder>', "the server's data folder; must be new or empty")
-    .option('--mesh-id <id>', 'what the mesh is called in certificates')
+    .option('--mesh-id <id>', 'the name of the mesh in certificates')
     .option('--node <id>', "the server's node id")
     .option('--mesh-listen <host:port>', 'where relays and tentacles connect to', '0.0.0.0:8444')
-    .option('--mesh-address <host:port>', 'where they reach it, when that is not what `init` shows')
+    .option('--mesh-address <host:port>', 'the address they dial, when it is not the one that `init` shows')
     .option('--api-listen <host:port>', 'where the API listens', '127.0.0.1:8443')
-    .option('--api-url <url>', 'what to write to the context file as the address of the API');
+    .option('--api-url <url>', 'the address of the API for the context file');
   examples(
     init,
     'isthmus init --data /var/lib/isthmus/server',
@@ -44,7 +44,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
   ).action(async (options: InitOptions) => {
     const { initialise } = await import('../../server/operations/initialise.ts');
     const dataDir = resolve(options.data);
-    const made = await initialise({
+    const created = await initialise({
       dataDir,
       ...(options.meshId === undefined ? {} : { meshId: options.meshId }),
       ...(options.node === undefined ? {} : { node: options.node }),
@@ -54,25 +54,25 @@ export function addInitCommand(program: Command, cli: Cli): void {
     });
     const server = options.apiUrl ?? localUrl(options.apiListen ?? '127.0.0.1:8443');
     const usual = cli.contextFile;
-    // The context of another mesh holds a key that may be nowhere else.
-    const context = existsSync(usual) ? join(dirname(usual), `${made.meshId}.json`) : usual;
+    // The context of another mesh may hold the only copy of its key.
+    const context = existsSync(usual) ? join(dirname(usual), `${created.meshId}.json`) : usual;
     const isNew = !existsSync(context);
-    if (isNew) await writeContext(context, { server, authorityPem: made.authorityPem, apiKey: made.adminKey });
+    if (isNew) await writeContext(context, { server, authorityPem: created.authorityPem, apiKey: created.adminKey });
     const command = context === contextFileOf(undefined) ? 'isthmus' : `isthmus --context ${shellWord(context)}`;
-    // The key itself is in files (0600) and not on the screen, where it would stay.
+    // The key is only in files (0600): on the screen it would stay visible.
     const shown = {
-      meshId: made.meshId,
-      node: made.node,
-      meshAddress: made.meshAddress,
-      pin: made.pin,
+      meshId: created.meshId,
+      node: created.node,
+      meshAddress: created.meshAddress,
+      pin: created.pin,
       dataDir,
       ...(isNew ? { context } : {}),
     };
     cli.show(shown, () =>
       [
-        `mesh ${made.meshId} made in ${dataDir}`,
-        `authority pin  ${made.pin}`,
-        `nodes dial     ${made.meshAddress} (mesh.address in ${options.data}/config.yaml sets another)`,
+        `mesh ${created.meshId} created in ${dataDir}`,
+        `authority pin  ${created.pin}`,
+        `nodes dial     ${created.meshAddress} (mesh.address in ${options.data}/config.yaml sets another)`,
         `API key        in ${options.data}/admin.key`,
         isNew
           ? `context        ${context}${context === usual ? '' : `, because ${usual} is another mesh's`}`

@@ -1,4 +1,4 @@
-// `isthmus join`: lets this machine into a mesh, after looking at everything that could be in the way.
+// `isthmus join`: joins this machine to a mesh, after a preflight check of everything that could fail.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
@@ -25,7 +25,7 @@ interface JoinOptions {
   readonly wait?: number;
 }
 
-/** One check of the preflight, as far as it is shown. */
+/** One preflight check, as it is shown. */
 interface Check {
   readonly check: string;
   readonly outcome: string;
@@ -39,7 +39,7 @@ function showCheck(cli: Cli, { check, outcome, detail, remedy }: Check): void {
   if (remedy !== undefined) say(cli.terminal, escapeText(`                     what to do: ${remedy}`));
 }
 
-/** Nothing that join writes names a script user; an earlier node's settings, which it keeps, may. */
+/** Join writes no script user itself, but it keeps an earlier node's settings, which may name one. */
 async function hasScriptUser(dataDir: string): Promise<boolean> {
   const file = resolve(dataDir, 'config.yaml');
   const { value } = parseSettings(await readFile(file, 'utf8'), file);
@@ -54,7 +54,7 @@ const scriptsCheck: Check = {
   remedy: 'Start the tentacle with --script-user <account>, or set scriptUser in its config.yaml.',
 };
 
-/** HTTP_PROXY and the like: the mesh never uses them, and whoever set them may think that it does. */
+/** HTTP_PROXY and the like. The mesh never uses them, which may surprise whoever set them. */
 function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
   const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'];
   return {
@@ -65,7 +65,10 @@ function proxies(): { proxy: string | undefined; noProxy: string | undefined } {
 
 async function join(cli: Cli, options: JoinOptions): Promise<void> {
   if (options.address === undefined && options.listen === undefined) {
-    throw new IsthmusError('USAGE', 'say where the parent is (--address), or where to wait for it (--listen)');
+    throw new IsthmusError(
+      'USAGE',
+      'give the address of the parent (--address), or the port to wait for it on (--listen)',
+    );
   }
   const token = await readSecret(options.tokenFile, cli.terminal.stdin, 'the join token');
   const { joinNode } = await import('../../node/join/join.ts');
@@ -85,14 +88,14 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
     signal,
     ...(options.wait === undefined ? {} : { waitMs: options.wait * 1000 }),
     report: (check) => {
-      // What stopped because it was told to has found nothing wrong.
+      // A check that was interrupted has found nothing.
       if (signal.aborted) return;
       checks.push(check);
       showCheck(cli, check);
     },
   }).catch((thrown: unknown) => {
     if (signal.aborted) {
-      const words = 'stopped before it had joined; nothing was changed here, and the token is as good as before';
+      const words = 'stopped before it had joined; nothing was changed here, and the token can still be used';
       throw new IsthmusError('CANCELLED', words, { cause: thrown });
     }
     const error = IsthmusError.from(thrown);
@@ -117,20 +120,20 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
 export function addJoinCommand(program: Command, cli: Cli): void {
   const command = program
     .command('join')
-    .description('let this machine into a mesh; checks name, connection, pin, clock and every hop first')
+    .description('join this machine to a mesh; checks name, connection, pin, clock and every hop first')
     .requiredOption('--data <folder>', "the new node's data folder")
     .requiredOption('--pin <fingerprint>', "SHA-256 of the authority's certificate, as `token create` prints it")
     .requiredOption('--token-file <file>', 'the file with the join token, - for standard input')
     .option(
       '--address <host:port>',
-      'dial the parent there; again for each further parent that is dialled',
+      'dial the parent there; repeat for each further parent that this node dials',
       collectWhole,
     )
-    .option('--listen <host:port>', "this node's own port; without --address, wait there to be dialled by the parent")
+    .option('--listen <host:port>', "this node's own port; without --address, wait there for the parent to dial")
     .addOption(new Option('--role <role>', 'refuse a token for another role').choices(['relay', 'mirror', 'tentacle']))
     .option('--site <id>', 'refuse a token for another site')
-    .option('--name <id>', 'the node id to ask for, when the token names none')
-    .option('--wait <time>', 'how long to wait to be dialled (default 1h)', duration);
+    .option('--name <id>', 'the node id to request, when the token names none')
+    .option('--wait <time>', 'how long to wait for the parent to dial (default 1h)', duration);
   examples(
     command,
     'isthmus join --data /var/lib/isthmus/relay --address isthmus.example:8444 --pin 3f…9a --token-file token.txt',

@@ -19,12 +19,12 @@ interface CreateOptions {
 function addCreate(group: Command, cli: Cli): void {
   const create = group
     .command('create')
-    .description('make a key, of your own role or a lesser one; it is shown once')
-    .requiredOption('--name <name>', 'whose it is, or what for')
+    .description('create a key, of your own role or a lesser one; it is shown once')
+    .requiredOption('--name <name>', 'who or what uses it')
     .addOption(
       new Option('--role <role>', 'what it may do').choices(['admin', 'operator', 'viewer']).makeOptionMandatory(),
     )
-    .option('--expires <time>', 'when it ends, from now (default: when yours does)', duration)
+    .option('--expires <time>', 'time to live (default: until your own key expires)', duration)
     .option('--out <file>', 'write the key to a new file (0600) instead of showing it');
   examples(
     create,
@@ -33,12 +33,12 @@ function addCreate(group: Command, cli: Cli): void {
   ).action(async ({ name, role, expires, out }: CreateOptions) => {
     const expiry = expires === undefined ? {} : { expiresAt: Date.now() + expires * 1000 };
     const client = await cli.client();
-    const make = (): Promise<Reply<CreatedApiKey>> => client.post('api-keys', { name, role, ...expiry });
-    const { body } = await keepSecret(out, make, (reply) => reply.body.key);
+    const issue = (): Promise<Reply<CreatedApiKey>> => client.post('api-keys', { name, role, ...expiry });
+    const { body } = await keepSecret(out, issue, (reply) => reply.body.key);
     const { key, ...record } = body;
     const until = record.expiresAt === null ? 'until it is revoked' : `until ${moment(record.expiresAt)}`;
     cli.show(out === undefined ? body : { ...record, keyFile: out }, () =>
-      out === undefined ? key : `key ${record.id} (${role}) is in ${out}, good ${until}`,
+      out === undefined ? key : `key ${record.id} (${role}) is in ${out}, valid ${until}`,
     );
   });
 }
@@ -49,7 +49,7 @@ export function addKeyCommands(program: Command, cli: Cli): void {
   examples(group, 'isthmus key list', 'isthmus key create --name ci --role operator --expires 90d --out ci.key');
   addCreate(group, cli);
 
-  examples(group.command('list').description('keys, never their secrets'), 'isthmus key list').action(async () => {
+  examples(group.command('list').description('list keys, never their secrets'), 'isthmus key list').action(async () => {
     const items = await (await cli.client()).list<ApiKey>('api-keys');
     const rows = items.map((each) => [
       each.id,
@@ -59,13 +59,13 @@ export function addKeyCommands(program: Command, cli: Cli): void {
       moment(each.expiresAt),
       moment(each.revokedAt),
     ]);
-    cli.show(items, () => renderTable(['key', 'name', 'role', 'made', 'expires', 'revoked'], rows));
+    cli.show(items, () => renderTable(['key', 'name', 'role', 'created', 'expires', 'revoked'], rows));
   });
 
-  const revoke = group.command('revoke <key>').description('end a key at once').option('--yes', 'do not ask');
+  const revoke = group.command('revoke <key>').description('revoke a key at once').option('--yes', 'do not ask');
   examples(revoke, 'isthmus key revoke a9bd2c5b68fc --yes').action(async (id: string, options: { yes?: boolean }) => {
-    await confirm(cli.terminal, `Revoke the key ${id}? Whoever uses it is refused from now on.`, options.yes);
+    await confirm(cli.terminal, `Revoke the key ${id}? Its requests are denied from now on.`, options.yes);
     await (await cli.client()).request('DELETE', path('api-keys', id), {});
-    cli.show({ revoked: id }, () => `key ${id} is revoked`);
+    cli.show({ revoked: id }, () => `key ${id} revoked`);
   });
 }

@@ -1,4 +1,4 @@
-// `isthmus login`: remember a server for later commands.
+// `isthmus login`: stores server, authority and key for later commands.
 import type { Command } from 'commander';
 import type { Whoami } from '../../contract/api-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -25,7 +25,7 @@ export function addLoginCommand(program: Command, cli: Cli): void {
     if (authorityPem === undefined || apiKey === undefined) {
       throw new IsthmusError(
         'USAGE',
-        'login needs --server, --ca and --api-key-file; what is left out stays as it was',
+        'login needs --server, --ca and --api-key-file; the context file fills in those left out',
       );
     }
     const client = new ApiClient({ server, authorityPem, apiKey });

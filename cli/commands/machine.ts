@@ -1,4 +1,4 @@
-// `isthmus machine …`: what a machine is for, how it is reached, whether it takes part.
+// `isthmus machine …`: a machine's environments, target roles and routes, and whether it is enabled.
 import type { Command } from 'commander';
 import type { Machine, MachineRoute } from '../../contract/machines.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -50,42 +50,41 @@ function addLook(group: Command, cli: Cli): void {
       );
     },
   );
-  examples(
-    group.command('show <machine>').description('everything about one machine'),
-    'isthmus machine show eu-1',
-  ).action(async (id: string) => {
-    const machine = await (await cli.client()).get<Machine>(path('machines', id));
-    cli.show(machine, () =>
-      renderRecord({
-        machine: machine.id,
-        name: machine.name,
-        site: machine.site,
-        environments: machine.environments,
-        'target roles': machine.targetRoles,
-        'routes (in order)': routesText(machine.routes),
-        disabled: machine.disabled,
-        health: healthText(machine),
-        checked: moment(machine.healthAt),
-        'round trip': milliseconds(machine.healthReport?.roundTripMs),
-      }),
-    );
-  });
+  examples(group.command('show <machine>').description('show one machine'), 'isthmus machine show eu-1').action(
+    async (id: string) => {
+      const machine = await (await cli.client()).get<Machine>(path('machines', id));
+      cli.show(machine, () =>
+        renderRecord({
+          machine: machine.id,
+          name: machine.name,
+          site: machine.site,
+          environments: machine.environments,
+          'target roles': machine.targetRoles,
+          'routes (in order)': routesText(machine.routes),
+          disabled: machine.disabled,
+          health: healthText(machine),
+          checked: moment(machine.healthAt),
+          'round trip': milliseconds(machine.healthReport?.roundTripMs),
+        }),
+      );
+    },
+  );
 }
 
 function addChange(group: Command, cli: Cli): void {
   const setRoute = group
     .command('set-route <machine>')
-    .description('how the server reaches it, in order of preference');
+    .description('set how the server reaches it, in order of preference');
   setRoute.argument(
     '<route...>',
-    '`direct`, the relays to cross (eu,eu-pci), or `auto`: the least-cost path now',
+    '`direct`, the relays to cross (eu,eu-pci), or `auto`: the least-cost path at the time',
     collectRoutes,
   );
   examples(
     setRoute,
     'isthmus machine set-route eu-pci-1 eu,eu-pci',
     'isthmus machine set-route eu-1 eu eu-standby      # a second relay when the first is down',
-    'isthmus machine set-route web-1 auto              # whichever of its parents is the shortest path now',
+    'isthmus machine set-route web-1 auto              # by the parent with the least-cost path',
     'isthmus machine set-route hq-1 direct',
   ).action(async (id: string, routes: readonly MachineRoute[]) => {
     await patchMachine(cli, id, { routes }, `${id} is reached by ${routesText(routes)}`);
@@ -93,8 +92,8 @@ function addChange(group: Command, cli: Cli): void {
 
   const set = group
     .command('set <machine>')
-    .description('change its name, environments or target roles (lists replace what was there)')
-    .option('--name <name>', 'what people read')
+    .description('change its name, environments or target roles (a list replaces the earlier one)')
+    .option('--name <name>', 'display name')
     .option('--environment <ids>', 'environments it belongs to', collect)
     .option('--role <roles>', 'target roles it has', collect);
   examples(set, 'isthmus machine set eu-1 --environment production --role web,api').action(
@@ -105,7 +104,7 @@ function addChange(group: Command, cli: Cli): void {
         ...(options.role === undefined ? {} : { targetRoles: options.role }),
       };
       if (Object.keys(change).length === 0) {
-        throw new IsthmusError('USAGE', 'what is to change? Give --name, --environment or --role');
+        throw new IsthmusError('USAGE', 'nothing to change: give --name, --environment or --role');
       }
       await patchMachine(cli, id, change, `${id} changed`);
     },
@@ -115,7 +114,9 @@ function addChange(group: Command, cli: Cli): void {
     ['enable', false],
     ['disable', true],
   ] as const) {
-    const what = disabled ? 'keep it out of deployments, scripts and checks' : 'let it take part again';
+    const what = disabled
+      ? 'exclude it from deployments, scripts and checks'
+      : 'include it in deployments, scripts and checks again';
     const command = group.command(`${verb} <machine>`).description(what);
     examples(command, `isthmus machine ${verb} eu-1`).action((id: string) =>
       patchMachine(cli, id, { disabled }, `${id} ${verb}d`),

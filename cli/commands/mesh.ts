@@ -1,7 +1,7 @@
-// `isthmus mesh …`: is everything connected, how far is a machine, and where does the path to it end.
+// `isthmus mesh …`: the state of links and nodes, round trips to a machine, and the hop at which a path fails.
 import type { Command } from 'commander';
 import type { Machine } from '../../contract/machines.ts';
-import type { Hop, Mesh, MeshLink, Ping, Trace } from '../../contract/mesh.ts';
+import type { Hop, Mesh, MeshLink, Ping, Trace, TracedPath } from '../../contract/mesh.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -13,7 +13,7 @@ import { count } from '../values.ts';
 
 function stateOf({ up, joined }: MeshLink): string {
   if (up) return 'up';
-  return joined ? 'DOWN' : 'awaits its join';
+  return joined ? 'DOWN' : 'pending join';
 }
 
 async function status(cli: Cli): Promise<void> {
@@ -51,11 +51,11 @@ async function status(cli: Cli): Promise<void> {
   }
 }
 
-function hopLine(hop: Hop, place: number): string {
+function hopLine(hop: Hop, index: number): string {
   const days = hop.certificateDays === null ? '-' : `${hop.certificateDays.toFixed(1)} days`;
   const facts = `${milliseconds(hop.roundTripMs)}, version ${hop.version ?? '-'}, certificate ${days}`;
   const failure = hop.error ? `FAILED ${hop.error.code}${hop.error.detail ? `: ${hop.error.detail}` : ''}` : facts;
-  return escapeText(`${String(place + 1).padStart(2)}  ${hop.node}  ${failure}`);
+  return escapeText(`${String(index + 1).padStart(2)}  ${hop.node}  ${failure}`);
 }
 
 /** A machine is reached by its route, any other node by its parents. */
@@ -65,20 +65,26 @@ async function targetOf(client: ApiClient, name: string): Promise<object> {
 }
 
 /**
- * What to do about a hop that fails: who dials the link to it, and what that side last met, says more than its code.
+ * What to do about a hop that fails: which side dials the link to it, and its last error, say more than the code.
  */
 async function linkRemedy(client: ApiClient, node: string, general: string | undefined): Promise<string | undefined> {
   const { links } = await client.get<Mesh>('mesh');
   const link = links.find(({ to, up }) => to === node && !up);
   if (link === undefined) return general;
-  const [dialler, other] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
-  const met = link.lastErrorCode ? ` (it last met ${link.lastErrorCode})` : '';
-  return `${dialler} dials this link${met}: check that both run and that ${dialler} reaches the port of ${other}.`;
+  const [dialling, listening] = link.dialledBy === 'child' ? [link.to, link.from] : [link.from, link.to];
+  const lastError = link.lastErrorCode ? ` (last error: ${link.lastErrorCode})` : '';
+  const check = `check that both run and that ${dialling} reaches the port of ${listening}`;
+  return `${dialling} dials this link${lastError}: ${check}.`;
 }
 
-/** A way as people write it; the server is where all of them begin. */
+/** A path as text; every path begins at the server. */
 function pathText(path: readonly string[], target: string): string {
   return ['server', ...path, target].join(' > ');
+}
+
+/** A path with its state, and why it is not up. */
+function tracedPathText({ path, state, reason }: TracedPath, target: string): string {
+  return `${pathText(path, target)}  ${state}${reason === null ? '' : `: ${reason}`}`;
 }
 
 async function trace(cli: Cli, target: string): Promise<void> {
@@ -88,8 +94,10 @@ async function trace(cli: Cli, target: string): Promise<void> {
   const several = paths.length > 1;
   cli.show(body, () =>
     paths
-      .map(({ path: via, hops }) => [...(several ? [escapeText(pathText(via, target))] : []), ...hops.map(hopLine)])
-      .map((lines) => lines.join('\n'))
+      .map((path) => {
+        const heading = several || path.state !== 'up' ? [escapeText(tracedPathText(path, target))] : [];
+        return [...heading, ...path.hops.map(hopLine)].join('\n');
+      })
       .join('\n\n'),
   );
   const failures = paths.flatMap(({ hops }) => hops.filter((hop) => hop.error));
@@ -98,7 +106,7 @@ async function trace(cli: Cli, target: string): Promise<void> {
   const reached = failures.length < paths.length ? '; it is reached by another path' : '';
   throw new IsthmusError(
     'CHECK_FAILED',
-    `${several ? 'a' : 'the'} way to ${target} ends before ${failed.node}: ${failed.error.code}${reached}`,
+    `${several ? 'a' : 'the'} path to ${target} ends before ${failed.node}: ${failed.error.code}${reached}`,
     { hop: failed.node, remedy: await linkRemedy(client, failed.node, failed.error.remedy) },
   );
 }
@@ -108,9 +116,9 @@ async function ping(cli: Cli, machine: string, times: number): Promise<void> {
   const { body } = await client.post<Ping>('mesh/ping', { machine, count: times });
   const { paths } = body;
   const lines = paths.flatMap(({ path: via, roundTripsMs, error }) => {
-    const way = [...via, machine].join(' > ');
-    if (error) return [`${way}  FAILED ${error.code}${error.detail ? `: ${error.detail}` : ''}`];
-    return roundTripsMs.map((trip) => `${way}  ${milliseconds(trip)}`);
+    const pathTo = [...via, machine].join(' > ');
+    if (error) return [`${pathTo}  FAILED ${error.code}${error.detail ? `: ${error.detail}` : ''}`];
+    return roundTripsMs.map((trip) => `${pathTo}  ${milliseconds(trip)}`);
   });
   cli.show(body, () => lines.map(escapeText).join('\n'));
   const failed = paths.find(({ error }) => error)?.error;
@@ -122,22 +130,24 @@ async function ping(cli: Cli, machine: string, times: number): Promise<void> {
 
 /** Adds `mesh`. */
 export function addMeshCommands(program: Command, cli: Cli): void {
-  const group = program.command('mesh').description('links, routes and where they fail');
+  const group = program.command('mesh').description('links, paths and where they fail');
   examples(group, 'isthmus mesh status', 'isthmus mesh trace eu-pci-1');
 
   examples(
-    group.command('status').description('every link and node; exit code 1 when a link is down'),
+    group.command('status').description('show every link and node; exit code 1 when a link is down'),
     'isthmus mesh status',
   ).action(() => status(cli));
 
   examples(
-    group.command('trace <node>').description('every hop to a node or machine, by each path, and the first that fails'),
+    group
+      .command('trace <node>')
+      .description('show every hop to a node or machine, by each path, and the first that fails'),
     'isthmus mesh trace eu-pci-1',
   ).action((target: string) => trace(cli, target));
 
   const pingCommand = group
     .command('ping <machine>')
-    .description('round trips to a machine, down each of its routes')
+    .description('measure round trips to a machine, by each of its routes')
     .option('-c, --count <n>', 'how many', count, 4);
   examples(pingCommand, 'isthmus mesh ping eu-pci-1 -c 10').action((machine: string, options: { count: number }) =>
     ping(cli, machine, options.count),

@@ -1,4 +1,4 @@
-// `isthmus node …`: everything that holds a certificate.
+// `isthmus node …`: the nodes of the mesh and their parents.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { DesiredParents, NewParents, Node, Parent } from '../../contract/nodes.ts';
@@ -18,7 +18,7 @@ function parentsText(parents: readonly Parent[]): string {
 }
 
 function desiredText({ parents, errorCode }: DesiredParents): string {
-  return `${parentsText(parents)}${errorCode === null ? '' : ` (not yet: ${errorCode})`}`;
+  return `${parentsText(parents)}${errorCode === null ? '' : ` (last error: ${errorCode})`}`;
 }
 
 interface SetParentsOptions {
@@ -29,7 +29,7 @@ interface SetParentsOptions {
 const DEFAULT_WAIT_S = 60;
 const LOOK_EVERY_MS = 500;
 
-/** The request's parents: each with the address at which the node dials it, where that was told. */
+/** The request's parents, each with the address at which the node dials it where `--address` gives one. */
 function withAddresses(
   parents: readonly { readonly node: string; readonly dialAddress?: string }[],
   addresses: Readonly<Record<string, string>>,
@@ -43,7 +43,7 @@ function withAddresses(
   }));
 }
 
-/** Waits until a node has moved to the parents that were set; the node as it is then. */
+/** Waits until a node has moved to its desired parents, or the time is up; returns the node as it is then. */
 async function untilApplied(cli: Cli, id: string, waitS: number): Promise<Node> {
   const client = await cli.client();
   const deadline = Date.now() + waitS * 1000;
@@ -51,7 +51,7 @@ async function untilApplied(cli: Cli, id: string, waitS: number): Promise<Node> 
     const node = await client.get<Node>(path('nodes', id));
     if (!node.desiredParents || Date.now() >= deadline) return node;
     await sleep(LOOK_EVERY_MS, undefined, { signal: cli.terminal.signal }).catch(() => {
-      throw new IsthmusError('CANCELLED', 'interrupted; the parents stay set');
+      throw new IsthmusError('CANCELLED', 'interrupted; the desired parents stay set');
     });
   }
 }
@@ -68,14 +68,14 @@ async function setParents(
   const { desiredParents: desired } = node;
   cli.show(node, () =>
     desired
-      ? `${id} is to have other parents: ${desiredText(desired)}`
+      ? `${id} has desired parents: ${desiredText(desired)}`
       : `${id} has its new parents: ${parentsText(node.parents)}`,
   );
   if (!desired || wait === 0) return;
-  const why = desired.errorCode === null ? 'it has not answered' : `its attempt met ${desired.errorCode}`;
+  const why = desired.errorCode === null ? 'it has not answered' : `last error ${desired.errorCode}`;
   throw new IsthmusError('REPARENT_TIMEOUT', `${id} has not moved within ${wait} s: ${why}`, {
     hop: id,
-    remedy: `It keeps its parents and goes on trying: see \`isthmus node show ${id}\`, or set other parents.`,
+    remedy: `It keeps its parents and keeps trying: see \`isthmus node show ${id}\`, or set other parents.`,
   });
 }
 
@@ -101,30 +101,32 @@ export function addNodeCommands(program: Command, cli: Cli): void {
     );
   });
 
-  examples(group.command('show <node>').description('one node'), 'isthmus node show eu').action(async (id: string) => {
-    const node = await (await cli.client()).get<Node>(path('nodes', id));
-    cli.show(node, () =>
-      renderRecord({
-        node: node.id,
-        role: node.role,
-        site: node.site,
-        'parents (in order)': parentsText(node.parents),
-        ...(node.desiredParents ? { 'is to have': desiredText(node.desiredParents) } : {}),
-        state: node.state,
-        'certificate ends': moment(node.certificateNotAfter),
-        version: node.softwareVersion,
-        'last seen': moment(node.lastSeenAt),
-      }),
-    );
-  });
+  examples(group.command('show <node>').description('show one node'), 'isthmus node show eu').action(
+    async (id: string) => {
+      const node = await (await cli.client()).get<Node>(path('nodes', id));
+      cli.show(node, () =>
+        renderRecord({
+          node: node.id,
+          role: node.role,
+          site: node.site,
+          'parents (in order)': parentsText(node.parents),
+          ...(node.desiredParents ? { 'desired parents': desiredText(node.desiredParents) } : {}),
+          state: node.state,
+          'certificate expires': moment(node.certificateNotAfter),
+          version: node.softwareVersion,
+          'last seen': moment(node.lastSeenAt),
+        }),
+      );
+    },
+  );
 
   const set = group
     .command('set-parents <node>')
-    .description('have a node go over to other parents; it keeps those it has until a new one carries')
-    .argument('<parent...>', 'in order of preference; node=host:port when that one dials it there', collectParents)
+    .description('move a node to other parents; it keeps the present ones until a link to a new one is up')
+    .argument('<parent...>', 'in order of preference; node=host:port when that parent dials it there', collectParents)
     .option(
       '--address <node=host:port>',
-      'where it dials that parent, when that is not where the parent is known to be; again for another',
+      'dial that parent there, instead of at its known address; repeat for another parent',
       collectPairs,
     )
     .option('--wait <time>', 'how long to wait until it has moved (default 1m; 0s does not wait)', duration);
@@ -139,11 +141,11 @@ export function addNodeCommands(program: Command, cli: Cli): void {
 
   const revoke = group
     .command('revoke <node>')
-    .description('shut a node out of the mesh, within seconds and for good')
+    .description('revoke a node: it leaves the mesh within seconds, for good')
     .option('--yes', 'do not ask');
   examples(revoke, 'isthmus node revoke eu-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
     await confirm(cli.terminal, `Revoke ${id}? It must join again to come back.`, options.yes);
     const { body } = await (await cli.client()).post<Node>(path('nodes', id, 'revoke'));
-    cli.show(body, () => `${id} is revoked`);
+    cli.show(body, () => `node ${id} revoked`);
   });
 }

@@ -25,7 +25,7 @@ function formatOf(file: string): string {
   return format;
 }
 
-/** Streams a file to the feed. `existed` says that the same bytes were there under this version already. */
+/** Streams a file to the feed. `existed`: this version was there already, with the same bytes. */
 export async function pushPackage(
   client: ApiClient,
   file: string,
@@ -103,7 +103,7 @@ export function addPackageCommands(program: Command, cli: Cli): void {
   const get = group
     .command('download <id> <version>')
     .description('fetch a version and check its digest')
-    .option('--to <file>', 'where to put it (default: <id>-<version>.package here)');
+    .option('--to <file>', 'the file to write (default: <id>-<version>.package)');
   examples(get, 'isthmus package download web 1.2.0 --to web.tar.gz').action(
     async (id: string, version: string, options: { to?: string }) => {
       const client = await cli.client();

@@ -1,4 +1,4 @@
-// `isthmus project …`: what is deployed and in which steps, and its variables.
+// `isthmus project …`: projects with their process and variables.
 import type { Command } from 'commander';
 import type { Project } from '../../contract/projects.ts';
 import type { Variable } from '../../contract/variables.ts';
@@ -39,8 +39,8 @@ function addProjects(group: Command, cli: Cli): void {
 
   const create = group
     .command('create <id>')
-    .description('make a project')
-    .option('--name <name>', 'what people read (default: the id)')
+    .description('create a project')
+    .option('--name <name>', 'display name (default: the id)')
     .option('--description <text>', 'what it is')
     .option('--process <file>', 'its process, as YAML or JSON');
   examples(create, 'isthmus project create web --process process.yaml').action(
@@ -53,12 +53,12 @@ function addProjects(group: Command, cli: Cli): void {
         description: options.description ?? '',
         ...process,
       });
-      cli.show(body, () => `project ${id} made`);
+      cli.show(body, () => `project ${id} created`);
     },
   );
 
   examples(
-    group.command('show <id>').description('a project and its steps'),
+    group.command('show <id>').description('show a project and its steps'),
     'isthmus project show web',
     'isthmus project show web -o json',
   ).action(async (id: string) => {

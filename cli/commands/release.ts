@@ -1,4 +1,4 @@
-// `isthmus release …`: a process, its packages and variables, pinned.
+// `isthmus release …`: releases, which pin a project's process, packages and variables.
 import type { Command } from 'commander';
 import type { Release } from '../../contract/releases.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -27,7 +27,7 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
         ...(options.notes === undefined ? {} : { notes: options.notes }),
         ...(options.package === undefined ? {} : { packages: options.package }),
       });
-      cli.show(body, () => `release ${body.version} of ${project} made`);
+      cli.show(body, () => `release ${body.version} of ${project} created`);
     },
   );
 
@@ -40,11 +40,11 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
         each.packages.map((one) => `${one.id} ${one.version}`),
         each.id,
       ]);
-      cli.show(items, () => renderTable(['version', 'made', 'packages', 'id'], rows));
+      cli.show(items, () => renderTable(['version', 'created', 'packages', 'id'], rows));
     },
   );
 
-  const show = group.command('show <project-or-id> [version]').description('what a release pins');
+  const show = group.command('show <project-or-id> [version]').description('show what a release pins');
   examples(show, 'isthmus release show web 1.2.0', 'isthmus release show 01j…').action(
     async (project: string, version?: string) => {
       const client = await cli.client();
@@ -54,7 +54,7 @@ export function addReleaseCommands(program: Command, cli: Cli): void {
       const head = renderRecord({
         release: release.version,
         project: release.project,
-        made: moment(release.createdAt),
+        created: moment(release.createdAt),
       });
       cli.show(release, () => `${head}\n\n${renderTable(['step', 'package', 'version', 'size', 'sha-256'], rows)}`);
     },
@@ -66,6 +66,6 @@ async function idOf(client: ApiClient, project: string, version: string): Promis
   const found = releases.find((each) => each.version === version);
   if (found !== undefined) return found.id;
   throw new IsthmusError('NOT_FOUND', `${project} has no release ${version}`, {
-    remedy: `\`isthmus release list ${project}\` shows which it has.`,
+    remedy: `\`isthmus release list ${project}\` shows its releases.`,
   });
 }

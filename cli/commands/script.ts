@@ -1,4 +1,4 @@
-// `isthmus script run`: one script, now, on some machines.
+// `isthmus script run`: runs an ad-hoc script on machines.
 import { Option, type Command } from 'commander';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -30,7 +30,7 @@ export function withTargets(command: Command): Command {
     .option('--role <roles>', 'the machines with one of these target roles', collect);
 }
 
-/** The same as a request body. */
+/** The chosen machines as a request body. */
 export function targetsOf(options: TargetOptions): object {
   return {
     ...(options.machine === undefined ? {} : { machines: options.machine }),
@@ -46,23 +46,23 @@ export function addScriptCommands(program: Command, cli: Cli): void {
   const run = withTargets(
     group
       .command('run')
-      .description('run a script once on each machine chosen, and show what it writes')
+      .description('run a script once on each chosen machine, and show its output')
       .requiredOption('--file <file>', 'the script, - for standard input')
-      .option('--interpreter <name>', 'what runs it', 'bash'),
+      .option('--interpreter <name>', 'the interpreter that runs it', 'bash'),
   )
     .option('--time-limit <time>', 'kill it after this', duration)
-    .option('--deadline <time>', 'give up on the task after this', duration)
+    .option('--deadline <time>', 'end the task after this', duration)
     .addOption(
       new Option('--isolation <kind>', 'alone on the machine, or beside others').choices(['exclusive', 'shared']),
     )
-    .option('--no-follow', 'only say which task it is');
+    .option('--no-follow', 'print the task id and return');
   examples(
     run,
     "echo 'df -h /' | isthmus script run --file - --machine eu-1,eu-2",
     'isthmus script run --file restart.sh --environment production --role web --time-limit 5m',
   ).action(async (options: RunOptions) => {
     if (options.machine === undefined && options.environment === undefined && options.role === undefined) {
-      throw new IsthmusError('USAGE', 'on which machines? Give --machine, --environment or --role');
+      throw new IsthmusError('USAGE', 'no machines are chosen: give --machine, --environment or --role');
     }
     const { body } = await (
       await cli.client()

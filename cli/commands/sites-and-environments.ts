@@ -38,26 +38,26 @@ function addSiteOrEnvironmentGroup(
 
   const create = group
     .command('create <id>')
-    .description(`make a ${noun}`)
-    .option('--name <name>', 'what people read (default: the id)')
+    .description(`create a ${noun}`)
+    .option('--name <name>', 'display name (default: the id)')
     .option('--description <text>', 'what it is for');
   examples(create, `isthmus ${noun} create ${example}`).action(
     async (id: string, options: SiteOrEnvironmentOptions) => {
       const body = { id, name: options.name ?? id, description: options.description ?? '' };
-      const { body: made } = await (await cli.client()).post<Site>(collection, body);
-      cli.show(made, () => `${noun} ${made.id} made`);
+      const { body: created } = await (await cli.client()).post<Site>(collection, body);
+      cli.show(created, () => `${noun} ${created.id} created`);
     },
   );
 
   const set = group
     .command('set <id>')
     .description('change its name or description')
-    .option('--name <name>', 'what people read')
+    .option('--name <name>', 'display name')
     .option('--description <text>', 'what it is for');
   examples(set, `isthmus ${noun} set ${example} --description "moved in May"`).action(
     async (id: string, options: SiteOrEnvironmentOptions) => {
       if (options.name === undefined && options.description === undefined) {
-        throw new IsthmusError('USAGE', 'what is to change? Give --name or --description');
+        throw new IsthmusError('USAGE', 'nothing to change: give --name or --description');
       }
       const { body } = await (await cli.client()).change<Site>('PATCH', path(collection, id), options);
       cli.show(body, () => `${noun} ${id} changed`);

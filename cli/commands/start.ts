@@ -1,4 +1,4 @@
-// `isthmus server|relay|mirror|tentacle start`: runs a part in this process until it is told to stop.
+// `isthmus server|relay|mirror|tentacle start`: runs a component in this process until it is stopped.
 import { existsSync } from 'node:fs';
 import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -22,7 +22,7 @@ import { say, type Terminal } from '../terminal.ts';
 
 type Sources = Parameters<typeof resolveConfig>[1];
 
-/** A part that can be started: its settings are resolved, then it is loaded (the others are not) and run. */
+/** A component that can be started. Only the chosen one is loaded, after its settings are resolved. */
 interface Component {
   readonly name: string;
   readonly what: string;
@@ -84,7 +84,7 @@ interface StartOptions {
   readonly [setting: string]: unknown;
 }
 
-/** Says so when no such node is there, or not for this account: its settings would seem to be what is wrong. */
+/** Throws when the folder holds no such node, or this account cannot use it; else the settings would be blamed. */
 async function requireNode(dataDir: string, { name }: Component): Promise<void> {
   try {
     await readdir(dataDir);
@@ -99,10 +99,10 @@ async function requireNode(dataDir: string, { name }: Component): Promise<void> 
       remedy: `Start it as what it is: isthmus ${role} start --data ${shellWord(dataDir)}`,
     });
   }
-  // A server that has lost its identity alone is another matter, and says so itself.
+  // A server that has lost only its identity reports that itself.
   if (name === 'server' && existsSync(join(dataDir, 'authority'))) return;
   throw name === 'server'
-    ? new IsthmusError('NOT_INITIALISED', `no server was made in ${dataDir}: run \`isthmus init\` first`)
+    ? new IsthmusError('NOT_INITIALISED', `no server has been initialised in ${dataDir}: run \`isthmus init\` first`)
     : new IsthmusError('IDENTITY_MISSING', `no node has joined in ${dataDir}: run \`isthmus join\` first`);
 }
 
@@ -116,9 +116,7 @@ async function readConfigFile(dataDir: string): Promise<{ name: string; text: st
   }
 }
 
-/**
- * Resolves when the process is asked to stop: by a signal or, when that was asked for, by the end of standard input.
- */
+/** Resolves when the process should stop: at a signal or, with `withStdin`, at the end of standard input. */
 function untilStopped(terminal: Terminal, withStdin: boolean): Promise<string> {
   const { promise, resolve: stopped } = Promise.withResolvers<string>();
   if (terminal.signal.aborted) stopped('signal');
@@ -130,7 +128,7 @@ function untilStopped(terminal: Terminal, withStdin: boolean): Promise<string> {
   return promise;
 }
 
-// Parts stop within seconds; one that hangs must not outlive the machine's reachabilityTimeout (systemd kills after 90 s).
+// Components stop within seconds; one that hangs must end before systemd kills it (after 90 s).
 const STOP_LIMIT_MS = 20_000;
 
 async function runComponent(cli: Cli, each: Component, options: StartOptions): Promise<void> {
@@ -162,7 +160,7 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   log.info('stopped');
 }
 
-/** As commander names the value of an option: `mesh-listen` → meshListen. */
+/** Commander's name for an option: `mesh-listen` → meshListen. */
 function optionKey(option: string): string {
   return option.replace(/-([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase());
 }
@@ -174,7 +172,9 @@ export function addStartCommands(program: Command, cli: Cli): void {
     examples(group, `isthmus ${each.name} start --data /var/lib/isthmus/${each.name}`);
     const start = group
       .command('start')
-      .description(`run it in this process; its settings come from options, variables and <data>/config.yaml`)
+      .description(
+        `run the ${each.name} in this process; its settings come from options, variables and <data>/config.yaml`,
+      )
       .requiredOption('--data <folder>', 'its data folder, created by `isthmus init` or `isthmus join`')
       .addOption(new Option('--log-level <level>', 'ISTHMUS_LOG_LEVEL').choices(['debug', 'info', 'warn', 'error']))
       .option('--stop-with-stdin', 'stop when standard input ends: for a supervisor that may be killed');

@@ -1,4 +1,4 @@
-// `isthmus task …`: what was accepted, how it goes, what it said.
+// `isthmus task …`: the state, log, cancellation and retry of tasks.
 import { Option, type Command } from 'commander';
 import type { StreamEntry } from '../../contract/task-stream.ts';
 import { END_STATES, type Task, type TaskSummary } from '../../contract/tasks.ts';
@@ -17,7 +17,7 @@ interface ListOptions {
   readonly project?: string;
 }
 
-/** After the server has accepted a task: says so, or follows it and ends as it does. */
+/** Reports an accepted task, or follows it and ends with its result. */
 export async function accepted(
   cli: Cli,
   task: { readonly id: string; readonly title?: string },
@@ -80,24 +80,26 @@ export function addTaskCommands(program: Command, cli: Cli): void {
     },
   );
 
-  examples(group.command('show <id>').description('a task, its machines and steps'), 'isthmus task show 01j…').action(
-    async (id: string) => {
-      const task = await (await cli.client()).get<Task>(path('tasks', id));
-      cli.show(task, () => renderTask(task));
-    },
-  );
+  examples(
+    group.command('show <id>').description('show a task, its machines and steps'),
+    'isthmus task show 01j…',
+  ).action(async (id: string) => {
+    const task = await (await cli.client()).get<Task>(path('tasks', id));
+    cli.show(task, () => renderTask(task));
+  });
 
   examples(
     group.command('follow <id>').description('show a task live until its end; the exit code is its result'),
     'isthmus task follow 01j…',
   ).action((id: string) => accepted(cli, { id }, true));
 
-  examples(group.command('log <id>').description('every line its scripts wrote'), 'isthmus task log 01j…').action(
-    (id: string) => showLog(cli, id),
-  );
+  examples(
+    group.command('log <id>').description('show every line that its scripts wrote'),
+    'isthmus task log 01j…',
+  ).action((id: string) => showLog(cli, id));
 
   examples(
-    group.command('cancel <id>').description('stop a task; its scripts are killed with all they started'),
+    group.command('cancel <id>').description('cancel a task; its scripts are killed with every process they started'),
     'isthmus task cancel 01j…',
   ).action(async (id: string) => {
     const { body } = await (await cli.client()).post<TaskSummary>(path('tasks', id, 'cancel'));
@@ -109,10 +111,10 @@ export function addTaskCommands(program: Command, cli: Cli): void {
     group
       .command('retry <id>')
       .description(
-        'ask for the same again, as a new task, on the machines where an ended one did not succeed; ' +
-          'a script that was interrupted may then run a second time: look first how far it came',
+        'run an ended task again, as a new task, on the machines where it did not succeed; ' +
+          'an interrupted script may run a second time: look first how far it came',
       )
-      .option('--follow', 'show it live and end with its result'),
+      .option('--follow', 'show it live; the exit code is its result'),
     'isthmus task retry 01j… --follow',
   ).action(async (id: string, options: { readonly follow?: boolean }) => {
     const { body } = await (await cli.client()).post<TaskSummary>(path('tasks', id, 'retry'));

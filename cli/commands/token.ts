@@ -1,4 +1,4 @@
-// `isthmus token …`: single-use tokens that let a node into the mesh.
+// `isthmus token …`: single-use join tokens.
 import { Option, type Command } from 'commander';
 import type { CreatedJoinToken, JoinToken, NewJoinToken } from '../../contract/join-tokens.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
@@ -36,14 +36,12 @@ function tokenRequest(options: CreateOptions): NewJoinToken {
   };
 }
 
-/** The parents in their order; `--dial` is for all of those that have no address of their own. */
+/** The parents in order; `--dial` applies to those without an address of their own. */
 function parentsOf({ parent: words = ['server'], dial }: CreateOptions): NonNullable<NewJoinToken['parents']> {
   return words.map(parent).map((each) => ({ ...(dial === undefined ? {} : { dialAddress: dial }), ...each }));
 }
 
-/**
- * The join command with the token on its standard input, as it can be pasted: the shell keeps it off the command line.
- */
+/** The join command to paste, with the token on standard input: the command line would show it to other users. */
 function joinLines({ joinCommand, token }: CreatedJoinToken): string {
   return joinCommand.includes(token) ? joinCommand : `${joinCommand} <<'END'\n${token}\nEND`;
 }
@@ -51,7 +49,7 @@ function joinLines({ joinCommand, token }: CreatedJoinToken): string {
 function othersText({ othersOpen }: CreatedJoinToken): string {
   if (othersOpen.length === 0) return '';
   const commands = othersOpen.map((id) => `isthmus token revoke ${id}`).join('\n  ');
-  return `\n\nThis name has another token that is still good; the first join takes the name. To take it back:\n  ${commands}`;
+  return `\n\nAnother token for this name is still valid; the first join takes the name. To revoke it:\n  ${commands}`;
 }
 
 /** Adds `token`. */
@@ -61,23 +59,23 @@ export function addTokenCommands(program: Command, cli: Cli): void {
 
   const create = group
     .command('create')
-    .description('make a token and print the command that joins with it')
+    .description('create a token and print the join command')
     .addOption(
-      new Option('--role <role>', 'what may join with it')
+      new Option('--role <role>', 'the role of the node')
         .choices(['relay', 'mirror', 'tentacle'])
         .makeOptionMandatory(),
     )
-    .requiredOption('--site <id>', 'the site it joins')
-    .option('--name <id>', 'the node id it must take')
+    .requiredOption('--site <id>', 'the site of the node')
+    .option('--name <id>', 'the node id')
     .option(
       '--parent <node>',
-      'the relay it is behind (default: the server); again for the next choice; node=host:port when that one dials it there',
+      'its parent (default: the server); repeat for the next choice; node=host:port when that parent dials it there',
       collectWhole,
     )
     .option('--dial <host:port>', 'its parents dial it there; without this it dials them')
     .option('--environment <ids>', 'environments of the machine', collect)
     .option('--target-role <roles>', 'target roles of the machine', collect)
-    .option('--route <route>', 'how the server reaches the machine; again for the next choice', collectRoutes)
+    .option('--route <route>', 'how the server reaches the machine; repeat for the next choice', collectRoutes)
     .option('--ttl <time>', 'time to live (default and maximum 1h)', duration)
     .option('--out <file>', 'write the token to a file (0600) instead of showing it');
   examples(
@@ -88,13 +86,13 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
   ).action(async (options: CreateOptions) => {
     const client = await cli.client();
-    const make = (): Promise<Reply<CreatedJoinToken>> => client.post('tokens', tokenRequest(options));
-    const { body } = await keepSecret(options.out, make, (reply) => reply.body.token);
+    const issue = (): Promise<Reply<CreatedJoinToken>> => client.post('tokens', tokenRequest(options));
+    const { body } = await keepSecret(options.out, issue, (reply) => reply.body.token);
     const { token: _secret, joinCommand: _command, ...shown } = body;
     cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
       options.out === undefined
         ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${joinLines(body)}${othersText(body)}`
-        : `token ${body.id} is in ${options.out}, good until ${moment(body.expiresAt)}; pin ${body.pin}${othersText(body)}`,
+        : `token ${body.id} is in ${options.out}, valid until ${moment(body.expiresAt)}; pin ${body.pin}${othersText(body)}`,
     );
   });
 
@@ -112,10 +110,10 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     cli.show(items, () => renderTable(['token', 'role', 'site', 'name', 'parents', 'expires', 'used'], rows));
   });
 
-  examples(group.command('delete <id>').description('make a token useless'), 'isthmus token revoke 01j…').action(
+  examples(group.command('revoke <id>').description('revoke a token at once'), 'isthmus token revoke 01j…').action(
     async (id: string) => {
       await (await cli.client()).request('DELETE', path('tokens', id), {});
-      cli.show({ deleted: id }, () => `token ${id} deleted`);
+      cli.show({ revoked: id }, () => `token ${id} revoked`);
     },
   );
 }

@@ -1,6 +1,5 @@
-// The processes of the quickstart: each part runs on its own, as it would on its own machine. Every child holds the
-// other end of a pipe on its standard input and stops when that ends, so that it never outlives this process, however
-// this process dies.
+// The child processes of the quickstart: each component runs in its own, as it would on its own machine. A child stops
+// when its standard input ends, so that it never outlives this process, however this process dies.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,7 +11,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 const START_LIMIT_MS = 45_000;
 const STOP_LIMIT_MS = 10_000;
 const SHOWN_LOG_LINES = 12;
-/** With less no part can start: a database alone takes as much. */
+/** With less no component can start: a database alone takes as much. */
 const LEAST_FREE_BYTES = 1024 * 1024;
 
 interface Exit {
@@ -23,8 +22,8 @@ interface Exit {
 type Phase = 'starting' | 'running' | 'stopping';
 
 interface Child {
-  /** A part runs until it is stopped, a command to its end. */
-  readonly kind: 'part' | 'command';
+  /** A component runs until it is stopped, a command to its end. */
+  readonly kind: 'component' | 'command';
   readonly name: string;
   readonly logFile: string;
   readonly process: ChildProcess;
@@ -48,10 +47,10 @@ export class ProcessGroup {
   #stopped = false;
   readonly #failed = Promise.withResolvers<never>();
 
-  /** `main` is the command line's own main module: a child is `isthmus …` too. */
+  /** `main` is the command line's main module: each child is an `isthmus …` too. */
   constructor(main: string) {
     this.#main = main;
-    // Whoever races against it handles it; until somebody does, it must not count as unhandled.
+    // A caller may start to listen later; until then the rejection must not count as unhandled.
     this.#failed.promise.catch(() => undefined);
   }
 
@@ -60,16 +59,16 @@ export class ProcessGroup {
     return this.#failed.promise;
   }
 
-  /** The process ids of what runs, by name. */
+  /** The process ids of the children, by name. */
   get running(): ReadonlyMap<string, number> {
     return new Map(
       this.#children.flatMap(({ name, process }) => (process.pid === undefined ? [] : [[name, process.pid] as const])),
     );
   }
 
-  /** Starts a part and resolves with its addresses once it says that it has started. */
+  /** Starts a component and resolves with its addresses once it reports that it has started. */
   async start(name: string, args: readonly string[], logFile: string): Promise<unknown> {
-    const child = await this.#spawn('part', name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
+    const child = await this.#spawn('component', name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
     const started = Promise.withResolvers<unknown>();
     const lines = createInterface({ input: child.process.stdout! });
     lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
@@ -97,13 +96,13 @@ export class ProcessGroup {
     return output;
   }
 
-  /** Stops everything, last started first; what does not stop in time is killed. Nothing can be started afterwards. */
+  /** Stops all children and kills those that do not stop in time. None can be started afterwards. */
   async stop({ limitMs = STOP_LIMIT_MS }: { limitMs?: number } = {}): Promise<void> {
     this.#stopped = true;
     const stopping = this.#children.toReversed().map(async (child) => {
       child.phase = 'stopping';
       child.process.stdin?.end();
-      // A command has had the end of its standard input already.
+      // The standard input of a command has ended already.
       if (child.kind === 'command') child.process.kill('SIGTERM');
       const limit = setTimeout(() => child.process.kill('SIGKILL'), limitMs);
       await child.exited;
@@ -115,20 +114,20 @@ export class ProcessGroup {
   async #spawn(kind: Child['kind'], name: string, args: readonly string[], logFile: string): Promise<Child> {
     const log: FileHandle = await open(logFile, 'a', 0o600);
     try {
-      // A node that was joining when everything was told to stop must not be started after that.
+      // A node that was joining when the stop began must not be started after it.
       if (this.#stopped) throw new IsthmusError('CANCELLED', `${name} is not started any more`);
-      // A session of its own: Ctrl-C is for this process, which then stops the others in order.
-      const process_ = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
+      // A session of its own: Ctrl-C reaches only this process, which then stops the children.
+      const childProcess = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', this.#main, ...args], {
         stdio: ['pipe', 'pipe', log.fd],
         detached: true,
         env: componentEnv({}),
       });
       const { promise, resolve } = Promise.withResolvers<Exit>();
-      process_.once('exit', (code, signal) => resolve({ code, signal }));
-      process_.once('error', () => resolve({ code: -1, signal: null }));
-      // A child that ended no longer reads.
-      process_.stdin?.on('error', () => undefined);
-      const child: Child = { kind, name, logFile, process: process_, exited: promise, phase: 'starting' };
+      childProcess.once('exit', (code, signal) => resolve({ code, signal }));
+      childProcess.once('error', () => resolve({ code: -1, signal: null }));
+      // Writing to a child that has ended fails; its exit says more.
+      childProcess.stdin?.on('error', () => undefined);
+      const child: Child = { kind, name, logFile, process: childProcess, exited: promise, phase: 'starting' };
       this.#children.push(child);
       return child;
     } finally {
@@ -146,7 +145,7 @@ export class ProcessGroup {
   }
 }
 
-/** Why a part that failed has said nothing, where that can be told. */
+/** Why a failed component has logged nothing, when the disk is full. */
 async function emptyLog(logFile: string): Promise<string> {
   const { bavail, bsize } = await statfs(dirname(logFile));
   return bavail * bsize < LEAST_FREE_BYTES ? `\nthe disk of ${dirname(logFile)} is full` : '';

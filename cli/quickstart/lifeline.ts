@@ -1,11 +1,11 @@
-// The socket that the example applications hold on to: the kernel closes it when this process ends, however it ends,
-// and they stop. It is also the lock on the state folder: two quickstarts on one folder would fight over its ports.
+// A socket that the example applications stay connected to: the kernel closes it when this process ends, however it
+// ends, and they stop. It is also the lock on the state folder: two quickstarts on one folder would share its ports.
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { IsthmusError } from '../../contract/errors.ts';
 
 export interface Lifeline {
-  /** Lets go: every application that holds on stops. */
+  /** Closes the socket: every connected application stops. */
   release(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export async function holdLifeline(path: string, folder: string): Promise<Lifeli
       remedy: 'Stop it first, or use another folder with --data.',
     });
   }
-  // What is left of one that was killed.
+  // A quickstart that was killed leaves its socket.
   await rm(path, { force: true });
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {

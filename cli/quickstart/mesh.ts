@@ -1,5 +1,5 @@
-// Brings the mesh up: the server, then every node as soon as its parent runs. A node that is not enrolled yet joins
-// first, with a token of its own, by the same `isthmus join` an operator would run on its machine.
+// Starts the mesh: the server, then every node as soon as its parent runs. A node that is not enrolled yet joins first,
+// with a token of its own, by the same `isthmus join` that an operator runs.
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { DEMO_MACHINES, DEMO_NODES, DEMO_SITES, listens, routeTo, type DemoNode 
 export const ENVIRONMENT = 'demo';
 export const TARGET_ROLE = 'web';
 
-/** A side that dials pauses up to 5 s between tries. */
+/** The dialling side pauses up to 5 s between attempts. */
 const LINK_LIMIT_MS = 30_000;
 
 export interface MeshContext {
@@ -25,7 +25,7 @@ export interface MeshContext {
 
 const loopback = (port: number | undefined): string => `127.0.0.1:${port ?? 0}`;
 
-/** The names of everything that listens. */
+/** The names of all listeners. */
 export function listeners(): string[] {
   return [
     'api',
@@ -43,7 +43,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Makes the mesh when there is none, and starts its server. */
+/** Creates the mesh when there is none, and starts its server. */
 export async function startServer({ folder, state, group }: MeshContext): Promise<{ firstTime: boolean }> {
   const data = folder.dataDir('server');
   const firstTime = !(await exists(folder.contextFile));
@@ -59,7 +59,7 @@ export async function startServer({ folder, state, group }: MeshContext): Promis
   return { firstTime };
 }
 
-/** The sites and the environment, when they are not there yet. */
+/** Creates the sites and the environment that do not exist yet. */
 export async function createSitesAndEnvironments(client: ApiClient): Promise<void> {
   const sites = new Set((await client.list<{ id: string }>('sites')).map(({ id }) => id));
   for (const { id, description } of DEMO_SITES) {
@@ -85,19 +85,19 @@ function tokenFor(node: DemoNode, state: DemoState): object {
 }
 
 async function joinNode(node: DemoNode, client: ApiClient, { folder, state, group }: MeshContext): Promise<void> {
-  const { body: made } = await client.post<CreatedJoinToken>('tokens', tokenFor(node, state));
+  const { body: created } = await client.post<CreatedJoinToken>('tokens', tokenFor(node, state));
   const parentPort = state.ports[node.parent === 'server' ? 'mesh' : node.parent];
   const args = [
-    ...['join', '--data', folder.dataDir(node.id), '--pin', made.pin, '--token-file', '-'],
+    ...['join', '--data', folder.dataDir(node.id), '--pin', created.pin, '--token-file', '-'],
     ...(node.dialled ? [] : ['--address', loopback(parentPort)]),
     ...(listens(node) ? ['--listen', loopback(state.ports[node.id])] : []),
   ];
-  await group.run(`join of ${node.id}`, args, folder.logFile(node.id), `${made.token}\n`);
+  await group.run(`join of ${node.id}`, args, folder.logFile(node.id), `${created.token}\n`);
 }
 
 /**
- * Waits until the server sees the link to a node that was started at `startedAtMs`, and has heard from it since: a relay
- * that is not connected yet can let nobody in.
+ * Waits until the server sees the link to a node that was started at `startedAtMs`, and has heard from it since. No
+ * node can join through a relay that is not connected.
  */
 async function linkUp(client: ApiClient, node: string, startedAtMs: number): Promise<void> {
   const deadline = Date.now() + LINK_LIMIT_MS;
@@ -110,9 +110,7 @@ async function linkUp(client: ApiClient, node: string, startedAtMs: number): Pro
   }
 }
 
-/**
- * Joins (when it has no identity yet) and starts every node, each after its parent. Calls `onStarted` as they come up.
- */
+/** Starts every node after its parent, and joins it first when it has no identity. Calls `onStarted` for each. */
 export async function startNodes(
   client: ApiClient,
   context: MeshContext,
@@ -120,20 +118,20 @@ export async function startNodes(
 ): Promise<void> {
   const { folder, group, state } = context;
   const up = new Map<string, Promise<void>>([['server', Promise.resolve()]]);
-  const bring = async (node: DemoNode): Promise<void> => {
+  const startNode = async (node: DemoNode): Promise<void> => {
     await up.get(node.parent);
     const data = folder.dataDir(node.id);
     const enrolled = await exists(join(data, 'identity', 'node.json'));
     if (!enrolled) await joinNode(node, client, context);
-    // All of it is on this machine, so that packages come from it too.
-    const near = ['mirror', 'tentacle'].includes(node.role) ? ['--feed-loopback', 'true'] : [];
+    // The mirrors are on this machine too, so package addresses are loopback.
+    const loopbackFeed = ['mirror', 'tentacle'].includes(node.role) ? ['--feed-loopback', 'true'] : [];
     const feed = node.id === 'mirror-eu' ? ['--feed-listen', loopback(state.ports[`feed ${node.id}`])] : [];
     const startedAtMs = Date.now();
-    await group.start(node.id, [node.role, 'start', '--data', data, ...near, ...feed], folder.logFile(node.id));
+    await group.start(node.id, [node.role, 'start', '--data', data, ...loopbackFeed, ...feed], folder.logFile(node.id));
     if (node.role === 'relay' || node.dialled) await linkUp(client, node.id, startedAtMs);
     onStarted(node, !enrolled);
   };
-  // demoNodes has parents before children.
-  for (const node of DEMO_NODES) up.set(node.id, bring(node));
+  // DEMO_NODES lists parents before children.
+  for (const node of DEMO_NODES) up.set(node.id, startNode(node));
   await Promise.all(up.values());
 }

@@ -51,9 +51,7 @@ function wantedVariables(state: DemoState, folder: StateFolder): NewVariable[] {
   ];
 }
 
-/**
- * Adds the variables that are missing and changes those that differ; a sensitive value cannot be read back to compare.
- */
+/** Adds missing variables and changes those that differ; a sensitive value cannot be read back to compare. */
 async function ensureVariables(client: ApiClient, wanted: readonly NewVariable[]): Promise<void> {
   const collection = path('projects', PROJECT, 'variables');
   const present = await client.list<Variable>(collection);
@@ -65,7 +63,7 @@ async function ensureVariables(client: ApiClient, wanted: readonly NewVariable[]
   }
 }
 
-/** The project with the process of examples/web and its variables. */
+/** Creates or updates the project, with the process of examples/web and its variables. */
 export async function ensureProject(
   client: ApiClient,
   root: string,
@@ -86,13 +84,13 @@ export async function ensureProject(
   await ensureVariables(client, wantedVariables(state, folder));
 }
 
-/** A new release of the project with this package version. */
-export async function makeRelease(client: ApiClient, packageVersion: string): Promise<Release> {
+/** Creates a release of the project with this package version. */
+export async function createRelease(client: ApiClient, packageVersion: string): Promise<Release> {
   const releases = await client.list<Release>(path('projects', PROJECT, 'releases'));
   const version = nextVersion(releases.map((each) => each.version));
   const { body } = await client.post<Release>(path('projects', PROJECT, 'releases'), {
     version,
-    notes: 'made by the quickstart',
+    notes: 'created by the quickstart',
     packages: { web: packageVersion },
   });
   return body;

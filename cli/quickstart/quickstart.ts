@@ -1,8 +1,8 @@
-// The main job: a whole mesh on this machine with a deployment in it. Every part is a process of its own on loopback.
-//   topology.ts     what is built           mesh.ts       server, joins, nodes
-//   state.ts        what is kept            product.ts    package, project, release, deployment
-//   processes.ts    children and their end  report.ts     the tables at the end
-//   lifeline.ts     ends the applications   web-package.ts packs the example
+// Runs the quickstart: a whole mesh on this machine, with a deployment to it. Every component is a process on loopback.
+//   topology.ts         nodes and sites          mesh.ts         server, joins, nodes
+//   state.ts            state between starts     product.ts      package, project, release, deployment
+//   child-processes.ts  starts and stops them    report.ts       the tables at the end
+//   lifeline.ts         stops the applications   web-package.ts  packs the example
 import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ import { requireSuccess, watchTask } from '../watch-task.ts';
 import { holdLifeline, type Lifeline } from './lifeline.ts';
 import { listeners, createSitesAndEnvironments, startNodes, startServer } from './mesh.ts';
 import { ProcessGroup } from './child-processes.ts';
-import { deploy, ensurePackage, ensureProject, makeRelease } from './product.ts';
+import { deploy, ensurePackage, ensureProject, createRelease } from './product.ts';
 import { carriedSince, linkTable, machineTable, readCounters, requireOnce } from './report.ts';
 import { StateFolder, type DemoState } from './state.ts';
 import { DEMO_MACHINES } from './topology.ts';
@@ -30,14 +30,14 @@ export interface QuickstartOptions {
   readonly clean: boolean;
 }
 
-/** Everything the run holds. */
+/** What one run shares. */
 interface Demo {
   readonly terminal: Terminal;
   readonly root: string;
   readonly folder: StateFolder;
   readonly state: DemoState;
   readonly group: ProcessGroup;
-  /** Writes a line with the time since the start before it. */
+  /** Writes a line that begins with the time since the start. */
   readonly step: (text: string) => void;
 }
 
@@ -49,7 +49,7 @@ function repositoryRoot(): string {
   return here.endsWith('/dist') ? here.slice(0, -'/dist'.length) : here;
 }
 
-/** What `isthmus` runs: main.ts in the repository, main.js in a release. */
+/** The main module of `isthmus`: main.ts in the repository, main.js when built. */
 function mainModule(): string {
   return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
 }
@@ -59,7 +59,7 @@ function stopwatch(terminal: Terminal): (text: string) => void {
   return (text) => say(terminal, `${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${text}`);
 }
 
-/** Deploys to every machine, watched live; returns what the tables need. */
+/** Deploys to every machine, shown live, checks their health, and shows the tables. */
 async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage): Promise<void> {
   const { step, terminal, folder, state, root } = demo;
   const { version, pushed } = await ensurePackage(client, built);
@@ -70,7 +70,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
       : `package ${version} was in the feed already (${size})`,
   );
   await ensureProject(client, root, state, folder);
-  const release = await makeRelease(client, version);
+  const release = await createRelease(client, version);
   step(`release ${release.version} of project web: deploying to ${DEMO_MACHINES.length} machines`);
   const before = await readCounters(client);
   const deployment = await watchTask(client, await deploy(client, release.version), terminal);
@@ -92,7 +92,7 @@ async function runDeployment(demo: Demo, client: ApiClient, built: BuiltPackage)
   }
 }
 
-/** What to do with it, once it stands. */
+/** Shows how to use the running mesh. */
 function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): void {
   const near = (path: string): string => shellWord(relative('.', path).startsWith('..') ? path : relative('.', path));
   const isthmus = `${near(join(root, 'bin', 'isthmus'))} --context ${near(folder.contextFile)}`;
@@ -107,7 +107,7 @@ function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): vo
   say(terminal, `\nCtrl-C stops everything. What each component logs is in ${near(join(folder.path, 'logs'))}.`);
 }
 
-/** Waits until no application runs that this state folder knows of. */
+/** Waits until every application of this state folder has stopped. */
 async function applicationsGone(folder: StateFolder): Promise<void> {
   const deadline = Date.now() + APPLICATION_STOP_LIMIT_MS;
   for (const { id } of DEMO_MACHINES) {
@@ -133,7 +133,7 @@ async function interrupted(signal: AbortSignal): Promise<never> {
 
 async function work(demo: Demo, once: boolean): Promise<void> {
   const { step, terminal, folder, root } = demo;
-  // Starting the mesh is mostly waiting: the package is built meanwhile.
+  // Starting the server is mostly waiting, so the package is built meanwhile.
   const [{ firstTime }, built] = await Promise.all([startServer(demo), buildWebPackage(root, folder.path)]);
   const client = new ApiClient(await connectionIn(folder.contextFile));
   try {
@@ -152,18 +152,18 @@ async function work(demo: Demo, once: boolean): Promise<void> {
   }
 }
 
-/** Ends everything, whatever of it there is. */
+/** Stops the applications and every process. */
 async function stopAll(demo: Demo, lifeline: Lifeline): Promise<void> {
   await lifeline.release();
   await Promise.all([demo.group.stop(), applicationsGone(demo.folder)]);
 }
 
-/** Runs the main job; resolves when everything has stopped. */
+/** Runs the quickstart; resolves when everything has stopped. */
 export async function quickstart(options: QuickstartOptions, terminal: Terminal): Promise<void> {
   const root = repositoryRoot();
   const folder = new StateFolder(resolve(options.data));
-  const early = await holdLifelineIn(folder, options.clean);
-  // What is being watched when something fails must not go on telling that nobody answers.
+  const lifeline = await holdLifelineIn(folder, options.clean);
+  // After a failure, the task that is followed must not report that the server does not answer.
   const ending = new AbortController();
   const signal = AbortSignal.any([terminal.signal, ending.signal]);
   const demo: Demo = {
@@ -174,18 +174,18 @@ export async function quickstart(options: QuickstartOptions, terminal: Terminal)
     group: new ProcessGroup(mainModule()),
     step: stopwatch(terminal),
   };
-  const stop = (): Promise<void> => stopAll(demo, early);
+  const stop = (): Promise<void> => stopAll(demo, lifeline);
   try {
     await Promise.race([work(demo, options.once), demo.group.failed, interrupted(terminal.signal)]);
   } catch (thrown) {
     const error = IsthmusError.from(thrown);
-    const asked = error.code === 'CANCELLED' && terminal.signal.aborted;
-    if (asked) say(terminal, '\nstopping');
+    const requested = error.code === 'CANCELLED' && terminal.signal.aborted;
+    if (requested) say(terminal, '\nstopping');
     else say(terminal, `\nfailed: ${escapeText(error.message.split('\n')[0] ?? '')}; stopping`);
     ending.abort();
     await stop();
     demo.step('everything has stopped');
-    if (asked && !options.once) return;
+    if (requested && !options.once) return;
     throw error;
   }
   await stop();
@@ -196,7 +196,7 @@ async function holdLifelineIn(folder: StateFolder, clean: boolean): Promise<Life
   await folder.prepare({ clean: false });
   const lifeline = await holdLifeline(folder.lifeline, folder.path);
   if (!clean) return lifeline;
-  // Only now is it known that nobody uses what is there.
+  // The lifeline was free, so no other quickstart uses the folder.
   await lifeline.release();
   await folder.prepare({ clean: true });
   return holdLifeline(folder.lifeline, folder.path);

@@ -1,4 +1,4 @@
-// What the quickstart shows at its end: a line per machine, and the bytes that crossed each link between sites.
+// The tables at the end of the quickstart: a line per machine, and the bytes that crossed each link between sites.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Machine } from '../../contract/machines.ts';
 import type { Mesh, Ping } from '../../contract/mesh.ts';
@@ -29,8 +29,8 @@ export async function readCounters(client: ApiClient): Promise<LinkCounters> {
 }
 
 /**
- * What each link carried since `before`. Reports come every few seconds: waits until each link tells of `atLeast`
- * bytes.
+ * The bytes that each link carried since `before`. Reports come every few seconds: waits until each link reports
+ * `atLeast` bytes.
  */
 export async function carriedSince(
   client: ApiClient,

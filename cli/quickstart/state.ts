@@ -1,4 +1,4 @@
-// What the quickstart keeps in its state folder between starts: ports, and where everything lies.
+// The state folder of the quickstart: its paths, and the ports and secret that are kept between starts.
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -9,16 +9,16 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { makeFolder } from '../../lib/files/folder.ts';
 
 export interface DemoState {
-  /** Of each listener by name: `api`, `mesh`, `eu`, `web eu-1` … */
+  /** By name of the listener: `api`, `mesh`, `eu`, `web eu-1` … */
   readonly ports: Readonly<Record<string, number>>;
-  /** Secret of the example application; made once, so that a second start changes nothing. */
+  /** Secret of the example application; created once, so that a second start changes nothing. */
   readonly signingKey: string;
 }
 
 const STATE_FILE = 'state.json';
 
-/** The first file in the folder and the last to go: what is in a folder with it may be deleted by `--clean`. */
-const MARKER = 'made-by-isthmus-quickstart';
+/** Marks a folder as the quickstart's: `--clean` deletes only in a folder that has it. Written first, never deleted. */
+const MARKER = 'created-by-isthmus-quickstart';
 
 export class StateFolder {
   readonly path: string;
@@ -46,8 +46,8 @@ export class StateFolder {
   }
 
   /**
-   * The socket that the example applications hold on to. Socket paths end at 107 bytes, so a deep folder has it
-   * elsewhere.
+   * The socket that the example applications stay connected to. A socket path has at most 107 bytes, so for a deep
+   * folder it is elsewhere.
    */
   get lifeline(): string {
     const near = join(this.path, 'lifeline.sock');
@@ -57,8 +57,8 @@ export class StateFolder {
   }
 
   /**
-   * Makes the folder, private: it holds keys. CONFIG_INVALID, and nothing touched, when it holds something that is not
-   * of a quickstart: `--clean` would delete it.
+   * Creates the folder, private: it holds keys. CONFIG_INVALID, with nothing changed, for a folder with other files:
+   * `--clean` would delete them.
    */
   async prepare({ clean }: { clean: boolean }): Promise<void> {
     const inside = await readdir(this.path).catch((cause: NodeJS.ErrnoException): string[] => {
@@ -66,7 +66,7 @@ export class StateFolder {
       throw cause;
     });
     if (inside.length > 0 && !inside.some((name) => name === MARKER || name === STATE_FILE)) {
-      throw new IsthmusError('CONFIG_INVALID', `${this.path} holds other things and was left as it is`, {
+      throw new IsthmusError('CONFIG_INVALID', `${this.path} holds other files and was left unchanged`, {
         remedy: 'Name a folder that is new, empty or of an earlier quickstart with --data.',
       });
     }
@@ -78,13 +78,13 @@ export class StateFolder {
     await mkdir(join(this.path, 'logs'), { recursive: true });
   }
 
-  /** What an earlier start left, with a port for each name that has none yet. */
+  /** The state of an earlier start, with a free port for each name that has none yet. */
   async load(listeners: readonly string[]): Promise<DemoState> {
     const file = join(this.path, STATE_FILE);
     const before = await readState(file);
     const missing = listeners.filter((name) => before.ports[name] === undefined);
     const free = await freePorts(missing.length);
-    const ports = { ...before.ports, ...Object.fromEntries(missing.map((name, place) => [name, free[place]!])) };
+    const ports = { ...before.ports, ...Object.fromEntries(missing.map((name, index) => [name, free[index]!])) };
     const state: DemoState = { ports, signingKey: before.signingKey ?? randomBytes(18).toString('base64url') };
     await writeFile(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
     await rename(`${file}.new`, file);
@@ -101,7 +101,7 @@ async function readState(file: string): Promise<{ ports: Record<string, number>;
   }
 }
 
-/** Ports of loopback that nothing listens on; all are held open at once, so that no two are the same. */
+/** Free ports on loopback; all are held open at once, so that no two are equal. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

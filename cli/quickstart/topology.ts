@@ -1,4 +1,4 @@
-// The mesh that the quickstart builds: three sites, and each way a node can be connected once.
+// The mesh that the quickstart builds: three sites, with every kind of connection a node can have.
 //
 //   server ═══▶ relay eu ═══▶ relay eu-pci        ═══▶ who dials
 //      ▲           ╠══▶ eu-1      ╠══▶ eu-pci-1
@@ -13,7 +13,7 @@ export interface DemoNode {
   readonly site: string;
   /** 'server' or a relay's id. */
   readonly parent: string;
-  /** Its parent dials it; else it dials its parent. */
+  /** Whether its parent dials it; else it dials its parent. */
   readonly dialled: boolean;
 }
 
@@ -46,7 +46,7 @@ export const DEMO_SITES: readonly { readonly id: string; readonly description: s
 
 export const DEMO_MACHINES: readonly DemoNode[] = DEMO_NODES.filter(({ role }) => role === 'tentacle');
 
-/** Whether something is a relay with children, or dialled: then it listens. */
+/** Whether a node listens: it is a relay, or its parent dials it. */
 export function listens(each: DemoNode): boolean {
   return each.role === 'relay' || each.dialled;
 }
@@ -63,7 +63,7 @@ export function routeTo(each: DemoNode): MachineRoute {
   return via.length === 0 ? { kind: 'direct' } : { kind: 'path', via };
 }
 
-/** The links that join two sites (the server is a place of its own), parent first. */
+/** The links between two sites (the server counts as one of its own), parent first. */
 export function siteLinks(): { from: string; to: string }[] {
   const siteOf = (id: string): string => DEMO_NODES.find((each) => each.id === id)?.site ?? 'server';
   return DEMO_NODES.filter((each) => siteOf(each.parent) !== each.site).map((each) => ({

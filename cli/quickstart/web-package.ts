@@ -1,5 +1,5 @@
-// Packs the example application with the libraries it needs into one tar.gz, from what is in the repository. The same
-// files give the same bytes, so that a second start finds its package in the feed.
+// Packs the example application and its libraries from the repository into one tar.gz. The same files give the same
+// bytes, so that a second start finds its package in the feed.
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
@@ -33,7 +33,7 @@ function resolvePackage(name: string, from: string, root: string): string {
   throw new IsthmusError('CONFIG_INVALID', `the library ${name} is not installed`, { remedy: 'Run `npm ci`.' });
 }
 
-/** Every package folder that the named ones need, themselves included; what lies inside another is part of it. */
+/** The package folders of `names` and all their dependencies; a folder inside another one is part of it. */
 async function dependencyTree(names: readonly string[], root: string): Promise<string[]> {
   const found = new Set<string>();
   const visit = async (name: string, from: string): Promise<void> => {
@@ -46,7 +46,7 @@ async function dependencyTree(names: readonly string[], root: string): Promise<s
   return [...found].filter((folder) => relative(join(root, 'node_modules'), folder).split('node_modules').length === 1);
 }
 
-/** The files below `folder`, sorted, symbolic links left out; linked folders that staging made are entered. */
+/** The files below `folder`, sorted, without symbolic links. */
 async function filesBelow(folder: string): Promise<string[]> {
   const found: string[] = [];
   const visit = async (path: string): Promise<void> => {
@@ -60,7 +60,7 @@ async function filesBelow(folder: string): Promise<string[]> {
   return found.sort();
 }
 
-/** A folder of links to everything that goes into the package: nothing is copied. Returns where each file stands. */
+/** Fills a folder with links to everything in the package, so that nothing is copied. Returns the files' paths. */
 async function stage(root: string, staging: string): Promise<string[]> {
   const example = join(root, 'examples', 'web');
   const sources = new Map<string, string>();
@@ -86,7 +86,7 @@ export async function buildWebPackage(root: string, folder: string): Promise<Bui
   const file = join(folder, 'isthmus-example-web.tar.gz');
   try {
     const files = await stage(root, staging);
-    // portable leaves out owner, times and inode; a fixed time and sorted names do the rest.
+    // Reproducible: portable leaves out owner and inode, the time is fixed, names are sorted.
     const partial = `${file}.partial`;
     await create(
       {

@@ -1,11 +1,11 @@
-// Text that came from elsewhere, made safe to show: what a terminal would obey is shown.
+// Escapes control characters in text from other machines, so that a terminal shows them and does not obey them.
 import { isUnsafe } from '../../lib/text/unsafe-text.ts';
 
 function escaped(code: number): string {
   return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
-/** The text with everything a terminal would obey, but for tabs, written as an escape: `\x1b`, `\u202e`. */
+/** The text with everything a terminal would obey, except tabs, as escapes: `\x1b`, `\u202e`. */
 export function escapeText(text: string): string {
   let safe = '';
   for (const character of text) {

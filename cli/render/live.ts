@@ -1,4 +1,4 @@
-// Lines that scroll, and below them a few that are redrawn in place. Where output is not a terminal, only the lines.
+// Lines that scroll above a few that are redrawn in place. When output is no terminal, only the former.
 import { createLogUpdate } from 'log-update';
 import type { Terminal } from '../terminal.ts';
 
@@ -8,7 +8,7 @@ export class LiveRegion {
   readonly #terminal: Terminal;
   readonly #canvas: Canvas;
   readonly #show: ReturnType<typeof createLogUpdate>;
-  #waiting: string[] = [];
+  #pending: string[] = [];
   #region: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -20,7 +20,7 @@ export class LiveRegion {
 
   /** Adds a line that stays. */
   print(line: string): void {
-    this.#waiting.push(line);
+    this.#pending.push(line);
     this.#later();
   }
 
@@ -31,7 +31,7 @@ export class LiveRegion {
     this.#later();
   }
 
-  /** Writes what waits; with `keep` the bottom lines stay, else they go. */
+  /** Writes pending lines; with `keep` the bottom lines stay, else they are erased. */
   close({ keep }: { keep: boolean }): void {
     if (!keep) this.#region = [];
     this.#draw();
@@ -39,7 +39,7 @@ export class LiveRegion {
   }
 
   #later(): void {
-    // Without a region there is nothing to redraw, and a line must not wait: the process may be killed.
+    // Without a terminal nothing is redrawn, and a line must not wait: the process may be killed.
     if (!this.#terminal.redraws) this.#draw();
     else this.#timer ??= setTimeout(() => this.#draw(), REDRAW_EVERY_MS);
   }
@@ -47,10 +47,10 @@ export class LiveRegion {
   #draw(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#waiting.length > 0 || this.#region.length === 0) this.#show.clear();
-    for (const line of this.#waiting.splice(0)) this.#canvas.write(`${line}\n`);
+    if (this.#pending.length > 0 || this.#region.length === 0) this.#show.clear();
+    for (const line of this.#pending.splice(0)) this.#canvas.write(`${line}\n`);
     if (this.#region.length > 0) {
-      // Cut, not wrapped: a line is a machine.
+      // Cut, not wrapped: each machine has one line.
       const width = this.#canvas.columns;
       this.#show(this.#region.map((line) => line.slice(0, width - 1)).join('\n'));
     }
@@ -67,7 +67,7 @@ class Canvas {
     this.#stdout = stdout;
   }
 
-  // A terminal that does not know its size says 0.
+  // A terminal that does not know its size reports 0.
   get columns(): number {
     return this.#stdout.columns || 80;
   }

@@ -1,10 +1,10 @@
-// What to do about an error, in the words of the command line: the server says what, not with which command.
+// What to do about an error, as a command: the server sends an action, not a command of this command line.
 import type { IsthmusError } from '../../contract/errors.ts';
 
-/** One or two sentences; what is in them from elsewhere is not escaped yet. */
+/** One or two sentences, not escaped yet. */
 export function remedyText({ action, remedy }: Pick<IsthmusError, 'action' | 'remedy'>): string {
   if (action === undefined) return remedy;
-  const list = `\`isthmus ${action.arguments.kind} list\` shows which there are`;
+  const list = `\`isthmus ${action.arguments.kind} list\` shows which exist`;
   switch (action.code) {
     case 'CHOOSE_EXISTING':
       return `Check the spelling; ${list}.`;

@@ -1,6 +1,6 @@
-// Words of commands that are shown for copying.
+// Quotes words of commands that are shown for copying.
 
-/** The word as a shell reads it back: quoted when it holds more than letters, digits and what stands in plain paths. */
+/** The word as a shell reads it, quoted unless it has only letters, digits and characters of plain paths. */
 export function shellWord(word: string): string {
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

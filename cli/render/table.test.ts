@@ -1,13 +1,13 @@
-// Columns stand below each other in a terminal, whatever the cells are written in.
+// Columns are aligned in a terminal, whatever the script of the cells.
 import { expect, it } from 'vitest';
 import { renderRecord, renderTable } from './table.ts';
 
-it('aligns columns by what a terminal shows, and leaves no blanks at the ends of lines', () => {
+it('aligns columns by displayed width, without trailing blanks', () => {
   const table = renderTable(['name', 'state'], [['日本', 'up'], ['Grüße', null], ['e\u0301', 'down']]); // prettier-ignore
   expect(table.split('\n')).toEqual(['NAME   STATE', '日本   up', 'Grüße  -', 'e\u0301      down']);
 });
 
-it('cuts nothing off and obeys nothing', () => {
+it('cuts nothing off and escapes control characters', () => {
   const table = renderTable(['a', 'b'], [['x'.repeat(300), '\u001b[2J\n']]);
   expect(table).toContain(`${'x'.repeat(300)}  \\x1b[2J\\x0a`);
   expect(table.split('\n')).toHaveLength(2);

@@ -1,4 +1,4 @@
-// Tables and single records as text. Every cell is escaped: names and reports come from other machines.
+// Renders tables and single records as text. Every cell is escaped: names and reports come from other machines.
 import stringWidth from 'string-width';
 import { escapeText } from './escape.ts';
 

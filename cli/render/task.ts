@@ -1,4 +1,4 @@
-// A task as text: one line per machine while it runs, and a table when it has ended.
+// Renders a task as text: one line per machine while it runs, a table when it has ended.
 import { END_STATES, type Task, type TaskError, type TaskMachine, type TaskStep } from '../../contract/tasks.ts';
 import { escapeText } from './escape.ts';
 import { renderRecord, renderTable, type Cell } from './table.ts';
@@ -11,7 +11,7 @@ export function stepLabel(step: TaskStep): string {
   return step.step === step.action ? step.step : `${step.step}/${step.action}`;
 }
 
-/** `MACHINE_DOWN at eu-pci: no answer`; a hop that `about` names already is not named again. */
+/** `MACHINE_DOWN at eu-pci: no answer`; leaves out a hop that equals `about`. */
 export function errorText(error: TaskError | undefined, about?: string): string {
   if (error === undefined) return '';
   const at = error.hop === undefined || error.hop === about ? '' : ` at ${error.hop}`;
@@ -23,7 +23,7 @@ function numberOf(detail: TaskStep['detail'], key: string): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** How a package came: `2.8 MiB in 1.2 s from mirror-eu`. */
+/** How a package was fetched: `2.8 MiB in 1.2 s from mirror-eu`. */
 export function packageText(step: TaskStep): string {
   if (step.detail?.['cached'] === true) return 'in its cache already';
   const size = numberOf(step.detail, 'bytes');
@@ -40,14 +40,14 @@ function bar(done: number, total: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`;
 }
 
-/** What was noted last of a machine that is under way, without its name. */
-function noteText({ machine, note }: TaskMachine): string | undefined {
-  if (note === undefined) return undefined;
-  const text = note.text.startsWith(`${machine}: `) ? note.text.slice(machine.length + 2) : note.text;
-  return note.code ? `${text} (${note.code})` : text;
+/** The last message about a machine, without its name. */
+function messageText({ machine, message }: TaskMachine): string | undefined {
+  if (message === undefined) return undefined;
+  const text = message.text.startsWith(`${machine}: `) ? message.text.slice(machine.length + 2) : message.text;
+  return message.code ? `${text} (${message.code})` : text;
 }
 
-/** One line of progress: machine, how many steps are done, which one it is at. */
+/** One line of progress: the machine, how many steps are done, its current step. */
 export function machineLine(machine: TaskMachine, nameWidth: number): string {
   const done = machine.steps.filter((step) => SETTLED.includes(step.state)).length;
   const current = machine.steps.find((step) => !SETTLED.includes(step.state));
@@ -63,7 +63,7 @@ export function machineLines(task: Task): string[] {
   return machines.map((machine) => machineLine(machine, width));
 }
 
-/** What changed from one look at a task to the next, one line per step that moved. */
+/** What changed between two states of a task: one line per step that has settled. */
 export function changedSteps(before: Task | undefined, now: Task): string[] {
   const known = new Map<string, string>();
   for (const { machine, steps } of before?.machines ?? []) {
@@ -72,7 +72,7 @@ export function changedSteps(before: Task | undefined, now: Task): string[] {
   const lines: string[] = [];
   for (const machine of now.machines) {
     for (const step of machine.steps) {
-      // What is under way is told by the line of the machine, or by what it says itself.
+      // The machine's line and its notes show a running step.
       if (!SETTLED.includes(step.state) || known.get(`${machine.machine} ${stepLabel(step)}`) === step.state) continue;
       const more = [packageText(step), errorText(step.error, machine.machine)].filter((text) => text !== '').join('; ');
       lines.push(escapeText(`${machine.machine}: ${stepLabel(step)} ${step.state}${more === '' ? '' : ` · ${more}`}`));
@@ -91,9 +91,9 @@ export function renderTask(task: Task): string {
     started: moment(task.startedAt),
     ended: moment(task.endedAt),
     deadline: moment(task.deadlineAt),
-    ...(task.retryOf ? { 'tries again': task.retryOf } : {}),
+    ...(task.retryOf ? { 'retry of': task.retryOf } : {}),
     ...(task.error ? { error: errorText(task.error) } : {}),
-    ...(task.blockedBy ? { 'waits for': JSON.stringify(task.blockedBy) } : {}),
+    ...(task.blockedBy ? { 'blocked by': JSON.stringify(task.blockedBy) } : {}),
   });
   const rows = task.machines.flatMap((machine): (readonly Cell[])[] => {
     const current = machine.steps.find(({ state }) => !SETTLED.includes(state));
@@ -102,11 +102,11 @@ export function renderTask(task: Task): string {
       stepLabel(step),
       step.state,
       step.exitCode,
-      (step === current ? noteText(machine) : undefined) ?? packageText(step),
+      (step === current ? messageText(machine) : undefined) ?? packageText(step),
       errorText(step.error, machine.machine),
     ]);
     return steps.length === 0
-      ? [[machine.machine, undefined, machine.state, undefined, 'nothing was begun', undefined]]
+      ? [[machine.machine, undefined, machine.state, undefined, 'not started', undefined]]
       : steps;
   });
   return rows.length === 0

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Formats sizes, durations and moments.
 
 /** `1.5 MiB` */
 export function bytes(count: number): string {

@@ -1,5 +1,5 @@
-// A small web application, as an example of something to deploy: it says which machine and release it is, and shows
-// the wire protocol of Isthmus. Its settings are in config.json, which is filled in on each machine at deployment.
+// A small web application as an example to deploy: it shows its machine and release, and the wire protocol of Isthmus.
+// Its settings are in config.json, which the deployment fills in on each machine.
 import { createHmac } from 'node:crypto';
 import { readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
@@ -29,8 +29,8 @@ async function readProtocol() {
 }
 
 /**
- * The application ends with whoever holds the other end of this socket. A real application has no such thing: it is
- * for the demonstration, which must leave nothing running, however it ends.
+ * Stops the application when the other end of this socket closes. Only for the demonstration, which must leave nothing
+ * running, however it ends; a real application has no such thing.
  */
 function endWith(socketPath, stop) {
   const lifeline = createConnection(socketPath);
@@ -42,11 +42,11 @@ const page = await readFile(join(here, 'pages', 'index.html'), 'utf8');
 const protocol = await readProtocol();
 
 app.get('/', (_request, reply) => {
-  const words = { machine: config.machine, site: config.site, release: config.release, greeting: config.greeting };
-  const filled = page.replaceAll(/\{\{(\w+)\}\}/g, (_all, name) => escapeHtml(String(words[name] ?? '')));
+  const values = { machine: config.machine, site: config.site, release: config.release, greeting: config.greeting };
+  const filled = page.replaceAll(/\{\{(\w+)\}\}/g, (_all, name) => escapeHtml(String(values[name] ?? '')));
   return reply.type('text/html; charset=utf-8').send(filled);
 });
-// The signature proves that the application holds the signing key, without showing it.
+// The signature proves that the application has the signing key, without showing it.
 app.get('/status', () => ({
   ok: true,
   machine: config.machine,

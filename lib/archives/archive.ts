@@ -1,8 +1,8 @@
-// Packages as archives: checking one without writing, and unpacking one into a folder of its own.
-//   archive-names.ts    which names are refused
-//   archive-visitor.ts  limits and writing
-//   archive-tar.ts, archive-zip.ts   reading the formats
-// Limits hold for what is inflated and written, never for what headers claim.
+// Checks a package's archive without writing, or unpacks it into a folder of its own.
+//   names.ts        which names are refused
+//   visitor.ts      limits and writing
+//   tar.ts, zip.ts  reading the formats
+// Limits apply to the bytes that are inflated and written, never to the claims of headers.
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import { readTarGz } from './tar.ts';
@@ -30,8 +30,7 @@ export async function checkArchive(source: ArchiveSource): Promise<ArchiveConten
 }
 
 /**
- * Unpacks into `into`, which must not exist and is durable afterwards. When anything is wrong with the archive `into`
- * is removed again. Links, devices and names that leave the folder are refused, not skipped.
+ * Unpacks into `into`, which must not exist and is durable afterwards. On any error `into` is removed again. Links, devices and names that leave the folder are refused, not skipped.
  */
 export async function unpackArchive(source: ArchiveSource & { readonly into: string }): Promise<ArchiveContents> {
   await mkdir(source.into);
@@ -55,7 +54,7 @@ async function visitArchive(
     await (format === 'tar.gz' ? readTarGz(path, visitor) : readZip(path, visitor, format));
     await visitor.flush();
   } catch (thrown) {
-    throw named(thrown, format);
+    throw archiveError(thrown, format);
   } finally {
     await visitor.close();
   }
@@ -63,8 +62,8 @@ async function visitArchive(
   return visitor.contents;
 }
 
-/** Errors of the system keep their meaning; what the readers of the formats throw says that the archive is wrong. */
-function named(thrown: unknown, format: PackageFormat): unknown {
+/** Errors of the system keep their meaning; errors of the format readers mean a bad archive. */
+function archiveError(thrown: unknown, format: PackageFormat): unknown {
   if (thrown instanceof IsthmusError) return thrown;
   if (thrown instanceof Error && 'syscall' in thrown) return translateDiskFull(thrown, 'unpacking');
   const detail = thrown instanceof Error ? thrown.message : String(thrown);

@@ -1,4 +1,4 @@
-// What an archive's entry may be called. A name is admitted once, as a path below the package root, or refused.
+// Checks the names of an archive's entries: each must be unique, and a path below the package root.
 import { IsthmusError } from '../../contract/errors.ts';
 
 const LONGEST_PART_BYTES = 255;
@@ -17,9 +17,9 @@ export function decodeName(bytes: Uint8Array): string {
   }
 }
 
-/** Splits an entry's name into the parts of a path that stays below the package root. */
+/** Splits an entry's name into the parts of a path below the package root; throws when it leaves it. */
 export function entryPath(name: string): string[] {
-  // U+FFFD is what a reader puts in place of bytes that are not UTF-8.
+  // A reader replaces bytes that are not UTF-8 by U+FFFD.
   if (hasControlCharacter(name) || name.includes('\ufffd') || !name.isWellFormed()) {
     throw new IsthmusError(
       'PACKAGE_NAME',
@@ -38,7 +38,7 @@ export function entryPath(name: string): string[] {
   return parts;
 }
 
-/** Whether a text has a character that no name needs and some terminal or parser acts on. */
+/** Whether a text has a control character: no name needs one, and some terminal or parser obeys it. */
 export function hasControlCharacter(text: string): boolean {
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -51,7 +51,7 @@ function refuseEscape(name: string): never {
   throw new IsthmusError('PACKAGE_PATH_ESCAPE', `an entry would be written outside the package: ${shown(name)}`);
 }
 
-/** A name that is fit for an error message, whatever is in it. */
+/** The name in a form that is safe in an error message. */
 function shown(name: string): string {
   const short = name.length > 120 ? `${name.slice(0, 120)}…` : name;
   return JSON.stringify(short).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
@@ -59,11 +59,11 @@ function shown(name: string): string {
 
 type Kind = 'file' | 'folder';
 
-/** The names of one archive. Two names that a case-insensitive file system takes for one are refused. */
+/** The names of one archive. Two names that are equal to a case-insensitive file system are refused. */
 export class EntryNames {
   readonly #seen = new Map<string, { readonly path: string; readonly kind: Kind }>();
 
-  /** Admits an entry; answers the folders that must be made before it, outermost first. */
+  /** Admits an entry; returns the folders that must be created before it, outermost first. */
   admit(parts: readonly string[], kind: Kind): string[] {
     const missing: string[] = [];
     for (let depth = 1; depth < parts.length; depth += 1) {
@@ -77,7 +77,7 @@ export class EntryNames {
     return missing;
   }
 
-  /** Whether the name is new; a folder may be named again, spelled the same. */
+  /** Adds a name; returns whether it is new. A folder may occur again, spelled the same. */
   #enter(path: string, kind: Kind): boolean {
     const key = path.normalize('NFC').toUpperCase().toLowerCase();
     const before = this.#seen.get(key);

@@ -1,4 +1,4 @@
-// Reads a tar.gz entry by entry. Only files and folders get through.
+// Reads a tar.gz entry by entry; admits only files and folders.
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
@@ -6,13 +6,13 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { hasControlCharacter } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
 
-/** Headers, padding and extended headers that one entry may cost beside its content. */
+/** Allowance for an entry's headers, padding and extended headers. */
 const OVERHEAD_PER_ENTRY_BYTES = 4 * 1024;
-/** An extended header holds a path or two; anything longer is meant to fill memory. */
+/** An extended header holds a path or two; a longer one is an attack on memory. */
 const LARGEST_META_BYTES = 64 * 1024;
 const READ_BYTES = 256 * 1024;
 
-/** Gives every entry of the archive to the visitor, one at a time. */
+/** Passes every entry of the archive to the visitor, one at a time. */
 export async function readTarGz(path: string, visitor: ArchiveVisitor): Promise<void> {
   const source = createReadStream(path, { highWaterMark: READ_BYTES });
   const inflated = createGunzip({ chunkSize: READ_BYTES });
@@ -33,8 +33,8 @@ type Step =
   | { readonly kind: 'end'; readonly entry: ReadEntry };
 
 /**
- * The parser works through a chunk at once and says what it saw as steps; they are carried out before it gets the next
- * chunk, so that no more than one chunk is ever in memory.
+ * The parser handles a chunk synchronously and records steps. They run before it gets the next chunk, so that at most one
+ * chunk is in memory.
  */
 class TarReading {
   readonly #visitor: ArchiveVisitor;
@@ -56,24 +56,24 @@ class TarReading {
 
   async take(chunk: Buffer): Promise<void> {
     this.#countStream(chunk.length);
-    // The parser would inflate once more; an archive inside another is not what the format says.
+    // The parser would inflate once more, but the format has no archive inside another.
     const first = this.#streamBytes === chunk.length;
     if (first && chunk[0] === 0x1f && chunk[1] === 0x8b) {
       throw new IsthmusError('PACKAGE_FORMAT', 'what is inside the gzip is not a tar');
     }
-    // What follows the end mark is padding; the parser would hold all of it.
+    // Only padding follows the end mark; the parser would keep all of it in memory.
     if (!this.#atEnd) this.#parser.write(chunk);
-    await this.#carryOut();
+    await this.#runSteps();
   }
 
   async end(): Promise<void> {
     if (this.#streamBytes === 0) throw new IsthmusError('PACKAGE_FORMAT', 'there is nothing in the gzip');
     this.#parser.end();
-    await this.#carryOut();
+    await this.#runSteps();
   }
 
   #damaged(cause: Error): void {
-    // To the parser an end mark with nothing before it is no tar; it is one without files, which the caller finds out.
+    // The parser rejects an end mark with nothing before it; the caller reports an archive without files.
     if (this.#atEnd && !this.#entered) return;
     const what = this.#entered
       ? 'the tar inside is damaged'
@@ -88,7 +88,7 @@ class TarReading {
     entry.on('end', () => this.#steps.push({ kind: 'end', entry }));
   }
 
-  async #carryOut(): Promise<void> {
+  async #runSteps(): Promise<void> {
     const steps = this.#steps;
     this.#steps = [];
     for (const step of steps) await this.#step(step);
@@ -104,7 +104,7 @@ class TarReading {
     await (isFolder ? this.#visitor.folder(path) : this.#visitor.beginFile(path, (mode & 0o100) !== 0));
   }
 
-  /** Counts headers too, so that an archive of nothing but headers has a limit. */
+  /** Counts headers too, to limit an archive that has only headers. */
   #countStream(bytes: number): void {
     this.#streamBytes += bytes;
     const { maxBytes, maxEntries } = this.#visitor.limits;
@@ -121,7 +121,7 @@ class TarReading {
     }
   }
 
-  /** Keeps the first failure, and what came before it in the archive: that may be worse. */
+  /** Keeps the first failure; steps recorded before it still run and may throw first. */
   #fail(thrown: unknown): void {
     this.#failure ??= { thrown };
   }
@@ -140,7 +140,7 @@ function kindOf(entry: ReadEntry): 'file' | 'folder' {
   }
 }
 
-/** Looks at a PAX or GNU header before the parser cuts what it does not expect in it. */
+/** Checks a PAX or GNU header before the parser drops what it does not expect in it. */
 function checkMeta(meta: string): void {
   const isPax = /^\d+ [A-Za-z.]+=/.test(meta);
   const records = isPax ? paxRecords(meta) : new Map([['path', meta.replace(/\0+$/, '')]]);
@@ -152,15 +152,15 @@ function checkMeta(meta: string): void {
   }
 }
 
-/** The records of a PAX header, by their lengths: the parser goes by lines, and a value may hold one. */
+/** The records of a PAX header by their lengths: the parser splits at line ends, which a value may contain. */
 function paxRecords(meta: string): Map<string, string> {
   const bytes = Buffer.from(meta);
   const records = new Map<string, string>();
   for (let at = 0; at < bytes.length;) {
     const head = /^(\d{1,6}) ([^=\n]+)=/.exec(bytes.toString('latin1', at, at + 300));
     const length = Number(head?.[1]);
-    // Bytes that are not UTF-8 are longer once decoded. They are lawful in attributes that do not matter here, and in a
-    // name they are found there.
+    // Bytes that are not UTF-8 are longer once decoded. They are valid in attributes, which do not matter here; the check
+    // of names finds them in names.
     if (head === null || length <= head[0].length || at + length > bytes.length) break;
     records.set(head[2]!, bytes.toString('utf8', at + head[0].length, at + length - 1));
     at += length;

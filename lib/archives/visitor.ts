@@ -1,4 +1,4 @@
-// What is done with each entry of an archive: count it against the limits, and write it where a folder was given.
+// Handles each entry of an archive: counts it against the limits, and writes it when there is a target folder.
 import { chmod, mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -9,12 +9,12 @@ export interface ArchiveLimits {
   readonly maxEntries: number;
   /** All files together, counted as they are inflated. */
   readonly maxBytes: number;
-  /** Inflated bytes per byte of the archive; not looked at below `ratioFloorBytes`. */
+  /** Inflated bytes per byte of the archive; not checked below `ratioFloorBytes`. */
   readonly maxRatio: number;
   readonly ratioFloorBytes: number;
 }
 
-/** Far above any package that was seen, far below what fills a disk unnoticed. */
+/** Far above any known package, far below what fills a disk unnoticed. */
 export const defaultArchiveLimits: ArchiveLimits = {
   maxEntries: 200_000,
   maxBytes: 16 * 1024 ** 3,
@@ -80,7 +80,7 @@ export class ArchiveVisitor {
     this.#files += 1;
     if (this.#into === undefined) return;
     const path = join(this.#into, ...parts);
-    // Exclusive: nothing that is there already is ever written to or through.
+    // Exclusive: never writes to or through an existing file.
     const handle = await open(path, 'wx', 0o600);
     this.#writing = { path, handle, mode: executable ? 0o755 : 0o644, position: 0 };
   }
@@ -100,19 +100,19 @@ export class ArchiveVisitor {
     this.#paths.files.push(path);
   }
 
-  /** Lets go of the file that is being written, if any. */
+  /** Closes the file that is being written, if any. */
   async close(): Promise<void> {
     const writing = this.#writing;
     this.#writing = undefined;
     await writing?.handle.close();
   }
 
-  /** Makes what was written last. */
+  /** Flushes everything written to disk. */
   async flush(): Promise<void> {
     if (this.#into === undefined) return;
-    const waiting = [...this.#paths.files, ...this.#paths.folders, this.#into];
+    const pending = [...this.#paths.files, ...this.#paths.folders, this.#into];
     const work = async (): Promise<void> => {
-      for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) await syncPath(path);
+      for (let path = pending.pop(); path !== undefined; path = pending.pop()) await syncPath(path);
     };
     await Promise.all(Array.from({ length: FLUSH_AT_ONCE }, work));
   }

@@ -1,4 +1,4 @@
-// Reads a zip or nupkg entry by entry, by its central directory. Only files and folders get through.
+// Reads a zip or nupkg entry by entry, by its central directory; admits only files and folders.
 import { constants } from 'node:fs';
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -9,7 +9,7 @@ const MADE_ON_UNIX = 3;
 const STORED = 0;
 const DEFLATED = 8;
 
-/** Gives every entry of the archive to the visitor, one at a time. */
+/** Passes every entry of the archive to the visitor, one at a time. */
 export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
   const zip = await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: true });
   try {
@@ -28,7 +28,7 @@ export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zi
   }
 }
 
-/** The bytes of the archive that an entry claims: at least its header, its name and its content. */
+/** The bytes of the archive that an entry claims: at least its header, name and content. */
 interface EntryRange {
   readonly from: number;
   readonly to: number;
@@ -40,7 +40,7 @@ function rangeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRa
   return { from, to: from + LOCAL_HEADER_BYTES + fileNameRaw.length + compressedSize };
 }
 
-/** Entries that share bytes make much out of little, and no packer makes them. */
+/** Overlapping entries inflate the same bytes many times; no packer writes them. */
 function refuseOverlaps(ranges: EntryRange[]): void {
   ranges.sort((a, b) => a.from - b.from);
   for (const [index, { to }] of ranges.entries()) {
@@ -53,14 +53,14 @@ function refuseOverlaps(ranges: EntryRange[]): void {
 
 async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, format: string): Promise<void> {
   const written = decodeName(entry.fileNameRaw);
-  // The parts of a nupkg are URIs: the name is what they decode to, and that is what must be safe.
+  // The parts of a nupkg are URIs: the decoded name must be safe.
   const name = format === 'nupkg' ? decodeUri(written) : written;
   const mode = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
   refuseUnlessPlain(entry, mode);
   if (name.endsWith('/')) return visitor.folder(name);
   await visitor.beginFile(name, (mode & 0o100) !== 0);
   const content = await zip.openReadStreamPromise(entry);
-  // It may still fail when reading it has stopped already; that must not bring the process down.
+  // It may fail after reading has stopped; that must not end the process.
   content.on('error', () => undefined);
   for await (const chunk of content as AsyncIterable<Uint8Array>) await visitor.write(chunk);
   await visitor.endFile();

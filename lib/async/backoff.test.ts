@@ -1,4 +1,4 @@
-// Peers of one node that restarted do not come back in step, and none waits longer than the cap.
+// Peers of a restarted node do not reconnect in step, and none waits longer than the cap.
 import { expect, it } from 'vitest';
 import { backoffMs } from './backoff.ts';
 
@@ -9,7 +9,7 @@ it('doubles the ceiling with each failure, up to the cap', () => {
   expect(ceilings).toEqual([100, 200, 400, 6_400, 10_000, 10_000, 10_000]);
 });
 
-it('grows by another factor where it is told to', () => {
+it('grows by another factor', () => {
   const ceilings = [0, 1, 2, 9].map((failures) => backoffMs(failures, { ...backoff, factor: 3 }, () => 1));
   expect(ceilings).toEqual([100, 300, 900, 10_000]);
 });
@@ -25,6 +25,6 @@ it('spreads a thousand peers evenly below the ceiling', () => {
   const perTenth = Array.from({ length: 10 }, (_, tenth) => {
     return waits.filter((ms) => ms >= tenth * 1_000 && ms < (tenth + 1) * 1_000).length;
   });
-  // A hundred each; that an even spread strays so far happens once in a million runs.
+  // A hundred each; an even spread deviates so far once in a million runs.
   for (const peers of perTenth) expect(Math.abs(peers - 100)).toBeLessThan(60);
 });

@@ -1,21 +1,20 @@
-// How long to wait before the next attempt: exponential with jitter, so that a thousand peers of a restarted node do not
-// come back in step.
+// Exponential back-off with jitter, so that a thousand peers of a restarted node do not reconnect in step.
 
 export interface Backoff {
-  /** The ceiling of the first wait. */
+  /** The longest first wait. */
   readonly baseMs: number;
   /** No wait is longer. */
   readonly capMs: number;
-  /** By what the ceiling grows with each failure. Default: 2. */
+  /** The ceiling grows by this factor with each failure. Default: 2. */
   readonly factor?: number;
   /**
-   * What is random: the whole wait, which spreads best, or its upper half, where a wait near zero would only cost.
+   * Which part of the wait is random: the whole, which spreads best, or its upper half, which avoids waits near zero.
    * Default: full.
    */
   readonly jitter?: 'full' | 'half';
 }
 
-/** Beyond this, every base has long met its cap, and the power stays finite. */
+/** By then every base has reached its cap; keeps the power finite. */
 const MAX_EXPONENT = 30;
 
 /** A random wait of at most `baseMs · factor^failures` and at most the cap, in whole ms. `failures` counts from 0. */

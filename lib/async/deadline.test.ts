@@ -1,4 +1,4 @@
-// Work ends at its deadline, with the error that says so, and leaves no timer behind.
+// Work ends at its deadline with that error, and leaves no timer behind.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
 import { Watchdog, withDeadline, within } from './deadline.ts';
@@ -7,14 +7,14 @@ const late = () => new IsthmusError('DEADLINE_EXCEEDED', 'too late');
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Obeys its signal. */
+/** Ends only at its signal. */
 const forEver = (signal: AbortSignal) =>
   new Promise<never>((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error));
   });
 
 describe('withDeadline', () => {
-  it('gives what comes in time, and keeps no timer', async () => {
+  it('returns a result in time, and keeps no timer', async () => {
     expect(await withDeadline({ ms: 100, late }, () => Promise.resolve(7))).toBe(7);
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -35,24 +35,24 @@ describe('withDeadline', () => {
 });
 
 describe('within', () => {
-  it('gives what comes in time, and what fails in time', async () => {
+  it('returns a result or a failure in time', async () => {
     expect(await within(Promise.resolve(7), { ms: 100, late })).toBe(7);
     await expect(within(Promise.reject(new Error('no')), { ms: 100, late })).rejects.toThrow('no');
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('leaves work alone that takes too long', async () => {
+  it('lets late work continue', async () => {
     const { promise, reject } = Promise.withResolvers<never>();
     const ended = expect(within(promise, { ms: 100, late })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     await vi.advanceTimersByTimeAsync(100);
     await ended;
-    // Nobody waits for it any more: it must not end the process.
+    // A failure that no one awaits must not end the process.
     reject(new Error('later'));
   });
 });
 
 describe('a watchdog', () => {
-  it('rests until it is fed, and barks when it has not been fed again', () => {
+  it('is inactive until it is fed, and barks when it is not fed again', () => {
     const bark = vi.fn();
     const watchdog = new Watchdog(100, bark);
     vi.advanceTimersByTime(1_000);
@@ -66,7 +66,7 @@ describe('a watchdog', () => {
     expect(bark).toHaveBeenCalledOnce();
   });
 
-  it('takes another time for once, and rests when told to', () => {
+  it('takes another time once, and stops at rest()', () => {
     const bark = vi.fn();
     const watchdog = new Watchdog(100, bark);
     watchdog.feed(500);

@@ -1,16 +1,16 @@
-// Limits of time on work: with a signal that the work obeys, on a promise that may be left alone, and on silence.
+// Time limits: on work that obeys a signal, on a promise, and on silence.
 
 export interface DeadlineOptions {
   readonly ms: number;
-  /** The error of a deadline that has passed. */
+  /** Creates the error for a deadline that has passed. */
   readonly late: () => Error;
-  /** What ends the work earlier. */
+  /** Signals that end the work earlier. */
   readonly signals?: readonly AbortSignal[];
 }
 
 /**
- * What `run` gives. Its signal aborts when the time is over, with the error of `late`, or with the first of the other
- * signals, with that one's reason. `run` is waited for: it obeys the signal, and lets go of what it holds.
+ * Runs work with a time limit and returns its result. Its signal aborts when the time is up, with the error of `late`, or
+ * with the first of `signals`. `run` must obey the signal: it is always awaited.
  */
 export async function withDeadline<Result>(
   { ms, late, signals = [] }: DeadlineOptions,
@@ -25,7 +25,7 @@ export async function withDeadline<Result>(
   }
 }
 
-/** What `promise` gives; the error of `late` once the time is over. The work behind it goes on unwatched. */
+/** The result of `promise`; throws the error of `late` once the time is up, while the work continues. */
 export async function within<Result>(
   promise: Promise<Result>,
   { ms, late }: Pick<DeadlineOptions, 'ms' | 'late'>,
@@ -39,25 +39,25 @@ export async function within<Result>(
   }
 }
 
-/** Calls `onSilence` when it has not been fed for so long. */
+/** Calls `onSilence` when it has not been fed for `silenceMs`. */
 export class Watchdog {
   readonly #silenceMs: number;
   readonly #onSilence: () => void;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Rests until it is fed for the first time. */
+  /** Inactive until it is fed for the first time. */
   constructor(silenceMs: number, onSilence: () => void) {
     this.#silenceMs = silenceMs;
     this.#onSilence = onSilence;
   }
 
-  /** Counts anew; this once with another time where one is given. */
+  /** Restarts the timer; `silenceMs` applies to this time only. */
   feed(silenceMs = this.#silenceMs): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#onSilence, silenceMs);
   }
 
-  /** Waits for nothing until it is fed again. Idempotent. */
+  /** Stops the timer until it is fed again. Idempotent. */
   rest(): void {
     clearTimeout(this.#timer);
   }

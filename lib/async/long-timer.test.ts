@@ -1,4 +1,4 @@
-// A moment further away than a Node timer counts comes once, and not at once.
+// A timer beyond the limit of Node's timers fires once, at its moment.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { LongTimer } from './long-timer.ts';
 
@@ -10,7 +10,7 @@ afterEach(() => {
   action.mockReset();
 });
 
-it('waits longer than 31 bits of milliseconds, to the moment', () => {
+it('waits longer than 31 bits of milliseconds, exactly', () => {
   new LongTimer(1_000 + 40 * day, action);
   vi.advanceTimersByTime(40 * day - 1);
   expect(action).not.toHaveBeenCalled();
@@ -28,7 +28,7 @@ it('fires within a day of a clock that was set forward', () => {
   expect(action).toHaveBeenCalledOnce();
 });
 
-it('follows another clock than the time of day where it is told to', () => {
+it('follows another clock than the time of day', () => {
   let nowMs = 0;
   new LongTimer(2 * day, action, { now: () => nowMs });
   vi.setSystemTime(1_000 + 100 * day);

@@ -1,13 +1,13 @@
-// A timer for a moment that may be weeks away, and that may be moved.
+// A timer for a moment that may be weeks away and can be moved.
 
 /**
- * Node's timers hold 31 bits of milliseconds, 24 days, and count no sleep of the machine and no change of its clock: the
- * time that is left is looked at anew once a day.
+ * Node's timers are limited to 31 bits of milliseconds (24 days), and ignore sleep of the machine and changes of its
+ * clock. So the remaining time is computed again once a day.
  */
 const LONGEST_WAIT_MS = 24 * 3_600_000;
 
 export interface LongTimerOptions {
-  /** The clock of the moment, in ms. Default: the time of day. */
+  /** The clock, in ms. Default: the time of day. */
   readonly now?: () => number;
   /** Whether the process stays alive for it. Default: true. */
   readonly keepsAlive?: boolean;
@@ -18,7 +18,7 @@ export class LongTimer {
   readonly #options: LongTimerOptions;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Calls `action` once, when the clock has reached `atMs`; at the next turn when it has already. */
+  /** Calls `action` once, when the clock reaches `atMs`; on the next tick when it already has. */
   constructor(atMs: number, action: () => void, options: LongTimerOptions = {}) {
     this.#action = action;
     this.#options = options;
@@ -35,7 +35,7 @@ export class LongTimer {
     if (!keepsAlive) this.#timer.unref();
   }
 
-  /** The action is not called any more. Idempotent. */
+  /** Cancels the timer. Idempotent. */
   stop(): void {
     clearTimeout(this.#timer);
   }

@@ -1,36 +1,36 @@
-// Work under one mutex never overlaps, keeps its order, and goes on after a failure.
+// Work under one mutex never overlaps, keeps its order, and continues after a failure.
 import { expect, it } from 'vitest';
 import { Mutex } from './mutex.ts';
 
 function watched() {
   const events: string[] = [];
-  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const latches = new Map<string, PromiseWithResolvers<void>>();
   const work = (name: string) => async () => {
-    const gate = Promise.withResolvers<void>();
-    gates.set(name, gate);
+    const latch = Promise.withResolvers<void>();
+    latches.set(name, latch);
     events.push(`${name} begins`);
-    await gate.promise;
+    await latch.promise;
     events.push(`${name} ends`);
     return name;
   };
-  return { events, work, gates };
+  return { events, work, latches };
 }
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+const nextTick = () => new Promise((resolve) => setImmediate(resolve));
 
-it('runs one at a time, in order, and gives each its result', async () => {
-  const { events, work, gates } = watched();
+it('runs one at a time, in order, and returns each result', async () => {
+  const { events, work, latches } = watched();
   const mutex = new Mutex();
   const both = [mutex.run(work('a')), mutex.run(work('b'))];
-  await turn();
+  await nextTick();
   expect(events).toEqual(['a begins']);
-  gates.get('a')!.resolve();
-  await turn();
+  latches.get('a')!.resolve();
+  await nextTick();
   expect(events).toEqual(['a begins', 'a ends', 'b begins']);
-  gates.get('b')!.resolve();
+  latches.get('b')!.resolve();
   expect(await Promise.all(both)).toEqual(['a', 'b']);
 });
 
-it('goes on after a failure, which only its own caller sees', async () => {
+it('continues after a failure, which only its caller sees', async () => {
   const mutex = new Mutex();
   const failed = mutex.run(() => Promise.reject(new Error('no')));
   const after = mutex.run(() => Promise.resolve('yes'));
@@ -38,31 +38,31 @@ it('goes on after a failure, which only its own caller sees', async () => {
   expect(await after).toBe('yes');
 });
 
-it('runs work of different keys side by side', async () => {
-  const { events, work, gates } = watched();
+it('runs work of different keys concurrently', async () => {
+  const { events, work, latches } = watched();
   const mutex = new Mutex();
   const all = [mutex.run(work('a1'), 'a'), mutex.run(work('b1'), 'b'), mutex.run(work('a2'), 'a')];
-  await turn();
+  await nextTick();
   expect(events).toEqual(['a1 begins', 'b1 begins']);
-  gates.get('a1')!.resolve();
-  await turn();
+  latches.get('a1')!.resolve();
+  await nextTick();
   expect(events.at(-1)).toBe('a2 begins');
-  for (const gate of gates.values()) gate.resolve();
+  for (const latch of latches.values()) latch.resolve();
   await Promise.all(all);
 });
 
-it('is idle when all has ended, a failure included', async () => {
-  const { work, gates } = watched();
+it('is idle when all work has settled, failures included', async () => {
+  const { work, latches } = watched();
   const mutex = new Mutex();
   await mutex.idle();
   let idle = false;
   void mutex.run(work('a')).catch(() => undefined);
   const failed = mutex.run(() => Promise.reject(new Error('no'))).catch(() => undefined);
   void mutex.idle().then(() => (idle = true));
-  await turn();
+  await nextTick();
   expect(idle).toBe(false);
-  gates.get('a')!.resolve();
+  latches.get('a')!.resolve();
   await failed;
-  await turn();
+  await nextTick();
   expect(idle).toBe(true);
 });

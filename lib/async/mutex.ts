@@ -1,12 +1,11 @@
-// One piece of work at a time, in the order in which they were asked for.
+// A mutex, optionally by key: runs one piece of work at a time, first come first served.
 
 export class Mutex {
-  /** The last piece of each key; a key without one is free. */
+  /** The last work of each key; a key without an entry is free. */
   readonly #last = new Map<string, Promise<unknown>>();
 
   /**
-   * Runs `work` when all that was asked for before it has ended, well or not; with a key, only what has the same key.
-   * Gives what it gives.
+   * Runs `work` after all earlier work of the same key has settled, and returns its result.
    */
   async run<Result>(work: () => Promise<Result>, key = ''): Promise<Result> {
     const before = this.#last.get(key) ?? Promise.resolve();
@@ -19,7 +18,7 @@ export class Mutex {
     }
   }
 
-  /** Resolves when all that was asked for until now has ended, well or not. */
+  /** Resolves when all work queued so far has settled. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.#last.values());
   }

@@ -1,4 +1,4 @@
-// Token buckets: how often something may be tried, by everybody, by one address, or on one connection.
+// A token bucket: limits how often something may happen, with bursts.
 
 export class TokenBucket {
   readonly #perMs: number;

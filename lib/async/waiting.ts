@@ -1,4 +1,4 @@
-// Waiting that ends early when it should.
+// Waiting that an abort signal ends early.
 import { IsthmusError } from '../../contract/errors.ts';
 
 /** Resolves after `ms`, or as soon as one of the signals aborts. */
@@ -15,10 +15,10 @@ export function pause(ms: number, ...signals: readonly AbortSignal[]): Promise<v
   });
 }
 
-/** What `promise` gives; CANCELLED as soon as one of the signals aborts. The work behind it goes on unwatched. */
+/** The result of `promise`; CANCELLED as soon as one of the signals aborts, while the work continues. */
 export async function unlessAborted<Value>(promise: Promise<Value>, signals: readonly AbortSignal[]): Promise<Value> {
   const { promise: given, resolve, reject } = Promise.withResolvers<Value>();
-  const leave = (): void => reject(new IsthmusError('CANCELLED', 'nobody waits for it any longer'));
+  const leave = (): void => reject(new IsthmusError('CANCELLED', 'the caller no longer waits'));
   promise.then(resolve, reject);
   if (signals.some(({ aborted }) => aborted)) leave();
   for (const signal of signals) signal.addEventListener('abort', leave, { once: true });
@@ -29,7 +29,7 @@ export async function unlessAborted<Value>(promise: Promise<Value>, signals: rea
   }
 }
 
-/** Calls `action` once the signal has aborted; answers how to take that back. */
+/** Calls `action` once the signal has aborted; returns a function that unsubscribes. */
 export function whenAborted(signal: AbortSignal, action: () => void): () => void {
   if (signal.aborted) {
     action();

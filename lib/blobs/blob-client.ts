@@ -1,5 +1,5 @@
-// Asks for a blob over a stream that somebody else connected. Trusts nothing of the answer but its framing: no redirect
-// is followed, no encoding undone, and the digest is for the caller to check.
+// Requests a blob over an injected stream. Trusts only the framing of the answer: follows no redirect, decodes no
+// encoding; the caller checks the digest.
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Watchdog, within } from '../async/deadline.ts';
@@ -9,10 +9,10 @@ import { parseContentRange } from './ranges.ts';
 export interface BlobQuestion {
   readonly sha256: string;
   readonly downloadToken: string;
-  /** Bytes that are here already. */
+  /** Bytes that the caller has already. */
   readonly fromByte: number;
   readonly signal: AbortSignal;
-  /** Without an answer, or without another byte of it, for this long the source counts as dead. */
+  /** A source that sends no answer, or no further byte, for this long counts as dead. */
   readonly stallMs: number;
 }
 
@@ -26,7 +26,7 @@ export interface BlobAnswer {
 
 const LARGEST_HEADER_BYTES = 8 * 1024;
 
-/** Sends the request; resolves with the head of the answer. The stream is used up by it. */
+/** Sends the request and resolves with the head of the answer. Uses up the stream. */
 export async function askForBlob(stream: Duplex, question: BlobQuestion): Promise<BlobAnswer> {
   stream.on('error', () => undefined);
   const request = httpRequest({
@@ -55,20 +55,20 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
 function headOf(request: ClientRequest, stallMs: number): Promise<IncomingMessage> {
   const response = new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve);
-    // Stays for the life of the request: an error after the answer must not end the process.
+    // Kept for the life of the request: an error after the answer must not end the process.
     request.on('error', reject);
   });
   const late = () => new IsthmusError('SOURCE_FAILED', `no answer within ${stallMs} ms`);
   return within(response, { ms: stallMs, late });
 }
 
-/** The size of the whole blob, when the answer is one that goes on where the question asked. */
+/** The size of the whole blob; SOURCE_FAILED unless the answer begins at the requested byte. */
 function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
   const { statusCode = 0, headers } = response;
   if (statusCode !== 200 && statusCode !== 206) throw denial(statusCode, headers['isthmus-code']);
   if (headers['content-encoding'] !== undefined) throw new IsthmusError('SOURCE_FAILED', 'the answer is encoded');
   const length = Number(headers['content-length'] ?? Number.NaN);
-  if (!Number.isSafeInteger(length)) throw new IsthmusError('SOURCE_FAILED', 'the answer does not say how long it is');
+  if (!Number.isSafeInteger(length)) throw new IsthmusError('SOURCE_FAILED', 'the answer has no content length');
   if (statusCode === 200) return length;
   const range = parseContentRange(headers['content-range']);
   if (
@@ -77,20 +77,20 @@ function sizeOf(response: IncomingMessage, { fromByte }: BlobQuestion): number {
     range.to !== range.sizeBytes ||
     range.to - range.from !== length
   ) {
-    throw new IsthmusError('SOURCE_FAILED', 'the answer is not the range that was asked for');
+    throw new IsthmusError('SOURCE_FAILED', 'the answer is not the requested range');
   }
   return range.sizeBytes;
 }
 
 function denial(status: number, code: string | string[] | undefined): IsthmusError {
-  // Only denials that mean the same wherever they arise are taken over from the peer.
+  // Only denials that mean the same at every node are passed on.
   const known: readonly ErrorCode[] = ['FORBIDDEN', 'NOT_FOUND', 'PACKAGE_UNAVAILABLE', 'PACKAGE_HASH_MISMATCH'];
   const named = typeof code === 'string' && isErrorCode(code) && known.includes(code) ? code : 'SOURCE_FAILED';
   return new IsthmusError(named, `the source answered with status ${status}`);
 }
 
 async function* bodyOf(response: IncomingMessage, question: BlobQuestion, close: () => void): AsyncGenerator<Buffer> {
-  // A whole body in answer to a range is lawful: the part that is here already is passed over.
+  // A whole body is a valid answer to a range request: the bytes that the caller has are skipped.
   let skip = response.statusCode === 200 ? question.fromByte : 0;
   const { stallMs } = question;
   const watchdog = new Watchdog(stallMs, () => {

@@ -1,12 +1,11 @@
-// Copies a blob into a response with a buffer that is used again and again: a stream of fresh chunks costs twice the
-// CPU.
+// Copies a blob into a response with reused buffers: a stream of fresh chunks costs twice the CPU.
 import type { ServerResponse } from 'node:http';
 import { IsthmusError } from '../../contract/errors.ts';
 
 /** A blob being served; it may still be growing. */
 export interface BlobBody {
   readonly sizeBytes: number;
-  /** Reads at a position, waiting for bytes that have yet to come; 0 only at the end. Positions only rise. */
+  /** Reads at a position, waiting for bytes that have not arrived; 0 only at the end. Positions only rise. */
   read(position: number, buffer: Buffer): Promise<number>;
   close(): Promise<void>;
 }
@@ -15,7 +14,7 @@ const BUFFER_BYTES = 512 * 1024;
 const KEPT_BUFFERS = 16;
 const POOL: Buffer[] = [];
 
-/** Writes the bytes from `from` up to `to`; returns when they are handed on, throws when they cannot be. */
+/** Writes the bytes from `from` up to `to`; resolves when they are written out, throws when they cannot be. */
 export async function pump(body: BlobBody, response: ServerResponse, from: number, to: number): Promise<void> {
   const buffer = POOL.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
   let written = true;
@@ -30,12 +29,12 @@ export async function pump(body: BlobBody, response: ServerResponse, from: numbe
       position += got;
     }
   } finally {
-    // A buffer that a broken write may still read from is not handed to anybody else.
+    // A buffer that a failed write may still read from is not reused.
     if (written && POOL.length < KEPT_BUFFERS) POOL.push(buffer);
   }
 }
 
-/** Resolves when the chunk has left this process's hands: only then may its memory be used again. */
+/** Resolves when the chunk is written out: only then may its memory be reused. */
 function write(response: ServerResponse, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const gone = () => reject(new IsthmusError('CANCELLED', 'the requester has gone'));

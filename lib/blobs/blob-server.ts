@@ -1,6 +1,6 @@
-// Serves blobs over HTTP/1.1 on streams that somebody else accepted: `GET|HEAD /v1/blobs/<sha256>`, with Range and with
-// `Authorization: Bearer <pass>`. The digest in the path is the only key; everything else of a request is ignored or
-// refused. One server for the built-in feed and for mirrors: what differs is where the bytes come from.
+// Serves blobs over HTTP/1.1 on injected streams: `GET|HEAD /v1/blobs/<sha256>`, with Range and with
+// `Authorization: Bearer <download token>`. The digest in the path is the only key; everything else in a request is ignored
+// or refused. The built-in feed and mirrors share this server and differ in their origin.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Watchdog } from '../async/deadline.ts';
@@ -13,21 +13,21 @@ export interface BlobRequest<Peer> {
   readonly sha256: string;
   readonly downloadToken: string;
   readonly peer: Peer;
-  /** Aborts when the requester has gone. */
+  /** Aborts when the requester disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** What a pass says of the blob it allows. */
+/** What a download token says about its blob. */
 export interface BlobGrant {
   readonly sizeBytes: number;
 }
 
 export interface BlobOrigin<Peer> {
-  /** What the pass allows; throws FORBIDDEN unless it lets the peer have this blob. Called before anything else. */
+  /** What the download token grants; FORBIDDEN unless the peer may have this blob. Called before anything else. */
   authorise(request: BlobRequest<Peer>): Promise<BlobGrant> | BlobGrant;
   /** The blob; NOT_FOUND when there is none. */
   open(request: BlobRequest<Peer>, grant: BlobGrant): Promise<BlobBody>;
-  /** The size of a blob that is whole and here; HEAD fetches nothing. */
+  /** The size of a blob that is stored whole; HEAD fetches nothing. */
   sizeOf(sha256: string): number | undefined;
 }
 
@@ -36,11 +36,11 @@ export interface BlobServerLimits {
   readonly maxRequests: number;
   /** For the headers of a request to arrive. */
   readonly headerTimeoutMs: number;
-  /** Without a byte either way while a request is answered, or between two. */
+  /** Without a byte in either direction, during a request or between two. */
   readonly idleTimeoutMs: number;
 }
 
-/** A thousand tentacles behind one mirror come in waves; each request holds a descriptor and two buffers. */
+/** Up to a thousand tentacles behind one mirror send requests at once; each holds a descriptor and two buffers. */
 export const defaultBlobServerLimits: BlobServerLimits = {
   maxRequests: 256,
   headerTimeoutMs: 10_000,
@@ -49,16 +49,16 @@ export const defaultBlobServerLimits: BlobServerLimits = {
 
 interface AcceptedStream<Peer> {
   readonly peer: Peer;
-  /** Fed while it says nothing: it has so long for the next request. */
+  /** Limits the time to the next request: active while no request is served. */
   readonly watchdog: Watchdog;
 }
 
-/** Not worth a line in the log: the requester's own doing. */
+/** Not logged: caused by the requester. */
 const QUIET_CODES: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'CANCELLED'];
 
 const BLOB_PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
 const LARGEST_HEADER_BYTES = 8 * 1024;
-/** Headers that decide something here, and so may come once only. */
+/** Headers with an effect, which may occur only once. */
 const SINGLE_HEADERS = ['authorization', 'range', 'if-range', 'host', 'content-length', 'transfer-encoding'];
 
 export class BlobServer<Peer> {
@@ -83,7 +83,7 @@ export class BlobServer<Peer> {
 
   /** Serves HTTP on a stream whose peer has been verified. */
   accept(stream: Duplex, peer: Peer): void {
-    // The server's own header timeout only runs for sockets of a listening server.
+    // Node's own header timeout runs only for sockets of a listening server.
     const watchdog = new Watchdog(this.#limits.idleTimeoutMs, () => stream.destroy());
     this.#streams.set(stream, { peer, watchdog });
     stream.once('close', () => {
@@ -126,12 +126,12 @@ export class BlobServer<Peer> {
     if (sha256 === undefined) return refuse(response, 404, 'NOT_FOUND');
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'METHOD_NOT_ALLOWED');
     if (!isPlain(request)) return refuse(response, 400, 'MALFORMED_BODY');
-    // None at all is for the origin to refuse, and to note, as a bad one is.
+    // The origin denies and records a missing token like a bad one.
     const [, downloadToken = ''] = /^Bearer ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
-    const asked: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
-    const grant = await this.#origin.authorise(asked);
+    const blobRequest: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
+    const grant = await this.#origin.authorise(blobRequest);
     if (request.method === 'HEAD') return this.#head(response, sha256);
-    const body = await this.#origin.open(asked, grant);
+    const body = await this.#origin.open(blobRequest, grant);
     try {
       if (!signal.aborted) await send(request, response, sha256, body);
     } finally {
@@ -148,7 +148,7 @@ export class BlobServer<Peer> {
   #fail(response: ServerResponse, thrown: unknown): void {
     const error = IsthmusError.from(thrown);
     if (!QUIET_CODES.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
-    // Part of a body that cannot go on: only a broken connection tells the requester that it is short.
+    // The body is incomplete: only a broken connection shows that to the requester.
     if (response.headersSent) return void response.destroy();
     refuse(response, errorCatalogue[error.code].http, error.code);
   }
@@ -183,7 +183,7 @@ function headersOf(sha256: string): Record<string, string> {
   };
 }
 
-/** No body, and nothing said twice that decides something. */
+/** Whether the request has no body, and no header with an effect twice. */
 function isPlain(request: IncomingMessage): boolean {
   if (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) !== 0)
     return false;
@@ -191,7 +191,7 @@ function isPlain(request: IncomingMessage): boolean {
   return SINGLE_HEADERS.every((single) => names.filter((name) => name === single).length <= 1);
 }
 
-/** The same short answer for the same code, whatever the reason behind it. */
+/** A short answer that depends only on the code, never on the reason. */
 function refuse(response: ServerResponse, status: number, code: keyof typeof errorCatalogue): void {
   const text = `${code}\n`;
   response.writeHead(status, {
@@ -200,7 +200,7 @@ function refuse(response: ServerResponse, status: number, code: keyof typeof err
     'isthmus-code': code,
     'cache-control': 'no-store',
     ...(status === 503 ? { 'retry-after': '1' } : {}),
-    // What follows an cancelled body on the stream is not a request.
+    // The bytes after an unread body are not a request.
     ...(status === 400 ? { connection: 'close' } : {}),
   });
   response.end(text);

@@ -1,4 +1,4 @@
-// The blob store keeps whole blobs, resumes cut ones, and forgets what a crash left of unnamed ones.
+// The blob store keeps whole blobs, resumes interrupted ones, and drops unnamed ones after a crash.
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ async function content(store: BlobStore, name: string): Promise<Buffer | undefin
 }
 
 describe('the blob store', () => {
-  it('names what it received by its digest, and finds it again after a restart', async () => {
+  it('names a blob by its digest, and finds it again after a restart', async () => {
     const folder = await tempDir();
     const store = await BlobStore.open(folder);
     expect(await stored(store, body)).toEqual({ sha256: digest, sizeBytes: body.length });
@@ -38,7 +38,7 @@ describe('the blob store', () => {
     expect((await content(again, digest))?.equals(body)).toBe(true);
   });
 
-  it('commits nothing under a digest or size it does not have', async () => {
+  it('commits nothing under a wrong digest or size', async () => {
     const store = await BlobStore.open(await tempDir());
     const writer = await store.resume(digest);
     await writer.write(body.subarray(1));
@@ -53,7 +53,7 @@ describe('the blob store', () => {
     expect((await content(store, digest))?.equals(body)).toBe(true);
   });
 
-  it('goes on with a cut download, and drops what had no name yet', async () => {
+  it('resumes an interrupted download, and drops one without a name', async () => {
     const folder = await tempDir();
     const before = await BlobStore.open(folder);
     const cut = await before.resume(digest);
@@ -72,7 +72,7 @@ describe('the blob store', () => {
     expect((await content(store, digest))?.equals(body)).toBe(true);
   });
 
-  it('writes over the tail of a chunk that was cut while it was written', async () => {
+  it('overwrites the tail of a partly written chunk', async () => {
     const folder = await tempDir();
     const store = await BlobStore.open(folder);
     const writer = await store.resume(digest);
@@ -85,7 +85,7 @@ describe('the blob store', () => {
     expect((await readFile(store.pathOf(digest))).equals(body)).toBe(true);
   });
 
-  it('lets a reader finish what is deleted meanwhile', async () => {
+  it('lets a reader finish a blob that is deleted meanwhile', async () => {
     const store = await BlobStore.open(await tempDir());
     await stored(store, body);
     const opened = await store.open(digest);
@@ -97,7 +97,7 @@ describe('the blob store', () => {
     await opened!.file.close();
   });
 
-  it('takes no path for a digest', async () => {
+  it('accepts no path as a digest', async () => {
     const store = await BlobStore.open(await tempDir());
     for (const name of ['../../x', digest.toUpperCase(), digest.slice(1), `${digest}/..`]) {
       expect(await store.open(name)).toBeUndefined();

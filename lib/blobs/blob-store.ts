@@ -1,7 +1,6 @@
 // A folder of blobs named by their digest: `blobs/ab/<sha256>` are whole, durable and never change, `partial/<sha256>`
-// are cut downloads to be resumed, `incoming/` is what was being received and is emptied at start. A name and a size
-// are not believed: disks rot, and files are changed by hand, so a blob is digested before it is first served, and
-// again daily.
+// are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start. Name and size are
+// not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +10,7 @@ import { digestFile, isSha256 } from './digest.ts';
 import { errnoOf, syncPath } from '../files/disk-space.ts';
 
 export interface StoredBlob extends BlobInfo {
-  /** When it was last asked for, as far as it was noted. */
+  /** When it was last requested, to the precision of USED_AT_GRAIN_MS. */
   readonly usedAtMs: number;
 }
 
@@ -20,13 +19,13 @@ export interface OpenedBlob extends BlobInfo {
   readonly file: FileHandle;
 }
 
-/** How stale the noted time of use may get, so that a popular blob does not cost a write per request. */
+/** Precision of the time of use, so that a popular blob does not cost a write per request. */
 const USED_AT_GRAIN_MS = 60_000;
 
-/** How long a blob is believed to be what was read of it; digesting takes a second per gigabyte or so. */
-const BELIEVED_MS = 24 * 3600_000;
+/** How long a checked digest is trusted; digesting takes about a second per gigabyte. */
+const CHECK_VALID_MS = 24 * 3600_000;
 
-/** One reading of a blob, which all that open it meanwhile wait for. */
+/** One check of a blob's digest, shared by all that open the blob meanwhile. */
 interface Check {
   readonly atMs: number;
   readonly isSound: Promise<boolean>;
@@ -67,8 +66,8 @@ export class BlobStore {
   }
 
   /**
-   * Opens a whole blob and notes its use; undefined when it is not there. PACKAGE_HASH_MISMATCH when its bytes are
-   * others by now: it stays until it is deleted, or received again.
+   * Opens a whole blob and records its use; undefined when it does not exist. PACKAGE_HASH_MISMATCH when its bytes have
+   * changed: it stays until it is deleted or received again.
    */
   async open(sha256: string): Promise<OpenedBlob | undefined> {
     const blob = this.#index.get(sha256);
@@ -90,24 +89,24 @@ export class BlobStore {
     }
   }
 
-  /** Where a whole blob lies, for a reader that needs a path. */
+  /** The path of a whole blob. */
   pathOf(sha256: string): string {
     if (!this.#index.has(sha256)) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
     return this.#path(sha256);
   }
 
-  /** Receives a blob whose digest is not known yet; a crash leaves nothing of it. */
+  /** Receives a blob of unknown digest; nothing of it survives a crash. */
   receive(): Promise<BlobWriter> {
     return this.#writer(join('incoming', randomUUID()));
   }
 
-  /** Receives, or goes on receiving, a blob by its digest; a crash leaves what came so far. One writer at a time. */
+  /** Receives a blob by its digest, or resumes it; received bytes survive a crash. One writer at a time. */
   resume(sha256: string): Promise<BlobWriter> {
     assertSha256(sha256);
     return this.#writer(join('partial', sha256));
   }
 
-  /** The cut downloads on disk that nobody is writing: digest and bytes. */
+  /** The interrupted downloads on disk that have no writer: digest and bytes. */
   async partials(): Promise<(BlobInfo & { readonly modifiedAtMs: number })[]> {
     const folder = join(this.folder, 'partial');
     const idle = (await readdir(folder)).filter((name) => !this.#writing.has(join('partial', name)));
@@ -119,7 +118,7 @@ export class BlobStore {
     );
   }
 
-  /** Drops a cut download that nobody is writing. */
+  /** Deletes an interrupted download that has no writer. */
   async dropPartial(sha256: string): Promise<void> {
     assertSha256(sha256);
     const name = join('partial', sha256);
@@ -135,11 +134,11 @@ export class BlobStore {
 
   #isSound(sha256: string): Promise<boolean> {
     const before = this.#checks.get(sha256);
-    if (before !== undefined && Date.now() - before.atMs < BELIEVED_MS) return before.isSound;
+    if (before !== undefined && Date.now() - before.atMs < CHECK_VALID_MS) return before.isSound;
     const isSound = digestFile(this.#path(sha256)).then((meter) => meter.sha256() === sha256);
     const check = { atMs: Date.now(), isSound };
     this.#checks.set(sha256, check);
-    // What could not be read is read again by the next one.
+    // After a read error the next caller checks again.
     isSound.catch(() => this.#checks.get(sha256) === check && this.#checks.delete(sha256));
     return isSound;
   }
@@ -174,7 +173,7 @@ export class BlobStore {
 
   async #noteUse(blob: StoredBlob): Promise<void> {
     const now = Date.now();
-    // Deleted while it was being opened: the handle reads on, the index must not bring it back.
+    // Deleted while it was being opened: the handle can still read, but the index must not restore it.
     if (!this.#index.has(blob.sha256)) return;
     this.#index.set(blob.sha256, { ...blob, usedAtMs: now });
     if (now - blob.usedAtMs <= USED_AT_GRAIN_MS) return;
@@ -200,7 +199,7 @@ export class BlobStore {
   }
 }
 
-/** A digest from outside is part of a path only after this. */
+/** Validates a digest from outside before it becomes part of a path. */
 function assertSha256(sha256: string): void {
   if (!isSha256(sha256)) {
     throw new IsthmusError('INVALID_FIELD', 'a digest is 64 lower-case hex digits', { field: 'sha256' });

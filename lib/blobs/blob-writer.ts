@@ -1,4 +1,4 @@
-// One blob on its way into the store: bytes are appended and digested, then committed under their digest or dropped.
+// Writes one blob into the store: appends and digests bytes, then commits them under their digest or discards them.
 import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -18,7 +18,7 @@ type State =
 interface WriterFiles {
   readonly path: string;
   readonly finalPath: (sha256: string) => string;
-  /** Makes the folder of the final path. */
+  /** Creates the folder of the final path. */
   readonly prepare: (finalPath: string) => Promise<void>;
   readonly onCommitted: (blob: BlobInfo) => void;
   readonly onClosed: () => void;
@@ -34,7 +34,7 @@ export class BlobWriter {
     this.#state = { phase: 'open', file, meter };
   }
 
-  /** Opens the temporary file, and goes on after what is in it already. */
+  /** Opens the temporary file, to append after its present bytes. */
   static async open(files: WriterFiles): Promise<BlobWriter> {
     try {
       const file = await open(files.path, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -45,17 +45,17 @@ export class BlobWriter {
     }
   }
 
-  /** What was appended; still known when the writer has ended. */
+  /** Bytes appended so far; also available after the writer has ended. */
   get bytes(): number {
     return this.#state.phase === 'open' ? this.#state.meter.bytes : this.#state.bytes;
   }
 
-  /** A copy of the digest so far, for a reader that goes on without the file. */
+  /** A copy of the digest so far, for a reader that continues without the file. */
   meter(): DigestMeter {
     return new DigestMeter(this.#opened().meter);
   }
 
-  /** Another handle on the same bytes, which stays good after the commit and after the removal. */
+  /** Another handle on the same bytes; it stays valid after commit and removal. */
   reader(): Promise<FileHandle> {
     return open(this.#files.path, 'r');
   }
@@ -64,7 +64,7 @@ export class BlobWriter {
     return this.#files.path;
   }
 
-  /** Appends; DISK_FULL when there is no room. What was appended before stays. */
+  /** Appends; DISK_FULL when there is no room, which keeps the bytes appended before. */
   async write(chunk: Uint8Array): Promise<void> {
     const { file, meter } = this.#opened();
     try {
@@ -75,7 +75,7 @@ export class BlobWriter {
     meter.update(chunk);
   }
 
-  /** Forgets every byte and begins again. */
+  /** Drops every byte and starts again. */
   async restart(): Promise<void> {
     const { file } = this.#opened();
     await file.truncate(0);
@@ -112,7 +112,7 @@ export class BlobWriter {
     await this.#close(this.#state.file);
   }
 
-  /** Leaves the bytes for a later resume. Idempotent. */
+  /** Keeps the bytes for a later resume. Idempotent. */
   async close(): Promise<void> {
     if (this.#state.phase === 'open') await this.#close(this.#state.file);
   }
@@ -124,7 +124,7 @@ export class BlobWriter {
   }
 
   #opened(): Extract<State, { phase: 'open' }> {
-    if (this.#state.phase === 'closed') throw new IsthmusError('INTERNAL', 'the blob is not being written any more');
+    if (this.#state.phase === 'closed') throw new IsthmusError('INTERNAL', 'the writer of the blob has ended');
     return this.#state;
   }
 }

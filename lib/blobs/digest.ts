@@ -1,15 +1,15 @@
-// SHA-256 digests: the names of everything stored, computed while bytes stream past.
+// SHA-256 digests, which name everything stored; computed while bytes are streamed.
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
-/** Whether `text` is a SHA-256 digest in the one form that names a blob: 64 lower-case hex digits. */
+/** Whether `text` is a SHA-256 digest in the form that names a blob: 64 lower-case hex digits. */
 export function isSha256(text: string): boolean {
   return SHA256_HEX.test(text);
 }
 
-/** Counts and digests what is given to it, in order. */
+/** Counts and digests bytes in order. */
 export class DigestMeter {
   readonly #hash: Hash;
   #bytes = 0;
@@ -28,7 +28,7 @@ export class DigestMeter {
     this.#bytes += chunk.length;
   }
 
-  /** The digest of what came so far; more may follow. */
+  /** The digest of the bytes so far; more may follow. */
   sha256(): string {
     return this.#hash.copy().digest('hex');
   }

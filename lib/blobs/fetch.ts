@@ -1,9 +1,8 @@
-// Fetches one blob from an ordered list of sources: goes on by range where the last one stopped, whichever source comes
-// next, and believes nothing until the digest matches.
+// Fetches one blob from an ordered list of sources: each source resumes by range where the last one stopped. Sources are
+// not trusted; the digest is checked.
 //
-// Bytes of several sources are mixed only while that works. When a mixed body has the wrong digest nobody knows whose
-// bytes were wrong, so from then on each source has to deliver the whole by itself, and one that fails alone is left
-// out.
+// Bytes of several sources may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on each
+// source must deliver the whole blob, and one whose blob is wrong is excluded.
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
@@ -24,12 +23,12 @@ export interface FailedSource {
 
 /** Where the bytes go. */
 export interface FetchTarget {
-  /** Bytes that are in it, from the beginning of the blob. */
+  /** Bytes that it has, from the beginning of the blob. */
   readonly bytes: number;
   write(chunk: Buffer): Promise<void>;
-  /** Forgets every byte. */
+  /** Drops every byte. */
   restart(): Promise<void>;
-  /** Takes the blob as whole; PACKAGE_HASH_MISMATCH when its bytes are not those of the digest. */
+  /** Accepts the blob as whole; PACKAGE_HASH_MISMATCH when its bytes have another digest. */
   commit(expected: { readonly sha256: string; readonly sizeBytes: number }): Promise<unknown>;
 }
 
@@ -37,7 +36,7 @@ export type OnWrongSource = (node: string, error: IsthmusError) => void;
 
 export interface FetchRequest {
   readonly sha256: string;
-  /** When it is known beforehand; else the first answer tells. */
+  /** The size, if known beforehand; else taken from the first answer. */
   readonly sizeBytes?: number | undefined;
   /** Nearest first. */
   readonly sources: readonly Source[];
@@ -49,9 +48,9 @@ export interface FetchRequest {
   readonly onSize?: ((sizeBytes: number) => Promise<void> | void) | undefined;
   readonly onProgress?:
     ((progress: { readonly bytes: number; readonly sizeBytes: number; readonly from: string }) => void) | undefined;
-  /** Told of a source that had other bytes than the blob's, and is asked no more. */
+  /** Called for a source with wrong bytes, which is asked no more. */
   readonly onWrongSource: OnWrongSource;
-  /** How often the list is gone through without a byte of progress. */
+  /** Limit of rounds through the list without a byte of progress. */
   readonly rounds?: number | undefined;
 }
 
@@ -65,16 +64,16 @@ export interface Fetched {
 const DEFAULT_ROUNDS = 4;
 const backoff = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as const;
 
-/** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each source's reason, when no source could deliver it. */
+/** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each source's reason, when no source delivers it. */
 export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
   const fetching = new Fetching(request);
   const rounds = request.rounds ?? DEFAULT_ROUNDS;
   let pauses = 0;
   for (let fruitless = 0; fruitless < rounds; pauses += 1) {
-    const outcome = await fetching.goThrough();
+    const outcome = await fetching.round();
     if (outcome.end === 'whole') return outcome.fetched;
     if (outcome.end === 'hopeless') break;
-    // Bytes came, so the way works: waiting longer each time would only slow it down.
+    // Bytes arrived, so a path works: longer pauses would only slow the fetch down.
     if (outcome.progressed) [fruitless, pauses] = [0, 0];
     else fruitless += 1;
     if (fruitless < rounds) await delay(backoffMs(pauses, backoff), undefined, { signal: request.signal });
@@ -87,7 +86,7 @@ type Round =
   | { readonly end: 'cut'; readonly progressed: boolean }
   | { readonly end: 'hopeless' };
 
-/** Keeps what failed of late behind what did not. */
+/** Puts sources that failed recently behind the others. */
 export class Demotions {
   readonly #until = new Map<string, number>();
   readonly #forMs: number;
@@ -108,15 +107,15 @@ export class Demotions {
   }
 }
 
-/** Bytes that were in the target before anybody delivered: a place of their own when it comes to who was wrong. */
+/** Stands for bytes that were in the target before the fetch: they count as a source that may be wrong. */
 const ON_DISK = '';
-/** A long fetch over a bad line fails often; the first failures tell as much as all of them. */
+/** A long fetch over a bad line fails often; the first failures are enough. */
 const MOST_FAILURES_KEPT = 32;
 
 class Fetching {
   readonly #request: FetchRequest;
   readonly #failed: FailedSource[] = [];
-  readonly #leftOut = new Set<string>();
+  readonly #excluded = new Set<string>();
   readonly #contributors = new Set<string>();
   #alone = false;
   #sizeBytes: number | undefined;
@@ -127,16 +126,16 @@ class Fetching {
     if (request.target.bytes > 0) this.#contributors.add(ON_DISK);
   }
 
-  /** Asks each source once. */
-  async goThrough(): Promise<Round> {
+  /** Tries each source once. */
+  async round(): Promise<Round> {
     const { target, sources, demotions } = this.#request;
     const before = target.bytes;
     for (const source of demotions.order(sources)) {
-      if (this.#leftOut.has(source.node)) continue;
+      if (this.#excluded.has(source.node)) continue;
       const fetched = await this.#trySource(source);
       if (fetched !== undefined) return { end: 'whole', fetched };
     }
-    if (sources.every((source) => this.#leftOut.has(source.node))) return { end: 'hopeless' };
+    if (sources.every((source) => this.#excluded.has(source.node))) return { end: 'hopeless' };
     return { end: 'cut', progressed: !this.#alone && target.bytes > before };
   }
 
@@ -149,7 +148,7 @@ class Fetching {
   }
 
   async #trySource(source: Source): Promise<Fetched | undefined> {
-    // A mixed body that turns out wrong is asked for again from the same place, this time the whole of it.
+    // After a wrong mixed body the same source gets another try, this time for the whole blob.
     for (;;) {
       if (this.#alone) await this.#restart();
       try {
@@ -163,20 +162,20 @@ class Fetching {
     }
   }
 
-  /** Decides what a failure means; true when the same place gets another try at once. */
+  /** Decides what a failure means; true when the same source gets another try at once. */
   async #judge(source: Source, thrown: unknown): Promise<boolean> {
     this.#request.signal.throwIfAborted();
     if (thrown instanceof TargetFailure) throw thrown.cause;
     const error = IsthmusError.from(thrown, 'SOURCE_FAILED');
     const { code, message } = error;
-    const leftOut = this.#leftOut.has(source.node);
-    if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut && !this.#onlyFrom(source)) {
+    const excluded = this.#excluded.has(source.node);
+    if (code === 'PACKAGE_HASH_MISMATCH' && !excluded && !this.#onlyFrom(source)) {
       this.#alone = true;
       return true;
     }
     if (this.#failed.length < MOST_FAILURES_KEPT) this.#failed.push({ node: source.node, code, detail: message });
-    if (code === 'PACKAGE_HASH_MISMATCH' && !leftOut) {
-      this.#leaveOut(source, error);
+    if (code === 'PACKAGE_HASH_MISMATCH' && !excluded) {
+      this.#exclude(source, error);
       await this.#restart();
     }
     return false;
@@ -195,7 +194,7 @@ class Fetching {
     return [...this.#contributors].every((contributor) => contributor === source.node);
   }
 
-  /** Receives to the end of the body; answers the blob's size. */
+  /** Receives the whole body; returns the blob's size. */
   async #receive(source: Source): Promise<number> {
     const { target, open, signal, sha256, onProgress } = this.#request;
     const answer = await open(source, target.bytes, signal);
@@ -218,10 +217,10 @@ class Fetching {
   async #agreeOnSize(sizeBytes: number, source: Source): Promise<void> {
     const { sizeBytes: expected, target, sha256, onSize } = this.#request;
     if (expected !== undefined && sizeBytes !== expected) {
-      // Not one byte of it was taken, so it is this source alone that is wrong.
+      // None of its bytes were written, so only this source is wrong.
       const what = `${sha256} has ${expected} bytes, the source says ${sizeBytes}`;
       const error = new IsthmusError('PACKAGE_HASH_MISMATCH', what);
-      this.#leaveOut(source, error);
+      this.#exclude(source, error);
       throw error;
     }
     if (this.#sizeBytes !== undefined && this.#sizeBytes !== sizeBytes) {
@@ -230,13 +229,13 @@ class Fetching {
       throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'the sources do not agree on the size');
     }
     if (target.bytes > sizeBytes)
-      throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'there are more bytes here than it has');
+      throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'the target has more bytes than the blob');
     if (this.#sizeBytes === undefined) await this.#onTarget(async () => onSize?.(sizeBytes));
     this.#sizeBytes = sizeBytes;
   }
 
-  #leaveOut({ node }: Source, error: IsthmusError): void {
-    this.#leftOut.add(node);
+  #exclude({ node }: Source, error: IsthmusError): void {
+    this.#excluded.add(node);
     this.#request.demotions.demote(node);
     this.#request.onWrongSource(node, error);
   }
@@ -247,7 +246,7 @@ class Fetching {
     this.#sizeBytes = this.#request.sizeBytes;
   }
 
-  /** What goes wrong on this side is no source's fault and ends the fetch. */
+  /** A failure of the target is no source's fault and ends the fetch. */
   async #onTarget(work: () => Promise<void>): Promise<void> {
     try {
       await work();

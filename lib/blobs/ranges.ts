@@ -7,8 +7,8 @@ export interface ByteRange {
 }
 
 /**
- * What a request's headers ask of a body: a range, undefined for the whole (also where a Range is of a kind that may be
- * ignored), or that there is no such range.
+ * The range that a request's headers select: undefined for the whole body (also for a Range of a kind that may be
+ * ignored), or `unsatisfiable`.
  */
 export function chooseRange(
   range: string | undefined,

@@ -1,8 +1,8 @@
-// A whole blob as a body to serve.
+// Serves a whole, stored blob as a body.
 import type { BlobBody } from './blob-pump.ts';
 import type { OpenedBlob } from './blob-store.ts';
 
-/** Reads an opened blob and closes it afterwards; `onClosed` is told. */
+/** Reads an opened blob; closes it afterwards and calls `onClosed`. */
 export function storedBody(blob: OpenedBlob, onClosed: () => void = () => undefined): BlobBody {
   return {
     sizeBytes: blob.sizeBytes,

@@ -1,4 +1,4 @@
-// The one place that reads the process's environment. Everything else is told what it needs.
+// The only place that reads the process's environment; everything else receives resolved settings.
 
 /** The value of an environment variable; undefined when it is unset or empty. */
 export function envVariable(name: string): string | undefined {
@@ -6,14 +6,14 @@ export function envVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
-/** The names of the environment variables that are set and begin like that. */
+/** The names of the set environment variables with a prefix. */
 export function envNames(prefix: string): string[] {
   return Object.keys(process.env).filter((name) => name.startsWith(prefix) && envVariable(name) !== undefined);
 }
 
 /**
- * The environment for a part or command that is told its settings by options and files: this process's own without
- * settings of Isthmus, which are meant for another part, and with `changes`. How much is logged is kept.
+ * The environment for a component or command that gets its settings from options and files: this process's own with
+ * `changes`, without Isthmus settings, which are meant for another component. Only the log level is kept.
  */
 export function componentEnv(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
   const kept = Object.entries(process.env).filter(
@@ -22,7 +22,7 @@ export function componentEnv(changes: Readonly<Record<string, string>>): Record<
   return { ...Object.fromEntries(kept), ...changes };
 }
 
-/** The variables of an allow-list that are set, for handing to a child process. */
+/** The set variables of an allow-list, for a child process. */
 export function inheritedEnv(names: readonly string[]): Record<string, string> {
   const inherited: Record<string, string> = {};
   for (const name of names) {

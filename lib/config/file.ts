@@ -1,5 +1,5 @@
-// A settings file as YAML, read strictly: one document, no duplicate keys, no aliases or anchors, no tags, and every
-// value knows its line, so that an error can name file, line and key.
+// Reads a settings file as strict YAML: one document, no duplicate keys, aliases, anchors or tags. Every value keeps its
+// line, so that an error can name file, line and key.
 import {
   isAlias,
   isNode,
@@ -14,7 +14,7 @@ import {
 import { IsthmusError } from '../../contract/errors.ts';
 
 export interface SettingsFile {
-  /** What to call it in errors. */
+  /** Its name in errors. */
   readonly name: string;
   readonly value: unknown;
   /** The line of the value at a path, or of the nearest enclosing one that is in the file. */
@@ -25,9 +25,7 @@ function refuse(file: string, line: number, what: string, key?: string): never {
   throw new IsthmusError('CONFIG_INVALID', `${file}:${line}: ${what}`, { field: key });
 }
 
-/**
- * YAML's aliases make a file say something far from where it is read (and expand to gigabytes); tags run constructors.
- */
+/** YAML's aliases hide a value in another part of the file, and can expand to gigabytes; tags run constructors. */
 function refuseIndirection(document: Document, file: string, lines: LineCounter): void {
   visit(document, (_key, node) => {
     if (!isNode(node)) return;
@@ -50,7 +48,7 @@ function keyNode(document: Document, path: readonly string[]): Node | undefined 
   return undefined;
 }
 
-/** What the parser found, without the words that are meant for programmers. */
+/** The parser's error in words for users. */
 function reason({ code, message }: YAMLError): string {
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here: settings are one document';
   if (message.startsWith('Maximum call stack')) return 'this is nested too deeply';
@@ -66,7 +64,7 @@ export function parseSettings(text: string, file: string): SettingsFile {
     const { line } = lines.linePos(problem.pos[0]);
     const duplicate = problem.code === 'DUPLICATE_KEY';
     const key = duplicate ? /^[^\s:]+/.exec(text.slice(problem.pos[0]))?.[0] : undefined;
-    refuse(file, line, duplicate ? `the key "${key}" is there twice` : reason(problem), key);
+    refuse(file, line, duplicate ? `the key "${key}" is duplicated` : reason(problem), key);
   }
   refuseIndirection(document, file, lines);
   return {

@@ -11,10 +11,10 @@ const NAMES: ReadonlySet<string> = new Set([
   ...['PYTHONHOME', 'PYTHONINSPECT', 'PYTHONPATH', 'PYTHONSTARTUP'],
   ...['CLASSPATH', 'JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', '_JAVA_OPTIONS', 'PSMODULEPATH'],
 ]);
-const BEGINNINGS = ['LD_', 'DYLD_', 'BASH_FUNC_', 'GIT_', 'MALLOC_'];
+const PREFIXES = ['LD_', 'DYLD_', 'BASH_FUNC_', 'GIT_', 'MALLOC_'];
 
 /** Whether a variable of this name, in whatever case, changes how programs run. */
 export function changesPrograms(name: string): boolean {
   const upper = name.toUpperCase();
-  return NAMES.has(upper) || BEGINNINGS.some((beginning) => upper.startsWith(beginning));
+  return NAMES.has(upper) || PREFIXES.some((prefix) => upper.startsWith(prefix));
 }

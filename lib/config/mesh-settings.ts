@@ -1,4 +1,4 @@
-// Settings that every part below the server has: its one port, and its parents.
+// Settings that every component below the server has: its port, parents and link timeout.
 import { Type } from 'typebox';
 import { HOST_PORT_PATTERN } from '../net/host-port.ts';
 
@@ -8,24 +8,24 @@ export function addressSetting(description: string) {
 }
 
 export const listenSetting = addressSetting(
-  'Where children and, when it is dialled, its parent connect to: host:port.',
+  'Where children, and a parent that dials this node, connect to: host:port.',
 );
 
 export const linkTimeoutSetting = Type.Integer({
   minimum: 3,
   maximum: 600,
-  description: 'Silence after which a link counts as lost, in seconds; 15 without it.',
+  description: 'Silence after which a link counts as lost, in seconds (default 15).',
 });
 
 export const feedLoopbackSetting = Type.Boolean({
-  description: 'Whether packages may come from an open port on this very machine: true or false.',
+  description: 'Whether packages may come from an open port on this machine: true or false.',
 });
 
 export const parentsSetting = Type.Array(
   Type.Object(
     {
       node: Type.String({ description: 'The node id of the parent, or `server`.' }),
-      address: Type.Optional(addressSetting('Where to dial it; without this it dials us.')),
+      address: Type.Optional(addressSetting('Where to dial it; without this it dials this node.')),
     },
     { additionalProperties: false },
   ),

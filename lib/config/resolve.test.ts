@@ -1,4 +1,4 @@
-// Settings: where each comes from, and what is said of a wrong one.
+// Settings: the order of sources, and the errors of wrong ones.
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -46,7 +46,7 @@ describe('the order of sources', () => {
     expect(resolveConfig(schema, { file, env, options }).mesh.listen).toBe('option:1');
   });
 
-  it('names field, option and variable of what is missing', () => {
+  it('names field, option and variable of a missing setting', () => {
     expect(() => resolveConfig(schema, { env: () => undefined })).toThrow(/"mesh" is missing/);
     const partial = { name: 'config.yaml', text: 'mesh: {}\n' };
     expect(() => resolveConfig(schema, { file: partial, env: () => undefined })).toThrow(
@@ -91,7 +91,7 @@ describe('a wrong file', () => {
     [
       'a duplicate key',
       `${listen}isolated: true\nisolated: false\n`,
-      'config.yaml:3: the key "isolated" is there twice',
+      'config.yaml:3: the key "isolated" is duplicated',
       'isolated',
     ],
     [
@@ -162,7 +162,7 @@ it.each(['5m', '1e3', '0x10', '1.5', 'NaN', '99999999999999999999'])('the variab
 });
 
 describe('did you mean', () => {
-  it('suggests what is near and nothing that is not', () => {
+  it('suggests a close word and no other', () => {
     expect(nearest('machne', ['machine', 'mesh'])).toBe('machine');
     expect(nearest('mahcine', ['machine', 'mesh'])).toBe('machine');
     expect(nearest('zebra', ['machine', 'mesh'])).toBeUndefined();

@@ -1,5 +1,5 @@
-// Settings are resolved once, at the edge, to a fully filled value: command option, then environment variable, then
-// file, then default; else an error that names the field and the variable. Nothing deeper reads any of the four.
+// Resolves settings once, at the edge: command option, then environment variable, then file, then default; else an error
+// that names the field and the variable. Nothing deeper reads any of the four.
 import type { Static, TObject } from 'typebox';
 import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -9,7 +9,7 @@ import { expectedAt, keysAt, settingsOf, type Setting } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 
 interface Sources {
-  /** The settings file's text and what to call it; undefined when there is none. */
+  /** The settings file's name and text; undefined when there is none. */
   readonly file?: { readonly name: string; readonly text: string } | undefined;
   /** Values from the command line, by setting path. */
   readonly options?: Readonly<Record<string, string | undefined>>;
@@ -24,7 +24,7 @@ interface Problem {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** A word from the command line or the environment as the setting's type; as it is when it does not look like one. */
+/** A word from the command line or environment, converted to the setting's type where it has the form of one. */
 function fromWord(setting: Setting, word: string): unknown {
   if (setting.type === 'boolean' && (word === 'true' || word === 'false')) return word === 'true';
   const isNumber = setting.type === 'integer' || setting.type === 'number';
@@ -46,7 +46,7 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
 
 const units: Readonly<Record<string, string>> = { S: 'seconds', Ms: 'milliseconds', Bytes: 'bytes', Days: 'days' };
 
-/** What a value should have been, in words; a number's unit is in the setting's name. */
+/** What the value must be, in words; a number's unit is in the setting's name. */
 function expected(problem: Problem, schema: TObject, path: readonly string[]): string {
   const inWords = expectedAt(schema, path);
   if (inWords !== undefined) return `must be ${inWords}`;
@@ -56,7 +56,7 @@ function expected(problem: Problem, schema: TObject, path: readonly string[]): s
   return problem.message;
 }
 
-/** Where a wrong value came from, for the error's first words. */
+/** Where a wrong value came from; begins the error message. */
 type Origin = (path: readonly string[]) => string;
 
 function describe(
@@ -88,11 +88,11 @@ function describe(
 
 function problemsOf(schema: TObject, value: unknown): Problem[] {
   const all = Value.Errors(schema, value) as readonly Problem[];
-  // `additionalProperties` repeats what `boolean` says of each unknown key.
+  // `additionalProperties` repeats the `boolean` error of each unknown key.
   return all.filter((problem) => problem.keyword !== 'additionalProperties');
 }
 
-/** Merges the four sources and checks the result against the part's schema; throws CONFIG_INVALID. */
+/** Merges the four sources and checks the result against the component's schema; throws CONFIG_INVALID. */
 export function resolveConfig<Schema extends TObject>(schema: Schema, sources: Sources): Static<Schema> {
   const env = sources.env ?? envVariable;
   const settings = settingsOf(schema);

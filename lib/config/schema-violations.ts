@@ -1,7 +1,7 @@
-// Turns what TypeBox finds wrong with a value into one error that names the field and says what is wanted.
+// Turns TypeBox's violations into one INVALID_FIELD error that names the field and what is expected.
 import { IsthmusError } from '../../contract/errors.ts';
 
-/** As TypeBox reports it. */
+/** A violation as TypeBox reports it. */
 export interface Violation {
   readonly keyword: string;
   readonly instancePath: string;
@@ -10,15 +10,15 @@ export interface Violation {
 }
 
 interface Wording {
-  /** What a pattern asks for, in words. */
+  /** Patterns in words. */
   readonly patterns?: ReadonlyMap<unknown, string>;
-  /** The fields that are known beside an unknown one; none for those that nobody may list. */
+  /** The known fields of the object with an unknown one; empty where they must not be listed. */
   readonly knownBeside?: (objectPath: string) => readonly string[];
 }
 
 /** INVALID_FIELD for the worst of the violations. */
 export function violationError(violations: readonly Violation[], wording: Wording = {}): IsthmusError {
-  // The deepest place says most: of a union every branch complains, and the union itself last and highest.
+  // The deepest violation is the most specific: for a union, every branch and the union itself report one.
   const [worst] = violations.toSorted((a, b) => depth(b) - depth(a));
   if (worst === undefined) return new IsthmusError('INVALID_FIELD', 'the request does not fit its schema');
   const field = fieldOf(worst);
@@ -31,7 +31,7 @@ function depth({ instancePath }: Violation): number {
   return instancePath.split('/').length;
 }
 
-/** `/routes/0/via/1` as `routes[0].via[1]`, and the missing or unknown property itself where that is what is wrong. */
+/** `/routes/0/via/1` as `routes[0].via[1]`, with the missing or unknown property appended. */
 function fieldOf(violation: Violation): string {
   const path = violation.instancePath.split('/').slice(1).map(unescapePointer);
   const named = namedProperty(violation);
@@ -55,15 +55,15 @@ function unescapePointer(part: string): string {
 
 function sentenceFor(violation: Violation, field: string, { patterns, knownBeside }: Wording): string {
   const { keyword, instancePath, message, params } = violation;
-  const place = field === '' ? 'the body' : field;
-  if (keyword === 'required') return `${place} is missing`;
+  const subject = field === '' ? 'the body' : field;
+  if (keyword === 'required') return `${subject} is missing`;
   if (keyword === 'additionalProperties' || keyword === 'boolean') {
     const objectPath = keyword === 'boolean' ? instancePath.slice(0, instancePath.lastIndexOf('/')) : instancePath;
     const known = knownBeside?.(objectPath) ?? [];
-    return `${place} is not a known field${known.length === 0 ? '' : `; known are ${known.join(', ')}`}`;
+    return `${subject} is not a known field${known.length === 0 ? '' : `; known are ${known.join(', ')}`}`;
   }
   const allowed: unknown = Object.getOwnPropertyDescriptor(params, 'allowedValues')?.value;
-  if (keyword === 'enum' && Array.isArray(allowed)) return `${place} must be one of: ${allowed.join(', ')}`;
+  if (keyword === 'enum' && Array.isArray(allowed)) return `${subject} must be one of: ${allowed.join(', ')}`;
   const pattern: unknown = Object.getOwnPropertyDescriptor(params, 'pattern')?.value;
-  return `${place} ${patterns?.get(pattern) ?? message}`;
+  return `${subject} ${patterns?.get(pattern) ?? message}`;
 }

@@ -1,5 +1,5 @@
-// What the resolver needs to know of a part's settings schema: its scalar settings, their paths, variables and options.
-// A schema is a TypeBox object; TypeBox builds plain JSON Schema, which is what is read here.
+// Reads a component's settings schema: its scalar settings with their paths, variables and options. TypeBox builds plain
+// JSON Schema, which is what this reads.
 import type { TObject } from 'typebox';
 
 /** The part of JSON Schema that settings are written in. */
@@ -7,14 +7,14 @@ interface SchemaNode {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
-  /** What a value must be, in words, where JSON Schema can only say it as a pattern. */
+  /** What a value must be, in words, where JSON Schema has only a pattern. */
   readonly expected?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly anyOf?: readonly SchemaNode[];
 }
 
-/** A setting that one word can set: from the command line, the environment or the file. */
+/** A scalar setting: can be set by an option, a variable or the file. */
 export interface Setting {
   /** As in the file: `mesh.listen`. */
   readonly path: string;
@@ -37,7 +37,7 @@ function words(path: string): string[] {
     .map((word) => word.toLowerCase());
 }
 
-/** Every scalar setting of a schema, in its order. Lists and what is inside them are set by the file alone. */
+/** Every scalar setting of a schema, in order. Lists are set only in the file. */
 export function settingsOf(schema: TObject): Setting[] {
   const found: Setting[] = [];
   const visit = (node: SchemaNode, path: string): void => {
@@ -68,12 +68,12 @@ function nodeAt(schema: TObject, path: readonly string[]): SchemaNode | undefine
   return node;
 }
 
-/** The keys that may stand where `path` points into a value of this schema; empty when nothing is known of it. */
+/** The allowed keys of the object at `path`; empty when the schema has none. */
 export function keysAt(schema: TObject, path: readonly string[]): string[] {
   return Object.keys(nodeAt(schema, path)?.properties ?? {});
 }
 
-/** What the value at `path` must be, in words, where the schema says so. */
+/** What the value at `path` must be, in words, if the schema says so. */
 export function expectedAt(schema: TObject, path: readonly string[]): string | undefined {
   return nodeAt(schema, path)?.expected;
 }

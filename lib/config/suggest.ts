@@ -1,18 +1,18 @@
-// "Did you mean": the nearest of a list of known words, for typos in settings and options.
+// "Did you mean": finds the closest known word, for typos in settings and options.
 import { distance } from 'fastest-levenshtein';
 
-/** The known word that `word` was probably meant to be; undefined when none is near enough. */
+/** The known word closest to `word`; undefined when none is close enough. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const wanted = word.toLowerCase();
   const ranked = known.map((candidate) => ({
     candidate,
-    slips: distance(wanted, candidate.toLowerCase()),
-    // Of two that are as near, the one of the same length: two swapped letters count as two slips.
-    longer: Math.abs(candidate.length - word.length),
+    edits: distance(wanted, candidate.toLowerCase()),
+    // Ties go to the same length, because two swapped letters count as two edits.
+    lengthDifference: Math.abs(candidate.length - word.length),
   }));
-  const [best] = ranked.sort((a, b) => a.slips - b.slips || a.longer - b.longer);
-  // A third of the length: one slip in a short word, a few in a long one, and never something unrelated.
-  const isNear = best !== undefined && best.slips <= Math.max(1, Math.ceil(wanted.length / 3));
+  const [best] = ranked.sort((a, b) => a.edits - b.edits || a.lengthDifference - b.lengthDifference);
+  // A third of the length allows one typo in a short word and a few in a long one, but no unrelated word.
+  const isNear = best !== undefined && best.edits <= Math.max(1, Math.ceil(wanted.length / 3));
   return isNear ? best.candidate : undefined;
 }
 

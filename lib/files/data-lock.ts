@@ -1,8 +1,7 @@
-// One process per data folder: a second relay or mirror would take the first one's links, a second tentacle start
-// scripts that the first has already started. The lock is the operating system's, taken through SQLite on an empty
-// file, so that there is no moment between looking and taking, and kill -9 frees it
-// (docs/adr/0010-the-lock-of-a-data-folder.md). The file stays: removing it would free a name that somebody may be
-// locking. The pid beside it only tells people who holds it.
+// Locks a data folder for one process: a second relay or mirror would take over the first one's links, a second tentacle
+// would start scripts again. The lock is the operating system's, taken atomically through SQLite on an empty file, and
+// kill -9 frees it (docs/adr/0010-the-lock-of-a-data-folder.md). The file is never removed, because another process may
+// be locking it. The pid beside it is only for messages.
 import { chmodSync, closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -11,16 +10,16 @@ import { IsthmusError } from '../../contract/errors.ts';
 const LOCK_FILE = 'data.lock';
 const PID_FILE = 'data.pid';
 
-/** What a locked folder holds beside its own. */
+/** The files of the lock in a data folder. */
 export const LOCK_FILES: readonly string[] = [LOCK_FILE, `${LOCK_FILE}-journal`, PID_FILE];
 
 /**
- * SQLite takes the lock in steps, so of two that begin at once each may stand in the other's way for a moment. Waiting
- * lets one of them through; without it both may be refused. Who really holds the lock keeps it far longer than this.
+ * SQLite takes the lock in steps, so two processes that start at once may block each other for a moment. With a short
+ * wait one of them succeeds; without it both could fail. A real holder keeps the lock far longer than this.
  */
 const CONTENTION_MS = 250;
 
-/** Another process (or somebody else in this one) holds the lock. */
+/** Another process, or another holder in this one, has the lock. */
 const SQLITE_BUSY = 5;
 
 export interface DataLock {
@@ -28,20 +27,20 @@ export interface DataLock {
   release(): void;
 }
 
-/** Takes the data folder; DATA_DIR_LOCKED with the pid of the process that has it. */
+/** Locks the data folder; DATA_DIR_LOCKED, with the pid of its holder, when it is locked already. */
 export function lockDataDir(dataDir: string): DataLock {
   const pidFile = join(dataDir, PID_FILE);
   let database: DatabaseSync | undefined;
   try {
     makePrivate(join(dataDir, LOCK_FILE));
     database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: CONTENTION_MS });
-    // Never committed: the transaction is the lock. Nothing is written, so a full disk does not stand in the way.
+    // The open transaction is the lock; it is never committed. It writes nothing, so a full disk does not matter.
     database.exec('begin exclusive');
   } catch (thrown) {
     database?.close();
     throw lockFailure(dataDir, thrown);
   }
-  tellHolder(pidFile);
+  writeHolder(pidFile);
   let held: DatabaseSync | undefined = database;
   return {
     release() {
@@ -54,8 +53,8 @@ export function lockDataDir(dataDir: string): DataLock {
 }
 
 /**
- * Whoever can read the file can lock it too, and keep its owner out. A file that is there is not opened for this: to
- * close it again would free the lock that this process may have on it.
+ * Anyone who can read the file can also lock it and keep its owner out. An existing file is not opened here: closing it
+ * would release a lock that this process may hold on it.
  */
 function makePrivate(file: string): void {
   try {
@@ -66,11 +65,11 @@ function makePrivate(file: string): void {
   }
 }
 
-function tellHolder(pidFile: string): void {
+function writeHolder(pidFile: string): void {
   try {
     writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
   } catch {
-    // The lock holds without it.
+    // The lock works without it.
   }
 }
 

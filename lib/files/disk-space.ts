@@ -1,8 +1,8 @@
-// What makes large files last: complete writes, fsync, and knowing when a disk is full. Small ones: ../durable.ts.
+// Durable writes of large files, free space, and errors of a full disk. For small files see durable.ts.
 import { open, statfs, type FileHandle } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 
-/** Makes a file's content last, or the names in a folder: a rename is only on disk once its folder is. */
+/** Flushes a file, or a folder's names, to disk: a rename is durable only once its folder is. */
 export async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -20,7 +20,7 @@ export async function writeFully(file: FileHandle, chunk: Uint8Array, position: 
   }
 }
 
-/** What an unprivileged process may still write on the disk that holds `path`. */
+/** The bytes that an unprivileged process can still write on the disk of `path`. */
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
@@ -33,13 +33,13 @@ export function isDiskFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** Gives a full disk its code; everything else stays as it was thrown. */
+/** Turns the error of a full disk into DISK_FULL; returns any other error unchanged. */
 export function translateDiskFull(thrown: unknown, what: string): unknown {
   if (!isDiskFull(thrown) || thrown instanceof IsthmusError) return thrown;
   return new IsthmusError('DISK_FULL', `no room on the disk for ${what}`, { cause: thrown });
 }
 
-/** The system's own name for an error, such as ENOENT. */
+/** The system's name of an error, such as ENOENT. */
 export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
 }

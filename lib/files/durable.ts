@@ -1,10 +1,10 @@
-// Writing a small file so that after a crash it holds the old content or the new, never a part: temp, fsync, rename,
-// fsync of the folder.
+// Writes a small file so that after a crash it has either the old content or the new, never a mixture: temporary file,
+// fsync, rename, fsync of the folder.
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, basename } from 'node:path';
 
-/** Replaces `path` with `content`, atomically and durably. Mode 0600 unless told otherwise. */
+/** Replaces `path` with `content`, atomically and durably. Mode 0600 by default. */
 export function writeDurably(path: string, content: string | Buffer, mode = 0o600): void {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
   try {

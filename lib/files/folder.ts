@@ -1,22 +1,22 @@
-// Making folders for data, one by one: `mkdir` with `recursive` asks again for ever where the system says "no such
-// file" of a folder whose parent is there, as below /proc.
+// Creates data folders one by one. `mkdir` with `recursive` loops forever where the system reports "no such file" for a
+// folder whose parent exists, as below /proc.
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
 
 /**
- * Makes a folder (0700) and those above it that are missing; answers the topmost that was made, undefined when all were
- * there. DATA_DIR_UNUSABLE when it cannot be, or is something else; what was made for it is then still there.
+ * Creates a folder (0700) and its missing parents; returns the topmost created one, or undefined when all existed.
+ * DATA_DIR_UNUSABLE when it cannot be created or is no folder; parents that were created remain.
  */
 export function makeFolder(path: string): string | undefined {
   try {
-    return make(path);
+    return create(path);
   } catch (cause) {
     throw unusable(path, cause);
   }
 }
 
-/** An error of the file system about a folder for data, with the folder and the system's own word. */
+/** An error of the file system about a data folder, with the folder and the system's code. */
 export function unusable(path: string, cause: unknown): IsthmusError {
   if (cause instanceof IsthmusError) return cause;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
@@ -25,7 +25,7 @@ export function unusable(path: string, cause: unknown): IsthmusError {
   return new IsthmusError('DATA_DIR_UNUSABLE', `cannot keep data in ${path}${what} (${code})`, { cause });
 }
 
-function make(path: string): string | undefined {
+function create(path: string): string | undefined {
   try {
     mkdirSync(path, { mode: 0o700 });
     return path;
@@ -34,8 +34,8 @@ function make(path: string): string | undefined {
     if (code === 'EEXIST' && statSync(path).isDirectory()) return undefined;
     const above = dirname(path);
     if (code !== 'ENOENT' || existsSync(above)) throw thrown;
-    const made = make(above);
+    const topmost = create(above);
     mkdirSync(path, { mode: 0o700 });
-    return made;
+    return topmost;
   }
 }

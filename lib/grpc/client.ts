@@ -1,6 +1,5 @@
-// A gRPC client over streams that somebody else dials: it holds one stream at a time, dials the next one when a call
-// finds the last one dead, and leaves nothing behind when closed.
-// A call in flight on a stream that dies fails UNREACHABLE; a failed dial fails the call with the dial's own error.
+// A gRPC client over injected streams: it holds one at a time, and connects again when a call finds the last one dead.
+// A call in flight on a stream that dies fails with UNREACHABLE; a failed connect fails the call with its own error.
 import type { CallOptions, ChannelOptions, Client, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
@@ -9,11 +8,11 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { unlessAborted } from '../async/waiting.ts';
 import { StreamCredentials } from './credentials.ts';
 import { fromServiceError } from './errors.ts';
-import { gateTarget } from './local-listener.ts';
+import { localTarget } from './local-listener.ts';
 
-/** Largest message either way. Bodies are streams; nothing that is one message comes near it. */
+/** Largest message in either direction. Bodies are streams; no single message comes near it. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
-/** Fills 100 Mbit/s at 300 ms; the mesh's own windows bound what is in flight on a slower line. */
+/** Fills 100 Mbit/s at 300 ms; on a slower line the mesh's own windows bound the bytes in flight. */
 export const DEFAULT_WINDOW_BYTES = 4 * 1024 * 1024;
 
 type ClientConstructor<C extends Client> = new (
@@ -22,18 +21,18 @@ type ClientConstructor<C extends Client> = new (
   options?: ChannelOptions,
 ) => C;
 
-/** Dials the stream for the next connection. The signal aborts when the client is closed. */
+/** Opens the stream for the next connection. The signal aborts when the client is closed. */
 export type Connect = (signal: AbortSignal) => Promise<Duplex>;
 
 export interface GrpcClientOptions {
-  /** The called node, named in errors that the peer did not name a hop for. */
+  /** The called node: the hop of errors for which the peer names none. */
   readonly hop?: string;
   /** HTTP/2 stream and session window of this end. */
   readonly windowBytes?: number;
 }
 
 export interface UnaryOptions {
-  /** For dialling, when that is needed, and the call together. */
+  /** For the connect, when one is needed, and the call together. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -44,7 +43,7 @@ type State<C extends Client> =
   | { kind: 'open'; client: C; stream: Duplex }
   | { kind: 'closed' };
 
-/** A client of one service whose connection is dialled by `connect`, again whenever the last one has died. */
+/** A client of one service; `connect` opens its connection, and again whenever the last one has died. */
 export function grpcClient<C extends Client>(
   constructor: ClientConstructor<C>,
   connect: Connect,
@@ -102,7 +101,7 @@ export class GrpcClient<C extends Client> {
     return fromServiceError(thrown, this.options.hop);
   }
 
-  /** The stream that calls run over now, when there is one. */
+  /** The stream that calls use now, if there is one. */
   get stream(): Duplex | undefined {
     return this.state.kind === 'open' ? this.state.stream : undefined;
   }
@@ -118,7 +117,7 @@ export class GrpcClient<C extends Client> {
 
   private async open(): Promise<C> {
     try {
-      const [target, stream] = await Promise.all([gateTarget(), this.connect(this.closing.signal)]);
+      const [target, stream] = await Promise.all([localTarget(), this.connect(this.closing.signal)]);
       // The stream's errors reach the calls through HTTP/2; without a listener they would end the process.
       stream.on('error', () => undefined);
       if (this.closing.signal.aborted) stream.destroy();
@@ -135,7 +134,7 @@ export class GrpcClient<C extends Client> {
 
   private retire(client: C): void {
     if (this.state.kind === 'open' && this.state.client === client) this.state = { kind: 'idle' };
-    // Later, so that calls in flight have heard of the lost connection first.
+    // Later, so that calls in flight learn of the lost connection first.
     setImmediate(() => client.close());
   }
 

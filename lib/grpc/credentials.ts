@@ -1,11 +1,11 @@
-// Channel credentials that hand grpc-js one stream that is already dialled and already encrypted, once.
+// Channel credentials that give grpc-js one stream, which is already connected and encrypted.
 import { ChannelCredentials, credentials, type experimental } from '@grpc/grpc-js';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 type CallCredentials = ReturnType<typeof credentials.createEmpty>;
 
-/** Serves exactly one connection: a channel that wants to reconnect is refused, and its owner dials anew. */
+/** Serves exactly one connection: a reconnect of the channel fails, and its owner connects again. */
 export class StreamCredentials extends ChannelCredentials {
   private stream: Duplex | undefined;
 
@@ -28,9 +28,9 @@ export class StreamCredentials extends ChannelCredentials {
     callCredentials: CallCredentials = credentials.createEmpty(),
   ): experimental.SecureConnector {
     return {
-      connect: (gateSocket) => {
-        gateSocket.on('error', () => undefined);
-        gateSocket.destroy();
+      connect: (localSocket) => {
+        localSocket.on('error', () => undefined);
+        localSocket.destroy();
         const stream = this.stream;
         this.stream = undefined;
         if (stream === undefined || stream.destroyed) return Promise.reject(new Error('the stream has closed'));

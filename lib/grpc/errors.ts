@@ -1,9 +1,9 @@
-// Errors across gRPC: an IsthmusError becomes a status whose trailers carry its code, hop, field and remedy, and comes
-// back as the same IsthmusError on the other side.
+// Maps errors to gRPC and back: the trailers of a status carry an IsthmusError's code, hop, field and remedy, so that the
+// caller gets the same IsthmusError.
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../../contract/errors.ts';
 
-/** Longest text sent in a trailer or status: a peer's metadata cap must never turn an error into another one. */
+/** Longest text in a trailer or status: an error must never exceed a peer's metadata limit and become another error. */
 const TEXT_LIMIT = 1024;
 
 const codeByStatus: Partial<Record<number, ErrorCode>> = {
@@ -18,10 +18,10 @@ const codeByStatus: Partial<Record<number, ErrorCode>> = {
   [status.UNAUTHENTICATED]: 'UNAUTHENTICATED',
 };
 
-/** What `loadDefinitions` throws for an answer that cannot be read; the library puts it into a status, as text. */
+/** The error of `loadDefinitions` for an unreadable answer; grpc-js passes it on only as the text of a status. */
 export const UNREADABLE_ANSWER = 'the answer is no message of its type';
 
-/** What goes on the wire for a thrown value. Only an IsthmusError shows its message: other errors may hold anything. */
+/** A thrown value for the wire. Only the message of an IsthmusError is sent: others may contain anything. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const error = thrown instanceof IsthmusError ? thrown : new IsthmusError('INTERNAL', 'internal error');
   const metadata = new Metadata();
@@ -32,7 +32,7 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
   return { code: errorCatalogue[error.code].grpc, details: cut(error.message), metadata };
 }
 
-/** The IsthmusError behind a failed call; `hop` names the called node where the peer did not say. */
+/** The IsthmusError of a failed call; `hop` is the called node, for errors without a hop. */
 export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
   if (thrown instanceof IsthmusError) return thrown;
   if (!isServiceError(thrown)) return IsthmusError.from(thrown, 'INTERNAL', { hop });

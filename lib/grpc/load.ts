@@ -1,4 +1,4 @@
-// Loads the .proto files at run time, with one set of options, typed by what proto/generate.sh wrote.
+// Loads the .proto files at run time with one set of options; proto/generate.sh writes the types.
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import {
   loadSync,
@@ -35,17 +35,17 @@ export function loadDefinitions<F extends keyof ProtoFiles>(file: F): ProtoFiles
       oneofs: true,
       keepCase: false,
     });
-    types = loadPackageDefinition(tellingUnreadable(definition));
+    types = loadPackageDefinition(markUnreadable(definition));
     loaded.set(file, types);
   }
   // The generated types describe exactly this file loaded with exactly these options.
   return types as ProtoFiles[F];
 }
 
-/** Has a client tell an answer that cannot be read from a connection that broke: for the library both are INTERNAL. */
-function tellingUnreadable(definition: PackageDefinition): PackageDefinition {
-  const told = Object.entries(definition).map(([name, type]) => [name, isService(type) ? readAnswers(type) : type]);
-  return Object.fromEntries(told) as PackageDefinition;
+/** Makes an unreadable answer distinct from a broken connection: grpc-js reports both as INTERNAL. */
+function markUnreadable(definition: PackageDefinition): PackageDefinition {
+  const marked = Object.entries(definition).map(([name, type]) => [name, isService(type) ? readAnswers(type) : type]);
+  return Object.fromEntries(marked) as PackageDefinition;
 }
 
 function isService(type: PackageDefinition[string]): type is ServiceDefinition {

@@ -1,5 +1,5 @@
-// Serves gRPC over streams that arrive already encrypted and already authenticated. Deny by default: a method without a
-// access stops the start-up, and a peer of another role is refused before the handler runs.
+// Serves gRPC over streams that are already encrypted and authenticated. Deny by default: a method without an access rule
+// stops the start-up, and a peer of another role is denied before the handler runs.
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type * as grpc from '@grpc/grpc-js';
 import type {
@@ -16,13 +16,13 @@ import { DEFAULT_WINDOW_BYTES, MAX_MESSAGE_BYTES } from './client.ts';
 import { toServiceError } from './errors.ts';
 import { MAX_METADATA_BYTES, resetLimits, SessionGuard } from './session-guard.ts';
 
-/** What the host must know of a peer; certs/peer.ts's PeerIdentity is one. */
+/** What the host must know about a peer; PeerIdentity of certs/peer.ts is one. */
 export interface StreamPeer {
   readonly node: string;
   readonly role: string;
 }
 
-/** Who may call a method: peers of these roles, or anyone, also without a certificate. */
+/** Who may call a method: peers of these roles, or anyone, even without a certificate. */
 export type MethodAccess = { readonly roles: readonly string[] } | { readonly anyone: true };
 
 /** The other end of a call. */
@@ -33,7 +33,7 @@ export interface Caller<P extends StreamPeer> {
   readonly stream: Duplex;
 }
 
-/** A service's handlers as generated, turned into functions that return, or throw an IsthmusError. */
+/** The generated handlers of a service as functions that return a value or throw an IsthmusError. */
 export type AsyncHandlers<H, P extends StreamPeer> = {
   [M in keyof H as string extends M ? never : M]: H[M] extends grpc.handleServerStreamingCall<infer Q, infer R>
     ? (call: grpc.ServerWritableStream<Q, R>, caller: Caller<P>) => Promise<void> | void
@@ -50,18 +50,18 @@ export interface GrpcHostOptions {
   readonly windowBytes?: number;
   /** Calls in flight on one stream. */
   readonly maxConcurrentCalls?: number;
-  /** Why one more call may not begin on the stream now, for which the stream is ended. */
+  /** Why no further call may begin on the stream now; the stream is then closed. */
   readonly forbids?: (stream: Duplex) => IsthmusError | undefined;
   /**
-   * Told of every error that a call is answered with: whose it was, and of which method (`/package.Service/Method`);
-   * and of peers that flooded their connection, of which the method is `HTTP/2`.
+   * Called for every error answer, with the peer and the method (`/package.Service/Method`), and for a peer that floods
+   * its connection, with the method `HTTP/2`.
    */
   readonly onError?: (error: IsthmusError, peer: StreamPeer | undefined, method: string) => void;
 }
 
-/** Added by this host to every request, over whatever the peer sent: which injected stream it came in on. */
+/** The id of the injected stream, which this host sets on every request, over any value the peer sent. */
 const STREAM_HEADER = 'isthmus-stream';
-/** How long calls may take to end on their own at `stop`. */
+/** How long `stop` waits for calls to end. */
 const STOP_GRACE_MS = 1_000;
 
 type LooseHandler = (call: LooseCall, caller: Caller<StreamPeer>) => unknown;
@@ -96,9 +96,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     });
-    const made = captureHttp2Server(this.server, resetLimits(maxConcurrentCalls));
+    const http2Server = captureHttp2Server(this.server, resetLimits(maxConcurrentCalls));
     this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.prepare(made(), maxConcurrentCalls);
+    this.prepare(http2Server(), maxConcurrentCalls);
   }
 
   /** Registers a service. Throws ACCESS_MISSING when a method has no access or no handler. */
@@ -123,9 +123,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server.addService(careful, implementation);
   }
 
-  /**
-   * Serves one stream until it closes. A TLS session must have settled some ALPN name: node:http2 refuses it otherwise.
-   */
+  /** Serves one stream until it closes. A TLS session must have an ALPN name: node:http2 refuses it otherwise. */
   accept(stream: Duplex & { readonly peer?: P }): void {
     stream.on('error', () => undefined);
     if (stream.destroyed) return;
@@ -137,7 +135,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.arriving = undefined;
   }
 
-  /** Ends every stream: politely first, then at once. Idempotent; resolves when nothing is left. */
+  /** Ends every stream: gracefully first, then at once. Idempotent; resolves when all have ended. */
   async stop(): Promise<void> {
     this.injector.drain(STOP_GRACE_MS);
     this.injector.destroy();
@@ -147,30 +145,30 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server.forceShutdown();
   }
 
-  /** Takes its sessions and calls in before grpc-js, whose handlers are there already, sees them. */
+  /** Guards sessions and calls before the handlers of grpc-js, which are installed already, see them. */
   private prepare(http2Server: Http2Server, maxConcurrentCalls: number): void {
     const entries = new WeakMap<object, { readonly id: string; readonly guard: SessionGuard }>();
     http2Server.prependListener('session', (session: ServerHttp2Session) => {
       const id = this.arriving ?? '';
-      const carrier = this.streams.get(id);
+      const transport = this.streams.get(id);
       const guard = new SessionGuard(session, {
         calls: maxConcurrentCalls,
-        forbids: () => carrier && this.forbids?.(carrier),
+        forbids: () => transport && this.forbids?.(transport),
         onEnded: (error) => {
-          this.log.warn({ peer: carrier?.peer?.node, code: error.code, err: error.message }, 'HTTP/2 session ended');
-          this.onError?.(error, carrier?.peer, 'HTTP/2');
+          this.log.warn({ peer: transport?.peer?.node, code: error.code, err: error.message }, 'HTTP/2 session ended');
+          this.onError?.(error, transport?.peer, 'HTTP/2');
         },
       });
       entries.set(session, { id, guard });
       session.settings({ initialWindowSize: this.windowBytes, maxHeaderListSize: MAX_METADATA_BYTES });
-      // grpc-js raises the session's window on the client only; without this, uploads crawl on a long line.
+      // grpc-js raises the session's window only on the client; without this, uploads are slow on a long line.
       session.setLocalWindowSize(this.windowBytes);
     });
     const serve = http2Server.listeners('stream');
     http2Server.removeAllListeners('stream');
     http2Server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
       const entry = stream.session && entries.get(stream.session);
-      // grpc-js would answer also where the session has been ended since, which throws where nothing catches it.
+      // grpc-js would also answer on a session that has ended, which throws an uncaught error.
       if (entry === undefined || !entry.guard.admit(headers) || stream.destroyed) return;
       headers[STREAM_HEADER] = entry.id;
       for (const each of serve) Reflect.apply(each, http2Server, [stream, headers, ...rest]);
@@ -213,7 +211,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     }
     return {
       stream,
-      // As it is by now: on a long call the peer may have shown a renewed certificate.
+      // Read on each use: during a long call the peer may show a renewed certificate.
       get peer(): P {
         const { peer } = stream;
         if (peer === undefined) throw new IsthmusError('ROLE_FORBIDDEN', `${path}: the peer has no certificate`);
@@ -224,9 +222,8 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
 }
 
 /**
- * Has grpc-js make its node:http2 server with these options, and hands it over. There is no public way to it, and
- * without it neither the server's windows nor its bounds can be set; grpc-js is pinned, and grpc.test.ts fails when
- * this stops working.
+ * Gives grpc-js's node:http2 server these options and returns it. There is no public API for that, and without it neither
+ * windows nor limits can be set. grpc-js is pinned, and grpc.test.ts fails when this stops working.
  */
 function captureHttp2Server(server: Server, options: ServerOptions): () => Http2Server {
   const internals = server as unknown as {
@@ -235,15 +232,15 @@ function captureHttp2Server(server: Server, options: ServerOptions): () => Http2
   };
   Object.assign(internals.commonServerOptions, options);
   const create = internals.createHttp2Server.bind(server);
-  let made: Http2Server | undefined;
-  internals.createHttp2Server = (credentials) => (made = create(credentials));
+  let http2Server: Http2Server | undefined;
+  internals.createHttp2Server = (credentials) => (http2Server = create(credentials));
   return () => {
-    if (made === undefined) throw new Error('grpc-js makes its server in another way');
-    return made;
+    if (http2Server === undefined) throw new Error('grpc-js creates its server differently');
+    return http2Server;
   };
 }
 
-/** What stands for a message that cannot be read: grpc-js would answer INTERNAL, as if the fault were this end's. */
+/** Replaces an unreadable message: grpc-js would answer INTERNAL, as if this side were at fault. */
 const malformed = Symbol('malformed');
 
 function carefully(deserialize: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {

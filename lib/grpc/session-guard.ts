@@ -1,39 +1,39 @@
-// What one HTTP/2 connection may ask of this end before it is ended. nghttp2 ends the rest by itself: CONTINUATION
-// without end, unanswered SETTINGS and PINGs in a row, streams that are reset as fast as they are opened. It does not
-// mind a peer that takes the answers, nor one that never acknowledges the settings that would cap its headers.
+// Limits what one HTTP/2 connection may request before it is closed. nghttp2 itself limits endless CONTINUATION, unanswered
+// SETTINGS and PINGs, and streams that are reset as fast as they open. It does not limit a peer that reads the answers, or
+// one that never acknowledges the settings that cap its headers.
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session } from 'node:http2';
 import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../async/token-bucket.ts';
 
-/** Calls that may begin in a second, over and over; an honest peer's are a few hundred. */
+/** Sustained rate of new calls; an honest peer needs a few hundred. */
 const CALLS_PER_SECOND = 2_000;
-/** And at once, also where few may be in flight: more can end and begin between two looks at the clock. */
+/** The burst, even where few calls may be in flight: more can end and begin within one tick of the clock. */
 const LEAST_BURST = 100;
-/** PING and SETTINGS frames: gRPC sends some at the beginning, and hardly any later. */
+/** PING and SETTINGS frames: gRPC sends some at the start and hardly any later. */
 const controlFrames = { burst: 100, perSecond: 10 };
-/** 64 KB of metadata is an attack; ours is a few hundred bytes. */
+/** Isthmus sends a few hundred bytes of metadata. */
 export const MAX_METADATA_BYTES = 16 * 1024;
-/** What a header field costs beside its bytes, as HTTP/2 counts it (RFC 9113, 6.5.2). */
+/** Overhead of a header field beside its bytes, as HTTP/2 counts it (RFC 9113, 6.5.2). */
 const FIELD_OVERHEAD_BYTES = 32;
 
 /**
- * What nghttp2 is to bear of resets where so many calls may be in flight: all at once, as when the nodes behind a relay
- * are cut off. By its own measure, 1,000, it would end the relay's link for it. Calls that begin are counted here.
+ * nghttp2's limits on stream resets: all calls in flight may reset at once, as when the nodes behind a relay are cut off.
+ * Its default, 1,000, would end the relay's link. New calls are counted here instead.
  */
 export function resetLimits(calls: number): { streamResetBurst: number; streamResetRate: number } {
   return { streamResetBurst: 2 * calls, streamResetRate: CALLS_PER_SECOND };
 }
 
 export interface SessionRules {
-  /** How many calls may be in flight, and about as many may begin at once. */
+  /** How many calls may be in flight; about as many may begin at once. */
   readonly calls: number;
-  /** Why one more call may not begin now, for which the session is ended; undefined when it may. */
+  /** Why no further call may begin now, which ends the session; undefined when one may. */
   forbids(): IsthmusError | undefined;
-  /** Told once why the session was ended: RATE_LIMITED, PROTOCOL for what nghttp2 found, or what `forbids` said. */
+  /** Called once with why the session ended: RATE_LIMITED, PROTOCOL (found by nghttp2), or the error of `forbids`. */
   onEnded(error: IsthmusError): void;
 }
 
-/** Watches one session, and ends it when its peer floods it. */
+/** Watches one session and ends it when its peer floods it. */
 export class SessionGuard {
   readonly #session: ServerHttp2Session;
   readonly #rules: SessionRules;
@@ -52,7 +52,7 @@ export class SessionGuard {
     });
   }
 
-  /** Whether a call with these headers may begin; where not, the session is ended. */
+  /** Whether a call with these headers may begin; if not, ends the session. */
   admit(headers: IncomingHttpHeaders): boolean {
     if (this.#ended || !this.#count(this.#calls, 'calls')) return false;
     const bytes = headerBytes(headers);

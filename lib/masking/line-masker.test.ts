@@ -1,4 +1,4 @@
-// The masker line by line: values of several lines and wrapped forms, from the first line on and from any later one.
+// The line masker: multi-line values and wrapped forms, from the first line or resumed at any later one.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMasker, MASK_TEXT } from './masker.ts';
@@ -45,7 +45,7 @@ describe('line by line', () => {
     expect(masked([pem], lines)).toEqual(['before', ...Array.from({ length: 5 }, () => MASK_TEXT), 'after']);
   });
 
-  test('a line that only ends as some value begins is shown', () => {
+  test('a line that only ends like the beginning of a value is shown', () => {
     expect(masked(['postgres://user:secret@host'], ['starting postgres', 'done'])).toEqual([
       'starting postgres',
       'done',
@@ -65,7 +65,7 @@ describe('line by line', () => {
     expect(output.slice(1, -1).every((line) => longestShown(line, printed) < 4)).toBe(true);
   });
 
-  test('goes on in the middle of a key, whatever line the stream is taken up at', () => {
+  test('continues in the middle of a key, resumed at any line', () => {
     for (const printer of Object.keys(printers)) {
       const printed = printers[printer]!(pem);
       const lines = printed.split('\n');
@@ -77,7 +77,7 @@ describe('line by line', () => {
     }
   });
 
-  test('leaves alone what is no value, resumed or not', () => {
+  test('shows text without values, resumed or not', () => {
     const text = fc.string({ unit: fc.constantFrom(...'ghijklmnop qrstuvwxyz'), maxLength: 60 });
     fc.assert(
       fc.property(fc.array(text, { maxLength: 20 }), fc.boolean(), (lines, resumed) => {
@@ -86,7 +86,7 @@ describe('line by line', () => {
     );
   });
 
-  test('shows of random values in random lines no more than a few characters, taken up anywhere', () => {
+  test('shows at most a few characters of random values in random lines, resumed anywhere', () => {
     const value = fc.string({ unit: fc.constantFrom(...'ABCDEFGH0123456789'), minLength: 40, maxLength: 120 });
     fc.assert(
       fc.property(value, fc.constantFrom('base64', 'narrow base64', 'hex'), fc.nat(20), (secret, printer, at) => {
@@ -100,7 +100,7 @@ describe('line by line', () => {
     );
   });
 
-  test('masks what a line shows of a value between other text', () => {
+  test('masks the part of a value between other text', () => {
     expect(masked(['correct-horse'], ['user=me pass=correct-horse ok', 'correct'])).toEqual([
       `user=me pass=${MASK_TEXT} ok`,
       'correct',

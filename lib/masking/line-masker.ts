@@ -1,14 +1,13 @@
-// Masks a stream that comes as numbered lines, each of which must be written down before the next one is known: nothing
-// can be held back. What a line ends with and the next may go on with is masked at once, at the price of a line that
-// only ends like a value begins; and the automata go on over the line's end, so that the rest of a value of several
-// lines, or of a form that was wrapped, is found in the lines that follow.
+// Masks a stream of lines, each of which must be written before the next one is known: nothing can be held back. The end
+// of a line that could be the beginning of a value is masked at once, even if no value follows. The automata continue over
+// the end of the line, to find the rest of a multi-line value or of a wrapped form in the following lines.
 //
-// A stream that is taken up again after a crash begins in the middle: maybe in the middle of a value, and what came
-// before is masked. So its beginning is masked for as long as it may be the rest of any value, from anywhere in it.
+// A stream that resumes after a crash may begin in the middle of a value whose beginning was masked. So its beginning is
+// masked for as long as it may be the rest of any value, from any offset in it.
 import type { Automaton } from './mask-automaton.ts';
 
 const lineFeed = Buffer.from('\n');
-/** Fewer bytes match by chance, and give nothing away. */
+/** Fewer bytes match by chance and reveal nothing. */
 const SHORTEST_REST = 4;
 
 export interface LineMasker {
@@ -23,19 +22,19 @@ interface Piece {
   readonly masked: boolean;
 }
 
-/** What is needed of a masked stream. */
+/** The part of a masked stream that is used here. */
 interface PieceStream {
   pushPieces(chunk: Uint8Array): Piece[];
   endPieces(options: { readonly truncated: boolean }): Piece[];
 }
 
-/** What may follow from anywhere in a pattern. Bytes in `skipped` do not count: the form was wrapped there. */
+/** Matches the rest of a pattern from any offset. Bytes in `skipped` do not count: a form may be wrapped there. */
 interface RestOptions {
   readonly automaton: Automaton;
   readonly skipped: ReadonlySet<number>;
 }
 
-/** Over `stream`; `rests` where the stream begins in the middle. */
+/** A line masker over `stream`; `rests` for a stream that begins in the middle. */
 export function lineMasker(stream: PieceStream, maskText: string, rests: readonly RestOptions[]): LineMasker {
   const mask = Buffer.from(maskText);
   const beginnings = rests.map((options) => new Rest(options));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { automataOf } from './mask-automata.ts';
 import { Automaton } from './mask-automaton.ts';
 
-/** Where some pattern ends in `text`, and how long the longest one is that does. */
+/** Where a pattern ends in `text`, and the length of the longest such pattern. */
 function found(patterns: readonly string[], text: string): [number, number][] {
   const automaton = new Automaton(patterns.map((pattern) => Buffer.from(pattern)));
   let state = 0;
@@ -16,7 +16,7 @@ function found(patterns: readonly string[], text: string): [number, number][] {
 }
 
 describe('automaton', () => {
-  it('finds of random patterns what a plain search finds', () => {
+  it('finds the same random patterns as a plain search', () => {
     let seed = 7;
     const random = (below: number) => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
@@ -37,13 +37,13 @@ describe('automaton', () => {
 });
 
 describe('automata', () => {
-  it('are built once for the same values, and are others for others', () => {
+  it('are built once for the same values, and differ for others', () => {
     const first = automataOf(['correct-horse', 'battery'], 'anything');
     expect(automataOf(['correct-horse', 'battery'], 'anything')).toBe(first);
     expect(automataOf(['correct-horsebattery'], 'anything')).not.toBe(first);
   });
 
-  it('tell of more bytes of values than may be masked, also where the cache has them', () => {
+  it('refuse too many bytes of values, also from the cache', () => {
     const large = ['x'.repeat(70_000)];
     for (const _ of [1, 2])
       expect(() => automataOf(large, 'anything')).toThrowError(

@@ -1,5 +1,5 @@
-// The automata of a set of sensitive values, built once however many scripts are given the same values: a step of a
-// deployment runs on hundreds of machines, and building for long values takes a tenth of a second and megabytes.
+// Builds the automata of a set of sensitive values once for all scripts with the same values: a step of a deployment runs
+// on hundreds of machines, and long values cost a tenth of a second and megabytes.
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { Automaton } from './mask-automaton.ts';
@@ -12,9 +12,9 @@ export interface Automata {
   readonly folded: Automaton;
 }
 
-/** Those in use by a stream stay with it; this bounds what is kept for the next one. */
+/** Bounds the automata kept for later streams; a stream keeps the ones it uses. */
 const LARGEST_CACHE_BYTES = 64 * 1024 * 1024;
-/** Values are not kept in memory for much longer than they are in use. */
+/** Values stay in memory for only this long after their last use. */
 const KEPT_MS = 10 * 60_000;
 
 const built = new LRUCache<string, Automata>({
@@ -25,7 +25,7 @@ const built = new LRUCache<string, Automata>({
   updateAgeOnGet: true,
 });
 
-/** Of this process alone, so that what the cache is looked up by tells nothing of the values. */
+/** Random per process, so that the cache keys reveal nothing about the values. */
 const digestKey = randomBytes(32);
 
 const none = build([], 'encodings');
@@ -39,9 +39,9 @@ export function automataOf(values: readonly string[], folding: Folding): Automat
     .digest('base64');
   const before = built.get(key);
   if (before !== undefined) return before;
-  const made = build(values, folding);
-  built.set(key, made);
-  return made;
+  const automata = build(values, folding);
+  built.set(key, automata);
+  return automata;
 }
 
 function build(values: readonly string[], folding: Folding): Automata {

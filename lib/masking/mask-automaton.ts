@@ -1,8 +1,7 @@
-// The automaton (Aho–Corasick) behind the masker: finds any of many byte patterns in one pass. Long patterns are long
-// chains, so states are numbered in the order in which they are made, and what most states know of their child is only
-// that it is the next one. Where a state falls back to is found out when some text first leads there: of the million
-// states of long values ordinary text visits a few hundred. What a text finds depends on nothing before it, so that any
-// number of streams may share one automaton.
+// The automaton (Aho–Corasick) of the masker: finds many byte patterns in one scan. Long patterns are long chains, so
+// states are numbered in the order of creation, and most states only need to know that their child is the next one. The
+// fallback of a state is computed when a text first needs it: ordinary text visits only a few hundred of the million
+// states of long values. Matches do not depend on earlier texts, so any number of streams may share one automaton.
 
 const NO_STATE = -1;
 /** In `#chain`: no byte leads to the next state. */
@@ -10,30 +9,28 @@ const NO_BYTE = 256;
 /** In `#chain`: other bytes lead to other states. */
 const BRANCHES_BIT = 512;
 const BYTES_PER_STATE = 16;
-/** About what a Map takes for an entry. */
+/** Approximate size of a Map entry. */
 const BYTES_PER_BRANCH = 48;
 
 /** Recognises a set of byte patterns. State 0 is the root: nothing of any pattern has been seen. */
 export class Automaton {
   readonly empty: boolean;
-  /** What it takes of memory, about. */
+  /** Approximate memory use. */
   readonly sizeBytes: number;
   readonly #fromRoot = new Int32Array(256);
-  /** Of each state, the byte that leads to the next one; its root has none here. */
+  /** For each state except the root, the byte that leads to the next state. */
   readonly #chain: Uint16Array;
   /** All other transitions, by state * 256 + byte: at most one for each pattern. */
   readonly #branches = new Map<number, number>();
-  /** The other way round, for those that are not simply the one before. */
+  /** The parent of a state, where it is not the state before. */
   readonly #parents = new Map<number, number>();
-  /** Of each state, one more than the state it falls back to; 0 while that is not known. */
+  /** For each state, one more than its fallback state; 0 while unknown. */
   readonly #fallback: Int32Array;
   readonly #depth: Int32Array;
-  /** The longest pattern that ends there; before its fallback is known, of those that lead there only. */
+  /** The longest pattern that ends in a state; until its fallback is known, only of patterns through this state. */
   readonly #longest: Int32Array;
   #states = 1;
-  /**
-   * Whole rows of transitions for the states that ordinary text is in nearly always: the first byte of some pattern.
-   */
+  /** Full transition rows of the states after the first byte of a pattern: ordinary text is nearly always in these. */
   readonly #row: Uint16Array;
   readonly #shallow: Int32Array;
 
@@ -65,7 +62,7 @@ export class Automaton {
     return this.#fromRoot[byte]!;
   }
 
-  /** How many of the last bytes are the beginning of some pattern. */
+  /** How many of the last bytes are the beginning of a pattern. */
   depth(state: number): number {
     return this.#depth[state]!;
   }
@@ -76,7 +73,7 @@ export class Automaton {
     return this.#longest[state]!;
   }
 
-  /** Every offset inside a pattern that one byte leads to from an earlier offset inside it. */
+  /** Every offset in a pattern that this byte leads to from the offset before. */
   offsetsAfter(byte: number): number[] {
     const offsets: number[] = [];
     for (let state = 1; state < this.#states; state += 1) {
@@ -86,7 +83,7 @@ export class Automaton {
     return offsets;
   }
 
-  /** The offsets that one more byte leads to from any of these, without leaving the pattern. */
+  /** The offsets that this byte leads to from any of `offsets`, within the pattern. */
   offsetsNext(offsets: readonly number[], byte: number): number[] {
     return offsets.map((offset) => this.#child(offset, byte)).filter((offset) => offset !== NO_STATE);
   }
@@ -103,7 +100,7 @@ export class Automaton {
     this.#longest[state] = pattern.length;
   }
 
-  /** Makes states for all of a pattern from its byte `known` on, below `state`; answers the last one. */
+  /** Adds states for a pattern from its byte `known` on, below `state`; returns the last one. */
   #append(state: number, pattern: Uint8Array, known: number): number {
     const first = this.#states;
     const count = pattern.length - known;
@@ -131,7 +128,7 @@ export class Automaton {
     return this.#fallback[state]! - 1;
   }
 
-  /** Finds out where a state falls back to, and first whatever that depends on. */
+  /** Computes the fallback of a state, after those that it depends on. */
   #resolve(state: number): void {
     const open = [state];
     for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
@@ -141,7 +138,7 @@ export class Automaton {
     }
   }
 
-  /** Undefined when it is found; else a state, nearer to the root, whose own fallback must be known first. */
+  /** Undefined when found; else a state nearer to the root, whose fallback must be known first. */
   #findFallback(state: number): number | undefined {
     const key = this.#parents.get(state);
     const parent = key === undefined ? state - 1 : Math.floor(key / 256);
@@ -166,7 +163,7 @@ export class Automaton {
     for (const [index, state] of states.entries()) {
       for (let byte = 0; byte < 256; byte += 1) rows[(index + 1) * 256 + byte] = this.step(state, byte);
     }
-    // Only now: until here `step` had to go the long way.
+    // Set last: until now `step` must compute without the rows.
     for (const [index, state] of states.entries()) this.#row[state] = index + 1;
     return rows;
   }

@@ -1,16 +1,14 @@
-// Which bytes give a sensitive value away: the value itself, each longer line of it, and the forms in which programs
-// print values: base64 at its three alignments, hex, percent-encoding, JSON, XML and shell escapes.
+// The byte patterns that reveal a sensitive value: the value itself, each longer line of it, and the forms in which
+// programs print values: base64 at its three alignments, hex, percent-encoding, JSON, XML and shell escapes.
 import { IsthmusError } from '../../contract/errors.ts';
 
-/** Masking a shorter value would blot out half of every log and still be guessed from it. */
+/** Masking a shorter value would hide half of every log, and readers could still guess the value. */
 export const MINIMUM_MASKABLE_LENGTH = 4;
 
-/** Bounds the automaton: each byte of a value becomes some twenty states of sixteen bytes. */
+/** Bounds the automaton: each byte of a value becomes about twenty states of sixteen bytes. */
 const LARGEST_TOTAL_BYTES = 64 * 1024;
 
-/**
- * The lines of a list of short words or numbers, read without their breaks, have any shorter value in them by chance.
- */
+/** A list of short words or numbers, read without its line breaks, contains any shorter value by chance. */
 const SHORTEST_BROKEN = 8;
 
 const LINE_BREAKS = /\r\n|\r|\n/g;
@@ -20,17 +18,17 @@ export function isMaskable(value: string): boolean {
   return value.length === 0 || value.length >= MINIMUM_MASKABLE_LENGTH;
 }
 
-/** What is looked for through line breaks: the encodings that programs wrap, or whatever may have been broken. */
+/** What is searched across line breaks: the encodings that programs wrap, or any form. */
 export type Folding = 'encodings' | 'anything';
 
 export interface Patterns {
-  /** Looked for byte by byte. */
+  /** Searched byte by byte. */
   readonly exact: readonly Buffer[];
-  /** Looked for as if there were no line breaks; there are none in them. */
+  /** Searched in the text without its line breaks; contain none themselves. */
   readonly folded: readonly Buffer[];
 }
 
-/** What gives `values` away; throws as `checkMaskable`. Values that have a line in common may give a pattern twice. */
+/** The patterns of `values`; throws as `checkMaskable`. Values with a common line may produce a pattern twice. */
 export function patternsOf(values: readonly string[], folding: Folding): Patterns {
   const units = checked(values).flatMap(unitsOf);
   const escaped = units.map((unit) => patterns(escapedForms(unit)));
@@ -74,7 +72,7 @@ function checked(values: readonly string[]): readonly string[] {
   return values.filter((value) => value.length > 0);
 }
 
-/** The value, the value without its outer white space, and its lines, as far as each is long enough. */
+/** The value, the value without outer white space, and its lines; each only if long enough. */
 function unitsOf(value: string): string[] {
   const lines = value.split(LINE_BREAKS);
   const units = [value, value.trim(), ...lines, ...lines.map((line) => line.trim())];
@@ -113,7 +111,7 @@ function asciiOnly(json: string, digits: (unit: string) => string): string {
   return json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${digits(unit.charCodeAt(0).toString(16).padStart(4, '0'))}`);
 }
 
-/** encodeURIComponent throws on half a surrogate pair; as UTF-8 that is U+FFFD, which is also what a program prints. */
+/** encodeURIComponent throws on a lone surrogate; UTF-8 replaces it by U+FFFD, which programs print too. */
 function percentEncoded(value: string): string {
   return encodeURIComponent(Buffer.from(value).toString());
 }
@@ -133,7 +131,7 @@ function encodedForms(value: Buffer): string[] {
   return forms;
 }
 
-/** The base64 characters that bytes alone decide of which `before` others stand in front of them in their group. */
+/** The base64 characters that depend only on `bytes`, with `before` other bytes before them in their group. */
 function ownCharacters(bytes: Buffer, before: number, alphabet: 'base64' | 'base64url'): string {
   const first = Math.ceil((before * 8) / 6);
   const end = Math.floor((bytes.length * 8) / 6);

@@ -1,4 +1,4 @@
-// The masker against random secrets, texts and chunkings; the oracle looks for any form of a secret in what came out.
+// The masker with random secrets, texts and chunkings; the oracle looks for any form of a secret in the output.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMasker, MASK_TEXT } from './masker.ts';
@@ -52,7 +52,7 @@ describe('masker', () => {
     );
   });
 
-  test('gives the same output for every chunking, and shows nothing but what surrounds the values', () => {
+  test('gives the same output for every chunking, and shows only the text around the values', () => {
     fc.assert(
       fc.property(
         fc.array(secret, { minLength: 1, maxLength: 3 }),
@@ -101,7 +101,7 @@ describe('masker', () => {
     }
   });
 
-  test('a value that is broken over lines, as fold(1) does, but for three characters at its beginning', () => {
+  test('a value broken over lines, as by fold(1), except three characters at its beginning', () => {
     const value = 'correct-horse"battery';
     const printed = [value, value.replaceAll('"', '\\"'), encodeURIComponent(value)];
     for (const form of printed) {
@@ -117,7 +117,7 @@ describe('masker', () => {
     }
   });
 
-  test('the lines of a key that is broken anew', () => {
+  test('the lines of a key with other line breaks', () => {
     const key = 'first-line-of-a-key\nand-the-second-one\n';
     expect(createMasker([key]).mask('<first-lin\ne-of-a-key>')).toBe(`<${MASK_TEXT}>`);
     expect(createMasker([key]).mask('<first-line-of-a-keyand-the-sec\nond-one>')).toBe(`<${MASK_TEXT}>`);
@@ -134,7 +134,7 @@ describe('masker', () => {
     expect(stream.push(Buffer.from(`done ${first}\n`)).toString()).toBe(`done ${first}\n`);
   });
 
-  test('masks each longer line of a value of several lines, and the value as a whole', () => {
+  test('masks each longer line of a multi-line value, and the whole value', () => {
     const key = '-----BEGIN KEY-----\nMIIEvQIBADANBg\r\nab\nkqhkiG9w0BAQ\n-----END KEY-----\n';
     const masker = createMasker([key]);
     expect(masker.mask('echo MIIEvQIBADANBg!')).toBe(`echo ${MASK_TEXT}!`);
@@ -142,7 +142,7 @@ describe('masker', () => {
     expect(masker.mask(JSON.stringify({ key }))).toBe(`{"key":"${MASK_TEXT}"}`);
   });
 
-  test('overlapping values cover each other and never uncover', () => {
+  test('overlapping values never reveal each other', () => {
     const masker = createMasker(['abcdef', 'defghi', 'abcd']);
     expect(masker.mask('-abcdefghi-')).toBe(`-${MASK_TEXT}-`);
     expect(masker.mask('-abcd-')).toBe(`-${MASK_TEXT}-`);
@@ -164,7 +164,7 @@ describe('masker', () => {
     }
   });
 
-  test('a long value that is printed a character a line', () => {
+  test('a long value printed one character per line', () => {
     const value = Array.from({ length: 60_000 }, (_none, index) => 'abcdefgh'[(index * index + (index >> 3)) % 8]).join(
       '',
     );
@@ -172,7 +172,7 @@ describe('masker', () => {
     expect(masked.toString()).toBe(`<${[...value.slice(0, 3), MASK_TEXT].join('\n')}\n>`);
   });
 
-  test('refuses what it cannot mask', () => {
+  test('refuses values that it cannot mask', () => {
     expect(() => createMasker(['abc'])).toThrowError(expect.objectContaining({ code: 'SENSITIVE_TOO_SHORT' }));
     expect(() => createMasker(['x'.repeat(70_000)])).toThrowError(
       expect.objectContaining({ code: 'SENSITIVE_TOO_LARGE' }),

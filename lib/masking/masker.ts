@@ -1,10 +1,10 @@
 // Masks sensitive values in a stream of bytes, whatever its chunking: raw, base64 at each alignment, URL-encoded,
-// JSON- and XML-escaped, shell-quoted, hex. The patterns are in mask-patterns.ts; this file finds and replaces them.
+// JSON- and XML-escaped, shell-quoted, hex. mask-patterns.ts has the patterns; this file finds and replaces them.
 //
 // Two automata (Aho–Corasick) run side by side. `exact` sees every byte. `folded` sees through line breaks, because
-// base64 and hex dumps are wrapped, and `fold` breaks anything. What either of them may still need is held back, so
-// that no prefix leaks at the edge of a chunk; every byte of every occurrence is covered, so that overlapping values
-// cannot uncover each other.
+// base64 and hex dumps are wrapped, and `fold` breaks any text. Bytes that either may still need are held back, so that
+// no prefix leaks at the end of a chunk. Every byte of every occurrence is covered, so that overlapping values cannot
+// reveal each other.
 import { LineBreaks } from '../text/line-breaks.ts';
 import { lineMasker, type LineMasker } from './line-masker.ts';
 import { automataOf, type Automata } from './mask-automata.ts';
@@ -14,26 +14,26 @@ import { checkMaskable, isMaskable, MINIMUM_MASKABLE_LENGTH } from './mask-patte
 export type { LineMasker } from './line-masker.ts';
 export { checkMaskable, isMaskable, MINIMUM_MASKABLE_LENGTH };
 
-/** What stands in the offset of a sensitive value, whatever its length. */
+/** Replaces a sensitive value of any length. */
 export const MASK_TEXT = '********';
 
 const maskBytes = Buffer.from(MASK_TEXT);
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** A shorter beginning of a wrapped value is not held across a line break: a line would wait for the next one. */
+/** A shorter beginning of a wrapped value is not held across a line break, which would delay the line. */
 const HELD_ACROSS_LINE_BREAK = 4;
-/** More line breaks than this in a row are no wrapping; the bound keeps what is held back small. */
+/** More line breaks in a row than this are no wrapping; bounds the held bytes. */
 const LONGEST_LINE_BREAK = 2;
-/** A cut-off value shows at least this much of itself before its rest is masked too. */
+/** At a cut-off end, a beginning of a value is masked from this length on. */
 const SHORTEST_MASKED_BEGINNING = 4;
 
 export interface Masker {
   /** Masks a whole text. */
   mask(text: string): string;
-  /** A stream of its own: give it chunks in order. */
+  /** A new stream, which takes chunks in order. */
   stream(): MaskStream;
-  /** A stream that comes line by line; `resumed` when it begins in the middle of one that was masked before. */
+  /** A stream of lines; `resumed` when it continues one that was masked before. */
   lines(options: { readonly resumed: boolean }): LineMasker;
 }
 
@@ -45,20 +45,20 @@ export interface MaskedPiece {
 }
 
 export interface MaskStream {
-  /** The masked bytes that are safe to show; what may still become a sensitive value is held back. */
+  /** The masked bytes that are safe to show; bytes that may become a sensitive value are held back. */
   push(chunk: Uint8Array): Buffer;
-  /** The rest. `truncated` says that the source was cut off, so that its end may be the beginning of a value. */
+  /** The rest. `truncated`: the source was cut off, so that its end may be the beginning of a value. */
   end(options?: { readonly truncated: boolean }): Buffer;
-  /** As `push` and `end`, saying where in the source each piece comes from (counted from the first byte pushed). */
+  /** As `push` and `end`, with the source offset of each piece (from the first byte pushed). */
   pushPieces(chunk: Uint8Array): MaskedPiece[];
   endPieces(options?: { readonly truncated: boolean }): MaskedPiece[];
-  /** Bytes held back at present. */
+  /** Bytes held back now. */
   readonly heldBytes: number;
 }
 
 /**
- * A masker for `values`. Empty values are ignored; a value that is too short to mask throws SENSITIVE_TOO_SHORT, too
- * many bytes of values throw SENSITIVE_TOO_LARGE: the caller must then show nothing at all.
+ * A masker for `values`. Empty values are ignored. Throws SENSITIVE_TOO_SHORT for a value too short to mask, and
+ * SENSITIVE_TOO_LARGE for too many bytes of values: the caller must then show nothing at all.
  */
 export function createMasker(values: readonly string[]): Masker {
   checkMaskable(values);
@@ -66,7 +66,7 @@ export function createMasker(values: readonly string[]): Masker {
   return {
     stream,
     lines: ({ resumed }) => {
-      // Where nothing can be held back, a line that ends like some value begins would be masked: too many do.
+      // Nothing can be held back, so folding anything would mask too many line ends that look like a beginning.
       const automata = automataOf(values, 'encodings');
       const { exact, folded } = automata;
       if (exact.empty) return { next: (line) => line };
@@ -84,10 +84,10 @@ export function createMasker(values: readonly string[]): Masker {
 }
 
 function streamOf(automata: Automata): MaskStream {
-  return automata.exact.empty ? passThrough() : new TwoAutomataStream(automata);
+  return automata.exact.empty ? unmaskedStream() : new TwoAutomataStream(automata);
 }
 
-function passThrough(): MaskStream {
+function unmaskedStream(): MaskStream {
   let position = 0;
   return {
     push: (chunk) => Buffer.from(chunk),
@@ -113,16 +113,16 @@ class TwoAutomataStream implements MaskStream {
   readonly #folded: Automaton;
   #exactState = 0;
   #foldedState = 0;
-  /** Where in the source the held bytes begin. */
+  /** The source offset of the held bytes. */
   #heldFrom = 0;
   #held: Buffer = Buffer.alloc(0);
   /** Stretches not yet written, ordered and disjoint. */
   #stretches: Stretch[] = [];
-  /** Source bytes before this belong to a value whose mask is written already. */
+  /** Source bytes before this belong to a value whose mask has been written. */
   #coveredTo = 0;
   readonly #breaks = new LineBreaks();
   #breakRun = 0;
-  /** The folded automaton may not hold back anything before this. */
+  /** The folded automaton holds back nothing before this. */
   #foldedFloor = 0;
 
   constructor({ exact, folded }: Automata) {
@@ -208,7 +208,7 @@ class TwoAutomataStream implements MaskStream {
     return Math.min(exactFrom, Math.max(foldedFrom, this.#foldedFloor));
   }
 
-  /** Adds a stretch, joined with those it overlaps. */
+  /** Adds a stretch, merged with those it overlaps. */
   #cover(found: Stretch): void {
     const stretch = { start: Math.max(found.start, this.#heldFrom), end: found.end };
     let at = this.#stretches.length;
@@ -224,7 +224,7 @@ class TwoAutomataStream implements MaskStream {
     this.#stretches.splice(at, joined, stretch);
   }
 
-  /** Writes everything before `limit`; a stretch that begins before it is written as a mask, its end may come later. */
+  /** Writes everything before `limit`; a stretch that begins before it is masked, even if it ends later. */
   #release(limit: number): MaskedPiece[] {
     const output: MaskedPiece[] = [];
     let position = this.#heldFrom;
@@ -250,7 +250,7 @@ class TwoAutomataStream implements MaskStream {
     return output;
   }
 
-  /** A stretch that begins inside what is masked already only makes that longer. */
+  /** Merges stretches that begin inside the masked bytes. */
   #swallowOverlapping(): void {
     let next = this.#stretches[0];
     while (next !== undefined && next.start < this.#coveredTo) {

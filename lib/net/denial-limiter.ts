@@ -1,31 +1,30 @@
-// How often a denial is told of: whoever is denied again and again must not fill a log, a disk or a line with it, alone
-// or together with others.
+// Limits how often denials are reported: repeated denials, of one source or of many, must not fill a log, disk or line.
 import { LRUCache } from 'lru-cache';
 
 export interface DenialLimits {
-  /** Denials of one source that are told in a window. */
+  /** Reported denials of one source in a window. */
   readonly perSource: number;
-  /** And of all sources together: an attacker may have many addresses. Default: no limit. */
+  /** Reported denials of all sources in a window: an attacker may have many addresses. Default: no limit. */
   readonly inAll?: number;
   /** A window begins with a source's first denial. */
   readonly windowMs: number;
-  /** Sources that are remembered; the least recent is forgotten first, and starts anew. */
+  /** Sources kept in memory; the least recent is dropped first, and starts again. */
   readonly sources: number;
 }
 
-/** `last`: told, and the next ones of this window will not be. */
-export type Admission = 'told' | 'last' | 'untold';
+/** `last`: to be reported, and the last one of this window. */
+export type Admission = 'reported' | 'last' | 'suppressed';
 
-/** The key of what all sources share. */
+/** The key of the count of all sources. */
 const ALL = '';
 
 export class DenialLimiter {
   readonly #perSource: number;
   readonly #inAll: number;
-  /** Denials of the present window by source. */
+  /** Reported denials of the present window, by source. */
   readonly #counts: LRUCache<string, number>;
 
-  /** `clock` tells milliseconds. */
+  /** `clock` returns milliseconds. */
   constructor(limits: DenialLimits, clock: { now(): number } = performance) {
     const { perSource, inAll = Infinity, windowMs, sources } = limits;
     this.#perSource = perSource;
@@ -34,12 +33,12 @@ export class DenialLimiter {
     this.#counts = new LRUCache({ max: sources, ...window });
   }
 
-  /** Counts a denial of `source`, which is not empty; says whether it is to be told. */
+  /** Counts a denial of `source` (not empty); returns whether to report it. */
   admit(source: string): Admission {
     const [own, all] = [this.#counts.get(source) ?? 0, this.#counts.get(ALL) ?? 0];
-    if (own >= this.#perSource || all >= this.#inAll) return 'untold';
+    if (own >= this.#perSource || all >= this.#inAll) return 'suppressed';
     this.#counts.set(source, own + 1);
     this.#counts.set(ALL, all + 1);
-    return own + 1 === this.#perSource || all + 1 === this.#inAll ? 'last' : 'told';
+    return own + 1 === this.#perSource || all + 1 === this.#inAll ? 'last' : 'reported';
   }
 }

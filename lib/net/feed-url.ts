@@ -1,4 +1,4 @@
-// The URL of a package feed at an open port: https, a host and a port that a node may have.
+// Checks the URL of a package feed at an open port: https, host and port only.
 import { hostOf } from './host-port.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { checkKeptHost } from './network-address.ts';
@@ -12,7 +12,7 @@ export function feedAddress(url: string): { host: string; port: number } {
     parsed.pathname === '/' &&
     parsed.search + parsed.hash === '';
   if (parsed === undefined || !plain) {
-    throw new IsthmusError('URL_FORBIDDEN', 'the URL of a feed is https://host:port and nothing more', {
+    throw new IsthmusError('URL_FORBIDDEN', 'the URL of a feed must be https://host:port', {
       field: 'url',
     });
   }
@@ -20,8 +20,8 @@ export function feedAddress(url: string): { host: string; port: number } {
 }
 
 /**
- * Checks the URL that a mirror configures or reports: URL_FORBIDDEN when no node can be there. Loopback is allowed
- * here, because the connecting node decides about it; names are resolved when they are connected to.
+ * Checks the URL that a mirror configures or reports: URL_FORBIDDEN when no node can have it. Loopback is allowed here,
+ * because the connecting node decides about it; names are resolved at connect.
  */
 export function checkFeedUrl(url: string): void {
   const { host } = feedAddress(url);

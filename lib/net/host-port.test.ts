@@ -1,4 +1,4 @@
-// One reading of `host:port` everywhere, so that what one part takes another does not refuse.
+// One parser of `host:port` everywhere, so that all components accept the same.
 import { expect, it } from 'vitest';
 import { formatHostPort, hostOf, parseHostPort, requireHostPort } from './host-port.ts';
 
@@ -21,7 +21,7 @@ it.each([
   expect(parseHostPort(text)).toBeUndefined();
 });
 
-it('says what is wrong with which field, by the code of who gave it', () => {
+it('names the wrong field, with the code of its source', () => {
   expect(() => requireHostPort('host', 'address')).toThrow(
     expect.objectContaining({ code: 'INVALID_FIELD', field: 'address', message: '"host" is not host:port' }),
   );
@@ -30,6 +30,6 @@ it('says what is wrong with which field, by the code of who gave it', () => {
   );
 });
 
-it('takes the host of a URL without brackets', () => {
+it('returns the host of a URL without brackets', () => {
   expect(['https://[::1]:8443', 'https://host:1'].map((url) => hostOf(new URL(url)))).toEqual(['::1', 'host']);
 });

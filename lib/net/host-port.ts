@@ -1,5 +1,5 @@
-// `host:port`, as addresses are written in settings, on the command line, in the API and on the wire: an IPv6 host stands
-// in brackets.
+// Parses and formats `host:port`, the form of addresses in settings, command line, API and wire; an IPv6 host is in
+// brackets.
 import { IsthmusError } from '../../contract/errors.ts';
 
 export interface HostPort {
@@ -10,19 +10,19 @@ export interface HostPort {
 
 const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 
-/** What a JSON schema asks of a `host:port`. */
+/** The JSON schema pattern of a `host:port`. */
 export const HOST_PORT_PATTERN = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^\\s:\\[\\]]+)):${PORT}$`;
 
 const SHAPE = new RegExp(HOST_PORT_PATTERN);
 
-/** Reads `host:port`; undefined when the text is something else. Port 0 is one: the system chooses. */
+/** Reads `host:port`; undefined when the text is something else. Port 0 is allowed: the system chooses. */
 export function parseHostPort(text: string): HostPort | undefined {
   const [, bracketed, plain, digits] = SHAPE.exec(text) ?? [];
   const host = bracketed ?? plain;
   return host === undefined ? undefined : { host, port: Number(digits) };
 }
 
-/** Reads `host:port` that came as `field`. INVALID_FIELD, or CONFIG_INVALID for a setting, when it is something else. */
+/** Reads the `host:port` of `field`. INVALID_FIELD, or CONFIG_INVALID for a setting, when it is something else. */
 export function requireHostPort(
   text: string,
   field?: string,
@@ -38,7 +38,7 @@ export function formatHostPort({ host, port: number }: HostPort): string {
   return host.includes(':') ? `[${host}]:${number}` : `${host}:${number}`;
 }
 
-/** The host of a URL, an IPv6 address without its brackets: as sockets take it. */
+/** The host of a URL in the form for sockets: an IPv6 address without brackets. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '');
 }

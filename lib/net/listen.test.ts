@@ -11,7 +11,7 @@ async function failing(host: string, port: number): Promise<unknown> {
   return thrown;
 }
 
-describe('a port that cannot be had', () => {
+describe('a port that cannot be opened', () => {
   it('is in use', async () => {
     const taken = createServer();
     onTestFinished(() => void taken.close());
@@ -42,7 +42,7 @@ describe('a port that cannot be had', () => {
     try {
       expect(await failing('127.0.0.1', 81)).toMatchObject({
         code: 'PORT_FORBIDDEN',
-        message: 'cannot listen on 127.0.0.1:81: this account may not have that port (EACCES)',
+        message: 'cannot listen on 127.0.0.1:81: this account may not listen on that port (EACCES)',
       });
     } finally {
       process.seteuid!(0);

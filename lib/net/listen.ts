@@ -1,20 +1,20 @@
-// Opening a port, and what is wrong with it when it cannot be had: the port, the address, or the right to it.
+// Opens a listening port; the error says what is wrong: the port, the address, or the privilege.
 import type { AddressInfo, Server } from 'node:net';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import { formatHostPort } from './host-port.ts';
 
 const codes: Readonly<Record<string, { readonly code: ErrorCode; readonly why: string }>> = {
   EADDRINUSE: { code: 'PORT_IN_USE', why: 'the port is in use' },
-  EACCES: { code: 'PORT_FORBIDDEN', why: 'this account may not have that port' },
-  EPERM: { code: 'PORT_FORBIDDEN', why: 'this account may not have that port' },
+  EACCES: { code: 'PORT_FORBIDDEN', why: 'this account may not listen on that port' },
+  EPERM: { code: 'PORT_FORBIDDEN', why: 'this account may not listen on that port' },
   EADDRNOTAVAIL: { code: 'ADDRESS_NOT_LOCAL', why: 'this machine has no such address' },
-  EAFNOSUPPORT: { code: 'ADDRESS_NOT_LOCAL', why: 'this machine has no addresses of that kind' },
-  EINVAL: { code: 'ADDRESS_NOT_LOCAL', why: 'one cannot listen on such an address' },
+  EAFNOSUPPORT: { code: 'ADDRESS_NOT_LOCAL', why: 'this machine has no addresses of that family' },
+  EINVAL: { code: 'ADDRESS_NOT_LOCAL', why: 'no process can listen on such an address' },
   ENOTFOUND: { code: 'ADDRESS_NOT_LOCAL', why: 'the name does not resolve' },
-  EAI_AGAIN: { code: 'ADDRESS_NOT_LOCAL', why: 'the name does not resolve now' },
+  EAI_AGAIN: { code: 'ADDRESS_NOT_LOCAL', why: 'the name does not resolve at the moment' },
 };
 
-/** Opens a port; what it has got. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
+/** Opens a port and returns its address. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
 export async function listenAt(server: Server, host: string, port: number, field?: string): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error) => reject(cannotListen(error, host, port, field));
@@ -27,7 +27,7 @@ export async function listenAt(server: Server, host: string, port: number, field
   return server.address() as AddressInfo;
 }
 
-/** What an error of `listen` means, with the address in the message; `field` is the setting that named it. */
+/** The error for a failed `listen`, with the address in the message; `field` is the setting with the address. */
 export function cannotListen(cause: unknown, host: string, port: number, field?: string): IsthmusError {
   const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   const { code, why } = codes[errno] ?? { code: 'INTERNAL', why: 'the system refuses' };

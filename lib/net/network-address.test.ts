@@ -1,4 +1,4 @@
-// An address is judged by where it leads, however it is written.
+// An address is checked by its destination, in any spelling.
 import { describe, expect, it } from 'vitest';
 import { addressFault, isLoopback } from './network-address.ts';
 
@@ -27,7 +27,7 @@ describe('an address', () => {
   );
 });
 
-it('knows the hosts that can only be this machine', () => {
+it('recognises the hosts that can only be this machine', () => {
   expect(['localhost', '127.0.0.1', '127.9.9.9', '::1'].filter(isLoopback)).toHaveLength(4);
   expect(['0.0.0.0', '10.0.0.5', '::', 'example.test', '127.0.0.1.example', ''].filter(isLoopback)).toEqual([]);
 });

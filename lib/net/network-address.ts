@@ -1,19 +1,19 @@
-// Which addresses another party may make this process connect to. Names are resolved once, every address is judged, and
-// the connection goes to the address that was judged: a name that later means another (rebinding) changes nothing.
+// Which addresses from another party this process may connect to. A name is resolved once, every address is checked, and
+// the connection goes to a checked address, so that a later change of the name (rebinding) has no effect.
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { IsthmusError } from '../../contract/errors.ts';
 import { hostOf } from './host-port.ts';
 
-/** Never a peer of the mesh: link-local and special addresses, and the services that clouds keep for their own machines. */
+/** Never a node of the mesh: link-local and special addresses, and the metadata services of clouds. */
 const NOWHERE = [
   '0.0.0.0/8', '169.254.0.0/16', '192.0.0.0/24', '224.0.0.0/3', '100.100.100.200/32', '168.63.129.16/32',
   '::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254/128',
 ].map((network) => ipaddr.parseCIDR(network)); // prettier-ignore
 const LOOPBACK = ['127.0.0.0/8', '::1/128'].map((network) => ipaddr.parseCIDR(network));
 
-/** IPv6 networks whose addresses are another way to write or reach an IPv4 one, and the byte at which that one begins. */
+/** IPv6 networks whose addresses stand for an IPv4 address, with the byte offset of that address. */
 const EMBEDDINGS = [
   { network: ipaddr.parseCIDR('::ffff:0:0/96'), offset: 12 }, // mapped
   { network: ipaddr.parseCIDR('::/96'), offset: 12 }, // compatible
@@ -24,11 +24,11 @@ const EMBEDDINGS = [
 type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
 export interface Reach {
-  /** Whether this machine itself may be meant. */
+  /** Whether loopback addresses are allowed. */
   readonly loopback: boolean;
 }
 
-/** Why an address may not be connected to; undefined when it may. Private networks may: that is where the mesh is. */
+/** Why an address is forbidden; undefined when it is allowed. Private networks are allowed: the mesh is there. */
 export function addressFault(address: string, { loopback: allowed }: Reach): string | undefined {
   const parsed = ipaddr.parse(address);
   const plain = embeddedIpv4(parsed) ?? parsed;
@@ -37,14 +37,14 @@ export function addressFault(address: string, { loopback: allowed }: Reach): str
   return undefined;
 }
 
-/** Whether a host can only be this machine itself. */
+/** Whether a host can only be this machine. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || (isIP(host) !== 0 && isIn(LOOPBACK, ipaddr.parse(host)));
 }
 
 /**
- * The address that a host of a URL or of `host:port` means, or URL_FORBIDDEN when it is one (or resolves to one) that
- * may not be connected to. UNREACHABLE when the name does not resolve.
+ * The address of a host of a URL or of `host:port`. URL_FORBIDDEN when it is a forbidden address or resolves to one,
+ * UNREACHABLE when the name does not resolve.
  */
 export async function resolveAllowed(host: string, reach: Reach, field: string): Promise<string> {
   const addresses = isIP(host) === 0 ? await lookUp(host) : [host];
@@ -61,9 +61,8 @@ export async function resolveAllowed(host: string, reach: Reach, field: string):
 }
 
 /**
- * Checks an address that is to be kept for others to connect to, as far as it says by itself where it is (a name does
- * not): URL_FORBIDDEN when no node could be there. However it is spelled: 0xa9fea9fe is 169.254.169.254 to every
- * resolver.
+ * Checks a literal address that others will connect to: URL_FORBIDDEN when no node can have it. Names are not checked
+ * here. Spellings are normalised: 0xa9fea9fe is 169.254.169.254 to every resolver.
  */
 export function checkKeptHost(host: string, field: string): void {
   const parsed = URL.canParse(`http://${host}`) ? hostOf(new URL(`http://${host}`)) : host;
@@ -79,14 +78,14 @@ async function lookUp(host: string): Promise<string[]> {
   }
 }
 
-/** The IPv4 address inside an IPv6 one that is only another way to write or reach it. */
+/** The IPv4 address that an IPv6 address stands for. */
 function embeddedIpv4(address: IpAddress): IpAddress | undefined {
   const embedding = EMBEDDINGS.find(({ network }) => isIn([network], address));
   if (embedding === undefined || isShort(address)) return undefined;
   return ipaddr.fromByteArray(address.toByteArray().slice(embedding.offset, embedding.offset + 4));
 }
 
-/** `::` and `::1` lie among the compatible addresses and are none. */
+/** Whether an address is `::`, `::1` or the like, which lie in ::/96 but contain no IPv4 address. */
 function isShort(address: IpAddress): boolean {
   return address
     .toByteArray()

@@ -13,21 +13,21 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 const code = (name: string): unknown => expect.objectContaining({ code: name });
 
 describe('the master key', () => {
-  test('is made once, 0600, and opened again', () => {
+  test('is created once, 0600, and opened again', () => {
     const sealed = createMasterKey({ dataDir }).seal('secret', 'row/1');
     expect(statSync(join(dataDir, 'master.key')).mode & 0o777).toBe(0o600);
     expect(openMasterKey({ dataDir }).openText(sealed, 'row/1')).toBe('secret');
     expect(createMasterKey({ dataDir }).openText(sealed, 'row/1')).toBe('secret');
   });
 
-  test('may be kept elsewhere', () => {
+  test('may be stored elsewhere', () => {
     const keyFile = join(dataDir, 'elsewhere');
     createMasterKey({ dataDir, keyFile });
     expect(existsSync(join(dataDir, 'master.key'))).toBe(false);
     openMasterKey({ dataDir, keyFile });
   });
 
-  test('missing is refused, and none is made', () => {
+  test('missing is refused, and none is created', () => {
     createMasterKey({ dataDir });
     rmSync(join(dataDir, 'master.key'));
     expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_MISSING'));
@@ -54,7 +54,7 @@ describe('the master key', () => {
 });
 
 describe('a sealed value', () => {
-  test('opens only in its own place, unchanged, under its own key', () => {
+  test('opens only for its own identity, unchanged, under its own key', () => {
     const sealer = createMasterKey({ dataDir });
     const sealed = sealer.seal('päss', 'variables/1');
     expect(sealed).not.toContain('päss');

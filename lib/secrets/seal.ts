@@ -1,6 +1,6 @@
-// Secrets at rest: AES-256-GCM under the master key, the row's identity as associated data, so that a sealed value
-// copied to another row does not open. The master key is a 0600 file; a sealed check value beside the data tells
-// whether it is the right one. A wrong or missing key is refused; only `createMasterKey` makes one.
+// Encrypts secrets at rest: AES-256-GCM under the master key, with the row's identity as associated data, so that a sealed
+// value does not open in another row. The master key is a 0600 file; a sealed check value beside the data shows whether it
+// is the right one. A wrong or missing key is refused; only `createMasterKey` creates one.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ export class Sealer {
     this.#key = key;
   }
 
-  /** The sealed form of `plain`; `identity` names the location it is kept in, such as `variables/<id>/value`. */
+  /** The sealed form of `plain`; `identity` names where it is stored, such as `variables/<id>/value`. */
   seal(plain: string | Buffer, identity: string): string {
     const iv = randomBytes(IV_BYTES);
     const cipher = createCipheriv('aes-256-gcm', this.#key, iv, { authTagLength: TAG_BYTES });
@@ -31,7 +31,7 @@ export class Sealer {
     return PREFIX + sealed.toString('base64url');
   }
 
-  /** What was sealed for `identity`. Throws DECRYPT_FAILED when it was changed, moved, or sealed under another key. */
+  /** Opens a value sealed for `identity`. DECRYPT_FAILED when it was changed, moved, or sealed under another key. */
   open(sealed: string, identity: string): Buffer {
     const bytes = Buffer.from(sealed.startsWith(PREFIX) ? sealed.slice(PREFIX.length) : '', 'base64url');
     if (bytes.length < IV_BYTES + TAG_BYTES)
@@ -56,13 +56,11 @@ export class Sealer {
 
 interface MasterKeyLocation {
   readonly dataDir: string;
-  /** Where the key is kept when it is not `<dataDir>/master.key`. */
+  /** The key file, when it is not `<dataDir>/master.key`. */
   readonly keyFile?: string | undefined;
 }
 
-/**
- * Makes the master key of a new data folder. An existing key file is taken as it is; an existing check value must fit.
- */
+/** Creates the master key of a new data folder. An existing key file is used; an existing check value must match it. */
 export function createMasterKey(location: MasterKeyLocation): Sealer {
   const { keyFile, checkFile } = paths(location);
   if (existsSync(checkFile)) return openMasterKey(location);
@@ -72,7 +70,7 @@ export function createMasterKey(location: MasterKeyLocation): Sealer {
   return sealer;
 }
 
-/** Opens the master key of a data folder; MASTER_KEY_MISSING or MASTER_KEY_WRONG when that cannot be. Makes nothing. */
+/** Opens the master key of a data folder; MASTER_KEY_MISSING or MASTER_KEY_WRONG on failure. Creates nothing. */
 export function openMasterKey(location: MasterKeyLocation): Sealer {
   const { keyFile, checkFile } = paths(location);
   if (!existsSync(keyFile)) throw new IsthmusError('MASTER_KEY_MISSING', `there is no master key at ${keyFile}`);

@@ -1,4 +1,4 @@
-// Logging: pino with fields, never sentences built from values. A part gets its logger as a dependency.
+// Creates the logger: pino with fields, never sentences built from values. A component gets its logger as a dependency.
 import { pino, type Logger as PinoLogger } from 'pino';
 import { safeJson } from '../text/unsafe-text.ts';
 
@@ -11,8 +11,8 @@ interface LogOptions {
 }
 
 /**
- * A JSON logger on standard error, so that standard output stays free for what the user asked for. What peers sent is
- * data in it, also to the terminal of whoever reads it.
+ * A JSON logger on standard error; standard output is for results. Text from peers is escaped, so that a terminal that
+ * shows the log does not obey it.
  */
 export function createLogger({ component, node, level = 'info' }: LogOptions): Logger {
   return pino(

@@ -1,5 +1,5 @@
-// Parses the variable syntax of substitution.ts into a tree. `#{…}` that is none of its forms is plain text, since
-// package files are full of other people's template languages.
+// Parses the variable syntax of substitution.ts into a tree. Any other `#{…}` is plain text, since package files contain
+// other template languages.
 import { IsthmusError } from '../../contract/errors.ts';
 
 export type TemplateNode =
@@ -29,11 +29,11 @@ const EACH_TAG = new RegExp(`^\\s*each\\s+(${NAME})\\s+in\\s+(${NAME})\\s*$`);
 const CLOSE_TAG = /^\s*\/(if|unless|each)\s*$/;
 const ELSE_TAG = /^\s*else\s*$/;
 
-/** A tag is short; this keeps a lone `#{` in a large file from being searched to its end. */
+/** Tags are short; without a limit, a lone `#{` would search a large file to its end. */
 const LONGEST_TAG = 1024;
 const DEEPEST_BLOCKS = 50;
 
-/** An open block: what was collected before its `else`, and where it began, for the message. */
+/** An open block: its nodes, those before its `else`, and its offset for error messages. */
 interface OpenBlock {
   readonly tag: Tag & { readonly kind: 'open' };
   readonly offset: number;

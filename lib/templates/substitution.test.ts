@@ -11,7 +11,7 @@ describe('substitution', () => {
     );
   });
 
-  test('leaves what is undefined as it is and reports it', () => {
+  test('leaves undefined names unchanged and reports them', () => {
     expect(substitute('a #{Nope} #{Nope | ToUpper} #{X | Rot13}', { X: '1' })).toEqual({
       text: 'a #{Nope} #{Nope | ToUpper} #{X | Rot13}',
       undefinedNames: ['Nope', 'X | Rot13'],
@@ -24,7 +24,7 @@ describe('substitution', () => {
     );
   });
 
-  test('leaves foreign templates and lone openings alone', () => {
+  test('leaves other templates and lone openings unchanged', () => {
     const foreign = 'puts "#{foo + 1}" #{ #{} ${x} #{a b} # { end #{';
     expect(text(foreign)).toBe(foreign);
   });
@@ -73,7 +73,7 @@ describe('substitution', () => {
     expect(() => text('#{V0}', chain(51))).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
   });
 
-  test('an explosion is refused before it fills the memory', () => {
+  test('an exponential expansion is refused before it fills the memory', () => {
     const variables = Object.fromEntries(
       Array.from({ length: 40 }, (_, level) => [`V${level}`, level === 39 ? 'x' : `#{V${level + 1}}#{V${level + 1}}`]),
     );
@@ -82,7 +82,7 @@ describe('substitution', () => {
     expect(text('#{V0}', empty)).toBe('');
   });
 
-  test('blocks that do not match say the line', () => {
+  test('unmatched blocks are reported with their line', () => {
     for (const [template, line] of [
       ['a\n#{if X}b', 2],
       ['#{/each}', 1],

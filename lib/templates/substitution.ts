@@ -1,19 +1,19 @@
-// The variable syntax: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
+// Substitutes variables: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
 // Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Values may
-// name other variables. What is undefined stays as it is and is reported. The parser is substitution-template.ts.
+// name other variables. Undefined names stay unchanged and are reported. The parser is parse.ts.
 import { IsthmusError } from '../../contract/errors.ts';
 import { parseTemplate, type TemplateNode } from './parse.ts';
 
-/** Values may name values that name values; more than this is a mistake. */
+/** Limit of values that name values that name values; more is a mistake. */
 export const DEEPEST_NESTING = 50;
-/** What a text, or the value of one variable, may grow to. */
+/** Limit of an expanded text, or of one variable's value. */
 export const LARGEST_EXPANSION_BYTES = 10 * 1024 * 1024;
 
 export type Variables = Readonly<Record<string, string>>;
 
 export interface Substituted {
   readonly text: string;
-  /** Names that were used and are not defined, sorted. */
+  /** Used names that are not defined, sorted. */
   readonly undefinedNames: readonly string[];
 }
 
@@ -80,7 +80,7 @@ class Expansion {
     return sized.toString();
   }
 
-  /** The value with the variables in it replaced; undefined when there is no such variable. */
+  /** The value with its variables replaced; undefined when there is no such variable. */
   valueOf(name: string): string | undefined {
     const known = this.#resolved.get(name);
     if (known !== undefined) return known;
@@ -135,7 +135,7 @@ class Expansion {
   }
 }
 
-/** Text that refuses to grow past the limit, so that a few short values cannot fill the memory. */
+/** Text with a size limit, so that a few short values cannot fill the memory. */
 class SizedText {
   readonly #field: string | undefined;
   readonly #parts: string[] = [];
@@ -161,7 +161,7 @@ class SizedText {
   }
 }
 
-/** Unset, empty, `false`, `no` and `0` do not hold. */
+/** False for unset, empty, `false`, `no` and `0`. */
 function isTrue(value: string | undefined): boolean {
   return value !== undefined && !['', 'false', 'no', '0'].includes(value.trim().toLowerCase());
 }

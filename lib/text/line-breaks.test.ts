@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LineBreaks } from './line-breaks.ts';
 
-test('counts back over line breaks as one who looks at each byte does', () => {
+test('counts back over line breaks like a byte-by-byte scan', () => {
   const byte = fc.constantFrom('x', 'x', '\n');
   fc.assert(
     fc.property(fc.array(byte, { maxLength: 60 }), (text) => {
@@ -14,7 +14,7 @@ test('counts back over line breaks as one who looks at each byte does', () => {
   );
 });
 
-test('forgets what is not needed, and counts on', () => {
+test('drops positions that are not needed, and stays correct', () => {
   const breaks = new LineBreaks();
   for (let position = 0; position < 100_000; position += 2) {
     breaks.add(position, position - 100);

@@ -1,16 +1,16 @@
-// The line breaks in a text that is read as if it had none: how far back so many of its other bytes reach. In
-// logarithmic time, since a long value may be printed a character a line.
+// Maps lengths without line breaks to offsets in a text that has them. Takes logarithmic time, since a long value may be
+// printed one character per line.
 
-/** So many that are no longer needed are dropped at once. */
+/** Positions that are no longer needed are dropped in batches of at least this many. */
 const DROP_AT_LEAST = 1024;
 
 export class LineBreaks {
-  /** Where they are, in order. */
+  /** Offsets of the line breaks, in order. */
   #positions: number[] = [];
   /** How many were dropped from the front. */
   #dropped = 0;
 
-  /** Adds the one at `position`; none before `neededFrom` will be asked for again. */
+  /** Adds a line break; those before `neededFrom` are no longer needed. */
   add(position: number, neededFrom: number): void {
     const first = this.#firstWhere((index) => this.#positions[index]! >= neededFrom);
     if (first >= DROP_AT_LEAST) {
@@ -20,14 +20,14 @@ export class LineBreaks {
     this.#positions.push(position);
   }
 
-  /** Where the last `length` bytes before `end` begin when line breaks among them do not count. */
+  /** The offset at which the last `length` bytes before `end` begin, not counting line breaks. */
   startOf(length: number, end: number): number {
     const start = end - this.#dropped - this.#positions.length - length;
     const first = this.#firstWhere((index) => this.#positions[index]! - this.#dropped - index > start);
     return end - length - (this.#positions.length - first);
   }
 
-  /** The first index for which `holds`, which then does for all after it; the number of positions when for none. */
+  /** Binary search: the first index for which `holds` (as for all later ones), or the number of positions. */
   #firstWhere(holds: (index: number) => boolean): number {
     let from = 0;
     let to = this.#positions.length;

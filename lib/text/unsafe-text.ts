@@ -1,8 +1,8 @@
-// Characters that are obeyed where they are shown. A log line or a name may carry anything: escape sequences that
-// repaint a terminal or write to its clipboard, NUL, carriage returns that overwrite what stands there, and
-// bidirectional marks that show a command in another order than it runs.
+// Characters that a terminal obeys instead of showing. A log line or a name may contain escape sequences that repaint the
+// terminal or write to its clipboard, NUL, carriage returns that overwrite the line, and bidirectional marks that show a
+// command in another order than it runs.
 
-// First and last code point of each range that is not shown as it is.
+// First and last code point of each unsafe range.
 const UNSAFE_RANGES: readonly (readonly [number, number])[] = [
   [0x00, 0x1f], // C0: escape, carriage return, NUL
   [0x7f, 0x9f], // DEL, C1: 0x9b is an escape sequence in one character
@@ -15,20 +15,19 @@ const UNSAFE_RANGES: readonly (readonly [number, number])[] = [
   [0xfff9, 0xfffb], // interlinear annotations
 ];
 
-/** Whether a code point is obeyed by what shows it, rather than shown. */
+/** Whether a terminal may obey a code point instead of showing it. */
 export function isUnsafe(code: number): boolean {
   return UNSAFE_RANGES.some(([first, last]) => code >= first && code <= last);
 }
 
 /**
- * JSON as JSON.stringify writes it, with all that is unsafe in its texts as `\u` escapes: the same values to who reads
- * it.
+ * JSON as JSON.stringify writes it, with unsafe characters as `\u` escapes: a parser reads the same values.
  */
 export function safeJson(json: string): string {
   let safe = '';
   for (const character of json) {
     const code = character.codePointAt(0) ?? 0;
-    // What stands for itself in JSON is only the line ends between its parts.
+    // In JSON only the line ends between its parts occur unescaped.
     safe += isUnsafe(code) && character !== '\n' ? `\\u${code.toString(16).padStart(4, '0')}` : character;
   }
   return safe;

@@ -43,7 +43,7 @@ function denial(run: () => unknown): [string, string | undefined] {
     const error = IsthmusError.from(thrown);
     return [error.code, error.hop];
   }
-  throw new Error('it was not refused');
+  throw new Error('it was not denied');
 }
 
 const t1 = child('t1', 'tentacle');
@@ -76,7 +76,7 @@ describe('a relay', () => {
     expect(denial(() => routeIncoming(relay, t1, script))[0]).toBe('DIRECTION');
   });
 
-  it('turns a child round to a mirror for packages, and to no machine', () => {
+  it('turns a child sideways to a mirror for packages, and to no machine', () => {
     const feed = request({ source: 't1', destination: 'm1', service: 'feed' });
     expect(routeIncoming(relay, t1, feed)).toEqual({ go: 'neighbour', node: 'm1', path: [], others: [] });
     const sideways = request({ source: 'm1', destination: 't1', service: 'tentacle' });
@@ -110,7 +110,7 @@ describe('a node that has not confirmed its enrolment', () => {
   const joining: Neighbour = { ...child('t3', 'tentacle'), provisional: true };
   const above = node('eu', 'relay', [server, joining]);
 
-  it('goes up to the server to try its way and to confirm, and nowhere else', () => {
+  it('goes up to the server to test its path and to confirm, and nowhere else', () => {
     const confirm = request({ source: 't3', destination: 'server', service: 'identity' });
     expect(routeIncoming(above, joining, confirm)).toMatchObject({ go: 'neighbour', node: 'server-1' });
     for (const service of ['topology', 'feed', 'enrol', 'credential']) {

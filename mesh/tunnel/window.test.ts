@@ -29,7 +29,7 @@ class Line {
     return this.#bytesPerMs * this.#roundTripMs;
   }
 
-  /** Lets each tunnel send what it may for a time; gives the bytes delivered. */
+  /** Lets each tunnel send what it may for some time; returns the bytes delivered. */
   run(ms: number, tunnels: readonly TunnelWindow[], bytesPerTick = Infinity): number {
     const before = this.window.delivered;
     for (const until = this.nowMs + ms; this.nowMs < until; this.nowMs += 1) {
@@ -55,7 +55,7 @@ class Line {
     }
   }
 
-  /** One acknowledgement after the other, and what each makes room for is sent before the next is looked at. */
+  /** Handles one acknowledgement after the other, and sends what each makes room for before the next. */
   #deliver(bytesPerTick: number): void {
     const due = this.#arriving.filter(({ atMs }) => atMs <= this.nowMs);
     this.#arriving = this.#arriving.filter(({ atMs }) => atMs > this.nowMs);

@@ -1,18 +1,18 @@
-// How changes are made through the API: in one transaction with the answer remembered under the caller's
-// Idempotency-Key, so that a request sent twice has its effect once and gets the same answer twice.
+// Changes through the API: one transaction makes the change and stores the answer under the caller's Idempotency-Key,
+// so that a request sent twice has its effect once and gets the same answer twice.
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorCatalogue, IsthmusError } from '../../contract/errors.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { AfterCommit, ApiContext } from './context.ts';
-import { principalOf, refused } from './route-access.ts';
+import { denied, principalOf } from './route-access.ts';
 
 export interface Answer<Body> {
   readonly status: 200 | 201 | 202 | 204;
   readonly body: Body;
   readonly location?: string;
   readonly version?: number;
-  /** Done once the transaction has committed; not done again for a repeated request. */
+  /** Runs once the transaction has committed; not again for a repeated request. */
   readonly after?: AfterCommit | undefined;
 }
 
@@ -20,7 +20,7 @@ type Remembered<Body> = Omit<Answer<Body>, 'after'>;
 
 /**
  * Runs `effect` and sends its answer. A POST with an Idempotency-Key that was answered before gets that answer again;
- * the same key with another request is refused IDEMPOTENCY_KEY_REUSED. Only success is remembered.
+ * the same key with another request throws IDEMPOTENCY_KEY_REUSED. Only successful answers are stored.
  */
 export async function change<Body>(
   context: ApiContext,
@@ -34,23 +34,20 @@ export async function change<Body>(
     .transaction(async (tx): Promise<{ answer: Remembered<Body>; after?: AfterCommit | undefined }> => {
       const before = key === undefined ? undefined : await recall<Body>(context, tx, request, key);
       if (before !== undefined) return { answer: before };
-      const made = await effect(tx, actor);
-      if (key !== undefined) await remember(context, tx, request, key, made);
-      return { answer: made, after: made.after };
+      const answer = await effect(tx, actor);
+      if (key !== undefined) await remember(context, tx, request, key, answer);
+      return { answer, after: answer.after };
     })
     .catch(async (thrown: unknown) => {
-      if (!(thrown instanceof IsthmusError) || !refusesAuthority(thrown)) throw thrown;
-      throw await refused(context, request, actor, thrown);
+      if (!(thrown instanceof IsthmusError) || !isDenial(thrown)) throw thrown;
+      throw await denied(context, request, actor, thrown);
     });
   after?.();
   return send(reply, answer);
 }
 
-/**
- * Whether the caller asked for more than may be had, be it by role, by scope or by address: that is told in the audit
- * events.
- */
-function refusesAuthority({ code }: IsthmusError): boolean {
+/** Whether an error is a denial (of a role, a scope or an address), which is recorded as one. */
+function isDenial({ code }: IsthmusError): boolean {
   return errorCatalogue[code].http === 403 || code === 'SCOPE_MISMATCH' || code === 'URL_FORBIDDEN';
 }
 
@@ -72,14 +69,12 @@ export function sendVersioned<Body extends { readonly version: number }>(reply: 
   return body;
 }
 
-/**
- * The version the caller read: PRECONDITION_REQUIRED without If-Match, PRECONDITION_FAILED for what is no tag of ours.
- */
+/** The version that the caller read. Throws PRECONDITION_REQUIRED without If-Match, PRECONDITION_FAILED for no ETag. */
 export function requiredVersion(request: FastifyRequest): number {
   const sent = request.headers['if-match'];
   if (sent === undefined) throw new IsthmusError('PRECONDITION_REQUIRED', 'the If-Match header is missing');
   const [, version] = /^"(\d{1,15})"$/.exec(sent) ?? [];
-  if (version === undefined) throw new IsthmusError('PRECONDITION_FAILED', 'If-Match names no version of this');
+  if (version === undefined) throw new IsthmusError('PRECONDITION_FAILED', 'If-Match is not an ETag of this resource');
   return Number(version);
 }
 
@@ -100,15 +95,15 @@ async function recall<Body>(
   request: FastifyRequest,
   key: string,
 ): Promise<Remembered<Body> | undefined> {
-  const place = { apiKey: principalOf(request).keyId, key };
-  const before = await tx.idempotency.find(place);
+  const slot = { apiKey: principalOf(request).keyId, key };
+  const before = await tx.idempotency.find(slot);
   if (before === undefined) return undefined;
   if (before.requestSha256 !== requestSha256(request)) {
     throw new IsthmusError('IDEMPOTENCY_KEY_REUSED', 'this key was used for a different request', {
       field: 'Idempotency-Key',
     });
   }
-  return JSON.parse(sealer.openText(before.body, sealIdentity(place))) as Remembered<Body>;
+  return JSON.parse(sealer.openText(before.body, sealIdentity(slot))) as Remembered<Body>;
 }
 
 async function remember<Body>(
@@ -118,11 +113,11 @@ async function remember<Body>(
   key: string,
   { after: _after, ...answer }: Answer<Body>,
 ): Promise<void> {
-  const place = { apiKey: principalOf(request).keyId, key };
+  const slot = { apiKey: principalOf(request).keyId, key };
   // Sealed: an answer may hold a secret that is shown once, such as a new API key.
-  const body = sealer.seal(JSON.stringify(answer), sealIdentity(place));
+  const body = sealer.seal(JSON.stringify(answer), sealIdentity(slot));
   const { status, location = null } = answer;
-  await tx.idempotency.remember(place, { requestSha256: requestSha256(request), status, body, location }, Date.now());
+  await tx.idempotency.remember(slot, { requestSha256: requestSha256(request), status, body, location }, Date.now());
 }
 
 function sealIdentity({ apiKey, key }: { apiKey: string; key: string }): string {

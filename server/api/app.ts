@@ -1,11 +1,11 @@
 // The REST API. Map of this folder:
-//   app.ts           plugins, parsers and hooks, in the order they matter; then the routes
-//   policy.ts        who may do what; answers.ts: transactions, idempotency, versions; problems.ts: errors
-//   strict-json.ts, validation.ts, violations.ts   what a request may look like, and what is wrong with it
-//   openapi.ts       the document that describes it all
+//   app.ts           plugins, parsers and hooks in their order; then the routes
+//   route-access.ts  who may do what; answers.ts: transactions, idempotency, versions; problems.ts: errors
+//   strict-json.ts, validation.ts, violations.ts   validation of requests, and its errors
+//   openapi.ts       the OpenAPI document
 //   routes/          one file per resource: HTTP in, domain function, HTTP out
 //   stream/          a task's stream as server-sent events
-//   listen.ts        where it listens; certificate.ts: with which certificate
+//   listen.ts        the listener; certificate.ts: its TLS certificate; proxies.ts: trusted proxies
 import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -20,7 +20,7 @@ import {
 import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
 import { openApiOptions } from './openapi.ts';
-import { enforcePolicies } from './route-access.ts';
+import { enforceAccess } from './route-access.ts';
 import { problemHandler, sendProblem, toProblem } from './problems.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -39,18 +39,18 @@ import { taskRoutes } from './routes/tasks.ts';
 import { taskStreamRoutes } from './routes/task-stream.ts';
 import { variableRoutes } from './routes/variables.ts';
 import { parseStrictJson } from './strict-json.ts';
-import { compileValidator, refuseUndescribed } from './validation.ts';
+import { compileValidator, rejectUndescribed } from './validation.ts';
 
-/** JSON bodies; packages have a limit of their own, and are streamed. */
+/** The limit of JSON bodies; packages have a limit of their own and are streamed. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
-/** A client that sends its headers more slowly than this is not let occupy a connection. */
+/** A client that takes longer than this to send its headers loses the connection. */
 const HEADERS_TIMEOUT_MS = 30_000;
 
-/** A whole request: 8 GiB of package take this long at 3 Mbit/s. */
+/** The time for a whole request: 8 GiB of package take this long at 3 Mbit/s. */
 const REQUEST_TIMEOUT_MS = 6 * 3_600_000;
 
-/** No byte either way: longer than a trace over eight dead hops, and than the beat of an event stream. */
+/** A connection without a byte for this long is closed. Longer than a trace over eight dead hops, or the heartbeat. */
 const SILENCE_TIMEOUT_MS = 120_000;
 
 /** Connections at once, streams included. */
@@ -76,17 +76,17 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
     },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as ApiInstance;
   app.server.maxConnections = MAX_CONNECTIONS;
-  takeStrictBodies(app);
+  acceptStrictBodies(app);
   app.setValidatorCompiler(compileValidator);
-  // A serialiser built from a schema would silently drop or coerce what the schema lacks. Tests check the answers.
+  // A serialiser built from a schema silently drops or coerces what the schema lacks. Tests check the answers instead.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setErrorHandler(problemHandler(context.log));
   const known = new KnownPaths();
   app.addHook('onRoute', (route) => {
     known.add(route.url, route.method);
   });
-  app.setNotFoundHandler((request, reply) => known.refuse(request, reply));
-  await enforcePolicies(app as never, context);
+  app.setNotFoundHandler((request, reply) => known.reject(request, reply));
+  await enforceAccess(app as never, context);
   await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] } } });
   await app.register(swagger, openApiOptions(context.meshId));
   await app.register(inScope(probeRoutes, context));
@@ -116,14 +116,14 @@ const RESOURCES = [
 
 function v1(app: ApiInstance, context: ApiContext): void {
   app.addHook('preValidation', (request, _reply, done) => {
-    refuseUndescribed(request);
+    rejectUndescribed(request);
     done();
   });
   app.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, () => app.swagger());
   for (const routes of RESOURCES) routes(app, context);
 }
 
-/** A plugin of routes: hooks and parsers that it adds are its own. */
+/** Wraps routes into a plugin, so that hooks and parsers that they add stay theirs. */
 function inScope(routes: (app: ApiInstance, context: ApiContext) => void, context: ApiContext): FastifyPluginCallback {
   return (scope, _options, done) => {
     routes(scope, context);
@@ -131,15 +131,15 @@ function inScope(routes: (app: ApiInstance, context: ApiContext) => void, contex
   };
 }
 
-/** Only strict JSON, as it is; routes that take bytes add their own parser. */
-function takeStrictBodies(app: ApiInstance): void {
+/** Accepts only strict JSON without Content-Encoding; routes that take bytes add their own parser. */
+function acceptStrictBodies(app: ApiInstance): void {
   app.removeAllContentTypeParsers();
   app.addHook('preParsing', ({ headers }, _reply, _payload, done) => {
     const coding = headers['content-encoding'] ?? 'identity';
     if (coding === 'identity') return done();
     done(
-      new IsthmusError('UNSUPPORTED_MEDIA_TYPE', 'a body with a Content-Encoding is not taken', {
-        remedy: 'Send the body as it is, without Content-Encoding.',
+      new IsthmusError('UNSUPPORTED_MEDIA_TYPE', 'a body with a Content-Encoding is not accepted', {
+        remedy: 'Send the body uncompressed, without Content-Encoding.',
       }),
     );
   });
@@ -155,13 +155,13 @@ function takeStrictBodies(app: ApiInstance): void {
 }
 
 function noSuchPath(cause?: unknown): IsthmusError {
-  return new IsthmusError('NOT_FOUND', 'this is not a path of the API', {
+  return new IsthmusError('NOT_FOUND', 'the API has no such path', {
     cause,
     remedy: 'See /api/v1/openapi.json for the paths.',
   });
 }
 
-/** A whole HTTP answer, for a peer whose request never became one; `code` is Node.js's for why. */
+/** A complete HTTP answer to bytes that could not be parsed as a request; `code` is the error code of Node.js. */
 function rawProblem(code: string): string {
   const tooLarge = code === 'HPE_HEADER_OVERFLOW';
   const error = new IsthmusError(
@@ -174,7 +174,7 @@ function rawProblem(code: string): string {
   return [...head, `Content-Length: ${Buffer.byteLength(body)}`, '', body].join('\r\n');
 }
 
-/** Every path and its methods, so that a wrong method on a right path is told apart from a wrong path. */
+/** Every path with its methods, so that a wrong method on a known path gets 405, not 404. */
 class KnownPaths {
   readonly #paths = new Map<string, { pattern: RegExp; methods: Set<string> }>();
 
@@ -185,7 +185,7 @@ class KnownPaths {
     this.#paths.set(url, path);
   }
 
-  refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  reject(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const path = request.url.split('?')[0] ?? '';
     const methods = [...this.#paths.values()]
       .filter(({ pattern }) => pattern.test(path))

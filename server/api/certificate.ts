@@ -1,6 +1,6 @@
-// Which certificate the API shows, if any. API keys travel in requests, so only two paths are without TLS: on loopback,
-// where nobody stands in between, and where a setting says that a proxy in front does it. Else it is the certificate
-// that the operator gives, or the server's own of the mesh.
+// The TLS certificate of the API. API keys travel in requests, so there are only two cases without TLS: on loopback,
+// and when a setting says that a proxy in front terminates TLS. Otherwise the API uses the operator's certificate, or
+// the server's mesh certificate.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server as TlsServer } from 'node:tls';
@@ -23,7 +23,7 @@ interface TlsMaterial {
   readonly cert: string;
 }
 
-/** A certificate that changes: the listener is told of every new one until the answer is called. */
+/** A certificate that changes. `onChange` calls the listener with every new one; call the returned function to stop. */
 export interface CertificateSource {
   current(): TlsMaterial;
   onChange(listener: (next: TlsMaterial) => void): () => void;
@@ -40,34 +40,32 @@ interface MeshIdentity {
   onChange(listener: (next: MeshCertificate) => void): () => void;
 }
 
-/** Certificates of public authorities are renewed weeks before they end. */
-const LOOK_AGAIN_EVERY_MS = 60_000;
+/** How often files are read again. Certificates of public authorities are renewed weeks before they expire. */
+const RELOAD_EVERY_MS = 60_000;
 
-/**
- * The certificate for an address, undefined where the API is plain HTTP. CONFIG_INVALID for settings that contradict.
- */
+/** The certificate for an address; undefined for plain HTTP. Throws CONFIG_INVALID for contradicting settings. */
 export function certificateFor(
   { host }: HostPort,
   { tlsCertificateFile, tlsKeyFile, behindTlsProxy = false }: ApiTlsConfig,
   identity: MeshIdentity,
   log: Logger,
-  lookAgainEveryMs = LOOK_AGAIN_EVERY_MS,
+  reloadEveryMs = RELOAD_EVERY_MS,
 ): CertificateSource | undefined {
   if (tlsCertificateFile !== undefined && tlsKeyFile !== undefined) {
-    if (behindTlsProxy) throw invalid('api.behindTlsProxy', 'a proxy does TLS, or the API does with the certificate');
-    return new FileCertificate({ tlsCertificateFile, tlsKeyFile, log, lookAgainEveryMs });
+    if (behindTlsProxy) throw invalid('api.behindTlsProxy', 'either a proxy or the API terminates TLS, not both');
+    return new FileCertificate({ tlsCertificateFile, tlsKeyFile, log, reloadEveryMs });
   }
   if (tlsCertificateFile !== undefined) throw invalid('api.tlsKeyFile', 'api.tlsCertificateFile needs its key');
   if (tlsKeyFile !== undefined) throw invalid('api.tlsCertificateFile', 'api.tlsKeyFile needs its certificate');
   return behindTlsProxy || isLoopback(host) ? undefined : meshCertificate(identity);
 }
 
-/** Fastify's options for it. */
+/** Fastify's options for a certificate. */
 export function serverOptionsFor(source: CertificateSource | undefined): FastifyServerOptions {
   return source === undefined ? {} : ({ https: tlsOptions(source.current()) } as FastifyServerOptions);
 }
 
-/** Shows a renewed certificate from the next handshake on; the answer stops that. */
+/** Uses a renewed certificate from the next handshake on. Call the returned function to stop. */
 export function followCertificate(app: ApiInstance, source: CertificateSource | undefined): () => void {
   if (source === undefined) return () => undefined;
   return source.onChange((next) => (app.server as unknown as TlsServer).setSecureContext(tlsOptions(next)));
@@ -77,7 +75,7 @@ function tlsOptions(material: TlsMaterial) {
   return { ...material, minVersion: 'TLSv1.3' as const };
 }
 
-/** The chain holds the authority too, so that a client that has only its fingerprint can check it. */
+/** The chain includes the authority, so that a client that has only its fingerprint can check it. */
 function meshCertificate(identity: MeshIdentity): CertificateSource {
   const toMaterial = ({ keyPem, certificatePem, authorityPem }: MeshCertificate): TlsMaterial => ({
     key: keyPem,
@@ -93,13 +91,10 @@ interface FileOptions {
   readonly tlsCertificateFile: string;
   readonly tlsKeyFile: string;
   readonly log: Logger;
-  readonly lookAgainEveryMs: number;
+  readonly reloadEveryMs: number;
 }
 
-/**
- * The operator's, read again and again. Files that do not fit each other, as in the middle of a renewal, change
- * nothing.
- */
+/** The operator's certificate, reloaded regularly. Files that do not match, as during a renewal, change nothing. */
 class FileCertificate implements CertificateSource {
   readonly #options: FileOptions;
   #current: TlsMaterial;
@@ -114,12 +109,12 @@ class FileCertificate implements CertificateSource {
   }
 
   onChange(listener: (next: TlsMaterial) => void): () => void {
-    const timer = setInterval(() => this.#look(listener), this.#options.lookAgainEveryMs);
+    const timer = setInterval(() => this.#reload(listener), this.#options.reloadEveryMs);
     timer.unref();
     return () => clearInterval(timer);
   }
 
-  #look(listener: (next: TlsMaterial) => void): void {
+  #reload(listener: (next: TlsMaterial) => void): void {
     const { tlsCertificateFile: file, log } = this.#options;
     try {
       const next = readMaterial(this.#options);
@@ -128,7 +123,7 @@ class FileCertificate implements CertificateSource {
       listener(next);
       log.info({ file }, 'the API has a new certificate');
     } catch (err) {
-      log.warn({ err, file }, 'the certificate of the API stays as it is');
+      log.warn({ err, file }, 'could not load the certificate of the API; keeping the present one');
     }
   }
 }
@@ -145,7 +140,7 @@ function readMaterial({
     throw invalid('api.tlsKeyFile', `${tlsKeyFile} is not the key of the certificate in ${tlsCertificateFile}`);
   }
   if (leaf.validToDate.getTime() <= Date.now()) {
-    throw invalid('api.tlsCertificateFile', `the certificate in ${tlsCertificateFile} ended at ${leaf.validTo}`);
+    throw invalid('api.tlsCertificateFile', `the certificate in ${tlsCertificateFile} expired at ${leaf.validTo}`);
   }
   return { key, cert };
 }
@@ -162,7 +157,7 @@ function parsed<Value>(field: string, file: string, parse: () => Value): Value {
   try {
     return parse();
   } catch (cause) {
-    throw invalid(field, `${file} holds nothing in PEM that could be used`, cause);
+    throw invalid(field, `${file} holds no usable PEM`, cause);
   }
 }
 

@@ -23,7 +23,7 @@ import type { TaskKindRegistry } from '../tasks/kinds.ts';
 import type { NewParentInput } from '../topology/desired-parents.ts';
 import type { RouteResolver } from '../topology/resolve.ts';
 import type { Topology } from '../topology/topology.ts';
-import type { MadeToken, TokenInput } from '../enrolment/tokens.ts';
+import type { CreatedToken, TokenInput } from '../enrolment/tokens.ts';
 
 /** Who may use a route: anyone, or a key of this role or above. */
 export type RouteAccess = 'public' | ApiRole;
@@ -35,7 +35,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set on every route that is not public. */
     principal: Principal | null;
-    /** SHA-256 of the body as it was sent, hex; null when there was none. */
+    /** SHA-256 of the body as sent, in hex; null when there was none. */
     bodySha256: string | null;
   }
 }
@@ -49,7 +49,7 @@ export type ApiInstance = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
-/** Something to do once the transaction has committed. */
+/** An action that runs once the transaction has committed. */
 export type AfterCommit = () => void;
 
 export interface PushedPackage {
@@ -58,17 +58,17 @@ export interface PushedPackage {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly format: 'tar.gz' | 'zip' | 'nupkg';
-  /** False when the same bytes were there already. */
+  /** False when the feed already had the same bytes. */
   readonly created: boolean;
 }
 
-/** The parts of the server the API calls that hold more than the store. */
+/** The components of the server that the API calls besides the store. */
 export interface ApiServices {
   readonly topology: Topology;
   readonly routes: RouteResolver;
-  trace(node: string, via: readonly string[]): Promise<readonly TraceHop[]>;
-  ping(node: string, via: readonly string[], count: number): Promise<readonly number[]>;
-  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
+  trace(node: string, path: readonly string[]): Promise<readonly TraceHop[]>;
+  ping(node: string, path: readonly string[], count: number): Promise<readonly number[]>;
+  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<CreatedToken>;
   setParents(
     tx: StoreTransaction,
     node: string,
@@ -90,7 +90,7 @@ export interface ApiServices {
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
   findPackage(id: string, version: string): Promise<Package>;
   openPackage(sha256: string): Promise<Readable>;
-  /** Tells the task engine that there may be something to claim. */
+  /** Wakes the task engine: there may be a task to claim. */
   wake(): void;
 }
 
@@ -103,6 +103,6 @@ export interface ApiContext {
   readonly services: ApiServices;
   readonly nodeId: string;
   readonly meshId: string;
-  /** Aborted when the server begins to stop: streams end, and /readyz says no. */
+  /** Aborted when the server begins to stop: streams end, and /readyz answers 503. */
   readonly stopping: AbortSignal;
 }

@@ -1,4 +1,4 @@
-// The OpenAPI document: what holds for every operation, and every named schema once, under its name.
+// The OpenAPI document: adds to every operation what holds for all, and lists every named schema once.
 import type { FastifyDynamicSwaggerOptions, SwaggerTransform } from '@fastify/swagger';
 import { PROBLEM_ANSWERS } from '../../contract/http.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -8,18 +8,18 @@ const TAGS = {
   access: 'Who the caller is, and API keys.',
   audit: 'Who did what to what.',
   sites: 'Sites: networks with nodes in them.',
-  environments: 'Environments: what machines are for.',
+  environments: 'Environments: groups of machines to which releases are deployed.',
   nodes: 'Nodes of the mesh.',
   tokens: 'Join tokens.',
-  machines: 'Machines: what deployments aim at.',
-  packages: 'The built-in feed.',
+  machines: 'Machines: the targets of deployments, scripts and health checks.',
+  packages: 'Packages of the built-in feed.',
   projects: 'Projects and their process.',
   variables: 'Variables of a project.',
   releases: 'Releases: a process with its packages and variables, pinned.',
   deployments: 'Deployments of releases to environments.',
   tasks: 'Tasks: deployments, scripts and health checks under way or ended.',
   mesh: 'The mesh as the server sees it, and probes along its paths.',
-  probes: 'What an orchestrator asks of the process.',
+  probes: 'Liveness and readiness of the process.',
 };
 
 /** The options of @fastify/swagger for the API of this mesh. */
@@ -56,11 +56,11 @@ function isSchema(value: unknown): value is Schema {
 
 const refer = (name: string) => `#/components/schemas/${name}`;
 
-/** The schemas that operations name, found as operations are described. */
+/** Collects the named schemas while operations are described. */
 class NamedSchemas {
   readonly #schemas = new Map<string, unknown>();
 
-  /** An operation with what holds for all: who may call it, how it is refused; named schemas by reference. */
+  /** An operation with what holds for all: its role and error answers, and references to named schemas. */
   describe: SwaggerTransform = ({ schema, url, route }) => {
     const access = route.config?.access;
     const { response = {}, ...rest } = schema as { readonly response?: object };
@@ -73,7 +73,7 @@ class NamedSchemas {
     return { schema: this.#published(described) as typeof schema, url };
   };
 
-  /** All of them, by name. */
+  /** All named schemas, by name. */
   all(): Schema {
     return Object.fromEntries([...this.#schemas].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
@@ -96,7 +96,7 @@ class NamedSchemas {
   }
 }
 
-/** A schema in the words that generators understand: unions with a discriminator as `oneOf`, records by their values. */
+/** A schema in the form that generators support: unions with a discriminator as `oneOf`, records by their values. */
 function inOpenApi(schema: Schema): Schema {
   const { discriminator, anyOf, patternProperties, ...rest } = schema;
   if (isSchema(patternProperties)) return { ...rest, additionalProperties: Object.values(patternProperties)[0] };

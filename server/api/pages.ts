@@ -1,14 +1,14 @@
-// Pages of lists: from the query to the store, and from the store's items to those of the API.
+// Pages of lists: from the query to the store, and from the store's items to the API's.
 import type { Static } from 'typebox';
 import type { PageQuery } from '../../contract/schema.ts';
 import type { Page, PageRequest } from '../store/base.ts';
 
-/** The page that a query asks for. */
+/** The page that a query requests. */
 export function pageRequest({ limit = 100, cursor }: Static<typeof PageQuery>): PageRequest {
   return { limit, cursor };
 }
 
-/** A page with its items as the API shows them. */
+/** A page with each item converted for the API. */
 export function mapPage<Item, View>(
   { items, next }: Page<Item>,
   view: (item: Item) => View,

@@ -1,11 +1,11 @@
-// Every error the API answers is a problem document (RFC 9457) with a stable code. Nothing of the inside gets out: what
-// is not an IsthmusError is logged and answered as INTERNAL, without a message of its own.
+// Problem documents (RFC 9457): the API answers every error as one, with a stable code. Internals do not leak: an error
+// that is no IsthmusError is logged and answered as INTERNAL, without its message.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '../../contract/problem.ts';
 import { errorCatalogue, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 
-/** An error as the API answers it. */
+/** The problem document of an error. */
 export function toProblem(error: IsthmusError): Problem {
   const hidden = error.code === 'INTERNAL';
   return {
@@ -40,8 +40,8 @@ export function problemHandler(log: Logger) {
   };
 }
 
-/** Fastify's own codes, as ours. */
-const ofFramework: Readonly<Record<string, ErrorCode>> = {
+/** Our codes for Fastify's. */
+const CODES_OF_FASTIFY: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'MALFORMED_BODY',
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
@@ -49,12 +49,12 @@ const ofFramework: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_MAX_PARAM_LENGTH: 'NOT_FOUND',
 };
 
-/** SQLITE_FULL: nothing was committed, and the disk may have room again later. */
+/** SQLite's code for a full disk: nothing was committed, and there may be room again later. */
 const SQLITE_FULL = 13;
 
 function asIsthmusError(thrown: FastifyError | Error): IsthmusError {
   if (thrown instanceof IsthmusError) return thrown;
-  const code = 'code' in thrown ? ofFramework[thrown.code] : undefined;
+  const code = 'code' in thrown ? CODES_OF_FASTIFY[thrown.code] : undefined;
   if (code !== undefined) return new IsthmusError(code, thrown.message, { cause: thrown });
   if ('errcode' in thrown && thrown.errcode === SQLITE_FULL) {
     return new IsthmusError('DISK_FULL', 'the disk of the server is full', { cause: thrown });

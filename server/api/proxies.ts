@@ -1,11 +1,12 @@
-// Whose word is believed on where a request comes from. Refused keys are counted, and denials recorded, by address:
-// behind a proxy that would be the proxy's, and one who guesses keys would use up everybody's share.
+// Trusted proxies: whose X-Forwarded-For the API trusts. Wrong keys are counted, and denials recorded, by address;
+// behind a proxy that would be the proxy's address, and one guesser would use up everybody's limit.
 import { BlockList, isIP } from 'node:net';
 import { IsthmusError } from '../../contract/errors.ts';
 
 /**
- * Fastify's `trustProxy` for addresses and networks such as `10.0.0.5` or `10.0.0.0/24`: for a request of theirs
- * `X-Forwarded-For` tells the client, read from the right up to the first address that is none of them. CONFIG_INVALID.
+ * Fastify's `trustProxy` for addresses and networks such as `10.0.0.5` or `10.0.0.0/24`: for their requests,
+ * `X-Forwarded-For` names the client, read from the right up to the first address that is none of them. Throws
+ * CONFIG_INVALID.
  */
 export function trustedProxies(addresses: readonly string[] = []): string[] | false {
   for (const address of addresses) assertNetwork(address);

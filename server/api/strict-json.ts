@@ -1,17 +1,17 @@
-// JSON as an API should take it (I-JSON, RFC 7493): one value of bounded depth, no key twice, no key that could reach a
-// prototype, and text that UTF-8 can carry. JSON.parse would keep the last of two equal keys without a word, so that two
-// readers of one body may see two requests; half a surrogate pair would come out of the store as another character.
+// Strict JSON (I-JSON, RFC 7493): one value of bounded depth, no duplicate key, no key that could reach a prototype,
+// and only text that UTF-8 can encode. JSON.parse silently keeps the last of two equal keys, so that two readers of one
+// body may see two requests; half a surrogate pair would come back from the store as another character.
 import { IsthmusError } from '../../contract/errors.ts';
 
-/** Deeper than any schema here; shallow enough that no recursive reader of the value can overflow its stack. */
+/** Deeper than any schema here, and shallow enough that no recursive reader of the value overflows its stack. */
 const MAX_DEPTH = 32;
 
-/** Unescaped, UTF-8 has none. */
+/** Half a surrogate pair can only come in an escape: UTF-8 has none. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** Parses a JSON text; MALFORMED_BODY when it is not strict. */
+/** Parses a JSON text. Throws MALFORMED_BODY when it is not strict. */
 export function parseStrictJson(bytes: Buffer): unknown {
   const text = decode(bytes);
   scan(text);
@@ -30,9 +30,9 @@ function decode(bytes: Buffer): string {
   }
 }
 
-/** Looks at structure and keys only; JSON.parse judges the grammar afterwards. */
+/** Checks structure and keys only; JSON.parse checks the grammar afterwards. */
 function scan(text: string): void {
-  /** The keys of each object we are in; undefined for an array. */
+  /** The keys of each enclosing object; undefined for an array. */
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
@@ -65,7 +65,7 @@ function isKey(text: string, after: number): boolean {
   return text[at] === ':';
 }
 
-/** A string as JSON writes it. */
+/** The value of a JSON string token. */
 function read(token: string): string {
   try {
     return JSON.parse(token) as string;

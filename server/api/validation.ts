@@ -1,5 +1,5 @@
-// Checks requests against their TypeBox schemas. Bodies are taken as they are: nothing is coerced, nothing is removed.
-// Path, query and headers are text, so there numbers and booleans are read from it.
+// Validates requests against their TypeBox schemas. Nothing in a body is coerced or removed. Path and query are text,
+// so numbers and booleans are parsed from it.
 import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import type { FastifyRequest, FastifySchemaCompiler } from 'fastify';
@@ -8,7 +8,7 @@ import { violationOf, type Described } from './violations.ts';
 
 /** Fastify's validator compiler. */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  // Headers are read where they are used, since a missing If-Match has a status of its own; bytes pass as a stream.
+  // Headers are checked where they are used, since a missing If-Match has its own status; bytes pass as a stream.
   if (httpPart === 'headers' || (schema as Described).format === 'binary') return () => true;
   const validator = Compile(schema);
   return (sent: unknown) => {
@@ -18,12 +18,10 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-/**
- * Plain decimal, as a number is written; what else a program may take for one is left as the text it is, and refused.
- */
+/** Plain decimal. Any other spelling of a number stays text, which the schema rejects. */
 const WHOLE_NUMBER = /^-?(?:0|[1-9]\d{0,14})$/;
 
-/** Path, query and headers with their whole numbers and booleans read. */
+/** Path or query with its whole numbers and booleans parsed. */
 function fromText(schema: TSchema, sent: unknown): unknown {
   const { properties } = schema as Described;
   if (properties === undefined || typeof sent !== 'object' || sent === null) return sent;
@@ -37,17 +35,15 @@ function fromText(schema: TSchema, sent: unknown): unknown {
   return Object.fromEntries(Object.entries(sent).map(([name, value]) => [name, read(name, value)]));
 }
 
-/**
- * For routes whose schema describes no query, or no body: what is sent all the same is refused as any unknown field is.
- */
-export function refuseUndescribed(request: FastifyRequest): void {
+/** Rejects a query or a body that the route's schema does not describe, like any unknown field. */
+export function rejectUndescribed(request: FastifyRequest): void {
   const { querystring, body } = request.routeOptions.schema ?? {};
-  if (querystring === undefined) refuseAnyOf(request.query);
+  if (querystring === undefined) rejectAnyField(request.query);
   // Only JSON: routes that take other bytes read them themselves.
-  if (body === undefined && request.bodySha256 !== null && request.body !== undefined) refuseAnyOf(request.body);
+  if (body === undefined && request.bodySha256 !== null && request.body !== undefined) rejectAnyField(request.body);
 }
 
-function refuseAnyOf(sent: unknown): void {
+function rejectAnyField(sent: unknown): void {
   if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) {
     throw new IsthmusError('INVALID_FIELD', 'the body must be an object, or left out');
   }

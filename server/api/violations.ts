@@ -1,10 +1,10 @@
-// What is wrong with a request, as one sentence with the field in which it is.
+// Validation errors: what is wrong with a request, as one sentence and a field.
 import { Errors } from 'typebox/schema';
 import { PATTERNS_IN_WORDS } from '../../contract/schema.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
 import { violationError } from '../../lib/config/schema-violations.ts';
 
-/** What is read of a schema here. */
+/** The parts of a schema that are read here. */
 export interface Described {
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
@@ -18,15 +18,15 @@ export interface Described {
   readonly discriminator?: { readonly propertyName: string };
 }
 
-/** What is wrong with a value that does not fit a schema: INVALID_FIELD with the field. */
+/** The INVALID_FIELD error, with its field, for a value that does not fit a schema. */
 export function violationOf(schema: Described, value: unknown): IsthmusError {
   const [, violations] = Errors(narrowed(schema, value), value);
   return violationError(violations, { patterns: PATTERNS_IN_WORDS });
 }
 
 /**
- * The schema as it is for this value: of a union with a discriminator the branch that the value names. The other
- * branches would complain, too, of fields that are right.
+ * The schema for this value: a union with a discriminator is replaced by the branch that the value names, since the
+ * other branches would report errors in valid fields.
  */
 function narrowed(schema: Described, value: unknown): Described {
   if (Array.isArray(value)) {

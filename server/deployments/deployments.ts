@@ -1,4 +1,4 @@
-// Accepting a deployment: a release, an environment, the machines that match now.
+// Accepts a deployment: a release, an environment, and the machines that match now.
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { noSuch } from '../store/references.ts';
@@ -13,7 +13,7 @@ import { resolveAt, type Opener } from '../projects/index.ts';
 import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
 import type { StepHandlerRegistry } from './steps/handler.ts';
 
-/** Of machines, in a note. */
+/** Machines named in one message. */
 const MOST_NAMED = 10;
 
 export interface DeploymentRequest {
@@ -34,7 +34,7 @@ export interface SubmitDeps {
 }
 
 /**
- * Accepts a deployment. What can be known to go wrong is refused here: no targets, a variable that does not resolve.
+ * Accepts a deployment. Refuses here what would fail later: no targets, a variable that does not resolve.
  */
 export async function submitDeployment(
   tx: StoreTransaction,
@@ -81,8 +81,8 @@ export async function submitDeployment(
     data: event,
   });
   if (ids === undefined) {
-    await noteIdleSteps(tx, task, steps);
-    await noteOutside(tx, task, release);
+    await warnOfIdleSteps(tx, task, steps);
+    await warnOfMachinesWithoutEnvironment(tx, task, release);
   }
   return task;
 }
@@ -95,7 +95,7 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   if (found !== undefined) return found;
   throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, {
     field: 'release',
-    remedy: `Make it: isthmus release create ${project} ${release}. isthmus release list ${project} shows which it has.`,
+    remedy: `Create it: isthmus release create ${project} ${release}. isthmus release list ${project} shows all.`,
   });
 }
 
@@ -122,8 +122,8 @@ function checkVariables(
   }
 }
 
-/** A step that matches no machine is no error, and must not go unseen. */
-async function noteIdleSteps(tx: StoreTransaction, task: Task, steps: readonly PlannedStep[]): Promise<void> {
+/** A step that matches no machine is not an error, but must not go unnoticed. */
+async function warnOfIdleSteps(tx: StoreTransaction, task: Task, steps: readonly PlannedStep[]): Promise<void> {
   for (const { name } of steps.filter(({ machines }) => machines.length === 0)) {
     await tx.taskEvents.append(task.id, {
       at: task.createdAt,
@@ -133,8 +133,8 @@ async function noteIdleSteps(tx: StoreTransaction, task: Task, steps: readonly P
   }
 }
 
-/** A machine that has joined with a role and without an environment gets no deployment, and nothing else would say so. */
-async function noteOutside(tx: StoreTransaction, task: Task, { process }: Release): Promise<void> {
+/** A machine that joined with a role but without an environment gets no deployment, and nothing else reports it. */
+async function warnOfMachinesWithoutEnvironment(tx: StoreTransaction, task: Task, { process }: Release): Promise<void> {
   const targetRoles = [...new Set(process.flatMap((step) => step.targetRoles))];
   if (targetRoles.length === 0) return;
   const machines = await tx.machines.select({ targetRoles, disabled: false });
@@ -144,6 +144,6 @@ async function noteOutside(tx: StoreTransaction, task: Task, { process }: Releas
   await tx.taskEvents.append(task.id, {
     at: task.createdAt,
     level: 'warning',
-    text: `in no environment, and so not deployed to: ${named} (isthmus machine set ID --environment NAME)`,
+    text: `not deployed to, because in no environment: ${named} (isthmus machine set ID --environment NAME)`,
   });
 }

@@ -1,4 +1,4 @@
-// What is installed on a machine is forgotten with the machine, so that a later one of the same name begins with nothing.
+// Deletes a machine's installed releases with the machine, so that a later one of the same name starts with none.
 import type { Subscription } from '../events/subscriptions.ts';
 
 export const installedReleasesSubscription: Subscription<'machine.deleted'> = {

@@ -1,5 +1,5 @@
-// One step of a deployment on one machine: its actions in order, each with its own ticket. The first that does not
-// succeed ends the machine's part in the deployment.
+// Runs one step of a deployment on one machine: its actions in order, each with its own ticket. The first one that does
+// not succeed ends the deployment on this machine.
 import { IsthmusError } from '../../contract/errors.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
@@ -19,7 +19,7 @@ export interface DeploymentFacts {
   readonly steps: StepHandlerRegistry;
   readonly sealer: Opener;
   readonly findSources: FindSources;
-  /** Ends the wait for unreachable machines, where they are skipped. */
+  /** Ends the wait for unreachable machines when they are skipped. */
   readonly reachabilityTimeout: AbortSignal | undefined;
 }
 
@@ -34,7 +34,7 @@ export class MachineSteps {
     this.#facts = facts;
   }
 
-  /** Runs the machine's tickets of a step; those after a failure are closed unsent. */
+  /** Runs the machine's tickets of a step; after a failure the rest are closed unsent. */
   async run(index: number, tickets: readonly Ticket[]): Promise<void> {
     const step = this.#facts.release.process[index];
     if (step === undefined) throw new IsthmusError('INTERNAL', `the release has no step ${index}`);
@@ -81,8 +81,8 @@ export class MachineSteps {
   }
 
   /**
-   * The machine as it is now: since the deployment was accepted it may have been moved, disabled or deleted. That keeps
-   * work from being sent, but what was sent is on the machine, and its end is still to be heard.
+   * The machine as it is now: since the deployment was accepted, it may have been moved, disabled or deleted. Then no
+   * more work is sent, but work that was sent runs there and is followed to its end.
    */
   async #target({ target: id, state }: Ticket): Promise<Machine> {
     const { environment } = this.#facts.payload;

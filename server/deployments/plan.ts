@@ -1,4 +1,4 @@
-// What a deployment will do, decided when it is accepted: which steps run on which machines, by which actions.
+// Plans a deployment when it is accepted: which steps run on which machines, with which actions.
 import type { ProcessStep } from '../store/projects/process.ts';
 import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
 import type { PlannedStep } from '../tasks/view.ts';
@@ -7,7 +7,7 @@ import type { PlanContext, StepHandlerRegistry } from './steps/handler.ts';
 /** A deployment task's payload, as it is stored. */
 export interface DeploymentPayload {
   readonly project: string;
-  /** The release's id; `version` is for people. */
+  /** The release's id; `version` is for display. */
   readonly release: string;
   readonly version: string;
   readonly environment: string;

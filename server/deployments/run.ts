@@ -1,5 +1,5 @@
-// Runs a deployment: a step on all its machines, then the next. Everything is decided from the tickets' rows, so that a
-// deployment whose server died goes on where it was.
+// Runs a deployment: one step on all its machines, then the next. Everything is decided from the tickets' rows, so that
+// after a crash of the server a deployment continues where it stopped.
 import PQueue from 'p-queue';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { newId } from '../../lib/ids.ts';
@@ -13,7 +13,7 @@ import type { PlannedStep } from '../tasks/view.ts';
 import { MachineSteps, type DeploymentFacts } from './machine-steps.ts';
 import type { DeploymentPayload } from './plan.ts';
 
-/** What a run needs beside what every ticket needs. */
+/** What a deployment needs beside the dependencies of every ticket. */
 export interface DeploymentDeps extends Pick<DeploymentFacts, 'steps' | 'sealer' | 'findSources'> {
   readonly store: Pick<Store, 'releases'>;
 }
@@ -42,7 +42,7 @@ export async function runDeployment(
     const tickets = await deps.store.tickets.byTask(context.task.id);
     return taskOutcome({ tickets, finishReason: context.finishReason, unfinished });
   } finally {
-    reachabilityTimeout?.forget();
+    reachabilityTimeout?.stop();
   }
 }
 
@@ -53,8 +53,8 @@ async function runStep(machines: MachineSteps, step: number, tickets: readonly T
 }
 
 /**
- * The step's tickets: those of its rows, or new ones for the machines still in the deployment. Undefined when the task
- * is being brought to its end and the step has not begun.
+ * The step's tickets: existing ones, or new ones for the machines still in the deployment. Undefined when the task
+ * is to finish and the step has not begun.
  */
 async function ticketsOfStep(
   { store }: TicketDeps,
@@ -91,16 +91,16 @@ function inOrder(tickets: readonly Ticket[], actions: readonly string[]): Ticket
 }
 
 /**
- * Where unreachable machines are skipped, they are waited for until half of the task's time is over, so that the others
- * have the rest for the steps to come.
+ * When unreachable machines are skipped, the wait for them ends at half of the task's time, so that the others have the
+ * rest for the following steps.
  */
 function reachabilityTimeoutOf(
   { task }: TaskContext,
   { unreachable }: DeploymentPayload,
-): { readonly signal: AbortSignal; forget(): void } | undefined {
+): { readonly signal: AbortSignal; stop(): void } | undefined {
   if (unreachable !== 'skip') return undefined;
   const controller = new AbortController();
   const until = task.createdAt + (task.deadlineAt - task.createdAt) / 2;
   const timer = new LongTimer(until, () => controller.abort());
-  return { signal: controller.signal, forget: () => timer.stop() };
+  return { signal: controller.signal, stop: () => timer.stop() };
 }

@@ -1,11 +1,11 @@
-// Deployments as a kind of task.
+// The task kind of deployments.
 import type { Task } from '../store/tasks/tasks.ts';
 import type { TaskKind } from '../tasks/kinds.ts';
 import { submitDeployment } from './deployments.ts';
 import { deploymentTraits, type DeploymentPayload } from './plan.ts';
 import { runDeployment, type DeploymentDeps } from './run.ts';
 
-/** The kind, whose audit events tell of each deployment beside its task. */
+/** The kind; it writes events of each deployment beside those of its task. */
 export function deploymentTask(deps: DeploymentDeps): TaskKind<DeploymentPayload> {
   return {
     ...deploymentTraits,

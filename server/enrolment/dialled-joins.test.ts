@@ -1,4 +1,4 @@
-// Which tokens the server still dials for.
+// Pending joins: for which tokens the server still dials.
 import { expect, it } from 'vitest';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -24,21 +24,21 @@ function awaited(tokens: readonly JoinToken[], nodes: readonly Node[]): (string 
   return stillAwaited(tokens, topologyOf(nodes, { now })).map(({ name }) => name);
 }
 
-it('waits for who has not joined, and for who was revoked and is to join again', () => {
+it('dials a node that has not joined, and a revoked one that has a new token', () => {
   expect(awaited([token('web-1', address)], [])).toEqual(['web-1']);
   expect(awaited([token('web-1', address)], [node('web-1', 'tentacle', 'revoked')])).toEqual(['web-1']);
 });
 
-it('waits no more once a node has the name, by whichever token', () => {
+it('stops once a node has the name, whichever token it used', () => {
   expect(awaited([token('web-1', address)], [node('web-1', 'tentacle', 'active')])).toEqual([]);
 });
 
-it('waits for who is linked and has not confirmed: it would lose its link in the middle of its join', () => {
+it('goes on for a node that is linked but not confirmed, which would otherwise lose its link during its join', () => {
   const links = [{ peer: 'web-1', relation: 'child', up: true, dialledBy: 'us', address }];
   expect(awaited([token('web-1', address)], [node('eu', 'relay', 'active', links)])).toEqual(['web-1']);
 });
 
-it('leaves an address alone where a node is linked, and tries it when that one is gone', () => {
+it('leaves out an address at which another node is linked, and dials it once that node is gone', () => {
   const relay = (up: boolean) => [
     node('web-1', 'tentacle', 'active'),
     node('eu', 'relay', 'active', [{ peer: 'web-1', relation: 'child', up, dialledBy: 'us', address }]),

@@ -1,5 +1,5 @@
-// Nodes that wait to be dialled (`join --listen`): for each of their tokens that is still good, a stream is opened to
-// the node every few seconds, through the first of its parents that reaches it, until it has joined.
+// Pending joins of nodes that wait to be dialled (`join --listen`): for each of their valid tokens, the server opens a
+// stream to the node every few seconds, through the first parent that reaches it, until the node has joined.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
@@ -10,7 +10,7 @@ import { pathsByParents } from '../topology/resolve.ts';
 import type { Topology } from '../topology/topology.ts';
 
 const OPEN_MS = 10_000;
-/** At once: an operator joins a few machines, and each attempt is a tunnel. */
+/** Attempts at once: an operator joins a few machines at a time, and each attempt is a tunnel. */
 const MAX_ATTEMPTS = 32;
 
 interface DialledJoinDeps {
@@ -21,17 +21,17 @@ interface DialledJoinDeps {
 }
 
 /**
- * The tokens whose nodes may still wait to be dialled: no node of the mesh has their name, and none that is linked
- * answers at their address.
+ * The tokens whose nodes may still wait to be dialled: no active node has their name, and no other node is linked at
+ * their address.
  */
 export function stillAwaited(tokens: readonly JoinToken[], topology: Topology): JoinToken[] {
   if (tokens.length === 0) return [];
   const live = topology.links().filter(({ up, dialledBy }) => up && dialledBy === 'parent');
   return tokens.filter(({ name, parents }) => {
     if (name === null || topology.nodes.get(name)?.state === 'active') return false;
-    const isApplied = ({ node, dialAddress }: Parent): boolean =>
+    const isAddressTaken = ({ node, dialAddress }: Parent): boolean =>
       live.some(({ from, to, address }) => to !== name && from === node && address === dialAddress);
-    return !parents.some(isApplied);
+    return !parents.some(isAddressTaken);
   });
 }
 
@@ -44,7 +44,7 @@ export class DialledJoins {
     this.#deps = deps;
   }
 
-  /** Tries every token that is not being tried. */
+  /** Starts an attempt for every token that has none under way. */
   attempt(tokens: readonly JoinToken[]): void {
     for (const token of tokens) {
       if (this.#attempts.has(token.id) || this.#attempts.size >= MAX_ATTEMPTS) continue;
@@ -68,7 +68,7 @@ export class DialledJoins {
     }
   }
 
-  /** Serves the node through one of its parents until the stream closes; answers whether it was there. */
+  /** Serves the node through one of its parents until the stream closes; returns whether the node was reached. */
   async #tryThrough(node: string, parent: { readonly node: string; readonly dialAddress: string }): Promise<boolean> {
     const { mesh, enrolment, topology, log } = this.#deps;
     const { signal } = this.#stopping;
@@ -83,7 +83,7 @@ export class DialledJoins {
       return true;
     } catch (thrown) {
       const { code, hop, message } = IsthmusError.from(thrown, 'UNREACHABLE');
-      log.debug({ node, code, hop, err: message }, 'a node that should wait is not there yet');
+      log.debug({ node, code, hop, err: message }, 'a node with a pending join cannot be reached yet');
       return false;
     }
   }

@@ -1,6 +1,6 @@
-// Lets nodes in: the server's end of `enrol`. A peer here has no certificate; it proves a token and a key, both bound
-// to this TLS session, and gets a certificate of a few minutes, to cross the mesh with and confirm; the one that lasts
-// is the answer to that (identity.ts). Every denial leaves one denial and nothing else.
+// Enrolment, the server's end: a peer without a certificate proves a join token and a key, both bound to this TLS
+// session, and gets a provisional certificate of a few minutes. With it the node confirms over the mesh and receives
+// the full certificate (identity.ts). A denied enrolment leaves one denial event and nothing else.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -38,11 +38,11 @@ import { proofKeyIdentity } from './tokens.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/** Wrong proofs a second, over all peers: 2^256 secrets are not guessed, but each guess writes a row. */
+/** Recorded denials a second, over all peers: nobody guesses one of 2^256 secrets, but each guess writes a row. */
 const DENIALS_PER_SECOND = 5;
 const DENIAL_BURST = 60;
 const HANDSHAKE_MS = 10_000;
-/** From the handshake to a proven token; a slow line takes a few round trips. */
+/** From the handshake to a proven token: a few round trips, also on a slow line. */
 const PROOF_MS = 20_000;
 
 export interface EnrolmentDeps {
@@ -51,7 +51,7 @@ export interface EnrolmentDeps {
   readonly identity: IdentityStore;
   readonly sealer: Sealer;
   readonly log: Logger;
-  /** Where this server notes whom it refuses. */
+  /** Where this server records what it denies. */
   readonly denials: Denials;
 }
 
@@ -66,9 +66,9 @@ export class Enrolment {
   readonly #host: GrpcHost;
   readonly #nonces = new Nonces();
   readonly #denials = new TokenBucket(DENIALS_PER_SECOND, DENIAL_BURST, Date.now());
-  /** Streams that the server opened to a node that waits to be dialled, with the address it was dialled at. */
+  /** Sessions that the server opened to a node that waits to be dialled, with the address that was dialled. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
-  /** What each live session has bound, to be freed when it ends unconfirmed. */
+  /** The tokens that each live session has bound; they are released when it ends unconfirmed. */
   readonly #bound = new Map<Duplex, Binding[]>();
   readonly #releasing = new Set<Promise<unknown>>();
 
@@ -77,7 +77,7 @@ export class Enrolment {
     this.#host = new GrpcHost({
       log: deps.log,
       maxConcurrentCalls: 4,
-      // Of what is asked of the service itself a denial of its own tells, with the token.
+      // The service records its own denials, with the token.
       onError: (error) => {
         if (error.code === 'RATE_LIMITED') deps.denials.note(error, 'unknown', 'enrol');
       },
@@ -94,7 +94,7 @@ export class Enrolment {
     );
   }
 
-  /** Frees the tokens that the last server process left bound: the sessions that held them ended with it. */
+  /** Releases the tokens that the last server process left bound: the sessions that held them ended with it. */
   async start(): Promise<void> {
     for (const { id, boundSpkiSha256 } of await this.#deps.store.tokens.unconfirmed()) {
       if (boundSpkiSha256 !== null) await this.#free({ tokenId: id, spki: boundSpkiSha256 });
@@ -113,12 +113,12 @@ export class Enrolment {
     );
   }
 
-  /** Serves a bare stream that was opened to who waits at `address` (host:port); resolves when it has closed. */
+  /** Serves a bare stream that was opened to a node waiting at `address` (host:port); resolves when it has closed. */
   async serveDialled(bare: Duplex, address: string): Promise<void> {
     const session = await this.#secure(
       bare,
       async () => {
-        // What the joiner shows is a fresh self-signed key; the token proves who it is.
+        // The joining node presents a fresh self-signed certificate; the token proves who it is.
         const socket = tls.connect({
           ...credentialsOf(this.#deps.identity.current()),
           socket: bare,
@@ -167,7 +167,7 @@ export class Enrolment {
     agreeOnWireVersion(theirs, 'the joining node');
     const { authority } = this.#deps;
     return {
-      nonce: this.#nonces.make(caller.stream),
+      nonce: this.#nonces.create(caller.stream),
       serverTimeMs: Date.now(),
       meshId: authority.meshId,
       authorityPem: authority.certificatePem,
@@ -179,7 +179,7 @@ export class Enrolment {
       return await this.#admit(request, caller);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      await this.#refused(request, error);
+      await this.#recordDenial(request, error);
       throw error;
     }
   }
@@ -199,11 +199,11 @@ export class Enrolment {
     const spki = spkiDigest(request.publicKeySpki);
     await store.transaction(async (tx) => {
       const present = await tx.nodes.find(node);
-      // Only a token that names it gives a revoked node's name out again: the one who made it meant that node.
+      // Only a token created for exactly this name may reuse the name of a revoked node.
       if (present !== undefined && token.name !== node) throw nameTaken(node);
       checkNameFree(present, token.role);
       if (!(await tx.tokens.bind(token.id, spki, node))) {
-        throw new IsthmusError('TOKEN_USED', 'another join has this token; should that one fail, it is free again');
+        throw new IsthmusError('TOKEN_USED', 'another join is using this token; if that join fails, it is free again');
       }
       await tx.events.append({
         actor: node,
@@ -213,7 +213,7 @@ export class Enrolment {
       });
     });
     this.#bound.set(caller.stream, [...(this.#bound.get(caller.stream) ?? []), { tokenId: token.id, spki }]);
-    // It may have closed while the token was being bound.
+    // The session may have closed while the token was being bound.
     if (caller.stream.destroyed) this.#ended(caller.stream);
     const issued = await authority.issue({
       spkiDer: request.publicKeySpki,
@@ -236,15 +236,15 @@ export class Enrolment {
     };
   }
 
-  /** The token that the request proves. Which tokens exist, and what became of them, is told to no one else. */
+  /** The token that the request proves. Without the proof, a peer does not learn which tokens exist or were used. */
   async #provenToken(request: EnrolRequest__Output, proof: ProofContext): Promise<JoinToken> {
     const { store, sealer } = this.#deps;
     const token = isId(request.tokenId) ? await store.tokens.find(request.tokenId) : undefined;
-    // An unknown token is compared against a key too, so that its answer takes as long.
+    // For an unknown token the proof is checked against a random key, so that the answer takes as long.
     const key = token === undefined ? randomBytes(32) : sealer.open(token.proofKeySealed, proofKeyIdentity(token.id));
     const holds = tokenProofHolds(key, proof, request.tokenProof);
     if (token === undefined || !holds) throw new IsthmusError('TOKEN_UNKNOWN', 'there is no such join token');
-    if (token.usedAt !== null) throw new IsthmusError('TOKEN_USED', 'this join token has let a node in already');
+    if (token.usedAt !== null) throw new IsthmusError('TOKEN_USED', 'a node has already joined with this token');
     if (token.expiresAt <= Date.now()) {
       const [expired, now] = [token.expiresAt, Date.now()].map((ms) => new Date(ms).toISOString());
       throw new IsthmusError('TOKEN_EXPIRED', `this join token expired at ${expired}; the server's clock says ${now}`);
@@ -252,19 +252,19 @@ export class Enrolment {
     return token;
   }
 
-  async #refused(request: EnrolRequest__Output, error: IsthmusError): Promise<void> {
+  async #recordDenial(request: EnrolRequest__Output, error: IsthmusError): Promise<void> {
     const subject = isId(request.tokenId) ? request.tokenId : 'malformed';
     if (!this.#denials.take(Date.now())) {
-      this.#deps.log.warn({ token: subject, code: error.code }, 'enrolment refused; too many to record');
-      throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being refused');
+      this.#deps.log.warn({ token: subject, code: error.code }, 'enrolment denied; too many to record');
+      throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being denied');
     }
-    this.#deps.log.warn({ tokenId: subject, code: error.code }, 'enrolment refused');
-    const asked = { role: request.role.slice(0, 64), site: request.site.slice(0, 64), name: request.name.slice(0, 64) };
+    this.#deps.log.warn({ tokenId: subject, code: error.code }, 'enrolment denied');
+    const [role, site, name] = [request.role.slice(0, 64), request.site.slice(0, 64), request.name.slice(0, 64)];
     await this.#deps.store.denials.append({
       actor: 'system',
       type: 'enrolment.denied',
       subject,
-      data: { code: error.code, ...asked },
+      data: { code: error.code, role, site, name },
     });
   }
 
@@ -278,7 +278,7 @@ export class Enrolment {
     return { joined: false };
   }
 
-  /** Frees what a session has bound. */
+  /** Releases the tokens that a session has bound. */
   async #release(session: Duplex): Promise<void> {
     const bound = this.#bound.get(session) ?? [];
     this.#bound.delete(session);
@@ -288,12 +288,12 @@ export class Enrolment {
   /** Frees in the background what an ended session has bound. */
   #ended(session: Duplex): void {
     const releasing = this.#release(session)
-      .catch((err: unknown) => this.#deps.log.warn({ err }, 'token not released'))
+      .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not release a token'))
       .finally(() => this.#releasing.delete(releasing));
     this.#releasing.add(releasing);
   }
 
-  /** A token that was confirmed stays used: only one that is bound to exactly this key, and unused, is freed. */
+  /** Releases a token that is bound to exactly this key and unused. A confirmed one stays used. */
   #free({ tokenId, spki }: Binding): Promise<void> {
     return this.#deps.store.transaction(async (tx) => {
       if (!(await tx.tokens.release(tokenId, spki))) return;
@@ -301,7 +301,7 @@ export class Enrolment {
     });
   }
 
-  /** Who proves nothing does not stay. */
+  /** Closes a session that has proven no token in time. */
   #cutUnlessProven(session: TLSSocket): void {
     const limit = setTimeout(() => {
       if (!this.#bound.has(session)) session.destroy();
@@ -321,7 +321,7 @@ function checkScope(token: JoinToken, { role, site, name }: EnrolRequest__Output
   }
   if (name === SERVER) refuse('no node may be called server');
   if (name !== '' && token.name !== null && name !== token.name) refuse(`this token is for node ${token.name}`);
-  // The way in must be one of its parents': it dials one of them, or waits where one of them dials.
+  // The node must join through one of its parents: it dials one of them, or waits where one of them dials.
   const addresses = token.parents.map(({ dialAddress }) => dialAddress);
   if (addresses.includes(dialledAt ?? null)) return;
   if (dialledAt !== undefined) refuse('this token is for a node that dials');

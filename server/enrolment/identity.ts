@@ -1,4 +1,5 @@
-// The `identity` service: a node that just enrolled confirms over the mesh, and every node renews its certificate.
+// The `identity` service: a node that has enrolled confirms over the mesh, which consumes its join token, and every
+// node renews its certificate.
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { PROVISIONAL_LIFETIME_MS, type Authority, type IssuedCertificate } from '../../certs/authority.ts';
@@ -35,7 +36,7 @@ export class IdentityService {
   readonly #deps: IdentityServiceDeps;
   readonly #host: GrpcHost<PeerIdentity>;
   readonly #nonces = new Nonces();
-  /** The latest renewal of each node, so that a repeated request gets the same answer. */
+  /** The latest renewal of each node, so that a repeated request gets the same certificate. */
   readonly #renewed = new Map<string, { spki: string; issued: IssuedCertificate }>();
 
   /** The latest confirmation of each node, for the same reason. */
@@ -52,7 +53,7 @@ export class IdentityService {
       types.Identity.service,
       {
         Confirm: (_call, caller) => this.#confirm(caller),
-        BeginRenewal: (_call, caller) => ({ nonce: this.#nonces.make(caller.stream) }),
+        BeginRenewal: (_call, caller) => ({ nonce: this.#nonces.create(caller.stream) }),
         Renew: (call, caller) => this.#renew(call.request, caller),
       },
       { Confirm: { roles: ROLES }, BeginRenewal: { roles: ROLES }, Renew: { roles: ROLES } },
@@ -74,13 +75,13 @@ export class IdentityService {
     const issued = await authority.issue({ spkiDer, node: peer.node, role: peer.role });
     const outcome = await store.transaction(async (tx) => {
       const token = await tx.tokens.boundTo(peer.node, spki);
-      if (token?.role !== peer.role) throw notWaitedFor(peer.node);
+      if (token?.role !== peer.role) throw nothingToConfirm(peer.node);
       const present = await tx.nodes.find(peer.node);
       if (token.usedAt !== null) return this.#confirmedBefore(tx, peer.node, spki, issued, present);
       if (present?.state === 'active' || !(await tx.tokens.consume(token.id, Date.now()))) {
-        throw notWaitedFor(peer.node);
+        throw nothingToConfirm(peer.node);
       }
-      await letIn(tx, { token, issued, present, node: peer.node, topology });
+      await admit(tx, { token, issued, present, node: peer.node, topology });
       return { joined: true, certificatePem: issued.certificatePem };
     });
     this.#confirmed.set(peer.node, { spki, certificatePem: outcome.certificatePem });
@@ -88,7 +89,7 @@ export class IdentityService {
     return { certificatePem: outcome.certificatePem };
   }
 
-  /** The answer to a key that has confirmed already and did not hear so: the same again, while this server knows it. */
+  /** Answers a repeated Confirm, whose first answer was lost: the same certificate while this process remembers it. */
   async #confirmedBefore(
     tx: StoreTransaction,
     node: string,
@@ -120,7 +121,7 @@ export class IdentityService {
       throw new IsthmusError('PEER_CERTIFICATE_REVOKED', `${peer.node} is not an active ${peer.role} of this mesh`);
     }
     if (!(await isRenewable(store, peer))) {
-      throw new IsthmusError('FORBIDDEN', `this certificate of ${peer.node} was for its enrolment and is not renewed`);
+      throw new IsthmusError('FORBIDDEN', `this certificate of ${peer.node} is provisional and cannot be renewed`);
     }
     const spki = spkiDigest(request.publicKeySpki);
     const before = this.#renewed.get(peer.node);
@@ -133,7 +134,7 @@ export class IdentityService {
   }
 }
 
-/** Writes down a certificate that was issued to a node of the mesh. */
+/** Records a certificate that was issued to a node of the mesh. */
 export async function recordRenewal(store: Store, node: string, issued: IssuedCertificate): Promise<void> {
   const { serialNumber: serial, notAfterMs: notAfter } = issued;
   await store.transaction(async (tx) => {
@@ -151,14 +152,14 @@ export async function recordRenewal(store: Store, node: string, issued: IssuedCe
 interface Admission {
   readonly node: string;
   readonly token: JoinToken;
-  /** The certificate that lasts. */
+  /** The full certificate. */
   readonly issued: IssuedCertificate;
   /** The revoked node that had the name. */
   readonly present: Node | undefined;
   readonly topology: Topology;
 }
 
-async function letIn(tx: StoreTransaction, { node: id, token, issued, present, topology }: Admission): Promise<void> {
+async function admit(tx: StoreTransaction, { node: id, token, issued, present, topology }: Admission): Promise<void> {
   const createdAt = Date.now();
   const { role, site, parents } = token;
   if (present === undefined) {
@@ -187,16 +188,16 @@ async function recordCertificate(tx: StoreTransaction, node: string, issued: Iss
 }
 
 /**
- * Whether a certificate may be renewed: one that this store has written down, or one of full life, which Confirm or
- * Renew gave out and a backup from before that does not know. What Enrol gives out is neither.
+ * Whether a certificate may be renewed: one that this store has recorded, or one of full lifetime, which Confirm or
+ * Renew issued and a restored older backup does not know. The provisional one that Enrol issues is neither.
  */
 async function isRenewable(store: Store, peer: PeerIdentity): Promise<boolean> {
   const lifeMs = peer.notAfterMs - peer.notBeforeMs - BACKDATE_MS;
   return lifeMs > 2 * PROVISIONAL_LIFETIME_MS || (await store.nodes.hasCertificate(peer.node, peer.serialNumber));
 }
 
-function notWaitedFor(node: string): IsthmusError {
-  return new IsthmusError('TOKEN_USED', `no enrolment of ${node} with this key waits to be confirmed`);
+function nothingToConfirm(node: string): IsthmusError {
+  return new IsthmusError('TOKEN_USED', `${node} has no unconfirmed enrolment with this key`);
 }
 
 function certificateOf(stream: unknown): X509Certificate {

@@ -1,5 +1,5 @@
-// Nonces for proofs: one at a time for each stream, good for two minutes. Asking again with the same proof is allowed,
-// so that a lost answer can be repeated; what it may do twice is for the caller to bound.
+// Nonces for proofs: one at a time for each stream, valid for two minutes. A nonce may be used again, so that a request
+// whose answer was lost can be repeated; the caller limits what a repeated request does.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -7,21 +7,21 @@ import { IsthmusError } from '../../contract/errors.ts';
 const LIFETIME_MS = 120_000;
 
 export class Nonces {
-  readonly #byStream = new WeakMap<Duplex, { nonce: Buffer; madeAtMs: number }>();
+  readonly #byStream = new WeakMap<Duplex, { nonce: Buffer; createdAtMs: number }>();
 
-  /** A fresh nonce for this stream; the last one is forgotten. */
-  make(stream: Duplex, nowMs = Date.now()): Buffer {
+  /** Creates a nonce for this stream; it replaces the last one. */
+  create(stream: Duplex, nowMs = Date.now()): Buffer {
     const nonce = randomBytes(32);
-    this.#byStream.set(stream, { nonce, madeAtMs: nowMs });
+    this.#byStream.set(stream, { nonce, createdAtMs: nowMs });
     return nonce;
   }
 
   /** Throws ENROL_STALE unless `received` is this stream's nonce and fresh. */
   check(stream: Duplex, received: Buffer, nowMs = Date.now()): void {
     const known = this.#byStream.get(stream);
-    const fresh = known !== undefined && nowMs - known.madeAtMs <= LIFETIME_MS;
+    const fresh = known !== undefined && nowMs - known.createdAtMs <= LIFETIME_MS;
     if (!fresh || received.length !== known.nonce.length || !timingSafeEqual(received, known.nonce)) {
-      throw new IsthmusError('ENROL_STALE', 'the nonce is not the one this session was given, or is too old');
+      throw new IsthmusError('ENROL_STALE', 'the nonce was not issued to this session, or is too old');
     }
   }
 }

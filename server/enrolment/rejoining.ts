@@ -1,5 +1,5 @@
-// A node's name after its revocation: it may be given out again, to a node of the same role, so that a machine which
-// was lost keeps its row, its settings and its history. Which certificates count is a matter of when they were issued.
+// Rejoining: a node of the same role may take the name of a revoked one, so that a lost machine keeps its row, its
+// settings and its history. Certificates from before the revocation stay revoked: their time of issue decides.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Parent } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -15,7 +15,7 @@ export function checkNameFree(present: Node | undefined, role: Node['role']): vo
   if (present.role !== role) {
     throw new IsthmusError(
       'ALREADY_EXISTS',
-      `${present.id} was a ${present.role}; only a ${present.role} takes its name`,
+      `${present.id} was a ${present.role}; only a ${present.role} may take its name`,
       {
         field: 'name',
       },
@@ -26,24 +26,24 @@ export function checkNameFree(present: Node | undefined, role: Node['role']): vo
 export function nameTaken(node: string): IsthmusError {
   return new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, {
     field: 'name',
-    remedy: `Choose another name. When that node is lost, revoke it first (\`isthmus node revoke ${node}\`): the name is free for a token that names it then.`,
+    remedy: `Choose another name. If that node is lost, revoke it first (\`isthmus node revoke ${node}\`): then a token for this name can reuse it.`,
   });
 }
 
-interface Readmission {
+interface Rejoin {
   readonly token: JoinToken;
   readonly topology: Topology;
   readonly certificateNotAfter: number;
 }
 
 /**
- * Makes a revoked node active at the place that its new token names. Its machine keeps its settings; only its routes
- * change, when the token names others or the node has other parents now.
+ * Reactivates a revoked node at the site and below the parents of its new token. Its machine keeps its settings; its
+ * routes change only when the token names others or the node has other parents now.
  */
 export async function reactivateNode(
   tx: StoreTransaction,
   before: Node,
-  { token, topology, certificateNotAfter }: Readmission,
+  { token, topology, certificateNotAfter }: Rejoin,
 ): Promise<void> {
   const { id } = before;
   const { site, parents } = token;
@@ -55,7 +55,7 @@ export async function reactivateNode(
   await tx.events.append({ actor: id, type: 'machine.updated', subject: id, data: { routes } });
 }
 
-/** Whether these are the same nodes in the same order, whoever dials. */
+/** Whether these are the same nodes in the same order, whichever side dials. */
 function areSame(before: readonly Parent[], now: readonly Parent[]): boolean {
   return before.length === now.length && before.every(({ node }, index) => node === now[index]?.node);
 }

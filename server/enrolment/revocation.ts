@@ -1,5 +1,5 @@
-// Revocation: the store knows who is revoked; the signed list carries it through the mesh. The list is made from the
-// store by a subscription, so that a revocation which was committed is published whatever happens in between.
+// Revocation: the store holds who is revoked; the signed list carries it through the mesh. A subscription builds the
+// list from the store, so that every committed revocation is published, also after a crash in between.
 import type { Authority } from '../../certs/authority.ts';
 import { LEAF_LIFETIME_MS } from '../../certs/authority.ts';
 import { revocationStatement, type RevocationList } from '../../certs/revocations.ts';
@@ -33,12 +33,12 @@ export function revocationSubscription(deps: RevocationDeps): Subscription<'node
 }
 
 /**
- * Marks a node revoked; the mesh learns of it from the event. Repeating it changes nothing. NOT_FOUND when there is no
- * such node, FORBIDDEN for this server itself.
+ * Marks a node revoked; the event makes the mesh learn of it. Repeating it changes nothing. Throws NOT_FOUND when there
+ * is no such node, FORBIDDEN for this server itself.
  */
 export async function revokeNode(tx: StoreTransaction, id: string, actor: Actor, self: string): Promise<void> {
   if (id === self) {
-    throw new IsthmusError('FORBIDDEN', `${id} is the server that would do it; a server does not revoke itself`);
+    throw new IsthmusError('FORBIDDEN', `${id} is this server; a server cannot revoke itself`);
   }
   const node = await tx.nodes.get(id);
   if (await tx.nodes.revoke(id, Date.now())) {
@@ -52,9 +52,9 @@ export async function revokeNode(tx: StoreTransaction, id: string, actor: Actor,
 }
 
 /**
- * Marks nodes revoked that the list names and the store does not know of: it was restored from a backup, and a
- * neighbour has told the list. From now, so that a certificate which such a node got since, and which the store knows
- * as little, is refused as well.
+ * Marks nodes revoked that the list names and the store does not: the store was restored from a backup, and a neighbour
+ * sent a newer list. They are revoked as of now, so that a certificate issued since, which the store does not know
+ * either, is denied as well.
  */
 export async function adoptRevocations(deps: RevocationDeps): Promise<void> {
   const { store, revocations, log, self } = deps;
@@ -74,14 +74,14 @@ export async function adoptRevocations(deps: RevocationDeps): Promise<void> {
   log.warn({ nodes: adopted }, 'nodes were revoked that this store, restored from a backup, did not know as revoked');
 }
 
-/** Brings the signed list up to what the store says; answers whether it had to change. */
+/** Updates the signed list from the store; returns whether it changed. */
 export async function publishRevocations({ store, authority, revocations, log }: RevocationDeps): Promise<boolean> {
   const now = Date.now();
-  // Also those that have joined again since: their certificates from before stay revoked.
+  // Includes nodes that have rejoined since: their earlier certificates stay revoked.
   const stored = (await store.nodes.all()).flatMap(({ id, revokedAt }) =>
     revokedAt === null ? [] : [{ node: id, revokedAtMs: revokedAt }],
   );
-  // A store that was restored from a backup does not know who was revoked after it; the neighbours told the list.
+  // A store restored from a backup misses later revocations; the list from the neighbours has them.
   const latest = new Map<string, number>();
   for (const { node, revokedAtMs } of [...stored, ...revocations.entries()])
     latest.set(node, Math.max(revokedAtMs, latest.get(node) ?? 0));
@@ -90,7 +90,7 @@ export async function publishRevocations({ store, authority, revocations, log }:
     .filter(({ revokedAtMs }) => now - revokedAtMs < KEPT_MS);
   const known = new Map(revocations.entries().map(({ node, revokedAtMs }) => [node, revokedAtMs]));
   if (nodes.every(({ node, revokedAtMs }) => known.get(node) === revokedAtMs)) return false;
-  // Higher than any version there ever was, also when this server was restored from an old backup.
+  // Higher than every earlier version, also after this server was restored from an old backup.
   const version = Math.max(revocations.version + 1, now);
   const statement = revocationStatement(authority.meshId, version, nodes);
   const outcome = revocations.merge({ statement, signature: authority.sign('revocations', statement) });

@@ -1,7 +1,7 @@
-// Who is let in, who is renewed, who is shut out. Map of this folder:
-//   tokens.ts        creates join tokens         enrolment.ts, dialled-joins.ts   let nodes in
-//   identity.ts      confirms and renews         revocation.ts                    shuts nodes out
-//   rejoining.ts     gives a revoked node's name out again
+// Starts enrolment: nodes join, renew their certificates and are revoked. Map of this folder:
+//   tokens.ts        join tokens                 enrolment.ts, dialled-joins.ts   enrol nodes
+//   identity.ts      confirms and renews         revocation.ts                    revokes nodes
+//   rejoining.ts     reuses a revoked node's name
 import type { Authority } from '../../certs/authority.ts';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
@@ -28,7 +28,7 @@ import {
   revokeNode,
   type RevocationDeps,
 } from './revocation.ts';
-import { createToken, type MadeToken, type TokenInput } from './tokens.ts';
+import { createToken, type CreatedToken, type TokenInput } from './tokens.ts';
 
 export interface EnrolmentStartDeps {
   readonly store: Store;
@@ -40,15 +40,15 @@ export interface EnrolmentStartDeps {
   readonly revocations: RevocationList;
   readonly mesh: Mesh;
   readonly log: Logger;
-  /** How this server's port is reached from outside, as host:port, when it is known. */
+  /** The address of this server's port from outside, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
 }
 
 export interface EnrolmentServices {
-  /** Nodes that wait to be dialled: the topology tells their parents. */
+  /** Nodes that wait to be dialled: the topology service assigns them to their parents. */
   readonly joins: AwaitedJoins<JoinToken>;
-  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<MadeToken>;
-  /** The mesh learns of it from the event, after the commit. */
+  createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<CreatedToken>;
+  /** The event makes the mesh learn of it after the commit. */
   revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
   stop(): Promise<void>;
 }
@@ -79,7 +79,7 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
     },
   });
   mesh.listenEnrol((stream) => {
-    enrolment.serve(stream).catch((err: unknown) => log.debug({ err }, 'an enrolment did not get to its session'));
+    enrolment.serve(stream).catch((err: unknown) => log.debug({ err }, 'an enrolment failed before its session began'));
   });
   mesh.listen('identity', (stream) => identities.accept(stream));
 
@@ -100,7 +100,7 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
   };
 }
 
-/** The server's own node is in the table like every other. */
+/** Adds this server to the table of nodes, or updates its row. */
 async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<void> {
   const { node, site } = identity.current();
   const certificateNotAfter = identity.peer().notAfterMs;
@@ -127,25 +127,25 @@ async function ensureOwnRow({ store, identity }: EnrolmentStartDeps): Promise<vo
   });
 }
 
-/** Keeps the store's word on who is revoked up to what the mesh tells. */
+/** Adopts revocations into the store whenever the list from the mesh changes. */
 class Adopting {
   readonly #deps: RevocationDeps;
-  readonly #forget: () => void;
+  readonly #unsubscribe: () => void;
   readonly #running = new Mutex();
 
   constructor(deps: RevocationDeps) {
     this.#deps = deps;
-    this.#forget = deps.revocations.onChange(() => void this.run());
+    this.#unsubscribe = deps.revocations.onChange(() => void this.run());
   }
 
   run(): Promise<void> {
     return this.#running
       .run(() => adoptRevocations(this.#deps))
-      .catch((err: unknown) => this.#deps.log.error({ err }, 'revocations were not adopted'));
+      .catch((err: unknown) => this.#deps.log.error({ err }, 'could not adopt revocations'));
   }
 
   async stop(): Promise<void> {
-    this.#forget();
+    this.#unsubscribe();
     await this.#running.idle();
   }
 }

@@ -1,4 +1,4 @@
-// Join tokens: made for one node, good once, for an hour at most. The server keeps only the sealed key of their proof.
+// Join tokens: each is for one node, works once and expires within an hour. The server keeps only the sealed proof key.
 import { randomBytes } from 'node:crypto';
 import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -19,14 +19,14 @@ import type { Topology } from '../topology/topology.ts';
 /** Long enough to walk to a machine, short enough that a leaked one is soon worthless. */
 const MAX_TTL_S = 3600;
 
-/** A relay without a port has no children that dial. */
+/** Where a relay listens; without a port no child could dial it. */
 const RELAY_LISTEN = '0.0.0.0:8444';
 
 export interface TokenInput {
   readonly role: JoinToken['role'];
   readonly site: string;
   readonly name?: string | undefined;
-  /** In order of preference; the server when there are none. */
+  /** In order of preference; the server when absent. */
   readonly parents?: readonly ParentInput[] | undefined;
   readonly environments?: readonly string[] | undefined;
   readonly targetRoles?: readonly string[] | undefined;
@@ -34,41 +34,41 @@ export interface TokenInput {
   readonly ttlS?: number | undefined;
 }
 
-export interface MadeToken {
+export interface CreatedToken {
   readonly id: string;
   /** Shown once. */
   readonly token: string;
   /** SHA-256 of the authority's certificate. */
   readonly pin: string;
   readonly expiresAt: number;
-  /** Other tokens for the same name that may still be used: the first join takes the name. */
+  /** Other unused tokens for the same name: the first join takes the name. */
   readonly othersOpen: readonly string[];
-  /** What to run on the joining machine; it asks for the token, which is not in it. */
+  /** The command to run on the joining machine. It reads the token from its input: the token is not part of it. */
   readonly joinCommand: string;
 }
 
 interface TokenDeps {
   readonly sealer: Sealer;
   readonly pin: string;
-  /** Where the server's own port is reached, as host:port, when it is known. */
+  /** The address of the server's own port, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
   readonly topology: Topology;
 }
 
-/** Revokes a join token: nobody joins with it from now on. */
+/** Revokes a join token: no node can join with it any more. */
 export async function revokeToken(tx: StoreTransaction, token: string, actor: Actor): Promise<void> {
   const { id } = await tx.tokens.get(token);
   await tx.tokens.delete(id);
   await tx.events.append({ actor, type: 'token.revoked', subject: id, data: {} });
 }
 
-/** Makes a join token. INVALID_FIELD names what is wrong with the request. */
+/** Creates a join token. Throws INVALID_FIELD, naming the field, when the request is wrong. */
 export async function createToken(
   tx: StoreTransaction,
   input: TokenInput,
   actor: Actor,
   deps: TokenDeps,
-): Promise<MadeToken> {
+): Promise<CreatedToken> {
   const parents = parentsOf(input.parents ?? [{ node: SERVER }]);
   await checkInput(tx, input, parents, deps.topology);
   const id = newId();
@@ -80,7 +80,7 @@ export async function createToken(
     proofKeySealed: deps.sealer.seal(proofKey(secret), proofKeyIdentity(id)),
     role: input.role,
     site: input.site,
-    // Who is dialled is dialled by name, so there must be one before the node has said anything.
+    // Parents dial a node by its name, so one that waits to be dialled needs a name before it enrols.
     name: input.name ?? (isDialled(parents) ? `${input.role}-${randomBytes(4).toString('hex')}` : null),
     parents,
     environments: input.environments ?? [],
@@ -156,9 +156,7 @@ async function checkInput(
   }
 }
 
-/**
- * Where the parents that the node dials are reached, in their order; a text to be filled in where that is not known.
- */
+/** The addresses of the parents that the node dials, in their order; a text to fill in where one is not known. */
 function addressesOf(
   parents: readonly Parent[],
   { topology: { nodes }, serverAddress }: Pick<TokenDeps, 'topology' | 'serverAddress'>,
@@ -168,13 +166,13 @@ function addressesOf(
     .map(({ node }) => addressForChildren(node, nodes, serverAddress) ?? `<host:port of ${node}>`);
 }
 
-/** The token is not part of it: what is on a command line is in `ps` and in the shell's history. */
+/** The join command. The token is not part of it: a command line shows in `ps` and in the shell's history. */
 function command({ role, parents }: JoinToken, pin: string, addresses: readonly string[]): string {
   const [dialled] = parents.flatMap(({ dialAddress }) => (dialAddress === null ? [] : [dialAddress]));
   const ownPort = dialled === undefined ? RELAY_LISTEN : `0.0.0.0:${requireHostPort(dialled).port}`;
-  const way = [
+  const options = [
     ...addresses.map((address) => `--address ${address}`),
     ...(dialled !== undefined || role === 'relay' ? [`--listen ${ownPort}`] : []),
   ];
-  return `isthmus join --data /var/lib/isthmus/${role} ${way.join(' ')} --pin ${pin} --token-file -`;
+  return `isthmus join --data /var/lib/isthmus/${role} ${options.join(' ')} --pin ${pin} --token-file -`;
 }

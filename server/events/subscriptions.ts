@@ -1,5 +1,5 @@
-// Subscriptions: parts of the server that act on domain events. Each reads its types in the order of the commits, from
-// its own position, which is in the database: a restart goes on where it stopped, and no event is left out.
+// Subscriptions: components of the server that handle domain events. Each reads its event types in commit order from
+// its own position, which is in the database: after a restart it continues there, and misses no event.
 import type { EventType } from '../../contract/events.ts';
 import { backoffMs } from '../../lib/async/backoff.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -8,28 +8,28 @@ import { pause } from '../../lib/async/waiting.ts';
 import type { StoredEvent } from '../store/events/events.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
-/** What a subscription does about some events, at most `BATCH_EVENTS` at once, in order. */
+/** How a subscription handles events, at most `BATCH_EVENTS` at once, in order. */
 type Handler<Type extends EventType> =
   | {
-      /** Changes the database, in the transaction that moves the position: for each event exactly once. */
+      /** Changes the database in the transaction that moves the position: exactly once per event. */
       handle(events: readonly StoredEvent<Type>[], tx: StoreTransaction): Promise<void>;
     }
   | {
-      /** Has effects elsewhere, before the position moves: for each event at least once, so it must be idempotent. */
+      /** Has effects elsewhere, before the position moves: at least once per event, so it must be idempotent. */
       act(events: readonly StoredEvent<Type>[]): Promise<void>;
     };
 
 export type Subscription<Type extends EventType> = Handler<Type> & {
   readonly types: readonly Type[];
-  /** Where it begins when it is new: at the first event that there is, or at the next one. */
+  /** Where a new subscription starts: at the first event ever, or at the next one. */
   readonly from: 'start' | 'now';
 };
 
 export interface SubscriptionStatus {
   readonly name: string;
-  /** The number of the last event that was handled or passed over. */
+  /** The number of the last event that was handled or skipped. */
   readonly position: number;
-  /** Events that wait for it, and since when the first of them does. */
+  /** How many events wait for it, and when the first of them was written. */
   readonly behind: number;
   readonly behindSince: number | null;
   /** Failures since the last success. */
@@ -37,7 +37,7 @@ export interface SubscriptionStatus {
 }
 
 interface SubscriptionTunables {
-  /** A commit wakes; this is for what no hint told. */
+  /** Commits wake a subscription; this finds what no hint announced. */
   readonly pollEveryMs: number;
   readonly retry: { readonly baseMs: number; readonly capMs: number; readonly jitter: 'half' };
 }
@@ -47,8 +47,8 @@ const DEFAULTS: SubscriptionTunables = {
   retry: { baseMs: 1_000, capMs: 60_000, jitter: 'half' },
 };
 const BATCH_EVENTS = 100;
-/** Events of other types are passed over that many at once: a commit for each would cost more than reading again. */
-const PASS_OVER_EVENTS = 100;
+/** The position skips events of other types once there are this many: a commit for fewer costs more than a read. */
+const SKIPPED_EVENTS = 100;
 
 interface SubscriptionsOptions extends Partial<SubscriptionTunables> {
   readonly store: Store;
@@ -66,15 +66,15 @@ export class EventSubscriptions {
     this.#options = { ...DEFAULTS, ...options };
   }
 
-  /** Registers a subscription; call it before `start`. Its name is remembered in the database. */
+  /** Registers a subscription; call it before `start`. The database keeps its position by name. */
   subscribe<Type extends EventType>(name: string, subscription: Subscription<Type>): void {
     if (this.#readers.has(name)) throw new IsthmusError('INTERNAL', `subscription ${name} is registered twice`);
-    // A reader gives it events of its types only.
+    // A reader passes it events of its own types only.
     const handler = subscription as unknown as Subscription<EventType>;
     this.#readers.set(name, new Reader(name, handler, this.#options));
   }
 
-  /** Begins to read. Subscriptions of earlier versions that nobody registered any more are removed. */
+  /** Starts to read. Removes the positions of subscriptions that are no longer registered. */
   async start(): Promise<void> {
     const { store } = this.#options;
     const readers = [...this.#readers.values()];
@@ -88,12 +88,12 @@ export class EventSubscriptions {
     this.#running = Promise.all(readers.map((reader) => reader.run(this.#stopping.signal)));
   }
 
-  /** How far each subscription is, by name. */
+  /** The status of every subscription. */
   status(): Promise<SubscriptionStatus[]> {
     return Promise.all([...this.#readers.values()].map((reader) => reader.status()));
   }
 
-  /** Stops reading, and waits for the handlers that run. */
+  /** Stops reading, and waits for running handlers. */
   async stop(): Promise<void> {
     this.#stopHints();
     this.#stopping.abort();
@@ -129,7 +129,7 @@ class Reader {
 
   async run(stopping: AbortSignal): Promise<void> {
     while (!stopping.aborted) {
-      // Before it reads: what is committed while it does wakes it again.
+      // Renewed before the read, so that a commit during the read wakes it again.
       this.#waking = new AbortController();
       try {
         const mayBeMore = await this.#step();
@@ -149,12 +149,12 @@ class Reader {
     return { name: this.#name, position, behind: count, behindSince: oldestAt, failures: this.#failures };
   }
 
-  /** Handles the next events; answers whether there may be more. */
+  /** Handles the next events; returns whether there may be more. */
   async #step(): Promise<boolean> {
     const { store } = this.#options;
     const from = await store.subscriptions.position(this.#name);
     const { events, upTo } = await store.events.unread(from, this.#subscription.types, BATCH_EVENTS);
-    if (events.length === 0 && upTo - from < PASS_OVER_EVENTS) return false;
+    if (events.length === 0 && upTo - from < SKIPPED_EVENTS) return false;
     if (events.length > 0 && 'act' in this.#subscription) await this.#subscription.act(events);
     await store.transaction(async (tx) => {
       await tx.subscriptions.move(this.#name, { from, to: upTo });
@@ -167,6 +167,6 @@ class Reader {
     this.#failures += 1;
     const { position, behind } = await this.status().catch(() => ({ position: null, behind: null }));
     const facts = { err, subscription: this.#name, position, behind, failures: this.#failures };
-    this.#options.log.error(facts, 'events were not handled; trying again');
+    this.#options.log.error(facts, 'events were not handled; will retry');
   }
 }

@@ -1,4 +1,4 @@
-// Checks one machine's health: a real call down its routes, answered without the script engine.
+// Checks one machine's health with a real call over its routes, which the tentacle answers without its script engine.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { Machine } from '../store/inventory/machines.ts';
@@ -10,23 +10,23 @@ import { tryRoutes } from '../tasks/execution/call-with-failover.ts';
 import type { RoutesOf } from '../tasks/routes.ts';
 import type { Tentacles } from '../tasks/execution/tentacles.ts';
 
-/** Longer than the heartbeat that finds a dead link within it: then the answer names the hop. */
+/** Longer than a heartbeat takes to find a dead link, so that the error names the hop. */
 const CHECK_DEADLINE_MS = 10_000;
 
-interface Reach {
+interface HealthCheckDeps {
   readonly tentacles: Tentacles;
   readonly routesOf: RoutesOf;
 }
 
-/** Tries the paths to the machine in their order, each once. */
+/** Tries the machine's routes in their order, each once. */
 export async function checkHealth(
-  { tentacles, routesOf }: Reach,
+  { tentacles, routesOf }: HealthCheckDeps,
   { id, thresholds }: Pick<Machine, 'id' | 'thresholds'>,
   signal: AbortSignal,
 ): Promise<MachineHealth> {
-  let paths: readonly FixedRoute[];
+  let routes: readonly FixedRoute[];
   try {
-    paths = await routesOf(id);
+    routes = await routesOf(id);
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'MACHINE_REVOKED') throw thrown;
     const { code, message } = thrown;
@@ -34,8 +34,8 @@ export async function checkHealth(
     return { health: 'unreachable', reasons: [reason], hop: id };
   }
   const failed: { route: FixedRoute; error: IsthmusError }[] = [];
-  for (const route of paths) {
-    const round = await oneRoute(tentacles, id, route, signal);
+  for (const route of routes) {
+    const round = await tryRoute(tentacles, id, route, signal);
     if (round.kind === 'answered') {
       const { report, sentAtMs } = round.value;
       return judgeAnswer({ report, route, sentAtMs, answeredAtMs: Date.now(), failed }, thresholds);
@@ -45,11 +45,11 @@ export async function checkHealth(
   return judgeFailure(id, failed);
 }
 
-async function oneRoute(tentacles: Tentacles, machine: string, route: FixedRoute, signal: AbortSignal) {
+async function tryRoute(tentacles: Tentacles, machine: string, route: FixedRoute, signal: AbortSignal) {
   const routes = () => Promise.resolve([route]);
   try {
     return await tryRoutes({ tentacles, machine, routes, signals: [signal] }, async (client) => {
-      // Timed from here: opening a tunnel takes round trips that say nothing of the clock.
+      // Timed from here: the round trips that open a tunnel would distort the clock skew.
       const sentAtMs = Date.now();
       const report = await client.unary<HealthReport__Output>((c, o, done) => c.checkHealth({}, o, done), {
         deadlineMs: CHECK_DEADLINE_MS,
@@ -62,7 +62,7 @@ async function oneRoute(tentacles: Tentacles, machine: string, route: FixedRoute
   }
 }
 
-/** Stores a check's outcome; an event tells of a change, not of every check. */
+/** Stores a check's result; writes an event when the health has changed. */
 export async function storeHealth(tx: StoreTransaction, machine: string, found: MachineHealth): Promise<void> {
   const before = await tx.machines.find(machine);
   if (before === undefined) return;

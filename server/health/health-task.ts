@@ -1,4 +1,4 @@
-// Health checks that were asked for: one call per machine, no waiting for those that are away.
+// The task kind of requested health checks: one call per machine, without waiting for unreachable ones.
 import type { Actor } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
@@ -17,13 +17,13 @@ interface HealthTaskPayload {
   readonly machines: readonly string[];
 }
 
-/** Of their own, so that checks answer while work piles up. */
+/** A lane of their own, so that checks run while work queues up. */
 const HEALTH_LANE: Lane = { name: 'health', concurrency: 32 };
 const CHECKS_AT_ONCE = 64;
-/** A check waits for nothing: whatever takes longer is its result. */
+/** A check waits for nothing; being slower than this is a result, too. */
 const DEADLINE_S = 120;
 
-/** Checks the machines that were resolved when it was accepted. */
+/** Checks the machines that were resolved when the task was accepted. */
 export const healthTask: TaskKind<HealthTaskPayload> = {
   kind: 'health',
   lane: HEALTH_LANE,
@@ -36,7 +36,7 @@ export const healthTask: TaskKind<HealthTaskPayload> = {
   retry: (tx, _task, { machines, actor, retryOf }) => submitHealthCheck(tx, { machines }, actor, retryOf),
 };
 
-/** Accepts a health check of machines that are resolved now. */
+/** Accepts a health check and resolves its machines now. */
 export async function submitHealthCheck(
   tx: StoreTransaction,
   request: TargetRequest,
@@ -49,14 +49,14 @@ export async function submitHealthCheck(
   return submitTask(tx, healthTask, { title, payload: { machines }, deadlineS: DEADLINE_S, actor, event, retryOf });
 }
 
-/** A request that names nothing asks for every enabled machine. */
+/** The request, or one for every enabled machine when it names nothing. */
 export async function enabledUnlessNamed(tx: StoreTransaction, request: TargetRequest): Promise<TargetRequest> {
   if (Object.values(request).some((list) => list !== undefined)) return request;
   const machines = await tx.machines.select({ disabled: false });
   return { machines: machines.map(({ id }) => id) };
 }
 
-/** Asking twice does no harm, so a resumed check is simply made again. */
+/** A check has no effect on the machine, so a resumed one is simply repeated. */
 async function runHealthTicket(deps: TicketDeps, context: TaskContext, ticket: Ticket): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
   const { finish, halt } = context;

@@ -1,12 +1,12 @@
-// What a health check means: pure judgement of a report against thresholds, and of a path that failed. "Relay down" is
-// not "machine down": the hop at which the path broke is part of the answer.
+// Judges a health check: a report against thresholds, or a path that failed. Pure. "Relay down" is not "machine down":
+// the hop at which the path broke is part of the result.
 import type { IsthmusError } from '../../contract/errors.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthState, Thresholds } from '../store/inventory/machines.ts';
 import type { FixedRoute } from '../store/inventory/routes.ts';
 
 export interface HealthReason {
-  /** What was looked at: disk, memory, load, clock, certificate, route, path, machine. */
+  /** What was checked: disk, memory, load, clock, certificate, route, path, machine. */
   readonly what: string;
   readonly severity: 'warning' | 'unhealthy' | 'unreachable';
   readonly text: string;
@@ -17,7 +17,7 @@ export interface HealthReason {
 export interface MachineHealth {
   readonly health: Exclude<HealthState, 'unknown'>;
   readonly reasons: readonly HealthReason[];
-  /** The hop at which the path failed; the machine itself when the path held and it did not answer. */
+  /** The hop at which the path failed; the machine itself when the path was open but it did not answer. */
   readonly hop?: string;
   readonly route?: FixedRoute;
   readonly roundTripMs?: number;
@@ -25,7 +25,7 @@ export interface MachineHealth {
   readonly facts?: HealthReport__Output;
 }
 
-/** An answered check. */
+/** A check that was answered. */
 export interface HealthAnswer {
   readonly report: HealthReport__Output;
   readonly route: FixedRoute;
@@ -35,30 +35,30 @@ export interface HealthAnswer {
   readonly failed: readonly { readonly route: FixedRoute; readonly error: IsthmusError }[];
 }
 
-const MiB = 1024 * 1024;
+const BYTES_PER_MIB = 1024 * 1024;
 const DAY_MS = 86_400_000;
 
-/** Beyond these a check warns, unless the machine has thresholds of its own. */
-const defaults: Required<Thresholds> = {
-  diskFreeBytes: 512 * MiB,
-  memoryFreeBytes: 64 * MiB,
-  // A busy machine is no news; four runnable processes per core for a minute are.
+/** A check warns beyond these, unless the machine has thresholds of its own. */
+const DEFAULT_THRESHOLDS: Required<Thresholds> = {
+  diskFreeBytes: 512 * BYTES_PER_MIB,
+  memoryFreeBytes: 64 * BYTES_PER_MIB,
+  // A busy machine is normal; four runnable processes per core for a minute are not.
   loadPerCpu: 4,
   clockSkewMs: 60_000,
   // Certificates last 7 days and renew with about 2.3 left: one day left means that renewal does not work.
   certificateDays: 1,
 };
-/** A disk may be large and still nearly full. */
+/** A large disk is nearly full with less than this share free. */
 const DISK_FREE_SHARE = 0.05;
 /** Below this nothing can be unpacked or logged. */
-const DISK_UNUSABLE_BYTES = 32 * MiB;
-/** Tentacles refuse envelopes beyond it. */
+const DISK_UNUSABLE_BYTES = 32 * BYTES_PER_MIB;
+/** Beyond this skew tentacles refuse envelopes. */
 const CLOCK_UNUSABLE_MS = 5 * 60_000;
 
-/** The health that an answer tells of. */
+/** The health of a machine that answered. */
 export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null): MachineHealth {
   const { report, sentAtMs, answeredAtMs } = answer;
-  const limits = { ...defaults, ...thresholds };
+  const limits = { ...DEFAULT_THRESHOLDS, ...thresholds };
   const roundTripMs = answeredAtMs - sentAtMs;
   const clockSkewMs = Math.round(report.tentacleTimeMs - (sentAtMs + answeredAtMs) / 2);
   const reasons = [
@@ -74,7 +74,7 @@ export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null)
   return { health, reasons, route: answer.route, roundTripMs, clockSkewMs, facts: report };
 }
 
-/** The health of a machine to which no route led: which hop of the preferred route failed. */
+/** The health of a machine that no route reached, with the hop at which the preferred route failed. */
 export function judgeFailure(
   machine: string,
   errors: readonly { route: FixedRoute; error: IsthmusError }[],
@@ -93,7 +93,7 @@ export function judgeFailure(
   return { health: 'unreachable', reasons: reasons.length === 0 ? [none] : reasons, hop };
 }
 
-/** A route as people write it. */
+/** A route as it is displayed. */
 export function describeRoute(route: FixedRoute): string {
   return route.kind === 'direct' ? 'direct' : `via ${route.via.join(' → ')}`;
 }
@@ -145,5 +145,7 @@ function judgeCertificate(report: HealthReport__Output, nowMs: number, limits: R
 }
 
 function size(bytes: number): string {
-  return bytes >= 1024 * MiB ? `${(bytes / 1024 / MiB).toFixed(1)} GiB` : `${Math.round(bytes / MiB)} MiB`;
+  return bytes >= 1024 * BYTES_PER_MIB
+    ? `${(bytes / 1024 / BYTES_PER_MIB).toFixed(1)} GiB`
+    : `${Math.round(bytes / BYTES_PER_MIB)} MiB`;
 }

@@ -1,4 +1,4 @@
-// Periodic health checks: every machine once per interval, spread over it, in a lane of their own.
+// Checks every machine's health once per interval, spread over it, with a concurrency limit of its own.
 import PQueue from 'p-queue';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
@@ -23,7 +23,7 @@ export interface HealthMonitor {
   stop(): Promise<void>;
 }
 
-/** Starts the checks; the first round begins within an interval, each machine at a random point of it. */
+/** Starts the checks: each machine's first one at a random time within the first interval. */
 export function startHealthMonitor({
   store,
   writer,
@@ -45,7 +45,7 @@ export function startHealthMonitor({
     await writer.write((tx) => storeHealth(tx, id, health));
   }
 
-  function later(id: string, delayMs: number): void {
+  function schedule(id: string, delayMs: number): void {
     if (waiting.has(id)) return;
     waiting.add(id);
     const timer = setTimeout(() => {
@@ -59,8 +59,8 @@ export function startHealthMonitor({
   }
 
   async function round(): Promise<void> {
-    // Jitter: a thousand machines behind one relay must not be asked in one instant.
-    for (const { id } of await store.machines.select({ disabled: false })) later(id, Math.random() * intervalMs);
+    // Jitter: a thousand machines behind one relay must not be called in the same instant.
+    for (const { id } of await store.machines.select({ disabled: false })) schedule(id, Math.random() * intervalMs);
   }
 
   const begin = (): void => {

@@ -1,4 +1,4 @@
-// What sites and environments have in common: an id, a name and a description, changed with an audit event each.
+// Shared by sites and environments: entries with an id, a name and a description. Each change leaves an audit event.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Actor } from '../store/base.ts';
 import type {
@@ -16,19 +16,19 @@ export interface NewEntry {
 
 interface EntryAtVersion {
   readonly id: string;
-  /** As it was read. */
+  /** The version that was read. */
   readonly version: number;
 }
 
 interface EntryKind {
   readonly kind: 'site' | 'environment';
   readonly rows: (tx: StoreTransaction) => SiteOrEnvironmentRepository;
-  /** What refers to it, in words. */
+  /** What refers to it, as words for an error. */
   readonly usersOf: (tx: StoreTransaction, id: string) => Promise<readonly string[]>;
 }
 
 export interface Entries {
-  /** ALREADY_EXISTS when the id is taken. */
+  /** Throws ALREADY_EXISTS when the id is taken. */
   create(tx: StoreTransaction, input: NewEntry, actor: Actor): Promise<SiteOrEnvironment>;
   update(
     tx: StoreTransaction,
@@ -36,14 +36,14 @@ export interface Entries {
     patch: SiteOrEnvironmentPatch,
     actor: Actor,
   ): Promise<SiteOrEnvironment>;
-  /** IN_USE, naming what does, while something refers to it. */
+  /** Throws IN_USE, naming the users, while something refers to it. */
   delete(tx: StoreTransaction, entry: EntryAtVersion, actor: Actor): Promise<void>;
 }
 
-/** Users named in an error; more would hide what to do. */
-const MOST_NAMED = 5;
+/** Users listed in an error; more would hide what to do. */
+const MAX_LISTED = 5;
 
-/** The changes of one kind of entry. */
+/** Create, update and delete for one kind of entry. */
 export function entriesOf({ kind, rows, usersOf }: EntryKind): Entries {
   return {
     async create(tx, { id, name = id, description = '' }, actor) {
@@ -59,8 +59,8 @@ export function entriesOf({ kind, rows, usersOf }: EntryKind): Entries {
     async delete(tx, { id, version }, actor) {
       const users = await usersOf(tx, id);
       if (users.length > 0) {
-        const rest = users.length > MOST_NAMED ? ` and ${users.length - MOST_NAMED} more` : '';
-        throw new IsthmusError('IN_USE', `${kind} ${id} is in use by ${users.slice(0, MOST_NAMED).join(', ')}${rest}`);
+        const rest = users.length > MAX_LISTED ? ` and ${users.length - MAX_LISTED} more` : '';
+        throw new IsthmusError('IN_USE', `${kind} ${id} is in use by ${users.slice(0, MAX_LISTED).join(', ')}${rest}`);
       }
       await rows(tx).delete(id, version);
       await tx.events.append({ actor, type: `${kind}.deleted`, subject: id, data: {} });

@@ -1,4 +1,4 @@
-// Environments: what deployments aim at. An environment stays while a machine is in it.
+// Environments: the targets of deployments. An environment cannot be deleted while a machine is in it.
 import { noSuch } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { entriesOf } from './entries.ts';

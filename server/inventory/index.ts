@@ -1,3 +1,3 @@
-// What other features use of sites, environments and machines.
+// The exports of sites, environments and machines that other features use.
 export { checkEnvironments } from './environments.ts';
 export { registerMachine } from './machines.ts';

@@ -1,4 +1,4 @@
-// Machines: registered when their tentacle is confirmed, changed by operators, gone when their node is revoked.
+// Machines: registered when their tentacle confirms, changed by operators, deletable once their node is revoked.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine, MachinePatch } from '../store/inventory/machines.ts';
@@ -9,17 +9,17 @@ import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
 import { checkEnvironments } from './environments.ts';
 
-/** What a join token says of the machine it makes. */
+/** The settings that a join token gives to its machine. */
 export interface MachineSpec {
   readonly name?: string | null;
   readonly environments: readonly string[];
   readonly targetRoles: readonly string[];
-  /** Null: the path that follows the node's parents. */
+  /** Null: the default routes over the node's parents. */
   readonly routes: readonly Route[] | null;
   readonly createdAt: number;
 }
 
-/** Adds the machine of a confirmed tentacle; does nothing when it is there already. */
+/** Adds the machine of a confirmed tentacle; does nothing when it exists. */
 export async function registerMachine(
   tx: StoreTransaction,
   node: Pick<Node, 'id' | 'site' | 'parents'>,
@@ -71,11 +71,11 @@ export async function updateMachine(
   return machine;
 }
 
-/** Deletes a machine; its node must be revoked first, or it would go on serving what nobody sees. */
+/** Deletes a machine. Its node must be revoked first, or it would go on running unseen. */
 export async function deleteMachine(tx: StoreTransaction, id: string, version: number, actor: Actor): Promise<void> {
   const node = await tx.nodes.find(id);
   if (node?.state === 'active') {
-    throw new IsthmusError('IN_USE', `node ${id} is still a member of the mesh`, {
+    throw new IsthmusError('IN_USE', `node ${id} is still active in the mesh`, {
       remedy: `Revoke it first: isthmus node revoke ${id}.`,
     });
   }

@@ -1,4 +1,4 @@
-// Sites: where nodes are. A site stays while a node, revoked or not, belongs to it.
+// Sites: where nodes are. A site cannot be deleted while a node, revoked or not, belongs to it.
 import { entriesOf } from './entries.ts';
 
 export const sites = entriesOf({

@@ -1,6 +1,6 @@
-// The encryption of a backup: a key from a passphrase by scrypt, then AES-256-GCM over segments, so that a file of any
-// size streams and still nothing unauthenticated comes out. Each segment's number, and whether it is the last one, are
-// in its nonce: segments cannot be cut off, swapped or repeated.
+// Encrypts backups: scrypt derives a key from the passphrase, AES-256-GCM encrypts segments, so that a file of any size
+// streams and yet no unauthenticated byte comes out. A segment's nonce holds its number and whether it is the last one,
+// so that segments cannot be cut off, swapped or repeated.
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -30,7 +30,7 @@ export function encryptStream(passphrase: string): Transform {
   };
 }
 
-/** A pipeline step from encrypted to clear. BACKUP_INVALID at the first byte that is not as it was written. */
+/** A pipeline step from encrypted to clear. Throws BACKUP_INVALID at the first segment that was changed. */
 export function decryptStream(passphrase: string): Transform {
   return async function* (source) {
     const reader = new Reader(source);
@@ -81,7 +81,7 @@ async function* segments(
   let held: Buffer = Buffer.alloc(0);
   for await (const chunk of source) {
     held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    // What may be the last segment is kept until there is more.
+    // Hold back what may be the last segment until more comes.
     while (held.length > size) {
       yield { segment: held.subarray(0, size), last: false };
       held = held.subarray(size);
@@ -90,7 +90,7 @@ async function* segments(
   yield { segment: held, last: true };
 }
 
-/** Takes a first piece of a known length off a stream. */
+/** Reads a header of known length off a stream, then the rest. */
 class Reader {
   readonly #source: AsyncIterator<Buffer>;
   #held: Buffer = Buffer.alloc(0);

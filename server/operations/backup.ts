@@ -1,5 +1,5 @@
-// Backup and restore: everything a server is (database, packages, authority, master key, identity, settings) in one
-// encrypted file, with a manifest of digests that restore checks before anything takes its place.
+// Backup and restore: a server's whole state (database, packages, authority, master key, identity, settings) in one
+// encrypted file, with a manifest of digests that restore checks before it puts anything in place.
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -28,8 +28,8 @@ const ARCHIVE = '.restore.tar';
 const SETTINGS = 'config.yaml';
 const MASTER_KEY = 'master.key';
 
-/** What a data folder holds beside the database that a server cannot do without. */
-const SMALL_PARTS = ['master.check', 'authority', 'identity', 'revocations.bin', 'admin.key'];
+/** What a server needs from its data folder besides the database. */
+const OTHER_FILES = ['master.check', 'authority', 'identity', 'revocations.bin', 'admin.key'];
 
 /** Blobs never change, so they are linked, not copied. */
 const BLOBS = join('packages', 'blobs');
@@ -37,12 +37,12 @@ const BLOBS = join('packages', 'blobs');
 interface RestoreOptions {
   readonly dataDir: string;
   readonly file: string;
-  /** Whose first line is the passphrase. */
+  /** A file whose first line is the passphrase. */
   readonly passphraseFile: string;
 }
 
 interface BackupOptions extends RestoreOptions {
-  /** Reads an environment variable; another one only in tests. */
+  /** Reads an environment variable; replaced only in tests. */
   readonly env?: (name: string) => string | undefined;
 }
 
@@ -53,21 +53,19 @@ interface Manifest {
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly sizeBytes: number }>>;
 }
 
-/**
- * Writes a backup (0600), over no other file. The server may run meanwhile: it makes the copy of the database itself.
- */
+/** Writes a backup (0600); never overwrites a file. A running server copies its database itself. */
 export async function backup({ dataDir, file, passphraseFile, env }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
     throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
   });
   if (existsSync(file)) {
-    throw new IsthmusError('FILE_UNUSABLE', `${file} is there already`, {
-      remedy: 'Give the backup another name; none is overwritten.',
+    throw new IsthmusError('FILE_UNUSABLE', `${file} already exists`, {
+      remedy: 'Give the backup another name; no file is overwritten.',
     });
   }
   const id = randomBytes(6).toString('hex');
-  // In the data folder, because only there can blobs be linked and the server write its copy.
+  // In the data folder: only there can blobs be hard-linked and the server write its copy.
   const staging = join(dataDir, `backup-${id}`);
   const copy = `backup-${id}.db`;
   const partial = `${file}.${id}.partial`;
@@ -78,7 +76,7 @@ export async function backup({ dataDir, file, passphraseFile, env }: BackupOptio
     await copyDatabase(dataDir, copy);
     await rename(join(dataDir, copy), join(staging, DATABASE_FILE));
     await copySettings(dataDir, staging, env);
-    for (const part of SMALL_PARTS) await copyIfThere(join(dataDir, part), join(staging, part));
+    for (const name of OTHER_FILES) await copyIfPresent(join(dataDir, name), join(staging, name));
     await linkBlobs(join(dataDir, BLOBS), join(staging, BLOBS));
     const files = await listFiles(staging);
     const manifest: Manifest = {
@@ -101,12 +99,12 @@ export async function backup({ dataDir, file, passphraseFile, env }: BackupOptio
   }
 }
 
-/** Makes a data folder from a backup. BACKUP_INVALID, and nothing made, unless every byte is as it was. */
+/** Creates a data folder from a backup. Throws BACKUP_INVALID, and creates nothing, unless every byte is intact. */
 export async function restore({ dataDir, file, passphraseFile }: RestoreOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
   await fillFolder(dataDir, async (folder) => {
     try {
-      // To a file first: nothing is unpacked before all of it is known to be as it was written.
+      // To a file first: nothing is unpacked before the whole backup is known to be intact.
       const archive = join(folder, ARCHIVE);
       await pipeline(createReadStream(file), decryptStream(passphrase), createWriteStream(archive, { mode: 0o600 }));
       await extract({
@@ -121,7 +119,7 @@ export async function restore({ dataDir, file, passphraseFile }: RestoreOptions)
       await verify(folder);
     } catch (thrown) {
       if (thrown instanceof IsthmusError || (thrown instanceof Error && 'syscall' in thrown)) throw thrown;
-      throw new IsthmusError('BACKUP_INVALID', `${file} is not a whole backup`, { cause: thrown });
+      throw new IsthmusError('BACKUP_INVALID', `${file} is not a complete backup`, { cause: thrown });
     }
     await rm(join(folder, MANIFEST));
   });
@@ -142,14 +140,14 @@ async function readPassphrase(file: string): Promise<string> {
   return passphrase;
 }
 
-/** A stopped server's database is opened here; a running server is asked. */
+/** Copies the database: opens that of a stopped server, asks a running server for a copy. */
 async function copyDatabase(dataDir: string, name: string): Promise<void> {
   let store;
   try {
     store = await openStore({ dataDir, log: silentLogger() });
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'DATA_DIR_LOCKED') throw thrown;
-    // No socket: whoever holds the folder is not a server that could be asked.
+    // Without a socket, the process that holds the folder is not a server to ask.
     await askForCopy(dataDir, name).catch((asking: unknown) => {
       throw asking instanceof IsthmusError ? asking : thrown;
     });
@@ -163,9 +161,9 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
 }
 
 /**
- * The settings, and the master key from wherever they say that it is. What is restored has it in the data folder, and
- * settings that say nothing else: the other machine need not have that other place. A key that cannot be read, or is
- * not the one of this data, ends the backup.
+ * Copies the settings, and the master key from the file that they name. A restored server has the key in its data
+ * folder and settings that name no other file, which another machine need not have. A key that cannot be read, or that
+ * does not belong to this data, fails the backup.
  */
 async function copySettings(
   dataDir: string,
@@ -186,10 +184,10 @@ async function copySettings(
   await writeFile(join(staging, SETTINGS), document.toString(), { mode: 0o600, flag: 'wx' });
 }
 
-function readMasterKey(place: { readonly dataDir: string; readonly keyFile: string | undefined }): string {
-  const keyFile = place.keyFile ?? join(place.dataDir, MASTER_KEY);
+function readMasterKey(location: { readonly dataDir: string; readonly keyFile: string | undefined }): string {
+  const keyFile = location.keyFile ?? join(location.dataDir, MASTER_KEY);
   try {
-    openMasterKey(place);
+    openMasterKey(location);
     return readFileSync(keyFile, 'utf8');
   } catch (thrown) {
     if (thrown instanceof IsthmusError) throw thrown;
@@ -197,7 +195,7 @@ function readMasterKey(place: { readonly dataDir: string; readonly keyFile: stri
   }
 }
 
-async function copyIfThere(from: string, to: string): Promise<void> {
+async function copyIfPresent(from: string, to: string): Promise<void> {
   if (await lstat(from).catch(() => undefined)) await cp(from, to, { recursive: true, errorOnExist: true });
 }
 
@@ -209,7 +207,7 @@ async function linkBlobs(from: string, to: string): Promise<void> {
   }
 }
 
-/** Every file below a folder, as tar names it, sorted. */
+/** Every file below a folder, named as in the archive, sorted. */
 async function listFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile() && !LOCK_FILES.includes(entry.name));
@@ -230,13 +228,13 @@ async function digests(folder: string, files: readonly string[]): Promise<Manife
   return found;
 }
 
-/** Throws BACKUP_INVALID unless the folder holds exactly what the manifest says; makes it durable. */
+/** Throws BACKUP_INVALID unless the folder holds exactly what the manifest lists; syncs the files to disk. */
 async function verify(folder: string): Promise<void> {
   const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
   const files = (await listFiles(folder)).filter((file) => file !== MANIFEST);
   const found = await digests(folder, files);
   const same = JSON.stringify(sorted(manifest.files)) === JSON.stringify(sorted(found));
-  if (!same) throw new IsthmusError('BACKUP_INVALID', 'the backup does not hold what its manifest says');
+  if (!same) throw new IsthmusError('BACKUP_INVALID', 'the backup does not match its manifest');
   for (const file of files) {
     const handle = await open(join(folder, file), 'r');
     await handle.sync().finally(() => handle.close());

@@ -1,11 +1,11 @@
-// What init, restore and backup leave when they are killed holds keys. Each works in a folder that it holds locked; one
-// that nobody holds is left over, and the next that comes this way removes it.
+// Clean-up of folders that init, restore and backup leave when they are killed; these hold keys. Each command works in
+// a folder that it keeps locked; the next one removes every folder without a lock.
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDataDir, type DataLock } from '../../lib/files/data-lock.ts';
 
-/** Removes the folders in `parent` with such names that nobody works in. */
+/** Removes the folders in `parent` with a matching name that no process has locked. */
 export async function clearFolders(parent: string, name: RegExp): Promise<void> {
   for (const entry of await readdir(parent).catch(() => [])) {
     if (!name.test(entry)) continue;
@@ -25,7 +25,7 @@ function lockUnlessHeld(folder: string): DataLock | undefined {
   }
 }
 
-/** Removes what killed backups left in a data folder. */
+/** Removes what killed backups have left in a data folder. */
 export async function clearBackups(dataDir: string): Promise<void> {
   await clearFolders(dataDir, /^backup-[0-9a-f]{12}$/);
   for (const entry of await readdir(dataDir).catch(() => [])) {

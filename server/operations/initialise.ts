@@ -1,6 +1,6 @@
-// Makes the data folder of a new mesh's first server: master key, authority, the server's own identity, database, and
-// an API key for the one who did it. All of it is made beside the folder and moved into place whole, so that a crash
-// leaves either a whole server or an empty folder.
+// Initialises the data folder of a new mesh's server: master key, authority, the server's own identity, database, and a
+// first API key. All of it is created beside the folder and moved into place at once, so that a crash leaves either a
+// complete server or an empty folder.
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -25,11 +25,11 @@ import { SERVER } from '../store/nodes/parents.ts';
 
 export interface InitialiseOptions {
   readonly dataDir: string;
-  /** What the mesh is called in certificates; made up when absent. */
+  /** The id of the mesh in certificates; random when absent. */
   readonly meshId?: string | undefined;
   readonly node?: string | undefined;
   readonly meshListen: string;
-  /** Where nodes reach that port; worked out at every start when absent. */
+  /** Where nodes reach that port; determined at every start when absent. */
   readonly meshAddress?: string | undefined;
   readonly apiListen: string;
 }
@@ -37,26 +37,26 @@ export interface InitialiseOptions {
 export interface Initialised {
   readonly meshId: string;
   readonly node: string;
-  /** Where nodes reach the server, as join commands will say. */
+  /** Where nodes reach the server, as in join commands. */
   readonly meshAddress: string;
-  /** SHA-256 of the authority's certificate: what joining nodes check it by. */
+  /** SHA-256 of the authority's certificate, by which joining nodes check it. */
   readonly pin: string;
   /** The first API key; also in `<data>/admin.key` (0600). */
   readonly adminKey: string;
   readonly authorityPem: string;
 }
 
-/** Makes a new mesh. ALREADY_INITIALISED when the folder holds anything. */
+/** Creates a new mesh. Throws ALREADY_INITIALISED unless the folder is empty. */
 export async function initialise(options: InitialiseOptions): Promise<Initialised> {
   const { dataDir, meshId = `mesh-${randomBytes(4).toString('hex')}`, node = 'server-1' } = options;
   checkSlug(meshId, 'meshId');
   checkSlug(node, 'node');
   if (options.meshAddress !== undefined) requireHostPort(options.meshAddress);
   checkPorts(options);
-  return fillFolder(dataDir, (folder) => makeServer(folder, { ...options, meshId, node }));
+  return fillFolder(dataDir, (folder) => createServer(folder, { ...options, meshId, node }));
 }
 
-/** Runs `fill` on a folder beside `dataDir`, then moves it there. ALREADY_INITIALISED unless `dataDir` is empty. */
+/** Runs `fill` on a folder beside `dataDir`, then moves it there. Throws ALREADY_INITIALISED unless that one is empty. */
 export async function fillFolder<Result>(dataDir: string, fill: (folder: string) => Promise<Result>): Promise<Result> {
   await assertEmpty(dataDir);
   const parent = dirname(dataDir);
@@ -71,7 +71,7 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
   try {
     const result = await fill(folder);
     syncFolder(folder);
-    // Takes the place of an empty folder, and of no other: the system refuses, whoever was quicker.
+    // The system only replaces an empty folder, so a concurrent initialise cannot be overwritten.
     await rename(folder, dataDir).catch(async (thrown: unknown) => {
       await assertEmpty(dataDir);
       throw thrown;
@@ -87,7 +87,7 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
   }
 }
 
-/** Two ports of one address cannot be the same; which addresses are one, the system decides when it starts. */
+/** Throws when both listeners would share a port. Names of the same address show only when the server starts. */
 function checkPorts({ meshListen, apiListen }: InitialiseOptions): void {
   const [mesh, api] = [requireHostPort(meshListen), requireHostPort(apiListen)];
   if (mesh.port !== api.port || mesh.port === 0) return;
@@ -107,13 +107,13 @@ async function assertEmpty(dataDir: string): Promise<void> {
     throw new IsthmusError('ALREADY_INITIALISED', `${dataDir} is not empty`, { field: 'dataDir' });
 }
 
-type Settled = InitialiseOptions & { readonly meshId: string; readonly node: string };
+type ServerSettings = InitialiseOptions & { readonly meshId: string; readonly node: string };
 
-async function makeServer(folder: string, settings: Settled): Promise<Initialised> {
+async function createServer(folder: string, settings: ServerSettings): Promise<Initialised> {
   const { meshId, node, meshListen, meshAddress, apiListen } = settings;
   const sealer = createMasterKey({ dataDir: folder });
   const authority = await createAuthority(folder, meshId, sealer);
-  const certificate = await makeIdentity(folder, authority, node);
+  const certificate = await createIdentity(folder, authority, node);
   const config = stringify({
     mesh: { listen: meshListen, ...(meshAddress === undefined ? {} : { address: meshAddress }) },
     api: { listen: apiListen },
@@ -122,7 +122,7 @@ async function makeServer(folder: string, settings: Settled): Promise<Initialise
     join(folder, 'config.yaml'),
     `# Settings of this server; \`isthmus server start --help\` lists them.\n${config}`,
   );
-  const adminKey = await makeDatabase(folder, { meshId, node, certificate });
+  const adminKey = await createDatabase(folder, { meshId, node, certificate });
   writeDurably(join(folder, 'admin.key'), `${adminKey}\n`);
   const authorityPem = authority.certificatePem;
   const reachable = meshAddress ?? reachableAt(meshListen);
@@ -131,7 +131,7 @@ async function makeServer(folder: string, settings: Settled): Promise<Initialise
 
 type IssuedCertificate = Awaited<ReturnType<Authority['issue']>>;
 
-async function makeIdentity(folder: string, authority: Authority, node: string): Promise<IssuedCertificate> {
+async function createIdentity(folder: string, authority: Authority, node: string): Promise<IssuedCertificate> {
   const { keyPem, spkiDer } = await generateKey();
   const issued = await authority.issue({ spkiDer, node, role: 'server' });
   const { meshId, certificatePem: authorityPem } = authority;
@@ -146,7 +146,7 @@ interface FirstRows {
   readonly certificate: IssuedCertificate;
 }
 
-async function makeDatabase(dataDir: string, { meshId, node, certificate }: FirstRows): Promise<string> {
+async function createDatabase(dataDir: string, { meshId, node, certificate }: FirstRows): Promise<string> {
   const store = await openStore({ dataDir, log: silentLogger() });
   try {
     return await store.transaction(async (tx) => {

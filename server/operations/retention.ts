@@ -1,28 +1,28 @@
-// Forgets what is old: answers under idempotency keys, denials, passing events, and what tasks that ended long ago left.
-// In small steps with pauses, so that nothing else waits for it.
+// Retention: deletes old answers under idempotency keys, denials, passing events, and the data of tasks that ended long
+// ago. It works in small steps with pauses, so that nothing else waits for it.
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { pause } from '../../lib/async/waiting.ts';
 import type { RetentionCursor } from '../store/retention.ts';
 import type { Store } from '../store/store.ts';
 
 const DAY_MS = 86_400_000;
-/** Answers under an Idempotency-Key are kept for a day: longer than anyone retries. */
+/** Answers under an Idempotency-Key are kept for a day: longer than clients retry. */
 const IDEMPOTENCY_KEPT_MS = DAY_MS;
 const EVERY_MS = 3_600_000;
 const DEFAULT_RETENTION_DAYS = 30;
 const ROWS_PER_STEP = 1_000;
 const PAUSE_MS = 20;
-/** Steps of one run; what is left is for the next one. */
+/** Steps of one run; the next run continues. */
 const STEPS_PER_RUN = 20_000;
 
-interface HousekeepingOptions {
+interface RetentionOptions {
   readonly store: Store;
   readonly log: Logger;
   readonly retentionDays?: number | undefined;
 }
 
-/** Forgets now and then every hour; the answer stops that, and waits for the step under way. */
-export function startHousekeeping({ store, log, retentionDays }: HousekeepingOptions): () => Promise<void> {
+/** Runs now and then every hour. The returned function stops it and waits for the step under way. */
+export function startRetention({ store, log, retentionDays }: RetentionOptions): () => Promise<void> {
   const stopping = new AbortController();
   const keptMs = (retentionDays ?? DEFAULT_RETENTION_DAYS) * DAY_MS;
 
@@ -31,10 +31,10 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
       try {
         await store.idempotency.purgeBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
         await purgePassingEvents(store, Date.now() - keptMs, stopping.signal);
-        await forgetDenials(store, Date.now() - keptMs, stopping.signal);
+        await purgeDenials(store, Date.now() - keptMs, stopping.signal);
         await purgeTasks(store, Date.now() - keptMs, { signal: stopping.signal });
       } catch (err) {
-        log.warn({ err }, 'what is old could not be forgotten');
+        log.warn({ err }, 'could not delete old data; retrying in an hour');
       }
       await pause(EVERY_MS, stopping.signal);
     }
@@ -47,17 +47,17 @@ export function startHousekeeping({ store, log, retentionDays }: HousekeepingOpt
   };
 }
 
-/** Forgets changes of health from before `before`; what somebody changed is kept for ever. */
+/** Deletes health changes from before `before`; events of what people changed are kept for ever. */
 export async function purgePassingEvents(store: Store, before: number, signal: AbortSignal): Promise<void> {
   for (let after: number | undefined = 0; after !== undefined && !signal.aborted;) {
-    after = await store.retention.purgePassingEvents(before, after, ROWS_PER_STEP);
+    after = await store.retention.purgeTransientEvents(before, after, ROWS_PER_STEP);
     await pause(PAUSE_MS, signal);
   }
 }
 
-/** Forgets denials from before `before`. */
-export async function forgetDenials(store: Store, before: number, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && (await store.retention.forgetDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
+/** Deletes denials from before `before`. */
+export async function purgeDenials(store: Store, before: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && (await store.retention.purgeDenials(before, ROWS_PER_STEP))) await pause(PAUSE_MS, signal);
 }
 
 interface PurgeLimits {
@@ -66,7 +66,7 @@ interface PurgeLimits {
   readonly stepsPerRun?: number;
 }
 
-/** Forgets logs, notes, tickets and payloads of tasks that ended before `before`, but for what is deployed now. */
+/** Deletes logs, task events, tickets and payloads of tasks that ended before `before`, except what is deployed now. */
 export async function purgeTasks(
   store: Store,
   before: number,

@@ -1,7 +1,7 @@
-// The built-in feed: packages are pushed to it, listed, downloaded, and served to mirrors and tentacles over the mesh.
-//   push.ts     taking a package in
-//   sources.ts   who gets packages from where
-//   finder.ts   asking for sources, over gRPC
+// The built-in package feed: takes pushed packages, lists and serves them, over the API and over the mesh.
+//   push.ts            receives a package
+//   sources.ts         who gets packages from where
+//   source-finder.ts   answers Sources.Find over gRPC
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { DownloadToken } from '../../certs/signer.ts';
@@ -31,7 +31,7 @@ export interface FeedDeps {
   /** Throws FORBIDDEN. */
   readonly verifyDownloadToken: (
     downloadToken: string,
-    asked: { readonly sha256: string; readonly node?: string },
+    requested: { readonly sha256: string; readonly node?: string },
   ) => DownloadToken;
   readonly limits?: Partial<BlobServerLimits>;
   readonly pushLimits?: Partial<PushLimits>;
@@ -42,10 +42,10 @@ export interface FoundSources {
   readonly downloadToken: string;
 }
 
-/** Long enough for a slow line to begin every part of a resumed download, short enough to be worthless when leaked. */
-const PASS_LIFETIME_MS = 60 * 60_000;
+/** Long enough for a slow line to start every part of a resumed download, short enough to be worthless when leaked. */
+const DOWNLOAD_TOKEN_LIFETIME_MS = 60 * 60_000;
 
-/** One denial of each node in a minute: more would push out what others were denied. */
+/** One recorded denial per node and minute: more would crowd out those of other nodes. */
 const DENIAL_LIMITS: DenialLimits = { perSource: 1, windowMs: 60_000, sources: 10_000 };
 
 /** Opens the feed in `<dataDir>/packages`. */
@@ -59,7 +59,7 @@ export class Feed {
   readonly #sources: PackageSources;
   readonly #server: BlobServer<PeerIdentity>;
   readonly #denials = new DenialLimiter(DENIAL_LIMITS);
-  readonly #changedOnDisk = new Set<string>();
+  readonly #damaged = new Set<string>();
 
   constructor(deps: FeedDeps, blobs: BlobStore) {
     this.#deps = deps;
@@ -73,32 +73,32 @@ export class Feed {
     this.#server = new BlobServer(origin, deps.log, deps.limits);
   }
 
-  /** Receives a package; see push.ts. */
+  /** Receives a package (push.ts). */
   push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage> {
     const limits = { ...pushDefaults, ...this.#deps.pushLimits };
     return pushPackage({ store: this.#deps.store, blobs: this.#blobs, limits }, body, meta, actor);
   }
 
-  /** The versions of a package, the highest first; NOT_FOUND when there is none. */
+  /** The versions of a package, highest first. Throws NOT_FOUND when there is none. */
   async versions(id: string, { limit, cursor }: PageRequest): Promise<Page<Package>> {
     const all = await this.#deps.store.packages.versions(packageIdKey(id));
     if (all.length === 0) throw new IsthmusError('NOT_FOUND', `there is no package ${id}`);
     all.sort((a, b) => compareVersions(b.version, a.version));
-    // The cursor is the last version given; the order is not one that the database knows.
+    // The cursor is the last version listed; the database cannot sort by version.
     const rest = cursor === undefined ? all : all.filter(({ version }) => compareVersions(version, cursor) < 0);
     const items = rest.slice(0, limit);
     const last = items.at(-1);
     return rest.length > items.length && last !== undefined ? { items, next: last.version } : { items };
   }
 
-  /** One version, however it is spelled; NOT_FOUND. */
+  /** One version, in any spelling. Throws NOT_FOUND. */
   async find(id: string, version: string): Promise<Package> {
     const found = await this.#deps.store.packages.find(packageIdKey(id), versionKey(version));
     if (found === undefined) throw new IsthmusError('NOT_FOUND', `there is no package ${id} ${version}`);
     return found;
   }
 
-  /** The bytes of a blob as a stream, from a position on. */
+  /** The bytes of a blob, or a range of them, as a stream. */
   async download(sha256: string, range: { readonly from?: number; readonly to?: number } = {}): Promise<Readable> {
     const { file } = await this.#open(sha256);
     const { from = 0, to } = range;
@@ -111,8 +111,8 @@ export class Feed {
   }
 
   /**
-   * Where a node gets a package from, and the download token for it. FORBIDDEN, whatever the reason, when it gets none; `roles`
-   * are those that may ask for themselves.
+   * Where a node gets a package from, and the download token for it. Throws FORBIDDEN for every denial, whatever the
+   * reason. Only nodes of these `roles` get an answer.
    */
   async sources(
     nodeId: string,
@@ -122,12 +122,12 @@ export class Feed {
     const { store, topology, signDownloadToken } = this.#deps;
     const [known] = await store.packages.byDigest(sha256);
     const requester = topology.nodes.get(nodeId);
-    const tryAcquire = requester?.state === 'active' && roles?.includes(requester.role) !== false;
-    if (!tryAcquire || requester.site === null || known === undefined) {
+    const isAllowed = requester?.state === 'active' && roles?.includes(requester.role) !== false;
+    if (!isAllowed || requester.site === null || known === undefined) {
       await this.#recordDenial(nodeId, sha256, 'FORBIDDEN');
       throw forbidden();
     }
-    const expiresAtMs = Date.now() + PASS_LIFETIME_MS;
+    const expiresAtMs = Date.now() + DOWNLOAD_TOKEN_LIFETIME_MS;
     const downloadToken = signDownloadToken({
       sha256,
       sizeBytes: known.sizeBytes,
@@ -138,7 +138,7 @@ export class Feed {
     return { sources: this.#sources.of(requester), downloadToken };
   }
 
-  /** Ends what is being served. */
+  /** Ends the downloads under way. */
   stop(): void {
     this.#server.stop();
   }
@@ -147,7 +147,7 @@ export class Feed {
     try {
       const node = await this.#deps.store.nodes.find(peer.node);
       if (node === undefined || node.state !== 'active') throw forbidden();
-      // A mirror also asks with the download token of the target it asks for, which may be of a site below its own.
+      // A mirror may also show the download token of the target it fetches for, whose site may be below its own.
       return this.#deps.verifyDownloadToken(downloadToken, {
         sha256,
         ...(node.role === 'mirror' ? {} : { node: node.id }),
@@ -159,15 +159,15 @@ export class Feed {
   }
 
   async #recordDenial(node: string, sha256: string, code: ErrorCode): Promise<void> {
-    if (this.#denials.admit(node) === 'untold') return;
+    if (this.#denials.admit(node) === 'suppressed') return;
     await this.#deps.store.denials.append({ actor: node, type: 'download.denied', subject: sha256, data: { code } });
   }
 
-  /** One event per package and start, however often it is asked for. */
-  async #noteChanged(sha256: string): Promise<void> {
-    if (this.#changedOnDisk.has(sha256)) return;
-    this.#changedOnDisk.add(sha256);
-    this.#deps.log.error({ sha256 }, 'a package of the feed has been changed on the disk; push the same bytes again');
+  /** Records one event per damaged package and server start, however often it is requested. */
+  async #recordDamage(sha256: string): Promise<void> {
+    if (this.#damaged.has(sha256)) return;
+    this.#damaged.add(sha256);
+    this.#deps.log.error({ sha256 }, 'a package of the feed has changed on disk; push the same bytes again');
     await this.#deps.store.transaction((tx) =>
       tx.events.append({ actor: 'system', type: 'package.damaged', subject: sha256, data: {} }),
     );
@@ -175,8 +175,8 @@ export class Feed {
 
   async #open(sha256: string) {
     const blob = await this.#blobs.open(sha256).catch(async (thrown: unknown) => {
-      const changed = thrown instanceof IsthmusError && thrown.code === 'PACKAGE_HASH_MISMATCH';
-      if (changed) await this.#noteChanged(sha256);
+      const isDamaged = thrown instanceof IsthmusError && thrown.code === 'PACKAGE_HASH_MISMATCH';
+      if (isDamaged) await this.#recordDamage(sha256);
       throw thrown;
     });
     if (blob === undefined) throw new IsthmusError('NOT_FOUND', `there is no blob ${sha256}`);
@@ -184,7 +184,7 @@ export class Feed {
   }
 }
 
-/** The one denial of this folder: it tells nothing of what exists. */
+/** The only denial that the feed answers: it does not reveal what exists. */
 function forbidden(): IsthmusError {
   return new IsthmusError('FORBIDDEN', 'there is no package here for this node');
 }

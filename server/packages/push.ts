@@ -1,5 +1,5 @@
-// Takes a package in: bytes are digested while they stream to disk, the archive is read through once before anything is
-// kept, and what a version holds never changes.
+// Receives a pushed package: digests the bytes while they stream to disk, and reads the archive through once before it
+// keeps anything. A version, once pushed, never changes.
 import type { Readable } from 'node:stream';
 import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -16,14 +16,14 @@ export interface PackageMeta {
   readonly id?: string | undefined;
   readonly version?: string | undefined;
   readonly format?: string | undefined;
-  /** What the sender says will come; it may say nothing, and it is not believed. */
+  /** The size that the sender announces, if any. It is not trusted. */
   readonly sizeBytes?: number | undefined;
 }
 
 export interface PushLimits {
-  /** A whole package as it is pushed; what is inside has limits of its own (lib/archives/archive.ts). */
+  /** Limit of the package file; its content has limits of its own (lib/archives/archive.ts). */
   readonly largestPackageBytes: number;
-  /** What a push leaves free on the disk, since the database, which must always be able to write, is on it too. */
+  /** What a push leaves free on the disk: the database is on it too and must always be able to write. */
   readonly keepFreeBytes: number;
 }
 
@@ -33,15 +33,15 @@ export const pushDefaults: PushLimits = {
 };
 
 export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'format'> {
-  /** False when the same bytes were there already. */
+  /** False when the feed already had the same bytes. */
   readonly created: boolean;
 }
 
-/** A push that brings nothing for so long is given up: it holds a file open. */
+/** A push that sends nothing for this long is aborted: it holds a file open. */
 const STALL_MS = 60_000;
 
-/** The free space is looked at again after this many bytes: others write to the disk too. */
-const BYTES_BETWEEN_LOOKS = 16 * 1024 ** 2;
+/** The free space is checked again after this many bytes: others write to the disk too. */
+const BYTES_BETWEEN_CHECKS = 16 * 1024 ** 2;
 
 interface PushDeps {
   readonly store: Store;
@@ -50,8 +50,8 @@ interface PushDeps {
 }
 
 /**
- * Receives a package. PACKAGE_EXISTS when this version holds other bytes; the same bytes again change nothing.
- * BODY_TOO_LARGE and DISK_FULL at the first byte over a limit, or before the first one where the sender tells the size.
+ * Receives a package. Throws PACKAGE_EXISTS when this version has other bytes; the same bytes again change nothing.
+ * Throws BODY_TOO_LARGE or DISK_FULL at the first byte over a limit, or before any byte if the sender announces a size.
  */
 export async function pushPackage(
   { store, blobs, limits }: PushDeps,
@@ -59,18 +59,18 @@ export async function pushPackage(
   meta: PackageMeta,
   actor: Actor,
 ): Promise<PushedPackage> {
-  // It may break off before it is read; reading it then says so.
+  // The body may fail before it is read; reading it then throws.
   body.on('error', () => undefined);
   const named = nameOf(meta);
   const room = { limits, folder: blobs.folder };
-  await checkRoom(room, { takenBytes: 0, comingBytes: meta.sizeBytes ?? 0 });
+  await checkRoom(room, { receivedBytes: 0, comingBytes: meta.sizeBytes ?? 0 });
   const writer = await blobs.receive();
   try {
     await receive(body, writer, room);
     await checkArchive({ path: writer.path, format: named.format });
     const sha256 = writer.meter().sha256();
     const entry = { ...named, sha256, sizeBytes: writer.bytes, publishedAt: Date.now() };
-    // Looked at before the bytes are kept, and once more in the transaction that decides.
+    // Checked before the bytes are kept, and again in the transaction, which decides.
     assertSameBytes(await store.packages.find(named.idKey, named.normalisedVersion), sha256);
     await writer.commit();
     return await store.transaction((tx) => record(tx, entry, actor));
@@ -108,12 +108,12 @@ interface Room {
   readonly folder: string;
 }
 
-/** Throws BODY_TOO_LARGE or DISK_FULL when what is coming, after what was taken, may not be taken too. */
+/** Throws BODY_TOO_LARGE or DISK_FULL when the bytes to come, after those received, exceed a limit. */
 async function checkRoom(
   { limits: { largestPackageBytes, keepFreeBytes }, folder }: Room,
-  { takenBytes, comingBytes }: { readonly takenBytes: number; readonly comingBytes: number },
+  { receivedBytes, comingBytes }: { readonly receivedBytes: number; readonly comingBytes: number },
 ): Promise<void> {
-  if (takenBytes + comingBytes > largestPackageBytes) {
+  if (receivedBytes + comingBytes > largestPackageBytes) {
     throw new IsthmusError('BODY_TOO_LARGE', `a package has at most ${largestPackageBytes} bytes`);
   }
   const free = await freeBytes(folder);
@@ -123,18 +123,18 @@ async function checkRoom(
 }
 
 async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<void> {
-  let lookAt = BYTES_BETWEEN_LOOKS;
+  let checkAt = BYTES_BETWEEN_CHECKS;
   const watchdog = new Watchdog(STALL_MS, () => {
     body.destroy(new IsthmusError('DEADLINE_EXCEEDED', 'the upload has stalled'));
   });
   try {
     watchdog.feed();
     for await (const chunk of body as AsyncIterable<Buffer>) {
-      const takenBytes = writer.bytes;
-      const wanted = takenBytes + chunk.length;
-      if (wanted >= lookAt || wanted > room.limits.largestPackageBytes) {
-        await checkRoom(room, { takenBytes, comingBytes: chunk.length });
-        lookAt = wanted + BYTES_BETWEEN_LOOKS;
+      const receivedBytes = writer.bytes;
+      const wanted = receivedBytes + chunk.length;
+      if (wanted >= checkAt || wanted > room.limits.largestPackageBytes) {
+        await checkRoom(room, { receivedBytes, comingBytes: chunk.length });
+        checkAt = wanted + BYTES_BETWEEN_CHECKS;
       }
       await writer.write(chunk);
       watchdog.feed();
@@ -161,6 +161,6 @@ async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promi
 
 function assertSameBytes(existing: Package | undefined, sha256: string): void {
   if (existing !== undefined && existing.sha256 !== sha256) {
-    throw new IsthmusError('PACKAGE_EXISTS', `${existing.id} ${existing.version} is there already, with other bytes`);
+    throw new IsthmusError('PACKAGE_EXISTS', `${existing.id} ${existing.version} already exists with other bytes`);
   }
 }

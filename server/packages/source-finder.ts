@@ -1,5 +1,5 @@
-// The Find call of the service Sources: mirrors ask it for the sources of a digest. Tentacles get theirs in the
-// envelope; one that calls Find gets the answer for a package that does not exist.
+// Handles Sources.Find, with which mirrors look up the sources of a digest. Tentacles get theirs in the envelope; one
+// that calls Find is denied as if the package did not exist.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { AsyncHandlers } from '../../lib/grpc/server.ts';
@@ -18,7 +18,7 @@ export function sourcesFinder(feed: Pick<Feed, 'sources'>): AsyncHandlers<Source
   };
 }
 
-/** The sources of a machine, as an envelope carries them. */
+/** The sources for a machine in the form that an envelope carries. */
 export function sourcesOf(feed: Pick<Feed, 'sources'>, machine: string, sha256: string): Promise<SourcesMessage> {
   return toMessage(feed.sources(machine, sha256, { roles: ['tentacle'] }));
 }

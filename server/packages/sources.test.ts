@@ -1,4 +1,4 @@
-// Places: nearest first, by paths that tunnels can take, and never in a circle.
+// Package sources: nearest first, over paths that tunnels can take, and never in a circle.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
@@ -48,14 +48,14 @@ describe('sources', () => {
     expect(ask('mirror-eu')).toEqual([feed]);
   });
 
-  it('leaves out revoked mirrors, and those that hang below the server alone and have no port', () => {
+  it('leaves out revoked mirrors, and those that are directly below the server and have no port', () => {
     const revoked = nodes.map((each) => (each.id === 'mirror-pci' ? { ...each, state: 'revoked' as const } : each));
     expect(ask('t-pci', revoked)[0]?.node).toBe('mirror-eu');
     const aside = [...nodes, node('mirror-aside', 'mirror', 'server', 'eu')];
     expect(ask('t-eu', aside).map((source) => source.node)).toEqual(['mirror-eu', 'server']);
   });
 
-  it('goes down on the other side of the turn', () => {
+  it('leads up to a common relay, then down to a mirror below it', () => {
     const inner = [...nodes, node('eu-2', 'relay', 'eu', 'eu'), node('mirror-eu-2', 'mirror', 'eu-2', 'eu')];
     expect(ask('t-eu', inner).map(({ node: name, path }) => [name, path])).toEqual([
       ['mirror-eu', ['eu']],
@@ -64,7 +64,7 @@ describe('sources', () => {
     ]);
   });
 
-  it('are computed once for a site and structure of the mesh, whoever asks and however often', () => {
+  it('are computed once for a site and structure of the mesh', () => {
     const topology = topologyOf([...nodes, node('t-eu-2', 'tentacle', 'eu', 'eu')]);
     const sources = new PackageSources(topology);
     const of = (id: string) => sources.of(topology.nodes.get(id)!);
@@ -73,7 +73,7 @@ describe('sources', () => {
     const report = { ...topology.nodes.get('t-eu')!, report: { links: [] }, lastSeenAt: 5 };
     topology.apply({ nodes: [report], routes: new Map() });
     expect(of('t-eu')).toBe(first);
-    // Where it serves comes in a report, too.
+    // A report also carries the feed URL.
     const mirror = { ...topology.nodes.get('mirror-eu')!, feedUrl: 'https://10.0.0.6:7443' };
     topology.apply({ nodes: [mirror], routes: new Map() });
     expect(of('t-eu')).toEqual([{ node: 'mirror-eu', path: ['eu'], url: 'https://10.0.0.6:7443' }, feed]);

@@ -1,6 +1,6 @@
-// Where a node gets packages from, nearest first: mirrors of its own site, mirrors of the sites its packages come
-// through, and last the server's feed. Computed once for a site (for the nodes of it that have the same parents) and
-// structure of the mesh, however many machines and tickets ask.
+// Package sources of a node, nearest first: mirrors of its own site, mirrors of the sites on its path to the server,
+// and last the server's feed. Computed once per site, set of parents and structure of the mesh, however many machines
+// and tickets need it.
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -8,8 +8,8 @@ import { MAX_HOPS } from '../../mesh/limits.ts';
 import { chainsUp, type Chain } from '../topology/chains.ts';
 import type { LiveTopology } from '../topology/live.ts';
 
-/** Paths to one mirror: another for when a relay of the first is down, and no list without end. */
-const PATHS_TO_EACH = 2;
+/** Paths to one mirror: a second one for when a relay of the first is down, and no more, to keep lists short. */
+const PATHS_PER_MIRROR = 2;
 
 type Chains = readonly Chain[];
 
@@ -30,8 +30,8 @@ export class PackageSources {
 
   /** The sources of one node, nearest first. */
   of(node: Node): readonly Source[] {
-    this.#forgetOutdated();
-    // What a mirror may ask depends on which one it is; other nodes with the same site and parents are alike.
+    this.#dropOutdated();
+    // Each mirror has sources of its own; other nodes with the same site and parents have the same sources.
     const parents = node.parents.map((parent) => parent.node).join();
     const key = node.role === 'mirror' ? `mirror ${node.id}` : `${node.site} ${parents}`;
     const known = this.#known.get(key) ?? sourcesFor(node, this.#mirrors, this.#topology.nodes);
@@ -39,7 +39,7 @@ export class PackageSources {
     return known;
   }
 
-  #forgetOutdated(): void {
+  #dropOutdated(): void {
     const { nodes, structure } = this.#topology;
     if (structure === this.#structure) return;
     this.#structure = structure;
@@ -51,8 +51,8 @@ export class PackageSources {
 }
 
 /**
- * The sources for one requester. A mirror is given only mirrors that are nearer to the server than itself, or as near and
- * before it by name: whatever mirrors ask of each other, they never wait in a circle.
+ * The sources for one requester. A mirror gets only mirrors that are nearer to the server than itself, or as near and
+ * before it by name, so that mirrors never wait for each other in a circle.
  */
 function sourcesFor(requester: Node, mirrors: readonly Mirror[], nodes: ReadonlyMap<string, Node>): readonly Source[] {
   const above = chainsUp(requester.parents, nodes);
@@ -84,10 +84,10 @@ function sitesAbove(requester: Node, above: Chains, byId: ReadonlyMap<string, No
 function pathsBetween(above: Chains, below: Chains): string[][] {
   const all = above.flatMap((up) => below.map((down) => pathBetween(up, down))).filter((path) => path !== undefined);
   const unique = [...new Map(all.map((path) => [path.join('>'), path])).values()];
-  return unique.toSorted((a, b) => a.length - b.length).slice(0, PATHS_TO_EACH);
+  return unique.toSorted((a, b) => a.length - b.length).slice(0, PATHS_PER_MIRROR);
 }
 
-/** Up to the lowest relay that both hang below, then down. */
+/** Up to the lowest relay that both are below, then down. */
 function pathBetween(above: readonly string[], below: readonly string[]): string[] | undefined {
   const turn = above.find((id) => below.includes(id));
   if (turn === undefined) return undefined;

@@ -19,20 +19,20 @@ const packageStep = {
   substituteIn: ['**/*.json'],
 };
 
-it('takes scripts and packages in order', () => {
+it('accepts scripts and packages in order', () => {
   expect(checkProcess([scriptStep, { ...packageStep, preDeploy: { body: 'x' }, timeLimitS: 60 }])).toEqual([
     scriptStep,
     { ...packageStep, preDeploy: { interpreter: 'bash', body: 'x' }, timeLimitS: 60 },
   ]);
 });
 
-it('takes the process that the documentation shows', async () => {
+it('accepts the process that the documentation shows', async () => {
   const docs = await readFile(join(import.meta.dirname, '../../docs/deployments.md'), 'utf8');
   const shown = parse(/```yaml\n(.*?)```/s.exec(docs)![1]!) as { steps: { kind: string }[] };
   expect(checkProcess(shown.steps).map(({ kind }) => kind)).toEqual(['package', 'script']);
 });
 
-it('names the fields that there are', () => {
+it('names the known fields', () => {
   const unknown = (step: object) => () => checkProcess([step]);
   expect(unknown({ ...scriptStep, post: 'x' })).toThrow(/^steps\[0\]\.post is not a known field; .*\bscript\b/);
   expect(unknown({ ...packageStep, package: { id: 'a', of: 'b' } })).toThrow(
@@ -48,7 +48,7 @@ it('fills in what is left out, and names each role once', () => {
   expect(checkProcess([{ ...scriptStep, targetRoles: ['web', 'db', 'web'] }])[0]?.targetRoles).toEqual(['web', 'db']);
 });
 
-it('checks a step by the schema of its type, whatever types there are', () => {
+it('checks a step with the schema of its type, for any type', () => {
   const pause: StepType = {
     type: 'pause',
     schema: Type.Object({ ...stepFields, kind: Type.Literal('pause'), seconds: Type.Integer({ maximum: 60 }) }),

@@ -1,4 +1,4 @@
-// Checks a project's process: an ordered list of steps, each as its type wants it, each named by a slug of its own.
+// Checks a project's process: an ordered list of steps, each valid for its type, with unique slugs as names.
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -8,7 +8,7 @@ import type { StepTypes } from './step-types.ts';
 
 const MOST_STEPS = 100;
 
-/** The steps in `input` with their defaults, or INVALID_FIELD with the path of the first field that is wrong. */
+/** The steps in `input` with their defaults. INVALID_FIELD with the path of the first wrong field. */
 export function checkProcess(input: unknown, types: StepTypes): ProcessStep[] {
   if (!Array.isArray(input) || input.length > MOST_STEPS) {
     throw invalid('steps', `must be a list of at most ${MOST_STEPS} steps`);
@@ -35,7 +35,7 @@ function checkStep(input: unknown, index: number, types: StepTypes): ProcessStep
     const violations = Value.Errors(schema, step).map((each) => ({ ...each, instancePath: path + each.instancePath }));
     throw violationError(violations, { knownBeside: (at) => fieldsAt(schema, at.slice(path.length)) });
   }
-  // Every type's schema has the fields of every step.
+  // Every type's schema includes the fields common to all steps.
   const checked = step as unknown as ProcessStep;
   return { ...checked, targetRoles: [...new Set(checked.targetRoles)] };
 }

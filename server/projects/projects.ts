@@ -1,4 +1,4 @@
-// Projects and their processes: made, changed and deleted, each with its audit event.
+// Creates, changes and deletes projects and their processes, each with its event.
 import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
@@ -12,7 +12,7 @@ export interface NewProject {
   readonly id: string;
   readonly name?: string | undefined;
   readonly description?: string | undefined;
-  /** Its process, unchecked; none: an empty one. */
+  /** Its process, unchecked; empty by default. */
   readonly steps?: unknown;
 }
 
@@ -26,7 +26,7 @@ export function applicationName(project: string, step: string): string {
   return `${project}-${step}`;
 }
 
-/** Adds a project, whole with its process or not at all. */
+/** Adds a project with its process. */
 export async function createProject(
   tx: StoreTransaction,
   types: StepTypes,
@@ -61,7 +61,7 @@ export async function updateProject(
   return project;
 }
 
-/** Replaces the whole process; releases keep the one they were made with. */
+/** Replaces the whole process; releases keep the one they were created with. */
 export async function replaceProcess(
   tx: StoreTransaction,
   types: StepTypes,
@@ -77,7 +77,7 @@ export async function replaceProcess(
   return project;
 }
 
-/** What an event tells of a process. */
+/** A process as its event records it. */
 function outline(process: readonly ProcessStep[]) {
   return process.map(({ name, kind }) => ({ name, kind }));
 }

@@ -1,4 +1,4 @@
-// Releases: a project's process and variables as they are now, and each package pinned by digest and size. Immutable.
+// Creates releases: a project's present process and variables, with each package pinned by digest and size. Immutable.
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { compareVersions, packageIdKey, parseVersion, versionKey } from '../../lib/package-versions.ts';
@@ -12,16 +12,16 @@ import type { StepTypes } from './step-types.ts';
 export interface NewRelease {
   readonly version: string;
   readonly notes?: string | undefined;
-  /** Package versions by step name; the latest where a step is not named. */
+  /** Package versions by step name; the latest for a step without an entry. */
   readonly packages?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Makes a release of a project as it now is. */
+/** Creates a release of a project in its present state. */
 export async function createRelease(
   tx: StoreTransaction,
   types: StepTypes,
   projectId: string,
-  { version, notes = '', packages: wanted = {} }: NewRelease,
+  { version, notes = '', packages: requested = {} }: NewRelease,
   actor: Actor,
 ): Promise<Release> {
   const { process } = await tx.projects.get(projectId);
@@ -40,7 +40,7 @@ export async function createRelease(
   if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
     throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
   }
-  const packages = await pinPackages(tx, packageSteps(process, types), wanted);
+  const packages = await pinPackages(tx, packageSteps(process, types), requested);
   const variables = await tx.variables.all(projectId);
   const release = {
     id: newId(),
@@ -75,15 +75,15 @@ function packageSteps(process: readonly ProcessStep[], types: StepTypes): Readon
 async function pinPackages(
   tx: StoreTransaction,
   steps: ReadonlyMap<string, string>,
-  wanted: Readonly<Record<string, string>>,
+  requested: Readonly<Record<string, string>>,
 ): Promise<PinnedPackage[]> {
-  const stray = Object.keys(wanted).find((name) => !steps.has(name));
-  if (stray !== undefined) {
-    throw new IsthmusError('INVALID_FIELD', `no package step is named ${stray}`, { field: `packages.${stray}` });
+  const unknown = Object.keys(requested).find((name) => !steps.has(name));
+  if (unknown !== undefined) {
+    throw new IsthmusError('INVALID_FIELD', `no package step is named ${unknown}`, { field: `packages.${unknown}` });
   }
   const pinned: PinnedPackage[] = [];
   for (const [step, packageId] of steps) {
-    const version = Object.hasOwn(wanted, step) ? wanted[step] : undefined;
+    const version = Object.hasOwn(requested, step) ? requested[step] : undefined;
     const { id, version: found, sha256, sizeBytes, format } = await pick(tx, step, packageId, version);
     pinned.push({ step, id, version: found, sha256, sizeBytes, format });
   }
@@ -109,7 +109,7 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
   });
 }
 
-/** A version without labels is later than any with: nobody gets a pre-release without asking for it. */
+/** A version without labels counts as later than any with labels: a pre-release must be requested. */
 function later(best: Package | undefined, candidate: Package): Package {
   if (best === undefined) return candidate;
   const labelled = (entry: Package) => (parseVersion(entry.version)?.labels.length ?? 0) > 0;

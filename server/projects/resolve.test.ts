@@ -4,11 +4,11 @@ import { resolveAt, scriptEnv, sealIdentity } from './resolve.ts';
 import { variablesAt } from './scope.ts';
 import { checkVariableName, envName } from './variable-names.ts';
 
-let made = 0;
+let created = 0;
 function variable(name: string, value: string, more: Partial<Variable> = {}): Variable {
-  made += 1;
-  const id = `v${made}`;
-  return { id, project: 'shop', name, value, valueSealed: null, scope: {}, version: 1, createdAt: made, ...more };
+  created += 1;
+  const id = `v${created}`;
+  return { id, project: 'shop', name, value, valueSealed: null, scope: {}, version: 1, createdAt: created, ...more };
 }
 
 const sealed = (name: string, value: string): Variable => ({
@@ -16,22 +16,22 @@ const sealed = (name: string, value: string): Variable => ({
   value: null,
   valueSealed: `sealed:${value}`,
 });
-const place = { environment: 'prod', machine: 'web-1', targetRoles: ['web'] };
+const target = { environment: 'prod', machine: 'web-1', targetRoles: ['web'] };
 const sealer = {
   openText(text: string, identity: string) {
     expect(identity).toMatch(/^variables\/v\d+\/value$/);
     return text.slice('sealed:'.length);
   },
 };
-const resolve = (...variables: Variable[]) => resolveAt(variables, place, sealer);
+const resolve = (...variables: Variable[]) => resolveAt(variables, target, sealer);
 
-it('refuses what no log could hide, before anything runs', () => {
+it('refuses sensitive values that cannot be masked, before anything runs', () => {
   const key = (name: string) => sealed(name, name.repeat(40_000));
   expect(() => resolve(key('A'), key('B'))).toThrow('the sensitive values take 80000 bytes');
 });
 
 describe('scopes', () => {
-  it('takes the most specific: machine, then role, then environment, then everywhere', () => {
+  it('the most specific one wins: machine, then role, then environment, then everywhere', () => {
     const all = [
       variable('X', 'everywhere'),
       variable('X', 'environment', { scope: { environment: ['prod'] } }),
@@ -40,21 +40,21 @@ describe('scopes', () => {
       variable('X', 'elsewhere', { scope: { machine: ['web-2'], environment: ['prod'] } }),
     ];
     for (let left = 4; left > 0; left -= 1) {
-      const [best] = variablesAt([...all.slice(0, left), all[4]!], place);
+      const [best] = variablesAt([...all.slice(0, left), all[4]!], target);
       expect(best?.value).toBe(['everywhere', 'environment', 'role', 'machine'][left - 1]);
     }
   });
 
-  it('takes none that does not apply, and of equals the newer, in whatever order they come', () => {
+  it('those that do not apply are ignored, and of equals the newer wins, whatever their order', () => {
     const older = variable('X', 'older');
     const newer = variable('X', 'newer');
-    expect(variablesAt([newer, older], place)[0]?.value).toBe('newer');
-    expect(variablesAt([variable('Y', 'test', { scope: { environment: ['test'] } })], place)).toEqual([]);
+    expect(variablesAt([newer, older], target)[0]?.value).toBe('newer');
+    expect(variablesAt([variable('Y', 'test', { scope: { environment: ['test'] } })], target)).toEqual([]);
   });
 });
 
 describe('values', () => {
-  it('expands expressions and marks what takes in a secret, at whatever depth', () => {
+  it('expands expressions and marks what contains a secret, at any depth', () => {
     const found = resolve(
       sealed('Password', 'hunter22'),
       variable('Url', 'db://#{Password}@#{Host}'),
@@ -66,7 +66,7 @@ describe('values', () => {
     expect(found.sensitiveValues).not.toContain('db-1');
   });
 
-  it('does not mask what is only decided by a secret and too short for it', () => {
+  it('does not mask a short value that only depends on a secret', () => {
     const found = resolve(sealed('Password', 'hunter22'), variable('HasPassword', '#{if Password}yes#{else}no#{/if}'));
     expect(found.values['HasPassword']).toBe('yes');
     expect(found.sensitiveNames).toEqual(['Password']);
@@ -85,7 +85,7 @@ describe('values', () => {
     expect(() => resolve(...variables)).toThrow(expect.objectContaining({ code }));
   });
 
-  it('become environment variables beside what Isthmus says itself', () => {
+  it('become environment variables beside the facts that Isthmus adds', () => {
     const facts = { project: 'shop', release: '1.0', environment: 'prod', machine: 'web-1', task: 't', step: 'web' };
     const environment = scriptEnv({ 'Db.Url': 'x', 'list[0]': 'y' }, facts);
     expect(environment).toMatchObject({ DB_URL: 'x', LIST_0_: 'y', ISTHMUS_PROJECT: 'shop', ISTHMUS_STEP: 'web' });

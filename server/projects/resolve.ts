@@ -1,10 +1,10 @@
-// The variables a step sees on a machine: picked by scope, unsealed, their expressions expanded.
+// Resolves the variables of a step on a machine: picks them by scope, unseals them, expands their expressions.
 import { IsthmusError } from '../../contract/errors.ts';
 import { checkMaskable, isMaskable } from '../../lib/masking/masker.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
 import { resolveVariables } from '../../lib/templates/substitution.ts';
 import type { Variable } from '../store/projects/variables.ts';
-import { variablesAt, type Place } from './scope.ts';
+import { variablesAt, type ScopeTarget } from './scope.ts';
 import { envName } from './variable-names.ts';
 
 /** Opens sealed values. */
@@ -12,14 +12,14 @@ export type Opener = Pick<Sealer, 'openText'>;
 
 export interface ResolvedVariables {
   readonly values: Readonly<Record<string, string>>;
-  /** Names whose values must not be seen: sensitive ones, and those built from them. */
+  /** Names whose values must be masked: sensitive ones, and those built from them. */
   readonly sensitiveNames: readonly string[];
   readonly sensitiveValues: readonly string[];
 }
 
-/** One value in the environment of a process: Linux takes 128 KiB, name and `=` included. */
+/** One environment variable of a child process: Linux allows 128 KiB, name and `=` included. */
 export const LONGEST_VALUE_BYTES = 100 * 1024;
-/** All of them together; Linux takes a quarter of the stack, 2 MiB, with the arguments. */
+/** All of them together: Linux allows a quarter of the stack, 2 MiB, arguments included. */
 const LONGEST_ENV_BYTES = 1024 * 1024;
 
 /** The identity under which a variable's value is sealed; a copy in a release keeps it. */
@@ -28,39 +28,40 @@ export function sealIdentity(id: string): string {
 }
 
 /**
- * Resolves for one place. VARIABLE_UNDEFINED names what is missing and where, VARIABLE_CYCLE and VARIABLE_TOO_LARGE as
- * lib/templates/substitution.ts says, SENSITIVE_TOO_SHORT and SENSITIVE_TOO_LARGE what no log could hide.
+ * Resolves the variables for one target. VARIABLE_UNDEFINED names what is missing and where; VARIABLE_CYCLE and
+ * VARIABLE_TOO_LARGE as in lib/templates/substitution.ts; SENSITIVE_TOO_SHORT and SENSITIVE_TOO_LARGE for values that
+ * cannot be masked.
  */
-export function resolveAt(variables: readonly Variable[], place: Place, sealer: Opener): ResolvedVariables {
-  const picked = variablesAt(variables, place);
+export function resolveAt(variables: readonly Variable[], target: ScopeTarget, sealer: Opener): ResolvedVariables {
+  const picked = variablesAt(variables, target);
   const sealed = new Set(picked.filter(({ valueSealed }) => valueSealed !== null).map(({ name }) => name));
   const raw = Object.fromEntries(picked.map((variable) => [variable.name, valueOf(variable, sealer)]));
   const { values, undefinedNames } = resolveVariables(raw);
-  if (undefinedNames.length > 0) throw notDefined(undefinedNames, place);
+  if (undefinedNames.length > 0) throw notDefined(undefinedNames, target);
   checkSizes(values);
-  // What is only derived from a secret, by a condition say, may be too short to mask, and then gives nothing away.
+  // A value only derived from a secret, such as by a condition, may be too short to mask; then it reveals nothing.
   const sensitiveNames = tainted(raw, sealed).filter((name) => sealed.has(name) || isMaskable(values[name]!));
   const sensitiveValues = [...new Set(sensitiveNames.map((name) => values[name]!))].filter((value) => value !== '');
   checkMaskable(sensitiveValues);
   return { values, sensitiveNames, sensitiveValues };
 }
 
-/** The environment of a script: each variable under its environment name, then what Isthmus says itself. */
+/** The environment variables of a script: the project's variables, then the facts that Isthmus adds. */
 export function scriptEnv(
   values: Readonly<Record<string, string>>,
   facts: Readonly<Record<'project' | 'release' | 'environment' | 'machine' | 'task' | 'step', string>>,
 ): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(values)) environment[envName(name)] = value;
-  for (const [name, value] of Object.entries(facts)) environment[`ISTHMUS_${name.toUpperCase()}`] = value;
-  return environment;
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) env[envName(name)] = value;
+  for (const [name, value] of Object.entries(facts)) env[`ISTHMUS_${name.toUpperCase()}`] = value;
+  return env;
 }
 
 function valueOf({ id, value, valueSealed }: Variable, sealer: Opener): string {
   return valueSealed === null ? (value ?? '') : sealer.openText(valueSealed, sealIdentity(id));
 }
 
-/** Names whose expansion takes in a sealed value, at whatever depth. */
+/** Names whose expansion contains a sealed value, at any depth. */
 function tainted(raw: Readonly<Record<string, string>>, sealed: ReadonlySet<string>): string[] {
   const found = new Set(sealed);
   const mentions = Object.entries(raw).map(([name, value]) => [name, mentionedIn(value)] as const);
@@ -72,7 +73,7 @@ function tainted(raw: Readonly<Record<string, string>>, sealed: ReadonlySet<stri
   return [...found].sort();
 }
 
-/** Every word inside `#{…}`: more than is used, maybe, never less. */
+/** Every word inside `#{…}`: perhaps more than the names used, never fewer. */
 function mentionedIn(value: string): string[] {
   return [...value.matchAll(/#\{([^}]*)\}/g)].flatMap(
     ([, tag = '']) => tag.match(/[A-Za-z0-9_][A-Za-z0-9_.:[\]-]*/g) ?? [],
@@ -85,16 +86,23 @@ function checkSizes(values: Readonly<Record<string, string>>): void {
     const bytes = Buffer.byteLength(value);
     total += bytes + name.length;
     if (bytes > LONGEST_VALUE_BYTES) {
-      throw new IsthmusError('VARIABLE_TOO_LARGE', `${name} has ${bytes} bytes, ${LONGEST_VALUE_BYTES} is the most`, {
-        field: name,
-      });
+      throw new IsthmusError(
+        'VARIABLE_TOO_LARGE',
+        `${name} has ${bytes} bytes; the maximum is ${LONGEST_VALUE_BYTES}`,
+        {
+          field: name,
+        },
+      );
     }
   }
   if (total <= LONGEST_ENV_BYTES) return;
-  throw new IsthmusError('VARIABLE_TOO_LARGE', `the variables have ${total} bytes, ${LONGEST_ENV_BYTES} is the most`);
+  throw new IsthmusError(
+    'VARIABLE_TOO_LARGE',
+    `the variables have ${total} bytes; the maximum is ${LONGEST_ENV_BYTES}`,
+  );
 }
 
-function notDefined(names: readonly string[], { environment, machine }: Place): IsthmusError {
+function notDefined(names: readonly string[], { environment, machine }: ScopeTarget): IsthmusError {
   const which = names.slice(0, 10).join(', ');
   return new IsthmusError('VARIABLE_UNDEFINED', `not defined for ${machine} in ${environment}: ${which}`, {
     field: names[0],

@@ -1,5 +1,5 @@
-// What a project needs to know of the types of steps: how a step is checked, and which package it installs. A type is
-// more than that: server/deployments/steps/ has its handler.
+// What a project needs to know about step types: how to check a step, and which package it installs. The rest of a type
+// is its handler in server/deployments/steps/.
 import { Type, type TObject } from 'typebox';
 import { isSlug } from '../../lib/ids.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
@@ -12,7 +12,7 @@ const Slug = Type.Refine(
   () => 'must have lower-case letters, digits and, between them, hyphens: 1 to 63',
 );
 
-/** The fields of every step but `kind`, for the schema of a type. */
+/** The fields common to all steps, except `kind`: for the schema of a type. */
 export const stepFields = {
   name: Slug,
   targetRoles: Type.Array(Slug, { maxItems: 100, default: [] }),
@@ -20,16 +20,16 @@ export const stepFields = {
 };
 
 export interface StepType<Step extends ProcessStep = ProcessStep> {
-  /** What a step's `kind` says. */
+  /** The `kind` of its steps. */
   readonly type: string;
-  /** A whole step of this type, closed: `kind`, `stepFields`, and what is its own. Defaults are filled in. */
+  /** A whole step of this type, without additional properties: `kind`, `stepFields`, its own fields, with defaults. */
   readonly schema: TObject;
-  /** The package that a release pins for the step, and for which it has a folder on its machines. */
+  /** The package that a release pins for the step; the step has a folder for it on its machines. */
   packageId?(step: Step): string;
 }
 
 export interface StepTypes {
-  /** The types that there are, for messages. */
+  /** The names of all types, for messages. */
   readonly types: readonly string[];
   find(type: string): StepType | undefined;
 }

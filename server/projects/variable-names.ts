@@ -1,15 +1,15 @@
-// What a variable may be called, and the environment variable a script sees it as.
+// Checks variable names, and maps them to the environment variables that scripts see.
 import { changesPrograms } from '../../lib/config/forbidden-env.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
-/** As the variable syntax reads names inside `#{…}`, beginning with a letter or underscore. */
+/** The names that the variable syntax reads inside `#{…}`, starting with a letter or underscore. */
 const SHAPE = /^[A-Za-z_][A-Za-z0-9_.:[\]-]{0,199}$/;
 
-/** Names that say who a script is and where it runs; the tentacle and Isthmus set them. */
+/** Names that Isthmus and the tentacle set: who a script is and where it runs. */
 const RESERVED: ReadonlySet<string> = new Set(['HOME', 'LOGNAME', 'PATH', 'PWD', 'SHELL', 'TMPDIR', 'USER']);
-const RESERVED_BEGINNING = 'ISTHMUS_';
+const RESERVED_PREFIX = 'ISTHMUS_';
 
-/** The environment variable that carries it: upper case, everything else than letters and digits an underscore. */
+/** The name of the environment variable: upper case, everything but letters and digits an underscore. */
 export function envName(name: string): string {
   return name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_');
 }
@@ -17,17 +17,17 @@ export function envName(name: string): string {
 /** VARIABLE_NAME unless `name` may be used beside the project's `others`. */
 export function checkVariableName(name: string, others: readonly string[]): void {
   if (!SHAPE.test(name)) {
-    throw refused(name, 'a name begins with a letter and has letters, digits and _ . : [ ] -, at most 200');
+    throw nameError(name, 'a name starts with a letter or _ and has letters, digits and _ . : [ ] -, at most 200');
   }
-  const asEnvironment = envName(name);
-  if (RESERVED.has(asEnvironment) || asEnvironment.startsWith(RESERVED_BEGINNING) || changesPrograms(asEnvironment)) {
-    throw refused(name, `scripts would see it as ${asEnvironment}, which changes how programs run`);
+  const env = envName(name);
+  if (RESERVED.has(env) || env.startsWith(RESERVED_PREFIX) || changesPrograms(env)) {
+    throw nameError(name, `scripts would see it as ${env}, which changes how programs run`);
   }
-  const taken = others.find((other) => other !== name && envName(other) === asEnvironment);
-  if (taken !== undefined) throw refused(name, `scripts would see it as ${asEnvironment}, as they do ${taken}`);
+  const taken = others.find((other) => other !== name && envName(other) === env);
+  if (taken !== undefined) throw nameError(name, `scripts would see it as ${env}, like ${taken}`);
 }
 
-function refused(name: string, why: string): IsthmusError {
+function nameError(name: string, why: string): IsthmusError {
   const shown = name.length > 60 ? `${name.slice(0, 60)}…` : name;
   return new IsthmusError('VARIABLE_NAME', `variable ${JSON.stringify(shown)}: ${why}`, { field: 'name' });
 }

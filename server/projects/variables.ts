@@ -1,4 +1,4 @@
-// Variables of a project: made, changed and removed, each with its audit event; a sensitive value is sealed before it
+// Creates, changes and deletes a project's variables, each with its event. A sensitive value is sealed before it
 // reaches the store and is never shown again.
 import { IsthmusError } from '../../contract/errors.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
@@ -12,7 +12,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { LONGEST_VALUE_BYTES, sealIdentity } from './resolve.ts';
 import { checkVariableName } from './variable-names.ts';
 
-/** A scope as it is given and shown: empty lists mean everywhere. */
+/** A scope as the API has it: empty lists mean everywhere. */
 interface ScopeLists {
   readonly environments: readonly string[];
   readonly machines: readonly string[];
@@ -52,7 +52,7 @@ export async function createVariable(
   const { name, value, sensitive = false } = input;
   await checkName(tx, project, name);
   checkValue(value, sensitive);
-  const scope = await checkedScope(tx, { ...everywhere, ...input });
+  const scope = await checkedScope(tx, { ...EVERYWHERE, ...input });
   const id = newId();
   const stored = storedValue(sealer, id, value, sensitive);
   const variable = await tx.variables.insert({ id, project, name, ...stored, scope, createdAt: Date.now() });
@@ -66,7 +66,7 @@ export interface VariableRef {
   readonly version: number;
 }
 
-/** Changes a variable. What was sensitive stays so unless a new value is given with it. */
+/** Changes a variable. A sensitive one stays sensitive unless the change says otherwise and has a new value. */
 export async function updateVariable(
   tx: StoreTransaction,
   sealer: Seal,
@@ -89,7 +89,7 @@ export async function updateVariable(
   return variable;
 }
 
-/** Removes a variable; releases keep their copies. */
+/** Deletes a variable; releases keep their copies. */
 export async function deleteVariable(
   tx: StoreTransaction,
   { project, id, version }: VariableRef,
@@ -105,7 +105,7 @@ export function variableView({ valueSealed, scope, ...variable }: Variable): Var
   return { ...variable, ...listsOf(scope), sensitive: valueSealed !== null };
 }
 
-const everywhere: ScopeLists = { environments: [], machines: [], targetRoles: [] };
+const EVERYWHERE: ScopeLists = { environments: [], machines: [], targetRoles: [] };
 
 function listsOf(scope: Scope): ScopeLists {
   const { environment: environments = [], machine: machines = [], 'target-role': targetRoles = [] } = scope;
@@ -117,7 +117,7 @@ function changedValue(sealer: Seal, before: Variable, { value, sensitive }: Vari
   const isSensitive = sensitive ?? wasSensitive;
   if (value === undefined && isSensitive === wasSensitive) return {};
   if (value === undefined && wasSensitive) {
-    throw new IsthmusError('INVALID_FIELD', 'a sensitive value cannot be uncovered: give a new one', {
+    throw new IsthmusError('INVALID_FIELD', 'a sensitive value cannot be revealed: give a new one', {
       field: 'value',
     });
   }
@@ -143,7 +143,7 @@ function checkValue(value: string, sensitive: boolean): void {
       field: 'value',
     });
   }
-  // An empty sensitive value hides nothing, and a placeholder of that kind is a mistake more often than not.
+  // An empty sensitive value hides nothing and is usually a mistake.
   if (sensitive && (value === '' || !isMaskable(value))) {
     const message = `a sensitive value has at least ${MINIMUM_MASKABLE_LENGTH} characters: shorter ones cannot be masked`;
     throw new IsthmusError('SENSITIVE_TOO_SHORT', message, { field: 'value' });
@@ -151,7 +151,7 @@ function checkValue(value: string, sensitive: boolean): void {
   parseTemplate(value);
 }
 
-/** The scope of these lists, when every entry exists and they can hold together on at least one machine. */
+/** The scope of these lists; checks that every entry exists, and that each machine matches the other lists. */
 async function checkedScope(tx: StoreTransaction, { environments, machines, targetRoles }: ScopeLists): Promise<Scope> {
   for (const [index, id] of environments.entries()) {
     if ((await tx.environments.find(id)) !== undefined) continue;

@@ -1,4 +1,4 @@
-// Ad-hoc scripts: a task kind of one script ticket per machine, all at once, bounded.
+// The task kind of ad-hoc scripts: one script ticket per machine, with bounded concurrency.
 import type { Actor } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
@@ -17,7 +17,7 @@ export interface ScriptRequest extends TargetRequest {
   readonly interpreter?: string | undefined;
   readonly timeLimitS?: number | undefined;
   readonly deadlineS?: number | undefined;
-  /** exclusive: alone on its machine; shared: beside others. */
+  /** exclusive: alone on its machine; shared: together with others. */
   readonly isolation?: 'exclusive' | 'shared' | undefined;
 }
 
@@ -39,7 +39,7 @@ export const scriptTask: TaskKind<ScriptTaskPayload> = {
     submitScript(tx, { ...(payload as ScriptTaskPayload), machines, deadlineS }, actor, retryOf),
 };
 
-/** Accepts a script; its machines are resolved now. */
+/** Accepts a script and resolves its machines now. */
 export async function submitScript(
   tx: StoreTransaction,
   request: ScriptRequest,

@@ -1,4 +1,4 @@
-// What every repository is made of: the executor it is bound to, pages with cursors, versions, JSON columns.
+// What all repositories share: the executor they are bound to, pages with cursors, versions, JSON columns.
 import type { Kysely } from 'kysely';
 import { IsthmusError, type ListedKind } from '../../contract/errors.ts';
 import type { Schema } from './schema.ts';
@@ -6,7 +6,7 @@ import type { Schema } from './schema.ts';
 /** The database, or one transaction on it. */
 export type Executor = Kysely<Schema>;
 
-/** Who does something: an API key's id, a node's id, or 'system'. It is what audit events name. */
+/** Who does something: an API key's id, a node's id, or 'system'. Recorded in events. */
 export type Actor = string;
 
 /** A task and the epoch under which its owner writes. */
@@ -22,7 +22,7 @@ export interface PageRequest {
 
 export interface Page<Item> {
   readonly items: Item[];
-  /** Where the next page begins; absent on the last one. */
+  /** The cursor of the next page; absent on the last one. */
   readonly next?: string;
 }
 
@@ -31,7 +31,7 @@ export function encodeCursor(keys: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(keys)).toString('base64url');
 }
 
-/** Reads a cursor back; INVALID_FIELD when it is not one of ours. */
+/** Decodes a cursor; INVALID_FIELD when it is malformed. */
 export function decodeCursor(cursor: string, kinds: readonly ('string' | 'number')[]): (string | number)[] {
   try {
     const keys = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown;
@@ -41,10 +41,10 @@ export function decodeCursor(cursor: string, kinds: readonly ('string' | 'number
   } catch {
     // Not base64url JSON: the same answer as for any other wrong cursor.
   }
-  throw new IsthmusError('INVALID_FIELD', 'this is not a cursor that a list gave out', { field: 'cursor' });
+  throw new IsthmusError('INVALID_FIELD', 'this is not a cursor that a list returned', { field: 'cursor' });
 }
 
-/** Cuts `limit + 1` rows to a page. */
+/** A page of the first `limit` of `limit + 1` rows. */
 export function toPage<Row, Item>(
   rows: readonly Row[],
   limit: number,
@@ -56,12 +56,12 @@ export function toPage<Row, Item>(
   return rows.length > limit && last !== undefined ? { items, next: encodeCursor(keys(last)) } : { items };
 }
 
-/** For writes of several statements: outside a transaction they could be torn, so that is a bug of the caller. */
+/** For writes of several statements, which outside a transaction could be torn: that is a bug of the caller. */
 export function assertInTransaction(db: Executor): void {
   if (!db.isTransaction) throw new IsthmusError('INTERNAL', 'this write needs store.transaction()');
 }
 
-/** Parses a JSON column; what is in it was written by this store. */
+/** Parses a JSON column, unchecked: this store wrote it. */
 export function fromJson<Value>(text: string): Value {
   return JSON.parse(text) as Value;
 }
@@ -76,8 +76,12 @@ export function assertChanged(rows: bigint, what: string): void {
   if (rows === 0n) throw new IsthmusError('PRECONDITION_FAILED', `${what} was changed or deleted since it was read`);
 }
 
-/** Translates a violated key into ALREADY_EXISTS and a violated reference into IN_USE; `by` is what may refer to it. */
-export async function translating<Value>(what: string, work: () => Promise<Value>, by?: string): Promise<Value> {
+/** Maps a violated key to ALREADY_EXISTS and a violated reference to IN_USE; `by` is what may refer to it. */
+export async function mapConstraintErrors<Value>(
+  what: string,
+  work: () => Promise<Value>,
+  by?: string,
+): Promise<Value> {
   try {
     return await work();
   } catch (thrown) {
@@ -93,7 +97,7 @@ export async function translating<Value>(what: string, work: () => Promise<Value
   }
 }
 
-/** The one row a query must have given; NOT_FOUND otherwise. `kind` is given where there is a list to choose from. */
+/** The row that a query must return; NOT_FOUND otherwise. Pass `kind` when there is a list to choose from. */
 export function found<Value>(value: Value | undefined, what: string, kind?: ListedKind): Value {
   if (value !== undefined) return value;
   const action = kind === undefined ? undefined : ({ code: 'CHOOSE_EXISTING', arguments: { kind } } as const);

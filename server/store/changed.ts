@@ -1,4 +1,4 @@
-// Which nodes and machines a transaction has written: noted by the repositories, read by the store before the commit.
+// Tracks which nodes and machines a transaction has written: repositories mark them, the store reads them at commit.
 import { assertInTransaction, type Executor } from './base.ts';
 
 export interface ChangedIds {
@@ -16,8 +16,8 @@ export function changedIds(tx: Executor): ChangedIds {
   return ids;
 }
 
-/** Notes a write. Outside a transaction there would be no commit to announce it with, so that is a bug of the caller. */
-export function noteChanged(tx: Executor, kind: keyof ChangedIds, id: string): void {
+/** Marks a write. Outside a transaction no commit would announce it, so that is a bug of the caller. */
+export function markChanged(tx: Executor, kind: keyof ChangedIds, id: string): void {
   assertInTransaction(tx);
   changedIds(tx)[kind].add(id);
 }

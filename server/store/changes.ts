@@ -1,5 +1,5 @@
-// What a commit changed of the mesh: rows of nodes, and routes of machines. The rows are read back before the commit and
-// handed out with it, so that a view in memory is right at once and never has to ask the database again.
+// What a commit changed in the mesh: nodes, and routes of machines. The rows are read before the commit and passed to
+// listeners after it, so that a view in memory is current at once without reading the database.
 import type { Executor } from './base.ts';
 import { changedIds } from './changed.ts';
 import { MachineRepository } from './inventory/machines.ts';
@@ -14,7 +14,7 @@ export interface MeshChange {
 
 export type MeshChangeListener = (change: MeshChange) => void;
 
-/** Reads what this transaction has changed; undefined when it left the mesh as it was. */
+/** Reads what this transaction has changed; undefined when it did not change the mesh. */
 export async function readMeshChange(tx: Executor): Promise<MeshChange | undefined> {
   const { nodes, machines } = changedIds(tx);
   if (nodes.size === 0 && machines.size === 0) return undefined;

@@ -1,7 +1,7 @@
-// What a request names and the store does not have.
+// The error for a reference to something that does not exist.
 import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
 
-/** INVALID_FIELD for a thing that is not there. */
+/** INVALID_FIELD for a reference to something that does not exist. */
 export function noSuch(kind: 'environment' | 'machine' | 'project' | 'site', id: string, field: string): IsthmusError {
   // Machines are not created, they join.
   const action: RemedyAction =

@@ -1,22 +1,22 @@
-// Forgetting denials, passing events, and what ended tasks left: log lines, notes, tickets, and what they were to do.
-// The task itself stays, as does everything of what is deployed now. Each step is small, because a statement holds up
-// everything else that the process does.
+// Purges old denials, transient events, and what ended tasks left: log lines, messages, tickets and payloads. The task
+// rows stay, as does everything of the current deployments. Each step is small, because a statement blocks the whole
+// process.
 import { sql } from 'kysely';
 import type { EventType } from '../../contract/events.ts';
 import { assertInTransaction, type Executor } from './base.ts';
 
-/** Where a walk over the tasks stands. */
+/** The position of a walk over the tasks. */
 export interface RetentionCursor {
   readonly createdAt: number;
   readonly id: string;
 }
 
-/** Tasks looked at in one step of the walk. */
+/** Tasks read in one step of the walk. */
 const TASKS_PER_PAGE = 200;
-/** A payload that was forgotten has less: what is left of it is the task that it tried again. */
-const FORGOTTEN_PAYLOAD_BYTES = 100;
-/** What nobody changed on purpose: a machine that goes up and down. */
-const PASSING: ReadonlySet<string> = new Set<EventType>(['machine.health-changed']);
+/** A purged payload is smaller: only the id of the retried task is left of it. */
+const PURGED_PAYLOAD_BYTES = 100;
+/** Events that no one causes on purpose, such as a machine that goes up and down. */
+const TRANSIENT: ReadonlySet<string> = new Set<EventType>(['machine.health-changed']);
 
 export class RetentionRepository {
   readonly #db: Executor;
@@ -26,9 +26,9 @@ export class RetentionRepository {
   }
 
   /**
-   * The next tasks that ended before `before` and have something left to forget, oldest first; `next` is where to go
-   * on, absent at the end. A deployment counts as current from the last one of its project and environment that
-   * succeeded.
+   * The next tasks that ended before `before` and have something left to purge, oldest first; `next` is where to
+   * continue, absent at the end. Current deployments are left out: for each project and environment the last one that
+   * succeeded, and all after it.
    */
   async candidates(
     before: number,
@@ -44,10 +44,10 @@ export class RetentionRepository {
     if (after !== undefined) {
       page = page.where(sql<boolean>`(created_at, id) > (${after.createdAt}, ${after.id})`);
     }
-    const seen = await page.execute();
-    const last = seen.at(-1);
+    const read = await page.execute();
+    const last = read.at(-1);
     if (last === undefined) return { tasks: [] };
-    const ids = seen.map(({ id }) => id);
+    const ids = read.map(({ id }) => id);
     const rows = await this.#db
       .selectFrom('tasks as k')
       .select('k.id')
@@ -56,7 +56,7 @@ export class RetentionRepository {
       .where(
         sql<boolean>`(exists (select 1 from tickets t where t.task = k.id)
           or exists (select 1 from task_events n where n.task = k.id)
-          or octet_length(k.payload_json) > ${FORGOTTEN_PAYLOAD_BYTES})`,
+          or octet_length(k.payload_json) > ${PURGED_PAYLOAD_BYTES})`,
       )
       .where(
         sql<boolean>`not exists (select 1 from deployments d where d.task = k.id and not exists (
@@ -71,7 +71,7 @@ export class RetentionRepository {
   }
 
   /**
-   * Forgets at most `limit` rows of each kind of one task; answers whether nothing is left. Call it in a transaction.
+   * Deletes at most `limit` rows of each kind of one task; returns whether nothing is left. Call it in a transaction.
    */
   async purge(task: string, limit: number): Promise<boolean> {
     assertInTransaction(this.#db);
@@ -88,11 +88,11 @@ export class RetentionRepository {
   }
 
   /**
-   * Forgets the changes of health among the `limit` events after number `after`, as far as they are from before
-   * `before` and every subscription has read them; answers the number to go on after, undefined at the end.
+   * Deletes the transient ones among the `limit` events after number `after`, if they are older than `before` and every
+   * subscription has read them. Returns the number after which to continue, undefined at the end.
    */
-  async purgePassingEvents(before: number, after: number, limit: number): Promise<number | undefined> {
-    const seen = await this.#db
+  async purgeTransientEvents(before: number, after: number, limit: number): Promise<number | undefined> {
+    const read = await this.#db
       .selectFrom('events')
       .select(['seq', 'at', 'type'])
       .where('seq', '>', after)
@@ -100,14 +100,14 @@ export class RetentionRepository {
       .orderBy('seq')
       .limit(limit)
       .execute();
-    const old = seen.filter(({ at }) => at < before);
-    const passing = old.filter(({ type }) => PASSING.has(type)).map(({ seq }) => seq);
-    if (passing.length > 0) await this.#db.deleteFrom('events').where('seq', 'in', passing).execute();
+    const old = read.filter(({ at }) => at < before);
+    const transient = old.filter(({ type }) => TRANSIENT.has(type)).map(({ seq }) => seq);
+    if (transient.length > 0) await this.#db.deleteFrom('events').where('seq', 'in', transient).execute();
     return old.length < limit ? undefined : old.at(-1)?.seq;
   }
 
-  /** Forgets at most `limit` denials from before `before`; answers whether there may be more. */
-  async forgetDenials(before: number, limit: number): Promise<boolean> {
+  /** Deletes at most `limit` denials older than `before`; returns whether there may be more. */
+  async purgeDenials(before: number, limit: number): Promise<boolean> {
     const oldest = await this.#db.selectFrom('denials').select(['seq', 'at']).orderBy('seq').limit(limit).execute();
     const last = oldest.filter(({ at }) => at < before).at(-1);
     if (last === undefined) return false;
@@ -130,7 +130,7 @@ export class RetentionRepository {
     await this.#db.updateTable('tasks').set({ payload_json: rest }).where('id', '=', task).execute();
   }
 
-  /** Answers whether there may be more. */
+  /** Returns whether there may be more. */
   async #purgeEntries(table: 'log_lines' | 'task_events', task: string, limit: number): Promise<boolean> {
     const rows = await this.#db
       .selectFrom(table)

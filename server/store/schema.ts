@@ -1,6 +1,6 @@
 // The tables, as Kysely sees them. Times are milliseconds since 1970; `*_json` columns hold JSON text; `sealed`
 // columns hold AES-256-GCM envelopes under the master key, with the row's identity as associated data.
-// A new table or column: a new migration in migrations/, its type here, its repository beside this file.
+// A new table or column needs a new migration in migrations/, its type here, and its repository in a folder beside.
 import type { Generated } from 'kysely';
 
 export interface Schema {
@@ -15,14 +15,14 @@ export interface Schema {
   machine_target_roles: { machine: string; role: string };
   projects: ProjectTable;
   variables: VariableTable;
-  /** Where a variable holds: of each dimension that has rows, one of the values must apply. */
+  /** Where a variable applies: for each dimension that has rows, one of the values must match. */
   variable_scopes: { variable: string; dimension: ScopeDimension; value: string };
   packages: PackageTable;
   releases: ReleaseTable;
   deployments: { id: string; project: string; release: string; environment: string; task: string; created_at: number };
   tasks: TaskTable;
   tickets: TicketTable;
-  /** `seq` is the line's place in the task's stream, which notes and states share: see `tasks.stream_seq`. */
+  /** `seq` is the line's number in the task's stream, which messages and states share: see `tasks.stream_seq`. */
   log_lines: { ticket: string; line: number; task: string; seq: number; at: number; stream: string; text: string };
   task_events: TaskEventTable;
   events: AuditTable;
@@ -67,7 +67,7 @@ interface JoinTokenTable {
   target_roles_json: string;
   routes_json: string | null;
   expires_at: number;
-  /** SHA-256 of the SPKI that enrolled with it, so that the same key may ask again. */
+  /** SHA-256 of the SPKI that enrolled with it, so that the same key may try again. */
   bound_spki_sha256: string | null;
   bound_node: string | null;
   used_at: number | null;
@@ -112,7 +112,7 @@ interface VariableTable {
   created_at: number;
 }
 
-/** By what the value of a variable may differ. */
+/** The dimensions by which a variable's value may differ. */
 export type ScopeDimension = 'environment' | 'target-role' | 'machine';
 
 interface PackageTable {
@@ -133,7 +133,7 @@ interface ReleaseTable {
   project: string;
   version: string;
   notes: string;
-  /** The process as it was when the release was made. */
+  /** The process as it was when the release was created. */
   process_json: string;
   /** PinnedPackage[]: step, id, version, sha256, sizeBytes, format. */
   packages_json: string;
@@ -147,12 +147,12 @@ export type TaskState =
 
 interface TaskTable {
   id: string;
-  /** As its kind is registered with the engine. */
+  /** The name of its registered kind. */
   kind: string;
   title: string;
   state: TaskState;
   payload_json: string;
-  /** Tasks under one key run one at a time, in the order of `concurrency_seq`; null for a task that waits for none. */
+  /** Tasks with the same key run one at a time, in the order of `concurrency_seq`. Null: it waits for none. */
   concurrency_key: string | null;
   /** Rises by one per task of the key; null without a key. */
   concurrency_seq: number | null;
@@ -163,7 +163,7 @@ interface TaskTable {
   lease_until: number | null;
   /** Rises at each claim; every write of a task's owner carries it. */
   epoch: number;
-  /** The last place given out in the task's stream of log lines, notes and states; rises by one per entry. */
+  /** The last number used in the task's stream of log lines, messages and states; rises by one per entry. */
   stream_seq: number;
   cancel_requested_at: number | null;
   created_by: string;
@@ -178,11 +178,11 @@ interface TicketTable {
   id: string;
   task: string;
   step: number;
-  /** As the task's kind, or the type of its step, names it: script, acquire, stage, health … */
+  /** As named by the task's kind or by the type of its step: script, acquire, stage, health … */
   action: string;
-  /** The machine that the step is about. */
+  /** The machine that the step runs for. */
   target: string;
-  /** The tentacle that runs it: the target's own, or another that works on the target's behalf. */
+  /** The tentacle that runs it: the target's own, or another one on the target's behalf. */
   executor: string;
   attempt: number;
   state:
@@ -197,16 +197,16 @@ interface TicketTable {
   created_at: number;
   started_at: number | null;
   ended_at: number | null;
-  /** The tentacle has been told that everything is stored. */
+  /** When the tentacle learned that everything is stored. */
   completed_at: number | null;
 }
 
-/** What the server itself has to say about a task: notes (waiting, acquired, failed over) and changes of state. */
+/** What the server itself adds to a task's stream: messages (waiting, progress, failures) and changes of state. */
 interface TaskEventTable {
   task: string;
   seq: number;
   at: number;
-  kind: 'note' | 'state';
+  kind: 'message' | 'state';
   machine: string | null;
   ticket: string | null;
   level: 'info' | 'warning' | 'error';
@@ -225,7 +225,7 @@ interface ApiKeyTable {
   expires_at: number | null;
   revoked_at: number | null;
   /** An API key's id, or 'system'. */
-  made_by: string;
+  created_by: string;
 }
 
 /** The current release per machine and application, and the one before it. */

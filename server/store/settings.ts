@@ -1,4 +1,4 @@
-// Settings: facts of this installation that are not a resource (mesh id, check values).
+// Settings: facts about this installation that are not resources (mesh id, check values).
 import type { Executor } from './base.ts';
 
 export class SettingRepository {

@@ -1,11 +1,10 @@
 // The store: every repository over one database. Map of this folder:
-//   schema.ts         the tables as Kysely sees them; migrations/ makes them
-//   sqlite/           the dialect over node:sqlite, and opening a data folder for this process alone
-//   repositories/     one class per noun; rows in, domain objects out
-//   routes.ts, process.ts   the shapes kept in JSON columns
-//   events/           domain events, denials, and how far each subscription has read
-//   changes.ts        what a commit changed of the mesh, for who keeps that in memory
-// Reads may be made on the store itself; writes of more than one statement need `transaction`.
+//   schema.ts         the tables as Kysely sees them; migrations/ creates them
+//   sqlite/           the dialect over node:sqlite, and the exclusive lock on a data folder
+//   access/ events/ inventory/ nodes/ packages/ projects/ tasks/   the repositories: one class per noun
+//   retention.ts      purges what is too old
+//   changes.ts        what a commit changed in the mesh, for the topology in memory
+// Reads may use the store itself; writes of more than one statement need `transaction`.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
@@ -69,20 +68,20 @@ export type StoreTransaction = Repositories;
 
 export interface Store extends Repositories {
   /**
-   * Runs `work` in one transaction: all of it is durable when this resolves, none of it when it rejects. Write
-   * transactions run one after the other, so keep them short: no network, no waiting.
+   * Runs `work` in one transaction: all of it is durable when this resolves, none of it when it rejects. Transactions
+   * run one after the other, so keep them short: no network, no waiting.
    */
   transaction<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
   /**
-   * Calls `listener` after every commit, with the tasks whose streams have grown: a hint to look again, never the only
-   * way to learn of something.
+   * Calls `listener` after every commit, with the tasks whose streams have grown: a hint to read again. Whoever relies
+   * on it must also poll.
    */
   onCommit(listener: CommitListener): () => void;
-  /** Calls `listener` after every commit that has appended events: a hint, as `onCommit` is. */
+  /** Calls `listener` after every commit that has appended events: a hint, like `onCommit`. */
   onEvents(listener: () => void): () => void;
   /**
-   * Calls `listener` with the rows of every commit that changed nodes or routes of machines: in the order of the
-   * commits, each before the next transaction begins.
+   * Calls `listener` with the rows of every commit that changed nodes or routes of machines, in commit order, before
+   * the next transaction begins.
    */
   onMeshChange(listener: MeshChangeListener): () => void;
   /** Writes a consistent copy of the whole database to a new file. */
@@ -97,10 +96,10 @@ interface StoreOptions {
   readonly log: Logger;
 }
 
-/** 16 MiB: large enough that the steps' overhead does not count, small enough to stop soon. */
+/** 16 MiB: large enough to make the overhead per step negligible, small enough to stop soon. */
 const PAGES_PER_STEP = 4096;
 
-/** Opens the data folder for this process alone and brings its schema up to date. */
+/** Opens the data folder exclusively for this process and migrates its schema. */
 export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> {
   const database = openDatabase(dataDir);
   const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
@@ -113,7 +112,7 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
   }
   log.info({ dataDir }, 'store open');
   return createStore(db, {
-    // Holds the one connection: a step that finds a transaction open on it fails. The event loop goes on meanwhile.
+    // Holds the only connection, because a step fails while a transaction is open on it. Does not block the event loop.
     copyTo: (file) =>
       db
         .connection()
@@ -138,13 +137,13 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const limiter = new DenialLimiter(DENIAL_LIMITS);
   const meshListeners = new Set<MeshChangeListener>();
   let closed: Promise<void> | undefined;
-  // Inside a transaction anything else on the database would wait for that transaction to end, for ever.
+  // Inside a transaction any other use of the database would wait for that transaction, and so for ever.
   const assertOutside = () => {
     if (inTransaction.getStore()) throw new IsthmusError('INTERNAL', 'the store was used inside a transaction: use tx');
   };
   const transaction: Store['transaction'] = async (work) => {
     assertOutside();
-    // The connection is kept until the listeners were called: whoever begins the next transaction finds them informed.
+    // Holds the connection until the listeners have run: they are up to date before the next transaction begins.
     return db.connection().execute(async (connection) => {
       const [answer, grown, appended, meshChange] = await connection.transaction().execute(async (tx) => {
         const value = await inTransaction.run(true, () => work(repositories(tx, limiter)));
@@ -178,7 +177,7 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   });
 }
 
-/** Joins repositories and methods to a store whose repositories can be reached only while `check` passes. */
+/** Combines repositories and methods into a store; every access to a repository calls `check` first. */
 function guarded(bound: Repositories, check: () => void, methods: Omit<Store, keyof Repositories>): Store {
   const store: Partial<Repositories> = {};
   for (const [name, repository] of Object.entries(bound)) {

@@ -1,6 +1,6 @@
-// What a running task holds: its fence, its lease, and the two paths it can be told to leave off.
-//   halt    this node is no longer the owner, or stops: write nothing more, send nothing more; another goes on
-//   finish  the task was cancelled or its deadline passed: bring what runs to its end, then end the task
+// What a running task holds: its fence, its lease, and the two signals that stop it.
+//   halt    this node has lost the task or stops: write and send nothing more; the next owner continues
+//   finish  the task was cancelled or its deadline passed: end what runs on the machines, then end the task
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Fence } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
@@ -8,10 +8,10 @@ import type { NewStreamEntry } from '../store/tasks/task-stream.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { Writer } from './writer.ts';
 
-/** Why a task is being brought to its end before its work is done. */
+/** Why a task ends before its work is done. */
 export type FinishReason = 'cancel' | 'deadline';
 
-/** Thrown through a runner that must leave off at once, without another word to anyone. */
+/** Unwinds a runner that must stop at once and silently. */
 export class Halted extends Error {
   constructor() {
     super('the task is no longer run here');
@@ -44,7 +44,7 @@ export class TaskContext {
     return this.#finish.signal;
   }
 
-  /** Undefined while the task may go on. */
+  /** Undefined while the task may continue. */
   get finishReason(): FinishReason | undefined {
     return this.#finish.signal.reason as FinishReason | undefined;
   }
@@ -58,9 +58,8 @@ export class TaskContext {
   }
 
   /**
-   * One write, of which at least one statement is fenced. Leaves through Halted when the fence no longer holds, and
-   * when the store itself fails: the lease then runs out, and the task is claimed again and resumed from what was
-   * committed.
+   * One write with at least one fenced statement. Throws Halted when the fence no longer holds. When the store itself
+   * fails, the task is halted too: its lease expires, and the next owner resumes from what was committed.
    */
   async write<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result> {
     this.#halt.signal.throwIfAborted();
@@ -73,12 +72,12 @@ export class TaskContext {
     }
   }
 
-  /** Tells the task's readers something, in order with its log and states. */
-  async note(text: string, entry: Omit<NewStreamEntry, 'kind' | 'at' | 'text'> = {}): Promise<void> {
+  /** Appends a message to the task's stream, in order with its log and states. */
+  async message(text: string, entry: Omit<NewStreamEntry, 'kind' | 'at' | 'text'> = {}): Promise<void> {
     await this.write((tx) => tx.taskEvents.append(this.task.id, { ...entry, at: Date.now(), text }, this.fence.epoch));
   }
 
-  /** Renews the lease, and learns whether somebody asked for the task's end. */
+  /** Renews the lease, and reads whether a cancel was requested. */
   async renew(): Promise<void> {
     const now = Date.now();
     const task = await this.write(async (tx) => {
@@ -89,7 +88,7 @@ export class TaskContext {
     if (task.cancelRequestedAt !== null) this.finishFor('cancel');
   }
 
-  /** Nothing may be sent under a lease that has run out, after this process was stopped for a while, say. */
+  /** Renews an expired lease before anything is sent: this process may have been suspended for a while. */
   async assertOwned(): Promise<void> {
     this.#halt.signal.throwIfAborted();
     if (Date.now() >= this.#leaseUntil) await this.renew();

@@ -1,14 +1,14 @@
 // The task engine: claims queued tasks under a lease, runs them, ends each exactly once. Map of this folder:
-//   engine.ts         claiming, lanes, leases; knows nothing of what a task does
+//   engine.ts         claims, lanes, leases; independent of what a task does
 //   kinds.ts          the registry of task kinds, which live in their features
-//   submit.ts, retry.ts, targets.ts   accepting a task, and accepting it again
-//   context.ts        what a running task holds; outcome.ts: how its end follows from its tickets
-//   lifecycle.ts      the writes that begin and end a run; writer.ts: group commit
-//   execution/        running one ticket on one machine: routes, signed envelopes, scripts, packages
-//   logs/             following, masking and bounding a script's log
-//   view.ts           what readers see
-// A wake-up is a hint; polling is the guarantee. A task whose lease ran out is claimed again, by any node, with the
-// next epoch, and every step is decided from the tickets' rows.
+//   submit.ts, retry.ts, targets.ts   accept a task, accept it again, resolve its machines
+//   context.ts        what a running task holds; outcome.ts derives its end from its tickets
+//   transitions.ts    the writes that start and end a run; writer.ts: group commit
+//   execution/        runs one ticket on one machine: routes, signed envelopes, scripts, packages
+//   logs/             follows, masks and bounds a script's log
+//   view.ts           a task as readers see it
+// A wake-up is a hint; polling is the guarantee. When a lease expires, any node claims the task again with the next
+// epoch, and continues from the tickets' rows.
 import PQueue from 'p-queue';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -23,23 +23,23 @@ import { taskOutcome, type TaskOutcome } from './outcome.ts';
 import type { Writer } from './writer.ts';
 
 export interface EngineTunables {
-  /** How long a claim holds without renewal: another node takes over that long after this one dies. */
+  /** How long a claim holds without renewal: another node takes over this long after this one dies. */
   readonly leaseMs: number;
   /** A third of the lease, so that two renewals may fail. */
   readonly renewEveryMs: number;
-  /** The guarantee behind the hints. */
+  /** Finds what no hint announced. */
   readonly pollEveryMs: number;
 }
 
-const defaults: EngineTunables = {
+const DEFAULTS: EngineTunables = {
   leaseMs: 15_000,
   renewEveryMs: 5_000,
   pollEveryMs: 500,
 };
 
-/** Claims per transaction: a burst is claimed in few commits and keeps readers waiting for none of them long. */
+/** Claims per transaction: a burst takes few commits, none of which holds up readers for long. */
 const CLAIMS_PER_WRITE = 16;
-/** Under a burst of commits, each of which is a hint, this is often enough to look. */
+/** Every commit is a hint; under a burst of commits cancels are read only this often. */
 const CANCELS_READ_EVERY_MS = 100;
 
 interface EngineOptions extends Partial<EngineTunables> {
@@ -53,11 +53,11 @@ interface EngineOptions extends Partial<EngineTunables> {
 }
 
 export interface TaskEngine {
-  /** A hint that there is something to claim, or that a cancel was asked for. */
+  /** A hint that a task waits to be claimed, or that a cancel was requested. */
   wake(): void;
   /** The tasks this node runs now. */
   readonly running: number;
-  /** Leaves every task off where it is and gives the leases back. Idempotent. */
+  /** Stops every task where it is and gives the leases back. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ interface LaneQueue {
   readonly concurrency: number;
 }
 
-/** Starts the engine: it claims at once what an earlier process left. */
+/** Starts the engine, which claims at once what an earlier process left. */
 export function createTaskEngine(options: EngineOptions): TaskEngine {
   return new Engine(options);
 }
@@ -78,13 +78,13 @@ class Engine implements TaskEngine {
   readonly #contexts = new Map<string, TaskContext>();
   readonly #timers: NodeJS.Timeout[];
   readonly #stopHints: () => void;
-  #pass: Promise<void> | undefined;
-  #again = true;
+  #claiming: Promise<void> | undefined;
+  #claimAgain = true;
   #cancelsReadAt = 0;
   #stopped: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
-    const tuned = { ...defaults, ...options };
+    const tuned = { ...DEFAULTS, ...options };
     this.#options = tuned;
     this.#lanes = [...options.kinds.lanes()].map(([lane, kinds]) => laneQueue(lane, kinds));
     this.#timers = [
@@ -94,8 +94,8 @@ class Engine implements TaskEngine {
     this.#stopHints = options.store.onCommit(() => {
       if (!options.writer.busy) this.wake();
     });
-    // What this node held when it last died need not wait for its lease to run out.
-    this.#pass = this.#freeOwnLeases().then(() => this.#passes());
+    // What this node held when it last died need not wait for its lease to expire.
+    this.#claiming = this.#freeOwnLeases().then(() => this.#claimWhileWoken());
   }
 
   get running(): number {
@@ -104,8 +104,8 @@ class Engine implements TaskEngine {
 
   wake(): void {
     if (this.#stopped !== undefined) return;
-    this.#again = true;
-    this.#pass ??= this.#passes();
+    this.#claimAgain = true;
+    this.#claiming ??= this.#claimWhileWoken();
   }
 
   stop(): Promise<void> {
@@ -116,7 +116,7 @@ class Engine implements TaskEngine {
   async #stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#stopHints();
-    await this.#pass;
+    await this.#claiming;
     for (const context of this.#contexts.values()) context.halted();
     await Promise.all(this.#lanes.map(({ queue }) => queue.onIdle()));
   }
@@ -128,21 +128,21 @@ class Engine implements TaskEngine {
       .catch((thrown: unknown) => log.error({ err: thrown }, 'the leases of an earlier run were not freed'));
   }
 
-  async #passes(): Promise<void> {
-    while (this.#again && this.#stopped === undefined) {
-      this.#again = false;
+  async #claimWhileWoken(): Promise<void> {
+    while (this.#claimAgain && this.#stopped === undefined) {
+      this.#claimAgain = false;
       try {
-        for (const each of this.#lanes) await this.#fill(each);
-        await this.#tellCancelled();
+        for (const lane of this.#lanes) await this.#fill(lane);
+        await this.#finishCancelled();
       } catch (thrown) {
         this.#options.log.error({ err: thrown }, 'claiming failed');
       }
     }
-    this.#pass = undefined;
+    this.#claiming = undefined;
   }
 
-  /** Tells running tasks that their end was asked for; every renewal of a lease looks again. */
-  async #tellCancelled(): Promise<void> {
+  /** Finishes running tasks whose cancellation was requested; every renewal of a lease checks again. */
+  async #finishCancelled(): Promise<void> {
     if (this.#contexts.size === 0 || Date.now() < this.#cancelsReadAt + CANCELS_READ_EVERY_MS) return;
     this.#cancelsReadAt = Date.now();
     for (const id of await this.#options.store.tasks.cancelRequested()) this.#contexts.get(id)?.finishFor('cancel');
@@ -153,23 +153,23 @@ class Engine implements TaskEngine {
     for (;;) {
       const free = into.concurrency - into.queue.pending - into.queue.size;
       if (free <= 0 || this.#stopped !== undefined) return;
-      const wanted = Math.min(free, CLAIMS_PER_WRITE);
-      const claimed = await this.#claim(into, wanted);
+      const limit = Math.min(free, CLAIMS_PER_WRITE);
+      const claimed = await this.#claim(into, limit);
       for (const task of claimed) void into.queue.add(() => this.#run(task));
-      if (claimed.length < wanted) return;
+      if (claimed.length < limit) return;
     }
   }
 
-  async #claim(into: LaneQueue, wanted: number): Promise<Task[]> {
+  async #claim(into: LaneQueue, limit: number): Promise<Task[]> {
     const { writer, nodeId, leaseMs } = this.#options;
     const held = this.#shares(into);
     return writer.write(async (tx) => {
       const shares = new Map(held);
       const claimed: Task[] = [];
-      while (claimed.length < wanted) {
+      while (claimed.length < limit) {
         const lease = { owner: nodeId, leaseMs, now: Date.now(), kinds: into.kinds };
         const exceptProjects = overShare(shares, into.concurrency);
-        // Whoever holds less than its share comes first; a lane is never left idle for fairness' sake.
+        // Projects below their share come first, but a lane is never left idle for the sake of fairness.
         const task =
           (await tx.tasks.claimNext({ ...lease, exceptProjects })) ??
           (exceptProjects.length === 0 ? undefined : await tx.tasks.claimNext(lease));
@@ -194,7 +194,7 @@ class Engine implements TaskEngine {
   async #run(task: Task): Promise<void> {
     const { writer, leaseMs, log } = this.#options;
     const context = new TaskContext(task, writer, leaseMs);
-    // A claim of our own whose lease ran out unnoticed: the older runner must leave off.
+    // An earlier claim of this node whose lease expired unnoticed: the older runner must stop.
     this.#contexts.get(task.id)?.halted();
     this.#contexts.set(task.id, context);
     const deadline = new LongTimer(task.deadlineAt, () => context.finishFor('deadline'));
@@ -207,7 +207,7 @@ class Engine implements TaskEngine {
       await this.#leave(context, thrown, log);
     } finally {
       deadline.stop();
-      // After a fault of ours other machines of the task may still be at work: it is over for them, too.
+      // After an internal fault other machines of the task may still be running: they stop as well.
       context.halted();
       if (this.#contexts.get(task.id) === context) this.#contexts.delete(task.id);
       this.wake();
@@ -217,18 +217,18 @@ class Engine implements TaskEngine {
   async #work(context: TaskContext): Promise<TaskOutcome> {
     const { kinds, deps, nodeId } = this.#options;
     const { task, finishReason } = context;
-    // Whatever its kind: what was cut short in the queue never begins. It may be here before its turn.
+    // A task that was cut short in the queue never begins. It may be claimed before its turn.
     if (task.startedAt === null && finishReason !== undefined) {
       return taskOutcome({ tickets: [], finishReason, unfinished: true });
     }
     const kind = kinds.get(task.kind);
-    // Both at once, so that the kind's first write shares the commit of the start: writes keep their order, and when
-    // the first fails the context is halted for the second.
+    // Both at once, so that the kind's first write shares the commit of the start. Writes keep their order, and when
+    // the first fails, the context is halted before the second.
     const [, outcome] = await Promise.all([startTask(context, kind, nodeId), kind.run(context, deps)]);
     return outcome;
   }
 
-  /** A run left without an end: because it had to, or because of a fault of ours. */
+  /** Handles a run that stopped without an end: it was halted, or an internal fault occurred. */
   async #leave(context: TaskContext, thrown: unknown, log: Logger): Promise<void> {
     const { task, fence } = context;
     if (!context.halt.aborted) {
@@ -251,7 +251,7 @@ class Engine implements TaskEngine {
     try {
       await this.#options.writer.write((tx) => tx.tasks.release(fence));
     } catch {
-      // Somebody else's by now, or ended, or the store fails: then the lease runs out by itself.
+      // Owned by another node now, or ended, or the store fails: then the lease expires by itself.
     }
   }
 
@@ -269,7 +269,7 @@ function laneQueue({ concurrency }: Lane, kinds: readonly string[]): LaneQueue {
   return { kinds, concurrency, queue: new PQueue({ concurrency }) };
 }
 
-/** The projects that hold their share of a lane, when there were one more at work. */
+/** The projects that hold their full share of a lane, computed as if one more project were active. */
 function overShare(shares: ReadonlyMap<string, number>, concurrency: number): string[] {
   const share = Math.max(1, Math.floor(concurrency / (shares.size + 1)));
   return [...shares].filter(([, held]) => held >= share).map(([project]) => project);

@@ -1,4 +1,5 @@
-// What the engine needs to know of a kind of task. The kinds live in their features; server/task-kinds.ts registers them.
+// The registry of task kinds, and what a kind implements. Kinds live in their features; server/task-kinds.ts registers
+// them.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Actor } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
@@ -7,48 +8,48 @@ import type { TaskContext } from './context.ts';
 import type { TicketDeps } from './execution/machine-run.ts';
 import type { TaskOutcome } from './outcome.ts';
 
-/** Tasks of kinds that name the same lane share its concurrency, and never wait for those of another lane. */
+/** Tasks whose kinds have the same lane share its concurrency, and never wait for those of another lane. */
 export interface Lane {
   readonly name: string;
-  /** Tasks at work at once. */
+  /** Tasks that run at once. */
   readonly concurrency: number;
 }
 
-/** For kinds that keep machines at work. A task costs a stream per machine, not a thread. */
+/** For kinds that run work on machines. A task costs a stream per machine, not a thread. */
 export const WORK_LANE: Lane = { name: 'work', concurrency: 400 };
 
-/** A run that begins, or goes on where an earlier owner left it. */
+/** A run that begins, or continues where an earlier owner stopped. */
 export interface TaskStart {
   readonly resumed: boolean;
   readonly node: string;
   readonly epoch: number;
 }
 
-/** What a retry asks for beside what the first task asked for. */
+/** What a retry requests beside the first task's payload. */
 export interface RetryRequest {
   readonly machines: readonly string[];
-  /** As long as the first task was given. */
+  /** The same as the first task's. */
   readonly deadlineS: number;
   readonly retryOf: string;
   readonly actor: Actor;
 }
 
 /**
- * A kind of task. Its view shows the `steps` of a payload (PlannedStep), or else one action on each of its `machines`,
- * named as the kind is.
+ * A kind of task. Its view shows the `steps` of the payload (PlannedStep), or else one action, named like the kind, on
+ * each of its `machines`.
  */
 export interface TaskKind<Payload = unknown> {
   readonly kind: string;
   readonly lane: Lane;
-  /** Tasks under one key run one at a time, in the order in which they were accepted. Without a key a task waits for none. */
+  /** Tasks with the same key run one at a time, in the order of acceptance. A task without a key waits for none. */
   concurrencyKey?(payload: Payload): string;
-  /** Does the task's work; a resumed task is run anew, and goes on from its tickets' rows. */
+  /** Does the task's work. Called again for a resumed task, which continues from its tickets' rows. */
   run(context: TaskContext, deps: TicketDeps): Promise<TaskOutcome>;
-  /** Writes what the kind has to tell of a start, in the transaction of the start. */
+  /** Writes what the kind records of a start, in the transaction of the start. */
   onStart?(tx: StoreTransaction, task: Task, start: TaskStart): Promise<void>;
-  /** Writes what the kind has to tell of the end, in the transaction of the end. */
+  /** Writes what the kind records of the end, in the transaction of the end. */
   onEnd?(tx: StoreTransaction, task: Task, outcome: TaskOutcome): Promise<void>;
-  /** Accepts a task that asks for the same again. A kind without it cannot be retried. */
+  /** Accepts a task that does the same again. A kind without this cannot be retried. */
   retry?(tx: StoreTransaction, task: Task, request: RetryRequest): Promise<Task>;
 }
 
@@ -63,7 +64,7 @@ export class TaskKindRegistry {
     return this;
   }
 
-  /** INTERNAL for a kind that nobody registered. */
+  /** INTERNAL for a kind that is not registered. */
   get(kind: string): TaskKind {
     const found = this.#kinds.get(kind);
     if (found === undefined) throw new IsthmusError('INTERNAL', `task kind ${kind} is not registered`);

@@ -1,4 +1,4 @@
-// How a task's end follows from the ends of its tickets. Pure, so that a resumed task ends as an undisturbed one does.
+// Derives a task's end from the ends of its tickets. Pure, so that a resumed task ends as an uninterrupted one does.
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
 import type { TaskEnd } from '../store/tasks/tasks.ts';
@@ -28,13 +28,13 @@ interface TaskEndFacts {
   readonly tickets: readonly Pick<Ticket, 'state' | 'target' | 'errorCode'>[];
   /** Set when the task was cancelled or its deadline passed. */
   readonly finishReason: FinishReason | undefined;
-  /** Whether steps were left that no ticket stands for. */
+  /** Whether steps remain that have no tickets. */
   readonly unfinished: boolean;
 }
 
 /**
- * The worst end wins: what cannot be known, then the reason the task was cut short, then failure. A cancel that came
- * after everything had succeeded changes nothing. Machines that were left out take no success away, but make none.
+ * The worst end wins: an unknown result, then the reason why the task was cut short, then failure. A cancel after
+ * everything has succeeded changes nothing. Machines that were left out neither prevent a success nor count as one.
  */
 export function taskOutcome({ tickets, finishReason, unfinished }: TaskEndFacts): TaskOutcome {
   const machinesIn = (...states: TicketState[]) =>

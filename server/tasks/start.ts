@@ -1,10 +1,10 @@
-// Puts the tasks of a server node together: writer, warm tunnels, routes, completionReporter, engine.
+// Assembles the tasks of a server node: writer, warm tunnels, routes, completion reporter, engine.
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
 import { createTaskEngine, type EngineTunables } from './engine.ts';
 import { createCompletionReporter, type CompletionReporterTunables } from './execution/completion-reporter.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
-import { ticketDefaults, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
+import { TICKET_DEFAULTS, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
 import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
 import type { TaskKindRegistry } from './kinds.ts';
 import { logQuotaOf } from './logs/log-quota.ts';
@@ -19,25 +19,25 @@ interface TasksOptions {
   readonly routesOf: RoutesOf;
   readonly log: Logger;
   readonly nodeId: string;
-  /** What one script may leave of log. */
+  /** The most log that one script may store. */
   readonly logQuotaBytes?: number | undefined;
-  /** How long a cancel waits for a machine that does not answer. */
+  /** How long a cancel waits for a machine that does not respond. */
   readonly cancelTimeoutS?: number | undefined;
   readonly tunables?: Partial<EngineTunables & TicketTunables & TentacleTunables & CompletionReporterTunables>;
 }
 
 export interface Tasks {
-  /** Routes, warm tunnels and group commit, for what calls machines beside the tasks. */
+  /** Routes, warm tunnels and group commit, for components that call machines outside of tasks. */
   readonly shared: Pick<TicketDeps, 'routesOf' | 'tentacles'> & { readonly writer: Writer };
-  /** A hint that there is something to claim, or that a cancel was asked for. */
+  /** A hint that a task waits to be claimed, or that a cancel was requested. */
   wake(): void;
   /** The tasks this node runs now. */
   readonly running: number;
-  /** Leaves every task where it is, gives the leases back, closes the tunnels. */
+  /** Stops every task where it is, gives the leases back, closes the tunnels. */
   stop(): Promise<void>;
 }
 
-/** Starts claiming and running tasks; what an earlier process left is taken up at once. */
+/** Starts to claim and run tasks, those that an earlier process left at once. */
 export function startTasks(options: TasksOptions): Tasks {
   const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, cancelTimeoutS, tunables = {} } = options;
   const writer = createWriter(store);
@@ -50,7 +50,7 @@ export function startTasks(options: TasksOptions): Tasks {
     sign,
     completionReporter,
     tunables: {
-      ...ticketDefaults,
+      ...TICKET_DEFAULTS,
       ...(logQuotaBytes === undefined ? {} : { logQuota: logQuotaOf(logQuotaBytes) }),
       ...(cancelTimeoutS === undefined ? {} : { cancelLimitMs: cancelTimeoutS * 1000 }),
       ...tunables,

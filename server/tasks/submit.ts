@@ -1,4 +1,4 @@
-// Accepting a task: one row, one event, one transaction; after the commit it is never lost (I2).
+// Accepts a task: one row, one event, one transaction; after the commit it is never lost (I2).
 import { IsthmusError } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Actor } from '../store/base.ts';
@@ -9,21 +9,21 @@ import type { TaskKind } from './kinds.ts';
 interface NewTaskRequest<Payload extends object> {
   readonly title: string;
   readonly payload: Payload;
-  /** The task that this one tries again. */
+  /** The task that this one retries. */
   readonly retryOf?: string | undefined;
   readonly project?: string;
   readonly environment?: string;
   /** From now; undefined for the default. */
   readonly deadlineS: number | undefined;
   readonly actor: Actor;
-  /** What the event says beside kind and title. */
+  /** The event's data beside kind and title. */
   readonly event: Readonly<Record<string, unknown>>;
 }
 
 export const DEFAULT_DEADLINE_S = 3_600;
 export const LONGEST_DEADLINE_S = 7 * 86_400;
 
-/** Adds a queued task. The engine learns of it from the commit. */
+/** Adds a queued task. The commit wakes the engine. */
 export async function submitTask<Payload extends object>(
   tx: StoreTransaction,
   of: Pick<TaskKind<Payload>, 'kind' | 'concurrencyKey'>,
@@ -53,7 +53,7 @@ export async function submitTask<Payload extends object>(
   return tx.tasks.get(id);
 }
 
-/** Asks for the end of a task. Idempotent; TASK_ENDED never: an ended task is answered as it is. */
+/** Requests the cancellation of a task. Idempotent; an ended task is returned unchanged. */
 export async function cancelTask(tx: StoreTransaction, id: string, actor: Actor): Promise<Task> {
   const before = await tx.tasks.get(id);
   if (before.endedAt !== null || before.cancelRequestedAt !== null) return before;

@@ -1,10 +1,10 @@
-// Which machines a request aims at. Resolved when it is accepted: what is added later is not part of it.
+// Resolves the machines that a request targets, when it is accepted: a machine added later is not among them.
 import { IsthmusError } from '../../contract/errors.ts';
 import { noSuch } from '../store/references.ts';
 import type { Machine } from '../store/inventory/machines.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
-/** By id, or by environments and target roles; lists are alternatives, fields narrow each other. */
+/** By id, environment and target role; a machine must match every field that is given, with any of its values. */
 export interface TargetRequest {
   readonly machines?: readonly string[] | undefined;
   readonly environments?: readonly string[] | undefined;
@@ -12,8 +12,8 @@ export interface TargetRequest {
 }
 
 /**
- * The enabled machines that match. NO_TARGETS when there are none; a machine named must exist and be enabled, and match
- * the rest (SCOPE_MISMATCH).
+ * The enabled machines that match. NO_TARGETS when there are none. A machine given by id must exist, be enabled
+ * (MACHINE_DISABLED) and match the other fields (SCOPE_MISMATCH).
  */
 export async function resolveTargets(
   tx: Pick<StoreTransaction, 'machines'>,
@@ -24,7 +24,7 @@ export async function resolveTargets(
     throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
   }
   const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
-  if (ids !== undefined) await checkSiteOrEnvironment(tx, ids, enabled);
+  if (ids !== undefined) await checkEachMatches(tx, ids, enabled);
   if (enabled.length === 0) {
     if (ids !== undefined) throw new IsthmusError('NO_TARGETS', 'no machine is named', { field: 'machines' });
     const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
@@ -36,7 +36,7 @@ export async function resolveTargets(
   return enabled;
 }
 
-async function checkSiteOrEnvironment(
+async function checkEachMatches(
   tx: Pick<StoreTransaction, 'machines'>,
   ids: readonly string[],
   matching: readonly Machine[],

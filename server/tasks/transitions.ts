@@ -1,10 +1,10 @@
-// The two writes every task's run begins and ends with, each with its event in the same transaction.
+// Starts and ends a task's run: two writes, each with its event in the same transaction.
 import type { TicketState } from '../store/tasks/tickets.ts';
 import type { TaskContext } from './context.ts';
 import type { TaskKind } from './kinds.ts';
 import { hasEnded, type TaskOutcome } from './outcome.ts';
 
-/** Marks the task as running, or notes that this node goes on with it. */
+/** Marks the task as running, or records that this node resumes it. */
 export async function startTask(context: TaskContext, kind: TaskKind, nodeId: string): Promise<void> {
   const { task, fence } = context;
   const resumed = task.startedAt !== null;
@@ -22,14 +22,14 @@ export async function startTask(context: TaskContext, kind: TaskKind, nodeId: st
   });
 }
 
-/** Ends the task, once. Tickets that a fault left open are closed with it: none stays behind without an end. */
+/** Ends the task, once. Closes the tickets that a fault left open: every ticket of an ended task has an end. */
 export async function endTask(context: TaskContext, kind: TaskKind, outcome: TaskOutcome): Promise<void> {
   const { task, fence } = context;
   const now = Date.now();
   await context.write(async (tx) => {
     for (const ticket of await tx.tickets.byTask(task.id)) {
       if (hasEnded(ticket)) continue;
-      // What was never sent did not happen; of the rest nobody knows.
+      // What was never sent did not run; whether the rest ran is unknown.
       const state: TicketState = ticket.state === 'pending' ? 'cancelled' : 'interrupted';
       await tx.tickets.updateFenced(fence, ticket.id, { state, endedAt: now }, now);
     }

@@ -1,4 +1,4 @@
-// A task's view: what it shows of any plan and tickets, and that its work grows with them and no faster.
+// A task's view: what it shows for any plan and tickets, and that its cost is linear in them.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Task } from '../store/tasks/tasks.ts';
@@ -74,7 +74,7 @@ const someTickets = fc.array(
   { maxLength: 40 },
 );
 
-it('shows of any plan and tickets what its definition says', () =>
+it('shows for any plan and tickets what its definition says', () =>
   fc.assert(
     fc.asyncProperty(plans, someTickets, fc.boolean(), async (plan, given, hasEnded) => {
       const steps = plan.map((step, index) => ({ ...step, name: `step ${index}` }));
@@ -88,7 +88,7 @@ it('shows of any plan and tickets what its definition says', () =>
     }),
   ));
 
-it('names those machines unsuccessful that lack a success of a planned action', () => {
+it('counts machines as unsuccessful that lack a success of a planned action', () => {
   fc.assert(
     fc.property(plans, someTickets, (plan, given) => {
       const steps = plan.map((step, index) => ({ ...step, name: `step ${index}` }));
@@ -103,7 +103,7 @@ it('names those machines unsuccessful that lack a success of a planned action', 
   );
 });
 
-/** Tickets that count how often a field of one is read. */
+/** Tickets that count how often their fields are read. */
 function counted(tickets: readonly Ticket[]): { readonly tickets: readonly Ticket[]; reads: () => number } {
   let reads = 0;
   const get = (ticket: Ticket, field: keyof Ticket) => {
@@ -116,7 +116,7 @@ function counted(tickets: readonly Ticket[]): { readonly tickets: readonly Ticke
   };
 }
 
-it('looks at each ticket as often, however many machines and steps there are', async () => {
+it('reads each ticket equally often, however many machines and steps there are', async () => {
   const readsPerTicket = async (machines: number, steps: number): Promise<number> => {
     const names = Array.from({ length: machines }, (_, index) => `web-${index}`);
     const plan = Array.from({ length: steps }, (_, index) => ({ name: `${index}`, actions, machines: names }));

@@ -1,4 +1,4 @@
-// What readers see of a task: its row, and per machine every step with its state; steps still to come included.
+// A task as readers see it: its row, and per machine every step with its state, future steps included.
 import type { Task as TaskView, TaskError, TaskMachine, TaskStep, TaskSummary } from '../../contract/tasks.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { MachineMessage } from '../store/tasks/task-stream.ts';
@@ -15,17 +15,17 @@ export interface PlannedStep {
 /** A task with all its machines. */
 export async function taskView(store: Pick<Store, 'taskEvents' | 'tasks' | 'tickets'>, id: string): Promise<TaskView> {
   const task = await store.tasks.get(id);
-  const [tickets, blockedBy, notes] = await Promise.all([
+  const [tickets, blockedBy, messages] = await Promise.all([
     store.tickets.byTask(id),
     store.tasks.blockers(task),
     task.endedAt === null ? store.taskEvents.lastByMachine(id) : new Map<string, MachineMessage>(),
   ]);
   const machines = machineViews(task, tickets).map((view) => {
-    const note = notes.get(view.machine);
-    return note !== undefined && isOfNow(note, view) ? { ...view, note } : view;
+    const message = messages.get(view.machine);
+    return message !== undefined && isCurrent(message, view) ? { ...view, message } : view;
   });
-  const waits = task.startedAt === null && blockedBy.length > 0;
-  return { ...taskSummary(task), machines, ...(waits ? { blockedBy } : {}) };
+  const isBlocked = task.startedAt === null && blockedBy.length > 0;
+  return { ...taskSummary(task), machines, ...(isBlocked ? { blockedBy } : {}) };
 }
 
 /** A task's row, for lists. */
@@ -41,7 +41,7 @@ export function taskSummary(task: Task): TaskSummary {
   };
 }
 
-/** Every planned step of every machine with its latest ticket: one look at each ticket and each planned action. */
+/** Every planned step of every machine with its latest ticket. Linear in tickets and planned actions. */
 function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const latest = new Map(tickets.map((ticket) => [actionKey(ticket.step, ticket.action, ticket.target), ticket]));
   const builders = new Map<string, MachineViewBuilder>();
@@ -52,7 +52,7 @@ function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
       for (const action of actions) {
         const known = latest.get(actionKey(index, action, machine));
         if (known !== undefined) builder.add(stepView(name, known));
-        // A step that has no ticket when the task has ended never came to be: nothing to show.
+        // A step without a ticket never began if the task has ended: nothing to show.
         else if (task.endedAt === null && !builder.hasLeft) builder.add(planned(name, action));
       }
     }
@@ -60,7 +60,7 @@ function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   return [...builders.values()].map((builder) => builder.view());
 }
 
-/** Neither a number nor the id of a machine has a space in it. */
+/** Unique, because neither a number nor a machine's id contains a space. */
 function actionKey(step: number, action: string, machine: string): string {
   return `${step} ${machine} ${action}`;
 }
@@ -80,7 +80,7 @@ class MachineViewBuilder {
     this.#states.add(step.state);
   }
 
-  /** Whether nothing further is done on the machine. */
+  /** Whether the machine has no further steps in this task. */
   get hasLeft(): boolean {
     return LEAVING.some((state) => this.#states.has(state));
   }
@@ -90,7 +90,7 @@ class MachineViewBuilder {
   }
 }
 
-/** The machines for which the task did not do all that it was to do. */
+/** The machines on which not every planned action succeeded. */
 export function unsuccessfulMachines(task: Task, tickets: readonly Ticket[]): string[] {
   const succeeded = tickets.filter(({ state }) => state === 'succeeded');
   const done = new Set(succeeded.map(({ step, action, target }) => actionKey(step, action, target)));
@@ -124,17 +124,17 @@ function planned(step: string, action: string): TaskStep {
   return { step, action, state: 'pending', ...nothing };
 }
 
-/** Whether a note still tells of what a machine is at. */
-function isOfNow({ ticket }: MachineMessage, { state, steps }: TaskMachine): boolean {
-  if (!UNDER_WAY.includes(state)) return false;
+/** Whether a message still describes what the machine does now. */
+function isCurrent({ ticket }: MachineMessage, { state, steps }: TaskMachine): boolean {
+  if (!IN_PROGRESS.includes(state)) return false;
   return ticket === null || steps.some((step) => step.ticket === ticket && step.endedAt === null);
 }
 
-const UNDER_WAY: readonly TicketState[] = ['pending', 'sent', 'running'];
-const BAD: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled'];
-const LEAVING: readonly TicketState[] = [...BAD, 'skipped'];
+const IN_PROGRESS: readonly TicketState[] = ['pending', 'sent', 'running'];
+/** States after which a machine gets no further steps, the worst first. */
+const LEAVING: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled', 'skipped'];
 
-/** The worst end of its steps, else how far it is. */
+/** The worst end of its steps, else its progress. */
 function machineState(states: ReadonlySet<TicketState>): TicketState {
   const worst = LEAVING.find((state) => states.has(state));
   if (worst !== undefined) return worst;

@@ -24,7 +24,7 @@ it('commits what arrives together in one transaction', async () => {
   expect((await store.events.list({ limit: 100 })).items).toHaveLength(50);
 });
 
-it('fails only the write that fails; the others are made, once each', async () => {
+it('rejects only the write that fails; the others are committed, once each', async () => {
   const { store, writer } = await open();
   const results = await Promise.allSettled(
     Array.from({ length: 5 }, (_, n) =>

@@ -1,9 +1,9 @@
-// Group commit: writes that arrive while another commits share the next transaction, so that a hundred tickets at work
-// cost a few commits, and each commit makes many of them durable.
+// Group commit: writes that arrive during a commit share the next transaction, so that a hundred running tickets cost
+// only a few commits.
 import { setImmediate } from 'node:timers/promises';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
-/** Bounds how long one transaction keeps readers waiting: node:sqlite blocks the loop while it works. */
+/** Bounds how long one transaction holds up readers: node:sqlite blocks the event loop while it works. */
 const WRITES_PER_COMMIT = 64;
 
 interface Pending {
@@ -14,13 +14,13 @@ interface Pending {
 
 export interface Writer {
   /**
-   * Runs `work` in a transaction, maybe together with others; resolves after the commit. `work` may be run a second
-   * time, when a neighbour failed and the shared transaction was rolled back: it must change nothing but the store.
+   * Runs `work` in a transaction, possibly shared with others; resolves after the commit. When another write fails and
+   * the shared transaction is rolled back, `work` runs a second time: it must change nothing but the store.
    */
   write<Result>(work: (tx: StoreTransaction) => Promise<Result>): Promise<Result>;
-  /** Whether a transaction of this writer is under way: its commits are no news to its own reader. */
+  /** Whether this writer has a transaction open: its own commits need not wake its owner. */
   readonly busy: boolean;
-  /** Resolves when everything that was asked for has been settled. */
+  /** Resolves when every requested write has settled. */
   idle(): Promise<void>;
 }
 
@@ -31,8 +31,8 @@ export function createWriter(store: Pick<Store, 'transaction'>): Writer {
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
-      // Whatever the present turn of the event loop still brings goes along: a commit blocks the loop while the disk
-      // works, so much has usually arrived by its end.
+      // Takes along every write of this turn of the event loop. A commit blocks the loop while the disk works, so many
+      // have usually arrived by its end.
       await setImmediate();
       const batch = queue.splice(0, WRITES_PER_COMMIT);
       if (batch.length === 1 || !(await commitTogether(store, batch))) await commitEach(store, batch);
@@ -62,7 +62,7 @@ export function createWriter(store: Pick<Store, 'transaction'>): Writer {
   };
 }
 
-/** Answers false when any of the writes failed; then none was made. */
+/** Returns false when any of the writes failed; then none is committed. */
 async function commitTogether(store: Pick<Store, 'transaction'>, batch: readonly Pending[]): Promise<boolean> {
   try {
     const settle = await store.transaction(async (tx) => {

@@ -1,19 +1,19 @@
-// Climbs parents: the only place that does. A chain is the relays from a node up to the server, nearest first.
+// Walks up the parents of nodes; no other file does. A chain is the relays from a node up to the server, nearest first.
 import { MAX_HOPS } from '../../mesh/limits.ts';
 import { SERVER, type Parent } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 
-/** As many chains of one node are looked for, those of preferred parents first. */
+/** How many chains are searched for one node; those over preferred parents are found first. */
 const MAX_CHAINS = 8;
 
 export type Chain = readonly string[];
 
-/** What must be known of a node to climb from it. */
+/** What the walk needs to know of a node. */
 type Climber = Pick<Node, 'role'> & { readonly parents: readonly Pick<Parent, 'node'>[] };
 
 /**
- * The chains from a node with these parents, those of preferred parents first. A chain that runs in a circle, is longer
- * than MAX_HOPS or does not end at the server is left out.
+ * The chains from a node with these parents, preferred parents first. A chain that loops, is longer than MAX_HOPS or
+ * does not end at the server is left out.
  */
 export function chainsUp(parents: Climber['parents'], nodes: ReadonlyMap<string, Climber>): readonly Chain[] {
   const chains: Chain[] = [];
@@ -31,7 +31,7 @@ export function chainsUp(parents: Climber['parents'], nodes: ReadonlyMap<string,
   return chains;
 }
 
-/** A node and every node above it, by the parents that nodes have and by those they are to have. */
+/** A node and every node above it, by present and by desired parents. */
 export function withAllAbove(
   id: string,
   nodes: ReadonlyMap<string, Pick<Node, 'parents' | 'desired'>>,

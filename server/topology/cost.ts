@@ -1,23 +1,23 @@
-// What a path costs, and when `auto` changes to a cheaper one: the round trips of its links and what its relays have to
-// do. A path that is taken is left only for one that is clearly cheaper, so that two of about the same cost do not
+// Least-cost paths: what a path costs (its links' round trips and its relays' load), and when `auto` changes to a
+// cheaper one. It leaves the path it has taken only for a clearly cheaper one, so that two of similar cost do not
 // alternate.
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Topology } from './topology.ts';
 
-/** What a relay without work adds, so that of two equal lines the one with fewer relays is taken. */
+/** What an idle relay adds, so that of two equal paths the one with fewer relays is taken. */
 const RELAY_MS = 1;
-/** A relay is never believed to be busier than this: what it adds stays a number. */
+/** The highest load that counts, so that what a relay adds stays finite. */
 const MOST_BUSY = 0.95;
-/** A link that is up and not measured yet counts as a slow one. */
+/** A link that has not been measured yet counts as a slow one. */
 const UNMEASURED_MS = 1_000;
 
-/** Another path is taken when the present one costs more than this much of it, and this many milliseconds more. */
+/** `auto` leaves a path that costs more than the cheapest one times this share, plus this many milliseconds. */
 const MARGIN_SHARE = 1.25;
 const MARGIN_MS = 5;
 
 /**
- * What a call to `node` over these relays waits, in milliseconds: the round trips of the links, and each relay's own
- * time, which rises with its load.
+ * How long a call to `node` over these relays waits, in milliseconds: the round trips of the links, and each relay's
+ * own time, which rises with its load.
  */
 export function costMs(relays: readonly string[], node: string | undefined, topology: Topology): number {
   let sumMs = 0;
@@ -30,7 +30,7 @@ export function costMs(relays: readonly string[], node: string | undefined, topo
   return sumMs;
 }
 
-/** The share of a core that a relay used lately; nothing when it has not said. */
+/** The share of a core that a relay used lately; 0 when it has not reported one. */
 function busyShare(relay: string, { nodes }: Topology): number {
   const { cpuShare } = (nodes.get(relay)?.report ?? {}) as { cpuShare?: unknown };
   return typeof cpuShare === 'number' && cpuShare > 0 ? Math.min(cpuShare, MOST_BUSY) : 0;
@@ -42,7 +42,7 @@ interface Priced {
   readonly state: string;
 }
 
-/** Of paths in order of cost: the one that was taken comes first unless it is down or another is clearly cheaper. */
+/** Of paths in order of cost, puts the one taken last first unless it is down or another is clearly cheaper. */
 export function preferTaken<Path extends Priced>(
   paths: readonly Path[],
   taken: readonly string[] | undefined,

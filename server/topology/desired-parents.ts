@@ -1,5 +1,5 @@
-// The parents of a node, chosen by an operator: what may be chosen, and what becomes of it. A choice is kept as its desired parents;
-// the node keeps its parents, and all that follows them, until it says that it has moved (reparent.ts).
+// Desired parents: the parents that an operator sets for a node, and the checks on them. The node keeps its present
+// parents, and the routes over them, until it reports that it has moved (reparent.ts).
 import { IsthmusError } from '../../contract/errors.ts';
 import { parseHostPort } from '../../lib/net/host-port.ts';
 import { checkKeptHost } from '../../lib/net/network-address.ts';
@@ -14,33 +14,33 @@ import { hasUsablePath } from './resolve.ts';
 import { defaultRoutes, relaysByParents } from './routes.ts';
 import { routeName, type Topology } from './topology.ts';
 
-/** A parent that a node is to have. */
+/** A parent as an operator gives it. */
 export interface ParentInput {
   readonly node: string;
   /** Where it dials the node; without it the node dials it. */
   readonly dialAddress?: string | undefined;
 }
 
-/** A parent that a node of the mesh is to go over to. */
+/** A desired parent of a node that has joined. */
 export interface NewParentInput extends ParentInput {
-  /** Where the node dials it, when that is not where it is known to be. */
+  /** Where the node dials it, when that is not the parent's known address. */
   readonly address?: string | undefined;
 }
 
 interface ParentsChange {
-  /** Of the node, as it was read. */
+  /** The node's version when it was read. */
   readonly version: number;
   /** In order of preference. */
   readonly parents: readonly NewParentInput[];
   /** The live topology. */
   readonly topology: Topology;
-  /** Where the server's own port is reached, as host:port, when it is known. */
+  /** The address of the server's own port, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
 }
 
 /**
- * Keeps the desired parents that a node go over to other parents. Refused: INVALID_FIELD and URL_FORBIDDEN for what no node can
- * have, PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID and WIRE_VERSION for what this one cannot.
+ * Sets the desired parents of a node. Throws INVALID_FIELD or URL_FORBIDDEN for parents that no node can have, and
+ * PARENT_ROLE, PARENT_LOOP, PARENT_DIRECTION, ROUTE_INVALID or WIRE_VERSION for parents that this node cannot have.
  */
 export async function setParents(
   tx: StoreTransaction,
@@ -90,7 +90,7 @@ export async function checkParents(
     if (relay?.role !== 'relay' || relay.state !== 'active') {
       throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, {
         field: `parents[${index}].node`,
-        remedy: '`isthmus node list` shows which there are.',
+        remedy: '`isthmus node list` shows the relays that exist.',
       });
     }
     if (dialAddress === null && reportedParents(relay)?.listens === false) {
@@ -102,7 +102,7 @@ export async function checkParents(
   }
 }
 
-/** Where children reach a parent, as host:port, as far as it is known: the server's, or what a relay says of itself. */
+/** Where children reach a parent, as host:port, if known: the server's address, or the one that a relay reports. */
 export function addressForChildren(
   parent: string,
   nodes: ReadonlyMap<string, Node>,
@@ -115,7 +115,7 @@ export function addressForChildren(
   return reportedAddress(relay) ?? dialled;
 }
 
-/** Where a relay says that its children reach it. It ends up in a shell: nothing but an address is taken. */
+/** The address that a relay reports for its children. It ends up in a shell, so it must be a plain address. */
 function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
   const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
   if (typeof meshAddress !== 'string') return undefined;
@@ -124,7 +124,7 @@ function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
     : undefined;
 }
 
-/** What a node last said of its own parents, part of its report. */
+/** What a node last reported about its own parents. */
 export interface ReportedParents {
   readonly parents: readonly { readonly node: string; readonly address: string }[];
   readonly parentsVersion: number;
@@ -132,7 +132,7 @@ export interface ReportedParents {
   readonly listens: boolean;
 }
 
-/** Undefined when it has not reported, or is of a version that cannot be given parents. */
+/** Undefined when the node has not reported, or its version cannot receive parents. */
 export function reportedParents({ report }: Pick<Node, 'report'>): ReportedParents | undefined {
   const {
     parents = [],
@@ -143,7 +143,7 @@ export function reportedParents({ report }: Pick<Node, 'report'>): ReportedParen
   return parents.length === 0 ? undefined : { parents, parentsVersion, parentsErrorCode, listens };
 }
 
-/** Changes the routes that follow the parents from what they were to what they are. */
+/** Updates the routes of machines that follow their parents from the old parents to the new. */
 export async function moveRoutes(tx: StoreTransaction, before: Topology, after: Topology, actor: Actor): Promise<void> {
   for (const machine of await tx.machines.select({})) {
     if (!followsParents(machine, before)) continue;
@@ -155,7 +155,7 @@ export async function moveRoutes(tx: StoreTransaction, before: Topology, after: 
   }
 }
 
-/** The topology as it will be when a node has these parents and no others. */
+/** The topology as it will be once a node has exactly these parents. */
 export function withParents(topology: Topology, id: string, parents: readonly Parent[]): Topology {
   const node = topology.nodes.get(id);
   if (node === undefined) return topology;
@@ -175,7 +175,7 @@ function checkMovable(node: Node): void {
     const version = node.softwareVersion ?? 'unknown';
     throw new IsthmusError(
       'WIRE_VERSION',
-      `${node.id} runs version ${version}, which takes no parents from the server`,
+      `${node.id} runs version ${version}, which cannot receive parents from the server`,
       {
         hop: node.id,
         remedy: 'Upgrade it, or let it join again with a token that names the parents.',
@@ -184,37 +184,37 @@ function checkMovable(node: Node): void {
   }
 }
 
-interface Place {
+interface ParentLookup {
   readonly node: Node;
   readonly topology: Topology;
   readonly serverAddress: string | undefined;
 }
 
-/** A parent as it is asked for, with the address that the node needs. */
+/** A requested parent with the address that the node needs to dial it. */
 function desiredParent(
   { node: parent, dialAddress, address }: NewParentInput,
   index: number,
-  { node, topology, serverAddress }: Place,
+  { node, topology, serverAddress }: ParentLookup,
 ): DesiredParent {
   const field = `parents[${index}].address`;
   if (dialAddress !== undefined) {
     if (address === undefined) return { node: parent, dialAddress, address: null };
-    throw new IsthmusError('INVALID_FIELD', `either ${parent} dials ${node.id}, or the other way round`, { field });
+    throw new IsthmusError('INVALID_FIELD', `either ${parent} dials ${node.id} or the reverse, not both`, { field });
   }
   const present = reportedParents(node)?.parents.find((each) => routeName(topology, each.node) === parent);
   const known = present === undefined || present.address === '' ? undefined : present.address;
   const found = address ?? known ?? addressForChildren(parent, topology.nodes, serverAddress);
   if (found !== undefined) return { node: parent, dialAddress: null, address: found };
-  // Whether there is such a node is looked at first.
+  // checkParents reports a parent that does not exist.
   if (parent !== SERVER && topology.nodes.get(parent)?.role !== 'relay') {
     return { node: parent, dialAddress: null, address: null };
   }
-  throw new IsthmusError('INVALID_FIELD', `it is not known where ${node.id} reaches ${parent}: give the address`, {
+  throw new IsthmusError('INVALID_FIELD', `the address at which ${node.id} reaches ${parent} is unknown: give it`, {
     field,
   });
 }
 
-/** No node may have itself above it, by the parents that nodes have or by those they are to have. */
+/** Throws PARENT_LOOP when a node would be above itself, by present or by desired parents. */
 function checkLoops({ id }: Node, parents: readonly Parent[], { nodes }: Topology): void {
   for (const [index, parent] of parents.entries()) {
     if (!withAllAbove(parent.node, nodes).has(id)) continue;
@@ -232,11 +232,11 @@ function checkDirections(node: Node, parents: readonly DesiredParent[]): void {
     };
     if (!listens) refuse(`${node.id} has no port at which ${parent} could dial it`);
     const dials = node.parents.some((each) => each.node === parent && each.dialAddress === null);
-    if (dials) refuse(`${node.id} dials ${parent}; the other way cannot be tried while that link is in use`);
+    if (dials) refuse(`${node.id} dials ${parent}; the reverse cannot be tried while that link is in use`);
   }
 }
 
-/** Throws ROUTE_INVALID when this node, one below it or a machine would be left without any way. */
+/** Throws ROUTE_INVALID when this node, a node below it or a machine would be left without a path. */
 async function checkPaths(
   tx: StoreTransaction,
   { id }: Node,
@@ -257,7 +257,7 @@ async function checkPaths(
   for (const machine of await tx.machines.select({})) {
     if (followsParents(machine, before)) continue;
     if (canReach(machine, before) && !canReach(machine, after)) {
-      refuse(`the routes that machine ${machine.id} was given would lead nowhere: change them first`);
+      refuse(`the routes set for machine ${machine.id} would lead nowhere: change them first`);
     }
   }
 }
@@ -266,7 +266,7 @@ function canReach({ id, routes }: Machine, topology: Topology): boolean {
   return hasUsablePath(routes, { node: id, parents: topology.nodes.get(id)?.parents ?? [] }, topology);
 }
 
-/** Whether a machine's routes are those that its parents make, and not others that somebody chose. */
+/** Whether a machine has the default routes over its parents, and not routes that an operator set. */
 function followsParents({ id, routes }: Machine, topology: Topology): boolean {
   const parents = topology.nodes.get(id)?.parents ?? [];
   const paths = relaysByParents({ parents }, topology);

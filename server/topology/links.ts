@@ -1,14 +1,14 @@
-// Links, made of what their two ends report. A report replaces what its node reported before; what a link is follows
-// from both reports and the time when it is asked for.
+// The state of links, derived from what both ends report. A report replaces the node's previous one; the state of a
+// link follows from both reports and the present time.
 import type { LinkStatus } from '../../mesh/types.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import { reportedLinks, routeName, type Link, type StoredLinkReport } from './topology.ts';
 
-/** A report older than this says nothing of now: nodes report every few seconds. */
+/** A report older than this no longer counts: nodes report every few seconds. */
 const REPORT_FRESH_MS = 30_000;
 
-/** What one node last reported: its links to children and to parents, by the other end. */
+/** What one node last reported: its links to children and to parents, keyed by the other end. */
 interface Reported {
   readonly atMs: number;
   readonly children: ReadonlyMap<string, Link>;
@@ -28,7 +28,7 @@ export class LinkTable {
     this.#clock = clock;
   }
 
-  /** Takes what a node last reported. `nodes` tells which of its peers are servers. */
+  /** Stores what a node last reported. `nodes` tells which of its peers are servers. */
   take(node: Node, nodes: ReadonlyMap<string, Node>): void {
     const reports = reportedLinks(node);
     this.#reported.set(node.id, {
@@ -39,9 +39,9 @@ export class LinkTable {
   }
 
   /**
-   * A link is what its parent end says of it, but not up when the child says now that it is down: a relay that died
-   * cannot say so. The child's word counts where the parent's is missing, unless the parent has reported since and knows
-   * of no such link: it was started anew.
+   * A link has the state that its parent end reports, but is down when a fresh report of the child says so: a relay
+   * that died cannot report it. The child's report counts where the parent's is missing, unless the parent has reported
+   * since without the link: then the parent has restarted.
    */
   find(from: string, to: string): Link | undefined {
     const own = from === SERVER ? this.#ownLinks().get(to) : undefined;
@@ -58,7 +58,7 @@ export class LinkTable {
     return isChildFresh && !isOutdated ? byChild : down(byChild);
   }
 
-  /** Every link that any end knows of. */
+  /** Every link that either end has reported. */
   all(): Link[] {
     const ends: [string, string][] = [];
     for (const [id, { children, parents }] of this.#reported) {
@@ -82,7 +82,7 @@ function down(link: Link): Link {
   return { ...link, up: false, roundTripMs: null };
 }
 
-/** The links that a node reports to peers that are its parents, or its children, by the peer. */
+/** The links that a node reports to its parents, or to its children, keyed by the peer. */
 function linksTo(
   relation: 'parent' | 'child',
   node: Node,
@@ -97,7 +97,7 @@ function linksTo(
       links.set(peer, toLink(report, { from: node.id, to: peer }));
       continue;
     }
-    // Of a link that is down, the report does not know the peer's role.
+    // The report of a link that is down lacks the peer's role.
     const parent = report.peerRole === 'server' ? SERVER : routeName({ nodes }, peer);
     links.set(parent, toLink(report, { from: parent, to: node.id }));
   }
@@ -112,7 +112,7 @@ function toLink(report: StoredLinkReport, { from, to }: Pick<Link, 'from' | 'to'
     from,
     to,
     up,
-    // A report has 0 where nothing was measured yet.
+    // A report says 0 until a round trip has been measured.
     roundTripMs: up && report.roundTripMs !== undefined && report.roundTripMs > 0 ? report.roundTripMs : null,
     bytesDown: Number((isParentSide ? report.bytesOut : report.bytesIn) ?? 0),
     bytesUp: Number((isParentSide ? report.bytesIn : report.bytesOut) ?? 0),

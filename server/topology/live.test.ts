@@ -1,4 +1,4 @@
-// The live topology: whose word counts of a link, and that every commit is in the view before its writer goes on.
+// The live topology: which report of a link counts, and that every commit is in the view before its writer goes on.
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
@@ -25,39 +25,39 @@ function link(nodes: readonly Node[], own: readonly LinkStatus[] = [], from = 'e
 }
 
 describe('a link', () => {
-  it('is what its parent says', () => {
+  it('has the state that its parent reports', () => {
     expect(link([relay(1_000, [toChild('web-1')]), child(2_000)])).toMatchObject({ up: true, roundTripMs: 2 });
     expect(link([relay(1_000, [toChild('web-1', false)]), child(2_000)])).toMatchObject({ up: false });
   });
 
-  it('is down when its child says so now, and its parent may be dead', () => {
+  it('is down when its child now reports so: its parent may be dead', () => {
     expect(link([relay(4_000, [toChild('web-1')]), child(1_000, false)])).toMatchObject({
       up: false,
       roundTripMs: null,
     });
   });
 
-  it('is what its child says while its parent has not reported since', () => {
+  it('has the state that its child reports while its parent has not reported since', () => {
     expect(link([relay(4_000, []), child(1_000)])).toMatchObject({ up: true, roundTripMs: 3 });
     expect(link([child(1_000)])).toMatchObject({ up: true });
   });
 
-  it('is down when its parent has reported since and knows of no such link: it was started anew', () => {
+  it('is down when its parent has reported since without the link: the parent has restarted', () => {
     expect(link([relay(1_000, []), child(4_000)])).toMatchObject({ up: false, roundTripMs: null });
   });
 
-  it('is down when what was said of it is old', () => {
+  it('is down when its reports are old', () => {
     expect(link([relay(60_000, [toChild('web-1')])])).toMatchObject({ up: false, roundTripMs: null });
     expect(link([child(60_000)])).toMatchObject({ up: false, roundTripMs: null });
   });
 
-  it('to the server is up only when this server has it, whatever the child said to the one before', () => {
+  it('to the server is up only when this server has it, whatever the child reported to the previous process', () => {
     const eu = node('eu', 'relay', 1_000, [toParent('server')]);
     expect(link([eu], [], 'server', 'eu')).toMatchObject({ up: false });
     expect(link([eu], [ownLink('eu')], 'server', 'eu')).toMatchObject({ up: true });
   });
 
-  it('is known by the name of the server, also where its child names a server node', () => {
+  it('starts at `server`, also when its child names a server node', () => {
     const server = nodeOf('server-1', 'server', []);
     const eu = node('eu', 'relay', 1_000, [toParent('server-1', false)]);
     for (const nodes of [
@@ -69,7 +69,7 @@ describe('a link', () => {
     }
   });
 
-  it('is listed once, whoever tells of it, and no longer once nobody does', () => {
+  it('is listed once, whichever end reports it, and no longer once neither does', () => {
     const topology = topologyOf([relay(1_000, [toChild('web-1')]), child(2_000)], { own: [ownLink('eu')], now });
     const listed = () => topology.links().map(({ from, to }) => `${from}>${to}`);
     expect(listed()).toEqual(['eu>web-1', 'server>eu']);
@@ -102,13 +102,13 @@ const routesFrom = (seed: number) => [{ kind: 'path' as const, via: [`r-${seed}`
 const below = (seed: number) => [{ node: `r-${seed}`, dialAddress: null }];
 let inserted = 0;
 
-/** Everything that is ever written of nodes, and of machines as far as their routes go. */
+/** Every write to nodes and to machines' routes. */
 const changes: readonly Change[] = [
   (tx) => tx.nodes.insert({ id: `node-${(inserted += 1)}`, role: 'relay', site: 'eu', parents, createdAt: 1 }),
   (tx, id, seed) => tx.nodes.recordLastSeen(id, { report: { links: [toParent('eu')] }, lastSeenAt: seed }),
   (tx, id, seed) => tx.nodes.revoke(id, seed),
   (tx, id, seed) => tx.nodes.reactivate({ id, site: 'eu', parents: below(seed), certificateNotAfter: seed }),
-  (tx, id, seed) => tx.nodes.take(id, below(seed)),
+  (tx, id, seed) => tx.nodes.recordReparented(id, below(seed)),
   async (tx, id, seed) => {
     const desired = {
       parents: below(seed).map((parent) => ({ ...parent, address: null })),
@@ -129,7 +129,7 @@ const changes: readonly Change[] = [
 ];
 
 describe('the view', () => {
-  it('is that of the store after every change, and as it was when a write fails', async () => {
+  it('equals the store after every change, and is unchanged when a write fails', async () => {
     const { store, topology } = await opened();
     const ids = ['a', 'b', 'c'];
     await store.transaction(async (tx) => {
@@ -158,7 +158,7 @@ describe('the view', () => {
     );
   });
 
-  it('is right before the next transaction begins', async () => {
+  it('is up to date before the next transaction begins', async () => {
     const { store, topology } = await opened();
     const add = (id: string) =>
       store.transaction(async (tx) => {
@@ -169,7 +169,7 @@ describe('the view', () => {
     expect(await Promise.all(['a', 'b', 'c'].map(add))).toEqual([[], ['a'], ['a', 'b']]);
   });
 
-  it('tells its subscribers what changed, and whether the structure did', async () => {
+  it('notifies its subscribers of what changed, and whether the structure did', async () => {
     const { store, topology } = await opened();
     const told: TopologyChange[] = [];
     const unsubscribe = topology.onChange((change) => told.push(change));
@@ -189,7 +189,7 @@ describe('the view', () => {
     ]);
   });
 
-  it('reads all nodes once, however much changes', async () => {
+  it('reads all nodes only once, however often they change', async () => {
     const store = await openStore({ dataDir: await tempDir(), log: silentLogger() });
     onTestFinished(() => store.close());
     await store.sites.insert({ id: 'eu', name: 'eu', description: '', createdAt: 1 });

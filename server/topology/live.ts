@@ -1,6 +1,6 @@
-// The live topology: nodes, routes of machines and links in memory. It is read from the store once; from then on every
-// commit brings the rows that it changed, so that the view is right before whoever committed goes on. What must outlive a
-// restart is in the store.
+// The live topology: nodes, links and machines' routes in memory. It is read from the store once; from then on every
+// commit delivers the rows that it changed, so the view is up to date before the committing code goes on. What must
+// survive a restart is in the store.
 import type { Mesh } from '../../mesh/types.ts';
 import type { MeshChange } from '../store/changes.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -9,19 +9,19 @@ import type { Store } from '../store/store.ts';
 import { LinkTable, ownLinks } from './links.ts';
 import type { Link, Topology } from './topology.ts';
 
-/** The round trips of this server's own links are looked at this often; that one went up or down is known at once. */
+/** How often the round trips of this server's own links are read; a link that goes up or down is known at once. */
 const OWN_LINKS_KEPT_MS = 1_000;
 
 export interface TopologyChange {
-  /** The nodes of which something changed: their row, or what they report. */
+  /** The nodes whose row or report has changed. */
   readonly nodes: readonly string[];
-  /** Whether it was more than reports: who there is, who is whose parent, who is revoked. */
+  /** Whether more than reports has changed: which nodes exist, who is whose parent, who is revoked. */
   readonly structural: boolean;
 }
 
 type Listener = (change: TopologyChange) => void;
 
-/** How this server tells of its own links. */
+/** Where this server's own links come from. */
 type OwnMesh = Pick<Mesh, 'links' | 'onLinksChanged'>;
 
 export class LiveTopology implements Topology {
@@ -34,7 +34,7 @@ export class LiveTopology implements Topology {
   #mesh: OwnMesh | undefined;
   #own: { readonly atMs: number; readonly links: ReadonlyMap<string, Link> } | undefined;
 
-  /** An empty one; `openLiveTopology` fills it from a store. */
+  /** Starts empty; `openLiveTopology` fills it from a store. */
   constructor(clock: () => number = Date.now) {
     this.#clock = clock;
     this.#links = new LinkTable(() => this.#ownLinks(), clock);
@@ -49,7 +49,7 @@ export class LiveTopology implements Topology {
     return this.#routes;
   }
 
-  /** Another number after every structural change: what is computed from the structure holds while it is the same. */
+  /** Changes with every structural change: results computed from the structure hold while it stays the same. */
   get structure(): number {
     return this.#structure;
   }
@@ -62,7 +62,7 @@ export class LiveTopology implements Topology {
     return this.#links.all();
   }
 
-  /** Takes the rows that a commit has changed, and tells the subscribers. */
+  /** Applies the rows that a commit has changed and notifies the subscribers. */
   apply({ nodes, routes }: MeshChange): void {
     let structural = false;
     for (const node of nodes) {
@@ -79,14 +79,14 @@ export class LiveTopology implements Topology {
     for (const listener of this.#listeners) listener({ nodes: nodes.map(({ id }) => id), structural });
   }
 
-  /** Takes this server's own links from its mesh from now on, until the answer is called. */
+  /** Reads this server's own links from its mesh from now on. Call the returned function to stop. */
   followLinks(mesh: OwnMesh): () => void {
     this.#mesh = mesh;
     this.#own = undefined;
     return mesh.onLinksChanged(() => (this.#own = undefined));
   }
 
-  /** Calls `listener` after every change, until the answer is called. */
+  /** Calls `listener` after every change. Call the returned function to stop. */
   onChange(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -101,7 +101,7 @@ export class LiveTopology implements Topology {
   }
 }
 
-/** Reports make no new version of a node. Where a mirror serves is reported, and decides who gets packages from it. */
+/** Reports do not raise a node's version, but a mirror reports its feed URL, which decides who fetches from it. */
 function isStructural(before: Node | undefined, node: Node): boolean {
   return before?.version !== node.version || before.feedUrl !== node.feedUrl;
 }
@@ -109,7 +109,7 @@ function isStructural(before: Node | undefined, node: Node): boolean {
 /** Reads the mesh from the store and follows its commits. */
 export async function openLiveTopology(store: Store): Promise<LiveTopology> {
   const topology = new LiveTopology();
-  // In one transaction, so that no commit falls between what was read and what is announced.
+  // In one transaction, so that no commit falls between the read and the subscription.
   await store.transaction(async (tx) => {
     const [nodes, routes] = [await tx.nodes.all(), await tx.machines.routesOf()];
     topology.apply({ nodes, routes });

@@ -1,8 +1,8 @@
-// The reconcile loop: brings what nodes are told in line with what the topology says, every second and soon after a
-// change, never twice at once.
+// The reconcile loop: brings what nodes are assigned in line with the topology, every second and soon after a change,
+// never two runs at once.
 import type { Logger } from '../../lib/telemetry/log.ts';
 
-/** A relay hears of a new token that it has to dial for within this. */
+/** Within this time a relay learns of a new pending join that it has to dial. */
 const RECONCILE_EVERY_MS = 1_000;
 
 export class ReconcileLoop {
@@ -41,7 +41,7 @@ export class ReconcileLoop {
     try {
       await this.#reconcile();
     } catch (err) {
-      this.#log.warn({ err }, 'the topology was not reconciled; it is tried again');
+      this.#log.warn({ err }, 'could not reconcile the topology; retrying');
     }
     this.#running = false;
     if (this.#stopped) return;

@@ -1,5 +1,5 @@
-// Nodes that are to go over to other parents: what they and those parents are told meanwhile, and the moment at which
-// it is done.
+// Reparenting: moves nodes to their desired parents. Says what nodes and parents are assigned meanwhile, and marks the
+// desired parents as applied once a node has moved.
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { SERVER, type Parent, type DesiredParents } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -8,18 +8,18 @@ import { moveRoutes, reportedParents, withParents } from './desired-parents.ts';
 import { routeName, type Topology } from './topology.ts';
 
 /**
- * A parent that dials a node, and is to dial it at another address, does so for this long before it goes back to the
- * one before. Once the link is down it tries both, in turns of this length.
+ * A parent that should dial its child at another address tries that address for this long before it returns to the old
+ * one. Once the link is down it alternates between the two at this interval.
  */
 const DIAL_TRY_MS = 30_000;
 
-/** The parents that a node is to go over to, as it is told of them. */
+/** The desired parents as they are sent to the node. */
 export interface ParentsAssignment {
   readonly version: number;
   readonly parents: readonly { readonly node: string; readonly address: string }[];
 }
 
-/** Which nodes are to go over to which parents; `self` stands for every server. */
+/** The desired parents of each node that has not moved to them yet; `self` stands for every server. */
 export function parentsAssignments(topology: Topology, self: string): Map<string, ParentsAssignment> {
   const assignments = new Map<string, ParentsAssignment>();
   for (const { id, state, desired } of topology.nodes.values()) {
@@ -33,28 +33,29 @@ export function parentsAssignments(topology: Topology, self: string): Map<string
   return assignments;
 }
 
-/** The parents that dial a node now, with the addresses: those that it has, and those that it is to go over to. */
+/** The parents that dial a node now, with their dial addresses: present parents, and desired ones. */
 export function diallingParents({ id, parents, desired }: Node, topology: Topology, now: number): Parent[] {
   const added = desired?.parents.filter(({ node }) => parents.every((parent) => parent.node !== node)) ?? [];
   const present = parents.map((parent): Parent => {
-    const wanted = desired?.parents.find(({ node }) => node === parent.node)?.dialAddress ?? null;
-    if (desired === null || wanted === null || wanted === parent.dialAddress) return parent;
-    return isTried({ id, parent: parent.node, wanted, desired }, topology, now)
-      ? { ...parent, dialAddress: wanted }
+    const address = desired?.parents.find(({ node }) => node === parent.node)?.dialAddress ?? null;
+    if (desired === null || address === null || address === parent.dialAddress) return parent;
+    return shouldTry({ id, parent: parent.node, address, desired }, topology, now)
+      ? { ...parent, dialAddress: address }
       : parent;
   });
   return [...present, ...added].filter(({ dialAddress }) => dialAddress !== null);
 }
 
-function isTried(
-  { id, parent, wanted, desired }: { id: string; parent: string; wanted: string; desired: DesiredParents },
+/** Whether a parent dials the node at its desired address now, and not at the old one. */
+function shouldTry(
+  { id, parent, address, desired }: { id: string; parent: string; address: string; desired: DesiredParents },
   topology: Topology,
   now: number,
 ): boolean {
   const ageMs = now - desired.setAt;
   if (ageMs < DIAL_TRY_MS) return true;
   const link = topology.link(routeName(topology, parent), id);
-  if (link?.up === true) return link.address === wanted;
+  if (link?.up === true) return link.address === address;
   return Math.floor(ageMs / DIAL_TRY_MS) % 2 === 0;
 }
 
@@ -67,20 +68,25 @@ export async function markApplied(
     const { id, desired } = node;
     if (desired === null || node.state !== 'active' || !hasApplied(node, desired, topology)) continue;
     try {
-      await store.transaction((tx) => take(tx, id, desired, topology));
+      await store.transaction((tx) => applyDesired(tx, id, desired, topology));
       log.info({ node: id, parents: desired.parents.map(({ node: name }) => name) }, 'node has moved to other parents');
     } catch (err) {
-      // The next turn tries again; the other nodes do not wait for it.
-      log.error({ err, node: id }, 'it is not noted that a node has moved to other parents');
+      // The next run tries again; the other nodes do not wait for it.
+      log.error({ err, node: id }, 'could not record that a node has moved to other parents');
     }
   }
 }
 
-async function take(tx: StoreTransaction, id: string, desired: DesiredParents, topology: Topology): Promise<void> {
+async function applyDesired(
+  tx: StoreTransaction,
+  id: string,
+  desired: DesiredParents,
+  topology: Topology,
+): Promise<void> {
   const present = await tx.nodes.get(id);
   if (present.desired?.setAt !== desired.setAt || present.state !== 'active') return;
   const parents = desired.parents.map(({ node, dialAddress }) => ({ node, dialAddress }));
-  await tx.nodes.take(id, parents);
+  await tx.nodes.recordReparented(id, parents);
   await tx.events.append({
     actor: id,
     type: 'node.reparented',
@@ -91,12 +97,12 @@ async function take(tx: StoreTransaction, id: string, desired: DesiredParents, t
 }
 
 function hasApplied(node: Node, desired: DesiredParents, topology: Topology): boolean {
-  const said = reportedParents(node);
-  if (said?.parentsVersion !== desired.setAt || said.parents.length !== desired.parents.length) return false;
+  const reported = reportedParents(node);
+  if (reported?.parentsVersion !== desired.setAt || reported.parents.length !== desired.parents.length) return false;
   return desired.parents.every(({ node: parent, address, dialAddress }, index) => {
-    const { node: name = '', address: at = '' } = said.parents[index] ?? {};
+    const { node: name = '', address: at = '' } = reported.parents[index] ?? {};
     if (routeName(topology, name) !== parent || at !== (address ?? '')) return false;
-    // Of a parent that dials it as before, but elsewhere, the node cannot tell.
+    // The node cannot tell whether a parent that already dialled it now does so at the desired address; the link can.
     const before = node.parents.find((each) => each.node === parent)?.dialAddress ?? null;
     if (dialAddress === null || before === null || before === dialAddress) return true;
     const link = topology.link(parent, node.id);

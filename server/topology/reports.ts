@@ -1,5 +1,5 @@
-// What nodes report, on its way into the store. A thousand nodes that report every few seconds would be hundreds of
-// commits a second, each with its sync: what comes within a moment is written in one.
+// Writes node reports to the store in batches. A thousand nodes that report every few seconds would make hundreds of
+// commits a second, each with its sync; reports that arrive close together share one.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import { MAX_MESSAGE_BYTES } from '../../lib/grpc/client.ts';
@@ -12,15 +12,15 @@ import type { NewDenial } from '../store/events/denials.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 
-/** Between two commits; a node reports every few seconds and on change. */
+/** The time between two commits; a node reports every few seconds and on change. */
 const WRITE_EVERY_MS = 500;
-/** A report names each link, up to all that a node may have and remember, some 250 bytes each. */
+/** A report lists every link that a node has or remembers, about 250 bytes each. */
 const MAX_REPORT_BYTES = MAX_MESSAGE_BYTES;
 
-/** A node that reports, by one stream of it. */
+/** A reporting node, on one of its streams. */
 export interface Reporter {
   readonly caller: Caller<PeerIdentity>;
-  /** Its report could not be stored. */
+  /** Called when its report could not be stored. */
   failed(thrown: unknown): void;
 }
 
@@ -31,26 +31,26 @@ export class Reports {
   #timer: NodeJS.Timeout | undefined;
   #lastMs = 0;
 
-  /** `denials` is where this server notes whom it refuses. */
+  /** `denials` is where this server records what it denies. */
   constructor(store: Store, denials: Denials) {
     this.#store = store;
     this.#denials = denials;
   }
 
-  /** Stores a report soon, unless a later one of the same stream takes its place before. */
+  /** Stores a report soon, unless a later one of the same stream replaces it first. */
   take(reporter: Reporter, given: NodeReport__Output): void {
     const report = { ...given, feedUrl: this.#acceptedUrl(reporter.caller.peer, given.feedUrl) };
     if (JSON.stringify(report).length > MAX_REPORT_BYTES) {
       reporter.failed(new IsthmusError('RESOURCE_EXHAUSTED', 'the report is too large'));
       return;
     }
-    // To its end: what was said later is written later.
+    // Re-insert at the end, so that reports are written in the order in which they came.
     this.#latest.delete(reporter);
     this.#latest.set(reporter, report);
     this.#timer ??= setTimeout(() => void this.#write(), Math.max(0, this.#lastMs + WRITE_EVERY_MS - Date.now()));
   }
 
-  /** The URL at which a mirror says it is; none when no node could be there. */
+  /** The feed URL that a mirror reports; '' when no node may use it. */
   #acceptedUrl({ node, role }: PeerIdentity, url: string): string {
     if (url === '' || role !== 'mirror') return '';
     try {
@@ -62,7 +62,7 @@ export class Reports {
     }
   }
 
-  /** Forgets what has not been written yet: the stream has ended. */
+  /** Discards a report that has not been written yet: its stream has ended. */
   drop(reporter: Reporter): void {
     this.#latest.delete(reporter);
   }
@@ -87,7 +87,7 @@ export class Reports {
     }
   }
 
-  /** So that one that cannot be stored fails by itself. */
+  /** Stores each report on its own, so that a bad one fails alone. */
   async #writeEach(batch: readonly (readonly [Reporter, NodeReport__Output])[]): Promise<void> {
     for (const [reporter, report] of batch) {
       await this.#store
@@ -107,9 +107,7 @@ export class Reports {
     });
   }
 
-  /**
-   * Those that the last report did not have: as that one is replaced in the same transaction, each is recorded once.
-   */
+  /** Records the denials that the last report lacked. It is replaced in the same transaction: each is recorded once. */
   async #recordDenials(tx: StoreTransaction, node: string, denials: readonly Denial__Output[]): Promise<void> {
     if (denials.length === 0) return;
     const known = new Set(reportedDenials(await tx.nodes.get(node)));
@@ -119,7 +117,7 @@ export class Reports {
   }
 }
 
-/** What `node` denied a peer. It says so of itself; what it says is cut to what a good node says. */
+/** A denial that `node` reports. Reports are not trusted: fields are cut to the lengths that a good node sends. */
 export function peerDenial(node: string, { code, by, what, detail, atMs }: Omit<Denial__Output, 'id'>): NewDenial {
   return {
     actor: node,

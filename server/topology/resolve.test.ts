@@ -18,7 +18,7 @@ interface State {
   readonly cpuShare?: number;
 }
 
-/** Two relays below the server, a machine below both; each relay's own line to the server takes no time to speak of. */
+/** Two relays below the server and a machine below both; the relays' own lines to the server take next to no time. */
 function fork(relays: Readonly<Record<string, State>>, routes: readonly Route[] = [auto]): LiveTopology {
   const nodes = [
     nodeOf('server-1', 'server', []),
@@ -41,7 +41,7 @@ const order = (resolver: RouteResolver, machine = 'web-1') =>
 const orderOf = (topology: LiveTopology) => order(createRouteResolver(topology));
 
 describe('the paths of auto', () => {
-  it('are tried by round trip, whatever the order of the parents', () => {
+  it('are tried by round trip, whatever order the parents have', () => {
     expect(orderOf(fork({ a: { roundTripMs: 40 }, b: { roundTripMs: 10 } }))).toEqual(['b', 'a']);
     expect(orderOf(fork({ a: { roundTripMs: 10 }, b: { roundTripMs: 40 } }))).toEqual(['a', 'b']);
   });
@@ -54,7 +54,7 @@ describe('the paths of auto', () => {
     expect(costMs(['a'], 'web-1', fork({ a: { roundTripMs: 10, cpuShare: 7 } }))).toBeCloseTo(30.5);
   });
 
-  it('come last when a link is down, whatever they would cost and whichever was taken', () => {
+  it('come last when a link is down, whatever their cost and whichever was taken last', () => {
     const topology = fork({ a: { roundTripMs: 1 }, b: { roundTripMs: 900 } });
     const resolver = createRouteResolver(topology);
     expect(order(resolver)).toEqual(['a', 'b']);
@@ -62,7 +62,7 @@ describe('the paths of auto', () => {
     expect(order(resolver)).toEqual(['b', 'a']);
   });
 
-  it('that are taken stay so until another is clearly cheaper', () => {
+  it('stay first once taken, until another is clearly cheaper', () => {
     const little = { a: { roundTripMs: 14 }, b: { roundTripMs: 10 } };
     expect(orderOf(fork(little))).toEqual(['b', 'a']);
     const topology = fork({ ...little, b: { roundTripMs: 40 } });
@@ -85,7 +85,7 @@ describe('the paths of auto', () => {
     expect([...first]).toEqual(['a']);
   });
 
-  it('are each there once, in their order after routes that are named before', () => {
+  it('are listed once each, in their order, after the routes named before them', () => {
     expect(orderOf(fork({ a: { roundTripMs: 10 }, b: { roundTripMs: 40 } }, [path('b'), auto]))).toEqual(['b', 'a']);
   });
 });
@@ -108,13 +108,13 @@ describe('the paths of a machine', () => {
     const paths = createRouteResolver(topologyOf([...mesh, eu2(true)], { now, routes })).resolve('pci-1').paths;
     expect(paths).toEqual([
       expect.objectContaining({
-        ...{ relays: ['eu', 'eu-pci'], state: 'unknown', reason: 'no report tells of a link from server to eu' },
+        ...{ relays: ['eu', 'eu-pci'], state: 'unknown', reason: 'no node has reported a link from server to eu' },
       }),
       expect.objectContaining({ relays: ['eu-2'], state: 'unknown' }),
     ]);
   });
 
-  it('put what is down last, and say which link and why', () => {
+  it('come last when down, and say which link is down and why', () => {
     const own = [ownLink('eu', { up: false, lastErrorCode: 'UNREACHABLE' }), ownLink('eu-2')];
     const { paths } = createRouteResolver(topologyOf([...mesh, eu2(true)], { now, own, routes })).resolve('pci-1');
     expect(paths).toMatchObject([
@@ -123,7 +123,7 @@ describe('the paths of a machine', () => {
     ]);
   });
 
-  it('say what makes one unusable, and keep it: what was put right is found at once', () => {
+  it('say what makes one unusable, and keep it, so that a repaired path is found at once', () => {
     const revoked = mesh.map((node) => (node.id === 'eu' ? { ...node, state: 'revoked' as const } : node));
     const topology = topologyOf(revoked, { now, routes });
     const resolver = createRouteResolver(topology);
@@ -138,7 +138,7 @@ describe('the paths of a machine', () => {
     expect(hasUsablePath(routes['pci-1'], target, topology)).toBe(true);
   });
 
-  it('are none of an unknown machine, and refused once it is revoked', () => {
+  it('are none for an unknown machine, and an error once it is revoked', () => {
     const gone = mesh.map((node) => (node.id === 'pci-1' ? { ...node, state: 'revoked' as const } : node));
     const resolver = createRouteResolver(topologyOf(gone, { now, routes }));
     expect(resolver.resolve('nowhere').paths).toEqual([]);
@@ -147,7 +147,7 @@ describe('the paths of a machine', () => {
     );
   });
 
-  it('are those of its parents for a node that is no machine, live ones first', () => {
+  it('are those over its parents for a node that is no machine, live ones first', () => {
     const mirror = nodeOf('mirror-eu', 'mirror', ['eu', 'eu-2']);
     const own = [ownLink('eu', { up: false })];
     const topology = topologyOf([...mesh, eu2(true), mirror], { now, own });
@@ -156,7 +156,7 @@ describe('the paths of a machine', () => {
   });
 });
 
-it('of any mesh, the order is up or unknown, then down, then unusable, and each path is there once', () => {
+it('in any mesh, the order is up or unknown, then down, then unusable, and each path is listed once', () => {
   const relay = fc.record({ parents: fc.array(fc.nat(7), { maxLength: 3 }), up: fc.boolean(), revoked: fc.boolean() });
   const route = fc.oneof(
     fc.constant(auto),

@@ -1,5 +1,5 @@
-// The route resolver: the one answer to how a machine is reached. Dispatch, health checks, trace and ping take its paths
-// in its order; nothing else makes paths from routes or parents.
+// The route resolver: which paths lead to a machine, in which order. Dispatch, health checks, trace and ping all use
+// its paths in its order; nothing else derives paths from routes or parents.
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../contract/errors.ts';
 import { SERVER } from '../store/nodes/parents.ts';
@@ -8,16 +8,16 @@ import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
 
-/** `unknown`: nobody has reported one of its links, which may be up. */
+/** `unknown`: no node has reported one of the path's links, which may be up. */
 export type PathState = 'up' | 'unknown' | 'down' | 'unusable';
 
 export interface ResolvedPath {
   /** The relays to cross, the server's neighbour first; none when the server has the link itself. */
   readonly relays: Relays;
-  /** In milliseconds: what a call over it is expected to wait. */
+  /** How long a call over it is expected to wait, in milliseconds. */
   readonly cost: number;
   readonly state: PathState;
-  /** Why it is not `up`. */
+  /** Why the path is not up; null when it is. */
   readonly reason: string | null;
 }
 
@@ -28,27 +28,27 @@ export interface Resolution {
 
 export interface RouteResolver {
   /**
-   * The paths to a machine that its routes name, or to another node by its parents; none when there is no such node.
-   * MACHINE_REVOKED once it is revoked.
+   * The paths that a machine's routes name, or those over the parents of another node; none when there is no such node.
+   * Throws MACHINE_REVOKED once it is revoked.
    */
   resolve(machine: string): Resolution;
 }
 
-/** A path that can be used comes before one that is down: that may be up again when it is tried. Nothing is left out. */
+/** Usable paths come before those that are down. No path is left out: one that is down may be up when it is tried. */
 const ranks: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1, unusable: 2 };
 
-/** Of so many machines it is remembered which path of `auto` they take. */
+/** For how many machines the resolver remembers which path `auto` took. */
 const MOST_REMEMBERED = 5_000;
 
 interface ResolverTopology extends Topology {
   readonly routes: ReadonlyMap<string, readonly Route[]>;
 }
 
-/** Resolves against a topology as it is at each call. It remembers which path of `auto` a machine takes. */
+/** Resolves against the topology as it is at each call. It remembers which path `auto` took to a machine. */
 export function createRouteResolver(topology: ResolverTopology): RouteResolver {
   const taken = new LRUCache<string, Relays>({ max: MOST_REMEMBERED });
 
-  /** The paths of `auto`: the least-cost first, but the one taken before unless another is clearly cheaper. */
+  /** The paths of `auto`: least cost first, but the path taken last stays first until another is clearly cheaper. */
   function autoPaths(target: RouteTarget & { readonly node: string }): readonly ResolvedPath[] {
     const byCost = describe(relaysByParents(target, topology), target, topology).toSorted((a, b) => a.cost - b.cost);
     const paths = preferTaken(byState(byCost), taken.get(target.node));
@@ -74,17 +74,17 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
   };
 }
 
-/** The paths to a machine in the form in which tasks take them. */
+/** The paths to a machine as fixed routes, the form that tasks use. */
 export function dispatchRoutes(resolver: RouteResolver): (machine: string) => Promise<readonly FixedRoute[]> {
   return (machine) => Promise.try(() => resolver.resolve(machine).paths.map(({ relays }) => routeOver(relays)));
 }
 
-/** The paths that the target's parents make, those of preferred parents first, those that are down last. */
+/** The paths over the target's parents: preferred parents first, paths that are down last. */
 export function pathsByParents(target: RouteTarget, topology: Topology): readonly ResolvedPath[] {
   return byState(describe(relaysByParents(target, topology), target, topology));
 }
 
-/** Whether one of these routes can be used, now or once its links are up. */
+/** Whether at least one of these routes can be used, now or once its links are up. */
 export function hasUsablePath(routes: readonly Route[], target: RouteTarget, topology: Topology): boolean {
   return routes.some((route) => {
     const paths = route.kind === 'auto' ? relaysByParents(target, topology) : [relaysOf(route)];
@@ -110,7 +110,7 @@ function stateOf(relays: Relays, node: string | undefined, topology: Topology): 
       const because = link.lastErrorCode === null ? '' : ` (${link.lastErrorCode})`;
       return { state: 'down', reason: `the link from ${from} to ${to} is down${because}` };
     }
-    if (link === undefined) unknown ??= `no report tells of a link from ${from} to ${to}`;
+    if (link === undefined) unknown ??= `no node has reported a link from ${from} to ${to}`;
     from = to;
   }
   return unknown === undefined ? { state: 'up', reason: null } : { state: 'unknown', reason: unknown };

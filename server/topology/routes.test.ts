@@ -1,11 +1,11 @@
-// Routes as they are checked when they are saved.
+// The checks of routes when they are saved.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import type { NodeRole } from '../../certs/peer.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Route } from '../store/inventory/routes.ts';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
-import { MAX_HOPS } from './chains.ts';
+import { MAX_HOPS } from '../../mesh/limits.ts';
 import { checkRoutes, defaultRoutes } from './routes.ts';
 
 const now = 1_000_000;
@@ -43,12 +43,12 @@ describe('a route', () => {
     }).toThrow(expect.objectContaining({ code: 'ROUTE_INVALID', field }) as Error);
   });
 
-  it('that follows the tree is taken', () => {
+  it('that follows the tree is accepted', () => {
     checkRoutes([path('eu', 'eu-pci')], pci1, topology);
     checkRoutes([{ kind: 'direct' }], { node: 'edge-1', parents: [{ node: 'server' }] }, topology);
   });
 
-  it('over a link that only a relay reports is taken', () => {
+  it('over a link that only a relay reports is accepted', () => {
     const report = { links: [{ peer: 'pci-1', relation: 'child', up: true, dialledBy: 'us' }] };
     const reported = topologyOf([...mesh, node('eu-2', 'relay', 'server', { report })], { now });
     checkRoutes([path('eu-2'), path('eu', 'eu-pci')], pci1, reported);
@@ -60,7 +60,7 @@ describe('a route', () => {
     expect(defaultRoutes({ parents: [{ node: 'server-1' }] }, topology)).toEqual([{ kind: 'direct' }]);
   });
 
-  it('computed from any tree is one that may be saved, and a cycle of parents is refused', () => {
+  it('computed from any tree may be saved, and a cycle of parents is rejected', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(9), { minLength: 1, maxLength: 10 }), fc.nat(9), (parents, at) => {
         const relays = parents.map((parent, i) => node(`r-${i}`, 'relay', parent === i ? 'server' : `r-${parent}`));

@@ -1,29 +1,30 @@
-// Routes as they are configured: what may be saved, what follows the parents, and what is wrong with a path.
+// Configured routes: which may be saved, the default ones over a node's parents, and what is wrong with a path.
 import { IsthmusError } from '../../contract/errors.ts';
 import { SERVER, type Parent } from '../store/nodes/parents.ts';
 import { routeOver, type Route, type FixedRoute } from '../store/inventory/routes.ts';
-import { chainsUp, MAX_HOPS } from './chains.ts';
+import { chainsUp } from './chains.ts';
+import { MAX_HOPS } from '../../mesh/limits.ts';
 import { routeName, type Topology } from './topology.ts';
 
-/** More routes than this for one machine is a mistake in a script, not a preference. */
+/** More routes than this for one machine are a mistake in a script, not a preference. */
 export const MAX_ROUTES = 8;
 
 /** The relays that a path crosses, the server's neighbour first. */
 export type Relays = readonly string[];
 
-/** What a route leads to: a node of the mesh, or one that is about to join below `parents`. */
+/** The target of a route: a node of the mesh, or one that is about to join below `parents`. */
 export interface RouteTarget {
   /** Absent for a node that has not joined yet. */
   readonly node?: string;
   readonly parents: readonly Pick<Parent, 'node'>[];
 }
 
-/** The relays of each path that the target's parents make, those of preferred parents first. */
+/** The relays of each path over the target's parents, preferred parents first. */
 export function relaysByParents({ parents }: RouteTarget, { nodes }: Pick<Topology, 'nodes'>): readonly Relays[] {
   return chainsUp(parents, nodes).map((chain) => chain.toReversed());
 }
 
-/** The routes that follow the parents, one for each path; ROUTE_INVALID when none leads to the server. */
+/** The default routes: one for each path over the parents. Throws ROUTE_INVALID when none leads to the server. */
 export function defaultRoutes(target: RouteTarget, topology: Pick<Topology, 'nodes'>): FixedRoute[] {
   const paths = relaysByParents(target, topology);
   if (paths.length > 0) return paths.map(routeOver);
@@ -38,7 +39,7 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
   }
   for (const [index, route] of routes.entries()) {
     const faults = pathsOf(route, target, topology).map((relays) => faultOf(relays, target, topology));
-    // Of `auto`, one usable path is enough.
+    // For `auto`, one usable path is enough.
     const fault = faults.includes(undefined) ? undefined : faults[0];
     if (fault === undefined) continue;
     const named = route.kind === 'path' && fault.hop !== undefined;
@@ -59,11 +60,11 @@ export function relaysOf(route: FixedRoute): Relays {
 
 interface Fault {
   readonly reason: string;
-  /** The index in `relays`; absent when the path as a whole is wrong. */
+  /** The index of the relay at fault; absent when the path as a whole is wrong. */
   readonly hop?: number;
 }
 
-/** Why nothing can cross these relays to the target; undefined when something can, once the links are up. */
+/** Why these relays cannot lead to the target; undefined when they can, once the links are up. */
 export function faultOf(relays: Relays, target: RouteTarget, topology: Topology): Fault | undefined {
   if (relays.length > MAX_HOPS) return { reason: `a route crosses at most ${MAX_HOPS} relays`, hop: MAX_HOPS };
   let from = SERVER;
@@ -86,7 +87,7 @@ function lastHop(relays: Relays): { hop?: number } {
   return relays.length === 0 ? {} : { hop: relays.length - 1 };
 }
 
-/** Whether the tree, or any report, has a link from `from` to `to`, up or not. */
+/** Whether `from` is a parent of `to`, or any report has a link between them, up or not. */
 function areNeighbours(
   from: string,
   to: string | undefined,

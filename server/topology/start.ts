@@ -1,9 +1,9 @@
-// Serves the topology to nodes: takes their reports, and tells them whom to dial and which parents to have.
-//   live.ts, links.ts, topology.ts   what is known: nodes, routes, links, in memory
+// Starts the topology service: takes nodes' reports, and assigns whom they dial and their desired parents.
+//   live.ts, links.ts, topology.ts              nodes, routes and links in memory
 //   resolve.ts, cost.ts, routes.ts, chains.ts   how a machine is reached
-//   watch.ts, reports.ts             the service that nodes report to
-//   parents.ts, reparent.ts        give nodes other parents
-//   reconcile.ts                     the loop
+//   watch.ts, reports.ts                        the service that nodes report to
+//   desired-parents.ts, reparent.ts             moving nodes to other parents
+//   reconcile.ts                                the reconcile loop
 import type { IdentityStore } from '../../certs/identity.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
@@ -18,10 +18,10 @@ import { ReconcileLoop } from './reconcile.ts';
 import { peerDenial } from './reports.ts';
 import { dialsOf, WatchService, type AwaitedNode, type FindSources } from './watch.ts';
 
-/** Nodes that have a token and wait to be dialled. */
+/** Pending joins: nodes that have a token and wait to be dialled. */
 export interface AwaitedJoins<Join extends AwaitedNode = AwaitedNode> {
   pending(): Promise<readonly Join[]>;
-  /** Called once their parents were told to dial them. */
+  /** Called once their parents have been assigned to dial them. */
   attempt(pending: readonly Join[]): void;
 }
 
@@ -32,14 +32,14 @@ export interface TopologyDeps<Join extends AwaitedNode> {
   readonly mesh: Mesh;
   readonly log: Logger;
   readonly joins: AwaitedJoins<Join>;
-  /** Answers Places.Find. */
+  /** Answers Sources.Find. */
   readonly findSources: FindSources;
-  /** How this server's port is reached from outside, as host:port, when it is known. */
+  /** The address of this server's port from outside, as host:port, when it is known. */
   readonly serverAddress: string | undefined;
 }
 
 export interface TopologyServices {
-  /** Keeps the desired parents that a node, at the version that was read, go over to other parents. */
+  /** Sets the desired parents of a node that is still at the version that was read. */
   setParents(tx: StoreTransaction, id: string, change: NewParents, actor: Actor): Promise<Node>;
   stop(): Promise<void>;
 }
@@ -79,7 +79,7 @@ export async function startTopology<Join extends AwaitedNode>(deps: TopologyDeps
   };
 }
 
-/** What this server's own mesh refuses; other nodes report theirs. */
+/** Records what this server's own mesh denies; other nodes report their denials. */
 function recordDenials({
   store,
   identity,
@@ -88,16 +88,16 @@ function recordDenials({
 }: Pick<TopologyDeps<AwaitedNode>, 'store' | 'identity' | 'mesh' | 'log'>): { stop(): Promise<void> } {
   const { node } = identity.current();
   const writing = new Set<Promise<unknown>>();
-  const forget = mesh.denials.onNoted((denial) => {
+  const unsubscribe = mesh.denials.onNoted((denial) => {
     const written = store.denials
       .record(denial.by, peerDenial(node, denial))
-      .catch((err: unknown) => log.warn({ err }, 'a denial was not recorded'))
+      .catch((err: unknown) => log.warn({ err }, 'could not record a denial'))
       .finally(() => writing.delete(written));
     writing.add(written);
   });
   return {
     async stop() {
-      forget();
+      unsubscribe();
       await Promise.all(writing);
     },
   };

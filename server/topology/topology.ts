@@ -1,4 +1,4 @@
-// The mesh as the server knows it: which nodes there are, who is whose parent, and which links are up now.
+// The topology of the mesh as the server knows it: which nodes exist, who is whose parent, which links are up now.
 import type { LinkReport } from '../../proto/gen/isthmus/topology/v1/LinkReport.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -9,28 +9,28 @@ export interface Link {
   readonly to: string;
   readonly up: boolean;
   readonly roundTripMs: number | null;
-  /** Towards the child, and from it, since the reporting process started. */
+  /** Bytes to the child (down) and from it (up) since the reporting process started. */
   readonly bytesDown: number;
   readonly bytesUp: number;
   readonly dialledBy: 'parent' | 'child';
-  /** host:port at which it is dialled; null when whoever tells of the link does not dial it. */
+  /** host:port that is dialled; null when the reporting end is not the one that dials. */
   readonly address: string | null;
   readonly lastErrorCode: string | null;
 }
 
 export interface Topology {
   readonly nodes: ReadonlyMap<string, Node>;
-  /** The link from a parent ('server' or a relay) to its child as it is now, if one was ever reported. */
+  /** The present state of the link from a parent ('server' or a relay) to its child, if it was ever reported. */
   link(from: string, to: string): Link | undefined;
   links(): Link[];
 }
 
-/** The parent as routes name it: every server node is 'server'. */
+/** The name of a parent in routes: every server node is 'server'. */
 export function routeName({ nodes }: Pick<Topology, 'nodes'>, id: string): string {
   return nodes.get(id)?.role === 'server' ? SERVER : id;
 }
 
-/** A link as a stored report has it: JSON, so every field may be missing. */
+/** A link in a stored report: it is JSON, so any field may be missing. */
 export interface StoredLinkReport extends Partial<Omit<LinkReport, 'roundTripMs'>> {
   readonly roundTripMs?: number;
 }

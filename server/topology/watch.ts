@@ -1,4 +1,4 @@
-// The `topology` service: nodes report their links and load, and are told which children to dial.
+// The `topology` service: nodes report their links and load, and receive the children to dial and desired parents.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
@@ -28,11 +28,11 @@ export interface WatchDeps {
   readonly store: Store;
   readonly log: Logger;
   readonly findSources: FindSources;
-  /** Where this server notes whom it refuses. */
+  /** Where this server records what it denies. */
   readonly denials: Denials;
 }
 
-/** What the nodes are told, by node. */
+/** What each node is assigned, by node. */
 interface Assigned {
   readonly dials: ReadonlyMap<string, readonly DialAssignment[]>;
   readonly parents: ReadonlyMap<string, ParentsAssignment>;
@@ -40,7 +40,7 @@ interface Assigned {
 
 interface Watcher {
   readonly node: string;
-  /** What was sent last, as JSON: nothing is sent twice. */
+  /** The last assignment sent, as JSON: the same one is not sent twice. */
   sent: string;
   send(assignment: Assignment): void;
 }
@@ -50,7 +50,7 @@ export class WatchService {
   readonly #host: GrpcHost<PeerIdentity>;
   readonly #watchers = new Set<Watcher>();
   readonly #reports: Reports;
-  /** Absent until the first assignment: a node that was told "nothing" would let go of those that it dials. */
+  /** Absent until the first assignment: an empty one would make a node drop the links that it dials. */
   #assigned: Assigned | undefined;
 
   constructor(deps: WatchDeps) {
@@ -59,7 +59,7 @@ export class WatchService {
     this.#host = new GrpcHost<PeerIdentity>({
       log: deps.log,
       onError: (error, peer, method) => {
-        // What the feed refuses it records itself.
+        // The feed records its own denials.
         if (error.code !== 'FORBIDDEN' || method !== types.Sources.service.Find.path)
           deps.denials.note(error, peer?.node ?? 'unknown', method);
       },
@@ -80,10 +80,10 @@ export class WatchService {
     this.#host.accept(stream);
   }
 
-  /** Tells every watching node what it has to dial, and which parents to have, where that changed. */
+  /** Sends every watching node whom to dial and its desired parents, where these have changed. */
   assign(assigned: Assigned): void {
     this.#assigned = assigned;
-    for (const watcher of this.#watchers) this.#tell(watcher);
+    for (const watcher of this.#watchers) this.#send(watcher);
   }
 
   async stop(): Promise<void> {
@@ -100,11 +100,11 @@ export class WatchService {
     const reporter: Reporter = {
       caller,
       failed: (thrown) => {
-        log.warn({ node: peer.node, err: thrown }, 'report not stored');
+        log.warn({ node: peer.node, err: thrown }, 'could not store a report');
         fail(thrown);
       },
     };
-    // Before anything is awaited, or the first report would be missed.
+    // Subscribe before the first await, or the first report is lost.
     call.on('data', (report: NodeReport__Output) => this.#reports.take(reporter, report));
     const watcher: Watcher = { node: peer.node, sent: '', send: (assignment) => void call.write(assignment) };
     const done = (): void => {
@@ -124,10 +124,10 @@ export class WatchService {
     }
     if (call.cancelled) return;
     this.#watchers.add(watcher);
-    this.#tell(watcher);
+    this.#send(watcher);
   }
 
-  #tell(watcher: Watcher): void {
+  #send(watcher: Watcher): void {
     if (this.#assigned === undefined) return;
     const { parents = [], version: parentsVersion = 0 } = this.#assigned.parents.get(watcher.node) ?? {};
     const dial = [...(this.#assigned.dials.get(watcher.node) ?? [])];
@@ -139,15 +139,15 @@ export class WatchService {
   }
 }
 
-/** A node that has not joined yet and waits to be dialled; null: it has no name to be dialled by. */
+/** A node that has not joined yet and waits to be dialled. Without a name (null) no parent can dial it. */
 export interface AwaitedNode {
   readonly name: string | null;
   readonly parents: readonly Parent[];
 }
 
 /**
- * Who dials whom: children by each parent that has an address, and nodes that wait to be let in. Servers are one:
- * 'server'.
+ * Who dials whom: each parent dials the children for which it has an address, and nodes with a pending join. All
+ * servers count as one, 'server'.
  */
 export function dialsOf(
   topology: Topology,

@@ -8,7 +8,7 @@ import { tempDir } from '../../test/support/temp.ts';
 import { Journal } from './journal.ts';
 import type { TicketState } from './records.ts';
 
-/** How often the disk is yet to refuse a sync, and how often it was asked for one. */
+/** How many syncs the disk will still refuse, and how many were requested. */
 const disk = vi.hoisted(() => ({ denials: 0, syncs: 0 }));
 
 vi.mock('node:fs', async (original) => {
@@ -150,7 +150,7 @@ describe('journal', () => {
     const records = Array.from({ length: 400 }, () => ticketRecord(newId()));
     const syncsBefore = disk.syncs;
     await Promise.all(records.map((record) => journal.append(record)));
-    // Those that ask while a sync is under way wait for the next one.
+    // Appends that come during a sync wait for the next one.
     expect(disk.syncs - syncsBefore).toBeLessThanOrEqual(2);
   });
 });

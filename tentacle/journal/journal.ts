@@ -1,9 +1,9 @@
-// The tentacle's journal: one append-only file, folded into memory (memory.ts). A note is in the file when it is made;
-// an append resolves when it is on the disk, and those that wait together share one fdatasync, so that many scripts can
-// start in one breath. Notes do not wait for the disk, whoever else does.
+// The tentacle's journal: one append-only file, folded into memory (memory.ts). A note is written to the file at once,
+// without a sync. An append resolves when it is on the disk; concurrent appends share one fdatasync, so that many
+// scripts can start at once.
 //
-// Bounded: the file is rewritten from memory when most of it is history, and tombstones are dropped in order of age
-// behind a low-water mark that is written first. The mark follows the ids seen (the server's clock), never this clock.
+// Bounded: the file is compacted from memory when most of it is history, and the oldest tombstones are dropped below a
+// low-water mark that is written first. The mark follows the ticket ids (the server's clock), never the local clock.
 import {
   appendFileSync,
   closeSync,
@@ -26,15 +26,15 @@ import { decodeRecord, encodeRecord, type JournalledLine, type JournalRecord, ty
 
 const dataSynced = promisify(fdatasync);
 
-/** No file has this number. */
+/** No open file has this descriptor. */
 const CLOSED = -1;
 
 interface JournalLimits {
-  /** How long a tombstone is kept: far longer than any envelope is good for. */
+  /** How long a tombstone is kept: far longer than any envelope is valid. */
   readonly retentionMs: number;
   /** More tombstones than this raise the low-water mark early; each takes about 300 bytes. */
   readonly mostTickets: number;
-  /** Below this size the file is not rewritten. */
+  /** Below this size the file is not compacted. */
   readonly compactAboveBytes: number;
 }
 
@@ -45,18 +45,18 @@ const defaultLimits: JournalLimits = {
 };
 
 /**
- * A ticket id from further in the future than this does not move the mark: a wrong clock must not outdate all others.
+ * A ticket id further in the future than this does not move the mark: a wrong clock must not expire all other tickets.
  */
 const MOST_CLOCK_SKEW_MS = 5 * 60_000;
 
-/** Records that somebody waits for: in the file, not yet on the disk, and not in memory before they are. */
+/** An append in progress: its records are in the file, but neither on the disk nor in memory yet. */
 interface Waiter {
   readonly records: readonly JournalRecord[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** What the next sync is to bring to the disk, in the order of the file. */
+/** Bytes in the file that the next sync brings to the disk, in the order of the file. */
 interface Unsynced {
   readonly bytes: Buffer;
   readonly waiter: Waiter | undefined;
@@ -68,7 +68,7 @@ export class Journal {
   #file: number;
   #goodBytes = 0;
   #compactAboveBytes = 0;
-  /** The file may be longer than its good part: a write failed, and cutting it back did too. */
+  /** The file may be longer than its good part: a write failed, and so did truncating it. */
   #overhang = false;
   readonly #memory = new JournalMemory();
   #unsynced: Unsynced[] = [];
@@ -80,7 +80,7 @@ export class Journal {
     this.#limits = limits;
   }
 
-  /** Opens or creates the journal; a torn end is cut off, damage before the end throws JOURNAL_DAMAGED. */
+  /** Opens or creates the journal. A torn last record is cut off; damage before it throws JOURNAL_DAMAGED. */
   static async open(dataDir: string, limits: Partial<JournalLimits> = {}): Promise<Journal> {
     const folder = join(dataDir, 'journal');
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -106,7 +106,7 @@ export class Journal {
     return this.#memory.tickets();
   }
 
-  /** The lines that were noted of a ticket's log, in order; none once it is completed. */
+  /** The lines of a ticket's short log, in order; none once it is completed. */
   lines(ticket: string): readonly JournalledLine[] {
     return this.#memory.lines(ticket);
   }
@@ -116,7 +116,7 @@ export class Journal {
     return this.#memory.epoch(task);
   }
 
-  /** Remembers a task's highest epoch: here and now, on the disk when the promise resolves. */
+  /** Sets a task's highest epoch: in memory at once, on the disk when the promise resolves. */
   async raiseEpoch(task: string, epoch: number): Promise<void> {
     const record = { kind: 'epoch', task, epoch } as const;
     this.#memory.apply(record);
@@ -129,8 +129,8 @@ export class Journal {
   }
 
   /**
-   * Writes a record that a power cut may take away again, because what came before it tells enough to be safe. It
-   * survives the agent, and goes to the disk with the next record that has to. DISK_FULL as `append`.
+   * Writes a record without a sync: it survives the agent, but not a power cut, for which the records before it must
+   * suffice. The next sync brings it to the disk. DISK_FULL as `append`.
    */
   note(record: JournalRecord): void {
     this.#put(Buffer.from(encodeRecord(record)), undefined);
@@ -138,12 +138,14 @@ export class Journal {
     if (this.#syncing === undefined) this.#keepWithinLimit();
   }
 
-  /** Tickets created before this may have run and been forgotten. */
+  /** Tickets created before this may have run, and their tombstones may be purged. */
   get lowWaterMs(): number {
     return this.#memory.lowWaterMs;
   }
 
-  /** Writes records; resolves once they are on the disk. DISK_FULL when they could not be written: nothing changed. */
+  /**
+   * Writes records; resolves once they are on the disk. DISK_FULL when they cannot be written; nothing then changes.
+   */
   async append(...records: readonly JournalRecord[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#put(Buffer.from(records.map(encodeRecord).join('')), { records, resolve, reject });
@@ -151,14 +153,14 @@ export class Journal {
     await promise;
   }
 
-  /** Idempotent. What is written afterwards fails: the number of the file may be another's by then. */
+  /** Idempotent. Later writes fail: the descriptor may belong to another file by then. */
   async close(): Promise<void> {
     await this.#syncing;
     if (this.#file !== CLOSED) closeSync(this.#file);
     this.#file = CLOSED;
   }
 
-  /** To memory only, so that it takes no trip through the thread pool. After a failure the file is as it was. */
+  /** Appends to the file synchronously: it only reaches the page cache. After a failure the file is as before. */
   #put(bytes: Buffer, waiter: Waiter | undefined): void {
     try {
       this.#cutBack();
@@ -172,7 +174,7 @@ export class Journal {
     this.#unsynced.push({ bytes, waiter });
   }
 
-  /** A half-written or refused record must not stand in front of the next one. */
+  /** Truncates a half-written or failed record, before the next one is written. */
   #cutBack(): void {
     if (!this.#overhang) return;
     ftruncateSync(this.#file, this.#goodBytes);
@@ -180,7 +182,7 @@ export class Journal {
   }
 
   async #syncAll(): Promise<void> {
-    // One turn later, so that appends made in the same breath go together.
+    // One microtask later, so that appends of the same turn share the sync.
     await Promise.resolve();
     while (this.#unsynced.some(({ waiter }) => waiter !== undefined)) {
       const batch = [...this.#unsynced];
@@ -200,7 +202,7 @@ export class Journal {
     this.#syncing = undefined;
   }
 
-  /** Takes records out of the file again that somebody is told are not written; what was noted since stays. */
+  /** Removes the records of rejected appends from the file; notes made since stay. */
   #takeBack(refused: ReadonlySet<Waiter>): void {
     const unsynced = this.#unsynced.splice(0);
     this.#goodBytes -= unsynced.reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -216,7 +218,7 @@ export class Journal {
     try {
       this.#cutBack();
     } catch {
-      // Before the next record, then.
+      // Tried again before the next record.
     }
   }
 
@@ -240,19 +242,19 @@ export class Journal {
 
   #keepWithinLimit(): void {
     try {
-      // A tenth, so that not every following append raises the mark again.
+      // By a tenth, so that the next appends do not raise the mark again.
       if (this.#memory.ticketCount > this.#limits.mostTickets) this.#raiseMark(this.#memory.markOfOldestTenth());
       if (this.#goodBytes < Math.max(this.#limits.compactAboveBytes, this.#compactAboveBytes)) return;
       const newest = Math.min(this.#memory.newestTicketMs, Date.now() + MOST_CLOCK_SKEW_MS);
       this.#raiseMark(newest - this.#limits.retentionMs);
       this.#compact();
     } catch {
-      // The disk is full, and what is written stays good: again when there is some more.
+      // The disk is full. The present file stays good; try again when it has grown.
       this.#compactAboveBytes = this.#goodBytes * 2;
     }
   }
 
-  /** What is below the mark may be forgotten once the mark is on the disk. */
+  /** Tombstones below the mark may be purged once the mark is on the disk. */
   #raiseMark(lowWaterMs: number): void {
     if (lowWaterMs <= this.#memory.lowWaterMs) return;
     const record = { kind: 'mark', lowWaterMs } as const;
@@ -261,7 +263,7 @@ export class Journal {
     this.#memory.apply(record);
   }
 
-  /** In one go, so that nothing is noted meanwhile. What somebody still waits for stands last. */
+  /** Synchronous, so that no note comes in between. Unfinished appends go last. */
   #compact(): void {
     const known = this.#memory.records().map(encodeRecord).join('');
     const waiting = this.#unsynced.filter(({ waiter }) => waiter !== undefined);

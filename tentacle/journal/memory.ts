@@ -1,5 +1,5 @@
-// What the records of the journal say, folded: of each ticket the last state and the lines of a short log, of each task
-// the highest epoch, and the low-water mark, below which tombstones and epochs are forgotten.
+// The state of the journal, folded from its records: each ticket's last state and the lines of its short log, each
+// task's highest epoch, and the low-water mark, below which tombstones and epochs are purged.
 import { idTimeMs } from '../../lib/ids.ts';
 import type { JournalledLine, JournalRecord, TicketEntry } from './records.ts';
 
@@ -35,7 +35,7 @@ export class JournalMemory {
     return this.#lowWaterMs;
   }
 
-  /** When the youngest ticket seen was created, by its id. */
+  /** The creation time of the youngest ticket, by its id. */
   get newestTicketMs(): number {
     return this.#newestTicketMs;
   }
@@ -58,13 +58,13 @@ export class JournalMemory {
     }
   }
 
-  /** A mark below which about a tenth of the tickets were created. */
+  /** A mark with about a tenth of the tickets below it. */
   markOfOldestTenth(): number {
     const times = [...this.#tickets.keys()].map((ticket) => idTimeMs(ticket) ?? 0).sort((a, b) => a - b);
     return times[Math.ceil(times.length / 10)]!;
   }
 
-  /** Records that say all of this; the mark comes first. */
+  /** The records that give this state when they are applied; the mark comes first. */
   records(): JournalRecord[] {
     return [
       { kind: 'mark', lowWaterMs: this.#lowWaterMs },

@@ -1,4 +1,4 @@
-// What the tentacle's journal remembers of a ticket: one tagged union, of which the last record per ticket counts.
+// The records of the tentacle's journal, and the states of a ticket. The last record per ticket counts.
 //
 // waiting → starting → running → killing → ended → completed. `starting` is on disk before anything is spawned;
 // `completed` is the tombstone, which outlives the workspace.
@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { NewLine } from '../logs/spool.ts';
 
-/** What has to be known of a script even when its sealed payload cannot be read any more. */
+/** What must be known of a script even when its sealed payload cannot be read. */
 export interface ScriptSpec {
   readonly isolation: 'exclusive' | 'shared';
   /** 0: no limit. */
@@ -17,7 +17,7 @@ export interface ScriptSpec {
   readonly applicationStage: 'staged' | 'current';
 }
 
-/** A process that can be found again: pids are used again, start times and boots are not. */
+/** Identifies a process for ever: pids are reused, but not together with start time and boot. */
 export interface ChildProcessIdentity {
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat: clock ticks after boot. */
@@ -30,13 +30,13 @@ export type KillReason = 'cancelled' | 'timed-out';
 export type ScriptEnd =
   | { readonly kind: 'exited'; readonly exitCode: number }
   | { readonly kind: KillReason }
-  /** The system refused to start it: it certainly never ran. */
+  /** It could not be started: it certainly never ran. */
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'interrupted'; readonly detail: string };
 
 export type TicketState =
   | { readonly phase: 'waiting'; readonly spec: ScriptSpec }
-  /** `attempt` numbers the claim: one that the agent itself took can never be used by a late launcher. */
+  /** `attempt` numbers the claim: a late launcher can never use one that the agent took. */
   | { readonly phase: 'starting'; readonly spec: ScriptSpec; readonly attempt: number; readonly bootId: string }
   | {
       readonly phase: 'running';
@@ -79,10 +79,10 @@ export type JournalRecord =
   | { readonly kind: 'epoch'; readonly task: string; readonly epoch: number }
   /** The next lines of a ticket's log. */
   | { readonly kind: 'lines'; readonly ticket: string; readonly lines: readonly JournalledLine[] }
-  /** Tickets created before this are refused: their tombstones may be gone. */
+  /** Tickets created before this are rejected: their tombstones may be purged. */
   | { readonly kind: 'mark'; readonly lowWaterMs: number };
 
-/** One line of the journal: a checksum, so that a torn write is recognised, and the record. */
+/** One line of the journal: a checksum, which detects torn writes, and the record. */
 export function encodeRecord(record: JournalRecord): string {
   const json = JSON.stringify(record);
   return `${checksum(json)} ${json}\n`;

@@ -1,14 +1,14 @@
-// Cuts masked bytes into lines that know where in the raw output they end, so that after a restart reading goes on
-// exactly there. A line longer than the limit is shown up to the limit, with a marker; the rest of it is dropped.
+// Cuts masked bytes into lines. Each line knows its end in the raw output, so that reading goes on exactly there after
+// a restart. A line longer than the limit is cut at the limit, with a marker; the rest of it is dropped.
 import type { MaskedPiece } from '../../lib/masking/masker.ts';
 
-/** A line takes at most this much, so that no line fills a batch or a row of the server's store. */
+/** The longest line, so that no line fills a batch or a row of the server's store. */
 export const LONGEST_LINE_BYTES = 64 * 1024;
 export const CUT_MARKER = ' … [line cut at 64 KiB]';
 
 export interface CutLine {
   readonly text: string;
-  /** Where in the raw output the next line begins; inside the line when `cut`. */
+  /** The offset in the raw output where the next line begins; inside the line when `cut`. */
   readonly sourceEnd: number;
   /** The rest of this line, up to the next line feed, is dropped. */
   readonly cut: boolean;
@@ -24,7 +24,7 @@ export class LineCutter {
   #sourceEnd: number;
   #lineStart: number;
 
-  /** `sourceOffset`: where in the raw output the masker began to read. */
+  /** `sourceOffset`: the offset in the raw output where the masker began to read. */
   constructor(start: { readonly sourceOffset: number; readonly dropping: boolean }) {
     this.#sourceOffset = start.sourceOffset;
     this.#sourceEnd = start.sourceOffset;
@@ -41,12 +41,12 @@ export class LineCutter {
     return lines;
   }
 
-  /** Nothing of the raw output before this will be needed again. */
+  /** Raw output before this offset is no longer needed. */
   get neededFrom(): number {
     return this.#dropping ? this.#sourceEnd : this.#lineStart;
   }
 
-  /** The last line when it has no line feed at its end. */
+  /** The last line, when it does not end with a line feed. */
   end(sourceEnd: number): CutLine[] {
     if (this.#length === 0) return [];
     this.#sourceEnd = sourceEnd;
@@ -76,7 +76,7 @@ export class LineCutter {
     this.#sourceEnd = sourceEnd;
     if (this.#dropping || bytes.length === 0) return;
     const room = LONGEST_LINE_BYTES - this.#length;
-    // Copied: the piece is a window on a buffer that is about to be used again.
+    // Copied: the piece is a window on a buffer that is reused.
     this.#parts.push(Buffer.from(bytes.subarray(0, room)));
     this.#length += Math.min(bytes.length, room);
     if (bytes.length <= room) return;
@@ -89,7 +89,7 @@ export class LineCutter {
     const whole = cut ? bytes.subarray(0, endOfLastCharacter(bytes)) : bytes;
     this.#parts = [];
     this.#length = 0;
-    // Bytes that are no UTF-8 become U+FFFD; control characters stay: they are data, and every output escapes them.
+    // Invalid UTF-8 becomes U+FFFD. Control characters stay: they are data, and every output escapes them.
     const text = whole.toString('utf8');
     const grown = Buffer.from(text);
     if (grown.length <= LONGEST_LINE_BYTES) return { text: text + marker, sourceEnd: this.#sourceEnd, cut };
@@ -102,7 +102,7 @@ export class LineCutter {
   }
 }
 
-/** Steps back over a character that the cut would halve. */
+/** Steps back over a character that the cut would split. */
 function endOfLastCharacter(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
     const byte = bytes[bytes.length - back]!;

@@ -1,6 +1,6 @@
-// Brings a script's raw output into its spool, for as long as the script runs: stdout and stderr, masked, line by line.
-// Bounded: one read at a time; a quota of text per ticket, past which the script runs on and its output is dropped;
-// while the disk is full nothing is read, and the log says that something may be missing.
+// Pumps a script's raw output into its spool while the script runs: stdout and stderr, masked, line by line. Bounded:
+// one read at a time; a text quota per ticket, after which the script runs on and its output is dropped; while the disk
+// is full nothing is read, and the log then says that output may be missing.
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,11 +11,11 @@ import { RawOutput } from './raw-output.ts';
 import { countedBytes, type LogStream, type NewLine } from './spool.ts';
 import type { TicketLog } from './ticket-log.ts';
 
-/** A look at the files also without a hint from the system: hints can be lost. */
+/** The files are also read without a notification from the system: notifications can be lost. */
 const POLL_MS = 250;
-/** A script that ends within this is not worth a watch: its end is a hint, too. */
+/** A script that ends within this needs no file watch. */
 const WATCH_AFTER_MS = 25;
-/** When the system gives no hints at all. */
+/** The interval when the system gives no notifications at all. */
 const POLL_WITHOUT_WATCH_MS = 20;
 /** Below this much free disk a script's own writes may already have failed. */
 const FULL_BELOW_BYTES = 64 * 1024;
@@ -29,7 +29,7 @@ export interface PumpPaths {
 interface PumpOptions {
   readonly spool: TicketLog;
   readonly paths: PumpPaths;
-  /** Undefined when what to mask cannot be read: then no line leaves. */
+  /** Undefined when the sensitive values cannot be read: then no line of the output is logged. */
   readonly masker: Masker | undefined;
   readonly quotaBytes: number;
   readonly onLines: () => void;
@@ -45,10 +45,10 @@ export class LogPump {
   #sources: readonly Source[] = [];
   #discarding = false;
   #diskWasFull = false;
-  #lookedAtDiskMs = 0;
+  #checkedDiskMs = 0;
   #wake: () => void = () => undefined;
   #stopped = false;
-  /** The agent stops: a full disk is not waited for. */
+  /** The agent stops: no longer wait for room on the disk. */
   #abandoned = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -62,9 +62,9 @@ export class LogPump {
     pump.#discarding = spool.countedBytes >= quotaBytes;
     if (masker === undefined) {
       pump.#discarding = true;
-      await pump.note('MASK_UNREADABLE: what to mask in this log cannot be read, so no line of it is shown');
+      await pump.note('MASK_UNREADABLE: the sensitive values cannot be read, so no line of this log is shown');
     }
-    const reader = masker ?? withheld;
+    const reader = masker ?? WITHHOLD_ALL;
     const open = (stream: 'stdout' | 'stderr'): Source => ({
       stream,
       output: RawOutput.open(paths[stream], reader, spool.position(stream)),
@@ -79,12 +79,12 @@ export class LogPump {
     await this.#append([{ stream: 'agent', atMs: Date.now(), text, source: undefined }]);
   }
 
-  /** The script has ended: takes what is left. `truncated` when it may have been killed in the middle of a line. */
+  /** The script has ended: reads the rest. `truncated` when it may have been killed in the middle of a line. */
   async finish(truncated: boolean): Promise<void> {
     await this.#halt();
     try {
-      while (await this.#pass());
-      await this.#tellOfFullDisk();
+      while (await this.#readOnce());
+      await this.#noteFullDisk();
       if (!this.#discarding) {
         for (const { stream, output } of this.#sources) await this.#take(stream, output.end(truncated));
       }
@@ -95,24 +95,24 @@ export class LogPump {
     await this.#close();
   }
 
-  /** A full disk is no longer waited for. */
+  /** No longer wait for room on the disk. */
   abandon(): void {
     this.#abandoned = true;
   }
 
-  /** The agent stops and the script goes on. */
+  /** The agent stops and the script runs on. */
   async stop(): Promise<void> {
     this.abandon();
     await this.#halt();
     await this.#close();
   }
 
-  /** A log that cannot be read or kept must not take the script's end with it; but it must say so. */
+  /** A log that cannot be read or written must not lose the script's end; but the log must say so. */
   async #giveUp(error: unknown): Promise<void> {
     if (this.#abandoned) return;
     this.#discarding = true;
     const reason = error instanceof Error ? error.message : String(error);
-    await this.note(`the log ends here: it cannot be kept (${reason})`);
+    await this.note(`the log ends here: it cannot be written (${reason})`);
   }
 
   async #halt(): Promise<void> {
@@ -133,8 +133,8 @@ export class LogPump {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      while (!this.#stopped && (await this.#pass()));
-      await this.#lookAtDisk();
+      while (!this.#stopped && (await this.#readOnce()));
+      await this.#checkDisk();
       if (this.#stopped) return;
       const timer = setTimeout(this.#wake, interval);
       await woken;
@@ -144,8 +144,8 @@ export class LogPump {
     }
   }
 
-  /** One stretch of each stream; false when there was nothing. */
-  async #pass(): Promise<boolean> {
+  /** Reads one chunk of each stream; false when there was nothing. */
+  async #readOnce(): Promise<boolean> {
     let found = false;
     for (const { stream, output } of this.#sources) {
       if (this.#discarding) {
@@ -156,7 +156,7 @@ export class LogPump {
       if (lines === undefined) continue;
       found = true;
       await this.#take(stream, lines);
-      // Where used-up output cannot be given back to the disk, it counts.
+      // Raw output that is read but cannot be freed on the disk counts, too.
       if (output.heldBytes > this.#options.quotaBytes * 4) await this.#stopKeeping([]);
     }
     return found;
@@ -196,23 +196,23 @@ export class LogPump {
     this.#options.onLines();
   }
 
-  /** What a script failed to write on a full disk nobody can see; that the disk was full can be seen and told. */
-  async #lookAtDisk(): Promise<void> {
-    if (Date.now() - this.#lookedAtDiskMs < POLL_MS) return;
-    this.#lookedAtDiskMs = Date.now();
+  /** Output that a script failed to write is not visible, but that the disk was full is, and goes into the log. */
+  async #checkDisk(): Promise<void> {
+    if (Date.now() - this.#checkedDiskMs < POLL_MS) return;
+    this.#checkedDiskMs = Date.now();
     const { bavail, bsize } = statfsSync(dirname(this.#options.paths.stdout));
     if (bavail * bsize < FULL_BELOW_BYTES) this.#diskWasFull = true;
-    else await this.#tellOfFullDisk();
+    else await this.#noteFullDisk();
   }
 
-  async #tellOfFullDisk(): Promise<void> {
+  async #noteFullDisk(): Promise<void> {
     if (!this.#diskWasFull) return;
     this.#diskWasFull = false;
     await this.note('DISK_FULL: the disk was full; output of the script may be missing before this line');
   }
 }
 
-const withheld: Masker = {
+const WITHHOLD_ALL: Masker = {
   mask: () => '',
   lines: () => ({ next: () => '' }),
   stream: () => ({

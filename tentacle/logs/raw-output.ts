@@ -1,6 +1,6 @@
-// Reads one raw output file of a script as it grows, masks it and cuts it into lines. Goes on where the spool ends
-// after a restart of the agent; the masker is then primed with what came before, so that it is in the state it had.
-// The file is read synchronously: what a script just wrote is in memory, and a trip through the thread pool costs more.
+// Reads a raw output file of a script as it grows, masks it and cuts it into lines. After a restart of the agent it
+// goes on where the spool ends; the masker first reads the output before that, to get back into the state it had. The
+// file is read synchronously: fresh output is in memory, and a trip through the thread pool would cost more.
 import { execFile } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
 import type { MaskedPiece, Masker, MaskStream } from '../../lib/masking/masker.ts';
@@ -8,13 +8,13 @@ import { LineCutter, type CutLine } from './line-cutter.ts';
 import type { SourcePosition } from './spool.ts';
 
 const READ_BYTES = 256 * 1024;
-/** One for all: what is read is masked and cut at once, and nothing keeps a window on it. */
+/** Shared by all: each chunk is masked and cut at once, and nothing keeps a window on it. */
 const buffer = Buffer.allocUnsafe(READ_BYTES);
-/** Longer than any form of a sensitive value that is likely to stand across the place where reading goes on. */
+/** Longer than any likely form of a sensitive value that crosses the offset where reading goes on. */
 const PRIME_BYTES = 128 * 1024;
-/** Used-up output is given back to the disk in steps of this size. */
+/** Output that is no longer needed is freed on the disk in steps of this size. */
 const PUNCH_EVERY_BYTES = 32 * 1024 * 1024;
-/** Output that nobody will read is cut away whenever it has grown to this. */
+/** Output that nobody will read is truncated when it exceeds this. */
 const TRUNCATE_ABOVE_BYTES = 1024 * 1024;
 
 export class RawOutput {
@@ -46,25 +46,23 @@ export class RawOutput {
     return output;
   }
 
-  /**
-   * Calls back when there is more. False when the system has no more watches to give: the caller must then poll often.
-   */
+  /** Calls back when there is more. False when the system has no file watch left: the caller must then poll often. */
   watch(onChange: () => void): boolean {
     this.#watcher ??= watchOrPoll(this.#path, onChange);
     return this.#watcher !== undefined;
   }
 
-  /** Bytes of raw output that take up disk. */
+  /** Bytes of raw output that use disk. */
   get heldBytes(): number {
     return this.#offset - this.#punchedTo;
   }
 
-  /** The lines of the next stretch; undefined when there is nothing more at present. */
+  /** The lines of the next chunk; undefined when there is no more at present. */
   next(): CutLine[] | undefined {
     const pieces = this.#read(READ_BYTES);
     if (pieces === undefined) return undefined;
     const lines = this.#cutter.push(pieces);
-    this.#giveBack();
+    this.#freeDisk();
     return lines;
   }
 
@@ -74,7 +72,7 @@ export class RawOutput {
     return [...lines, ...this.#cutter.end(this.#offset)];
   }
 
-  /** Drops what is there, and keeps the file small: the script appends, so that cutting is safe at any moment. */
+  /** Keeps a file small that nobody reads. The script appends, so truncating is safe at any moment. */
   discard(): void {
     const { size } = fstatSync(this.#file);
     if (size > TRUNCATE_ABOVE_BYTES) ftruncateSync(this.#file, 0);
@@ -92,7 +90,7 @@ export class RawOutput {
     return this.#clip(this.#stream.pushPieces(buffer.subarray(0, bytesRead)));
   }
 
-  /** Takes away what the spool has already. */
+  /** Removes what the spool has already. */
   #clip(pieces: readonly MaskedPiece[]): MaskedPiece[] {
     const alreadyThere = this.#from - Math.max(0, this.#from - PRIME_BYTES);
     if (alreadyThere === 0) return [...pieces];
@@ -104,12 +102,12 @@ export class RawOutput {
     });
   }
 
-  /** Makes a hole where the output is used up; without holes (an old file system) the caller's limit holds instead. */
-  #giveBack(): void {
-    const usedUp = Math.max(0, this.#cutter.neededFrom - PRIME_BYTES);
-    if (!this.#canPunch || usedUp - this.#punchedTo < PUNCH_EVERY_BYTES) return;
-    this.#punchedTo = usedUp;
-    const range = ['--punch-hole', '--offset', '0', '--length', String(usedUp)];
+  /** Punches a hole where output is no longer needed. On a file system without holes the caller's limit applies. */
+  #freeDisk(): void {
+    const unneededTo = Math.max(0, this.#cutter.neededFrom - PRIME_BYTES);
+    if (!this.#canPunch || unneededTo - this.#punchedTo < PUNCH_EVERY_BYTES) return;
+    this.#punchedTo = unneededTo;
+    const range = ['--punch-hole', '--offset', '0', '--length', String(unneededTo)];
     execFile('fallocate', [...range, this.#path], (error) => {
       if (error === null) return;
       this.#canPunch = false;

@@ -1,7 +1,7 @@
-// The numbered, masked log of one ticket: an append-only file. A line's number is its place in the file, so that it
-// never changes once it is written. Each line also says up to where the raw output is used up, so that after a restart
-// of the agent no line is lost and none comes twice. Memory: one offset for every 256 lines.
-// Written and read synchronously, as the workspace is; only what waits for the disk is not.
+// The spool: the numbered, masked log of one ticket in an append-only file. A line's number is its position in the
+// file, so it never changes. Each line also has the offset that the raw output is read to, so that after a restart of
+// the agent no line is lost or repeated. Memory: one offset for every 256 lines. Written and read synchronously, as the
+// workspace is; only syncs are not.
 import { appendFileSync, close, fdatasync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 
@@ -16,10 +16,10 @@ export interface SpooledLine {
   readonly text: string;
 }
 
-/** How far the raw output of a stream is in the spool. */
+/** How far the spool has the raw output of a stream. */
 export interface SourcePosition {
   readonly offset: number;
-  /** The rest of the present line is dropped, since it is too long. */
+  /** The rest of the present line is dropped, because it is too long. */
   readonly dropping: boolean;
 }
 
@@ -33,7 +33,7 @@ const DROPPING_FLAG = 0x80;
 /** Text length (4), stream and flag (1), time (8), source offset (8). */
 const HEADER_BYTES = 21;
 const LINES_PER_INDEX_ENTRY = 256;
-/** What a line takes of the quota at least: empty ones cost the disk and the server something, too. */
+/** The least that a line counts in the quota: empty lines cost the disk and the server something, too. */
 const SHORTEST_COUNTED_BYTES = 16;
 const READ_BYTES = 256 * 1024;
 
@@ -61,17 +61,17 @@ export class Spool {
     return this.#lines;
   }
 
-  /** What the lines take of the quota; see `countedBytes`. */
+  /** How much of the quota the lines use; see `countedBytes`. */
   get countedBytes(): number {
     return this.#countedBytes;
   }
 
-  /** Where to go on reading the raw output of a stream. */
+  /** The position at which to go on reading the raw output of a stream. */
   position(stream: LogStream): SourcePosition {
     return this.#positions.get(stream) ?? { offset: 0, dropping: false };
   }
 
-  /** Adds lines in one write; when the disk refuses, nothing is added. */
+  /** Adds lines in one write; when the write fails, none is added. */
   append(lines: readonly NewLine[]): void {
     if (lines.length === 0) return;
     const records = lines.map(encodeLine);
@@ -150,7 +150,7 @@ export class Spool {
   }
 }
 
-/** What a line of so many bytes of text takes of the quota. */
+/** How much of the quota a line with this many bytes of text uses. */
 export function countedBytes(textBytes: number): number {
   return Math.max(SHORTEST_COUNTED_BYTES, textBytes);
 }
@@ -166,7 +166,7 @@ function encodeLine(line: NewLine): Buffer {
   return record;
 }
 
-/** Calls `take` for each whole record in `window`, until it answers false. */
+/** Calls `take` for each whole record in `window`, until it returns false. */
 function eachRecord(
   window: Buffer,
   take: (line: NewLine, bytes: number) => boolean,

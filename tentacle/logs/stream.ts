@@ -1,5 +1,5 @@
-// Sends one ticket's log up one stream: batches of up to 64 KiB or 50 ms, the first at once; no more in flight than the
-// window before the server has acknowledged it; and, after the last line of an ended script, its end.
+// Sends one ticket's log over one stream, in batches of up to 64 KiB or 50 ms, the first at once. No more than the
+// window is in flight until the server acknowledges it. After the last line of an ended script comes its end.
 import { setTimeout as delay } from 'node:timers/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { LogBatch } from '../../proto/gen/isthmus/tentacle/v1/LogBatch.ts';
@@ -7,10 +7,10 @@ import type { StatusMessage } from '../scripts/run/status.ts';
 import type { SpooledLine } from './spool.ts';
 import type { TicketLog } from './ticket-log.ts';
 
-/** Small messages cost as much as large ones: a chatty script is sent in batches. */
+/** A small message costs as much as a large one, so a chatty script is sent in batches. */
 const BATCH_BYTES = 64 * 1024;
 const BATCH_MS = 50;
-/** Sent and not acknowledged at most; what a lost stream sends twice is bounded by it. */
+/** The most that is sent and not acknowledged, and so the most that is sent again when a stream breaks. */
 const WINDOW_BYTES = 256 * 1024;
 
 export interface LogSource {
@@ -65,20 +65,20 @@ export class LogSender {
     this.#wake();
   }
 
-  /** The other end is gone: `run` resolves. */
+  /** The server is gone: `run` resolves. */
   stop(): void {
     this.#stopped = true;
     this.#wake();
   }
 
-  /** Sends until the end of the script was sent, the stream is stopped or fails. */
+  /** Sends until the script's end is sent, or the stream stops or fails. */
   async run(): Promise<void> {
-    const forget = this.#source.onChange(() => this.#wake());
+    const unsubscribe = this.#source.onChange(() => this.#wake());
     try {
       await Promise.race([this.#sendAll(), this.#failed.promise]);
     } finally {
       this.#stopped = true;
-      forget();
+      unsubscribe();
     }
   }
 
@@ -88,7 +88,7 @@ export class LogSender {
       const changed = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      // The state before the lines: when it says that the script has ended, the lines after it are all there are.
+      // The state is read before the lines: when the script has ended by then, the lines are complete.
       const status = this.#source.status();
       const ended = status.endedAtMs > 0;
       if (this.#bytesInFlight() >= WINDOW_BYTES) {
@@ -103,7 +103,7 @@ export class LogSender {
       }
       await this.#send(lines, last ? status : undefined);
       if (last) return;
-      // What comes within the next moment travels together; a full batch need not wait for more.
+      // Lines of the next moment go together; a batch that is half full or more need not wait.
       if (sizeOf(lines) < BATCH_BYTES / 2 && this.#sentLine >= spool.lastLine && !ended) await delay(BATCH_MS);
     }
   }

@@ -1,4 +1,4 @@
-// A log that begins in the journal and moves to a file: the same lines with the same numbers, whenever the agent dies.
+// A log that begins in the journal and moves to a file: the lines keep their numbers, whenever the agent dies.
 import { existsSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';

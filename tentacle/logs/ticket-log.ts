@@ -1,11 +1,11 @@
-// The numbered, masked log of one ticket, wherever it is kept: a short one in the journal, which its end needs anyway,
-// so that it costs neither a file nor a sync of its own; one that grows moves to a spool file, whole.
+// The numbered, masked log of one ticket. A short log stays in the journal, which the ticket's end is written to
+// anyway, so it needs neither a file nor a sync of its own; a log that grows moves to a spool file as a whole.
 import { existsSync } from 'node:fs';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { countedBytes, Spool, type LogStream, type NewLine, type SourcePosition, type SpooledLine } from './spool.ts';
 
-/** A log of more than this moves. Most scripts say less. */
+/** A log larger than this moves to a file. Most scripts print less. */
 const MOST_SHORT_BYTES = 4096;
 const MOST_SHORT_LINES = 64;
 
@@ -24,7 +24,7 @@ export class TicketLog {
     this.#shortBytes = bytesOf(this.#short);
   }
 
-  /** Opens what there is of a ticket's log; `path` is where a long one is kept. */
+  /** Opens a ticket's log; `path` is the file of a long one. */
   static open(journal: Journal, ticket: string, path: string): TicketLog {
     const log = new TicketLog(journal, ticket, path);
     if (existsSync(path)) log.#move();
@@ -35,19 +35,19 @@ export class TicketLog {
     return this.#spool?.lastLine ?? this.#short.length;
   }
 
-  /** What the lines take of the quota. */
+  /** How much of the quota the lines use. */
   get countedBytes(): number {
     return this.#spool?.countedBytes ?? this.#shortBytes;
   }
 
-  /** Where to go on reading the raw output of a stream. */
+  /** The position at which to go on reading the raw output of a stream. */
   position(stream: LogStream): SourcePosition {
     if (this.#spool !== undefined) return this.#spool.position(stream);
     const last = this.#short.findLast((line) => line.stream === stream);
     return last?.source ?? { offset: 0, dropping: false };
   }
 
-  /** Adds lines; when the disk refuses, nothing is added. */
+  /** Adds lines; when the write fails, none is added. */
   append(lines: readonly NewLine[]): void {
     if (lines.length === 0) return;
     const bytes = bytesOf(lines);
@@ -75,12 +75,12 @@ export class TicketLog {
     return lines;
   }
 
-  /** Makes the lines survive a power cut; those of a short log do so with the next record that has to. */
+  /** Makes the lines survive a power cut. A short log is synced with the next record that is. */
   async sync(): Promise<void> {
     await this.#spool?.sync();
   }
 
-  /** Whoever still reads it is told that the ticket is completed. */
+  /** Closes the log. Later reads throw TICKET_ALREADY_USED. */
   async close(): Promise<void> {
     this.#closed = true;
     const spool = this.#spool;
@@ -92,7 +92,9 @@ export class TicketLog {
     return this.#journal.lines(this.#ticket);
   }
 
-  /** Opens the file; what the journal has, and the file has not, as after a crash in the midst of this, comes first. */
+  /**
+   * Opens the file, and first adds the lines that only the journal has: a crash may have interrupted an earlier move.
+   */
   #move(): void {
     const spool = Spool.open(this.#path);
     spool.append(this.#short.slice(spool.lastLine));

@@ -1,5 +1,5 @@
-// Fetches packages into the tentacle's cache: from the nearest source that works, on from where the last one stopped,
-// also after a restart. Nothing counts as here before size and digest are right.
+// Acquires packages into the tentacle's cache: from the nearest source that works, resuming where the last one stopped,
+// also after a restart. A package counts as cached only when size and digest are right.
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -11,13 +11,13 @@ import type { PackageOrder } from './payload.ts';
 
 export interface AcquireDeps {
   readonly blobs: BlobStore;
-  /** A stream to a source's feed, both ends proven. */
+  /** A stream to a source's feed; both ends are authenticated. */
   readonly connect: (source: Source, signal: AbortSignal) => Promise<Duplex>;
   readonly log: Logger;
   readonly onWrongSource: OnWrongSource;
-  /** Without a byte for this long a source counts as dead. */
+  /** A source that sends no byte for this long counts as dead. */
   readonly stallMs?: number | undefined;
-  /** What a download leaves free on the disk. */
+  /** How much free disk a download must leave. */
   readonly reserveBytes?: number | undefined;
 }
 
@@ -39,9 +39,9 @@ interface Running {
 }
 
 const DEFAULT_STALL_MS = 30_000;
-/** So that the log of what went wrong still fits. */
+/** Enough for the logs. */
 const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
-/** Cut downloads that wait for their resume; the oldest go first. */
+/** Interrupted downloads kept for a resume; the oldest are removed first. */
 const KEPT_PARTIALS = 4;
 
 export class Acquirer {
@@ -53,13 +53,13 @@ export class Acquirer {
     this.#deps = deps;
   }
 
-  /** Makes sure that the package is in the cache. However many ask for a digest at once, it is fetched once. */
+  /** Makes sure that the package is in the cache. Concurrent calls for one digest share one download. */
   async acquire(order: PackageOrder, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
     const here = this.#deps.blobs.get(order.sha256);
     if (here !== undefined) return this.#cached(order, here.sizeBytes);
     const before = this.#running.get(order.sha256);
     if (before?.stop.signal.aborted === true) {
-      // Nobody waited for it any more and it is ending: go on where it stops.
+      // That download was abandoned and is ending: resume it once it has.
       await before.outcome.catch(() => undefined);
       return this.acquire(order, onProgress, signal);
     }
@@ -69,14 +69,13 @@ export class Acquirer {
       return await Promise.race([running.outcome, whenAborted(signal)]);
     } finally {
       running.listeners.delete(onProgress);
-      // Nobody waits any more: what came stays on disk for the next time.
-      if (running.listeners.size === 0)
-        running.stop.abort(new IsthmusError('CANCELLED', 'nobody waits for it any more'));
+      // The last caller is gone: stop. The bytes received stay on disk for a resume.
+      if (running.listeners.size === 0) running.stop.abort(new IsthmusError('CANCELLED', 'no caller waits for it'));
       if (signal.aborted) await running.outcome.catch(() => undefined);
     }
   }
 
-  /** Ends every download; what came stays. */
+  /** Ends every download. The bytes received stay on disk. */
   async stop(): Promise<void> {
     const all = [...this.#running.values()];
     for (const { stop } of all) stop.abort(new IsthmusError('CANCELLED', 'the tentacle is stopping'));
@@ -94,15 +93,15 @@ export class Acquirer {
   #begin(order: PackageOrder): Running {
     const listeners = new Set<OnProgress>();
     const stop = new AbortController();
-    const tell: OnProgress = (progress) => listeners.forEach((listener) => listener(progress));
-    const outcome = this.#fetch(order, tell, stop.signal).finally(() => this.#running.delete(order.sha256));
+    const notify: OnProgress = (progress) => listeners.forEach((listener) => listener(progress));
+    const outcome = this.#fetch(order, notify, stop.signal).finally(() => this.#running.delete(order.sha256));
     outcome.catch(() => undefined);
     const running = { outcome, listeners, stop };
     this.#running.set(order.sha256, running);
     return running;
   }
 
-  async #fetch(order: PackageOrder, tell: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+  async #fetch(order: PackageOrder, notify: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
     const { blobs, connect, log, onWrongSource, stallMs = DEFAULT_STALL_MS } = this.#deps;
     const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
@@ -122,7 +121,7 @@ export class Acquirer {
           });
         },
         onProgress: ({ bytes, from: node }) =>
-          tell({ receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] }),
+          notify({ receivedBytes: bytes, totalBytes, from: node, done: false, cached: false, failed: [] }),
       });
       return { receivedBytes: totalBytes, totalBytes, from, done: true, cached: false, failed };
     } finally {
@@ -133,7 +132,7 @@ export class Acquirer {
   async #assertRoom(missingBytes: number): Promise<void> {
     const free = await freeBytes(this.#deps.blobs.folder);
     if (free - missingBytes >= (this.#deps.reserveBytes ?? DEFAULT_RESERVE_BYTES)) return;
-    throw new IsthmusError('DISK_FULL', `${missingBytes} bytes are to come and ${free} are free`);
+    throw new IsthmusError('DISK_FULL', `the download needs ${missingBytes} more bytes, ${free} are free`);
   }
 
   async #dropOldPartials(except: string): Promise<void> {

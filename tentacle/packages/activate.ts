@@ -1,10 +1,10 @@
-// Switches an application to its staged release. Every step may be done again: a crash between two of them, or an
-// answer that was lost, is mended by the same order. Older releases are the caller's to clear away.
+// Activates the staged release of an application. Every step is idempotent: after a crash between two steps, or a lost
+// answer, the same order completes the switch. The caller removes older releases.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { PackageOrder } from './payload.ts';
 import type { Releases } from './releases.ts';
 
-/** Switches to the staged release; answers its name. PACKAGE_NOT_STAGED when what is staged is not this package. */
+/** Switches to the staged release; returns its name. PACKAGE_NOT_STAGED when another package is staged, or none. */
 export async function activateRelease(releases: Releases, order: PackageOrder): Promise<string> {
   const release = (await releases.staged())?.release;
   const record = release === undefined ? undefined : await releases.record(release);
@@ -16,7 +16,7 @@ export async function activateRelease(releases: Releases, order: PackageOrder): 
   await releases.settle(release);
   const current = await releases.linked('current');
   if (current !== release) {
-    // First: after a crash here the same switch finds the same current release again.
+    // `previous` first: after a crash here, a retry still finds the same current release.
     if (current !== undefined) await releases.link('previous', current);
     await releases.link('current', release);
   }

@@ -1,4 +1,4 @@
-// Mounts the packages in the tentacle's gRPC service: opens the signed envelope, keeps stale owners out, streams
+// The package methods of the tentacle's gRPC service: opens the signed envelope, rejects stale owners, streams
 // progress.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { EnvelopeKind } from '../../certs/signer.ts';
@@ -16,7 +16,7 @@ import type { Packages } from './packages.ts';
 export interface PackageHandlerDeps {
   readonly packages: Packages;
   readonly openEnvelope: OpenEnvelope;
-  /** Throws STALE_EPOCH for an owner that has lost the task. */
+  /** Throws STALE_EPOCH for a caller that no longer owns the task. */
   readonly checkEpoch: (task: string, epoch: number) => Promise<void>;
 }
 
@@ -48,7 +48,7 @@ async function open(
   if (Date.now() > expiresAtMs + SKEW_MS) {
     throw new IsthmusError(
       'ENVELOPE_EXPIRED',
-      `the order to ${kind} was good until ${new Date(expiresAtMs).toISOString()}`,
+      `the order to ${kind} expired at ${new Date(expiresAtMs).toISOString()}`,
     );
   }
   await checkEpoch(task, epoch);
@@ -64,14 +64,14 @@ async function acquire(
   call.on('cancelled', () => gone.abort());
   call.on('error', () => gone.abort());
   if (call.cancelled) gone.abort();
-  let toldAtMs = 0;
-  const tell = (progress: AcquireProgress) => {
+  let sentAtMs = 0;
+  const send = (progress: AcquireProgress) => {
     const now = Date.now();
-    if (now - toldAtMs < PROGRESS_EVERY_MS) return;
-    toldAtMs = now;
+    if (now - sentAtMs < PROGRESS_EVERY_MS) return;
+    sentAtMs = now;
     call.write(toMessage(progress));
   };
-  call.write(toMessage(await packages.acquire(payload, tell, gone.signal)));
+  call.write(toMessage(await packages.acquire(payload, send, gone.signal)));
   call.end();
 }
 

@@ -1,5 +1,5 @@
-// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts knows
-// the folders, handlers.ts mounts all of it in the gRPC service.
+// Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts manages
+// the folders, handlers.ts has the gRPC methods.
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
   readonly keptRecent?: number | undefined;
 }
 
-/** For a rollback further than the previous release without the long line. */
+/** So that a rollback past the previous release needs no download. */
 const DEFAULT_KEPT_RECENT = 3;
 
 /** Opens the cache and the applications of a data folder. */
@@ -31,7 +31,7 @@ export async function createPackages(options: PackagesOptions): Promise<Packages
   const applications = join(dataDir, 'applications');
   await mkdir(applications, { recursive: true, mode: 0o700 });
   if (owner !== undefined) {
-    // Scripts get through to their release; nobody else does.
+    // Scripts can reach their release; no other user can.
     await chown(applications, -1, owner.gid);
     await chmod(applications, 0o750);
   }
@@ -45,7 +45,7 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
-  /** Each application does one thing at a time. */
+  /** One operation at a time per application. */
   readonly #busy = new Mutex();
 
   constructor(options: PackagesOptions, blobs: BlobStore, stampKey: Buffer) {
@@ -55,7 +55,7 @@ export class Packages {
     this.#acquirer = new Acquirer({ ...options, blobs });
   }
 
-  /** Fetches the package into the cache. Idempotent; goes on where it stopped. */
+  /** Fetches the package into the cache. Idempotent; resumes where it stopped. */
   acquire(
     payload: PackagePayload__Output,
     onProgress: (progress: AcquireProgress) => void,
@@ -76,8 +76,8 @@ export class Packages {
   }
 
   /**
-   * Switches `current` to the staged release and removes what is older than the previous one, as far as it can be: the
-   * next activation tries again. Idempotent.
+   * Switches `current` to the staged release, and removes releases older than the previous one. What cannot be removed
+   * is tried again by the next activation. Idempotent.
    */
   async activate(payload: PackagePayload__Output): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
@@ -89,7 +89,7 @@ export class Packages {
     });
   }
 
-  /** The folder of an application's staged or current release; APPLICATION_MISSING. */
+  /** The folder of an application's staged or current release; APPLICATION_MISSING when there is none. */
   async applicationFolder(application: string, stage: 'staged' | 'current'): Promise<string> {
     const missing = new IsthmusError('APPLICATION_MISSING', `there is no ${stage} release of ${application} here`);
     if (!isApplicationName(application)) throw missing;
@@ -101,7 +101,7 @@ export class Packages {
     throw missing;
   }
 
-  /** Ends every download; what came stays for the next start. */
+  /** Ends every download. The bytes received stay for the next start. */
   async stop(): Promise<void> {
     await this.#acquirer.stop();
     await this.#busy.idle();
@@ -130,14 +130,14 @@ export class Packages {
     };
   }
 
-  /** The switch has been made, whatever becomes of this. */
+  /** Logs a failed clean-up: the switch itself has succeeded. */
   async #tidy(application: string, work: Promise<void>): Promise<void> {
     await work.catch((error: unknown) => {
-      this.#options.log.warn({ err: error, application }, 'not all that older releases left can be removed');
+      this.#options.log.warn({ err: error, application }, 'older releases cannot be removed completely');
     });
   }
 
-  /** Keeps the packages of current, previous and staged releases, and a few that were used last. */
+  /** Keeps the packages of current, previous and staged releases, and the few used most recently. */
   async #trimCache(): Promise<void> {
     const used = new Set<string>();
     for (const application of await readdir(join(this.#options.dataDir, 'applications'))) {

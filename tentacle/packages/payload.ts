@@ -1,4 +1,4 @@
-// Reads an order about a package. It is signed by a server; it is looked at all the same before any of it names a file.
+// Reads and checks a package order. It is signed by a server, but checked all the same before any field names a file.
 import { IsthmusError } from '../../contract/errors.ts';
 import { isPackageFormat, type PackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
@@ -27,10 +27,11 @@ const APPLICATION_NAME = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
   const { application, sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
-  if (!APPLICATION_NAME.test(application)) refuse('application', 'it names no application');
+  if (!APPLICATION_NAME.test(application)) refuse('application', 'not the name of an application');
   if (!isSha256(sha256)) refuse('package.sha256', 'a digest is 64 lower-case hex digits');
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) refuse('package.size_bytes', 'a package has a size');
-  if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a format of packages`);
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0)
+    refuse('package.size_bytes', 'must be a positive number of bytes');
+  if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a package format`);
   return {
     ...{
       id,
@@ -48,7 +49,7 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
   };
 }
 
-/** Whether a text may name an application. */
+/** Whether a text is a valid application name. */
 export function isApplicationName(text: string): boolean {
   return APPLICATION_NAME.test(text);
 }

@@ -1,10 +1,10 @@
 // The folders of one application:
-//   releases/<version>-<digest12>/          a release, whole
-//   releases/<version>-<digest12>.staging/  one that waits for its switch
-//   releases/<version>-<digest12>.json      what is in it; written last, so that without it there is no release
-//   staged.json                             the release that the next switch is for, and the ticket that staged it
+//   releases/<version>-<digest12>/          an activated release
+//   releases/<version>-<digest12>.staging/  a staged release
+//   releases/<version>-<digest12>.json      its record; written last, so that without it there is no release
+//   staged.json                             the release to activate next, and the ticket that staged it
 //   current, previous                       links, each switched by one rename
-//   .private/                               the agent's alone: what is being unpacked or removed
+//   .private/                               for the agent only: folders being unpacked or removed
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -23,7 +23,7 @@ export interface ReleaseRecord {
   readonly bytes: number;
 }
 
-/** What the next switch is for. */
+/** The release to activate next. */
 export interface Staged {
   readonly release: string;
   readonly ticket: string;
@@ -47,7 +47,7 @@ export class Releases {
     return join(this.#folder, '.private');
   }
 
-  /** Where a release is unpacked: until it is whole nobody but the agent gets there, whoever owns what is in it. */
+  /** Where a release is unpacked. Until it is complete only the agent can reach it, whoever owns the files. */
   buildingOf(release: string): string {
     return join(this.#private, `${release}.building`);
   }
@@ -60,7 +60,7 @@ export class Releases {
     return `${this.folderOf(release)}.staging`;
   }
 
-  /** What a release holds; undefined when it is not whole. */
+  /** The record of a release; undefined when it is not complete. */
   async record(release: string): Promise<ReleaseRecord | undefined> {
     return readJson<ReleaseRecord>(`${this.folderOf(release)}.json`);
   }
@@ -73,17 +73,17 @@ export class Releases {
     return exists(this.stagingOf(release));
   }
 
-  /** Removes what a staging that did not end has left. */
+  /** Removes the files of an interrupted staging. */
   async clearStaging(release: string): Promise<void> {
     if (await this.isActivated(release)) throw new IsthmusError('INTERNAL', `${release} is in use`);
     await rm(`${this.folderOf(release)}.json`, { force: true });
     const gone = await this.#putAway(this.stagingOf(release));
-    // What cannot be removed is in nobody's way any more; the next activation tries again, and tells.
+    // If that fails, the folder is out of the way, and the next activation tries again and logs it.
     await removeTree(gone).catch(() => undefined);
     await removeTree(this.buildingOf(release));
   }
 
-  /** Puts what was unpacked in its place and says that it is whole. */
+  /** Moves the unpacked folder into place, then writes its record. */
   async finishStaging(release: string, record: ReleaseRecord): Promise<void> {
     await rename(this.buildingOf(release), this.stagingOf(release));
     writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
@@ -93,7 +93,7 @@ export class Releases {
     writeDurably(join(this.#folder, 'staged.json'), `${JSON.stringify(staged)}\n`);
   }
 
-  /** The release that the next switch is for. */
+  /** The release to activate next. */
   async staged(): Promise<Staged | undefined> {
     return readJson<Staged>(join(this.#folder, 'staged.json'));
   }
@@ -108,14 +108,14 @@ export class Releases {
     }
   }
 
-  /** Turns a staged release into one with its final name. Idempotent. */
+  /** Gives a staged release its final name. Idempotent. */
   async settle(release: string): Promise<void> {
     if (await this.isActivated(release)) return;
     await rename(this.stagingOf(release), this.folderOf(release));
     await syncPath(join(this.#folder, 'releases'));
   }
 
-  /** Points a link at a release, in one step that lasts. */
+  /** Points a link at a release, atomically and durably. */
   async link(link: 'current' | 'previous', release: string): Promise<void> {
     const fresh = join(this.#folder, `.${link}.${randomBytes(6).toString('hex')}`);
     await symlink(join('releases', release), fresh);
@@ -124,8 +124,8 @@ export class Releases {
   }
 
   /**
-   * Removes every release and leftover but the current and the previous release. What cannot be removed keeps nothing
-   * else from being removed; then it rejects with the first reason.
+   * Removes every release but the current and the previous one, and all temporary files. Goes on after a failure;
+   * rejects with the first one at the end.
    */
   async removeOthers(): Promise<void> {
     const kept = [await this.linked('current'), await this.linked('previous')];
@@ -142,11 +142,14 @@ export class Releases {
     if (reasons.length > 0) throw reasons[0];
   }
 
-  /** Out of everybody's way, to be removed there: scripts may have the run of a release. Answers where it is now. */
+  /**
+   * Moves a folder into `.private`, where it can be removed safely: scripts may be able to write in a release. Returns
+   * its path there.
+   */
   async #putAway(path: string): Promise<string> {
     const gone = join(this.#private, `${basename(path)}.${randomBytes(6).toString('hex')}`);
     try {
-      // Moving a folder takes the right to write in it, which a script may have taken away.
+      // Moving a folder needs write permission in it, which a script may have removed.
       if ((await lstat(path)).isDirectory()) await chmod(path, 0o700);
       await rename(path, gone);
     } catch (thrown) {
@@ -168,7 +171,7 @@ async function exists(path: string): Promise<boolean> {
 
 async function readJson<Value>(path: string): Promise<Value | undefined> {
   try {
-    // Written by writeDurably in this file only: whole or absent.
+    // Written only in this file, by writeDurably: complete or absent.
     return JSON.parse(await readFile(path, 'utf8')) as Value;
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return undefined;

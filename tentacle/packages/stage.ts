@@ -1,6 +1,6 @@
-// Unpacks an acquired package beside the releases and substitutes variables in the files that were named. Until the
-// record is written the folder is nothing, and the next try begins from an empty one. What another order left is never
-// taken over: scripts may have changed it since.
+// Stages a release: unpacks an acquired package and substitutes variables in the named files. Without its record the
+// folder does not count, and the next try starts from an empty one. The folder of another order is never reused:
+// scripts may have changed it since.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
 import { join, matchesGlob, relative } from 'node:path/posix';
@@ -13,7 +13,7 @@ import { substitute } from '../../lib/templates/substitution.ts';
 import type { PackageOrder } from './payload.ts';
 import type { ReleaseRecord, Releases } from './releases.ts';
 
-/** Who owns unpacked files when scripts run as another user. */
+/** The owner of unpacked files when scripts run as another user. */
 export interface FileOwner {
   readonly uid: number;
   readonly gid: number;
@@ -22,15 +22,15 @@ export interface FileOwner {
 export interface StageDeps {
   readonly blobs: BlobStore;
   readonly log: Logger;
-  /** Keys the stamps: a plain hash of variables could be guessed back. */
+  /** The HMAC key of the stamps: from a plain hash, the variables could be guessed. */
   readonly stampKey: Buffer;
   readonly owner?: FileOwner | undefined;
 }
 
-/** A configuration file is small; more than this is a pattern that caught what it should not. */
+/** A configuration file is small; a pattern that matches a larger one is a mistake. */
 const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
 
-/** Stages a release; answers its name. The same ticket again finds the release it made; another one makes its own. */
+/** Stages a release; returns its name. The same ticket finds its release again; another ticket creates its own. */
 export async function stageRelease(
   releases: Releases,
   order: PackageOrder,
@@ -47,7 +47,7 @@ export async function stageRelease(
   return release;
 }
 
-/** `<version>-<digest12>`; with something of the ticket behind it where that name is taken by a release in use. */
+/** `<version>-<digest12>`; with a suffix from the ticket when a release in use has that name. */
 async function chooseName(releases: Releases, order: PackageOrder, ticket: string): Promise<string> {
   const plain = `${order.version}-${order.sha256.slice(0, 12)}`;
   if (!(await releases.isActivated(plain))) return plain;
@@ -117,7 +117,7 @@ async function substituteFile(path: string, name: string, order: PackageOrder): 
     if (before === undefined) return [];
     const { text, undefinedNames } = substitute(before, order.variables);
     if (text === before) return undefinedNames;
-    // What holds a secret from now on is for its owner alone.
+    // The file may now contain a secret: only its owner may read it.
     if (order.hasSensitive) await file.chmod(mode & 0o700);
     const bytes = Buffer.from(text);
     await file.truncate(0);
@@ -129,7 +129,7 @@ async function substituteFile(path: string, name: string, order: PackageOrder): 
   }
 }
 
-/** Text, or undefined for what is not: a wide pattern may also name pictures. */
+/** The text, or undefined for binary content: a wide pattern may match pictures. */
 function decodeText(bytes: Buffer): string | undefined {
   if (bytes.includes(0)) return undefined;
   try {
@@ -140,8 +140,8 @@ function decodeText(bytes: Buffer): string | undefined {
 }
 
 /**
- * Lets the script user read and write the release, and nothing above it. Only while that user cannot reach it: one that
- * already owned a folder in here could put a link to any file in the way of what is still to be given.
+ * Gives the release to the script user, and nothing above it. Must run while that user cannot reach the folder:
+ * otherwise it could replace an entry with a link, and be given a file elsewhere.
  */
 async function giveTo(root: string, { uid, gid }: FileOwner): Promise<void> {
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
@@ -154,18 +154,18 @@ function sameText(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }
 
-/** The key for stamps, made at first use. */
-export async function readStampKey(path: string, make: () => Buffer): Promise<Buffer> {
+/** The key for stamps; created at first use. */
+export async function readStampKey(path: string, create: () => Buffer): Promise<Buffer> {
   const key = await readFile(path).catch(() => undefined);
   if (key?.length === 32) return key;
-  const made = make();
+  const created = create();
   const file = await open(path, 'w', 0o600);
   try {
-    await file.writeFile(made);
+    await file.writeFile(created);
     await file.sync();
   } finally {
     await file.close();
   }
   await chmod(path, 0o600);
-  return made;
+  return created;
 }

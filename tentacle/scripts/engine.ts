@@ -1,13 +1,11 @@
-// The script engine: which tickets there are, and the rules that hold for all of them. A ticket is started at most
-// once, for ever; a stale epoch changes nothing (epoch-fence.ts); what may have been forgotten is refused.
+// The script engine: all tickets of this tentacle, and the rules that hold for each. A ticket starts at most once, for
+// ever; a caller with a stale epoch is rejected (epoch-fence.ts); a ticket that may have been purged is rejected.
 //
-//   payload.ts, environment.ts, interpreters.ts   what a script may ask for
-//   script.ts                                     one script from its turn to its end, and the modules it is made of
-//   launcher.ts, launcher-process.ts, exit-file.ts   the process that starts it and writes down how it ended
-//   orphan-output.ts, open-files.ts             what it left behind, and the output of that
-//   recovery.ts, find-started.ts                  what becomes of it when the agent starts again
-//   isolation.ts, script-user.ts, workspaces.ts   next to whom, as whom and where it runs
-//   undeletable.ts                                      what it left that cannot be removed
+//   payload.ts   the order, decoded and checked
+//   run/         one script from the queue to its end; isolation.ts: what may run beside it
+//   launch/      the process that starts it and records its exit code; its interpreter, user and environment
+//   workspace/   its folder on disk, and the clean-up of what it left there
+//   recovery/    what an agent that starts again does with each ticket; output of processes that outlive their script
 import { statfsSync } from 'node:fs';
 import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -34,15 +32,15 @@ import { Workspaces } from './workspace/workspaces.ts';
 export interface ScriptLimits {
   /** Text of one ticket's log; past it the script runs on and its output is dropped. */
   readonly logQuotaBytes: number;
-  /** Between asking a process group to end and making it. */
+  /** From SIGTERM to SIGKILL. */
   readonly killGraceMs: number;
-  /** Shared scripts side by side. */
+  /** Shared scripts that run at the same time. */
   readonly mostRunning: number;
-  /** Tickets that are not completed, whatever their state: each keeps a workspace. */
+  /** Tickets that are not completed. Each keeps a workspace. */
   readonly mostOpen: number;
-  /** An ended ticket that nobody completed makes room for others after this. */
+  /** The tentacle completes an ended ticket by itself when no server did for this long. */
   readonly abandonedAfterMs: number;
-  /** With less free disk than this nothing is started, so that what runs can still write its log. */
+  /** With less free disk than this no script starts, so that running ones can still write their logs. */
   readonly keepFreeBytes: number;
 }
 
@@ -55,9 +53,7 @@ export const defaultScriptLimits: ScriptLimits = {
   keepFreeBytes: 64 * 1024 * 1024,
 };
 
-/**
- * Between looks for tickets that nobody completes: their raw output is in clear, and lies there no longer than it must.
- */
+/** How often abandoned tickets are looked for. Their raw output is in clear, so it must not stay longer than needed. */
 const SWEEP_EVERY_MS = 3600_000;
 
 export interface EngineOptions {
@@ -79,7 +75,7 @@ export interface ScriptOrder {
   readonly payload: ScriptPayload__Output;
 }
 
-/** Who asks about which ticket: a caller that lost its lease has a lower epoch. */
+/** The ticket of a request, and the epoch of the caller: one that lost its lease has a lower epoch. */
 export interface TicketKey {
   readonly ticket: string;
   readonly task: string;
@@ -87,7 +83,7 @@ export interface TicketKey {
 }
 
 export class ScriptEngine {
-  /** Whose word counts; packages and log streams ask, too. */
+  /** Rejects callers that lost their lease. Packages and log streams use it, too. */
   readonly epochs: EpochFence;
   readonly #journal: Journal;
   readonly #seal: WorkspaceSeal;
@@ -107,9 +103,9 @@ export class ScriptEngine {
       ...{ journal, user, inherited, log, applicationFolder },
       queue: new IsolationQueue(this.#limits.mostRunning),
       workspaces,
-      leftovers: new OrphanOutput({
+      orphanOutput: new OrphanOutput({
         folder: workspaces.root,
-        isLeftover: (path) => workspaces.isOutputOfOthers(path, { has: (ticket) => this.#isRead(ticket) }),
+        isOrphan: (path) => workspaces.isOutputOfOthers(path, { has: (ticket) => this.#isRead(ticket) }),
         log,
       }),
       launcher: new Launcher(log),
@@ -119,7 +115,7 @@ export class ScriptEngine {
     };
   }
 
-  /** Opens the engine and takes up every script that the journal knows. */
+  /** Opens the engine and recovers every script in the journal. */
   static async open(options: EngineOptions): Promise<ScriptEngine> {
     const { dataDir, user, log } = options;
     const workspaces = Workspaces.open(dataDir, { isolated: user.isolated, log });
@@ -127,24 +123,24 @@ export class ScriptEngine {
     const engine = new ScriptEngine(options, new WorkspaceSeal(dataDir), workspaces);
     await engine.#recover();
     await engine.#sweep();
-    engine.#context.leftovers.look();
+    engine.#context.orphanOutput.look();
     engine.#sweeping = setInterval(() => void engine.#sweep(), SWEEP_EVERY_MS).unref();
     return engine;
   }
 
-  /** Scripts whose processes run now. */
+  /** How many scripts run now. */
   get runningCount(): number {
     return [...this.#open.values()].filter(({ state }) => state.phase === 'running' || state.phase === 'killing')
       .length;
   }
 
-  /** Starts a script, or answers the present state of its ticket when that is known already. */
+  /** Starts a script; returns the present state when the ticket is known already. */
   async start(order: ScriptOrder): Promise<StatusMessage> {
     const { ticket } = order;
-    // The start is journalled next.
-    this.epochs.passBefore(order.task, order.epoch);
+    // Need not be synced: the start is journalled next.
+    this.epochs.admitUnsynced(order.task, order.epoch);
     if (this.#known(order) === undefined) {
-      // Two sendings of one ticket may arrive together: the second waits for what becomes of the first.
+      // The same ticket may arrive twice at once: the second call waits for the outcome of the first.
       const starting = this.#starting.get(ticket) ?? this.#startNew(order);
       this.#starting.set(ticket, starting);
       try {
@@ -161,49 +157,49 @@ export class ScriptEngine {
 
   /** The present state of a ticket, also of a completed one. */
   async status(key: TicketKey): Promise<StatusMessage> {
-    await this.epochs.pass(key.task, key.epoch);
+    await this.epochs.admit(key.task, key.epoch);
     return this.#known(key)?.status() ?? this.#tombstone(key);
   }
 
   /**
-   * Ends a script's whole process group. Idempotent; what has ended stays as it ended. A ticket that is not known is
-   * used up, on the disk: its start may be on the way still, and comes too late.
+   * Ends a script's whole process group. Idempotent; a script that has ended keeps its end. An unknown ticket is
+   * consumed, on the disk: its start may still arrive, and is then rejected.
    */
   async cancel(key: TicketKey): Promise<StatusMessage> {
-    await this.epochs.pass(key.task, key.epoch);
-    await this.#burnUnknown(key);
+    await this.epochs.admit(key.task, key.epoch);
+    await this.#consumeUnknown(key);
     const script = this.#known(key);
     if (script === undefined) return this.#tombstone(key);
     const { phase } = script.state;
     script.kill('cancelled');
-    // A script that waits ends at once; one that runs takes as long as it takes, and the caller reads its log.
+    // A queued script ends at once. A running one takes its time, and the caller follows its log.
     if (phase === 'waiting') await script.changed();
     return script.status();
   }
 
-  /** Leaves a tombstone of an ended ticket and clears its workspace away. Idempotent. */
+  /** Writes the tombstone of an ended ticket and removes its workspace. Idempotent. */
   async complete(key: TicketKey): Promise<StatusMessage> {
-    await this.epochs.pass(key.task, key.epoch);
+    await this.epochs.admit(key.task, key.epoch);
     const script = this.#known(key);
     if (script !== undefined) await this.#complete(script);
     return this.#tombstone(key);
   }
 
-  /** The log of a ticket that is not completed; TICKET_ALREADY_USED when it is: its log is gone. */
+  /** The log of a ticket; TICKET_ALREADY_USED when it is completed, since its log is removed by then. */
   async log(key: TicketKey): Promise<LogSource> {
-    await this.epochs.pass(key.task, key.epoch);
+    await this.epochs.admit(key.task, key.epoch);
     const script = this.#known(key);
     if (script !== undefined) return script;
     this.#tombstone(key);
     throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${key.ticket} is completed, its log was stored and removed`);
   }
 
-  /** Lets go of every script; they run on. */
+  /** Stops watching; the scripts run on. */
   async stop(): Promise<void> {
     clearInterval(this.#sweeping);
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#open.values()].map((script) => script.stop()));
-    await this.#context.leftovers.stop();
+    await this.#context.orphanOutput.stop();
     await this.#context.workspaces.stop();
     this.#context.launcher.stop();
   }
@@ -211,7 +207,7 @@ export class ScriptEngine {
   async #recover(): Promise<void> {
     const tickets = this.#journal.tickets();
     const open = tickets.filter(({ state }) => state.phase !== 'completed');
-    // What runs takes its place on the machine before anything that waits.
+    // Running scripts enter the queue before those that wait.
     const order = ['ended', 'killing', 'running', 'starting', 'waiting'];
     for (const entry of open.sort((a, b) => order.indexOf(a.state.phase) - order.indexOf(b.state.phase))) {
       this.#open.set(entry.ticket, await recover(this.#context, this.#seal, entry));
@@ -220,8 +216,8 @@ export class ScriptEngine {
   }
 
   /**
-   * The script of a ticket that is not completed (its workspace may be under removal still, which takes its time). Its
-   * task must be the one it was started for.
+   * The script of a ticket that is not completed. A completed one may still be in the map while its workspace is
+   * removed. TICKET_UNKNOWN when the ticket belongs to another task.
    */
   #known({ ticket, task }: { readonly ticket: string; readonly task: string }): Script | undefined {
     const script = this.#open.get(ticket);
@@ -229,7 +225,7 @@ export class ScriptEngine {
     return script?.state.phase === 'completed' ? undefined : script;
   }
 
-  /** Whether the raw output of a ticket is wanted. */
+  /** Whether the raw output of a ticket is still being read. */
   #isRead(ticket: string): boolean {
     const phase = this.#open.get(ticket)?.state.phase;
     return phase !== undefined && phase !== 'ended' && phase !== 'completed';
@@ -246,8 +242,8 @@ export class ScriptEngine {
     if (this.#journal.ticket(ticket) !== undefined) return;
     this.#checkAge(ticket);
     if (Date.now() > expiresAtMs + SKEW_MS) {
-      const detail = `it was good until ${new Date(expiresAtMs).toISOString()}, the clock here says ${new Date().toISOString()}`;
-      throw new IsthmusError('ENVELOPE_EXPIRED', `the order to start ticket ${ticket} has expired: ${detail}`);
+      const times = `at ${new Date(expiresAtMs).toISOString()}, and the clock here says ${new Date().toISOString()}`;
+      throw new IsthmusError('ENVELOPE_EXPIRED', `the order to start ticket ${ticket} expired ${times}`);
     }
     const spec = specOf(payload, expiresAtMs);
     interpreterCommand(payload.interpreter, this.#context.path);
@@ -268,9 +264,9 @@ export class ScriptEngine {
     }
   }
 
-  async #burnUnknown({ ticket, task }: TicketKey): Promise<void> {
+  async #consumeUnknown({ ticket, task }: TicketKey): Promise<void> {
     for (let first = this.#starting.get(ticket); first !== undefined; first = this.#starting.get(ticket)) {
-      // One that is refused has left nothing behind: there is something to use up then.
+      // A start that failed leaves nothing behind, so that the ticket is still to be consumed.
       await first.catch(() => undefined);
     }
     if (this.#journal.ticket(ticket) !== undefined) return;
@@ -297,7 +293,7 @@ export class ScriptEngine {
 
   #checkAge(ticket: string): void {
     const createdMs = idTimeMs(ticket);
-    if (createdMs === undefined) throw new IsthmusError('TICKET_TOO_OLD', 'the ticket id tells no time of creation');
+    if (createdMs === undefined) throw new IsthmusError('TICKET_TOO_OLD', 'the ticket id contains no creation time');
     if (createdMs < this.#journal.lowWaterMs) {
       throw new IsthmusError('TICKET_TOO_OLD', `ticket ${ticket} is older than what this tentacle remembers`);
     }
@@ -307,11 +303,11 @@ export class ScriptEngine {
     await this.#completeAbandoned().catch((error: unknown) => {
       this.#context.log.warn({ err: error }, 'abandoned tickets were not completed');
     });
-    // May take long: nobody waits for it, least of all a start.
+    // Not awaited: it may take long, and no start may wait for it.
     void this.#context.workspaces.clearUndeletableFiles();
   }
 
-  /** While its workspace is removed a ticket counts as open. */
+  /** The ticket counts as open until its workspace is removed. */
   async #complete(script: Script): Promise<void> {
     try {
       await script.complete();
@@ -320,7 +316,7 @@ export class ScriptEngine {
     }
   }
 
-  /** A server that never completes its tickets must not fill the machine: what ended long ago goes. */
+  /** Completes tickets that ended long ago: a server that never does must not fill the disk. */
   async #completeAbandoned(): Promise<void> {
     const before = Date.now() - this.#limits.abandonedAfterMs;
     for (const [ticket, script] of this.#open) {

@@ -1,4 +1,4 @@
-// Keeps callers out that lost their lease: of each task only the highest epoch that was seen has a say, for ever.
+// Rejects stale owners: for each task, only callers with the highest epoch seen so far are admitted, for ever.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Journal } from '../journal/journal.ts';
 
@@ -10,22 +10,22 @@ export class EpochFence {
     this.#journal = journal;
   }
 
-  /** STALE_EPOCH for a lower epoch than was seen, at once. Resolves when a higher one is on the disk. */
-  async pass(task: string, epoch: number): Promise<void> {
+  /** Throws STALE_EPOCH for a lower epoch than the highest seen. Resolves when a higher one is on the disk. */
+  async admit(task: string, epoch: number): Promise<void> {
     if (!this.#isHigher(task, epoch)) return;
     const raised = this.#journal.raiseEpoch(task, epoch);
-    this.#tell(task, epoch);
+    this.#notify(task, epoch);
     await raised;
   }
 
-  /** As `pass`, for a caller that appends something durable next: the journal keeps its order. */
-  passBefore(task: string, epoch: number): void {
+  /** As `admit`, for a caller that appends something durable next: the journal keeps the order. */
+  admitUnsynced(task: string, epoch: number): void {
     if (!this.#isHigher(task, epoch)) return;
     this.#journal.noteEpoch(task, epoch);
-    this.#tell(task, epoch);
+    this.#notify(task, epoch);
   }
 
-  /** Calls back when a task is taken over. */
+  /** Calls back when a new owner takes a task over. */
   onEpoch(listener: (task: string, epoch: number) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -39,7 +39,7 @@ export class EpochFence {
     return epoch > highest;
   }
 
-  #tell(task: string, epoch: number): void {
+  #notify(task: string, epoch: number): void {
     for (const listener of [...this.#listeners]) listener(task, epoch);
   }
 }

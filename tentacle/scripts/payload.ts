@@ -1,4 +1,4 @@
-// The payload of a script order: its wire form, and what has to be right about it before anything is begun.
+// The payload of a script order: encoded, decoded, and checked before anything starts.
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { checkMaskable } from '../../lib/masking/masker.ts';
@@ -24,7 +24,7 @@ export function decodePayload(bytes: Buffer): ScriptPayload__Output {
   }
 }
 
-/** What the journal keeps of a payload; throws when it asks for something that is not to be had. */
+/** The part of a payload that the journal keeps; throws when a field is invalid. */
 export function specOf(payload: ScriptPayload__Output, expiresAtMs: number): ScriptSpec {
   checkEnvironment(payload.environment);
   checkMaskable(payload.sensitiveValues);

@@ -1,7 +1,7 @@
-// Keys and roles: deny by default, one audit event per denial, and nobody above themselves.
+// Keys and roles: deny by default, one denial event each, and no key creates a key with more rights.
 import { describe, expect, it } from 'vitest';
 import { fastify } from 'fastify';
-import { enforcePolicies } from '../../server/api/route-access.ts';
+import { enforceAccess } from '../../server/api/route-access.ts';
 import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
 
@@ -9,7 +9,7 @@ async function denials(api: TestApi): Promise<{ actor: string; subject: string; 
   return (await api.store.denials.list({ type: 'request.denied', limit: 100 })).items;
 }
 
-describe('a request without a good key', () => {
+describe('a request without a valid key', () => {
   it.each([
     ['none', null],
     ['garbage', 'garbage'],
@@ -61,7 +61,7 @@ describe('a request without a good key', () => {
     expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
     expect((await api.call('DELETE', `/api/v1/api-keys/${id}`)).status).toBe(204);
     expect(await denialOf(key)).toBe(`401 API key ${id} was revoked`);
-    // Only to who has the secret: to anyone else it is as if the key had never been.
+    // Only a caller with the secret learns this; to any other the key does not exist.
     const guessed = (of: string) => denialOf(`isk_${of}_${'A'.repeat(43)}`);
     expect(await guessed(id)).toBe(await guessed('0'.repeat(12)));
     const { items } = await api.store.events.list({ type: 'api-key.revoked', limit: 10 });
@@ -71,7 +71,7 @@ describe('a request without a good key', () => {
     expect(await denials(api)).toMatchObject([told, told, told, told]);
   });
 
-  it('is held back when it goes on, while good keys go through', async () => {
+  it('is rate-limited when repeated, while valid keys still work', async () => {
     const api = await startApi();
     const statuses: number[] = [];
     for (let i = 0; i < 60; i += 1) {
@@ -121,7 +121,7 @@ describe('a role', () => {
     expect(await denials(api)).toHaveLength(31);
   });
 
-  it('sees what was denied by the listing of the changes, with the same filters', async () => {
+  it('lists denials like events, with the same filters', async () => {
     const api = await startApi();
     const key = api.keys.viewer;
     const ask = (query: string) => api.call('GET', `/api/v1/events${query}`, { key });
@@ -137,7 +137,7 @@ describe('a role', () => {
     }
   });
 
-  it.each([['operator', 'admin']] as const)('%s cannot make a key of role %s', async (role, broader) => {
+  it.each([['operator', 'admin']] as const)('%s cannot create a key of role %s', async (role, broader) => {
     const api = await startApi();
     const before = await api.snapshot();
     const body = { name: 'mine', role: broader };
@@ -147,7 +147,7 @@ describe('a role', () => {
     expect(await denials(api)).toHaveLength(1);
   });
 
-  it('may make keys of its own role, which are stored as hashes only', async () => {
+  it('can create keys of its own role, which are stored as hashes only', async () => {
     const api = await startApi();
     const body = { name: 'mine', role: 'operator' };
     const made = await api.call('POST', '/api/v1/api-keys', { key: api.keys.operator, body });
@@ -158,7 +158,7 @@ describe('a role', () => {
     expect(JSON.stringify(await api.store.events.list({ limit: 100 }))).not.toContain(key.split('_')[2]);
   });
 
-  it('makes no key that outlives its own', async () => {
+  it('cannot create a key that outlives its own', async () => {
     const api = await startApi();
     const make = async (key: string, expiresAt?: number) =>
       api.call('POST', '/api/v1/api-keys', { key, body: { name: 'k', role: 'operator', expiresAt } });
@@ -172,7 +172,7 @@ describe('a role', () => {
     });
   });
 
-  it('makes a hundred keys that are good at one time, and no more', async () => {
+  it('can have a hundred valid keys at a time, and no more', async () => {
     const api = await startApi();
     const maker = api.keys.operator.split('_')[1]!;
     await api.store.transaction(async (tx) => {
@@ -201,7 +201,7 @@ describe('a role', () => {
 describe('a route', () => {
   it('without an access rule stops the start-up', async () => {
     const app = fastify();
-    await enforcePolicies(app, {} as never);
+    await enforceAccess(app, {} as never);
     expect(() => app.get('/open', () => 'hello')).toThrow(expect.objectContaining({ code: 'ACCESS_MISSING' }) as Error);
   });
 
@@ -233,7 +233,7 @@ describe('a route', () => {
 describe('behind a proxy', () => {
   const sent = { 'x-forwarded-for': '198.51.100.7, 203.0.113.9' };
 
-  it('each client has its own address, as the trusted proxy tells it, and its own share', async () => {
+  it('each client has its own address, which the trusted proxy names, and its own limit', async () => {
     const api = await startApi({}, { trustProxy: trustedProxies(['127.0.0.0/8', '::1']) });
     const ask = (headers: Record<string, string>) => api.call('GET', '/api/v1/sites', { key: null, headers });
     for (let i = 0; i < 31; i += 1) await ask(sent);
@@ -243,7 +243,7 @@ describe('behind a proxy', () => {
     expect(new Set(addresses)).toEqual(new Set(['203.0.113.9', '203.0.113.10']));
   });
 
-  it('that is not trusted, what a request says of its origin is nothing', async () => {
+  it('that is not trusted, X-Forwarded-For is ignored', async () => {
     for (const proxies of [undefined, ['192.0.2.1']]) {
       const api = await startApi({}, { trustProxy: trustedProxies(proxies) });
       await api.call('GET', '/api/v1/sites', { key: null, headers: sent });

@@ -1,4 +1,4 @@
-// The check of answers finds what it is for: anything that an operation does not describe.
+// The check of answers finds everything that an operation does not describe.
 import { Type } from 'typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { describe, expect, it } from 'vitest';

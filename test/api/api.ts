@@ -35,10 +35,10 @@ export interface TestApi {
   readonly topology: LiveTopology;
   readonly keys: Readonly<Record<ApiRole, string>>;
   readonly stop: AbortController;
-  /** Times each service was called. */
+  /** How often each service was called. */
   readonly calls: Map<string, number>;
   call(method: string, path: string, call?: Call): Promise<Answer>;
-  /** Everything in the store that a refused request could have changed, as text. */
+  /** Everything in the store that a rejected request could have changed, as text. */
   snapshot(): Promise<string>;
 }
 
@@ -115,7 +115,7 @@ async function send(base: string, method: string, path: string, { key, body, raw
   };
 }
 
-/** Services of which only the given ones work; all count their calls. */
+/** Services of which only the given ones work. Each counts its calls. */
 function recording(given: Partial<ApiServices>, calls: Map<string, number>): ApiServices {
   return new Proxy({ wake: () => undefined, ...given } as ApiServices, {
     get(target, name: string) {

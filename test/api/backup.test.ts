@@ -1,4 +1,4 @@
-// A backup holds everything a server is, can be made while it runs, and is restored whole or not at all.
+// A backup holds a server's whole state, works while the server runs, and is restored completely or not at all.
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
 import { decryptStream, encryptStream } from '../../server/operations/backup-cipher.ts';
 import { backup, restore } from '../../server/operations/backup.ts';
-import { startControl } from '../../server/operations/admin-socket.ts';
+import { startAdminSocket } from '../../server/operations/admin-socket.ts';
 import { initialise } from '../../server/operations/initialise.ts';
 import { openStore } from '../../server/store/store.ts';
 import { tempDir } from '../support/temp.ts';
@@ -47,7 +47,7 @@ async function makeServer() {
 }
 
 describe('initialising', () => {
-  it('makes a whole server, and refuses a folder that holds anything', async () => {
+  it('creates a complete server, and fails on a folder that is not empty', async () => {
     const { dataDir, made } = await makeServer();
     const sealer = openMasterKey({ dataDir });
     expect(openAuthority(dataDir, sealer).meshId).toBe(made.meshId);
@@ -63,7 +63,7 @@ describe('initialising', () => {
     expect((await readdir(join(dataDir, '..'))).toSorted()).toEqual(['passphrase', 'server']);
   });
 
-  it('done by four at once is done by one', async () => {
+  it('by four at once succeeds for one', async () => {
     const dataDir = join(await tempDir(), 'server');
     const options = { dataDir, meshListen: '127.0.0.1:0', apiListen: '127.0.0.1:0' };
     const results = await Promise.allSettled(Array.from({ length: 4 }, () => initialise(options)));
@@ -121,7 +121,7 @@ describe('a backup', () => {
   it('of a running server, in the middle of writes, is consistent', async () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
     const store = await openStore({ dataDir, log: silentLogger() });
-    const stop = await startControl(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
+    const stop = await startAdminSocket(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
     onTestFinished(async () => {
       await stop();
       await store.close();
@@ -150,7 +150,7 @@ describe('a backup', () => {
     expect(Number(a)).toBeGreaterThan(0);
   });
 
-  it('is not restored over anything, with a wrong passphrase, cut, or with a byte changed', async () => {
+  it('is not restored over a non-empty folder, with a wrong passphrase, truncated, or changed by a byte', async () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
     await backup({ dataDir, file, passphraseFile });
     await expect(restore({ dataDir, file, passphraseFile })).rejects.toMatchObject({ code: 'ALREADY_INITIALISED' });
@@ -204,7 +204,7 @@ describe('a backup', () => {
     }
   });
 
-  it('clears away what killed ones left, and nothing that is at work', async () => {
+  it('removes the folders of killed backups, and none of a running one', async () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
     const [dead, live] = ['backup-0123456789ab', 'backup-ba9876543210'];
     for (const name of [dead, live]) await mkdir(join(dataDir, name));
@@ -221,7 +221,7 @@ describe('a backup', () => {
     expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
-  it('shows nothing of what is in it', async () => {
+  it('reveals nothing of its content', async () => {
     const { dataDir, made, passphraseFile, file } = await makeServer();
     await backup({ dataDir, file, passphraseFile });
     const bytes = await readFile(file);
@@ -234,7 +234,7 @@ describe('a backup', () => {
     }
   });
 
-  it('needs a passphrase worth the name, and a server', async () => {
+  it('needs a passphrase of 12 characters, and a server', async () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
     const short = join(folder, 'short');
     await writeFile(short, 'hunter2\n');
@@ -245,7 +245,7 @@ describe('a backup', () => {
 });
 
 describe('the cipher of backups', () => {
-  it('gives back any bytes, however they arrive', async () => {
+  it('decrypts to the same bytes, however they are chunked', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(150_000), { maxLength: 6 }), async (sizes) => {
         const chunks = sizes.map((size) => randomBytes(size));

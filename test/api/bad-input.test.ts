@@ -1,4 +1,4 @@
-// What is not a good request is refused with a code and the field, changes nothing, and tells nothing of the inside.
+// A bad request gets an error code and the field, changes nothing, and reveals no internals.
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
@@ -9,7 +9,7 @@ import { startApi, type Answer, type TestApi } from './api.ts';
 
 const sites = '/api/v1/sites';
 
-/** The whole of a denial: status and code agree, it is a problem document, and nothing changed. */
+/** Checks an error answer: status and code agree, it is a problem document, and nothing changed. */
 async function refuses(api: TestApi, send: () => Promise<Answer>, code: string, field?: string): Promise<void> {
   const before = await api.snapshot();
   const answer = await send();
@@ -52,13 +52,13 @@ describe('a body', () => {
     await refuses(api, () => api.call('POST', sites, { raw }), 'MALFORMED_BODY');
   });
 
-  it('may have characters beyond the first plane, escaped or not', async () => {
+  it('may have characters beyond the basic plane, escaped or not', async () => {
     const api = await startApi();
     const { status, body } = await api.call('POST', sites, { raw: '{"id":"eu","name":"\\ud83d\\ude00 😀"}' });
     expect({ status, name: body['name'] }).toEqual({ status: 201, name: '😀 😀' });
   });
 
-  it('that is encoded once more is refused, a package too', async () => {
+  it('with a Content-Encoding is rejected, a package too', async () => {
     const api = await startApi();
     const headers = { 'content-encoding': 'gzip' };
     const raw = new Uint8Array(gzipSync('{"id":"eu"}'));
@@ -100,7 +100,7 @@ describe('a body', () => {
     await refuses(api, () => api.call('POST', sites, { body }), 'INVALID_FIELD', field);
   });
 
-  it('of any JSON at all is taken or refused with a code of the catalogue, never a fault', async () => {
+  it('of arbitrary JSON is accepted, or rejected with a code of the catalogue, and never a server error', async () => {
     const api = await startApi();
     await fc.assert(
       fc.asyncProperty(
@@ -189,7 +189,7 @@ describe('a path', () => {
   });
 });
 
-it('what a pattern asks for is told in words', async () => {
+it('the error for a pattern says in words what it requires', async () => {
   const api = await startApi();
   const detailOf = async (body: object) => (await api.call('POST', sites, { body })).body['detail'];
   expect(await detailOf({ id: 'EU' })).toMatch(/^id must have lower-case letters, digits and/);
@@ -220,7 +220,7 @@ describe('a connection', () => {
   });
 });
 
-it('a value that is none of those allowed is told which are', async () => {
+it('the error for a value that is not allowed lists the allowed ones', async () => {
   const api = await startApi();
   const answer = await api.call('POST', '/api/v1/api-keys', { body: { name: 'k', role: 'king' } });
   expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD', field: 'role' } });

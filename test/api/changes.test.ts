@@ -49,7 +49,7 @@ describe('an Idempotency-Key', () => {
     expect(await api.snapshot()).toBe(before);
   });
 
-  it("is each caller's own, and remembers no failure", async () => {
+  it("is each caller's own, and does not remember failures", async () => {
     const api = await startApi();
     const headers = { 'idempotency-key': 'k-4' };
     const body = { name: 'k', role: 'viewer' };
@@ -148,7 +148,7 @@ describe('a machine', () => {
     expect(await api.snapshot()).toBe(before);
   });
 
-  it('is changed, told and shown whole', async () => {
+  it('is changed, recorded in an event and shown completely', async () => {
     const api = await startApi();
     await addMachine(api);
     const routes = [{ kind: 'path', via: ['relay-eu'] }];

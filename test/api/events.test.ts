@@ -1,4 +1,4 @@
-// A task's events, live: every entry once and in order, from wherever the reader left off, to the end.
+// A task's live stream: every entry once and in order, from where the client left off, to the end.
 import { Errors, type XSchema } from 'typebox/schema';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { TaskEvent } from '../../contract/task-stream.ts';
@@ -67,7 +67,7 @@ describe('the events of a task', () => {
     expect(reader.events[1]).toMatchObject({ event: 'log', data: { ticket, line: 1, text: 'line 1', machine: 'm-1' } });
   });
 
-  it('go on after Last-Event-ID, wherever a reader left', async () => {
+  it('go on after Last-Event-ID, wherever the client left off', async () => {
     const api = await startApi();
     const { fence, ticket } = await addTicket(api.store);
     await api.store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 1200)));

@@ -1,6 +1,6 @@
-// Every operation of the OpenAPI document against every kind of bad request: each is refused with a status below 500, a
-// code of the catalogue and the field where there is one, tells nothing of the inside, and changes nothing. Driven from
-// the document, so that a new route is in it from its first day.
+// Every operation of the OpenAPI document against every kind of bad request: each answers a status below 500, a code of
+// the catalogue and the field where there is one, reveals no internals, and changes nothing. Driven by the document, so
+// that it covers every new route.
 import { expect, it } from 'vitest';
 import { errorCatalogue, isErrorCode, IsthmusError } from '../../contract/errors.ts';
 import { createRelease } from '../../server/projects/releases.ts';
@@ -60,8 +60,8 @@ async function site(): Promise<Site> {
   await make('/sites', { id: 'eu' });
   await make('/environments', { id: 'eu' });
   await api.store.transaction(async (tx) => {
-    const place = { parents: [{ node: 'server', dialAddress: null }], createdAt: 1 };
-    await tx.nodes.insert({ id: 'eu', role: 'tentacle', site: 'eu', ...place });
+    const parents = [{ node: 'server', dialAddress: null }];
+    await tx.nodes.insert({ id: 'eu', role: 'tentacle', site: 'eu', parents, createdAt: 1 });
     const routes = [{ kind: 'direct' as const }];
     const machine = { id: 'eu', name: 'eu', site: 'eu', environments: ['eu'], targetRoles: ['web'], routes };
     await tx.machines.insert({ ...machine, createdAt: 1 });
@@ -97,7 +97,7 @@ async function site(): Promise<Site> {
   };
 }
 
-/** The document with every named schema where it is used. */
+/** The document with every reference replaced by its schema. */
 function inlined(document: Readonly<Record<string, unknown>>): unknown {
   const { schemas } = document['components'] as { readonly schemas: Readonly<Record<string, unknown>> };
   const inline = (value: unknown): unknown => {
@@ -110,7 +110,7 @@ function inlined(document: Readonly<Record<string, unknown>>): unknown {
   return inline(document);
 }
 
-/** What is wrong with an answer that should be a denial; undefined when nothing is. */
+/** What is wrong with an answer that should be an error; undefined when it is one. */
 function fault(
   answer: Answer,
   expected: { codes?: readonly string[]; field?: string | undefined },
@@ -149,7 +149,7 @@ class Attempts {
     if (wrong !== undefined) this.#faults.push(`${operation.name} ${what}: ${wrong}`);
   }
 
-  /** All were refused, there were some, and nothing has changed. */
+  /** There were requests, all of them failed, and nothing has changed. */
   async end(before: string): Promise<void> {
     expect(this.#faults).toEqual([]);
     expect(this.#made).toBeGreaterThan(0);
@@ -193,7 +193,7 @@ const badTypes = [
   '',
 ];
 
-it('refuses what is no JSON, or not said to be', () =>
+it('rejects what is not JSON, or not declared as JSON', () =>
   attempt(async ({ operations }, attempts) => {
     for (const operation of operations.filter((each) => changing.has(each.method) && !takesBytes(each))) {
       for (const [what, raw, code] of badBodies) await attempts.refused(operation, what, { raw }, { codes: [code] });
@@ -204,7 +204,7 @@ it('refuses what is no JSON, or not said to be', () =>
     }
   }));
 
-it('refuses bodies of another shape, with the field', () =>
+it('rejects bodies that do not fit the schema, with the field', () =>
   attempt(async ({ operations }, attempts) => {
     const codes = ['INVALID_FIELD'];
     for (const operation of operations.filter((each) => changing.has(each.method) && !takesBytes(each))) {
@@ -220,7 +220,7 @@ it('refuses bodies of another shape, with the field', () =>
     }
   }));
 
-it('refuses queries that it does not know, or cannot read', () =>
+it('rejects unknown and malformed queries', () =>
   attempt(async ({ operations }, attempts) => {
     const codes = ['INVALID_FIELD'];
     for (const operation of operations.filter(({ path }) => path.startsWith('/api/v1'))) {
@@ -249,7 +249,7 @@ it('refuses queries that it does not know, or cannot read', () =>
     }
   }));
 
-/** Cursors of the right form, with other things in them. */
+/** Cursors of the right form with wrong content. */
 const forgedCursors = [null, [], {}, [null], [[]], ['a', 'b', 'c', 'd'], [{}, {}], 'text'].map((keys) =>
   Buffer.from(JSON.stringify(keys)).toString('base64url'),
 );
@@ -280,7 +280,7 @@ it('finds nothing at paths with odd ids', () =>
     }
   }));
 
-/** Bodies that are right in themselves, for those whose path is not. */
+/** Valid bodies for requests with a wrong path. */
 const validBodies: Readonly<Record<string, object>> = {
   'PATCH /api/v1/sites/{id}': { name: 'Europe' },
   'PATCH /api/v1/environments/{id}': { name: 'Europe' },
@@ -293,7 +293,7 @@ const validBodies: Readonly<Record<string, object>> = {
   'POST /api/v1/projects/{id}/releases': { version: '2' },
 };
 
-it('refuses whoever has no key, a bad one, or one of too low a role', () =>
+it('denies requests without a key, with a wrong one, or with one of too low a role', () =>
   attempt(async ({ api, operations }, attempts) => {
     const below = { viewer: [], operator: [api.keys.viewer], admin: [api.keys.viewer, api.keys.operator] } as const;
     for (const operation of operations) {
@@ -307,7 +307,7 @@ it('refuses whoever has no key, a bad one, or one of too low a role', () =>
     }
   }));
 
-/** What has no versions: it is created and revoked. */
+/** Resources without versions: they are created and revoked. */
 const unversioned = new Set(['DELETE /api/v1/api-keys/{id}', 'DELETE /api/v1/tokens/{id}']);
 
 const takesHeader = (operation: Operation, name: string) =>
@@ -333,7 +333,7 @@ it('changes only the version that was read', () =>
     }
   }));
 
-it('refuses Idempotency-Keys that are none', () =>
+it('rejects malformed Idempotency-Keys', () =>
   attempt(async ({ operations }, attempts) => {
     for (const operation of operations.filter((each) => takesHeader(each, 'Idempotency-Key'))) {
       expect(operation.method).toBe('POST');
@@ -367,7 +367,7 @@ it('answers HEAD as GET, without a body', async () => {
   }
 });
 
-it('refuses to go on with a stream from where it never was', () =>
+it('rejects a Last-Event-ID that the stream never had', () =>
   attempt(async ({ operations }, attempts) => {
     const stream = operations.find(({ name }) => name === 'GET /api/v1/tasks/{id}/events')!;
     for (const id of ['-1', 'abc', '1.5', '1e9', '0x1', '9'.repeat(30), '1 or 1=1', '"1"']) {

@@ -1,6 +1,6 @@
-// A client made from the OpenAPI document by the usual generator: its types hold what the API takes and answers, and
-// calls through it work. What it calls is in generated-client/; the ending .txt keeps that file from checks that run
-// before its types exist.
+// A client generated from the OpenAPI document by openapi-typescript: its types match what the API takes and answers,
+// and calls through it work. The calls are in generated-client/; their extension .txt hides them from checks that run
+// before the types exist.
 import { execFile } from 'node:child_process';
 import { copyFile, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -29,7 +29,7 @@ const compilerOptions = {
   noEmit: true,
 };
 
-/** A folder with the calls and the types that the document makes. */
+/** A folder with the calls and the types generated from the document. */
 async function generated(api: TestApi): Promise<string> {
   const { body } = await api.call('GET', '/api/v1/openapi.json');
   const folder = await tempDir();
@@ -41,7 +41,7 @@ async function generated(api: TestApi): Promise<string> {
   return folder;
 }
 
-/** What the compiler says of the calls: nothing when they fit the types. */
+/** The compiler's output for the calls: empty when they fit the types. */
 async function typeErrors(folder: string): Promise<string> {
   const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
   const checked = run(process.execPath, [compiler, '--project', folder], { cwd: folder });
@@ -78,7 +78,7 @@ async function startShop(): Promise<TestApi> {
   return api;
 }
 
-it('holds what the API takes and answers, and calls it', async () => {
+it('matches what the API takes and answers, and calls it', async () => {
   const api = await startShop();
   const folder = await generated(api);
   expect(await typeErrors(folder)).toBe('');

@@ -1,4 +1,4 @@
-// Dispatch, trace and ping take the same paths in the same order, whatever routes a machine has.
+// Dispatch, trace and ping use the same paths in the same order, whatever routes a machine has.
 import { expect, it } from 'vitest';
 import type { Route } from '../../server/store/inventory/routes.ts';
 import { createRouteResolver, dispatchRoutes } from '../../server/topology/resolve.ts';
@@ -52,10 +52,23 @@ it.each<[string, readonly Route[], string[]]>([
   const headers = { 'if-match': '"1"' };
   await api.call('PATCH', '/api/v1/machines/web-1', { body: { routes }, headers });
   expect(await everyAnswer(api)).toEqual([expected, expected, expected]);
-  // Seen at once: no answer is of before the commit.
+  // Every answer shows the change as soon as it is committed.
   await api.store.transaction((tx) => tx.nodes.recordLastSeen(expected[0]!, { lastSeenAt: 1 }));
-  const turned = expected.toReversed();
-  expect(await everyAnswer(api)).toEqual([turned, turned, turned]);
+  const reversed = expected.toReversed();
+  expect(await everyAnswer(api)).toEqual([reversed, reversed, reversed]);
+});
+
+it('trace shows the state, cost and reason of each path', async () => {
+  const api = await site();
+  await api.store.transaction((tx) => tx.nodes.recordLastSeen('eu-b', { lastSeenAt: 1 }));
+  const { body } = await api.call('POST', '/api/v1/mesh/trace', { body: { machine: 'web-1' } });
+  expect(body.paths).toEqual([
+    { path: ['eu-a'], state: 'up', cost: 42, reason: null, hops: [] },
+    {
+      ...{ path: ['eu-b'], state: 'down', cost: expect.any(Number) as number, hops: [] },
+      reason: 'the link from eu-b to web-1 is down',
+    },
+  ]);
 });
 
 it('refuse a machine that is revoked', async () => {

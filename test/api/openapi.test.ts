@@ -1,5 +1,5 @@
-// What the API says of itself: the OpenAPI document is one that tools take, and docs/api.md names the same operations
-// with the same roles.
+// The description of the API: tools accept the OpenAPI document, and docs/api.md lists the same operations with the
+// same roles.
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -43,7 +43,7 @@ function operationsOf({ paths }: OpenApi): Map<string, Operation> {
   return new Map(operations);
 }
 
-it('the document has nothing that a linter of OpenAPI finds', async () => {
+it('the document passes an OpenAPI linter', async () => {
   const file = join(await tempDir(), 'openapi.json');
   await writeFile(file, JSON.stringify(await document()));
   const cli = join(dirname(createRequire(import.meta.url).resolve('@redocly/cli/package.json')), 'bin/cli.js');
@@ -55,7 +55,7 @@ it('the document has nothing that a linter of OpenAPI finds', async () => {
   expect(totals).toEqual({ errors: 0, warnings: 0, ignored: 0 });
 });
 
-it('every operation has a name of its own, a summary and a tag that is explained', async () => {
+it('every operation has a unique id, a summary and a tag with a description', async () => {
   const described = await document();
   const known = new Set(described.tags.map(({ name }) => name));
   const names = new Set<string>();
@@ -71,7 +71,7 @@ it('every operation has a name of its own, a summary and a tag that is explained
   }
 });
 
-it('every body that is sent is a schema with a name', async () => {
+it('every request body is a named schema', async () => {
   const described = await document();
   for (const [name, { requestBody }] of operationsOf(described)) {
     const schema = requestBody?.content['application/json']?.schema;
@@ -81,7 +81,7 @@ it('every body that is sent is a schema with a name', async () => {
   }
 });
 
-it('a step is a script or a package, told apart by its kind', async () => {
+it('a step is a script or a package, with its kind as discriminator', async () => {
   const { schemas } = (await document()).components;
   for (const [union, script, pack] of [
     ['ProcessStep', 'ScriptStep', 'PackageStep'],
@@ -117,7 +117,7 @@ it('docs/api.md lists every operation with its role, and no other', async () => 
   expect(listed.toSorted()).toEqual(operations.toSorted());
 });
 
-it('every operation tells of problem documents', async () => {
+it('every operation describes its problem documents', async () => {
   for (const [name, { responses }] of operationsOf(await document())) {
     for (const family of ['4XX', '5XX']) {
       expect(responses[family], name).toMatchObject({

@@ -1,5 +1,5 @@
-// Projects, variables, releases and tasks through the API: what is accepted is there, what is refused names its field,
-// and a sensitive value goes in and never comes out.
+// Projects, variables, releases and tasks through the API: accepted requests take effect, rejected ones name the field,
+// and sensitive values are never answered.
 import { describe, expect, it } from 'vitest';
 import { startApi, type Answer, type TestApi } from './api.ts';
 
@@ -121,7 +121,7 @@ describe('a sensitive variable', () => {
     expect(answer).toMatchObject({ status: 422, body: { code: 'INVALID_FIELD' } });
   });
 
-  it('for a machine out of its environments is refused, and told in the audit events', async () => {
+  it('for a machine outside its environments is denied, and leaves a denial event', async () => {
     const api = await setUp();
     await api.call('POST', '/api/v1/environments', { body: { id: 'elsewhere' } });
     const body = { name: 'A', value: 'x', machines: ['web-1'], environments: ['elsewhere'] };
@@ -147,7 +147,7 @@ describe('a sensitive variable', () => {
 describe('a task', () => {
   const scripts = '/api/v1/scripts';
 
-  it('is accepted with 202 and where it is, once per Idempotency-Key, and told in the audit events', async () => {
+  it('is accepted with 202 and a Location, once per Idempotency-Key, and leaves an audit event', async () => {
     const api = await setUp();
     const send = () =>
       api.call('POST', scripts, {
@@ -203,7 +203,7 @@ describe('a task', () => {
     expect((await api.call('POST', '/api/v1/tasks/nothing/cancel')).status).toBe(404);
   });
 
-  it('that failed is tried again once per Idempotency-Key, by an operator, and says where to look', async () => {
+  it('that failed is retried once per Idempotency-Key, by an operator, and answers a Location', async () => {
     const api = await setUp();
     const { body } = await api.call('POST', scripts, { body: { body: 'x', machines: ['web-1'] } });
     const path = `/api/v1/tasks/${String(body.id)}/retry`;

@@ -1,5 +1,5 @@
-// A mirror that serves other bytes, or stands at another's address: its machines get the package elsewhere, and the audit
-// events say who was refused.
+// A mirror that serves other bytes, or answers at another mirror's address: its machines get the package elsewhere, and
+// the denials name it.
 import { expect, it, onTestFinished } from 'vitest';
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
@@ -17,7 +17,7 @@ const bytes = tarGz([{ name: './hello.txt', content: 'hello' }]);
 const wrong = Buffer.from(bytes);
 wrong[4]! ^= 1;
 
-/** A mesh with a release to deploy to web-1, whose nearest mirror is in the hands of `serving`. */
+/** A mesh with a release to deploy to web-1, whose nearest mirror is served by `serving`. */
 async function field(serving: 'mirror-1' | 'mirror-2') {
   const mesh = await WholeMesh.up();
   const { api } = mesh;
@@ -33,13 +33,13 @@ async function field(serving: 'mirror-1' | 'mirror-2') {
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId);
-  const member = await createMesh(
+  const runtime = await createMesh(
     { parents, dials: [] },
     { identity, revocations, log, relaying: false, services: MESH_SERVICES },
   );
-  onTestFinished(() => member.stop());
+  onTestFinished(() => runtime.stop());
   const extra = () => ({ feedUrl: origin.url, cachedBytes: 0 });
-  const reports = reportToServer({ mesh: member, identity, log, dataDir, extra });
+  const reports = reportToServer({ mesh: runtime, identity, log, dataDir, extra });
   onTestFinished(() => reports.stop());
   const reported = async () => (await api.ask('GET', '/nodes/mirror-1'))['feedUrl'] === origin.url;
   await waitFor(reported, { what: 'the report of mirror-1' });

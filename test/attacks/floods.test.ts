@@ -1,5 +1,5 @@
-// Floods of HTTP/2 frames at the one port of a server and of a relay, by peers with every kind of certificate: the
-// memory of the process stays where honest work had brought it, others go on being served, and the connection is ended.
+// Floods of HTTP/2 frames at the port of a server and of a relay, by peers with every kind of certificate: the memory
+// of the process does not grow beyond that of honest work, others are still served, and the connection is ended.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -26,10 +26,10 @@ const boundBytes = 20 * 1024 * 1024;
 const framesPerChunk = 100;
 const paths = { attach: '/isthmus.mesh.v1.Link/Attach', tunnel: '/isthmus.mesh.v1.Link/Tunnel' };
 
-/** What is poured: frames from the stream of this number on. */
+/** The frames of the flood, from this stream number on. */
 interface Flood {
   readonly reads?: false;
-  /** Where it is not this code that sees it, but nghttp2. */
+  /** When nghttp2 detects the flood, not this code. */
   readonly code?: 'PROTOCOL';
   frames(firstStream: number): Iterable<Buffer>;
 }
@@ -103,7 +103,7 @@ function tunnelCall(stream: number): Buffer[] {
   return [frame(frameType.headers, flag.endHeaders, stream, head), frame(frameType.data, 0, stream, body)];
 }
 
-/** A peer of the port at `address`, up to where its flood begins; answers the first stream that is free. */
+/** Connects a peer to the port at `address`, ready for its flood; returns the first free stream. */
 interface Attacker {
   readonly named: string;
   readonly live?: true;
@@ -127,7 +127,7 @@ async function connected(address: string, identity: NodeIdentity | undefined): P
   return tls;
 }
 
-/** Says hello as a relay below; resolves once the other end has. */
+/** Says hello as a child relay; resolves once the peer has too. */
 async function attach(tls: TLSSocket): Promise<void> {
   const facts = { relation: 'child', epoch: Date.now(), sessionId: randomBytes(16), softwareVersion: 'flood' } as const;
   const hello = encodeHello({ ...facts, revocationsVersion: 0 });
@@ -156,7 +156,7 @@ async function attack(address: string, identity: NodeIdentity | undefined, live:
   if (flood.reads === false) tls.pause();
   else tls.resume();
   await pour(tls, flood.frames(3));
-  // Only who reads learns of the end.
+  // Only a socket that is read reports its end.
   tls.resume();
   await waitFor(() => tls.destroyed, { limitMs: 5_000, what: 'the end of the connection' });
 }
@@ -168,7 +168,7 @@ interface Scene {
   readonly honest: StartedNode;
 }
 
-/** server ← relay ← honest, the first two as processes that honest work has brought to their size. */
+/** server ← relay ← honest, the first two as processes grown to the size of honest work. */
 async function scene(): Promise<Scene> {
   const authority = await createTestMesh();
   const server = await startChildProcess(await authority.node('server-1', 'server'), {});
@@ -224,19 +224,19 @@ describe('a flood on a live link', () => {
 
   it('of requests by the relay that was dialled ends it, and serves no more than a relay may ask for', async () => {
     const authority = await createTestMesh();
-    const acceptor = await fakeParent(await authority.node('relay-1', 'relay'));
-    const parents = [{ node: 'relay-1', address: acceptor.address }];
+    const parent = await fakeParent(await authority.node('relay-1', 'relay'));
+    const parents = [{ node: 'relay-1', address: parent.address }];
     const tentacle = await startNode(authority, 't1', 'tentacle', { parents }, { tunnelsPerLink: 100 });
     await waitFor(() => tentacle.mesh.links().some(({ up }) => up), { what: 'the link' });
-    const { attach } = acceptor.session()!;
+    const { attach } = parent.session()!;
     for (let i = 0; i < 1_000; i += 1) attach.write({ open: openEcho('relay-1', 't1') });
     const noted = () => tentacle.mesh.denials.latest().filter(({ code }) => code === 'RATE_LIMITED');
-    await waitFor(() => noted().length > 0 && acceptor.session()!.attach !== attach, { what: 'a new session' });
+    await waitFor(() => noted().length > 0 && parent.session()!.attach !== attach, { what: 'a new session' });
     expect(noted()).toMatchObject([{ by: 'relay-1', what: 'link' }]);
   });
 });
 
-it('a flood of the enrolment itself is ended, and is one audit event', async () => {
+it('a flood of the enrolment itself is ended, and is one denial', async () => {
   const plane = await startControlPlane();
   const { signal } = new AbortController();
   for (let i = 0; i < 2; i += 1) {
@@ -269,7 +269,7 @@ describe('what a neighbour may ask for does not grow with what it is asked for',
   const ask = ({ mesh }: StartedNode, node: string, serviceClass: 'bulk' | 'control', deadlineMs: number) =>
     mesh.dial({ node, service: 'echo', class: serviceClass, deadlineMs });
 
-  /** A server and the leaf that dialled it, which answers nothing by itself. */
+  /** A server and the leaf that dialled it, which never answers by itself. */
   async function withLeaf(): Promise<{ server: StartedNode; leaf: FakeLink }> {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server', {}, { ...limits, tunnelsPerLink: 10 * most });

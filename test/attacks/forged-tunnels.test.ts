@@ -1,5 +1,5 @@
-// Tunnels that a neighbour on a live link may not ask for, and links that it may not have: each is refused with its
-// code, and told in the audit events.
+// Tunnels that a neighbour on a live link may not request, and links that it may not have: each is denied with its
+// code, and reported as a denial.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { NodeRole } from '../../certs/peer.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
@@ -18,7 +18,7 @@ const plain: TunnelRequest = {
   deadlineMs: 10_000,
 };
 
-/** Asks for a tunnel over a link; answers the code of the denial, or `opened`. */
+/** Requests a tunnel over a link; returns the code of the denial, or `opened`. */
 function ask({ rpc }: FakeLink, request: Partial<TunnelRequest>): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = rpc.tunnel();
@@ -50,7 +50,7 @@ describe('a neighbour on a live link', () => {
     await waitFor(() => plane.mesh.links().some(({ up }) => up), { what: 'the link' });
     expect([await ask(link, request), await ask(link, request)]).toEqual([code, code]);
     expect(await denials(plane)).toEqual([['x9', code, request.service ?? 'echo']]);
-    // The link is as good as before for what it may carry.
+    // The link still carries what it may.
     expect(await ask(link, role === 'relay' ? { source: 'web-1' } : {})).toBe('opened');
   });
 
@@ -97,10 +97,10 @@ describe('a neighbour on a live link', () => {
         await waitFor(() => mesh.links().filter(({ up }) => up).length === 2, { what: 'the links' });
         const session = parent.session()!;
         const request = { ...plain, source: 'server-1', destination: 't1', serviceClass };
-        // The connection for a bulk answer is still being made when its link goes.
+        // The connection for a bulk answer is still being set up when its link ends.
         parent.stalls = true;
         session.attach.write({ open: encodeRequest(newTunnelId(), request) });
-        // The child never answers: the relay has the request in its hands when its requester goes.
+        // The child never answers: the request is pending at the relay when its requester leaves.
         await waitFor(() => asked() === time, { what: 'the request' });
         session.tls.destroy();
         parent.stalls = false;
@@ -123,7 +123,7 @@ describe('a neighbour on a live link', () => {
   );
 });
 
-/** The audit events, once there is one: whom, with which code, what. */
+/** The denials, once there is one: whom, with which code, what. */
 async function denials(plane: ControlPlane): Promise<unknown[]> {
   const events = await waitFor(async () => {
     const found = await plane.denials('peer.denied');

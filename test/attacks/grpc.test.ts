@@ -1,6 +1,5 @@
-// agent-proto: what a peer can send to every gRPC surface that it may reach, to that for enrolment without a
-// certificate. Each hostile call is refused with a status that says whose fault it is, no handler sees it, memory
-// stays, and others are served.
+// Hostile calls to every gRPC service that a peer may open, and to enrolment without a certificate. Each is denied with
+// a status that says whose fault it is, no handler sees it, memory does not grow, and others are served.
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -19,7 +18,7 @@ import { waitFor } from '../support/wait.ts';
 
 /** 64 MB in 64 KB: all of it fits into what a peer without a certificate may send. */
 const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024), { level: 9 });
-/** Groups of a field that no message has, one in the other. */
+/** Nested groups of a field that no message has. */
 const nested = Buffer.alloc(100_000, 0x7b);
 const boundBytes = 20 * 1024 * 1024;
 const identity = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
@@ -29,7 +28,7 @@ const [invalid, exhausted, unimplemented] = [3, 8, 12];
 interface Surface {
   /** Its methods, as the .proto file has them. */
   readonly service: Readonly<Record<string, { readonly path: string }>>;
-  /** Answers how a peer opens a stream to it. */
+  /** Returns how a peer opens a stream to it. */
   prepare(plane: ControlPlane): Promise<() => Promise<Duplex>>;
 }
 
@@ -62,7 +61,7 @@ const surfaces: Record<string, Surface> = {
   topology: { service: topology.Topology.service, prepare: upwards('topology') },
   sources: { service: topology.Sources.service, prepare: upwards('topology') },
   link: {
-    // Whatever a tunnel says is refused where no link is attached.
+    // Without an attached link, any message of a tunnel is denied.
     service: { Attach: loadDefinitions('isthmus/mesh/v1/link.proto').isthmus.mesh.v1.Link.service.Attach },
     async prepare(plane) {
       const { identity } = await plane.authority.node('relay-9', 'relay');
@@ -91,7 +90,7 @@ function message(payload: Buffer, { compressed = false, length = payload.length 
   return Buffer.concat([head, payload]);
 }
 
-/** Makes one call with this body; answers its grpc-status, or what ended the stream instead. */
+/** Makes one call with this body; returns its grpc-status, or what ended the stream instead. */
 function call(session: ClientHttp2Session, path: string, body: Buffer, headers = {}): Promise<number | string> {
   return new Promise((resolve) => {
     const stream = session.request({
@@ -111,7 +110,7 @@ function call(session: ClientHttp2Session, path: string, body: Buffer, headers =
   });
 }
 
-/** Makes each hostile call of a method over a stream; answers what came of each. */
+/** Makes each hostile call of a method over a stream; returns the result of each. */
 async function attack(method: string, stream: Duplex): Promise<Record<string, number | string>> {
   stream.on('error', () => undefined);
   const session = connect('http://isthmus', { createConnection: () => stream });
@@ -127,7 +126,7 @@ async function attack(method: string, stream: Duplex): Promise<Record<string, nu
     'an unknown method': await call(session, `${method}Twice`, message(Buffer.alloc(0))),
     'an unknown service': await call(session, '/evil.v1.Evil/Do', message(Buffer.alloc(0))),
   };
-  // Metadata of 64 KB reaches nobody.
+  // Metadata of 64 KB reaches no handler.
   const large = await call(session, method, message(Buffer.alloc(0)), { 'x-large': 'x'.repeat(65_000) });
   expect(large).not.toBe(constants.NGHTTP2_NO_ERROR);
   session.destroy();
@@ -154,9 +153,9 @@ describe.each(Object.entries(surfaces))('%s', (_name, { service, prepare }) => {
       });
       grownBytes.push(process.memoryUsage.rss() - before);
     }
-    // The attackers are in this process too. What is inflated in vain would be 64 MB.
+    // The attackers are in this process too. Inflating an attack would take 64 MB.
     expect(Math.max(...grownBytes)).toBeLessThan(boundBytes);
-    // Whoever else is there is served.
+    // Others are still served.
     const node = await plane.mesh.dial({ node: 'server', service: 'echo', class: 'control', deadlineMs: 10_000 });
     expect(node.peer.node).toBe('server-1');
     node.destroy();

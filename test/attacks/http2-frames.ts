@@ -1,4 +1,4 @@
-// HTTP/2 as a hostile peer writes it: frames by hand, so that what no client library sends can be sent.
+// HTTP/2 frames written by hand, to send what no client library sends.
 import type { Duplex } from 'node:stream';
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -20,7 +20,7 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
   return Buffer.concat([head, payload]);
 }
 
-/** A header field in clear, which the decoder's table does not learn. */
+/** A literal header field, which does not enter the decoder's table. */
 export function field(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.from([0]), text(name), text(value)]);
 }
@@ -50,13 +50,13 @@ export function reset(stream: number): Buffer {
   return frame(frameType.reset, 0, stream, code);
 }
 
-/** The beginning of a connection. Acknowledgements of the other end's settings are never sent. */
+/** The start of a connection. It never acknowledges the peer's settings. */
 export const opening = Buffer.concat([preface, frame(frameType.settings, 0, 0)]);
 
-/** SETTINGS after which no stream takes a byte. */
+/** SETTINGS after which no stream accepts a byte. */
 export const noWindows = frame(frameType.settings, 0, 0, Buffer.from([0, initialWindowSize, 0, 0, 0, 0]));
 
-/** Writes chunk after chunk as the other end takes them; resolves when all is written or the connection has closed. */
+/** Writes chunk after chunk as the peer reads them; resolves when all is written or the connection has closed. */
 export async function pour(to: Duplex, chunks: Iterable<Uint8Array>): Promise<void> {
   for (const chunk of chunks) {
     if (to.destroyed || !to.writable) return;

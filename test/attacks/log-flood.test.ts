@@ -1,5 +1,5 @@
-// A machine whose scripts print a GB a minute, and a line of 100 MB, holds up nobody: another machine's first line
-// comes as it does without, in the same run, while what the flood keeps is bounded.
+// A machine whose scripts print a GB a minute, and a line of 100 MB, delays nobody: another machine's first line comes
+// as fast as in calm, in the same run, and what the server keeps of the flood is bounded.
 import { expect, it, onTestFinished } from 'vitest';
 import type { LogEntry } from '../support/api.ts';
 import { tempDir } from '../support/temp.ts';
@@ -23,9 +23,9 @@ async function world(): Promise<World> {
 
 const calmProbes = 5;
 const floodedProbes = 9;
-/** How much slower than in calm the first line may come: a machine with few cores does the work of the flood, too. */
+/** How much slower than in calm the first line may come: with few cores, the same ones produce the flood. */
 const mostTimesSlower = { half: 10, all: 50 };
-/** What a busy machine may add however fast it was in calm. */
+/** What a busy machine may add, however fast the calm was. */
 const slackMs = 1_000;
 
 /** In order of size. */
@@ -63,7 +63,7 @@ it('a flood of one machine does not keep the first line of another waiting', { t
   });
   expect(first!.text).toBe(`${'x'.repeat(64 * 1024)} … [line cut at 64 KiB]`);
   const flooded = await times(floodedProbes);
-  // It ends when its last line is stored: all of these came in the middle of it.
+  // The flood ends when its last line is stored: all these lines came during it.
   expect(await api.task(flood)).toMatchObject({ state: 'running', endedAt: null });
   expect(median(flooded)).toBeLessThan(mostTimesSlower.half * median(calm) + slackMs);
   expect(Math.max(...flooded)).toBeLessThan(mostTimesSlower.all * median(calm) + slackMs);

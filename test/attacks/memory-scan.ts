@@ -1,11 +1,11 @@
-// Looks for a secret in the memory of a process and in files, in every form that it may have
-// there. The secret is a word of letters and digits: as it is, it is in every escaped form of a text that holds it
-// (JSON, URLs, shell) too, so that what is left to look for is UTF-16, base64 and hexadecimal.
+// Looks for a secret in the memory of a process and in files, in every form that it may have there. The secret is a
+// word of letters and digits, which no escaping (JSON, URLs, shell) changes; the other forms are UTF-16, base64 and
+// hexadecimal.
 import { createReadStream } from 'node:fs';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Read at once; a piece of nothing but zeros, of which a core has many, is passed over. */
+/** Read at once; pieces of zeros alone, of which there are many, are skipped. */
 const pieceBytes = 1024 * 1024;
 
 /** The forms of a secret by name. */
@@ -15,13 +15,13 @@ export function formsOf(word: string): Map<string, Buffer> {
   const hex = bytes.toString('hex');
   const forms = new Map<string, Buffer>([
     ['as it is', bytes],
-    // Without the last byte it is in both byte orders.
+    // Without the last byte it matches both byte orders.
     ['UTF-16', Buffer.from(word, 'utf16le').subarray(0, -1)],
     ['hex', Buffer.from(hex)],
     ['HEX', Buffer.from(hex.toUpperCase())],
   ]);
-  // In a longer text it begins at any of three places of a base64 group; the groups at its ends depend on what is
-  // around it. Letters and digits give no character that base64url writes otherwise.
+  // In a longer text it begins at any of the three offsets of a base64 group; the groups at its ends depend on the text
+  // around it. Letters and digits give no character that base64url writes differently.
   for (const lead of [0, 1, 2]) {
     const text = Buffer.concat([Buffer.alloc(lead), bytes])
       .toString('base64')
@@ -61,11 +61,11 @@ export async function foundBelow(folder: string, forms: ReadonlyMap<string, Buff
 }
 
 /**
- * Which of the forms are in what a process can read of its own memory, which is all that it ever wrote. A core by gcore
- * has the same and, of Node, 10 GB of address space that was only reserved.
+ * Which of the forms are in the memory that a process can read, which is all that it ever wrote. A core by gcore holds
+ * the same and, for Node, 10 GB of address space that is only reserved.
  */
 export async function foundInMemory(pid: number, forms: ReadonlyMap<string, Buffer>): Promise<string[]> {
-  // Stopped, so that nothing moves from where was not looked yet to where was.
+  // Stopped, so that nothing moves from memory not scanned yet to memory already scanned.
   process.kill(pid, 'SIGSTOP');
   try {
     return await foundAmong(memoryOf(pid), forms);
@@ -81,7 +81,7 @@ async function* memoryOf(pid: number): AsyncGenerator<Buffer> {
     for (const [, from = '', to = '', name = ''] of maps.matchAll(
       /^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ \S+ *(.*)$/gm,
     )) {
-      // What the kernel lends cannot be read from outside.
+      // Mappings of the kernel cannot be read from outside.
       if (name.startsWith('[v')) continue;
       const end = Number.parseInt(to, 16);
       for (let at = Number.parseInt(from, 16); at < end;) {

@@ -1,5 +1,5 @@
-// Packages that are an attack, pushed through the API into a real feed: refused with a code, nothing of them kept, one
-// audit event each. What is wrong with which archive is in test/packages/archive.test.ts.
+// Malicious packages, pushed through the API into a real feed: each is denied with a code, nothing of it is kept, and
+// there is one denial. What is wrong with which archive is in test/packages/archive.test.ts.
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // A relay sees nothing of what it carries: secrets that cross it in scripts, variables and packages are nowhere in its
-// memory, its folder or its log, in any form. That the search would find them is shown at the two ends.
+// memory, its folder or its log, in any form. The same search finds them at both endpoints.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { freePort, World } from '../support/world.ts';
 import { zip } from '../packages/craft.ts';
 import { foundBelow, foundIn, foundInMemory, formsOf } from './memory-scan.ts';
 
-/** With a Z, whose code in hexadecimal has a letter: else it would look the same in both cases. */
+/** With a Z, whose hexadecimal code has a letter: else upper and lower case would be the same. */
 const word = `Z${randomBytes(12).toString('hex')}`;
 /** Needs escaping in JSON and in URLs. */
 const canary = `kanarienvögel "${word}" \\ ende`;
@@ -34,9 +34,9 @@ async function world(): Promise<World> {
   return built;
 }
 
-/** A release whose package holds the canary, stored, and whose steps write it into files and print it. */
+/** A release whose package holds the canary, and whose steps write it into files and print it. */
 async function deploy({ api }: World): Promise<string> {
-  // Not deflated: who saw the bytes of the package would see it.
+  // Not compressed: it is readable in the bytes of the package.
   const bytes = zip([
     { name: 'motto.txt', content: canary, method: 0 },
     { name: 'config.txt', content: 'password=#{Password}', method: 0 },
@@ -75,7 +75,7 @@ it('the search finds a secret in every form, also across the pieces that it read
   const base64 = ['', 'x', 'xy'].map((lead) => Buffer.from(Buffer.from(lead + canary).toString('base64')));
   for (const [name, samples] of [...Object.entries(texts), ['base64', base64] as const]) {
     for (const sample of samples) {
-      // Over the border of two pieces.
+      // Across the border of two pieces.
       const file = join(folder, 'file');
       await writeFile(file, Buffer.concat([Buffer.alloc(1024 * 1024 - sample.length / 2), sample, Buffer.alloc(9)]));
       const found = await foundIn(file, forms);
@@ -95,13 +95,13 @@ describe.skipIf(lacks('linux'))('the memory of a relay', () => {
       waitFor(async () => (await built.api.task(id)).state === state, { limitMs: 240_000, everyMs: 50, what: state });
     const made = Array.from({ length: scripts }, (_, index) => run(`echo '${canary}' ${index}`));
     for (const id of [deployment, ...(await Promise.all(made)).map((task) => task.id)]) await reaches('succeeded', id);
-    // One still runs, so that its end of the tunnel holds the secret.
+    // One still runs, so that its endpoint of the tunnel holds the secret.
     const { id: waiting } = await run(
       `echo '${canary}' | wc -c; while [ -d '${built.dataDir('web-1')}' ]; do sleep 0.1; done`,
     );
     await reaches('running', waiting);
 
-    // Its own name is there, so what was searched is the memory of the relay.
+    // Its own name is there, which proves that the search reads the relay's memory.
     const relay = new Map([...forms, ['its name', Buffer.from('relay-eu')]]);
     expect(await foundInMemory(built.pid('relay-eu'), relay)).toEqual(['its name']);
     expect(await foundBelow(built.dataDir('relay-eu'), forms)).toEqual([]);

@@ -1,5 +1,5 @@
-// A relay that has turned, between a whole server and real tentacles: what it replays, changes or makes up starts
-// nothing, loses nothing, and is told in the audit events.
+// A compromised relay between a whole server and real tentacles: what it replays, changes or invents starts nothing,
+// loses nothing, and is reported as a denial.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -42,9 +42,9 @@ interface Field {
   readonly relay: Mesh;
   readonly web1: JoinedNode;
   readonly witness: Witness;
-  /** Runs a script on web-1 to its end; answers the task's id, its ticket as bash saw it, and its log. */
+  /** Runs a script on web-1 to its end; returns the task's id, its ticket as bash saw it, and its log. */
   run(lines?: number): Promise<{ task: string; state: string; log: string[] }>;
-  /** What nodes have refused, as `node: code by what`. */
+  /** What nodes have denied, as `node: code by what`. */
   denials(): Promise<string[]>;
 }
 
@@ -72,7 +72,7 @@ async function field(): Promise<Field> {
   };
 }
 
-/** The real mesh of a relay, with the rogue's hand on it. */
+/** The real mesh of a relay, under the rogue's control. */
 async function startRelay({ dataDir, listen, parents }: JoinedNode): Promise<Mesh> {
   const identity = await IdentityStore.open(dataDir);
   const { authorityPem, meshId } = identity.current();
@@ -83,7 +83,7 @@ async function startRelay({ dataDir, listen, parents }: JoinedNode): Promise<Mes
   return mesh;
 }
 
-/** Opens the tentacle service of a machine from the relay, as whoever the relay says it is. */
+/** Opens the tentacle service of a machine from the relay, under the identity that the relay claims. */
 function startScriptFrom(relay: Mesh, machine: string, envelope: Envelope): Promise<unknown> {
   const options = { node: machine, service: 'tentacle', class: 'control', deadlineMs: 5_000 } as const;
   const client = grpcClient<TentacleClient>(Tentacle, (signal) => relay.dial({ ...options, signal }));
@@ -91,7 +91,7 @@ function startScriptFrom(relay: Mesh, machine: string, envelope: Envelope): Prom
   return startScript(client, envelope);
 }
 
-/** What somebody with a copy of the server's folder has: its session key, and its right to sign. */
+/** What a copy of the server's folder gives: its session key, and its right to sign. */
 async function stolenFrom({ dataDir }: WholeMesh) {
   const authority = openAuthority(dataDir, openMasterKey({ dataDir }));
   const identity = await IdentityStore.open(dataDir);
@@ -134,11 +134,11 @@ describe('a relay', () => {
     await waitFor(() => relay.links().some(({ peer, up }) => peer === 'web-1' && up));
     await replayTo('web-1');
     expect(await witness.starts()).toEqual(new Map([[first.task, 1]]));
-    // An agent tells also what it refused before it was restarted, and of the same again not within ten minutes.
+    // An agent also reports its denials from before a restart, and repeats the same one only after ten minutes.
     const expected = ['web-1: E2E_TLS eu tentacle', 'web-2: E2E_TLS eu tentacle'];
     await waitFor(async () => (await denials()).length === expected.length, { what: 'the audit events' });
     expect(await denials()).toEqual(expected);
-    // Nobody was held up.
+    // Nobody was delayed.
     expect((await run()).state).toBe('succeeded');
   });
 
@@ -178,7 +178,7 @@ describe('a relay', () => {
       ['ENVELOPE_KIND', 'web-1', sign(body, { kind: 'cancel' })],
     ] as const) {
       await expect(startScriptFrom(relay, machine, envelope), code).rejects.toMatchObject({ code });
-      // The next denial is told in another report, which tells of this one again.
+      // The next denial comes in another report, which contains this one again.
       await waitFor(async () => (await denials()).some((told) => told.includes(code)), {
         what: `the event of ${code}`,
       });
@@ -201,7 +201,7 @@ describe('a relay', () => {
     const { witness, run, denials } = await field();
     const tasks: string[] = [];
     for (const [direction, at, cut] of flips) {
-      // Beginning with the inner handshake, or in the middle of a session that is in use.
+      // In the end-to-end handshake, or in the middle of a session in use.
       if (cut) rogue.cut();
       else rogue.restartCount();
       rogue.flipNext(direction, at);
@@ -211,13 +211,13 @@ describe('a relay', () => {
       tasks.push(task);
     }
     expect(await witness.starts()).toEqual(new Map(tasks.map((task) => [task, 1])));
-    // Whichever end found the wrong bytes has told of it.
+    // The endpoint that found the wrong bytes has reported it.
     await waitFor(async () => (await denials()).length > 0, { what: 'the audit events' });
     for (const told of await denials()) expect(told).toMatch(/^(web-1|server-1): E2E_TLS eu tentacle$/);
   });
 });
 
-/** By tunnel direction: offset, and whether from the beginning of a new tunnel. */
+/** For each direction: the offset, and whether it counts from the start of a new tunnel. */
 const flips: readonly [Direction, number, boolean][] = [
   // The handshake: record type, version, hello, key share, certificate, signature, finished.
   ['there', 0, true], ['there', 1, true], ['there', 12, true], ['there', 160, true], ['there', 900, true],

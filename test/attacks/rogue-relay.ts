@@ -1,8 +1,7 @@
-// A relay that has turned: the hand that it has on every byte it carries. It records what it forwards, flips bits, cuts
-// tunnels, and opens tunnels of its own into which it writes what it likes; all else of it is the real mesh code, with
-// its own valid certificate. Imports types only: it must be there before the modules that it stands in for are loaded.
-// The test file that uses it mocks mesh/tunnel/splice.ts with `splice` and `openSession` of mesh/e2e/session.ts with
-// `innerOf`.
+// A compromised relay, with control of every byte it carries. It records what it forwards, flips bits, cuts tunnels,
+// and opens tunnels of its own into which it writes what it likes; the rest is the real mesh code, with its own valid
+// certificate. Imports types only: it must exist before the modules that it replaces are loaded. The test file that
+// uses it mocks mesh/tunnel/splice.ts with `splice` and `openSession` of mesh/e2e/session.ts with `innerOf`.
 import { Transform } from 'node:stream';
 import type { openSession } from '../../mesh/e2e/session.ts';
 import type { Trust } from '../../mesh/trust.ts';
@@ -11,11 +10,11 @@ import type { splice } from '../../mesh/tunnel/splice.ts';
 type CallInner = typeof openSession;
 type Splice = typeof splice;
 
-/** From who opened the tunnel to its other end, or back. */
+/** From the opening endpoint of the tunnel to the other one, or back. */
 export type Direction = 'there' | 'back';
 
 interface Carried {
-  /** As the ALPN of the inner handshake, which the relay reads, says. */
+  /** As in the ALPN of the end-to-end handshake, which the relay reads. */
   service: string | undefined;
   readonly bytes: Record<Direction, Buffer[]>;
   seen: Record<Direction, number>;
@@ -34,7 +33,7 @@ export class Rogue {
     this.#flip = { direction, at, mask };
   }
 
-  /** Whether the flip that was asked for has been made. */
+  /** Whether the requested flip has been made. */
   get flipped(): boolean {
     return this.#flip === undefined;
   }
@@ -44,12 +43,12 @@ export class Rogue {
     for (const tunnel of this.carried) if (tunnel.service === 'tentacle') tunnel.cut();
   }
 
-  /** What the relay's next tunnels carry in place of an inner session of its own. */
+  /** What the relay's next tunnels carry instead of an end-to-end session of its own. */
   replayInstead(bytes: Buffer | undefined): void {
     this.#replay = bytes;
   }
 
-  /** Who the relay's next tunnels say they are. */
+  /** The identity that the relay's next tunnels claim. */
   disguiseAs(trust: Trust | undefined): void {
     this.#disguise = trust;
   }
@@ -81,7 +80,7 @@ export class Rogue {
       throw new Error('the other end closed the tunnel');
     };
 
-  /** Counts from here: `flipNext` means the bytes that come, also of a tunnel that is open. */
+  /** Counts from now on: `flipNext` is about bytes to come, also in an open tunnel. */
   restartCount(): void {
     for (const tunnel of this.carried) tunnel.seen = { there: 0, back: 0 };
   }

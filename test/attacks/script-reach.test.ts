@@ -1,6 +1,6 @@
-// The script of a package reaches for what is the agent's and other scripts': the key, the environment, the memory, the
-// workspaces of others. With --script-user the system refuses all of it. Without it nothing does: that the attempts
-// then succeed shows that they are worth something, and that the agent warns with reason.
+// The script of a package tries to read what belongs to the agent and to other scripts: the key, the environment, the
+// memory, other workspaces. With --script-user the system denies all of it. Without it the attempts succeed, which
+// proves that they are real and that the agent warns with reason.
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -13,10 +13,10 @@ import { freePort, World } from '../support/world.ts';
 const canary = 'canary-of-the-environment-of-the-agent';
 const machines = ['isolated', 'open'] as const;
 
-/** A mesh of two machines, of which one runs scripts as somebody else. */
+/** A mesh of two machines, of which one runs scripts as another user. */
 async function world(): Promise<World> {
   const folder = await tempDir();
-  // Who runs scripts must get to the workspaces below; what else is on the way is closed to them.
+  // The script user must get to the workspaces below, and to nothing else in the folders above them.
   await chmod(folder, 0o711);
   process.env['ISTHMUS_TEST_CANARY'] = canary;
   onTestFinished(() => {
@@ -35,7 +35,7 @@ async function world(): Promise<World> {
   return built;
 }
 
-/** Deploys a package whose script is `body` to both machines; answers the task. */
+/** Deploys a package whose script is `body` to both machines; returns the task. */
 async function deploy({ api }: World, body: string): Promise<string> {
   const bytes = tarGz([{ name: 'reach.sh', content: body }]);
   const type = { 'content-type': 'application/octet-stream' };
@@ -49,7 +49,7 @@ async function deploy({ api }: World, body: string): Promise<string> {
   return (await api.post<{ id: string }>('deployments', order)).id;
 }
 
-/** What there is to reach on a machine: every file of its agent but the packages, and its process. */
+/** The targets on a machine: every file of its agent except the packages, and its process. */
 async function treasuresOf(world: World, machine: string): Promise<string[]> {
   const dataDir = world.dataDir(machine);
   const entries = await readdir(dataDir, { recursive: true, withFileTypes: true });
@@ -87,7 +87,7 @@ it.skipIf(lacks('linux', 'root'))(
     for (const machine of machines) {
       await waitFor(async () => (await printed(machine)).includes(`waiting ${machine}`), { limitMs: 60_000 });
     }
-    // Scripts of others wait for their turn then: their workspaces are there.
+    // Other scripts wait at that time: their workspaces exist.
     for (const machine of machines) {
       const { id } = await api.post<{ id: string }>('scripts', { body: 'true', machines: [machine] });
       const tickets = join(built.dataDir(machine), 'tickets');
@@ -99,13 +99,13 @@ it.skipIf(lacks('linux', 'root'))(
     const [isolated, open] = [await printed('isolated'), await printed('open')];
     const successes = (lines: readonly string[]) => lines.filter((line) => /^(reached|listed|may) /.test(line));
     expect(successes(isolated)).toEqual([]);
-    // What the tentacle warns of where it does not isolate.
+    // The tentacle warns of this when it does not isolate.
     const reached = successes(open).join('\n');
     for (const treasure of ['/identity/', '/seal.key', '/payload.sealed', '/environ', 'the parent', 'the canary']) {
       expect(reached).toContain(treasure);
     }
     expect(reached).toContain('listed workspaces');
-    // In neither case is it given what the agent was started with.
+    // In neither case does it get the agent's own environment.
     expect([...isolated, ...open].join('\n')).not.toContain(canary);
     expect(await built.log('open', Infinity)).toContain('SCRIPTS ARE NOT ISOLATED');
     expect(await built.log('isolated', Infinity)).not.toContain('SCRIPTS ARE NOT ISOLATED');

@@ -1,5 +1,5 @@
-// ssrf: nobody makes a node connect to where no node can be: not by the URL of a feed, however it is spelled, not by a
-// name that resolves there, now or later, not by a redirect. Not one byte is sent.
+// SSRF: nothing makes a node connect to an address where no node can be: not the URL of a feed, however it is spelled,
+// not a name that resolves there, now or later, not a redirect. Not one byte is sent.
 import { lookup } from 'node:dns/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -158,7 +158,7 @@ describe('what is kept for others to connect to', () => {
     const mesh = await WholeMesh.up();
     await mesh.api.ask('POST', '/sites', { id: 'eu' });
     const { dataDir, parents } = await mesh.join({ id: 'mirror-1', role: 'mirror' });
-    // Its own operator is told at once.
+    // Its own operator learns of it at once.
     await expect(
       startMirror({ dataDir, parents, feedUrl: 'https://0xa9fea9fe:443' }, { log: silentLogger() }),
     ).rejects.toMatchObject({ code: 'URL_FORBIDDEN', field: 'feedUrl' });
@@ -203,7 +203,7 @@ describe('what is kept for others to connect to', () => {
     expect(await plane.events('token.created')).toEqual([]);
   });
 
-  it('given to the API is one audit event', async () => {
+  it('given to the API is one denial', async () => {
     const mesh = await WholeMesh.up();
     await mesh.api.ask('POST', '/sites', { id: 'eu' });
     const parents = [{ node: 'server', dialAddress: '169.254.169.254:80' }];

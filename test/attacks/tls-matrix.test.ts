@@ -1,5 +1,5 @@
-// tls-matrix: each certificate and TLS version that is not good, at the mesh port, as a link and as bulk, at the inner
-// session of a tunnel, and at the port where a mirror serves packages. What serves is never reached, and the denial is noted once.
+// Each invalid certificate and TLS version at the mesh port (as a link and as bulk), at the end-to-end session of a
+// tunnel, and at the port where a mirror serves packages. No handler is reached, and the denial is noted once.
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
@@ -24,7 +24,7 @@ const { notCa, usage, san, both } = leafExtensions;
 interface Port {
   readonly address: string;
   readonly protocol: string | undefined;
-  /** Who reached what serves. */
+  /** Who reached a handler. */
   readonly served: string[];
 }
 
@@ -38,13 +38,13 @@ const meshPort =
       link: (_: unknown, { node }: { node: string }) => void served.push(node),
       bulk: (_: unknown, { node }: { node: string }) => void served.push(node),
       enrol: () => void served.push('enrol'),
-      // It may be told why, and nothing else: floods.test.ts and links.test.ts.
+      // The peer may get the reason, and nothing else: floods.test.ts and links.test.ts.
       denyLink: (connection: { tls: { destroy(): void } }) => connection.tls.destroy(),
     };
     const trust = { identity, revocations, denials };
-    const acceptor = await startListener('127.0.0.1:0', trust, DEFAULT_LIMITS, handlers, silentLogger());
-    onTestFinished(() => acceptor.stop());
-    return { address: acceptor.address, protocol, served };
+    const listener = await startListener('127.0.0.1:0', trust, DEFAULT_LIMITS, handlers, silentLogger());
+    onTestFinished(() => listener.stop());
+    return { address: listener.address, protocol, served };
   };
 
 const ports: Record<string, Listen> = {
@@ -142,7 +142,7 @@ const clients: readonly (readonly [
   ['TLS 1.2', 'E2E_TLS', old('TLSv1.2')],
 ];
 
-/** Connects and waits until the other end has closed; it is given something to serve first. */
+/** Connects, sends something to serve, and waits until the peer has closed. */
 async function attempt({ address, protocol }: Port, options: ConnectionOptions): Promise<void> {
   const socket = connect({
     ...options,

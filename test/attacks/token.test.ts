@@ -1,5 +1,5 @@
-// A join token's secret is where it is needed and nowhere else: not in what any command says, its arguments and
-// environment, the logs, the database and the folder of the node, whether the join succeeds or fails.
+// A join token's secret is where it is needed and nowhere else: not in the output, arguments and environment of any
+// command, not in the logs, the database or the folder of the node, whether the join succeeds or fails.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -15,7 +15,7 @@ const main = join(import.meta.dirname, '../../cli/main.ts');
 
 interface Joined {
   readonly code: number | null;
-  /** All it said, and all that anybody on the machine could see of it while it ran. */
+  /** All its output, and all that others on the machine could see of it while it ran. */
   readonly seen: string;
 }
 

@@ -1,4 +1,4 @@
-// What commands send and write: the operator's day, one command after the other.
+// What commands send to the API and write to files.
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ async function mode(file: string): Promise<number> {
 }
 
 describe('init', () => {
-  it('makes a mesh and a context; the key is in private files and not on the screen', async () => {
+  it('creates a mesh and a context; the key is in private files and not on the screen', async () => {
     const folder = await tempDir();
     const context = join(folder, 'context.json');
     const { code, out, err } = await isthmus(['--context', context, 'init', '--data', join(folder, 'server')]);
@@ -34,7 +34,7 @@ describe('init', () => {
     expect((await readFile(join(folder, 'context.key'), 'utf8')).trim()).toBe(key);
   });
 
-  it('refuses a folder that cannot be, at once, and makes nothing', async () => {
+  it('refuses an impossible folder at once, and creates nothing', async () => {
     const folder = await tempDir();
     const [context, file] = [join(folder, 'context.json'), join(folder, 'file')];
     await writeFile(file, 'mine');
@@ -47,7 +47,7 @@ describe('init', () => {
     expect(await readFile(file, 'utf8')).toBe('mine');
   });
 
-  it("leaves another mesh's context as it is", async () => {
+  it("leaves another mesh's context unchanged", async () => {
     const folder = await tempDir();
     const context = join(folder, 'context.json');
     await writeFile(context, '{}');
@@ -55,14 +55,14 @@ describe('init', () => {
     const { code, out } = await isthmus(argv);
     expect(code).toBe(0);
     expect(await readFile(context, 'utf8')).toBe('{}');
-    // It has one of its own, which the commands that it prints name.
+    // It writes another context, which the printed commands name.
     const own = join(folder, 'second.json');
     expect(out).toContain(`${own}, because ${context} is another mesh's`);
     expect(out).toContain(`isthmus --context ${own} site create eu`);
     expect(JSON.parse(await readFile(own, 'utf8'))).toMatchObject({ server: 'http://127.0.0.1:8443' });
   });
 
-  it('refuses one port for both listeners, and makes nothing', async () => {
+  it('refuses one port for both listeners, and creates nothing', async () => {
     const folder = await tempDir();
     const argv = ['--context', join(folder, 'c.json'), 'init', '--data', join(folder, 'server')];
     const { code, err } = await isthmus([...argv, '--api-listen', '127.0.0.1:8444']);
@@ -97,7 +97,7 @@ describe('cert', () => {
     expect(shown['notAfter']).toBeGreaterThan(shown['localTime']!);
   });
 
-  it('says what is wrong with one that cannot be used, with its dates and the clock of now', async () => {
+  it('says what is wrong with an unusable one, with its dates and the present time', async () => {
     const [mine, other] = [await createTestMesh(), await createTestMesh()];
     const folder = await tempDir();
     const identity = await other.identity('eu', 'relay', { site: 'eu', nowMs: Date.now() - 9 * dayMs });
@@ -111,7 +111,7 @@ describe('cert', () => {
     expect(Math.abs(Date.now() - clock)).toBeLessThan(dayMs / 24);
   });
 
-  it('prints the authority as --ca wants it, and as JSON', async () => {
+  it('prints the authority for --ca, and as JSON', async () => {
     const folder = await dataDir();
     const { out } = await isthmus(['cert', 'authority', '--data', folder]);
     expect(out).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
@@ -121,7 +121,7 @@ describe('cert', () => {
     expect(authorityPem.trimEnd()).toBe(out.trimEnd());
   });
 
-  it('exits 1 when it has ended, 6 when it is not valid yet by this clock', async () => {
+  it('exits 1 when it has expired, 6 when it is not valid yet by this clock', async () => {
     expect((await isthmus(['cert', 'show', '--data', await dataDir({ nowMs: Date.now() - 8 * dayMs })])).code).toBe(1);
     expect((await isthmus(['cert', 'show', '--data', await dataDir({ nowMs: Date.now() + dayMs })])).code).toBe(6);
   });
@@ -139,9 +139,9 @@ describe('join', () => {
     ['without a path to the mesh', [], 2],
     ['to a name that does not resolve', ['--address', 'nowhere.invalid:8444'], 3],
     ['to a port that nothing listens on', ['--address', '127.0.0.1:1'], 3],
-  ])('%s exits and changes nothing', async (_name, way, expected) => {
+  ])('%s exits and changes nothing', async (_name, options, expected) => {
     const folder = await tempDir();
-    const argv = ['join', '--data', join(folder, 'deep/er'), '--pin', pin, '--token-file', '-', ...way];
+    const argv = ['join', '--data', join(folder, 'deep/er'), '--pin', pin, '--token-file', '-', ...options];
     const { code, err, out } = await isthmus(argv, { stdin: `${token}\n` });
     expect(code, err).toBe(expected);
     expect(err).toContain('what to do:');
@@ -149,7 +149,7 @@ describe('join', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('stopped by hand exits 130, says so in a line of its own words, and changes nothing', async () => {
+  it('interrupted exits 130, says so in one line, and changes nothing', async () => {
     const folder = await tempDir();
     const stopping = new AbortController();
     const { terminal, written } = captureTerminal({ stdin: `${token}\n`, signal: stopping.signal });
@@ -159,7 +159,7 @@ describe('join', () => {
     stopping.abort();
     expect(await code).toBe(130);
     expect(written().err).toBe(
-      'isthmus: stopped before it had joined; nothing was changed here, and the token is as good as before\n',
+      'isthmus: stopped before it had joined; nothing was changed here, and the token can still be used\n',
     );
     expect(await readdir(folder)).toEqual([]);
   });
@@ -176,7 +176,7 @@ describe('key', () => {
   const key = ['isk', record.id, 'z'.repeat(43)].join('_');
   const create = ['key', 'create', '--name', 'ci', '--role', 'operator'];
 
-  it('is made, into a private file when that is asked for, for a time from now', async () => {
+  it('is created, with --out into a private file, with --expires for a time from now', async () => {
     const api = await startFakeApi();
     api.on('POST /api/v1/api-keys', (_request, response) => json(response, { ...record, key }, 201));
     expect((await isthmus([...api.args, ...create])).out).toBe(`${key}\n`);
@@ -190,7 +190,7 @@ describe('key', () => {
     expect(Math.abs(expiresAt - Date.now() - 90 * dayMs)).toBeLessThan(dayMs);
   });
 
-  it('is not made when its file cannot be, and leaves no file when it is refused', async () => {
+  it('is not created when its file cannot be, and leaves no file when the server refuses', async () => {
     const api = await startFakeApi();
     const folder = await tempDir();
     const taken = join(folder, 'taken');
@@ -204,7 +204,7 @@ describe('key', () => {
     expect(await readdir(folder)).toEqual(['taken']);
   });
 
-  it('takes the place of the one that was used, and the old one is revoked', async () => {
+  it('replaces the present key, and the old one is revoked', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/whoami', (_request, response) => json(response, { key: 'k', role: 'admin', mesh: 'm' }));
     api.on('DELETE /api/v1/api-keys/old', (_request, response) => response.writeHead(204).end());
@@ -222,7 +222,13 @@ describe('key', () => {
 });
 
 describe('token', () => {
-  it('goes to a private file when that is asked for, and not to the screen', async () => {
+  it('is revoked by its id', async () => {
+    const api = await startFakeApi();
+    api.on('DELETE /api/v1/tokens/k1', (_request, response) => response.writeHead(204).end());
+    expect(await isthmus([...api.args, 'token', 'revoke', 'k1'])).toMatchObject({ code: 0, out: 'token k1 revoked\n' });
+  });
+
+  it('goes with --out to a private file, and not to the screen', async () => {
     const api = await startFakeApi();
     const token = ['ist', 'x'.repeat(36), 'y'.repeat(43)].join('_');
     const issued = {
@@ -272,7 +278,7 @@ describe('token', () => {
 });
 
 describe('package', () => {
-  it('pushes a file with its name, and downloads only what has the digest', async () => {
+  it('pushes a file with its name, and keeps a download only if its digest matches', async () => {
     const api = await startFakeApi();
     const folder = await tempDir();
     const file = join(folder, 'web-1.0.0.tgz');
@@ -313,7 +319,7 @@ describe('package', () => {
 });
 
 describe('project', () => {
-  it('takes its process from YAML, and refuses what YAML hides', async () => {
+  it('reads its process from YAML, and refuses duplicates and aliases', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/projects/web', (_request, response) => json(response, { id: 'web' }, 200, { etag: '"3"' }));
     api.on('PUT /api/v1/projects/web/process', (_request, response) => json(response, { id: 'web' }));
@@ -358,7 +364,7 @@ describe('tasks', () => {
     });
   });
 
-  it('asks for the same again, once however often it is sent, and says which task that is', async () => {
+  it('retries a task with an idempotency key, and shows the new task', async () => {
     const api = await startFakeApi();
     api.on('POST /api/v1/tasks/t1/retry', (_request, response) => json(response, { id: 't2', retryOf: 't1' }, 202));
     const { code, out } = await isthmus([...api.args, 'task', 'retry', 't1']);
@@ -389,7 +395,7 @@ describe('tasks', () => {
     });
   });
 
-  it('sets parents at the version that was read, each with its address, and asks for nothing that cannot be meant', async () => {
+  it('sets parents at the version that was read, each with its address, and refuses an address of no parent', async () => {
     const api = await startFakeApi();
     const node = { id: 'web-1', parents: [{ node: 'eu-a', dialAddress: null }], desiredParents: null };
     api.on('GET /api/v1/nodes/web-1', (_request, response) => json(response, node, 200, { etag: '"7"' }));

@@ -1,5 +1,5 @@
-// The compiled code that is kept for the next run, in a small installation of its own: what lies there is run, so
-// nobody but the owner may get at it, whatever the umask.
+// The cache of compiled code, in a small installation of its own: cached code is executed, so only the owner may access
+// it, whatever the umask.
 import { spawnSync } from 'node:child_process';
 import { chmod, cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { tempDir } from '../support/temp.ts';
 
 const kept = 'node_modules/.cache/isthmus';
 
-/** An installation whose command does nothing but import a module. */
+/** An installation whose command only imports a module. */
 async function installation(): Promise<string> {
   const folder = await tempDir();
   await mkdir(join(folder, 'cli'));

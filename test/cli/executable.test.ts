@@ -1,4 +1,4 @@
-// The executable itself, as a process: the wrapper that finds Node, exit codes, signals, output that is cut off.
+// The executable as a process: the wrapper that finds Node, exit codes, signals, a closed output.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
@@ -53,7 +53,7 @@ it('exits 2 on a typo, with nothing on standard output', async () => {
   expect(stderr).toMatch(/did you mean status/i);
 });
 
-it('ignores SIGUSR1, which would open a debugger, and ends with 130 on SIGTERM; the task goes on', async () => {
+it('ignores SIGUSR1, which would open a debugger, and ends with 130 on SIGTERM; the task continues', async () => {
   const api = await startFakeApi();
   api.on('GET /api/v1/tasks/t1', (_request, response) =>
     json(response, { id: 't1', kind: 'script', title: '', state: 'running', createdAt: 0, machines: [] }),
@@ -71,10 +71,10 @@ it('ignores SIGUSR1, which would open a debugger, and ends with 130 on SIGTERM; 
   const [code] = (await once(child, 'close')) as [number];
   expect(code).toBe(130);
   expect(stderr).not.toContain('Debugger');
-  expect(stderr).toContain('the task goes on');
+  expect(stderr).toContain('the task continues');
 });
 
-it('exits 74 when what it says cannot be written, and goes on when only its messages cannot', async () => {
+it('exits 74 when its output cannot be written, and continues when only its messages cannot', async () => {
   const full = spawn('/bin/sh', ['-c', `exec "${executable}" help exit-codes > /dev/full`]);
   let stderr = '';
   full.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -84,7 +84,7 @@ it('exits 74 when what it says cannot be written, and goes on when only its mess
   expect(await once(unheard, 'close')).toEqual([2, null]);
 });
 
-it('is not a fault when its output is cut off', async () => {
+it('exits 0 when its output is closed early', async () => {
   const child = spawn('/bin/sh', ['-c', `"${executable}" --help | head -1; exit "\${PIPESTATUS:-0}"`]);
   const [code] = (await once(child, 'exit')) as [number];
   expect(code).toBe(0);

@@ -1,4 +1,4 @@
-// What the command line's exit codes and messages say of each way a command can fail.
+// The exit code and message of every kind of failure of a command.
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
@@ -34,8 +34,8 @@ describe('usage', () => {
     ['a missing option', ['deploy', 'web', '1.0.0']],
     ['a duration without a unit', ['token', 'create', '--role', 'relay', '--site', 'eu', '--ttl', '5']],
     ['a role that does not exist', ['token', 'create', '--role', 'rely', '--site', 'eu']],
-    ['no server named', ['--context', '/dev/null', 'machine', 'list']],
-    ['a script for nobody', ['script', 'run', '--file', '-']],
+    ['no server given', ['--context', '/dev/null', 'machine', 'list']],
+    ['a script without machines', ['script', 'run', '--file', '-']],
   ])('%s exits 2', async (_name, argv) => {
     const { code, err } = await isthmus(argv);
     expect(err).not.toBe('');
@@ -119,8 +119,8 @@ describe('secrets', () => {
   });
 });
 
-describe('the path to the server', () => {
-  it('sends the key, and nothing but JSON comes out with -o json', async () => {
+describe('the connection to the server', () => {
+  it('sends the key, and prints only JSON with -o json', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/sites', (_request, response) =>
       json(response, { items: [{ id: 'eu', name: 'eu', description: '' }] }),
@@ -187,7 +187,7 @@ describe('the path to the server', () => {
     expect(api.requests).toEqual([]);
   });
 
-  it('exits 4 when a relay of the mesh stands where the server should, and sends nothing', async () => {
+  it('exits 4 when a relay of the mesh answers instead of the server, and sends nothing', async () => {
     const api = await startFakeApi({ role: 'relay' });
     const { code } = await isthmus([...api.args, 'site', 'list']);
     expect(code).toBe(4);
@@ -195,7 +195,7 @@ describe('the path to the server', () => {
   });
 
   it.each([
-    ['has ended', { nowMs: Date.now() - 9 * dayMs }],
+    ['has expired', { nowMs: Date.now() - 9 * dayMs }],
     ['is not valid yet', { nowMs: Date.now() + dayMs }],
   ])("exits 6 when the server's certificate %s by this clock, with both dates", async (_name, times) => {
     const api = await startFakeApi(times);
@@ -233,7 +233,7 @@ describe('the path to the server', () => {
 });
 
 it.each([
-  ['a folder that cannot be made', ['init', '--data', '/dev/null/server'], /ENOTDIR/],
+  ['a folder that cannot be created', ['init', '--data', '/dev/null/server'], /ENOTDIR/],
   ['a folder below a file', ['quickstart', '--once', '--data', '/dev/null/x'], /ENOTDIR/],
 ])('%s exits 9 with the words of the operating system, and no stack', async (_name, argv, words) => {
   const { code, err } = await isthmus(argv);
@@ -257,7 +257,7 @@ describe('destructive commands', () => {
     expect(api.requests).toEqual([]);
   });
 
-  it('asks whoever sits there, of what is there only, and deletes what was there then', async () => {
+  it('ask the user, only about what exists, and delete the version that was read', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/sites/eu', (_request, response) => json(response, { id: 'eu' }, 200, { etag: '"7"' }));
     api.on('DELETE /api/v1/sites/eu', (_request, response) => response.writeHead(204).end());

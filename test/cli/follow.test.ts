@@ -1,4 +1,4 @@
-// Following a task live: resumes where it was cut, shows each line once, and gives up when nobody answers.
+// Following a task live: resumes after a cut, shows each line once, and gives up when the server does not answer.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -26,7 +26,7 @@ it('resumes after a cut from the last event it saw', async () => {
       response.end('id: 4\nevent: end\ndata: {"state":"succeeded"}\n\n');
       return;
     }
-    // Half an event, then the connection is gone: it must not count.
+    // Half an event before the connection is cut: it must not count.
     response.write(`id: 9\nevent: log\ndata: {"line":9}`, () => response.destroy());
   });
   const seen: ServerEvent[] = [];
@@ -36,7 +36,7 @@ it('resumes after a cut from the last event it saw', async () => {
   expect(resumedFrom).toEqual([undefined, '1', '2']);
 });
 
-it('gives up when the server stays away longer than its reachabilityTimeout', async () => {
+it('gives up when the server does not answer for longer than its retry time', async () => {
   const api = await startFakeApi();
   const client = clientOf(api);
   let tries = 0;
@@ -54,7 +54,7 @@ it('gives up when the server stays away longer than its reachabilityTimeout', as
   expect(tries).toBeGreaterThan(1);
 });
 
-it('does not ask again for a task that does not exist', async () => {
+it('does not retry for a task that does not exist', async () => {
   const api = await startFakeApi();
   const client = clientOf(api);
   const following = followTask(client, 'gone', { signal: new AbortController().signal, onEvent: () => undefined });
@@ -63,7 +63,7 @@ it('does not ask again for a task that does not exist', async () => {
   expect(api.requests).toHaveLength(1);
 });
 
-it('reads events in whatever pieces they come', async () => {
+it('reads events in chunks of any size', async () => {
   const stream =
     ': hello\r\nid: 1\r\nevent: log\r\ndata: a\r\ndata: b\r\n\r\ndata: ü\n\nevent: none\n\nid: 3\ndata: cut';
   const bytes = new TextEncoder().encode(stream);
@@ -80,7 +80,7 @@ it('reads events in whatever pieces they come', async () => {
   }
 });
 
-it('lets go of an idle connection before the server does: a request on one that is being closed would be lost', async () => {
+it('closes an idle connection before the server does: a request on a closing one would be lost', async () => {
   const server = createServer({ keepAliveTimeout: 2_000 }, (_request, response) => response.end('{}'));
   onTestFinished(() => void server.close());
   await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -1,4 +1,4 @@
-// What is shown: everything from elsewhere is escaped, progress is told line by line where nothing can be redrawn.
+// What commands show: text from elsewhere is escaped, and progress is line by line where nothing can be redrawn.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -50,7 +50,7 @@ function serveTask(api: FakeApi, end: 'succeeded' | 'failed'): void {
   });
 }
 
-it('shows control, escape and bidirectional characters, and obeys none', () => {
+it('escapes control, escape and bidirectional characters', () => {
   const shown = escapeText(hostile);
   expect(shown).toBe(
     '\\x1b[2J\\x1b]52;c;cm0gLXJm\\x07 \\x0d\\x00 \\u202egnp.exe \\u2066x\\u2069 \\u2028 \\x9b31m \\ud800 </script>',
@@ -58,7 +58,7 @@ it('shows control, escape and bidirectional characters, and obeys none', () => {
   expect(escapeText('tab\tand Grüße 日本 👩‍🚀')).toBe('tab\tand Grüße 日本 👩‍🚀');
 });
 
-it('follows a task to its end: lines escaped, steps told, exit code its result', async () => {
+it('follows a task to its end: lines escaped, steps shown, exit code its result', async () => {
   for (const [end, expected] of [
     ['succeeded', 0],
     ['failed', 1],
@@ -73,8 +73,8 @@ it('follows a task to its end: lines escaped, steps told, exit code its result',
     expect(out).toContain(
       end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 3\n' : 'task t1 succeeded',
     );
-    const told = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 3 (TASK_NOT_SUCCESSFUL)\n';
-    expect(err.startsWith('isthmus: ') ? err.split('\n', 1)[0] + '\n' : err).toBe(end === 'failed' ? told : '');
+    const reported = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 3 (TASK_NOT_SUCCESSFUL)\n';
+    expect(err.startsWith('isthmus: ') ? err.split('\n', 1)[0] + '\n' : err).toBe(end === 'failed' ? reported : '');
   }
 });
 
@@ -85,7 +85,7 @@ it('with -o json puts only the task on standard output', async () => {
   expect(JSON.parse(out)).toMatchObject({ id: 't1', state: 'succeeded' });
 });
 
-/** Whatever any command reads, with hostile text wherever there is text. */
+/** Every field that any command reads, with hostile text in each. */
 const anything = {
   ...{ id: hostile, name: hostile, title: hostile, description: hostile, site: hostile, role: hostile, state: hostile },
   ...{
@@ -159,7 +159,7 @@ const anything = {
   process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],
   paths: [
     {
-      path: [hostile],
+      ...{ path: [hostile], state: 'down', cost: 1, reason: hostile },
       hops: [{ node: hostile, roundTripMs: null, version: hostile, certificateDays: null }],
       roundTripsMs: [],
       error: { code: hostile, detail: hostile },
@@ -190,7 +190,7 @@ it.each([
   ['mesh status', 'GET /api/v1/mesh'],
   ['mesh trace x', 'POST /api/v1/mesh/trace'],
   ['mesh ping x', 'POST /api/v1/mesh/ping'],
-])('%s shows hostile text and obeys none, as text and as JSON', async (words, request) => {
+])('%s escapes hostile text, as text and as JSON', async (words, request) => {
   const api = await startFakeApi();
   const lists = {
     items: [{ ...anything, kind: request.endsWith('/log') ? 'log' : hostile }],
@@ -209,14 +209,19 @@ it.each([
   }
 });
 
-it('a task tells what each machine waits for, and of those that never began', async () => {
+it('a task shows what each machine waits for, and those that never started', async () => {
   const api = await startFakeApi();
   const step = { step: 'web', action: 'stage', state: 'pending', exitCode: null, detail: null };
-  const note = { at: 1, ticket: null, code: 'LINK_DOWN', text: 'web-1: no live link from eu' };
+  const message = { at: 1, ticket: null, code: 'LINK_DOWN', text: 'web-1: no live link from eu' };
   const task = {
     ...{ id: 't1', kind: 'deployment', title: 'web 1.0.0 to prod', state: 'running', createdAt: 1, deadlineAt: 2 },
     machines: [
-      { machine: 'web-1', state: 'running', note, steps: [{ ...step, state: 'succeeded', action: 'acquire' }, step] },
+      {
+        machine: 'web-1',
+        state: 'running',
+        message,
+        steps: [{ ...step, state: 'succeeded', action: 'acquire' }, step],
+      },
       { machine: 'web-2', state: 'skipped', steps: [] },
     ],
   };
@@ -224,7 +229,7 @@ it('a task tells what each machine waits for, and of those that never began', as
   const { out } = await isthmus([...api.args, 'task', 'show', 't1']);
   expect(out).toMatch(/web-1 +web\/acquire +succeeded[ -]*\n/);
   expect(out).toMatch(/web-1 +web\/stage +pending[ -]+no live link from eu \(LINK_DOWN\)[ -]*\n/);
-  expect(out).toMatch(/web-2[ -]+skipped[ -]+nothing was begun/);
+  expect(out).toMatch(/web-2[ -]+skipped[ -]+not started/);
 });
 
 it('redraws its region in place, below the lines that stay', () => {
@@ -262,7 +267,7 @@ it('replaces its region, puts new lines above it, and leaves the rest of the scr
   expect(drawn()).toEqual(['$ isthmus', 'a line', '']);
 });
 
-/** As much of a terminal as moves the cursor up and down, to the beginning of a line, and erases. */
+/** A terminal that moves the cursor up, down and to a column, and erases lines. */
 class Screen {
   lines = [''];
   #row = 0;
@@ -291,7 +296,7 @@ class Screen {
   }
 }
 
-it('tells the first hop that fails, and exits 1', async () => {
+it('trace shows the first hop that fails, and exits 1', async () => {
   const api = await startFakeApi();
   api.on('GET /api/v1/machines', (_request, response) => json(response, { items: [] }));
   const down = {
@@ -308,7 +313,7 @@ it('tells the first hop that fails, and exits 1', async () => {
     json(response, {
       paths: [
         {
-          path: ['eu', 'eu-pci'],
+          ...{ path: ['eu', 'eu-pci'], state: 'down', cost: 1001, reason: 'the link from eu to eu-pci is down' },
           hops: [
             { node: 'eu', roundTripMs: 1.25, version: '0.1.0', certificateDays: 6.5 },
             {
@@ -322,20 +327,21 @@ it('tells the first hop that fails, and exits 1', async () => {
   );
   const { code, out, err } = await isthmus([...api.args, 'mesh', 'trace', 'eu-pci-1']);
   expect(code).toBe(1);
+  expect(out).toContain('server > eu > eu-pci > eu-pci-1  down: the link from eu to eu-pci is down\n');
   expect(out).toContain('1  eu  1.3 ms, version 0.1.0, certificate 6.5 days');
   expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: refused');
   expect(err).toContain('at eu-pci');
-  expect(err).toContain('what to do: eu-pci dials this link (it last met LINK_TIMEOUT): check that both run');
+  expect(err).toContain('what to do: eu-pci dials this link (last error: LINK_TIMEOUT): check that both run');
 });
 
-it('a node that a token waits for is no fault of the mesh', async () => {
+it('a pending join is no fault of the mesh', async () => {
   const api = await startFakeApi();
   const waits = { from: 'server', to: 'eu', joined: false, up: false, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
   api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [waits] }));
   const waiting = await isthmus([...api.args, 'mesh', 'status']);
   expect(waiting.code).toBe(0);
-  expect(waiting.out).toMatch(/server +eu +awaits its join/);
+  expect(waiting.out).toMatch(/server +eu +pending join/);
   api.on('GET /api/v1/mesh', (_request, response) =>
     json(response, { nodes: [], links: [{ ...waits, joined: true }] }),
   );
@@ -344,12 +350,12 @@ it('a node that a token waits for is no fault of the mesh', async () => {
   expect(lost.err).toContain('down: server - eu (CHECK_FAILED)');
 });
 
-it('the log of a part is data to a terminal too', async () => {
+it('the log of a component is escaped too', async () => {
   const script = [
     `import { createLogger } from ${JSON.stringify(join(import.meta.dirname, '../../lib/telemetry/log.ts'))};`,
     "createLogger({ component: 'test' }).warn({ err: process.argv[1], [process.argv[1]]: new Error(process.argv[1]) }, process.argv[1]);",
   ].join('\n');
-  // What no argument can hold, JSON escapes by itself.
+  // An argument cannot hold these; JSON escapes them itself.
   const argument = hostile.replaceAll('\0', '').replaceAll('\ud800', '');
   const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, argument]);
   expect(stderr.trimEnd().split('\n')).toHaveLength(1);

@@ -1,5 +1,5 @@
-// What `token create` prints is run as it is printed: of a relay that dials out, and of a tentacle behind it. Only the
-// folder and the relay's port are changed, because here all of them are on one machine.
+// Runs the commands that `token create` prints, for a relay that dials out and a tentacle behind it. Only folder and port
+// are changed, because all nodes are on one machine.
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,10 +22,12 @@ test('a relay that dials out and a tentacle behind it join with the printed comm
   const env = componentEnv({ PATH: [bin, componentEnv({})['PATH'] ?? ''].join(delimiter) });
   const context = ['--context', join(folder, 'context/context.json')];
 
-  /** Makes a token with the command line, runs what it prints, answers both outputs. */
+  /** Creates a token with the command line, runs the printed command, returns both outputs. */
   async function joinAsPrinted(id: string, words: string[]): Promise<{ command: string; output: string }> {
-    const made = await run('isthmus', [...context, 'token', 'create', '--site', 'eu', '--name', id, ...words], { env });
-    const command = made.stdout.slice(made.stdout.indexOf('\n\n') + 2);
+    const created = await run('isthmus', [...context, 'token', 'create', '--site', 'eu', '--name', id, ...words], {
+      env,
+    });
+    const command = created.stdout.slice(created.stdout.indexOf('\n\n') + 2);
     expect(command).not.toMatch(/[<]host|--address 0\.0\.0\.0/);
     const here = command
       .replace(/--data \S+/, `--data ${world.dataDir(id)}`)

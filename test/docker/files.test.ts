@@ -1,4 +1,4 @@
-// The image and the compose file, read without an engine: what they promise about users, rights and networks.
+// Checks the Dockerfile and the compose file without an engine: users, privileges and networks.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ async function instructions(): Promise<{ verb: string; rest: string }[]> {
     .map((line) => ({ verb: line.slice(0, line.indexOf(' ')), rest: line.slice(line.indexOf(' ') + 1) }));
 }
 
-test('the image starts from a pinned major and runs as a user without rights, with a health check', async () => {
+test('the image starts from a pinned major and runs as an unprivileged user, with a health check', async () => {
   const all = await instructions();
   const verbs = all.map(({ verb }) => verb);
   const known = 'FROM WORKDIR COPY RUN LABEL ENV USER VOLUME EXPOSE HEALTHCHECK ENTRYPOINT CMD'.split(' ');
@@ -74,7 +74,7 @@ test('only relays are in more than one of the three networks', () => {
   }
 });
 
-test('every part runs on a read-only root with no rights to gain, and is watched', () => {
+test('every component runs on a read-only root without privileges, with a health check', () => {
   for (const [name, service] of Object.entries(compose.services)) {
     expect(service.read_only, name).toBe(true);
     expect(service.cap_drop, name).toEqual(['ALL']);

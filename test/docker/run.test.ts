@@ -1,5 +1,5 @@
-// What the image would run, run without an engine: the built tree, as a user without rights, on a root that is mounted
-// read-only, with nothing to write but /data (here: a folder of the test) and a small /tmp.
+// Runs the built tree as the image does, without an engine: as an unprivileged user on a read-only root, where only /data
+// (here a folder of the test) and a small /tmp are writable.
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { lacks } from '../support/needs.ts';
 const root = join(import.meta.dirname, '../..');
 const user = 10001;
 
-/** Mounts as the image has them, then gives up every right and becomes the command. $1 app, $2 data, $3 modules. */
+/** Mounts like the image, then drops every privilege and runs the command. $1 app, $2 data, $3 modules. */
 const confine = `
   set -eu
   mount --make-rprivate /
@@ -44,7 +44,7 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, w
     data = await mkdtemp(join(tmpdir(), 'isthmus-data-'));
     await chmod(image, 0o755);
     await chown(data, user, user);
-    // Types are checked by `npm run types`; here only what runs matters.
+    // `npm run types` checks the types.
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
     await run(process.execPath, [
       tsc,
@@ -65,18 +65,18 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, w
     await rm(data, { recursive: true, force: true });
   });
 
-  test('the root cannot be written, and the user has no rights', async () => {
+  test('the root is read-only, and the user has no privileges', async () => {
     const script =
       'id -u; touch "$PWD/x" 2>/dev/null && echo wrote; grep CapEff /proc/self/status; touch /mnt/x && rm /mnt/x';
     const said = await run(...confined('sh', '-c', script));
     expect(said).toBe(`${user}\nCapEff:\t0000000000000000\n`);
   });
 
-  test('the command tells its version', async () => {
+  test('the command prints its version', async () => {
     expect(await run(...confined('bin/isthmus', '--version'))).toMatch(/^\S*\d+\.\d+\.\d+/);
   });
 
-  test('a part that only dials is healthy while it is connected to another host', async () => {
+  test('a component that only dials is healthy while it is connected to another host', async () => {
     const look = async (address: string): Promise<string> => {
       const connected = `const n = require('net'); n.createServer().listen(7777, '0.0.0.0', () => n.connect(7777, '${address}'))`;
       const script = `ip link set lo up; ip address add 10.99.0.1/32 dev lo
@@ -90,7 +90,7 @@ describe.skipIf(lacks('root', 'namespaces', 'unshare', 'iproute'))('the image, w
     expect(await look('127.0.0.1')).toBe('ended with 1\n');
   });
 
-  test('a server starts on a fresh data folder, is healthy, and stops when told to', async () => {
+  test('a server starts on a fresh data folder, is healthy, and stops at a signal', async () => {
     const listen = ['--mesh-listen', '127.0.0.1:0', '--api-listen', '0.0.0.0:0'];
     await run(...confined('bin/isthmus', 'init', '--data', '/mnt/node', ...listen));
     const [command, args] = confined('bin/isthmus', 'server', 'start', '--data', '/mnt/node', '-o', 'json');

@@ -1,5 +1,5 @@
-// Run as a process by subscriptions.test.ts: handles the events of a store. It kills itself with `SIGKILL` when it has
-// done the work of the event of that subject, and before its position is committed; without a subject it runs on.
+// A process that subscriptions.test.ts starts: handles the events of a store. It kills itself with `SIGKILL` after the
+// work for the event of the given subject, before its position is committed; without a subject it continues.
 import { appendFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLogger } from '../../lib/telemetry/log.ts';

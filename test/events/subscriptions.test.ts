@@ -24,7 +24,7 @@ function deleted(store: Store, kind: DeletedKind, subject: string): Promise<void
   return store.transaction((tx) => tx.events.append({ actor: 'a', type: `${kind}.deleted`, subject, data: {} }));
 }
 
-/** Starts subscriptions that never poll and try again at once. */
+/** Starts subscriptions that never poll and retry at once. */
 async function started(
   store: Store,
   subscribed: Readonly<Record<string, Subscription<'site.deleted'>>>,
@@ -37,7 +37,7 @@ async function started(
   return subscriptions;
 }
 
-/** Collects subjects; `fail` may throw before one is taken. */
+/** Collects subjects; `fail` may throw before one is collected. */
 function collector(from: 'start' | 'now', fail: (subject: string) => void = () => undefined) {
   const subjects: string[] = [];
   const subscription: Subscription<'site.deleted'> = {
@@ -65,7 +65,7 @@ const counting: Subscription<'site.deleted'> = {
 const names = (count: number, prefix = 's') => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
 
 describe('a subscription', () => {
-  it('gets each event of its types in order, those before it and those that come', async () => {
+  it('gets each event of its types in order, earlier and later ones', async () => {
     const store = await emptyStore();
     for (const name of names(250)) await deleted(store, 'site', name);
     const { subjects, subscription } = collector('start');
@@ -78,7 +78,7 @@ describe('a subscription', () => {
     expect(subjects).toEqual([...names(250), ...names(50, 't')]);
   });
 
-  it('that begins now gets what comes, and after a restart what came meanwhile', async () => {
+  it('that starts now gets later events, and after a restart those that it missed', async () => {
     const store = await emptyStore();
     await deleted(store, 'site', 'before');
     const { subjects, subscription } = collector('now');
@@ -92,7 +92,7 @@ describe('a subscription', () => {
     expect(subjects).toEqual(['one', 'two']);
   });
 
-  it('that fails tries the same event again, says how far behind it is, and holds up no other', async () => {
+  it('that fails retries the same event, reports how far behind it is, and holds up no other', async () => {
     const store = await emptyStore();
     let failing = true;
     const stuck = collector('start', (subject) => {
@@ -147,7 +147,7 @@ describe('a subscription', () => {
     expect(await store.settings.get('count')).toBe('100');
   });
 
-  it('passes over what is not for it, so that nothing is kept for it', async () => {
+  it('skips events of other types, so that they can be purged', async () => {
     const store = await emptyStore();
     const subscriptions = await started(store, { sites: counting });
     for (const name of names(150)) await deleted(store, 'environment', name);
@@ -155,7 +155,7 @@ describe('a subscription', () => {
     expect(await store.settings.get('count')).toBeUndefined();
   });
 
-  it('is removed when nobody registers it any more', async () => {
+  it('is removed when it is no longer registered', async () => {
     const store = await emptyStore();
     const first = await started(store, { old: counting, kept: counting });
     await first.stop();
@@ -171,7 +171,7 @@ describe('a subscription', () => {
   });
 });
 
-it('what is installed on a machine is forgotten with it', async () => {
+it('the installed releases of a machine are deleted with it', async () => {
   const store = await emptyStore();
   for (const machine of ['web-1', 'web-2']) {
     await store.installed.activated({ machine, application: 'shop', version: '1', sha256: 'a', at: 1 });
@@ -209,7 +209,7 @@ describe('a process that is killed between the work and the position', () => {
     return dataDir;
   }
 
-  it('has done each work in the database once, and in order', async () => {
+  it('has done all work in the database once and in order', async () => {
     const dataDir = await filled();
     for (const subject of ['s0', 's99', 's100', 's249']) expect(await run(dataDir, subject)).toBe('SIGKILL');
     expect(await run(dataDir)).toBe(0);
@@ -218,7 +218,7 @@ describe('a process that is killed between the work and the position', () => {
     expect((await store.settings.get('handled'))?.trim().split('\n')).toEqual(names(250));
   });
 
-  it('has done each work elsewhere, and again only what it had not committed', async () => {
+  it('has done all work elsewhere, and repeated only what it had not committed', async () => {
     const dataDir = await filled();
     expect(await run(dataDir, 'es149')).toBe('SIGKILL');
     expect(await run(dataDir)).toBe(0);

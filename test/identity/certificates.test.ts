@@ -1,4 +1,4 @@
-// tls-matrix and bad certificates: who is refused, on which side, with which code, and what the message says.
+// Bad certificates on either side of TLS: which side rejects them, with which code, and what the message says.
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import type { ConnectionOptions, TLSSocketOptions } from 'node:tls';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
@@ -28,7 +28,7 @@ const dayMs = 86_400_000;
 const { notCa, usage, both, san } = leafExtensions;
 const leaf = (parts: LeafParts = {}): Promise<NodeIdentity> => leafOf(mesh, parts);
 
-/** What each side makes of the other: a code, or who it is. */
+/** The result of each side: an error code, or the peer's identity. */
 async function judge(
   client: NodeIdentity,
   revocations?: RevocationCheck,

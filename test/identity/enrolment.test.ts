@@ -1,5 +1,5 @@
-// Joining a mesh: directly, through relays, and of nodes that are dialled; what is written, and that nothing is when
-// anything fails.
+// Joining a mesh: directly, through relays, and by nodes that are dialled; what is written, and that a failed join
+// leaves nothing behind.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -29,8 +29,8 @@ type Attempt = Partial<JoinOptions> & Pick<JoinOptions, 'token'>;
 
 async function attempt(server: ControlPlane, options: Attempt): Promise<{ identity: NodeIdentity; dataDir: string }> {
   const dataDir = options.dataDir ?? join(await tempDir(), 'node');
-  const way = options.listen === undefined ? { addresses: [server.address] } : {};
-  const identity = await joinNode({ dataDir, pin: server.pin, ...way, ...options });
+  const connection = options.listen === undefined ? { addresses: [server.address] } : {};
+  const identity = await joinNode({ dataDir, pin: server.pin, ...connection, ...options });
   return { identity, dataDir };
 }
 
@@ -74,7 +74,7 @@ async function reported(server: ControlPlane, name: string): Promise<boolean> {
   return (await server.store.nodes.find(name))?.lastSeenAt !== null;
 }
 
-/** Makes guesses at a token in one session; answers their codes, or undefined where no session is given any more. */
+/** Guesses at a token in one session; returns the codes, or undefined when no further session is accepted. */
 async function guess(server: ControlPlane, id: string, times: number): Promise<string[] | undefined> {
   const signal = AbortSignal.timeout(30_000);
   const route = { destination: 'server', source: 'joining', deadlineMs: 10_000, signal };
@@ -93,7 +93,7 @@ async function guess(server: ControlPlane, id: string, times: number): Promise<s
     });
     const [tokenProof, publicKeySpki] = [Buffer.alloc(32), Buffer.alloc(9)];
     const wrong = { tokenId: id, tokenProof, publicKeySpki, keyProof: Buffer.alloc(9), nonce };
-    // Over streams of a client that is there: the one that dials again would begin another session.
+    // Over streams of a connected client: one that dials again would open another session.
     const enrolment = await client.ready();
     const codes = await Promise.all(
       Array.from(
@@ -106,7 +106,7 @@ async function guess(server: ControlPlane, id: string, times: number): Promise<s
           ),
       ),
     );
-    // Whoever is fast enough floods the connection, which ends with what it had asked.
+    // A fast guesser floods the connection, which then ends together with its requests.
     const unanswered = socket.destroyed ? ['UNREACHABLE', 'INTERNAL'] : [];
     return codes.map((code) => (unanswered.includes(code) ? 'ended' : code));
   } finally {
@@ -207,7 +207,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     const { token } = await server.token({ name: 'web-1' });
     expect((await denial(attempt(server, { token, dataDir, ...asked }))).code).toBe(code);
     await expectNothing(server, dataDir, 1);
-    // And the token is still good for what it is for.
+    // The token is still valid for its own purpose.
     await attempt(server, { token });
   });
 
@@ -282,7 +282,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     expect(recorded.length).toBeLessThan(60 + 5 * ((Date.now() - began) / 1000 + 1));
     expect(told).toBeLessThanOrEqual(recorded.length);
     expect(await server.store.nodes.find('web-1')).toBeUndefined();
-    // Whoever has the token gets in from another address, while the guesser's own has had its share.
+    // The owner of the token gets in from another address, while the guesser's address is over its limit.
     while ((await guess(server, id, 1)) !== undefined);
     const elsewhere = await cable(server.address, '127.0.0.2');
     const { identity } = await attempt(server, { token, addresses: [elsewhere.address] });

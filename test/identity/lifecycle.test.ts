@@ -1,5 +1,5 @@
-// What becomes of a node after it joined: renewed, also when the answer was lost; revoked, on live links; told whom to
-// dial, also while the server is away.
+// A node after it has joined: its certificate is renewed, also when an answer is lost; it is revoked, on live links; it
+// is assigned children to dial, and dials them also while the server is away.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -22,8 +22,8 @@ import { tempDir } from '../support/temp.ts';
 import type { NodeRole } from '../../certs/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** A node with a row, an identity and a running mesh below the server. */
-async function member(
+/** A joined node: a row at the server, an identity, and a running mesh below the server. */
+async function startJoined(
   server: ControlPlane,
   id: string,
   role: NodeRole = 'tentacle',
@@ -72,7 +72,7 @@ async function relayAndChild(server: ControlPlane): Promise<{ node: TestNode; me
 
 test('a renewal brings a new key and certificate, in use at once and written down', async () => {
   const server = await startControlPlane();
-  const { identity, renew, mesh } = await member(server, 'web-1');
+  const { identity, renew, mesh } = await startJoined(server, 'web-1');
   const before = identity.current();
   await renewOnce(identity, renew);
   expect(identity.current().keyPem).not.toBe(before.keyPem);
@@ -87,7 +87,7 @@ test('a renewal brings a new key and certificate, in use at once and written dow
 
 test('a renewal whose answer was lost is asked for again with the same key, and answered the same', async () => {
   const server = await startControlPlane();
-  const { identity, renew } = await member(server, 'web-1');
+  const { identity, renew } = await startJoined(server, 'web-1');
   const answers: string[] = [];
   const losing: Renewer = async (pending) => {
     answers.push(await renew(pending));
@@ -107,7 +107,7 @@ test('a renewal whose answer was lost is asked for again with the same key, and 
 
 test('certificates are renewed by themselves before they expire, and the mesh goes on with the new one', async () => {
   const server = await startControlPlane();
-  const { identity, renew, mesh } = await member(server, 'web-1', 'tentacle', { lifetimeMs: 6_000 });
+  const { identity, renew, mesh } = await startJoined(server, 'web-1', 'tentacle', { lifetimeMs: 6_000 });
   const first = identity.peer();
   const renewal = keepRenewed({ identity, renew, log: silentLogger() });
   onTestFinished(() => renewal.stop());
@@ -121,7 +121,7 @@ test('certificates are renewed by themselves before they expire, and the mesh go
 
 test('a node without a row cannot renew', async () => {
   const server = await startControlPlane();
-  const { identity, renew } = await member(server, 'web-1');
+  const { identity, renew } = await startJoined(server, 'web-1');
   await server.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
   await expect(renewOnce(identity, renew)).rejects.toMatchObject({ code: 'PEER_CERTIFICATE_REVOKED' });
   expect(await server.events('node.renewed')).toHaveLength(0);
@@ -129,8 +129,8 @@ test('a node without a row cannot renew', async () => {
 
 test('revocation cuts a live link within five seconds and lets the node in no more', async () => {
   const server = await startControlPlane();
-  const { mesh } = await member(server, 'web-1');
-  const other = await member(server, 'web-2');
+  const { mesh } = await startJoined(server, 'web-1');
+  const other = await startJoined(server, 'web-2');
   const revokedAtMs = Date.now();
   await server.revoke('web-1');
   await waitFor(() => server.mesh.links().every(({ peer, up }) => peer !== 'web-1' || !up), { limitMs: 5_000 });
@@ -167,7 +167,7 @@ test('a revocation that was stored and not published before a crash is published
   expect(await publishRevocations(deps)).toBe(true);
   expect(revocations.entries().map(({ node }) => node)).toEqual(['web-1']);
   expect(await publishRevocations(deps)).toBe(false);
-  // A version higher than anything a restored backup could know.
+  // A version higher than any in a restored backup.
   expect(revocations.version).toBeGreaterThan(Date.now() - 60_000);
 });
 
@@ -234,7 +234,7 @@ test('a relay whose disk takes nothing more dials whom it is told to and cuts of
   onTestFinished(() => running.stop());
   await waitFor(() => existsSync(join(node.dataDir, 'assignment.json')), { what: 'the first assignment' });
   for (const name of ['assignment.json', 'revocations.bin']) {
-    // No file can be put where a folder is.
+    // No file can be created where a folder is.
     rmSync(join(node.dataDir, name), { force: true });
     mkdirSync(join(node.dataDir, name));
   }
@@ -246,7 +246,7 @@ test('a relay whose disk takes nothing more dials whom it is told to and cuts of
 
 test('what a node reports after it was revoked is not taken', async () => {
   const server = await startControlPlane();
-  const { mesh } = await member(server, 'web-1');
+  const { mesh } = await startJoined(server, 'web-1');
   await server.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
   const node = await server.authority.node('web-1', 'tentacle');
   const reports = reportToServer({ mesh, identity: node.identity, log: silentLogger(), dataDir: node.dataDir });

@@ -1,4 +1,4 @@
-// What can be in the way of a join: each has its own code, names the check that failed, and leaves nothing.
+// What can stop a join: each case has its own code, names the check that failed, and leaves nothing behind.
 import { existsSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -138,7 +138,7 @@ describe('a man in the middle', () => {
     expect((await failing({ addresses: [address], pin: victim.pin })).code).toBe('PEER_UNEXPECTED');
   });
 
-  /** Takes enrolments like a node of the mesh, and answers the session inside itself. */
+  /** Accepts enrolments like a node of the mesh, and answers the session inside itself. */
   async function middle(identity: Parameters<typeof credentialsOf>[0]): Promise<{ address: string }> {
     const listener = await listenForEnrol('127.0.0.1:0', await selfSigned());
     onTestFinished(() => listener.stop());

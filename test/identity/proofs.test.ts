@@ -1,4 +1,4 @@
-// A proof works in its own session and nowhere else: what a relay or a listener could record is worth nothing.
+// A proof is valid only in its own session: what a relay or an eavesdropper could record is worth nothing.
 import { createPrivateKey } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
@@ -73,12 +73,12 @@ test('a proof made in one session is refused in another, with either nonce, and 
   const recorded = await enrolmentOf(token, one);
   expect(await outcome(two, recorded)).toBe('ENROL_STALE');
   expect(await outcome(two, { ...recorded, nonce: two.nonce })).toBe('TOKEN_UNKNOWN');
-  // Everything right but the session: what somebody between two TLS sessions could have asked for.
+  // Everything is right but the session: a man in the middle of two TLS sessions could send this.
   expect(await outcome(two, await enrolmentOf(token, { key: one.key, nonce: two.nonce }))).toBe('TOKEN_UNKNOWN');
   expect((await server.store.tokens.get(id)).boundSpkiSha256).toBeNull();
   expect(await server.denials('enrolment.denied')).toHaveLength(3);
   expect(await outcome(one, recorded)).toBe('let in');
-  // The same key may ask again: its answer may have been lost.
+  // The same key may enrol again: its answer may have been lost.
   expect(await outcome(one, recorded)).toBe('let in');
 });
 

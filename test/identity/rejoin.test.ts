@@ -1,4 +1,4 @@
-// What a join token is worth to a second key, and what a name is worth after its node was revoked.
+// A join token in the hands of a second key, and the reuse of a name after its node was revoked.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -29,13 +29,13 @@ const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isth
 
 interface Enrolled {
   readonly identity: NodeIdentity;
-  /** Fails the join before its confirmation, as a round trip would that does not come back. */
+  /** Fails the join before its confirmation, as a failed round trip does. */
   fail(): Promise<void>;
-  /** The connection goes, as when the process is killed. */
+  /** Drops the connection, as when the process is killed. */
   kill(): Promise<void>;
 }
 
-/** Enrols and stays just before the confirmation. */
+/** Enrols and stops just before the confirmation. */
 async function enrolOnly(server: ControlPlane, token: string): Promise<Enrolled> {
   const enrolled = Promise.withResolvers<NodeIdentity>();
   const lost = Promise.withResolvers<never>();
@@ -79,14 +79,14 @@ async function enrolOnly(server: ControlPlane, token: string): Promise<Enrolled>
   };
 }
 
-/** Waits until a new certificate is younger than the revocation: certificates tell the second, not the millisecond. */
+/** Waits until a new certificate is younger than the revocation: the times in certificates are whole seconds. */
 async function aSecondAfterRevoking(server: ControlPlane, node: string): Promise<number> {
   const { revokedAt } = await server.store.nodes.get(node);
   await waitFor(() => Date.now() > (revokedAt ?? 0) + 1_000);
   return revokedAt ?? 0;
 }
 
-/** A running mesh with an identity that was got by enrolling, and what it can ask for. */
+/** A running mesh with the identity of an enrolled node, and the calls it can make. */
 async function use(server: ControlPlane, identity: NodeIdentity) {
   const dataDir = await tempDir();
   mkdirSync(dataDir, { recursive: true });
@@ -150,7 +150,7 @@ test('a key that enrolled and did not confirm gets nothing from the token once a
   const [recorded, ...others] = await server.store.nodes.certificates('web-1');
   expect(others).toEqual([]);
 
-  // And the one that has joined has the certificate that was written down, can renew it, and for days.
+  // The node that joined has the certificate that the server recorded; it can renew it, and it is valid for days.
   await shadow.mesh.stop();
   const real = await use(server, identity);
   expect(real.store.peer().serialNumber).toBe(recorded?.serial);
@@ -202,7 +202,7 @@ test('a token given back after the confirmation stays used, and the node hears t
 test('a token that was bound when the server stopped is free again after it started', async () => {
   const server = await startControlPlane();
   const { token, id } = await server.token({ name: 'web-1' });
-  // What the server before this one left.
+  // The state that an earlier server left.
   expect(await server.store.tokens.bind(id, 'aa'.repeat(32), 'web-1')).toBe(true);
   const deps = {
     authority: server.authority.authority,
@@ -224,7 +224,7 @@ test('a revocation that only the neighbours still know of, after a restore, outl
   const { authority } = server.authority;
   const gone = { node: 'stolen', revokedAtMs: Date.now() };
   const statement = revocationStatement(authority.meshId, Date.now(), [gone]);
-  // As a neighbour floods it to a server whose backup is from before.
+  // As a neighbour floods it to a server restored from an older backup.
   server.node.revocations.merge({ statement, signature: authority.sign('revocations', statement) });
   await server.revoke('web-2');
   await waitFor(() => server.node.revocations.entries().some(({ node }) => node === 'web-2'), { what: 'web-2 on it' });
@@ -243,12 +243,12 @@ test('a node that joins again keeps the settings of its operator, with the path 
   await server.revoke('web-1');
   await aSecondAfterRevoking(server, 'web-1');
   rmSync(identityFolder(dataDir), { recursive: true });
-  const way = `parents:\n  - node: server-1\n    address: ${server.address}\n`;
+  const parents = `parents:\n  - node: server-1\n    address: ${server.address}\n`;
   writeFileSync(config, 'listen: 127.0.0.1:1\n# never as the agent\nscriptUser: deploy\nparents:\n  - node: old\n');
   await joinHere();
-  expect(readFileSync(config, 'utf8')).toBe(`# never as the agent\nscriptUser: deploy\n${way}`);
+  expect(readFileSync(config, 'utf8')).toBe(`# never as the agent\nscriptUser: deploy\n${parents}`);
 
-  // What cannot be kept is found before anything is asked for: the token is still good.
+  // Settings that cannot be kept are found before the enrolment: the token is still valid.
   await server.revoke('web-1');
   rmSync(identityFolder(dataDir), { recursive: true });
   writeFileSync(config, 'scriptUser: [\n');
@@ -265,7 +265,7 @@ test('a revoked node joins again under its name: same machine, old certificates 
   await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
   await server.revoke('web-1');
   await expect(server.token({ name: 'web-1', role: 'relay' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-  // A token that names nobody does not give the name out.
+  // A token that names no node does not assign the name.
   await expect(
     joinNode({
       dataDir: join(await tempDir(), 'node'),
@@ -307,7 +307,7 @@ test.each([
       if (check !== after) return;
       line.cut();
       line.heal();
-      // Nothing more gets through until the server has noticed.
+      // No more data gets through until the server has noticed.
       line.cut();
       noticed = released(server, id).then(() => line.heal());
     },

@@ -1,4 +1,4 @@
-// The revocation list: only the authority makes one, only a newer one replaces it, and a restart forgets nothing.
+// The revocation list: only the authority can issue one, only a newer one replaces it, and it survives a restart.
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -75,7 +75,7 @@ test('a list that the disk does not take is in force and told, and written once 
   let told = 0;
   revocations.onChange(() => (told += 1));
   const path = join(dataDir, 'revocations.bin');
-  // No file can be put where a folder is.
+  // No file can be created where a folder is.
   mkdirSync(path);
   expect(revocations.merge(mesh.revoke(2, [{ node: 'b', revokedAtMs: 10 }]))).toBe('newer');
   expect(told).toBe(1);

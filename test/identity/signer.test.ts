@@ -1,4 +1,4 @@
-// Envelopes and passes: good ones are read, and every single change to one is refused (I7).
+// Envelopes and download tokens: valid ones are accepted, and every change to one is rejected (I7).
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
 import {
   createSigner,

@@ -1,4 +1,4 @@
-// What enrolment gives out before the confirmation is good for the confirmation, and for nothing else.
+// The certificate that enrolment issues before the confirmation is valid for the confirmation and nothing else.
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { PROVISIONAL_LIFETIME_MS } from '../../certs/authority.ts';
@@ -43,7 +43,7 @@ describe('a node that has enrolled and not confirmed', () => {
     await expect(open('topology')).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
     const down = server.mesh.dial({ node: 't1', service: 'echo', class: 'control', deadlineMs: 5_000 });
     await expect(down).rejects.toMatchObject({ code: 'JOIN_UNCONFIRMED' });
-    // Nobody is to count on it: it goes when the join ends, and the node is not there yet.
+    // Nobody may rely on it: the link goes when the join ends, and the node does not run yet.
     expect(server.mesh.links()).toMatchObject([{ peer: 't1', up: false }]);
   });
 
@@ -91,12 +91,12 @@ describe('a node that has enrolled and not confirmed', () => {
   it('does not take the place of the node of its name that has confirmed', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
-    const member = await fakeLink(server.mesh.address!, (await authority.node('t1', 'tentacle')).identity);
+    const joined = await fakeLink(server.mesh.address!, (await authority.node('t1', 'tentacle')).identity);
     await waitFor(() => server.mesh.links()[0]?.up, { what: 'the link' });
     const shadow = await authority.node('t1', 'tentacle', provisional);
     const late = await fakeLink(server.mesh.address!, shadow.identity, { sessionEpoch: Date.now() });
     expect((await late.ended)?.code).toBe('JOIN_UNCONFIRMED');
-    expect(member.frames.some((frame) => frame.goodbye)).toBe(false);
+    expect(joined.frames.some((frame) => frame.goodbye)).toBe(false);
     expect(server.mesh.links()[0]?.up).toBe(true);
   });
 

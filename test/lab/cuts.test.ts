@@ -1,4 +1,4 @@
-// Lines that are cut, whole or one way only, at each stage of a deployment, and while nothing is under way.
+// Lines cut in both directions or in one, at each stage of a deployment, and while idle.
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -11,14 +11,14 @@ import { lineNames } from './support/sites.ts';
 import { reached, stages, wholeAgain, wholeAgainMs, type Stage } from './support/stages.ts';
 
 const shape = { delayMs: 20, rateMbit: 6 };
-/** Where a stage is seen for the cut of a line. */
+/** The machine that shows a stage, for each line. */
 const behind = { 'wan-eu': 'eu-1', 'wan-pci': 'pci-2', 'wan-us': 'us-1' } as const;
-/** A link that hears nothing is given up within this: a shorter cut is survived by the link, a longer one ends it. */
+/** A silent link is ended within this time: the link survives a shorter cut, a longer one ends it. */
 const foundMs = (linkTimeoutS + 5) * 1000;
 const [shortS, longS] = isLong ? [5, 25] : [2, 10];
 /**
- * The server dials relay eu, and relay us dials the server: for long only these, since pci is behind eu and would be
- * cut after it.
+ * The lines for long cuts: the server dials relay eu, and relay us dials the server. Not pci, which is behind eu and
+ * would be cut after it.
  */
 const cutForLong = ['wan-eu', 'wan-us'] as const;
 
@@ -31,10 +31,7 @@ interface Cut {
 }
 
 const cutStages = stages.filter((stage) => stage !== 'the release is activated');
-/**
- * Each stage once for each length, and two cuts in one deployment: a short one and, half of the stages away, a long
- * one.
- */
+/** Each stage once for each length, with two cuts in a deployment: a short and a long one, half of the stages apart. */
 const cuts = cutStages.map((stage, index) => {
   const half = cutStages.length / 2;
   const short: Cut = { stage, seconds: shortS, lines: lineNames };
@@ -46,8 +43,8 @@ const cuts = cutStages.map((stage, index) => {
 });
 
 const oneDirection = [
-  { stage: 'half the package is here', way: 'forward' },
-  { stage: 'the post-deploy script runs', way: 'backward' },
+  { stage: 'half the package is here', direction: 'forward' },
+  { stage: 'the post-deploy script runs', direction: 'backward' },
 ] as const;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut in the lab', () => {
@@ -58,8 +55,8 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
     return links.some(({ to, up }) => to === node && up);
   };
 
-  /** Deploys, and cuts lines at stages: each once the machine behind it has come so far. */
-  const deployThrough = async (faults: readonly Cut[], way: 'both' | 'forward' | 'backward'): Promise<void> => {
+  /** Deploys, and cuts each line when the machine behind it has reached the stage. */
+  const deployThrough = async (faults: readonly Cut[], direction: 'both' | 'forward' | 'backward'): Promise<void> => {
     const { lab, world, project } = open;
     const release = await project.release(400_000, 300);
     const task = await project.deploy(release, 240);
@@ -68,7 +65,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
         for (const { stage, seconds, lines } of faults) {
           if (!lines.includes(line)) continue;
           await reached(stage, { open, task, release, machine: behind[line] });
-          await lab.cut(line, way);
+          await lab.cut(line, direction);
           await sleep(seconds * 1000);
           await lab.heal(line);
         }
@@ -83,8 +80,9 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
 
   test.for(cuts)('lines cut for %s: the deployment ends whole', ([, faults]) => deployThrough(faults, 'both'));
 
-  test.for(oneDirection)('every line cut $way for long when $stage: the deployment ends whole', ({ stage, way }) =>
-    deployThrough([{ stage, seconds: longS, lines: lineNames }], way),
+  test.for(oneDirection)(
+    'every line cut $direction for long when $stage: the deployment ends whole',
+    ({ stage, direction }) => deployThrough([{ stage, seconds: longS, lines: lineNames }], direction),
   );
 
   test('a cancel that is asked for while the line is cut, twice, ends the whole process group once it is back', async () => {
@@ -101,7 +99,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('lines cut
     expect(task, JSON.stringify(task)).toMatchObject({ state: 'cancelled' });
     expect(doomed.alive()).toBe(0);
     await wholeAgain(open);
-    // Nothing of it changes any more, and no one was told twice.
+    // The task does not change any more, and no state was streamed twice.
     await world.api.post(`tasks/${doomed.id}/cancel`);
     expect(await world.api.task(doomed.id)).toEqual(task);
     const states = (await world.api.stream(doomed.id)).filter(({ kind, machine }) => kind === 'state' && !machine);

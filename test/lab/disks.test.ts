@@ -1,5 +1,5 @@
-// Disks that are full: of a mirror while it caches, of a tentacle at every place where it writes. Each has a small disk
-// of its own as its data folder, and real writes fail on it.
+// Full disks: of a mirror while it caches, of a tentacle wherever it writes. Each has a small disk of its own as its
+// data folder, and real writes fail on it.
 import { createHash } from 'node:crypto';
 import { readdir, readFile, readlink, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('full disk
     await Promise.all((Object.keys(disks) as Small[]).map(free));
   });
 
-  /** Every package that the mirror keeps is whole. */
+  /** Asserts that every package in the mirror's cache is whole. */
   const keepsOnlyWhole = async (): Promise<string[]> => {
     const blobs = join(open.world.dataDir('mirror-eu'), 'packages/blobs');
     const files = (await readdir(blobs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
@@ -49,7 +49,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('full disk
   const deployed = async (release: LabRelease): Promise<TaskAnswer> =>
     open.world.api.ended(await open.project.deploy(release));
 
-  /** The deployment failed on us-1 alone, for want of room, before the named script ran there. */
+  /** Asserts that the deployment failed on us-1 alone, with a full disk, before the named script ran there. */
   const failedForRoom = async (task: TaskAnswer): Promise<void> => {
     expect(task.state, JSON.stringify(task)).toBe('failed');
     const failed = task.machines.filter(({ state }) => state === 'failed');

@@ -1,5 +1,6 @@
-// Each part is killed at each stage of a deployment. Parts that do not depend on each other are killed at once, and two
-// such groups in one deployment, half of the stages apart. The kill comes when the stage is seen, in the files of the machine or in the task, and not after some time.
+// Each component is killed at each stage of a deployment. Components that do not depend on each other are killed
+// together, and two such groups in one deployment, half of the stages apart. The kill follows when the files of the
+// machine or the task show the stage, not after some time.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -9,13 +10,13 @@ import { labOfThisFile } from './support/open.ts';
 import { machineIds, type MachineId } from './support/sites.ts';
 import { reached, stages, wholeAgain, wholeAgainMs, type Stage } from './support/stages.ts';
 
-/** Thin, so that a package is seen on its way. */
+/** Thin, so that the transfer of a package can be observed. */
 const shape = { delayMs: 20, rateMbit: 6 };
 const bodyBytes = 400_000;
-/** So that unpacking takes long enough to be seen. */
+/** So that unpacking takes long enough to be observed. */
 const smallFiles = 300;
 
-/** Which machine shows the stage, for the part that is killed then. */
+/** The machine that shows the stage, for each component that is killed. */
 const watched = {
   server: 'pci-1',
   eu: 'eu-1',
@@ -32,7 +33,7 @@ const watched = {
 
 type Part = keyof typeof watched;
 
-/** Parts that do not depend on each other, killed at once. */
+/** Components that do not depend on each other, killed together. */
 const server: readonly Part[] = ['server'];
 const relays: readonly Part[] = ['eu', 'us'];
 const innerRelay: readonly Part[] = ['pci', 'eu-1', 'us-1'];
@@ -155,7 +156,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
       expect(said).toBeLessThan(lines);
       const printed = log.flatMap(({ text }) => /^line (\d+) of work/.exec(text)?.[1] ?? []).map(Number);
       expect(printed).toEqual(printed.map((_number, index) => index + 1));
-      // The script writes the witness first: what it was about to print when the power went may be missing.
+      // The script writes the witness first: the line that it was about to print at the cut may be missing.
       expect(printed.length).toBeGreaterThanOrEqual(said - 1);
       expect(printed.length).toBeLessThanOrEqual(said);
       expect(log.length, 'a line that says where it was cut').toBe(printed.length + 1);
@@ -178,7 +179,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
       expect(task.machines.map(({ machine }) => machine).sort()).toEqual([...machineIds].sort());
       expect(task.machines.every(({ state }) => ['succeeded', 'failed'].includes(state))).toBe(true);
       await wholeAgain(open);
-      // What a child last said of its link to a relay that was killed may be older than the relay's restart.
+      // A child's last report about its link to a killed relay may be older than the relay's restart.
       await waitFor(async () => (await api.ended(await check())).state === 'succeeded', {
         limitMs: wholeAgainMs,
         what: 'a check that finds all healthy',

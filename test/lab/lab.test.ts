@@ -1,4 +1,4 @@
-// The lab itself: what it claims about distance, rate, segregation and cuts is measured before anything rests on it.
+// Measures the lab itself: delay, rate, segregation and cuts, on which all other tests of the lab rely.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
     expect(await ask('hub', 'reach', lab.address('target1', 'lan-a'), '7000')).toEqual({ result: 'ENETUNREACH' });
   });
 
-  test('a target stays without a path to the hub when it is told to go through the relay host', async () => {
+  test('a target has no path to the hub even by a route through the relay host', async () => {
     const relay = lab.address('relay', 'lan-a');
     await lab.run('target2', 'ip', ['route', 'add', 'default', 'via', relay]);
     expect(await ask('target2', 'reach', lab.address('hub', 'wan-a'), '7000')).toEqual({ result: 'TIMEOUT' });
@@ -54,9 +54,9 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
     expect(medianMs).toBeLessThan(50);
   });
 
-  test('both ways carry what the line is rated at, and the counters agree', async () => {
+  test('both directions carry the line’s rate, and the counters agree', async () => {
     const bytes = 12_000_000;
-    for (const [from, to, way] of [
+    for (const [from, to, direction] of [
       ['hub', 'relay', 'forward'],
       ['relay', 'hub', 'backward'],
     ] as const) {
@@ -68,7 +68,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
         '7000',
         String(bytes),
       );
-      const carried = (await lab.bytes('wan-a'))[way] - before[way];
+      const carried = (await lab.bytes('wan-a'))[direction] - before[direction];
       expect(sent.counted).toBe(bytes);
       expect((bytes * 8) / sent.seconds / 1e6).toBeGreaterThan(shape.rateMbit * 0.75);
       expect((carried * 8) / sent.seconds / 1e6).toBeLessThan(shape.rateMbit * 1.03);
@@ -92,16 +92,16 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('the lab',
     expect(JSON.parse(await sending)).toMatchObject({ counted: 4_000_000 });
   });
 
-  test('half a cut stops one way, and lets the other through', async () => {
+  test('half a cut stops one direction, and lets the other through', async () => {
     const hub = lab.address('hub', 'wan-a');
-    for (const way of ['forward', 'backward'] as const) {
-      await lab.cut('wan-a', way);
+    for (const direction of ['forward', 'backward'] as const) {
+      await lab.cut('wan-a', direction);
       const before = await lab.bytes('wan-a');
       expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'TIMEOUT' });
       const after = await lab.bytes('wan-a');
-      expect(after[way]).toBe(before[way]);
-      // The first packet goes backward: where that way is cut there is nothing to answer.
-      expect(after.backward > before.backward).toBe(way === 'forward');
+      expect(after[direction]).toBe(before[direction]);
+      // The first packet goes backward: when that direction is cut, there is nothing to answer.
+      expect(after.backward > before.backward).toBe(direction === 'forward');
       await lab.heal('wan-a');
     }
     expect(await ask('relay', 'reach', hub, '7000')).toEqual({ result: 'open' });

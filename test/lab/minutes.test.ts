@@ -1,6 +1,6 @@
-// Faults that last for minutes where ISTHMUS_LONG is set, else for seconds with limits as much shorter, side by side in
-// one lab: a site is parted from its server for five, an agent behind the cut is stopped for two of them and a script
-// there cancelled, and at another site the relay and then the agent are stopped for two each.
+// Long faults side by side in one lab: a site is partitioned from its server for five units, for two of them an agent
+// behind the cut is stopped and a script there cancelled; at another site the relay and then the agent are stopped for
+// two units each. A unit is a minute where ISTHMUS_LONG is set, else seconds, with limits shorter in proportion.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
@@ -11,17 +11,17 @@ import { labOfThisFile } from './support/open.ts';
 import type { MachineId } from './support/sites.ts';
 import { wholeAgain, wholeAgainMs } from './support/stages.ts';
 
-/** What the numbers below count. */
+/** The unit of the numbers below. */
 const unitMs = isLong ? 60_000 : 6_000;
 const everyMs = 100;
 
 describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes of faults in the lab', () => {
   const open = labOfThisFile({ delayMs: 20, rateMbit: 50 }, { limits });
 
-  /** Starts scripts that print until shortly before a fault of so many units ends; answers once they run. */
+  /** Starts scripts that print until shortly before a fault of so many units ends; resolves once they run. */
   const printThrough = async (machines: readonly MachineId[], units: number) => {
     const { world, witness } = open;
-    // A loop takes a little longer than its pauses.
+    // A loop takes slightly longer than its pauses.
     const lines = Math.round((units * unitMs * 0.8) / everyMs);
     const body = witness.script('long', lines, everyMs);
     const { id } = await world.api.post<{ id: string }>('scripts', { body, machines, deadlineS: 900 });
@@ -35,12 +35,12 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes o
   };
   type Printing = Awaited<ReturnType<typeof printThrough>>;
 
-  /** The task says of each machine that it cannot be reached, and has failed none of them. */
+  /** Waits until the task shows each machine as unreachable, and asserts that it has failed none of them. */
   const unreachable = async ({ id, machines }: Printing): Promise<void> => {
     const { api } = open.world;
     const isTold = async (): Promise<boolean> => {
       const told = (await api.stream(id)).filter(
-        ({ kind, code }) => kind === 'note' && (code === 'UNREACHABLE' || code === 'LINK_TIMEOUT'),
+        ({ kind, code }) => kind === 'message' && (code === 'UNREACHABLE' || code === 'LINK_TIMEOUT'),
       );
       return machines.every((each) => told.some(({ machine }) => machine === each));
     };
@@ -50,7 +50,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes o
     expect(task.machines.map(({ state }) => state)).toEqual(machines.map(() => 'running'));
   };
 
-  /** Once the fault is over: one end, within the time there is for that, each script started once, no line lost. */
+  /** Asserts after the fault: one end within the time limit, each script started once, no line lost. */
   const endsWhole = async ({ id, lines, machines }: Printing): Promise<void> => {
     const { world, witness } = open;
     const over = Date.now();
@@ -73,7 +73,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('minutes o
     }
   };
 
-  /** A cancel that nobody answers for so long that the task ends without it. */
+  /** A cancel that is not answered until the task has ended without it. */
   const cancelled = async ({ id, alive }: Doomed): Promise<void> => {
     const { api } = open.world;
     await api.post(`tasks/${id}/cancel`);

@@ -1,6 +1,6 @@
-// A relay that stands still or dies is routed round where a machine's routes name another: by a list in order of
-// preference and by `auto`. Before anything was sent that costs nothing; afterwards the same ticket goes the other way,
-// so that a script is started once whatever the first way still does with what it was given.
+// A relay that is stopped or killed is bypassed when a machine's routes name another, as a list in order of preference
+// or as `auto`. Before anything was sent that costs nothing; afterwards the same ticket takes the other path, so that a
+// script starts once whatever the first path still delivers.
 import { describe, expect, test } from 'vitest';
 import type { TaskAnswer } from '../support/api.ts';
 import { lacks } from '../support/needs.ts';
@@ -9,7 +9,7 @@ import { labOfThisFile } from './support/open.ts';
 import { reached, stages, wholeAgain, wholeAgainMs } from './support/stages.ts';
 import { machines, twoPaths } from './support/two-paths.ts';
 
-/** A link with an alternative is given up after 3 s of silence; the rest is for calls along the other way. */
+/** A link with an alternative is ended after 3 s of silence; the rest is for calls over the other path. */
 const roundMs = 8_000;
 const lines = 120;
 const faults = ['SIGSTOP', 'SIGKILL'] as const;
@@ -33,7 +33,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two paths
     );
   };
   const reachedThrough = (relay: string): Promise<unknown> =>
-    waitFor(async () => (await paths()).every((way) => way === relay), {
+    waitFor(async () => (await paths()).every((through) => through === relay), {
       limitMs: wholeAgainMs,
       what: `both machines to be reached through ${relay}`,
     });
@@ -43,7 +43,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two paths
 
   const ran = async (task: TaskAnswer, printed: number): Promise<void> => {
     expect(task.state, JSON.stringify(task)).toBe('succeeded');
-    // One ticket for each machine, by whichever way it went.
+    // One ticket for each machine, whichever path it took.
     expect(task.machines.map(({ steps }) => steps.length)).toEqual(machines.map(() => 1));
     await open.witness.agrees(open.world.api, task, { work: printed });
   };
@@ -65,7 +65,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('two paths
     expect(await paths()).toEqual(['far', 'far']);
     await mend(fault);
     await wholeAgain(open);
-    // What the stopped relay still held of the first sending went on its way by now.
+    // By now the relay has forwarded what it still held of the first sending.
     await ran(await world.api.task(id), 5);
     await reachedThrough('near');
   });

@@ -1,5 +1,5 @@
-// A line at the edge of use: a satellite's delay, loss, and a rate that one package fills for a long time: a minute
-// always, about an hour where ISTHMUS_LONG is set.
+// A barely usable line: a satellite's delay, loss, and a rate that one package fills for a minute, and where
+// ISTHMUS_LONG is set for about an hour.
 import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { isLong } from './support/durations.ts';
@@ -39,7 +39,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('300 ms, 5
       const printed = await world.api.ended(beside, lines * lineEveryMs + answeredMs);
       expect(printed.state, JSON.stringify(printed)).toBe('succeeded');
       await witness.agrees(world.api, printed, { beside: lines });
-      // All of that while the package was on its way still.
+      // All of that during the transfer of the package.
       const { machines } = await world.api.task(id);
       const acquiring = machines
         .find(({ machine }) => machine === 'us-1')

@@ -1,5 +1,5 @@
-// The product where it is meant to run: three segregated sites behind long lines, both dial directions, two hops. What
-// must hold here before any fault is tried.
+// The product in its intended network: three segregated sites behind long lines, both dial directions, two hops. This
+// must hold before the other tests add faults.
 import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { labOfThisFile } from './support/open.ts';

@@ -1,5 +1,5 @@
-// Processes that are stopped and go on later, as by a debugger or a machine that sleeps: nothing closes, nobody
-// answers. For longer than this, and relay us with what is behind it: minutes.test.ts.
+// Processes that are stopped (SIGSTOP) and continue later, as by a debugger or a sleeping machine: nothing closes, and
+// nobody answers. Longer stops, and those of relay us, are in minutes.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { lacks } from '../support/needs.ts';
@@ -11,7 +11,7 @@ import { wholeAgain, wholeAgainMs } from './support/stages.ts';
 
 const stoppedS = isLong ? 30 : 10;
 const lines = 100;
-/** An agent, and a relay elsewhere, with the machines that nobody reaches meanwhile. */
+/** An agent, and a relay elsewhere, each with the machines that cannot be reached meanwhile. */
 const parts = ['eu-1', 'pci'] as const;
 const cutOff = ['eu-1', 'pci-1', 'pci-2'] as const;
 
@@ -33,7 +33,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts sto
     const isToldOf = async (machine: string): Promise<boolean> =>
       (await world.api.stream(id)).some(
         (entry) =>
-          entry.kind === 'note' &&
+          entry.kind === 'message' &&
           entry.machine === machine &&
           (entry.code === 'UNREACHABLE' || entry.code === 'LINK_TIMEOUT'),
       );

@@ -1,4 +1,4 @@
-// A data folder has one process, however many begin at once, and none that was killed.
+// A data folder belongs to one process, however many start at once; a killed one frees it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm, stat, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { lockDataDir } from '../../lib/files/data-lock.ts';
 import { tempDir } from '../support/temp.ts';
 
-/** A process that locks and releases when it is told to. */
+/** A process that locks and releases on command. */
 async function locker() {
   const child = spawn(process.execPath, [fileURLToPath(new URL('data-locker.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -30,7 +30,7 @@ async function locker() {
   return { pid: child.pid, kill, tell };
 }
 
-it('two processes that begin at once: one has it, twenty times, also after one was killed', async () => {
+it('of two processes that start at once one gets the lock, twenty times, also after a kill', async () => {
   const [one, two, victim] = await Promise.all([locker(), locker(), locker()]);
   const folder = await tempDir();
   expect(await victim.tell(folder)).toBe('taken');
@@ -47,7 +47,7 @@ it('two processes that begin at once: one has it, twenty times, also after one w
   }
 });
 
-it('the same process has a folder once, too', async () => {
+it('the same process can lock a folder only once', async () => {
   const folder = await tempDir();
   const lock = lockDataDir(folder);
   expect(() => lockDataDir(folder)).toThrow(`in use by process ${process.pid}`);
@@ -56,7 +56,7 @@ it('the same process has a folder once, too', async () => {
   lockDataDir(folder).release();
 });
 
-it('nobody else may read the file, and so lock it; an older one is closed to them', async () => {
+it('no other user may read the file, and so lock it; an existing file is closed to them', async () => {
   const folder = await tempDir();
   const modeOf = async (name: string) => (await stat(join(folder, name))).mode & 0o777;
   await writeFile(join(folder, 'data.lock'), '', { mode: 0o644 });
@@ -68,7 +68,7 @@ it('nobody else may read the file, and so lock it; an older one is closed to the
   expect(await modeOf('data.lock')).toBe(0o600);
 });
 
-it('a folder that is none is refused', async () => {
+it('a missing folder is refused', async () => {
   const folder = join(await tempDir(), 'missing');
   expect(() => lockDataDir(folder)).toThrow('cannot be locked');
 });

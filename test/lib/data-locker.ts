@@ -1,4 +1,4 @@
-// Run as a process by data-lock.test.ts: takes and releases the lock of a folder as it is told, line by line.
+// Child process of data-lock.test.ts: takes and releases the lock of a folder, one command per line.
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { IsthmusError } from '../../contract/errors.ts';

@@ -1,4 +1,4 @@
-// gRPC over streams that somebody else dials: calls, denials, windows, and what is left after a stream dies.
+// gRPC over injected streams: calls, denials, windows, and clean-up after a stream dies.
 import { status } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
@@ -29,15 +29,15 @@ afterEach(async () => {
 });
 
 function host(): GrpcHost<TestPeer> {
-  const made = new GrpcHost<TestPeer>({ log: silentLogger() });
-  cleanups.push(() => made.stop());
-  return made;
+  const grpcHost = new GrpcHost<TestPeer>({ log: silentLogger() });
+  cleanups.push(() => grpcHost.stop());
+  return grpcHost;
 }
 
 function sourcesHost(find: AsyncHandlers<SourcesHandlers, TestPeer>['Find']): GrpcHost<TestPeer> {
-  const made = host();
-  made.add<SourcesHandlers>(topology.Sources.service, { Find: find }, { Find: { roles: ['mirror'] } });
-  return made;
+  const grpcHost = host();
+  grpcHost.add<SourcesHandlers>(topology.Sources.service, { Find: find }, { Find: { roles: ['mirror'] } });
+  return grpcHost;
 }
 
 interface Dialled {
@@ -82,7 +82,7 @@ async function failure(promise: Promise<unknown>): Promise<IsthmusError> {
 }
 
 describe('unary calls', () => {
-  test('go over one connection, and name the caller', async () => {
+  test('share one connection, and name the caller', async () => {
     const callers: string[] = [];
     const { client, near } = dialSources(
       sourcesHost((call, caller) => {
@@ -116,7 +116,7 @@ describe('unary calls', () => {
     expect(error.message).toBe('kein “Päckchen” 包\u2028\nhere');
   });
 
-  test('an unexpected error says nothing of itself', async () => {
+  test('an unexpected error reveals nothing', async () => {
     const { client } = dialSources(
       sourcesHost(() => {
         throw new Error('password=hunter2');
@@ -127,9 +127,9 @@ describe('unary calls', () => {
   });
 
   test('an unknown method is METHOD_UNKNOWN', async () => {
-    const made = host();
+    const grpcHost = host();
     const [near, far] = await socketPair();
-    made.accept(Object.assign(far, { peer: { node: 'm-1', role: 'mirror' } }));
+    grpcHost.accept(Object.assign(far, { peer: { node: 'm-1', role: 'mirror' } }));
     const client = grpcClient<IdentityClient>(identity.Identity, async () => near);
     cleanups.push(() => client.close());
     const error = await failure(client.unary((c, o, done) => c.confirm({}, o, done), { deadlineMs: 5_000 }));
@@ -138,7 +138,7 @@ describe('unary calls', () => {
 });
 
 describe('denials', () => {
-  test('another role is refused and the handler does not run', async () => {
+  test('another role is denied and the handler does not run', async () => {
     let ran = 0;
     const { client } = dialSources(
       sourcesHost(() => {
@@ -151,16 +151,16 @@ describe('denials', () => {
     expect(ran).toBe(0);
   });
 
-  test('a stream without identity is refused, also when it names another stream in its metadata', async () => {
+  test('a stream without identity is denied, also when it names another stream in its metadata', async () => {
     let ran = 0;
-    const made = sourcesHost(() => {
+    const grpcHost = sourcesHost(() => {
       ran += 1;
       return {};
     });
-    const { client: good } = dialSources(made);
+    const { client: good } = dialSources(grpcHost);
     await find(good);
     const [near, far] = await socketPair();
-    made.accept(far);
+    grpcHost.accept(far);
     const client = grpcClient<SourcesClient>(topology.Sources, async () => near);
     cleanups.push(() => client.close());
     const forged = new Metadata();
@@ -179,7 +179,7 @@ describe('denials', () => {
     );
   });
 
-  test('a message over the limit is refused both ways', async () => {
+  test('a message over the limit is refused in both directions', async () => {
     let ran = 0;
     const { client } = dialSources(
       sourcesHost((call) => {
@@ -213,7 +213,7 @@ describe('denials', () => {
 });
 
 describe('a stream that dies', () => {
-  test('fails the calls in flight as UNREACHABLE, and the next call dials again', async () => {
+  test('fails the calls in flight as UNREACHABLE, and the next call connects again', async () => {
     const { client, near, far } = dialSources(
       sourcesHost((call) => (call.request.sha256 === 'hang' ? new Promise(() => undefined) : {})),
     );
@@ -228,14 +228,14 @@ describe('a stream that dies', () => {
     expect(near[0]?.destroyed).toBe(true);
   });
 
-  test('a failed dial fails the call with its own error, and the next call tries again at once', async () => {
+  test('a failed connect fails the call with its own error, and the next call retries at once', async () => {
     let dials = 0;
-    const made = sourcesHost(() => ({}));
+    const grpcHost = sourcesHost(() => ({}));
     const client = grpcClient<SourcesClient>(topology.Sources, async () => {
       dials += 1;
       if (dials === 1) throw new IsthmusError('UNREACHABLE', 'no link', { hop: 'eu' });
       const [a, b] = await socketPair();
-      made.accept(Object.assign(b, { peer: { node: 'm-1', role: 'mirror' } }));
+      grpcHost.accept(Object.assign(b, { peer: { node: 'm-1', role: 'mirror' } }));
       return a;
     });
     cleanups.push(() => client.close());
@@ -244,9 +244,9 @@ describe('a stream that dies', () => {
     expect(dials).toBe(2);
   });
 
-  test('close ends calls, streams and a dial under way', async () => {
-    const made = sourcesHost(() => new Promise(() => undefined));
-    const { client, near, far } = dialSources(made);
+  test('close ends calls, streams and a pending connect', async () => {
+    const grpcHost = sourcesHost(() => new Promise(() => undefined));
+    const { client, near, far } = dialSources(grpcHost);
     const hanging = failure(find(client));
     await waitFor(() => near.length === 1 && client.stream !== undefined);
     client.close();
@@ -269,7 +269,7 @@ describe('a stream that dies', () => {
     expect(aborted).toBe(true);
   });
 
-  test('a deadline covers the dial, and a signal cancels the call at the server', async () => {
+  test('a deadline covers the connect, and a signal cancels the call at the server', async () => {
     let cancelled = false;
     const never = grpcClient<SourcesClient>(topology.Sources, () => new Promise(() => undefined));
     cleanups.push(() => never.close());
@@ -293,8 +293,8 @@ describe('a stream that dies', () => {
   });
 
   test('100 forced teardowns under upload leak no stream and hang no call', async () => {
-    const made = host();
-    made.add<TopologyHandlers>(
+    const grpcHost = host();
+    grpcHost.add<TopologyHandlers>(
       topology.Topology.service,
       {
         Watch: (call) => {
@@ -310,7 +310,7 @@ describe('a stream that dies', () => {
       const client = grpcClient<TopologyClient>(topology.Topology, async () => {
         const [a, b] = await socketPair();
         streams.push(a, b);
-        made.accept(Object.assign(b, { peer: { node: 'r', role: 'relay' } }));
+        grpcHost.accept(Object.assign(b, { peer: { node: 'r', role: 'relay' } }));
         return a;
       });
       const call = (await client.ready()).watch();
@@ -333,8 +333,8 @@ describe('a stream that dies', () => {
 test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming back', async (direction) => {
   const received = { up: 0, down: 0 };
   const big = 'z'.repeat(64 * 1024);
-  const made = host();
-  made.add<TopologyHandlers>(
+  const grpcHost = host();
+  grpcHost.add<TopologyHandlers>(
     topology.Topology.service,
     {
       Watch: (call) => {
@@ -355,7 +355,7 @@ test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming
   middleNear.on('data', (chunk) => held.up || middleFar.write(chunk));
   middleFar.on('data', (chunk) => held.down || middleNear.write(chunk));
   cleanups.push(() => [near, middleNear, middleFar, far].forEach((socket) => socket.destroy()));
-  made.accept(Object.assign(far, { peer: { node: 'r', role: 'relay' } }));
+  grpcHost.accept(Object.assign(far, { peer: { node: 'r', role: 'relay' } }));
   const client = grpcClient<TopologyClient>(topology.Topology, async () => near);
   cleanups.push(() => client.close());
   const call = (await client.ready()).watch();
@@ -380,11 +380,11 @@ test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming
 });
 
 test('stop ends idle and busy streams', async () => {
-  const made = sourcesHost(() => new Promise(() => undefined));
-  const { client, near, far } = dialSources(made);
+  const grpcHost = sourcesHost(() => new Promise(() => undefined));
+  const { client, near, far } = dialSources(grpcHost);
   const hanging = failure(find(client));
   await waitFor(() => near.length === 1 && client.stream !== undefined);
-  await made.stop();
+  await grpcHost.stop();
   await hanging;
   await waitFor(() => near[0]?.closed === true && far[0]?.closed === true);
 });

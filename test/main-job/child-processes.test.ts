@@ -1,4 +1,4 @@
-// The quickstart's processes: started together, ended together, and a failure shows what the part said last.
+// The quickstart's processes: started together, stopped together, and a failure shows the last log lines.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { isAlive } from '../support/alive.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 
-// Stands for `isthmus`: the first word says how it behaves.
+// A fake `isthmus`: its first argument selects its behaviour.
 const fakeMain = `
 const [what] = process.argv.slice(2).filter((word) => !word.startsWith('-') && word !== 'json');
 const started = () => console.log(JSON.stringify({ started: what, addresses: { mesh: '127.0.0.1:1' } }));
@@ -27,73 +27,73 @@ async function group(): Promise<{ group: ProcessGroup; log: string; main: string
   const folder = await tempDir();
   const main = join(folder, 'main.js');
   await writeFile(main, fakeMain);
-  return { group: new ProcessGroup(main), log: join(folder, 'part.log'), main };
+  return { group: new ProcessGroup(main), log: join(folder, 'component.log'), main };
 }
 
-it('starts a part, gives its addresses, and stops it by ending its standard input', async () => {
-  const { group: parts, log } = await group();
-  expect(await parts.start('one', ['works'], log)).toEqual({ mesh: '127.0.0.1:1' });
-  const pid = parts.running.get('one')!;
+it('starts a component, returns its addresses, and stops it by ending its standard input', async () => {
+  const { group: processes, log } = await group();
+  expect(await processes.start('one', ['works'], log)).toEqual({ mesh: '127.0.0.1:1' });
+  const pid = processes.running.get('one')!;
   expect(isAlive(pid)).toBe(true);
-  await parts.stop();
+  await processes.stop();
   expect(isAlive(pid)).toBe(false);
 });
 
-it('says why a part did not start, with the last lines of its log', async () => {
-  const { group: parts, log } = await group();
-  await expect(parts.start('one', ['refuses'], log)).rejects.toMatchObject({
+it('says why a component did not start, with the last lines of its log', async () => {
+  const { group: processes, log } = await group();
+  await expect(processes.start('one', ['refuses'], log)).rejects.toMatchObject({
     code: 'COMPONENT_FAILED',
     message: expect.stringMatching(/one ended with exit code 9\n.*\nthe port is in use/) as string,
   });
-  await parts.stop();
+  await processes.stop();
 });
 
-it('says when a part that had started ends by itself', async () => {
-  const { group: parts, log } = await group();
-  await parts.start('one', ['dies'], log);
-  await expect(parts.failed).rejects.toMatchObject({ message: expect.stringContaining('out of luck') as string });
-  await parts.stop();
+it('reports a started component that exits', async () => {
+  const { group: processes, log } = await group();
+  await processes.start('one', ['dies'], log);
+  await expect(processes.failed).rejects.toMatchObject({ message: expect.stringContaining('out of luck') as string });
+  await processes.stop();
 });
 
-it('kills what does not stop', async () => {
-  const { group: parts, log } = await group();
-  await parts.start('one', ['hangs'], log);
-  const pid = parts.running.get('one')!;
-  await parts.stop({ limitMs: 200 });
+it('kills a component that does not stop', async () => {
+  const { group: processes, log } = await group();
+  await processes.start('one', ['hangs'], log);
+  const pid = processes.running.get('one')!;
+  await processes.stop({ limitMs: 200 });
   expect(isAlive(pid)).toBe(false);
 });
 
-it('starts nothing once it has been told to stop, and does not wait for a command that hangs', async () => {
-  const { group: parts, log } = await group();
-  const hanging = parts.run('join', ['waits'], log);
-  await waitFor(() => parts.running.has('join'), { what: 'the command' });
-  const stopped = parts.stop({ limitMs: 60_000 });
+it('starts nothing after stop(), and does not wait for a command that hangs', async () => {
+  const { group: processes, log } = await group();
+  const hanging = processes.run('join', ['waits'], log);
+  await waitFor(() => processes.running.has('join'), { what: 'the command' });
+  const stopped = processes.stop({ limitMs: 60_000 });
   await expect(hanging).rejects.toMatchObject({ code: 'COMPONENT_FAILED' });
   await stopped;
-  await expect(parts.start('late', ['works'], log)).rejects.toMatchObject({ code: 'CANCELLED' });
-  expect(parts.running.has('late')).toBe(false);
+  await expect(processes.start('late', ['works'], log)).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(processes.running.has('late')).toBe(false);
 });
 
-it('gives parts no settings of the environment, which are meant for others', async () => {
+it('passes components no Isthmus settings from the environment', async () => {
   vi.stubEnv('ISTHMUS_SERVER', 'https://production.example');
   vi.stubEnv('ISTHMUS_LOG_LEVEL', 'debug');
   onTestFinished(() => void vi.unstubAllEnvs());
-  const { group: parts, log } = await group();
-  expect(JSON.parse(await parts.run('one', ['environment'], log))).toEqual(['ISTHMUS_LOG_LEVEL']);
+  const { group: processes, log } = await group();
+  expect(JSON.parse(await processes.run('one', ['environment'], log))).toEqual(['ISTHMUS_LOG_LEVEL']);
 });
 
 it('runs a command with a secret on its standard input', async () => {
-  const { group: parts, log } = await group();
-  expect(await parts.run('join', ['echoes'], log, 'a token\n')).toBe('a token\n');
+  const { group: processes, log } = await group();
+  expect(await processes.run('join', ['echoes'], log, 'a token\n')).toBe('a token\n');
 });
 
-it('a part does not outlive a parent that is killed', async () => {
+it('a component does not outlive a killed parent', async () => {
   const { log, main } = await group();
   const script = `
     import { ProcessGroup } from ${JSON.stringify(join(import.meta.dirname, '../../cli/quickstart/child-processes.ts'))};
-    const parts = new ProcessGroup(${JSON.stringify(main)});
-    await parts.start('one', ['works'], ${JSON.stringify(log)});
-    console.log(parts.running.get('one'));
+    const processes = new ProcessGroup(${JSON.stringify(main)});
+    await processes.start('one', ['works'], ${JSON.stringify(log)});
+    console.log(processes.running.get('one'));
     setInterval(() => undefined, 1000);
   `;
   const parent = spawn(process.execPath, ['--input-type=module-typescript', '--eval', script]);
@@ -102,5 +102,5 @@ it('a part does not outlive a parent that is killed', async () => {
   expect(isAlive(pid)).toBe(true);
   parent.kill('SIGKILL');
   await once(parent, 'close');
-  await waitFor(() => !isAlive(pid), { what: 'the part to end' });
+  await waitFor(() => !isAlive(pid), { what: 'the component to end' });
 });

@@ -1,5 +1,5 @@
-// The main job as a user runs it: real processes on loopback, from an empty folder to an application that answers on
-// five machines behind relays; then again on what is there; then killed.
+// The quickstart as a user runs it: real processes on loopback, from an empty folder to an application on five machines
+// behind relays; then again on the same folder; then killed.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ function quickstart(...options: readonly string[]): Run {
   return { child, output: () => output, exit };
 }
 
-/** Every process that has something to do with the folder: named on its command line, or running in it. */
+/** Every process with the folder on its command line or as its working folder. */
 async function processesOf(path: string): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
@@ -64,7 +64,7 @@ async function filesWith(secret: string, path: string): Promise<string[]> {
 }
 
 it(
-  'from nothing: deploys to every machine, each link between sites carries the package once, nothing is left',
+  'from nothing: deploys to every machine, each link between sites carries the package once, no process remains',
   async () => {
     const run = quickstart('--once');
     const code = await run.exit;
@@ -82,9 +82,9 @@ it(
   limitMs,
 );
 
-it('keeps the sensitive value where it is needed and nowhere else', async () => {
+it('keeps the sensitive value only where it is needed', async () => {
   const { signingKey } = JSON.parse(await readFile(join(state, 'state.json'), 'utf8')) as { signingKey: string };
-  for (const place of [
+  for (const folderName of [
     'logs',
     'nodes/server',
     'nodes/eu',
@@ -93,18 +93,18 @@ it('keeps the sensitive value where it is needed and nowhere else', async () => 
     'nodes/mirror-eu',
     'nodes/mirror-eu-pci',
   ]) {
-    expect(await filesWith(signingKey, join(state, place))).toEqual([]);
+    expect(await filesWith(signingKey, join(state, folderName))).toEqual([]);
   }
   expect(await filesWith(signingKey, join(state, 'nodes/eu-1'))).not.toEqual([]);
 });
 
 it(
-  'again: finds nodes and package, deploys the next release, stays up until it is told to stop',
+  'again: finds nodes and package, deploys the next release, stays up until Ctrl-C',
   async () => {
     const run = quickstart();
     await waitFor(() => run.output().includes('Ctrl-C stops everything') || run.child.exitCode !== null, {
       limitMs: 120_000,
-      what: 'the second start to stand',
+      what: 'the second start to be up',
     });
     expect(run.output()).toContain('was in the feed already');
     expect(run.output()).not.toContain('joined');
@@ -117,12 +117,12 @@ it(
 );
 
 it(
-  'killed: every process of it ends, the applications too',
+  'killed: all its processes end, the applications too',
   async () => {
     const run = quickstart();
     await waitFor(() => run.output().includes('Ctrl-C stops everything') || run.child.exitCode !== null, {
       limitMs: 120_000,
-      what: 'the third start to stand',
+      what: 'the third start to be up',
     });
     expect((await processesOf(folder)).length, run.output()).toBeGreaterThan(11 + machines.length);
     run.child.kill('SIGKILL');

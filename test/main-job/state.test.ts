@@ -1,4 +1,4 @@
-// The quickstart's folder: made, found again, and never somebody else's.
+// The quickstart's folder: created, found again, and never another program's.
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -15,7 +15,7 @@ it('is private, found again, and emptied by --clean', async () => {
   expect((await folder.load(['api'])).ports).toEqual(ports);
   await mkdir(join(path, 'nodes/eu'), { recursive: true });
   await folder.prepare({ clean: true });
-  expect((await readdir(path)).sort()).toEqual(['logs', 'made-by-isthmus-quickstart']);
+  expect((await readdir(path)).sort()).toEqual(['created-by-isthmus-quickstart', 'logs']);
 });
 
 it('a clean start that was killed half-way can be repeated', async () => {
@@ -28,13 +28,10 @@ it('a clean start that was killed half-way can be repeated', async () => {
   expect(await readdir(path)).not.toContain('context.json');
 });
 
-it.each([true, false])(
-  'refuses a folder that holds something else (clean: %s), and touches nothing in it',
-  async (clean) => {
-    const path = await tempDir();
-    await mkdir(join(path, 'logs'));
-    await writeFile(join(path, 'thesis.txt'), 'years of work');
-    await expect(new StateFolder(path).prepare({ clean })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    expect((await readdir(path)).sort()).toEqual(['logs', 'thesis.txt']);
-  },
-);
+it.each([true, false])('refuses a folder with other files (clean: %s), and changes nothing in it', async (clean) => {
+  const path = await tempDir();
+  await mkdir(join(path, 'logs'));
+  await writeFile(join(path, 'thesis.txt'), 'years of work');
+  await expect(new StateFolder(path).prepare({ clean })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect((await readdir(path)).sort()).toEqual(['logs', 'thesis.txt']);
+});

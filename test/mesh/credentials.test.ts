@@ -1,4 +1,4 @@
-// A certificate renewed while a link is up: the link goes on under it, and under nothing that is not it.
+// A certificate renewed while a link is up: the link continues under it, and under no other.
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { createTestMesh, type TestMesh, type TestNode } from '../support/identit
 import { linked, startNode, type StartedNode } from '../support/mesh.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Long enough to link nodes on a busy machine, short enough to wait for its end. */
+/** Long enough to link nodes on a busy machine, short enough to await its end. */
 const shortMs = 20_000;
 
 /** Gives a node a new key and certificate, as a renewal does. */
@@ -25,7 +25,7 @@ async function renew(authority: TestMesh, { identity }: { identity: IdentityStor
   return next;
 }
 
-/** An echo stream that has said who answers it. */
+/** An echo stream whose first line, about the node, has been read. */
 async function openEcho(from: StartedNode, to: Pick<DialOptions, 'node' | 'path' | 'class'>): Promise<MeshStream> {
   const stream = await from.mesh.dial({ ...to, service: 'echo', deadlineMs: 10_000 });
   stream.on('error', () => undefined);
@@ -33,7 +33,7 @@ async function openEcho(from: StartedNode, to: Pick<DialOptions, 'node' | 'path'
   return stream;
 }
 
-/** Whether what is sent now still comes back. */
+/** Whether bytes sent now still come back. */
 async function echoes(stream: MeshStream): Promise<boolean> {
   if (stream.destroyed) return false;
   const back = once(stream, 'data', { signal: AbortSignal.timeout(5_000) });

@@ -1,4 +1,4 @@
-// A certificate renewed while an inner session is open: who may carry the session on, and that nobody else does.
+// A certificate renewed while an end-to-end session is open: who may continue the session, and that nobody else does.
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { proveCredential, sessionName, type Credential } from '../../certs/credential.ts';
@@ -14,7 +14,7 @@ interface Opened {
   readonly authority: TestMesh;
   readonly server: StartedNode;
   readonly tentacle: StartedNode;
-  /** The session as the tentacle holds it, which opened it, and as the server does. */
+  /** The session at the tentacle, which opened it, and at the server. */
   readonly session: MeshStream;
   readonly atServer: MeshStream;
 }
@@ -43,7 +43,7 @@ async function below(server: StartedNode, authority: TestMesh, name: string): Pr
   return node;
 }
 
-/** Shows a credential for a session beside it, as the end that opened it does; answers the code it is refused with. */
+/** Shows a credential for a session, as the endpoint that opened it does; returns the code of the denial. */
 async function show(from: StartedNode, session: Buffer, credential: Credential): Promise<string> {
   const beside = await from.mesh.dial({ node: 'server', service: 'credential', ...control });
   beside.write(framed(sessionCredentialCodec.encode({ session, credential })));
@@ -56,7 +56,7 @@ const signedIn = (session: MeshStream, identity: NodeIdentity, sender: 'client' 
   proveCredential({ socket: session, sender }, identity);
 const dayMs = 86_400_000;
 
-describe('the end that opened an inner session', () => {
+describe('the endpoint that opened an end-to-end session', () => {
   it('carries it on under its next certificate', async () => {
     const { authority, tentacle, session, atServer } = await opened();
     const before = atServer.peer;
@@ -126,7 +126,7 @@ it('a session of somebody else is not known, even to who has a proof for it', as
 
 it('a session whose other end cannot be asked ends with the certificate that it has, on a link that goes on', async () => {
   const authority = await createTestMesh();
-  // The session takes the only place for a tunnel.
+  // The session uses the only slot for a tunnel.
   const server = await startNode(authority, 'server-1', 'server', {}, { tunnelsPerLink: 1 });
   const node = await authority.node('t1', 'tentacle', { lifetimeMs: 8_000 });
   const parents = [{ node: 'server-1', address: server.mesh.address! }];

@@ -1,4 +1,4 @@
-// What the two ends of a tunnel are held to: roles, services, revocation, and bytes that nobody changed on the way.
+// What the two endpoints of a tunnel enforce: roles, services, revocation, and unchanged bytes.
 import { createHash, randomBytes } from 'node:crypto';
 import { Transform, type Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -107,7 +107,7 @@ describe('a node that cannot be reached', () => {
     await expect(elsewhere).rejects.toMatchObject({ code: 'UNREACHABLE', hop: 'relay-1' });
   });
 
-  it('does not hold its caller beyond the deadline, or beyond the caller’s reachabilityTimeout', async () => {
+  it('does not hold its caller beyond the deadline or the reachability timeout', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
@@ -127,7 +127,7 @@ describe('a tunnel that the far end closes after its last byte', () => {
   for (const serviceClass of ['control', 'bulk'] as const) {
     for (const relayCount of [0, 2]) {
       it(`gives a slow reader all of it: ${serviceClass}, ${relayCount} relays`, async () => {
-        // Little enough to be under way as a whole before the reader begins.
+        // Little enough to be in flight as a whole before the reader begins.
         const body = randomBytes(50_000);
         const { tentacle, server, path } = await startChain(relayCount, 'up');
         let closed = false;
@@ -152,7 +152,7 @@ describe('a tunnel that the far end closes after its last byte', () => {
 });
 
 describe('a relay that changes bytes', () => {
-  it.each([3, 60, 700, 5_000])('at offset %i, breaks the inner session and nothing else', async (at) => {
+  it.each([3, 60, 700, 5_000])('at offset %i, breaks the end-to-end session and nothing else', async (at) => {
     const { server, relays, path } = await startChain(1, 'up');
     tamper.at = at;
     const received: Buffer[] = [];
@@ -165,7 +165,7 @@ describe('a relay that changes bytes', () => {
         await new Promise<void>((resolve) => stream.once('close', () => resolve()));
       });
     await opened.catch(() => undefined);
-    // What came through before the flip is whole; nothing after it came at all.
+    // What came before the flip is whole; nothing after it came.
     const body = Buffer.concat(received).toString('latin1');
     expect(body.slice(body.indexOf('\n') + 1)).toMatch(/^x*$/);
     expect(body.length).toBeLessThan(64 * 1024);

@@ -1,5 +1,5 @@
-// The way in for nodes without a certificate: one service, few bytes, little time, not too often; direct, through
-// relays, and down to a node that waits to be dialled.
+// Enrolment over the mesh for nodes without a certificate: one service, few bytes, little time, not too often; direct,
+// through relays, and down to a node that waits to be dialled.
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -23,7 +23,7 @@ const route = () => ({
   signal: AbortSignal.timeout(5_000),
 });
 
-/** A server's end that gives back what it gets. */
+/** The server's side: it sends back what it gets. */
 function echoing(stream: Duplex): void {
   stream.on('error', () => undefined);
   stream.pipe(stream);
@@ -39,8 +39,8 @@ describe('a node without a certificate', () => {
   it.each([0, 2])('reaches enrol on the server through %i relays', async (hops) => {
     const { server, relays } = await startChain(hops, 'up');
     server.mesh.listenEnrol(echoing);
-    const door = relays.at(-1) ?? server;
-    const { tls, raw } = await openEnrol(door.mesh.address!, route());
+    const entry = relays.at(-1) ?? server;
+    const { tls, raw } = await openEnrol(entry.mesh.address!, route());
     onTestFinished(() => void raw.destroy());
     expect(await said(tls, 'token')).toBe('token');
   });
@@ -82,7 +82,7 @@ describe('a node without a certificate', () => {
     const first = await openEnrol(server.mesh.address!, route());
     first.tls.on('error', () => undefined).resume();
     first.tls.write(Buffer.alloc(20_000));
-    // Long before its time is up.
+    // Long before its time limit.
     await waitFor(() => first.tls.closed, { limitMs: 10_000, what: 'the end of the stream' });
     for (let i = 0; i < 2; i += 1) (await openEnrol(server.mesh.address!, route())).raw.destroy();
     await expect(openEnrol(server.mesh.address!, route())).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });

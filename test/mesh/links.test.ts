@@ -1,4 +1,4 @@
-// What may become a link, which of two sessions lives, and how a dead one is noticed.
+// Which connections become a link, which of two sessions wins, and how a dead one is detected.
 import net from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkTcp } from '../../certs/enrolment/preflight.ts';

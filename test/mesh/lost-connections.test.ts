@@ -1,5 +1,5 @@
-// Connections that are reset at any moment of a link's and a tunnel's life: no process of a node ends by it, and once
-// the lines hold again nothing is left of it.
+// Connections that are reset at any moment of a link's and a tunnel's life: no node's process ends, and once the lines
+// are stable again nothing is left behind.
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ interface BadLine {
   heal(): void;
 }
 
-/** Leads to a port that may open later; ends each connection on both sides, by a reset or in order. */
+/** A proxy to a port that may open later; it ends each connection on both sides, by a reset or cleanly. */
 async function badLine(to: () => string | undefined): Promise<BadLine> {
   let [isBad, resets] = [true, 0];
   const end = (...both: readonly Socket[]): void => {
@@ -49,7 +49,7 @@ async function badLine(to: () => string | undefined): Promise<BadLine> {
   return { address, resets: () => resets, heal: () => (isBad = false) };
 }
 
-/** Opens a tunnel, sends, and leaves it some time later; answers whether it was opened. */
+/** Opens a tunnel, sends, and closes it some time later; returns whether it was opened. */
 async function use(
   { mesh }: StartedNode,
   to: Pick<DialOptions, 'node' | 'path' | 'service' | 'class'>,

@@ -1,4 +1,4 @@
-// Hundreds of agents whose server dies come back to the next one, in the order in which they ask, and all of them.
+// Hundreds of agents whose server dies: all of them reconnect to the next one, first come first served.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
@@ -10,9 +10,9 @@ import { startChildProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 const agents = 150;
-/** After a fault the system is whole again within this, without a hand. */
+/** After a fault the system recovers by itself within this time. */
 const wholeAgainMs = 30_000;
-/** Fewer places than agents, so that some are turned away and must come again. */
+/** Fewer slots than agents, so that some are denied and must retry. */
 const limits = { handshakes: 50, concurrentHandshakes: 8 };
 
 describe('a server that dies under its agents', () => {

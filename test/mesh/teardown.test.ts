@@ -1,4 +1,4 @@
-// Tearing tunnels down is where leaks and hangs live: hundreds of them, cut at any moment, under load, from any side.
+// Teardown of hundreds of tunnels, at any moment, under load, from any side: this is where leaks and hangs occur.
 import { describe, expect, it } from 'vitest';
 import type { Mesh, MeshStream, ServiceClass } from '../../mesh/types.ts';
 import { startChain, type Chain, type Dialling } from '../support/mesh.ts';
@@ -99,7 +99,7 @@ describe('tunnels through a relay that is killed', () => {
     const killedAtMs = performance.now();
     await relay.kill();
     await Promise.all([...closed, ...opening, ...accepted]);
-    // Long before silence would tell.
+    // Long before the link timeout.
     expect(performance.now() - killedAtMs).toBeLessThan(10_000);
     expect(tunnelsOf(server.mesh) + tunnelsOf(tentacle.mesh)).toBe(0);
   });
@@ -134,7 +134,7 @@ describe('a reader that stalls', () => {
         },
         { limitMs: 25_000, what: `the moving tunnel to carry ${total} bytes` },
       );
-    // What carrying costs at all is in the first measure.
+    // The first measure contains the cost of carrying anything.
     await carry(60e6);
     const before = highest;
     const stalled: MeshStream[] = [];

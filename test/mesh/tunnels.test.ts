@@ -1,4 +1,4 @@
-// One behaviour of tunnels, whoever dials, over any number of relays, in both classes.
+// Tunnels behave the same whoever dials, over any number of relays, in both classes.
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ping, trace } from '../../mesh/echo.ts';
@@ -8,7 +8,7 @@ import { startChain, type Dialling } from '../support/mesh.ts';
 const directions: Dialling[] = ['down', 'up'];
 const hopCounts = [0, 1, 2, 3];
 
-/** Sends `bytes` through an echo and gives the digest of what came back. */
+/** Sends `bytes` through an echo and returns the digest of what came back. */
 async function echoed(stream: MeshStream, body: Buffer): Promise<string> {
   const hash = createHash('sha256');
   let skipped = false;
@@ -32,7 +32,7 @@ async function echoed(stream: MeshStream, body: Buffer): Promise<string> {
 
 describe.each(directions)('links dialled %s', (dialling) => {
   describe.each(hopCounts)('over %i relays', (hops) => {
-    it('carries bytes both ways in both classes, downwards', async () => {
+    it('carries bytes in both directions and both classes, downwards', async () => {
       const { server, path } = await startChain(hops, dialling);
       const body = randomBytes(3_000_000);
       const digest = createHash('sha256').update(body).digest('hex');
@@ -49,7 +49,7 @@ describe.each(directions)('links dialled %s', (dialling) => {
       }
     });
 
-    it('carries bytes both ways in both classes, up to the server', async () => {
+    it('carries bytes in both directions and both classes, up to the server', async () => {
       const { tentacle } = await startChain(hops, dialling);
       const body = randomBytes(3_000_000);
       const digest = createHash('sha256').update(body).digest('hex');

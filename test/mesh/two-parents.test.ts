@@ -1,4 +1,4 @@
-// A node with two parents: what it opens upwards finds the live one, and every link on its paths is watched each second.
+// A node with two parents: its upward tunnels find the live one, and every link on its paths has the fast heartbeat.
 import { describe, expect, it } from 'vitest';
 import { ping } from '../../mesh/echo.ts';
 import { DEFAULT_LIMITS, type MeshLimits } from '../../mesh/limits.ts';
@@ -80,7 +80,7 @@ describe('the pace of beats', () => {
     }
   });
 
-  it('is slow where there is one way', async () => {
+  it('is slow where there is one path', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
@@ -92,7 +92,7 @@ describe('the pace of beats', () => {
   });
 
   it('finds a relay that stands still from above and from below, each by silence', async () => {
-    // Only the fast pace can find it: at the other one, silence counts after an hour.
+    // Only the fast heartbeat can find it: the other one times out after an hour.
     const patient: Partial<MeshLimits> = { heartbeatIntervalMs: 3_600_000, linkTimeoutMs: 3_600_000 };
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server', {}, patient);

@@ -42,9 +42,9 @@ export const serverMutants: Mutants = {
   },
   'one-fault-for-all': {
     file: 'server/topology/reparent.ts',
-    find: "log.error({ err, node: id }, 'it is not noted that a node has moved to other parents');",
+    find: "log.error({ err, node: id }, 'could not record that a node has moved to other parents');",
     replace: `if (err instanceof Error) throw err;
-      log.error({ err, node: id }, 'it is not noted that a node has moved to other parents');`,
+      log.error({ err, node: id }, 'could not record that a node has moved to other parents');`,
     red: {
       file: 'test/server/reconcile.test.ts',
       test: ['a node that cannot be noted to have moved keeps no other from it, and is noted in the next turn'],

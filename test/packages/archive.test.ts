@@ -1,4 +1,4 @@
-// Unpacking: what a packer makes comes out whole, what an attacker makes is refused and leaves nothing behind.
+// Unpacking: a packer's archives come out whole; an attacker's are rejected and leave nothing behind.
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ interface Bench {
   readonly into: string;
 }
 
-/** A folder with the archive, a canary beside the place it is unpacked to, and nothing else. */
+/** A folder with the archive, a canary beside the target folder, and nothing else. */
 async function bench(bytes: Buffer): Promise<Bench> {
   const root = await tempDir();
   const archive = join(root, 'archive');
@@ -326,7 +326,7 @@ describe('properties', () => {
   );
   const content = fc.string({ maxLength: 600 });
 
-  /** Whatever the archive: it is unpacked below `into`, or refused with a code and `into` is gone. */
+  /** Any archive is either unpacked in `into`, or rejected with a code, and `into` is then gone. */
   async function staysInside(format: PackageFormat, bytes: Buffer): Promise<void> {
     const { root, archive, into } = await bench(bytes);
     const outcome = await unpackArchive({ path: archive, format, into }).then(

@@ -1,4 +1,4 @@
-// Archives made byte by byte, so that tests can say what no packer would: names with `..`, links, lies about sizes.
+// Builds archives byte by byte, so that tests can contain what no packer writes: names with `..`, links, wrong sizes.
 import { deflateRawSync, gzipSync } from 'node:zlib';
 
 export interface TarEntry {
@@ -60,7 +60,7 @@ export interface ZipEntry {
   readonly method?: number;
   /** What the headers claim; the content's length by default. */
   readonly size?: number;
-  /** Where the directory says it is; where it is by default. */
+  /** The offset that the directory claims; the real one by default. */
   readonly at?: number;
 }
 

@@ -1,4 +1,4 @@
-// The built-in feed: versions never change, nothing that is not a package gets in, ranges are served as asked.
+// The built-in feed: versions never change, only packages get in, ranges are served as requested.
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const noDownloadTokens = () => {
   throw new Error('no download token is signed or read here');
 };
 
-/** Nobody asks for sources here. */
+/** No test here asks for sources. */
 const topology = new LiveTopology();
 
 let folder: string;

@@ -1,4 +1,4 @@
-// One blob from several sources, over real TLS: what is cut goes on elsewhere, what is wrong is never kept.
+// One blob from several sources, over real TLS: a cut download goes on at another source, wrong bytes are never kept.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -64,7 +64,7 @@ async function fetch(
   return { ...outcome, blobs, wrong };
 }
 
-/** Where each request to an origin began. */
+/** The first byte of each request to an origin. */
 function resumedAt(origin: Origin): number[] {
   return origin.requests.map(({ range }) => Number(/\d+/.exec(range ?? '')?.[0] ?? 0));
 }

@@ -21,14 +21,14 @@ export interface MirrorBench {
   readonly cache: MirrorCache;
   readonly blobs: BlobStore;
   readonly port: number;
-  /** The passes that were not taken. */
+  /** The download tokens that the mirror denied. */
   readonly deniedTokens: readonly string[];
-  /** Everything the mirror sends for a blob, from a byte on, as far as it comes; an error when it breaks off. */
+  /** Everything the mirror sends for a blob from byte `from` on; with the error when the answer breaks off. */
   get(
     wanted: { sha256: string; sizeBytes: number },
     from?: number,
   ): Promise<{ bytes: Buffer; error: IsthmusError | undefined }>;
-  /** Sends raw HTTP and gives everything that comes back. */
+  /** Sends raw HTTP and returns the whole answer. */
   raw(request: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -44,7 +44,7 @@ export interface MirrorBenchOptions {
   readonly onChunk?: (bytes: number) => void;
 }
 
-/** The downloadToken that the bench's mirrors take: it says the size, as a real one does. */
+/** The download token that the bench's mirrors accept: it names the size, as a real one does. */
 export function testDownloadToken(sizeBytes: number): string {
   return `size-${sizeBytes}`;
 }

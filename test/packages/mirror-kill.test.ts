@@ -1,4 +1,4 @@
-// A mirror killed in the middle of a fetch: its file is whole or absent, and the next one goes on where it stopped.
+// A mirror killed during a fetch: its file is complete or absent, and the next mirror resumes the fetch.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

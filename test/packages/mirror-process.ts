@@ -1,5 +1,5 @@
-// A mirror's cache as a process of its own, to be killed. Arguments: its folder, a data folder with its identity, one
-// source as JSON, and the size of the blob. Prints its port.
+// A mirror's cache as its own process, which a test can kill. Arguments: its folder, a data folder with its identity,
+// one source as JSON, and the size of the blob. Prints its port.
 import { IdentityStore } from '../../certs/identity.ts';
 import { RevocationList } from '../../certs/revocations.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';

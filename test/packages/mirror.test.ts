@@ -1,4 +1,4 @@
-// A mirror: one fetch however many ask, nothing wrong ever served whole or kept, and never a short file.
+// A mirror: one fetch for all requesters; wrong bytes are never served whole or kept; no file is ever short.
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
@@ -60,7 +60,7 @@ describe('pulling through', () => {
     const folder = await tempDir();
     let received = 0;
     let early = 0;
-    // The origin goes on only when somebody has got what it sent so far.
+    // The origin sends on only when a target has received what it sent so far.
     const next = async () => {
       const before = received;
       await waitFor(() => received > before || received >= 8 * (wanted.sizeBytes - held), { limitMs: 5_000 }).catch(
@@ -175,7 +175,7 @@ describe('wrong bytes', () => {
     const honest = await startOrigin(mesh, 'honest', small.body);
     const sources = [liar, honest].map((origin) => ({ ...origin, path: [] }));
     const mirror = await startMirrorBench(mesh, { folder, sources });
-    // Nothing of so small a blob was handed on before the mismatch, so the target does not even notice.
+    // No byte of so small a blob was handed on before the mismatch, so the target does not even notice.
     await whole(mirror, small);
     expect([liar.requests.length, honest.requests.length]).toEqual([1, 1]);
   });
@@ -276,7 +276,7 @@ describe('cache-poison', () => {
     expect(await mirror.raw(`${good}\r\n`)).toMatch(/^HTTP\/1\.1 503 .*retry-after: 1/is);
     released.resolve();
     expect((await first).bytes.equals(wanted.body)).toBe(true);
-    // Whoever asked has the last byte a moment before the mirror knows.
+    // The requester has the last byte a moment before the mirror knows.
     await waitFor(async () => {
       await whole(mirror, wanted);
       return true;
@@ -286,7 +286,7 @@ describe('cache-poison', () => {
 
 describe('room', () => {
   it('evicts what was not asked for longest, and keeps within the quota', async () => {
-    // Each origin has one of them only, and the size tells which.
+    // Each origin has only one of them, and the size tells which.
     const blobs = [blob(400_000), blob(400_001), blob(400_002)] as const;
     const folder = await tempDir();
     const origins = await Promise.all(blobs.map(({ body }, i) => startOrigin(mesh, `origin-${i}`, body)));
@@ -348,7 +348,7 @@ describe('room', () => {
         slow(6, () => Promise.resolve()),
       );
       const sources = [origin, first].map((each) => ({ ...each, path: [] }));
-      // Without a mark of free space it only finds out when a write fails.
+      // Without a limit of free space, only a failing write shows that the disk is full.
       const mirror = await startMirrorBench(mesh, { folder, sources, minFreeBytes: -(10 ** 12) });
       await whole(mirror, small);
       await Promise.all(Array.from({ length: 3 }, () => whole(mirror, wanted)));

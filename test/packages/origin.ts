@@ -24,7 +24,7 @@ export interface Origin {
   behave(...next: Behaviour[]): void;
 }
 
-/** Answers as it should. */
+/** Answers correctly. */
 export const good: Behaviour = ({ body, from, response }) => {
   head(response, body.length, from);
   response.end(body.subarray(from));
@@ -46,7 +46,7 @@ export function wrongBytes(wrong: Buffer): Behaviour {
   };
 }
 
-/** Says it is whole and sends less. */
+/** Announces the whole body and sends less. */
 export const short: Behaviour = ({ body, response }) => {
   response.writeHead(200, { 'content-length': body.length - 1000 }).end(body.subarray(0, body.length - 1000));
 };
@@ -72,7 +72,7 @@ export function slow(slices: number, next: () => Promise<void>): Behaviour {
   };
 }
 
-/** Answers with a status and nothing of use. */
+/** Answers with a status and no body of use. */
 export function status(code: number, headers: Record<string, string> = {}): Behaviour {
   return ({ body, response }) => void response.writeHead(code, headers).end(code === 206 ? body : 'no');
 }
@@ -82,7 +82,10 @@ function head(response: ServerResponse, size: number, from: number): void {
   else response.writeHead(206, { 'content-length': size - from, 'content-range': `bytes ${from}-${size - 1}/${size}` });
 }
 
-/** Starts an origin for one body, as a mirror of the mesh. Behaviours are used up one per request; then it is good. */
+/**
+ * Starts an origin for one body, as a mirror of the mesh. Each request consumes one behaviour; after the last it
+ * answers correctly.
+ */
 export async function startOrigin(
   mesh: Pick<TestMesh, 'identity'>,
   node: string,

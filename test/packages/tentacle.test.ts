@@ -1,5 +1,5 @@
-// A tentacle's packages: fetched whole or not at all, unpacked beside what runs, switched in one step, resumed
-// anywhere.
+// A tentacle's packages: fetched whole or not at all, unpacked beside the running release, switched in one step, and
+// resumed at any point.
 import { createHash, randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
@@ -165,7 +165,7 @@ describe('acquiring', () => {
 
   it('never unpacks what is not the pinned bytes', async () => {
     const bytes = app('1');
-    // Of the same size and as good an archive: only its digest tells.
+    // Same size and a valid archive: only the digest differs.
     const other = Buffer.from(bytes);
     other[4]! ^= 1;
     const dataDir = await tempDir();
@@ -266,7 +266,7 @@ describe('staging and switching', () => {
     const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
     expect(cached.filter((name) => name.includes('/')).length).toBe(2);
     expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '3.0.0' });
-    // The folder of the time before is the previous one's still, or gone: this one is fresh.
+    // The folder of the earlier activation is still the previous release, or gone: this one is new.
     expect(await readlink(join(dataDir, 'applications', 'shop-web', 'current'))).toContain(`releases/${names[1]}-`);
   });
 
@@ -292,7 +292,7 @@ describe('staging and switching', () => {
     const left = await readdir(join(application, '.private'), { recursive: true });
     expect(left).toEqual([expect.stringMatching('^1[.]0[.]0-'), expect.stringMatching('/mounted$')]);
     const told = lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
-    expect(told).toEqual(Array<string>(3).fill('not all that older releases left can be removed'));
+    expect(told).toEqual(Array<string>(3).fill('older releases cannot be removed completely'));
     const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
     expect(cached.filter((name) => name.includes('/')).length).toBe(2);
   });
@@ -417,7 +417,7 @@ describe('staging and switching', () => {
     expect((await stat(config)).mode & 0o777).toBe(0o600);
     expect(await readFile(join(first.releasePath, 'config/pic.png'))).toEqual(picture);
     expect(await readFile(join(first.releasePath, 'readme.md'), 'utf8')).toBe('#{Name}');
-    // Other variables make another release of the same package; what runs is not touched before the switch.
+    // Other variables give another release of the same package; the running one is not touched before the switch.
     const second = await deploy(packages, bytes, '1.0', { ...more, variables: { Name: 'Zoë', Password: 'changed' } });
     expect(second.releasePath).not.toBe(first.releasePath);
     expect(await readFile(join(second.releasePath, 'config/app.json'), 'utf8')).toContain('changed');
@@ -449,7 +449,7 @@ describe('staging and switching', () => {
     const seen = new Set<number>();
     while (!done) for (const uid of await ownersOf('releases')) seen.add(uid);
     await staging;
-    // As long as it was root's, what is in it could not be reached.
+    // While root owned the folder, nobody else could reach its content.
     expect([...seen].filter((uid) => uid !== -1 && uid !== 65534)).toEqual([]);
     const { uid, mode } = await stat(join(application, '.private'));
     expect([uid, mode & 0o777]).toEqual([0, 0o700]);

@@ -1,5 +1,5 @@
-// Two tiers of mirrors behind two real relays: a package crosses each link between sites once, from the feed to four
-// targets, and goes on arriving when the server, a mirror or a link is gone.
+// Two tiers of mirrors behind two real relays: a package crosses each link between sites once on its path from the feed
+// to four targets, and still arrives when the server, a mirror or a link is gone.
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { join } from 'node:path';
@@ -159,7 +159,7 @@ function payload({ sources, downloadToken }: Awaited<ReturnType<typeof sourcesOf
   }; // prettier-ignore
 }
 
-/** Bytes that a node has taken in over its link to a peer. */
+/** Bytes that a node has received over its link to a peer. */
 function received(node: StartedNode, peer: string): number {
   return node.mesh.links().find((link) => link.peer === peer)?.bytesIn ?? 0;
 }
@@ -182,7 +182,7 @@ describe('two tiers of mirrors', () => {
       expect(each).toBeGreaterThanOrEqual(bytes.length);
       expect(each).toBeLessThan(bytes.length + noise);
     }
-    // Targets of the site with an open port came in by it, past the relay.
+    // Targets of the site with an open port used that port, not the relay.
     const throughRelay = eu.mesh.links().find((link) => link.peer === 't-eu-1')?.bytesOut ?? 0;
     expect(throughRelay).toBeLessThan(noise);
   });
@@ -202,7 +202,7 @@ describe('two tiers of mirrors', () => {
     await targets[0]!.acquire();
     const other = tarGz([{ name: 'warm', content: randomBytes(1000) }]);
     await feed.push(Readable.from([other]), { id: 'other', version: '1.0', format: 'tar.gz' }, 'tester');
-    // The lower mirror has asked once, and so knows sources; for this package it has not asked yet.
+    // The lower mirror has asked the server once, and so knows sources, but has not asked for this package yet.
     const warm = createHash('sha256').update(other).digest('hex');
     const found = await sourcesOf(feed, 't-pci-2', warm);
     const order = {
@@ -223,7 +223,7 @@ describe('two tiers of mirrors', () => {
     const good = await sourcesOf(feed, 't-pci-1', sha256);
     const foreign = createSigner((await createTestMesh()).authority, 'server-1');
     const expiresAtMs = Date.now() + 60_000;
-    const passes = {
+    const wrongTokens = {
       none: 'x',
       foreign: foreign.signDownloadToken({
         sha256,
@@ -243,7 +243,7 @@ describe('two tiers of mirrors', () => {
       'a neighbour’s': (await sourcesOf(feed, 't-pci-2', sha256)).downloadToken,
     };
     const server = good.sources.filter(({ node }) => node === 'server');
-    for (const [name, downloadToken] of Object.entries(passes)) {
+    for (const [name, downloadToken] of Object.entries(wrongTokens)) {
       const order = payload({ sources: good.sources, downloadToken });
       const refused = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
       await expect(refused, name).rejects.toMatchObject({

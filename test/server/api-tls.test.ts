@@ -1,5 +1,5 @@
-// How the API is protected: the mesh's certificate beyond loopback, the operator's where one is given, plain HTTP only
-// on loopback and where a setting says that a proxy does TLS; and what the command line makes of each.
+// TLS of the API: the mesh's certificate beyond loopback, the operator's if configured, plain HTTP only on loopback or
+// behind a proxy that terminates TLS; and how the command line trusts each.
 import { execFile } from 'node:child_process';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { WholeMesh } from './whole.ts';
 
 const anywhere = '0.0.0.0:0';
 
-/** An authority of the operator's, and certificates by it. */
+/** The operator's authority and certificates that it issues. */
 class OperatorAuthority {
   readonly folder: string;
 
@@ -47,7 +47,7 @@ class OperatorAuthority {
     return { tlsCertificateFile, tlsKeyFile };
   }
 
-  /** One that ended yesterday. */
+  /** One that expired yesterday. */
   async ended(): Promise<{ tlsCertificateFile: string; tlsKeyFile: string }> {
     const { tlsCertificateFile, tlsKeyFile } = await this.issue('ended', 'DNS:x');
     const again = ['-in', tlsCertificateFile, '-signkey', tlsKeyFile, '-days', '-1', '-out', tlsCertificateFile];
@@ -91,7 +91,7 @@ describe("the API with the mesh's own certificate", () => {
 });
 
 describe('plain HTTP', () => {
-  it('is for loopback, and elsewhere only behind a proxy that does TLS', async () => {
+  it('is for loopback, and elsewhere only behind a proxy that terminates TLS', async () => {
     expect((await serving({ listen: '127.0.0.1:0' })).url).toMatch(/^http:/);
     const { url } = await serving({ listen: anywhere, behindTlsProxy: true });
     expect(url).toMatch(/^http:/);
@@ -121,7 +121,7 @@ describe.skipIf(lacks('openssl'))("the API with the operator's certificate", () 
     }
   });
 
-  it('takes a renewed one from its files, and keeps what it has while they do not fit', async () => {
+  it('loads a renewed one from its files, and keeps the present one while they do not match', async () => {
     const authority = await OperatorAuthority.make();
     const files = await authority.issue('api', 'IP:127.0.0.1');
     const renewed = await authority.issue('next', 'IP:127.0.0.1');

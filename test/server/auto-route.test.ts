@@ -1,5 +1,5 @@
-// The route `auto` over real relays: the path with the shorter round trip, and the other one when that is cut; trace and
-// ping take the same.
+// The route `auto` over real relays: it uses the path with the shorter round trip, and the other one when that is cut.
+// Trace and ping use the same.
 import { expect, it } from 'vitest';
 import { cable, type Cable } from '../support/fake-link.ts';
 import { slowLine } from '../support/slow-line.ts';
@@ -29,7 +29,7 @@ it('takes the least-cost live path, whatever the order of the parents', async ()
     await waitFor(async () => (await routeNow()) === paths[0], { limitMs: 60_000, what: `dispatch over ${paths[0]}` });
     expect([await traced('trace'), await traced('ping')]).toEqual([paths, paths]);
   };
-  // Round trips are smoothed: what the joins made of them passes.
+  // Round trips are smoothed: the effect of the joins on them passes.
   await allTake('eu-b', 'eu-a');
 
   line!.cut();

@@ -1,5 +1,5 @@
-// Clocks that are set while a part runs and a script with it: by an hour, forward and back, and right again. The script
-// runs once, its log is whole, and all is well afterwards.
+// Clock changes while a node and a script run: by an hour, forward and back, and right again. The script runs once, its
+// log is complete, and everything works afterwards.
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -82,7 +82,7 @@ describe.skipIf(lacks('faketime'))('a clock that is set while a script runs', ()
     try {
       await said(5);
       await set(part, offsetS);
-      // A relay's clock is nobody's business but its own.
+      // No other node depends on a relay's clock.
       if (part === 'relay-eu') await said(30);
       else await waitFor(async () => !(await isHealthy()), minute);
     } finally {

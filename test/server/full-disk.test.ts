@@ -1,5 +1,5 @@
-// A server whose disk is full: a change is refused as a whole with its code, what was accepted is there, and the server
-// goes on by itself once there is room.
+// A server with a full disk: a change fails as a whole with its code, accepted changes are kept, and the server goes on
+// by itself once there is room.
 import { execFileSync } from 'node:child_process';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { freePort, World } from '../support/world.ts';
 const mebibyte = 1024 * 1024;
 
 describe.skipIf(lacks('root', 'linux'))('a server on a full disk', () => {
-  it('refuses changes as a whole, reads on, and takes changes again when there is room, also after a kill', async () => {
+  it('fails changes as a whole, still reads, and accepts changes once there is room, also after a kill', async () => {
     const folder = await tempDir();
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', folder]);
     onTestFinished(() => {

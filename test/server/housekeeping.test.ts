@@ -1,8 +1,8 @@
-// What ended tasks left is forgotten when it is old: all of it, in small steps, and nothing of what is deployed now.
+// Retention: old data of ended tasks is deleted completely and in small steps, except what is deployed now.
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
-import { forgetDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
+import { purgeDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
 import type { NewEvent } from '../../server/store/events/events.ts';
 import type { TaskEnd } from '../../server/store/tasks/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -52,7 +52,7 @@ const healthChanged = (at: number): NewEvent => ({
   data: { from: 'healthy', to: 'unhealthy', hop: null, reasons: [] },
 });
 
-it('forgets old changes of health, and no event of what somebody changed', async () => {
+it('deletes old health changes, and no other event', async () => {
   const store = await emptyStore();
   const deleted = (at: number): NewEvent => ({ actor: 'a', type: 'site.deleted', subject: 'eu', data: {}, at });
   for (let at = 0; at < 2_500; at += 1) {
@@ -65,7 +65,7 @@ it('forgets old changes of health, and no event of what somebody changed', async
   expect(left.items.filter(({ type }) => type !== 'site.deleted').map(({ at }) => at)).toEqual([5_000]);
 });
 
-it('keeps changes of health that a subscription has not read', async () => {
+it('keeps health changes that a subscription has not read', async () => {
   const store = await emptyStore();
   for (const at of [1, 2, 3]) await store.transaction((tx) => tx.events.append(healthChanged(at)));
   await store.subscriptions.add({ name: 'slow', position: 2 });
@@ -73,19 +73,19 @@ it('keeps changes of health that a subscription has not read', async () => {
   expect((await store.events.list({ limit: 10 })).items.map(({ at }) => at)).toEqual([3]);
 });
 
-it('forgets old denials', async () => {
+it('deletes old denials', async () => {
   const store = await emptyStore();
   const now = Date.now();
   for (let n = 0; n < 2_500; n += 1) {
     await store.denials.append({ actor: 'a', type: 'download.denied', subject: 's', data: { code: 'FORBIDDEN' } });
   }
-  await forgetDenials(store, now, new AbortController().signal);
+  await purgeDenials(store, now, new AbortController().signal);
   expect((await store.denials.list({ limit: 5_000 })).items).toHaveLength(2_500);
-  await forgetDenials(store, Date.now() + 1, new AbortController().signal);
+  await purgeDenials(store, Date.now() + 1, new AbortController().signal);
   expect((await store.denials.list({ limit: 5_000 })).items).toEqual([]);
 });
 
-it('forgets what old tasks left in small steps, and keeps the tasks', async () => {
+it('deletes the data of old tasks in small steps, and keeps the tasks', async () => {
   const store = await emptyStore();
   const old = await addOld(store, { endedAt: 5_000, logLines: 95 });
   const other = await addOld(store, { endedAt: 5_000, state: 'failed' });
@@ -102,7 +102,7 @@ it('forgets what old tasks left in small steps, and keeps the tasks', async () =
   expect((await store.tasks.get(old.task)).state).toBe('succeeded');
 });
 
-it('forgets what an old task was to do, and keeps what it tried again', async () => {
+it('deletes the request of an old task, and keeps which task it retried', async () => {
   const store = await emptyStore();
   const payload = { machines: ['m-1'], body: 'x'.repeat(10_000) };
   const first = await addOld(store, { endedAt: 5_000, payload });
@@ -118,7 +118,7 @@ it('forgets what an old task was to do, and keeps what it tried again', async ()
   expect(await taskView(store, again.task)).toMatchObject({ retryOf: first.task, machines: [] });
 });
 
-it('keeps the deployments from the last that succeeded on', async () => {
+it('keeps the last successful deployment and those after it', async () => {
   const store = await emptyStore();
   await store.transaction(async (tx) => {
     await tx.environments.insert({ id: 'prod', name: '', description: '', createdAt: 1 });

@@ -1,6 +1,6 @@
-// What goes wrong around a join, with real processes: a wrong clock, a folder that cannot be written, a server that is
-// down behind the relay. Each has its code and, where there is one, its hop; nothing is written, nothing at the server
-// changes, and the same token lets the node in once the fault is gone.
+// Faults during a join, with real processes: a wrong clock, a folder that cannot be written, a server that is down
+// behind the relay. Each has its code and, where there is one, its hop; nothing is written, nothing changes at the
+// server, and the node joins with the same token once the fault is gone.
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lacks } from '../support/needs.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { isthmus } from '../support/terminal.ts';
-import { freePort, World, type MadeToken } from '../support/world.ts';
+import { freePort, World, type CreatedToken } from '../support/world.ts';
 
 const main = join(import.meta.dirname, '../../cli/main.ts');
 
@@ -43,14 +43,14 @@ describe('a join', () => {
   /** A token for a machine behind the relay, and the words of a join with it. */
   async function token(name: string): Promise<Attempt & { readonly id: string }> {
     const ask = { role: 'tentacle', site: 'eu', name, parents: [{ node: 'eu' }] };
-    const made = await world.api.post<MadeToken & { id: string }>('tokens', ask);
+    const made = await world.api.post<CreatedToken & { id: string }>('tokens', ask);
     const [file, dataDir] = [join(folder, `${name}.token`), join(folder, name)];
     await writeFile(file, made.token);
     const words = ['join', '--address', addresses.eu, '--pin', made.pin, '--token-file', file];
     return { id: made.id, words, dataDir };
   }
 
-  /** Nothing of the attempt is at the server: no node, no event, a token that is bound to nobody. */
+  /** Checks that the attempt left nothing at the server: no node, no event, an unbound token. */
   async function expectUntouched({ id }: { id: string }, name: string): Promise<void> {
     const { items: tokens } = await world.api.get<{ items: { id: string; usedAt: number | null }[] }>('tokens');
     expect(tokens.find((each) => each.id === id)).toMatchObject({ usedAt: null, usedBy: null });
@@ -122,7 +122,7 @@ describe('a join', () => {
     await world.signal('server', 'SIGKILL');
     const { code, out, err } = await isthmus([...made.words, '--data', made.dataDir]);
     expect(code).toBe(3);
-    // Up to the relay everything is in order; the hop is the one that answered.
+    // The relay answered; it is the hop that the error names.
     expect(out).toMatch(/ok {7}tcp .*\n.*ok {7}proxy .*\n {2}failed {3}pin /);
     expect(err).toContain('eu has no live link to a parent (UNREACHABLE at eu)');
     expect(existsSync(made.dataDir)).toBe(false);

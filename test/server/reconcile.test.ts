@@ -1,4 +1,4 @@
-// What the server tells nodes of whom to dial, and notes of them, from turn to turn.
+// The reconcile loop: whom nodes are assigned to dial, and what is recorded of them, from run to run.
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';

@@ -1,4 +1,4 @@
-// A machine that is revoked while a task has work for it: its part ends at once, with a code that says so, interrupted
+// A machine that is revoked while a task has work for it: its steps end at once with a code that says so, interrupted
 // where something ran, and the others finish. Real nodes, a real script that would run for hours.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { waitFor } from '../support/wait.ts';
 import { WholeMesh, type TaskView } from './whole.ts';
 
-/** Says where it is, and stays until the test lets it go. */
+/** A script that reports its start, and runs until the test ends it. */
 const held = (folder: string) => `
 echo "$ISTHMUS_MACHINE has begun"
 until [ -e "${folder}/go-$ISTHMUS_MACHINE" ] || [ ! -d "${folder}" ]; do sleep 0.05; done`;
@@ -54,7 +54,7 @@ it('ends at once on a machine that is revoked; the others finish, and nobody kno
   expect(left.steps).toMatchObject([
     { step: 'hold', state: 'interrupted', error: { code: 'MACHINE_REVOKED', hop: 'web-1' } },
   ]);
-  // The other one is at work still: nothing but the revocation ended the first.
+  // The other machine is still running: only the revocation ended the first.
   expect((await read(mesh, task)).state).toBe('running');
 
   await go('web-2');

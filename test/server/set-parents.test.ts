@@ -1,5 +1,5 @@
-// Other parents for a node that runs: it moves to them without joining again, gives nothing up before something new
-// carries, and is refused what cannot work. Real processes, killed; the command line as the operator has it.
+// Reparenting a running node: it moves to its desired parents without joining again, keeps every link until a new one
+// works, and rejects parents that cannot work. Real processes, killed; the real command line.
 import { mkdir, mkdtemp, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ describe('other parents', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // Whatever a test did, the next begins with everything below eu-a.
+  // Every test begins with everything below eu-a.
   afterEach(async () => {
     for (const [id, parent] of [
       ['eu-b', { node: 'server' }],
@@ -83,7 +83,7 @@ describe('other parents', () => {
     return items;
   }
 
-  /** The way that a health check takes, once one succeeds: after a restart the link must first come up. */
+  /** The path of a health check, once one succeeds: after a restart the link must first come up. */
   async function routeTo(machine: string): Promise<unknown> {
     await waitFor(
       async () => {
@@ -102,8 +102,8 @@ describe('other parents', () => {
   }
 
   it('are moved to by one command, with the routes that follow them, under a script that streams on', async () => {
-    const gate = join(folder, 'gate');
-    const body = `echo before; until [ -e ${gate} ]; do sleep 0.05; done; echo after`;
+    const latch = join(folder, 'latch');
+    const body = `echo before; until [ -e ${latch} ]; do sleep 0.05; done; echo after`;
     const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: ['web-1'] });
     await waitFor(async () => (await world.api.stream(id)).some(({ text }) => text === 'before'), { limitMs });
     const before = await node('web-1');
@@ -112,7 +112,7 @@ describe('other parents', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toContain('web-1 has its new parents: dials eu-b');
 
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     expect(await world.api.ended(id)).toMatchObject({ state: 'succeeded' });
     const log = (await world.api.stream(id)).filter(({ kind }) => kind === 'log');
     expect(log.map(({ line, text }) => [line, text])).toEqual([
@@ -132,7 +132,7 @@ describe('other parents', () => {
       { actor: 'web-1', data: { parents, before: before.parents } },
     ]);
 
-    // It is what a restart begins with.
+    // A restart begins with them.
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
     expect(await routeTo('web-1')).toEqual(route('eu-b'));
@@ -142,14 +142,14 @@ describe('other parents', () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     const { code, err } = await cli('web-1', 'eu-b', '--address', `eu-b=${nobody}`, '--wait', '3s');
     expect(code).toBe(1);
-    expect(err).toMatch(/web-1 has not moved within 3 s: its attempt met UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/);
+    expect(err).toMatch(/web-1 has not moved within 3 s: last error UNREACHABLE \(REPARENT_TIMEOUT at web-1\)/);
     expect(err).toContain('see `isthmus node show web-1`');
     expect(await node('web-1')).toMatchObject({
       parents: [{ node: 'eu-a' }],
       desiredParents: { parents: [{ node: 'eu-b', address: nobody }], errorCode: 'UNREACHABLE' },
     });
     expect(await routeTo('web-1')).toEqual(route('eu-a'));
-    // On disk it has both, so that neither a kill nor the loss of its old relay leaves it with a way that is not there.
+    // On disk it has both, so that neither a kill nor the loss of its old relay leaves it without a working path.
     expect(await config('web-1')).toContain('node: eu-a');
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
@@ -225,7 +225,7 @@ describe('other parents', () => {
     await taken('web-2');
     expect(await routeTo('web-2')).toEqual(route('eu-b'));
 
-    // Elsewhere: the parent tries, and goes back to where the node is.
+    // At a wrong address: the parent tries it, and returns to the address of the node.
     const nobody = `127.0.0.1:${await freePort()}`;
     await put('web-2', [{ node: 'eu-b', dialAddress: nobody }]);
     await waitFor(async () => (await linksTo('web-2')).length === 0, { limitMs, what: 'the attempt' });
@@ -237,7 +237,7 @@ describe('other parents', () => {
     expect(await routeTo('web-2')).toEqual(route('eu-b'));
     const { links } = await world.api.get<Mesh>('mesh');
     expect(links.find(({ from, to }) => from === 'eu-b' && to === 'web-2')).toMatchObject({ dialledBy: 'child' });
-    // And back through the other relay: with that one it has no link that would stand in the way.
+    // And back through the other relay, with which it has no link that would prevent it.
     await put('web-2', [{ node: 'eu-a', dialAddress: addresses['web-2'] }]);
     await taken('web-2');
   }, 180_000);

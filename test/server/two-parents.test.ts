@@ -1,5 +1,5 @@
-// A machine behind two relays, as the operator has it: joined by one command, reached by its routes in order, and never
-// by a way that they do not name. Real processes, killed.
+// A machine behind two relays: joined by one command, reached by its routes in order, and never over a path that they
+// do not name. Real processes, killed.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ describe('a machine with two parents', () => {
     // Each of its parents dials it.
     const waits = { dialAddress: dialled, listen: dialled, otherParents: [{ node: 'eu-b' }] };
     await world.add({ id: 'web-3', ...machine, ...waits });
-    // One of its parents dials it, and it dials the other: the first by the one way, the second by the other.
+    // One of its parents dials it, and it dials the other, in both orders.
     const byFirst = { dialAddress: first, listen: first, otherParents: [{ node: 'eu-b', address: b }] };
     await world.add({ id: 'web-4', ...machine, ...byFirst });
     const bySecond = { parentAddress: a, listen: second, otherParents: [{ node: 'eu-b', dialAddress: second }] };
@@ -57,7 +57,7 @@ describe('a machine with two parents', () => {
     return world.api.ended(id);
   }
 
-  /** The way that a call to the machine takes now. */
+  /** The path of a call to the machine now. */
   async function routeTo(machine: string): Promise<unknown> {
     const task = await ran('health-checks', { machines: [machine] });
     expect(task.state).toBe('succeeded');
@@ -87,23 +87,23 @@ describe('a machine with two parents', () => {
   it.each(['web-1', 'web-3'])(
     '%s: a script streams on by the second relay when the first is killed',
     async (machine) => {
-      const gate = witness(`${machine}-gate`);
+      const latch = witness(`${machine}-latch`);
       const lines = 400;
       const body = `echo "$ISTHMUS_TASK" >> ${witness(machine)}
       for i in $(seq 1 200); do echo "line $i"; done
-      until [ -e ${gate} ]; do sleep 0.05; done
+      until [ -e ${latch} ]; do sleep 0.05; done
       for i in $(seq 201 ${lines}); do echo "line $i"; done`;
       const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: [machine] });
       await waitFor(async () => (await world.api.stream(id)).some(({ text }) => text === 'line 200'), { limitMs });
       await world.signal('eu-a', 'SIGKILL');
-      await writeFile(gate, '');
+      await writeFile(latch, '');
       expect(await world.api.ended(id)).toMatchObject({ state: 'succeeded' });
       const log = (await world.api.stream(id)).filter(({ kind }) => kind === 'log');
       expect(log.map(({ line }) => line)).toEqual(log.map((_, index) => index + 1));
       expect(log.map(({ text }) => text)).toEqual(Array.from({ length: lines }, (_, index) => `line ${index + 1}`));
       expect(await readFile(witness(machine), 'utf8')).toBe(`${id}\n`);
 
-      // Idle by the second way now: new work needs no retry, and tells of the way that failed.
+      // Idle on the second path now: new work needs no retry, and reports the path that failed.
       expect(await routeTo(machine)).toEqual(route('eu-b'));
       await world.start('eu-a');
       await world.linked();
@@ -117,17 +117,17 @@ describe('a machine with two parents', () => {
     ['web-5', 'eu-b', 'eu-a'],
   ])(
     '%s: is dialled by %s, dials %s, and is reached through each while the other is killed',
-    async (machine, dialler, dialled) => {
+    async (machine, dialling, dialled) => {
       const { links } = await world.api.get<MeshView>('mesh');
       const to = (relay: string) => links.find((link) => link.from === relay && link.to === machine);
-      expect(to(dialler)).toMatchObject({ up: true, dialledBy: 'parent' });
+      expect(to(dialling)).toMatchObject({ up: true, dialledBy: 'parent' });
       expect(to(dialled)).toMatchObject({ up: true, dialledBy: 'child' });
       const config = await readFile(join(world.dataDir(machine), 'config.yaml'), 'utf8');
       expect(config).toMatch(new RegExp(`- node: ${dialled}\\n    address: `));
-      expect(config).not.toMatch(new RegExp(`- node: ${dialler}\\n    address: `));
+      expect(config).not.toMatch(new RegExp(`- node: ${dialling}\\n    address: `));
       for (const [killed, left] of [
-        [dialled, dialler],
-        [dialler, dialled],
+        [dialled, dialling],
+        [dialling, dialled],
       ] as const) {
         await world.signal(killed, 'SIGKILL');
         expect(await ran('scripts', { body: 'echo here', machines: [machine] })).toMatchObject({ state: 'succeeded' });
@@ -155,13 +155,13 @@ describe('a machine with two parents', () => {
       body: `echo "$ISTHMUS_TASK" >> ${witness('web-2')}`,
       machines: ['web-2'],
     });
-    // The way through eu-b is open all the time, for the machine whose route names it.
+    // The path through eu-b is up all the time, for the machine whose route names it.
     expect(await ran('scripts', { body: 'echo here', machines: ['web-1'] })).toMatchObject({
       state: 'succeeded',
     });
-    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'note'), {
+    await waitFor(async () => (await world.api.stream(id)).some(({ kind }) => kind === 'message'), {
       limitMs,
-      what: 'the note that it cannot be reached',
+      what: 'the message that it cannot be reached',
     });
     expect(await world.api.get(`tasks/${id}`)).toMatchObject({ state: 'running' });
     await expect(readFile(witness('web-2'))).rejects.toMatchObject({ code: 'ENOENT' });

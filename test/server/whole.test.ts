@@ -1,5 +1,5 @@
-// The server as a whole, with real nodes in the same process: join, scripts, health, packages and deployments over two
-// relays, dialled both ways; restarts, backups, and what it refuses to start on.
+// The whole server, with real nodes in the same process: join, scripts, health, packages and deployments over two
+// relays, dialled in both directions; restarts, backups, and failed starts.
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -30,7 +30,7 @@ async function meshWithSites(): Promise<WholeMesh> {
 }
 
 describe('a whole mesh', () => {
-  it('runs scripts, checks health and traces over two relays, dialled both ways', async () => {
+  it('runs scripts, checks health and traces over two relays, dialled in both directions', async () => {
     const mesh = await meshWithSites();
     await mesh.add({ id: 'relay-1', role: 'relay', dialled: true });
     await mesh.add({ id: 'relay-2', role: 'relay', parent: 'relay-1' });
@@ -55,7 +55,7 @@ describe('a whole mesh', () => {
     const health = await mesh.api.task('/health-checks', {});
     expect(health).toMatchObject({ state: 'succeeded' });
     const checked = await mesh.api.ask('GET', '/machines/far-2');
-    // How busy and how full the machine that runs the tests is, is not this test's business.
+    // The load and free space of the machine that runs the tests do not matter here.
     expect(['healthy', 'warning']).toContain(checked.health);
     expect(checked.healthReport).toMatchObject({ route: { via: ['relay-1', 'relay-2'] } });
 
@@ -63,8 +63,8 @@ describe('a whole mesh', () => {
     expect(trace).toMatchObject({
       paths: [{ path: ['relay-1', 'relay-2'], hops: [{ node: 'relay-1' }, { node: 'relay-2' }, { node: 'far-1' }] }],
     });
-    const [way] = trace.paths as { hops: { certificateDays: number; error?: object }[] }[];
-    for (const hop of way!.hops) {
+    const [path] = trace.paths as { hops: { certificateDays: number; error?: object }[] }[];
+    for (const hop of path!.hops) {
       expect(hop.error).toBeUndefined();
       expect(hop.certificateDays).toBeCloseTo(7, 0);
     }
@@ -141,7 +141,7 @@ describe('a whole mesh', () => {
     );
   });
 
-  it('says which version every node runs, its own too', async () => {
+  it('shows which version every node runs, its own too', async () => {
     const mesh = await meshWithSites();
     await mesh.add({ id: 'relay-1', role: 'relay' });
     for (const [path, list] of [
@@ -228,7 +228,7 @@ describe('a whole mesh', () => {
 describe('a server', () => {
   const log = silentLogger();
 
-  it('refuses a folder that another server has, and that server goes on', async () => {
+  it('does not start on a folder that another server uses, and that server goes on', async () => {
     const mesh = await WholeMesh.up();
     const second = { ...mesh.config(), mesh: { listen: '127.0.0.1:0' } };
     await expect(start(second, { log })).rejects.toMatchObject({
@@ -238,7 +238,7 @@ describe('a server', () => {
     expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
   });
 
-  it('refuses ports that are taken or elsewhere, with the port, and leaves nothing behind', async () => {
+  it('does not start on ports that are in use or not its own, names the port, and leaves nothing running', async () => {
     const mesh = await WholeMesh.up();
     await mesh.stopServer();
     const taken = createServer().listen(0, '127.0.0.1');
@@ -288,7 +288,7 @@ describe('a server', () => {
     expect((await mesh.api.send('GET', '/whoami')).status).toBe(200);
   });
 
-  it('refuses a folder that is no server', async () => {
+  it('does not start on a folder without a server', async () => {
     const dataDir = await tempDir();
     const config = { dataDir, mesh: { listen: '127.0.0.1:0' }, api: { listen: '127.0.0.1:0' } };
     await expect(start(config, { log })).rejects.toMatchObject({ code: 'MASTER_KEY_MISSING' });

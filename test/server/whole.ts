@@ -49,7 +49,7 @@ export class ApiClient {
     };
   }
 
-  /** Sends what must be taken; throws with the answer when it is not. */
+  /** Sends a request that must succeed; throws with the answer when it does not. */
   async ask(
     method: string,
     path: string,
@@ -61,7 +61,7 @@ export class ApiClient {
     return answer.body;
   }
 
-  /** Waits for the end of the task that this request starts; answers the task as the API shows it. */
+  /** Waits for the end of the task that this request starts; returns the task as the API shows it. */
   async task(path: string, body: unknown): Promise<TaskView> {
     const { id } = await this.ask('POST', path, body);
     return waitFor(
@@ -106,13 +106,13 @@ interface NodePlan {
   readonly role: 'relay' | 'mirror' | 'tentacle';
   readonly site?: string;
   readonly parent?: string;
-  /** Instead of one parent, several in order of preference. */
+  /** Its parents, in order of preference. */
   readonly parents?: readonly string[];
   /** The parents dial it; otherwise it dials its parents. */
   readonly dialled?: boolean;
-  /** Stands between it and its parents: answers the address to dial instead. */
+  /** Puts something between it and its parents: returns the address to dial instead. */
   readonly through?: (address: string) => Promise<string>;
-  /** The machine's routes, when not those that follow its parents. */
+  /** The machine's routes, when not the default ones over its parents. */
   readonly routes?: readonly object[];
 }
 
@@ -188,7 +188,7 @@ export class WholeMesh {
     await this.linked(id);
   }
 
-  /** Joins a node; the answer is what to start it with. */
+  /** Joins a node; returns what is needed to start it. */
   async join({
     id,
     role,

@@ -1,5 +1,4 @@
-// What every store must do, whichever dialect is below it. A dialect's test file calls `storeBehaviour` with its
-// opener.
+// What every store must do, whatever its dialect. A dialect's test file calls `storeBehaviour` with its opener.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { newId } from '../../lib/ids.ts';
@@ -26,7 +25,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(claims.filter((task) => task !== undefined)).toHaveLength(1);
     });
 
-    it('names what tentacles have not been told of, executor by executor, the oldest so many of each', async () => {
+    it('lists what is not reported to tentacles yet, by executor, with the oldest tickets of each', async () => {
       const store = await open();
       await addTask(store);
       const fence = await claim(store);
@@ -63,7 +62,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await cancelled()).toEqual([true, true, true]);
     });
 
-    it('lets another owner claim when the lease is over, and refuses every write of the first', async () => {
+    it('lets another owner claim when the lease has expired, and refuses every write of the first', async () => {
       const store = await open();
       const { fence, ticket } = await addTicket(store);
       const later = await claim(store, 'server-2', 12_001);
@@ -102,7 +101,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await store.tasks.openCount()).toBe(0);
     });
 
-    it('cancels idempotently and tells it once', async () => {
+    it('cancels idempotently, with one entry in the stream', async () => {
       const store = await open();
       const id = await addTask(store);
       await store.transaction((tx) => tx.tasks.requestCancel(id, 3000));
@@ -112,7 +111,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(states).toEqual(['queued', 'cancelling']);
     });
 
-    it('runs the tasks of one concurrency key one at a time, in order, and those of others beside them', async () => {
+    it('runs the tasks of one concurrency key one at a time, in order, and those of others concurrently', async () => {
       const store = await open();
       const first = await addTask(store, { concurrencyKey: 'shop to prod', createdAt: 1 });
       const second = await addTask(store, { concurrencyKey: 'shop to prod', createdAt: 2 });
@@ -129,18 +128,18 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await store.tasks.blockers(await store.tasks.get(second))).toEqual([]);
     });
 
-    it('lets no task of a key overtake an earlier one, though the clock was set back or its lease is over', async () => {
+    it('lets no task of a key overtake an earlier one, even after a clock change or an expired lease', async () => {
       const store = await open();
       const key = { concurrencyKey: 'k' };
       const ids = [await addTask(store, { ...key, createdAt: 30 }), await addTask(store, { ...key, createdAt: 30 })];
       ids.push(await addTask(store, { ...key, createdAt: 10 }));
       const fence = await claim(store);
       expect(fence.task).toBe(ids[0]);
-      // Added while the first is at work, with an earlier time.
+      // Added while the first runs, with an earlier time.
       ids.push(await addTask(store, { ...key, createdAt: 5 }));
       expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 2000 })).toBeUndefined();
       expect(await store.tasks.blockers(await store.tasks.get(ids[3]!))).toEqual(ids.slice(0, 3));
-      // Its owner dies: another takes up the same task, and none after it.
+      // Its owner dies: another one claims the same task, and none after it.
       const again = await claim(store, 'server-2', 12_001);
       expect(again).toEqual({ task: ids[0], epoch: 2 });
       expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 12_001 })).toBeUndefined();
@@ -152,7 +151,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
         await store.transaction((tx) => tx.tasks.end(next, { state: 'succeeded', now: 13_000 }));
       }
       expect(order).toEqual(ids);
-      // Ended ones count: the next is after them.
+      // Ended tasks count: the next one comes after them.
       const last = await addTask(store, { ...key, createdAt: 1 });
       expect((await claim(store, 'server-3', 14_000)).task).toBe(last);
     });
@@ -190,7 +189,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       );
     });
 
-    it('lets a task that is cancelled or out of time be claimed before its turn, to be ended', async () => {
+    it('lets a task that is cancelled or out of time be claimed before its turn, so that it ends', async () => {
       const store = await open();
       const key = { concurrencyKey: 'k' };
       const first = await addTask(store, key);
@@ -232,7 +231,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
         await tx.tickets.updateFenced(fence, two, { state: 'succeeded', startedAt: 2000, endedAt: 3000 });
       });
       expect(await store.tickets.get(two)).toMatchObject({ target: 'm-2', executor: 'worker-1' });
-      // Readers see whom it is about; whoever is told of its end is the one who ran it.
+      // Readers see its target; its end is reported to its executor.
       const stream = await store.taskEvents.stream(fence.task, 0, 10);
       expect(stream.filter(({ kind }) => kind === 'log')).toMatchObject([{ machine: 'm-2', line: 1 }]);
       expect(stream.at(-1)).toMatchObject({ kind: 'state', machine: 'm-2', text: 'succeeded' });
@@ -304,7 +303,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 5000)))).toBe(5000);
     });
 
-    it('share one rising sequence with notes and states, which a reader resumes from anywhere', async () => {
+    it('share one rising sequence with messages and states, which a reader resumes from anywhere', async () => {
       const store = await open();
       const { fence, ticket } = await addTicket(store);
       await store.transaction((tx) => tx.tasks.markRunning(fence, 2100));
@@ -346,7 +345,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
     const denied = (subject: string) =>
       ({ actor: 'a', type: 'download.denied', subject, data: { code: 'FORBIDDEN' } }) as const;
 
-    it('are listed apart, by type, by subject and after a number', async () => {
+    it('are listed separately, by type, by subject and after a number', async () => {
       const store = await open();
       for (const subject of ['eu', 'us', 'eu']) {
         await store.transaction((tx) => tx.events.append(deleted(subject)));
@@ -371,7 +370,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await store.events.newest()).toBe(0);
     });
 
-    it('tell of events after their commit, and of nothing else', async () => {
+    it('notify of events after their commit, and of nothing else', async () => {
       const store = await open();
       let commits = 0;
       const stop = store.onEvents(() => (commits += 1));
@@ -382,7 +381,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(commits).toBe(1);
     });
 
-    it('say of the last denial of a minute that it is the last', async () => {
+    it('mark the last denial that is recorded within a minute', async () => {
       const store = await open();
       const recorded: boolean[] = [];
       for (let n = 0; n < 31; n += 1) recorded.push(await store.denials.record('mallory', denied('eu')));
@@ -391,7 +390,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(items.filter(({ data }) => data['moreNotRecorded'] === true).map(({ seq }) => seq)).toEqual([30]);
     });
 
-    it('let one reader move a subscription on', async () => {
+    it('let one reader advance a subscription', async () => {
       const store = await open();
       await store.subscriptions.add({ name: 'one', position: 0 });
       await store.subscriptions.add({ name: 'one', position: 9 });
@@ -424,7 +423,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       await expect(store.transaction((tx) => tx.sites.find('eu'))).resolves.toBeUndefined();
     });
 
-    it('tell of their commit, and of nothing else', async () => {
+    it('notify of their commit, and of nothing else', async () => {
       const store = await open();
       let commits = 0;
       const stop = store.onCommit(() => (commits += 1));
@@ -436,7 +435,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await store.settings.get('a')).toBe('2');
     });
 
-    it('tell which streams have grown', async () => {
+    it('report which streams have grown', async () => {
       const store = await open();
       const { fence, ticket } = await addTicket(store);
       const grown: string[][] = [];

@@ -1,5 +1,5 @@
-// Run as a process by crash.test.ts: commits log lines as fast as it can and prints each acknowledgement after its
-// commit, until it is killed.
+// A process that crash.test.ts starts and kills: commits log lines as fast as it can, and prints each acknowledgement
+// after its commit.
 import { writeSync } from 'node:fs';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openStore } from '../../server/store/store.ts';

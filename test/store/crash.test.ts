@@ -1,4 +1,4 @@
-// What was acknowledged after its commit is there after kill -9, whole, and the folder opens again at once.
+// What was acknowledged after its commit is intact after kill -9, and the folder opens again at once.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -43,7 +43,7 @@ it.skipIf(lacks('strace'))('syncs every commit to the disk before it is acknowle
   expect(unsynced).toEqual([]);
 });
 
-/** Starts the writer, kills it after that many acknowledgements, and answers the last one seen. */
+/** Starts the writer, kills it after that many acknowledgements, and returns the last one seen. */
 async function writeUntilKilled(dataDir: string, commits: number, under: readonly string[] = []) {
   const [command = process.execPath, ...words] = [...under, process.execPath, writer, dataDir];
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });

@@ -1,9 +1,9 @@
-// Rows that store tests need before the one they are about.
+// Rows that store tests need first.
 import { newId } from '../../lib/ids.ts';
 import type { Store } from '../../server/store/store.ts';
 import type { NewTask } from '../../server/store/tasks/tasks.ts';
 
-/** A queued script task, with what the test says of it. */
+/** A queued script task, with the fields that the test sets. */
 export async function addTask(store: Store, given: Partial<NewTask> = {}): Promise<string> {
   const task: NewTask = {
     id: newId(),
@@ -42,7 +42,7 @@ export async function addTicket(store: Store) {
   return { fence, ticket };
 }
 
-/** Lines `from`..`to`, each naming its own number. */
+/** Lines `from`..`to`, each with its own number as text. */
 export function lines(from: number, to: number) {
   return Array.from({ length: to - from + 1 }, (_, index) => ({
     stream: 'stdout',

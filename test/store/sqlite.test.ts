@@ -1,4 +1,4 @@
-// The store over node:sqlite: the common behaviour, and what is this dialect's own (one owner of a folder, migrations).
+// The store over node:sqlite: the common behaviour, and what is specific to it (one owner of a folder, migrations).
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -78,7 +78,7 @@ describe('a data folder', () => {
     });
   });
 
-  it('that is none, or not a folder, is refused and not made', async () => {
+  it('that does not exist, or is not a folder, is refused and not created', async () => {
     const folder = await tempDir();
     const file = join(folder, 'file');
     await writeFile(file, '');
@@ -90,7 +90,7 @@ describe('a data folder', () => {
 });
 
 describe('a copy', () => {
-  it('of a store that is being written comes about every time', async () => {
+  it('of a store that is being written succeeds every time', async () => {
     const dataDir = await tempDir();
     const store = await openAt(dataDir);
     let copying = true;
@@ -98,7 +98,7 @@ describe('a copy', () => {
       for (let round = 0; copying; round += 1) {
         await store.transaction(async (tx) => {
           await tx.settings.set('a', String(round));
-          // The transaction stays open over a turn of the loop, as real ones do.
+          // The transaction stays open over a turn of the event loop, as real ones do.
           await nextTurn();
           await tx.settings.set('b', String(round));
         });
@@ -115,7 +115,7 @@ describe('a copy', () => {
 });
 
 describe('a full disk', () => {
-  it('fails the transaction with its own reason, keeps nothing of it, and is over when there is room again', async () => {
+  it('fails the transaction with its own reason, keeps nothing of it, and recovers when there is room again', async () => {
     const database = new DatabaseSync(':memory:');
     const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
     await migrate(db);
@@ -136,7 +136,7 @@ describe('a full disk', () => {
 });
 
 describe('denials', () => {
-  it('are kept up to a number of them, the latest', async () => {
+  it('are limited to a number of them, the latest', async () => {
     const database = new DatabaseSync(':memory:');
     const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
     await migrate(db);
@@ -153,7 +153,7 @@ describe('denials', () => {
 });
 
 describe('migrations', () => {
-  it('run twice and twenty at once make the schema once', async () => {
+  it('run twice and twenty at once create the schema once', async () => {
     const db = memoryDatabase();
     await Promise.all(Array.from({ length: 20 }, () => migrate(db)));
     await migrate(db);
@@ -179,8 +179,8 @@ describe('migrations', () => {
     const db = memoryDatabase();
     await migrate(db);
     const tables = await db.introspection.getTables();
-    const made = tables.flatMap((table) => table.columns.map((column) => `${table.name}.${column.name}`)).toSorted();
-    expect(made).toMatchSnapshot();
+    const columns = tables.flatMap((table) => table.columns.map((column) => `${table.name}.${column.name}`)).toSorted();
+    expect(columns).toMatchSnapshot();
   });
 });
 

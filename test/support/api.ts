@@ -32,14 +32,14 @@ export interface TaskAnswer {
   }[];
 }
 export interface LogEntry {
-  readonly kind: 'log' | 'note' | 'state';
+  readonly kind: 'log' | 'message' | 'state';
   readonly seq: number;
   readonly at: number;
   readonly machine: string;
   readonly ticket: string;
   readonly line: number;
   readonly text: string;
-  /** Of a note that tells of an error. */
+  /** Of a message that reports an error. */
   readonly code?: string | null;
 }
 

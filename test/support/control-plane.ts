@@ -16,7 +16,7 @@ import { startEnrolment } from '../../server/enrolment/start.ts';
 import { sites } from '../../server/inventory/sites.ts';
 import { openLiveTopology, type LiveTopology } from '../../server/topology/live.ts';
 import { startTopology } from '../../server/topology/start.ts';
-import type { MadeToken, TokenInput } from '../../server/enrolment/tokens.ts';
+import type { CreatedToken, TokenInput } from '../../server/enrolment/tokens.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import { createTestMesh, type TestMesh, type TestNode, type TestNodeOptions } from './identities.ts';
 
@@ -29,7 +29,7 @@ export interface ControlPlane {
   readonly address: string;
   readonly pin: string;
   /** A token for site eu, unless told otherwise; `parent` and `dialAddress` are for those with one parent. */
-  token(input?: Partial<TokenInput> & { parent?: string; dialAddress?: string }): Promise<MadeToken>;
+  token(input?: Partial<TokenInput> & { parent?: string; dialAddress?: string }): Promise<CreatedToken>;
   revoke(id: string): Promise<void>;
   /** All events of a type. */
   events(type: EventType): Promise<AuditRecord[]>;

@@ -51,7 +51,7 @@ export interface WorldOptions {
   readonly bridged?: boolean;
 }
 
-export interface MadeToken {
+export interface CreatedToken {
   readonly token: string;
   readonly pin: string;
 }
@@ -158,7 +158,7 @@ export class World {
         dialAddress: at,
       })),
     ];
-    const made = await this.api.post<MadeToken>('tokens', {
+    const made = await this.api.post<CreatedToken>('tokens', {
       ...{ role, site, name: id },
       parents: nodes.map(({ node, dialAddress: at }) => ({ node, ...(at === undefined ? {} : { dialAddress: at }) })),
       ...machine,
@@ -167,7 +167,7 @@ export class World {
   }
 
   /** Joins a node from where it runs, and starts it. */
-  async join(plan: NodePlan, { token, pin }: MadeToken): Promise<void> {
+  async join(plan: NodePlan, { token, pin }: CreatedToken): Promise<void> {
     const { id, parentAddress, otherParents = [], listen } = plan;
     const addresses = [parentAddress, ...otherParents.map(({ address }) => address)];
     const words = [

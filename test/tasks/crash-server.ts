@@ -1,4 +1,4 @@
-// A server process with nothing but its store and its tasks, made to be killed. Arguments: the data folder and a JSON
+// A server process with only its store and its tasks, for tests that kill it. Arguments: the data folder and a JSON
 // object { ports, submit?, deploy?, engine } — `submit` is a script's body for web-1. Prints the task's id once it is
 // accepted, and `idle` once no task is open.
 import { silentLogger } from '../../lib/telemetry/log.ts';
@@ -58,5 +58,5 @@ if (engine) {
     });
   }, 20);
 }
-// Lives until it is killed, also without an engine.
+// Lives until it is killed, even without an engine.
 setInterval(() => undefined, 60_000);

@@ -1,4 +1,4 @@
-// One machine with a fake tentacle, and server processes made to be killed.
+// One machine with a fake tentacle, and server processes that tests kill.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -16,9 +16,9 @@ const program = fileURLToPath(new URL('crash-server.ts', import.meta.url));
 export interface CrashSite {
   readonly dataDir: string;
   readonly fake: FakeTentacle;
-  /** Starts a server process; answers it with the id of the task it accepted, if it was to. */
+  /** Starts a server process; returns it with the id of the task that it accepted, if any. */
   server(plan: Omit<CrashPlan, 'ports'>): Promise<{ task: string; idle(): Promise<unknown>; kill(): Promise<void> }>;
-  /** The store, between two servers. */
+  /** Opens the store between two servers. */
   inspect<Result>(look: (store: Store) => Promise<Result>): Promise<Result>;
 }
 

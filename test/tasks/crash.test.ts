@@ -10,7 +10,7 @@ import { crashSite, type CrashSite } from './crash-site.ts';
 
 const body = 'many 400\nhold\nmany 400\nexit 0';
 
-/** A new server takes the task to its end; one start, lines 1..N. */
+/** A new server brings the task to its end: one start, lines 1..N. */
 async function finishes(at: CrashSite, task: string, epoch: number): Promise<void> {
   const { idle, kill } = await at.server({ engine: true });
   await waitFor(() => at.fake.scripts.size === 1, { limitMs: 20_000, what: 'the start of the script' });

@@ -125,7 +125,7 @@ it('deploys an older release again: that is the rollback', async () => {
   });
 });
 
-it('lets the others finish when one machine fails, which leaves; the deployment has then failed', async () => {
+it('continues without a machine that fails; the others finish, and the deployment has failed', async () => {
   const h = await startHarness();
   const good = await h.machine('web-1', { roles: ['web'] });
   const bad = await h.machine('web-2', { roles: ['web'] });
@@ -168,7 +168,7 @@ it('runs one deployment per project and environment at a time, the older first',
   expect((await h.ended(second)).state).toBe('succeeded');
 });
 
-it('goes on where it was when the server is restarted in the middle', async () => {
+it('continues where it was when the server is restarted in the middle', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1', { roles: ['web'] });
   await project(h, [{ ...webStep, preDeploy: script('hold') }, checkStep]);
@@ -197,7 +197,7 @@ it('stops before the next step when it is cancelled', async () => {
   expect(await h.store.installed.byMachine('web-1')).toEqual([]);
 });
 
-it('skips an unreachable machine where it is told to, and the others go on to the next step in time', async () => {
+it('skips an unreachable machine on request, and the others start the next step in time', async () => {
   const h = await startHarness();
   const here = await h.machine('web-1', { roles: ['web'] });
   const gone = await h.machine('web-2', { roles: ['web'] });
@@ -230,7 +230,7 @@ it('has failed when every machine was skipped', async () => {
   expect(await h.ended(id)).toMatchObject({ state: 'failed', errorCode: 'MACHINES_FAILED', errorDetail: detail });
 });
 
-it('gives scripts their variables and masks the sensitive ones, also when the tentacle does not', async () => {
+it('gives scripts their variables and masks the sensitive ones, even when the tentacle does not', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1', { roles: ['web'] });
   await project(h, [{ ...checkStep, script: script('say the password is $DB_PASSWORD') }]);
@@ -259,7 +259,7 @@ it('gives scripts their variables and masks the sensitive ones, also when the te
   expect((await readFile(copy)).includes('hunter22!')).toBe(false);
 });
 
-it('masks what a tentacle says of the end of a script before cutting it', async () => {
+it('masks what a tentacle reports about the end of a script before it truncates it', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1', { roles: ['web'] });
   await project(h, [{ ...checkStep, script: script('hold') }]);
@@ -275,7 +275,7 @@ it('masks what a tentacle says of the end of a script before cutting it', async 
   expect(ticket?.errorDetail).toBe(`${'p'.repeat(1_020)}****`);
 });
 
-it('says of machines with a role of the steps that they are in no environment', async () => {
+it('warns of machines that have a role of the steps but are in no environment', async () => {
   const h = await startHarness();
   await h.machine('web-1', { roles: ['web'] });
   await h.machine('web-2', { roles: ['web'], environments: [] });
@@ -287,7 +287,7 @@ it('says of machines with a role of the steps that they are in no environment', 
     );
   const all = await deploy(h);
   expect(await noted(all)).toEqual([
-    'in no environment, and so not deployed to: web-2 (isthmus machine set ID --environment NAME)',
+    'not deployed to, because in no environment: web-2 (isthmus machine set ID --environment NAME)',
   ]);
   expect((await h.ended(all)).state).toBe('succeeded');
   const named = await deploy(h, { machines: ['web-1'] });
@@ -314,7 +314,7 @@ it('refuses at once what cannot work: no targets, undefined variables, unknown r
   await release(h, '1.0.1');
   await expect(deploy(h, { release: '1.0.1' })).rejects.toMatchObject({ code: 'VARIABLE_UNDEFINED', field: 'Host' });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
-  // The older release has the variables it was made with.
+  // The older release has the variables it was created with.
   expect((await h.ended(await deploy(h))).state).toBe('succeeded');
 });
 
@@ -372,7 +372,7 @@ it('does not deploy to a machine that has left the environment since', async () 
 it.each([
   ['was disabled', { disabled: true }],
   ['left the environment', { environments: [] }],
-])('hears a script to its end on a machine that %s while it ran and the server was down', async (_, change) => {
+])('follows a script to its end on a machine that %s while it ran and the server was down', async (_, change) => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   await project(h, [

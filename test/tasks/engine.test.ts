@@ -1,4 +1,4 @@
-// Claiming, lanes and leases, with made-up kinds of task that do nothing but wait to be told.
+// Claims, lanes and leases, with fake task kinds that only wait until the test releases them.
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
@@ -21,7 +21,7 @@ interface Bench {
   readonly begun: TaskContext[];
   readonly finish: Map<string, () => void>;
   engine(node: string, tunables?: Partial<EngineTunables>, kinds?: TaskKindRegistry): TaskEngine;
-  /** Adds a task of kind `work`, or of the kind named. */
+  /** Adds a task, of kind `work` by default. */
   add(given?: Partial<Parameters<typeof addTask>[1]>): Promise<string>;
 }
 
@@ -115,7 +115,7 @@ it('claims again, with the next epoch, what the owner no longer renews; the stal
   b.engine('server-2', { leaseMs: 60_000 });
   await waitFor(() => b.begun.length === 2);
   expect(b.begun.map(({ fence }) => fence.epoch)).toEqual([1, 2]);
-  await expect(b.begun[0]!.note('from the past')).rejects.toThrow('no longer run here');
+  await expect(b.begun[0]!.message('from the past')).rejects.toThrow('no longer run here');
   expect(b.begun[0]!.halt.aborted).toBe(true);
   await waitFor(() => stale.running === 0);
   expect(await b.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: 'server-2', epoch: 2 });
@@ -172,9 +172,9 @@ it('runs the tasks of a key one after the other, in order, however many engines 
   expect(b.begun).toHaveLength(6);
 });
 
-it('asks a kind for the key of its tasks, and tells it of their starts and ends', async () => {
+it('calls a kind for the key of its tasks, and at their starts and ends', async () => {
   const b = await bench();
-  const told: string[] = [];
+  const ends: string[] = [];
   const rollout: TaskKind<{ readonly ring: number }> = {
     kind: 'rollout',
     lane: WORK_LANE,
@@ -185,7 +185,7 @@ it('asks a kind for the key of its tasks, and tells it of their starts and ends'
     },
     onEnd: async (tx, { id }, { state }) => {
       // In the transaction of the end: the task is still open in it.
-      told.push(`${state} ${(await tx.tasks.get(id)).state}`);
+      ends.push(`${state} ${(await tx.tasks.get(id)).state}`);
       await tx.settings.set(`ended ${id}`, state);
     },
   };
@@ -198,10 +198,10 @@ it('asks a kind for the key of its tasks, and tells it of their starts and ends'
     'false',
     'succeeded',
   ]);
-  expect(told).toContain('succeeded running');
+  expect(ends).toContain('succeeded running');
 });
 
-it('takes no kind twice', () => {
+it('refuses to register a kind twice', () => {
   const kind: TaskKind = { kind: 'a', lane: WORK_LANE, run: () => Promise.resolve({ state: 'succeeded' }) };
   const kinds = new TaskKindRegistry().registerTaskKind(kind);
   expect(() => kinds.registerTaskKind(kind)).toThrow('registered twice');

@@ -26,7 +26,7 @@ export interface Harness {
   readonly steps: StepHandlerRegistry;
   /** Ports by machine, or by path and machine: `eu/web-1`. */
   readonly ports: Map<string, number>;
-  /** While it is set, a hop on the way answers every dial with this. */
+  /** While it is set, a hop on the path answers every dial with this. */
   denial: IsthmusError | undefined;
   readonly dataDir: string;
   tasks: Tasks;
@@ -47,7 +47,7 @@ export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50
 
 interface Given {
   readonly healthCheckIntervalMs?: number;
-  /** Registers kinds of task and types of step beside those of the product. */
+  /** Registers task kinds and step types beside those of the product. */
   readonly register?: (registries: Pick<Harness, 'kinds' | 'steps'>) => void;
 }
 
@@ -136,7 +136,7 @@ export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): T
 
 const anySource = () => Promise.resolve({ sources: [{ node: 'mirror-eu' }], downloadToken: 'downloadToken' });
 
-/** Rows of a machine, with the site and environments it needs. */
+/** Inserts a machine, with the site and environments that it needs. */
 export async function addMachine(
   store: Store,
   id: string,
@@ -163,13 +163,13 @@ export async function addMachine(
   });
 }
 
-/** Submits a script, for web-1 when nothing else is said; answers its task's id. */
+/** Submits a script, by default for web-1; returns its task's id. */
 export async function submit(h: Harness, body: string, more: Partial<ScriptRequest> = {}): Promise<string> {
   const request = { body, machines: ['web-1'], ...more };
   return (await h.store.transaction((tx) => submitScript(tx, request, actor))).id;
 }
 
-/** The first ticket of a task, once it is there. */
+/** The first ticket of a task, once it exists. */
 export async function ticketOf(h: Harness, task: string) {
   const [ticket] = await waitFor(async () => {
     const tickets = await h.store.tickets.byTask(task);

@@ -1,4 +1,4 @@
-// Health checks: answered beside the script engine, judged by thresholds, and honest about which hop failed.
+// Health checks: answered without the script engine, judged by thresholds, with the hop that failed.
 import { expect, it } from 'vitest';
 import { submitHealthCheck } from '../../server/health/health-task.ts';
 import type { MachineHealth } from '../../server/health/judgement.ts';
@@ -28,7 +28,7 @@ it('finds a machine healthy, with its facts', async () => {
   expect(fake.starts).toEqual([]);
 });
 
-it('warns beyond a threshold and calls unusable unhealthy', async () => {
+it('warns beyond a threshold, and calls an unusable machine unhealthy', async () => {
   const h = await startHarness();
   const warned = await h.machine('web-1');
   warned.health = { diskFreeBytes: 2 * GiB, diskTotalBytes: 100 * GiB };
@@ -58,7 +58,7 @@ it('says that the relay is down, not the machine', async () => {
   expect(ticket).toMatchObject({ errorCode: 'UNREACHABLE', errorHop: 'eu' });
 });
 
-it('says that the machine does not answer when the path holds', async () => {
+it('says that the machine does not answer when the path is open', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   await fake.away();
@@ -86,7 +86,7 @@ it('warns when only a less preferred route works', async () => {
   });
 });
 
-it('checks every machine by itself, again and again', async () => {
+it('checks every machine periodically', async () => {
   const h = await startHarness({}, { healthCheckIntervalMs: 200 });
   const fake = await h.machine('web-1');
   await waitFor(async () => (await h.store.machines.get('web-1')).health === 'healthy');

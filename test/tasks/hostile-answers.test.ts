@@ -1,4 +1,4 @@
-// What comes back from a machine, or from a hop on the path to it, is believed only as far as it can be right.
+// Answers of a machine, or of a hop on the path to it, are trusted only as far as they can be right.
 import { describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
 import { submitHealthCheck } from '../../server/health/health-task.ts';
@@ -18,7 +18,7 @@ describe.each([
 ] as const)('a hop on the way that says %s', (code) => {
   const denial = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
   const isTold = (h: Harness, id: string) => async () =>
-    (await h.store.taskEvents.stream(id, 0, 100)).some((entry) => entry.kind === 'note' && entry.code === code);
+    (await h.store.taskEvents.stream(id, 0, 100)).some((entry) => entry.kind === 'message' && entry.code === code);
 
   it('keeps a script waiting, and does not end it', async () => {
     const h = await startHarness();
@@ -51,7 +51,7 @@ describe.each([
   });
 });
 
-it('ends a log that is not one, and says so', async () => {
+it('ends a malformed log, and says so', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   fake.stream = 'elsewhere';
@@ -78,7 +78,7 @@ it('ends the stream of a tentacle that answers for another ticket, and stores no
   expect(items).toMatchObject([{ actor: 'web-1', data: { ticket: (await ticketOf(h, id)).id } }]);
 });
 
-it('does not make a call again whose answer is no message, and tells it in the audit events', async () => {
+it('does not repeat a call whose answer cannot be decoded, and records a denial', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   fake.garbles = true;
@@ -97,7 +97,7 @@ it('does not make a call again whose answer is no message, and tells it in the a
   });
 });
 
-it('keeps little of what a tentacle says beside the log', async () => {
+it('truncates what a tentacle sends beside the log', async () => {
   const h = await startHarness();
   const [stranger, talker] = [await h.machine('web-1'), await h.machine('web-2')];
   stranger.answersFor = 'x'.repeat(1_000_000);

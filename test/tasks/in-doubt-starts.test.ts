@@ -1,12 +1,12 @@
-// A start that is held up while its task is cancelled: `cancelled` is only what can never start any more.
+// A start that is delayed while its task is cancelled: `cancelled` means that it can never start any more.
 import { expect, it } from 'vitest';
 import { submitScript } from '../../server/scripts/script-task.ts';
 import { cancelTask } from '../../server/tasks/submit.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, type Harness } from './harness.ts';
 
-/** Submits a script and cancels it when its start is on the way. */
-async function cancelledOnTheWay(h: Harness, fake: Awaited<ReturnType<Harness['machine']>>): Promise<string> {
+/** Submits a script and cancels it while its start is in flight. */
+async function cancelledDuringStart(h: Harness, fake: Awaited<ReturnType<Harness['machine']>>): Promise<string> {
   fake.holdStarts = true;
   const request = { body: 'say late', machines: ['web-1'] };
   const { id } = await h.store.transaction((tx) => submitScript(tx, request, actor));
@@ -15,10 +15,10 @@ async function cancelledOnTheWay(h: Harness, fake: Awaited<ReturnType<Harness['m
   return id;
 }
 
-it('calls a in-doubt start cancelled once the machine has used its ticket up', async () => {
+it('calls an in-doubt start cancelled once the machine has consumed its ticket', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
-  const id = await cancelledOnTheWay(h, fake);
+  const id = await cancelledDuringStart(h, fake);
   expect((await h.ended(id)).state).toBe('cancelled');
   const [ticket] = await h.store.tickets.byTask(id);
   expect(ticket).toMatchObject({ state: 'cancelled', errorCode: 'CANCELLED' });
@@ -27,11 +27,11 @@ it('calls a in-doubt start cancelled once the machine has used its ticket up', a
   expect(fake.starts).toEqual([]);
 });
 
-it('calls a in-doubt start interrupted when the machine does not confirm that it cannot come any more', async () => {
+it('calls an in-doubt start interrupted when the machine does not confirm that it can no longer start', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   fake.burnsUnknown = false;
-  const id = await cancelledOnTheWay(h, fake);
+  const id = await cancelledDuringStart(h, fake);
   expect((await h.ended(id)).state).toBe('interrupted');
   expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'TICKET_UNKNOWN' });
 });

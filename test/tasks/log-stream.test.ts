@@ -1,4 +1,4 @@
-// When a line is acknowledged: after it is stored, whatever the store takes its time for.
+// A line is acknowledged only after it is stored, however long the store takes.
 import { expect, it, onTestFinished } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { followLog, type LogCommit } from '../../server/tasks/logs/log-stream.ts';

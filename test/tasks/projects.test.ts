@@ -58,7 +58,7 @@ it('seals sensitive values, never shows them, and keeps them sealed for their ow
   expect(JSON.stringify(items)).not.toContain('hunter22');
 });
 
-it('changes and removes variables under their version, and uncovers nothing', async () => {
+it('changes and deletes variables under their version, and reveals nothing', async () => {
   const h = await startHarness();
   await project(h);
   const { id } = await variable(h, { name: 'Password', value: 'hunter22!', sensitive: true });
@@ -98,7 +98,7 @@ it.each<[string, NewVariable]>([
   expect(await eventTypes(h)).toEqual(before);
 });
 
-it('pins the latest version that is no pre-release, or the one that was asked for', async () => {
+it('pins the latest version that is not a pre-release, or the requested one', async () => {
   const h = await startHarness();
   await project(h);
   await expect(release(h, '1.0.0')).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'packages.web' });

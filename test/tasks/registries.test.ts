@@ -1,4 +1,4 @@
-// A kind of task and a type of step that the product does not have, registered by a test: nothing else has to know them.
+// A task kind and a step type that the product does not have, registered by a test: nothing else has to know them.
 import { Type, type Static } from 'typebox';
 import { expect, it } from 'vitest';
 import { newId } from '../../lib/ids.ts';
@@ -20,7 +20,7 @@ import { actor, startHarness, ticketOf, type Harness } from './harness.ts';
 
 const Drain = Type.Object({ ...stepFields, kind: Type.Literal('drain'), seconds: Type.Integer({ maximum: 600 }) });
 
-/** Takes a machine out of its load balancer: two scripts, of which nobody wrote down a word. */
+/** Takes a machine out of its load balancer, with two scripts that the step itself does not contain. */
 const drain: StepHandler<Static<typeof Drain>> = {
   type: 'drain',
   schema: Drain,
@@ -76,7 +76,7 @@ it('a type of step is checked, released, planned, run and completed by its handl
   await waitFor(() => tickets.every((ticket) => web.completed.includes(ticket.id)));
 });
 
-it('a step whose type is gone fails its deployment, which says so', async () => {
+it('a step whose type is not registered any more fails its deployment with that reason', async () => {
   const h = await startHarness({}, { register: ({ steps }) => steps.registerStepHandler(drain) });
   await h.machine('web-1', { roles: ['web'] });
   const before = await startHarness();
@@ -98,7 +98,7 @@ interface AuditPayload {
   readonly body: string;
 }
 
-/** Looks at a machine from a worker: its tickets' executor is not their target. */
+/** Inspects a machine from a worker: the executor of its tickets is not their target. */
 const audit: TaskKind<AuditPayload> = {
   kind: 'audit',
   lane: { name: 'audits', concurrency: 2 },
@@ -124,7 +124,7 @@ const audit: TaskKind<AuditPayload> = {
     }),
 };
 
-/** Cannot be tried again. */
+/** Cannot be retried. */
 const once: TaskKind<AuditPayload> = {
   kind: 'once',
   lane: WORK_LANE,
@@ -138,7 +138,7 @@ const submit = (h: Harness, kind: TaskKind<AuditPayload>, body: string) =>
 
 it('a kind of task runs a ticket about one machine on another, and readers see both', async () => {
   const h = await startHarness({ sweepEveryMs: 20 }, { register: ({ kinds }) => kinds.registerTaskKind(audit) });
-  // Nothing leads to the target itself.
+  // The target itself has no route.
   const target = await h.machine('db-1', { routes: [] });
   const worker = await h.machine('worker-1');
   const { id } = await submit(h, audit, 'say looked');
@@ -155,21 +155,21 @@ it('a kind of task runs a ticket about one machine on another, and readers see b
   await waitFor(() => worker.completed.includes(ticket.id));
 });
 
-it('says of an executor that is away which machine waits for it, and where the path fails', async () => {
+it('reports for an unreachable executor which machine waits for it, and where the path fails', async () => {
   const h = await startHarness({}, { register: ({ kinds }) => kinds.registerTaskKind(audit) });
   await h.machine('db-1');
   const worker = await h.machine('worker-1');
   await worker.away();
   const { id } = await submit(h, audit, 'say looked');
-  const note = await waitFor(async () =>
-    (await h.store.taskEvents.stream(id, 0, 100)).find((entry) => entry.kind === 'note'),
+  const message = await waitFor(async () =>
+    (await h.store.taskEvents.stream(id, 0, 100)).find((entry) => entry.kind === 'message'),
   );
-  expect(note).toMatchObject({ machine: 'db-1', data: { hop: 'worker-1' } });
+  expect(message).toMatchObject({ machine: 'db-1', data: { hop: 'worker-1' } });
   await worker.listen();
   expect((await h.ended(id)).state).toBe('succeeded');
 });
 
-it("a kind's tasks of one key wait for each other, and the view says for which", async () => {
+it("a kind's tasks with the same key wait for each other, and the view says for which", async () => {
   const h = await startHarness({}, { register: ({ kinds }) => kinds.registerTaskKind(audit) });
   await h.machine('db-1');
   const worker = await h.machine('worker-1');
@@ -187,7 +187,7 @@ it("a kind's tasks of one key wait for each other, and the view says for which",
   expect(worker.starts).toHaveLength(2);
 });
 
-it('a kind says how it is tried again, or that it is not', async () => {
+it('a kind decides how it is retried, or that it is not', async () => {
   const h = await startHarness(
     {},
     {

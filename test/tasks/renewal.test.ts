@@ -1,5 +1,5 @@
-// The certificates of every part on a route are renewed while a script runs over it, and the old ones expire: no link
-// is dialled again, no session opened again, and the log has every line once.
+// The certificates of every node on a route are renewed while a script runs over it, and the old ones expire: no link
+// is dialled again, no session is opened again, and the log has every line once.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -15,11 +15,11 @@ import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, addMachine, ended, startRealTasks } from './harness.ts';
 
-/** All parts start and link well within the two thirds after which they renew, also on a busy machine. */
+/** All nodes start and link well within the two thirds after which they renew, even on a busy machine. */
 const lifetimeMs = 40_000;
 
 /** A node that the server knows, with a certificate that may be renewed. */
-async function member(
+async function addNode(
   { authority, store }: ControlPlane,
   id: string,
   role: NodeRole,
@@ -39,12 +39,12 @@ async function member(
 
 const via = ['eu', 'eu-pci'];
 
-it('a script behind two relays goes on when every certificate on the way has been renewed and the old ones expire', async () => {
+it('a script behind two relays goes on when all certificates on its path are renewed and the old ones expire', async () => {
   const nowMs = Date.now();
   const server = await startControlPlane({ identity: { lifetimeMs, nowMs } });
   const { log, lines: heard } = heardLog();
-  const [upper, lower] = [await member(server, 'eu', 'relay', nowMs), await member(server, 'eu-pci', 'relay', nowMs)];
-  const web = await member(server, 'web-1', 'tentacle', nowMs);
+  const [upper, lower] = [await addNode(server, 'eu', 'relay', nowMs), await addNode(server, 'eu-pci', 'relay', nowMs)];
+  const web = await addNode(server, 'web-1', 'tentacle', nowMs);
   const listen = '127.0.0.1:0';
   const first = await startRelay(
     { dataDir: upper.dataDir, listen, parents: [{ node: 'server-1', address: server.address }] },
@@ -67,8 +67,8 @@ it('a script behind two relays goes on when every certificate on the way has bee
     dials += 1;
     return mesh.dial(options);
   });
-  const gate = join(await tempDir(), 'gate');
-  const body = `i=0; until [ -e ${gate} ]; do i=$((i + 1)); echo "line $i"; sleep 0.1; done; echo last`;
+  const latch = join(await tempDir(), 'latch');
+  const body = `i=0; until [ -e ${latch} ]; do i=$((i + 1)); echo "line $i"; sleep 0.1; done; echo last`;
   const { id } = await store.transaction((tx) => submitScript(tx, { body, machines: ['web-1'] }, actor));
   const stored = async (): Promise<number> => (await store.tickets.byTask(id))[0]?.storedLine ?? 0;
   await waitFor(async () => (await stored()) > 10, { limitMs: lifetimeMs / 2, what: 'the first lines' });
@@ -80,7 +80,7 @@ it('a script behind two relays goes on when every certificate on the way has bee
   await waitFor(() => Date.now() > expiredAtMs, { limitMs: 2 * lifetimeMs, what: 'the end of the first certificates' });
   const linesThen = await stored();
   await waitFor(async () => (await stored()) > linesThen + 10, { what: 'lines after it' });
-  await writeFile(gate, '');
+  await writeFile(latch, '');
   expect(await ended(store, id)).toMatchObject({ state: 'succeeded' });
 
   const since = heard.slice(heardBefore).map(({ msg }) => msg);

@@ -1,4 +1,4 @@
-// Trying again by hand: a new task with tickets of its own, where the first did not succeed, and nowhere else.
+// Retries: a new task with tickets of its own, on the machines where the first did not succeed, and nowhere else.
 import { expect, it } from 'vitest';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
 import { createProject, replaceProcess } from '../../server/projects/projects.ts';
@@ -70,7 +70,7 @@ it('deploys the same release again, all of it, where it did not succeed', async 
   fakes.get('web-2')!.script.exitCode = 1;
   for (const machine of fakes.keys()) releaseOn(machine);
   expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-2' });
-  // A later release changes nothing of what is tried again.
+  // A later release does not change what is retried.
   await h.store.transaction((tx) => createRelease(tx, h.steps, 'shop', { version: '1.0.1' }, actor));
 
   const again = await retry(h, id);
@@ -84,7 +84,7 @@ it('deploys the same release again, all of it, where it did not succeed', async 
   expect(items.map(({ task }) => task)).toEqual([again.id, id]);
 });
 
-it('counts a machine that never came to its later steps', async () => {
+it('includes a machine that never reached its later steps', async () => {
   const h = await startHarness();
   const one = await h.machine('web-1');
   const steps = [
@@ -113,7 +113,7 @@ it('counts a machine that never came to its later steps', async () => {
   expect(again.payload).toMatchObject({ steps: [{ machines: ['web-1', 'web-2'] }, { machines: ['web-1', 'web-2'] }] });
 });
 
-it('leaves out what takes no work any more, says so, and refuses when nothing is left', async () => {
+it('leaves out machines that accept no work any more, says so, and refuses when none is left', async () => {
   const h = await startHarness();
   for (const machine of ['web-1', 'web-2']) await h.machine(machine);
   const id = await script(h, 'exit 1', ['web-1', 'web-2']);
@@ -122,13 +122,13 @@ it('leaves out what takes no work any more, says so, and refuses when nothing is
   const again = await retry(h, id);
   expect(again.payload).toMatchObject({ machines: ['web-2'] });
   expect((await h.ended(again.id)).state).toBe('failed');
-  const notes = await h.store.taskEvents.stream(again.id, 0, 100);
-  expect(notes).toContainEqual(expect.objectContaining({ kind: 'note', level: 'warning', machine: 'web-1' }));
+  const entries = await h.store.taskEvents.stream(again.id, 0, 100);
+  expect(entries).toContainEqual(expect.objectContaining({ kind: 'message', level: 'warning', machine: 'web-1' }));
   await h.store.transaction((tx) => tx.nodes.revoke('web-2', Date.now()));
   await expect(retry(h, id)).rejects.toMatchObject({ code: 'NO_TARGETS' });
 });
 
-it('checks health again of what was not healthy', async () => {
+it('checks the health of machines again that were not healthy', async () => {
   const h = await startHarness();
   const one = await h.machine('web-1');
   await h.machine('web-2');
@@ -140,7 +140,7 @@ it('checks health again of what was not healthy', async () => {
   expect(await h.ended(again.id)).toMatchObject({ state: 'succeeded', payload: { machines: ['web-1'] } });
 });
 
-it('refuses a second retry while the first, or one of the first, is open: nothing is run or written', async () => {
+it('refuses a second retry while the first, or a retry of it, is open: nothing is run or written', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const failed = async (id: string, start: number) => {
@@ -159,7 +159,7 @@ it('refuses a second retry while the first, or one of the first, is open: nothin
     message: expect.stringContaining(second.id) as unknown,
   });
   await failed(second.id, 2);
-  // Tried again further down: the first one's machines are at work then, too.
+  // A retry of the retry keeps the first task's machines busy, too.
   const third = await retry(h, second.id);
   for (const earlier of [id, second.id]) {
     await expect(retry(h, earlier)).rejects.toMatchObject({ code: 'RETRY_IN_PROGRESS' });
@@ -167,26 +167,26 @@ it('refuses a second retry while the first, or one of the first, is open: nothin
   await failed(third.id, 3);
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toHaveLength(3);
   expect((await h.store.events.list({ type: 'task.retried', limit: 10 })).items).toHaveLength(2);
-  // Nothing of it is open any more: by hand it may be tried again from any of them.
+  // None is open any more: any of them may be retried.
   const fourth = await retry(h, id);
   await failed(fourth.id, 4);
 });
 
-it('accepts one of many retries that are asked for at once', async () => {
+it('accepts one of many concurrent retries', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const id = await script(h, 'exit 1', ['web-1']);
   expect((await h.ended(id)).state).toBe('failed');
-  const asked = await Promise.allSettled(Array.from({ length: 5 }, () => retry(h, id)));
-  const accepted = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
+  const results = await Promise.allSettled(Array.from({ length: 5 }, () => retry(h, id)));
+  const accepted = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
   expect(accepted).toHaveLength(1);
-  const refused = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  const refused = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
   expect(refused).toEqual(Array(4).fill(expect.objectContaining({ code: 'RETRY_IN_PROGRESS' })));
   await h.ended(accepted[0]!);
   expect(fake.starts).toHaveLength(2);
 });
 
-it('refuses a task that is open, that has succeeded, and that is forgotten; and accepts nothing then', async () => {
+it('refuses a task that is open, that has succeeded, or that is purged, and changes nothing', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const refused = { code: 'TASK_NOT_RETRYABLE' };

@@ -8,7 +8,7 @@ import type { FakeTentacle } from '../support/fake-tentacle.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, submit, ticketOf } from './harness.ts';
 
-/** A task that has ended, with one script ticket for each machine named, of whose end no tentacle was told. */
+/** An ended task with one script ticket per machine, none of which is reported to its tentacle. */
 async function endedUntold(store: Store, machines: readonly string[]): Promise<string[]> {
   const id = newId();
   const now = Date.now();
@@ -48,7 +48,7 @@ it('runs a script once and stores its log', async () => {
 it.each([
   [true, 0],
   [false, 1],
-])('has a ticket completed on the stream of its log (%s), else by a call of its own', async (onStream, calls) => {
+])('completes a ticket on the stream of its log (%s), else by a separate call', async (onStream, calls) => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   fake.completesOnStream = onStream;
@@ -59,14 +59,14 @@ it.each([
   expect([fake.completed, fake.completionCalls]).toEqual([[ticket.id], calls]);
 });
 
-it('tells a machine of its ends, whatever many others are away with more of them', async () => {
+it('reports ends to a machine, although many others with more of them are unreachable', async () => {
   const h = await startHarness({ sweepEveryMs: 20, sweepExecutors: 2 });
   const machines = ['away-1', 'away-2', 'away-3', 'away-4', 'there'];
   const fakes = new Map<string, FakeTentacle>();
   for (const id of machines) fakes.set(id, await h.machine(id));
   const away = machines.slice(0, 4).map((id) => fakes.get(id)!);
   await Promise.all(away.map((fake) => fake.away()));
-  // Ends that nobody was told of: each machine that is away has more than one sweep takes, and older ones.
+  // Unreported ends: each unreachable machine has more than one sweep reports, and older ones.
   const ends = machines.flatMap((machine) => Array.from({ length: machine === 'there' ? 1 : 30 }, () => machine));
   await endedUntold(h.store, ends);
   const untold = async () => {
@@ -75,13 +75,13 @@ it('tells a machine of its ends, whatever many others are away with more of them
   };
   await waitFor(async () => !(await untold()).has('there'));
   expect([...(await untold()).values()].map((own) => own.length)).toEqual([30, 30, 30, 30]);
-  // Back, they are told of all of them, and the ticket that a tentacle does not know is no hindrance.
+  // Once they are back, all ends are reported, even after a ticket that a tentacle does not know.
   await Promise.all(away.map((fake) => fake.listen()));
   await waitFor(async () => (await untold()).size === 0);
   expect(away.map(({ completionCalls }) => completionCalls)).toEqual([30, 30, 30, 30]);
 });
 
-it('tells a machine of its other ends when one of its scripts still runs', async () => {
+it('reports the other ends to a machine while one of its scripts still runs', async () => {
   const h = await startHarness({ sweepEveryMs: 20 });
   const fake = await h.machine('web-1');
   const [oldest = '', ...others] = await endedUntold(h.store, ['web-1', 'web-1', 'web-1']);
@@ -92,31 +92,31 @@ it('tells a machine of its other ends when one of its scripts still runs', async
   expect(await untold()).toEqual([oldest]);
 });
 
-it('says that a machine is reached again when it is, not when its script has ended', async () => {
+it('reports a machine as reached again when it is, not when its script has ended', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   await fake.away();
   const id = await submit(h, 'hold');
-  const notes = async () =>
-    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ kind, text }) => (kind === 'note' ? text : []));
-  await waitFor(async () => (await notes()).length === 1);
-  // Who looks at the task meanwhile sees what it waits for.
-  const noted = async () => (await taskView(h.store, id)).machines.map(({ note }) => note?.text);
-  expect(await noted()).toEqual(await notes());
+  const messages = async () =>
+    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ kind, text }) => (kind === 'message' ? text : []));
+  await waitFor(async () => (await messages()).length === 1);
+  // Meanwhile the task's view shows what it waits for.
+  const shown = async () => (await taskView(h.store, id)).machines.map(({ message }) => message?.text);
+  expect(await shown()).toEqual(await messages());
   await fake.listen();
-  await waitFor(async () => (await notes()).includes('web-1: reached again'));
-  expect(await noted()).toEqual(['web-1: reached again']);
+  await waitFor(async () => (await messages()).includes('web-1: reached again'));
+  expect(await shown()).toEqual(['web-1: reached again']);
   fake.cut();
   await fake.away();
-  await waitFor(async () => (await notes()).length === 3);
+  await waitFor(async () => (await messages()).length === 3);
   await fake.listen();
   fake.script.print(['still here']);
-  await waitFor(async () => (await notes()).length === 4);
+  await waitFor(async () => (await messages()).length === 4);
   expect(fake.script.ended).toBe(false);
   fake.script.release();
   expect((await h.ended(id)).state).toBe('succeeded');
-  expect((await notes()).filter((text) => text === 'web-1: reached again')).toHaveLength(2);
-  expect(await noted()).toEqual([undefined]);
+  expect((await messages()).filter((text) => text === 'web-1: reached again')).toHaveLength(2);
+  expect(await shown()).toEqual([undefined]);
 });
 
 it('runs on all machines at once, and lets the others finish when one fails', async () => {
@@ -166,7 +166,7 @@ it('acknowledges a line only once it is stored', async () => {
   const id = await submit(h, 'many 500\nhold\nmany 500');
   const ticket = await ticketOf(h, id);
   for (let cuts = 0; cuts < 10; cuts += 1) {
-    // Whatever was acknowledged when the connection went must be in the store: the tentacle has forgotten it.
+    // What was acknowledged when the connection broke must be in the store: the tentacle has deleted it.
     await waitFor(() => fake.scripts.size === 1);
     const acknowledged = fake.script.forgotten;
     const { storedLine } = await h.store.tickets.get(ticket.id);
@@ -180,15 +180,15 @@ it('acknowledges a line only once it is stored', async () => {
   expect(texts).toEqual([...numbers, ...numbers]);
 });
 
-it('waits for an unreachable machine, says so, and goes on when it is back', async () => {
+it('waits for an unreachable machine, says so, and continues when it is back', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   await fake.away();
   const id = await submit(h, 'say back');
   await waitFor(async () => {
     const entries = await h.store.taskEvents.stream(id, 0, 100);
-    const told = entries.find((entry) => entry.kind === 'note' && entry.code === 'UNREACHABLE');
-    return told?.text.endsWith('; trying again');
+    const message = entries.find((entry) => entry.kind === 'message' && entry.code === 'UNREACHABLE');
+    return message?.text.endsWith('; trying again');
   });
   expect((await ticketOf(h, id)).state).toBe('pending');
   await fake.listen();
@@ -210,7 +210,7 @@ it('fails what could not be reached by the deadline, naming the hop', async () =
   });
 });
 
-it('takes the next route when the first fails, and none that the machine does not name', async () => {
+it('takes the next route when the first fails, and none that the machine does not have', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1', {
     routes: [
@@ -229,7 +229,7 @@ it('takes the next route when the first fails, and none that the machine does no
   expect((await h.ended(second)).state).toBe('failed');
 });
 
-it('cancels the process, keeps its log, and ends once however often it is asked', async () => {
+it('cancels the process, keeps its log, and ends once, however often it is cancelled', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const id = await submit(h, 'say before\nhold\nsay after');
@@ -243,7 +243,7 @@ it('cancels the process, keeps its log, and ends once however often it is asked'
   expect(items.filter(({ type }) => type === 'task.ended')).toHaveLength(1);
 });
 
-it('calls a script interrupted when a cancel is not answered in time, and has it killed once its machine is back', async () => {
+it('calls a script interrupted when a cancel is not answered in time, and kills it once its machine is back', async () => {
   const h = await startHarness({ cancelLimitMs: 300, sweepEveryMs: 50 });
   const fake = await h.machine('web-1');
   const id = await submit(h, 'say before\nhold');
@@ -259,7 +259,7 @@ it('calls a script interrupted when a cancel is not answered in time, and has it
   await waitFor(() => fake.completed.includes(ticket));
   await waitFor(async () => (await h.store.tickets.get(ticket)).completedAt !== null);
   expect(fake.cancels).toContain(ticket);
-  // Its one end stays what it was.
+  // Its end does not change.
   expect(await h.store.tickets.get(ticket)).toMatchObject({
     ...interrupted,
     completedAt: expect.any(Number) as unknown,
@@ -278,7 +278,7 @@ it('leaves a script alone whose log could not be followed, and that nobody cance
   await waitFor(() => fake.completed.length === 1);
 });
 
-it('cancels what was never sent without a word to the machine', async () => {
+it('cancels what was never sent without calling the machine', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   await fake.away();
@@ -344,7 +344,7 @@ it('stores what a log says as data, whatever it is', async () => {
   expect(await h.texts((await ticketOf(h, id)).id)).toEqual(lines);
 });
 
-it('takes a restart of everything in its stride: a hundred scripts, each started once', async () => {
+it('survives a restart of everything: a hundred scripts, each started once', async () => {
   const h = await startHarness();
   const machines = ['web-1', 'web-2', 'web-3', 'web-4'];
   const fakes = [];
@@ -363,7 +363,7 @@ it('takes a restart of everything in its stride: a hundred scripts, each started
   }
 });
 
-it('leaves off without a word when another owner has taken the task over', async () => {
+it('stops silently when another owner has taken over the task', async () => {
   const h = await startHarness({ renewEveryMs: 60_000 });
   const fake = await h.machine('web-1');
   const id = await submit(h, 'say one\nhold\nmany 5');
@@ -379,7 +379,7 @@ it('leaves off without a word when another owner has taken the task over', async
   expect(await h.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: 'server-2', epoch: 2 });
 });
 
-it('gives its leases back at stop, and goes on where it was', async () => {
+it('gives its leases back when it stops, and continues where it was', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const id = await submit(h, 'many 20\nhold\nmany 20');
@@ -393,7 +393,7 @@ it('gives its leases back at stop, and goes on where it was', async () => {
   expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(40);
 });
 
-it('gives no work to a revoked machine, and says so when it is named', async () => {
+it('gives no work to a revoked machine, and says so in a request for it', async () => {
   const h = await startHarness();
   await h.machine('web-1', { environments: ['test'] });
   await h.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
@@ -406,7 +406,7 @@ it('gives no work to a revoked machine, and says so when it is named', async () 
   });
 });
 
-it('refuses scripts that aim at nothing or say nothing', async () => {
+it('refuses scripts without targets or without a body', async () => {
   const h = await startHarness();
   await h.machine('web-1', { environments: ['test'] });
   await expect(submit(h, 'say x', { machines: [] })).rejects.toMatchObject({ code: 'NO_TARGETS', field: 'machines' });
@@ -435,7 +435,7 @@ it('refuses scripts that aim at nothing or say nothing', async () => {
 it.each([
   ['lines', { lines: 120, bytes: 1_000_000 }, 121],
   ['bytes', { lines: 1_000, bytes: 'line 1'.length * 9 + 'line 10'.length * 11 }, 21],
-])('ends a script that leaves too many %s: what fits, and a last line that says so', async (_, logQuota, stored) => {
+])('ends a script that logs too many %s: what fits, and a last line that says so', async (_, logQuota, stored) => {
   const h = await startHarness({ logQuota });
   const fake = await h.machine('web-1');
   fake.batchLines = 50;
@@ -450,7 +450,7 @@ it.each([
   expect(fake.cancels).toEqual([ticket.id]);
 });
 
-it('gives a script no second quota when the server is restarted', async () => {
+it('gives a script no second quota after a restart of the server', async () => {
   const h = await startHarness({ logQuota: { lines: 1_000, bytes: 30 } });
   const fake = await h.machine('web-1');
   const id = await submit(h, 'say 0123456789\nsay 0123456789\nhold\nsay 0123456789\nsay 0123456789');

@@ -1,5 +1,5 @@
-// The real tentacle, real bash, behind two real relays: the witness file has each script once, whatever happens
-// between.
+// The real tentacle and real bash behind two real relays: the witness file has each script once, whatever happens on
+// the path.
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -83,22 +83,22 @@ it('runs real bash behind two relays', async () => {
   expect(await witnessed(at)).toEqual([id]);
 });
 
-it('goes on when the agent is restarted while the script runs', async () => {
+it('continues when the agent is restarted while the script runs', async () => {
   const at = await site();
-  const gate = `${at.witness}.go`;
+  const latch = `${at.witness}.go`;
   const id = await at.run(
-    `echo "$ISTHMUS_TASK" >> ${at.witness}; seq 1 200; until [ -e ${gate} ]; do sleep 0.05; done; seq 201 400; echo open > ${gate}.done`,
+    `echo "$ISTHMUS_TASK" >> ${at.witness}; seq 1 200; until [ -e ${latch} ]; do sleep 0.05; done; seq 201 400; echo open > ${latch}.done`,
   );
   await waitFor(async () => (await at.store.tickets.byTask(id))[0]?.storedLine === 200);
   await at.restartTentacle();
-  const opened = await at.run(`touch ${gate}`);
+  const opened = await at.run(`touch ${latch}`);
   expect((await ended(at.store, opened)).state).toBe('succeeded');
   expect((await ended(at.store, id)).state).toBe('succeeded');
   expect(await at.texts(id)).toEqual(Array.from({ length: 400 }, (_, index) => String(index + 1)));
   expect(await witnessed(at)).toEqual([id]);
 });
 
-it('kills the whole process group at a cancel', async () => {
+it('kills the whole process group on a cancel', async () => {
   const at = await site();
   const id = await at.run(`sleep 1000 & echo $! > ${at.witness}; echo started; wait`);
   await waitFor(async () => (await at.store.tickets.byTask(id))[0]?.storedLine === 1);
@@ -108,7 +108,7 @@ it('kills the whole process group at a cancel', async () => {
   expect(isAlive(pid)).toBe(false);
 });
 
-it('ends a script once, and truly, whenever it is cancelled beside its own end', async () => {
+it('ends a script once and reports the truth, whenever it is cancelled around its own end', async () => {
   const at = await site();
   const body = `echo "$ISTHMUS_TASK begun" >> ${at.witness}; echo $$; echo "$ISTHMUS_TASK done" >> ${at.witness}`;
   const order = { body, machines: ['web-1'], isolation: 'shared' } as const;
@@ -119,7 +119,7 @@ it('ends a script once, and truly, whenever it is cancelled beside its own end',
     return ended(at.store, id);
   };
   const tasks: Task[] = [];
-  // From before it begins to after it ended, however long that takes here.
+  // From before it begins to after it has ended, however long that takes on this machine.
   for (let stepMs = 5; tasks.every(({ state }) => state !== 'succeeded'); stepMs *= 2) {
     tasks.push(...(await Promise.all(Array.from({ length: 60 }, (_, index) => cancelledAfter(index * stepMs)))));
   }

@@ -1,5 +1,5 @@
 // A tentacle that masks nothing, and a secret of several lines: what the server stores shows none of it, however the
-// lines are batched, and also when the server is killed between two batches in the middle of the secret.
+// lines are batched, even when the server is killed between two batches in the middle of the secret.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

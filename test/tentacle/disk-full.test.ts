@@ -1,4 +1,4 @@
-// A tentacle whose disk is full: nothing is started, and of what runs nothing is missing silently.
+// A tentacle whose disk is full: no script starts, and no output of a running one is lost silently.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ function mountSmallDisk(path: string): string {
   return path;
 }
 
-/** Fills the disk to its last byte; answers what frees it again. */
+/** Fills the disk to its last byte; returns how to free it again. */
 async function fill(disk: string): Promise<() => Promise<void>> {
   const path = join(disk, 'filler');
   await writeFile(path, Buffer.alloc(9 * 1024 * 1024)).catch(() => undefined);
@@ -72,13 +72,13 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
   test('a script that runs goes on, keeps its exit code, and its log says where lines may be missing', async () => {
     const disk = await smallDisk();
     const elsewhere = await tempDir();
-    const gate = join(elsewhere, 'gate');
+    const latch = join(elsewhere, 'latch');
     const { engine, close } = await openEngine(disk, { limits: { keepFreeBytes: 1024 * 1024 } });
     onTestFinished(close);
     const failed = join(elsewhere, 'failed');
     const padding = 'x'.repeat(2000);
     const order = orderOf(
-      `echo before; until [ -e '${gate}' ]; do echo ${padding} || printf x >> '${failed}'; sleep 0.01; done 2> /dev/null
+      `echo before; until [ -e '${latch}' ]; do echo ${padding} || printf x >> '${failed}'; sleep 0.01; done 2> /dev/null
       echo after; exit 12`,
     );
     await engine.start(order);
@@ -89,7 +89,7 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
     await waitFor(async () => (await readFile(failed, 'utf8')).length >= 100, { what: 'writes that fail' });
     await free();
     await waitFor(async () => (await engine.status(order)).lastLine > before + 20);
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 12 });
     const lines = await logOf(engine, order);
     expect(textOf(lines, 'agent').filter((line) => line.startsWith('DISK_FULL'))).toHaveLength(1);
@@ -101,15 +101,15 @@ describe.skipIf(lacks('root', 'linux'))('a full disk', () => {
   test('a script that ends on it is told of when there is room again', async () => {
     const disk = await smallDisk();
     const elsewhere = await tempDir();
-    const gate = join(elsewhere, 'gate');
+    const latch = join(elsewhere, 'latch');
     const { engine, close } = await openEngine(disk, { limits: { keepFreeBytes: 1024 * 1024 } });
     onTestFinished(close);
     const pidFile = join(elsewhere, 'pid');
-    const order = orderOf(`echo $$ > '${pidFile}'; until [ -e '${gate}' ]; do sleep 0.02; done; exit 13`);
+    const order = orderOf(`echo $$ > '${pidFile}'; until [ -e '${latch}' ]; do sleep 0.02; done; exit 13`);
     await engine.start(order);
     const pid = await waitFor(async () => Number(await readFile(pidFile, 'utf8')));
     const free = await fill(disk);
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     await waitFor(() => !existsSync(`/proc/${pid}`), { what: 'the end of the script' });
     await free();
     expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 13 });

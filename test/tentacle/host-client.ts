@@ -1,4 +1,4 @@
-// Starts, asks and kills the host process of host.ts.
+// Starts, calls and kills the host process of host.ts.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -48,23 +48,23 @@ export class Host {
   }
 
   start(order: ScriptOrder): Promise<StatusMessage> {
-    return this.#ask('start', order) as Promise<StatusMessage>;
+    return this.#call('start', order) as Promise<StatusMessage>;
   }
 
   status(order: ScriptOrder): Promise<StatusMessage> {
-    return this.#ask('status', order) as Promise<StatusMessage>;
+    return this.#call('status', order) as Promise<StatusMessage>;
   }
 
   cancel(order: ScriptOrder): Promise<StatusMessage> {
-    return this.#ask('cancel', order) as Promise<StatusMessage>;
+    return this.#call('cancel', order) as Promise<StatusMessage>;
   }
 
   complete(order: ScriptOrder): Promise<StatusMessage> {
-    return this.#ask('complete', order) as Promise<StatusMessage>;
+    return this.#call('complete', order) as Promise<StatusMessage>;
   }
 
   lines(order: ScriptOrder): Promise<SpooledLine[]> {
-    return this.#ask('lines', order) as Promise<SpooledLine[]>;
+    return this.#call('lines', order) as Promise<SpooledLine[]>;
   }
 
   async ended(order: ScriptOrder, limitMs = 30_000): Promise<StatusMessage> {
@@ -77,13 +77,13 @@ export class Host {
     );
   }
 
-  /** kill -9, and not before it is gone does this resolve. */
+  /** kill -9; resolves when the host is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.gone;
   }
 
-  #ask(method: HostRequest['method'], order: ScriptOrder): Promise<unknown> {
+  #call(method: HostRequest['method'], order: ScriptOrder): Promise<unknown> {
     const id = this.#nextId;
     this.#nextId += 1;
     const answer = Promise.withResolvers<unknown>();

@@ -1,4 +1,4 @@
-// What becomes of a script's output: whole, numbered, masked, bounded; whatever the script prints and however fast.
+// The output of a script is complete, numbered, masked and bounded, whatever the script prints and however fast.
 import { setImmediate } from 'node:timers/promises';
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ describe('output', () => {
     expect(lines[0]).toBe('before');
     expect(lines[1]).toBe(`${'x'.repeat(64 * 1024)} … [line cut at 64 KiB]`);
     expect(lines[2]).toBe('after');
-    // What was used up has been given back to the disk.
+    // Output that is no longer needed has been freed on the disk.
     const raw = await stat(join(dataDir, 'tickets', order.ticket, 'stdout'));
     expect(raw.blocks * 512).toBeLessThan(64 * 1024 * 1024);
   });
@@ -107,7 +107,7 @@ describe('output', () => {
           .slice(4, 24),
       );
     for (const form of forms) expect(shown).not.toContain(form);
-    // Nor anywhere else on the disk but in the script's own raw output: not in journal, spool, body or sealed payload.
+    // And nowhere else on the disk but in the script's raw output: not in journal, spool, body or sealed payload.
     const workspace = join(dataDir, 'tickets', order.ticket);
     for (const path of [
       join(dataDir, 'journal', 'journal'),
@@ -186,7 +186,7 @@ describe('sending', () => {
     const sender = new LogSender(await sourceOf(1000, 1024), 0, sink);
     const done = sender.run();
     await waitFor(() => sink.batches.length === 4);
-    // A turn of the event loop: the sender waits for nothing but the sink, which has answered.
+    // One turn of the event loop: the sender waits only for the sink, which has answered.
     await setImmediate();
     expect(sink.batches.length).toBe(4);
     for (const batch of sink.batches) expect(batch.lines!.length).toBe(64);

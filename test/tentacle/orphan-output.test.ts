@@ -1,4 +1,4 @@
-// What a script leaves behind when it ends: processes that may live on, and that must not fill the disk by printing.
+// Processes that a script leaves behind when it ends: they may live on, but must not fill the disk by printing.
 import { existsSync } from 'node:fs';
 import { readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { ended, freshEngine, logOf, openEngine, orderOf, textOf } from './suppor
 
 const mebibyte = 1024 * 1024;
 
-/** A process that a script left behind, as a file has its pid; ended with the test. */
+/** The pid of a process that a script left behind, read from a file; the process is killed at the end of the test. */
 async function leftBehind(pidFile: string): Promise<number> {
   const pid = await waitFor(async () => Number(await readFile(pidFile, 'utf8')) || false);
   onTestFinished(() => {
@@ -40,7 +40,7 @@ describe('a process that outlives its script', () => {
   test('in a session of its own sees nothing of the next script', async () => {
     const { engine, dataDir } = await freshEngine();
     const until = (file: string) => `until [ -e '${dataDir}/${file}' ]; do sleep 0.02; done`;
-    const look = `exec 3< ../body; echo $$ > '${dataDir}/pid'; ${until('gate')}; { ls; cat <&3; } > '${dataDir}/seen'; echo > '${dataDir}/looked'`;
+    const look = `exec 3< ../body; echo $$ > '${dataDir}/pid'; ${until('latch')}; { ls; cat <&3; } > '${dataDir}/seen'; echo > '${dataDir}/looked'`;
     await writeFile(join(dataDir, 'left.sh'), look);
     const first = orderOf(`setsid bash '${dataDir}/left.sh' > /dev/null 2>&1 & ${until('pid')} # the first`);
     await engine.start(first);
@@ -48,7 +48,7 @@ describe('a process that outlives its script', () => {
     await ended(engine, first);
     await engine.complete(first);
 
-    const next = orderOf(`echo > note; echo > '${dataDir}/gate'; ${until('looked')} # the next`);
+    const next = orderOf(`echo > note; echo > '${dataDir}/latch'; ${until('looked')} # the next`);
     await engine.start(next);
     expect(await ended(engine, next)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
     const seen = await readFile(join(dataDir, 'seen'), 'utf8');
@@ -67,10 +67,10 @@ describe('a process that outlives its script', () => {
     expect(lines.findIndex(({ stream }) => stream === 'agent')).toBe(lines.length - 1);
   });
 
-  /** Prints a MiB again and again while `gate` is not there, counting, and then once more after each look at it. */
+  /** Prints a MiB again and again, and counts, until the file `latch` exists; then sleeps. */
   const chatty = (dataDir: string): string =>
     `block=$(head -c ${mebibyte} /dev/zero | tr '\\0' x); n=0;
-    while [ ! -e '${dataDir}/gate' ]; do echo "$block"; n=$((n + 1)); echo $n > '${dataDir}/count'; sleep 0.05; done; exec sleep 300`;
+    while [ ! -e '${dataDir}/latch' ]; do echo "$block"; n=$((n + 1)); echo $n > '${dataDir}/count'; sleep 0.05; done; exec sleep 300`;
 
   test.each([
     ['in its group', '', false],
@@ -96,12 +96,12 @@ describe('a process that outlives its script', () => {
     const printed = async (): Promise<number> => Number(await readFile(join(dataDir, 'count'), 'utf8'));
     const before = await waitFor(printed);
     await waitFor(async () => (await printed()) > before + 20, { limitMs: 30_000, what: 'twenty MiB more' });
-    await writeFile(join(dataDir, 'gate'), '');
+    await writeFile(join(dataDir, 'latch'), '');
     const output = `/proc/${pid}/fd/1`;
     expect(await readlink(output)).toContain('deleted');
     await waitFor(async () => (await stat(output)).blocks * 512 < 2 * mebibyte, {
       limitMs: 30_000,
-      what: 'what it printed to go',
+      what: 'the truncation of its output',
     });
     expect(existsSync(`/proc/${pid}`)).toBe(true);
   });

@@ -1,5 +1,5 @@
-// The agent is killed with -9, in every phase of a script, and started again. The judges are the witness file (I1: at
-// most one start per ticket), the script's own record of what it printed (I3), and the exit code it chose.
+// The agent is killed with -9, in every phase of a script, and started again. Checked are the witness file (I1: at most
+// one start per ticket), the script's own record of what it printed (I3), and its exit code.
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { orderOf, textOf, witnessIn } from './support.ts';
 
 const until = (file: string): string => `until [ -e '${file}' ]; do sleep 0.02; done`;
 
-/** As if the agent had been killed before it noted that a script runs. */
+/** As if the agent had been killed before it journalled that a script runs. */
 async function keepJournalUpToStart(dataDir: string): Promise<void> {
   const path = join(dataDir, 'journal', 'journal');
   const records = (await readFile(path, 'utf8')).split('\n');
@@ -27,10 +27,10 @@ describe('an agent that was killed', () => {
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
     const ticket = newId();
-    const gate = join(dataDir, 'gate');
+    const latch = join(dataDir, 'latch');
     const printed = join(dataDir, 'printed');
     const loop = `for i in $(seq 1 400); do echo "line $i" | tee -a '${printed}'; done`;
-    const order = orderOf(`${witness.testify(ticket)}; ${loop}; ${until(gate)}; ${loop}; printf end; exit 42`, {
+    const order = orderOf(`${witness.testify(ticket)}; ${loop}; ${until(latch)}; ${loop}; printf end; exit 42`, {
       ticket,
     });
     const first = new Host(dataDir);
@@ -39,7 +39,7 @@ describe('an agent that was killed', () => {
     await first.kill();
     const second = new Host(dataDir);
     expect(await second.start(order)).toMatchObject({ phase: 'RUNNING' });
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     await waitFor(async () => (await second.lines(order)).length > 500);
     await second.kill();
     const third = new Host(dataDir);
@@ -54,8 +54,8 @@ describe('an agent that was killed', () => {
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
     const ticket = newId();
-    const gate = join(dataDir, 'gate');
-    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(gate)}; exit 21`, { ticket });
+    const latch = join(dataDir, 'latch');
+    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(latch)}; exit 21`, { ticket });
     const first = new Host(dataDir);
     await first.start(order);
     await waitFor(async () => (await first.lines(order)).length === 1);
@@ -63,20 +63,20 @@ describe('an agent that was killed', () => {
     await keepJournalUpToStart(dataDir);
     const second = new Host(dataDir);
     expect(await second.start(order)).toMatchObject({ phase: 'RUNNING' });
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 21, lastLine: 1 });
     expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
   });
 
   test('finds the exit code of a script that ended in the meantime, and tells it once', async () => {
     const dataDir = await tempDir();
-    const gate = join(dataDir, 'gate');
+    const latch = join(dataDir, 'latch');
     const done = join(dataDir, 'done');
-    const order = orderOf(`${until(gate)}; echo last; : > '${done}'; exit 5`);
+    const order = orderOf(`${until(latch)}; echo last; : > '${done}'; exit 5`);
     const first = new Host(dataDir);
     await first.start(order);
     await first.kill();
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     await waitFor(() =>
       readFile(join(dataDir, 'tickets', order.ticket, 'exit'), 'utf8').then((text) => /^5/.test(text)),
     );
@@ -139,7 +139,7 @@ describe('an agent that was killed', () => {
     await rm(join(dataDir, 'tickets', order.ticket), { recursive: true });
     const second = new Host(dataDir);
     expect(await second.ended(order)).toMatchObject({ phase: 'INTERRUPTED' });
-    // What was read of its output by then is in the journal.
+    // The output that was read by then is in the journal.
     expect(textOf(await second.lines(order), 'stdout')).toEqual([String(pid)]);
     expect(await second.complete(order)).toMatchObject({ phase: 'COMPLETED' });
   });
@@ -147,9 +147,9 @@ describe('an agent that was killed', () => {
   test('with scripts in its queue: each runs once', async () => {
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
-    const gate = join(dataDir, 'gate');
+    const latch = join(dataDir, 'latch');
     const exclusive = { isolation: 'exclusive' };
-    const holder = orderOf(until(gate), { payload: exclusive });
+    const holder = orderOf(until(latch), { payload: exclusive });
     const queued = Array.from({ length: 3 }, () => {
       const ticket = newId();
       return orderOf(witness.testify(ticket), { ticket, payload: exclusive });
@@ -159,7 +159,7 @@ describe('an agent that was killed', () => {
     await first.kill();
     const second = new Host(dataDir);
     expect(await second.status(queued[0]!)).toMatchObject({ phase: 'WAITING', heldBy: holder.task });
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     for (const order of queued) expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
     expect(await witness.starts()).toEqual(new Map(queued.map(({ ticket }) => [ticket, 1])));
   });
@@ -215,9 +215,9 @@ describe('an agent that was killed', () => {
 
   test('and whose sealed payload was tampered with: the script goes on, and no line leaves', async () => {
     const dataDir = await tempDir();
-    const gate = join(dataDir, 'gate');
+    const latch = join(dataDir, 'latch');
     const secret = 'canary-secret-value';
-    const body = `echo before; ${until(gate)}; echo "$SECRET"; exit 3`;
+    const body = `echo before; ${until(latch)}; echo "$SECRET"; exit 3`;
     const order = orderOf(body, { payload: { environment: { SECRET: secret }, sensitiveValues: [secret] } });
     const first = new Host(dataDir);
     await first.start(order);
@@ -226,7 +226,7 @@ describe('an agent that was killed', () => {
     await writeFile(join(dataDir, 'tickets', order.ticket, 'payload.sealed'), 'broken');
     const second = new Host(dataDir);
     await second.status(order);
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
     const log = await second.lines(order);
     expect(textOf(log, 'stdout')).toEqual(['before']);
@@ -235,12 +235,12 @@ describe('an agent that was killed', () => {
   });
 });
 
-/** Runs a host to whose launcher something happens when it writes down for the nth time how far a script came. */
+/** Injects `what` into the launcher's nth write to an exit file. */
 const launcherWriting = (when: number, what: string): readonly string[] => [
   ...['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64'],
   ...['-e', `inject=pwrite64:${what}:when=${when}`],
 ];
-/** Before it has written anything. */
+/** Killed before it has written anything. */
 const launcherDies = launcherWriting(1, 'error=EIO:signal=KILL');
 
 describe.skipIf(lacks('strace'))('a launcher that was killed after a start that it has not written down', () => {
@@ -263,8 +263,8 @@ describe.skipIf(lacks('strace'))('a launcher that was killed after a start that 
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
     const ticket = newId();
-    const gate = join(dataDir, 'gate');
-    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(gate)}; echo last`, { ticket });
+    const latch = join(dataDir, 'latch');
+    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(latch)}; echo last`, { ticket });
     const first = new Host(dataDir, { under: launcherDies });
     await first.start(order);
     await waitFor(async () => (await first.lines(order)).length === 1);
@@ -274,7 +274,7 @@ describe.skipIf(lacks('strace'))('a launcher that was killed after a start that 
     const started = await second.start(order);
     expect(started).toMatchObject({ phase: 'RUNNING' });
     expect(Math.abs(Date.now() - started.startedAtMs)).toBeLessThan(60_000);
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     expect(await second.ended(order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
     expect(textOf(await second.lines(order), 'stdout')).toEqual(['up', 'last']);
     expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
@@ -283,8 +283,8 @@ describe.skipIf(lacks('strace'))('a launcher that was killed after a start that 
 
 test('a launcher that is slow to write down how a script ended, that was taken up, is waited for', async () => {
   const dataDir = await tempDir();
-  const gate = join(dataDir, 'gate');
-  const order = orderOf(`echo $PPID; echo $$; ${until(gate)}; exit 9`);
+  const latch = join(dataDir, 'latch');
+  const order = orderOf(`echo $PPID; echo $$; ${until(latch)}; exit 9`);
   const first = new Host(dataDir);
   await first.start(order);
   await waitFor(async () => (await first.lines(order)).length === 2);
@@ -296,9 +296,9 @@ test('a launcher that is slow to write down how a script ended, that was taken u
   onTestFinished(() => {
     if (existsSync(`/proc/${launcher}`)) process.kill(launcher, 'SIGCONT');
   });
-  await writeFile(gate, '');
+  await writeFile(latch, '');
   await waitFor(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, 'latin1')));
-  // The end of another script, which is seen as this one's would be: in vain without the launcher.
+  // The end of another script is noticed by now, so this one's would be, too, if it needed no launcher.
   const other = orderOf('sleep 0.2');
   await second.start(other);
   await second.ended(other);
@@ -420,7 +420,7 @@ describe('the disk under the journal', () => {
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
     const order = orderOf(witness.testify('unsynced'));
-    // Every sync fails: what was to be remembered is not on the disk.
+    // Every sync fails: the record of the start is not on the disk.
     const inject = 'inject=fdatasync:error=ENOSPC';
     const under = ['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', inject];
     const host = new Host(dataDir, { under });

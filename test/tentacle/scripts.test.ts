@@ -1,4 +1,4 @@
-// The script engine in one process, with real bash: what a start, a cancel and a completion answer and leave behind.
+// The script engine in one process, with real bash: the results of start, cancel and complete, and what they leave.
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -87,7 +87,7 @@ describe('start', () => {
     await expect(again.engine.start(order)).rejects.toEqual(withCode('TICKET_ALREADY_USED'));
     expect(await again.engine.status(order)).toMatchObject(cancelled);
     const both = orderOf(witness.testify('both'));
-    await again.engine.epochs.pass(both.task, both.epoch);
+    await again.engine.epochs.admit(both.task, both.epoch);
     const burning = again.engine.cancel(both);
     await nextTurn();
     const [consumed, started] = await Promise.allSettled([burning, again.engine.start(both)]);
@@ -221,8 +221,8 @@ describe('start', () => {
 describe('a launcher that is killed', () => {
   test('takes no script with it: its end is waited for, its exit code is not known; the next one starts', async () => {
     const { engine, dataDir } = await freshEngine();
-    const gate = join(dataDir, 'gate');
-    const order = orderOf(`echo $PPID; until [ -e '${gate}' ]; do sleep 0.02; done; echo last`);
+    const latch = join(dataDir, 'latch');
+    const order = orderOf(`echo $PPID; until [ -e '${latch}' ]; do sleep 0.02; done; echo last`);
     await engine.start(order);
     const launcher = Number(await waitFor(async () => textOf(await logOf(engine, order))[0]));
     process.kill(launcher, 'SIGKILL');
@@ -236,7 +236,7 @@ describe('a launcher that is killed', () => {
     await engine.start(next);
     expect(await ended(engine, next)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
     expect(await engine.status(order)).toMatchObject({ phase: 'RUNNING' });
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     expect(await ended(engine, order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
     expect(textOf(await logOf(engine, order), 'stdout')).toEqual([String(launcher), 'last']);
   });
@@ -360,9 +360,9 @@ describe('cancel and time limit', () => {
 describe('isolation', () => {
   test('exclusive scripts run alone and name their holder; shared ones run side by side behind them', async () => {
     const { engine, dataDir } = await freshEngine();
-    const gate = join(dataDir, 'gate');
+    const latch = join(dataDir, 'latch');
     const until = (file: string): string => `until [ -e '${file}' ]; do sleep 0.02; done`;
-    const first = orderOf(until(gate), { payload: { isolation: 'exclusive' } });
+    const first = orderOf(until(latch), { payload: { isolation: 'exclusive' } });
     const second = orderOf('true', { payload: { isolation: 'exclusive' } });
     const shared = [orderOf('true'), orderOf('true')];
     expect((await engine.start(first)).phase).toBe('RUNNING');
@@ -370,7 +370,7 @@ describe('isolation', () => {
     for (const order of shared)
       expect(await engine.start(order)).toMatchObject({ phase: 'WAITING', heldBy: first.task });
     expect(engine.runningCount).toBe(1);
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     for (const order of [first, second, ...shared]) expect((await ended(engine, order)).exitCode).toBe(0);
   });
 

@@ -1,5 +1,5 @@
-// A whole tentacle, asked by a server over the real mesh: signed envelopes, denials without a side effect, live logs,
-// replays after completion and after a restart, and who may call at all.
+// A whole tentacle, called by a server over the real mesh: signed envelopes, denials without a side effect, live logs,
+// replays after completion and after a restart, and which roles may call.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
@@ -86,7 +86,7 @@ interface Followed {
   readonly end: ScriptStatus__Output;
 }
 
-/** Reads a log to its end, acknowledging as a server does; with `start`, of a script that is started first. */
+/** Reads a log to its end and acknowledges it as a server does; with `start`, it first starts the script. */
 async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key }: LogRequest): Promise<Followed> {
   const open = await client.ready();
   const call: ClientDuplexStream<LogRequest, LogBatch__Output> = start ? open.runScript() : open.streamLogs();
@@ -116,7 +116,7 @@ async function follow(client: GrpcClient<TentacleClient>, { start = null, ...key
   throw new Error('the log ended without an end');
 }
 
-/** What is in a tentacle's folder, by file, but for what it tells the server of whom it refused. */
+/** The files of a tentacle's folder with their content, without its record of denials. */
 async function contentOf(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('denials.json'));
@@ -163,10 +163,10 @@ describe('the tentacle service', () => {
     const { onEpoch } = EpochFence.prototype;
     vi.spyOn(EpochFence.prototype, 'onEpoch').mockImplementation(function (this: EpochFence, listener) {
       watched += 1;
-      const forget = onEpoch.call(this, listener);
+      const unsubscribe = onEpoch.call(this, listener);
       return () => {
         watched -= 1;
-        return forget();
+        return unsubscribe();
       };
     });
     onTestFinished(() => void vi.restoreAllMocks());
@@ -177,13 +177,13 @@ describe('the tentacle service', () => {
       const call = open.runScript();
       call.on('error', () => undefined).on('data', () => undefined);
       call.write({ ...key, start: envelopeFor(signer, { ...key, payload: { body: 'true' } }) });
-      // Anywhere between the first byte and the last line.
-      for (let turns = 0; turns < index; turns += 1) await setImmediate();
+      // Cancelled anywhere between the first byte and the last line.
+      for (let ticks = 0; ticks < index; ticks += 1) await setImmediate();
       call.cancel();
     }
     // Those that were started run to their end.
     for (const key of keys) await follow(client, key).catch(() => undefined);
-    await waitFor(() => watched === 0, { what: 'the last of them to be forgotten' });
+    await waitFor(() => watched === 0, { what: 'the last listener to be removed' });
   });
 
   test('completes a ticket with the acknowledgement of its end, and says so', async () => {

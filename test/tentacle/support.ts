@@ -1,5 +1,5 @@
-// A script engine for tests: in this process, or as a process of its own that can be killed (host.ts). Judged from
-// outside by a witness file, to which every script appends its ticket and pid.
+// A script engine for tests: in this process, or as its own process that can be killed (host.ts). A witness file
+// outside it, to which every script appends its ticket and pid, shows what was started.
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ export interface TestEngineOptions {
   readonly applicationFolder?: (application: string, stage: 'staged' | 'current') => Promise<string>;
 }
 
-/** An engine on a folder of its own; scripts that still run at the end of the test are ended with it. */
+/** An engine on its own folder. Scripts that still run at the end of the test are killed. */
 export async function freshEngine(options: TestEngineOptions = {}): Promise<TestEngine & { readonly dataDir: string }> {
   const dataDir = await tempDir();
   const opened = await openEngine(dataDir, options);
@@ -62,12 +62,12 @@ export async function openEngine(dataDir: string, options: TestEngineOptions = {
   return { engine, journal, close };
 }
 
-/** A whole payload from the parts that a test cares for. */
+/** A complete payload from the fields that a test cares about. */
 export function payloadOf(payload: ScriptPayload): ScriptPayload__Output {
   return decodePayload(encodePayload({ interpreter: 'bash', isolation: 'shared', ...payload }));
 }
 
-/** An order to run `body`, good for a minute. */
+/** An order to run `body`, valid for a minute. */
 export function orderOf(
   body: string,
   more: Partial<Omit<ScriptOrder, 'payload'>> & { payload?: ScriptPayload } = {},
@@ -106,7 +106,7 @@ export function textOf(lines: readonly SpooledLine[], ...streams: SpooledLine['s
   return lines.filter(({ stream }) => streams.length === 0 || streams.includes(stream)).map(({ text }) => text);
 }
 
-/** Ends every script that runs in a data folder: scripts outlive their agent, and so a test that fails. */
+/** Kills every script that runs in a data folder: scripts outlive their agent, and so a failed test. */
 export function endScriptsIn(dataDir: string): void {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
@@ -120,7 +120,7 @@ export function endScriptsIn(dataDir: string): void {
 
 export interface Witness {
   readonly path: string;
-  /** A line of bash that testifies that the script of `ticket` was started. */
+  /** A line of bash that records the start of the script of `ticket`. */
   testify(ticket: string): string;
   /** How often each ticket was started. */
   starts(): Promise<Map<string, number>>;

@@ -1,4 +1,4 @@
-// What an agent takes up when it starts: only what is its own, and with an end for everything.
+// What an agent recovers when it starts: only its own scripts, and each of them gets an end.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -61,8 +61,8 @@ test('ends a script that cannot be queued again because the disk is full', async
 test('counts a time limit by how long the script has run, not by a clock that was set', async () => {
   const dataDir = await tempDir();
   onTestFinished(() => endScriptsIn(dataDir));
-  const gate = join(dataDir, 'gate');
-  const order = orderOf(`until [ -e '${gate}' ]; do sleep 0.02; done; exit 7`, { payload: { timeLimitS: 60 } });
+  const latch = join(dataDir, 'latch');
+  const order = orderOf(`until [ -e '${latch}' ]; do sleep 0.02; done; exit 7`, { payload: { timeLimitS: 60 } });
   const first = await openEngine(dataDir);
   await first.engine.start(order);
   await first.close();
@@ -71,6 +71,6 @@ test('counts a time limit by how long the script has run, not by a clock that wa
   onTestFinished(() => set.mockRestore());
   const { engine, close } = await openEngine(dataDir);
   onTestFinished(close);
-  await writeFile(gate, '');
+  await writeFile(latch, '');
   expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 7 });
 });

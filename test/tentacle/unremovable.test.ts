@@ -1,5 +1,5 @@
-// What a script leaves that is hard to remove, or cannot be removed at all: its ticket is completed all the same, and
-// the tentacle starts again.
+// Files of a script that are hard or impossible to remove: its ticket is completed all the same, and the tentacle can
+// start again.
 import { execFileSync } from 'node:child_process';
 import { chownSync } from 'node:fs';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait.ts';
 import { Host, type HostOptions } from './host-client.ts';
 import { ended, logOf, openEngine, orderOf, textOf } from './support.ts';
 
-/** nobody: as in the container image and in the systemd unit, the tentacle is not root. */
+/** The user nobody: as in the container image and in the systemd unit, the tentacle is not root. */
 const user = 65_534;
 const asUser = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--'];
 
@@ -26,7 +26,7 @@ async function folderOfUser(): Promise<string> {
   return folder;
 }
 
-/** The paths of all that is in the workspaces, however they are kept. */
+/** The paths of everything in the workspaces, also of undeletable files. */
 async function leftIn(dataDir: string): Promise<string[]> {
   const all = await Promise.all(
     ['tickets', 'undeletable'].map(async (folder) => {
@@ -56,7 +56,7 @@ describe.skipIf(lacks('root'))('a tentacle that is not root', () => {
     await host.start(order);
     await host.ended(order);
     await host.kill();
-    // As after a crash in the midst of the completion, which is not synced.
+    // As after a crash during the completion, which is not synced.
     execFileSync('cp', ['-a', join(dataDir, 'tickets', order.ticket), join(dataDir, 'tickets', 'completed-before')]);
     const again = hostOfUser(dataDir);
     expect(await again.status(order)).toMatchObject({ phase: 'EXITED' });
@@ -70,18 +70,18 @@ describe.skipIf(lacks('root'))('a tentacle that is not root', () => {
   test('completes what it cannot remove, keeps nothing else of it, starts again, and removes it when it can', async () => {
     const dataDir = await folderOfUser();
     const host = hostOfUser(dataDir, { limits: { mostOpen: 1 } });
-    const gate = join(dataDir, 'gate');
+    const latch = join(dataDir, 'latch');
     const deep = Array.from({ length: 30 }, () => 'd').join('/');
     const order = orderOf(
-      `mkdir -p a z ${deep}; touch a/f z/f; echo made; until [ -e '${gate}' ]; do sleep 0.05; done`,
+      `mkdir -p a z ${deep}; touch a/f z/f; echo made; until [ -e '${latch}' ]; do sleep 0.05; done`,
     );
     await host.start(order);
     await waitFor(async () => (await host.lines(order)).length > 0);
-    // As the script would by sudo.
+    // As the script could with sudo.
     const work = join(dataDir, 'tickets', order.ticket, 'work');
     await mkdir(join(work, deep, 'of-root'));
     await writeFile(join(work, deep, 'of-root', 'file'), '');
-    await writeFile(gate, '');
+    await writeFile(latch, '');
     await host.ended(order);
 
     const tombstone = await host.complete(order);
@@ -108,7 +108,7 @@ describe.skipIf(lacks('root'))('a tentacle that is not root', () => {
     const last = hostOfUser(dataDir);
     await last.status(order);
     await waitFor(async () => (await readdir(join(dataDir, 'undeletable'))).length === 0, {
-      what: 'the undeletable to be emptied',
+      what: 'the undeletable files to be removed',
     });
   });
 
@@ -129,17 +129,17 @@ test.skipIf(lacks('root'))('a mount that a script left is told in the log, and t
   const { log, lines } = heardLog();
   const first = await openEngine(dataDir, { log });
   const order = orderOf('mkdir m; mount -t tmpfs -o size=64k tmpfs m; echo mounted');
-  onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0"/u*/*/*/m', dataDir]));
+  onTestFinished(() => void execFileSync('sh', ['-c', 'umount -l "$0"/[tu]*/*/*/m', dataDir]));
   await first.engine.start(order);
   await ended(first.engine, order);
   expect(textOf(await logOf(first.engine, order))).toEqual(['mounted']);
   expect(await first.engine.complete(order)).toMatchObject({ exitCode: 0 });
   const warnings = (): string[] => lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
-  expect(warnings()).toEqual(['a script left what cannot be removed; remove it by hand']);
+  expect(warnings()).toEqual(['a script left files that cannot be removed; remove them by hand']);
   await first.close();
   const again = await openEngine(dataDir, { log });
   onTestFinished(again.close);
-  await waitFor(() => warnings().includes('what scripts left cannot be removed; remove it by hand'));
+  await waitFor(() => warnings().includes('scripts left files that cannot be removed; remove them by hand'));
   expect(await again.engine.complete(order)).toMatchObject({ exitCode: 0 });
 });
 

@@ -19,7 +19,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'whoami',
-        summary: 'Say who the caller is',
+        summary: 'Show who the caller is',
         tags,
         response: { 200: json('The key, its role, the mesh and the server.', Whoami) },
       },
@@ -53,7 +53,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
         operationId: 'createApiKey',
         summary: 'Create an API key',
         description:
-          'The key is no broader than the one that creates it and expires no later. `key` is shown this once.',
+          'The key has no higher role than the one that creates it and expires no later. `key` is shown only once.',
         tags,
         headers: IdempotencyKey,
         body: NewApiKey,
@@ -75,7 +75,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'revokeApiKey',
         summary: 'Revoke an API key',
-        description: 'Takes effect at once. Doing it again changes nothing.',
+        description: 'Takes effect at once. Repeating it changes nothing.',
         tags,
         params: ById,
         response: { 204: noContent('The key is revoked.') },

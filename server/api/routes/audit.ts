@@ -13,7 +13,8 @@ export function auditRoutes(app: ApiInstance, { store }: ApiContext): void {
         operationId: 'listAuditEvents',
         summary: 'List audit events',
         description:
-          'Every change, oldest first, after number `after`; `next` is the next `after`. With `denied` what was denied instead, in the same form: the latest, under numbers of their own.',
+          'Every change, oldest first, after number `after`; `next` is the next `after`. `denied=true` lists denials ' +
+          'instead, in the same form and with numbers of their own; only the latest 100,000 are kept.',
         tags: ['audit'],
         querystring: AuditQuery,
         response: { 200: json('A page of audit events.', AuditEventPage) },

@@ -1,4 +1,4 @@
-// How far the subscribers inside the server have read the events.
+// Event subscriptions: how far each subscriber inside the server has read the events.
 import { EventSubscriptionPage } from '../../../contract/event-subscriptions.ts';
 import { json } from '../../../contract/http.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
@@ -12,7 +12,8 @@ export function eventSubscriptionRoutes(app: ApiInstance, { services }: ApiConte
         operationId: 'listEventSubscriptions',
         summary: 'List event subscriptions',
         description:
-          'What acts on events, and how far behind it is. One that stays behind fails: the server log says why.',
+          'The subscribers to domain events inside the server, and how far behind each is. One that stays behind is ' +
+          'failing: the server log says why.',
         tags: ['audit'],
         response: { 200: json('All event subscriptions.', EventSubscriptionPage) },
       },

@@ -39,7 +39,7 @@ export function joinTokenRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'createJoinToken',
         summary: 'Create a join token',
-        description: 'Single use. `token` and `joinCommand` are shown this once.',
+        description: 'Single use. `token` and `joinCommand` are shown only once.',
         tags,
         headers: IdempotencyKey,
         body: NewJoinToken,

@@ -1,4 +1,4 @@
-// Machines: environments, target roles, routes, health.
+// Routes of machines: environments, target roles, routes, health.
 import { IdempotencyKey, IfMatch, json, noContent } from '../../../contract/http.ts';
 import {
   Machine as MachineView,
@@ -76,8 +76,8 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.machines.get(request.params.id);
         const version = requiredVersion(request);
-        const wanted = { version, patch: request.body, topology: services.topology };
-        const machine = await updateMachine(tx, id, wanted, actor);
+        const update = { version, patch: request.body, topology: services.topology };
+        const machine = await updateMachine(tx, id, update, actor);
         return { status: 200, body: toView(machine), version: machine.version };
       }),
   );
@@ -89,7 +89,7 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'deleteMachine',
         summary: 'Delete one machine',
-        description: '409 `IN_USE` while its node is not revoked.',
+        description: '409 `IN_USE` until its node is revoked.',
         tags,
         params: BySlug,
         headers: IfMatch,

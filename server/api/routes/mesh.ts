@@ -1,4 +1,4 @@
-// The mesh as the server sees it, and probes along its paths.
+// The mesh as the server sees it, and probes along its paths: trace and ping.
 import { json } from '../../../contract/http.ts';
 import {
   Mesh,
@@ -13,7 +13,7 @@ import {
 } from '../../../contract/mesh.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
-import { pathsByParents } from '../../topology/resolve.ts';
+import { pathsByParents, type ResolvedPath } from '../../topology/resolve.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
@@ -31,7 +31,8 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         summary: 'Show the mesh',
         tags,
         description:
-          'Nodes and links, by their ids. `from` is the parent side of a link; bytes are since the reporting process began.',
+          'Nodes and links, sorted by id. `from` is the parent side of a link; bytes count since the reporting ' +
+          'process started.',
         response: { 200: json('Nodes and links.', Mesh) },
       },
     },
@@ -52,8 +53,9 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         operationId: 'traceMesh',
         summary: 'Trace the paths to a node or a machine',
         description:
-          'Asks each hop of a path in turn, up to the first that does not answer: of every path to a node, or of those ' +
-          "that a machine's routes name, in their order.",
+          'Probes each hop of a path in turn, up to the first that does not answer: of every path to a node, or of ' +
+          "those that a machine's routes name. The paths are in the order in which dispatch tries them, each with " +
+          'its state and cost.',
         tags,
         body: TraceRequest,
         response: { 200: json('Each path with its hops.', Trace) },
@@ -65,11 +67,14 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         throw new IsthmusError('INVALID_FIELD', 'name either a node or a machine', { field: 'node' });
       }
       const target = node ?? machine!;
-      const relays = node === undefined ? await machinePaths(context, target) : nodePaths(target, topology);
-      const paths = await Promise.all(
-        relays.map(async (path) => ({ path: [...path], hops: (await services.trace(target, path)).map(toHopView) })),
+      const paths = node === undefined ? await machinePaths(context, target) : nodePaths(target, topology);
+      const traced = await Promise.all(
+        paths.map(async ({ relays, state, cost, reason }) => {
+          const hops = await services.trace(target, relays);
+          return { path: [...relays], state, cost, reason, hops: hops.map(toHopView) };
+        }),
       );
-      return { paths };
+      return { paths: traced };
     },
   );
 
@@ -80,7 +85,8 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'pingMachine',
         summary: 'Ping a machine',
-        description: 'By each path that its routes name, in their order. An error when none answers.',
+        description:
+          'Over each path that its routes name, in the order in which they are tried. An error when none answers.',
         tags,
         body: PingRequest,
         response: { 200: json('Each path with its round trips.', Ping) },
@@ -88,10 +94,10 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { machine, count = 4 } = request.body;
-      const relays = await machinePaths(context, machine);
-      const outcomes = await Promise.allSettled(relays.map((path) => services.ping(machine, path, count)));
+      const resolved = await machinePaths(context, machine);
+      const outcomes = await Promise.allSettled(resolved.map(({ relays }) => services.ping(machine, relays, count)));
       const paths = outcomes.map((outcome, index) => {
-        const path = [...(relays[index] ?? [])];
+        const path = [...(resolved[index]?.relays ?? [])];
         if (outcome.status === 'fulfilled') return { path, roundTripsMs: [...outcome.value] };
         return { path, roundTripsMs: [], error: toErrorView(IsthmusError.from(outcome.reason, 'UNREACHABLE')) };
       });
@@ -106,24 +112,24 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-type Paths = readonly (readonly string[])[];
+type Paths = readonly ResolvedPath[];
 
-/** Those that dispatch takes, in its order. */
+/** The paths that dispatch uses, in its order. */
 async function machinePaths({ store, services }: ApiContext, id: string): Promise<Paths> {
   await store.machines.get(id);
   const { paths } = services.routes.resolve(id);
   if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no route of machine ${id} leads to it`, { hop: id });
-  return paths.map(({ relays }) => relays);
+  return paths;
 }
 
-/** Those that its parents make, whatever routes it has. */
+/** The paths over a node's parents, whatever routes it has. */
 function nodePaths(id: string, topology: Topology): Paths {
   const node = topology.nodes.get(id);
   if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node' });
-  if (node.role === 'server') return [[]];
+  if (node.role === 'server') return [{ relays: [], cost: 0, state: 'up', reason: null }];
   const paths = pathsByParents({ node: id, parents: node.parents }, topology);
   if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no parent of ${id} leads to the server`, { hop: id });
-  return paths.map(({ relays }) => relays);
+  return paths;
 }
 
 function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersion }: Node): MeshNode {

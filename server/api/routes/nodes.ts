@@ -1,4 +1,4 @@
-// Nodes: who is in the mesh, which parents they have, and what they last reported.
+// Nodes of the mesh: list, show, set desired parents, revoke.
 import { IdempotencyKey, IfMatch, json } from '../../../contract/http.ts';
 import { NewParents, Node as NodeView, NodePage, NodeQuery } from '../../../contract/nodes.ts';
 import { BySlug } from '../../../contract/schema.ts';
@@ -53,19 +53,21 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'setNodeParents',
         summary: 'Move a node to other parents',
-        description: 'The node keeps the parents that it has until a link to one of the new ones works.',
+        description:
+          'Sets the desired parents. The node keeps its present parents until it has a working link to one of the ' +
+          'desired ones.',
         tags,
         params: BySlug,
         headers: IfMatch,
         body: NewParents,
-        response: { 200: json('The node, with the parents that it is to have.', NodeView, 'ETag') },
+        response: { 200: json('The node with its desired parents.', NodeView, 'ETag') },
       },
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
         const { id } = await tx.nodes.get(request.params.id);
-        const wanted = { version: requiredVersion(request), parents: request.body.parents };
-        const node = await services.setParents(tx, id, wanted, actor);
+        const desired = { version: requiredVersion(request), parents: request.body.parents };
+        const node = await services.setParents(tx, id, desired, actor);
         return { status: 200, body: toView(node), version: node.version };
       }),
   );
@@ -77,7 +79,9 @@ export function nodeRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'revokeNode',
         summary: 'Revoke a node',
-        description: 'Shuts it out of the mesh for ever, on live links too. Doing it again changes nothing.',
+        description:
+          'Excludes it from the mesh at once, on live links too. Its name can join again only with a new token for ' +
+          'that name. Repeating it changes nothing.',
         tags,
         params: BySlug,
         headers: IdempotencyKey,

@@ -1,4 +1,4 @@
-// Packages: pushed as bytes, listed, downloaded. Versions are immutable, so pushing the same bytes again is no change.
+// Packages: push, list, download. Versions are immutable, so pushing the same bytes again changes nothing.
 import { bytes, Bytes, json } from '../../../contract/http.ts';
 import {
   ByPackage,
@@ -14,13 +14,13 @@ import { errorCatalogue, IsthmusError } from '../../../contract/errors.ts';
 import type { Package } from '../../store/packages/packages.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
-import { principalOf, refused } from '../route-access.ts';
+import { denied, principalOf } from '../route-access.ts';
 
 export function packageRoutes(app: ApiInstance, context: ApiContext): void {
   const { store, services } = context;
   const tags = ['packages'];
 
-  // In a scope of its own: only this route takes a body that is not JSON, and takes it as a stream.
+  // In a scope of its own: only this route takes a body that is not JSON, as a stream.
   app.register((scope, _options, done) => {
     pushRoute(scope, context);
     done();
@@ -102,7 +102,7 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
         headers: PushHeaders,
         body: { content: { 'application/octet-stream': { schema: Bytes } } },
         response: {
-          200: json('These bytes were there already.', PushedPackage, 'Location'),
+          200: json('The feed already had the same bytes.', PushedPackage, 'Location'),
           201: json('The version was added.', PushedPackage, 'Location'),
         },
       },
@@ -120,9 +120,9 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
       const meta = { id, version, format: request.query.format, sizeBytes };
       const { keyId } = principalOf(request);
       const pushed = await services.pushPackage(request.raw, meta, keyId).catch(async (thrown: unknown) => {
-        // An upload that broke off, or for which there is no room, was not refused.
+        // An aborted upload, or one for which there is no room, is not a denial.
         if (!(thrown instanceof IsthmusError) || errorCatalogue[thrown.code].http >= 500) throw thrown;
-        throw thrown.code === 'CANCELLED' ? thrown : await refused(context, request, keyId, thrown, { id, version });
+        throw thrown.code === 'CANCELLED' ? thrown : await denied(context, request, keyId, thrown, { id, version });
       });
       const { created, ...body } = pushed;
       const path = `${encodeURIComponent(body.id)}/versions/${encodeURIComponent(body.version)}`;

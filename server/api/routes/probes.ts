@@ -1,4 +1,4 @@
-// What an orchestrator asks: does the process live, and can it do its work.
+// Liveness and readiness probes.
 import { json } from '../../../contract/http.ts';
 import { ProbeStatus } from '../../../contract/probes.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
@@ -12,9 +12,9 @@ export function probeRoutes(app: ApiInstance, { store, stopping }: ApiContext): 
       config: { access: 'public' },
       schema: {
         operationId: 'livez',
-        summary: 'Say whether the process lives',
+        summary: 'Check whether the process is alive',
         tags,
-        response: { 200: json('It lives.', ProbeStatus) },
+        response: { 200: json('The process is alive.', ProbeStatus) },
       },
     },
     () => ({ status: 'alive' }),
@@ -26,11 +26,11 @@ export function probeRoutes(app: ApiInstance, { store, stopping }: ApiContext): 
       config: { access: 'public' },
       schema: {
         operationId: 'readyz',
-        summary: 'Say whether the server can do its work',
+        summary: 'Check whether the server is ready',
         tags,
         response: {
-          200: json('It can.', ProbeStatus),
-          503: json('It stops, or its store does not answer.', ProbeStatus),
+          200: json('The server is ready.', ProbeStatus),
+          503: json('The server is stopping, or its store does not answer.', ProbeStatus),
         },
       },
     },

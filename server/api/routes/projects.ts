@@ -99,7 +99,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'replaceProcess',
         summary: 'Replace the process of a project',
-        description: 'The whole of it. Releases keep the process that they pinned.',
+        description: 'Replaces the whole process. Releases keep the process that they pinned.',
         tags,
         params: BySlug,
         headers: IfMatch,

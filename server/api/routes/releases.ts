@@ -1,4 +1,4 @@
-// Releases, which pin what is deployed.
+// Releases: each pins what a deployment installs.
 import { IdempotencyKey, json } from '../../../contract/http.ts';
 import { NewRelease, Release as ReleaseView, ReleasePage } from '../../../contract/releases.ts';
 import { ById, BySlug, PageQuery } from '../../../contract/schema.ts';
@@ -70,7 +70,7 @@ export function releaseRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-/** Without its variables: some are sealed, and the project shows the others. */
+/** Leaves out the variables: some are sealed, and the project shows the others. */
 function toView({ variables: _variables, process, ...release }: Release): ReleaseView {
   return { ...release, process: process as ReleaseView['process'] };
 }

@@ -97,8 +97,8 @@ function resource(
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) => {
-        const made = await entries.create(tx, request.body, actor);
-        return { status: 201, body: toView(made), location: `/api/v1${path}/${made.id}`, version: made.version };
+        const entry = await entries.create(tx, request.body, actor);
+        return { status: 201, body: toView(entry), location: `/api/v1${path}/${entry.id}`, version: entry.version };
       }),
   );
 

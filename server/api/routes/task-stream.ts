@@ -1,4 +1,4 @@
-// A task's stream of log lines, notes and states: as pages, and live.
+// A task's stream of log lines, messages and states: as pages, and live.
 import { eventStream, json, LastEventId } from '../../../contract/http.ts';
 import { ById } from '../../../contract/schema.ts';
 import { StreamPage, StreamQuery, TaskEvent } from '../../../contract/task-stream.ts';
@@ -20,7 +20,7 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
         tags,
         params: ById,
         querystring: StreamQuery,
-        response: { 200: json('A page of log lines, notes and states.', StreamPage) },
+        response: { 200: json('A page of log lines, messages and states.', StreamPage) },
       },
     },
     async (request) => {
@@ -39,11 +39,11 @@ export function taskStreamRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'followTask',
         summary: "Follow a task's stream",
-        description: 'From after Last-Event-ID on, until the task has ended; the last event is `end`.',
+        description: 'Sends the entries after Last-Event-ID until the task has ended; the last event is `end`.',
         tags,
         params: ById,
         headers: LastEventId,
-        response: { 200: eventStream('Server-sent events, as they come.', TaskEvent) },
+        response: { 200: eventStream('Server-sent events, one per entry.', TaskEvent) },
       },
     },
     async (request, reply) => {

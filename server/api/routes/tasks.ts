@@ -1,5 +1,4 @@
-// Tasks: how scripts and health checks are asked for, what became of a task, and how to end it. The stream is in
-// task-stream.ts.
+// Tasks: submits scripts and health checks; lists, shows, cancels and retries tasks. The stream is in task-stream.ts.
 import { IdempotencyKey, json } from '../../../contract/http.ts';
 import { ById } from '../../../contract/schema.ts';
 import {
@@ -20,7 +19,7 @@ import { change, type Answer } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
 
-/** What a route that accepts a task answers: 202, and where to look. */
+/** The answer of a route that accepts a task: 202, with its Location. */
 export const ACCEPTED_TASK = { 202: json('The task was accepted.', TaskSummary, 'Location') };
 
 export function taskRoutes(app: ApiInstance, context: ApiContext): void {
@@ -70,7 +69,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'cancelTask',
         summary: 'Cancel a task',
-        description: 'Doing it again changes nothing; an ended task stays as it is.',
+        description: 'Repeating it changes nothing; an ended task stays as it is.',
         tags,
         params: ById,
         headers: IdempotencyKey,
@@ -91,9 +90,9 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
         operationId: 'retryTask',
         summary: 'Retry a task',
         description:
-          'A new task that asks for the same, on the machines where this one did not succeed and that still take work. ' +
-          'Refused while it or an earlier retry of it is open and once it has succeeded on all its machines. ' +
-          'What was interrupted may run a second time.',
+          'Creates a task with the same request for the machines on which this one did not succeed and which still ' +
+          'accept work. An error while this task or an earlier retry of it is open, and once it has succeeded on all ' +
+          'its machines. Interrupted steps may run a second time.',
         tags,
         params: ById,
         headers: IdempotencyKey,
@@ -145,7 +144,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-/** The answer for a task that was accepted: where to look, and a nudge for the engine. */
+/** The answer for an accepted task: its location. Wakes the engine after the commit. */
 export function accepted({ services }: ApiContext, task: Task): Answer<TaskSummary> {
   return {
     status: 202,

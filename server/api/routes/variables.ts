@@ -1,4 +1,4 @@
-// Variables of a project. A sensitive value goes in and never comes out.
+// Variables of a project. Sensitive values are accepted and never answered.
 import { IdempotencyKey, IfMatch, json, noContent } from '../../../contract/http.ts';
 import { BySlug, PageQuery } from '../../../contract/schema.ts';
 import { ByVariable, NewVariable, Variable, VariablePage, VariablePatch } from '../../../contract/variables.ts';
@@ -57,7 +57,7 @@ export function variableRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'createVariable',
         summary: 'Create a variable',
-        description: 'A sensitive value is sealed, and never shown again.',
+        description: 'A sensitive value is sealed and never shown again.',
         tags,
         params: BySlug,
         headers: IdempotencyKey,

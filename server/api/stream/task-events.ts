@@ -1,5 +1,5 @@
-// A task's stream as server-sent events: log lines, notes and states with the place in the stream as event id, so that
-// a reader who reconnects with Last-Event-ID misses nothing and sees nothing twice. Ends with `end`.
+// A task's stream as server-sent events: log lines, messages and states. The event id is the position in the stream, so
+// that a client which reconnects with Last-Event-ID misses nothing and sees nothing twice. The last event is `end`.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -9,24 +9,26 @@ import type { StreamEntry } from '../../store/tasks/task-stream.ts';
 import type { ApiContext } from '../context.ts';
 import { principalOf } from '../route-access.ts';
 
-/** Streams at once; each costs a socket and a few reads a second. */
+/** Concurrent streams; each costs a socket and a few reads a second. */
 const MAX_STREAMS = 500;
 
 const ENTRIES_PER_READ = 500;
 
-/** Between two reads of one stream, however often it grows: bounds what a busy server spends on readers. */
+/** The least time between two reads of one stream, however often it grows: limits the cost of clients. */
 const READ_EVERY_MS = 20;
 
-/** The guarantee behind the hints, the beat that keeps proxies from closing the stream, and the check of the key. */
+/** How often the stream is read, and the key checked, without a hint of a commit. */
 const POLL_EVERY_MS = 1000;
-const BEAT_EVERY_MS = 15_000;
 
-/** A reader that takes nothing for this long is gone. */
+/** Keeps proxies from closing an idle stream. */
+const HEARTBEAT_EVERY_MS = 15_000;
+
+/** A client that reads nothing for this long is gone. */
 const DRAIN_WITHIN_MS = 30_000;
 
 let streams = 0;
 
-/** Answers with the stream of a task from after the Last-Event-ID on; resolves when it has ended. */
+/** Answers with a task's stream after Last-Event-ID; resolves when it has ended. */
 export async function streamTask(
   context: ApiContext,
   request: FastifyRequest,
@@ -50,8 +52,8 @@ export async function streamTask(
   try {
     await follow(context, principalOf(request).keyId, { response, task, after });
   } catch (thrown) {
-    // A reader that went away in the middle of a write is no news.
-    if (!response.destroyed) context.log.warn({ err: thrown, task }, 'event stream ended early');
+    // A client that disconnects during a write is normal.
+    if (!response.destroyed) context.log.warn({ err: thrown, task }, 'an event stream failed');
   } finally {
     streams -= 1;
     response.end();
@@ -85,7 +87,7 @@ async function follow(context: ApiContext, keyId: string, { response, task, afte
   }
 }
 
-/** Sends what there is, then what comes, until the task has ended, the reader leaves, or its key is worth nothing. */
+/** Sends present and new entries until the task has ended, the client disconnects, or its key is no longer valid. */
 async function send(
   { store }: ApiContext,
   keyId: string,
@@ -94,7 +96,7 @@ async function send(
 ): Promise<void> {
   let sentAt = Date.now();
   for (let at = after; !leaving.aborted;) {
-    // The state first: what is read after it includes the entry that told of the end.
+    // Read the state first: the entries read after it then include the last one.
     const { endedAt, streamSeq, state } = await store.tasks.get(task);
     const entries = streamSeq > at ? await store.taskEvents.stream(task, at, ENTRIES_PER_READ) : [];
     for (const entry of entries) {
@@ -107,8 +109,8 @@ async function send(
       await write(response, `id: ${at}\nevent: end\ndata: ${JSON.stringify({ state })}\n\n`, leaving);
       return;
     }
-    if (Date.now() - sentAt >= BEAT_EVERY_MS) {
-      await write(response, ': beat\n\n', leaving);
+    if (Date.now() - sentAt >= HEARTBEAT_EVERY_MS) {
+      await write(response, ': heartbeat\n\n', leaving);
       sentAt = Date.now();
     }
     await wakeup.wait();
@@ -119,7 +121,7 @@ async function send(
 
 function eventOf(entry: StreamEntry): string {
   const { kind, seq, ...data } = entry;
-  // JSON has no raw line end, so a line of a log cannot begin an event of its own.
+  // JSON has no raw line breaks, so a log line cannot start an event of its own.
   return `id: ${seq}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
@@ -136,7 +138,7 @@ function lastEventId(request: FastifyRequest): number {
   throw new IsthmusError('INVALID_FIELD', 'Last-Event-ID is not an id of this stream', { field: 'Last-Event-ID' });
 }
 
-/** The headers that hooks put on the reply, for an answer that goes past Fastify. */
+/** The headers that hooks have set on the reply, for an answer that bypasses Fastify. */
 function headersOf(reply: FastifyReply): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(reply.getHeaders()))
@@ -144,7 +146,7 @@ function headersOf(reply: FastifyReply): Record<string, string> {
   return headers;
 }
 
-/** Waits for the next hint, or for the poll; never for less than READ_EVERY_MS. */
+/** Waits for the next hint or the next poll, and never less than READ_EVERY_MS. */
 class Wakeup {
   #wake: (() => void) | undefined;
   #hinted = false;

@@ -1,4 +1,4 @@
-// A step that installs a package: acquire, stage, switch over; with scripts of its own before and after the switch.
+// The step type that installs a package: acquire, stage, activate, with optional scripts before and after activation.
 import { Type, type Static } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { packageIdKey } from '../../../lib/package-versions.ts';
@@ -55,13 +55,13 @@ export const packageStep: StepHandler<PackageStep> = {
   actions: {
     acquire: (step, context) => packageRunner('acquire', step, context),
     stage: (step, context) => packageRunner('stage', step, context),
-    pre: (step, context) => ownScript(step, step.preDeploy, context, 'staged'),
+    pre: (step, context) => deployScript(step, step.preDeploy, context, 'staged'),
     activate: (step, context) => packageRunner('activate', step, context),
-    post: (step, context) => ownScript(step, step.postDeploy, context, 'current'),
+    post: (step, context) => deployScript(step, step.postDeploy, context, 'current'),
   },
 };
 
-function ownScript(
+function deployScript(
   step: PackageStep,
   script: StepScript | undefined,
   context: ActionContext,

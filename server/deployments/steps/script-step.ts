@@ -1,4 +1,4 @@
-// A step that runs a script on its machines.
+// The step type that runs a script on its machines.
 import { Type, type Static } from 'typebox';
 import { stepFields } from '../../projects/index.ts';
 import { machinesOf, type StepHandler } from './handler.ts';

@@ -1,4 +1,4 @@
-// A script inside a step, of whatever type: how it is checked, and how it runs on a machine.
+// A script inside a step of any type: how it is checked, and how it runs on a machine.
 import { Type, type Static } from 'typebox';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
@@ -47,7 +47,7 @@ export function scriptRunner(
   return (run, ticket) => runScriptTicket(run, ticket, payload);
 }
 
-/** What Isthmus itself tells a step of where it runs. */
+/** What Isthmus tells a step about where it runs. */
 export function factsOf({ name }: ProcessStep, { project, environment, task, target, release }: ActionContext) {
   return { project, release: release.version, environment, machine: target, task, step: name };
 }

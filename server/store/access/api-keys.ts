@@ -2,7 +2,7 @@
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Actor, Executor, Page, PageRequest } from '../base.ts';
-import { decodeCursor, found, toPage, translating } from '../base.ts';
+import { decodeCursor, found, toPage, mapConstraintErrors } from '../base.ts';
 
 export type ApiRole = Schema['api_keys']['role'];
 
@@ -24,12 +24,12 @@ export class ApiKeyRepository {
     this.#db = db;
   }
 
-  async insert(key: Omit<ApiKey, 'revokedAt'>, madeBy: Actor): Promise<void> {
+  async insert(key: Omit<ApiKey, 'revokedAt'>, createdBy: Actor): Promise<void> {
     const { createdAt, expiresAt, ...row } = key;
-    await translating(`API key ${key.id}`, () =>
+    await mapConstraintErrors(`API key ${key.id}`, () =>
       this.#db
         .insertInto('api_keys')
-        .values({ ...row, created_at: createdAt, expires_at: expiresAt, made_by: madeBy })
+        .values({ ...row, created_at: createdAt, expires_at: expiresAt, created_by: createdBy })
         .execute(),
     );
   }
@@ -51,19 +51,19 @@ export class ApiKeyRepository {
     return toPage(rows, page.limit, (row) => [row.id], toApiKey);
   }
 
-  /** How many of the keys that `maker` made still open something. */
-  async countLive(maker: Actor, now: number): Promise<number> {
+  /** How many of the keys that `creator` created are still valid. */
+  async countLive(creator: Actor, now: number): Promise<number> {
     const { count } = await this.#db
       .selectFrom('api_keys')
       .select((eb) => eb.fn.countAll<number>().as('count'))
-      .where('made_by', '=', maker)
+      .where('created_by', '=', creator)
       .where('revoked_at', 'is', null)
       .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
       .executeTakeFirstOrThrow();
     return Number(count);
   }
 
-  /** Answers whether this call revoked it. */
+  /** Returns whether this call revoked it. */
   async revoke(id: string, now: number): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('api_keys')

@@ -1,4 +1,4 @@
-// Answers remembered under the caller's Idempotency-Key, written in the transaction of the effect they report.
+// Responses stored under the caller's Idempotency-Key, in the transaction of the effect that they report.
 import type { Executor } from '../base.ts';
 
 export interface RememberedAnswer {
@@ -46,7 +46,7 @@ export class IdempotencyRepository {
       .execute();
   }
 
-  /** Forgets what is older than `before`; answers how many. */
+  /** Deletes what is older than `before`; returns how many. */
   async purgeBefore(before: number): Promise<number> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('idempotency_keys')

@@ -1,5 +1,5 @@
-// Denials: who was denied what, in a table of the form of the events that keeps the latest only. Nobody fills the disk
-// by being denied.
+// Denials: who was denied what. Same form as events, but only the latest are kept, so that denied requests cannot fill
+// the disk.
 import { DENIAL_SUBJECTS, type Denial, type DenialType } from '../../../contract/events.ts';
 import type { DenialLimiter, DenialLimits } from '../../../lib/net/denial-limiter.ts';
 import type { Actor, Executor, Page } from '../base.ts';
@@ -7,34 +7,34 @@ import { listRecords, toRow, type AuditFilter, type AuditRecord } from './record
 
 export type NewDenial = Denial & { readonly actor: Actor };
 
-/** Some 30 MB; at the most that is written in a minute, half a day of an attack. */
+/** About 30 MB; at the highest rate that is recorded, half a day of an attack. */
 export const DENIALS_KEPT = 100_000;
 
-/** One row each, but no more in a minute than anybody could read: more than a person's slips, all that guessing leaves. */
+/** Per minute: more than a person's mistakes, enough to see an attack, and no more than someone can read. */
 export const DENIAL_LIMITS: DenialLimits = { perSource: 30, inAll: 120, windowMs: 60_000, sources: 10_000 };
 
 export class DenialRepository {
   readonly #db: Executor;
   readonly #limiter: DenialLimiter;
 
-  /** `limiter` is one for all transactions. */
+  /** All transactions share one `limiter`. */
   constructor(db: Executor, limiter: DenialLimiter) {
     this.#db = db;
     this.#limiter = limiter;
   }
 
   /**
-   * Writes a denial within the share of the `requester` (a key, a node, an address); answers whether it did. The last
-   * one of a requester's minute says so in `data.moreNotRecorded`.
+   * Writes a denial unless the `requester` (a key, a node, an address) is over its limit; returns whether it did. The
+   * last one within a requester's limit has `data.moreNotRecorded`.
    */
   async record(requester: string, denial: NewDenial): Promise<boolean> {
     const admission = this.#limiter.admit(requester);
-    if (admission === 'untold') return false;
-    await this.append(admission === 'last' ? withNoMore(denial) : denial);
+    if (admission === 'suppressed') return false;
+    await this.append(admission === 'last' ? markedLast(denial) : denial);
     return true;
   }
 
-  /** Writes a denial whose number the caller bounds. The oldest ones go when the table is full. */
+  /** Writes a denial without a rate limit: the caller has one. Deletes the oldest ones when the table is full. */
   async append(denial: NewDenial): Promise<void> {
     const { seq } = await this.#db
       .insertInto('denials')
@@ -52,6 +52,6 @@ export class DenialRepository {
   }
 }
 
-function withNoMore(denial: NewDenial): NewDenial {
+function markedLast(denial: NewDenial): NewDenial {
   return { ...denial, data: { ...denial.data, moreNotRecorded: true } } as NewDenial;
 }

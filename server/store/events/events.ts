@@ -1,5 +1,4 @@
-// Domain events: who did what to what, appended in the transaction of the change itself (I11), and read in the order of
-// the commits.
+// Domain events: who did what to what. Appended in the transaction of the change itself (I11), read in commit order.
 import { EVENT_SUBJECTS, type DomainEvent, type EventType } from '../../../contract/events.ts';
 import { assertInTransaction, type Actor, type Executor, type Page } from '../base.ts';
 import { listRecords, toRecord, toRow, type AuditFilter, type AuditRecord } from './records.ts';
@@ -9,11 +8,11 @@ export type NewEvent = DomainEvent & { readonly actor: Actor; readonly at?: numb
 /** An event as it was stored, with the data of its type. */
 export type StoredEvent<Type extends EventType = EventType> = DomainEvent<Type> & Omit<AuditRecord<Type>, 'data'>;
 
-/** The next events of some types. */
+/** The next events of the requested types. */
 export interface UnreadEvents<Type extends EventType> {
-  /** In the order of their commits. */
+  /** In commit order. */
   readonly events: readonly StoredEvent<Type>[];
-  /** Up to here there are no others of these types. */
+  /** Up to this number there are no others of these types. */
   readonly upTo: number;
 }
 
@@ -52,8 +51,8 @@ export class EventRepository {
   }
 
   /**
-   * At most `limit` events of these types after position `after`. SQLite has one writer, so the numbers are given out
-   * in the order of the commits, and no event appears behind a position once that was read.
+   * At most `limit` events of these types after position `after`. SQLite has one writer, so numbers are assigned in
+   * commit order, and no event appears later at a number that was already read past.
    */
   async unread<Type extends EventType>(
     after: number,

@@ -1,9 +1,9 @@
-// The one form of events and denials: who (actor) did, or was denied, what to what. Rows, filters and pages of both.
+// The common form of events and denials: who (actor) did, or was denied, what to what. Their rows, filters and pages.
 import type { DenialType, EventType } from '../../../contract/events.ts';
 import { fromJson, type Actor, type Executor, type Page } from '../base.ts';
 
 export interface AuditRecord<Type extends string = EventType | DenialType> {
-  /** Rises in the order of the commits; each of the two tables counts for itself. */
+  /** Rises in commit order; events and denials have separate numbers. */
   readonly seq: number;
   readonly at: number;
   readonly actor: Actor;
@@ -28,7 +28,7 @@ interface NewRecord {
   readonly at?: number | undefined;
 }
 
-/** The row of a record, but for its number. */
+/** The row of a record, without its number. */
 export function toRow({ type, subject, data, actor, at = Date.now() }: NewRecord, subjectKind: string) {
   return { at, actor, type, subject_kind: subjectKind, subject, data_json: JSON.stringify(data) };
 }
@@ -43,7 +43,7 @@ interface RecordRow {
   readonly data_json: string;
 }
 
-/** What a row says. */
+/** The record of a row. */
 export function toRecord<Type extends string>({ subject_kind, data_json, ...row }: RecordRow): AuditRecord<Type> {
   return { ...row, type: row.type as Type, subjectKind: subject_kind, data: fromJson(data_json) };
 }

@@ -1,11 +1,11 @@
-// How far each subscription has read the events. A position moves in the transaction of what was done about the events
-// before it, so that none is done twice and none is left out.
+// How far each subscription has read the events. A position moves in the transaction that handles the events, so that
+// each one is handled once.
 import { IsthmusError } from '../../../contract/errors.ts';
 import { assertInTransaction, found, type Executor } from '../base.ts';
 
 export interface SubscriptionPosition {
   readonly name: string;
-  /** The number of the last event that was handled or passed over. */
+  /** The number of the last event that was handled or skipped. */
   readonly position: number;
 }
 
@@ -16,7 +16,7 @@ export class SubscriptionRepository {
     this.#db = db;
   }
 
-  /** Adds a subscription at a position, unless it is there already: then it stays where it is. */
+  /** Adds a subscription at a position; an existing one keeps its own. */
   async add({ name, position }: SubscriptionPosition): Promise<void> {
     await this.#db
       .insertInto('event_subscriptions')
@@ -35,7 +35,7 @@ export class SubscriptionRepository {
     return found(row, `subscription ${name}`).position;
   }
 
-  /** Moves a position on; PRECONDITION_FAILED when another reader has. Call it in the transaction of the work. */
+  /** Advances a position; PRECONDITION_FAILED when another reader has. Call it in the transaction of the work. */
   async move(name: string, { from, to }: { readonly from: number; readonly to: number }): Promise<void> {
     assertInTransaction(this.#db);
     const { numUpdatedRows } = await this.#db
@@ -48,7 +48,7 @@ export class SubscriptionRepository {
     throw new IsthmusError('PRECONDITION_FAILED', `subscription ${name} is no longer at event ${from}`);
   }
 
-  /** Removes every subscription but these: nobody reads for the others any more. */
+  /** Deletes every subscription except these. */
   async removeOthers(names: readonly string[]): Promise<void> {
     let others = this.#db.deleteFrom('event_subscriptions');
     if (names.length > 0) others = others.where('name', 'not in', names);

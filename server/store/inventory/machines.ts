@@ -1,4 +1,4 @@
-// Machines: what deployments aim at. One per tentacle, with environments, target roles, routes and the latest health.
+// Machines: the targets of deployments. One per tentacle, with environments, target roles, routes and latest health.
 import type { Selectable } from 'kysely';
 import type { Route } from './routes.ts';
 import type { Schema } from '../schema.ts';
@@ -11,9 +11,9 @@ import {
   fromJson,
   fromJsonOrNull,
   toPage,
-  translating,
+  mapConstraintErrors,
 } from '../base.ts';
-import { noteChanged } from '../changed.ts';
+import { markChanged } from '../changed.ts';
 
 export type HealthState = Schema['machines']['health'];
 
@@ -53,7 +53,7 @@ export type MachinePatch = {
     Machine[Field] | undefined;
 };
 
-/** Machines that match all the fields given; a machine matches a list when it has any of its entries. */
+/** A machine must match every field that is given; it matches a list when it has any of the entries. */
 export interface MachineFilter {
   readonly ids?: readonly string[] | undefined;
   readonly environments?: readonly string[] | undefined;
@@ -71,8 +71,8 @@ export class MachineRepository {
 
   /** Call it in a transaction. */
   async insert(machine: NewMachine): Promise<void> {
-    noteChanged(this.#db, 'machines', machine.id);
-    await translating(`machine ${machine.id}`, () =>
+    markChanged(this.#db, 'machines', machine.id);
+    await mapConstraintErrors(`machine ${machine.id}`, () =>
       this.#db
         .insertInto('machines')
         .values({
@@ -100,7 +100,7 @@ export class MachineRepository {
     return found(await this.find(id), `machine ${id}`, 'machine');
   }
 
-  /** The routes of these machines, or of all; by machine. */
+  /** The routes of these machines, or of all, by machine. */
   async routesOf(ids?: readonly string[]): Promise<Map<string, Route[]>> {
     const query = this.#db.selectFrom('machines').select(['id', 'routes_json']);
     const rows = await (ids === undefined ? query : query.where('id', 'in', ids)).execute();
@@ -130,7 +130,7 @@ export class MachineRepository {
   /** PRECONDITION_FAILED unless it still has `version`. Call it in a transaction. */
   async update(id: string, version: number, patch: MachinePatch): Promise<Machine> {
     assertInTransaction(this.#db);
-    if (patch.routes !== undefined) noteChanged(this.#db, 'machines', id);
+    if (patch.routes !== undefined) markChanged(this.#db, 'machines', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('machines')
       .set({
@@ -149,7 +149,7 @@ export class MachineRepository {
     return this.get(id);
   }
 
-  /** Stores a health check's outcome; makes no new version. */
+  /** Stores the result of a health check. Does not change the version. */
   async setHealth(id: string, health: HealthState, report: unknown, now: number): Promise<void> {
     await this.#db
       .updateTable('machines')
@@ -160,7 +160,7 @@ export class MachineRepository {
 
   /** Call it in a transaction. */
   async delete(id: string, version: number): Promise<void> {
-    noteChanged(this.#db, 'machines', id);
+    markChanged(this.#db, 'machines', id);
     await this.#db.deleteFrom('machine_environments').where('machine', '=', id).execute();
     await this.#db.deleteFrom('machine_target_roles').where('machine', '=', id).execute();
     const { numDeletedRows } = await this.#db
@@ -177,7 +177,7 @@ export class MachineRepository {
     if (site !== undefined) query = query.where('site', '=', site);
     if (disabled !== undefined) query = query.where('disabled', '=', disabled ? 1 : 0);
     if (disabled === false) {
-      // A revoked node takes no work, whatever its machine's settings say.
+      // A revoked node accepts no work, whatever its machine's settings.
       query = query.where('id', 'not in', (eb) => eb.selectFrom('nodes').select('id').where('state', '=', 'revoked'));
     }
     if (environments !== undefined) {
@@ -229,7 +229,7 @@ export class MachineRepository {
     await this.#db.deleteFrom('machine_environments').where('machine', '=', machine).execute();
     if (environments.length === 0) return;
     const rows = [...new Set(environments)].map((environment) => ({ machine, environment }));
-    await translating(`environment of machine ${machine}`, () =>
+    await mapConstraintErrors(`environment of machine ${machine}`, () =>
       this.#db.insertInto('machine_environments').values(rows).execute(),
     );
   }

@@ -1,6 +1,6 @@
 // Sites and environments: an id, a name, a description. One repository class serves both.
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { assertChanged, decodeCursor, found, toPage, translating } from '../base.ts';
+import { assertChanged, decodeCursor, found, toPage, mapConstraintErrors } from '../base.ts';
 
 export interface SiteOrEnvironment {
   readonly id: string;
@@ -39,7 +39,7 @@ export class SiteOrEnvironmentRepository {
   /** ALREADY_EXISTS when the id is taken. */
   async insert({ id, name, description, createdAt }: Omit<SiteOrEnvironment, 'version'>): Promise<SiteOrEnvironment> {
     const row: SiteOrEnvironmentRow = { id, name, description, version: 1, created_at: createdAt };
-    await translating(`${this.#noun} ${id}`, () =>
+    await mapConstraintErrors(`${this.#noun} ${id}`, () =>
       this.#table === 'sites'
         ? this.#db.insertInto('sites').values(row).execute()
         : this.#db
@@ -85,10 +85,10 @@ export class SiteOrEnvironmentRepository {
 
   /** IN_USE while something refers to it. */
   async delete(id: string, version: number): Promise<void> {
-    const { numDeletedRows } = await translating(
+    const { numDeletedRows } = await mapConstraintErrors(
       `${this.#noun} ${id}`,
       () => this.#db.deleteFrom(this.#table).where('id', '=', id).where('version', '=', version).executeTakeFirst(),
-      this.#table === 'sites' ? 'nodes' : 'deployments of the past',
+      this.#table === 'sites' ? 'nodes' : 'past deployments',
     );
     assertChanged(numDeletedRows, `${this.#noun} ${id}`);
   }

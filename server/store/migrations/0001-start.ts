@@ -274,7 +274,7 @@ const TABLES: readonly TableSpec[] = [
       created_at: 'int',
       expires_at: 'int?',
       revoked_at: 'int?',
-      made_by: 'text',
+      created_by: 'text',
     },
     key: ['id'],
   },
@@ -322,7 +322,7 @@ const INDEXES: readonly { name: string; table: string; columns: readonly string[
   { name: 'variables_by_project', table: 'variables', columns: ['project', 'name'] },
   { name: 'deployments_by_project', table: 'deployments', columns: ['project', 'created_at'] },
   { name: 'deployments_by_task', table: 'deployments', columns: ['task'] },
-  { name: 'api_keys_by_maker', table: 'api_keys', columns: ['made_by'] },
+  { name: 'api_keys_by_creator', table: 'api_keys', columns: ['created_by'] },
   { name: 'certificates_by_node', table: 'certificates', columns: ['node'] },
   { name: 'events_by_type', table: 'events', columns: ['type', 'seq'] },
   { name: 'idempotency_keys_by_age', table: 'idempotency_keys', columns: ['created_at'] },
@@ -333,7 +333,7 @@ const INDEXES: readonly { name: string; table: string; columns: readonly string[
 export const migration0001: Migration = {
   async up(db: Kysely<never>): Promise<void> {
     for (const table of TABLES) await createTable(db, table).execute();
-    // Events and denials number themselves and never give a number out twice.
+    // Events and denials number themselves and never reuse a number.
     for (const table of ['events', 'denials']) {
       await sql`create table ${sql.table(table)} (seq integer primary key autoincrement, at bigint not null,
         actor text not null, type text not null, subject_kind text not null, subject text not null,

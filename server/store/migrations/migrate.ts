@@ -1,4 +1,4 @@
-// Brings a database up to this binary's schema, or refuses one that is newer.
+// Migrates a database to this version's schema, or refuses one that is newer.
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
@@ -6,12 +6,12 @@ import { IsthmusError } from '../../../contract/errors.ts';
 import type { Schema } from '../schema.ts';
 import { migration0001 } from './0001-start.ts';
 
-/** In order; a name is never changed once released, because databases remember it. */
+/** In order. A released name never changes, because databases record it. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-start': migration0001,
 };
 
-/** Runs what is missing, all or nothing. Safe to call again, and by many at once. */
+/** Runs the missing migrations, all or none. Safe to repeat, and to run several times at once. */
 export async function migrate(
   db: Kysely<Schema>,
   known: Readonly<Record<string, Migration>> = migrations,

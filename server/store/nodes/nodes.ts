@@ -1,11 +1,11 @@
-// Nodes: every member of the mesh, its place in the tree, what it last reported, and the certificates issued to it.
+// Nodes: every node of the mesh, its parents, its latest report, and the certificates issued to it.
 import type { Selectable } from 'kysely';
 import type { NodeRole } from '../../../certs/peer.ts';
 import type { Parent, DesiredParents } from './parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, translating } from '../base.ts';
-import { noteChanged } from '../changed.ts';
+import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, mapConstraintErrors } from '../base.ts';
+import { markChanged } from '../changed.ts';
 
 export interface Node {
   readonly id: string;
@@ -13,7 +13,7 @@ export interface Node {
   readonly site: string | null;
   /** In order of preference; none for servers. */
   readonly parents: readonly Parent[];
-  /** The parents it is to have instead; null when it has those that were desired last. */
+  /** Its desired parents; null once it has moved to them. */
   readonly desired: DesiredParents | null;
   readonly state: 'active' | 'revoked';
   readonly certificateNotAfter: number | null;
@@ -31,7 +31,7 @@ export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parents' | 'createdAt
   readonly certificateNotAfter?: number | null;
 };
 
-/** What a node says of itself, or the server learns of it; makes no new version. */
+/** What a node reports, or the server observes of it. Does not change its version. */
 export interface LastSeen {
   readonly softwareVersion?: string;
   readonly feedUrl?: string | null;
@@ -54,7 +54,7 @@ interface NodeFilter {
   readonly state?: Node['state'] | undefined;
 }
 
-/** Every write needs a transaction: its commit tells who keeps the mesh in memory (see `Store.onMeshChange`). */
+/** Every write needs a transaction, whose commit updates the mesh in memory (see `Store.onMeshChange`). */
 export class NodeRepository {
   readonly #db: Executor;
 
@@ -62,10 +62,10 @@ export class NodeRepository {
     this.#db = db;
   }
 
-  /** ALREADY_EXISTS when the id is taken, also by a node that was revoked: see `reactivate`. */
+  /** ALREADY_EXISTS when the id is taken, even by a revoked node: see `reactivate`. */
   async insert(node: NewNode): Promise<void> {
-    noteChanged(this.#db, 'nodes', node.id);
-    await translating(`node ${node.id}`, () =>
+    markChanged(this.#db, 'nodes', node.id);
+    await mapConstraintErrors(`node ${node.id}`, () =>
       this.#db
         .insertInto('nodes')
         .values({
@@ -99,20 +99,20 @@ export class NodeRepository {
     return toPage(rows, page.limit, (row) => [row.id], toNode);
   }
 
-  /** All of them, by id: a mesh has thousands of nodes, not millions. */
+  /** All that match, by id: a mesh has thousands of nodes, not millions. */
   async all(filter: NodeFilter = {}): Promise<Node[]> {
     return (await this.#filtered(filter).execute()).map(toNode);
   }
 
-  /** These, by id; those that do not exist are left out. */
+  /** The existing ones of these nodes, by id. */
   async byIds(ids: readonly string[]): Promise<Node[]> {
     if (ids.length === 0) return [];
     return (await this.#filtered({}).where('id', 'in', ids).execute()).map(toNode);
   }
 
-  /** Notes what was seen of a node. */
+  /** Records what was last seen of a node. */
   async recordLastSeen(id: string, lastSeen: LastSeen): Promise<void> {
-    noteChanged(this.#db, 'nodes', id);
+    markChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
       .set({
@@ -127,9 +127,9 @@ export class NodeRepository {
       .execute();
   }
 
-  /** Keeps the parents that a node is to go over to, in the place of any that were desired before. */
+  /** Sets a node's desired parents; they replace earlier ones. PRECONDITION_FAILED unless it still has `version`. */
   async setDesiredParents(id: string, version: number, desired: DesiredParents): Promise<void> {
-    noteChanged(this.#db, 'nodes', id);
+    markChanged(this.#db, 'nodes', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
       .set({ desired_parents_json: JSON.stringify(desired), version: version + 1 })
@@ -139,9 +139,9 @@ export class NodeRepository {
     assertChanged(numUpdatedRows, `node ${id}`);
   }
 
-  /** Writes down that a node has moved to the parents that were desired. */
-  async take(id: string, parents: readonly Parent[]): Promise<void> {
-    noteChanged(this.#db, 'nodes', id);
+  /** Records that a node has moved to its desired parents. */
+  async recordReparented(id: string, parents: readonly Parent[]): Promise<void> {
+    markChanged(this.#db, 'nodes', id);
     await this.#db
       .updateTable('nodes')
       .set((eb) => ({
@@ -154,11 +154,11 @@ export class NodeRepository {
   }
 
   /**
-   * Makes a revoked node, which joined again, active at its new place. When it was revoked stays: certificates from
-   * before that stay worthless.
+   * Makes a revoked node that has joined again active, with its new site and parents. Keeps the time of the revocation:
+   * certificates from before it stay invalid.
    */
   async reactivate(node: Pick<Node, 'id' | 'site' | 'parents' | 'certificateNotAfter'>): Promise<void> {
-    noteChanged(this.#db, 'nodes', node.id);
+    markChanged(this.#db, 'nodes', node.id);
     await this.#db
       .updateTable('nodes')
       .set((eb) => ({
@@ -174,9 +174,9 @@ export class NodeRepository {
       .execute();
   }
 
-  /** Marks a node revoked; answers whether it was active. */
+  /** Marks a node revoked; returns whether it was active. */
   async revoke(id: string, now: number): Promise<boolean> {
-    noteChanged(this.#db, 'nodes', id);
+    markChanged(this.#db, 'nodes', id);
     const { numUpdatedRows } = await this.#db
       .updateTable('nodes')
       .set((eb) => ({ state: 'revoked', revoked_at: now, version: eb('version', '+', 1) }))

@@ -1,4 +1,4 @@
-// A node's parents as they are stored, in order of preference.
+// The stored form of a node's parents, present and desired.
 
 export interface Parent {
   /** 'server' or a relay's id. */
@@ -7,23 +7,23 @@ export interface Parent {
   readonly dialAddress: string | null;
 }
 
-/** A parent that a node is to go over to. */
+/** A desired parent. */
 export interface DesiredParent extends Parent {
   /** host:port at which the node dials it; null when it dials the node. */
   readonly address: string | null;
 }
 
-/** The parents that an operator desired parents a node to have, and that it has not moved to yet. */
+/** The parents that an operator has set for a node, until it has moved to them. */
 export interface DesiredParents {
   /** In order of preference. */
   readonly parents: readonly DesiredParent[];
-  /** Tells one desired from the next, too. */
+  /** When they were set; also tells these from later ones. */
   readonly setAt: number;
   readonly setBy: string;
 }
 
-/** The name that stands for any node of role server, in parents, routes and places. */
+/** The name that stands for any node of role server, in parents, routes and sources. */
 export const SERVER = 'server';
 
-/** As many parents as a node may have: two are for when one fails, more are for who has more than two sites. */
+/** Two parents allow for the failure of one; more are useful with more than two sites. */
 export const MAX_PARENTS = 4;

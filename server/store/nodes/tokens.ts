@@ -1,4 +1,5 @@
-// Join tokens: single use, bound to what they name. The secret is not here, only the sealed key of its proof.
+// Join tokens: single use, bound to their node and its settings. Only the sealed key of the proof is stored, never the
+// secret.
 import type { Selectable } from 'kysely';
 import type { Parent } from './parents.ts';
 import type { Route } from '../inventory/routes.ts';
@@ -18,7 +19,7 @@ export interface JoinToken {
   readonly targetRoles: readonly string[];
   readonly routes: readonly Route[] | null;
   readonly expiresAt: number;
-  /** SHA-256 of the SPKI that enrolled with it, so that the same key may ask again. */
+  /** SHA-256 of the SPKI that enrolled with it, so that the same key may try again. */
   readonly boundSpkiSha256: string | null;
   readonly boundNode: string | null;
   readonly usedAt: number | null;
@@ -76,8 +77,8 @@ export class TokenRepository {
   }
 
   /**
-   * Binds an unused token to the first key and node that prove it; answers whether it is now (or was already) bound to
-   * exactly these. Of many at once, one gets true.
+   * Binds an unused token to the first key and node that prove it; returns whether it is now (or was already) bound to
+   * exactly these. Of several different ones at once, only one gets true.
    */
   async bind(id: string, spkiSha256: string, node: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
@@ -91,7 +92,7 @@ export class TokenRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** The latest token that is, or was when it was used, bound to exactly this node and key. */
+  /** The latest token, used or not, that is bound to exactly this node and key. */
   async boundTo(node: string, spkiSha256: string): Promise<JoinToken | undefined> {
     const row = await this.#db
       .selectFrom('join_tokens')
@@ -116,7 +117,7 @@ export class TokenRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** Tokens that are bound to a key which has not confirmed. */
+  /** Tokens that are bound to a key that has not confirmed its enrolment. */
   async unconfirmed(): Promise<JoinToken[]> {
     const rows = await this.#db
       .selectFrom('join_tokens')
@@ -127,7 +128,7 @@ export class TokenRepository {
     return rows.map(toToken);
   }
 
-  /** Unused tokens of nodes that wait to be dialled, still good at `now`. */
+  /** Unused tokens of nodes that a parent dials, still valid at `now`. */
   async pendingDialled(now: number): Promise<JoinToken[]> {
     const rows = await this.#db
       .selectFrom('join_tokens')
@@ -139,7 +140,7 @@ export class TokenRepository {
     return rows.map(toToken).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
   }
 
-  /** Tokens for a node of this name that may still be used at `now`, newest first. */
+  /** Unused tokens for a node of this name, still valid at `now`, newest first. */
   async openFor(name: string, now: number): Promise<JoinToken[]> {
     const rows = await this.#db
       .selectFrom('join_tokens')
@@ -152,7 +153,7 @@ export class TokenRepository {
     return rows.map(toToken);
   }
 
-  /** Consumes the token; answers whether this call did. */
+  /** Consumes the token; returns whether this call did. */
   async consume(id: string, now: number): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('join_tokens')
@@ -163,7 +164,7 @@ export class TokenRepository {
     return numUpdatedRows > 0n;
   }
 
-  /** Answers whether there was one. */
+  /** Returns whether it existed. */
   async delete(id: string): Promise<boolean> {
     const { numDeletedRows } = await this.#db.deleteFrom('join_tokens').where('id', '=', id).executeTakeFirst();
     return numDeletedRows > 0n;

@@ -1,4 +1,4 @@
-// What is installed: per machine and application the current release and the one before it.
+// Installed releases: per machine and application the current one and the previous one.
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor } from '../base.ts';
@@ -35,7 +35,7 @@ export class InstalledRepository {
     return rows.map(toInstalled);
   }
 
-  /** Records an activation; what was current becomes the previous one. The same digest again changes only the time. */
+  /** Records an activation: the current release becomes the previous one. The same digest again only sets the time. */
   async activated(
     entry: Pick<InstalledRelease, 'machine' | 'application' | 'version' | 'sha256' | 'at'>,
   ): Promise<void> {
@@ -56,7 +56,7 @@ export class InstalledRepository {
       .execute();
   }
 
-  /** Removes what was recorded of a machine before `before`. */
+  /** Deletes what was recorded for a machine up to `before`. */
   async removeOf(machine: string, before: number): Promise<void> {
     await this.#db.deleteFrom('installed_releases').where('machine', '=', machine).where('at', '<=', before).execute();
   }

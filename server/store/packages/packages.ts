@@ -1,8 +1,8 @@
-// Packages: the index of ids and versions over blobs named by their digest. Versions are immutable.
+// Packages: the index from ids and versions to blobs, which are named by their digest. Versions are immutable.
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { decodeCursor, toPage, translating } from '../base.ts';
+import { decodeCursor, toPage, mapConstraintErrors } from '../base.ts';
 
 export interface Package {
   /** As its owner spells it. */
@@ -24,9 +24,9 @@ export class PackageRepository {
     this.#db = db;
   }
 
-  /** ALREADY_EXISTS when this id has this version. */
+  /** ALREADY_EXISTS when this id has this version already. */
   async insert(entry: Package): Promise<void> {
-    await translating(`package ${entry.id} ${entry.version}`, () =>
+    await mapConstraintErrors(`package ${entry.id} ${entry.version}`, () =>
       this.#db
         .insertInto('packages')
         .values({

@@ -1,6 +1,6 @@
-// What a project deploys, as it is stored: an ordered process, and the packages a release pinned for it.
+// The stored form of what a project deploys: an ordered process, and the packages that a release pins for it.
 
-/** What every step has. The rest belongs to its type, whose handler alone reads it. */
+/** The fields common to all steps. Only the handler of a step's type reads the rest. */
 export interface ProcessStep {
   /** A slug, unique in the process. */
   readonly name: string;

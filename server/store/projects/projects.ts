@@ -1,9 +1,9 @@
-// Projects and their variables.
+// Projects with their processes.
 import type { Selectable } from 'kysely';
 import type { ProcessStep } from './process.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { assertChanged, decodeCursor, found, fromJson, toPage, translating } from '../base.ts';
+import { assertChanged, decodeCursor, found, fromJson, toPage, mapConstraintErrors } from '../base.ts';
 
 export interface Project {
   readonly id: string;
@@ -30,7 +30,7 @@ export class ProjectRepository {
   /** ALREADY_EXISTS when the id is taken. */
   async insert(project: Omit<Project, 'version'>): Promise<Project> {
     const { id, name, description, process, createdAt } = project;
-    await translating(`project ${id}`, () =>
+    await mapConstraintErrors(`project ${id}`, () =>
       this.#db
         .insertInto('projects')
         .values({ id, name, description, process_json: JSON.stringify(process), version: 1, created_at: createdAt })
@@ -75,7 +75,7 @@ export class ProjectRepository {
 
   /** IN_USE while it has releases or variables. */
   async delete(id: string, version: number): Promise<void> {
-    const { numDeletedRows } = await translating(
+    const { numDeletedRows } = await mapConstraintErrors(
       `project ${id}`,
       () => this.#db.deleteFrom('projects').where('id', '=', id).where('version', '=', version).executeTakeFirst(),
       'its releases',

@@ -3,7 +3,7 @@ import type { Selectable } from 'kysely';
 import type { PinnedPackage, ProcessStep } from './process.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { decodeCursor, found, fromJson, toPage, translating } from '../base.ts';
+import { decodeCursor, found, fromJson, toPage, mapConstraintErrors } from '../base.ts';
 import type { Variable } from './variables.ts';
 
 export interface Release {
@@ -13,7 +13,7 @@ export interface Release {
   readonly notes: string;
   readonly process: readonly ProcessStep[];
   readonly packages: readonly PinnedPackage[];
-  /** As they were when the release was made; sensitive values are sealed. */
+  /** As they were when the release was created; sensitive values are sealed. */
   readonly variables: readonly Variable[];
   readonly createdAt: number;
 }
@@ -39,9 +39,9 @@ export class ReleaseRepository {
     this.#db = db;
   }
 
-  /** ALREADY_EXISTS when the project has this version. */
+  /** ALREADY_EXISTS when the project has this version already. */
   async insert(release: Release): Promise<void> {
-    await translating(`release ${release.version} of ${release.project}`, () =>
+    await mapConstraintErrors(`release ${release.version} of ${release.project}`, () =>
       this.#db
         .insertInto('releases')
         .values({
@@ -99,7 +99,7 @@ export class DeploymentRepository {
 
   async insert(deployment: Deployment): Promise<void> {
     const { createdAt, ...row } = deployment;
-    await translating(`deployment ${deployment.id}`, () =>
+    await mapConstraintErrors(`deployment ${deployment.id}`, () =>
       this.#db
         .insertInto('deployments')
         .values({ ...row, created_at: createdAt })

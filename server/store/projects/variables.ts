@@ -1,10 +1,10 @@
-// Variables of projects, each with its scope. A sensitive one has only its sealed value.
+// Variables of projects, each with its scope. Of a sensitive one only the sealed value is stored.
 import type { Selectable } from 'kysely';
 import type { Schema, ScopeDimension } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
-import { assertChanged, assertInTransaction, decodeCursor, found, toPage, translating } from '../base.ts';
+import { assertChanged, assertInTransaction, decodeCursor, found, toPage, mapConstraintErrors } from '../base.ts';
 
-/** The values of each dimension that is limited; a dimension without values is not. */
+/** The values of each limited dimension; a dimension without values is not limited. */
 export type Scope = { readonly [Dimension in ScopeDimension]?: readonly string[] };
 
 export interface Variable {
@@ -33,7 +33,7 @@ export class VariableRepository {
   /** Call it in a transaction. */
   async insert(variable: Omit<Variable, 'version'>): Promise<Variable> {
     assertInTransaction(this.#db);
-    await translating(`variable ${variable.id}`, () =>
+    await mapConstraintErrors(`variable ${variable.id}`, () =>
       this.#db
         .insertInto('variables')
         .values({
@@ -51,7 +51,7 @@ export class VariableRepository {
     return this.get(variable.project, variable.id);
   }
 
-  /** NOT_FOUND also when it is another project's. */
+  /** NOT_FOUND also when it belongs to another project. */
   async get(project: string, id: string): Promise<Variable> {
     const row = await this.#db
       .selectFrom('variables')
@@ -80,7 +80,7 @@ export class VariableRepository {
     );
   }
 
-  /** All of a project's, by name. */
+  /** All variables of a project, by name. */
   async all(project: string): Promise<Variable[]> {
     return this.#complete(await this.#ofProject(project).execute());
   }

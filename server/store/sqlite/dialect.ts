@@ -5,7 +5,7 @@ import { CompiledQuery, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler }
 import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import { LRUCache } from 'lru-cache';
 
-/** Statements kept prepared: the store has about 150 shapes; preparing one costs more than running it. */
+/** Prepared statements kept: the store has about 150 different ones; to prepare one costs more than to run it. */
 const PREPARED_STATEMENTS = 300;
 
 interface Prepared {
@@ -22,7 +22,7 @@ class NodeSqliteConnection implements DatabaseConnection {
   }
 
   executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    // Runs now, and the promise reports it: node:sqlite is synchronous.
+    // Runs at once, because node:sqlite is synchronous; the promise only reports the result.
     return new Promise((resolve) => {
       const { statement, answersRows } = this.#prepare(sql);
       const values = parameters as SQLInputValue[];
@@ -63,7 +63,7 @@ class NodeSqliteDriver implements Driver {
   init = () => Promise.resolve();
   acquireConnection = () => Promise.resolve(this.#connection);
   releaseConnection = () => Promise.resolve();
-  // `immediate`: the write lock is taken at the beginning, so no transaction fails half-way for want of it.
+  // `immediate` takes the write lock at the beginning, so no transaction fails half-way for lack of it.
   beginTransaction = (connection: DatabaseConnection) => run(connection, 'begin immediate');
   commitTransaction = (connection: DatabaseConnection) => run(connection, 'commit');
   // A full disk makes SQLite roll back by itself; a second rollback would fail and hide why.
@@ -80,7 +80,7 @@ async function run(connection: DatabaseConnection, sql: string): Promise<void> {
   await connection.executeQuery(CompiledQuery.raw(sql));
 }
 
-/** With transactional DDL a failed migration leaves nothing behind; Kysely's own adapter says SQLite has none. */
+/** With transactional DDL a failed migration leaves nothing behind; Kysely's own adapter denies that SQLite has it. */
 class TransactionalSqliteAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;

@@ -1,4 +1,4 @@
-// Opens the one database file of a data folder for this process alone.
+// Opens the database file of a data folder exclusively for this process.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -9,12 +9,12 @@ const PID_FILE = 'server.pid';
 
 /** Another process (or another store in this one) holds the exclusive lock. */
 const SQLITE_BUSY = 5;
-/** The file is damaged, or no database at all. */
+/** The file is damaged, or not a database. */
 const DAMAGED: readonly number[] = [11, 26];
 
 /**
  * Opens `<dataDir>/isthmus.db` with an exclusive lock, before anything is written. The lock is the operating system's,
- * so `kill -9` frees it; the pid file beside it only tells people who holds it.
+ * so `kill -9` frees it; the pid file only shows who holds it.
  */
 export function openDatabase(dataDir: string): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -31,7 +31,7 @@ export function openDatabase(dataDir: string): DatabaseSync {
   }
 }
 
-/** Removes the pid file of a store that closes in order. */
+/** Removes the pid file when a store is closed. */
 export function releaseDataDir(dataDir: string): void {
   rmSync(join(dataDir, PID_FILE), { force: true });
 }

@@ -1,8 +1,8 @@
-// Log lines: a ticket's log is lines 1..N, each once, in order (I3), however often a batch is sent again.
+// Log lines: a ticket's log is lines 1..N, each once, in order (I3), however often a batch is repeated.
 import { sql } from 'kysely';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { found, type Executor } from '../base.ts';
-import { reserveSources } from './task-stream.ts';
+import { reserveSequence } from './task-stream.ts';
 import type { Fence } from '../base.ts';
 
 export interface NewLogLine {
@@ -27,9 +27,9 @@ export class LogLineRepository {
   }
 
   /**
-   * Stores lines numbered from `firstLine`; those stored before are passed over. Answers the last stored line, which is
-   * what to acknowledge once the transaction has committed. LOG_GAP when the batch does not follow the last stored
-   * line, STALE_EPOCH unless the fence holds. Call it in a transaction.
+   * Stores lines numbered from `firstLine`, and skips those that are stored already. Returns the last stored line, to
+   * be acknowledged after the commit. LOG_GAP when the batch does not follow the last stored line, STALE_EPOCH unless
+   * the fence holds. Call it in a transaction.
    */
   async append(fence: Fence, ticket: string, firstLine: number, lines: readonly NewLogLine[]): Promise<number> {
     const row = await this.#db
@@ -43,7 +43,7 @@ export class LogLineRepository {
       throw new IsthmusError('LOG_GAP', `ticket ${ticket}: line ${firstLine} follows ${stored}`);
     }
     const fresh = lines.slice(stored + 1 - firstLine);
-    const seq = await reserveSources(this.#db, fence.task, fresh.length, fence);
+    const seq = await reserveSequence(this.#db, fence.task, fresh.length, fence);
     if (fresh.length === 0) return stored;
     await this.#insert(fence.task, ticket, stored + 1, seq, fresh);
     const last = stored + fresh.length;

@@ -1,12 +1,12 @@
-// A task's stream: log lines, notes and changes of state under one sequence per task that rises by one, so that a
-// reader names the last entry it saw and misses nothing. `tasks.stream_seq` is the counter; places are given out in the
-// transaction of the entry itself.
+// A task's stream: log lines, messages and changes of state under one sequence per task that rises by one, so that a
+// reader continues after the last entry it saw and misses nothing. The counter is `tasks.stream_seq`; an entry gets its
+// number in its own transaction.
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Schema } from '../schema.ts';
 import { assertInTransaction, type Executor, type Fence } from '../base.ts';
 
 export interface NewStreamEntry {
-  readonly kind: 'note' | 'state';
+  readonly kind: 'message' | 'state';
   readonly at: number;
   readonly text: string;
   readonly machine?: string | undefined;
@@ -31,7 +31,7 @@ export type StreamEntry =
       readonly text: string;
     }
   | {
-      readonly kind: 'note' | 'state';
+      readonly kind: 'message' | 'state';
       readonly seq: number;
       readonly at: number;
       readonly machine: string | null;
@@ -49,6 +49,7 @@ export function grownStreams(db: Executor): ReadonlySet<string> {
   return grown.get(db) ?? new Set();
 }
 
+/** The last message about a machine. */
 export interface MachineMessage {
   readonly at: number;
   /** Null when it is not about one step. */
@@ -57,8 +58,8 @@ export interface MachineMessage {
   readonly text: string;
 }
 
-/** Reserves `count` places; answers the first. With a fence, STALE_EPOCH unless it holds. */
-export async function reserveSources(db: Executor, task: string, count: number, fence?: Fence): Promise<number> {
+/** Reserves `count` sequence numbers; returns the first. With a fence, STALE_EPOCH unless it holds. */
+export async function reserveSequence(db: Executor, task: string, count: number, fence?: Fence): Promise<number> {
   assertInTransaction(db);
   let query = db
     .updateTable('tasks')
@@ -74,9 +75,9 @@ export async function reserveSources(db: Executor, task: string, count: number, 
   throw new IsthmusError('STALE_EPOCH', `task ${task} is no longer owned with epoch ${fence.epoch}`);
 }
 
-/** Adds one note or state. Call it in the transaction of the change it tells. */
+/** Adds one message or state. Call it in the transaction of the change it reports. */
 export async function addStreamEntry(db: Executor, task: string, entry: NewStreamEntry, fence?: Fence): Promise<void> {
-  const seq = await reserveSources(db, task, 1, fence);
+  const seq = await reserveSequence(db, task, 1, fence);
   await db
     .insertInto('task_events')
     .values({
@@ -101,19 +102,19 @@ export class TaskEventRepository {
     this.#db = db;
   }
 
-  /** Adds a note to a task's stream. With an epoch, STALE_EPOCH unless it is the task's present one. */
-  async append(task: string, note: Omit<NewStreamEntry, 'kind'>, epoch?: number): Promise<void> {
+  /** Adds a message to a task's stream. With an epoch, STALE_EPOCH unless it is the task's present one. */
+  async append(task: string, message: Omit<NewStreamEntry, 'kind'>, epoch?: number): Promise<void> {
     const fence = epoch === undefined ? undefined : { task, epoch };
-    await addStreamEntry(this.#db, task, { ...note, kind: 'note' }, fence);
+    await addStreamEntry(this.#db, task, { ...message, kind: 'message' }, fence);
   }
 
-  /** Everything after place `after`, in order, at most `limit` entries. */
+  /** The entries after number `after`, in order, at most `limit`. */
   async stream(task: string, after: number, limit: number): Promise<StreamEntry[]> {
-    const [lines, notes] = await Promise.all([this.#lines(task, after, limit), this.#notes(task, after, limit)]);
-    return [...lines, ...notes].sort((a, b) => a.seq - b.seq).slice(0, limit);
+    const [lines, events] = await Promise.all([this.#lines(task, after, limit), this.#events(task, after, limit)]);
+    return [...lines, ...events].sort((a, b) => a.seq - b.seq).slice(0, limit);
   }
 
-  /** The last note about each machine. */
+  /** The last message about each machine. */
   async lastByMachine(task: string): Promise<Map<string, MachineMessage>> {
     const rows = await this.#db
       .selectFrom('task_events')
@@ -124,12 +125,12 @@ export class TaskEventRepository {
           .selectFrom('task_events')
           .select(({ fn }) => fn.max('seq').as('seq'))
           .where('task', '=', task)
-          .where('kind', '=', 'note')
+          .where('kind', '=', 'message')
           .where('machine', 'is not', null)
           .groupBy('machine'),
       )
       .execute();
-    return new Map(rows.map(({ machine, ...note }) => [machine ?? '', note]));
+    return new Map(rows.map(({ machine, ...message }) => [machine ?? '', message]));
   }
 
   async #lines(task: string, after: number, limit: number): Promise<StreamEntry[]> {
@@ -155,7 +156,7 @@ export class TaskEventRepository {
     return rows.map((row) => ({ kind: 'log' as const, ...row }));
   }
 
-  async #notes(task: string, after: number, limit: number): Promise<StreamEntry[]> {
+  async #events(task: string, after: number, limit: number): Promise<StreamEntry[]> {
     const rows = await this.#db
       .selectFrom('task_events')
       .selectAll()

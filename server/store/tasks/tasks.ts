@@ -1,5 +1,5 @@
-// Tasks: inserted once, claimed with a lease whose epoch rises, ended once. Every write of an owner is fenced by the
-// epoch, so an owner that lost its lease changes nothing (I6), and an end never changes (I2).
+// Tasks: inserted once, claimed under a lease with a rising epoch, ended once. The epoch fences every write of an
+// owner, so an owner that has lost its lease changes nothing (I6), and an end never changes (I2).
 import { sql, type Selectable, type UpdateObject } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { Schema, TaskState } from '../schema.ts';
@@ -11,13 +11,13 @@ export type TaskEnd = (typeof END_STATES)[number];
 
 export interface Task {
   readonly id: string;
-  /** As its kind is registered. */
+  /** The name of its registered kind. */
   readonly kind: string;
   readonly title: string;
   readonly state: TaskState;
-  /** What was asked for, as its kind defines it. */
+  /** The request, as its kind defines it. */
   readonly payload: unknown;
-  /** Tasks under one key run one at a time, in the order in which they were added. Null: it waits for none. */
+  /** Tasks with the same key run one at a time, in the order in which they were added. Null: it waits for none. */
   readonly concurrencyKey: string | null;
   readonly project: string | null;
   readonly environment: string | null;
@@ -56,9 +56,9 @@ interface Lease {
 }
 
 interface Claim extends Lease {
-  /** Only tasks of these kinds: a lane claims for itself. */
+  /** Only tasks of these kinds: each lane claims separately. */
   readonly kinds?: readonly string[] | undefined;
-  /** Projects that hold their share already; '' stands for tasks of none. */
+  /** Projects that have their share already; '' stands for tasks without a project. */
   readonly exceptProjects?: readonly string[] | undefined;
 }
 
@@ -132,8 +132,8 @@ export class TaskRepository {
   }
 
   /**
-   * Claims the oldest open task whose lease is free or over, and gives it the next epoch; undefined when there is none.
-   * A task with a concurrency key waits until every task that was added under that key before it has ended.
+   * Claims the oldest open task without a valid lease, and gives it the next epoch; undefined when there is none.
+   * A task with a concurrency key waits until every task that was added before it with that key has ended.
    */
   async claimNext({ owner, leaseMs, now, kinds, exceptProjects = [] }: Claim): Promise<Task | undefined> {
     const claimed = await this.#db
@@ -156,7 +156,7 @@ export class TaskRepository {
                   .selectFrom('tasks as older')
                   .select('older.id')
                   .where('older.ended_at', 'is', null)
-                  // One that is cancelled or out of time need not wait for its turn to end.
+                  // A task that is cancelled or out of time ends without waiting for its turn.
                   .where('candidate.cancel_requested_at', 'is', null)
                   .where('candidate.deadline_at', '>', now)
                   .whereRef('older.concurrency_key', '=', 'candidate.concurrency_key')
@@ -173,7 +173,7 @@ export class TaskRepository {
     return claimed === undefined ? undefined : toTask(claimed);
   }
 
-  /** The open tasks of its concurrency key that must end before this one may start, oldest first. */
+  /** The open tasks of the same concurrency key that must end before this one may start, oldest first. */
   async blockers({ id, concurrencyKey, endedAt }: Pick<Task, 'id' | 'concurrencyKey' | 'endedAt'>): Promise<string[]> {
     if (concurrencyKey === null || endedAt !== null) return [];
     const rows = await this.#db
@@ -188,22 +188,22 @@ export class TaskRepository {
     return rows.map((row) => row.id);
   }
 
-  /** An open task that tries this one again, or tries again one that did; undefined when there is none. */
+  /** An open task that retries this one, directly or through other retries; undefined when there is none. */
   async openRetry(id: string): Promise<string | undefined> {
     const row = await this.#db
-      .withRecursive('tries(open, of)', (db) =>
+      .withRecursive('retries(open, of)', (db) =>
         db
           .selectFrom('tasks')
           .select(['id as open', retryOf('tasks.payload_json').as('of')])
           .where('ended_at', 'is', null)
           .unionAll(
             db
-              .selectFrom('tries')
-              .innerJoin('tasks as earlier', 'earlier.id', 'tries.of')
-              .select(['tries.open', retryOf('earlier.payload_json').as('of')]),
+              .selectFrom('retries')
+              .innerJoin('tasks as earlier', 'earlier.id', 'retries.of')
+              .select(['retries.open', retryOf('earlier.payload_json').as('of')]),
           ),
       )
-      .selectFrom('tries')
+      .selectFrom('retries')
       .select('open')
       .where('of', '=', id)
       .limit(1)
@@ -216,12 +216,12 @@ export class TaskRepository {
     await this.#fenced(fence, { lease_until: now + leaseMs });
   }
 
-  /** Gives the task back, for any node to claim at once. */
+  /** Gives the lease back: any node may claim the task at once. */
   async release(fence: Fence): Promise<void> {
     await this.#fenced(fence, { lease_owner: null, lease_until: null });
   }
 
-  /** Frees the leases that an earlier process of this node left behind; the next claim's epoch shuts that one out. */
+  /** Frees the leases that an earlier process of this node left; the next claim's epoch fences that process off. */
   async releaseAll(owner: string): Promise<void> {
     await this.#db
       .updateTable('tasks')
@@ -231,7 +231,7 @@ export class TaskRepository {
       .execute();
   }
 
-  /** Records the start: queued → running, but for a task that is being cancelled. Does nothing when it runs already. */
+  /** Records the start: queued → running; a task that is being cancelled keeps its state. No effect when it runs. */
   async markRunning(fence: Fence, now: number): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('tasks')
@@ -247,7 +247,7 @@ export class TaskRepository {
     }
   }
 
-  /** Ends the task, once: STALE_EPOCH for a stale owner, TASK_ENDED when it has ended. */
+  /** Ends the task, once. STALE_EPOCH for a stale owner, TASK_ENDED when it has ended already. */
   async end(fence: Fence, { state, now, errorCode, errorDetail }: TaskEnding): Promise<void> {
     await this.#fenced(fence, {
       state,
@@ -266,12 +266,12 @@ export class TaskRepository {
     });
   }
 
-  /** Throws STALE_EPOCH unless the fence holds: for transactions whose other writes name the task only indirectly. */
+  /** STALE_EPOCH unless the fence holds: for transactions whose other writes refer to the task only indirectly. */
   async assertFence(fence: Fence): Promise<void> {
     await this.#fenced(fence, {});
   }
 
-  /** Asks for the end of a task. Idempotent; an ended task stays as it is. Answers the task as it now is. */
+  /** Requests a cancel. Idempotent; an ended task stays as it is. Returns the task in its new state. */
   async requestCancel(id: string, now: number): Promise<Task> {
     const { numUpdatedRows } = await this.#db
       .updateTable('tasks')
@@ -284,7 +284,7 @@ export class TaskRepository {
     return this.get(id);
   }
 
-  /** The open tasks whose end was asked for. */
+  /** The open tasks for which a cancel was requested. */
   async cancelRequested(): Promise<string[]> {
     const rows = await this.#db
       .selectFrom('tasks')
@@ -300,7 +300,7 @@ export class TaskRepository {
     return this.#count('any');
   }
 
-  /** How many tasks a node could claim now, were none waiting for an older one of its concurrency key. */
+  /** How many open tasks have no valid lease, including those that wait for an older one of their concurrency key. */
   async readyCount(now: number): Promise<number> {
     return this.#count(now);
   }
@@ -329,11 +329,11 @@ export class TaskRepository {
   }
 }
 
-/** Rises by one per task of a key, ended ones included: the order of creation, whatever the clock says. */
+/** Rises by one per task of a key, ended ones included: the order of creation, independent of the clock. */
 const nextOfKey = (key: string) =>
   sql<number>`(select coalesce(max(concurrency_seq), 0) + 1 from tasks where concurrency_key = ${key})`;
 
-/** The task that a task tries again, from its payload. */
+/** The task that a task retries, from its payload. */
 const retryOf = (column: string) => sql<string | null>`json_extract(${sql.ref(column)}, '$.retryOf')`;
 
 /** Why a fenced write changed nothing. */

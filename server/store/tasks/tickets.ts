@@ -1,7 +1,7 @@
 // Tickets: one per step run, committed before anything is sent. Writes are fenced by the epoch of the ticket's task.
 import { sql, type Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
-import { found, fromJsonOrNull, translating, type Executor } from '../base.ts';
+import { found, fromJsonOrNull, mapConstraintErrors, type Executor } from '../base.ts';
 import { addStreamEntry } from './task-stream.ts';
 import type { Fence } from '../base.ts';
 import { TaskRepository } from './tasks.ts';
@@ -12,11 +12,11 @@ export interface Ticket {
   readonly id: string;
   readonly task: string;
   readonly step: number;
-  /** As the task's kind, or the type of its step, names it: script, acquire, stage, health … */
+  /** As named by the task's kind or by the type of its step: script, acquire, stage, health … */
   readonly action: string;
-  /** The machine that the step is about. */
+  /** The machine that the step runs for. */
   readonly target: string;
-  /** The tentacle that runs it: the target's own, or another that works on the target's behalf. */
+  /** The tentacle that runs it: the target's own, or another one on the target's behalf. */
   readonly executor: string;
   readonly attempt: number;
   readonly state: TicketState;
@@ -76,7 +76,9 @@ export class TicketRepository {
     // SQLite takes 32,766 parameters in one statement; a row has eleven.
     for (let from = 0; from < rows.length; from += 1000) {
       const batch = rows.slice(from, from + 1000);
-      await translating('a ticket of this step run', () => this.#db.insertInto('tickets').values(batch).execute());
+      await mapConstraintErrors('a ticket of this step run', () =>
+        this.#db.insertInto('tickets').values(batch).execute(),
+      );
     }
   }
 
@@ -89,7 +91,7 @@ export class TicketRepository {
     return found(await this.find(id), `ticket ${id}`);
   }
 
-  /** In the order of steps, then as they were made. */
+  /** By step, then in the order of creation. */
   async byTask(task: string): Promise<Ticket[]> {
     const rows = await this.#db
       .selectFrom('tickets')
@@ -103,10 +105,9 @@ export class TicketRepository {
   }
 
   /**
-   * Tickets that were sent and have ended, and whose tentacle has not yet been told that everything is stored: of the
-   * next so many executors after one, in the order of their ids, the oldest so many of each. Those that ended before
-   * `since` are left to the tentacle's own housekeeping. `cancelled` says that its end was asked for: a script that has
-   * not heard of that, because its machine was away, is to hear of it still.
+   * Tickets that were sent and have ended at or after `since`, but whose tentacle does not know yet that everything is
+   * stored: a page of executors by id, with the oldest tickets of each. `cancelled` is true when a script that still
+   * runs is to be cancelled: its machine was unreachable when its task was cut short.
    */
   async uncompleted(
     since: number,
@@ -142,17 +143,17 @@ export class TicketRepository {
     });
   }
 
-  /** Records that the tentacle knows; needs no fence, since it changes nothing that an owner decides by. */
+  /** Records that the tentacle knows. Needs no fence, because no decision of an owner depends on it. */
   async completed(id: string, now: number): Promise<void> {
     await this.#db.updateTable('tickets').set({ completed_at: now }).where('id', '=', id).execute();
   }
 
   /**
-   * Changes a ticket and answers it; a change of state also goes to the task's stream. STALE_EPOCH unless the fence
-   * holds. `now` is the time of that stream entry.
+   * Changes a ticket and returns it; appends a change of state to the task's stream, with `now` as its time.
+   * STALE_EPOCH unless the fence holds.
    */
   async updateFenced(fence: Fence, id: string, patch: TicketPatch, now: number = Date.now()): Promise<Ticket> {
-    // Where a place in the stream is taken, that is fenced.
+    // With a change of state, the stream entry is fenced.
     if (patch.state === undefined) await new TaskRepository(this.#db).assertFence(fence);
     const row = await this.#db
       .updateTable('tickets')
@@ -173,11 +174,11 @@ export class TicketRepository {
       .returningAll()
       .executeTakeFirst();
     const ticket = toTicket(found(row, `ticket ${id} of task ${fence.task}`));
-    if (patch.state !== undefined) await this.#tell(fence, ticket, now);
+    if (patch.state !== undefined) await this.#appendState(fence, ticket, now);
     return ticket;
   }
 
-  async #tell(fence: Fence, ticket: Ticket, now: number): Promise<void> {
+  async #appendState(fence: Fence, ticket: Ticket, now: number): Promise<void> {
     const { step, action, exitCode, errorDetail, errorHop } = ticket;
     const entry = {
       kind: 'state',

@@ -1,6 +1,6 @@
-// One call to one machine, along its routes in order of preference and no other, again and again until it is answered
-// or the caller's time is up. Before anything was sent another route is free; afterwards only calls that name the same
-// ticket are made, and the tentacle answers those with the present state.
+// Calls one machine with failover: tries its routes in order, round after round, until a call is answered or the
+// caller's time is up. A call may be repeated after it was sent, because it names the same ticket, and the tentacle
+// answers a repeat with the ticket's present state.
 import { backoffMs } from '../../../lib/async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
@@ -10,9 +10,9 @@ import type { FixedRoute } from '../../store/inventory/routes.ts';
 import { NotConnected, type Tentacles } from './tentacles.ts';
 
 export interface ReachTunables {
-  /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from coming back in step. */
+  /** The first wait; each next one may be twice as long. Jitter keeps a site's machines from retrying in step. */
   readonly retryBaseMs: number;
-  /** A machine that comes back is found within this. */
+  /** The longest wait: a machine that is back is found within this. */
   readonly retryCapMs: number;
 }
 
@@ -21,28 +21,28 @@ export type TentacleCall<Result> = (client: GrpcClient<TentacleClient>) => Promi
 export interface ReachOptions extends ReachTunables {
   readonly tentacles: Tentacles;
   readonly machine: string;
-  /** Read again before every round, so that a corrected route helps a task that waits, and a revocation ends it. */
+  /** Read before every round, so that a corrected route helps a waiting task, and a revocation ends it. */
   readonly routes: () => Promise<readonly FixedRoute[]>;
   /** No further round begins once one of these has aborted. */
   readonly signals: readonly AbortSignal[];
-  /** Once it has aborted, the round under way, or a first one, is the last. */
+  /** Once it has aborted, the current round is the last; one round is always tried. */
   readonly reachabilityTimeout?: AbortSignal | undefined;
-  /** Answers of the tentacle that are worth another try, too. */
-  readonly isPassing?: ((error: IsthmusError) => boolean) | undefined;
-  /** Told of each failed round whose reason differs from the one before. */
+  /** Answers of the tentacle that are worth another round, too. */
+  readonly isTransient?: ((error: IsthmusError) => boolean) | undefined;
+  /** Called for each failed round whose reason differs from the one before. */
   readonly onFailing?: (error: IsthmusError) => Promise<void>;
 }
 
 export type Reached<Result> =
   | { readonly kind: 'answered'; readonly value: Result }
-  /** A signal aborted first; `lastError` is what stood in the way, if anything did. */
+  /** A signal aborted first; `lastError` is the last round's failure, if there was one. */
   | { readonly kind: 'gaveUp'; readonly lastError: IsthmusError | undefined };
 
-/** Codes of failures that may pass by themselves: of a hop, a link, a tunnel, never of what was asked. */
-const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** Failures that may pass by themselves: of a hop, a link or a tunnel, never of the call itself. */
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNREACHABLE',
   'DEADLINE_EXCEEDED',
-  // Of the tunnel or its session: too much came over it from all together, which says nothing of this call.
+  // Of the tunnel or its session: all calls over it together were too many, which says nothing about this one.
   'RATE_LIMITED',
   'E2E_TLS',
   'LINK_TIMEOUT',
@@ -50,7 +50,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   // Renewed, or the clock set right, while the task waits.
   'PEER_CERTIFICATE_EXPIRED',
   'PEER_CERTIFICATE_NOT_YET_VALID',
-  // The machine's own: the next look at its routes says so. A relay's: it joins again, or the route is corrected.
+  // The machine's own: the next read of its routes says so. A relay's: it joins again, or the route is corrected.
   'PEER_CERTIFICATE_REVOKED',
   'PROTOCOL',
   'RESOURCE_EXHAUSTED',
@@ -61,14 +61,14 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CANCELLED',
 ]);
 
-/** Whether an error says only that the call did not come through. */
+/** Whether an error means only that the call did not get through. */
 export function isConnectionFailure(error: IsthmusError): boolean {
   if (error instanceof NotConnected) return true;
-  // A status without our trailers was made by the transport: a stream that was torn down, not an answer.
-  return PASSING.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
+  // A status without our trailers comes from the transport: a broken stream, not an answer.
+  return TRANSIENT.has(error.code) || (error.code === 'INTERNAL' && error.cause !== undefined);
 }
 
-/** Calls the machine; every error that is an answer of the tentacle itself is thrown. */
+/** Calls the machine. Throws every error that the tentacle itself answers. */
 export async function reach<Result>(options: ReachOptions, call: TentacleCall<Result>): Promise<Reached<Result>> {
   const { signals, reachabilityTimeout, onFailing, retryBaseMs: baseMs, retryCapMs: capMs } = options;
   let lastError: IsthmusError | undefined;
@@ -85,14 +85,14 @@ export async function reach<Result>(options: ReachOptions, call: TentacleCall<Re
   return { kind: 'gaveUp', lastError };
 }
 
-type RoundOptions = Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals' | 'isPassing'>;
+type RoundOptions = Pick<ReachOptions, 'tentacles' | 'machine' | 'routes' | 'signals' | 'isTransient'>;
 
 type Round<Result> =
   { readonly kind: 'answered'; readonly value: Result } | { readonly kind: 'failed'; readonly error: IsthmusError };
 
-/** Tries each route once. What the tentacle itself answers is thrown; no other route would change it. */
+/** Tries each route once. Throws what the tentacle itself answers: no other route would change it. */
 export async function tryRoutes<Result>(
-  { tentacles, machine, routes, signals, isPassing }: RoundOptions,
+  { tentacles, machine, routes, signals, isTransient }: RoundOptions,
   call: TentacleCall<Result>,
 ): Promise<Round<Result>> {
   let failed: IsthmusError | undefined;
@@ -105,8 +105,9 @@ export async function tryRoutes<Result>(
       });
       return { kind: 'answered', value };
     } catch (thrown) {
-      const passes = thrown instanceof IsthmusError && (isConnectionFailure(thrown) || isPassing?.(thrown) === true);
-      if (!passes) throw thrown;
+      const retryable =
+        thrown instanceof IsthmusError && (isConnectionFailure(thrown) || isTransient?.(thrown) === true);
+      if (!retryable) throw thrown;
       failed ??= thrown;
     }
   }

@@ -1,6 +1,6 @@
-// Tells tentacles that the end and the whole log of a script are stored, so that the workspace may go. Nothing waits
-// for it: what is not told now, because the machine is away or this process died, a sweep tells later; and to a script
-// that runs on because its machine was away when it was cancelled, that it is.
+// Reports to tentacles that a script's end and whole log are stored, so that they may delete its workspace. Nothing
+// waits for this: when a machine is unreachable or this process dies, a later sweep reports. The sweep also cancels
+// scripts that still run because their machine was unreachable when their task was cancelled.
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import PQueue from 'p-queue';
 import { IsthmusError } from '../../../contract/errors.ts';
@@ -18,16 +18,16 @@ import type { Tentacles } from './tentacles.ts';
 import type { Writer } from '../writer.ts';
 
 export interface CompletionReporterTunables {
-  /** Between sweeps: what a fault kept from being told is told soon after it has ended. */
+  /** Between sweeps: what a fault kept from being reported is reported soon after the fault has passed. */
   readonly sweepEveryMs: number;
-  /** Tentacles of one sweep; the next goes on with those after them, so that those which are away keep nobody waiting. */
+  /** Tentacles per sweep; the next one continues after them, so that unreachable ones hold up nobody. */
   readonly sweepExecutors: number;
 }
 
-const defaults: CompletionReporterTunables = { sweepEveryMs: 10_000, sweepExecutors: 500 };
+const DEFAULTS: CompletionReporterTunables = { sweepEveryMs: 10_000, sweepExecutors: 500 };
 
 const CONCURRENCY = 64;
-/** Older ends are left to the tentacle, which keeps nothing for longer. */
+/** The tentacle itself deletes what is older. */
 const SWEEP_BACK_MS = 7 * 86_400_000;
 const SWEEP_PER_EXECUTOR = 20;
 const CALL_DEADLINE_MS = 10_000;
@@ -47,30 +47,30 @@ type Invoke = (
   done: requestCallback<ScriptStatus__Output>,
 ) => ClientUnaryCall;
 
-/** A ticket to be told of, and the task that it is of. */
-interface Told extends Pick<Ticket, 'id' | 'executor' | 'task'> {
+/** A ticket to report, with its task. */
+interface UnreportedTicket extends Pick<Ticket, 'id' | 'executor' | 'task'> {
   readonly epoch: number;
-  /** Whether its script is to be ended where it still runs. */
+  /** Whether its script is cancelled if it still runs. */
   readonly cancelled: boolean;
 }
 
 export interface CompletionReporter {
-  /** Tells the executor soon, unless `knows` gives true: it was told on the log's stream then. */
-  add(ticket: Pick<Ticket, 'id' | 'executor'>, fence: Fence, knows: Promise<boolean>): void;
+  /** Reports to the executor soon, unless `isReported` gives true: then the log's stream did. */
+  add(ticket: Pick<Ticket, 'id' | 'executor'>, fence: Fence, isReported: Promise<boolean>): void;
   stop(): Promise<void>;
 }
 
-/** Starts the completionReporter; its first sweep takes up what an earlier process left. */
+/** Starts the completion reporter; its first sweep reports what an earlier process left. */
 export function createCompletionReporter(options: CompletionReporterOptions): CompletionReporter {
-  const { store, routesOf, writer, tentacles, sign, log, sweepEveryMs, sweepExecutors } = { ...defaults, ...options };
+  const { store, routesOf, writer, tentacles, sign, log, sweepEveryMs, sweepExecutors } = { ...DEFAULTS, ...options };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const stopping = new AbortController();
   const waiting = new Set<string>();
-  const underWay = new Set<Promise<void>>();
-  /** Where the last sweep ended; a round begins again from the front. */
+  const inFlight = new Set<Promise<void>>();
+  /** Where the last sweep ended; '' starts again from the front. */
   let afterExecutor = '';
 
-  /** Calls a tentacle by each of its routes once. */
+  /** Calls a tentacle, over each of its routes once. */
   async function call(executor: string, invoke: Invoke): Promise<void> {
     const routes = () => routesOf(executor);
     const round = await tryRoutes({ tentacles, machine: executor, routes, signals: [stopping.signal] }, (client) =>
@@ -79,8 +79,8 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     if (round.kind === 'failed') throw round.error;
   }
 
-  /** Answers whether the executor is there, whatever it says to this. */
-  async function complete(ticket: Told): Promise<boolean> {
+  /** Returns whether the executor responded, whatever it answered. */
+  async function complete(ticket: UnreportedTicket): Promise<boolean> {
     const { id, executor, task, epoch, cancelled } = ticket;
     try {
       await call(executor, (c, o, done) => c.completeScript({ ticket: id, task, epoch }, o, done));
@@ -89,9 +89,9 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
       const { code } = error;
       const isAnswer = !isConnectionFailure(error);
       if (isAnswer && code === 'SCRIPT_NOT_ENDED' && cancelled) return end(ticket);
-      // A tentacle that does not know the ticket has nothing to clear away; one that was revoked is told nothing.
+      // A tentacle that does not know the ticket has nothing to delete; a revoked one gets no calls.
       if (!isAnswer || (code !== 'TICKET_UNKNOWN' && code !== 'MACHINE_REVOKED')) {
-        log.debug({ ticket: id, executor, code }, 'completion not told yet');
+        log.debug({ ticket: id, executor, code }, 'completion not reported yet');
         return isAnswer;
       }
     }
@@ -99,10 +99,8 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     return true;
   }
 
-  /**
-   * Has a script ended that nobody wants any more; a later sweep completes it. Answers whether the executor is there.
-   */
-  async function end(ticket: Told): Promise<boolean> {
+  /** Cancels a script that still runs; a later sweep completes it. Returns whether the executor responded. */
+  async function end(ticket: UnreportedTicket): Promise<boolean> {
     const { executor, task, epoch } = ticket;
     const work = { kind: 'cancel', payload: { reason: 'cancel' } } as const;
     const envelope = buildEnvelope(sign, ticket, { task, epoch }, Date.now(), work);
@@ -110,7 +108,7 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
       () => true,
       (thrown: unknown) => {
         const error = IsthmusError.from(thrown);
-        log.debug({ ticket: ticket.id, executor, code: error.code }, 'cancel not told yet');
+        log.debug({ ticket: ticket.id, executor, code: error.code }, 'cancel not sent yet');
         return !isConnectionFailure(error);
       },
     );
@@ -120,14 +118,14 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     await writer.write((tx) => tx.tickets.completed(id, Date.now()));
   }
 
-  /** Tells one tentacle of one ticket, unless it knows. */
-  async function completeUnless(knows: Promise<boolean>, ticket: Told): Promise<void> {
-    if (await unlessAborted(knows, [stopping.signal]).catch(() => false)) await record(ticket.id);
+  /** Reports one ticket, unless that has happened already. */
+  async function completeUnless(isReported: Promise<boolean>, ticket: UnreportedTicket): Promise<void> {
+    if (await unlessAborted(isReported, [stopping.signal]).catch(() => false)) await record(ticket.id);
     else enqueue([ticket]);
   }
 
-  /** Tells one tentacle of its tickets in turn, up to the first of which it does not hear: the next sweep goes on. */
-  function enqueue(own: readonly Told[]): void {
+  /** Reports the tickets of one tentacle in turn, until it does not respond; the next sweep continues there. */
+  function enqueue(own: readonly UnreportedTicket[]): void {
     const tickets = own.filter(({ id }) => !waiting.has(id));
     if (stopping.signal.aborted || tickets.length === 0) return;
     for (const { id } of tickets) waiting.add(id);
@@ -156,17 +154,17 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
   sweeping();
 
   return {
-    add({ id, executor }, { task, epoch }, knows) {
-      const completing = completeUnless(knows, { id, executor, task, epoch, cancelled: false })
+    add({ id, executor }, { task, epoch }, isReported) {
+      const completing = completeUnless(isReported, { id, executor, task, epoch, cancelled: false })
         .catch((thrown: unknown) => log.warn({ err: thrown, ticket: id }, 'completion not recorded'))
-        .finally(() => underWay.delete(completing));
-      underWay.add(completing);
+        .finally(() => inFlight.delete(completing));
+      inFlight.add(completing);
     },
     async stop() {
       clearInterval(timer);
       stopping.abort();
       queue.clear();
-      await Promise.all(underWay);
+      await Promise.all(inFlight);
       await queue.onIdle();
     },
   };

@@ -1,4 +1,4 @@
-// Builds the signed sending of a ticket. Every sending is signed anew, with the present epoch: the tentacle tells
+// Builds the signed envelope of a ticket. Every sending has a new one with the present epoch: the tentacle recognises
 // repeats by the ticket and stale owners by the epoch.
 import type { EnvelopeContent } from '../../../certs/signer.ts';
 import { loadDefinitions, messageCodec } from '../../../lib/grpc/load.ts';
@@ -8,16 +8,16 @@ import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/Scrip
 import type { Fence } from '../../store/base.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 
-/** Signs with this server node's own key; the authority's statement of that key goes along. */
+/** Signs with this server node's own key; the envelope carries the authority's statement about that key. */
 export type SignEnvelope = (content: EnvelopeContent) => Envelope;
 
-/** What a ticket asks of its tentacle. */
+/** What a ticket's tentacle does. */
 export type TicketWork =
   | { readonly kind: 'script'; readonly payload: ScriptPayload }
   | { readonly kind: 'acquire' | 'stage' | 'activate'; readonly payload: PackagePayload }
   | { readonly kind: 'cancel'; readonly payload: { readonly reason: string } };
 
-/** Bounds the first start only; a sending that is repeated is signed again. Tentacles allow for 5 minutes of skew. */
+/** Bounds one sending; a repeated one is signed again. Tentacles allow 5 minutes of clock skew. */
 const VALID_FOR_MS = 120_000;
 
 const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
@@ -25,7 +25,7 @@ const scripts = messageCodec(types.ScriptPayload);
 const packages = messageCodec(types.PackagePayload);
 const cancels = messageCodec(types.CancelPayload);
 
-/** One sending of `ticket`, good until the task's deadline at the latest; a cancel is good after it, too. */
+/** The envelope of one sending of `ticket`. It expires at the task's deadline at the latest, except for a cancel. */
 export function buildEnvelope(
   sign: SignEnvelope,
   ticket: Pick<Ticket, 'id' | 'executor'>,

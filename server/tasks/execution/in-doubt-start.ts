@@ -1,5 +1,6 @@
-// A start was sent, the task is over, and the machine knows of no script: the start may still be on its way. Only once
-// the machine has used the ticket up, so that no late start counts any more, may the ticket be called cancelled.
+// Ends a ticket whose start is in doubt: the start was sent, the task is over, and the machine knows no such script.
+// The start may still arrive, so the ticket is cancelled only once the machine has consumed it: then a late start is
+// refused.
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type TicketEnding,
 } from './machine-run.ts';
 
-/** The end of a ticket whose start was lost; undefined when the machine has started it after all. */
+/** The end of the ticket; undefined when the machine has started its script after all. */
 export async function endInDoubtStart(run: MachineRun, ticket: Ticket): Promise<TicketEnding | undefined> {
   const { context, deps, executor } = run;
   try {

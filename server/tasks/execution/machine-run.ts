@@ -1,4 +1,4 @@
-// What running a ticket needs, and how a ticket of any kind may end for reasons that are not its executor's own.
+// What running a ticket needs, and the ways in which a ticket of any kind ends when its executor gives no result.
 import { IsthmusError, isErrorCode, type ErrorCode } from '../../../contract/errors.ts';
 import type { Ticket, TicketPatch, TicketState } from '../../store/tasks/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
@@ -6,30 +6,30 @@ import type { CompletionReporter } from './completion-reporter.ts';
 import { Halted, type TaskContext } from '../context.ts';
 import { buildEnvelope, type SignEnvelope, type TicketWork } from './envelopes.ts';
 import { reach, type ReachOptions, type ReachTunables, type Reached, type TentacleCall } from './call-with-failover.ts';
-import { defaultLogQuota, type LogQuota } from '../logs/log-quota.ts';
+import { DEFAULT_LOG_QUOTA, type LogQuota } from '../logs/log-quota.ts';
 import type { RoutesOf } from '../routes.ts';
 import type { Tentacles } from './tentacles.ts';
 
 /** How a ticket ends. */
 export type TicketEnding = TicketColumns & { readonly state: TicketState };
-/** What is recorded beside a state. */
+/** The columns recorded beside a state. */
 type TicketColumns = Omit<TicketPatch, 'state'>;
 
 export interface TicketTunables extends ReachTunables {
   /** For one unary call. Longer than a heartbeat timeout: a dead link ends the call earlier by itself. */
   readonly callDeadlineMs: number;
-  /** How long a cancel is tried before what runs on the machine counts as unknown. */
+  /** How long a cancel is tried before the state of the machine counts as unknown. */
   readonly cancelLimitMs: number;
-  /** What one ticket may leave of log. */
+  /** The most log that one ticket may store. */
   readonly logQuota: LogQuota;
 }
 
-export const ticketDefaults: TicketTunables = {
+export const TICKET_DEFAULTS: TicketTunables = {
   retryBaseMs: 100,
   retryCapMs: 3_000,
   callDeadlineMs: 20_000,
   cancelLimitMs: 60_000,
-  logQuota: defaultLogQuota,
+  logQuota: DEFAULT_LOG_QUOTA,
 };
 
 export interface TicketDeps {
@@ -47,33 +47,33 @@ export interface MachineRun {
   /** The machine that the ticket is about, and the tentacle that is called for it. */
   readonly target: string;
   readonly executor: string;
-  /** What becomes of a ticket whose executor could not be reached in time. */
+  /** How a ticket ends whose executor could not be reached in time. */
   readonly onUnreachable: 'fail' | 'skip';
   /** Ends the wait for an unreachable executor before the task's deadline does. */
   readonly reachabilityTimeout?: AbortSignal | undefined;
 }
 
-type ReachLimits = Pick<ReachOptions, 'signals' | 'reachabilityTimeout' | 'isPassing'>;
+type ReachLimits = Pick<ReachOptions, 'signals' | 'reachabilityTimeout' | 'isTransient'>;
 
-/** A call that may last: it says itself when the machine has answered for the first time. */
-type LastingCall<Result> = (
+/** A call that may take long: it calls `answered` when the machine has answered for the first time. */
+type LongCall<Result> = (
   ...of: [...Parameters<TentacleCall<Result>>, answered: () => Promise<void>]
 ) => Promise<Result>;
 
 /**
- * Calls the executor until it answers or one of `signals` aborts; tells the task's readers what stands in the way, and
- * when that is over.
+ * Calls the executor until it answers or one of `signals` aborts. Messages in the task's stream say why it cannot be
+ * reached, and when it can again.
  */
 export async function reachExecutor<Result>(
   { context, deps, target, executor }: MachineRun,
-  { signals, reachabilityTimeout, isPassing }: ReachLimits,
-  call: LastingCall<Result>,
+  { signals, reachabilityTimeout, isTransient }: ReachLimits,
+  call: LongCall<Result>,
 ): Promise<Reached<Result>> {
   let failing = false;
   const answered = async (): Promise<void> => {
     if (!failing) return;
     failing = false;
-    await context.note(`${target}: reached again`, { machine: target });
+    await context.message(`${target}: reached again`, { machine: target });
   };
   const reached = await reach<Result>(
     {
@@ -83,11 +83,11 @@ export async function reachExecutor<Result>(
       routes: () => deps.routesOf(executor),
       signals: [context.halt, ...signals],
       reachabilityTimeout,
-      isPassing,
+      isTransient,
       onFailing: async (error) => {
         failing = true;
         const { code, hop } = error;
-        await context.note(`${target}: ${error.message}; trying again`, {
+        await context.message(`${target}: ${error.message}; trying again`, {
           machine: target,
           level: 'warning',
           code,
@@ -102,7 +102,7 @@ export async function reachExecutor<Result>(
   return reached;
 }
 
-/** Commits that the ticket may have been sent from here on. Call it once connected, before the first sending. */
+/** Commits that the ticket may have been sent. Call it once connected, before the first sending. */
 export async function markSent({ context }: MachineRun, ticket: Ticket): Promise<Ticket> {
   await context.assertOwned();
   if (ticket.state !== 'pending') return ticket;
@@ -114,10 +114,10 @@ export function patchTicket(context: TaskContext, id: string, patch: TicketPatch
   return context.write((tx) => tx.tickets.updateFenced(context.fence, id, patch, Date.now()));
 }
 
-/** Ends that tell more of the machine than of its work: a denial says so. */
+/** Errors that show misbehaviour of the machine rather than of its work: they are recorded as a denial. */
 const MISBEHAVIOURS: ReadonlySet<string> = new Set<ErrorCode>(['ANSWER_MALFORMED', 'LOG_MALFORMED', 'TICKET_MISMATCH']);
 
-/** Ends a ticket; with `also` in the same transaction. */
+/** Ends a ticket; `also` runs in the same transaction. */
 export function endTicket(
   context: TaskContext,
   id: string,
@@ -147,7 +147,7 @@ export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, work: 
   return buildEnvelope(deps.sign, ticket, context.fence, context.task.deadlineAt, work);
 }
 
-/** The end of a ticket that was never sent, or whose sending left nothing behind. */
+/** The end of a ticket that was never sent, or whose sending had no effect. */
 export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined): TicketEnding {
   const { context, onUnreachable } = run;
   if (context.finishReason === 'cancel') return { state: 'cancelled', errorCode: 'CANCELLED' };
@@ -155,29 +155,29 @@ export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined):
   return { state: onUnreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
 }
 
-/** Whether the machine may have done something of which nothing was heard; fetching and staging leave it as it was. */
+/** Whether the machine may have acted without our knowing; to fetch and stage changes nothing that runs. */
 export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>): boolean {
   return state !== 'pending' && action !== 'acquire' && action !== 'stage';
 }
 
 /**
- * How a tentacle's denial, or our own failure to prepare a step, ends a ticket. `ticket` is how far it had come, where
- * it may have come to the machine.
+ * The end of a ticket after a tentacle's denial, or after a failure to prepare its step. Pass `ticket` as it was when
+ * it may have reached the machine.
  */
 export function denialEnd(context: TaskContext, thrown: unknown, ticket?: Ticket): TicketEnding {
   if (thrown instanceof Halted || context.halt.aborted) throw thrown;
   const error = IsthmusError.from(thrown);
   if (error.code === 'STALE_EPOCH') {
-    // The tentacle has seen a later owner: that one goes on.
+    // The tentacle has seen a later owner, which continues.
     context.halted();
     throw new Halted();
   }
-  // A revoked machine is heard no more, whatever it was doing.
+  // A revoked machine gives no further answer, whatever it was doing.
   const cutOff = error.code === 'MACHINE_REVOKED' && ticket !== undefined && mayHaveRun(ticket);
   return { state: cutOff || UNKNOWABLE.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
 }
 
-/** Answers after which nobody can say what ran. */
+/** Answers after which it is unknown what ran. */
 const UNKNOWABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ANSWER_MALFORMED',
   'INTERNAL',
@@ -195,7 +195,7 @@ export function errorPatch(error: IsthmusError): TicketColumns {
   return { errorCode: error.code, errorDetail: error.message, errorHop: error.hop ?? null };
 }
 
-/** As `errorPatch`, for a code and a sentence. */
+/** As `errorPatch`, for a code and a detail. */
 export function failure(code: string, detail: string, hop?: string): TicketColumns {
   return { errorCode: isErrorCode(code) ? code : 'INTERNAL', errorDetail: detail, errorHop: hop ?? null };
 }

@@ -1,5 +1,5 @@
 // Runs one package ticket at one tentacle: acquire (a stream of progress), stage, activate. All three are idempotent at
-// the tentacle, so a lost answer is asked for again under the same ticket.
+// the tentacle, so after a lost answer the call is repeated under the same ticket.
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { whenAborted } from '../../../lib/async/waiting.ts';
@@ -28,7 +28,7 @@ import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
 
-/** Where a tentacle may fetch a digest from, nearest first, and the download token that allows it. */
+/** The sources from which a tentacle may fetch a digest, nearest first, and the download token that allows it. */
 export type FindSources = (
   executor: string,
   sha256: string,
@@ -38,11 +38,11 @@ export interface PackageWork {
   readonly action: PackageAction;
   readonly payload: PackagePayload;
   readonly findSources: FindSources;
-  /** Written in the transaction of an activation. */
+  /** Runs in the transaction that ends an activation. */
   readonly onActivated?: (tx: StoreTransaction) => Promise<void>;
 }
 
-/** What a ticket's detail says of an acquisition. */
+/** The detail of an acquire ticket. */
 export interface AcquireDetail {
   readonly from: string;
   readonly bytes: number;
@@ -51,29 +51,29 @@ export interface AcquireDetail {
   readonly failed: readonly { readonly node: string; readonly code: string; readonly detail: string }[];
 }
 
-/** Unpacking a large package takes minutes on a slow disk; a dead path ends the call earlier by itself. */
+/** To unpack a large package takes minutes on a slow disk; a dead path ends the call earlier by itself. */
 const UNPACK_DEADLINE_MS = 15 * 60_000;
-/** Readers want to see that it moves, not every chunk. */
-const PROGRESS_NOTE_EVERY_MS = 2_000;
+/** Readers want to see progress, not every chunk. */
+const PROGRESS_EVERY_MS = 2_000;
 
-/** A mirror that is restarted is back by then; a package that is nowhere must not hold a deployment up for long. */
+/** A restarted mirror is back by then; a package without a source must not hold up a deployment for long. */
 const NO_SOURCE_TIMEOUT_MS = 60_000;
 const NO_SOURCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILABLE', 'SOURCE_FAILED']);
 
-/** Runs `ticket` to its end. Answers the ended row. */
+/** Runs `ticket` to its end. Returns the ended row. */
 export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: PackageWork): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
   const { context, reachabilityTimeout } = run;
   let current = ticket;
-  // The tentacle keeps nothing of a package ticket that could be cleared away.
+  // The tentacle keeps no workspace for a package ticket, so there is nothing to report later.
   const end = (ending: TicketEnding, also?: PackageWork['onActivated']) =>
     endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
   const noSourceUntil = Date.now() + NO_SOURCE_TIMEOUT_MS;
-  const isPassing = ({ code }: IsthmusError) => NO_SOURCE.has(code) && Date.now() < noSourceUntil;
+  const isTransient = ({ code }: IsthmusError) => NO_SOURCE.has(code) && Date.now() < noSourceUntil;
   try {
     const reached = await reachExecutor(
       run,
-      { signals: [context.finish], reachabilityTimeout, isPassing },
+      { signals: [context.finish], reachabilityTimeout, isTransient },
       async (client) => {
         current = await markSent(run, current);
         return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
@@ -102,30 +102,30 @@ async function acquire(
   });
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
-  const forget = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
-  let notedAt = startedAt;
+  const unsubscribes = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
+  let reportedAt = startedAt;
   try {
-    for await (const said of call as AsyncIterable<AcquireProgress__Output>) {
-      const progress = truncate(said);
+    for await (const received of call as AsyncIterable<AcquireProgress__Output>) {
+      const progress = truncate(received);
       if (progress.done) return toDetail(progress, startedAt);
-      if (Date.now() < notedAt + PROGRESS_NOTE_EVERY_MS) continue;
-      notedAt = Date.now();
-      await noteProgress(run, ticket, progress);
+      if (Date.now() < reportedAt + PROGRESS_EVERY_MS) continue;
+      reportedAt = Date.now();
+      await reportProgress(run, ticket, progress);
     }
   } catch (thrown) {
     throw client.errorOf(thrown);
   } finally {
-    for (const each of forget) each();
+    for (const unsubscribe of unsubscribes) unsubscribe();
     call.cancel();
   }
-  throw new IsthmusError('UNREACHABLE', 'the download ended without a word', { hop: executor });
+  throw new IsthmusError('UNREACHABLE', 'the download ended without a result', { hop: executor });
 }
 
-async function noteProgress({ context, target }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {
+async function reportProgress({ context, target }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {
   const { receivedBytes, totalBytes, from } = progress;
   const percent = totalBytes === 0 ? 0 : Math.floor((100 * receivedBytes) / totalBytes);
   const data = { receivedBytes, totalBytes, from };
-  await context.note(`${target}: ${percent} % from ${from}`, { machine: target, ticket: ticket.id, data });
+  await context.message(`${target}: ${percent} % from ${from}`, { machine: target, ticket: ticket.id, data });
 }
 
 function toDetail({ from, receivedBytes, cached, failed }: AcquireProgress__Output, startedAt: number): AcquireDetail {
@@ -148,7 +148,7 @@ async function switchTo(
   return truncate(status);
 }
 
-/** Of a switch that was sent and not answered nobody knows. */
+/** The end of a ticket that was not answered in time. Whether an activation that was sent took place is unknown. */
 function gaveUpEnd(run: MachineRun, ticket: Ticket, lastError: IsthmusError | undefined): TicketEnding {
   if (!mayHaveRun(ticket)) return unsentEnd(run, lastError);
   const columns =

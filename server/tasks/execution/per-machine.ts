@@ -1,4 +1,4 @@
-// For kinds of task that do one thing on each of their machines: one ticket per machine, so many at a time.
+// Runs tasks that do one thing on each of their machines: one ticket per machine, with bounded concurrency.
 import PQueue from 'p-queue';
 import { newId } from '../../../lib/ids.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
@@ -6,7 +6,7 @@ import type { TaskContext } from '../context.ts';
 import { taskOutcome, type TaskOutcome } from '../outcome.ts';
 import type { TicketDeps } from './machine-run.ts';
 
-/** Machines of one task at work at once: enough to be "all at once", few enough to leave others their turn. */
+/** Machines of one task that run at once: practically all, but few enough to let other tasks proceed. */
 export const MACHINES_AT_ONCE = 200;
 
 interface PerMachine {
@@ -15,7 +15,7 @@ interface PerMachine {
   readonly concurrency: number;
 }
 
-/** Runs one ticket per machine, each by `run`, which answers the ended row. Answers how the task ends. */
+/** Runs one ticket per machine with `run`, which returns the ended row. Returns the task's outcome. */
 export async function runPerMachine(
   deps: TicketDeps,
   context: TaskContext,
@@ -28,7 +28,7 @@ export async function runPerMachine(
   return taskOutcome({ tickets: ended, finishReason: context.finishReason, unfinished: ended.length === 0 });
 }
 
-/** The task's tickets: those of its rows when it is resumed, else new ones, committed here. */
+/** The task's tickets: the existing ones when it is resumed, else new ones, committed here. */
 async function ticketsOf(
   { store }: Pick<TicketDeps, 'store'>,
   context: TaskContext,
@@ -36,7 +36,7 @@ async function ticketsOf(
   machines: readonly string[],
 ): Promise<Ticket[]> {
   const known = context.task.startedAt === null ? [] : await store.tickets.byTask(context.task.id);
-  // Cancelled before it began: there is nothing to write down and nothing to do.
+  // Cancelled before it began: nothing to write and nothing to do.
   if (known.length > 0 || context.finish.aborted) return known;
   const now = Date.now();
   const rows = machines.map((machine) => {

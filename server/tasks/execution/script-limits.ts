@@ -1,18 +1,18 @@
-// What a script must be for a tentacle to take it: an interpreter that tentacles know, a bounded body, a bounded time.
+// Checks that a tentacle will accept a script: a known interpreter, a bounded body, a bounded time limit.
 import { IsthmusError } from '../../../contract/errors.ts';
 
 export const LONGEST_SCRIPT_BYTES = 1024 * 1024;
 export const LONGEST_TIME_LIMIT_S = 7 * 86_400;
 
-/** Interpreters that tentacles know; a table there, a list here. */
+/** The interpreters that tentacles know. */
 export const INTERPRETERS: readonly string[] = ['bash'];
 
-/** Whether a tentacle would take this body. */
+/** Whether a tentacle accepts this body. */
 export function isScriptBody(body: string): boolean {
   return body !== '' && !body.includes('\0') && Buffer.byteLength(body) <= LONGEST_SCRIPT_BYTES;
 }
 
-/** INVALID_FIELD, named as the fields of `script` are, for what no tentacle would take. */
+/** INVALID_FIELD, with the field of `script`, for what no tentacle accepts. */
 export function checkScript(script: {
   readonly interpreter: string;
   readonly body: string;

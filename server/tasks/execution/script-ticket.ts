@@ -1,5 +1,5 @@
-// Runs one script ticket at one tentacle: start it (once, whatever is lost on the way), follow its log, end the ticket
-// with the last line in one commit, and bring it to its end early when the task is cancelled or out of time.
+// Runs one script ticket at one tentacle: starts it (once, whatever is lost on the path), follows its log, commits the
+// last line together with the ticket's end, and cancels the script when the task is cancelled or out of time.
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
@@ -30,7 +30,7 @@ import {
 import { hasEnded } from '../outcome.ts';
 import { isConnectionFailure } from './call-with-failover.ts';
 
-/** Runs `ticket` to its end, from whatever its row says was reached before. Answers the ended row. */
+/** Runs `ticket` to its end, continuing from what its row says. Returns the ended row. */
 export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: ScriptPayload): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
   const masker = maskerFor(payload);
@@ -41,7 +41,7 @@ export async function runScriptTicket(run: MachineRun, ticket: Ticket, payload: 
   return ended;
 }
 
-/** An error when the values cannot be masked: then no line may be stored, so nothing may be started. */
+/** An error when the values cannot be masked: then no line may be stored, so the script may not start. */
 function maskerFor(payload: ScriptPayload): Masker | IsthmusError {
   try {
     return createMasker(payload.sensitiveValues ?? []);
@@ -50,7 +50,7 @@ function maskerFor(payload: ScriptPayload): Masker | IsthmusError {
   }
 }
 
-/** Says that the machine has answered, now or before. */
+/** Reports that the machine has answered, now or before. */
 type Answered = () => Promise<void>;
 
 class ScriptTicket {
@@ -58,13 +58,13 @@ class ScriptTicket {
   readonly #payload: ScriptPayload;
   readonly #masker: Masker;
   readonly #mask: (lines: readonly NewLogLine[]) => NewLogLine[];
-  /** Aborts when a cancel was tried for long enough. */
+  /** Aborts when a cancel was not answered within its limit. */
   readonly #gaveUp = new AbortController();
   #meter: LogMeter | undefined;
-  /** The last lines that fit, when there came more than that. */
+  /** The last lines within the quota, once it is exceeded. */
   #lastFitting: readonly NewLogLine[] = [];
   #ticket: Ticket;
-  /** Whether the tentacle has heard on the log's stream already that all is stored. */
+  /** Whether the log's stream has already reported to the tentacle that everything is stored. */
   completed: Promise<boolean> = Promise.resolve(false);
 
   constructor(run: MachineRun, ticket: Ticket, payload: ScriptPayload, masker: Masker) {
@@ -81,14 +81,14 @@ class ScriptTicket {
       return unsent === undefined ? await this.#follow() : await this.#end(unsent);
     } catch (thrown) {
       const { context } = this.#run;
-      if (thrown instanceof IsthmusError && thrown.code === 'LOG_QUOTA') return this.#endFull(thrown);
-      if (context.finish.aborted && isStartInDoubt(thrown)) return this.#endLost();
+      if (thrown instanceof IsthmusError && thrown.code === 'LOG_QUOTA') return this.#endOverQuota(thrown);
+      if (context.finish.aborted && isStartInDoubt(thrown)) return this.#endInDoubt();
       return this.#end(denialEnd(context, thrown, this.#ticket));
     }
   }
 
-  /** The start was on its way when the task was cut short, and has not arrived. */
-  async #endLost(): Promise<Ticket> {
+  /** The start was in flight when the task was cut short, and has not arrived. */
+  async #endInDoubt(): Promise<Ticket> {
     try {
       const ending = await endInDoubtStart(this.#run, this.#ticket);
       return ending === undefined ? await this.#follow() : await this.#end(ending);
@@ -97,7 +97,7 @@ class ScriptTicket {
     }
   }
 
-  /** Undefined once the tentacle may have the ticket; an ending when it was never sent. */
+  /** Sends the start. Undefined once the tentacle may have the ticket; an ending when it was never sent. */
   async #start(): Promise<Ending | undefined> {
     const { context, reachabilityTimeout } = this.#run;
     const reached = await reachExecutor(
@@ -120,22 +120,22 @@ class ScriptTicket {
     const onStarted = async (status: ScriptStatus__Output): Promise<void> => {
       started = true;
       await answered();
-      await this.#tellWaiting(truncate(status));
+      await this.#reportWaiting(truncate(status));
     };
     try {
       await this.#followOn(client, answered, { envelope, deadlineMs, onStarted });
     } catch (thrown) {
-      // The start was answered; a new stream follows the log.
+      // The start was answered; a new stream will follow the log.
       if (started && thrown instanceof IsthmusError && isConnectionFailure(thrown)) return;
       throw thrown;
     }
   }
 
-  async #tellWaiting({ phase, heldBy }: ScriptStatus__Output): Promise<void> {
+  async #reportWaiting({ phase, heldBy }: ScriptStatus__Output): Promise<void> {
     if (phase !== 'WAITING') return;
     const { context, target } = this.#run;
     const ticket = this.#ticket.id;
-    await context.note(`${target}: waits for task ${heldBy} to leave the machine`, {
+    await context.message(`${target}: waits for task ${heldBy} to leave the machine`, {
       machine: target,
       ticket,
       data: { heldBy },
@@ -153,7 +153,7 @@ class ScriptTicket {
     });
   }
 
-  /** Follows the log over one stream; with `start`, has the script started on it first. */
+  /** Follows the log over one stream; with `start`, starts the script on it first. */
   async #followOn(client: GrpcClient<TentacleClient>, answered: Answered, start?: StartOrder): Promise<void> {
     const { context, deps, executor } = this.#run;
     this.#meter ??= await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
@@ -173,21 +173,21 @@ class ScriptTicket {
     this.completed = completed;
   }
 
-  /** Has the script killed when the task is cut short before `work` is done. */
+  /** Cancels the script when the task is cut short before `work` is done. */
   async #cancellable<Result>(work: () => Promise<Result>): Promise<Result> {
     const done = new AbortController();
     const cancelling: Promise<void>[] = [];
-    const forget = whenAborted(this.#run.context.finish, () => cancelling.push(this.#cancel(done.signal)));
+    const unsubscribe = whenAborted(this.#run.context.finish, () => cancelling.push(this.#cancel(done.signal)));
     try {
       return await work();
     } finally {
-      forget();
+      unsubscribe();
       done.abort();
       await Promise.all(cancelling);
     }
   }
 
-  /** One transaction: the lines, that the script runs, and its end when these are its last lines. */
+  /** Stores lines in one transaction with the ticket's state, and with its end when they are the last ones. */
   async #commit({ firstLine, lines, end }: LogCommit): Promise<number> {
     const { context } = this.#run;
     const id = this.#ticket.id;
@@ -197,21 +197,21 @@ class ScriptTicket {
     const fitting = this.#meter?.fitting(fresh) ?? fresh.length;
     if (fitting < fresh.length) {
       this.#lastFitting = fresh.slice(0, fitting);
-      throw new IsthmusError('LOG_QUOTA', `${this.#run.executor} sent more log than one script may leave`, {
+      throw new IsthmusError('LOG_QUOTA', `${this.#run.executor} sent more log than one script may store`, {
         hop: this.#run.executor,
       });
     }
     const now = Date.now();
     this.#ticket = await context.write(async (tx) => {
-      // A batch that only ends the log has nothing to store, and the change of state is fenced itself.
+      // A batch that only ends the log has nothing to store, and the change of state is fenced by itself.
       const onlyEnds = end !== undefined && fresh.length === 0 && firstLine <= next;
       const stored = onlyEnds
         ? this.#ticket.storedLine
         : await tx.logLines.append(context.fence, id, Math.max(firstLine, next), fresh);
       if (end !== undefined && end.lastLine <= stored) {
-        // Masked first: half of a value would not be found any more.
-        const told = truncate({ ...end, errorDetail: this.#masker.mask(end.errorDetail) });
-        const ending = endingOf(told, context.finishReason, this.#run.executor);
+        // Masked before it is truncated: half of a value would no longer be found.
+        const status = truncate({ ...end, errorDetail: this.#masker.mask(end.errorDetail) });
+        const ending = endingOf(status, context.finishReason, this.#run.executor);
         return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
       }
       if (this.#ticket.state === 'sent') {
@@ -223,10 +223,10 @@ class ScriptTicket {
     return this.#ticket.storedLine;
   }
 
-  /** Stops the script, as far as that can be done, and ends its ticket: what fits, and a line that says so. */
-  async #endFull(error: IsthmusError): Promise<Ticket> {
+  /** Tries to cancel the script, and ends its ticket with the lines within the quota and one that says why. */
+  async #endOverQuota(error: IsthmusError): Promise<Ticket> {
     const { context, deps } = this.#run;
-    await this.#askCancel(AbortSignal.timeout(deps.tunables.cancelLimitMs));
+    await this.#requestCancel(AbortSignal.timeout(deps.tunables.cancelLimitMs));
     const now = Date.now();
     const marker = { stream: 'agent', at: now, text: 'the log ends here: it is over the quota of the server' };
     return context.write(async (tx) => {
@@ -236,18 +236,18 @@ class ScriptTicket {
     });
   }
 
-  /** Tries to have the script killed until that is answered, the script has ended, or the limit is reached. */
+  /** Tries to cancel the script until that is answered, the script has ended, or the limit is reached. */
   async #cancel(done: AbortSignal): Promise<void> {
     const { context, deps } = this.#run;
     const limit = pause(deps.tunables.cancelLimitMs, done, context.halt).then(() => {
       if (!done.aborted) this.#gaveUp.abort();
     });
-    await this.#askCancel(done);
+    await this.#requestCancel(done);
     await limit;
   }
 
-  /** Asks until it is answered or `done` aborts. */
-  async #askCancel(done: AbortSignal): Promise<void> {
+  /** Repeats the request until it is answered or `done` aborts. */
+  async #requestCancel(done: AbortSignal): Promise<void> {
     const { context, deps } = this.#run;
     try {
       await reachExecutor(this.#run, { signals: [done, this.#gaveUp.signal] }, (client) => {
@@ -259,7 +259,7 @@ class ScriptTicket {
         });
       });
     } catch {
-      // A denial, or a halt: what became of the script is for the log's end, or for the limit, to say.
+      // A denial, or a halt: the end of the log, or the limit, decides how the ticket ends.
     }
   }
 
@@ -274,27 +274,27 @@ class ScriptTicket {
   }
 }
 
-/** Used up, or not known: a cancel that came before the start leaves the one for the other. */
+/** Consumed or not known: a cancel that arrives before the start consumes the ticket. */
 function isStartInDoubt(thrown: unknown): boolean {
   return thrown instanceof IsthmusError && (thrown.code === 'TICKET_UNKNOWN' || thrown.code === 'TICKET_ALREADY_USED');
 }
 
-/** The ticket's end, as the tentacle tells it. */
+/** The ticket's end as the tentacle reports it. */
 function endingOf(status: ScriptStatus__Output, reason: FinishReason | undefined, executor: string): Ending {
   const { phase, exitCode, errorCode, errorDetail } = status;
-  const told = errorCode === '' ? undefined : failure(errorCode, errorDetail, executor);
+  const reported = errorCode === '' ? undefined : failure(errorCode, errorDetail, executor);
   switch (phase) {
     case 'EXITED':
     case 'COMPLETED':
-      if (told !== undefined) return { state: 'failed', exitCode, ...told };
+      if (reported !== undefined) return { state: 'failed', exitCode, ...reported };
       if (exitCode === 0) return { state: 'succeeded', exitCode };
       return { state: 'failed', exitCode, ...failure('SCRIPT_FAILED', `exit code ${exitCode}`, executor) };
     case 'CANCELLED':
       if (reason !== 'deadline') return { state: 'cancelled', errorCode: 'CANCELLED' };
       return { state: 'timed_out', ...failure('TASK_DEADLINE', 'cancelled at the deadline of the task', executor) };
     case 'TIMED_OUT':
-      return { state: 'timed_out', ...(told ?? failure('TIME_LIMIT', 'over its time limit', executor)) };
+      return { state: 'timed_out', ...(reported ?? failure('TIME_LIMIT', 'over its time limit', executor)) };
     default:
-      return { state: 'interrupted', ...(told ?? failure('SCRIPT_INTERRUPTED', 'its end is not known', executor)) };
+      return { state: 'interrupted', ...(reported ?? failure('SCRIPT_INTERRUPTED', 'its end is not known', executor)) };
   }
 }

@@ -1,5 +1,5 @@
-// Warm gRPC clients, one per machine and path: a tunnel and its handshakes cost several round trips, so no task ever
-// opens one of its own. Idle ones are closed; one that is in use is closed when its last user lets go.
+// Caches warm gRPC clients, one per machine and path: a tunnel and its handshakes cost several round trips, so tasks
+// share them. Idle clients are closed; an evicted client that is in use is closed when its last user is done.
 import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../../contract/errors.ts';
@@ -11,19 +11,19 @@ import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tent
 const { Tentacle } = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
 
 export interface TentacleTunables {
-  /** Opening a tunnel over all hops, with the inner handshake: a few round trips each, and slow lines exist. */
+  /** For opening a tunnel over all hops and the end-to-end handshake: a few round trips each, on slow lines too. */
   readonly dialDeadlineMs: number;
   /** How long an unused tunnel is kept. Longer than the pause between two steps of a deployment. */
   readonly idleMs: number;
-  /** Tunnels kept at most; about 100 KB each. */
+  /** The most tunnels kept; about 100 KB each. */
   readonly maxClients: number;
 }
 
-const defaults: TentacleTunables = { dialDeadlineMs: 15_000, idleMs: 300_000, maxClients: 2_000 };
+const DEFAULTS: TentacleTunables = { dialDeadlineMs: 15_000, idleMs: 300_000, maxClients: 2_000 };
 
 /**
- * No connection to the machine itself came about. Whatever code it carries is the word of a hop on the way, never of the
- * machine: that speaks only inside its own TLS session.
+ * No connection to the machine itself was made. Its code comes from a hop on the path, never from the machine, which
+ * speaks only inside its own TLS session.
  */
 export class NotConnected extends IsthmusError {
   constructor(thrown: unknown, machine: string) {
@@ -32,7 +32,7 @@ export class NotConnected extends IsthmusError {
   }
 }
 
-/** Asks the mesh for a stream; nothing else of it is needed here. */
+/** Opens a stream over the mesh. */
 export type Dial = (options: DialOptions) => Promise<Duplex>;
 
 interface Entry {
@@ -54,7 +54,7 @@ export interface Tentacles {
 
 /** The cache of clients over `dial`. */
 export function createTentacles(dial: Dial, tunables: Partial<TentacleTunables> = {}): Tentacles {
-  const { dialDeadlineMs, idleMs, maxClients } = { ...defaults, ...tunables };
+  const { dialDeadlineMs, idleMs, maxClients } = { ...DEFAULTS, ...tunables };
   const inUse = new Set<Entry>();
   const clients = new LRUCache<string, Entry>({
     max: maxClients,

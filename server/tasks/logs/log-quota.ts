@@ -1,5 +1,5 @@
-// How much log one ticket may leave in the store. The tentacle cuts a script's log at its own quota; this one, a bit
-// above it, is for a tentacle that does not: nothing it streams grows the database without end.
+// Bounds how much log one ticket may store. The tentacle cuts a script's log at its own quota; this one, slightly
+// higher, keeps a tentacle that does not from filling the database.
 import type { LogLineRepository, NewLogLine } from '../../store/tasks/log-lines.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 
@@ -8,18 +8,18 @@ export interface LogQuota {
   readonly lines: number;
 }
 
-/** A line costs the store some dozens of bytes beside its text, so that empty ones must end, too. */
+/** A line costs the store some dozens of bytes beside its text, so that empty lines are bounded, too. */
 const SHORTEST_MEAN_LINE = 16;
 
-/** The quota for so many bytes of text. */
+/** The quota for this many bytes of text. */
 export function logQuotaOf(bytes: number): LogQuota {
   return { bytes, lines: Math.ceil(bytes / SHORTEST_MEAN_LINE) };
 }
 
-/** A tentacle cuts at 64 MiB unless it is set otherwise. */
-export const defaultLogQuota: LogQuota = logQuotaOf(72 * 1024 * 1024);
+/** By default a tentacle cuts at 64 MiB. */
+export const DEFAULT_LOG_QUOTA: LogQuota = logQuotaOf(72 * 1024 * 1024);
 
-/** Counts what one ticket has stored. */
+/** Counts the log that one ticket has stored. */
 export class LogMeter {
   readonly #quota: LogQuota;
   #bytes: number;
@@ -31,13 +31,13 @@ export class LogMeter {
     this.#lines = lines;
   }
 
-  /** Counts on from what is stored already: a restart of the server gives no second quota. */
+  /** Starts from what is stored already: a restart of the server grants no second quota. */
   static async of(quota: LogQuota, logLines: LogLineRepository, ticket: Ticket): Promise<LogMeter> {
     const { id, storedLine } = ticket;
     return new LogMeter(quota, storedLine === 0 ? 0 : await logLines.bytesOf(id), storedLine);
   }
 
-  /** How many of these lines still fit. */
+  /** How many of these lines fit into the quota. */
   fitting(lines: readonly NewLogLine[]): number {
     let bytes = this.#bytes;
     const room = Math.max(0, Math.min(lines.length, this.#quota.lines - this.#lines));
@@ -48,7 +48,7 @@ export class LogMeter {
     return room;
   }
 
-  /** Counts lines that are in the store now. */
+  /** Counts lines that are now stored. */
   add(lines: readonly NewLogLine[]): void {
     for (const { text } of lines) this.#bytes += Buffer.byteLength(text);
     this.#lines += lines.length;

@@ -1,6 +1,6 @@
-// Follows one script's log over one stream, which may begin with its start: a batch is acknowledged after it is
-// committed and never before, so that what a tentacle forgets is always in the store (I3). A broken stream is opened
-// again at the line after the last stored one by whoever called this.
+// Follows one script's log over one stream, which may begin with its start. A batch is acknowledged only after its
+// commit, so that whatever a tentacle deletes is in the store (I3). After a broken stream the caller opens another one
+// after the last stored line.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
@@ -25,7 +25,7 @@ export interface StartOrder {
   readonly envelope: Envelope;
   /** How long the tentacle may take to answer. */
   readonly deadlineMs: number;
-  /** Told once, with the state that the start left. */
+  /** Called once, with the script's state after the start. */
   readonly onStarted: (status: ScriptStatus__Output) => Promise<void>;
 }
 
@@ -35,22 +35,22 @@ export interface FollowOptions {
   readonly executor: string;
   readonly fence: Fence;
   readonly storedLine: number;
-  /** Has the script started first. */
+  /** Starts the script first. */
   readonly start?: StartOrder | undefined;
-  /** Makes the lines durable; answers the last stored line. */
+  /** Makes the lines durable; returns the last stored line. */
   readonly commit: (commit: LogCommit) => Promise<number>;
-  /** Tears the stream down when it aborts. */
+  /** The stream is cancelled when one of them aborts. */
   readonly signals: readonly AbortSignal[];
 }
 
 type LogCall = ClientDuplexStream<LogRequest, LogBatch__Output>;
 
-/** How long a tentacle may take to clear a workspace away before it is asked again. */
+/** How long a tentacle may take to delete a workspace before the completion is reported again. */
 const COMPLETION_MS = 10_000;
 
 export interface FollowedLog {
   readonly end: ScriptStatus__Output;
-  /** Whether the tentacle has cleared the ticket away. Later than the end, and never rejects. */
+  /** Whether the tentacle has completed the ticket. Resolves later than the end, and never rejects. */
   readonly completed: Promise<boolean>;
 }
 
@@ -59,9 +59,9 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
   const { client, ticket, fence, signals, start } = options;
   const connected = await client.ready();
   const call = start === undefined ? connected.streamLogs() : connected.runScript();
-  // The iterator below reports errors; one that comes after it has left has nobody to go to.
+  // The iterator below reports errors; one that comes after it has returned has no other listener.
   call.on('error', () => undefined);
-  const forget = signals.map((signal) => whenAborted(signal, () => call.cancel()));
+  const unsubscribes = signals.map((signal) => whenAborted(signal, () => call.cancel()));
   try {
     const batches = (call as AsyncIterable<LogBatch__Output>)[Symbol.asyncIterator]();
     const first = { ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine };
@@ -73,7 +73,7 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
     call.cancel();
     throw client.errorOf(thrown);
   } finally {
-    for (const each of forget) each();
+    for (const unsubscribe of unsubscribes) unsubscribe();
   }
 }
 
@@ -101,7 +101,7 @@ async function readStart(
   if (next.done === true) throw new IsthmusError('UNREACHABLE', 'the start was not answered', { hop: executor });
   checkOwner(next.value, ticket, executor);
   const { started } = next.value;
-  if (started === null) throw new IsthmusError('LOG_MALFORMED', 'the first batch tells no state', { hop: executor });
+  if (started === null) throw new IsthmusError('LOG_MALFORMED', 'the first batch has no state', { hop: executor });
   await onStarted(started);
 }
 
@@ -133,7 +133,7 @@ async function readBatches(
   throw new IsthmusError('UNREACHABLE', 'the log ended before the script', { hop: executor });
 }
 
-/** Whether the stream goes on to say that the ticket is completed; one that does not know that ends. */
+/** Whether the stream goes on to report the ticket completed; a tentacle that cannot report it ends the stream. */
 async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Output>): Promise<boolean> {
   const limit = setTimeout(() => call.cancel(), COMPLETION_MS);
   try {
@@ -154,13 +154,13 @@ function checkOwner(batch: LogBatch__Output, ticket: string, executor: string): 
   throw new IsthmusError('TICKET_MISMATCH', detail, { hop: executor });
 }
 
-/** What may write a line: the script, and the agent about it. */
+/** The streams of a log: the script's two, and the agent's own lines. */
 const STREAMS: readonly string[] = ['stdout', 'stderr', 'agent'];
 
 function toLine({ stream, atMs, text }: LogBatch__Output['lines'][number], executor: string): NewLogLine {
-  // Kept and shown as it is, and neither masked nor counted: so it may be nothing else.
+  // The name is stored and shown as it is, neither masked nor counted: nothing else may be in it.
   if (!STREAMS.includes(stream)) {
-    throw new IsthmusError('LOG_MALFORMED', 'a line of the log is of no stream that there is', { hop: executor });
+    throw new IsthmusError('LOG_MALFORMED', 'a line of the log names an unknown stream', { hop: executor });
   }
   return { stream, at: atMs, text };
 }

@@ -1,4 +1,4 @@
-// Processes and process groups as /proc shows them. A pid alone proves nothing: it is used again.
+// Reads processes and process groups from /proc. A pid alone proves nothing, since pids are reused.
 import { readdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type { ChildProcessIdentity } from '../../journal/records.ts';
@@ -10,7 +10,7 @@ interface ProcessStat {
   readonly startTicks: number;
 }
 
-/** As /proc counts, on every machine that Node runs on. */
+/** The clock tick of /proc, on every machine that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
 let bootIdOnce: string | undefined;
@@ -21,25 +21,25 @@ export function bootId(): string {
   return bootIdOnce;
 }
 
-/** The identity of a process that runs now; undefined when there is none with this pid. */
+/** The identity of a running process; undefined when none has this pid. */
 export function identify(pid: number): ChildProcessIdentity | undefined {
   const stat = readStat(pid);
   return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
-/** The identity of a process that leads a session and a group of its own; undefined when this one does not. */
+/** The identity of a process that leads a session and a process group; undefined when it does not. */
 export function sessionLeader(pid: number): ChildProcessIdentity | undefined {
   const stat = readStat(pid);
   if (stat?.session !== pid || stat.processGroup !== pid) return undefined;
   return { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
-/** For how long it has run, in milliseconds, whatever the clock of the machine was set to meanwhile. */
+/** How long a process has run, independent of changes to the machine's clock. */
 export function ageMs({ startTicks }: Pick<ChildProcessIdentity, 'startTicks'>): number {
   return (uptime() - startTicks / TICKS_PER_SECOND) * 1000;
 }
 
-/** The words of its command line; none when it is gone. */
+/** The words of a process's command line; none when it is gone. */
 export function commandOf(pid: number): readonly string[] {
   return read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
 }
@@ -57,8 +57,8 @@ export function ledGroupIsAlive(leader: ChildProcessIdentity): boolean {
 }
 
 /**
- * The members that are no zombies of the group that this process led, with a session of its own. While it has some, its
- * number is not given to another process: one that has it now, and is not the leader, leads strangers.
+ * The living members of the group and session that this process led. While there are any, the kernel does not reuse the
+ * leader's pid: a process that has it now, and started at another time, leads another group.
  */
 export function ledGroup(leader: ChildProcessIdentity): number[] {
   if (leader.bootId !== bootId()) return [];
@@ -78,12 +78,12 @@ export function signalGroup(processGroup: number, signal: NodeJS.Signals | 0): b
     process.kill(-processGroup, signal);
     return true;
   } catch (error) {
-    // EPERM means that there are members; only those of another user are left.
+    // EPERM: the group still has members, all of another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 
-/** All processes there are. */
+/** The pids of all processes. */
 export function pids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -1,10 +1,10 @@
-// The file in which a launcher writes down how far a script came. It is made before the start and written in place, so
-// that its content has room on the disk even when that is full by then.
+// The exit file: the launcher records in it that a script started, and its exit code. It is created before the start
+// and overwritten in place, so that there is room for it even when the disk is full by then.
 //
 //   eight characters and a line feed     the exit code, or "pending"
 //   a line, padded                       pid, start ticks and time of the start, once it has started
 
-/** What a launcher knows of the process that it started. */
+/** The process that a launcher started. */
 export interface StartedChildProcess {
   readonly pid: number;
   /** As in ChildProcessIdentity. */
@@ -17,7 +17,7 @@ const STARTED_WIDTH = 63;
 
 export const STARTED_OFFSET = CODE_WIDTH + 1;
 
-/** The file before the start. */
+/** The content before the start. */
 export const PENDING_TEXT = `${'pending'.padEnd(CODE_WIDTH)}\n${' '.repeat(STARTED_WIDTH)}\n`;
 
 export function exitText(exitCode: number): string {
@@ -28,13 +28,13 @@ export function startedText({ pid, startTicks, startedAtMs }: StartedChildProces
   return `${`${pid} ${startTicks} ${startedAtMs}`.padEnd(STARTED_WIDTH)}\n`;
 }
 
-/** The exit code; undefined while there is none. */
+/** The exit code; undefined before there is one. */
 export function readExitCode(text: string): number | undefined {
   const code = /^(\d{1,3}) *\n/.exec(text)?.[1];
   return code === undefined ? undefined : Number(code);
 }
 
-/** The process; undefined when none was started. */
+/** The process; undefined before it is started. */
 export function readStarted(text: string): StartedChildProcess | undefined {
   const words = /^[^\n]*\n(\d+) (\d+) (\d+) *\n/.exec(text);
   if (words === null) return undefined;

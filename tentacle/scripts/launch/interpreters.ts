@@ -1,4 +1,4 @@
-// The interpreters a script may name, as a table: PowerShell and Python come as further rows.
+// The interpreters that a script may name, as a table: PowerShell and Python will be further rows.
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
@@ -12,7 +12,7 @@ interface Interpreter {
 }
 
 const table: Readonly<Record<string, Interpreter>> = {
-  // Without its start-up files: what a script does must not depend on the dot files of whoever it runs as.
+  // No start-up files: a script must not depend on the dot files of its user.
   bash: { program: 'bash', options: ['--noprofile', '--norc'] },
 };
 
@@ -21,7 +21,7 @@ export function interpreterCommand(name: string, path: string): readonly string[
   const interpreter = Object.hasOwn(table, name) ? table[name] : undefined;
   if (interpreter === undefined) {
     const known = Object.keys(table).join(', ');
-    throw new IsthmusError('INTERPRETER_MISSING', `there is no interpreter "${name}"; there is: ${known}`, {
+    throw new IsthmusError('INTERPRETER_MISSING', `there is no interpreter "${name}"; known: ${known}`, {
       field: 'interpreter',
     });
   }
@@ -41,10 +41,10 @@ export function installedInterpreters(path: string): string[] {
   );
 }
 
-/** Where programs were found: most folders of a PATH do not have one, and every script asks. */
+/** Caches where programs were found: most folders of a PATH do not have them, and every script needs one. */
 const foundBefore = new LRUCache<string, string>({ max: 100 });
 
-/** The absolute path of a program in a PATH. One that was found stays the one as long as it is there. */
+/** The absolute path of a program in a PATH. A cached path is used for as long as it is executable. */
 export function findProgram(program: string, path: string): string | undefined {
   const key = `${program}\0${path}`;
   const before = foundBefore.get(key);
@@ -60,7 +60,7 @@ export function findProgram(program: string, path: string): string | undefined {
 }
 
 function isExecutable(path: string): boolean {
-  // Asked first, since most are not there, and an error costs ten times as much as an answer.
+  // Checked first: most paths do not exist, and an error costs ten times as much.
   if (!existsSync(path)) return false;
   try {
     accessSync(path, constants.X_OK);

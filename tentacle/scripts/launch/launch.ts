@@ -1,4 +1,4 @@
-// From a payload to a process: what is run, where and with which environment, and whether it was started.
+// Turns a payload into a process: prepares command, folder and environment, and has the launcher start it.
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ChildProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/records.ts';
 import { scriptEnv } from './script-env.ts';
@@ -13,9 +13,9 @@ import type { Workspace } from '../workspace/workspace.ts';
 export interface LaunchContext {
   readonly user: ScriptUser;
   readonly launcher: Launcher;
-  /** What scripts inherit of the agent's environment. */
+  /** The part of the agent's environment that scripts inherit. */
   readonly inherited: Readonly<Record<string, string>>;
-  /** Where interpreters are looked for. */
+  /** The PATH to find interpreters in. */
   readonly path: string;
   /** The folder of an application's staged or current release; throws APPLICATION_MISSING. */
   readonly applicationFolder: (application: string, stage: 'staged' | 'current') => Promise<string>;
@@ -28,13 +28,13 @@ export type LaunchOutcome =
       readonly kind: 'started';
       readonly process: ChildProcessIdentity;
       readonly startedAtMs: number;
-      /** Its exit code as the launcher tells it; undefined when it cannot. */
+      /** Its exit code as the launcher reports it; undefined when it cannot. */
       readonly exited: Promise<number | undefined> | undefined;
     }
-  /** It does not run, and never will; `startedAtMs` is 0 when it certainly never did. */
+  /** It does not run and never will; `startedAtMs` is 0 when it certainly never ran. */
   | { readonly kind: 'over'; readonly end: ScriptEnd; readonly startedAtMs: number };
 
-/** Puts in place what a start needs, also when an earlier attempt did so before. */
+/** Writes the files that a start needs. Idempotent: an earlier attempt may have done so. */
 export async function prepareScript(
   { user, inherited, path, applicationFolder }: LaunchContext,
   workspace: Workspace,
@@ -67,9 +67,9 @@ export async function launchScript(
   }
 }
 
-/** The launcher died with the order: whoever makes the claim first has the say, as after a restart of the agent. */
+/** The launcher died with the order. The claim decides whether the script started, as after a restart of the agent. */
 async function afterLoss(workspace: Workspace, attempt: number): Promise<LaunchOutcome> {
-  const detail = 'the launcher was killed before it could tell whether the script has started';
+  const detail = 'the launcher was killed before it could report whether the script started';
   if (workspace.takeClaim(attempt)) {
     return { kind: 'over', end: { kind: 'refused', code: 'SPAWN_FAILED', detail }, startedAtMs: 0 };
   }

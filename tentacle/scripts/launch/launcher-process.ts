@@ -1,8 +1,8 @@
-// The launcher: a small process that starts scripts for the agent, outlives it, and writes down how they ended. It has
-// no part of the agent in it, so that a fork copies little, and the agent need not wait until an interpreter is loaded.
+// The launcher: a small process that starts scripts for the agent, outlives it, and records their exit codes. It loads
+// no code of the agent, so that a fork copies little, and the agent need not wait until an interpreter is loaded.
 //
-// Orders come in on standard input, one JSON object per line, and events go out likewise. When the agent is gone it
-// takes no more orders, and ends with its last script. Nobody reads its events then; the exit files are there.
+// Orders come in on standard input, one JSON object per line; events go out on standard output likewise. When the agent
+// is gone, the launcher gets no more orders and ends with its last script. Its events are then lost; exit files remain.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -11,11 +11,11 @@ import type { LaunchEvent, LaunchOrder } from './launcher.ts';
 import { identify } from './child-process.ts';
 import { exitText, STARTED_OFFSET, startedText } from './exit-file.ts';
 
-/** Asked to end, it does not: it has to write down how its scripts took that, and ends by itself. */
+/** Ignores signals to end: it must still record the exit codes of its scripts, and ends by itself after the last. */
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.stdout.on('error', () => undefined);
 
-function tell(event: LaunchEvent): void {
+function send(event: LaunchEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
@@ -24,8 +24,7 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
   try {
     const exitFile = openSync(exit, 'r+');
     files.push(exitFile);
-    // The claim: whoever makes this file has the say. Appending, so that the agent may cut a file that nobody will
-    // read.
+    // The claim: whoever creates this file decides. Opened to append, so that the agent can truncate it at any time.
     files.push(openSync(stdout, 'ax', 0o600), openSync(stderr, 'a', 0o600));
     const [program = '', ...words] = command;
     const stdio = ['ignore' as const, ...files.slice(1)];
@@ -33,10 +32,10 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
     files.splice(0, 1);
     if (child.pid === undefined) {
       closeSync(exitFile);
-      child.once('error', (error) => tell({ id, kind: 'refused', code: codeOf(error), detail: error.message }));
+      child.once('error', (error) => send({ id, kind: 'refused', code: codeOf(error), detail: error.message }));
     } else watch(id, child, child.pid, exitFile);
   } catch (error) {
-    tell({ id, kind: 'refused', code: codeOf(error), detail: error instanceof Error ? error.message : String(error) });
+    send({ id, kind: 'refused', code: codeOf(error), detail: error instanceof Error ? error.message : String(error) });
   } finally {
     for (const file of files) closeSync(file);
   }
@@ -45,23 +44,23 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
 function watch(id: number, child: ChildProcess, pid: number, exitFile: number): void {
   const startTicks = identify(pid)?.startTicks ?? 0;
   const startedAtMs = Date.now();
-  writeDown(exitFile, startedText({ pid, startTicks, startedAtMs }), STARTED_OFFSET);
-  tell({ id, kind: 'started', pid, startTicks, startedAtMs });
+  record(exitFile, startedText({ pid, startTicks, startedAtMs }), STARTED_OFFSET);
+  send({ id, kind: 'started', pid, startTicks, startedAtMs });
   child.once('exit', (code, signal) => {
-    // As a shell counts.
+    // As a shell does.
     const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-    writeDown(exitFile, exitText(exitCode), 0);
+    record(exitFile, exitText(exitCode), 0);
     closeSync(exitFile);
-    tell({ id, kind: 'exited', exitCode });
+    send({ id, kind: 'exited', exitCode });
   });
 }
 
-/** When the disk fails, an agent that listens is told all the same. */
-function writeDown(exitFile: number, text: string, offset: number): void {
+/** Ignores a failing disk: a living agent still gets the event. */
+function record(exitFile: number, text: string, offset: number): void {
   try {
     writeSync(exitFile, text, offset);
   } catch {
-    // Nobody to tell but the agent, who finds out.
+    // The agent finds out.
   }
 }
 
@@ -74,7 +73,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   try {
     order = JSON.parse(line) as LaunchOrder;
   } catch {
-    // The agent was killed while it wrote: what is not whole was not ordered.
+    // The agent was killed while it wrote: an incomplete order is no order.
     return;
   }
   launch(order);

@@ -1,5 +1,5 @@
-// The agent's side of the launcher (launcher-process.ts): it is started with the first script, and again when it was
-// lost. Scripts that a lost or former launcher started run on; only their ends are then found out otherwise.
+// The agent's side of the launcher (launcher-process.ts): starts it with the first script, and again when it was lost.
+// Scripts of a lost or earlier launcher run on; their ends are then found in the exit files and /proc.
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { extname, join } from 'node:path';
@@ -10,10 +10,10 @@ import { isDiskFullCode } from '../../disk-errors.ts';
 import type { StartedChildProcess } from './exit-file.ts';
 
 export interface LaunchRequest {
-  /** Made by the launcher, and by nobody else before: the claim. */
+  /** The claim: created by the launcher, unless somebody else has it already. */
   readonly stdout: string;
   readonly stderr: string;
-  /** As exit-file.ts says; made by the agent. */
+  /** Created by the agent; see exit-file.ts. */
   readonly exit: string;
   readonly workingFolder: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -33,12 +33,12 @@ export type Launch =
   | {
       readonly kind: 'started';
       readonly process: StartedChildProcess;
-      /** Undefined when the launcher was lost before it could tell. */
+      /** Undefined when the launcher was lost before it could report. */
       readonly exited: Promise<number | undefined>;
     }
   /** It certainly does not run. */
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
-  /** The launcher was lost: whether the script was started, the claim tells. */
+  /** The launcher was lost: the claim decides whether the script started. */
   | { readonly kind: 'lost' };
 
 interface Launching {
@@ -47,7 +47,7 @@ interface Launching {
 }
 
 const PROGRAM = join(import.meta.dirname, `launcher-process${extname(import.meta.filename)}`);
-/** It only passes orders on: the less memory it has, the less each fork costs. */
+/** It does little: the less memory it has, the less each fork costs. */
 const OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--v8-pool-size=1'];
 
 export class Launcher {
@@ -60,7 +60,7 @@ export class Launcher {
     this.#log = log;
   }
 
-  /** Starts one script; its start must be on the disk by now. */
+  /** Starts one script. `starting` must be on the disk by now. */
   start(request: LaunchRequest): Promise<Launch> {
     this.#running ??= this.#run();
     this.#orders += 1;
@@ -71,24 +71,24 @@ export class Launcher {
     return launching.started.promise;
   }
 
-  /** Lets go of it: it ends with its last script. */
+  /** Lets go of the launcher, which ends with its last script. */
   stop(): void {
     if (this.#running !== undefined) this.#letGo(this.#running);
   }
 
   #run(): ChildProcess {
-    // Away from the agent's group, folder and environment, since it outlives the agent.
+    // In its own group, folder and environment, since it outlives the agent.
     const spawned = spawn(process.execPath, [...OPTIONS, PROGRAM], {
       ...{ detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] },
     });
     const lost = (reason: unknown): void => {
       if (this.#running !== spawned) return;
-      this.#log.error({ reason }, 'the launcher of scripts was lost');
+      this.#log.error({ reason }, 'the script launcher was lost');
       this.#letGo(spawned);
     };
     spawned.once('error', lost);
     spawned.stdin.on('error', lost);
-    spawned.stdout.once('close', () => lost('its events ended'));
+    spawned.stdout.once('close', () => lost('its standard output was closed'));
     createInterface({ input: spawned.stdout }).on('line', (line) => {
       if (this.#running === spawned) this.#take(JSON.parse(line) as LaunchEvent);
     });

@@ -1,16 +1,16 @@
-// The environment a script gets: an allow-list of the agent's own, and what its payload names. Never the rest of the
-// agent's environment, and no name that would make an interpreter load foreign code.
+// The environment variables of a script: an allow-list from the agent's own, and those of its payload. Never the rest
+// of the agent's environment, and no name that would make an interpreter load foreign code.
 import { changesPrograms } from '../../../lib/config/forbidden-env.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 
-/** What a script inherits from the agent; everything else of the agent's environment stays with the agent. */
+/** The only variables that a script inherits from the agent. */
 export const INHERITED_NAMES = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Throws ENV_NAME_FORBIDDEN, naming the variable, when a payload's environment may not be given to a script. */
+/** Throws ENV_NAME_FORBIDDEN, with the field, when a script must not get a variable of its payload. */
 export function checkEnvironment(environment: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(environment)) {
     const field = `environment.${name}`;
@@ -31,7 +31,7 @@ interface ScriptOwner {
   readonly home: string;
 }
 
-/** The whole environment of a script. Its payload may set PATH or LANG; who it is, it may not. */
+/** The whole environment of a script. Its payload may set PATH or LANG, but not HOME, USER or LOGNAME. */
 export function scriptEnv(
   inherited: Readonly<Record<string, string>>,
   owner: ScriptOwner,

@@ -1,5 +1,5 @@
-// Which user scripts run as. With `--script-user` the operating system keeps a script from the agent's keys and from
-// other workspaces; without it nothing does, and the tentacle says so.
+// Resolves the user that scripts run as. With `--script-user` the operating system protects the agent's keys and other
+// workspaces from a script; without it nothing does, and the tentacle warns of that.
 import { execFile } from 'node:child_process';
 import { chmod, readdir, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -16,13 +16,13 @@ export interface ScriptUser {
   readonly uid: number;
   readonly gid: number;
   readonly home: string;
-  /** What stands in front of the interpreter to become this user; empty when the agent is it. */
+  /** The command in front of the interpreter that switches to this user; empty for the agent's own user. */
   readonly become: readonly string[];
   /** Whether the operating system separates scripts from the agent. */
   readonly isolated: boolean;
 }
 
-/** The user for scripts. Without a name that is the agent's own user, which isolates nothing. */
+/** The user for scripts. Without a name it is the agent's own user, which isolates nothing. */
 export async function resolveScriptUser(name: string | undefined): Promise<ScriptUser> {
   const self = userInfo();
   const own = { name: self.username, uid: self.uid, gid: self.gid, home: self.homedir, become: [], isolated: false };
@@ -43,8 +43,8 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
 }
 
 /**
- * Opens the way to the workspaces for the script user, and nothing else: what files lie on the way, such as the
- * settings, are closed. SCRIPT_USER_NO_ACCESS when a folder above is closed.
+ * Lets the script user reach the workspaces, and nothing else: files in the data folder, such as the settings, are
+ * closed to it. SCRIPT_USER_NO_ACCESS when a folder above is closed.
  */
 export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
   if (!user.isolated) return;
@@ -75,7 +75,7 @@ function becomeCommand(name: string, account: { uid: number; gid: number }): rea
   });
 }
 
-/** From getent where it exists (it also knows directory services), else from the file. */
+/** Asks getent where it exists (it also knows directory services), else reads /etc/passwd. */
 async function lookUp(name: string): Promise<{ uid: number; gid: number; home: string } | undefined> {
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return undefined;
   const lines = await run('getent', ['passwd', name], { env: { PATH: DEFAULT_PATH } }).then(

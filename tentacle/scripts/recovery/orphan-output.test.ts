@@ -1,4 +1,4 @@
-// How often all processes are looked through for those that outlive their scripts.
+// How often all processes are scanned for those that outlive their scripts.
 import { expect, it } from 'vitest';
 import { restAfterMs } from './orphan-output.ts';
 

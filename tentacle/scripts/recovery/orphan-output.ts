@@ -1,6 +1,6 @@
-// The output of scripts that have ended, while a process that they left behind still has it open. Such a process may
-// live on: it may be what was deployed. But nobody reads what it prints, and removing the file would only hide it: the
-// disk would fill until its last writer ends. So it is looked for, and its output is cut away whenever it has grown.
+// Truncates the output of scripts that have ended, while a process they left behind still has it open. The process may
+// live on: it may be what was deployed. But nobody reads its output, and removing the file would only hide the growth:
+// the disk would fill until the last writer ends. So such processes are looked for, and their output is truncated.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { pause } from '../../../lib/async/waiting.ts';
@@ -8,22 +8,22 @@ import { cutAbove, isOpen, openFilesOf, type OpenFile } from '../workspace/open-
 import { pids } from '../launch/child-process.ts';
 
 const LOOK_EVERY_MS = 1000;
-/** Looking through all processes takes a hundredth of a core, however many scripts end. */
+/** Scanning all processes may take a hundredth of a core, however many scripts end. */
 const REST_PER_COST = 100;
-/** Unless it would rest for longer than this: a process that prints fills a disk meanwhile. */
+/** The longest rest: a process that prints fills a disk meanwhile. */
 const LONGEST_REST_MS = 5_000;
 const MOST_BYTES = 1024 * 1024;
 
-/** How long to rest after a look that took so much processor time. */
+/** How long to rest after a scan that took `costMs` of processor time. */
 export function restAfterMs(costMs: number): number {
   return Math.min(costMs * REST_PER_COST, LONGEST_REST_MS);
 }
 
 interface OrphanOutputOptions {
-  /** A real path, below which all output is. */
+  /** The real path of the folder that holds all output. */
   readonly folder: string;
-  /** Whether a file below it is output that nobody will read. */
-  readonly isLeftover: (path: string) => boolean;
+  /** Whether a file in it is output that nobody will read. */
+  readonly isOrphan: (path: string) => boolean;
   readonly log: Logger;
 }
 
@@ -39,12 +39,12 @@ export class OrphanOutput {
     this.#options = options;
   }
 
-  /** A script has ended, or may have while the agent did not run. */
+  /** Schedules a scan: a script has ended, or may have while no agent ran. */
   look(): void {
     this.#due = true;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
-      // Between the last look and here, somebody may have asked.
+      // A scan may have been requested since the loop ended.
       if (this.#due && !this.#stopping.signal.aborted) this.look();
     });
   }
@@ -59,21 +59,21 @@ export class OrphanOutput {
     while (this.#due || this.#held.length > 0) {
       await pause(LOOK_EVERY_MS, signal);
       if (signal.aborted) return;
-      if (this.#due && performance.now() >= this.#restUntilMs) await this.#lookAtAll();
+      if (this.#due && performance.now() >= this.#restUntilMs) await this.#scanAll();
       for (const file of this.#held) this.#cut(file);
     }
   }
 
-  /** In turns: a machine may have thousands of processes. */
-  async #lookAtAll(): Promise<void> {
-    const { folder, isLeftover, log } = this.#options;
+  /** Yields between processes: a machine may have thousands. */
+  async #scanAll(): Promise<void> {
+    const { folder, isOrphan, log } = this.#options;
     this.#due = false;
     const found: OpenFile[] = [];
-    // Processor time, since on a busy machine a look takes longer than it costs.
+    // Processor time: on a busy machine the wall time of a scan exceeds its cost.
     let costUs = 0;
     for (const pid of pids()) {
       const begun = process.threadCpuUsage();
-      if (pid !== process.pid) found.push(...openFilesOf(pid, folder).filter(({ path }) => isLeftover(path)));
+      if (pid !== process.pid) found.push(...openFilesOf(pid, folder).filter(({ path }) => isOrphan(path)));
       const { user, system } = process.threadCpuUsage(begun);
       costUs += user + system;
       await nextTurn();
@@ -82,18 +82,18 @@ export class OrphanOutput {
     this.#restUntilMs = performance.now() + restAfterMs(costUs / 1000);
     const known = new Set(this.#held.map(({ pid }) => pid));
     for (const pid of new Set(found.map((file) => file.pid)).difference(known)) {
-      log.warn({ pid }, 'a process outlives its script; what it prints is thrown away');
+      log.warn({ pid }, 'a process outlives its script; its output is discarded');
     }
     this.#held = found;
   }
 
   #cut(file: OpenFile): void {
     try {
-      // Whoever else has it is found with the next look, also under the name that it has by then.
+      // When it is closed or was renamed, the next scan finds other writers, under the present name.
       if (isOpen(file)) cutAbove(file, MOST_BYTES);
       else this.#due = true;
     } catch (error) {
-      if (isOpen(file)) this.#options.log.warn({ err: error, pid: file.pid }, 'its output cannot be cut');
+      if (isOpen(file)) this.#options.log.warn({ err: error, pid: file.pid }, 'orphaned output cannot be truncated');
     }
   }
 }

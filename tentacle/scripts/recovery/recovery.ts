@@ -1,5 +1,5 @@
-// What becomes of each ticket when the agent starts again. The rule: what certainly never started may still start; what
-// runs is taken up; what has an exit code has ended with it; everything else is interrupted, and is never guessed.
+// Recovers each ticket when the agent starts again. A script that certainly never started may still start; a running
+// one is followed again; one with an exit code has ended with it; everything else is interrupted, never guessed.
 import { readFile } from 'node:fs/promises';
 import { SKEW_MS } from '../../../certs/signer.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
@@ -15,9 +15,11 @@ import { endIsBeingWritten } from '../run/supervise.ts';
 type StateIn<Phase extends TicketState['phase']> = TicketState & { readonly phase: Phase };
 
 const REBOOTED = 'the machine was restarted while it ran';
-const VANISHED = 'it was killed together with the tentacle, so that its exit code is not known';
+const VANISHED = 'it was killed together with the tentacle, so its exit code is not known';
 
-/** Takes up one ticket of the journal. Resolves when its state is decided; what it then does goes on by itself. */
+/**
+ * Recovers one ticket of the journal. Resolves when its state is decided; the script then runs on in the background.
+ */
 export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry: TicketEntry): Promise<Script> {
   const script = new Script(context, entry, { journalled: true });
   const { state } = entry;
@@ -31,7 +33,7 @@ export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry
   return script;
 }
 
-/** The claim tells whether it started: whoever makes that file first has the say. */
+/** The claim decides whether it started: whoever creates that file first. */
 async function recoverStarting(
   script: Script,
   payload: ScriptPayload__Output | undefined,
@@ -40,7 +42,7 @@ async function recoverStarting(
 ): Promise<void> {
   const { attempt, spec } = state;
   if (state.bootId !== bootId()) {
-    // A power cut may have taken a claim with it, so that its absence proves nothing.
+    // A power cut may have erased the claim, so its absence proves nothing.
     return script.endAfterwards(masker, { kind: 'interrupted', detail: REBOOTED }, 0);
   }
   if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
@@ -59,13 +61,13 @@ async function recoverRunning(
   const { process, startedAtMs } = state;
   const sameBoot = process.bootId === bootId();
   if (isAlive(process)) return script.adopt(masker, state);
-  // Looked for before it is read: it may be written in between.
+  // Checked before the exit code is read, since it may be written in between.
   const written = !endIsBeingWritten(script.workspace);
   const exitCode = script.workspace.exitCode();
   if (exitCode !== undefined && state.phase === 'running') {
     return script.endAfterwards(masker, { kind: 'exited', exitCode }, startedAtMs);
   }
-  // It is gone without a word; others of its group may live, and are waited for or killed.
+  // The leader is gone without an exit code; others of its group may live, and are waited for or killed.
   if (!written || ledGroupIsAlive(process)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'
@@ -74,7 +76,9 @@ async function recoverRunning(
   script.endAfterwards(masker, end, startedAtMs);
 }
 
-/** Starts what certainly never started, unless its time has passed: the server may have given up on it long ago. */
+/**
+ * Starts a script that certainly never started, unless its envelope has expired: the server may have given up on it.
+ */
 async function startLate(
   script: Script,
   payload: ScriptPayload__Output | undefined,
@@ -82,11 +86,11 @@ async function startLate(
   attempt: number,
 ): Promise<void> {
   if (payload === undefined) {
-    const detail = 'its sealed payload cannot be read any more';
+    const detail = 'its sealed payload cannot be read';
     return script.endAfterwards(undefined, { kind: 'refused', code: 'MASK_UNREADABLE', detail }, 0);
   }
   if (Date.now() > spec.expiresAtMs + SKEW_MS) {
-    const detail = 'the tentacle was stopped before it could start the script, and its envelope has expired since';
+    const detail = 'the tentacle stopped before it could start the script, and the envelope has expired since';
     return script.endAfterwards(maskerFor(payload), { kind: 'refused', code: 'ENVELOPE_EXPIRED', detail }, 0);
   }
   await script.begin(payload, spec, attempt).catch(() => undefined);
@@ -102,7 +106,7 @@ async function unsealPayload(script: Script, seal: WorkspaceSeal): Promise<Scrip
   }
 }
 
-/** Undefined: no line may leave. */
+/** Undefined when the payload cannot be read: no line of the log may then leave the machine. */
 function maskerFor(payload: ScriptPayload__Output | undefined): Masker | undefined {
   try {
     return payload && createMasker(payload.sensitiveValues);

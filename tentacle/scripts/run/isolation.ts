@@ -1,5 +1,5 @@
-// Who may run on this machine at the same time: exclusive scripts alone, shared ones side by side, first come first
-// served. A waiter is told the task of whoever holds it up.
+// The isolation queue: exclusive scripts run alone on the machine, shared ones at the same time, first come first
+// served. A script that waits names the task that blocks it.
 
 export type Isolation = 'exclusive' | 'shared';
 
@@ -12,12 +12,12 @@ interface Waiter extends Participant {
   readonly admit: () => void;
 }
 
-/** A place in the queue, or on the machine. `leave` is idempotent and good for both. */
-export interface Place {
-  /** Resolves when the script may start; never when it left before. */
+/** A script's slot, in the queue or among the running. `leave` is idempotent and works for both. */
+export interface Slot {
+  /** Resolves when the script may start; never when it left the queue before. */
   readonly admitted: Promise<void>;
   readonly waiting: boolean;
-  /** The task of the script that is waited for; undefined when admitted. */
+  /** The task that blocks this script; undefined when admitted. */
   readonly heldBy: string | undefined;
   leave(): void;
 }
@@ -35,20 +35,20 @@ export class IsolationQueue {
     return this.#waiting.length;
   }
 
-  /** Takes a place in the queue; `runsAlready` is for a script that was taken up again and cannot wait. */
-  enter(participant: Participant, options: { readonly runsAlready: boolean } = { runsAlready: false }): Place {
+  /** Enters the queue. `runsAlready` is for a recovered script: its processes run, so it cannot wait. */
+  enter(participant: Participant, options: { readonly runsAlready: boolean } = { runsAlready: false }): Slot {
     if (options.runsAlready) {
       this.#running.add(participant);
-      return this.#place(participant, Promise.resolve());
+      return this.#slot(participant, Promise.resolve());
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiter: Waiter = { ...participant, admit: resolve };
     this.#waiting.push(waiter);
     this.#admit();
-    return this.#place(waiter, promise);
+    return this.#slot(waiter, promise);
   }
 
-  #place(participant: Participant, admitted: Promise<void>): Place {
+  #slot(participant: Participant, admitted: Promise<void>): Slot {
     const running = this.#running;
     const holder = (): string | undefined => this.#holderFor(participant);
     return {
@@ -75,7 +75,7 @@ export class IsolationQueue {
     return ([...this.#running].find(exclusive) ?? ahead ?? first)?.task;
   }
 
-  /** In order: a shared script does not overtake an exclusive one, or that would wait for ever. */
+  /** In order: if shared scripts could overtake an exclusive one, it might wait for ever. */
   #admit(): void {
     for (let next = this.#waiting[0]; next !== undefined && this.#fits(next); next = this.#waiting[0]) {
       this.#waiting.shift();

@@ -1,5 +1,5 @@
-// A script that runs, until it has ended: of itself, because somebody or its time limit wants that, or because it was
-// killed from outside. What it ended with is told, never guessed.
+// Follows a running script to its end: it exits, is cancelled, exceeds its time limit, or is killed from outside. Its
+// end is recorded only when it is known, never guessed.
 import { LongTimer } from '../../../lib/async/long-timer.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { unlessAborted } from '../../../lib/async/waiting.ts';
@@ -17,7 +17,7 @@ interface RunningParts {
   readonly workspace: Workspace;
   readonly kill: KillSwitch;
   readonly killGraceMs: number;
-  /** Aborts when the agent stops; the script runs on then. */
+  /** Aborts when the agent stops; the script then runs on. */
   readonly stopping: AbortSignal;
   readonly log: Logger;
 }
@@ -25,15 +25,17 @@ interface RunningParts {
 export class RunningScript {
   readonly #parts: RunningParts;
   readonly #state: RunningState;
-  /** The exit code, as the launcher told it. */
-  #told: number | undefined;
+  /** The exit code as the launcher reported it. */
+  #reported: number | undefined;
 
   constructor(parts: RunningParts, state: RunningState) {
     this.#parts = parts;
     this.#state = state;
   }
 
-  /** Resolves with how it ended; rejects when the agent stops. `exited` is what its launcher tells, if that can. */
+  /**
+   * Resolves with the script's end; rejects when the agent stops. `exited` is the launcher's report, if there is one.
+   */
   async end(exited: Promise<number | undefined> | undefined): Promise<ScriptEnd> {
     const limit = this.#limitTime();
     try {
@@ -44,26 +46,26 @@ export class RunningScript {
     }
   }
 
-  /** Resolves when its leader is gone, and it is known how, if it ever will be. */
+  /** Resolves when the leader is gone, and its exit code is recorded, if it ever will be. */
   async #leaderGone(exited: Promise<number | undefined> | undefined): Promise<void> {
     const { workspace, stopping } = this.#parts;
     await leaderGone(this.#state.process, exited, stopping);
-    this.#told = await exited;
-    if (this.#told === undefined) await endWritten(workspace, stopping);
+    this.#reported = await exited;
+    if (this.#reported === undefined) await endWritten(workspace, stopping);
   }
 
-  /** An exit code that is known counts, also against a cancellation that came after it. */
+  /** A known exit code counts, even when a kill was requested after it. */
   async #howItEnded(): Promise<ScriptEnd> {
     const { workspace, kill } = this.#parts;
-    const exitCode = this.#told ?? workspace.exitCode();
+    const exitCode = this.#reported ?? workspace.exitCode();
     if (exitCode !== undefined && this.#state.phase !== 'killing') return { kind: 'exited', exitCode };
-    return kill.reason === undefined ? this.#outliveLauncher() : this.#killGroup(kill.reason);
+    return kill.reason === undefined ? this.#endWithoutExitCode() : this.#killGroup(kill.reason);
   }
 
   async #killGroup(reason: NonNullable<KillSwitch['reason']>): Promise<ScriptEnd> {
     const { record, killGraceMs, stopping, log } = this.#parts;
-    // The intent first, so that a killed agent does not take its own kill for the script's end. A full disk must not
-    // keep the script alive, though.
+    // The intent is journalled first, so that a restarted agent does not take its own kill for the script's own exit. A
+    // full disk must not keep the script alive, though.
     await record.set({ ...this.#state, phase: 'killing', reason }).catch((error: unknown) => {
       log.warn({ err: error, ticket: record.ticket }, 'kill not journalled');
     });
@@ -71,8 +73,8 @@ export class RunningScript {
     return { kind: reason };
   }
 
-  /** Nobody wrote an exit code down. Others of its group may run on: that is waited for; its code nobody will know. */
-  async #outliveLauncher(): Promise<ScriptEnd> {
+  /** No exit code was recorded, and none will be. Waits for other processes of the group that run on. */
+  async #endWithoutExitCode(): Promise<ScriptEnd> {
     const { workspace, kill, stopping } = this.#parts;
     await this.#unlessKilled(groupGone(this.#state.process, stopping));
     if (kill.reason !== undefined) return this.#killGroup(kill.reason);
@@ -84,18 +86,19 @@ export class RunningScript {
     };
   }
 
+  /** Waits for `gone`, or for a kill. */
   async #unlessKilled(gone: Promise<void>): Promise<void> {
     const { kill, stopping } = this.#parts;
-    await unlessAborted(Promise.race([gone, kill.asked]), [stopping]);
+    await unlessAborted(Promise.race([gone, kill.requested]), [stopping]);
   }
 
   #limitTime(): LongTimer | undefined {
     const { spec, process } = this.#state;
     if (spec.timeLimitS === 0) return undefined;
-    // One that was gone before it could be looked at has no start.
+    // 0: the process was gone before its start time could be read.
     const ranMs = process.startTicks === 0 ? 0 : ageMs(process);
-    // Whatever the clock of the machine is set to meanwhile.
+    // Monotonic: the clock of the machine may be set meanwhile.
     const now = () => performance.now();
-    return new LongTimer(now() + spec.timeLimitS * 1000 - ranMs, () => this.#parts.kill.ask('timed-out'), { now });
+    return new LongTimer(now() + spec.timeLimitS * 1000 - ranMs, () => this.#parts.kill.request('timed-out'), { now });
   }
 }

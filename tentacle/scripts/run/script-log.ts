@@ -1,4 +1,4 @@
-// The log of one script: its numbered lines, and, while it runs, the pump that brings its output in.
+// The log of one script: its numbered lines, and, while it runs, the pump that reads its output.
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import type { Masker } from '../../../lib/masking/masker.ts';
 import type { Journal } from '../../journal/journal.ts';
@@ -7,7 +7,7 @@ import { LogPump } from '../../logs/pump.ts';
 import { TicketLog } from '../../logs/ticket-log.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
-/** Exit codes from here on may stand for a signal. */
+/** Exit codes from here on may mean a signal. */
 const SIGNALLED_FROM = 128;
 
 interface ScriptLogOptions {
@@ -35,12 +35,14 @@ export class ScriptLog {
     return this.#lines;
   }
 
-  /** 0 also when nobody has opened it yet. */
+  /** 0 also before the log is opened. */
   get lastLine(): number {
     return this.#lines?.lastLine ?? 0;
   }
 
-  /** Brings in the output of an attempt. What becomes of the script counts, also when its output is lost. */
+  /**
+   * Starts reading the output of an attempt. A failure is only logged: the script's end counts more than its output.
+   */
   async follow(masker: Masker | undefined, attempt: number): Promise<void> {
     const { ticket, workspace, quotaBytes, log, onLines } = this.#options;
     const paths = { stdout: workspace.stdout(attempt), stderr: workspace.stderr };
@@ -51,20 +53,20 @@ export class ScriptLog {
     }
   }
 
-  /** Adds a line of the agent's own, while output is brought in. */
+  /** Adds a line of the agent's own, while output is read. */
   async note(text: string): Promise<void> {
     await this.#pump?.note(text);
   }
 
   /**
-   * Takes what is left of the output of a script that has ended, and adds a last word of the agent's own. Resolves with
-   * the last line, all being on the disk.
+   * Reads the rest of the output of a script that has ended, and adds a last line of the agent's own. Resolves with the
+   * number of the last line, once all lines are on the disk.
    */
-  async finish(end: ScriptEnd, lastWord?: string): Promise<number> {
-    // Also one that a signal ended may have been in the middle of a line, or of a value that is to be masked.
+  async finish(end: ScriptEnd, lastNote?: string): Promise<number> {
+    // A script that a signal ended may also have stopped in the middle of a line, or of a sensitive value.
     const cutOff = end.kind !== 'exited' || end.exitCode >= SIGNALLED_FROM;
     await this.#pump?.finish(cutOff);
-    if (lastWord !== undefined) await this.note(lastWord);
+    if (lastNote !== undefined) await this.note(lastNote);
     if (end.kind === 'interrupted') await this.note(`SCRIPT_INTERRUPTED: the log is cut off here: ${end.detail}`);
     this.#pump = undefined;
     const lines = this.lines();
@@ -72,12 +74,12 @@ export class ScriptLog {
     return lines.lastLine;
   }
 
-  /** The agent stops: a full disk is no longer waited for. */
+  /** The agent stops: no longer wait for room on the disk. */
   abandon(): void {
     this.#pump?.abandon();
   }
 
-  /** Lets go of the output and of the lines. Idempotent; later readers are told that the ticket is completed. */
+  /** Closes the output and the lines. Idempotent; later readers get TICKET_ALREADY_USED. */
   async close(): Promise<void> {
     await this.#pump?.stop();
     const lines = this.#lines;

@@ -1,8 +1,8 @@
-// One script from acceptance to its end: waits for its turn, is started once, is watched, ended, and its log brought
-// in. A script that was found in the journal after a restart goes on from the state it was in (recovery.ts decides).
+// One script from acceptance to its end: it waits in the queue, starts once, is watched, and its output is logged. A
+// script that is found in the journal after a restart continues from its state (recovery.ts decides).
 //
 //   ticket-record.ts   its state, in the journal          script-log.ts   its lines, and the output they come from
-//   launch.ts          how it becomes a process           running.ts      how that ends; kill-switch.ts: on whose desired
+//   launch.ts          how it becomes a process           running.ts      how it ends; kill-switch.ts: on request
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
@@ -12,7 +12,7 @@ import { diskError } from '../../disk-errors.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { KillReason, ScriptEnd, ScriptSpec, TicketEntry, TicketState } from '../../journal/records.ts';
 import type { TicketLog } from '../../logs/ticket-log.ts';
-import type { IsolationQueue, Place } from './isolation.ts';
+import type { IsolationQueue, Slot } from './isolation.ts';
 import { KillSwitch } from './kill-switch.ts';
 import type { OrphanOutput } from '../recovery/orphan-output.ts';
 import { launchScript, prepareScript, type LaunchContext, type LaunchOutcome } from '../launch/launch.ts';
@@ -32,14 +32,14 @@ export interface ScriptContext extends LaunchContext {
   readonly workspaces: Workspaces;
   readonly logQuotaBytes: number;
   readonly killGraceMs: number;
-  readonly leftovers: OrphanOutput;
+  readonly orphanOutput: OrphanOutput;
   readonly log: Logger;
 }
 
-/** Processes that one line names. */
-const MOST_NAMED = 5;
+/** Process ids that one log line lists. */
+const MOST_LISTED = 5;
 
-/** A script that was started, and what its launcher tells of its end, if that can. */
+/** A started script, and the launcher's report of its exit code, if there is one. */
 interface Started {
   readonly state: RunningState;
   readonly exited: Promise<number | undefined> | undefined;
@@ -54,9 +54,9 @@ export class Script {
   readonly #log: ScriptLog;
   readonly #kill = new KillSwitch();
   readonly #stopping = new AbortController();
-  #place: Place | undefined;
+  #slot: Slot | undefined;
   #attempt: number;
-  /** The leader of the script's group, once it was started by this agent. */
+  /** The leader of the script's process group, when this agent started it. */
   #leader: number | undefined;
   #flow: Promise<void> = Promise.resolve();
 
@@ -71,7 +71,7 @@ export class Script {
     this.#log = new ScriptLog({
       ...{ ticket, journal: context.journal, workspace: this.workspace, log: context.log },
       quotaBytes: context.logQuotaBytes,
-      onLines: () => this.#record.tell(),
+      onLines: () => this.#record.notify(),
     });
   }
 
@@ -81,7 +81,7 @@ export class Script {
 
   status(): StatusMessage {
     const { lastLine } = this.#log;
-    return statusOf(this.ticket, this.state, { lastLine, heldBy: this.#place?.heldBy ?? '' });
+    return statusOf(this.ticket, this.state, { lastLine, heldBy: this.#slot?.heldBy ?? '' });
   }
 
   /** Calls back after every new line and every change of state. */
@@ -100,21 +100,21 @@ export class Script {
   }
 
   /**
-   * Takes a place in the queue and starts when it is this script's turn. Resolves when there is a state on disk to
-   * answer with; rejects when nothing was begun and nothing is left behind.
+   * Enters the queue and starts when it is this script's turn. Resolves when a state is on the disk to answer with;
+   * rejects when the script did not start and left nothing behind.
    */
   async begin(payload: ScriptPayload__Output, spec: ScriptSpec, attempt: number): Promise<void> {
     const begun = Promise.withResolvers<void>();
     this.#attempt = attempt;
-    this.#place = this.#context.queue.enter({ task: this.task, isolation: spec.isolation });
+    this.#slot = this.#context.queue.enter({ task: this.task, isolation: spec.isolation });
     this.#flow = this.#guard(this.#waitAndRun(payload, spec, begun), begun.reject);
     await begun.promise;
   }
 
-  /** Goes on with a script that was started before the agent was. */
+  /** Follows a script that an earlier agent started. */
   adopt(masker: Masker | undefined, state: RunningState): void {
     const { isolation } = state.spec;
-    this.#place = this.#context.queue.enter({ task: this.task, isolation }, { runsAlready: true });
+    this.#slot = this.#context.queue.enter({ task: this.task, isolation }, { runsAlready: true });
     if (state.phase === 'killing') this.kill(state.reason);
     if (this.state.phase === 'starting') this.#record.noteIfPossible(state);
     const run = async (): Promise<void> => {
@@ -124,7 +124,7 @@ export class Script {
     this.#flow = this.#guard(run());
   }
 
-  /** Records an end that was found out, not witnessed; what is left of the output is brought in. */
+  /** Records an end that happened while no agent watched, after the rest of the output is read. */
   endAfterwards(masker: Masker | undefined, end: ScriptEnd, startedAtMs: number): void {
     const finish = async (): Promise<void> => {
       if (startedAtMs > 0 || end.kind === 'interrupted') await this.#log.follow(masker, this.#attempt);
@@ -133,12 +133,12 @@ export class Script {
     this.#flow = this.#guard(finish());
   }
 
-  /** Asks for the end of the script; the first reason given is the one that counts. */
+  /** Requests the kill of the script. The first reason counts. */
   kill(reason: KillReason): void {
-    this.#kill.ask(reason);
+    this.#kill.request(reason);
   }
 
-  /** Lets go of the script, which runs on. */
+  /** Stops watching the script, which runs on. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#log.abandon();
@@ -146,20 +146,20 @@ export class Script {
     await this.#log.close();
   }
 
-  /** Leaves the tombstone, then clears the workspace away. */
+  /** Writes the tombstone, then removes the workspace. */
   async complete(): Promise<void> {
     const { state } = this;
     if (state.phase !== 'ended') {
       throw new IsthmusError('SCRIPT_NOT_ENDED', `ticket ${this.ticket} is ${state.phase}`);
     }
-    // Not synced: without it, the end is still known, and the ticket is as used up.
+    // Not synced: if it is lost, the end is still in the journal, and the ticket is still used up.
     this.#record.note({ ...state, phase: 'completed' });
     await this.#log.close();
     const abandoned = this.#leader !== undefined && !signalGroup(this.#leader, 0);
     await this.#context.workspaces.remove(this.workspace, { abandoned });
   }
 
-  /** Errors after the answer was given go to the log: nobody waits for them any more. */
+  /** Logs errors that come after the answer was sent: nobody awaits them any more. */
   async #guard(flow: Promise<void>, onFailure: (error: unknown) => void = () => undefined): Promise<void> {
     try {
       await flow;
@@ -176,14 +176,14 @@ export class Script {
     spec: ScriptSpec,
     begun: PromiseWithResolvers<void>,
   ): Promise<void> {
-    const place = this.#place!;
+    const slot = this.#slot!;
     const { signal } = this.#stopping;
-    // The journal has an answer already, and the agent does not wait for its disk to start.
+    // A journalled script has a state to answer with: the agent need not wait for the disk to start up.
     if (this.#record.journalled) begun.resolve();
-    if (place.waiting) {
+    if (slot.waiting) {
       if (!(await this.#wait(spec))) return;
       begun.resolve();
-      await unlessAborted(Promise.race([place.admitted, this.#kill.asked]), [signal]);
+      await unlessAborted(Promise.race([slot.admitted, this.#kill.requested]), [signal]);
       if (this.#kill.reason !== undefined) return this.#end({ kind: this.#kill.reason }, 0);
     }
     signal.throwIfAborted();
@@ -192,7 +192,7 @@ export class Script {
     if (started !== undefined) await this.#watch(started.state, started.exited);
   }
 
-  /** False when that could not be written down of a script that the journal knows: it has ended with that. */
+  /** Journals `waiting`. False when that failed for a script that the journal knows: it has then ended. */
   async #wait(spec: ScriptSpec): Promise<boolean> {
     if (this.#record.journalled && this.state.phase === 'waiting') return true;
     try {
@@ -204,7 +204,7 @@ export class Script {
     }
   }
 
-  /** Has the script started, once `starting` is on the disk. Undefined when it was not, which is then its end. */
+  /** Starts the script, once `starting` is on the disk. Undefined when it did not start: it has then ended. */
   async #start(payload: ScriptPayload__Output, spec: ScriptSpec): Promise<Started | undefined> {
     const attempt = this.#attempt;
     let masker: Masker;
@@ -212,7 +212,7 @@ export class Script {
     try {
       masker = createMasker(payload.sensitiveValues);
       const prepared = await prepareScript(this.#context, this.workspace, payload, spec);
-      // A log that cannot be kept is a reason not to start.
+      // Fails early: a script whose log cannot be kept must not start.
       this.spool();
       await this.#record.set({ phase: 'starting', spec, attempt, bootId: bootId() });
       outcome = await launchScript(this.#context.launcher, this.workspace, attempt, prepared);
@@ -227,7 +227,7 @@ export class Script {
     const { process, startedAtMs, exited } = outcome;
     this.#leader = process.pid;
     const state = { phase: 'running', spec, attempt, process, startedAtMs } as const;
-    // Not synced: while this boot lasts, the claim and the exit file tell the same.
+    // Not synced: until the next boot, the claim and the exit file say the same.
     this.#record.noteIfPossible(state);
     await this.#log.follow(masker, attempt);
     return { state, exited };
@@ -243,28 +243,31 @@ export class Script {
     await this.#end(end, state.startedAtMs, leftOpen);
   }
 
-  /** Waits until nobody writes to its output any more, a while; answers what is to be said of those that still may. */
+  /** Waits a while until no process has the output open. Returns the log line about those that still have. */
   async #finishOutput({ process }: RunningState): Promise<string | undefined> {
     const left = await outputFinished(process, this.workspace.path, this.#stopping.signal);
     if (left.length === 0) return undefined;
     const [which, hold] = left.length === 1 ? ['a process', 'holds'] : [`${left.length} processes`, 'hold'];
-    const what = `the script left ${which} behind that ${hold} its output (${left.slice(0, MOST_NAMED).join(', ')})`;
-    return `${what}: what is printed there after this line is not kept`;
+    const what = `the script left ${which} behind that ${hold} its output (${left.slice(0, MOST_LISTED).join(', ')})`;
+    return `${what}: output after this line is not kept`;
   }
 
-  async #end(end: ScriptEnd, startedAtMs: number, lastWord?: string): Promise<void> {
-    const lastLine = await this.#log.finish(end, lastWord);
+  async #end(end: ScriptEnd, startedAtMs: number, lastNote?: string): Promise<void> {
+    const lastLine = await this.#log.finish(end, lastNote);
     const ended = { phase: 'ended', end, startedAtMs, endedAtMs: Date.now(), lastLine } as const;
     await this.#record.setWhenDiskAllows(ended, this.#stopping.signal);
-    this.#place?.leave();
-    this.#context.leftovers.look();
+    this.#slot?.leave();
+    this.#context.orphanOutput.look();
     if (this.#context.user.isolated) this.workspace.shut();
   }
 
-  /** Before anything was answered: as if the ticket had never come, and `failure` is thrown. Later that is its end. */
+  /**
+   * Handles a failed start. Once the ticket is journalled the failure is its end. Before that it is as if the ticket
+   * had never come: everything is removed and `failure` is thrown.
+   */
   async #giveUp(failure: IsthmusError): Promise<void> {
     if (this.#record.journalled) return this.#end({ kind: 'refused', code: failure.code, detail: failure.message }, 0);
-    this.#place?.leave();
+    this.#slot?.leave();
     await this.#log.close();
     await this.#context.workspaces.remove(this.workspace, { abandoned: false });
     throw failure;

@@ -1,4 +1,4 @@
-// A ticket's state as the wire tells it.
+// Turns a ticket's state into the status message of the wire.
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { ScriptStatus } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { ScriptEnd, TicketState } from '../../journal/records.ts';
@@ -17,7 +17,7 @@ interface EndMessage {
   readonly errorDetail: string;
 }
 
-/** What a shell answers for a command that cannot be run. */
+/** The exit code of a shell for a command that cannot be run. */
 const REFUSED_EXIT_CODE = 126;
 
 /** The status of a ticket. A tombstone keeps the exit code and the error of its end. */

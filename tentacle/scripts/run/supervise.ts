@@ -1,4 +1,4 @@
-// Watches a script that runs, its own child or one taken up again, until it has ended or has to be ended.
+// Waits for the processes of a running script to end, or kills them; works for own children and for recovered scripts.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChildProcessIdentity } from '../../journal/records.ts';
 import { openFilesOf } from '../workspace/open-files.ts';
@@ -6,17 +6,15 @@ import { isAlive, ledGroup, ledGroupIsAlive, pids, signalGroup } from '../launch
 import { isRawOutput, type Workspace } from '../workspace/workspace.ts';
 
 const POLL_MS = 50;
-/** A process that cannot even be killed hangs in the kernel; it is not waited for longer than this. */
+/** A process that survives SIGKILL hangs in the kernel; it is waited for no longer than this. */
 const UNKILLABLE_MS = 5_000;
-/** What a script leaves behind to finish what it said, as `exec > >(tee FILE)` does, is done well before this. */
+/** Helpers that still write a script's last output, as in `exec > >(tee FILE)`, are done well before this. */
 const FINISH_MS = 1_000;
 const FINISH_POLL_MS = 20;
-/** A launcher under load may need so long to hear of an end. */
+/** A launcher under load may take this long to notice an exit. */
 const WRITING_MS = 30_000;
 
-/**
- * Resolves when the leader of the script's group is gone: as its launcher tells, or when that cannot, as /proc does.
- */
+/** Resolves when the leader of the script's group is gone: reported by its launcher, or else seen in /proc. */
 export async function leaderGone(
   leader: ChildProcessIdentity,
   exited: Promise<number | undefined> | undefined,
@@ -31,12 +29,12 @@ export async function groupGone(leader: ChildProcessIdentity, signal: AbortSigna
   while (ledGroupIsAlive(leader)) await delay(POLL_MS, undefined, { signal });
 }
 
-/** Whether a launcher is about to write down how a script ended: it has the file open until then. */
+/** Whether a launcher may still record an exit code: it has the exit file open until then. */
 export function endIsBeingWritten(workspace: Workspace): boolean {
   return pids().some((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === workspace.exit));
 }
 
-/** Resolves when how a script ended is written down, or never will be; its leader is gone. */
+/** After its leader is gone: resolves when the exit code is recorded, or never will be. */
 export async function endWritten(workspace: Workspace, signal: AbortSignal): Promise<void> {
   const until = performance.now() + WRITING_MS;
   while (workspace.exitCode() === undefined && endIsBeingWritten(workspace) && performance.now() < until) {
@@ -45,8 +43,9 @@ export async function endWritten(workspace: Workspace, signal: AbortSignal): Pro
 }
 
 /**
- * Resolves when no process of the group has the script's output (in `folder`) open any more: its leader has ended, and
- * others may be about to finish what it said. They are not waited for long: resolves with those that then still have.
+ * Resolves when no process of the group has the script's output (in `folder`) open any more: after the leader has
+ * ended, others may still be writing. They are not waited for long; resolves with the pids that then still have it
+ * open.
  */
 export async function outputFinished(
   leader: ChildProcessIdentity,
@@ -64,11 +63,11 @@ export async function outputFinished(
   }
 }
 
-/** Ends a whole group: asks it to, and after `graceMs` makes it. Resolves when it is gone. */
+/** Ends a whole group: SIGTERM, and SIGKILL after `graceMs`. Resolves when it is gone. */
 export async function endGroup(leader: ChildProcessIdentity, graceMs: number, signal: AbortSignal): Promise<void> {
   if (!ledGroupIsAlive(leader)) return;
   signalGroup(leader.pid, 'SIGTERM');
-  // A stopped process cannot take the hint.
+  // A stopped process must run to handle it.
   signalGroup(leader.pid, 'SIGCONT');
   const killAt = performance.now() + graceMs;
   while (ledGroupIsAlive(leader)) {

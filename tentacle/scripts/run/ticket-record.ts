@@ -1,10 +1,10 @@
-// The state of one ticket as the journal has it, and who is told when it changes.
+// The state of one ticket in the journal, and the listeners for its changes.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { TicketEntry, TicketState } from '../../journal/records.ts';
 
-/** A state that was not yet reached when the disk was full is tried again this often. */
+/** How often a state that the full disk refused is written again. */
 const RETRY_FULL_DISK_MS = 500;
 
 export class TicketRecord {
@@ -33,18 +33,18 @@ export class TicketRecord {
     return this.#state;
   }
 
-  /** Whether the journal knows the ticket: until then a failure leaves no trace. */
+  /** Whether the journal knows the ticket. Before that a failure leaves no trace. */
   get journalled(): boolean {
     return this.#journalled;
   }
 
-  /** Calls back whenever `tell` is called, and after every change of state. */
+  /** Calls back on `notify`, and after every change of state. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  tell(): void {
+  notify(): void {
     for (const listener of [...this.#listeners]) listener();
   }
 
@@ -61,14 +61,14 @@ export class TicketRecord {
     });
   }
 
-  /** Takes a state once it is on the disk; DISK_FULL when it cannot be, and the former one holds. */
+  /** Changes the state once it is on the disk. DISK_FULL when it cannot be written; the former state then holds. */
   async set(state: TicketState): Promise<void> {
     await this.#journal.append(this.#recordOf(state));
     this.#journalled = true;
     this.#change(state);
   }
 
-  /** As `set`, as soon as the disk has room; rejects when `stopping` aborts first. */
+  /** As `set`, but waits until the disk has room; rejects when `stopping` aborts first. */
   async setWhenDiskAllows(state: TicketState, stopping: AbortSignal): Promise<void> {
     for (;;) {
       try {
@@ -80,15 +80,13 @@ export class TicketRecord {
     }
   }
 
-  /**
-   * Takes a state that a power cut may take back; DISK_FULL when not even that can be written, and the former holds.
-   */
+  /** As `set`, without a sync: a power cut may undo it. */
   note(state: TicketState): void {
     this.#journal.note(this.#recordOf(state));
     this.#change(state);
   }
 
-  /** Takes a state that can be found out again when it is not in the journal. */
+  /** Changes the state, whether it can be journalled or not: recovery can find it out again. */
   noteIfPossible(state: TicketState): void {
     this.#change(state);
     try {
@@ -104,6 +102,6 @@ export class TicketRecord {
 
   #change(state: TicketState): void {
     this.#state = state;
-    this.tell();
+    this.notify();
   }
 }

@@ -1,7 +1,7 @@
-// Which process has which file open, as /proc shows it to who may look: root at all, anybody else at their own.
+// Finds which processes have a file open, in /proc. Root sees all processes, other users only their own.
 import { closeSync, constants, ftruncateSync, openSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 
-/** What /proc adds to the name of a file that was removed. */
+/** /proc appends this to the path of a removed file. */
 const REMOVED_MARK = ' (deleted)';
 const BLOCK_BYTES = 512;
 
@@ -26,12 +26,12 @@ export function isOpen({ pid, descriptor, path }: OpenFile): boolean {
 }
 
 /**
- * Makes the file empty if it takes more disk than `mostBytes`; for those who append to it that is safe at any moment.
+ * Truncates the file when it uses more disk than `mostBytes`. Safe at any moment for a writer that appends.
  */
 export function cutAbove(file: OpenFile, mostBytes: number): void {
   const link = `/proc/${file.pid}/fd/${file.descriptor}`;
   if (statSync(link).blocks * BLOCK_BYTES <= mostBytes) return;
-  // Not waiting, should the number stand for a pipe by now.
+  // Non-blocking, because the descriptor may be a pipe by now.
   const opened = openSync(link, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
     if (pathOf(`/proc/self/fd/${opened}`) === file.path) ftruncateSync(opened);

@@ -1,5 +1,5 @@
-// Seals what a workspace keeps of a payload (its environment, and what to mask) under a key of this node, bound to the
-// ticket: a sealed file moved to another ticket does not open.
+// Encrypts the payload in a workspace (its environment and sensitive values) under a key of this node. The ticket is
+// bound in: a sealed file that was moved to another ticket does not open.
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const KEY_BYTES = 32;
 export class WorkspaceSeal {
   readonly #sealer: Sealer;
 
-  /** Reads `<data>/seal.key`, or makes it (0600) when this is the first start. */
+  /** Reads `<data>/seal.key`; creates it (0600) at the first start. */
   constructor(dataDir: string) {
     const path = join(dataDir, 'seal.key');
     if (!existsSync(path)) writeDurably(path, randomBytes(KEY_BYTES));
@@ -23,7 +23,7 @@ export class WorkspaceSeal {
     return this.#sealer.seal(content, identityOf(ticket));
   }
 
-  /** The content, or undefined when it was sealed for another ticket, by another node, or was changed. */
+  /** The content; undefined when it was sealed for another ticket, by another node, or was changed. */
   unseal(ticket: string, sealed: string): Buffer | undefined {
     try {
       return this.#sealer.open(sealed, identityOf(ticket));

@@ -1,6 +1,6 @@
-// Where the folders of completed tickets go before they are removed: out of everybody's way first, and what cannot be
-// removed then is in nobody's. A script may leave what the agent cannot remove (files of root made by sudo, a mount);
-// that must neither fail a completion nor the next start.
+// Removes the folders of completed tickets, and keeps what cannot be removed. A script may leave files that the agent
+// cannot delete (created by root through sudo, a mount); that must fail neither a completion nor the next start. So a
+// folder is first moved in here, out of the way, then removed.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -12,11 +12,11 @@ export class UndeletableFiles {
   readonly #folder: string;
   readonly #log: Logger;
   readonly #stopping = new AbortController();
-  /** What could not be moved, where it is. */
+  /** Folders that could not be moved in here. */
   readonly #unmoved = new Set<string>();
   #emptying: Promise<void> | undefined;
 
-  /** Opens the one in `folder`, with what is in it still. */
+  /** Opens `folder`, with whatever an earlier agent left in it. */
   constructor(folder: string, log: Logger) {
     this.#folder = folder;
     this.#log = log;
@@ -24,16 +24,16 @@ export class UndeletableFiles {
     chmodSync(folder, 0o700);
   }
 
-  /** Whether a path is of something that was put in here. */
+  /** Whether a path is in this folder. */
   holds(path: string): boolean {
     return path.startsWith(`${this.#folder}/`);
   }
 
-  /** Puts a folder in here, not removing it yet; answers where it is now: in its place still if it cannot be moved. */
+  /** Moves a folder in here, without removing it. Returns its path afterwards: unchanged when it cannot be moved. */
   put(path: string): string {
     const inHere = join(this.#folder, `${basename(path)}.${randomBytes(6).toString('hex')}`);
     try {
-      // Moving a folder takes the right to write in it, which its script may have taken away.
+      // Moving a folder needs write permission in it, which its script may have removed.
       chmodSync(path, 0o700);
       renameSync(path, inHere);
       return inHere;
@@ -45,17 +45,17 @@ export class UndeletableFiles {
     }
   }
 
-  /** Removes a folder. What cannot be removed is told in the log, and tried again whenever this is emptied. */
+  /** Removes a folder. A failure is logged; the next `empty` tries again. */
   async remove(path: string): Promise<void> {
     const folder = this.put(path);
     try {
       await removeTree(folder);
     } catch (error) {
-      this.#log.warn({ err: error, folder }, 'a script left what cannot be removed; remove it by hand');
+      this.#log.warn({ err: error, folder }, 'a script left files that cannot be removed; remove them by hand');
     }
   }
 
-  /** Removes what is in here, as far as it can be; while that goes on it is not begun again. */
+  /** Removes everything in here that can be removed. Concurrent calls share one run. */
   async empty(): Promise<void> {
     this.#emptying ??= this.#empty().finally(() => {
       this.#emptying = undefined;
@@ -63,7 +63,7 @@ export class UndeletableFiles {
     await this.#emptying;
   }
 
-  /** What is not removed yet is so by the next agent. */
+  /** Aborts a running `empty`; the next agent goes on with it. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#emptying;
@@ -85,6 +85,6 @@ export class UndeletableFiles {
     }
     if (reasons.length === 0 || signal.aborted) return;
     const more = { err: reasons[0], folders: reasons.length, in: this.#folder };
-    this.#log.warn(more, 'what scripts left cannot be removed; remove it by hand');
+    this.#log.warn(more, 'scripts left files that cannot be removed; remove them by hand');
   }
 }

@@ -1,15 +1,15 @@
-// The folder of one ticket: what the script reads, what it writes, and what tells how far it came.
+// The folder of one ticket: the script's input, its output, and how far it came.
 //
-//   payload.sealed   the payload under the node's key
-//   body             the script, 0600, of the script user
-//   exit             whether it was started, and how it ended (exit-file.ts)
-//   stdout, stderr   raw output, 0600, of the agent: the script has the open files, not the right to open them again.
-//                    stdout (stdout.<n> of a later attempt) is the claim, too: whoever makes it first has the say, the
-//                    launcher (it then runs the body) or an agent that gave up on it
+//   payload.sealed   the payload, encrypted under the node's key
+//   body             the script, 0600, owned by the script user
+//   exit             whether it started, and its exit code (exit-file.ts)
+//   stdout, stderr   raw output, 0600, owned by the agent: the script inherits the open files but may not reopen them.
+//                    stdout (stdout.<n> for a later attempt) is also the claim. Whoever creates it first decides: the
+//                    launcher (it then runs the body), or an agent that gave up on it
 //   lines            the masked log, when it is long
 //   work/            the script's working folder
 //
-// The small files are written and read synchronously: a dozen trips through the thread pool cost more than they do.
+// Small files are written and read synchronously: a dozen trips through the thread pool cost more than the calls.
 import {
   chmodSync,
   chownSync,
@@ -29,7 +29,7 @@ import { basename, join } from 'node:path';
 import { PENDING_TEXT, readExitCode, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
 import type { ScriptUser } from '../launch/script-user.ts';
 
-/** Whether a file of a workspace is the output of its script, of whatever attempt. */
+/** Whether a file of a workspace is raw output of its script, from any attempt. */
 export function isRawOutput(path: string): boolean {
   return /^std(out|err)(\.\d+)?$/.test(basename(path));
 }
@@ -69,17 +69,17 @@ export class Workspace {
     return join(this.path, 'work');
   }
 
-  /** Makes the folder again when somebody removed it: its ticket still needs a place for its end. */
+  /** Creates the folder again when somebody removed it: the end of its ticket is still written here. */
   ensure(): void {
     mkdirSync(this.path, { recursive: true, mode: 0o700 });
   }
 
-  /** Keeps the payload for the case that the agent is started again. */
+  /** Keeps the payload for an agent that starts again. */
   keep(sealed: string): void {
     rewrite(this.sealed, sealed);
   }
 
-  /** Puts in place what a start needs, also when an earlier attempt did so before. */
+  /** Writes the files that a start needs. Idempotent: an earlier attempt may have done so. */
   prepare(body: string, user: ScriptUser): void {
     rewrite(this.body, body);
     rewrite(this.exit, PENDING_TEXT);
@@ -90,12 +90,12 @@ export class Workspace {
     chmodSync(this.path, 0o711);
   }
 
-  /** After the end nothing in here is the script user's to reach any more. */
+  /** Closes the folder to the script user, after the script has ended. */
   shut(): void {
     chmodSync(this.path, 0o700);
   }
 
-  /** Takes the claim of an attempt; false when the launcher has it: then the script has started, or is about to. */
+  /** Takes the claim of an attempt; false when the launcher has it: the script has started, or is about to. */
   takeClaim(attempt: number): boolean {
     try {
       closeSync(openSync(this.stdout(attempt), 'wx', 0o600));
@@ -106,20 +106,20 @@ export class Workspace {
     }
   }
 
-  /** The process that a launcher started; undefined until it has. */
+  /** The process that the launcher started; undefined before that. */
   started(): StartedChildProcess | undefined {
     return readStarted(this.#exitText());
   }
 
-  /** The script's real exit code; undefined until it has one. */
+  /** The script's exit code; undefined until it is recorded. */
   exitCode(): number | undefined {
     return readExitCode(this.#exitText());
   }
 
   /**
-   * Leaves only the agent's own two files, so that they can serve another ticket; false when there was more than its
-   * script should have left. What the script could hold open, or stand in, goes for good: a process of its may live on
-   * in a session of its own, and must have no part in what comes next.
+   * Empties the folder but for the agent's own two files, so that another ticket can reuse it; false when the script
+   * left anything else. The files and folders that the script could have open are removed: one of its processes may
+   * live on in a session of its own, and must not reach the next script.
    */
   clear(): boolean {
     try {
@@ -130,7 +130,7 @@ export class Workspace {
     }
   }
 
-  /** Throws where a script left more than an empty working folder and the agent's own files. */
+  /** Throws when the script left more than an empty working folder and the agent's own files. */
   #emptyBut(kept: readonly string[]): void {
     rmdirSync(this.work);
     for (const name of readdirSync(this.path)) {
@@ -148,9 +148,9 @@ export class Workspace {
   }
 
   /**
-   * Removes the agent's own few files and an empty working folder in one go; false when there is more, which may be
-   * much. Nobody new gets in from the first moment. Only the agent can change what is in the folder itself, and none of
-   * these calls follows a link in it.
+   * Removes the folder when it holds only the agent's own files and an empty working folder; false when there is more,
+   * which may be much. The folder is closed first. Only the agent can change its direct entries, and none of these
+   * calls follows a link in it.
    */
   removeSmall(): boolean {
     try {
@@ -164,7 +164,7 @@ export class Workspace {
   }
 }
 
-/** Makes `content` all there is in a file. Not through an empty one: ext4 would then write it to the disk at once. */
+/** Overwrites a file. It is not truncated to zero first: ext4 would then flush it to the disk at once. */
 function rewrite(path: string, content: string): void {
   const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
   try {

@@ -1,24 +1,24 @@
-// All workspaces of a tentacle. A file system takes its time to make and remove a file, so the folder of a short script
-// serves the next one, with the agent's own two files in it, written anew.
+// All workspaces of a tentacle. Creating and removing files is slow, so the folder of a short script is reused for the
+// next one; the agent's own two files stay in it and are overwritten.
 import { chmodSync, mkdirSync, readdirSync, realpathSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { UndeletableFiles } from './undeletable-files.ts';
 import { isRawOutput, Workspace } from './workspace.ts';
 
-/** Folders kept for the next scripts: as many as are at work side by side in a burst. */
+/** Folders kept for reuse: about as many as scripts run at the same time in a burst. */
 const MOST_SPARE = 64;
 
 export class Workspaces {
-  /** The real path of the data folder, so that what /proc says of a path in it can be compared. */
+  /** The real path of the data folder, so that paths in it can be compared with those in /proc. */
   readonly root: string;
   readonly folder: string;
   readonly #spareFolder: string;
   readonly #reuses: boolean;
   readonly #undeletable: UndeletableFiles;
   readonly #spare: string[] = [];
-  /** Names spare folders; never as an earlier agent did, of whose there may be one still. */
-  #named = Date.now();
+  /** Names spare folders. Starts at the time, so that a folder of an earlier agent never has the same name. */
+  #spareNumber = Date.now();
 
   private constructor(dataDir: string, { reuses, log }: { readonly reuses: boolean; readonly log: Logger }) {
     this.root = realpathSync(dataDir);
@@ -29,8 +29,8 @@ export class Workspaces {
   }
 
   /**
-   * Opens those of a data folder. Isolated scripts get a folder that nobody had before: a process of theirs may still
-   * have a file of its own in there open.
+   * Opens the workspaces of a data folder. With isolation a folder is never reused: a process of an earlier script may
+   * still have a file in it open.
    */
   static open(dataDir: string, { isolated, log }: { readonly isolated: boolean; readonly log: Logger }): Workspaces {
     const workspaces = new Workspaces(dataDir, { reuses: !isolated, log });
@@ -42,12 +42,12 @@ export class Workspaces {
     return workspaces;
   }
 
-  /** The workspace of a ticket, made or not. */
+  /** The workspace of a ticket, whether it exists or not. */
   of(ticket: string): Workspace {
     return new Workspace(join(this.folder, ticket));
   }
 
-  /** Makes the workspace of a ticket, with its sealed payload in it. */
+  /** Creates the workspace of a ticket, with its sealed payload. */
   create(ticket: string, sealed: string): void {
     const workspace = this.of(ticket);
     const spare = this.#spare.pop();
@@ -57,15 +57,15 @@ export class Workspaces {
   }
 
   /**
-   * Clears a workspace away; what cannot be removed is kept out of the way and tried again. `abandoned` says that no
-   * process of its script can be left in it.
+   * Removes a workspace. What cannot be removed is moved out of the way and tried again later. `abandoned` says that no
+   * process of its script is left, so that the folder may be reused.
    */
   async remove(workspace: Workspace, { abandoned }: { readonly abandoned: boolean }): Promise<void> {
     if (abandoned && this.#keepAsSpare(workspace)) return;
     if (!workspace.removeSmall()) await this.#undeletable.remove(workspace.path);
   }
 
-  /** Whether a file is output of a script that is no longer the output of one of these tickets. */
+  /** Whether a file is raw output that belongs to none of these tickets. */
   isOutputOfOthers(path: string, tickets: { has(ticket: string): boolean }): boolean {
     const folder = dirname(path);
     if (!isRawOutput(path)) return false;
@@ -73,27 +73,27 @@ export class Workspaces {
     return dirname(folder) === this.folder && !tickets.has(basename(folder));
   }
 
-  /** Puts what belongs to none of these tickets where the next `clearUndeletableFiles` removes it. */
+  /** Moves the folders of all other tickets to where the next `clearUndeletableFiles` removes them. */
   putAwayAllBut(tickets: { has(ticket: string): boolean }): void {
     for (const ticket of readdirSync(this.folder)) {
       if (!tickets.has(ticket)) this.#undeletable.put(this.of(ticket).path);
     }
   }
 
-  /** Removes what could not be removed before, as far as it can be now. */
+  /** Tries again to remove what could not be removed before. */
   clearUndeletableFiles(): Promise<void> {
     return this.#undeletable.empty();
   }
 
-  /** Removes no more. */
+  /** Stops removing. */
   stop(): Promise<void> {
     return this.#undeletable.stop();
   }
 
   #keepAsSpare(workspace: Workspace): boolean {
     if (!this.#reuses || this.#spare.length >= MOST_SPARE || !workspace.clear()) return false;
-    this.#named += 1;
-    const path = join(this.#spareFolder, String(this.#named));
+    this.#spareNumber += 1;
+    const path = join(this.#spareFolder, String(this.#spareNumber));
     try {
       renameSync(workspace.path, path);
     } catch {

@@ -1,5 +1,5 @@
-// Something to deploy in the lab: a package that cannot be compressed, and a process with every stage a deployment has.
-// Its scripts say on the log and in the witness file that they ran, and which bytes they found.
+// A project to deploy in the lab: a package that cannot be compressed, and a process with every stage of a deployment.
+// Its scripts write to the log and to the witness file that they ran, and which bytes they found.
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -30,17 +30,18 @@ export interface LabRelease {
 }
 
 export interface LabProject {
-  /** A release of a package with a body, random bytes if only their number is given, and small files beside it. */
+  /** Creates a release of a package with a body (random bytes if only their number is given) and small files. */
   release(body: number | Buffer, smallFiles?: number): Promise<LabRelease>;
-  /** Deploys to every machine of the lab; answers the task's id. */
+  /** Deploys to every machine of the lab; returns the task's id. */
   deploy(release: LabRelease, deadlineS?: number): Promise<string>;
   /**
-   * The deployment succeeded everywhere, each script ran once, the log is whole, and every target saw the pinned bytes.
+   * Asserts that the deployment succeeded everywhere, each script ran once, the log is whole, and every target saw the
+   * pinned bytes.
    */
   arrived(task: TaskAnswer, release: LabRelease): Promise<void>;
 }
 
-/** Makes the project. */
+/** Creates the project. */
 export async function makeProject(world: World, folder: string, witness: Witness): Promise<LabProject> {
   const { api } = world;
   await api.post('projects', { id, name: id });

@@ -1,4 +1,4 @@
-// A script that would run for very long, with a process in the background, for tests that have it ended.
+// A script that would run for very long, with a process in the background, for tests that end it.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive } from '../../support/alive.ts';
@@ -8,7 +8,7 @@ import type { MachineId } from './sites.ts';
 
 export interface Doomed {
   readonly id: string;
-  /** How many processes of its group are there still. */
+  /** How many processes of its group are still alive. */
   alive(): number;
 }
 

@@ -16,12 +16,12 @@ export interface LabPlan {
   readonly lines: Readonly<Record<string, { readonly between: readonly [string, string]; readonly shape: LineShape }>>;
 }
 
-/** Loss-based congestion controls, desired for in this order: a kernel may forbid cubic outside its first namespace. */
+/** Loss-based congestion controls, in order of preference: a kernel may forbid cubic outside its first namespace. */
 const congestionControls = ['cubic', 'reno'] as const;
 
 const prefix = 'isthmus-lab-';
 
-/** When a process started, in clock ticks since boot: with its id this names it for good. */
+/** When a process started, in clock ticks since boot: with its process id this is unique. */
 function startTime(pid: number): string | undefined {
   const path = `/proc/${pid}/stat`;
   if (!existsSync(path)) return undefined;
@@ -51,7 +51,7 @@ async function removeNamespace(name: string): Promise<void> {
   await run('ip', ['netns', 'del', name]).catch(() => '');
 }
 
-/** Removes what a driver left that died without `down`: its id and start time are in the names. */
+/** Removes what a driver left that died without `down`: its process id and start time are in the names. */
 async function removeOrphans(): Promise<void> {
   for (const name of await namespaces()) {
     const [pid = '', started] = name.slice(prefix.length).split('-');
@@ -127,7 +127,7 @@ export class Lab {
     return this.#congestion;
   }
 
-  /** A bridge in a namespace of its own, so that no host of the LAN is a way through. */
+  /** A bridge in a namespace of its own, so that no host of the LAN forwards for the others. */
   async #addLan(lan: string, index: number, hosts: readonly string[]): Promise<void> {
     const segment = this.#namespace(`lan.${lan}`);
     await run('ip', ['netns', 'add', segment]);
@@ -152,13 +152,13 @@ export class Lab {
     return address;
   }
 
-  /** Starts a process in a host; its id is the process's own. */
+  /** Starts a process in a host; the pid is the process's own. */
   spawn(host: string, command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
     if (!this.#hosts.has(host)) throw new Error(`no host ${host}`);
     return spawn('ip', ['netns', 'exec', this.#namespace(host), command, ...args], options);
   }
 
-  /** What starts processes in a host. */
+  /** The command that starts processes in a host. */
   spawner(host: string): Spawner {
     return (command, args, options) => this.spawn(host, command, args, options);
   }
@@ -168,7 +168,7 @@ export class Lab {
     return run('ip', ['netns', 'exec', this.#namespace(host), command, ...args]);
   }
 
-  /** Every process of a host ends at once, as when its power is cut; what is on its disk stays. */
+  /** Kills every process of a host at once, as a power cut does; its disk stays. */
   async powerCut(host: string): Promise<void> {
     await killAll(this.#namespace(host));
   }
@@ -179,8 +179,8 @@ export class Lab {
     return line;
   }
 
-  cut(line: string, way?: 'forward' | 'backward' | 'both'): Promise<void> {
-    return this.#line(line).cut(way);
+  cut(line: string, direction?: 'forward' | 'backward' | 'both'): Promise<void> {
+    return this.#line(line).cut(direction);
   }
 
   heal(line: string): Promise<void> {

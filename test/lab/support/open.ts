@@ -1,4 +1,4 @@
-// One lab with a mesh in it, the main job's unless told otherwise, for a file of tests: a witness, something to deploy.
+// A lab with a mesh (the main job's by default), a witness and a project to deploy, for a file of tests.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { Witness } from './witness.ts';
 
 export interface OpenOptions extends PopulateOptions {
   readonly topology?: Topology;
-  /** Nodes whose data folder is a disk of its own, of so many MiB. */
+  /** Nodes whose data folder is a disk of its own, with its size in MiB. */
   readonly disks?: Readonly<Record<string, number>>;
 }
 
@@ -29,7 +29,7 @@ interface ClosableLab extends OpenLab {
   close(): Promise<void>;
 }
 
-/** Lays out hosts and lines, joins and starts every node, makes the project. */
+/** Creates hosts and lines, joins and starts every node, creates the project. */
 async function openLab(shape: LineShape, options: OpenOptions): Promise<ClosableLab> {
   const { topology = threeSites, disks = {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-lab-'));
@@ -53,8 +53,8 @@ async function openLab(shape: LineShape, options: OpenOptions): Promise<Closable
 }
 
 /**
- * One lab for the tests of a file. A test that fails tells of every process, and leaves its lab to nobody: what it broke
- * would fail the others, too, each after its longest wait.
+ * One lab for the tests of a file. A test that fails prints the log of every process, and the next test gets a new lab:
+ * in the broken one all others would fail too, each after its longest wait.
  */
 export function labOfThisFile(shape: LineShape, options: OpenOptions = {}): OpenLab {
   let opened: ClosableLab | undefined;
@@ -94,10 +94,10 @@ export function labOfThisFile(shape: LineShape, options: OpenOptions = {}): Open
   };
 }
 
-/** Mounts a disk of its own; answers what takes it away again. */
+/** Mounts a disk; returns the function that unmounts it. */
 async function smallDisk(path: string, mebibytes: number): Promise<() => Promise<unknown>> {
   await mkdir(path, { mode: 0o700 });
   await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=700`, 'tmpfs', path]);
-  // A process of the lab keeps what was mounted when its namespace was entered, until it ends.
+  // A process of the lab keeps the mounts that existed when it entered its namespace, until it ends.
   return () => run('umount', ['--lazy', path]);
 }

@@ -1,4 +1,4 @@
-// Measures a network from inside the lab's hosts, without anything of Isthmus.
+// Measures a network from inside the lab's hosts, without Isthmus.
 //   probe.ts serve PORT            a TCP server: echoes after `e`, counts after `s` and answers the count
 //   probe.ts rtt HOST PORT         median round trip of 20 one-byte exchanges, in ms
 //   probe.ts send HOST PORT BYTES  seconds until the server has counted that many bytes

@@ -1,8 +1,8 @@
-// Running a command to its end, with its standard error in the message when it fails.
+// Runs a command to its end, with its standard error in the message when it fails.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-/** Standard output of a command that must succeed. */
+/** Returns the standard output of a command that must succeed. */
 export async function run(command: string, args: readonly string[]): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(command, args, { maxBuffer: 64 * 1024 * 1024 });

@@ -1,4 +1,4 @@
-// The main job's mesh in the lab: three sites behind long lines, and each way a node can be connected once.
+// The main job's mesh in the lab: three sites behind long lines, with every kind of connection of a node once.
 //
 //   hub ──wan-eu── eu ══▶ eu-1, ◀══ eu-2, ◀══ mirror-eu        (the server dials relay eu)
 //                   └──wan-pci── pci ══▶ pci-1, ◀══ pci-2, ◀══ mirror-pci   (relay eu dials relay pci: two hops)
@@ -7,7 +7,7 @@ import type { NodePlan } from '../../support/world.ts';
 import { Lab, type LineShape } from './lab.ts';
 import { inLab, machineOn, type Topology } from './topology.ts';
 
-/** Every machine, with the relays to it and the lines that a body for it crosses. */
+/** Every machine, with the relays to it and the lines that its packages cross. */
 export const machines = {
   'eu-1': { via: ['eu'], dialled: true },
   'eu-2': { via: ['eu'], dialled: false },

@@ -1,11 +1,11 @@
-// The stages of a deployment, and what outside the product shows that a machine has come to one.
+// The stages of a deployment, and how a test outside the product sees that a machine has reached one.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '../../support/wait.ts';
 import { application, type LabRelease } from './deploying.ts';
 import type { OpenLab } from './open.ts';
 
-/** After a fault has ended, all is whole within this (promise I12). */
+/** After a fault has ended, the system is whole again within this time (promise I12). */
 export const wholeAgainMs = 30_000;
 
 interface Seen {
@@ -31,7 +31,7 @@ const has =
     return bytes.size >= release.packageBytes * share;
   };
 
-/** In the order in which they come. */
+/** In order. */
 const probes = {
   'the deployment is accepted': () => Promise.resolve(true),
   'the package is asked for': has(0),
@@ -56,7 +56,7 @@ const probes = {
 export type Stage = keyof typeof probes;
 export const stages = Object.keys(probes) as Stage[];
 
-/** Waits until a machine has come to a stage of a deployment, or is past it. */
+/** Waits until a machine has reached a stage of a deployment, or is past it. */
 export async function reached(stage: Stage, seen: Seen): Promise<void> {
   await waitFor(() => probes[stage](seen), { limitMs: 90_000, everyMs: 4, what: `${stage} on ${seen.machine}` });
 }

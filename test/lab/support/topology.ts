@@ -1,4 +1,4 @@
-// What a lab is made of: hosts and lines, and the nodes on them. Every node joins from inside its own namespace.
+// The topology of a lab: hosts and lines, and the nodes on them. Every node joins from inside its own namespace.
 import { World, type NodePlan } from '../../support/world.ts';
 import type { Lab, LineShape } from './lab.ts';
 
@@ -8,14 +8,14 @@ export const targetRole = 'web';
 
 export interface Topology {
   readonly sites: readonly string[];
-  /** Hosts and lines, without a process in them. */
+  /** Hosts and lines, without processes. */
   layOut(shape: LineShape): Promise<Lab>;
-  /** A relay before what is behind it. */
+  /** A relay comes before the nodes behind it. */
   nodes(lab: Lab): readonly NodePlan[];
 }
 
 export interface PopulateOptions {
-  /** Further words for the start of a node, by its id. */
+  /** Further arguments for the start of a node, by its id. */
   readonly settings?: Readonly<Record<string, readonly string[]>>;
   /** Limits other than the product's own, in seconds. */
   readonly limits?: { readonly linkTimeoutS?: number; readonly cancelTimeoutS?: number };
@@ -30,7 +30,7 @@ export function inLab(lab: Lab): { readonly listen: string; at(host: string, net
   return { listen: `0.0.0.0:${port}`, at: (host, network) => `${lab.address(host, network)}:${port}` };
 }
 
-/** A machine that takes the lab's deployments, by these routes. */
+/** A machine that gets the lab's deployments, by these routes. */
 export function machineOn(...routes: object[]): NonNullable<NodePlan['machine']> {
   return { environments: [environment], targetRoles: [targetRole], routes };
 }
@@ -61,7 +61,7 @@ export async function populate(
       ...{ ...plan, spawner: lab.spawner(plan.id) },
       settings: [...linkTimeout, ...(settings[plan.id] ?? [])],
     }));
-    // A relay before what is behind it; what is behind them joins side by side.
+    // A relay joins before the nodes behind it; these join in parallel.
     for (const plan of nodes.filter(({ role }) => role === 'relay')) await world.add(plan);
     await Promise.all(nodes.filter(({ role }) => role !== 'relay').map((plan) => world.add(plan)));
     await world.linked();

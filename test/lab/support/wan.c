@@ -3,8 +3,8 @@
  *
  *   wan NS_A IF_A NS_B IF_B DELAY_US RATE_BIT_S LOSS_PPM QUEUE_MS
  *
- * Each way has the delay, a rate, a tail-drop queue of QUEUE_MS at that rate, and random loss (a fixed seed, so that a
- * run can be repeated). Commands come as lines on standard input, and each is answered by one line on standard output:
+ * Each direction has the delay, a rate, a tail-drop queue of QUEUE_MS at that rate, and random loss (a fixed seed, so
+ * that a run can be repeated). Commands come as lines on standard input; one line on standard output answers each:
  *
  *   cut | heal                                  -> ok
  *   cut forward | cut backward                  -> ok   (A to B, B to A: half a cut)
@@ -44,7 +44,7 @@ struct packet {
 };
 
 /* One direction: a ring of packets in order of their due time, and when the line will be free again. */
-struct way {
+struct direction {
   struct packet *ring;
   unsigned head, tail;
   uint64_t free_at, carried, dropped;
@@ -94,46 +94,46 @@ static void set_shape(const char *delay_us, const char *rate_bit, const char *lo
   shape.queue_ns = strtoull(queue_ms, NULL, 10) * 1000000;
 }
 
-/* Takes what the sender's device has, and gives each packet its due time or drops it. */
-static void take(struct way *way, int from) {
-  for (int i = 0; i < BURST && way->tail - way->head < SLOTS; i++) {
-    struct packet *p = &way->ring[way->tail % SLOTS];
+/* Reads the sender's device, and gives each packet its due time or drops it. */
+static void take(struct direction *direction, int from) {
+  for (int i = 0; i < BURST && direction->tail - direction->head < SLOTS; i++) {
+    struct packet *p = &direction->ring[direction->tail % SLOTS];
     p->length = (int)read(from, p->bytes, PACKET_MAX);
     if (p->length <= 0) return;
-    uint64_t t = now(), start = way->free_at > t ? way->free_at : t;
-    if (way->cut || (shape.loss_ppm && chance_ppm() < shape.loss_ppm) || (shape.rate_bytes && start - t > shape.queue_ns)) {
-      way->dropped++;
+    uint64_t t = now(), start = direction->free_at > t ? direction->free_at : t;
+    if (direction->cut || (shape.loss_ppm && chance_ppm() < shape.loss_ppm) || (shape.rate_bytes && start - t > shape.queue_ns)) {
+      direction->dropped++;
       continue;
     }
-    way->free_at = shape.rate_bytes ? start + (uint64_t)p->length * SECOND / shape.rate_bytes : t;
-    p->due = way->free_at + shape.delay_ns;
-    way->tail++;
+    direction->free_at = shape.rate_bytes ? start + (uint64_t)p->length * SECOND / shape.rate_bytes : t;
+    p->due = direction->free_at + shape.delay_ns;
+    direction->tail++;
   }
 }
 
-/* Delivers what is due; says when the next packet is. */
-static uint64_t deliver(struct way *way, int to, uint64_t t) {
-  for (; way->head != way->tail; way->head++) {
-    struct packet *p = &way->ring[way->head % SLOTS];
+/* Delivers what is due; returns when the next packet is due. */
+static uint64_t deliver(struct direction *direction, int to, uint64_t t) {
+  for (; direction->head != direction->tail; direction->head++) {
+    struct packet *p = &direction->ring[direction->head % SLOTS];
     if (p->due > t) return p->due;
-    if (way->cut || write(to, p->bytes, (size_t)p->length) != p->length) way->dropped++;
-    else way->carried += (uint64_t)p->length;
+    if (direction->cut || write(to, p->bytes, (size_t)p->length) != p->length) direction->dropped++;
+    else direction->carried += (uint64_t)p->length;
   }
   return UINT64_MAX;
 }
 
-static void obey(char *line, struct way *ways) {
+static void obey(char *line, struct direction *directions) {
   char *save = NULL, *word[5] = {0};
   int words = 0;
   for (char *w = strtok_r(line, " \n", &save); w && words < 5; w = strtok_r(NULL, " \n", &save)) word[words++] = w;
   if (words == 0) return;
   if (!strcmp(word[0], "count")) {
-    printf("%llu %llu %llu %llu\n", (unsigned long long)ways[0].carried, (unsigned long long)ways[1].carried,
-           (unsigned long long)ways[0].dropped, (unsigned long long)ways[1].dropped);
+    printf("%llu %llu %llu %llu\n", (unsigned long long)directions[0].carried, (unsigned long long)directions[1].carried,
+           (unsigned long long)directions[0].dropped, (unsigned long long)directions[1].dropped);
   } else {
     int forward = words == 1 || !strcmp(word[1], "forward"), backward = words == 1 || !strcmp(word[1], "backward");
-    if (!strcmp(word[0], "cut") && forward + backward > 0) ways[0].cut |= forward, ways[1].cut |= backward;
-    else if (!strcmp(word[0], "heal")) ways[0].cut = ways[1].cut = 0;
+    if (!strcmp(word[0], "cut") && forward + backward > 0) directions[0].cut |= forward, directions[1].cut |= backward;
+    else if (!strcmp(word[0], "heal")) directions[0].cut = directions[1].cut = 0;
     else if (!strcmp(word[0], "shape") && words == 5) set_shape(word[1], word[2], word[3], word[4]);
     else { puts("unknown"); fflush(stdout); return; }
     puts("ok");
@@ -148,10 +148,10 @@ int main(int argc, char **argv) {
   }
   int end[2] = {open_tun(argv[1], argv[2]), open_tun(argv[3], argv[4])};
   set_shape(argv[5], argv[6], argv[7], argv[8]);
-  struct way ways[2];
-  memset(ways, 0, sizeof ways);
+  struct direction directions[2];
+  memset(directions, 0, sizeof directions);
   for (int i = 0; i < 2; i++)
-    if (!(ways[i].ring = malloc(sizeof(struct packet) * SLOTS))) fail("malloc");
+    if (!(directions[i].ring = malloc(sizeof(struct packet) * SLOTS))) fail("malloc");
   int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   char line[256];
   size_t filled = 0;
@@ -160,7 +160,7 @@ int main(int argc, char **argv) {
   for (;;) {
     uint64_t wake = UINT64_MAX, t = now();
     for (int i = 0; i < 2; i++) {
-      uint64_t due = deliver(&ways[i], end[!i], t);
+      uint64_t due = deliver(&directions[i], end[!i], t);
       if (due < wake) wake = due;
     }
     struct itimerspec at = {.it_value = {0, 0}};
@@ -169,7 +169,7 @@ int main(int argc, char **argv) {
     struct pollfd ready[4] = {{end[0], POLLIN, 0}, {end[1], POLLIN, 0}, {timer, POLLIN, 0}, {0, POLLIN, 0}};
     if (poll(ready, 4, -1) < 0 && errno != EINTR) fail("poll");
     for (int i = 0; i < 2; i++)
-      if (ready[i].revents) take(&ways[i], end[i]);
+      if (ready[i].revents) take(&directions[i], end[i]);
     uint64_t expirations;
     if (ready[2].revents && read(timer, &expirations, sizeof expirations) < 0 && errno != EAGAIN) fail("timer");
     if (!ready[3].revents) continue;
@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
       one[length] = 0;
       memmove(line, line + length, filled - length + 1);
       filled -= length;
-      obey(one, ways);
+      obey(one, directions);
     }
     if (filled == sizeof line - 1) return 1;
   }

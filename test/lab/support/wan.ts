@@ -11,9 +11,9 @@ import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
 import { run } from './run.ts';
 
-/** What a line does to packets, each way. */
+/** What a line does to packets in each direction. */
 export interface LineShape {
-  /** One way; the round trip is twice this. */
+  /** In one direction; the round trip is twice this. */
   readonly delayMs: number;
   readonly rateMbit: number;
   readonly lossPercent?: number;
@@ -54,7 +54,7 @@ async function compiledShaper(): Promise<string> {
 const shapeArguments = ({ delayMs, rateMbit, lossPercent = 0, queueMs = 250 }: LineShape): string[] =>
   [delayMs * 1000, rateMbit * 1e6, lossPercent * 1e4, queueMs].map((value) => String(Math.round(value)));
 
-/** A running line. Every method resolves when the shaper has obeyed. */
+/** A running line. Every method resolves when the shaper has done it. */
 export class Line {
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
   readonly #answers: AsyncIterator<string>;
@@ -95,10 +95,10 @@ export class Line {
     return answer;
   }
 
-  /** Drops everything, or what goes one way only. */
-  async cut(way: 'forward' | 'backward' | 'both' = 'both'): Promise<void> {
-    const answer = await this.#say(way === 'both' ? 'cut' : `cut ${way}`);
-    if (answer !== 'ok') throw new Error(`the line shaper cannot cut ${way}`);
+  /** Drops everything, or only what goes in one direction. */
+  async cut(direction: 'forward' | 'backward' | 'both' = 'both'): Promise<void> {
+    const answer = await this.#say(direction === 'both' ? 'cut' : `cut ${direction}`);
+    if (answer !== 'ok') throw new Error(`the line shaper cannot cut ${direction}`);
   }
 
   async heal(): Promise<void> {

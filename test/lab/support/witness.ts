@@ -1,4 +1,4 @@
-// The judge that stands outside the product: what scripts themselves write down when they run.
+// Evidence from outside the product: files in which scripts themselves record their runs.
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -20,7 +20,7 @@ export class Witness {
     return new Witness(folder);
   }
 
-  /** A script that says that it runs, then prints `lines` lines, `everyMs` apart. */
+  /** A script that records its start, then prints `lines` lines, `everyMs` apart. */
   script(name: string, lines: number, everyMs = 0): string {
     const file = `${this.#folder}/$ISTHMUS_MACHINE.$ISTHMUS_TASK.${name}`;
     const pause = everyMs > 0 ? `sleep ${everyMs / 1000}` : ':';
@@ -47,7 +47,7 @@ export class Witness {
     return (await this.#rows(machine, task, name)).at(-1) === 'ended';
   }
 
-  /** Each script was started exactly once on each machine, and the log has exactly what was printed, in lines 1..N. */
+  /** Asserts that each script started once on each machine, and that the log is exactly what it printed, lines 1..N. */
   async agrees(api: Api, { id, machines }: TaskAnswer, printed: Printed): Promise<void> {
     const log = (await api.stream(id)).filter((entry) => entry.kind === 'log');
     for (const [ticket, entries] of Map.groupBy(log, (entry) => entry.ticket)) {

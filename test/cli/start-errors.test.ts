@@ -1,6 +1,5 @@
-// What a part does not start on, as the operator has it: a wrong file of settings, a port that is taken, a folder that
-// takes nothing or is none, a wrong key, a newer database, a misspelt variable. Each has its code, names the place, and
-// leaves every byte of the data folder as it was.
+// Why a component refuses to start: a wrong settings file, a port in use, an unusable data folder, a wrong key, a newer
+// database, a misspelt variable. Each has its code, names the location, and leaves the data folder unchanged.
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -17,7 +16,7 @@ import { isthmus } from '../support/terminal.ts';
 
 const executable = join(import.meta.dirname, '../../bin/isthmus');
 
-/** A folder that `init` has made. */
+/** A folder that `init` has created. */
 async function serverFolder(): Promise<string> {
   const folder = await tempDir();
   const data = join(folder, 'server');
@@ -27,7 +26,7 @@ async function serverFolder(): Promise<string> {
   return data;
 }
 
-/** A folder of a relay, or another part below the server, that has joined. */
+/** The folder of a joined relay, or another component below the server. */
 async function nodeFolder(role: 'relay' | 'mirror' | 'tentacle'): Promise<string> {
   const mesh = await createTestMesh();
   const data = join(await tempDir(), role);
@@ -39,7 +38,7 @@ async function nodeFolder(role: 'relay' | 'mirror' | 'tentacle'): Promise<string
 
 const settings = 'listen: 127.0.0.1:0\nparents:\n  - node: server-1\n    address: 127.0.0.1:1\n';
 
-/** Every file below a folder with what is in it; locks come and go with the process that has them. */
+/** Every file below a folder with its content, without locks, which come and go with their process. */
 async function contents(folder: string): Promise<Record<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile() && !/^data\.(lock|pid)/.test(entry.name));
@@ -57,10 +56,10 @@ async function expectRefused(part: string, data: string, expected: { code: numbe
   expect(await contents(data).catch(() => undefined)).toEqual(before);
 }
 
-describe('a file of settings', () => {
+describe('a settings file', () => {
   const wrong: readonly (readonly [string, string, RegExp])[] = [
     ['an unknown key', 'listn: 127.0.0.1:1\n', /config\.yaml:5: "listn" is not a setting; did you mean "listen"\?/],
-    ['a key twice', 'listen: 127.0.0.1:1\n', /config\.yaml:5: the key "listen" is there twice/],
+    ['a key twice', 'listen: 127.0.0.1:1\n', /config\.yaml:5: the key "listen" is duplicated/],
     ['an alias', 'address: *here\n', /config\.yaml:5: (the alias|Unresolved alias)/],
     ['an anchor', 'address: &here 127.0.0.1:1\n', /config\.yaml:5: the anchor &here is not allowed/],
     ['a tag', 'address: !env HOST\n', /config\.yaml:5: /],
@@ -136,7 +135,7 @@ describe('a data folder', () => {
     expect(err).toMatch(/cannot keep data in .* \(EACCES\) \(DATA_DIR_UNUSABLE\)\n {2}what to do: .*this account/);
   });
 
-  it('of another part', async () => {
+  it('of another component', async () => {
     const data = await nodeFolder('relay');
     const { code, err } = await isthmus(['tentacle', 'start', '--data', data]);
     expect(code).toBe(9);
@@ -164,7 +163,7 @@ describe('a data folder', () => {
   });
 });
 
-it('a misspelt variable stops a part, and says which was meant', async () => {
+it('a misspelt variable stops a component, and names the right one', async () => {
   const data = await nodeFolder('tentacle');
   const before = await contents(data);
   const env = { ...process.env, ISTHMUS_SCRIPT_USR: 'nobody' };
