@@ -1,11 +1,17 @@
 // Mutants whose test runs in the lab: as root, a network namespace per node.
 import type { Mutants } from './mutant.ts';
 
-/** Each test kills in one deployment what is named in it, so its name is long. */
-const SCRIPT_RUNS =
-  'pci, eu-1, us-1 killed when half the package is here; server killed when the post-deploy script runs: the deployment ends whole';
-const ACCEPTED =
-  'eu, us killed when the deployment is accepted; mirror-pci, eu-2, pci-2 killed when the pre-deploy script runs; server killed when the last script has ended: the deployment ends whole';
+/** The name of the test that kills these in one deployment. */
+const killed = (...kills: readonly string[]) => `${kills.join('; ')}: the deployment ends whole`;
+const SCRIPT_RUNS = killed(
+  'pci, eu-1, us-1 killed when half the package is here',
+  'server killed when the post-deploy script runs',
+);
+const ACCEPTED = killed(
+  'eu, us killed when the deployment is accepted',
+  'mirror-pci, eu-2, pci-2 killed when the pre-deploy script runs',
+  'server killed when the last script has ended',
+);
 
 export const labMutants: Mutants = {
   'lab-fetch-per-follower': {

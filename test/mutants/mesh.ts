@@ -160,7 +160,7 @@ export const meshMutants: Mutants = {
     red: {
       file: 'test/tasks/renewal.test.ts',
       test: [
-        'a script behind two relays goes on when every certificate on the way has been renewed and the old ones expire',
+        'a script behind two relays goes on when all certificates on its path are renewed and the old ones expire',
       ],
     },
   },

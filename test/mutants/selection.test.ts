@@ -21,7 +21,7 @@ const touched = (...commits: string[][]) => commits.map((files) => new Set(files
 
 describe('a run takes', () => {
   const few = { 'records/a.ts': { one: mutant('lib/one.ts', 'test/one.test.ts') } };
-  // In this turn `one` is not due.
+  // In this round `one` is not due.
   const number = [0, 1, 2].find((each) => select(few, { number: each, touched: [] }).size === 0)!;
 
   it('the mutants whose source, red test or record the landing touches', () => {
@@ -62,7 +62,7 @@ describe('a run takes', () => {
 });
 
 describe('the last landing', () => {
-  it('is the commits that follow each other within six hours, newest first, after what is not committed yet', async () => {
+  it('is the commits within six hours of each other, newest first, after what is not committed yet', async () => {
     const folder = await history([0, 1, 8, 14, 19]);
     await writeFile(join(folder, 'file-1'), 'changed');
     expect(await lastLanding(folder)).toEqual({

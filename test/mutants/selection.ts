@@ -1,13 +1,13 @@
-// Which mutants a run takes when it is told neither names nor --all: the third that is due, and those near what the last
-// landing changed, newest first, as many as another third.
+// Which mutants a run takes when it is told neither names nor --all: the third that is due, and those near what the
+// last landing changed, newest first, as many as another third.
 //
-// A landing brings several commits at once, and CI sees a clone of main alone, so the history has to tell landings apart:
-// one begins with a commit that is more than six hours younger than its parent on main. Landings take the thirds in turn,
-// by their number in the history.
+// A landing brings several commits at once, and CI sees a clone of main alone, so the history has to tell landings
+// apart: one begins with a commit that is more than six hours younger than its parent on main. Landings take the thirds
+// in turn, by their number in the history.
 //
 // Guaranteed: of three landings in a row, with more than six hours between them and no such pause within one, and a run
 // of CI with the whole history after each, every mutant that is there in all three is taken. Not guaranteed: closer
-// landings count as one, and the third stays the same; one with a longer pause counts as two, and a third is left out; a
+// landings count as one, and the third stays the same; one with a longer pause counts as two, which skips a third; a
 // shallow clone does not know the number, and the hash of its last commit picks the third by chance; mutants near the
 // landing beyond another third wait for their own. Nothing can be promised by a commit alone: for any rule there are
 // commits that pick the same third three times in a row.
@@ -30,7 +30,7 @@ export type Records = Readonly<Record<string, Mutants>>;
 export interface LastLanding {
   /** Modulo three it names the third that is due. */
   readonly number: number;
-  /** The files that are touched: in the work tree, then by each commit, newest first. Absent where that is not known. */
+  /** The files that are touched: in the work tree, then by each commit, newest first. Absent where it is not known. */
   readonly touched: readonly ReadonlySet<string>[] | undefined;
 }
 

@@ -37,7 +37,7 @@ export const serverMutants: Mutants = {
     replace: 'async revoke(id: string, now: number): Promise<boolean> { if (false)',
     red: {
       file: 'server/topology/live.test.ts',
-      test: ['the view', 'is that of the store after every change, and as it was when a write fails'],
+      test: ['the view', 'equals the store after every change, and is unchanged when a write fails'],
     },
   },
   'one-fault-for-all': {
@@ -111,7 +111,7 @@ export const serverMutants: Mutants = {
       file: 'test/events/subscriptions.test.ts',
       test: [
         'a process that is killed between the work and the position',
-        'has done each work in the database once, and in order',
+        'has done all work in the database once and in order',
       ],
     },
   },
@@ -119,7 +119,7 @@ export const serverMutants: Mutants = {
     file: 'lib/grpc/server.ts',
     find: '!access.roles.includes(peer.role)',
     replace: 'false',
-    red: { file: 'test/lib/grpc.test.ts', test: ['denials', 'another role is refused and the handler does not run'] },
+    red: { file: 'test/lib/grpc.test.ts', test: ['denials', 'another role is denied and the handler does not run'] },
   },
   'traced-otherwise': {
     file: 'server/api/routes/mesh.ts',
@@ -147,7 +147,7 @@ export const serverMutants: Mutants = {
     replace: '',
     red: {
       file: 'test/server/housekeeping.test.ts',
-      test: ['keeps changes of health that a subscription has not read'],
+      test: ['keeps health changes that a subscription has not read'],
     },
   },
 };

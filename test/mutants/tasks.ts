@@ -82,7 +82,7 @@ export const tasksMutants: Mutants = {
       file: 'test/store/sqlite.test.ts',
       test: [
         'tasks on node:sqlite',
-        'lets no task of a key overtake an earlier one, though the clock was set back or its lease is over',
+        'lets no task of a key overtake an earlier one, even after a clock change or an expired lease',
       ],
     },
   },

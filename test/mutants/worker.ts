@@ -35,7 +35,7 @@ class Worker {
     const before = mutants.map((mutant) => ({ mutant, ended: endOf(unmutated, mutant) }));
     for (const { mutant, ended } of before) {
       const beganMs = Date.now();
-      // Whatever the test and its hooks wait for without the mutant comes within this: for each wait twice as much will do.
+      // Whatever the test and its hooks wait for without the mutant comes within this: twice its time will do.
       const limitMs = 2 * Math.max(ended.tookMs, hooksMs) + SLACK_MS;
       const fault =
         ended.state === 'passed'
