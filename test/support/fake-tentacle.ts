@@ -122,7 +122,7 @@ export class FakeTentacle {
   holdStarts = false;
   readonly #held: (Envelope__Output | null)[] = [];
   /** Whether a cancel uses up a ticket that is not known. */
-  burnsUnknown = true;
+  consumesUnknown = true;
   readonly #consumed = new Set<string>();
   /** Log batches have this many lines. */
   batchLines = 100;
@@ -145,9 +145,9 @@ export class FakeTentacle {
   /** Answers with bytes that are no message. */
   garbles = false;
   /** Takes connections and says nothing. */
-  deaf = false;
-  /** Connections taken while deaf. */
-  knocks = 0;
+  unresponsive = false;
+  /** Connections taken while unresponsive. */
+  ignoredConnections = 0;
   /** Fails acquisitions with this code. */
   failAcquire: 'PACKAGE_HASH_MISMATCH' | undefined;
   health: HealthReport = {};
@@ -175,8 +175,8 @@ export class FakeTentacle {
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      if (this.deaf) {
-        this.knocks += 1;
+      if (this.unresponsive) {
+        this.ignoredConnections += 1;
         socket.on('error', () => undefined).resume();
         return;
       }
@@ -227,7 +227,7 @@ export class FakeTentacle {
       CancelScript: ({ request }) => {
         const { ticket } = this.#accept(request.envelope);
         this.cancels.push(ticket);
-        if (!this.scripts.has(ticket) && this.burnsUnknown) {
+        if (!this.scripts.has(ticket) && this.consumesUnknown) {
           this.#consumed.add(ticket);
           return { ticket, phase: 'COMPLETED', errorCode: 'CANCELLED' };
         }

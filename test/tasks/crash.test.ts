@@ -39,16 +39,16 @@ it('between the acceptance and the claim', async () => {
 
 it('after the claim, before anything was sent', async () => {
   const at = await crashSite();
-  at.fake.deaf = true;
+  at.fake.unresponsive = true;
   const { task, kill } = await at.server({ submit: body, engine: true });
-  await waitFor(() => at.fake.knocks > 0);
+  await waitFor(() => at.fake.ignoredConnections > 0);
   await kill();
   await at.inspect(async (store) => {
     expect(await store.tasks.get(task)).toMatchObject({ state: 'running', epoch: 1 });
     const [ticket] = await store.tickets.byTask(task);
     expect(ticket).toMatchObject({ storedLine: 0, endedAt: null });
   });
-  at.fake.deaf = false;
+  at.fake.unresponsive = false;
   await finishes(at, task, 2);
 });
 

@@ -30,7 +30,7 @@ it('calls an in-doubt start cancelled once the machine has consumed its ticket',
 it('calls an in-doubt start interrupted when the machine does not confirm that it can no longer start', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
-  fake.burnsUnknown = false;
+  fake.consumesUnknown = false;
   const id = await cancelledDuringStart(h, fake);
   expect((await h.ended(id)).state).toBe('interrupted');
   expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'TICKET_UNKNOWN' });
