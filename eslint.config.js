@@ -12,6 +12,14 @@ const processExit = {
   message: 'Only cli/ ends the process; return how it ended instead.',
 };
 
+const dataConstant = {
+  selector:
+    'Program > :matches(VariableDeclaration, ExportNamedDeclaration > VariableDeclaration)[kind="const"] > ' +
+    'VariableDeclarator[id.name=/^[a-z]/]:matches([init.type="ObjectExpression"], ' +
+    '[init.expression.type="ObjectExpression"], [init.expression.expression.type="ObjectExpression"]):not(:has(:function))',
+  message: 'Data that never changes is UPPER_CASE at module level.',
+};
+
 const nodeGlobals = 'module process console Buffer URL fetch setTimeout clearTimeout setInterval clearInterval'.split(
   ' ',
 );
@@ -37,7 +45,7 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      'no-restricted-syntax': ['error', processEnv, processExit],
+      'no-restricted-syntax': ['error', processEnv, processExit, dataConstant],
       'max-lines': ['error', { max: 550 }],
       eqeqeq: 'error',
       'no-console': 'error',
@@ -59,8 +67,8 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['lib/config/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processExit] } },
-  { files: ['cli/**/*.ts', 'bin/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processEnv] } },
+  { files: ['lib/config/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processExit, dataConstant] } },
+  { files: ['cli/**/*.ts', 'bin/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processEnv, dataConstant] } },
   {
     files: ['**/*.test.ts', 'test/**/*.ts', 'bench/**/*.ts', 'build/**/*.ts', 'vitest.config.ts'],
     rules: {

@@ -27,14 +27,14 @@ export interface CredentialSession {
   readonly sender: TlsSide;
 }
 
-const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
 const label = (sender: TlsSide): string => `EXPORTER-isthmus-credential-${sender}`;
-const signAsync = promisify<string, Buffer, { key: string } & typeof pss, Buffer>(sign);
+const signAsync = promisify<string, Buffer, { key: string } & typeof PSS, Buffer>(sign);
 
 /** Signs this node's present certificate for a session, off the event loop: a node may have a thousand links. */
 export async function proveCredential(session: CredentialSession, identity: NodeIdentity): Promise<Credential> {
   const certificate = new X509Certificate(identity.certificatePem).raw;
-  const signature = await signAsync('sha256', signedBytes(session, certificate), { key: identity.keyPem, ...pss });
+  const signature = await signAsync('sha256', signedBytes(session, certificate), { key: identity.keyPem, ...PSS });
   return { certificate, signature };
 }
 
@@ -58,7 +58,7 @@ export function judgeCredential(
   const leaf = readLeaf(certificate, known);
   const expected = { node: known.node, roles: [known.role] };
   const shown = verifyCertificate(leaf, trust, { revocations, expected });
-  if (!verify('sha256', signedBytes(session, certificate), { key: leaf.publicKey, ...pss }, signature)) {
+  if (!verify('sha256', signedBytes(session, certificate), { key: leaf.publicKey, ...PSS }, signature)) {
     throw new IsthmusError('CREDENTIAL_UNPROVEN', `${known.node} did not prove the certificate it showed`);
   }
   if (shown.notBeforeMs < known.notBeforeMs) {

@@ -20,7 +20,7 @@ import type { IdentityStore } from './identity.ts';
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 const CALL_MS = 20_000;
 /** The back-off after failed attempts: soon at first, then ever slower; there are days left. */
-const retry = { baseMs: 5_000, capMs: 30 * 60_000, jitter: 'half' } as const;
+const RETRY = { baseMs: 5_000, capMs: 30 * 60_000, jitter: 'half' } as const;
 
 /** Gets a certificate for a new public key: over the mesh, or from the authority itself on the server. */
 export type Renewer = (pending: { keyPem: string; spkiDer: Buffer }) => Promise<string>;
@@ -49,7 +49,7 @@ export function keepRenewed(options: RenewalOptions): { stop(): void } {
       if (stopped) return;
       const error = IsthmusError.from(thrown);
       options.log.warn({ code: error.code, err: error.message, failures }, 'certificate not renewed yet');
-      schedule(Date.now() + backoffMs(failures, retry, options.random), failures + 1);
+      schedule(Date.now() + backoffMs(failures, RETRY, options.random), failures + 1);
     }
   };
   schedule(renewalTimeMs(options), 0);

@@ -6,9 +6,9 @@ import type { NodeIdentity } from './identity.ts';
 export { verifyPeer } from './verify.ts';
 
 /** ALPN names on a node's port. */
-export const alpn = { link: 'h2', bulk: 'isthmus-bulk/1', enrol: 'isthmus-enrol/1' } as const;
+export const ALPN = { link: 'h2', bulk: 'isthmus-bulk/1', enrol: 'isthmus-enrol/1' } as const;
 
-const shared = {
+const SHARED = {
   minVersion: 'TLSv1.3',
   maxVersion: 'TLSv1.3',
   // verifyPeer rejects instead, after the handshake and before anything is read.
@@ -29,14 +29,14 @@ export function linkServerOptions(identity: NodeIdentity, protocols: readonly st
   serverOptions.set(identity, known);
   const key = protocols.join(' ');
   const ALPNProtocols = protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] };
-  const options = known.get(key) ?? { ...shared, requestCert: true, ...ALPNProtocols, ...credentialsOf(identity) };
+  const options = known.get(key) ?? { ...SHARED, requestCert: true, ...ALPNProtocols, ...credentialsOf(identity) };
   known.set(key, options);
   return options;
 }
 
 /** Options of the connecting side. Key and certificates are parsed once per identity. */
 export function linkClientOptions(identity: NodeIdentity): ConnectionOptions {
-  const options = { ...shared, ...credentialsOf(identity) };
+  const options = { ...SHARED, ...credentialsOf(identity) };
   const secureContext = clientContexts.get(identity) ?? createSecureContext(options);
   clientContexts.set(identity, secureContext);
   return { ...options, checkServerIdentity: () => undefined, secureContext };

@@ -2,7 +2,7 @@
 // it; a test compares the two.
 import type { ErrorCode } from '../contract/errors.ts';
 
-export const exitCodes = {
+export const EXIT_CODES = {
   ok: { code: 0, meaning: 'Done; a task that was followed has succeeded.' },
   failed: {
     code: 1,
@@ -32,9 +32,9 @@ export const exitCodes = {
   interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM. A task at the server continues.' },
 } as const;
 
-export type ExitName = keyof typeof exitCodes;
+export type ExitName = keyof typeof EXIT_CODES;
 
-const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
+const BY_ERROR_CODE: Partial<Record<ErrorCode, ExitName>> = {
   ADDRESS_NOT_LOCAL: 'config',
   ALREADY_INITIALISED: 'conflict',
   BACKUP_INVALID: 'config',
@@ -77,7 +77,7 @@ const byErrorCode: Partial<Record<ErrorCode, ExitName>> = {
   USAGE: 'usage',
 };
 
-const byStatus: Readonly<Record<number, ExitName>> = {
+const BY_STATUS: Readonly<Record<number, ExitName>> = {
   401: 'unauthorised',
   403: 'unauthorised',
   404: 'notFound',
@@ -91,13 +91,13 @@ const byStatus: Readonly<Record<number, ExitName>> = {
 
 /** The exit code for an error: by its own code where that says most, else by its HTTP status. */
 export function exitCodeOf(code: ErrorCode | undefined, httpStatus: number): number {
-  const name = code === undefined ? undefined : byErrorCode[code];
-  return exitCodes[name ?? byStatus[httpStatus] ?? 'refused'].code;
+  const name = code === undefined ? undefined : BY_ERROR_CODE[code];
+  return EXIT_CODES[name ?? BY_STATUS[httpStatus] ?? 'refused'].code;
 }
 
 /** The table as text, for `isthmus help exit-codes`. */
 export function exitCodeTable(): string {
-  return Object.values(exitCodes)
+  return Object.values(EXIT_CODES)
     .map(({ code, meaning }) => `${String(code).padStart(4)}  ${meaning}`)
     .join('\n');
 }

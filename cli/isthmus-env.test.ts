@@ -5,12 +5,12 @@ import { mirrorConfigSchema } from '../mirror/config.ts';
 import { relayConfigSchema } from '../relay/config.ts';
 import { serverConfigSchema } from '../server/config.ts';
 import { tentacleConfigSchema } from '../tentacle/config.ts';
-import { commandVariables, refuseMisspeltVariables } from './isthmus-env.ts';
+import { COMMAND_VARIABLES, refuseMisspeltVariables } from './isthmus-env.ts';
 
 it('no setting of a component shares a variable of the command line', () => {
   const schemas = { serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema };
   for (const [name, schema] of Object.entries(schemas)) {
-    const shared = settingsOf(schema).filter(({ variable }) => variable in commandVariables);
+    const shared = settingsOf(schema).filter(({ variable }) => variable in COMMAND_VARIABLES);
     expect({ name, shared: shared.map(({ variable }) => variable) }).toEqual({ name, shared: [] });
   }
 });

@@ -12,7 +12,7 @@ import { tentacleConfigSchema } from '../tentacle/config.ts';
 const PREFIX = 'ISTHMUS_';
 
 /** The variables of the command line with their descriptions, in the order of its help. */
-export const commandVariables: Readonly<Record<string, string>> = {
+export const COMMAND_VARIABLES: Readonly<Record<string, string>> = {
   ISTHMUS_SERVER: 'the address of the API',
   ISTHMUS_CA_FILE: "the mesh's authority certificate",
   ISTHMUS_API_KEY_FILE: 'the file that holds the API key',
@@ -26,7 +26,7 @@ const SCRIPT_VARIABLES = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVI
 function knownVariables(): string[] {
   const schemas = [serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema];
   const settings = schemas.flatMap((schema) => settingsOf(schema).map(({ variable }) => variable));
-  return [...Object.keys(commandVariables), ...SCRIPT_VARIABLES, ...settings];
+  return [...Object.keys(COMMAND_VARIABLES), ...SCRIPT_VARIABLES, ...settings];
 }
 
 /**

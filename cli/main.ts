@@ -2,7 +2,7 @@
 import { keepCompiledCode } from './compiled-code.ts';
 
 keepCompiledCode();
-const { exitCodes } = await import('./exit-codes.ts');
+const { EXIT_CODES: exitCodes } = await import('./exit-codes.ts');
 const { run } = await import('./run.ts');
 
 // npm forwards a Ctrl-C that the terminal has already sent to this process: two so close together are one.

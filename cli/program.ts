@@ -27,7 +27,7 @@ import { exitCodeTable } from './exit-codes.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { didYouMean, nearest } from '../lib/config/suggest.ts';
 import { say, type Terminal } from './terminal.ts';
-import { commandVariables, refuseMisspeltVariables } from './isthmus-env.ts';
+import { COMMAND_VARIABLES, refuseMisspeltVariables } from './isthmus-env.ts';
 
 const VERSION_FLAGS = ['-V', '--version'];
 
@@ -55,13 +55,13 @@ const GROUPS: readonly ((program: Command, cli: Cli) => void)[] = [
   addBackupCommands,
 ];
 
-const topics: Readonly<Record<string, () => string>> = {
+const TOPICS: Readonly<Record<string, () => string>> = {
   'exit-codes': () => `Exit codes of isthmus:\n\n${exitCodeTable()}`,
   environment: () =>
     [
       'Environment variables of isthmus:',
       '',
-      ...Object.entries(commandVariables).map(([name, what]) => `  ${name.padEnd(20)}  ${what}`),
+      ...Object.entries(COMMAND_VARIABLES).map(([name, what]) => `  ${name.padEnd(20)}  ${what}`),
       '',
       'Every setting of a component has a variable too: see `isthmus <component> start --help`.',
     ].join('\n'),
@@ -72,7 +72,7 @@ function addHelpCommand(program: Command, terminal: Terminal): void {
   program.helpCommand(false);
   const help = program.command('help [topic...]').description('help for a command, or on: exit-codes, environment');
   examples(help, 'isthmus help machine set-route', 'isthmus help exit-codes').action((words: readonly string[]) => {
-    const topic = topics[words.join(' ')];
+    const topic = TOPICS[words.join(' ')];
     if (topic !== undefined) {
       say(terminal, topic());
       return;
@@ -81,7 +81,7 @@ function addHelpCommand(program: Command, terminal: Terminal): void {
     for (const word of words) {
       const next = command.commands.find((each) => each.name() === word);
       if (next === undefined) {
-        const known = [...command.commands.map((each) => each.name()), ...Object.keys(topics)];
+        const known = [...command.commands.map((each) => each.name()), ...Object.keys(TOPICS)];
         throw new IsthmusError('USAGE', `there is no help on "${words.join(' ')}"${didYouMean(word, known)}`);
       }
       command = next;

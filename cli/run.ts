@@ -1,9 +1,9 @@
 // One run of the command line, from arguments to exit code.
 import { CommanderError } from 'commander';
-import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../contract/errors.ts';
 import type { Cli } from './cli.ts';
 import { ServerError } from './client/client.ts';
-import { exitCodeOf, exitCodes } from './exit-codes.ts';
+import { exitCodeOf, EXIT_CODES } from './exit-codes.ts';
 import { buildProgram, refuseVersionOfCommand } from './program.ts';
 import { escapeText } from './render/escape.ts';
 import { remedyText } from './render/remedy.ts';
@@ -48,21 +48,21 @@ function fileError(thrown: unknown): IsthmusError | undefined {
 function reportThrown(thrown: unknown, terminal: Terminal): number {
   if (thrown instanceof CommanderError) {
     // Commander also throws after help and version, with exit code 0.
-    if (thrown.exitCode === 0) return exitCodes.ok.code;
+    if (thrown.exitCode === 0) return EXIT_CODES.ok.code;
     // For a group without a command, commander has shown the help, which says more.
     if (thrown.code !== 'commander.help') reportError(new IsthmusError('USAGE', usageText(thrown.message)), terminal);
-    return exitCodes.usage.code;
+    return EXIT_CODES.usage.code;
   }
   const error = fileError(thrown) ?? IsthmusError.from(thrown);
   if (terminal.signal.aborted && error.code === 'CANCELLED') {
     warn(terminal, `isthmus: ${error.message}`);
-    return exitCodes.interrupted.code;
+    return EXIT_CODES.interrupted.code;
   }
   reportError(error, terminal);
   if (error.code === 'INTERNAL' && error.cause instanceof Error && !(error instanceof ServerError)) {
     warn(terminal, escapeText(error.cause.stack ?? '').replaceAll('\\x0a', '\n'));
   }
-  if (!(error instanceof ServerError)) return exitCodeOf(error.code, errorCatalogue[error.code].http);
+  if (!(error instanceof ServerError)) return exitCodeOf(error.code, ERROR_CATALOGUE[error.code].http);
   // A newer server may send an unknown code; its HTTP status still gives the kind.
   return exitCodeOf(isErrorCode(error.serverCode) ? error.serverCode : undefined, error.status);
 }
@@ -75,7 +75,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     refuseVersionOfCommand(argv, program);
     try {
       await program.parseAsync(argv, { from: 'user' });
-      return exitCodes.ok.code;
+      return EXIT_CODES.ok.code;
     } catch (thrown) {
       const code = reportThrown(thrown, terminal);
       if (thrown instanceof IsthmusError && WRONG_SERVER_CODES.has(thrown.code)) reportContext(cli, terminal);

@@ -7,13 +7,13 @@ export function collect(value: string, previous: readonly string[] = []): string
   return [...previous, ...value.split(',').filter((word) => word !== '')];
 }
 
-const secondsPer: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const SECONDS_PER: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /** `90s`, `15m`, `2h`, `1d` as seconds. A number without a unit is refused as ambiguous. */
 export function duration(value: string): number {
   const match = /^(\d{1,6})(s|m|h|d)$/.exec(value);
   if (match === null) throw new InvalidArgumentError('Give a number with its unit: 90s, 15m, 2h or 1d.');
-  return Number(match[1]) * secondsPer[match[2]!]!;
+  return Number(match[1]) * SECONDS_PER[match[2]!]!;
 }
 
 /** A whole number of at least one. */

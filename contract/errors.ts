@@ -10,7 +10,7 @@ interface CatalogueEntry {
   readonly remedy: string;
 }
 
-export const errorCatalogue = {
+export const ERROR_CATALOGUE = {
   INTERNAL: { http: 500, grpc: 13, remedy: 'This is a fault in Isthmus; see the log of the node it names.' },
   INVALID_FIELD: { http: 422, grpc: 3, remedy: 'Correct the field that it names, then try again.' },
   NOT_FOUND: {
@@ -44,7 +44,7 @@ export const errorCatalogue = {
     http: 403,
     grpc: 7,
     remedy:
-      'Check the clocks of the server and of the named node; if they are right, look for a forged task in the audit events.',
+      'Check the clocks of the server and of the named node; if they are right, look for a forged task in the denials (`isthmus events --denied`).',
   },
   CA_FINGERPRINT: {
     http: 403,
@@ -444,7 +444,7 @@ export const errorCatalogue = {
   VARIABLE_UNDEFINED: { http: 422, grpc: 9, remedy: 'Define the variable for the scope that the message names.' },
 } as const satisfies Record<string, CatalogueEntry>;
 
-export type ErrorCode = keyof typeof errorCatalogue;
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 
 /** Kinds of resources that can be listed. */
 export type ListedKind = 'environment' | 'machine' | 'node' | 'project' | 'site' | 'task' | 'token';
@@ -482,7 +482,7 @@ export class IsthmusError extends Error {
     this.code = code;
     this.hop = context.hop;
     this.field = context.field;
-    this.remedy = context.remedy ?? errorCatalogue[code].remedy;
+    this.remedy = context.remedy ?? ERROR_CATALOGUE[code].remedy;
     this.action = context.action;
   }
 
@@ -496,5 +496,5 @@ export class IsthmusError extends Error {
 
 /** Whether a string is a code of the catalogue. */
 export function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorCatalogue, code);
+  return Object.hasOwn(ERROR_CATALOGUE, code);
 }

@@ -138,7 +138,7 @@ export interface EventData {
     readonly expiresAt: number;
   };
   'token.bound': { readonly node: string };
-  'token.released': Nothing;
+  'token.unbound': Nothing;
   'token.revoked': Nothing;
   'variable.created': VariableOutline;
   'variable.updated': VariableOutline;
@@ -184,7 +184,7 @@ export const EVENT_SUBJECTS = {
   'task.ended': 'task',
   'token.created': 'token',
   'token.bound': 'token',
-  'token.released': 'token',
+  'token.unbound': 'token',
   'token.revoked': 'token',
   'variable.created': 'variable',
   'variable.updated': 'variable',

@@ -25,7 +25,7 @@ export const LastEventId = Type.Object({
   'Last-Event-ID': Type.Optional(Type.String({ description: 'The id of the last event that was read.' })),
 });
 
-const answerHeaders = {
+const ANSWER_HEADERS = {
   Allow: Type.String({ description: 'The methods of this path.' }),
   'Content-Disposition': Type.String({ description: '`attachment`' }),
   'Content-Length': Type.Integer({ description: 'Bytes.' }),
@@ -35,10 +35,10 @@ const answerHeaders = {
   'WWW-Authenticate': Type.String({ description: '`Bearer`' }),
 };
 
-export type AnswerHeader = keyof typeof answerHeaders;
+export type AnswerHeader = keyof typeof ANSWER_HEADERS;
 
 function headersOf(names: readonly AnswerHeader[]) {
-  return names.length === 0 ? {} : { headers: Object.fromEntries(names.map((name) => [name, answerHeaders[name]])) };
+  return names.length === 0 ? {} : { headers: Object.fromEntries(names.map((name) => [name, ANSWER_HEADERS[name]])) };
 }
 
 /** A JSON answer with its headers. */

@@ -6,13 +6,13 @@ const TimeLimitS = Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400 
 
 const StepScript = Type.Object({ interpreter: Type.String(), body: Type.String() }, { $id: 'StepScript' });
 
-const shown = { name: Slug, targetRoles: List(Slug), timeLimitS: Type.Optional(Type.Integer()) };
+const SHOWN = { name: Slug, targetRoles: List(Slug), timeLimitS: Type.Optional(Type.Integer()) };
 
-const ScriptStep = Type.Object({ ...shown, kind: Type.Literal('script'), script: StepScript }, { $id: 'ScriptStep' });
+const ScriptStep = Type.Object({ ...SHOWN, kind: Type.Literal('script'), script: StepScript }, { $id: 'ScriptStep' });
 
 const PackageStep = Type.Object(
   {
-    ...shown,
+    ...SHOWN,
     kind: Type.Literal('package'),
     package: Type.Object({ id: Type.String() }),
     preDeploy: Type.Optional(StepScript),
@@ -34,20 +34,20 @@ const NewStepScript = Closed(
   { $id: 'NewStepScript' },
 );
 
-const requested = {
+const REQUESTED = {
   name: Slug,
   targetRoles: Type.Optional(List(Slug, { maxItems: 100, description: 'Empty or absent: every machine.' })),
   timeLimitS: TimeLimitS,
 };
 
 const NewScriptStep = Closed(
-  { ...requested, kind: Type.Literal('script'), script: NewStepScript },
+  { ...REQUESTED, kind: Type.Literal('script'), script: NewStepScript },
   { $id: 'NewScriptStep' },
 );
 
 const NewPackageStep = Closed(
   {
-    ...requested,
+    ...REQUESTED,
     kind: Type.Literal('package'),
     package: Closed({ id: Type.String({ minLength: 1, maxLength: 100 }) }),
     preDeploy: Type.Optional(NewStepScript),

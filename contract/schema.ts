@@ -9,6 +9,7 @@ import {
   type TSchema,
   type TSchemaOptions,
 } from 'typebox';
+import { HOST_PORT_PATTERN, SLUG_IN_WORDS, SLUG_PATTERN } from './patterns.ts';
 
 /** An object with no other fields than these: a request with another one is an error. */
 export function Closed<Properties extends TProperties>(properties: Properties, options: TObjectOptions = {}) {
@@ -32,16 +33,14 @@ export function OneOf<Branches extends TObject[]>(field: string, branches: [...B
   return Type.Union(branches, { ...options, discriminator: { propertyName: field } });
 }
 
-const SLUG_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
 const LINE_PATTERN =
   '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ufff9-\\ufffb]*$';
-const ADDRESS_PATTERN = '^\\S+:\\d{1,5}$';
 
 /** The requirement of each pattern, in words. */
 export const PATTERNS_IN_WORDS: ReadonlyMap<unknown, string> = new Map([
-  [SLUG_PATTERN, 'must have lower-case letters, digits and, between them, hyphens: 1 to 63'],
+  [SLUG_PATTERN, SLUG_IN_WORDS],
   [LINE_PATTERN, 'must be one line, without characters that control or reorder text'],
-  [ADDRESS_PATTERN, 'must be host:port'],
+  [HOST_PORT_PATTERN, 'must be host:port'],
 ]);
 
 export const Slug = Type.String({
@@ -68,7 +67,7 @@ export const AnyId = Type.String({ minLength: 1, maxLength: 100 });
 export const HostPort = Type.String({
   minLength: 3,
   maxLength: 300,
-  pattern: ADDRESS_PATTERN,
+  pattern: HOST_PORT_PATTERN,
   description: 'host:port',
 });
 

@@ -2,23 +2,23 @@
 import { Type, type Static } from 'typebox';
 import { Closed, Line, PageOf, Slug, Text, Timestamp, Version } from './schema.ts';
 
-const shown = {
+const SHOWN = {
   id: Slug,
   name: Type.String(),
   description: Type.String(),
   version: Version,
   createdAt: Timestamp,
 };
-const changeable = { name: Type.Optional(Line), description: Type.Optional(Text) };
+const CHANGEABLE = { name: Type.Optional(Line), description: Type.Optional(Text) };
 
-export const Site = Type.Object(shown, { $id: 'Site' });
+export const Site = Type.Object(SHOWN, { $id: 'Site' });
 export type Site = Static<typeof Site>;
 export const SitePage = PageOf(Site, 'SitePage');
-export const NewSite = Closed({ id: Slug, ...changeable }, { $id: 'NewSite' });
-export const SitePatch = Closed(changeable, { $id: 'SitePatch' });
+export const NewSite = Closed({ id: Slug, ...CHANGEABLE }, { $id: 'NewSite' });
+export const SitePatch = Closed(CHANGEABLE, { $id: 'SitePatch' });
 
-export const Environment = Type.Object(shown, { $id: 'Environment' });
+export const Environment = Type.Object(SHOWN, { $id: 'Environment' });
 export type Environment = Static<typeof Environment>;
 export const EnvironmentPage = PageOf(Environment, 'EnvironmentPage');
-export const NewEnvironment = Closed({ id: Slug, ...changeable }, { $id: 'NewEnvironment' });
-export const EnvironmentPatch = Closed(changeable, { $id: 'EnvironmentPatch' });
+export const NewEnvironment = Closed({ id: Slug, ...CHANGEABLE }, { $id: 'NewEnvironment' });
+export const EnvironmentPatch = Closed(CHANGEABLE, { $id: 'EnvironmentPatch' });

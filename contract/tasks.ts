@@ -108,7 +108,7 @@ export const DeadlineS = Type.Integer({
   description: 'Seconds after which the task ends, done or not.',
 });
 
-const targets = {
+const TARGETS = {
   machines: Type.Optional(Slugs),
   environments: Type.Optional(Slugs),
   targetRoles: Type.Optional(Slugs),
@@ -118,7 +118,7 @@ export const NewScript = Closed(
   {
     body: Type.String({ minLength: 1 }),
     interpreter: Type.Optional(Type.String({ minLength: 1, maxLength: 50 })),
-    ...targets,
+    ...TARGETS,
     timeLimitS: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 * 86_400 })),
     deadlineS: Type.Optional(DeadlineS),
     isolation: Type.Optional(Words(['exclusive', 'shared'])),
@@ -127,7 +127,7 @@ export const NewScript = Closed(
 );
 export type NewScript = Static<typeof NewScript>;
 
-export const NewHealthCheck = Closed(targets, {
+export const NewHealthCheck = Closed(TARGETS, {
   $id: 'NewHealthCheck',
   description: 'Checks every enabled machine when it names none.',
 });

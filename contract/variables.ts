@@ -23,7 +23,7 @@ export const VariablePage = PageOf(Variable, 'VariablePage');
 
 const name = Type.String({ minLength: 1, maxLength: 200 });
 const value = Type.String({ maxLength: 256 * 1024 });
-const rest = {
+const REST = {
   sensitive: Type.Optional(Type.Boolean()),
   environments: Type.Optional(Slugs),
   machines: Type.Optional(Slugs),
@@ -31,7 +31,7 @@ const rest = {
 };
 
 export const NewVariable = Closed(
-  { name, value, ...rest },
+  { name, value, ...REST },
   {
     $id: 'NewVariable',
     description: 'An empty or absent list of environments, machines or target roles means all of them.',
@@ -40,7 +40,7 @@ export const NewVariable = Closed(
 export type NewVariable = Static<typeof NewVariable>;
 
 export const VariablePatch = Closed(
-  { name: Type.Optional(name), value: Type.Optional(value), ...rest },
+  { name: Type.Optional(name), value: Type.Optional(value), ...REST },
   { $id: 'VariablePatch' },
 );
 export type VariablePatch = Static<typeof VariablePatch>;

@@ -1,4 +1,5 @@
 // Ids that carry their creation time (UUID version 7, RFC 9562 §5.7), and the slugs that name nodes and resources.
+import { SLUG_PATTERN } from '../contract/patterns.ts';
 import { randomBytes } from 'node:crypto';
 
 /** A new UUIDv7: sorts by creation time, which `idTimeMs` reads back. */
@@ -23,7 +24,7 @@ export function idTimeMs(id: string): number | undefined {
   return isId(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
 }
 
-const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const SLUG = new RegExp(SLUG_PATTERN);
 
 /** Whether `name` may name a node or a resource: a DNS label in lower case. */
 export function isSlug(name: string): boolean {

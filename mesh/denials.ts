@@ -3,7 +3,7 @@
 // together at most the length of the list, and the file one write a second.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCatalogue, IsthmusError, type ErrorCode } from '../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError, type ErrorCode } from '../contract/errors.ts';
 import { newId } from '../lib/ids.ts';
 import { DenialLimiter } from '../lib/net/denial-limiter.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
@@ -44,7 +44,7 @@ const FURTHER_DENIALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** Whether an error means that the requester was not allowed something, rather than that something failed. */
 export function isDenial({ code }: IsthmusError): boolean {
-  const { http } = errorCatalogue[code];
+  const { http } = ERROR_CATALOGUE[code];
   return http === 401 || http === 403 || FURTHER_DENIALS.has(code);
 }
 
@@ -147,5 +147,5 @@ function isStoredDenial(value: unknown): value is Denial {
   const texts = ['id', 'code', 'by', 'what', 'detail'] as const;
   const fields = value as Record<string, unknown>;
   if (!texts.every((name) => typeof fields[name] === 'string') || typeof fields['atMs'] !== 'number') return false;
-  return Object.hasOwn(errorCatalogue, fields['code'] as string);
+  return Object.hasOwn(ERROR_CATALOGUE, fields['code'] as string);
 }

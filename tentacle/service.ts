@@ -28,7 +28,7 @@ export type OpenEnvelope = (envelope: Envelope__Output | null, kind: EnvelopeKin
 type LogCall = ServerDuplexStream<LogRequest__Output, LogBatch>;
 
 const definition = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.Tentacle.service;
-const serversOnly: MethodAccess = { roles: ['server'] };
+const SERVERS_ONLY: MethodAccess = { roles: ['server'] };
 
 export interface TentacleServiceParts {
   readonly engine: ScriptEngine;
@@ -55,15 +55,15 @@ export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: Tentacle
     CheckHealth: () => health.report(),
   };
   host.add<TentacleHandlers>(definition, handlers, {
-    RunScript: serversOnly,
-    GetScript: serversOnly,
-    StreamLogs: serversOnly,
-    CancelScript: serversOnly,
-    CompleteScript: serversOnly,
-    AcquirePackage: serversOnly,
-    StagePackage: serversOnly,
-    ActivatePackage: serversOnly,
-    CheckHealth: serversOnly,
+    RunScript: SERVERS_ONLY,
+    GetScript: SERVERS_ONLY,
+    StreamLogs: SERVERS_ONLY,
+    CancelScript: SERVERS_ONLY,
+    CompleteScript: SERVERS_ONLY,
+    AcquirePackage: SERVERS_ONLY,
+    StagePackage: SERVERS_ONLY,
+    ActivatePackage: SERVERS_ONLY,
+    CheckHealth: SERVERS_ONLY,
   });
 }
 

@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
 
 const EXPORTER_LABEL = 'EXPORTER-isthmus-enrol';
-const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } as const;
 const TOKEN_PATTERN = /^ist_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 
 /** The two parts of a join token. The secret itself is never sent. */
@@ -58,12 +58,12 @@ export function tokenProofHolds(key: Buffer, context: ProofContext, received: Bu
 
 /** Proves possession of the private key in this session. */
 export function keyProof(privateKey: KeyObject, { session, nonce }: ProofContext): Buffer {
-  return sign('sha256', Buffer.concat([nonce, session]), { key: privateKey, ...pss });
+  return sign('sha256', Buffer.concat([nonce, session]), { key: privateKey, ...PSS });
 }
 
 /** Whether the sender has the private key of a public key. */
 export function keyProofHolds(publicKey: KeyObject, { session, nonce }: ProofContext, received: Buffer): boolean {
-  return verify('sha256', Buffer.concat([nonce, session]), { key: publicKey, ...pss }, received);
+  return verify('sha256', Buffer.concat([nonce, session]), { key: publicKey, ...PSS }, received);
 }
 
 /** The identifier of a public key in the store: SHA-256 of its DER, hex. */

@@ -6,7 +6,7 @@ import tls, { type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
 import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
 import { readIdentity, type PeerIdentity } from '../peer.ts';
-import { alpn } from '../tls.ts';
+import { ALPN } from '../tls.ts';
 import { verifyCertificate } from '../verify.ts';
 
 const HANDSHAKE_MS = 15_000;
@@ -27,7 +27,7 @@ export function sessionByDialling(bare: Duplex, pin: string): Promise<PinnedSess
       minVersion: 'TLSv1.3',
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ALPNProtocols: [alpn.enrol],
+      ALPNProtocols: [ALPN.enrol],
     });
     await settled(socket, 'secureConnect');
     return socket;
@@ -62,7 +62,7 @@ export function sessionByListening(
       minVersion: 'TLSv1.3',
       requestCert: true,
       rejectUnauthorized: false,
-      ALPNProtocols: [alpn.enrol],
+      ALPNProtocols: [ALPN.enrol],
     });
     const secured = new Promise<TLSSocket>((resolve, reject) => {
       server.once('secureConnection', resolve);

@@ -44,14 +44,14 @@ function denial(socket: TLSSocket, url: URL): IsthmusError | undefined {
  * Node honours the server's keep-alive timeout only for an agent that has a timeout itself. Without it a request may go
  * out on a connection that the server is closing, and is lost.
  */
-const agentOptions = { keepAlive: true, maxSockets: 8, timeout: 120_000 };
+const AGENT_OPTIONS = { keepAlive: true, maxSockets: 8, timeout: 120_000 };
 
 class VerifyingAgent extends HttpsAgent {
   readonly #server: URL;
   readonly #authorityPem: string;
 
   constructor(server: URL, authorityPem: string) {
-    super(agentOptions);
+    super(AGENT_OPTIONS);
     this.#server = server;
     this.#authorityPem = authorityPem;
   }
@@ -117,7 +117,7 @@ export function agentFor(server: URL, authorityPem: string | undefined): HttpAge
         `${server.origin}: an API key is sent without TLS to this machine only; use https`,
       );
     }
-    return new HttpAgent(agentOptions);
+    return new HttpAgent(AGENT_OPTIONS);
   }
   if (authorityPem === undefined) {
     throw new IsthmusError('USAGE', 'the certificate of the authority is needed (--ca FILE or ISTHMUS_CA_FILE)');

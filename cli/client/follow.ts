@@ -15,7 +15,7 @@ interface FollowOptions {
   readonly onReconnect?: (error: Error) => void;
 }
 
-const backoff = { baseMs: 200, capMs: 5_000 };
+const BACKOFF = { baseMs: 200, capMs: 5_000 };
 // The server sends something at least every 15 s; a connection that is silent for longer is half-open.
 const SILENCE_LIMIT_MS = 45_000;
 
@@ -83,7 +83,7 @@ export async function followTask(client: ApiClient, task: string, options: Follo
     failures = progressed ? 0 : failures + 1;
     if (silentSince !== undefined && Date.now() - silentSince > retryForMs) throw failure;
     options.onReconnect?.(failure);
-    await pause(backoffMs(failures, backoff), options.signal);
+    await pause(backoffMs(failures, BACKOFF), options.signal);
     if (options.signal.aborted) throw interrupted(task);
   }
 }

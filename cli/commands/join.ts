@@ -46,7 +46,7 @@ async function hasScriptUser(dataDir: string): Promise<boolean> {
   return typeof value === 'object' && value !== null && 'scriptUser' in value;
 }
 
-const scriptsCheck: Check = {
+const SCRIPTS_CHECK: Check = {
   check: 'scripts',
   outcome: 'warning',
   detail:
@@ -105,8 +105,8 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
   const { node, role, site, meshId } = identity;
   const isolated = role !== 'tentacle' || (await hasScriptUser(dataDir));
   if (!isolated) {
-    checks.push(scriptsCheck);
-    showCheck(cli, scriptsCheck);
+    checks.push(SCRIPTS_CHECK);
+    showCheck(cli, SCRIPTS_CHECK);
   }
   cli.show({ node, role, site, meshId, dataDir, checks }, () =>
     [

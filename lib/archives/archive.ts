@@ -6,7 +6,7 @@
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import { readTarGz } from './tar.ts';
-import { ArchiveVisitor, defaultArchiveLimits, type ArchiveContents, type ArchiveLimits } from './visitor.ts';
+import { ArchiveVisitor, DEFAULT_ARCHIVE_LIMITS, type ArchiveContents, type ArchiveLimits } from './visitor.ts';
 import { readZip } from './zip.ts';
 import { translateDiskFull } from '../files/disk-space.ts';
 
@@ -49,7 +49,7 @@ async function visitArchive(
 ): Promise<ArchiveContents> {
   const { size } = await stat(path);
   if (size === 0) throw new IsthmusError('PACKAGE_FORMAT', 'the package is empty');
-  const visitor = new ArchiveVisitor(size, { ...defaultArchiveLimits, ...limits }, into);
+  const visitor = new ArchiveVisitor(size, { ...DEFAULT_ARCHIVE_LIMITS, ...limits }, into);
   try {
     await (format === 'tar.gz' ? readTarGz(path, visitor) : readZip(path, visitor, format));
     await visitor.flush();

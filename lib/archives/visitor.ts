@@ -15,7 +15,7 @@ export interface ArchiveLimits {
 }
 
 /** Far above any known package, far below what fills a disk unnoticed. */
-export const defaultArchiveLimits: ArchiveLimits = {
+export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 200_000,
   maxBytes: 16 * 1024 ** 3,
   maxRatio: 200,

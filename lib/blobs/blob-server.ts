@@ -4,7 +4,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Watchdog } from '../async/deadline.ts';
-import { errorCatalogue, IsthmusError } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { pump, type BlobBody } from './blob-pump.ts';
 import { chooseRange, type ByteRange } from './ranges.ts';
@@ -41,7 +41,7 @@ export interface BlobServerLimits {
 }
 
 /** Up to a thousand tentacles behind one mirror send requests at once; each holds a descriptor and two buffers. */
-export const defaultBlobServerLimits: BlobServerLimits = {
+export const DEFAULT_BLOB_SERVER_LIMITS: BlobServerLimits = {
   maxRequests: 256,
   headerTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
@@ -72,7 +72,7 @@ export class BlobServer<Peer> {
   constructor(origin: BlobOrigin<Peer>, log: Logger, limits: Partial<BlobServerLimits> = {}) {
     this.#origin = origin;
     this.#log = log;
-    this.#limits = { ...defaultBlobServerLimits, ...limits };
+    this.#limits = { ...DEFAULT_BLOB_SERVER_LIMITS, ...limits };
     this.#http = createServer({ maxHeaderSize: LARGEST_HEADER_BYTES, keepAliveTimeout: this.#limits.idleTimeoutMs });
     this.#http.timeout = this.#limits.idleTimeoutMs;
     this.#http.maxHeadersCount = 64;
@@ -150,7 +150,7 @@ export class BlobServer<Peer> {
     if (!QUIET_CODES.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
     // The body is incomplete: only a broken connection shows that to the requester.
     if (response.headersSent) return void response.destroy();
-    refuse(response, errorCatalogue[error.code].http, error.code);
+    refuse(response, ERROR_CATALOGUE[error.code].http, error.code);
   }
 }
 
@@ -192,7 +192,7 @@ function isPlain(request: IncomingMessage): boolean {
 }
 
 /** A short answer that depends only on the code, never on the reason. */
-function refuse(response: ServerResponse, status: number, code: keyof typeof errorCatalogue): void {
+function refuse(response: ServerResponse, status: number, code: keyof typeof ERROR_CATALOGUE): void {
   const text = `${code}\n`;
   response.writeHead(status, {
     'content-type': 'text/plain',

@@ -62,7 +62,7 @@ export interface Fetched {
 }
 
 const DEFAULT_ROUNDS = 4;
-const backoff = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as const;
+const BACKOFF = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as const;
 
 /** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each source's reason, when no source delivers it. */
 export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
@@ -76,7 +76,7 @@ export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
     // Bytes arrived, so a path works: longer pauses would only slow the fetch down.
     if (outcome.progressed) [fruitless, pauses] = [0, 0];
     else fruitless += 1;
-    if (fruitless < rounds) await delay(backoffMs(pauses, backoff), undefined, { signal: request.signal });
+    if (fruitless < rounds) await delay(backoffMs(pauses, BACKOFF), undefined, { signal: request.signal });
   }
   throw fetching.unavailable();
 }

@@ -1,6 +1,6 @@
 // Settings that every component below the server has: its port, parents and link timeout.
 import { Type } from 'typebox';
-import { HOST_PORT_PATTERN } from '../net/host-port.ts';
+import { HOST_PORT_PATTERN } from '../../contract/patterns.ts';
 
 /** A setting that is `host:port`, with an IPv6 host in brackets. */
 export function addressSetting(description: string) {

@@ -44,7 +44,7 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
   assign(next, rest, value);
 }
 
-const units: Readonly<Record<string, string>> = { S: 'seconds', Ms: 'milliseconds', Bytes: 'bytes', Days: 'days' };
+const UNITS: Readonly<Record<string, string>> = { S: 'seconds', Ms: 'milliseconds', Bytes: 'bytes', Days: 'days' };
 
 /** What the value must be, in words; a number's unit is in the setting's name. */
 function expected(problem: Problem, schema: TObject, path: readonly string[]): string {
@@ -52,7 +52,7 @@ function expected(problem: Problem, schema: TObject, path: readonly string[]): s
   if (inWords !== undefined) return `must be ${inWords}`;
   const unit = /(S|Ms|Bytes|Days)$/.exec(path.at(-1) ?? '')?.[1];
   const isNumeric = problem.keyword === 'type' && /integer|number/.test(String(problem.params['type']));
-  if (isNumeric && unit !== undefined) return `must be a plain number of ${units[unit]}, without a unit`;
+  if (isNumeric && unit !== undefined) return `must be a plain number of ${UNITS[unit]}, without a unit`;
   return problem.message;
 }
 

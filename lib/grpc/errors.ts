@@ -1,12 +1,12 @@
 // Maps errors to gRPC and back: the trailers of a status carry an IsthmusError's code, hop, field and remedy, so that the
 // caller gets the same IsthmusError.
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { errorCatalogue, IsthmusError, isErrorCode, type ErrorCode } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../../contract/errors.ts';
 
 /** Longest text in a trailer or status: an error must never exceed a peer's metadata limit and become another error. */
 const TEXT_LIMIT = 1024;
 
-const codeByStatus: Partial<Record<number, ErrorCode>> = {
+const CODE_BY_STATUS: Partial<Record<number, ErrorCode>> = {
   [status.CANCELLED]: 'CANCELLED',
   [status.INVALID_ARGUMENT]: 'INVALID_FIELD',
   [status.DEADLINE_EXCEEDED]: 'DEADLINE_EXCEEDED',
@@ -29,7 +29,7 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
   metadata.set('isthmus-remedy', trailerText(error.remedy));
   if (error.hop !== undefined) metadata.set('isthmus-hop', trailerText(error.hop));
   if (error.field !== undefined) metadata.set('isthmus-field', trailerText(error.field));
-  return { code: errorCatalogue[error.code].grpc, details: cut(error.message), metadata };
+  return { code: ERROR_CATALOGUE[error.code].grpc, details: cut(error.message), metadata };
 }
 
 /** The IsthmusError of a failed call; `hop` is the called node, for errors without a hop. */
@@ -45,7 +45,7 @@ export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
     });
   }
   const isUnreadable = thrown.code === status.INTERNAL && thrown.details.endsWith(UNREADABLE_ANSWER);
-  const fallback = isUnreadable ? 'ANSWER_MALFORMED' : (codeByStatus[thrown.code] ?? 'INTERNAL');
+  const fallback = isUnreadable ? 'ANSWER_MALFORMED' : (CODE_BY_STATUS[thrown.code] ?? 'INTERNAL');
   return new IsthmusError(fallback, thrown.details, { hop, cause: thrown });
 }
 

@@ -10,7 +10,7 @@ const CALLS_PER_SECOND = 2_000;
 /** The burst, even where few calls may be in flight: more can end and begin within one tick of the clock. */
 const LEAST_BURST = 100;
 /** PING and SETTINGS frames: gRPC sends some at the start and hardly any later. */
-const controlFrames = { burst: 100, perSecond: 10 };
+const CONTROL_FRAMES = { burst: 100, perSecond: 10 };
 /** Isthmus sends a few hundred bytes of metadata. */
 export const MAX_METADATA_BYTES = 16 * 1024;
 /** Overhead of a header field beside its bytes, as HTTP/2 counts it (RFC 9113, 6.5.2). */
@@ -38,7 +38,7 @@ export class SessionGuard {
   readonly #session: ServerHttp2Session;
   readonly #rules: SessionRules;
   readonly #calls: TokenBucket;
-  readonly #controlFrames = new TokenBucket(controlFrames.perSecond, controlFrames.burst, Date.now());
+  readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst, Date.now());
   #ended = false;
 
   constructor(session: ServerHttp2Session, rules: SessionRules) {

@@ -1,17 +1,13 @@
 // Parses and formats `host:port`, the form of addresses in settings, command line, API and wire; an IPv6 host is in
 // brackets.
 import { IsthmusError } from '../../contract/errors.ts';
+import { HOST_PORT_PATTERN } from '../../contract/patterns.ts';
 
 export interface HostPort {
   /** A name or an address, without brackets. */
   readonly host: string;
   readonly port: number;
 }
-
-const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
-
-/** The JSON schema pattern of a `host:port`. */
-export const HOST_PORT_PATTERN = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^\\s:\\[\\]]+)):${PORT}$`;
 
 const SHAPE = new RegExp(HOST_PORT_PATTERN);
 

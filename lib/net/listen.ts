@@ -3,7 +3,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import { formatHostPort } from './host-port.ts';
 
-const codes: Readonly<Record<string, { readonly code: ErrorCode; readonly why: string }>> = {
+const CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly why: string }>> = {
   EADDRINUSE: { code: 'PORT_IN_USE', why: 'the port is in use' },
   EACCES: { code: 'PORT_FORBIDDEN', why: 'this account may not listen on that port' },
   EPERM: { code: 'PORT_FORBIDDEN', why: 'this account may not listen on that port' },
@@ -30,7 +30,7 @@ export async function listenAt(server: Server, host: string, port: number, field
 /** The error for a failed `listen`, with the address in the message; `field` is the setting with the address. */
 export function cannotListen(cause: unknown, host: string, port: number, field?: string): IsthmusError {
   const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-  const { code, why } = codes[errno] ?? { code: 'INTERNAL', why: 'the system refuses' };
+  const { code, why } = CODES[errno] ?? { code: 'INTERNAL', why: 'the system refuses' };
   return new IsthmusError(code, `cannot listen on ${formatHostPort({ host, port })}: ${why} (${errno})`, {
     ...(field === undefined ? {} : { field }),
     cause,

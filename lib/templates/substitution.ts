@@ -40,7 +40,7 @@ const NO_LOOP: Loop = [];
 
 type Filter = (value: string) => string;
 
-const filters: Readonly<Record<string, Filter>> = {
+const FILTERS: Readonly<Record<string, Filter>> = {
   ToUpper: (value) => value.toUpperCase(),
   ToLower: (value) => value.toLowerCase(),
   Trim: (value) => value.trim(),
@@ -125,11 +125,11 @@ class Expansion {
     let value = this.#lookUp(node.name, loop);
     if (value === undefined) this.#undefined.add(node.name);
     for (const name of node.filters) {
-      if (!Object.hasOwn(filters, name)) {
+      if (!Object.hasOwn(FILTERS, name)) {
         this.#undefined.add(`${node.name} | ${name}`);
         return node.source;
       }
-      if (value !== undefined) value = filters[name]!(value);
+      if (value !== undefined) value = FILTERS[name]!(value);
     }
     return value ?? node.source;
   }

@@ -1,6 +1,6 @@
 // Opens `enrol` through a node of the mesh without a certificate: as a joining node, or as the relay that dials one.
 // The stream is bare; all trust is in the TLS session that runs inside it.
-import { alpn } from '../../certs/tls.ts';
+import { ALPN } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { connectTo, type Connection } from '../link/connection.ts';
 import { ENROL_SERVICE } from '../services.ts';
@@ -18,7 +18,7 @@ export interface EnrolmentTarget {
 
 /** Opens `enrol` through the node at `address`. */
 export async function openEnrol(address: string, route: EnrolmentTarget): Promise<Connection> {
-  const connection = await connectTo(address, alpn.enrol, undefined, route.signal);
+  const connection = await connectTo(address, ALPN.enrol, undefined, route.signal);
   const abort = () => connection.tls.destroy();
   route.signal.addEventListener('abort', abort, { once: true });
   try {

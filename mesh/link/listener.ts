@@ -6,7 +6,7 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
-import { alpn, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
+import { ALPN, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { MeshLimits } from '../limits.ts';
@@ -107,7 +107,7 @@ export async function startListener(
   });
 
   const secure = (raw: net.Socket, entry: Pending) => {
-    const options = linkServerOptions(trust.identity.current(), Object.values(alpn));
+    const options = linkServerOptions(trust.identity.current(), Object.values(ALPN));
     acceptTls(raw, options)
       .then((session) => {
         if (sockets.has(raw)) sockets.set(raw, session);
@@ -127,7 +127,7 @@ export async function startListener(
   };
 
   const dispatch = (connection: InboundConnection, entry: Pending) => {
-    if (connection.tls.alpnProtocol === alpn.enrol) {
+    if (connection.tls.alpnProtocol === ALPN.enrol) {
       handlers.enrol(connection);
       return;
     }
@@ -136,7 +136,7 @@ export async function startListener(
       peer = verifyPeer(connection.tls, trust.identity.current(), trust.revocations);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      const mayBeTold = connection.tls.alpnProtocol === alpn.link && error.code !== 'PEER_CERTIFICATE_MISSING';
+      const mayBeTold = connection.tls.alpnProtocol === ALPN.link && error.code !== 'PEER_CERTIFICATE_MISSING';
       if (!mayBeTold) throw error;
       trust.denials.note(error, entry.address, 'mesh port');
       log.warn({ address: entry.address, code: error.code, err: error.message }, 'link denied');
@@ -144,8 +144,8 @@ export async function startListener(
       return;
     }
     entry.phase = 'known';
-    if (connection.tls.alpnProtocol === alpn.link) handlers.link(connection, peer);
-    else if (connection.tls.alpnProtocol === alpn.bulk) handlers.bulk(connection, peer);
+    if (connection.tls.alpnProtocol === ALPN.link) handlers.link(connection, peer);
+    else if (connection.tls.alpnProtocol === ALPN.bulk) handlers.bulk(connection, peer);
     else throw new IsthmusError('PROTOCOL', 'the peer negotiated no protocol of the mesh');
   };
 

@@ -1,5 +1,5 @@
 // An outbound link, which this node dials: connects to the neighbour and attaches.
-import { alpn, verifyPeer } from '../../certs/tls.ts';
+import { ALPN, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
@@ -31,7 +31,7 @@ export async function openOutboundLink(
   signal: AbortSignal,
 ): Promise<LinkSession> {
   const identity = context.trust.identity.current();
-  const connection = await connectTo(target.address, alpn.link, identity, signal);
+  const connection = await connectTo(target.address, ALPN.link, identity, signal);
   counter.add(connection.raw);
   const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connection.tls), {
     hop: target.node,

@@ -2,7 +2,7 @@
 // listener's OpenTunnel likewise.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
-import { alpn, verifyPeer } from '../../certs/tls.ts';
+import { ALPN, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { formatHostPort } from '../../lib/net/host-port.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
@@ -111,7 +111,7 @@ export class OutboundTransport implements Transport {
     }
     const address = formatHostPort({ host: remoteAddress, port: remotePort });
     const identity = this.#context.trust.identity.current();
-    const connection = await connectTo(address, alpn.bulk, identity, signal);
+    const connection = await connectTo(address, ALPN.bulk, identity, signal);
     this.#session.adopt(connection);
     const { node } = this.#session.facts.peer;
     verifyPeer(connection.tls, identity, this.#context.trust.revocations, { node });

@@ -2,7 +2,7 @@
 // so that a request sent twice has its effect once and gets the same answer twice.
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { errorCatalogue, IsthmusError } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { AfterCommit, ApiContext } from './context.ts';
 import { denied, principalOf } from './route-access.ts';
@@ -48,7 +48,7 @@ export async function change<Body>(
 
 /** Whether an error is a denial (of a role, a scope or an address), which is recorded as one. */
 function isDenial({ code }: IsthmusError): boolean {
-  return errorCatalogue[code].http === 403 || code === 'SCOPE_MISMATCH' || code === 'URL_FORBIDDEN';
+  return ERROR_CATALOGUE[code].http === 403 || code === 'SCOPE_MISMATCH' || code === 'URL_FORBIDDEN';
 }
 
 function send<Body>(reply: FastifyReply, { status, body, location, version }: Remembered<Body>): Body {

@@ -2,7 +2,7 @@
 // that is no IsthmusError is logged and answered as INTERNAL, without its message.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '../../contract/problem.ts';
-import { errorCatalogue, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 
 /** The problem document of an error. */
@@ -11,7 +11,7 @@ export function toProblem(error: IsthmusError): Problem {
   return {
     type: `urn:isthmus:error:${error.code}`,
     title: error.code.toLowerCase().replaceAll('_', ' '),
-    status: errorCatalogue[error.code].http,
+    status: ERROR_CATALOGUE[error.code].http,
     code: error.code,
     detail: hidden ? 'something went wrong inside the server' : error.message,
     ...(error.field === undefined ? {} : { field: error.field }),
@@ -33,7 +33,7 @@ export function sendProblem(reply: FastifyReply, error: IsthmusError): FastifyRe
 export function problemHandler(log: Logger) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asIsthmusError(thrown);
-    if (errorCatalogue[error.code].http >= 500) {
+    if (ERROR_CATALOGUE[error.code].http >= 500) {
       log.error({ err: error.cause ?? error, code: error.code, requestId: request.id }, 'request failed');
     }
     return sendProblem(reply, error);

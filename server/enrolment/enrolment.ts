@@ -15,7 +15,7 @@ import {
   type ProofContext,
 } from '../../certs/enrolment/proof.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
-import { alpn, credentialsOf } from '../../certs/tls.ts';
+import { ALPN, credentialsOf } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts';
@@ -108,7 +108,7 @@ export class Enrolment {
         ...credentialsOf(this.#deps.identity.current()),
         minVersion: 'TLSv1.3',
         requestCert: false,
-        ALPNProtocols: [alpn.enrol],
+        ALPNProtocols: [ALPN.enrol],
       }),
     );
   }
@@ -125,7 +125,7 @@ export class Enrolment {
           minVersion: 'TLSv1.3',
           rejectUnauthorized: false,
           checkServerIdentity: () => undefined,
-          ALPNProtocols: [alpn.enrol],
+          ALPNProtocols: [ALPN.enrol],
         });
         await Promise.race([once(socket, 'secureConnect'), once(socket, 'close').then(failed)]);
         return socket;
@@ -297,7 +297,7 @@ export class Enrolment {
   #free({ tokenId, spki }: Binding): Promise<void> {
     return this.#deps.store.transaction(async (tx) => {
       if (!(await tx.tokens.release(tokenId, spki))) return;
-      await tx.events.append({ actor: 'system', type: 'token.released', subject: tokenId, data: {} });
+      await tx.events.append({ actor: 'system', type: 'token.unbound', subject: tokenId, data: {} });
     });
   }
 

@@ -11,7 +11,7 @@ const SEGMENT_BYTES = 64 * 1024;
 const TAG_BYTES = 16;
 
 /** About 0.3 s and 128 MiB per guess. */
-const scryptCost = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
+const SCRYPT_COST = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
 
 type Transform = (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer>;
 
@@ -70,7 +70,7 @@ function nonce(number: number, last: boolean): Buffer {
 
 async function deriveKey(passphrase: string, salt: Buffer): Promise<Buffer> {
   const derive = promisify<string, Buffer, number, object, Buffer>(scrypt);
-  return derive(passphrase, salt, 32, scryptCost);
+  return derive(passphrase, salt, 32, SCRYPT_COST);
 }
 
 /** Cuts a stream into segments of one size; only the last may be smaller. There is always a last one. */

@@ -20,7 +20,7 @@ import type { Package } from '../store/packages/packages.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { PackageSources } from './sources.ts';
-import { pushDefaults, pushPackage, type PackageMeta, type PushedPackage, type PushLimits } from './push.ts';
+import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushedPackage, type PushLimits } from './push.ts';
 
 export interface FeedDeps {
   readonly store: Store;
@@ -75,7 +75,7 @@ export class Feed {
 
   /** Receives a package (push.ts). */
   push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage> {
-    const limits = { ...pushDefaults, ...this.#deps.pushLimits };
+    const limits = { ...PUSH_DEFAULTS, ...this.#deps.pushLimits };
     return pushPackage({ store: this.#deps.store, blobs: this.#blobs, limits }, body, meta, actor);
   }
 

@@ -27,7 +27,7 @@ export interface PushLimits {
   readonly keepFreeBytes: number;
 }
 
-export const pushDefaults: PushLimits = {
+export const PUSH_DEFAULTS: PushLimits = {
   largestPackageBytes: 8 * 1024 ** 3,
   keepFreeBytes: 512 * 1024 ** 2,
 };

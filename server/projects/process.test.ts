@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { Type } from 'typebox';
 import { stepHandlers } from '../task-kinds.ts';
 import { checkProcess as checkAgainst } from './process.ts';
-import { stepFields, type StepType, type StepTypes } from './step-types.ts';
+import { STEP_FIELDS, type StepType, type StepTypes } from './step-types.ts';
 
 const checkProcess = (steps: unknown) => checkAgainst(steps, stepHandlers());
 
@@ -51,7 +51,7 @@ it('fills in what is left out, and names each role once', () => {
 it('checks a step with the schema of its type, for any type', () => {
   const pause: StepType = {
     type: 'pause',
-    schema: Type.Object({ ...stepFields, kind: Type.Literal('pause'), seconds: Type.Integer({ maximum: 60 }) }),
+    schema: Type.Object({ ...STEP_FIELDS, kind: Type.Literal('pause'), seconds: Type.Integer({ maximum: 60 }) }),
   };
   const types: StepTypes = { types: ['pause'], find: (type) => (type === 'pause' ? pause : undefined) };
   const step = { name: 'rest', kind: 'pause', targetRoles: [], seconds: 5 };

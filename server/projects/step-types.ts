@@ -1,6 +1,7 @@
 // What a project needs to know about step types: how to check a step, and which package it installs. The rest of a type
 // is its handler in server/deployments/steps/.
 import { Type, type TObject } from 'typebox';
+import { SLUG_IN_WORDS } from '../../contract/patterns.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
 
@@ -9,11 +10,11 @@ const LONGEST_TIME_LIMIT_S = 7 * 86_400;
 const Slug = Type.Refine(
   Type.String(),
   isSlug,
-  () => 'must have lower-case letters, digits and, between them, hyphens: 1 to 63',
+  () => SLUG_IN_WORDS,
 );
 
 /** The fields common to all steps, except `kind`: for the schema of a type. */
-export const stepFields = {
+export const STEP_FIELDS = {
   name: Slug,
   targetRoles: Type.Array(Slug, { maxItems: 100, default: [] }),
   timeLimitS: Type.Optional(Type.Integer({ minimum: 1, maximum: LONGEST_TIME_LIMIT_S })),
@@ -22,7 +23,7 @@ export const stepFields = {
 export interface StepType<Step extends ProcessStep = ProcessStep> {
   /** The `kind` of its steps. */
   readonly type: string;
-  /** A whole step of this type, without additional properties: `kind`, `stepFields`, its own fields, with defaults. */
+  /** A whole step of this type, without additional properties: `kind`, `STEP_FIELDS`, its own fields, with defaults. */
   readonly schema: TObject;
   /** The package that a release pins for the step; the step has a folder for it on its machines. */
   packageId?(step: Step): string;

@@ -1,5 +1,5 @@
 // The route resolver: which paths lead to a machine, in which order. Dispatch, health checks, trace and ping all use
-// its paths in its order; nothing else derives paths from routes or parents.
+// its paths in its order; nothing else orders the paths to a machine.
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../contract/errors.ts';
 import { SERVER } from '../store/nodes/parents.ts';
@@ -35,7 +35,7 @@ export interface RouteResolver {
 }
 
 /** Usable paths come before those that are down. No path is left out: one that is down may be up when it is tried. */
-const ranks: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1, unusable: 2 };
+const RANKS: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1, unusable: 2 };
 
 /** For how many machines the resolver remembers which path `auto` took. */
 const MOST_REMEMBERED = 5_000;
@@ -117,7 +117,7 @@ function stateOf(relays: Relays, node: string | undefined, topology: Topology): 
 }
 
 function byState(paths: readonly ResolvedPath[]): readonly ResolvedPath[] {
-  return paths.toSorted((a, b) => ranks[a.state] - ranks[b.state]);
+  return paths.toSorted((a, b) => RANKS[a.state] - RANKS[b.state]);
 }
 
 function distinct(paths: readonly ResolvedPath[]): readonly ResolvedPath[] {

@@ -38,7 +38,7 @@ interface JournalLimits {
   readonly compactAboveBytes: number;
 }
 
-const defaultLimits: JournalLimits = {
+const DEFAULT_LIMITS: JournalLimits = {
   retentionMs: 7 * 24 * 3600_000,
   mostTickets: 100_000,
   compactAboveBytes: 8 * 1024 * 1024,
@@ -86,7 +86,7 @@ export class Journal {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await rm(join(folder, 'journal.new'), { force: true });
     const file = openSync(join(folder, 'journal'), 'a+', 0o600);
-    const journal = new Journal(folder, file, { ...defaultLimits, ...limits });
+    const journal = new Journal(folder, file, { ...DEFAULT_LIMITS, ...limits });
     try {
       journal.#load();
       syncFolder(folder);

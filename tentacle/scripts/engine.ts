@@ -44,7 +44,7 @@ export interface ScriptLimits {
   readonly keepFreeBytes: number;
 }
 
-export const defaultScriptLimits: ScriptLimits = {
+export const DEFAULT_SCRIPT_LIMITS: ScriptLimits = {
   logQuotaBytes: 64 * 1024 * 1024,
   killGraceMs: 10_000,
   mostRunning: 64,
@@ -98,7 +98,7 @@ export class ScriptEngine {
     this.epochs = new EpochFence(journal);
     this.#journal = journal;
     this.#seal = seal;
-    this.#limits = { ...defaultScriptLimits, ...options.limits };
+    this.#limits = { ...DEFAULT_SCRIPT_LIMITS, ...options.limits };
     this.#context = {
       ...{ journal, user, inherited, log, applicationFolder },
       queue: new IsolationQueue(this.#limits.mostRunning),

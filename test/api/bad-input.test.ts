@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { errorCatalogue, isErrorCode } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, isErrorCode } from '../../contract/errors.ts';
 import { startApi, type Answer, type TestApi } from './api.ts';
 
 const sites = '/api/v1/sites';
@@ -14,7 +14,7 @@ async function refuses(api: TestApi, send: () => Promise<Answer>, code: string, 
   const before = await api.snapshot();
   const answer = await send();
   expect(answer.body).toMatchObject({ code, type: `urn:isthmus:error:${code}`, status: answer.status });
-  expect(isErrorCode(code) && errorCatalogue[code].http).toBe(answer.status);
+  expect(isErrorCode(code) && ERROR_CATALOGUE[code].http).toBe(answer.status);
   expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
   if (field !== undefined) expect(answer.body.field).toBe(field);
   expect(answer.text).not.toMatch(/node_modules|\.ts:\d|at .*\(/);

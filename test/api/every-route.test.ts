@@ -2,7 +2,7 @@
 // the catalogue and the field where there is one, reveals no internals, and changes nothing. Driven by the document, so
 // that it covers every new route.
 import { expect, it } from 'vitest';
-import { errorCatalogue, isErrorCode, IsthmusError } from '../../contract/errors.ts';
+import { ERROR_CATALOGUE, isErrorCode, IsthmusError } from '../../contract/errors.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import { stepHandlers } from '../../server/task-kinds.ts';
 import type { ApiServices } from '../../server/api/context.ts';
@@ -118,7 +118,7 @@ function fault(
   const { status, body, text, headers } = answer;
   const code = String(body.code);
   if (status < 400 || status >= 500) return `answered ${status} ${text.slice(0, 200)}`;
-  if (!isErrorCode(code) || errorCatalogue[code].http !== status) return `${status} with code ${code}`;
+  if (!isErrorCode(code) || ERROR_CATALOGUE[code].http !== status) return `${status} with code ${code}`;
   if (!/^application\/problem\+json/.test(headers.get('content-type') ?? '')) return 'is no problem document';
   if (/node_modules|\.ts:\d|at .*\(|SQLITE/.test(text)) return `shows the inside: ${text}`;
   if (expected.codes !== undefined && !expected.codes.includes(code)) return `${code}, not ${expected.codes.join('/')}`;

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { alpn } from '../../certs/tls.ts';
+import { ALPN } from '../../certs/tls.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import { connectTo } from '../../mesh/link/connection.ts';
@@ -121,7 +121,7 @@ const attackers: readonly Attacker[] = [
 ];
 
 async function connected(address: string, identity: NodeIdentity | undefined): Promise<TLSSocket> {
-  const { tls } = await connectTo(address, alpn.link, identity, AbortSignal.timeout(10_000));
+  const { tls } = await connectTo(address, ALPN.link, identity, AbortSignal.timeout(10_000));
   tls.on('error', () => undefined);
   onTestFinished(() => void tls.destroy());
   return tls;
@@ -244,7 +244,7 @@ it('a flood of the enrolment itself is ended, and is one denial', async () => {
       ...{ destination: 'server', source: 'nobody', deadlineMs: 10_000, signal },
     });
     outer.on('error', () => undefined);
-    const inner = connectTls({ socket: outer, ALPNProtocols: [alpn.enrol], rejectUnauthorized: false });
+    const inner = connectTls({ socket: outer, ALPNProtocols: [ALPN.enrol], rejectUnauthorized: false });
     inner.on('error', () => undefined);
     onTestFinished(() => void inner.destroy());
     await once(inner, 'secureConnect');

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
-import { alpn } from '../../certs/tls.ts';
+import { ALPN } from '../../certs/tls.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
@@ -66,7 +66,7 @@ const surfaces: Record<string, Surface> = {
     async prepare(plane) {
       const { identity } = await plane.authority.node('relay-9', 'relay');
       return async () =>
-        (await connectTo(plane.address, alpn.link, identity.current(), AbortSignal.timeout(10_000))).tls;
+        (await connectTo(plane.address, ALPN.link, identity.current(), AbortSignal.timeout(10_000))).tls;
     },
   },
   tentacle: {

@@ -6,7 +6,7 @@ import { connect, type ConnectionOptions } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import { ROLES } from '../../certs/peer.ts';
-import { alpn, linkClientOptions } from '../../certs/tls.ts';
+import { ALPN, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
 import { startListener } from '../../mesh/link/listener.ts';
@@ -48,8 +48,8 @@ const meshPort =
   };
 
 const ports: Record<string, Listen> = {
-  'the mesh port, as a link': meshPort(alpn.link),
-  'the mesh port, as bulk': meshPort(alpn.bulk),
+  'the mesh port, as a link': meshPort(ALPN.link),
+  'the mesh port, as bulk': meshPort(ALPN.bulk),
   'the end-to-end session of a tunnel': async ({ identity, revocations }, denials) => {
     const served: string[] = [];
     const trust = { identity, revocations, denials };

@@ -4,7 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { exitCodeTable, exitCodes } from '../../cli/exit-codes.ts';
+import { exitCodeTable, EXIT_CODES } from '../../cli/exit-codes.ts';
 import { json, problem, startFakeApi } from '../support/fake-api.ts';
 import { createTestMesh } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
@@ -60,7 +60,7 @@ describe('usage', () => {
     const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8').then((text) =>
       text.replace(/ +/g, ' '),
     );
-    const rows = Object.values(exitCodes).map(({ code, meaning }) => `| ${code} | ${meaning} |`);
+    const rows = Object.values(EXIT_CODES).map(({ code, meaning }) => `| ${code} | ${meaning} |`);
     for (const row of rows) expect(page).toContain(row);
     expect(await isthmus(['help', 'exit-codes'])).toMatchObject({
       code: 0,

@@ -299,7 +299,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     expect(existsSync(dataDir)).toBe(false);
     expect(await server.store.nodes.find('web-1')).toBeUndefined();
     expect((await server.store.tokens.get(id)).boundSpkiSha256).toBeNull();
-    expect(await server.events('token.released')).toHaveLength(1);
+    expect(await server.events('token.unbound')).toHaveLength(1);
     await attempt(server, { token, dataDir, addresses: [eu.address] });
   });
 

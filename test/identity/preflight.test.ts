@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkClock, checkProxy, type CheckResult } from '../../certs/enrolment/preflight.ts';
-import { credentialsOf, alpn } from '../../certs/tls.ts';
+import { credentialsOf, ALPN } from '../../certs/tls.ts';
 import { selfSigned } from '../../certs/enrolment/session.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
 import { joinNode, type JoinOptions } from '../../node/join/join.ts';
@@ -145,7 +145,7 @@ describe('a man in the middle', () => {
     void listener
       .next(AbortSignal.timeout(20_000))
       .then((bare) =>
-        acceptTls(bare, { ...credentialsOf(identity), minVersion: 'TLSv1.3', ALPNProtocols: [alpn.enrol] }),
+        acceptTls(bare, { ...credentialsOf(identity), minVersion: 'TLSv1.3', ALPNProtocols: [ALPN.enrol] }),
       )
       .catch(() => undefined);
     return { address: listener.address };

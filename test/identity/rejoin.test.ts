@@ -182,7 +182,7 @@ test('a join that fails before its confirmation gives the token back before it e
   });
   await first.fail();
   expect(await server.store.tokens.get(id)).toMatchObject({ boundSpkiSha256: null, boundNode: null, usedAt: null });
-  expect(await server.events('token.released')).toHaveLength(1);
+  expect(await server.events('token.unbound')).toHaveLength(1);
   await joinNode({ dataDir: join(await tempDir(), 'node'), ...again });
 });
 
@@ -195,7 +195,7 @@ test('a token given back after the confirmation stays used, and the node hears t
   await node.confirm();
   await expect(first.fail()).rejects.toThrow('the server has let web-1 in');
   expect((await server.store.tokens.get(id)).usedAt).not.toBeNull();
-  expect(await server.events('token.released')).toHaveLength(0);
+  expect(await server.events('token.unbound')).toHaveLength(0);
   expect(await server.store.nodes.get('web-1')).toMatchObject({ state: 'active' });
 });
 

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { selfSigned } from '../../certs/enrolment/session.ts';
-import { alpn } from '../../certs/tls.ts';
+import { ALPN } from '../../certs/tls.ts';
 import { listenForEnrol } from '../../mesh/enrolment/inbound.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';
 import { DEFAULT_LIMITS } from '../../mesh/limits.ts';
@@ -50,7 +50,7 @@ describe('a node without a certificate', () => {
     let enrolled = 0;
     server.mesh.listenEnrol(() => (enrolled += 1));
     for (const asked of [{ service: 'echo' }, { destination: 'tentacle-1' }, { service: 'identity' }]) {
-      const connection = await connectTo(relays[0]!.mesh.address!, alpn.enrol, undefined, AbortSignal.timeout(3_000));
+      const connection = await connectTo(relays[0]!.mesh.address!, ALPN.enrol, undefined, AbortSignal.timeout(3_000));
       const request = encodeRequest(newTunnelId(), {
         source: 'newcomer',
         destination: 'server',
@@ -66,7 +66,7 @@ describe('a node without a certificate', () => {
       expect(answer.error?.code).toBe('FORBIDDEN');
       connection.raw.destroy();
     }
-    for (const protocol of [alpn.link, alpn.bulk]) {
+    for (const protocol of [ALPN.link, ALPN.bulk]) {
       const connection = await connectTo(relays[0]!.mesh.address!, protocol, undefined, AbortSignal.timeout(3_000));
       connection.tls.resume();
       await once(connection.raw, 'close');

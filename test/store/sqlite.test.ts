@@ -7,12 +7,13 @@ import { Kysely, sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { DENIALS_KEPT } from '../../server/store/events/denials.ts';
-import { migrate, migrations } from '../../server/store/migrations/migrate.ts';
+import { migrate, MIGRATIONS } from '../../server/store/migrations/migrate.ts';
 import type { Schema } from '../../server/store/schema.ts';
 import { nodeSqliteDialect } from '../../server/store/sqlite/dialect.ts';
 import { createStore, openStore, type Store } from '../../server/store/store.ts';
 import { tempDir } from '../support/temp.ts';
 import { storeBehaviour } from './behaviour.ts';
+import { resourceBehaviour } from './resource-behaviour.ts';
 
 async function openAt(dataDir: string): Promise<Store> {
   const store = await openStore({ dataDir, log: silentLogger() });
@@ -21,6 +22,7 @@ async function openAt(dataDir: string): Promise<Store> {
 }
 
 storeBehaviour('node:sqlite', async () => openAt(await tempDir()));
+resourceBehaviour('node:sqlite', async () => openAt(await tempDir()));
 
 describe('a data folder', () => {
   it('is open once: the second is refused with the pid of the first, and changes nothing', async () => {
@@ -61,7 +63,7 @@ describe('a data folder', () => {
       after.close();
     });
     expect(after.prepare('select count(*) as n from kysely_migration').get()).toEqual({
-      n: Object.keys(migrations).length + 1,
+      n: Object.keys(MIGRATIONS).length + 1,
     });
   });
 
@@ -158,7 +160,7 @@ describe('migrations', () => {
     await Promise.all(Array.from({ length: 20 }, () => migrate(db)));
     await migrate(db);
     const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
-    expect(rows.map((row) => row.name)).toEqual(Object.keys(migrations));
+    expect(rows.map((row) => row.name)).toEqual(Object.keys(MIGRATIONS));
   });
 
   it('that fail leave nothing half applied', async () => {
@@ -170,7 +172,7 @@ describe('migrations', () => {
         throw new Error('power cut');
       },
     };
-    await expect(migrate(db, { ...migrations, '9998-half': failing })).rejects.toThrow('power cut');
+    await expect(migrate(db, { ...MIGRATIONS, '9998-half': failing })).rejects.toThrow('power cut');
     const tables = await db.introspection.getTables();
     expect(tables.map((table) => table.name)).not.toContain('half');
   });

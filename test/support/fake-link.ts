@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import type { IdentityStore } from '../../certs/identity.ts';
-import { alpn } from '../../certs/tls.ts';
+import { ALPN } from '../../certs/tls.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
@@ -35,7 +35,7 @@ export async function fakeLink(
   hello: Partial<Hello> = {},
   { pongs = true }: { pongs?: boolean } = {},
 ): Promise<FakeLink> {
-  const connection = await connectTo(address, alpn.link, identity.current(), AbortSignal.timeout(5_000));
+  const connection = await connectTo(address, ALPN.link, identity.current(), AbortSignal.timeout(5_000));
   // A small window: what this peer does not read soon stands in the memory of the other.
   const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connection.tls), { windowBytes: 65_535 });
   const rpc = await client.ready();

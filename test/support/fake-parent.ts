@@ -6,7 +6,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
-import { alpn, linkServerOptions } from '../../certs/tls.ts';
+import { ALPN, linkServerOptions } from '../../certs/tls.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { serveEcho } from '../../mesh/echo.ts';
@@ -71,7 +71,7 @@ export async function fakeParent(node: TestNode, hello: Partial<Hello> = {}): Pr
       raw.resume();
       return;
     }
-    const options = { ...linkServerOptions(node.identity.current()), ALPNProtocols: [alpn.link] };
+    const options = { ...linkServerOptions(node.identity.current()), ALPNProtocols: [ALPN.link] };
     acceptTls(raw, options).then(
       (tls) => host.accept(tls),
       () => raw.destroy(),

@@ -5,7 +5,7 @@ import { newId } from '../../lib/ids.ts';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
 import { machinesOf, type StepHandler } from '../../server/deployments/steps/handler.ts';
 import { scriptRunner } from '../../server/deployments/steps/step-script.ts';
-import { stepFields } from '../../server/projects/index.ts';
+import { STEP_FIELDS } from '../../server/projects/index.ts';
 import { createProject } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import { createVariable } from '../../server/projects/variables.ts';
@@ -18,7 +18,7 @@ import { taskView } from '../../server/tasks/view.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, ticketOf, type Harness } from './harness.ts';
 
-const Drain = Type.Object({ ...stepFields, kind: Type.Literal('drain'), seconds: Type.Integer({ maximum: 600 }) });
+const Drain = Type.Object({ ...STEP_FIELDS, kind: Type.Literal('drain'), seconds: Type.Integer({ maximum: 600 }) });
 
 /** Takes a machine out of its load balancer, with two scripts that the step itself does not contain. */
 const drain: StepHandler<Static<typeof Drain>> = {

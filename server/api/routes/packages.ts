@@ -10,7 +10,7 @@ import {
   type PackageVersion,
 } from '../../../contract/packages.ts';
 import { PageQuery } from '../../../contract/schema.ts';
-import { errorCatalogue, IsthmusError } from '../../../contract/errors.ts';
+import { ERROR_CATALOGUE, IsthmusError } from '../../../contract/errors.ts';
 import type { Package } from '../../store/packages/packages.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
@@ -121,7 +121,7 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
       const { keyId } = principalOf(request);
       const pushed = await services.pushPackage(request.raw, meta, keyId).catch(async (thrown: unknown) => {
         // An aborted upload, or one for which there is no room, is not a denial.
-        if (!(thrown instanceof IsthmusError) || errorCatalogue[thrown.code].http >= 500) throw thrown;
+        if (!(thrown instanceof IsthmusError) || ERROR_CATALOGUE[thrown.code].http >= 500) throw thrown;
         throw thrown.code === 'CANCELLED' ? thrown : await denied(context, request, keyId, thrown, { id, version });
       });
       const { created, ...body } = pushed;

@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { packageIdKey } from '../../../lib/package-versions.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import { applicationName, scriptEnv, stepFields } from '../../projects/index.ts';
+import { applicationName, scriptEnv, STEP_FIELDS } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
@@ -13,7 +13,7 @@ const LONGEST_PATTERN_BYTES = 300;
 
 const PackageStep = Type.Object(
   {
-    ...stepFields,
+    ...STEP_FIELDS,
     kind: Type.Literal('package'),
     package: Type.Object(
       {

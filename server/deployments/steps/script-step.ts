@@ -1,11 +1,11 @@
 // The step type that runs a script on its machines.
 import { Type, type Static } from 'typebox';
-import { stepFields } from '../../projects/index.ts';
+import { STEP_FIELDS } from '../../projects/index.ts';
 import { machinesOf, type StepHandler } from './handler.ts';
 import { scriptRunner, StepScript } from './step-script.ts';
 
 const ScriptStep = Type.Object(
-  { ...stepFields, kind: Type.Literal('script'), script: StepScript },
+  { ...STEP_FIELDS, kind: Type.Literal('script'), script: StepScript },
   { additionalProperties: false },
 );
 

@@ -7,14 +7,14 @@ import type { Schema } from '../schema.ts';
 import { migration0001 } from './0001-start.ts';
 
 /** In order. A released name never changes, because databases record it. */
-export const migrations: Readonly<Record<string, Migration>> = {
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-start': migration0001,
 };
 
 /** Runs the missing migrations, all or none. Safe to repeat, and to run several times at once. */
 export async function migrate(
   db: Kysely<Schema>,
-  known: Readonly<Record<string, Migration>> = migrations,
+  known: Readonly<Record<string, Migration>> = MIGRATIONS,
 ): Promise<void> {
   await refuseNewer(db, known);
   const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...known }) } });

@@ -150,7 +150,7 @@ export class TaskRepository {
           .$if(exceptProjects.length > 0, (query) =>
             query.where((of) => of(of.fn.coalesce('candidate.project', of.val('')), 'not in', [...exceptProjects])),
           )
-          .where(({ not }) => not(isHeldUp('candidate', now)))
+          .where((eb1) => eb1.not(isHeldUp('candidate', now)))
           .orderBy('candidate.created_at')
           .orderBy('candidate.id')
           .limit(1),

@@ -134,7 +134,7 @@ export function endTicket(
 }
 
 async function recordMisbehaviour(tx: StoreTransaction, { id, task, executor, errorCode, errorDetail }: Ticket) {
-  await tx.denials.append({
+  await tx.denials.record(executor, {
     actor: executor,
     type: 'ticket.denied',
     subject: executor,
@@ -151,7 +151,7 @@ export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, work: 
 export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined): TicketEnding {
   const { context, onUnreachable } = run;
   if (context.finishReason === 'cancel') return { state: 'cancelled', errorCode: 'CANCELLED' };
-  if (lastError === undefined) return { state: 'timed_out', ...failure('TASK_DEADLINE', 'its turn did not come') };
+  if (lastError === undefined) return { state: 'timed_out', ...failure('TASK_DEADLINE', 'its time was over before it could begin') };
   return { state: onUnreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
 }
 

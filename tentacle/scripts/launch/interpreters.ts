@@ -11,16 +11,16 @@ interface Interpreter {
   readonly options: readonly string[];
 }
 
-const table: Readonly<Record<string, Interpreter>> = {
+const TABLE: Readonly<Record<string, Interpreter>> = {
   // No start-up files: a script must not depend on the dot files of its user.
   bash: { program: 'bash', options: ['--noprofile', '--norc'] },
 };
 
 /** The command that runs a body with an interpreter; INTERPRETER_MISSING when it is not known or not installed. */
 export function interpreterCommand(name: string, path: string): readonly string[] {
-  const interpreter = Object.hasOwn(table, name) ? table[name] : undefined;
+  const interpreter = Object.hasOwn(TABLE, name) ? TABLE[name] : undefined;
   if (interpreter === undefined) {
-    const known = Object.keys(table).join(', ');
+    const known = Object.keys(TABLE).join(', ');
     throw new IsthmusError('INTERPRETER_MISSING', `there is no interpreter "${name}"; known: ${known}`, {
       field: 'interpreter',
     });
@@ -36,7 +36,7 @@ export function interpreterCommand(name: string, path: string): readonly string[
 
 /** The interpreters of the table that are installed. */
 export function installedInterpreters(path: string): string[] {
-  return Object.entries(table).flatMap(([name, { program }]) =>
+  return Object.entries(TABLE).flatMap(([name, { program }]) =>
     findProgram(program, path) === undefined ? [] : [name],
   );
 }

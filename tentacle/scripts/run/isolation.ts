@@ -31,10 +31,6 @@ export class IsolationQueue {
     this.#mostRunning = mostRunning;
   }
 
-  get waitingCount(): number {
-    return this.#waiting.length;
-  }
-
   /** Enters the queue. `runsAlready` is for a recovered script: its processes run, so it cannot wait. */
   enter(participant: Participant, options: { readonly runsAlready: boolean } = { runsAlready: false }): Slot {
     if (options.runsAlready) {

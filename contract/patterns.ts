@@ -1,0 +1,10 @@
+// The forms of ids and addresses, as JSON schema patterns: one definition for schemas, settings and parsers.
+
+/** A DNS label in lower case: 1 to 63 letters, digits and inner hyphens (RFC 1123). */
+export const SLUG_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
+export const SLUG_IN_WORDS = 'must have lower-case letters, digits and, between them, hyphens: 1 to 63';
+
+const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
+
+/** A `host:port` with a port up to 65535; an IPv6 host is in brackets. Groups: bracketed host, plain host, port. */
+export const HOST_PORT_PATTERN = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^\\s:\\[\\]]+)):${PORT}$`;
