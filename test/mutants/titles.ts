@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
 const SUITES_AND_TESTS = new Set(['describe', 'it', 'test']);
-/** What vitest puts values for, as in `%s` and `$name.first`. */
-const PLACEHOLDER = /%[sdifjoc#$]|\$[\w.#]+/;
+/** What vitest puts values for. It cuts `$name.first` after 40 characters, and `%s` never. */
+const PLACEHOLDER = /(%[sdifjoc#$]|\$[\w.#]+)/;
+const patternOfValue = (placeholder: string): string => (placeholder.startsWith('$') ? '.{0,40}' : '.*');
 
 /**
  * One pattern for each name in the file, and in the helpers beside it that it imports, since tests are also written
@@ -49,14 +50,13 @@ function isCalled(node: ts.Node): boolean {
 }
 
 function patternOf(title: ts.Expression): RegExp {
-  const source = partsOf(title).flatMap((part) =>
-    part === undefined
-      ? ['.*']
-      : part
-          .split(PLACEHOLDER)
-          .map((text) => RegExp.escape(text))
-          .join('.*'),
-  );
+  const source = partsOf(title).flatMap((part) => {
+    if (part === undefined) return ['.*'];
+    // Every other piece is a placeholder.
+    return part
+      .split(PLACEHOLDER)
+      .map((piece, index) => (index % 2 === 0 ? RegExp.escape(piece) : patternOfValue(piece)));
+  });
   return new RegExp(`^${source.join('')}$`, 's');
 }
 
