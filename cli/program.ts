@@ -149,7 +149,7 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
   examples(
     program,
     'isthmus quickstart                     # a whole mesh on this machine, with a deployment in it',
-    'isthmus init --data /var/lib/isthmus   # a new mesh',
+    'isthmus init --data /var/lib/isthmus/server   # a new mesh',
     'isthmus mesh status',
     'isthmus help exit-codes',
   );

@@ -7,11 +7,7 @@ import type { ProcessStep } from '../store/projects/process.ts';
 
 const LONGEST_TIME_LIMIT_S = 7 * 86_400;
 
-const Slug = Type.Refine(
-  Type.String(),
-  isSlug,
-  () => SLUG_IN_WORDS,
-);
+const Slug = Type.Refine(Type.String(), isSlug, () => SLUG_IN_WORDS);
 
 /** The fields common to all steps, except `kind`: for the schema of a type. */
 export const STEP_FIELDS = {

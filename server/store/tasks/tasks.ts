@@ -275,23 +275,12 @@ export class TaskRepository {
 
   /** How many tasks have not ended. */
   async openCount(): Promise<number> {
-    return this.#count('any');
-  }
-
-  /** How many open tasks have no valid lease, including those that wait for an older one of their concurrency key. */
-  async readyCount(now: number): Promise<number> {
-    return this.#count(now);
-  }
-
-  async #count(claimableAt: number | 'any'): Promise<number> {
-    let query = this.#db
+    const { count } = await this.#db
       .selectFrom('tasks')
       .select((eb) => eb.fn.countAll<number>().as('count'))
-      .where('ended_at', 'is', null);
-    if (claimableAt !== 'any') {
-      query = query.where((or) => or('lease_until', 'is', null).or('lease_until', '<=', claimableAt));
-    }
-    return Number((await query.executeTakeFirstOrThrow()).count);
+      .where('ended_at', 'is', null)
+      .executeTakeFirstOrThrow();
+    return Number(count);
   }
 
   async #fenced({ task, epoch }: Fence, patch: UpdateObject<Schema, 'tasks'>): Promise<void> {

@@ -151,7 +151,8 @@ export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, work: 
 export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined): TicketEnding {
   const { context, onUnreachable } = run;
   if (context.finishReason === 'cancel') return { state: 'cancelled', errorCode: 'CANCELLED' };
-  if (lastError === undefined) return { state: 'timed_out', ...failure('TASK_DEADLINE', 'its time was over before it could begin') };
+  if (lastError === undefined)
+    return { state: 'timed_out', ...failure('TASK_DEADLINE', 'its time was over before it could begin') };
   return { state: onUnreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
 }
 

@@ -3,7 +3,7 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * One denied request. The server records one audit event for each id.
+ * One denied request. The server records each id once.
  */
 export interface Denial {
   'id'?: (string);
@@ -24,7 +24,7 @@ export interface Denial {
 }
 
 /**
- * One denied request. The server records one audit event for each id.
+ * One denied request. The server records each id once.
  */
 export interface Denial__Output {
   'id': (string);
