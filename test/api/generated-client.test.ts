@@ -96,6 +96,6 @@ it('matches what the API takes and answers, and calls it', async () => {
     task: ['queued', 'pending', 1],
     log: ['info'],
     pushed: [201, 5, 'bytes'],
-    note: 'UNREACHABLE',
+    message: 'UNREACHABLE',
   });
 });
