@@ -23,15 +23,6 @@ export const labMutants: Mutants = {
       test: ['the product in the lab', 'a deployment succeeds everywhere, and its package crosses each long line once'],
     },
   },
-  'lab-resume-off-by-one': {
-    file: 'server/tasks/logs/log-stream.ts',
-    find: 'afterLine: options.storedLine }',
-    replace: 'afterLine: options.storedLine === 0 ? 0 : options.storedLine + 1 }',
-    red: {
-      file: 'test/lab/kills.test.ts',
-      test: ['parts killed in the lab', SCRIPT_RUNS],
-    },
-  },
   'lab-silence-unheard': {
     file: 'mesh/link/heartbeat.ts',
     find: 'this.#silentTicks += 1;',

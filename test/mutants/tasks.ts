@@ -74,6 +74,15 @@ export const tasksMutants: Mutants = {
       test: ['ends at once on a machine that is revoked; the others finish, and nobody knows how it ended'],
     },
   },
+  'resume-off-by-one': {
+    file: 'server/tasks/logs/log-stream.ts',
+    find: 'afterLine: options.storedLine }',
+    replace: 'afterLine: options.storedLine === 0 ? 0 : options.storedLine + 1 }',
+    red: {
+      file: 'test/tasks/crash.test.ts',
+      test: ['while its log streams, after 3 acknowledged batches'],
+    },
+  },
   'younger-overtakes': {
     file: 'server/store/tasks/concurrency-key.ts',
     find: "and older.concurrency_seq < ${column('concurrency_seq')}",
