@@ -82,8 +82,8 @@ export class EventSubscriptions {
       await tx.subscriptions.removeOthers([...this.#readers.keys()]);
       for (const reader of readers) await reader.add(tx);
     });
-    this.#stopHints = store.onEvents(() => {
-      for (const reader of readers) reader.wake();
+    this.#stopHints = store.onEvents((types) => {
+      for (const reader of readers) reader.wake(types);
     });
     this.#running = Promise.all(readers.map((reader) => reader.run(this.#stopping.signal)));
   }
@@ -123,8 +123,9 @@ class Reader {
     await tx.subscriptions.add({ name: this.#name, position });
   }
 
-  wake(): void {
-    this.#waking.abort();
+  /** Most commits append events that this subscription does not read; it passes over those when it polls. */
+  wake(types: ReadonlySet<EventType>): void {
+    if (this.#subscription.types.some((type) => types.has(type))) this.#waking.abort();
   }
 
   async run(stopping: AbortSignal): Promise<void> {

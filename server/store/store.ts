@@ -8,11 +8,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
+import type { EventType } from '../../contract/events.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
 import { DENIAL_LIMITS, DenialRepository } from './events/denials.ts';
-import { EventRepository, hasAppended } from './events/events.ts';
+import { EventRepository, appendedTypes } from './events/events.ts';
 import { SubscriptionRepository } from './events/subscriptions.ts';
 import { readMeshChange, type MeshChangeListener } from './changes.ts';
 import { migrate } from './migrations/migrate.ts';
@@ -77,8 +78,8 @@ export interface Store extends Repositories {
    * on it must also poll.
    */
   onCommit(listener: CommitListener): () => void;
-  /** Calls `listener` after every commit that has appended events: a hint, like `onCommit`. */
-  onEvents(listener: () => void): () => void;
+  /** Calls `listener` after every commit that has appended events, with their types: a hint, like `onCommit`. */
+  onEvents(listener: EventListener): () => void;
   /**
    * Calls `listener` with the rows of every commit that changed nodes or routes of machines, in commit order, before
    * the next transaction begins.
@@ -88,6 +89,8 @@ export interface Store extends Repositories {
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
 }
+
+export type EventListener = (types: ReadonlySet<EventType>) => void;
 
 export type CommitListener = (grownStreams: ReadonlySet<string>) => void;
 
@@ -133,7 +136,7 @@ interface StoreHooks {
 export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const inTransaction = new AsyncLocalStorage<true>();
   const listeners = new Set<CommitListener>();
-  const eventListeners = new Set<() => void>();
+  const eventListeners = new Set<EventListener>();
   const limiter = new DenialLimiter(DENIAL_LIMITS);
   const meshListeners = new Set<MeshChangeListener>();
   let closed: Promise<void> | undefined;
@@ -147,11 +150,11 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
     return db.connection().execute(async (connection) => {
       const [answer, grown, appended, meshChange] = await connection.transaction().execute(async (tx) => {
         const value = await inTransaction.run(true, () => work(repositories(tx, limiter)));
-        return [value, grownStreams(tx), hasAppended(tx), await readMeshChange(tx)] as const;
+        return [value, grownStreams(tx), appendedTypes(tx), await readMeshChange(tx)] as const;
       });
       if (meshChange !== undefined) for (const listener of meshListeners) listener(meshChange);
       for (const listener of listeners) listener(grown);
-      if (appended) for (const listener of eventListeners) listener();
+      if (appended !== undefined) for (const listener of eventListeners) listener(appended);
       return answer;
     });
   };

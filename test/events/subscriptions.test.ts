@@ -24,13 +24,14 @@ function deleted(store: Store, kind: DeletedKind, subject: string): Promise<void
   return store.transaction((tx) => tx.events.append({ actor: 'a', type: `${kind}.deleted`, subject, data: {} }));
 }
 
-/** Starts subscriptions that never poll and retry at once. */
+/** Starts subscriptions that retry at once, and poll only when a test asks for it. */
 async function started(
   store: Store,
   subscribed: Readonly<Record<string, Subscription<'site.deleted'>>>,
+  pollEveryMs = 1_000_000,
 ): Promise<EventSubscriptions> {
   const retry = { baseMs: 1, capMs: 5, jitter: 'half' } as const;
-  const subscriptions = new EventSubscriptions({ store, log: silentLogger(), pollEveryMs: 1_000_000, retry });
+  const subscriptions = new EventSubscriptions({ store, log: silentLogger(), pollEveryMs, retry });
   for (const [name, subscription] of Object.entries(subscribed)) subscriptions.subscribe(name, subscription);
   await subscriptions.start();
   onTestFinished(() => subscriptions.stop());
@@ -149,7 +150,7 @@ describe('a subscription', () => {
 
   it('skips events of other types, so that they can be purged', async () => {
     const store = await emptyStore();
-    const subscriptions = await started(store, { sites: counting });
+    const subscriptions = await started(store, { sites: counting }, 20);
     for (const name of names(150)) await deleted(store, 'environment', name);
     await waitFor(async () => (await subscriptions.status())[0]!.position >= 100, { what: 'its position' });
     expect(await store.settings.get('count')).toBeUndefined();

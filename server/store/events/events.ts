@@ -16,11 +16,11 @@ export interface UnreadEvents<Type extends EventType> {
   readonly upTo: number;
 }
 
-const appended = new WeakSet<Executor>();
+const appended = new WeakMap<Executor, Set<EventType>>();
 
-/** Whether this transaction has appended events. */
-export function hasAppended(db: Executor): boolean {
-  return appended.has(db);
+/** The types of the events that this transaction has appended; undefined when there are none. */
+export function appendedTypes(db: Executor): ReadonlySet<EventType> | undefined {
+  return appended.get(db);
 }
 
 export class EventRepository {
@@ -34,7 +34,8 @@ export class EventRepository {
   async append(event: NewEvent): Promise<void> {
     assertInTransaction(this.#db);
     await this.#db.insertInto('events').values(toRow(event, EVENT_SUBJECTS[event.type])).execute();
-    appended.add(this.#db);
+    const types = appended.get(this.#db) ?? new Set();
+    appended.set(this.#db, types.add(event.type));
   }
 
   list(filter: AuditFilter): Promise<Page<AuditRecord<EventType>>> {
