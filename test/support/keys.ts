@@ -1,5 +1,5 @@
-// RSA keys for the meshes of tests. To make them took a fifth of the suite's processor time: they are made once for a
-// checkout, beside the packages, and every file of tests takes them one after the other.
+// RSA keys for the meshes of tests. A key costs much processor time, so they are made once for a checkout, beside the
+// packages, and every test file takes them one after the other.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { generateKey } from '../../certs/certificate.ts';
