@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises';
 import { IsthmusError } from '../contract/errors.ts';
 import { ECHO_SERVICE } from './services.ts';
 import type { DialOptions, Mesh, MeshStream } from './types.ts';
+import { closeWithin } from '../lib/async/deadline.ts';
 
 /** What a node tells about itself on `echo`. */
 export interface EchoFacts {
@@ -49,7 +50,7 @@ export async function ping(
   count = 1,
 ): Promise<{ facts: EchoFacts; roundTripsMs: number[] }> {
   const stream = await mesh.dial({ ...target, service: ECHO_SERVICE, class: 'control' });
-  const timer = setTimeout(() => stream.destroy(), target.deadlineMs);
+  closeWithin(stream, target.deadlineMs);
   try {
     const lines = stream[Symbol.asyncIterator]();
     const facts = parseFacts(await readLine(lines, target.node));
@@ -62,7 +63,6 @@ export async function ping(
     }
     return { facts, roundTripsMs };
   } finally {
-    clearTimeout(timer);
     stream.end();
     stream.resume();
     await finished(stream).catch(() => undefined);

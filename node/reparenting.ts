@@ -17,6 +17,7 @@ import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts'
 import { pingThrough } from '../mesh/echo.ts';
 import { settingsWithParents } from './settings.ts';
 import type { Mesh, ParentConfig } from '../mesh/types.ts';
+import { pauseUntil } from '../lib/async/waiting.ts';
 
 /** Between two tries of the desired parents, when no link changes. */
 const RETRY_MS = 1_000;
@@ -176,18 +177,7 @@ export class Reparenting {
 
   /** Waits for a link to change, at most so long. */
   #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        unwatch();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      const unwatch = this.#deps.mesh.onLinksChanged(done);
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-    });
+    return pauseUntil((wake) => this.#deps.mesh.onLinksChanged(wake), { ms, signals: [signal] });
   }
 }
 

@@ -14,6 +14,7 @@ import type { NodeReport } from '../proto/gen/isthmus/topology/v1/NodeReport.ts'
 import type { TopologyClient } from '../proto/gen/isthmus/topology/v1/Topology.ts';
 import { Reparenting } from './reparenting.ts';
 import type { DialAssignment, LinkStatus, Mesh } from '../mesh/types.ts';
+import { pauseUntil, type PauseLimits } from '../lib/async/waiting.ts';
 
 const types = loadDefinitions('isthmus/topology/v1/topology.proto').isthmus.topology.v1;
 
@@ -60,14 +61,14 @@ export function reportToServer(options: ReportOptions): { stop(): Promise<void> 
 async function keepReporting(options: Reporting, stopping: AbortSignal): Promise<void> {
   let failures = 0;
   for (;;) {
-    if (!isLinked(options.mesh)) await pause(undefined, stopping, options.mesh);
+    if (!isLinked(options.mesh)) await linked(options.mesh, { signals: [stopping] });
     if (stopping.aborted) return;
     const startedAtMs = Date.now();
     const ended = await reportOnce(options, stopping);
     if (stopping.aborted) return;
     options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
     failures = Date.now() - startedAtMs > STABLE_MS ? 0 : failures + 1;
-    await pause(backoffMs(failures, BACKOFF), stopping, options.mesh);
+    await linked(options.mesh, { ms: backoffMs(failures, BACKOFF), signals: [stopping] });
   }
 }
 
@@ -207,20 +208,11 @@ function isLinked(mesh: Mesh): boolean {
   return mesh.links().some((link) => link.relation === 'parent' && link.up);
 }
 
-/** Waits so long (undefined: for ever), but only until a link comes up: the server may be reachable again. */
-function pause(ms: number | undefined, stopping: AbortSignal, mesh: Mesh): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      unwatch();
-      stopping.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = ms === undefined ? undefined : setTimeout(done, ms);
-    const unwatch = mesh.onLinksChanged(() => {
-      if (isLinked(mesh)) done();
+/** Waits until a link changes and one to a parent is up: the server may be reachable again. */
+function linked(mesh: Mesh, limits: PauseLimits): Promise<void> {
+  return pauseUntil((wake) => {
+    return mesh.onLinksChanged(() => {
+      if (isLinked(mesh)) wake();
     });
-    stopping.addEventListener('abort', done, { once: true });
-    if (stopping.aborted) done();
-  });
+  }, limits);
 }

@@ -1,8 +1,10 @@
 // The checks of `join` before it enrols, in the order in which things usually fail. Each check gives one result, so
 // that the operator sees how far it got.
 import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
+import { within } from '../../lib/async/deadline.ts';
 
 export type CheckName = 'port' | 'address' | 'tcp' | 'proxy' | 'pin' | 'clock' | 'enrol' | 'mesh' | 'confirm';
 
@@ -45,17 +47,10 @@ export async function checkAddress({ host, hop }: Pick<JoinTarget, 'host' | 'hop
 /** Opens and closes a TCP connection. JOIN_TCP when that fails; JOIN_PROXY when a proxy is configured, too. */
 export async function checkTcp({ host, port, hop }: JoinTarget, proxies: ProxyEnv): Promise<CheckResult> {
   const started = performance.now();
-  const reason = await new Promise<string | undefined>((resolve) => {
-    const socket = connect({ host, port });
-    const limit = setTimeout(() => end(`no answer within ${TCP_LIMIT_MS / 1000} s`), TCP_LIMIT_MS);
-    const end = (why: string | undefined): void => {
-      clearTimeout(limit);
-      socket.destroy();
-      resolve(why);
-    };
-    socket.once('connect', () => end(undefined));
-    socket.once('error', (error) => end(errno(error)));
-  });
+  const late = (): Error => new Error(`no answer within ${TCP_LIMIT_MS / 1000} s`);
+  const socket = connect({ host, port });
+  const reason = await within(once(socket, 'connect'), { ms: TCP_LIMIT_MS, late }).then(() => undefined, errno);
+  socket.destroy();
   if (reason === undefined) {
     const tookMs = Math.round(performance.now() - started);
     return { check: 'tcp', outcome: 'ok', detail: `${hop} answers in ${tookMs} ms` };

@@ -8,6 +8,7 @@ import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from '../ce
 import { readIdentity, type PeerIdentity } from '../peer.ts';
 import { ALPN } from '../tls.ts';
 import { verifyCertificate } from '../verify.ts';
+import { stopAfter } from '../../lib/async/deadline.ts';
 
 const HANDSHAKE_MS = 15_000;
 
@@ -76,10 +77,9 @@ export function sessionByListening(
 
 async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSocket>): Promise<PinnedSession> {
   bare.on('error', () => undefined);
-  const limit = setTimeout(() => bare.destroy(), HANDSHAKE_MS);
   let socket: TLSSocket | undefined;
   try {
-    socket = await handshake();
+    socket = await stopAfter(HANDSHAKE_MS, () => bare.destroy(), handshake);
     socket.on('error', () => undefined);
     socket.once('close', () => bare.destroy());
     const session = socket;
@@ -89,8 +89,6 @@ async function pinned(bare: Duplex, pin: string, handshake: () => Promise<TLSSoc
     if (socket === undefined) bare.destroy();
     else socket.destroy();
     throw IsthmusError.from(thrown, 'JOIN_TLS');
-  } finally {
-    clearTimeout(limit);
   }
 }
 

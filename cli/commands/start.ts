@@ -19,6 +19,7 @@ import { createLogger, type Logger } from '../../lib/telemetry/log.ts';
 import { examples, type Cli } from '../cli.ts';
 import { shellWord } from '../render/shell.ts';
 import { say, type Terminal } from '../terminal.ts';
+import { stopAfter } from '../../lib/async/deadline.ts';
 
 type Sources = Parameters<typeof resolveConfig>[1];
 
@@ -151,12 +152,11 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   if (cli.json) say(terminal, JSON.stringify({ started: each.name, addresses: running.addresses }));
   const why = await stopped;
   log.info({ why }, 'stopping');
-  const limit = setTimeout(() => {
+  const killItself = (): never => {
     log.error('not stopped in time');
     process.exit(1);
-  }, STOP_LIMIT_MS);
-  await running.stop();
-  clearTimeout(limit);
+  };
+  await stopAfter(STOP_LIMIT_MS, killItself, () => running.stop());
   log.info('stopped');
 }
 

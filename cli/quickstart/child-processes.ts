@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
-import { within } from '../../lib/async/deadline.ts';
+import { stopAfter, within } from '../../lib/async/deadline.ts';
 import { componentEnv } from '../../lib/config/env.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 
@@ -104,9 +104,11 @@ export class ProcessGroup {
       child.process.stdin?.end();
       // The standard input of a command has ended already.
       if (child.kind === 'command') child.process.kill('SIGTERM');
-      const limit = setTimeout(() => child.process.kill('SIGKILL'), limitMs);
-      await child.exited;
-      clearTimeout(limit);
+      await stopAfter(
+        limitMs,
+        () => child.process.kill('SIGKILL'),
+        () => child.exited,
+      );
     });
     await Promise.all(stopping);
   }

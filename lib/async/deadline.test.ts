@@ -1,7 +1,9 @@
 // Work ends at its deadline with that error, and leaves no timer behind.
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { IsthmusError } from '../../contract/errors.ts';
-import { Watchdog, withDeadline, within } from './deadline.ts';
+import { Watchdog, closeWithin, stopAfter, withDeadline, within } from './deadline.ts';
 
 const late = () => new IsthmusError('DEADLINE_EXCEEDED', 'too late');
 beforeEach(() => void vi.useFakeTimers());
@@ -75,5 +77,46 @@ describe('a watchdog', () => {
     watchdog.rest();
     vi.advanceTimersByTime(1_000);
     expect(bark).not.toHaveBeenCalled();
+  });
+});
+
+describe('stopAfter', () => {
+  it('stops work that is late, awaits it, and keeps no timer', async () => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const work = stopAfter(
+      100,
+      () => resolve('stopped'),
+      () => promise,
+    );
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await work).toBe('stopped');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('leaves work alone that ends in time', async () => {
+    const stop = vi.fn();
+    expect(await stopAfter(100, stop, () => Promise.resolve(7))).toBe(7);
+    vi.advanceTimersByTime(1_000);
+    expect(stop).not.toHaveBeenCalled();
+  });
+});
+
+describe('closeWithin', () => {
+  it('destroys a stream that stays open', () => {
+    const stream = new PassThrough();
+    closeWithin(stream, 100);
+    vi.advanceTimersByTime(99);
+    expect(stream.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(stream.destroyed).toBe(true);
+  });
+
+  it('keeps no timer for a stream that closes in time', async () => {
+    const stream = new PassThrough();
+    closeWithin(stream, 100);
+    const closing = once(stream, 'close');
+    stream.destroy();
+    await closing;
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

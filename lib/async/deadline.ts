@@ -1,4 +1,5 @@
-// Time limits: on work that obeys a signal, on a promise, and on silence.
+// Time limits: on work that obeys a signal or is stopped, on a promise, on an open stream, and on silence.
+import type { Readable } from 'node:stream';
 
 export interface DeadlineOptions {
   readonly ms: number;
@@ -17,9 +18,15 @@ export async function withDeadline<Result>(
   run: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(late()), ms);
+  const stop = (): void => deadline.abort(late());
+  return stopAfter(ms, stop, () => run(AbortSignal.any([deadline.signal, ...signals])));
+}
+
+/** Runs work and calls `stop`, which must end it, once the time is up. The work is always awaited. */
+export async function stopAfter<Result>(ms: number, stop: () => void, run: () => Promise<Result>): Promise<Result> {
+  const timer = setTimeout(stop, ms);
   try {
-    return await run(AbortSignal.any([deadline.signal, ...signals]));
+    return await run();
   } finally {
     clearTimeout(timer);
   }
@@ -31,12 +38,18 @@ export async function within<Result>(
   { ms, late }: Pick<DeadlineOptions, 'ms' | 'late'>,
 ): Promise<Result> {
   const { promise: over, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late()), ms);
-  try {
-    return await Promise.race([promise, over]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return stopAfter(
+    ms,
+    () => reject(late()),
+    () => Promise.race([promise, over]),
+  );
+}
+
+/** Calls `onLate`, which by default destroys the stream, unless the stream closes within `ms`. */
+export function closeWithin(stream: Readable, ms: number, onLate: () => void = () => stream.destroy()): void {
+  const timer = setTimeout(onLate, ms);
+  timer.unref();
+  stream.once('close', () => clearTimeout(timer));
 }
 
 /** Calls `onSilence` when it has not been fed for `silenceMs`. */

@@ -3,16 +3,30 @@ import { IsthmusError } from '../../contract/errors.ts';
 
 /** Resolves after `ms`, or as soon as one of the signals aborts. */
 export function pause(ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
-  if (signals.some((signal) => signal.aborted)) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      for (const signal of signals) signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    for (const signal of signals) signal.addEventListener('abort', done, { once: true });
-  });
+  return pauseUntil(() => () => undefined, { ms, signals });
+}
+
+export interface PauseLimits {
+  /** No limit when left out. */
+  readonly ms?: number;
+  readonly signals?: readonly AbortSignal[];
+}
+
+/**
+ * Resolves when `wake` is called, after `ms`, or as soon as one of the signals aborts. `subscribe` takes `wake` and
+ * returns a function that unsubscribes.
+ */
+export async function pauseUntil(
+  subscribe: (wake: () => void) => () => void,
+  { ms, signals = [] }: PauseLimits,
+): Promise<void> {
+  if (signals.some((signal) => signal.aborted)) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+  const stops = [subscribe(resolve), ...signals.map((signal) => whenAborted(signal, resolve))];
+  await promise;
+  clearTimeout(timer);
+  for (const stop of stops) stop();
 }
 
 /** The result of `promise`; CANCELLED as soon as one of the signals aborts, while the work continues. */

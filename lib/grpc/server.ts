@@ -15,6 +15,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { DEFAULT_WINDOW_BYTES, MAX_MESSAGE_BYTES } from './client.ts';
 import { toServiceError } from './errors.ts';
 import { MAX_METADATA_BYTES, resetLimits, SessionGuard } from './session-guard.ts';
+import { pauseUntil } from '../async/waiting.ts';
 
 /** What the host must know about a peer; PeerIdentity of certs/peer.ts is one. */
 export interface StreamPeer {
@@ -140,7 +141,13 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.injector.drain(STOP_GRACE_MS);
     this.injector.destroy();
     const open = [...this.streams.values()];
-    await Promise.race([Promise.all(open.map(closed)), new Promise((resolve) => setTimeout(resolve, STOP_GRACE_MS))]);
+    await pauseUntil(
+      (wake) => {
+        void Promise.all(open.map(closed)).then(wake);
+        return () => undefined;
+      },
+      { ms: STOP_GRACE_MS },
+    );
     for (const stream of open) stream.destroy();
     this.server.forceShutdown();
   }

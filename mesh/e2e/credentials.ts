@@ -22,6 +22,7 @@ import type { Trust } from '../trust.ts';
 import type { OpenSessions } from './open-sessions.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeDenial, encodeDenial } from '../tunnel/request.ts';
+import { closeWithin } from '../../lib/async/deadline.ts';
 
 /**
  * When a session is due, as a share of the certificate's life: after the renewal at two thirds, and spread over hours,
@@ -75,7 +76,7 @@ export class SessionCredentials {
   /** Serves `credential`: verifies the opening endpoint's certificate and shows this node's. */
   async answer(stream: MeshStream): Promise<void> {
     stream.on('error', () => undefined);
-    const limit = setTimeout(() => stream.destroy(), EXCHANGE_TIMEOUT_MS);
+    closeWithin(stream, EXCHANGE_TIMEOUT_MS);
     try {
       const { session, credential } = sessionCredentialCodec.decode(await readFrame(stream));
       const named = this.#deps.sessions.openedBy(stream.peer.node, session);
@@ -90,7 +91,6 @@ export class SessionCredentials {
       const denial = encodeDenial(error, this.#deps.trust.identity.current().node);
       if (!stream.destroyed) stream.end(framed(sessionCredentialAnswerCodec.encode({ error: denial })));
     } finally {
-      clearTimeout(limit);
       stream.destroySoon();
     }
   }
@@ -120,7 +120,7 @@ export class SessionCredentials {
       ...{ node: route.node, path: route.path, service: CREDENTIAL_SERVICE },
       ...{ class: 'control', deadlineMs: EXCHANGE_TIMEOUT_MS },
     });
-    const limit = setTimeout(() => beside.destroy(), EXCHANGE_TIMEOUT_MS);
+    closeWithin(beside, EXCHANGE_TIMEOUT_MS);
     try {
       if (beside.peer.node !== stream.peer.node) {
         throw new IsthmusError('UNREACHABLE', `${beside.peer.node} answered in place of ${stream.peer.node}`);
@@ -132,7 +132,6 @@ export class SessionCredentials {
       kept.own = own;
       this.#verify(stream, 'server', answer.credential);
     } finally {
-      clearTimeout(limit);
       beside.destroy();
     }
   }

@@ -8,6 +8,7 @@ import type { TunnelRequest } from '../tunnel/request.ts';
 import type { MeshStream } from '../types.ts';
 import { OpenSessions } from './open-sessions.ts';
 import { acceptSession } from './session.ts';
+import { stopAfter } from '../../lib/async/deadline.ts';
 
 export interface ServiceHostDeps {
   readonly services: ServiceTable;
@@ -52,17 +53,18 @@ export class ServiceHost {
       throw new IsthmusError('SERVICE_UNKNOWN', `${trust.identity.current().node} does not serve ${service}`);
     }
     const transport = await accept();
-    const timer = setTimeout(() => transport.destroy(), request.deadlineMs);
     try {
-      const stream = await acceptSession(transport, trust, { ...rule, name: service, by });
+      const stream = await stopAfter(
+        request.deadlineMs,
+        () => transport.destroy(),
+        () => acceptSession(transport, trust, { ...rule, name: service, by }),
+      );
       this.sessions.add(stream, 'there');
       if (!stream.destroyed) onStream(stream);
     } catch (thrown) {
       // The tunnel itself was accepted: its other endpoint has received the denial inside it.
       const error = IsthmusError.from(thrown);
       log.warn({ source, service, code: error.code, err: error.message }, 'end-to-end session denied');
-    } finally {
-      clearTimeout(timer);
     }
   }
 

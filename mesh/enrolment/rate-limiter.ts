@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { EnrolmentLimits } from '../limits.ts';
 import { TokenBucket } from '../../lib/async/token-bucket.ts';
+import { closeWithin } from '../../lib/async/deadline.ts';
 
 /** An attacker with many addresses must not grow this; a forgotten address starts with a full burst. */
 const MAX_ADDRESSES = 4096;
@@ -40,11 +41,8 @@ export class EnrolmentLimiter {
   bound(socket: TLSSocket): Duplex {
     this.#open += 1;
     const stream = new CappedStream(socket, this.#limits.bytes);
-    const timer = setTimeout(() => stream.destroy(), this.#limits.ms);
-    stream.once('close', () => {
-      clearTimeout(timer);
-      this.#open -= 1;
-    });
+    closeWithin(stream, this.#limits.ms);
+    stream.once('close', () => (this.#open -= 1));
     return stream;
   }
 }

@@ -5,6 +5,7 @@ import { status as Status } from '@grpc/grpc-js';
 import { Duplex } from 'node:stream';
 import type { TunnelFrame, TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';
 import type { FrameSource } from './next-frame.ts';
+import { closeWithin } from '../../lib/async/deadline.ts';
 
 /** The `Tunnel` call, on either side. */
 export type TunnelCall =
@@ -120,9 +121,7 @@ export class ControlStream extends Duplex {
   #linger(): void {
     if (this.#ended) return;
     const { stream } = this.#call;
-    const limit = setTimeout(() => this.#abandon(), LINGER_MS);
-    limit.unref();
-    stream.once('close', () => clearTimeout(limit));
+    closeWithin(stream, LINGER_MS, () => this.#abandon());
     stream.resume();
   }
 

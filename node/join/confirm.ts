@@ -15,6 +15,7 @@ import type { IdentityClient } from '../../proto/gen/isthmus/identity/v1/Identit
 import { pingThrough } from '../../mesh/echo.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { Mesh, MeshConfig } from '../../mesh/types.ts';
+import { pauseUntil } from '../../lib/async/waiting.ts';
 
 const identityTypes = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
@@ -113,7 +114,7 @@ async function untilReached<T>(
       const error = IsthmusError.from(thrown);
       const isLast = deadlineAtMs - Date.now() <= RETRY_MS || signal?.aborted === true;
       if (error.code !== 'UNREACHABLE' || isLast) throw withLinkError(error, parent, mesh);
-      await linkChange(mesh, RETRY_MS);
+      await pauseUntil((wake) => mesh.onLinksChanged(wake), { ms: RETRY_MS });
     }
   }
 }
@@ -127,17 +128,5 @@ function withLinkError(error: IsthmusError, parent: string | undefined, mesh: Me
   return new IsthmusError('UNREACHABLE', `the link to ${link.peer} does not come up${reason}`, {
     hop: link.peer,
     cause: error,
-  });
-}
-
-function linkChange(mesh: Mesh, limitMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop();
-      resolve();
-    };
-    const stop = mesh.onLinksChanged(done);
-    const timer = setTimeout(done, limitMs);
   });
 }

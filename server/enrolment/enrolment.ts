@@ -35,6 +35,7 @@ import type { Store } from '../store/store.ts';
 import { Nonces } from './nonces.ts';
 import { checkNameFree, nameTaken } from './rejoining.ts';
 import { proofKeyIdentity } from './tokens.ts';
+import { closeWithin, stopAfter } from '../../lib/async/deadline.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
@@ -142,9 +143,8 @@ export class Enrolment {
 
   async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, address?: string): Promise<TLSSocket> {
     bare.on('error', () => undefined);
-    const limit = setTimeout(() => bare.destroy(), HANDSHAKE_MS);
     try {
-      const session = await handshake();
+      const session = await stopAfter(HANDSHAKE_MS, () => bare.destroy(), handshake);
       session.on('error', () => undefined);
       session.once('close', () => {
         bare.destroy();
@@ -158,8 +158,6 @@ export class Enrolment {
     } catch (thrown) {
       bare.destroy();
       throw IsthmusError.from(thrown, 'UNREACHABLE');
-    } finally {
-      clearTimeout(limit);
     }
   }
 
@@ -303,10 +301,9 @@ export class Enrolment {
 
   /** Closes a session that has proven no token in time. */
   #cutUnlessProven(session: TLSSocket): void {
-    const limit = setTimeout(() => {
+    closeWithin(session, PROOF_MS, () => {
       if (!this.#bound.has(session)) session.destroy();
-    }, PROOF_MS);
-    session.once('close', () => clearTimeout(limit));
+    });
   }
 }
 

@@ -13,6 +13,7 @@ import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tent
 import type { NewLogLine } from '../../store/tasks/log-lines.ts';
 import type { Fence } from '../../store/base.ts';
 import { truncate } from '../execution/truncate.ts';
+import { stopAfter, within } from '../../../lib/async/deadline.ts';
 
 export interface LogCommit {
   readonly firstLine: number;
@@ -66,7 +67,7 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
     const batches = (call as AsyncIterable<LogBatch__Output>)[Symbol.asyncIterator]();
     const first = { ticket, task: fence.task, epoch: fence.epoch, afterLine: options.storedLine };
     call.write(start === undefined ? first : { ...first, start: start.envelope });
-    if (start !== undefined) await readStart(call, batches, options, start);
+    if (start !== undefined) await readStart(batches, options, start);
     const end = await readBatches(call, batches, options);
     return { end, completed: isCompleted(call, batches) };
   } catch (thrown) {
@@ -78,26 +79,13 @@ export async function followLog(options: FollowOptions): Promise<FollowedLog> {
 }
 
 async function readStart(
-  call: LogCall,
   batches: AsyncIterator<LogBatch__Output>,
   { ticket, executor }: FollowOptions,
   { deadlineMs, onStarted }: StartOrder,
 ): Promise<void> {
-  let late = false;
-  const limit = setTimeout(() => {
-    late = true;
-    call.cancel();
-  }, deadlineMs);
-  let next: IteratorResult<LogBatch__Output>;
-  try {
-    next = await batches.next();
-  } catch (thrown) {
-    if (!late) throw thrown;
-    const detail = `the start was not answered within ${deadlineMs} ms`;
-    throw new IsthmusError('DEADLINE_EXCEEDED', detail, { hop: executor, cause: thrown });
-  } finally {
-    clearTimeout(limit);
-  }
+  const detail = `the start was not answered within ${deadlineMs} ms`;
+  const late = (): IsthmusError => new IsthmusError('DEADLINE_EXCEEDED', detail, { hop: executor });
+  const next = await within(batches.next(), { ms: deadlineMs, late });
   if (next.done === true) throw new IsthmusError('UNREACHABLE', 'the start was not answered', { hop: executor });
   checkOwner(next.value, ticket, executor);
   const { started } = next.value;
@@ -135,14 +123,16 @@ async function readBatches(
 
 /** Whether the stream goes on to report the ticket completed; a tentacle that cannot report it ends the stream. */
 async function isCompleted(call: LogCall, batches: AsyncIterator<LogBatch__Output>): Promise<boolean> {
-  const limit = setTimeout(() => call.cancel(), COMPLETION_MS);
   try {
-    const next = await batches.next();
+    const next = await stopAfter(
+      COMPLETION_MS,
+      () => call.cancel(),
+      () => batches.next(),
+    );
     return next.done !== true && next.value.end?.phase === 'COMPLETED';
   } catch {
     return false;
   } finally {
-    clearTimeout(limit);
     call.cancel();
   }
 }
