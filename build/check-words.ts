@@ -1,4 +1,5 @@
-// Fails where a retired word stands in a file name, an identifier, the wire contract, or a text of the product.
+// Fails where a retired word stands in a name of the code, the wire contract, the command line, the database or the
+// documents, or a retired phrase in a text.
 // usage: node build/check-words.ts
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,14 +13,31 @@ export interface Finding {
   readonly say: string;
 }
 
+/** What is found in one file, and at which character. */
+interface Found {
+  readonly at: number;
+  readonly found: string;
+  readonly say: string;
+}
+
 const SAY = new Map(RETIRED_WORDS.map(({ word, say }) => [word, say]));
 
-/** Names of Vitest, Node.js and the DOM. */
-const FOREIGN = new Set(['passWithNoTests', 'numPassedTests', 'PassThrough', 'bypass']);
+/** Names that are not ours to choose, with their owner. */
+const FOREIGN: ReadonlyMap<string, string> = new Map([
+  ['passWithNoTests', 'Vitest'],
+  ['numPassedTests', 'Vitest'],
+  ['PassThrough', 'Node.js'],
+]);
 
 /** Generated and planted files, and those that are about retired words. */
 const NOT_CHECKED =
   /^(proto\/gen\/|test\/boundaries\/planted\/|build\/retired-words\.ts$|test\/docs\/words\.test\.ts$)/;
+
+const OPTION = /--[a-z][a-z-]*/g;
+/** The strings of server/store that name a table or column: `tasks`, `tasks.state`, `tasks.id as task`. */
+const SQL_NAME = /^[a-z_]+(\.[a-z_]+)?( as [a-z_]+)?$/;
+/** A fenced block, or else a span on one line. */
+const CODE = /^ *```[^]*?^ *```|`[^`\n]+`/gm;
 
 /** The retired words of a name, after it is split at case changes, digits and punctuation. */
 export function retiredIn(name: string): string[] {
@@ -28,22 +46,37 @@ export function retiredIn(name: string): string[] {
   return words.map((word) => word.toLowerCase()).filter((word) => SAY.has(word));
 }
 
-/** The retired words in the names and texts of one TypeScript source. */
-export function findInSource(path: string, text: string): Finding[] {
+/** The retired words and phrases of one file; none in a file of another kind than those below. */
+export function findIn(path: string, text: string): Finding[] {
+  return findByKind(path, text)
+    .sort((a, b) => a.at - b.at)
+    .map(({ at, found, say }) => ({ where: `${path}:${text.slice(0, at).split('\n').length}`, found, say }));
+}
+
+function findByKind(path: string, text: string): Found[] {
+  if (/\.ts(\.txt)?$/.test(path)) return inSource(path, text);
+  if (path.endsWith('.proto')) return inProto(text);
+  if (/\.(md|txt)$/.test(path)) return inProse(text);
+  return [];
+}
+
+/** TypeScript: identifiers, options and phrases in texts, names in SQL. Comments are left to the reader. */
+function inSource(path: string, text: string): Found[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
-  const findings: Finding[] = [];
-  const at = (node: ts.Node): string =>
-    `${path}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}`;
+  const found: Found[] = [];
   const visit = (node: ts.Node): void => {
+    const at = node.getStart(source);
     if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) {
-      for (const found of retiredIn(node.text)) findings.push({ where: at(node), found, say: SAY.get(found) ?? '' });
+      found.push(...wordsIn(node.text, at));
     } else if (isText(node)) {
-      findings.push(...findPhrases(node.text).map((finding) => ({ ...finding, where: at(node) })));
+      found.push(...[...node.text.matchAll(OPTION)].flatMap(([option]) => wordsIn(option, at)));
+      if (isSql(path, node)) found.push(...wordsIn(node.text, at));
+      found.push(...phrasesIn(node.text).map((each) => ({ ...each, at })));
     }
     ts.forEachChild(node, visit);
   };
   visit(source);
-  return findings;
+  return found;
 }
 
 function isText(node: ts.Node): node is ts.LiteralLikeNode {
@@ -52,22 +85,48 @@ function isText(node: ts.Node): node is ts.LiteralLikeNode {
   );
 }
 
-function findPhrases(text: string): Omit<Finding, 'where'>[] {
-  return RETIRED_PHRASES.flatMap(({ phrase, say }) => {
-    const [found] = phrase.exec(text) ?? [];
-    return found === undefined ? [] : [{ found, say }];
-  });
+/** Whether a text of server/store is a table's or column's name, or a part of sql`…`. */
+function isSql(path: string, node: ts.LiteralLikeNode): boolean {
+  if (!path.startsWith('server/store/')) return false;
+  const template = ts.isTemplateSpan(node.parent) ? node.parent.parent : node.parent;
+  const tagged = ts.isTemplateExpression(template) ? template.parent : template;
+  return SQL_NAME.test(node.text) || (ts.isTaggedTemplateExpression(tagged) && tagged.tag.getText() === 'sql');
 }
 
-/** The wire contract: names of messages, fields, services and methods; comments are left out. */
-function findInProto(path: string, text: string): Finding[] {
-  return text
-    .split('\n')
-    .flatMap((line, index) =>
-      (line.replace(/\/\/.*$/, '').match(/\w+/g) ?? [])
-        .flatMap((name) => retiredIn(name))
-        .map((found) => ({ where: `${path}:${index + 1}`, found, say: SAY.get(found) ?? '' })),
-    );
+/** The wire contract: the names of messages, fields, services and methods; in comments phrases only. */
+function inProto(text: string): Found[] {
+  const code = text.replace(/\/\/.*$/gm, blank);
+  const names = [...code.matchAll(/\w+/g)].flatMap(({ 0: name, index }) => wordsIn(name, index));
+  return [...names, ...phrasesIn(text.replaceAll('//', blank))];
+}
+
+/** Documents: phrases everywhere, words in code spans and code blocks only. */
+function inProse(text: string): Found[] {
+  const names = [...text.matchAll(CODE)].flatMap(({ 0: code, index }) =>
+    [...code.matchAll(/[\w-]+/g)].flatMap((name) => wordsIn(name[0], index + name.index)),
+  );
+  return [...names, ...phrasesIn(text)];
+}
+
+/** Spaces in place of a text, so that what follows keeps its position. */
+function blank(text: string): string {
+  return ' '.repeat(text.length);
+}
+
+function wordsIn(name: string, at: number): Found[] {
+  return retiredIn(name).map((found) => ({ at, found, say: SAY.get(found) ?? '' }));
+}
+
+/** A phrase may be broken into lines. */
+function phrasesIn(text: string): Found[] {
+  return RETIRED_PHRASES.flatMap(({ phrase, say }) => {
+    const anywhere = new RegExp(phrase.source.replaceAll(' ', String.raw`\s+`), `${phrase.flags}g`);
+    return [...text.matchAll(anywhere)].map(({ 0: words, index }) => ({
+      at: index,
+      found: words.replaceAll(/\s+/g, ' '),
+      say,
+    }));
+  });
 }
 
 function findAll(root: string): Finding[] {
@@ -75,10 +134,8 @@ function findAll(root: string): Finding[] {
   const paths = listed.split('\n').filter((path) => path !== '' && existsSync(join(root, path)));
   return paths.flatMap((path) => {
     if (NOT_CHECKED.test(path)) return [];
-    const named = retiredIn(path).map((found) => ({ where: path, found, say: SAY.get(found) ?? '' }));
-    if (path.endsWith('.ts')) return [...named, ...findInSource(path, readFileSync(join(root, path), 'utf8'))];
-    if (path.endsWith('.proto')) return [...named, ...findInProto(path, readFileSync(join(root, path), 'utf8'))];
-    return named;
+    const inName = retiredIn(path).map((found) => ({ where: path, found, say: SAY.get(found) ?? '' }));
+    return [...inName, ...findIn(path, readFileSync(join(root, path), 'utf8'))];
   });
 }
 

@@ -60,31 +60,31 @@ export function verifyCertificate(
   trust: Trust,
   { revocations, expected = {}, tlsError, nowMs = Date.now() }: Circumstances = {},
 ): PeerIdentity {
-  const refuse = (code: ErrorCode, reason: string): never => {
+  const reject = (code: ErrorCode, reason: string): never => {
     throw new IsthmusError(code, `${reason} (${circumstances(certificate)})`);
   };
   const weak = weakness(certificate);
-  if (weak !== undefined) refuse('PEER_CERTIFICATE_WEAK', weak);
+  if (weak !== undefined) reject('PEER_CERTIFICATE_WEAK', weak);
   if (!certificate.verify(authorityKey(trust))) {
-    refuse('PEER_CERTIFICATE_UNTRUSTED', 'the certificate was not issued by the authority of this mesh');
+    reject('PEER_CERTIFICATE_UNTRUSTED', 'the certificate was not issued by the authority of this mesh');
   }
-  if (nowMs > certificate.validToDate.getTime()) refuse('PEER_CERTIFICATE_EXPIRED', 'the certificate has expired');
+  if (nowMs > certificate.validToDate.getTime()) reject('PEER_CERTIFICATE_EXPIRED', 'the certificate has expired');
   if (nowMs < certificate.validFromDate.getTime()) {
-    refuse('PEER_CERTIFICATE_NOT_YET_VALID', 'the certificate is not valid yet');
+    reject('PEER_CERTIFICATE_NOT_YET_VALID', 'the certificate is not valid yet');
   }
   const misuse = wrongUsage(certificate);
-  if (misuse !== undefined) refuse('PEER_CERTIFICATE_USAGE', misuse);
+  if (misuse !== undefined) reject('PEER_CERTIFICATE_USAGE', misuse);
   if (tlsError !== undefined) {
-    refuse('PEER_CERTIFICATE_UNTRUSTED', `TLS does not accept the certificate: ${tlsError}`);
+    reject('PEER_CERTIFICATE_UNTRUSTED', `TLS does not accept the certificate: ${tlsError}`);
   }
   const peer = readIdentity(certificate);
   if (peer === undefined) {
-    return refuse('PEER_CERTIFICATE_NAME', 'the certificate names no node: its URI SAN is missing or malformed');
+    return reject('PEER_CERTIFICATE_NAME', 'the certificate names no node: its URI SAN is missing or malformed');
   }
   if (peer.meshId !== trust.meshId) {
-    refuse('PEER_CERTIFICATE_UNTRUSTED', `the certificate is of mesh ${peer.meshId}, this is ${trust.meshId}`);
+    reject('PEER_CERTIFICATE_UNTRUSTED', `the certificate is of mesh ${peer.meshId}, this is ${trust.meshId}`);
   }
-  if (revocations?.isRevoked(peer)) refuse('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);
+  if (revocations?.isRevoked(peer)) reject('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);
   assertExpected(peer, expected);
   return peer;
 }

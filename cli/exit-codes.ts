@@ -26,7 +26,7 @@ export const EXIT_CODES = {
     meaning: 'The resource exists already, has changed, is in use, or is in a state that does not allow this.',
   },
   config: { code: 9, meaning: 'A settings file, variable or data folder is invalid.' },
-  refused: { code: 10, meaning: 'The server refused the request for another reason; the message says which.' },
+  rejected: { code: 10, meaning: 'The server refused the request for another reason; the message says which.' },
   internal: { code: 70, meaning: 'A fault in Isthmus itself.' },
   output: { code: 74, meaning: 'The output could not be written to standard output.' },
   interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM. A task at the server continues.' },
@@ -92,7 +92,7 @@ const BY_STATUS: Readonly<Record<number, ExitName>> = {
 /** The exit code for an error: by its own code where that says most, else by its HTTP status. */
 export function exitCodeOf(code: ErrorCode | undefined, httpStatus: number): number {
   const name = code === undefined ? undefined : BY_ERROR_CODE[code];
-  return EXIT_CODES[name ?? BY_STATUS[httpStatus] ?? 'refused'].code;
+  return EXIT_CODES[name ?? BY_STATUS[httpStatus] ?? 'rejected'].code;
 }
 
 /** The table as text, for `isthmus help exit-codes`. */

@@ -5,7 +5,7 @@ import { mirrorConfigSchema } from '../mirror/config.ts';
 import { relayConfigSchema } from '../relay/config.ts';
 import { serverConfigSchema } from '../server/config.ts';
 import { tentacleConfigSchema } from '../tentacle/config.ts';
-import { COMMAND_VARIABLES, refuseMisspeltVariables } from './isthmus-env.ts';
+import { COMMAND_VARIABLES, rejectMisspeltVariables } from './isthmus-env.ts';
 
 it('no setting of a component shares a variable of the command line', () => {
   const schemas = { serverConfigSchema, relayConfigSchema, mirrorConfigSchema, tentacleConfigSchema };
@@ -23,7 +23,7 @@ it.each([
   ['ISTHMUS_HEALTH_CHECK_INTERVAL', 'ISTHMUS_HEALTH_CHECK_INTERVAL_S'],
   ['ISTHMUS_Server', 'ISTHMUS_SERVER'],
 ])('%s: did you mean %s?', (name, meant) => {
-  expect(() => refuseMisspeltVariables(['ISTHMUS_SERVER', name])).toThrow(
+  expect(() => rejectMisspeltVariables(['ISTHMUS_SERVER', name])).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',
       field: name,
@@ -44,5 +44,5 @@ it.each([
   ],
   ['those of the tests', ['ISTHMUS_NO_SKIP', 'ISTHMUS_LONG', 'ISTHMUS_TEST_CANARY']],
 ])('accepts %s', (_what, names) => {
-  expect(() => refuseMisspeltVariables(names)).not.toThrow();
+  expect(() => rejectMisspeltVariables(names)).not.toThrow();
 });

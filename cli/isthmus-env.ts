@@ -33,7 +33,7 @@ function knownVariables(): string[] {
  * Throws CONFIG_INVALID for a variable whose name is close to one of Isthmus's. Other ISTHMUS_ variables are somebody
  * else's, such as those that Kubernetes sets for a service called isthmus.
  */
-export function refuseMisspeltVariables(names: readonly string[] = envNames(PREFIX)): void {
+export function rejectMisspeltVariables(names: readonly string[] = envNames(PREFIX)): void {
   const known = knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;

@@ -19,7 +19,7 @@ it.each([
   [
     'nothing to change of a machine',
     ['machine', 'set', 'eu-1'],
-    /nothing to change: give --name, --environment or --role/,
+    /nothing to change: give --name, --environment or --target-role/,
   ],
   ['nothing to change of a site', ['site', 'set', 'eu'], /nothing to change: give --name or --description/],
   ['a state no task has', ['task', 'list', '--state', 'done'], /choices are queued, running, cancelling, succeeded/],

@@ -27,7 +27,7 @@ import { exitCodeTable } from './exit-codes.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { didYouMean, nearest } from '../lib/config/suggest.ts';
 import { say, type Terminal } from './terminal.ts';
-import { COMMAND_VARIABLES, refuseMisspeltVariables } from './isthmus-env.ts';
+import { COMMAND_VARIABLES, rejectMisspeltVariables } from './isthmus-env.ts';
 
 const VERSION_FLAGS = ['-V', '--version'];
 
@@ -57,7 +57,7 @@ const GROUPS: readonly ((program: Command, cli: Cli) => void)[] = [
 
 const TOPICS: Readonly<Record<string, () => string>> = {
   'exit-codes': () => `Exit codes of isthmus:\n\n${exitCodeTable()}`,
-  environment: () =>
+  env: () =>
     [
       'Environment variables of isthmus:',
       '',
@@ -70,7 +70,7 @@ const TOPICS: Readonly<Record<string, () => string>> = {
 /** `isthmus help`, `isthmus help machine list`, `isthmus help exit-codes`. */
 function addHelpCommand(program: Command, terminal: Terminal): void {
   program.helpCommand(false);
-  const help = program.command('help [topic...]').description('help for a command, or on: exit-codes, environment');
+  const help = program.command('help [topic...]').description('help for a command, or on: exit-codes, env');
   examples(help, 'isthmus help machine set-route', 'isthmus help exit-codes').action((words: readonly string[]) => {
     const topic = TOPICS[words.join(' ')];
     if (topic !== undefined) {
@@ -91,7 +91,7 @@ function addHelpCommand(program: Command, terminal: Terminal): void {
 }
 
 /** Ends with exit code 2 on an unknown subcommand, also when its help is requested. */
-function refuseUnknown(command: Command): void {
+function rejectUnknown(command: Command): void {
   const [word] = command.args;
   if (word === undefined || word.startsWith('-') || command.commands.length === 0) return;
   const known = command.commands.map((each) => each.name());
@@ -110,17 +110,17 @@ function meantBy(word: string, { commands }: Command): string | undefined {
   return groups.length === 1 ? `${groups[0]!.name()} ${below}` : undefined;
 }
 
-function refuseUnknownIn(command: Command): void {
+function rejectUnknownIn(command: Command): void {
   if (command.commands.length === 0) return;
-  command.on('command:*', () => refuseUnknown(command));
-  for (const each of command.commands) refuseUnknownIn(each);
+  command.on('command:*', () => rejectUnknown(command));
+  for (const each of command.commands) rejectUnknownIn(each);
 }
 
 /**
  * Throws USAGE for `isthmus release create web --version 1.2.0`: commander would print the version of isthmus and exit
  * with 0, as if the release were created.
  */
-export function refuseVersionOfCommand(argv: readonly string[], program: Command): void {
+export function rejectVersionOfCommand(argv: readonly string[], program: Command): void {
   const flag = argv.find((word) => VERSION_FLAGS.includes(word));
   if (flag === undefined || !program.commands.some((command) => argv.includes(command.name()))) return;
   throw new IsthmusError('USAGE', `no command has an option ${flag}; one that takes a version takes it as an argument`);
@@ -155,12 +155,12 @@ export function buildProgram(terminal: Terminal): { program: Command; cli: Cli }
   );
   for (const add of GROUPS) add(program, cli);
   program.hook('preAction', (_program, command) => {
-    if (command.name() !== 'help') refuseMisspeltVariables();
+    if (command.name() !== 'help') rejectMisspeltVariables();
   });
   addHelpCommand(program, terminal);
-  refuseUnknownIn(program);
+  rejectUnknownIn(program);
   program.addHelpText('beforeAll', ({ command, error }) => {
-    if (!error) refuseUnknown(command);
+    if (!error) rejectUnknown(command);
     return '';
   });
   return { program, cli };

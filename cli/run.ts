@@ -4,10 +4,10 @@ import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../c
 import type { Cli } from './cli.ts';
 import { ServerError } from './client/client.ts';
 import { exitCodeOf, EXIT_CODES } from './exit-codes.ts';
-import { buildProgram, refuseVersionOfCommand } from './program.ts';
+import { buildProgram, rejectVersionOfCommand } from './program.ts';
 import { escapeText } from './render/escape.ts';
 import { remedyText } from './render/remedy.ts';
-import { refuseSecrets } from './secrets.ts';
+import { rejectSecrets } from './secrets.ts';
 import { warn, type Terminal } from './terminal.ts';
 
 function reportError(error: IsthmusError, terminal: Terminal): void {
@@ -70,9 +70,9 @@ function reportThrown(thrown: unknown, terminal: Terminal): number {
 /** Runs one command and returns its exit code; its output has been written by then. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
-    refuseSecrets(argv);
+    rejectSecrets(argv);
     const { program, cli } = buildProgram(terminal);
-    refuseVersionOfCommand(argv, program);
+    rejectVersionOfCommand(argv, program);
     try {
       await program.parseAsync(argv, { from: 'user' });
       return EXIT_CODES.ok.code;

@@ -7,7 +7,7 @@ import { IsthmusError } from '../contract/errors.ts';
 const SECRET_SHAPE = /\bis[kt]_[A-Za-z0-9-]+_[A-Za-z0-9_-]{16,}/;
 
 /** Throws SECRET_ON_ARGV when an argument carries an API key or a join token. The message does not repeat it. */
-export function refuseSecrets(argv: readonly string[]): void {
+export function rejectSecrets(argv: readonly string[]): void {
   const index = argv.findIndex((argument) => SECRET_SHAPE.test(argument));
   if (index === -1) return;
   const kind = argv[index]!.includes('isk_') ? 'an API key (use --api-key-file)' : 'a join token (use --token-file)';

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { MachineRoute } from '../contract/machines.ts';
 
-/** Collects `--role a,b --role c` to [a, b, c]. */
+/** Collects `--machine a,b --machine c` to [a, b, c]. */
 export function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, ...value.split(',').filter((word) => word !== '')];
 }

@@ -34,18 +34,18 @@ export function acceptTls(stream: Duplex, options: TlsOptions): Promise<TLSSocke
     const servers = idleServers.get(options) ?? [];
     idleServers.set(options, servers);
     const server = servers.pop() ?? tls.createServer(options);
-    const release = (): void => {
+    const free = (): void => {
       server.removeAllListeners('secureConnection').removeAllListeners('tlsClientError');
       if (servers.length < MAX_IDLE_SERVERS) servers.push(server);
     };
     server.once('secureConnection', (socket) => {
-      release();
+      free();
       // Later errors close the socket, and its user listens for that.
       socket.on('error', () => undefined);
       resolve(socket);
     });
     server.once('tlsClientError', (error, socket) => {
-      release();
+      free();
       socket.on('error', () => undefined);
       socket.destroy();
       stream.destroy();

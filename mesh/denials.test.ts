@@ -9,15 +9,15 @@ import { Denials, MAX_DENIALS } from './denials.ts';
 const forbidden = new IsthmusError('FORBIDDEN', 'that may not');
 
 describe('denials', () => {
-  it('are known after a kill and after a stop, as the same, and not noted again', async () => {
+  it('are known after a kill and after a stop, as the same, and not recorded again', async () => {
     const folder = await tempDir();
     const killed = Denials.open(folder, silentLogger());
-    killed.note(forbidden, 'web-1', 'feed');
+    killed.record(forbidden, 'web-1', 'feed');
     const again = Denials.open(folder, silentLogger());
     expect(again.latest()).toEqual(killed.latest());
-    again.note(forbidden, 'web-1', 'feed');
-    again.note(forbidden, 'web-2', 'feed');
-    again.note(forbidden, 'web-3', 'feed');
+    again.record(forbidden, 'web-1', 'feed');
+    again.record(forbidden, 'web-2', 'feed');
+    again.record(forbidden, 'web-3', 'feed');
     again.close();
     const third = Denials.open(folder, silentLogger());
     expect(third.latest()).toEqual(again.latest());
@@ -28,7 +28,7 @@ describe('denials', () => {
   it('take no more than their slots in the file, either', async () => {
     const folder = await tempDir();
     const denials = Denials.open(folder, silentLogger());
-    for (let peer = 0; peer < 3 * MAX_DENIALS; peer += 1) denials.note(forbidden, `web-${peer}`, 'feed');
+    for (let peer = 0; peer < 3 * MAX_DENIALS; peer += 1) denials.record(forbidden, `web-${peer}`, 'feed');
     denials.close();
     const by = Denials.open(folder, silentLogger()).latest();
     expect(by.map((denial) => denial.by)).toEqual(denials.latest().map((denial) => denial.by));
@@ -46,7 +46,7 @@ describe('denials', () => {
 
   it('are kept in memory where the disk is full', async () => {
     const denials = Denials.open(join(await tempDir(), 'nowhere'), silentLogger());
-    denials.note(forbidden, 'web-1', 'feed');
+    denials.record(forbidden, 'web-1', 'feed');
     denials.close();
     expect(denials.latest()).toHaveLength(1);
   });

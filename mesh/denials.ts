@@ -83,8 +83,8 @@ export class Denials {
     this.#write();
   }
 
-  /** Notes that `by` was denied `what`. Errors that are not denials are ignored. */
-  note(error: IsthmusError, by: string, what: string): void {
+  /** Records that `by` was denied `what`. Errors that are not denials are ignored. */
+  record(error: IsthmusError, by: string, what: string): void {
     if (!isDenial(error)) return;
     const { code } = error;
     if (this.#limiter.admit(keyOf({ code, by, what })) === 'suppressed') return;
@@ -102,7 +102,7 @@ export class Denials {
     return [...this.#latest];
   }
 
-  onNoted(listener: (denial: Denial) => void): () => void {
+  onRecorded(listener: (denial: Denial) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

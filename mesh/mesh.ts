@@ -278,7 +278,7 @@ class MeshNode implements Mesh {
     const list = Buffer.isBuffer(statement) && Buffer.isBuffer(signature) ? { statement, signature } : undefined;
     if (list === undefined || revocations.merge(list) === 'invalid') {
       const error = new IsthmusError('PROTOCOL', `${session.facts.peer.node} sent an invalid revocation list`);
-      this.denials.note(error, session.facts.peer.node, 'link');
+      this.denials.record(error, session.facts.peer.node, 'link');
       session.end(error, true);
     }
   }

@@ -60,18 +60,18 @@ export class MirrorCache {
   /** Opens a blob: from disk, or following its fetch, which starts unless it is running. */
   async open(wanted: WantedBlob): Promise<BlobBody> {
     const { sha256 } = wanted;
-    const release = this.#space.hold(sha256);
+    const unhold = this.#space.hold(sha256);
     try {
       for (;;) {
         const stored = await this.#openStored(sha256);
-        if (stored !== undefined) return storedBody(stored, release);
+        if (stored !== undefined) return storedBody(stored, unhold);
         const body = await (await this.#pullOf(wanted)).follow();
-        if (body !== undefined) return following(body, release);
+        if (body !== undefined) return following(body, unhold);
         // The fetch ended between the two checks: the blob is on disk by now, or a new fetch starts after that run.
         await nextTurn();
       }
     } catch (thrown) {
-      release();
+      unhold();
       throw thrown;
     }
   }
@@ -123,10 +123,10 @@ export class MirrorCache {
         signal: AbortSignal.any([signal, this.#stopping.signal]),
       }).then(({ from, failed }) => log.info({ sha256, sizeBytes, from, failed }, 'fetched a package'));
     const pull = new Pull({ sha256, sizeBytes, fetchInto, makeRoom: () => this.#space.evictOne() }, writer);
-    const release = this.#space.hold(sha256);
+    const unhold = this.#space.hold(sha256);
     const run = pull.run(this.#stopping.signal).finally(() => {
-      release();
-      this.#space.release(sha256);
+      unhold();
+      this.#space.unreserve(sha256);
       this.#pulls.delete(sha256);
       this.#runs.delete(run);
     });
@@ -145,10 +145,10 @@ export class MirrorCache {
   }
 }
 
-function following(body: BlobBody, release: () => void): BlobBody {
+function following(body: BlobBody, unhold: () => void): BlobBody {
   return {
     sizeBytes: body.sizeBytes,
     read: (position, buffer) => body.read(position, buffer),
-    close: () => body.close().finally(release),
+    close: () => body.close().finally(unhold),
   };
 }

@@ -43,7 +43,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error }, 'a handshake at the open port failed');
     if (!isWrongTls(error)) return;
-    denials.note(new IsthmusError('E2E_TLS', error.message), socket.remoteAddress ?? 'unknown', FEED_PORT);
+    denials.record(new IsthmusError('E2E_TLS', error.message), socket.remoteAddress ?? 'unknown', FEED_PORT);
   });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
@@ -54,7 +54,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
       onStream(socket, peer);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      denials.note(error, socket.remoteAddress ?? 'unknown', FEED_PORT);
+      denials.record(error, socket.remoteAddress ?? 'unknown', FEED_PORT);
       log.warn({ code: error.code, address: socket.remoteAddress }, 'denied at the open port');
       socket.destroy();
     }

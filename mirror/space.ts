@@ -45,13 +45,13 @@ export class Space {
       if (missingBytes <= 0) return true;
       // Nothing is evicted when even an empty cache would not be enough.
       if (missingBytes <= evictableBytes && (await this.evictOne())) continue;
-      this.release(sha256);
+      this.unreserve(sha256);
       return false;
     }
   }
 
   /** Ends a reservation: the blob has been fetched, or will not be. */
-  release(sha256: string): void {
+  unreserve(sha256: string): void {
     this.#reserved.delete(sha256);
   }
 

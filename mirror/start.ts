@@ -57,7 +57,7 @@ async function assemble(config: MirrorConfig, log: Logger, teardown: Teardown): 
     blobs: await BlobStore.open(join(dataDir, 'packages')),
     find: (sha256, downloadToken) => sources.find(sha256, downloadToken),
     connect: (source, signal) => connectSource(source, access, signal),
-    onWrongSource: (source, error) => mesh.denials.note(error, source, FEED_SERVICE),
+    onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     limits: {
       quotaBytes: config.quotaBytes ?? Number.MAX_SAFE_INTEGER,
       minFreeBytes: config.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
@@ -88,7 +88,7 @@ function originOf(cache: MirrorCache, identity: IdentityStore, denials: Denials)
       try {
         return verifyDownloadToken(downloadToken, trust, { sha256, ...site, ...node });
       } catch (thrown) {
-        denials.note(IsthmusError.from(thrown), peer.node, FEED_SERVICE);
+        denials.record(IsthmusError.from(thrown), peer.node, FEED_SERVICE);
         throw thrown;
       }
     },

@@ -97,7 +97,7 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
       call.write(await makeReport(options));
     });
     const unwatch = mesh.onLinksChanged(() => timer.soon());
-    const stopDenials = mesh.denials.onNoted(() => timer.soon());
+    const stopDenials = mesh.denials.onRecorded(() => timer.soon());
     const stopReparenting = reparenting.onChange(() => timer.soon());
     try {
       return await ended;

@@ -48,7 +48,7 @@ export async function openNode(
   if (joinedAs !== role) throw new IsthmusError('IDENTITY_INVALID', `${node} is a ${joinedAs}, not a ${role}`);
   const lock = lockDataDir(dataDir);
   teardown.add(() => {
-    lock.release();
+    lock.unlock();
   });
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const denials = Denials.open(dataDir, log);

@@ -1,6 +1,6 @@
 // The server: the control plane of a mesh. Map of this folder:
 //   start.ts        starts the components in the order of their dependencies, and stops them in reverse
-//   task-kinds.ts   the kinds of task and types of step
+//   task-kinds.ts   the kinds of task and of step
 //   store/          the database             access/       API keys
 //   topology/       the live view, routes    tasks/        the task engine
 //   enrolment/      join, renew, revoke      inventory/    sites, environments, machines

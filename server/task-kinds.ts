@@ -1,4 +1,4 @@
-// Registers the task kinds and step types of a server, each from its feature. Add a new one here.
+// Registers the task kinds and step kinds of a server, each from its feature. Add a new one here.
 import { StepHandlerRegistry } from './deployments/steps/handler.ts';
 import { packageStep } from './deployments/steps/package-step.ts';
 import { scriptStep } from './deployments/steps/script-step.ts';
@@ -8,7 +8,7 @@ import { healthTask } from './health/health-task.ts';
 import { scriptTask } from './scripts/script-task.ts';
 import { TaskKindRegistry } from './tasks/kinds.ts';
 
-/** Every type of step. */
+/** Every kind of step. */
 export function stepHandlers(): StepHandlerRegistry {
   return new StepHandlerRegistry().registerStepHandler(scriptStep).registerStepHandler(packageStep);
 }

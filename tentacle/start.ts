@@ -49,7 +49,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     dataDir,
     log,
     connect: (source, signal) => connectSource(source, access, signal),
-    onWrongSource: (source, error) => mesh.denials.note(error, source, FEED_SERVICE),
+    onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
   });
   teardown.add(() => packages.stop());
@@ -58,7 +58,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     verifyEnvelope(envelope, identity.current(), { self: node, kind, revocations });
   const host = new GrpcHost<PeerIdentity>({
     log,
-    onError: (error, peer, method) => mesh.denials.note(error, peer?.node ?? 'unknown', method),
+    onError: (error, peer, method) => mesh.denials.record(error, peer?.node ?? 'unknown', method),
   });
   teardown.add(() => host.stop());
   addTentacleService(host, {

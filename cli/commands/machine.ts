@@ -12,7 +12,7 @@ import { healthText } from './health.ts';
 interface SetOptions {
   readonly name?: string;
   readonly environment?: string[];
-  readonly role?: string[];
+  readonly targetRole?: string[];
 }
 
 async function patchMachine(cli: Cli, id: string, change: object, done: string): Promise<void> {
@@ -25,15 +25,15 @@ function addLook(group: Command, cli: Cli): void {
     .command('list')
     .description('list machines')
     .option('--environment <id>', 'only those of this environment')
-    .option('--role <role>', 'only those with this target role')
+    .option('--target-role <role>', 'only those with this target role')
     .option('--site <id>', 'only those of this site');
-  examples(list, 'isthmus machine list', 'isthmus machine list --environment production --role web').action(
-    async (options: { environment?: string; role?: string; site?: string }) => {
+  examples(list, 'isthmus machine list', 'isthmus machine list --environment production --target-role web').action(
+    async (options: { environment?: string; targetRole?: string; site?: string }) => {
       const all = await (await cli.client()).list<Machine>('machines');
       const items = all.filter(
         (machine) =>
           (options.environment === undefined || machine.environments.includes(options.environment)) &&
-          (options.role === undefined || machine.targetRoles.includes(options.role)) &&
+          (options.targetRole === undefined || machine.targetRoles.includes(options.targetRole)) &&
           (options.site === undefined || machine.site === options.site),
       );
       const rows = items.map((each) => [
@@ -95,16 +95,16 @@ function addChange(group: Command, cli: Cli): void {
     .description('change its name, environments or target roles (a list replaces the earlier one)')
     .option('--name <name>', 'display name')
     .option('--environment <ids>', 'environments it belongs to', collect)
-    .option('--role <roles>', 'target roles it has', collect);
-  examples(set, 'isthmus machine set eu-1 --environment production --role web,api').action(
+    .option('--target-role <roles>', 'target roles it has', collect);
+  examples(set, 'isthmus machine set eu-1 --environment production --target-role web,api').action(
     async (id: string, options: SetOptions) => {
       const change = {
         ...(options.name === undefined ? {} : { name: options.name }),
         ...(options.environment === undefined ? {} : { environments: options.environment }),
-        ...(options.role === undefined ? {} : { targetRoles: options.role }),
+        ...(options.targetRole === undefined ? {} : { targetRoles: options.targetRole }),
       };
       if (Object.keys(change).length === 0) {
-        throw new IsthmusError('USAGE', 'nothing to change: give --name, --environment or --role');
+        throw new IsthmusError('USAGE', 'nothing to change: give --name, --environment or --target-role');
       }
       await patchMachine(cli, id, change, `${id} changed`);
     },
@@ -138,7 +138,12 @@ function addChange(group: Command, cli: Cli): void {
 /** Adds `machine`. */
 export function addMachineCommands(program: Command, cli: Cli): void {
   const group = program.command('machine').description('machines: what they are for and how they are reached');
-  examples(group, 'isthmus machine list', 'isthmus machine set-route eu-1 eu', 'isthmus machine set eu-1 --role web');
+  examples(
+    group,
+    'isthmus machine list',
+    'isthmus machine set-route eu-1 eu',
+    'isthmus machine set eu-1 --target-role web',
+  );
   addLook(group, cli);
   addChange(group, cli);
 }

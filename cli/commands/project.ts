@@ -15,7 +15,7 @@ interface VariableOptions {
   readonly file?: string;
   readonly environment?: string[];
   readonly machine?: string[];
-  readonly role?: string[];
+  readonly targetRole?: string[];
 }
 
 /** The steps of a process file: `{ steps: [...] }` or the list itself. */
@@ -141,7 +141,7 @@ function addVariables(group: Command, cli: Cli): void {
     .option('--file <file>', 'read the value from a file, - for standard input')
     .option('--environment <ids>', 'only in these environments', collect)
     .option('--machine <ids>', 'only on these machines', collect)
-    .option('--role <roles>', 'only on machines with these target roles', collect);
+    .option('--target-role <roles>', 'only on machines with these target roles', collect);
   examples(
     set,
     'isthmus project variables set web Port 8080 --machine eu-1',
@@ -152,7 +152,7 @@ function addVariables(group: Command, cli: Cli): void {
     const scope = {
       environments: options.environment ?? [],
       machines: options.machine ?? [],
-      targetRoles: options.role ?? [],
+      targetRoles: options.targetRole ?? [],
     };
     const all = await client.list<Variable>(path('projects', project, 'variables'));
     const same = (a: readonly string[] = [], b: readonly string[]): boolean =>

@@ -10,7 +10,7 @@ import { accepted } from './task.ts';
 export interface TargetOptions {
   readonly machine?: string[];
   readonly environment?: string[];
-  readonly role?: string[];
+  readonly targetRole?: string[];
 }
 
 interface RunOptions extends TargetOptions {
@@ -27,7 +27,7 @@ export function withTargets(command: Command): Command {
   return command
     .option('--machine <ids>', 'these machines', collect)
     .option('--environment <ids>', 'the machines of these environments', collect)
-    .option('--role <roles>', 'the machines with one of these target roles', collect);
+    .option('--target-role <roles>', 'the machines with one of these target roles', collect);
 }
 
 /** The chosen machines as a request body. */
@@ -35,7 +35,7 @@ export function targetsOf(options: TargetOptions): object {
   return {
     ...(options.machine === undefined ? {} : { machines: options.machine }),
     ...(options.environment === undefined ? {} : { environments: options.environment }),
-    ...(options.role === undefined ? {} : { targetRoles: options.role }),
+    ...(options.targetRole === undefined ? {} : { targetRoles: options.targetRole }),
   };
 }
 
@@ -59,10 +59,10 @@ export function addScriptCommands(program: Command, cli: Cli): void {
   examples(
     run,
     "echo 'df -h /' | isthmus script run --file - --machine eu-1,eu-2",
-    'isthmus script run --file restart.sh --environment production --role web --time-limit 5m',
+    'isthmus script run --file restart.sh --environment production --target-role web --time-limit 5m',
   ).action(async (options: RunOptions) => {
-    if (options.machine === undefined && options.environment === undefined && options.role === undefined) {
-      throw new IsthmusError('USAGE', 'no machines are chosen: give --machine, --environment or --role');
+    if (options.machine === undefined && options.environment === undefined && options.targetRole === undefined) {
+      throw new IsthmusError('USAGE', 'no machines are chosen: give --machine, --environment or --target-role');
     }
     const { body } = await (
       await cli.client()

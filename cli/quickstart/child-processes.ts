@@ -26,7 +26,7 @@ interface Child {
   readonly kind: 'component' | 'command';
   readonly name: string;
   readonly logFile: string;
-  readonly process: ChildProcess;
+  readonly childProcess: ChildProcess;
   readonly exited: Promise<Exit>;
   phase: Phase;
 }
@@ -62,7 +62,9 @@ export class ProcessGroup {
   /** The process ids of the children, by name. */
   get running(): ReadonlyMap<string, number> {
     return new Map(
-      this.#children.flatMap(({ name, process }) => (process.pid === undefined ? [] : [[name, process.pid] as const])),
+      this.#children.flatMap(({ name, childProcess }) =>
+        childProcess.pid === undefined ? [] : [[name, childProcess.pid] as const],
+      ),
     );
   }
 
@@ -70,7 +72,7 @@ export class ProcessGroup {
   async start(name: string, args: readonly string[], logFile: string): Promise<unknown> {
     const child = await this.#spawn('component', name, ['-o', 'json', ...args, '--stop-with-stdin'], logFile);
     const started = Promise.withResolvers<unknown>();
-    const lines = createInterface({ input: child.process.stdout! });
+    const lines = createInterface({ input: child.childProcess.stdout! });
     lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
     void child.exited.then((exit) => started.reject(new Error(exitText(exit))));
     try {
@@ -88,8 +90,8 @@ export class ProcessGroup {
   async run(name: string, args: readonly string[], logFile: string, input = ''): Promise<string> {
     const child = await this.#spawn('command', name, args, logFile);
     let output = '';
-    child.process.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
-    child.process.stdin!.end(input);
+    child.childProcess.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.childProcess.stdin!.end(input);
     const exit = await child.exited;
     this.#forget(child);
     if (exit.code !== 0) throw await failure(name, exitText(exit), logFile);
@@ -101,12 +103,12 @@ export class ProcessGroup {
     this.#stopped = true;
     const stopping = this.#children.toReversed().map(async (child) => {
       child.phase = 'stopping';
-      child.process.stdin?.end();
+      child.childProcess.stdin?.end();
       // The standard input of a command has ended already.
-      if (child.kind === 'command') child.process.kill('SIGTERM');
+      if (child.kind === 'command') child.childProcess.kill('SIGTERM');
       await stopAfter(
         limitMs,
-        () => child.process.kill('SIGKILL'),
+        () => child.childProcess.kill('SIGKILL'),
         () => child.exited,
       );
     });
@@ -129,7 +131,7 @@ export class ProcessGroup {
       childProcess.once('error', () => resolve({ code: -1, signal: null }));
       // Writing to a child that has ended fails; its exit says more.
       childProcess.stdin?.on('error', () => undefined);
-      const child: Child = { kind, name, logFile, process: childProcess, exited: promise, phase: 'starting' };
+      const child: Child = { kind, name, logFile, childProcess, exited: promise, phase: 'starting' };
       this.#children.push(child);
       return child;
     } finally {

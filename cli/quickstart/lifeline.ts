@@ -6,7 +6,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 
 export interface Lifeline {
   /** Closes the socket: every connected application stops. */
-  release(): Promise<void>;
+  close(): Promise<void>;
 }
 
 async function isHeld(path: string): Promise<boolean> {
@@ -37,7 +37,7 @@ export async function holdLifeline(path: string, folder: string): Promise<Lifeli
   server.once('error', reject).listen(path, resolve);
   await promise;
   return {
-    async release() {
+    async close() {
       const closed = new Promise((done) => server.close(done));
       for (const socket of sockets) socket.destroy();
       await closed;

@@ -103,7 +103,7 @@ function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): vo
   );
   say(terminal, `\n  ${isthmus} mesh status`);
   say(terminal, `  ${isthmus} mesh trace eu-pci-1`);
-  say(terminal, `  echo 'uname -a; uptime' | ${isthmus} script run --file - --role web`);
+  say(terminal, `  echo 'uname -a; uptime' | ${isthmus} script run --file - --target-role web`);
   say(terminal, `\nCtrl-C stops everything. What each component logs is in ${near(join(folder.path, 'logs'))}.`);
 }
 
@@ -154,7 +154,7 @@ async function work(demo: Demo, once: boolean): Promise<void> {
 
 /** Stops the applications and every process. */
 async function stopAll(demo: Demo, lifeline: Lifeline): Promise<void> {
-  await lifeline.release();
+  await lifeline.close();
   await Promise.all([demo.group.stop(), applicationsGone(demo.folder)]);
 }
 
@@ -197,7 +197,7 @@ async function holdLifelineIn(folder: StateFolder, clean: boolean): Promise<Life
   const lifeline = await holdLifeline(folder.lifeline, folder.path);
   if (!clean) return lifeline;
   // The lifeline was free, so no other quickstart uses the folder.
-  await lifeline.release();
+  await lifeline.close();
   await folder.prepare({ clean: true });
   return holdLifeline(folder.lifeline, folder.path);
 }

@@ -26,9 +26,9 @@ export function entryPath(name: string): string[] {
       `an entry has a control character or invalid text in its name: ${shown(name)}`,
     );
   }
-  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) refuseEscape(name);
+  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) rejectEscape(name);
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..')) refuseEscape(name);
+  if (parts.includes('..')) rejectEscape(name);
   if (
     Buffer.byteLength(name) > LONGEST_PATH_BYTES ||
     parts.some((part) => Buffer.byteLength(part) > LONGEST_PART_BYTES)
@@ -47,7 +47,7 @@ export function hasControlCharacter(text: string): boolean {
   return false;
 }
 
-function refuseEscape(name: string): never {
+function rejectEscape(name: string): never {
   throw new IsthmusError('PACKAGE_PATH_ESCAPE', `an entry would be written outside the package: ${shown(name)}`);
 }
 
@@ -72,7 +72,7 @@ export class EntryNames {
     }
     const path = parts.join('/');
     const fresh = this.#enter(path, kind);
-    if (!fresh && kind === 'file') refuseDuplicate(path, path);
+    if (!fresh && kind === 'file') rejectDuplicate(path, path);
     if (fresh && kind === 'folder') missing.push(path);
     return missing;
   }
@@ -85,12 +85,12 @@ export class EntryNames {
       this.#seen.set(key, { path, kind });
       return true;
     }
-    if (before.path !== path || before.kind !== kind) refuseDuplicate(path, before.path);
+    if (before.path !== path || before.kind !== kind) rejectDuplicate(path, before.path);
     return false;
   }
 }
 
-function refuseDuplicate(path: string, other: string): never {
+function rejectDuplicate(path: string, other: string): never {
   throw new IsthmusError(
     'PACKAGE_NAME',
     `two entries are the same file to some system: ${shown(path)} and ${shown(other)}`,

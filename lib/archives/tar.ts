@@ -49,7 +49,7 @@ class TarReading {
     this.#visitor = visitor;
     this.#parser.on('error', (cause: Error) => this.#damaged(cause));
     this.#parser.on('meta', (meta: string) => this.#guard(() => checkMeta(meta)));
-    this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#guard(() => refuse(entry)));
+    this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#guard(() => reject(entry)));
     this.#parser.on('eof', () => (this.#atEnd = true));
     this.#parser.on('entry', (entry: ReadEntry) => this.#enter(entry));
   }
@@ -136,7 +136,7 @@ function kindOf(entry: ReadEntry): 'file' | 'folder' {
     case 'Directory':
       return 'folder';
     default:
-      return refuse(entry);
+      return reject(entry);
   }
 }
 
@@ -168,7 +168,7 @@ function paxRecords(meta: string): Map<string, string> {
   return records;
 }
 
-function refuse(entry: ReadEntry): never {
+function reject(entry: ReadEntry): never {
   if (entry.meta) throw new IsthmusError('PACKAGE_BOMB', 'an extended header of the archive is too large');
   switch (entry.type) {
     case 'Link':

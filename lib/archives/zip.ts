@@ -22,7 +22,7 @@ export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zi
       ranges.push(rangeOf(entry));
       await visitEntry(zip, entry, visitor, format);
     }
-    refuseOverlaps(ranges);
+    rejectOverlaps(ranges);
   } finally {
     zip.close();
   }
@@ -41,7 +41,7 @@ function rangeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRa
 }
 
 /** Overlapping entries inflate the same bytes many times; no packer writes them. */
-function refuseOverlaps(ranges: EntryRange[]): void {
+function rejectOverlaps(ranges: EntryRange[]): void {
   ranges.sort((a, b) => a.from - b.from);
   for (const [index, { to }] of ranges.entries()) {
     const next = ranges[index + 1];
@@ -56,7 +56,7 @@ async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, f
   // The parts of a nupkg are URIs: the decoded name must be safe.
   const name = format === 'nupkg' ? decodeUri(written) : written;
   const mode = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
-  refuseUnlessPlain(entry, mode);
+  rejectUnlessPlain(entry, mode);
   if (name.endsWith('/')) return visitor.folder(name);
   await visitor.beginFile(name, (mode & 0o100) !== 0);
   const content = await zip.openReadStreamPromise(entry);
@@ -66,7 +66,7 @@ async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, f
   await visitor.endFile();
 }
 
-function refuseUnlessPlain(entry: Entry, mode: number): void {
+function rejectUnlessPlain(entry: Entry, mode: number): void {
   if (entry.isEncrypted()) throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted');
   if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
     throw new IsthmusError('PACKAGE_FORMAT', `compression method ${entry.compressionMethod} is not deflate`);

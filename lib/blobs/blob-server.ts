@@ -112,7 +112,7 @@ export class BlobServer<Peer> {
     response.on('error', () => undefined);
     this.#requests += 1;
     try {
-      if (this.#requests > this.#limits.maxRequests) return refuse(response, 503, 'RESOURCE_EXHAUSTED');
+      if (this.#requests > this.#limits.maxRequests) return reject(response, 503, 'RESOURCE_EXHAUSTED');
       await this.#serve(request, response, accepted.peer, gone.signal);
     } catch (thrown) {
       this.#fail(response, thrown);
@@ -123,9 +123,9 @@ export class BlobServer<Peer> {
 
   async #serve(request: IncomingMessage, response: ServerResponse, peer: Peer, signal: AbortSignal): Promise<void> {
     const sha256 = BLOB_PATH.exec(request.url ?? '')?.[1];
-    if (sha256 === undefined) return refuse(response, 404, 'NOT_FOUND');
-    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'METHOD_NOT_ALLOWED');
-    if (!isPlain(request)) return refuse(response, 400, 'MALFORMED_BODY');
+    if (sha256 === undefined) return reject(response, 404, 'NOT_FOUND');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return reject(response, 405, 'METHOD_NOT_ALLOWED');
+    if (!isPlain(request)) return reject(response, 400, 'MALFORMED_BODY');
     // The origin denies and records a missing token like a bad one.
     const [, downloadToken = ''] = /^Bearer ([\x21-\x7e]{1,6000})$/.exec(request.headers.authorization ?? '') ?? [];
     const blobRequest: BlobRequest<Peer> = { sha256, downloadToken, peer, signal };
@@ -141,7 +141,7 @@ export class BlobServer<Peer> {
 
   #head(response: ServerResponse, sha256: string): void {
     const sizeBytes = this.#origin.sizeOf(sha256);
-    if (sizeBytes === undefined) return refuse(response, 404, 'NOT_FOUND');
+    if (sizeBytes === undefined) return reject(response, 404, 'NOT_FOUND');
     response.writeHead(200, { ...headersOf(sha256), 'content-length': sizeBytes }).end();
   }
 
@@ -150,7 +150,7 @@ export class BlobServer<Peer> {
     if (!QUIET_CODES.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
     // The body is incomplete: only a broken connection shows that to the requester.
     if (response.headersSent) return void response.destroy();
-    refuse(response, ERROR_CATALOGUE[error.code].http, error.code);
+    reject(response, ERROR_CATALOGUE[error.code].http, error.code);
   }
 }
 
@@ -158,7 +158,7 @@ async function send(request: IncomingMessage, response: ServerResponse, sha256: 
   const range = chooseRange(request.headers.range, request.headers['if-range'], body.sizeBytes, `"${sha256}"`);
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${body.sizeBytes}`);
-    return refuse(response, 416, 'INVALID_FIELD');
+    return reject(response, 416, 'INVALID_FIELD');
   }
   const whole: ByteRange = { from: 0, to: body.sizeBytes };
   const { from, to } = range ?? whole;
@@ -192,7 +192,7 @@ function isPlain(request: IncomingMessage): boolean {
 }
 
 /** A short answer that depends only on the code, never on the reason. */
-function refuse(response: ServerResponse, status: number, code: keyof typeof ERROR_CATALOGUE): void {
+function reject(response: ServerResponse, status: number, code: keyof typeof ERROR_CATALOGUE): void {
   const text = `${code}\n`;
   response.writeHead(status, {
     'content-type': 'text/plain',

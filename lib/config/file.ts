@@ -21,19 +21,19 @@ export interface SettingsFile {
   lineOf(path: readonly string[]): number;
 }
 
-function refuse(file: string, line: number, what: string, key?: string): never {
+function reject(file: string, line: number, what: string, key?: string): never {
   throw new IsthmusError('CONFIG_INVALID', `${file}:${line}: ${what}`, { field: key });
 }
 
 /** YAML's aliases hide a value in another part of the file, and can expand to gigabytes; tags run constructors. */
-function refuseIndirection(document: Document, file: string, lines: LineCounter): void {
+function rejectIndirection(document: Document, file: string, lines: LineCounter): void {
   visit(document, (_key, node) => {
     if (!isNode(node)) return;
     const line = lines.linePos(node.range?.[0] ?? 0).line;
-    if (isAlias(node)) refuse(file, line, `the alias *${node.source} is not allowed: write the value out`);
-    if (node.anchor !== undefined) refuse(file, line, `the anchor &${node.anchor} is not allowed: write the value out`);
+    if (isAlias(node)) reject(file, line, `the alias *${node.source} is not allowed: write the value out`);
+    if (node.anchor !== undefined) reject(file, line, `the anchor &${node.anchor} is not allowed: write the value out`);
     if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) {
-      refuse(file, line, `the tag ${node.tag} is not allowed`);
+      reject(file, line, `the tag ${node.tag} is not allowed`);
     }
   });
 }
@@ -64,9 +64,9 @@ export function parseSettings(text: string, file: string): SettingsFile {
     const { line } = lines.linePos(problem.pos[0]);
     const duplicate = problem.code === 'DUPLICATE_KEY';
     const key = duplicate ? /^[^\s:]+/.exec(text.slice(problem.pos[0]))?.[0] : undefined;
-    refuse(file, line, duplicate ? `the key "${key}" is duplicated` : reason(problem), key);
+    reject(file, line, duplicate ? `the key "${key}" is duplicated` : reason(problem), key);
   }
-  refuseIndirection(document, file, lines);
+  rejectIndirection(document, file, lines);
   return {
     name: file,
     value: document.toJS({ maxAliasCount: 0 }) ?? {},

@@ -19,7 +19,7 @@ const schema = Type.Object(
   { additionalProperties: false },
 );
 
-function refused(text: string): IsthmusError {
+function rejected(text: string): IsthmusError {
   try {
     resolveConfig(schema, { file: { name: 'config.yaml', text }, env: () => undefined });
   } catch (thrown) {
@@ -120,7 +120,7 @@ describe('a wrong file', () => {
       undefined,
     ],
   ])('%s: file, line and key', (_name, text, message, field) => {
-    const error = refused(text);
+    const error = rejected(text);
     expect(error.code).toBe('CONFIG_INVALID');
     expect(error.message).toContain(message);
     if (field !== undefined) expect(error.field).toBe(field);

@@ -24,7 +24,7 @@ const SQLITE_BUSY = 5;
 
 export interface DataLock {
   /** Idempotent. */
-  release(): void;
+  unlock(): void;
 }
 
 /** Locks the data folder; DATA_DIR_LOCKED, with the pid of its holder, when it is locked already. */
@@ -43,7 +43,7 @@ export function lockDataDir(dataDir: string): DataLock {
   writeHolder(pidFile);
   let held: DatabaseSync | undefined = database;
   return {
-    release() {
+    unlock() {
       if (held === undefined) return;
       rmSync(pidFile, { force: true });
       held.close();
@@ -54,7 +54,7 @@ export function lockDataDir(dataDir: string): DataLock {
 
 /**
  * Anyone who can read the file can also lock it and keep its owner out. An existing file is not opened here: closing it
- * would release a lock that this process may hold on it.
+ * would free a lock that this process may hold on it.
  */
 function makePrivate(file: string): void {
   try {

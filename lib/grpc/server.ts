@@ -191,9 +191,9 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
         if (callback) callback(error);
         else call.emit('error', error);
       };
-      const refuseMalformed = (): void => fail(new IsthmusError('INVALID_FIELD', 'the message is not of its type'));
-      if (call.request === malformed) return void refuseMalformed();
-      onMalformed(call, refuseMalformed);
+      const rejectMalformed = (): void => fail(new IsthmusError('INVALID_FIELD', 'the message is not of its type'));
+      if (call.request === malformed) return void rejectMalformed();
+      onMalformed(call, rejectMalformed);
       const run = async (): Promise<void> => {
         const result = await handler(call, this.authorise(call.metadata, path, access));
         if (callback) callback(null, result);
@@ -261,13 +261,13 @@ function carefully(deserialize: (bytes: Buffer) => unknown): (bytes: Buffer) => 
 }
 
 /** Keeps malformed messages of a stream from its handler. */
-function onMalformed(call: LooseCall, refuse: () => void): void {
+function onMalformed(call: LooseCall, reject: () => void): void {
   if (!('push' in call)) return;
   const stream = call as unknown as { push(message: unknown): boolean };
   const push = stream.push.bind(stream);
   stream.push = (message) => {
     if (message !== malformed) return push(message);
-    refuse();
+    reject();
     return false;
   };
 }

@@ -147,7 +147,7 @@ class TwoAutomataStream implements MaskStream {
     this.#scanExact(chunk, chunkStart);
     this.#scanFolded(chunk, chunkStart);
     this.#held = Buffer.concat([this.#held, chunk]);
-    return this.#release(this.#undecidedFrom(chunkStart + chunk.length));
+    return this.#emit(this.#undecidedFrom(chunkStart + chunk.length));
   }
 
   endPieces(options: { readonly truncated: boolean } = { truncated: false }): MaskedPiece[] {
@@ -156,7 +156,7 @@ class TwoAutomataStream implements MaskStream {
       const start = this.#undecidedFrom(end);
       if (end - start >= SHORTEST_MASKED_BEGINNING) this.#cover({ start, end });
     }
-    return this.#release(end);
+    return this.#emit(end);
   }
 
   #scanExact(chunk: Uint8Array, chunkStart: number): void {
@@ -225,7 +225,7 @@ class TwoAutomataStream implements MaskStream {
   }
 
   /** Writes everything before `limit`; a stretch that begins before it is masked, even if it ends later. */
-  #release(limit: number): MaskedPiece[] {
+  #emit(limit: number): MaskedPiece[] {
     const output: MaskedPiece[] = [];
     let position = this.#heldFrom;
     while (position < limit) {

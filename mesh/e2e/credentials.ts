@@ -154,7 +154,7 @@ export class SessionCredentials {
   }
 
   #denied(node: string, error: IsthmusError): void {
-    this.#deps.trust.denials.note(error, node, CREDENTIAL_SERVICE);
+    this.#deps.trust.denials.record(error, node, CREDENTIAL_SERVICE);
     this.#deps.log.info({ peer: node, code: error.code, err: error.message }, 'session not renewed');
   }
 }

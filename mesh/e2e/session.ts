@@ -63,7 +63,7 @@ function verifyAnswering(socket: TLSSocket, trust: Trust, target: SessionTarget)
     if (peer.provisional) throw unconfirmed(peer);
     return peer;
   } catch (thrown) {
-    trust.denials.note(IsthmusError.from(thrown), target.by, target.service);
+    trust.denials.record(IsthmusError.from(thrown), target.by, target.service);
     throw thrown;
   }
 }
@@ -73,7 +73,7 @@ export async function acceptSession(transport: Duplex, trust: Trust, service: Se
   const identity = trust.identity.current();
   const options = linkServerOptions(identity, [protocolOf(service.name)]);
   const socket = await acceptTls(transport, options).catch((thrown: unknown) => {
-    trust.denials.note(IsthmusError.from(thrown), service.by, service.name);
+    trust.denials.record(IsthmusError.from(thrown), service.by, service.name);
     throw thrown;
   });
   tie(socket, transport);
@@ -100,7 +100,7 @@ function admit(socket: TLSSocket, trust: Trust, service: SessionService): PeerId
     if (service.openedBy.includes(peer.role)) return peer;
     throw new IsthmusError('ROLE_FORBIDDEN', `a ${peer.role} may not open the service ${service.name}`);
   } catch (thrown) {
-    trust.denials.note(IsthmusError.from(thrown), requester, service.name);
+    trust.denials.record(IsthmusError.from(thrown), requester, service.name);
     throw thrown;
   }
 }
@@ -109,7 +109,7 @@ function admit(socket: TLSSocket, trust: Trust, service: SessionService): PeerId
 function watchRecords(socket: TLSSocket, denials: Denials, { service, by }: { service: string; by: string }): void {
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (!isWrongTls(error)) return;
-    denials.note(new IsthmusError('E2E_TLS', `an end-to-end session broke: ${error.message}`), by, service);
+    denials.record(new IsthmusError('E2E_TLS', `an end-to-end session broke: ${error.message}`), by, service);
   });
 }
 

@@ -26,7 +26,7 @@ export function serveEnrolment(connection: InboundConnection, deps: EnrolmentLis
   const address = connection.raw.remoteAddress ?? 'unknown';
   admit(connection, address, deps).catch((thrown: unknown) => {
     const error = IsthmusError.from(thrown, 'UNREACHABLE', { hop: deps.node });
-    deps.denials.note(error, address, ENROL_SERVICE);
+    deps.denials.record(error, address, ENROL_SERVICE);
     deps.log.warn({ address, code: error.code, err: error.message }, 'enrolment denied');
     const denial = { error: encodeDenial(error, deps.node) };
     connection.tls.end(framed(tunnelOpenedCodec.encode(denial)), () => connection.tls.destroy());

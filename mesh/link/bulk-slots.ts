@@ -12,7 +12,8 @@ export class BulkSlots {
   }
 
   /**
-   * A slot for a connection that this side opens; waits for a free one until the signal aborts. Returns its release.
+   * A slot for a connection that this side opens; waits for a free one until the signal aborts. The returned function
+   * frees it.
    */
   async acquire(signal: AbortSignal): Promise<() => void> {
     while (this.#own >= this.#max) {

@@ -65,7 +65,7 @@ export class LinkCredentials {
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'PROTOCOL');
       const { node } = session.facts.peer;
-      this.#trust.denials.note(error, node, 'link');
+      this.#trust.denials.record(error, node, 'link');
       this.#log.warn({ peer: node, code: error.code, err: error.message }, 'renewed certificate denied');
       session.end(error, true);
     }

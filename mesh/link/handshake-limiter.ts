@@ -22,14 +22,14 @@ export class HandshakeLimiter {
 
   /**
    * Calls `begin` when a slot is free, and `overdue` when the slot's time is over. The returned function gives back the
-   * slot, or the place in the queue.
+   * slot, or leaves the queue.
    */
   acquire(begin: () => void, overdue: () => void): () => void {
     let timer: NodeJS.Timeout | undefined;
     const tick = (left: number): void => {
       timer = setTimeout(() => {
         if (left > 1) return tick(left - 1);
-        release();
+        leave();
         overdue();
       }, this.#limits.handshakeSlotMs / TICKS_PER_SLOT);
     };
@@ -38,7 +38,7 @@ export class HandshakeLimiter {
       tick(TICKS_PER_SLOT);
       begin();
     };
-    const release = (): void => {
+    const leave = (): void => {
       this.#waiting.delete(start);
       if (timer === undefined) return;
       clearTimeout(timer);
@@ -48,7 +48,7 @@ export class HandshakeLimiter {
     };
     this.#waiting.add(start);
     this.#next();
-    return release;
+    return leave;
   }
 
   #next(): void {

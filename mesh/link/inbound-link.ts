@@ -54,9 +54,9 @@ export class InboundLinks {
       windowBytes: context.windowBytes,
       maxConcurrentCalls: context.limits.tunnelsPerLink + 16,
       forbids: (stream) => this.#forbids(stream),
-      // The listener has noted an invalid certificate.
+      // The listener has recorded an invalid certificate.
       onError: (error, peer) => {
-        if (peer !== undefined) context.trust.denials.note(error, peer.node, 'link');
+        if (peer !== undefined) context.trust.denials.record(error, peer.node, 'link');
       },
     });
     this.#host.add<LinkHandlers>(
@@ -87,7 +87,7 @@ export class InboundLinks {
   bulk(connection: InboundConnection, peer: PeerIdentity): void {
     this.#takeBulk(connection, peer).catch((thrown: unknown) => {
       const error = IsthmusError.from(thrown);
-      this.#context.trust.denials.note(error, peer.node, 'link');
+      this.#context.trust.denials.record(error, peer.node, 'link');
       this.#context.log.debug({ peer: peer.node, code: error.code, err: error.message }, 'bulk connection denied');
       const denial = { error: encodeDenial(error, this.#context.self.node) };
       connection.tls.end(framed(tunnelOpenedCodec.encode(denial)), () => connection.tls.destroy());
@@ -196,8 +196,8 @@ export class InboundLinks {
     if (!preface.open) throw new IsthmusError('PROTOCOL', `${peer.node} opened a bulk tunnel with the wrong message`);
     const request = decodeRequest(preface.open, this.#context.limits.openMs);
     const { tunnelId } = preface.open;
-    const release = session.peerBulkSlot();
-    connection.raw.once('close', release);
+    const freeSlot = session.peerBulkSlot();
+    connection.raw.once('close', freeSlot);
     const givenUp = new AbortController();
     connection.raw.once('close', () => givenUp.abort(new IsthmusError('CANCELLED', 'the requester gave up')));
     session.incoming({
@@ -205,7 +205,7 @@ export class InboundLinks {
       signal: AbortSignal.any([givenUp.signal, session.signal]),
       accept: () => {
         connection.tls.write(framed(tunnelOpenedCodec.encode({})));
-        return Promise.resolve(session.bulkStream(tunnelId, connection, release));
+        return Promise.resolve(session.bulkStream(tunnelId, connection, freeSlot));
       },
       deny: (error) => {
         const denial = { error: encodeDenial(error, this.#context.self.node) };

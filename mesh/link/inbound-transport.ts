@@ -20,8 +20,8 @@ export type TunnelServerCall = ServerDuplexStream<TunnelFrame__Output, TunnelFra
 /** A requested tunnel that the connector has not answered. */
 interface RequestedTunnel {
   readonly serviceClass: ServiceClass;
-  /** Gives the bulk slot back. */
-  readonly release: () => void;
+  /** Frees the bulk slot. */
+  readonly freeSlot: () => void;
   resolve(stream: Duplex): void;
   reject(error: IsthmusError): void;
 }
@@ -45,7 +45,7 @@ export class InboundTransport implements Transport {
     const tunnelId = newTunnelId();
     const key = tunnelId.toString('hex');
     const { serviceClass } = request;
-    const release = serviceClass === 'bulk' ? await this.session.bulkSlot(signal) : () => undefined;
+    const freeSlot = serviceClass === 'bulk' ? await this.session.bulkSlot(signal) : () => undefined;
     // A bulk answer is a connection, which has a slot.
     const stopExpecting = serviceClass === 'control' ? this.session.expectAnswer() : () => undefined;
     const { promise, resolve: found, reject } = Promise.withResolvers<Duplex>();
@@ -61,11 +61,11 @@ export class InboundTransport implements Transport {
     try {
       signal.throwIfAborted();
       signal.addEventListener('abort', abort, { once: true });
-      this.#requested.set(key, { serviceClass, release, resolve, reject });
+      this.#requested.set(key, { serviceClass, freeSlot, resolve, reject });
       this.session.send({ open: encodeRequest(tunnelId, request) });
       return await promise;
     } catch (thrown) {
-      release();
+      freeSlot();
       throw IsthmusError.from(thrown, 'UNREACHABLE');
     } finally {
       signal.removeEventListener('abort', abort);
@@ -117,7 +117,7 @@ export class InboundTransport implements Transport {
       if (requested.serviceClass !== 'bulk') throw new IsthmusError('PROTOCOL', 'a bulk answer to a control request');
       const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
       if (opened.error) throw decodeDenial(opened.error, this.session.facts.peer.node);
-      requested.resolve(this.session.bulkStream(tunnelId, connection, requested.release));
+      requested.resolve(this.session.bulkStream(tunnelId, connection, requested.freeSlot));
     } catch (thrown) {
       connection.tls.destroy();
       requested.reject(IsthmusError.from(thrown, 'UNREACHABLE'));

@@ -34,7 +34,7 @@ interface Pending {
   readonly address: string;
   readonly deadline: NodeJS.Timeout;
   phase: 'silent' | 'waiting' | 'stalled' | 'known';
-  /** Gives back its handshake slot, or its place in the queue. */
+  /** Gives back its handshake slot, or leaves the queue. */
   leave: () => void;
 }
 
@@ -117,7 +117,7 @@ export async function startListener(
       })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
-        trust.denials.note(error, entry.address, 'mesh port');
+        trust.denials.record(error, entry.address, 'mesh port');
         const facts = { address: entry.address, code: error.code, err: error.message };
         // A join that checks whether the port is open, or a load balancer.
         if (raw.bytesRead === 0) log.debug(facts, 'connection closed before its first byte');
@@ -138,7 +138,7 @@ export async function startListener(
       const error = IsthmusError.from(thrown);
       const mayBeTold = connection.tls.alpnProtocol === ALPN.link && error.code !== 'PEER_CERTIFICATE_MISSING';
       if (!mayBeTold) throw error;
-      trust.denials.note(error, entry.address, 'mesh port');
+      trust.denials.record(error, entry.address, 'mesh port');
       log.warn({ address: entry.address, code: error.code, err: error.message }, 'link denied');
       handlers.denyLink(connection, error);
       return;

@@ -82,7 +82,7 @@ export class OutboundTransport implements Transport {
   }
 
   async #openBulk(request: TunnelRequest, signal: AbortSignal): Promise<Duplex> {
-    const release = await this.#session.bulkSlot(signal);
+    const freeSlot = await this.#session.bulkSlot(signal);
     const tunnelId = newTunnelId();
     const preface = { sessionId: this.#session.facts.id, open: encodeRequest(tunnelId, request) };
     let connection: Connection | undefined;
@@ -93,9 +93,9 @@ export class OutboundTransport implements Transport {
       connection.tls.write(framed(bulkPrefaceCodec.encode(preface)));
       const opened = tunnelOpenedCodec.decode(await readFrame(connection.tls));
       if (opened.error) throw decodeDenial(opened.error, this.#session.facts.peer.node);
-      return this.#session.bulkStream(tunnelId, connection, release);
+      return this.#session.bulkStream(tunnelId, connection, freeSlot);
     } catch (thrown) {
-      release();
+      freeSlot();
       connection?.tls.destroy();
       throw signal.aborted ? IsthmusError.from(signal.reason, 'CANCELLED') : thrown;
     } finally {
@@ -128,7 +128,7 @@ export class OutboundTransport implements Transport {
     if (!this.#session.tryAcquire()) {
       const { node } = this.#session.facts.peer;
       const error = tunnelRateLimited(node);
-      this.#context.trust.denials.note(error, node, 'link');
+      this.#context.trust.denials.record(error, node, 'link');
       this.#session.end(error);
       return;
     }
@@ -184,26 +184,26 @@ export class OutboundTransport implements Transport {
 
   /** Connects at once, while the rest of the tunnel is still being opened. */
   #bulkAnswer(tunnelId: Buffer, signal: AbortSignal): Answer {
-    let release = () => undefined as void;
+    let freeSlot = () => undefined as void;
     const connecting = (async () => {
-      release = this.#session.peerBulkSlot();
+      freeSlot = this.#session.peerBulkSlot();
       const connection = await this.#connectBulk(signal);
       connection.tls.write(
         framed(bulkPrefaceCodec.encode({ sessionId: this.#session.facts.id, answerTunnelId: tunnelId })),
       );
       return connection;
     })();
-    connecting.catch(() => release());
+    connecting.catch(() => freeSlot());
     return {
       accept: async () => {
         const connection = await connecting;
         connection.tls.write(framed(tunnelOpenedCodec.encode({})));
-        return this.#session.bulkStream(tunnelId, connection, release);
+        return this.#session.bulkStream(tunnelId, connection, freeSlot);
       },
       deny: (error) => {
         connecting.then(
           (connection) => {
-            release();
+            freeSlot();
             const denial = { error: encodeDenial(error, this.#context.self.node) };
             connection.tls.end(framed(tunnelOpenedCodec.encode(denial)));
             connection.tls.resume();

@@ -212,9 +212,9 @@ export class LinkSession {
   }
 
   incoming(tunnel: IncomingTunnel): void {
-    let release: () => void;
+    let freeSlot: () => void;
     try {
-      release = this.#peerQuota.slot();
+      freeSlot = this.#peerQuota.slot();
     } catch (thrown) {
       tunnel.deny(IsthmusError.from(thrown));
       return;
@@ -223,14 +223,14 @@ export class LinkSession {
       ...tunnel,
       accept: async () => {
         try {
-          return (await tunnel.accept()).once('close', release);
+          return (await tunnel.accept()).once('close', freeSlot);
         } catch (thrown) {
-          release();
+          freeSlot();
           throw thrown;
         }
       },
       deny: (error) => {
-        release();
+        freeSlot();
         tunnel.deny(error);
       },
     });
@@ -251,7 +251,7 @@ export class LinkSession {
   }
 
   /** The byte stream of a bulk connection after its opening messages. */
-  bulkStream(tunnelId: Buffer, connection: Connection, release: () => void): Duplex {
+  bulkStream(tunnelId: Buffer, connection: Connection, freeSlot: () => void): Duplex {
     const key = tunnelId.toString('hex');
     const window = this.window.open();
     const stream = new BulkStream(connection.tls, window, {
@@ -261,7 +261,7 @@ export class LinkSession {
       },
       closed: () => {
         this.#tunnels.delete(key);
-        release();
+        freeSlot();
       },
     });
     this.#tunnels.set(key, { stream, window });

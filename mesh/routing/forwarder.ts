@@ -68,8 +68,8 @@ export class Forwarder {
       const error = IsthmusError.from(thrown, 'INTERNAL', { hop: routing.node });
       const { source, destination, service } = tunnel.request;
       const from = session.facts.peer.node;
-      // A denial of a farther node names that node as hop, and that node has noted it.
-      if (error.hop === undefined) trust.denials.note(error, from, service);
+      // A denial of a farther node names that node as hop, and that node has recorded it.
+      if (error.hop === undefined) trust.denials.record(error, from, service);
       log.info({ source, destination, service, from, code: error.code, err: error.message }, 'tunnel denied');
       tunnel.deny(error);
     });

@@ -44,7 +44,7 @@ export async function connectSource(source: PackageSource, access: SourceAccess,
     } catch (thrown) {
       signal.throwIfAborted();
       const error = IsthmusError.from(thrown, 'UNREACHABLE');
-      access.mesh.denials.note(error, node, FEED_SERVICE);
+      access.mesh.denials.record(error, node, FEED_SERVICE);
       if (error.code !== 'UNREACHABLE') throw error;
     }
   }

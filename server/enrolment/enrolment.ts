@@ -69,9 +69,9 @@ export class Enrolment {
   readonly #denials = new TokenBucket(DENIALS_PER_SECOND, DENIAL_BURST, Date.now());
   /** Sessions that the server opened to a node that waits to be dialled, with the address that was dialled. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
-  /** The tokens that each live session has bound; they are released when it ends unconfirmed. */
+  /** The tokens that each live session has bound; they are unbound when it ends unconfirmed. */
   readonly #bound = new Map<Duplex, Binding[]>();
-  readonly #releasing = new Set<Promise<unknown>>();
+  readonly #unbinding = new Set<Promise<unknown>>();
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
@@ -80,7 +80,7 @@ export class Enrolment {
       maxConcurrentCalls: 4,
       // The service records its own denials, with the token.
       onError: (error) => {
-        if (error.code === 'RATE_LIMITED') deps.denials.note(error, 'unknown', 'enrol');
+        if (error.code === 'RATE_LIMITED') deps.denials.record(error, 'unknown', 'enrol');
       },
     });
     this.#host.add<EnrolmentHandlers>(
@@ -95,10 +95,10 @@ export class Enrolment {
     );
   }
 
-  /** Releases the tokens that the last server process left bound: the sessions that held them ended with it. */
+  /** Unbinds the tokens that the last server process left bound: the sessions that held them ended with it. */
   async start(): Promise<void> {
     for (const { id, boundSpkiSha256 } of await this.#deps.store.tokens.unconfirmed()) {
-      if (boundSpkiSha256 !== null) await this.#free({ tokenId: id, spki: boundSpkiSha256 });
+      if (boundSpkiSha256 !== null) await this.#unbind({ tokenId: id, spki: boundSpkiSha256 });
     }
   }
 
@@ -138,7 +138,7 @@ export class Enrolment {
 
   async stop(): Promise<void> {
     await this.#host.stop();
-    await Promise.all(this.#releasing);
+    await Promise.all(this.#unbinding);
   }
 
   async #secure(bare: Duplex, handshake: () => Promise<TLSSocket>, address?: string): Promise<TLSSocket> {
@@ -268,7 +268,7 @@ export class Enrolment {
 
   async #abandon(session: Duplex): Promise<{ joined: boolean }> {
     const bound = this.#bound.get(session) ?? [];
-    await this.#release(session);
+    await this.#unbindAll(session);
     for (const { tokenId, spki } of bound) {
       const token = await this.#deps.store.tokens.find(tokenId);
       if (token !== undefined && token.usedAt !== null && token.boundSpkiSha256 === spki) return { joined: true };
@@ -276,25 +276,25 @@ export class Enrolment {
     return { joined: false };
   }
 
-  /** Releases the tokens that a session has bound. */
-  async #release(session: Duplex): Promise<void> {
+  /** Unbinds the tokens that a session has bound. */
+  async #unbindAll(session: Duplex): Promise<void> {
     const bound = this.#bound.get(session) ?? [];
     this.#bound.delete(session);
-    for (const binding of bound) await this.#free(binding);
+    for (const binding of bound) await this.#unbind(binding);
   }
 
-  /** Releases the tokens of an ended session in the background. */
+  /** Unbinds the tokens of an ended session in the background. */
   #ended(session: Duplex): void {
-    const releasing = this.#release(session)
-      .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not release a token'))
-      .finally(() => this.#releasing.delete(releasing));
-    this.#releasing.add(releasing);
+    const unbinding = this.#unbindAll(session)
+      .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not unbind a token'))
+      .finally(() => this.#unbinding.delete(unbinding));
+    this.#unbinding.add(unbinding);
   }
 
-  /** Releases a token that is bound to exactly this key and unused. A confirmed one stays used. */
-  #free({ tokenId, spki }: Binding): Promise<void> {
+  /** Unbinds a token that is bound to exactly this key and unused. A confirmed one stays used. */
+  #unbind({ tokenId, spki }: Binding): Promise<void> {
     return this.#deps.store.transaction(async (tx) => {
-      if (!(await tx.tokens.release(tokenId, spki))) return;
+      if (!(await tx.tokens.unbind(tokenId, spki))) return;
       await tx.events.append({ actor: 'system', type: 'token.unbound', subject: tokenId, data: {} });
     });
   }
@@ -308,21 +308,21 @@ export class Enrolment {
 }
 
 function checkScope(token: JoinToken, { role, site, name }: EnrolRequest__Output, dialledAt: string | undefined): void {
-  const refuse = (reason: string): never => {
+  const reject = (reason: string): never => {
     throw new IsthmusError('TOKEN_SCOPE', reason);
   };
-  if (role !== '' && role !== token.role) refuse(`this token is for a ${token.role}, not for a ${role.slice(0, 64)}`);
-  if (site !== '' && site !== token.site) refuse(`this token is for site ${token.site}`);
+  if (role !== '' && role !== token.role) reject(`this token is for a ${token.role}, not for a ${role.slice(0, 64)}`);
+  if (site !== '' && site !== token.site) reject(`this token is for site ${token.site}`);
   if (name !== '' && !isSlug(name)) {
     throw new IsthmusError('INVALID_FIELD', 'a node id is a DNS label in lower case', { field: 'name' });
   }
-  if (name === SERVER) refuse('no node may be called server');
-  if (name !== '' && token.name !== null && name !== token.name) refuse(`this token is for node ${token.name}`);
+  if (name === SERVER) reject('no node may be called server');
+  if (name !== '' && token.name !== null && name !== token.name) reject(`this token is for node ${token.name}`);
   // The node must join through one of its parents: it dials one of them, or waits where one of them dials.
   const addresses = token.parents.map(({ dialAddress }) => dialAddress);
   if (addresses.includes(dialledAt ?? null)) return;
-  if (dialledAt !== undefined) refuse('this token is for a node that dials');
-  refuse(`this token is for a node that waits to be dialled at ${addresses.join(' and ')}`);
+  if (dialledAt !== undefined) reject('this token is for a node that dials');
+  reject(`this token is for a node that waits to be dialled at ${addresses.join(' and ')}`);
 }
 
 function failed(): never {

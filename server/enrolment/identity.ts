@@ -47,7 +47,7 @@ export class IdentityService {
     this.#host = new GrpcHost<PeerIdentity>({
       log: deps.log,
       maxConcurrentCalls: 8,
-      onError: (error, peer, method) => deps.denials.note(error, peer?.node ?? 'unknown', method),
+      onError: (error, peer, method) => deps.denials.record(error, peer?.node ?? 'unknown', method),
     });
     this.#host.add<IdentityHandlers>(
       types.Identity.service,

@@ -51,7 +51,7 @@ export async function startAdminSocket(
     await once(server, 'listening');
     await chmod(join(dataDir, SOCKET_FILE), 0o600);
   } finally {
-    path.release();
+    path.close();
   }
   return async () => {
     for (const socket of sockets) socket.destroy();
@@ -78,7 +78,7 @@ export async function askForCopy(dataDir: string, name: string): Promise<void> {
   const socket = connect(path.name);
   try {
     await once(socket, 'connect').finally(() => {
-      path.release();
+      path.close();
     });
     socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy());
     socket.write(`copy ${name}\n`);
@@ -94,13 +94,13 @@ export async function askForCopy(dataDir: string, name: string): Promise<void> {
 }
 
 /** A socket's path has at most 107 bytes; a longer one is reached through a descriptor of its folder. */
-function socketPath(dataDir: string): { readonly name: string; release(): void } {
+function socketPath(dataDir: string): { readonly name: string; close(): void } {
   const plain = join(dataDir, SOCKET_FILE);
-  if (Buffer.byteLength(plain) <= 100) return { name: plain, release: () => undefined };
+  if (Buffer.byteLength(plain) <= 100) return { name: plain, close: () => undefined };
   const folder = openSync(dataDir, 'r');
   return {
     name: `/proc/self/fd/${folder}/${SOCKET_FILE}`,
-    release: () => {
+    close: () => {
       closeSync(folder);
     },
   };

@@ -95,7 +95,7 @@ export async function backup({ dataDir, file, passphraseFile, env }: BackupOptio
     await rm(partial, { force: true });
     await rm(join(dataDir, copy), { force: true });
     await rm(staging, { recursive: true, force: true });
-    lock.release();
+    lock.unlock();
   }
 }
 

@@ -12,7 +12,7 @@ export async function clearFolders(parent: string, name: RegExp): Promise<void> 
     const lock = lockUnlessHeld(join(parent, entry));
     if (lock === undefined) continue;
     await rm(join(parent, entry), { recursive: true, force: true }).finally(() => {
-      lock.release();
+      lock.unlock();
     });
   }
 }

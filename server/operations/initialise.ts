@@ -83,7 +83,7 @@ export async function fillFolder<Result>(dataDir: string, fill: (folder: string)
     await rm(folder, { recursive: true, force: true });
     throw thrown;
   } finally {
-    lock.release();
+    lock.unlock();
   }
 }
 

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { Type } from 'typebox';
 import { stepHandlers } from '../task-kinds.ts';
 import { checkProcess as checkAgainst } from './process.ts';
-import { STEP_FIELDS, type StepType, type StepTypes } from './step-types.ts';
+import { STEP_FIELDS, type StepKind, type StepKinds } from './step-kinds.ts';
 
 const checkProcess = (steps: unknown) => checkAgainst(steps, stepHandlers());
 
@@ -48,18 +48,18 @@ it('fills in what is left out, and names each role once', () => {
   expect(checkProcess([{ ...scriptStep, targetRoles: ['web', 'db', 'web'] }])[0]?.targetRoles).toEqual(['web', 'db']);
 });
 
-it('checks a step with the schema of its type, for any type', () => {
-  const pause: StepType = {
-    type: 'pause',
+it('checks a step with the schema of its kind, for any kind', () => {
+  const pause: StepKind = {
+    kind: 'pause',
     schema: Type.Object({ ...STEP_FIELDS, kind: Type.Literal('pause'), seconds: Type.Integer({ maximum: 60 }) }),
   };
-  const types: StepTypes = { types: ['pause'], find: (type) => (type === 'pause' ? pause : undefined) };
+  const kinds: StepKinds = { kinds: ['pause'], find: (kind) => (kind === 'pause' ? pause : undefined) };
   const step = { name: 'rest', kind: 'pause', targetRoles: [], seconds: 5 };
-  expect(checkAgainst([step], types)).toEqual([step]);
-  expect(() => checkAgainst([{ ...step, seconds: 61 }], types)).toThrow(
+  expect(checkAgainst([step], kinds)).toEqual([step]);
+  expect(() => checkAgainst([{ ...step, seconds: 61 }], kinds)).toThrow(
     expect.objectContaining({ code: 'INVALID_FIELD', field: 'steps[0].seconds' }),
   );
-  expect(() => checkAgainst([scriptStep], types)).toThrow('steps[0].kind must be one of: pause');
+  expect(() => checkAgainst([scriptStep], kinds)).toThrow('steps[0].kind must be one of: pause');
 });
 
 it.each([

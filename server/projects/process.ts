@@ -1,19 +1,19 @@
-// Checks a project's process: an ordered list of steps, each valid for its type, with unique slugs as names.
+// Checks a project's process: an ordered list of steps, each valid for its kind, with unique slugs as names.
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
 import { violationError } from '../../lib/config/schema-violations.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
-import type { StepTypes } from './step-types.ts';
+import type { StepKinds } from './step-kinds.ts';
 
 const MOST_STEPS = 100;
 
 /** The steps in `input` with their defaults. INVALID_FIELD with the path of the first wrong field. */
-export function checkProcess(input: unknown, types: StepTypes): ProcessStep[] {
+export function checkProcess(input: unknown, kinds: StepKinds): ProcessStep[] {
   if (!Array.isArray(input) || input.length > MOST_STEPS) {
     throw invalid('steps', `must be a list of at most ${MOST_STEPS} steps`);
   }
-  const steps = input.map((step, index) => checkStep(step, index, types));
+  const steps = input.map((step, index) => checkStep(step, index, kinds));
   const seen = new Set<string>();
   for (const [index, { name }] of steps.entries()) {
     if (seen.has(name)) throw invalid(`steps[${index}].name`, `is not unique: there are two steps named ${name}`);
@@ -22,20 +22,20 @@ export function checkProcess(input: unknown, types: StepTypes): ProcessStep[] {
   return steps;
 }
 
-function checkStep(input: unknown, index: number, types: StepTypes): ProcessStep {
+function checkStep(input: unknown, index: number, kinds: StepKinds): ProcessStep {
   const field = `steps[${index}]`;
   if (typeof input !== 'object' || input === null) throw invalid(field, 'must be an object');
-  const kind: unknown = 'kind' in input ? input.kind : undefined;
-  const type = typeof kind === 'string' ? types.find(kind) : undefined;
-  if (type === undefined) throw invalid(`${field}.kind`, `must be one of: ${types.types.join(', ')}`);
-  const { schema } = type;
+  const name: unknown = 'kind' in input ? input.kind : undefined;
+  const kind = typeof name === 'string' ? kinds.find(name) : undefined;
+  if (kind === undefined) throw invalid(`${field}.kind`, `must be one of: ${kinds.kinds.join(', ')}`);
+  const { schema } = kind;
   const step = Value.Default(schema, structuredClone(input));
   if (!Value.Check(schema, step)) {
     const path = `/steps/${index}`;
     const violations = Value.Errors(schema, step).map((each) => ({ ...each, instancePath: path + each.instancePath }));
     throw violationError(violations, { knownBeside: (at) => fieldsAt(schema, at.slice(path.length)) });
   }
-  // Every type's schema includes the fields common to all steps.
+  // Every kind's schema includes the fields common to all steps.
   const checked = step as unknown as ProcessStep;
   return { ...checked, targetRoles: [...new Set(checked.targetRoles)] };
 }

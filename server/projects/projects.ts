@@ -6,7 +6,7 @@ import type { Actor } from '../store/base.ts';
 import type { Project } from '../store/projects/projects.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkProcess } from './process.ts';
-import type { StepTypes } from './step-types.ts';
+import type { StepKinds } from './step-kinds.ts';
 
 export interface NewProject {
   readonly id: string;
@@ -29,7 +29,7 @@ export function applicationName(project: string, step: string): string {
 /** Adds a project with its process. */
 export async function createProject(
   tx: StoreTransaction,
-  types: StepTypes,
+  kinds: StepKinds,
   input: NewProject,
   actor: Actor,
 ): Promise<Project> {
@@ -37,8 +37,8 @@ export async function createProject(
   if (!isSlug(id)) {
     throw new IsthmusError('INVALID_FIELD', 'use lower-case letters, digits and hyphens, at most 63', { field: 'id' });
   }
-  const process = checkProcess(steps, types);
-  await checkApplications(tx, types, { id, process });
+  const process = checkProcess(steps, kinds);
+  await checkApplications(tx, kinds, { id, process });
   const project = await tx.projects.insert({ id, name, description, process, createdAt: Date.now() });
   await tx.events.append({
     actor,
@@ -64,13 +64,13 @@ export async function updateProject(
 /** Replaces the whole process; releases keep the one they were created with. */
 export async function replaceProcess(
   tx: StoreTransaction,
-  types: StepTypes,
+  kinds: StepKinds,
   { id, version }: ProjectRef,
   steps: unknown,
   actor: Actor,
 ): Promise<Project> {
-  const process = checkProcess(steps, types);
-  await checkApplications(tx, types, { id, process });
+  const process = checkProcess(steps, kinds);
+  await checkApplications(tx, kinds, { id, process });
   const project = await tx.projects.update(id, version, { process });
   const data = { steps: outline(process) };
   await tx.events.append({ actor, type: 'project.process-replaced', subject: id, data });
@@ -91,12 +91,12 @@ export async function deleteProject(tx: StoreTransaction, { id, version }: Proje
 /** Two steps of different projects must not share a folder on a machine: `a-b` + `c` is `a` + `b-c`. */
 async function checkApplications(
   tx: StoreTransaction,
-  types: StepTypes,
+  kinds: StepKinds,
   { id, process }: Pick<Project, 'id' | 'process'>,
 ): Promise<void> {
-  const taken = await applicationsOfOthers(tx, types, id);
+  const taken = await applicationsOfOthers(tx, kinds, id);
   for (const [index, step] of process.entries()) {
-    if (!installsPackage(step, types)) continue;
+    if (!installsPackage(step, kinds)) continue;
     const field = `steps[${index}].name`;
     const application = applicationName(id, step.name);
     if (!isSlug(application)) {
@@ -108,14 +108,14 @@ async function checkApplications(
   }
 }
 
-async function applicationsOfOthers(tx: StoreTransaction, types: StepTypes, id: string): Promise<Map<string, string>> {
+async function applicationsOfOthers(tx: StoreTransaction, kinds: StepKinds, id: string): Promise<Map<string, string>> {
   const taken = new Map<string, string>();
   for (let cursor: string | undefined; ;) {
     const page = await tx.projects.list({ limit: 500, cursor });
     for (const project of page.items) {
       if (project.id === id) continue;
       for (const step of project.process) {
-        if (installsPackage(step, types)) taken.set(applicationName(project.id, step.name), project.id);
+        if (installsPackage(step, kinds)) taken.set(applicationName(project.id, step.name), project.id);
       }
     }
     cursor = page.next;
@@ -123,6 +123,6 @@ async function applicationsOfOthers(tx: StoreTransaction, types: StepTypes, id: 
   }
 }
 
-function installsPackage({ kind }: ProcessStep, types: StepTypes): boolean {
-  return types.find(kind)?.packageId !== undefined;
+function installsPackage({ kind }: ProcessStep, kinds: StepKinds): boolean {
+  return kinds.find(kind)?.packageId !== undefined;
 }

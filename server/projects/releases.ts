@@ -7,7 +7,7 @@ import type { Actor } from '../store/base.ts';
 import type { Package } from '../store/packages/packages.ts';
 import type { Release } from '../store/projects/releases.ts';
 import type { StoreTransaction } from '../store/store.ts';
-import type { StepTypes } from './step-types.ts';
+import type { StepKinds } from './step-kinds.ts';
 
 export interface NewRelease {
   readonly version: string;
@@ -19,7 +19,7 @@ export interface NewRelease {
 /** Creates a release of a project in its present state. */
 export async function createRelease(
   tx: StoreTransaction,
-  types: StepTypes,
+  kinds: StepKinds,
   projectId: string,
   { version, notes = '', packages: requested = {} }: NewRelease,
   actor: Actor,
@@ -40,7 +40,7 @@ export async function createRelease(
   if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
     throw new IsthmusError('RELEASE_EXISTS', `project ${projectId} has a release ${version}`, { field: 'version' });
   }
-  const packages = await pinPackages(tx, packageSteps(process, types), requested);
+  const packages = await pinPackages(tx, packageSteps(process, kinds), requested);
   const variables = await tx.variables.all(projectId);
   const release = {
     id: newId(),
@@ -63,10 +63,10 @@ export async function createRelease(
 }
 
 /** The package of each step that installs one, by the step's name. */
-function packageSteps(process: readonly ProcessStep[], types: StepTypes): ReadonlyMap<string, string> {
+function packageSteps(process: readonly ProcessStep[], kinds: StepKinds): ReadonlyMap<string, string> {
   return new Map(
     process.flatMap((step) => {
-      const id = types.find(step.kind)?.packageId?.(step);
+      const id = kinds.find(step.kind)?.packageId?.(step);
       return id === undefined ? [] : [[step.name, id] as const];
     }),
   );

@@ -62,7 +62,7 @@ function runScriptTask(context: TaskContext, deps: TicketDeps): Promise<TaskOutc
     const env = { ISTHMUS_TASK: context.task.id, ISTHMUS_MACHINE: target };
     return runScriptTicket({ context, deps, target, executor, onUnreachable: 'fail' }, ticket, {
       ...{ interpreter, body, timeLimitS, isolation },
-      environment: env,
+      env,
     });
   });
 }

@@ -37,7 +37,7 @@ import { TokenRepository } from './nodes/tokens.ts';
 import { VariableRepository } from './projects/variables.ts';
 import type { Schema } from './schema.ts';
 import { nodeSqliteDialect } from './sqlite/dialect.ts';
-import { openDatabase, releaseDataDir } from './sqlite/open.ts';
+import { openDatabase, removePidFile } from './sqlite/open.ts';
 
 export interface Repositories {
   readonly apiKeys: ApiKeyRepository;
@@ -110,7 +110,7 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
     await migrate(db);
   } catch (thrown) {
     await db.destroy();
-    releaseDataDir(dataDir);
+    removePidFile(dataDir);
     throw thrown;
   }
   log.info({ dataDir }, 'store open');
@@ -122,7 +122,7 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
         .execute(() => backup(database, file, { rate: PAGES_PER_STEP }))
         .then(() => undefined),
     close: () => {
-      releaseDataDir(dataDir);
+      removePidFile(dataDir);
     },
   });
 }

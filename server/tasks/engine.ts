@@ -124,7 +124,7 @@ class Engine implements TaskEngine {
   async #freeOwnLeases(): Promise<void> {
     const { writer, nodeId, log } = this.#options;
     await writer
-      .write((tx) => tx.tasks.releaseAll(nodeId))
+      .write((tx) => tx.tasks.freeLeases(nodeId))
       .catch((thrown: unknown) => log.error({ err: thrown }, 'the leases of an earlier run were not freed'));
   }
 
@@ -244,12 +244,12 @@ class Engine implements TaskEngine {
     } else if (!(thrown instanceof Halted)) {
       log.warn({ err: thrown, task: task.id, epoch: fence.epoch }, 'task left to its next owner');
     }
-    await this.#release(context);
+    await this.#freeLease(context);
   }
 
-  async #release({ fence }: TaskContext): Promise<void> {
+  async #freeLease({ fence }: TaskContext): Promise<void> {
     try {
-      await this.#options.writer.write((tx) => tx.tasks.release(fence));
+      await this.#options.writer.write((tx) => tx.tasks.freeLease(fence));
     } catch {
       // Owned by another node now, or ended, or the store fails: then the lease expires by itself.
     }

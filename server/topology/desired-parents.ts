@@ -227,12 +227,12 @@ function checkDirections(node: Node, parents: readonly DesiredParent[]): void {
   const listens = reportedParents(node)?.listens ?? true;
   for (const [index, { node: parent, dialAddress }] of parents.entries()) {
     if (dialAddress === null) continue;
-    const refuse = (why: string): never => {
+    const reject = (why: string): never => {
       throw new IsthmusError('PARENT_DIRECTION', why, { field: `parents[${index}].dialAddress`, hop: node.id });
     };
-    if (!listens) refuse(`${node.id} has no port at which ${parent} could dial it`);
+    if (!listens) reject(`${node.id} has no port at which ${parent} could dial it`);
     const dials = node.parents.some((each) => each.node === parent && each.dialAddress === null);
-    if (dials) refuse(`${node.id} dials ${parent}; the reverse cannot be tried while that link is in use`);
+    if (dials) reject(`${node.id} dials ${parent}; the reverse cannot be tried while that link is in use`);
   }
 }
 
@@ -243,7 +243,7 @@ async function checkPaths(
   parents: readonly Parent[],
   before: Topology,
 ): Promise<void> {
-  const refuse = (why: string): never => {
+  const reject = (why: string): never => {
     throw new IsthmusError('ROUTE_INVALID', why, { field: 'parents' });
   };
   const after = withParents(before, id, parents);
@@ -252,12 +252,12 @@ async function checkPaths(
   const hasPath = (node: Node, topology: Topology): boolean => relaysByParents(node, topology).length > 0;
   for (const node of after.nodes.values()) {
     if (node.state !== 'active' || node.role === 'server' || node.id === id) continue;
-    if (hasPath(node, before) && !hasPath(node, after)) refuse(`${node.id} would have no path to the server`);
+    if (hasPath(node, before) && !hasPath(node, after)) reject(`${node.id} would have no path to the server`);
   }
   for (const machine of await tx.machines.select({})) {
     if (followsParents(machine, before)) continue;
     if (canReach(machine, before) && !canReach(machine, after)) {
-      refuse(`the routes set for machine ${machine.id} would lead nowhere: change them first`);
+      reject(`the routes set for machine ${machine.id} would lead nowhere: change them first`);
     }
   }
 }

@@ -57,7 +57,7 @@ export class Reports {
       checkFeedUrl(url);
       return url;
     } catch (thrown) {
-      this.#denials.note(IsthmusError.from(thrown), node, 'feedUrl');
+      this.#denials.record(IsthmusError.from(thrown), node, 'feedUrl');
       return '';
     }
   }

@@ -88,7 +88,7 @@ function recordDenials({
 }: Pick<TopologyDeps<AwaitedNode>, 'store' | 'identity' | 'mesh' | 'log'>): { stop(): Promise<void> } {
   const { node } = identity.current();
   const writing = new Set<Promise<unknown>>();
-  const unsubscribe = mesh.denials.onNoted((denial) => {
+  const unsubscribe = mesh.denials.onRecorded((denial) => {
     const written = store.denials
       .record(denial.by, peerDenial(node, denial))
       .catch((err: unknown) => log.warn({ err }, 'could not record a denial'))

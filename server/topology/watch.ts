@@ -61,7 +61,7 @@ export class WatchService {
       onError: (error, peer, method) => {
         // The feed records its own denials.
         if (error.code !== 'FORBIDDEN' || method !== types.Sources.service.Find.path)
-          deps.denials.note(error, peer?.node ?? 'unknown', method);
+          deps.denials.record(error, peer?.node ?? 'unknown', method);
       },
     });
     this.#host.add<TopologyHandlers>(

@@ -134,10 +134,10 @@ describe('journal', () => {
     const path = join(folder, 'journal', 'journal');
     const [first, second] = [ticketRecord(newId()), ticketRecord(newId())];
     disk.denials = 1;
-    const refused = expect(journal.append(first)).rejects.toMatchObject({ code: 'DISK_FULL' });
+    const rejected = expect(journal.append(first)).rejects.toMatchObject({ code: 'DISK_FULL' });
     journal.note(second);
     expect(await readFile(path, 'utf8')).toContain(second.ticket);
-    await refused;
+    await rejected;
     expect(journal.ticket(first.ticket)).toBeUndefined();
     expect(journal.ticket(second.ticket)).toBeDefined();
     await journal.close();

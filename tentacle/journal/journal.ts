@@ -203,12 +203,12 @@ export class Journal {
   }
 
   /** Removes the records of rejected appends from the file; notes made since stay. */
-  #takeBack(refused: ReadonlySet<Waiter>): void {
+  #takeBack(rejected: ReadonlySet<Waiter>): void {
     const unsynced = this.#unsynced.splice(0);
     this.#goodBytes -= unsynced.reduce((sum, { bytes }) => sum + bytes.length, 0);
     this.#overhang = true;
     for (const { bytes, waiter } of unsynced) {
-      if (waiter !== undefined && refused.has(waiter)) continue;
+      if (waiter !== undefined && rejected.has(waiter)) continue;
       try {
         this.#put(bytes, waiter);
       } catch (error) {

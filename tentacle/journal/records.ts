@@ -31,7 +31,7 @@ export type ScriptEnd =
   | { readonly kind: 'exited'; readonly exitCode: number }
   | { readonly kind: KillReason }
   /** It could not be started: it certainly never ran. */
-  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
+  | { readonly kind: 'rejected'; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'interrupted'; readonly detail: string };
 
 export type TicketState =
@@ -42,14 +42,14 @@ export type TicketState =
       readonly phase: 'running';
       readonly spec: ScriptSpec;
       readonly attempt: number;
-      readonly process: ChildProcessIdentity;
+      readonly childProcess: ChildProcessIdentity;
       readonly startedAtMs: number;
     }
   | {
       readonly phase: 'killing';
       readonly spec: ScriptSpec;
       readonly attempt: number;
-      readonly process: ChildProcessIdentity;
+      readonly childProcess: ChildProcessIdentity;
       readonly startedAtMs: number;
       readonly reason: KillReason;
     }

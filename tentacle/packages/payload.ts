@@ -27,11 +27,11 @@ const APPLICATION_NAME = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
   const { application, sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
-  if (!APPLICATION_NAME.test(application)) refuse('application', 'not the name of an application');
-  if (!isSha256(sha256)) refuse('package.sha256', 'a digest is 64 lower-case hex digits');
+  if (!APPLICATION_NAME.test(application)) reject('application', 'not the name of an application');
+  if (!isSha256(sha256)) reject('package.sha256', 'a digest is 64 lower-case hex digits');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0)
-    refuse('package.size_bytes', 'must be a positive number of bytes');
-  if (!isPackageFormat(format)) return refuse('package.format', `"${format}" is not a package format`);
+    reject('package.size_bytes', 'must be a positive number of bytes');
+  if (!isPackageFormat(format)) return reject('package.format', `"${format}" is not a package format`);
   return {
     ...{
       id,
@@ -54,6 +54,6 @@ export function isApplicationName(text: string): boolean {
   return APPLICATION_NAME.test(text);
 }
 
-function refuse(field: string, why: string): never {
+function reject(field: string, why: string): never {
   throw new IsthmusError('INVALID_FIELD', why, { field });
 }

@@ -3,7 +3,7 @@
 //
 //   payload.ts   the order, decoded and checked
 //   run/         one script from the queue to its end; isolation.ts: what may run beside it
-//   launch/      the process that starts it and records its exit code; its interpreter, user and environment
+//   launch/      the process that starts it and records its exit code; its interpreter, user and env
 //   workspace/   its folder on disk, and the clean-up of what it left there
 //   recovery/    what an agent that starts again does with each ticket; output of processes that outlive their script
 import { statfsSync } from 'node:fs';

@@ -5,7 +5,7 @@ import { checkMaskable } from '../../lib/masking/masker.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptSpec } from '../journal/records.ts';
-import { checkEnvironment } from './launch/script-env.ts';
+import { checkEnv } from './launch/script-env.ts';
 
 const codec = messageCodec<ScriptPayload, ScriptPayload__Output>(
   loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1.ScriptPayload,
@@ -26,7 +26,7 @@ export function decodePayload(bytes: Buffer): ScriptPayload__Output {
 
 /** The part of a payload that the journal keeps; throws when a field is invalid. */
 export function specOf(payload: ScriptPayload__Output, expiresAtMs: number): ScriptSpec {
-  checkEnvironment(payload.environment);
+  checkEnv(payload.env);
   checkMaskable(payload.sensitiveValues);
   const { timeLimitS, application } = payload;
   const isolation = oneOf('isolation', payload.isolation === '' ? 'exclusive' : payload.isolation, [

@@ -210,7 +210,7 @@ describe('a backup', () => {
     for (const name of [dead, live]) await writeFile(join(dataDir, `${name}.db`), 'secret');
     const lock = lockDataDir(join(dataDir, live));
     onTestFinished(() => {
-      lock.release();
+      lock.unlock();
     });
     await mkdir(join(folder, '.restored.0123456789ab'));
     await backup({ dataDir, file, passphraseFile });

@@ -10,7 +10,7 @@ import { startApi, type Answer, type TestApi } from './api.ts';
 const sites = '/api/v1/sites';
 
 /** Checks an error answer: status and code agree, it is a problem document, and nothing changed. */
-async function refuses(api: TestApi, send: () => Promise<Answer>, code: string, field?: string): Promise<void> {
+async function rejects(api: TestApi, send: () => Promise<Answer>, code: string, field?: string): Promise<void> {
   const before = await api.snapshot();
   const answer = await send();
   expect(answer.body).toMatchObject({ code, type: `urn:isthmus:error:${code}`, status: answer.status });
@@ -43,13 +43,13 @@ describe('a body', () => {
     ['that is empty', '', 'INVALID_FIELD'],
   ])('%s is refused', async (_, raw, code) => {
     const api = await startApi();
-    await refuses(api, () => api.call('POST', sites, { raw }), code);
+    await rejects(api, () => api.call('POST', sites, { raw }), code);
   });
 
   it('that is not UTF-8 is refused', async () => {
     const api = await startApi();
     const raw = new Uint8Array([0x7b, 0x22, 0x69, 0x64, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]);
-    await refuses(api, () => api.call('POST', sites, { raw }), 'MALFORMED_BODY');
+    await rejects(api, () => api.call('POST', sites, { raw }), 'MALFORMED_BODY');
   });
 
   it('may have characters beyond the basic plane, escaped or not', async () => {
@@ -62,10 +62,10 @@ describe('a body', () => {
     const api = await startApi();
     const headers = { 'content-encoding': 'gzip' };
     const raw = new Uint8Array(gzipSync('{"id":"eu"}'));
-    await refuses(api, () => api.call('POST', sites, { raw, headers }), 'UNSUPPORTED_MEDIA_TYPE');
+    await rejects(api, () => api.call('POST', sites, { raw, headers }), 'UNSUPPORTED_MEDIA_TYPE');
     const push = { raw, headers: { ...headers, 'content-type': 'application/octet-stream' } };
     const path = '/api/v1/packages?id=web&version=1&format=tar.gz';
-    await refuses(api, () => api.call('POST', path, push), 'UNSUPPORTED_MEDIA_TYPE');
+    await rejects(api, () => api.call('POST', path, push), 'UNSUPPORTED_MEDIA_TYPE');
   });
 
   it.each([
@@ -79,7 +79,7 @@ describe('a body', () => {
   ])('of type %s is refused', async (type) => {
     const api = await startApi();
     const send = () => api.call('POST', sites, { raw: '{"id":"eu"}', headers: { 'content-type': type } });
-    await refuses(api, send, 'UNSUPPORTED_MEDIA_TYPE');
+    await rejects(api, send, 'UNSUPPORTED_MEDIA_TYPE');
   });
 
   it.each([
@@ -97,7 +97,7 @@ describe('a body', () => {
     ['a description that is too long', { id: 'eu', description: 'x'.repeat(4001) }, 'description'],
   ])('with %s is refused with the field', async (_, body, field) => {
     const api = await startApi();
-    await refuses(api, () => api.call('POST', sites, { body }), 'INVALID_FIELD', field);
+    await rejects(api, () => api.call('POST', sites, { body }), 'INVALID_FIELD', field);
   });
 
   it('of arbitrary JSON is accepted, or rejected with a code of the catalogue, and never a server error', async () => {
@@ -136,7 +136,7 @@ describe('a query', () => {
     ['__proto__=1', '__proto__'],
   ])('%s is refused with the field', async (query, field) => {
     const api = await startApi();
-    await refuses(api, () => api.call('GET', `${sites}?${query}`), 'INVALID_FIELD', field);
+    await rejects(api, () => api.call('GET', `${sites}?${query}`), 'INVALID_FIELD', field);
   });
 
   it('pages through everything once', async () => {
@@ -165,7 +165,7 @@ describe('a path', () => {
     ['DELETE', '/api/v1/whoami', 'METHOD_NOT_ALLOWED'],
   ])('%s %s is refused', async (method, path, code) => {
     const api = await startApi();
-    await refuses(api, () => api.call(method, path), code);
+    await rejects(api, () => api.call(method, path), code);
   });
 
   it.each([

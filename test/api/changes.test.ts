@@ -137,7 +137,7 @@ describe('a machine', () => {
     [[{ kind: 'path', via: [] }], 'INVALID_FIELD', 'routes[0].via'],
     [[{ kind: 'sideways' }], 'INVALID_FIELD', 'routes[0].kind'],
     [[{ kind: 'direct', via: ['eu'] }], 'INVALID_FIELD', undefined],
-  ])('with routes %j is refused with the place', async (routes, code, field) => {
+  ])('with routes %j is refused with the field', async (routes, code, field) => {
     const api = await startApi();
     await addMachine(api);
     const before = await api.snapshot();

@@ -136,7 +136,7 @@ class Attempts {
     this.#site = at;
   }
 
-  async refused(
+  async rejected(
     operation: Operation,
     what: string,
     call: Call & { readonly query?: string; readonly url?: string; readonly method?: string },
@@ -196,10 +196,10 @@ const badTypes = [
 it('rejects what is not JSON, or not declared as JSON', () =>
   attempt(async ({ operations }, attempts) => {
     for (const operation of operations.filter((each) => changing.has(each.method) && !takesBytes(each))) {
-      for (const [what, raw, code] of badBodies) await attempts.refused(operation, what, { raw }, { codes: [code] });
+      for (const [what, raw, code] of badBodies) await attempts.rejected(operation, what, { raw }, { codes: [code] });
       for (const type of badTypes) {
         const call = { raw: '{"id":"x"}', headers: { 'content-type': type } };
-        await attempts.refused(operation, `type "${type}"`, call, { codes: ['UNSUPPORTED_MEDIA_TYPE'] });
+        await attempts.rejected(operation, `type "${type}"`, call, { codes: ['UNSUPPORTED_MEDIA_TYPE'] });
       }
     }
   }));
@@ -209,13 +209,13 @@ it('rejects bodies that do not fit the schema, with the field', () =>
     const codes = ['INVALID_FIELD'];
     for (const operation of operations.filter((each) => changing.has(each.method) && !takesBytes(each))) {
       for (const raw of ['null', '[]', '"text"', '7', 'true']) {
-        await attempts.refused(operation, raw, { raw }, { codes });
+        await attempts.rejected(operation, raw, { raw }, { codes });
       }
       const field = 'unknownField';
-      await attempts.refused(operation, 'an unknown field', { body: { [field]: 1 } }, { codes });
+      await attempts.rejected(operation, 'an unknown field', { body: { [field]: 1 } }, { codes });
       for (const [name, { type }] of Object.entries(bodySchema(operation)?.properties ?? {})) {
         const wrong = type === 'object' || type === undefined ? 7 : { nested: [] };
-        await attempts.refused(operation, `${name} of another type`, { body: { [name]: wrong } }, { codes });
+        await attempts.rejected(operation, `${name} of another type`, { body: { [name]: wrong } }, { codes });
       }
     }
   }));
@@ -232,7 +232,7 @@ it('rejects unknown and malformed queries', () =>
         const call = takesBytes(operation)
           ? { query, headers: { 'content-type': 'application/octet-stream' } }
           : { query };
-        await attempts.refused(operation, query, call, { codes, field });
+        await attempts.rejected(operation, query, call, { codes, field });
       }
       for (const { name, schema } of parametersOf(operation, 'query')) {
         if (takesBytes(operation)) continue;
@@ -242,9 +242,14 @@ it('rejects unknown and malformed queries', () =>
         if (name === 'cursor' && !operation.path.includes('/packages/'))
           values.push('%00', 'bm9uc2Vuc2U', ...forgedCursors);
         for (const value of values) {
-          await attempts.refused(operation, `${name}=${value}`, { query: `?${name}=${value}` }, { codes, field: name });
+          await attempts.rejected(
+            operation,
+            `${name}=${value}`,
+            { query: `?${name}=${value}` },
+            { codes, field: name },
+          );
         }
-        await attempts.refused(operation, `${name} twice`, { query: `?${name}=1&${name}=2` }, { codes, field: name });
+        await attempts.rejected(operation, `${name} twice`, { query: `?${name}=1&${name}=2` }, { codes, field: name });
       }
     }
   }));
@@ -274,7 +279,7 @@ it('finds nothing at paths with odd ids', () =>
           const url = at.url({ ...operation, path: operation.path.replace(`{${name}}`, id) });
           const body = validBodies[operation.name];
           const headers = { 'if-match': '"1"' };
-          await attempts.refused(operation, id, { url, headers, ...(body === undefined ? {} : { body }) }, { codes });
+          await attempts.rejected(operation, id, { url, headers, ...(body === undefined ? {} : { body }) }, { codes });
         }
       }
     }
@@ -300,10 +305,10 @@ it('denies requests without a key, with a wrong one, or with one of too low a ro
       const role = operation['x-role'];
       if (role === 'public') continue;
       for (const key of [null, api.keys.admin.slice(0, -1), 'isk_x', 'é'.normalize('NFD').slice(0, 1)]) {
-        await attempts.refused(operation, `key ${key}`, { key }, { codes: ['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED'] });
+        await attempts.rejected(operation, `key ${key}`, { key }, { codes: ['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED'] });
       }
       for (const key of below[role])
-        await attempts.refused(operation, 'a lower role', { key }, { codes: ['FORBIDDEN'] });
+        await attempts.rejected(operation, 'a lower role', { key }, { codes: ['FORBIDDEN'] });
     }
   }));
 
@@ -321,7 +326,7 @@ it('changes only the version that was read', () =>
       if (!versioned) continue;
       const body = validBodies[operation.name];
       const send = (etag: string | undefined, code: string) =>
-        attempts.refused(
+        attempts.rejected(
           operation,
           `If-Match ${etag}`,
           { headers: etag === undefined ? {} : { 'if-match': etag }, ...(body === undefined ? {} : { body }) },
@@ -341,7 +346,7 @@ it('rejects malformed Idempotency-Keys', () =>
       for (const key of ['', 'two words', 'x'.repeat(256), 'é']) {
         const headers = { 'idempotency-key': key };
         const expected = { codes: ['INVALID_FIELD'], field: 'Idempotency-Key' };
-        await attempts.refused(operation, `Idempotency-Key "${key.slice(0, 20)}"`, { headers }, expected);
+        await attempts.rejected(operation, `Idempotency-Key "${key.slice(0, 20)}"`, { headers }, expected);
       }
     }
   }));
@@ -353,7 +358,7 @@ it('names the methods of a path when another is tried', () =>
       for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'GET'].filter(
         (each) => !known.includes(each),
       )) {
-        await attempts.refused({ ...own[0]!, path }, `by ${method}`, { method }, { codes: ['METHOD_NOT_ALLOWED'] });
+        await attempts.rejected({ ...own[0]!, path }, `by ${method}`, { method }, { codes: ['METHOD_NOT_ALLOWED'] });
       }
     }
   }));
@@ -372,6 +377,6 @@ it('rejects a Last-Event-ID that the stream never had', () =>
     const stream = operations.find(({ name }) => name === 'GET /api/v1/tasks/{id}/events')!;
     for (const id of ['-1', 'abc', '1.5', '1e9', '0x1', '9'.repeat(30), '1 or 1=1', '"1"']) {
       const expected = { codes: ['INVALID_FIELD'], field: 'Last-Event-ID' };
-      await attempts.refused(stream, id, { headers: { 'last-event-id': id } }, expected);
+      await attempts.rejected(stream, id, { headers: { 'last-event-id': id } }, expected);
     }
   }));

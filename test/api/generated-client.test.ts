@@ -90,7 +90,7 @@ it('matches what the API takes and answers, and calls it', async () => {
   expect(JSON.parse(stdout)).toEqual({
     steps: ['script echo hello', 'package shop'],
     sameTwice: true,
-    refused: 'PRECONDITION_REQUIRED',
+    rejected: 'PRECONDITION_REQUIRED',
     replaced: ['package shop'],
     wrong: [412, 'PRECONDITION_FAILED', true],
     task: ['queued', 'pending', 1],

@@ -230,9 +230,9 @@ describe('a flood on a live link', () => {
     await waitFor(() => tentacle.mesh.links().some(({ up }) => up), { what: 'the link' });
     const { attach } = parent.session()!;
     for (let i = 0; i < 1_000; i += 1) attach.write({ open: openEcho('relay-1', 't1') });
-    const noted = () => tentacle.mesh.denials.latest().filter(({ code }) => code === 'RATE_LIMITED');
-    await waitFor(() => noted().length > 0 && parent.session()!.attach !== attach, { what: 'a new session' });
-    expect(noted()).toMatchObject([{ by: 'relay-1', what: 'link' }]);
+    const recorded = () => tentacle.mesh.denials.latest().filter(({ code }) => code === 'RATE_LIMITED');
+    await waitFor(() => recorded().length > 0 && parent.session()!.attach !== attach, { what: 'a new session' });
+    expect(recorded()).toMatchObject([{ by: 'relay-1', what: 'link' }]);
   });
 });
 
@@ -295,7 +295,7 @@ describe('what a neighbour may ask for does not grow with what it is asked for',
     const classes = Array.from({ length: most }, (_, i) => (i % 2 === 0 ? 'bulk' : 'control'));
     await Promise.allSettled(classes.map((each) => ask(node, 'server', each, 200)));
     for (let i = 0; i < 2 * most; i += 1) relay.session()!.attach.write({ open: openEcho('relay-1', 'relay-2') });
-    await waitFor(() => floodsOf(node).length > 0, { what: 'the flood to be noted' });
+    await waitFor(() => floodsOf(node).length > 0, { what: 'the flood to be recorded' });
   });
 
   it.each([
@@ -310,7 +310,7 @@ describe('what a neighbour may ask for does not grow with what it is asked for',
     expect(floodsOf(server)).toMatchObject([{ by: 't9', what: 'link' }]);
   });
 
-  it('but answers pass, in whatever number and late', async () => {
+  it('but answers are let through, in whatever number and late', async () => {
     const { server, leaf } = await withLeaf();
     const answer = (opens: readonly OpenTunnel__Output[]) =>
       calls(leaf, opens.length, (i) => ({ answerTunnelId: opens[i]!.tunnelId }));

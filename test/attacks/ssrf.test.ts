@@ -176,14 +176,14 @@ describe('what is kept for others to connect to', () => {
       extra: () => ({ feedUrl: 'https://169.254.169.254', cachedBytes: 0 }),
     });
     onTestFinished(() => reports.stop());
-    const refused = async () =>
+    const rejected = async () =>
       (await mesh.api.ask('GET', '/events?denied=true&type=peer.denied')).items as {
         actor: string;
         subject: string;
         data: object;
       }[];
-    await waitFor(async () => (await refused()).length > 0, { what: 'the audit event' });
-    expect(await refused()).toMatchObject([
+    await waitFor(async () => (await rejected()).length > 0, { what: 'the audit event' });
+    expect(await rejected()).toMatchObject([
       { actor: 'server-1', subject: 'mirror-1', data: { code: 'URL_FORBIDDEN', what: 'feedUrl' } },
     ]);
     expect(await mesh.api.ask('GET', '/nodes/mirror-1')).toMatchObject({ feedUrl: null });

@@ -1,5 +1,5 @@
 // Each invalid certificate and TLS version at the mesh port (as a link and as bulk), at the end-to-end session of a
-// tunnel, and at the port where a mirror serves packages. No handler is reached, and the denial is noted once.
+// tunnel, and at the port where a mirror serves packages. No handler is reached, and the denial is recorded once.
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
@@ -164,7 +164,7 @@ describe.each(Object.entries(ports))('%s', (_, listen) => {
     const port = await listen(self, denials);
     for (let i = 0; i < 2; i += 1) await attempt(port, options);
     expect(port.served).toEqual([]);
-    expect(denials.latest().map(({ code: noted, by }) => `${noted} ${by}`)).toEqual([`${code} 127.0.0.1`]);
+    expect(denials.latest().map(({ code: recorded, by }) => `${recorded} ${by}`)).toEqual([`${code} 127.0.0.1`]);
   });
 });
 

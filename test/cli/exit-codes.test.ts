@@ -265,8 +265,8 @@ describe('destructive commands', () => {
     const absent = await isthmus([...api.args, 'site', 'delete', 'us'], typing('y\n'));
     expect(absent).toMatchObject({ code: 7, out: '' });
     expect(absent.err).not.toContain('[y/N]');
-    const refused = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('n\n'));
-    expect(refused).toMatchObject({ code: 130, out: '' });
+    const rejected = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('n\n'));
+    expect(rejected).toMatchObject({ code: 130, out: '' });
     expect(api.requests.map(({ method }) => method)).toEqual(['GET', 'GET']);
     const agreed = await isthmus([...api.args, 'site', 'delete', 'eu'], typing('y\n'));
     expect(agreed).toMatchObject({ code: 0, out: 'site eu deleted\n' });

@@ -48,7 +48,7 @@ async function contents(folder: string): Promise<Record<string, string>> {
   );
 }
 
-async function expectRefused(part: string, data: string, expected: { code: number; err: RegExp }): Promise<void> {
+async function expectRejected(part: string, data: string, expected: { code: number; err: RegExp }): Promise<void> {
   const before = await contents(data).catch(() => undefined);
   const { code, out, err } = await isthmus([part, 'start', '--data', data]);
   expect({ code, out }).toEqual({ code: expected.code, out: '' });
@@ -69,7 +69,7 @@ describe('a settings file', () => {
   it.each(wrong)('with %s stops a relay, with file, line and key', async (_what, line, message) => {
     const data = await nodeFolder('relay');
     await writeFile(join(data, 'config.yaml'), settings + line);
-    await expectRefused('relay', data, { code: 9, err: new RegExp(`${message.source}[^]*\\(CONFIG_INVALID\\)`) });
+    await expectRejected('relay', data, { code: 9, err: new RegExp(`${message.source}[^]*\\(CONFIG_INVALID\\)`) });
   });
 
   it.each([
@@ -82,14 +82,14 @@ describe('a settings file', () => {
   ] as const)('with a wrong unit stops a %s', async (part, line, message) => {
     const data = await nodeFolder(part);
     await writeFile(join(data, 'config.yaml'), settings + line);
-    await expectRefused(part, data, { code: 9, err: message });
+    await expectRejected(part, data, { code: 9, err: message });
   });
 
   it('with a wrong unit stops a server', async () => {
     const data = await serverFolder();
     const file = join(data, 'config.yaml');
     await writeFile(file, `${await readFile(file, 'utf8')}healthCheckIntervalS: 5m\n`);
-    await expectRefused('server', data, { code: 9, err: /"healthCheckIntervalS" must be a plain number of seconds/ });
+    await expectRejected('server', data, { code: 9, err: /"healthCheckIntervalS" must be a plain number of seconds/ });
   });
 });
 
@@ -101,7 +101,7 @@ it.each(['server', 'relay', 'mirror', 'tentacle'] as const)('a %s does not start
   const data = part === 'server' ? await serverFolder() : await nodeFolder(part);
   const file = join(data, 'config.yaml');
   await writeFile(file, (await readFile(file, 'utf8')).replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:${port}`));
-  await expectRefused(part, data, { code: 9, err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)`) });
+  await expectRejected(part, data, { code: 9, err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)`) });
 });
 
 describe('a data folder', () => {
@@ -112,7 +112,7 @@ describe('a data folder', () => {
       const data = join(disk, part);
       await cp(part === 'server' ? await serverFolder() : await nodeFolder(part), data, { recursive: true });
       execFileSync('mount', ['-o', 'remount,ro', disk]);
-      await expectRefused(part, data, { code: 9, err: /\(DATA_DIR_UNUSABLE\)/ });
+      await expectRejected(part, data, { code: 9, err: /\(DATA_DIR_UNUSABLE\)/ });
     },
   );
 
@@ -149,7 +149,7 @@ describe('a data folder', () => {
     const database = new DatabaseSync(join(data, file));
     database.exec(`insert into kysely_migration (name, timestamp) values ('9999-later', '2099-01-01')`);
     database.close();
-    await expectRefused('server', data, { code: 9, err: /9999-later.*\(SCHEMA_NEWER\)/ });
+    await expectRejected('server', data, { code: 9, err: /9999-later.*\(SCHEMA_NEWER\)/ });
   });
 
   it.each([
@@ -159,7 +159,7 @@ describe('a data folder', () => {
   ] as const)('whose master key is %s', async (_what, code, spoil) => {
     const data = await serverFolder();
     await spoil(join(data, 'master.key'));
-    await expectRefused('server', data, { code: 9, err: new RegExp(`\\(${code}\\)`) });
+    await expectRejected('server', data, { code: 9, err: new RegExp(`\\(${code}\\)`) });
   });
 });
 

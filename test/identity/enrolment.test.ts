@@ -265,7 +265,7 @@ describe('a refused join leaves nothing but one audit event', () => {
     await expect(server.token({ name: 'web-1' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', field: 'name' });
   });
 
-  test('3,000 guesses: limited by address, recorded only so often, and no way to keep others out', async () => {
+  test('3,000 guesses: limited by address, recorded only so often, and no means to keep others out', async () => {
     const server = await startControlPlane({ limits: { enrol: DEFAULT_LIMITS.enrol } });
     const { id, token } = await server.token({ name: 'web-1' });
     const began = Date.now();
@@ -275,8 +275,8 @@ describe('a refused join leaves nothing but one audit event', () => {
       if (found === undefined) codes.push(...Array.from({ length: 1_000 }, () => 'RESOURCE_EXHAUSTED'));
       else codes.push(...found);
     }
-    const refused = ['TOKEN_UNKNOWN', 'RESOURCE_EXHAUSTED', 'ended'];
-    expect([...new Set(codes)].filter((code) => !refused.includes(code))).toEqual([]);
+    const rejected = ['TOKEN_UNKNOWN', 'RESOURCE_EXHAUSTED', 'ended'];
+    expect([...new Set(codes)].filter((code) => !rejected.includes(code))).toEqual([]);
     const told = codes.filter((code) => code === 'TOKEN_UNKNOWN').length;
     const recorded = await server.denials('enrolment.denied');
     expect(recorded.length).toBeLessThan(60 + 5 * ((Date.now() - began) / 1000 + 1));

@@ -125,8 +125,10 @@ async function use(server: ControlPlane, identity: NodeIdentity) {
   };
 }
 
-async function released(server: ControlPlane, id: string): Promise<void> {
-  await waitFor(async () => (await server.store.tokens.get(id)).boundSpkiSha256 === null, { what: 'the release' });
+async function unbound(server: ControlPlane, id: string): Promise<void> {
+  await waitFor(async () => (await server.store.tokens.get(id)).boundSpkiSha256 === null, {
+    what: 'the unbound token',
+  });
 }
 
 test('a key that enrolled and did not confirm gets nothing from the token once another has joined with it', async () => {
@@ -134,7 +136,7 @@ test('a key that enrolled and did not confirm gets nothing from the token once a
   const { token, id } = await server.token({ name: 'web-1' });
   const first = await enrolOnly(server, token);
   await first.kill();
-  await released(server, id);
+  await unbound(server, id);
   const identity = await joinNode({
     dataDir: join(await tempDir(), 'node'),
     token,
@@ -309,7 +311,7 @@ test.each([
       line.heal();
       // No more data gets through until the server has noticed.
       line.cut();
-      noticed = released(server, id).then(() => line.heal());
+      noticed = unbound(server, id).then(() => line.heal());
     },
   });
   await expect(joining).rejects.toMatchObject({

@@ -27,7 +27,7 @@ describe('a node that has enrolled and not confirmed', () => {
     expect((await authority.node('t1', 'tentacle')).identity.peer().provisional).toBeUndefined();
   });
 
-  it('is linked, tries its way and opens identity on the server, and is refused other services by its neighbour', async () => {
+  it('is linked, checks its path and opens identity on the server, and is denied other services by its neighbour', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
@@ -50,7 +50,7 @@ describe('a node that has enrolled and not confirmed', () => {
   it.each([
     { service: 'identity', outcome: 'let in' },
     { service: 'topology', outcome: 'JOIN_UNCONFIRMED' },
-  ])('is, whatever the relays between let pass, $outcome at the end of $service', async ({ service, outcome }) => {
+  ])('is, whatever the relays between forward, $outcome at the end of $service', async ({ service, outcome }) => {
     const authority = await createTestMesh();
     const [server, joining] = [
       await authority.node('server-1', 'server'),
@@ -88,7 +88,7 @@ describe('a node that has enrolled and not confirmed', () => {
     expect((await fake.ended)?.code).toBe('LINK_DENIED');
   });
 
-  it('does not take the place of the node of its name that has confirmed', async () => {
+  it('does not replace the node of its name that has confirmed', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const joined = await fakeLink(server.mesh.address!, (await authority.node('t1', 'tentacle')).identity);
@@ -100,7 +100,7 @@ describe('a node that has enrolled and not confirmed', () => {
     expect(server.mesh.links()[0]?.up).toBe(true);
   });
 
-  it('leaves its place to that one, whatever epoch it claims', async () => {
+  it('is replaced by that one, whatever epoch it claims', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const joining = await authority.node('t1', 'tentacle', provisional);

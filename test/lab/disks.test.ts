@@ -115,11 +115,11 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('full disk
       return world.api.ended((await world.api.post<{ id: string }>('scripts', { body, machines: machineIds })).id);
     };
     await fill('us-1');
-    const refused = await start();
-    expect(refused.state, JSON.stringify(refused)).toBe('failed');
-    const failed = refused.machines.filter(({ state }) => state !== 'succeeded');
+    const rejected = await start();
+    expect(rejected.state, JSON.stringify(rejected)).toBe('failed');
+    const failed = rejected.machines.filter(({ state }) => state !== 'succeeded');
     expect(failed.map(({ machine, steps }) => [machine, steps[0]?.error?.code])).toEqual([['us-1', 'DISK_FULL']]);
-    expect(await witness.said('us-1', refused.id, 'full')).toBe(0);
+    expect(await witness.said('us-1', rejected.id, 'full')).toBe(0);
     await free('us-1');
     const done = await start();
     expect(done.state, JSON.stringify(done)).toBe('succeeded');

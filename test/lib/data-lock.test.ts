@@ -9,7 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { lockDataDir } from '../../lib/files/data-lock.ts';
 import { tempDir } from '../support/temp.ts';
 
-/** A process that locks and releases on command. */
+/** A process that locks and unlocks on command. */
 async function locker() {
   const child = spawn(process.execPath, [fileURLToPath(new URL('data-locker.ts', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -43,7 +43,7 @@ it('of two processes that start at once one gets the lock, twenty times, also af
       answers.join(', '),
     ).toHaveLength(1);
     expect(answers.filter((answer) => answer.startsWith('DATA_DIR_LOCKED'))).toHaveLength(1);
-    await Promise.all([one.tell('release'), two.tell('release')]);
+    await Promise.all([one.tell('unlock'), two.tell('unlock')]);
   }
 });
 
@@ -51,9 +51,9 @@ it('the same process can lock a folder only once', async () => {
   const folder = await tempDir();
   const lock = lockDataDir(folder);
   expect(() => lockDataDir(folder)).toThrow(`in use by process ${process.pid}`);
-  lock.release();
-  lock.release();
-  lockDataDir(folder).release();
+  lock.unlock();
+  lock.unlock();
+  lockDataDir(folder).unlock();
 });
 
 it('no other user may read the file, and so lock it; an existing file is closed to them', async () => {
@@ -62,9 +62,9 @@ it('no other user may read the file, and so lock it; an existing file is closed 
   await writeFile(join(folder, 'data.lock'), '', { mode: 0o644 });
   const lock = lockDataDir(folder);
   expect([await modeOf('data.lock'), await modeOf('data.pid')]).toEqual([0o600, 0o600]);
-  lock.release();
+  lock.unlock();
   await rm(join(folder, 'data.lock'));
-  lockDataDir(folder).release();
+  lockDataDir(folder).unlock();
   expect(await modeOf('data.lock')).toBe(0o600);
 });
 

@@ -1,4 +1,4 @@
-// Child process of data-lock.test.ts: takes and releases the lock of a folder, one command per line.
+// Child process of data-lock.test.ts: locks and unlocks a folder, one command per line.
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -7,9 +7,9 @@ import { lockDataDir, type DataLock } from '../../lib/files/data-lock.ts';
 let lock: DataLock | undefined;
 writeSync(1, 'ready\n');
 for await (const line of createInterface({ input: process.stdin })) {
-  if (line === 'release') {
-    lock?.release();
-    writeSync(1, 'released\n');
+  if (line === 'unlock') {
+    lock?.unlock();
+    writeSync(1, 'unlocked\n');
     continue;
   }
   try {

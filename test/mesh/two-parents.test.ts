@@ -65,22 +65,26 @@ describe('what a node with two parents opens upwards', () => {
   });
 });
 
-describe('the pace of beats', () => {
+describe('the heartbeat interval', () => {
   const { linkTimeoutMs, fastLinkTimeoutMs } = DEFAULT_LIMITS;
 
-  it('is a second on every link of a node with two parents, up to the server, and slow again without it', async () => {
+  it('is a second on every link of a node with two parents, up to the server, and long again without it', async () => {
     const { server, machine } = await startFork();
     for (const relay of ['eu-a', 'eu-b']) {
       expect(linkTo(machine, relay)?.linkTimeoutMs).toBe(fastLinkTimeoutMs);
-      await waitFor(() => linkTo(server, relay)?.linkTimeoutMs === fastLinkTimeoutMs, { what: `the pace of ${relay}` });
+      await waitFor(() => linkTo(server, relay)?.linkTimeoutMs === fastLinkTimeoutMs, {
+        what: `the heartbeat interval of ${relay}`,
+      });
     }
     await machine.mesh.stop();
     for (const relay of ['eu-a', 'eu-b']) {
-      await waitFor(() => linkTo(server, relay)?.linkTimeoutMs === linkTimeoutMs, { what: `the pace of ${relay}` });
+      await waitFor(() => linkTo(server, relay)?.linkTimeoutMs === linkTimeoutMs, {
+        what: `the heartbeat interval of ${relay}`,
+      });
     }
   });
 
-  it('is slow where there is one path', async () => {
+  it('is long where there is one path', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const parents = [{ node: 'server-1', address: server.mesh.address! }];
@@ -91,7 +95,7 @@ describe('the pace of beats', () => {
     expect(linkTo(server, 'web-1')?.linkTimeoutMs).toBe(linkTimeoutMs);
   });
 
-  it('finds a relay that stands still from above and from below, each by silence', async () => {
+  it('when short, shows a relay that stands still from above and from below, each by silence', async () => {
     // Only the fast heartbeat can find it: the other one times out after an hour.
     const patient: Partial<MeshLimits> = { heartbeatIntervalMs: 3_600_000, linkTimeoutMs: 3_600_000 };
     const authority = await createTestMesh();
@@ -106,7 +110,7 @@ describe('the pace of beats', () => {
     ];
     const machine = await startNode(authority, 'web-1', 'tentacle', { parents }, patient);
     await waitFor(() => linkTo(server, 'eu-a')?.linkTimeoutMs === fastLinkTimeoutMs, {
-      what: 'the pace at the server',
+      what: 'the heartbeat interval at the server',
     });
     relay.child.kill('SIGSTOP');
     for (const node of [server, machine]) {

@@ -64,7 +64,7 @@ export const identityMutants: Mutants = {
   },
   'revocation-ignored': {
     file: 'certs/verify.ts',
-    find: "if (revocations?.isRevoked(peer)) refuse('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);",
+    find: "if (revocations?.isRevoked(peer)) reject('PEER_CERTIFICATE_REVOKED', `${peer.node} has been revoked`);",
     replace: '',
     red: {
       file: 'test/identity/certificates.test.ts',
@@ -89,7 +89,7 @@ export const identityMutants: Mutants = {
       file: 'test/identity/unconfirmed.test.ts',
       test: [
         'a node that has enrolled and not confirmed',
-        'is, whatever the relays between let pass, JOIN_UNCONFIRMED at the end of topology',
+        'is, whatever the relays between forward, JOIN_UNCONFIRMED at the end of topology',
       ],
     },
   },
@@ -99,10 +99,7 @@ export const identityMutants: Mutants = {
     replace: 'peer.provisional && live.peer.provisional',
     red: {
       file: 'test/identity/unconfirmed.test.ts',
-      test: [
-        'a node that has enrolled and not confirmed',
-        'does not take the place of the node of its name that has confirmed',
-      ],
+      test: ['a node that has enrolled and not confirmed', 'does not replace the node of its name that has confirmed'],
     },
   },
   'used-token-freed': {

@@ -139,8 +139,8 @@ export const meshMutants: Mutants = {
     red: {
       file: 'test/mesh/two-parents.test.ts',
       test: [
-        'the pace of beats',
-        'is a second on every link of a node with two parents, up to the server, and slow again without it',
+        'the heartbeat interval',
+        'is a second on every link of a node with two parents, up to the server, and long again without it',
       ],
     },
   },

@@ -1,4 +1,4 @@
-// Mutants of packages on their way: sources, mirrors, unpacking.
+// Mutants of packages: sources, mirrors, unpacking.
 import type { Mutants } from './mutant.ts';
 
 export const packagesMutants: Mutants = {
@@ -50,8 +50,8 @@ export const packagesMutants: Mutants = {
   },
   'links-unpacked': {
     file: 'lib/archives/tar.ts',
-    find: 'return refuse(entry);',
-    replace: "return entry.type === 'SymbolicLink' ? 'file' : refuse(entry);",
+    find: 'return reject(entry);',
+    replace: "return entry.type === 'SymbolicLink' ? 'file' : reject(entry);",
     red: { file: 'test/packages/archive.test.ts', test: ['links and devices', 'tar: symbolic link inside'] },
   },
   'mirrors-in-a-circle': {
@@ -63,10 +63,10 @@ export const packagesMutants: Mutants = {
       test: ['sources', 'never lets mirrors wait for each other in a circle'],
     },
   },
-  'missing-download-token-denied-unnoted': {
+  'missing-download-token-denied-unrecorded': {
     file: 'lib/blobs/blob-server.ts',
     find: 'const grant = await this.#origin.authorise(',
-    replace: `if (downloadToken === '') return refuse(response, 403, 'FORBIDDEN');
+    replace: `if (downloadToken === '') return reject(response, 403, 'FORBIDDEN');
     const grant = await this.#origin.authorise(`,
     red: {
       file: 'test/packages/mirror.test.ts',

@@ -47,7 +47,7 @@ export const serverMutants: Mutants = {
       log.error({ err, node: id }, 'could not record that a node has moved to other parents');`,
     red: {
       file: 'test/server/reconcile.test.ts',
-      test: ['a node that cannot be noted to have moved keeps no other from it, and is noted in the next turn'],
+      test: ['a node that cannot be marked as moved keeps no other from it, and is marked in the next run'],
     },
   },
   'parents-given-up-early': {

@@ -29,10 +29,10 @@ export const tasksMutants: Mutants = {
   },
   'mask-per-chunk': {
     file: 'lib/masking/masker.ts',
-    find: 'return this.#release(this.#undecidedFrom(chunkStart + chunk.length));',
+    find: 'return this.#emit(this.#undecidedFrom(chunkStart + chunk.length));',
     replace: `this.#exactState = 0;
     this.#foldedState = 0;
-    return this.#release(chunkStart + chunk.length);`,
+    return this.#emit(chunkStart + chunk.length);`,
     red: {
       file: 'lib/masking/masker.test.ts',
       test: ['masker', 'a value pushed byte by byte never shows a beginning of itself'],
@@ -62,7 +62,7 @@ export const tasksMutants: Mutants = {
     replace: '',
     red: {
       file: 'test/tasks/hostile-answers.test.ts',
-      test: ['a hop on the way that says TICKET_UNKNOWN', 'does not end a script that runs'],
+      test: ['a hop on the path that says TICKET_UNKNOWN', 'does not end a script that runs'],
     },
   },
   'revoked-waited-for': {

@@ -62,7 +62,7 @@ export const tentacleMutants: Mutants = {
       file: 'test/tentacle/recovery.test.ts',
       test: [
         'a launcher that was killed after a start that it has not written down',
-        'leaves a script that is followed, holds its place, and can be cancelled',
+        'leaves a script that is followed, keeps its slot, and can be cancelled',
       ],
     },
   },

@@ -85,7 +85,7 @@ describe('fetching', () => {
     expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > 0 && at <= 600_000)]);
   });
 
-  it('goes on at the same place when it is the only one', async () => {
+  it('goes on at the same offset when it is the only one', async () => {
     const only = await startOrigin(mesh, 'only', body, cutAt(0.3), cutAt(0.3), cutAt(0.8));
     expect(await fetch([only], { rounds: 2 })).toMatchObject({ from: 'only' });
     const at = resumedAt(only);
@@ -106,13 +106,13 @@ describe('fetching', () => {
       'headers without end',
       ({ response }: Served): void => void response.writeHead(200, { 'x-long': 'x'.repeat(20_000) }).end(),
     ],
-  ] as const)('passes over a source with %s', async (_, behaviour) => {
+  ] as const)('skips a source with %s', async (_, behaviour) => {
     const [near, far] = [await startOrigin(mesh, 'near', body, behaviour), await startOrigin(mesh, 'far', body)];
     const { from, failed } = await fetch([near, far], { sizeBytes: body.length, stallMs: 300 });
     expect([from, failed.length, near.requests.length]).toEqual(['far', 1, 1]);
   });
 
-  it('passes over a source that is not there, and one that is somebody else', async () => {
+  it('skips a source that is not there, and one that is somebody else', async () => {
     const other = await startOrigin(mesh, 'other', body);
     const far = await startOrigin(mesh, 'far', body);
     const gone = { node: 'gone', url: 'https://127.0.0.1:1', path: [] };

@@ -262,19 +262,19 @@ describe('cache-poison', () => {
   });
 
   it('answers 503 above its cap, and is there again afterwards', async () => {
-    const released = Promise.withResolvers<void>();
+    const proceed = Promise.withResolvers<void>();
     const origin = await startOrigin(
       mesh,
       'origin',
       wanted.body,
-      slow(2, () => released.promise),
+      slow(2, () => proceed.promise),
     );
     const options = { sources: [{ ...origin, path: [] }], limits: { maxRequests: 1 }, stallMs: 30_000 };
     const mirror = await startMirrorBench(mesh, { folder: await tempDir(), ...options });
     const first = mirror.get(wanted);
     await waitFor(() => origin.requests.length === 1);
     expect(await mirror.raw(`${good}\r\n`)).toMatch(/^HTTP\/1\.1 503 .*retry-after: 1/is);
-    released.resolve();
+    proceed.resolve();
     expect((await first).bytes.equals(wanted.body)).toBe(true);
     // The requester has the last byte a moment before the mirror knows.
     await waitFor(async () => {

@@ -141,7 +141,7 @@ describe('acquiring', () => {
     expect(await again).toMatchObject({ from: 'near', done: true });
   });
 
-  it('names the sources that failed, passes over a liar, and installs what is right', async () => {
+  it('names the sources that failed, skips a liar, and installs what is right', async () => {
     const bytes = app('1');
     const old = app('0');
     const liar = await startOrigin(

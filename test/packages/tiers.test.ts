@@ -245,8 +245,8 @@ describe('two tiers of mirrors', () => {
     const server = good.sources.filter(({ node }) => node === 'server');
     for (const [name, downloadToken] of Object.entries(wrongTokens)) {
       const order = payload({ sources: good.sources, downloadToken });
-      const refused = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
-      await expect(refused, name).rejects.toMatchObject({
+      const rejected = targets[2]!.packages.acquire(order, () => undefined, new AbortController().signal);
+      await expect(rejected, name).rejects.toMatchObject({
         code: 'PACKAGE_UNAVAILABLE',
         message: expect.stringContaining('FORBIDDEN') as string,
       });

@@ -28,7 +28,7 @@ async function storeWith(ids: readonly string[]): Promise<Store> {
   return store;
 }
 
-it('a node that cannot be noted to have moved keeps no other from it, and is noted in the next turn', async () => {
+it('a node that cannot be marked as moved keeps no other from it, and is marked in the next run', async () => {
   const store = await storeWith(['eu', 'a', 'b']);
   const parent = { node: 'eu', address: '10.0.0.1:8444' };
   await store.transaction(async (tx) => {

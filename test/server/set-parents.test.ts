@@ -262,7 +262,7 @@ describe('other parents', () => {
       return { rows, set: (await events('node.reparent-requested')).length };
     };
     const before = await state();
-    const refused: [string, string, object[], RegExp][] = [
+    const rejected: [string, string, object[], RegExp][] = [
       ['no such relay', 'web-1', [{ node: 'eu-z' }], /422 .*"INVALID_FIELD".*"parents\[0\]\.node"/],
       ['a machine as a parent', 'web-1', [{ node: 'web-2' }], /422 .*"INVALID_FIELD".*"parents\[0\]\.node"/],
       ['the same twice', 'web-1', [{ node: 'eu-a' }, { node: 'eu-a' }], /"INVALID_FIELD".*"parents\[1\]\.node"/],
@@ -281,7 +281,7 @@ describe('other parents', () => {
       ['a server', server, [{ node: 'eu-a' }], /422 .*"PARENT_ROLE"/],
       ['nobody', 'web-9', [{ node: 'eu-a' }], /404 .*"NOT_FOUND"/],
     ];
-    for (const [what, id, parents, code] of refused) {
+    for (const [what, id, parents, code] of rejected) {
       const headers = { 'if-match': id === 'web-9' ? '"1"' : ((await node(id)) as Node & { etag: string }).etag };
       const answer = world.api.request('PUT', `nodes/${id}/parents`, { parents }, headers);
       await expect(answer, what).rejects.toThrow(code);

@@ -220,8 +220,8 @@ describe('a whole mesh', () => {
     expect(await mesh.api.task('/scripts', { body: 'true', machines: ['web-1'] })).toMatchObject({
       state: 'succeeded',
     });
-    const refused = await mesh.api.send('POST', '/scripts', { body: 'true', machines: ['web-2'] });
-    expect(refused).toMatchObject({ status: 409, body: { code: 'MACHINE_DISABLED' } });
+    const rejected = await mesh.api.send('POST', '/scripts', { body: 'true', machines: ['web-2'] });
+    expect(rejected).toMatchObject({ status: 409, body: { code: 'MACHINE_DISABLED' } });
   });
 });
 

@@ -70,7 +70,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       const before = await snapshot(store, fence.task);
       const writes = [
         () => store.tasks.renewLease(fence, { leaseMs: 1000, now: 13_000 }),
-        () => store.tasks.release(fence),
+        () => store.tasks.freeLease(fence),
         () => store.transaction((tx) => tx.tasks.markRunning(fence, 13_000)),
         () => store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 13_000 })),
         () => store.transaction((tx) => tx.tickets.updateFenced(fence, ticket, { state: 'failed' })),
@@ -143,7 +143,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       const again = await claim(store, 'server-2', 12_001);
       expect(again).toEqual({ task: ids[0], epoch: 2 });
       expect(await store.tasks.claimNext({ owner: 'x', leaseMs: 1, now: 12_001 })).toBeUndefined();
-      await store.transaction((tx) => tx.tasks.release(again));
+      await store.transaction((tx) => tx.tasks.freeLease(again));
       const order = [];
       for (let n = 0; n < ids.length; n += 1) {
         const next = await claim(store, 'server-3', 12_001);
@@ -177,7 +177,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
               held.set(task.concurrencyKey!, { task: task.id, epoch: task.epoch });
             } else if (fence !== undefined) {
               held.delete(key);
-              if (step === 'lose') await store.tasks.release(fence);
+              if (step === 'lose') await store.tasks.freeLease(fence);
               else await store.transaction((tx) => tx.tasks.end(fence, { state: 'failed', now: 3000 }));
               if (step === 'end') ended.get(key)!.push(fence.task);
             }

@@ -1,6 +1,6 @@
 // A tentacle that speaks the real wire and misbehaves when it is told to: it loses replies, stalls logs, cuts
 // connections, answers for other tickets. It starts nothing; a script is a few words of its own:
-//   say TEXT (with $NAMES of its environment) · many N (lines "line 1".."line N") · hold (until `release`) · exit N
+//   say TEXT (with $NAMES of its env) · many N (lines "line 1".."line N") · hold (until `proceed`) · exit N
 // As the real one it starts a ticket once, keeps the highest epoch per task, and forgets lines once acknowledged.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -44,7 +44,7 @@ class FakeScript {
   readonly #watchers = new Set<() => void>();
   /** Has the script end with an error that says this. */
   errorDetail = '';
-  readonly #released = Promise.withResolvers<void>();
+  readonly #proceeding = Promise.withResolvers<void>();
 
   constructor(ticket: string, payload: ScriptPayload__Output) {
     this.ticket = ticket;
@@ -63,7 +63,7 @@ class FakeScript {
       if (verb === 'many') for (let n = 1; n <= Number(rest[0]); n += 1) this.lines.push(`line ${n}`);
       if (verb === 'hold') {
         this.changed();
-        await this.#released.promise;
+        await this.#proceeding.promise;
       }
       if (verb === 'exit') this.exitCode = Number(rest[0]);
     }
@@ -72,7 +72,7 @@ class FakeScript {
   }
 
   #expand(text: string): string {
-    return text.replaceAll(/\$([A-Z_]+)/g, (_, name: string) => this.payload.environment[name] ?? '');
+    return text.replaceAll(/\$([A-Z_]+)/g, (_, name: string) => this.payload.env[name] ?? '');
   }
 
   /** Says more, as it is: this tentacle masks nothing. */
@@ -81,8 +81,8 @@ class FakeScript {
     this.changed();
   }
 
-  release(): void {
-    this.#released.resolve();
+  proceed(): void {
+    this.#proceeding.resolve();
   }
 
   cancel(): void {

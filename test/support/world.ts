@@ -62,7 +62,7 @@ interface MeshView {
 }
 
 interface Started {
-  readonly process: ChildProcess;
+  readonly childProcess: ChildProcess;
   readonly exited: Promise<unknown>;
   /** Before its process was made. */
   readonly startedAtMs: number;
@@ -199,7 +199,7 @@ export class World {
     await log.close();
     child.stdin!.on('error', () => undefined);
     const exited = once(child, 'exit');
-    this.#running.set(id, { process: child, exited, startedAtMs });
+    this.#running.set(id, { childProcess: child, exited, startedAtMs });
     const lines = createInterface({ input: child.stdout! });
     const said = once(lines, 'line', { signal: AbortSignal.timeout(startLimitMs) });
     const first = await Promise.race([said.then(() => true), exited.then(() => false)]);
@@ -210,7 +210,7 @@ export class World {
 
   /** The process of a node that runs. */
   pid(id: string): number {
-    const pid = this.#running.get(id)?.process.pid;
+    const pid = this.#running.get(id)?.childProcess.pid;
     if (pid === undefined) throw new Error(`${id} does not run`);
     return pid;
   }
@@ -219,7 +219,7 @@ export class World {
   async signal(id: string, signal: NodeJS.Signals): Promise<void> {
     const started = this.#running.get(id);
     if (started === undefined) throw new Error(`${id} does not run`);
-    started.process.kill(signal);
+    started.childProcess.kill(signal);
     if (signal !== 'SIGKILL') return;
     await started.exited;
     this.#running.delete(id);
@@ -233,7 +233,7 @@ export class World {
 
   /** What there is to know of each process after a test that failed: whether it runs, and the end of its log. */
   async autopsy(): Promise<string> {
-    const parts = [...this.#running].map(async ([id, { process: child }]) => {
+    const parts = [...this.#running].map(async ([id, { childProcess: child }]) => {
       const ended = child.exitCode ?? child.signalCode;
       return `── ${id}: ${ended === null ? `runs (${child.pid})` : `ended by itself: ${ended}`}\n${await this.log(id)}`;
     });
@@ -267,7 +267,7 @@ export class World {
   async stop(): Promise<void> {
     this.#api?.close();
     this.#bridge?.stdin?.end();
-    const all = [...this.#running.values()].map(async ({ process: child, exited }) => {
+    const all = [...this.#running.values()].map(async ({ childProcess: child, exited }) => {
       child.kill('SIGCONT');
       child.stdin?.end();
       const limit = setTimeout(() => child.kill('SIGKILL'), 15_000);

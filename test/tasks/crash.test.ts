@@ -14,7 +14,7 @@ const body = 'many 400\nhold\nmany 400\nexit 0';
 async function finishes(at: CrashSite, task: string, epoch: number): Promise<void> {
   const { idle, kill } = await at.server({ engine: true });
   await waitFor(() => at.fake.scripts.size === 1, { limitMs: 20_000, what: 'the start of the script' });
-  at.fake.script.release();
+  at.fake.script.proceed();
   const ticket = at.fake.script.ticket;
   await idle();
   await waitFor(() => at.fake.completed.includes(ticket), { limitMs: 30_000, what: 'the completion' });
@@ -119,7 +119,7 @@ it.each([
   await kill();
   const second = await at.server({ engine: true });
   await waitFor(() => at.fake.starts.length === 1);
-  at.fake.script.release();
+  at.fake.script.proceed();
   await second.idle();
   await second.kill();
   expect(at.fake.starts).toHaveLength(2);

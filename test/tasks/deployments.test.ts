@@ -161,10 +161,10 @@ it('runs one deployment per project and environment at a time, the older first',
   expect((await taskView(h.store, second)).blockedBy).toEqual([first]);
   expect((await taskView(h.store, first)).blockedBy).toBeUndefined();
   expect((await h.store.tasks.get(second)).state).toBe('queued');
-  fake.script.release();
+  fake.script.proceed();
   expect((await h.ended(first)).state).toBe('succeeded');
   await waitFor(() => fake.scripts.size === 2);
-  [...fake.scripts.values()][1]!.release();
+  [...fake.scripts.values()][1]!.proceed();
   expect((await h.ended(second)).state).toBe('succeeded');
 });
 
@@ -177,7 +177,7 @@ it('continues where it was when the server is restarted in the middle', async ()
   const id = await deploy(h);
   await waitFor(() => fake.scripts.size === 1);
   await h.restart();
-  fake.script.release();
+  fake.script.proceed();
   expect(await h.ended(id)).toMatchObject({ state: 'succeeded', epoch: 2 });
   expect(fake.starts).toHaveLength(3);
   expect(fake.packageCalls).toHaveLength(3);
@@ -242,7 +242,7 @@ it('gives scripts their variables and masks the sensitive ones, even when the te
   const id = await deploy(h);
   expect((await h.ended(id)).state).toBe('succeeded');
   const { payload, ticket } = fake.script;
-  expect(payload.environment).toEqual({
+  expect(payload.env).toEqual({
     DB_PASSWORD: 'hunter22!',
     DB_URL: 'db://app:hunter22!@db-1',
     ISTHMUS_ENVIRONMENT: 'prod',
@@ -269,7 +269,7 @@ it('masks what a tentacle reports about the end of a script before it truncates 
   const id = await deploy(h);
   await waitFor(() => fake.scripts.size === 1);
   fake.script.errorDetail = `${'p'.repeat(1_020)}hunter22!`;
-  fake.script.release();
+  fake.script.proceed();
   await h.ended(id);
   const [ticket] = await h.store.tickets.byTask(id);
   expect(ticket?.errorDetail).toBe(`${'p'.repeat(1_020)}****`);
@@ -281,17 +281,17 @@ it('warns of machines that have a role of the steps but are in no environment', 
   await h.machine('web-2', { roles: ['web'], environments: [] });
   await h.machine('db-2', { roles: ['db'], environments: [] });
   await shop(h);
-  const noted = async (id: string): Promise<string[]> =>
+  const messagesOf = async (id: string): Promise<string[]> =>
     (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ text }) =>
       text.includes('in no environment') ? [text] : [],
     );
   const all = await deploy(h);
-  expect(await noted(all)).toEqual([
+  expect(await messagesOf(all)).toEqual([
     'not deployed to, because in no environment: web-2 (isthmus machine set ID --environment NAME)',
   ]);
   expect((await h.ended(all)).state).toBe('succeeded');
   const named = await deploy(h, { machines: ['web-1'] });
-  expect(await noted(named)).toEqual([]);
+  expect(await messagesOf(named)).toEqual([]);
   expect((await h.ended(named)).state).toBe('succeeded');
 });
 
@@ -359,8 +359,8 @@ it('does not deploy to a machine that has left the environment since', async () 
     const { version } = await tx.machines.get('web-2');
     await tx.machines.update('web-2', version, { environments: [] });
   });
-  one.script.release();
-  two.script.release();
+  one.script.proceed();
+  two.script.proceed();
   expect((await h.ended(id)).state).toBe('failed');
   expect(two.starts).toHaveLength(1);
   const tickets = await h.store.tickets.byTask(id);
@@ -387,7 +387,7 @@ it.each([
     await tx.machines.update('web-1', version, change);
   });
   await h.restart();
-  fake.script.release();
+  fake.script.proceed();
   expect((await h.ended(id)).state).toBe('failed');
   const tickets = await h.store.tickets.byTask(id);
   expect(tickets.map(({ state }) => state)).toEqual(['succeeded', 'failed']);

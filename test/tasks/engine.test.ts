@@ -1,4 +1,4 @@
-// Claims, lanes and leases, with fake task kinds that only wait until the test releases them.
+// Claims, lanes and leases, with fake task kinds that only wait until the test lets them end.
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openStore, type Store } from '../../server/store/store.ts';

@@ -47,7 +47,7 @@ export const quick: Tunables = { retryBaseMs: 5, retryCapMs: 40, pollEveryMs: 50
 
 interface Given {
   readonly healthCheckIntervalMs?: number;
-  /** Registers task kinds and step types beside those of the product. */
+  /** Registers task kinds and step kinds beside those of the product. */
   readonly register?: (registries: Pick<Harness, 'kinds' | 'steps'>) => void;
 }
 

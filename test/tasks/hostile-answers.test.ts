@@ -15,7 +15,7 @@ describe.each([
   'LOG_QUOTA',
   'INTERNAL',
   'RATE_LIMITED',
-] as const)('a hop on the way that says %s', (code) => {
+] as const)('a hop on the path that says %s', (code) => {
   const denial = new IsthmusError(code, 'said by a relay', { hop: 'eu' });
   const isTold = (h: Harness, id: string) => async () =>
     (await h.store.taskEvents.stream(id, 0, 100)).some((entry) => entry.kind === 'message' && entry.code === code);
@@ -43,7 +43,7 @@ describe.each([
     fake.cut();
     await waitFor(isTold(h, id));
     h.denial = undefined;
-    fake.script.release();
+    fake.script.proceed();
     const task = await h.ended(id);
     expect(task).toMatchObject({ state: 'succeeded', epoch: 1 });
     expect(await h.texts(ticket)).toEqual(['before', 'after']);
@@ -105,13 +105,13 @@ it('truncates what a tentacle sends beside the log', async () => {
   const [one, two] = [await submit(h, 'hold'), await submit(h, 'hold', { machines: ['web-2'] })];
   await waitFor(() => talker.scripts.size === 1);
   talker.script.errorDetail = 'z'.repeat(1_000_000);
-  talker.script.release();
+  talker.script.proceed();
   expect([(await h.ended(one)).state, (await h.ended(two)).state]).toEqual(['interrupted', 'failed']);
   const check = await h.store.transaction((tx) => submitHealthCheck(tx, { machines: ['web-2'] }, actor));
   await h.ended(check.id);
-  const { items: refused } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });
+  const { items: rejected } = await h.store.denials.list({ type: 'ticket.denied', limit: 10 });
   const { healthReport } = await h.store.machines.get('web-2');
-  for (const kept of [await ticketOf(h, one), await ticketOf(h, two), refused[0], healthReport]) {
+  for (const kept of [await ticketOf(h, one), await ticketOf(h, two), rejected[0], healthReport]) {
     expect(JSON.stringify(kept)).toMatch(/x{100}|y{100}|z{100}/);
     expect(JSON.stringify(kept).length).toBeLessThan(5_000);
   }

@@ -1,4 +1,4 @@
-// A task kind and a step type that the product does not have, registered by a test: nothing else has to know them.
+// A task kind and a step kind that the product does not have, registered by a test: nothing else has to know them.
 import { Type, type Static } from 'typebox';
 import { expect, it } from 'vitest';
 import { newId } from '../../lib/ids.ts';
@@ -22,7 +22,7 @@ const Drain = Type.Object({ ...STEP_FIELDS, kind: Type.Literal('drain'), seconds
 
 /** Takes a machine out of its load balancer, with two scripts that the step itself does not contain. */
 const drain: StepHandler<Static<typeof Drain>> = {
-  type: 'drain',
+  kind: 'drain',
   schema: Drain,
   plan: (step, context) => ({ actions: ['announce', 'drain'], machines: machinesOf(step, context) }),
   actions: {
@@ -45,7 +45,7 @@ async function drained(h: Harness) {
   return h.store.transaction((tx) => submitDeployment(tx, h, request, actor));
 }
 
-it('a type of step is checked, released, planned, run and completed by its handler alone', async () => {
+it('a kind of step is checked, released, planned, run and completed by its handler alone', async () => {
   const h = await startHarness({ sweepEveryMs: 20 }, { register: ({ steps }) => steps.registerStepHandler(drain) });
   const web = await h.machine('web-1', { roles: ['web'] });
   const db = await h.machine('db-1', { roles: ['db'] });
@@ -59,7 +59,7 @@ it('a type of step is checked, released, planned, run and completed by its handl
   expect(db.starts).toEqual([]);
   const scripts = [...web.scripts.values()].map(({ payload }) => payload);
   expect(scripts.map(({ body }) => body)).toEqual(['say announced', 'say drained for 30 s']);
-  expect(scripts[1]!.environment).toMatchObject({ COLOUR: 'red', ISTHMUS_STEP: 'drain', ISTHMUS_MACHINE: 'web-1' });
+  expect(scripts[1]!.env).toMatchObject({ COLOUR: 'red', ISTHMUS_STEP: 'drain', ISTHMUS_MACHINE: 'web-1' });
   const view = await taskView(h.store, id);
   expect(
     view.machines.map(({ machine, steps }) => [machine, steps.map(({ action, state }) => [action, state])]),
@@ -76,7 +76,7 @@ it('a type of step is checked, released, planned, run and completed by its handl
   await waitFor(() => tickets.every((ticket) => web.completed.includes(ticket.id)));
 });
 
-it('a step whose type is not registered any more fails its deployment with that reason', async () => {
+it('a step whose kind is not registered any more fails its deployment with that reason', async () => {
   const h = await startHarness({}, { register: ({ steps }) => steps.registerStepHandler(drain) });
   await h.machine('web-1', { roles: ['web'] });
   const before = await startHarness();
@@ -90,7 +90,7 @@ it('a step whose type is not registered any more fails its deployment with that 
   const { id } = await before.store.transaction((tx) => submitDeployment(tx, plan, request, actor));
   expect((await before.ended(id)).state).not.toBe('succeeded');
   const first = (await before.store.tickets.byTask(id)).find(({ action }) => action === 'announce');
-  expect(first).toMatchObject({ errorDetail: 'step type drain is not registered', startedAt: null });
+  expect(first).toMatchObject({ errorDetail: 'step kind drain is not registered', startedAt: null });
 });
 
 interface AuditPayload {
@@ -111,7 +111,7 @@ const audit: TaskKind<AuditPayload> = {
       await tx.tickets.insert(context.fence, rows);
       return tx.tickets.byTask(context.task.id);
     });
-    const payload = { interpreter: 'bash', body, environment: {}, isolation: 'shared' };
+    const payload = { interpreter: 'bash', body, env: {}, isolation: 'shared' };
     const ended = await Promise.all(
       tickets.map((ticket) => runScriptTicket({ context, deps, ...ticket, onUnreachable: 'fail' }, ticket, payload)),
     );
@@ -182,7 +182,7 @@ it("a kind's tasks with the same key wait for each other, and the view says for 
   await h.store.transaction((tx) => cancelTask(tx, second.id, actor));
   expect((await h.ended(second.id)).state).toBe('cancelled');
   expect((await taskView(h.store, third.id)).blockedBy).toEqual([first.id]);
-  worker.script.release();
+  worker.script.proceed();
   expect((await h.ended(third.id)).state).toBe('succeeded');
   expect(worker.starts).toHaveLength(2);
 });
@@ -205,6 +205,6 @@ it('a kind decides how it is retried, or that it is not', async () => {
 
   const gone = await submit(h, once, '');
   expect((await h.ended(gone.id)).state).toBe('failed');
-  const refused = h.store.transaction((tx) => retryTask(tx, h.kinds, gone.id, actor));
-  await expect(refused).rejects.toMatchObject({ code: 'TASK_NOT_RETRYABLE' });
+  const rejected = h.store.transaction((tx) => retryTask(tx, h.kinds, gone.id, actor));
+  await expect(rejected).rejects.toMatchObject({ code: 'TASK_NOT_RETRYABLE' });
 });

@@ -25,7 +25,7 @@ it('runs an interrupted script again with a new ticket, only where it did not su
   const lost = await h.machine('web-2');
   const id = await script(h, 'say x\nhold', ['web-1', 'web-2']);
   await waitFor(() => good.scripts.size === 1 && lost.scripts.size === 1);
-  good.script.release();
+  good.script.proceed();
   lost.script.phase = 'INTERRUPTED';
   lost.script.changed();
   expect((await h.ended(id)).state).toBe('interrupted');
@@ -33,7 +33,7 @@ it('runs an interrupted script again with a new ticket, only where it did not su
   const again = await retry(h, id);
   expect(again.id).not.toBe(id);
   await waitFor(() => lost.starts.length === 2);
-  lost.scripts.get(lost.starts[1]!)!.release();
+  lost.scripts.get(lost.starts[1]!)!.proceed();
   expect(await h.ended(again.id)).toMatchObject({ state: 'succeeded', title: 'script on web-2' });
   expect(new Set(lost.starts).size).toBe(2);
   expect(good.starts).toHaveLength(1);
@@ -65,10 +65,10 @@ it('deploys the same release again, all of it, where it did not succeed', async 
   });
   const request = { project: 'shop', release: '1.0.0', environment: 'prod', unreachable: 'skip' as const };
   const { id } = await h.store.transaction((tx) => submitDeployment(tx, h, request, actor));
-  const releaseOn = (machine: string) => fakes.get(machine)!.script.release();
+  const proceedOn = (machine: string) => fakes.get(machine)!.script.proceed();
   await waitFor(() => [...fakes.values()].every(({ scripts }) => scripts.size === 1));
   fakes.get('web-2')!.script.exitCode = 1;
-  for (const machine of fakes.keys()) releaseOn(machine);
+  for (const machine of fakes.keys()) proceedOn(machine);
   expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-2' });
   // A later release does not change what is retried.
   await h.store.transaction((tx) => createRelease(tx, h.steps, 'shop', { version: '1.0.1' }, actor));
@@ -77,7 +77,7 @@ it('deploys the same release again, all of it, where it did not succeed', async 
   expect(again).toMatchObject({ kind: 'deployment', title: 'shop 1.0.0 to prod', payload: { unreachable: 'skip' } });
   const fake = fakes.get('web-2')!;
   await waitFor(() => fake.starts.length === 2);
-  fake.scripts.get(fake.starts[1]!)!.release();
+  fake.scripts.get(fake.starts[1]!)!.proceed();
   expect((await h.ended(again.id)).state).toBe('succeeded');
   expect([...fakes.values()].map(({ starts }) => starts.length)).toEqual([2, 3, 2]);
   const { items } = await h.store.deployments.list({ project: 'shop' }, { limit: 10 });
@@ -101,7 +101,7 @@ it('includes a machine that never reached its later steps', async () => {
   const deployment = await h.store.transaction((tx) => submitDeployment(tx, h, request, actor));
   await waitFor(() => one.starts.length === 1 && two.starts.length === 1);
   // web-1 is done with the first step when the cancel comes; it has no ticket of the second.
-  one.script.release();
+  one.script.proceed();
   await waitFor(async () =>
     (await h.store.tickets.byTask(deployment.id)).some(
       ({ target, state }) => target === 'web-1' && state === 'succeeded',
@@ -147,7 +147,7 @@ it('refuses a second retry while the first, or a retry of it, is open: nothing i
     await waitFor(() => fake.starts.length === start);
     const script = fake.scripts.get(fake.starts[start - 1]!)!;
     script.exitCode = 1;
-    script.release();
+    script.proceed();
     expect((await h.ended(id)).state).toBe('failed');
   };
   const id = await script(h, 'hold', ['web-1']);
@@ -180,8 +180,8 @@ it('accepts one of many concurrent retries', async () => {
   const results = await Promise.allSettled(Array.from({ length: 5 }, () => retry(h, id)));
   const accepted = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
   expect(accepted).toHaveLength(1);
-  const refused = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
-  expect(refused).toEqual(Array(4).fill(expect.objectContaining({ code: 'RETRY_IN_PROGRESS' })));
+  const rejected = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  expect(rejected).toEqual(Array(4).fill(expect.objectContaining({ code: 'RETRY_IN_PROGRESS' })));
   await h.ended(accepted[0]!);
   expect(fake.starts).toHaveLength(2);
 });
@@ -189,17 +189,17 @@ it('accepts one of many concurrent retries', async () => {
 it('refuses a task that is open, that has succeeded, or that is purged, and changes nothing', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
-  const refused = { code: 'TASK_NOT_RETRYABLE' };
+  const rejected = { code: 'TASK_NOT_RETRYABLE' };
   const open = await script(h, 'hold', ['web-1']);
   await waitFor(() => fake.scripts.size === 1);
-  await expect(retry(h, open)).rejects.toMatchObject(refused);
-  fake.script.release();
+  await expect(retry(h, open)).rejects.toMatchObject(rejected);
+  fake.script.proceed();
   expect((await h.ended(open)).state).toBe('succeeded');
-  await expect(retry(h, open)).rejects.toMatchObject(refused);
+  await expect(retry(h, open)).rejects.toMatchObject(rejected);
   const failed = await script(h, 'exit 1', ['web-1']);
   expect((await h.ended(failed)).state).toBe('failed');
   await waitFor(() => h.store.transaction((tx) => tx.retention.purge(failed, 100)));
-  await expect(retry(h, failed)).rejects.toMatchObject(refused);
+  await expect(retry(h, failed)).rejects.toMatchObject(rejected);
   await expect(retry(h, 'nothing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toHaveLength(2);
   expect((await h.store.events.list({ type: 'task.retried', limit: 10 })).items).toEqual([]);

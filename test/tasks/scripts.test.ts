@@ -113,7 +113,7 @@ it('reports a machine as reached again when it is, not when its script has ended
   fake.script.print(['still here']);
   await waitFor(async () => (await messages()).length === 4);
   expect(fake.script.ended).toBe(false);
-  fake.script.release();
+  fake.script.proceed();
   expect((await h.ended(id)).state).toBe('succeeded');
   expect((await messages()).filter((text) => text === 'web-1: reached again')).toHaveLength(2);
   expect(await shown()).toEqual([undefined]);
@@ -126,10 +126,10 @@ it('runs on all machines at once, and lets the others finish when one fails', as
   const id = await submit(h, 'hold\nsay done', { machines: ['web-1', 'web-2'] });
   await waitFor(() => one.scripts.size === 1 && two.scripts.size === 1);
   one.script.exitCode = 3;
-  one.script.release();
+  one.script.proceed();
   await waitFor(async () => (await h.store.tickets.byTask(id)).some(({ state }) => state === 'failed'));
   expect((await h.store.tasks.get(id)).state).toBe('running');
-  two.script.release();
+  two.script.proceed();
   expect(await h.ended(id)).toMatchObject({ state: 'failed', errorDetail: 'failed on web-1' });
   expect((await taskView(h.store, id)).machines.map(({ state }) => state)).toEqual(['failed', 'succeeded']);
 });
@@ -173,7 +173,7 @@ it('acknowledges a line only once it is stored', async () => {
     expect(storedLine).toBeGreaterThanOrEqual(acknowledged);
     fake.cut();
   }
-  fake.script.release();
+  fake.script.proceed();
   expect((await h.ended(id)).state).toBe('succeeded');
   const texts = await h.texts(ticket.id);
   const numbers = Array.from({ length: 500 }, (_, index) => `line ${index + 1}`);
@@ -274,7 +274,7 @@ it('leaves a script alone whose log could not be followed, and that nobody cance
   expect((await h.ended(id)).state).toBe('interrupted');
   await waitFor(() => fake.completionCalls > 3);
   expect([fake.script.phase, fake.cancels]).toEqual(['RUNNING', []]);
-  fake.script.release();
+  fake.script.proceed();
   await waitFor(() => fake.completed.length === 1);
 });
 
@@ -339,7 +339,7 @@ it('stores what a log says as data, whatever it is', async () => {
   const id = await submit(h, 'hold');
   await waitFor(() => fake.scripts.size === 1);
   fake.script.lines.push(...lines);
-  fake.script.release();
+  fake.script.proceed();
   expect((await h.ended(id)).state).toBe('succeeded');
   expect(await h.texts((await ticketOf(h, id)).id)).toEqual(lines);
 });
@@ -372,7 +372,7 @@ it('stops silently when another owner has taken over the task', async () => {
     tx.tasks.claimNext({ owner: 'server-2', leaseMs: 60_000, now: Date.now() + 3_600_000 }),
   );
   expect(taken).toMatchObject({ id, epoch: 2 });
-  fake.script.release();
+  fake.script.proceed();
   await waitFor(() => h.tasks.running === 0);
   // The stale owner stored none of the lines that came after, and ended nothing.
   expect(await ticketOf(h, id)).toMatchObject({ storedLine: 1, state: 'running' });
@@ -387,7 +387,7 @@ it('gives its leases back when it stops, and continues where it was', async () =
   await h.tasks.stop();
   expect(await h.store.tasks.get(id)).toMatchObject({ state: 'running', leaseOwner: null, epoch: 1 });
   await h.restart();
-  fake.script.release();
+  fake.script.proceed();
   expect(await h.ended(id)).toMatchObject({ state: 'succeeded', epoch: 2 });
   expect(fake.starts).toHaveLength(1);
   expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(40);
@@ -456,7 +456,7 @@ it('gives a script no second quota after a restart of the server', async () => {
   const id = await submit(h, 'say 0123456789\nsay 0123456789\nhold\nsay 0123456789\nsay 0123456789');
   await waitFor(async () => (await ticketOf(h, id)).storedLine === 2);
   await h.restart();
-  fake.script.release();
+  fake.script.proceed();
   expect((await h.ended(id)).state).toBe('failed');
   expect(await h.texts((await ticketOf(h, id)).id)).toHaveLength(4);
 });

@@ -48,7 +48,7 @@ it.each(Object.entries(printed))('shows nothing of a key printed %s, killed in t
   await waitFor(() => fake.script.forgotten === half + 1);
   await first.kill();
   fake.script.print([...lines.slice(half), 'after']);
-  fake.script.release();
+  fake.script.proceed();
   const second = await at.server({ engine: true });
   await second.idle();
   await second.kill();

@@ -19,7 +19,7 @@ export class HostDied extends Error {}
 export interface HostOptions extends TestEngineOptions {
   /** A command that runs the host, such as strace with its options. */
   readonly under?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Host {
@@ -29,11 +29,11 @@ export class Host {
   /** Resolves when the host is gone. */
   readonly gone: Promise<void>;
 
-  constructor(dataDir: string, { under = [], environment = {}, ...options }: HostOptions = {}) {
+  constructor(dataDir: string, { under = [], env = {}, ...options }: HostOptions = {}) {
     const [program, ...words] = [...under, process.execPath, hostFile, dataDir, JSON.stringify(options)];
     this.#child = spawn(program, words, {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...env },
     });
     this.#child.stdin!.on('error', () => undefined);
     this.gone = once(this.#child.stdout!, 'close').then(() => {

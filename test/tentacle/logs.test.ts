@@ -79,7 +79,7 @@ describe('output', () => {
     expect(await ended(engine, order, 50_000)).toMatchObject({ exitCode: 4, lastLine: 64 * 64 + 1 });
   });
 
-  test('sensitive values are masked whatever way and however slowly they are printed', async () => {
+  test('sensitive values are masked in whatever form and however slowly they are printed', async () => {
     const { engine, dataDir } = await freshEngine();
     const secret = 'canary+Secret/Value=42"x';
     const key = 'first-line-of-key\nsecond-line-of-key\n';
@@ -91,7 +91,7 @@ describe('output', () => {
         'printf %s "$SECRET" | fold -w 8; echo; printf %s "$SECRET" | fold -w 3; echo',
         'printf %s "$SECRET" | od -An -tx1 | tr -d " \\n"; echo; echo "$KEY"; set -x; : "$SECRET"',
       ].join('\n'),
-      { payload: { environment: { SECRET: secret, KEY: key }, sensitiveValues: [secret, key] } },
+      { payload: { env: { SECRET: secret, KEY: key }, sensitiveValues: [secret, key] } },
     );
     await engine.start(order);
     await ended(engine, order);

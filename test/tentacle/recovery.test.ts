@@ -218,7 +218,7 @@ describe('an agent that was killed', () => {
     const latch = join(dataDir, 'latch');
     const secret = 'canary-secret-value';
     const body = `echo before; ${until(latch)}; echo "$SECRET"; exit 3`;
-    const order = orderOf(body, { payload: { environment: { SECRET: secret }, sensitiveValues: [secret] } });
+    const order = orderOf(body, { payload: { env: { SECRET: secret }, sensitiveValues: [secret] } });
     const first = new Host(dataDir);
     await first.start(order);
     await waitFor(async () => (await first.lines(order)).length === 1);
@@ -244,7 +244,7 @@ const launcherWriting = (when: number, what: string): readonly string[] => [
 const launcherDies = launcherWriting(1, 'error=EIO:signal=KILL');
 
 describe.skipIf(lacks('strace'))('a launcher that was killed after a start that it has not written down', () => {
-  test('leaves a script that is followed, holds its place, and can be cancelled', async () => {
+  test('leaves a script that is followed, keeps its slot, and can be cancelled', async () => {
     const dataDir = await tempDir();
     const exclusive = { isolation: 'exclusive' };
     const order = orderOf('echo $$; sleep 300', { payload: exclusive });
@@ -363,7 +363,7 @@ describe('killed at any moment', () => {
       'for i in {1..6000}; do echo "line $i $SECRET"; (( i % 500 )) || echo "$long"; (( i % 50 )) || sleep 0.01; done',
       'exit 9',
     ].join('\n');
-    const order = orderOf(body, { payload: { environment: { SECRET: secret }, sensitiveValues: [secret] } });
+    const order = orderOf(body, { payload: { env: { SECRET: secret }, sensitiveValues: [secret] } });
     const expected = Array.from({ length: 6000 }, (_, index) => {
       const line = [`line ${index + 1} ********`];
       return (index + 1) % 500 === 0 ? [...line, `${long.slice(0, 64 * 1024)} … [line cut at 64 KiB]`] : line;
@@ -383,7 +383,7 @@ describe('killed at any moment', () => {
   });
 
   // One thread for files, so that the count of calls is the same in each run.
-  const environment = { UV_THREADPOOL_SIZE: '1' };
+  const env = { UV_THREADPOOL_SIZE: '1' };
 
   test.skipIf(lacks('strace')).each([
     ['fdatasync', 5],
@@ -399,7 +399,7 @@ describe('killed at any moment', () => {
       const order = orderOf(`${witness.testify(ticket)}; exit 8`, { ticket });
       const inject = `inject=${calls}:signal=KILL:when=${nth}`;
       const under = ['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
-      const doomed = new Host(dataDir, { under, environment });
+      const doomed = new Host(dataDir, { under, env });
       await doomed
         .start(order)
         .then(() => doomed.ended(order))

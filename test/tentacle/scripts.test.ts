@@ -16,7 +16,7 @@ describe('start', () => {
   test('runs bash and tells exit code, streams and numbered lines', async () => {
     const { engine } = await freshEngine();
     const order = orderOf('echo one; echo two >&2; echo "$GREETING"; exit 7', {
-      payload: { environment: { GREETING: 'hello' } },
+      payload: { env: { GREETING: 'hello' } },
     });
     expect(['RUNNING', 'EXITED']).toContain((await engine.start(order)).phase);
     const end = await ended(engine, order);
@@ -142,18 +142,18 @@ describe('start', () => {
   test('refuses what it cannot run, and leaves nothing behind', async () => {
     const { engine, journal, dataDir } = await freshEngine();
     const witness = witnessIn(dataDir);
-    const refused: [string, Parameters<typeof orderOf>[1]][] = [
+    const rejected: [string, Parameters<typeof orderOf>[1]][] = [
       ['INTERPRETER_MISSING', { payload: { interpreter: 'cobol' } }],
-      ['ENV_NAME_FORBIDDEN', { payload: { environment: { LD_PRELOAD: '/tmp/x.so' } } }],
-      ['ENV_NAME_FORBIDDEN', { payload: { environment: { NODE_OPTIONS: '--inspect' } } }],
-      ['ENV_NAME_FORBIDDEN', { payload: { environment: { BASH_ENV: '/tmp/x' } } }],
-      ['ENV_NAME_FORBIDDEN', { payload: { environment: { 'A=B': 'x' } } }],
-      ['ENV_NAME_FORBIDDEN', { payload: { environment: { A: 'nul\0' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { env: { LD_PRELOAD: '/tmp/x.so' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { env: { NODE_OPTIONS: '--inspect' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { env: { BASH_ENV: '/tmp/x' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { env: { 'A=B': 'x' } } }],
+      ['ENV_NAME_FORBIDDEN', { payload: { env: { A: 'nul\0' } } }],
       ['SENSITIVE_TOO_SHORT', { payload: { sensitiveValues: ['abc'] } }],
       ['SENSITIVE_TOO_LARGE', { payload: { sensitiveValues: ['x'.repeat(70_000)] } }],
       ['INVALID_FIELD', { payload: { isolation: 'sometimes' } }],
     ];
-    for (const [code, more] of refused) {
+    for (const [code, more] of rejected) {
       const order = orderOf(witness.testify(code), more);
       await expect(engine.start(order)).rejects.toEqual(withCode(code));
       expect(journal.ticket(order.ticket)).toBeUndefined();
@@ -200,7 +200,7 @@ describe('start', () => {
     const order = orderOf('true', { payload: { application: 'web', applicationStage: 'current' } });
     await engine.start(order);
     expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 126, errorCode: 'SPAWN_FAILED' });
-    const large = orderOf('true', { payload: { environment: { LARGE: 'x'.repeat(200_000) } } });
+    const large = orderOf('true', { payload: { env: { LARGE: 'x'.repeat(200_000) } } });
     await engine.start(large);
     expect(await ended(engine, large)).toMatchObject({ exitCode: 126, errorCode: 'SPAWN_FAILED' });
   });
@@ -252,7 +252,7 @@ describe('what a script can see', () => {
     const order = orderOf(
       'env | sort; tr "\\0" " " < /proc/$$/cmdline; echo; tr "\\0" " " < /proc/$PPID/cmdline; sleep 30',
       {
-        payload: { environment: { OWN: 'x' } },
+        payload: { env: { OWN: 'x' } },
       },
     );
     await engine.start(order);
@@ -313,7 +313,7 @@ describe('cancel and time limit', () => {
     const { state } = journal.ticket(order.ticket)!;
     await Promise.all([engine.cancel(order), engine.cancel(order)]);
     expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED', errorCode: 'CANCELLED' });
-    expect(state.phase === 'running' && ledGroupIsAlive(state.process)).toBe(false);
+    expect(state.phase === 'running' && ledGroupIsAlive(state.childProcess)).toBe(false);
     expect(await engine.cancel(order)).toMatchObject({ phase: 'CANCELLED' });
   });
 
@@ -325,7 +325,7 @@ describe('cancel and time limit', () => {
       const state = journal.ticket(order.ticket)?.state;
       return state?.phase === 'running' && state;
     });
-    await waitFor(async () => / T /.test(await readFile(`/proc/${running.process.pid}/stat`, 'latin1')));
+    await waitFor(async () => / T /.test(await readFile(`/proc/${running.childProcess.pid}/stat`, 'latin1')));
     await engine.cancel(order);
     expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED' });
   });

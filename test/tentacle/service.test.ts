@@ -237,7 +237,7 @@ describe('the tentacle service', () => {
     const stranger = createSigner((await createTestMesh('other-mesh')).authority, 'server-1');
     const changed = Buffer.from(good.body as Buffer);
     changed[changed.length - 5]! ^= 1;
-    const refused: [string, Envelope][] = [
+    const rejected: [string, Envelope][] = [
       ['BAD_TASK_SIGNATURE', envelopeFor(stranger, { payload })],
       ['BAD_TASK_SIGNATURE', { ...good, signature: Buffer.alloc(64) }],
       ['BAD_TASK_SIGNATURE', { ...good, body: changed }],
@@ -247,7 +247,7 @@ describe('the tentacle service', () => {
       ['ENVELOPE_EXPIRED', envelopeFor(signer, { expiresAtMs: Date.now() - 6 * 60_000, payload })],
       ['TICKET_TOO_OLD', envelopeFor(signer, { ticket: 'not-a-ticket', payload })],
     ];
-    for (const [code, envelope] of refused) {
+    for (const [code, envelope] of rejected) {
       await expect(startScript(client, envelope)).rejects.toMatchObject({ code });
       await expect(follow(client, { start: envelope })).rejects.toMatchObject({ code });
     }
@@ -315,9 +315,9 @@ describe('the tentacle service', () => {
     const key = { ticket: newId(), task: newId(), epoch: 1 };
     await startScript(client, envelopeFor(signer, { ...key, payload: { body: 'sleep 2' } }));
     const stale = follow(client, { ...key, afterLine: 0 });
-    const refused = expect(stale).rejects.toMatchObject({ code: 'STALE_EPOCH' });
+    const rejected = expect(stale).rejects.toMatchObject({ code: 'STALE_EPOCH' });
     await client.unary((c, o, done) => c.getScript({ ...key, epoch: 2 }, o, done), { deadlineMs: 5_000 });
-    await refused;
+    await rejected;
     await expect(follow(client, { ...key, afterLine: 0 })).rejects.toMatchObject({ code: 'STALE_EPOCH' });
     expect((await follow(client, { ...key, epoch: 2, afterLine: 0 })).end.phase).toBe('EXITED');
   });

@@ -22,8 +22,14 @@ test('leaves the group alone of a process that has the number of its script now'
   const now = identify(stranger.pid!)!;
   const [ticket, task, startedAtMs] = [newId(), newId(), Date.now()];
   const journal = await Journal.open(dataDir);
-  const process = { ...now, startTicks: now.startTicks - 1 };
-  const state = { phase: 'running', spec: { ...spec, ...noApplication }, attempt: 1, process, startedAtMs } as const;
+  const childProcess = { ...now, startTicks: now.startTicks - 1 };
+  const state = {
+    phase: 'running',
+    spec: { ...spec, ...noApplication },
+    attempt: 1,
+    childProcess,
+    startedAtMs,
+  } as const;
   await journal.append({ kind: 'ticket', ticket, task, state });
   await journal.close();
   const { engine, close } = await openEngine(dataDir);

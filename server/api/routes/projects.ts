@@ -138,7 +138,7 @@ export function projectRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-/** The handlers of the step types have checked the steps against the schemas of the contract. */
+/** The handlers of the step kinds have checked the steps against the schemas of the contract. */
 function toView(project: Project): ProjectView {
   return { ...project, process: project.process as ProjectView['process'] };
 }

@@ -1,7 +1,7 @@
-// A step type: how its steps are checked and planned, and what each action does. A new type is a handler beside these,
+// A step kind: how its steps are checked and planned, and what each action does. A new kind is a handler beside these,
 // registered in server/task-kinds.ts.
 import { IsthmusError } from '../../../contract/errors.ts';
-import type { ResolvedVariables, StepType, StepTypes } from '../../projects/index.ts';
+import type { ResolvedVariables, StepKind, StepKinds } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
 import type { Machine } from '../../store/inventory/machines.ts';
 import type { Release } from '../../store/projects/releases.ts';
@@ -34,7 +34,7 @@ export type TicketRunner = (run: MachineRun, ticket: Ticket) => Promise<Ticket>;
 /** Prepares one action of a step. What it throws ends the ticket unsent. */
 export type StepAction<Step extends ProcessStep> = (step: Step, context: ActionContext) => TicketRunner;
 
-export interface StepHandler<Step extends ProcessStep = ProcessStep> extends StepType<Step> {
+export interface StepHandler<Step extends ProcessStep = ProcessStep> extends StepKind<Step> {
   /** Decides, when a deployment is accepted, on which machines the step runs and with which actions, in order. */
   plan(step: Step, context: PlanContext): Omit<PlannedStep, 'name'>;
   /** Every action that a plan may contain. Each has a ticket of its own per machine. */
@@ -47,30 +47,30 @@ export function machinesOf({ targetRoles }: ProcessStep, { machines }: PlanConte
   return machines.filter((machine) => matches(machine.targetRoles)).map(({ id }) => id);
 }
 
-export class StepHandlerRegistry implements StepTypes {
+export class StepHandlerRegistry implements StepKinds {
   readonly #handlers = new Map<string, StepHandler>();
 
-  /** Adds a type. INTERNAL when its name is taken. */
+  /** Adds a kind. INTERNAL when its name is taken. */
   registerStepHandler<Step extends ProcessStep>(handler: StepHandler<Step>): this {
-    const { type } = handler;
-    if (this.#handlers.has(type)) throw new IsthmusError('INTERNAL', `step type ${type} is registered twice`);
-    // Handlers are looked up by a step's kind, so each sees only steps of its own type.
-    this.#handlers.set(type, handler as unknown as StepHandler);
+    const { kind } = handler;
+    if (this.#handlers.has(kind)) throw new IsthmusError('INTERNAL', `step kind ${kind} is registered twice`);
+    // Handlers are looked up by a step's kind, so each sees only steps of its own.
+    this.#handlers.set(kind, handler as unknown as StepHandler);
     return this;
   }
 
-  get types(): readonly string[] {
+  get kinds(): readonly string[] {
     return [...this.#handlers.keys()];
   }
 
-  find(type: string): StepHandler | undefined {
-    return this.#handlers.get(type);
+  find(kind: string): StepHandler | undefined {
+    return this.#handlers.get(kind);
   }
 
-  /** The handler of a checked step; INTERNAL when its type is no longer registered. */
+  /** The handler of a checked step; INTERNAL when its kind is no longer registered. */
   of({ kind }: ProcessStep): StepHandler {
     const found = this.#handlers.get(kind);
-    if (found === undefined) throw new IsthmusError('INTERNAL', `step type ${kind} is not registered`);
+    if (found === undefined) throw new IsthmusError('INTERNAL', `step kind ${kind} is not registered`);
     return found;
   }
 }

@@ -1,4 +1,4 @@
-// The step type that installs a package: acquire, stage, activate, with optional scripts before and after activation.
+// The step kind that installs a package: acquire, stage, activate, with optional scripts before and after activation.
 import { Type, type Static } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
 import { packageIdKey } from '../../../lib/package-versions.ts';
@@ -44,7 +44,7 @@ const PackageStep = Type.Object(
 type PackageStep = Static<typeof PackageStep>;
 
 export const packageStep: StepHandler<PackageStep> = {
-  type: 'package',
+  kind: 'package',
   schema: PackageStep,
   packageId: (step) => step.package.id,
   plan(step, context) {

@@ -1,4 +1,4 @@
-// The step type that runs a script on its machines.
+// The step kind that runs a script on its machines.
 import { Type, type Static } from 'typebox';
 import { STEP_FIELDS } from '../../projects/index.ts';
 import { machinesOf, type StepHandler } from './handler.ts';
@@ -10,7 +10,7 @@ const ScriptStep = Type.Object(
 );
 
 export const scriptStep: StepHandler<Static<typeof ScriptStep>> = {
-  type: 'script',
+  kind: 'script',
   schema: ScriptStep,
   plan: (step, context) => ({ actions: ['script'], machines: machinesOf(step, context) }),
   actions: {

@@ -1,4 +1,4 @@
-// A script inside a step of any type: how it is checked, and how it runs on a machine.
+// A script inside a step of any kind: how it is checked, and how it runs on a machine.
 import { Type, type Static } from 'typebox';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
@@ -37,7 +37,7 @@ export function scriptRunner(
   const payload: ScriptPayload = {
     interpreter,
     body,
-    environment: scriptEnv(values, factsOf(step, context)),
+    env: scriptEnv(values, factsOf(step, context)),
     sensitiveValues: [...sensitiveValues],
     timeLimitS: step.timeLimitS ?? 0,
     isolation: 'exclusive',

@@ -16,13 +16,13 @@ export async function migrate(
   db: Kysely<Schema>,
   known: Readonly<Record<string, Migration>> = MIGRATIONS,
 ): Promise<void> {
-  await refuseNewer(db, known);
+  await rejectNewer(db, known);
   const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve({ ...known }) } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw IsthmusError.from(error);
 }
 
-async function refuseNewer(db: Kysely<Schema>, known: Readonly<Record<string, Migration>>): Promise<void> {
+async function rejectNewer(db: Kysely<Schema>, known: Readonly<Record<string, Migration>>): Promise<void> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   if (!tables.some((table) => table.name === 'kysely_migration')) return;
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);

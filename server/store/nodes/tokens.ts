@@ -106,7 +106,7 @@ export class TokenRepository {
   }
 
   /** Frees a token whose enrolment was not confirmed, so that another attempt, with another key, may use it. */
-  async release(id: string, spkiSha256: string): Promise<boolean> {
+  async unbind(id: string, spkiSha256: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('join_tokens')
       .set({ bound_spki_sha256: null, bound_node: null })

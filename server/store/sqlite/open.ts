@@ -32,7 +32,7 @@ export function openDatabase(dataDir: string): DatabaseSync {
 }
 
 /** Removes the pid file when a store is closed. */
-export function releaseDataDir(dataDir: string): void {
+export function removePidFile(dataDir: string): void {
   rmSync(join(dataDir, PID_FILE), { force: true });
 }
 

@@ -195,12 +195,12 @@ export class TaskRepository {
   }
 
   /** Gives the lease back: any node may claim the task at once. */
-  async release(fence: Fence): Promise<void> {
+  async freeLease(fence: Fence): Promise<void> {
     await this.#fenced(fence, { lease_owner: null, lease_until: null });
   }
 
   /** Frees the leases that an earlier process of this node left; the next claim's epoch fences that process off. */
-  async releaseAll(owner: string): Promise<void> {
+  async freeLeases(owner: string): Promise<void> {
     await this.#db
       .updateTable('tasks')
       .set({ lease_owner: null, lease_until: null })

@@ -45,10 +45,10 @@ export function commandOf(pid: number): readonly string[] {
 }
 
 /** Whether exactly this process still runs; a zombie does not. */
-export function isAlive(process: ChildProcessIdentity): boolean {
-  if (process.bootId !== bootId()) return false;
-  const stat = readStat(process.pid);
-  return stat !== undefined && stat.startTicks === process.startTicks && stat.state !== 'Z';
+export function isAlive(childProcess: ChildProcessIdentity): boolean {
+  if (childProcess.bootId !== bootId()) return false;
+  const stat = readStat(childProcess.pid);
+  return stat !== undefined && stat.startTicks === childProcess.startTicks && stat.state !== 'Z';
 }
 
 /** Whether the group that this process led still has a member; see `ledGroup`. */

@@ -1,4 +1,4 @@
-// Turns a payload into a process: prepares command, folder and environment, and has the launcher start it.
+// Turns a payload into a process: prepares command, folder and env, and has the launcher start it.
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ChildProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/records.ts';
 import { scriptEnv } from './script-env.ts';
@@ -13,7 +13,7 @@ import type { Workspace } from '../workspace/workspace.ts';
 export interface LaunchContext {
   readonly user: ScriptUser;
   readonly launcher: Launcher;
-  /** The part of the agent's environment that scripts inherit. */
+  /** The part of the agent's env that scripts inherit. */
   readonly inherited: Readonly<Record<string, string>>;
   /** The PATH to find interpreters in. */
   readonly path: string;
@@ -21,12 +21,12 @@ export interface LaunchContext {
   readonly applicationFolder: (application: string, stage: 'staged' | 'current') => Promise<string>;
 }
 
-export type PreparedScript = Pick<LaunchRequest, 'command' | 'workingFolder' | 'environment'>;
+export type PreparedScript = Pick<LaunchRequest, 'command' | 'workingFolder' | 'env'>;
 
 export type LaunchOutcome =
   | {
       readonly kind: 'started';
-      readonly process: ChildProcessIdentity;
+      readonly childProcess: ChildProcessIdentity;
       readonly startedAtMs: number;
       /** Its exit code as the launcher reports it; undefined when it cannot. */
       readonly exited: Promise<number | undefined> | undefined;
@@ -43,9 +43,9 @@ export async function prepareScript(
 ): Promise<PreparedScript> {
   const command = [...user.become, ...interpreterCommand(payload.interpreter, path), workspace.body];
   const workingFolder = application === '' ? workspace.work : await applicationFolder(application, applicationStage);
-  const environment = scriptEnv(inherited, user, payload.environment);
+  const env = scriptEnv(inherited, user, payload.env);
   workspace.prepare(payload.body, user);
-  return { command, workingFolder, environment };
+  return { command, workingFolder, env };
 }
 
 /** Has the launcher start it; `starting` must be on the disk by now. */
@@ -59,8 +59,8 @@ export async function launchScript(
   const launch = await launcher.start({ stdout: workspace.stdout(attempt), stderr, exit, ...prepared });
   switch (launch.kind) {
     case 'started':
-      return startedAs(launch.process, launch.exited);
-    case 'refused':
+      return startedAs(launch.childProcess, launch.exited);
+    case 'rejected':
       return { kind: 'over', end: launch, startedAtMs: 0 };
     case 'lost':
       return afterLoss(workspace, attempt);
@@ -71,7 +71,7 @@ export async function launchScript(
 async function afterLoss(workspace: Workspace, attempt: number): Promise<LaunchOutcome> {
   const detail = 'the launcher was killed before it could report whether the script started';
   if (workspace.takeClaim(attempt)) {
-    return { kind: 'over', end: { kind: 'refused', code: 'SPAWN_FAILED', detail }, startedAtMs: 0 };
+    return { kind: 'over', end: { kind: 'rejected', code: 'SPAWN_FAILED', detail }, startedAtMs: 0 };
   }
   const started = await findStarted(workspace, attempt);
   if (started !== undefined) return startedAs(started, undefined);
@@ -82,5 +82,5 @@ function startedAs(
   { pid, startTicks, startedAtMs }: StartedChildProcess,
   exited: Promise<number | undefined> | undefined,
 ): LaunchOutcome {
-  return { kind: 'started', process: { pid, startTicks, bootId: bootId() }, startedAtMs, exited };
+  return { kind: 'started', childProcess: { pid, startTicks, bootId: bootId() }, startedAtMs, exited };
 }

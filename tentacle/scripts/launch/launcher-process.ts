@@ -19,7 +19,7 @@ function send(event: LaunchEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
-function launch({ id, stdout, stderr, exit, workingFolder, environment, command }: LaunchOrder): void {
+function launch({ id, stdout, stderr, exit, workingFolder, env, command }: LaunchOrder): void {
   const files: number[] = [];
   try {
     const exitFile = openSync(exit, 'r+');
@@ -28,14 +28,14 @@ function launch({ id, stdout, stderr, exit, workingFolder, environment, command 
     files.push(openSync(stdout, 'ax', 0o600), openSync(stderr, 'a', 0o600));
     const [program = '', ...words] = command;
     const stdio = ['ignore' as const, ...files.slice(1)];
-    const child = spawn(program, words, { cwd: workingFolder, env: environment, detached: true, stdio });
+    const child = spawn(program, words, { cwd: workingFolder, env, detached: true, stdio });
     files.splice(0, 1);
     if (child.pid === undefined) {
       closeSync(exitFile);
-      child.once('error', (error) => send({ id, kind: 'refused', code: codeOf(error), detail: error.message }));
+      child.once('error', (error) => send({ id, kind: 'rejected', code: codeOf(error), detail: error.message }));
     } else watch(id, child, child.pid, exitFile);
   } catch (error) {
-    send({ id, kind: 'refused', code: codeOf(error), detail: error instanceof Error ? error.message : String(error) });
+    send({ id, kind: 'rejected', code: codeOf(error), detail: error instanceof Error ? error.message : String(error) });
   } finally {
     for (const file of files) closeSync(file);
   }

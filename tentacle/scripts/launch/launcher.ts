@@ -16,7 +16,7 @@ export interface LaunchRequest {
   /** Created by the agent; see exit-file.ts. */
   readonly exit: string;
   readonly workingFolder: string;
-  readonly environment: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
   readonly command: readonly string[];
 }
 
@@ -26,18 +26,18 @@ export type LaunchOrder = LaunchRequest & { readonly id: number };
 /** One line from it. */
 export type LaunchEvent =
   | ({ readonly id: number; readonly kind: 'started' } & StartedChildProcess)
-  | { readonly id: number; readonly kind: 'refused'; readonly code: string; readonly detail: string }
+  | { readonly id: number; readonly kind: 'rejected'; readonly code: string; readonly detail: string }
   | { readonly id: number; readonly kind: 'exited'; readonly exitCode: number };
 
 export type Launch =
   | {
       readonly kind: 'started';
-      readonly process: StartedChildProcess;
+      readonly childProcess: StartedChildProcess;
       /** Undefined when the launcher was lost before it could report. */
       readonly exited: Promise<number | undefined>;
     }
   /** It certainly does not run. */
-  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
+  | { readonly kind: 'rejected'; readonly code: ErrorCode; readonly detail: string }
   /** The launcher was lost: the claim decides whether the script started. */
   | { readonly kind: 'lost' };
 
@@ -77,7 +77,7 @@ export class Launcher {
   }
 
   #run(): ChildProcess {
-    // In its own group, folder and environment, since it outlives the agent.
+    // In its own group, folder and env, since it outlives the agent.
     const spawned = spawn(process.execPath, [...OPTIONS, PROGRAM], {
       ...{ detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] },
     });
@@ -113,14 +113,14 @@ export class Launcher {
     const { started, exited } = launching;
     if (event.kind === 'started') {
       const { pid, startTicks, startedAtMs } = event;
-      started.resolve({ kind: 'started', process: { pid, startTicks, startedAtMs }, exited: exited.promise });
+      started.resolve({ kind: 'started', childProcess: { pid, startTicks, startedAtMs }, exited: exited.promise });
       return;
     }
     this.#open.delete(event.id);
     if (event.kind === 'exited') exited.resolve(event.exitCode);
     else {
       const code = isDiskFullCode(event.code) ? 'DISK_FULL' : 'SPAWN_FAILED';
-      started.resolve({ kind: 'refused', code, detail: `the script could not be started: ${event.detail}` });
+      started.resolve({ kind: 'rejected', code, detail: `the script could not be started: ${event.detail}` });
     }
   }
 }

@@ -1,5 +1,5 @@
 // The environment variables of a script: an allow-list from the agent's own, and those of its payload. Never the rest
-// of the agent's environment, and no name that would make an interpreter load foreign code.
+// of the agent's env, and no name that would make an interpreter load foreign code.
 import { changesPrograms } from '../../../lib/config/forbidden-env.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 
@@ -11,9 +11,9 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Throws ENV_NAME_FORBIDDEN, with the field, when a script must not get a variable of its payload. */
-export function checkEnvironment(environment: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(environment)) {
-    const field = `environment.${name}`;
+export function checkEnv(env: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    const field = `env.${name}`;
     if (!VARIABLE_NAME.test(name)) {
       throw new IsthmusError('ENV_NAME_FORBIDDEN', `${JSON.stringify(name)} cannot name a variable`, { field });
     }
@@ -31,7 +31,7 @@ interface ScriptOwner {
   readonly home: string;
 }
 
-/** The whole environment of a script. Its payload may set PATH or LANG, but not HOME, USER or LOGNAME. */
+/** The whole env of a script. Its payload may set PATH or LANG, but not HOME, USER or LOGNAME. */
 export function scriptEnv(
   inherited: Readonly<Record<string, string>>,
   owner: ScriptOwner,

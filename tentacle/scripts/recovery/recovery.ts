@@ -49,8 +49,8 @@ async function recoverStarting(
   const started = await findStarted(script.workspace, attempt);
   if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: VANISHED }, Date.now());
   const { startedAtMs, ...identity } = started;
-  const process = { ...identity, bootId: bootId() };
-  await recoverRunning(script, masker, { phase: 'running', spec, attempt, process, startedAtMs });
+  const childProcess = { ...identity, bootId: bootId() };
+  await recoverRunning(script, masker, { phase: 'running', spec, attempt, childProcess, startedAtMs });
 }
 
 async function recoverRunning(
@@ -58,9 +58,9 @@ async function recoverRunning(
   masker: Masker | undefined,
   state: StateIn<'running' | 'killing'>,
 ): Promise<void> {
-  const { process, startedAtMs } = state;
-  const sameBoot = process.bootId === bootId();
-  if (isAlive(process)) return script.adopt(masker, state);
+  const { childProcess, startedAtMs } = state;
+  const sameBoot = childProcess.bootId === bootId();
+  if (isAlive(childProcess)) return script.adopt(masker, state);
   // Checked before the exit code is read, since it may be written in between.
   const written = !endIsBeingWritten(script.workspace);
   const exitCode = script.workspace.exitCode();
@@ -68,7 +68,7 @@ async function recoverRunning(
     return script.endAfterwards(masker, { kind: 'exited', exitCode }, startedAtMs);
   }
   // The leader is gone without an exit code; others of its group may live, and are waited for or killed.
-  if (!written || ledGroupIsAlive(process)) return script.adopt(masker, state);
+  if (!written || ledGroupIsAlive(childProcess)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'
       ? { kind: state.reason }
@@ -87,11 +87,11 @@ async function startLate(
 ): Promise<void> {
   if (payload === undefined) {
     const detail = 'its sealed payload cannot be read';
-    return script.endAfterwards(undefined, { kind: 'refused', code: 'MASK_UNREADABLE', detail }, 0);
+    return script.endAfterwards(undefined, { kind: 'rejected', code: 'MASK_UNREADABLE', detail }, 0);
   }
   if (Date.now() > spec.expiresAtMs + SKEW_MS) {
     const detail = 'the tentacle stopped before it could start the script, and the envelope has expired since';
-    return script.endAfterwards(maskerFor(payload), { kind: 'refused', code: 'ENVELOPE_EXPIRED', detail }, 0);
+    return script.endAfterwards(maskerFor(payload), { kind: 'rejected', code: 'ENVELOPE_EXPIRED', detail }, 0);
   }
   await script.begin(payload, spec, attempt).catch(() => undefined);
 }

@@ -49,7 +49,7 @@ export class RunningScript {
   /** Resolves when the leader is gone, and its exit code is recorded, if it ever will be. */
   async #leaderGone(exited: Promise<number | undefined> | undefined): Promise<void> {
     const { workspace, stopping } = this.#parts;
-    await leaderGone(this.#state.process, exited, stopping);
+    await leaderGone(this.#state.childProcess, exited, stopping);
     this.#reported = await exited;
     if (this.#reported === undefined) await endWritten(workspace, stopping);
   }
@@ -69,14 +69,14 @@ export class RunningScript {
     await record.set({ ...this.#state, phase: 'killing', reason }).catch((error: unknown) => {
       log.warn({ err: error, ticket: record.ticket }, 'kill not journalled');
     });
-    await endGroup(this.#state.process, killGraceMs, stopping);
+    await endGroup(this.#state.childProcess, killGraceMs, stopping);
     return { kind: reason };
   }
 
   /** No exit code was recorded, and none will be. Waits for other processes of the group that run on. */
   async #endWithoutExitCode(): Promise<ScriptEnd> {
     const { workspace, kill, stopping } = this.#parts;
-    await this.#unlessKilled(groupGone(this.#state.process, stopping));
+    await this.#unlessKilled(groupGone(this.#state.childProcess, stopping));
     if (kill.reason !== undefined) return this.#killGroup(kill.reason);
     const exitCode = workspace.exitCode();
     if (exitCode !== undefined) return { kind: 'exited', exitCode };
@@ -93,10 +93,10 @@ export class RunningScript {
   }
 
   #limitTime(): LongTimer | undefined {
-    const { spec, process } = this.#state;
+    const { spec, childProcess } = this.#state;
     if (spec.timeLimitS === 0) return undefined;
     // 0: the process was gone before its start time could be read.
-    const ranMs = process.startTicks === 0 ? 0 : ageMs(process);
+    const ranMs = childProcess.startTicks === 0 ? 0 : ageMs(childProcess);
     // Monotonic: the clock of the machine may be set meanwhile.
     const now = () => performance.now();
     return new LongTimer(now() + spec.timeLimitS * 1000 - ranMs, () => this.#parts.kill.request('timed-out'), { now });

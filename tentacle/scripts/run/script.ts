@@ -224,9 +224,9 @@ export class Script {
       await this.#end(outcome.end, outcome.startedAtMs);
       return undefined;
     }
-    const { process, startedAtMs, exited } = outcome;
-    this.#leader = process.pid;
-    const state = { phase: 'running', spec, attempt, process, startedAtMs } as const;
+    const { childProcess, startedAtMs, exited } = outcome;
+    this.#leader = childProcess.pid;
+    const state = { phase: 'running', spec, attempt, childProcess, startedAtMs } as const;
     // Not synced: until the next boot, the claim and the exit file say the same.
     this.#record.noteIfPossible(state);
     await this.#log.follow(masker, attempt);
@@ -244,8 +244,8 @@ export class Script {
   }
 
   /** Waits a while until no process has the output open. Returns the log line about those that still have. */
-  async #finishOutput({ process }: RunningState): Promise<string | undefined> {
-    const left = await outputFinished(process, this.workspace.path, this.#stopping.signal);
+  async #finishOutput({ childProcess }: RunningState): Promise<string | undefined> {
+    const left = await outputFinished(childProcess, this.workspace.path, this.#stopping.signal);
     if (left.length === 0) return undefined;
     const [which, hold] = left.length === 1 ? ['a process', 'holds'] : [`${left.length} processes`, 'hold'];
     const what = `the script left ${which} behind that ${hold} its output (${left.slice(0, MOST_LISTED).join(', ')})`;
@@ -266,7 +266,7 @@ export class Script {
    * had never come: everything is removed and `failure` is thrown.
    */
   async #giveUp(failure: IsthmusError): Promise<void> {
-    if (this.#record.journalled) return this.#end({ kind: 'refused', code: failure.code, detail: failure.message }, 0);
+    if (this.#record.journalled) return this.#end({ kind: 'rejected', code: failure.code, detail: failure.message }, 0);
     this.#slot?.leave();
     await this.#log.close();
     await this.#context.workspaces.remove(this.workspace, { abandoned: false });

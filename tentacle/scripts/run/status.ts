@@ -18,7 +18,7 @@ interface EndMessage {
 }
 
 /** The exit code of a shell for a command that cannot be run. */
-const REFUSED_EXIT_CODE = 126;
+const REJECTED_EXIT_CODE = 126;
 
 /** The status of a ticket. A tombstone keeps the exit code and the error of its end. */
 export function statusOf(
@@ -57,8 +57,8 @@ function endMessage(end: ScriptEnd, startedAtMs: number): EndMessage {
       const errorDetail = 'the script ran longer than its time limit and was killed';
       return { phase: 'TIMED_OUT', exitCode: 0, errorCode: 'TIME_LIMIT', errorDetail };
     }
-    case 'refused':
-      return { phase: 'EXITED', exitCode: REFUSED_EXIT_CODE, errorCode: end.code, errorDetail: end.detail };
+    case 'rejected':
+      return { phase: 'EXITED', exitCode: REJECTED_EXIT_CODE, errorCode: end.code, errorDetail: end.detail };
     case 'interrupted':
       return { phase: 'INTERRUPTED', exitCode: 0, errorCode: 'SCRIPT_INTERRUPTED', errorDetail: end.detail };
   }

@@ -1,4 +1,4 @@
-// Encrypts the payload in a workspace (its environment and sensitive values) under a key of this node. The ticket is
+// Encrypts the payload in a workspace (its env and sensitive values) under a key of this node. The ticket is
 // bound in: a sealed file that was moved to another ticket does not open.
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';

@@ -115,9 +115,9 @@ export class Lab {
     const sysctl = (setting: string): Promise<string> => this.run(host, 'sysctl', ['-qw', `net.ipv4.${setting}`]);
     await sysctl('ip_forward=0');
     for (const name of congestionControls) {
-      const refused = await sysctl(`tcp_congestion_control=${name}`).catch((failure: Error) => failure);
+      const rejected = await sysctl(`tcp_congestion_control=${name}`).catch((failure: Error) => failure);
       this.#congestion = name;
-      if (typeof refused === 'string') return;
+      if (typeof rejected === 'string') return;
     }
     throw new Error(`none of ${congestionControls.join(', ')} can be set here`);
   }

@@ -7,7 +7,7 @@ export interface ScriptPayload {
    */
   'interpreter'?: (string);
   'body'?: (string);
-  'environment'?: ({[key: string]: string});
+  'env'?: ({[key: string]: string});
   /**
    * Values that leave the tentacle only masked.
    */
@@ -36,7 +36,7 @@ export interface ScriptPayload__Output {
    */
   'interpreter': (string);
   'body': (string);
-  'environment': ({[key: string]: string});
+  'env': ({[key: string]: string});
   /**
    * Values that leave the tentacle only masked.
    */
