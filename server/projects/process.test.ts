@@ -5,7 +5,8 @@ import { parse } from 'yaml';
 import { Type } from 'typebox';
 import { stepHandlers } from '../task-kinds.ts';
 import { checkProcess as checkAgainst } from './process.ts';
-import { STEP_FIELDS, type StepType, type StepTypes } from './step-types.ts';
+import { STEP_FIELDS } from '../../contract/projects.ts';
+import type { StepType, StepTypes } from './step-types.ts';
 
 const checkProcess = (steps: unknown) => checkAgainst(steps, stepHandlers());
 
