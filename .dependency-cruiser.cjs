@@ -174,6 +174,13 @@ module.exports = {
       to: { path: '^server/(api/|[^/]+\\.ts$)' },
     },
     {
+      name: 'server-operations-without-api',
+      severity: 'error',
+      comment: 'Operations work on a data folder, also while no server runs: they may not need its HTTP API.',
+      from: { path: '^server/operations/', pathNot: tests },
+      to: { path: '^server/api/' },
+    },
+    {
       name: 'server-foundations-below-features',
       severity: 'error',
       comment: 'Topology and events serve every feature: one that they import could not do without the others.',

@@ -1,17 +1,18 @@
 // Bench: what many agents cost, and how fast they reconnect when their server or relay is killed. Agents are simulated,
 // hundreds per process, with the real wire and their own certificates; server and relay are real processes.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { residentBytes } from '../test/support/resident-memory.ts';
 import { waitFor } from '../test/support/wait.ts';
 import { freePort, World } from '../test/support/world.ts';
 import { Fleet, createAgents } from './support/fleet.ts';
+import { processorTimeMs } from './support/processor-time.ts';
 import { percentile, rounded, type Bench, type BenchContext, type Figure } from './support/report.ts';
 
 const site = 'bench';
-const ticksPerS = 100;
 
 interface Setup {
   readonly world: World;
@@ -20,14 +21,8 @@ interface Setup {
   readonly addresses: { readonly server: string; readonly relay: string };
 }
 
-async function rssKb(pid: number): Promise<number> {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]);
-}
-
-async function cpuS(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerS;
+function cpuS(pid: number): number {
+  return processorTimeMs([pid]).own / 1000;
 }
 
 function answerMs(port: number): Promise<number> {
@@ -42,9 +37,9 @@ function answerMs(port: number): Promise<number> {
 /** Processor share and answers of the idle server. */
 async function idle({ world, apiPort }: Setup, seconds: number): Promise<{ share: number; answersMs: number[] }> {
   const pid = world.pid('server');
-  const before = await cpuS(pid);
+  const before = cpuS(pid);
   await sleep(seconds * 1000);
-  const share = ((await cpuS(pid)) - before) / seconds;
+  const share = (cpuS(pid) - before) / seconds;
   const answersMs: number[] = [];
   for (const until = performance.now() + seconds * 1000; performance.now() < until; await sleep(20)) {
     answersMs.push(await answerMs(apiPort));
@@ -79,13 +74,13 @@ async function storm({ world }: Setup, parent: string, fleet: Fleet, agents: num
   const killed = Date.now();
   await world.start(parent);
   const started = Date.now();
-  const componentBefore = await cpuS(world.pid(parent));
+  const componentBefore = cpuS(world.pid(parent));
   const times = await waitFor(
     async () => (await fleet.upAtMs()).filter((at) => at >= killed).length === agents && fleet.upAtMs(),
     { limitMs: 180_000, everyMs: 100, what: 'every agent to be back' },
   );
   const [first = 0, last = 0] = [times[0], times.at(-1)];
-  const [componentAfter, agentsAfter] = [await cpuS(world.pid(parent)), await fleet.cpuS()];
+  const [componentAfter, agentsAfter] = [cpuS(world.pid(parent)), await fleet.cpuS()];
   return {
     componentCpuMs: ((componentAfter - componentBefore) * 1000) / agents,
     agentCpuMs: ((agentsAfter - agentsBefore) * 1000) / agents,
@@ -102,12 +97,12 @@ async function under(
   pid: () => number,
 ): Promise<{ fleet: Fleet; kb: number }> {
   const { folders, world } = setup;
-  const before = await rssKb(pid());
+  const before = await residentBytes(pid());
   const node = parent === 'server' ? 'server' : 'r1';
   const fleet = await Fleet.start(folders, { node, address: setup.addresses[parent] });
   await allUp(fleet, folders.length);
   await reported(world, folders.length);
-  return { fleet, kb: ((await rssKb(pid())) - before) / folders.length };
+  return { fleet, kb: ((await residentBytes(pid())) - before) / 1024 / folders.length };
 }
 
 /** Waits until the server has reports from so many agents. */

@@ -1,8 +1,9 @@
 // The identity of a peer: read from the URI SAN of a certificate that is verified against the mesh's authority.
 import type { X509Certificate } from 'node:crypto';
+import { NODE_ROLES, type NodeRole } from '../contract/nodes.ts';
+import { isSlug } from '../lib/ids.ts';
 
-export const ROLES = ['server', 'relay', 'mirror', 'tentacle'] as const;
-export type NodeRole = (typeof ROLES)[number];
+export type { NodeRole };
 
 export interface PeerIdentity {
   readonly meshId: string;
@@ -24,13 +25,13 @@ export function identityUri({ meshId, role, node }: Pick<PeerIdentity, 'meshId' 
   return `isthmus://${meshId}/${role}/${node}`;
 }
 
-const SAN_PATTERN =
-  /^URI:isthmus:\/\/([a-z0-9-]{1,63})\/(server|relay|mirror|tentacle)\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/;
+const SAN_PATTERN = /^URI:isthmus:\/\/([a-z0-9-]{1,63})\/([a-z]+)\/([a-z0-9-]+)$/;
 
 /** Reads the identity in a certificate; undefined unless its SAN has exactly our form. Verifies nothing. */
 export function readIdentity(certificate: X509Certificate): PeerIdentity | undefined {
   const [, meshId, role, node] = SAN_PATTERN.exec(certificate.subjectAltName ?? '') ?? [];
-  if (meshId === undefined || role === undefined || node === undefined || !isNodeRole(role)) return undefined;
+  if (meshId === undefined || role === undefined || node === undefined) return undefined;
+  if (!isNodeRole(role) || !isSlug(node)) return undefined;
   const provisional = certificate.subject.split('\n').includes(`OU=${PROVISIONAL_UNIT}`);
   return {
     ...(provisional ? { provisional } : {}),
@@ -45,5 +46,5 @@ export function readIdentity(certificate: X509Certificate): PeerIdentity | undef
 
 /** Whether a string is the name of a role. */
 export function isNodeRole(name: string): name is NodeRole {
-  return (ROLES as readonly string[]).includes(name);
+  return (NODE_ROLES as readonly string[]).includes(name);
 }

@@ -5,6 +5,7 @@ import { createHash, createPublicKey, generateKeyPairSync, sign, verify, type Ke
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../contract/errors.ts';
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
+import { DAY_MS } from '../lib/time.ts';
 import type { Envelope } from '../proto/gen/isthmus/tentacle/v1/Envelope.ts';
 import type { EnvelopeBody__Output } from '../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { SignerStatement__Output } from '../proto/gen/isthmus/tentacle/v1/SignerStatement.ts';
@@ -15,7 +16,6 @@ const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tent
 const statementCodec = messageCodec(types.SignerStatement);
 const bodyCodec = messageCodec(types.EnvelopeBody);
 
-const DAY_MS = 86_400_000;
 const STATEMENT_LIFETIME_MS = 7 * DAY_MS;
 /** How far two clocks may differ. */
 export const SKEW_MS = 5 * 60_000;

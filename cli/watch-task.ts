@@ -2,11 +2,12 @@
 import type { LogData, MessageData } from '../contract/task-stream.ts';
 import { END_STATES, type Task } from '../contract/tasks.ts';
 import { Mutex } from '../lib/async/mutex.ts';
-import { IsthmusError } from '../contract/errors.ts';
+import { IsthmusError, receivedAction } from '../contract/errors.ts';
 import { path, type ApiClient } from './client/client.ts';
 import { followTask } from './client/follow.ts';
 import { escapeText } from './render/escape.ts';
 import { LiveRegion } from './render/live.ts';
+import { actionText } from './render/remedy.ts';
 import { changedSteps, errorText, machineLines } from './render/task.ts';
 import type { ServerEvent } from './client/sse.ts';
 import type { Terminal } from './terminal.ts';
@@ -62,7 +63,15 @@ function eventLine(event: ServerEvent): string | undefined {
   if (message === undefined) return undefined;
   const about = message.machine ?? 'server';
   const text = message.text.startsWith(`${about}: `) ? message.text : `${about}: ${message.text}`;
-  return escapeText(`${text}${message.code ? ` (${message.code})` : ''}`);
+  return escapeText(`${text}${message.code ? ` (${message.code})` : ''}${remedyOf(message)}`);
+}
+
+/** What to do about a message that has an action. */
+function remedyOf({ data }: MessageData): string {
+  const sent = typeof data === 'object' && data !== null && 'action' in data ? data.action : undefined;
+  const action = receivedAction(sent);
+  const words = action === undefined ? '' : actionText(action, '');
+  return words === '' ? '' : `; ${words}`;
 }
 
 /** Follows a task to its end, shows it on standard output, and returns it. */

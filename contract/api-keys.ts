@@ -6,6 +6,7 @@ export const ApiRole = Words(['admin', 'operator', 'viewer'], {
   $id: 'ApiRole',
   description: 'Each role includes the rights of the next.',
 });
+export type ApiRole = Static<typeof ApiRole>;
 
 export const Whoami = Type.Object(
   {

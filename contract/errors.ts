@@ -6,7 +6,7 @@ interface CatalogueEntry {
   readonly http: number;
   /** gRPC status number (https://grpc.io/docs/guides/status-codes/) that carries this code. */
   readonly grpc: number;
-  /** What to do about it, as a sentence. */
+  /** What to do about it, as a sentence that names no command: programs read it, too. */
   readonly remedy: string;
 }
 
@@ -21,11 +21,10 @@ export const ERROR_CATALOGUE = {
   UNAUTHENTICATED: {
     http: 401,
     grpc: 16,
-    remedy:
-      'Log in with a valid key (`isthmus login`), or send it as `Authorization: Bearer …`; `isthmus key create` creates one.',
+    remedy: 'Log in with a valid key, or send it as `Authorization: Bearer …`.',
   },
   FORBIDDEN: { http: 403, grpc: 7, remedy: 'Use an identity that is allowed to do this.' },
-  UNREACHABLE: { http: 503, grpc: 14, remedy: 'See which hop fails with `isthmus mesh trace`.' },
+  UNREACHABLE: { http: 503, grpc: 14, remedy: 'Trace the paths to the node: the first hop that fails is the cause.' },
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
@@ -44,7 +43,7 @@ export const ERROR_CATALOGUE = {
     http: 403,
     grpc: 7,
     remedy:
-      'Check the clocks of the server and of the named node; if they are right, look for a forged task in the denials (`isthmus events --denied`).',
+      'Check the clocks of the server and of the named node; if they are right, look for a forged task in the denials.',
   },
   CA_FINGERPRINT: {
     http: 403,
@@ -64,7 +63,7 @@ export const ERROR_CATALOGUE = {
     grpc: 13,
     remedy: 'Restore the folder from a backup, or join the node again with a new token.',
   },
-  IDENTITY_MISSING: { http: 409, grpc: 9, remedy: 'Join the node first, with `isthmus join`.' },
+  IDENTITY_MISSING: { http: 409, grpc: 9, remedy: 'Join the node first.' },
   JOIN_DNS: {
     http: 400,
     grpc: 14,
@@ -80,7 +79,7 @@ export const ERROR_CATALOGUE = {
     http: 400,
     grpc: 14,
     remedy:
-      'Check that the token is still valid and has the address of this port (`isthmus token list`), that the parent is up (`isthmus mesh status`), and that the firewalls let it connect to this port.',
+      'Check that the token is still valid and has the address of this port, that the parent is up, and that the firewalls let it connect to this port.',
   },
   JOIN_TCP: {
     http: 400,
@@ -103,7 +102,7 @@ export const ERROR_CATALOGUE = {
     grpc: 9,
     remedy: 'Restore the master key that sealed this data. Isthmus never creates a new one.',
   },
-  NOT_INITIALISED: { http: 409, grpc: 9, remedy: 'Create the mesh first, with `isthmus init`.' },
+  NOT_INITIALISED: { http: 409, grpc: 9, remedy: 'Create the mesh first.' },
   JOIN_UNCONFIRMED: {
     http: 403,
     grpc: 7,
@@ -114,7 +113,7 @@ export const ERROR_CATALOGUE = {
     grpc: 16,
     remedy: 'Check both clocks. A node that was off for more than a week must join again.',
   },
-  PEER_CERTIFICATE_MISSING: { http: 401, grpc: 16, remedy: 'Join the node first, with `isthmus join`.' },
+  PEER_CERTIFICATE_MISSING: { http: 401, grpc: 16, remedy: 'Join the node first.' },
   PEER_CERTIFICATE_NAME: {
     http: 401,
     grpc: 16,
@@ -147,17 +146,17 @@ export const ERROR_CATALOGUE = {
     grpc: 15,
     remedy: 'Restore the data from a backup: the sealed value was changed, moved or sealed under another key.',
   },
-  TOKEN_EXPIRED: { http: 403, grpc: 16, remedy: 'Create a new token with `isthmus token create`.' },
+  TOKEN_EXPIRED: { http: 403, grpc: 16, remedy: 'Create a new token.' },
   TOKEN_SCOPE: { http: 403, grpc: 7, remedy: 'Use a token for this role, site and name.' },
   TOKEN_UNKNOWN: {
     http: 403,
     grpc: 16,
-    remedy: 'Copy the whole join command again, or create a new token with `isthmus token create`.',
+    remedy: 'Copy the whole join command again, or create a new token.',
   },
   TOKEN_USED: {
     http: 403,
     grpc: 16,
-    remedy: 'Create a new token with `isthmus token create`: each lets one node join.',
+    remedy: 'Create a new token: each lets one node join.',
   },
   // gRPC.
   METHOD_UNKNOWN: { http: 501, grpc: 12, remedy: 'Upgrade the older of the two nodes.' },
@@ -288,7 +287,7 @@ export const ERROR_CATALOGUE = {
   ROUTE_INVALID: {
     http: 422,
     grpc: 3,
-    remedy: 'Name existing relays in order, each once, at most 8; `isthmus node list` shows them.',
+    remedy: 'Name existing relays in order, each once, at most 8.',
   },
   SCHEMA_NEWER: {
     http: 503,
@@ -301,13 +300,13 @@ export const ERROR_CATALOGUE = {
   // Settings and the command line.
   CHECK_FAILED: { http: 409, grpc: 9, remedy: 'Correct what it names, then check again.' },
   CONFIG_INVALID: { http: 500, grpc: 9, remedy: 'Correct the setting at the source it names, then start again.' },
-  CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Add --yes when there is no terminal to confirm at.' },
+  CONFIRMATION_NEEDED: { http: 400, grpc: 9, remedy: 'Confirm it beforehand when there is no terminal to confirm at.' },
   REPARENT_TIMEOUT: {
     http: 504,
     grpc: 4,
-    remedy: 'The node keeps trying: see why with `isthmus node show`, or set other parents.',
+    remedy: 'The node keeps trying: see its last error, or set other parents.',
   },
-  COMPONENT_FAILED: { http: 500, grpc: 13, remedy: 'Read its log; `--clean` starts over without the earlier state.' },
+  COMPONENT_FAILED: { http: 500, grpc: 13, remedy: 'Read its log, or start over without the earlier state.' },
   SECRET_ON_ARGV: {
     http: 400,
     grpc: 3,
@@ -321,13 +320,12 @@ export const ERROR_CATALOGUE = {
   SERVER_UNREACHABLE: {
     http: 503,
     grpc: 14,
-    remedy: 'Check the address (--server, ISTHMUS_SERVER or the context file) and that the server runs.',
+    remedy: 'Check the address, and that the server runs.',
   },
   SERVER_WRONG_AUTHORITY: {
     http: 503,
     grpc: 16,
-    remedy:
-      'Give the authority certificate of this mesh with --ca; `isthmus cert authority --data DIR` on any of its nodes prints it.',
+    remedy: 'Give the authority certificate of this mesh, which each of its nodes has.',
   },
   RETRY_IN_PROGRESS: {
     http: 409,
@@ -342,9 +340,9 @@ export const ERROR_CATALOGUE = {
   TASK_NOT_SUCCESSFUL: {
     http: 409,
     grpc: 10,
-    remedy: 'Read its log with `isthmus task log ID`, and what each machine says with `isthmus task show ID`.',
+    remedy: 'Read its log, and what each machine says.',
   },
-  USAGE: { http: 400, grpc: 3, remedy: 'Add --help to the command to see how it is used.' },
+  USAGE: { http: 400, grpc: 3, remedy: 'See in its help how the command is used.' },
   // Tentacle: scripts, variables, masking.
   APPLICATION_MISSING: { http: 409, grpc: 9, remedy: 'Deploy the package step before the script step that needs it.' },
   ENVELOPE_EXPIRED: {
@@ -372,13 +370,13 @@ export const ERROR_CATALOGUE = {
   SCRIPT_INTERRUPTED: {
     http: 500,
     grpc: 10,
-    remedy: 'Check on the machine how far the script came, then decide whether to retry: `isthmus task retry ID`.',
+    remedy: 'Check on the machine how far the script came, then decide whether to retry the task.',
   },
   SCRIPT_NOT_ENDED: { http: 409, grpc: 9, remedy: 'Wait for the end of the script, or cancel it.' },
   SCRIPT_USER_UNKNOWN: {
     http: 422,
     grpc: 9,
-    remedy: 'Create the user on the machine, or start the tentacle with another --script-user.',
+    remedy: 'Create the user on the machine, or start the tentacle with another script user.',
   },
   SCRIPT_USER_NO_ACCESS: {
     http: 422,
@@ -414,7 +412,7 @@ export const ERROR_CATALOGUE = {
     remedy: 'The order was signed for another tentacle; look for a misrouted or replayed call.',
   },
   // Tasks and deployments.
-  MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says with `isthmus task show ID`.' },
+  MACHINES_FAILED: { http: 409, grpc: 10, remedy: 'See what each machine says.' },
   MACHINE_DISABLED: { http: 409, grpc: 9, remedy: 'Enable the machine, or leave it out.' },
   MACHINE_REVOKED: {
     http: 409,
@@ -454,7 +452,22 @@ export type RemedyAction =
   /** Choose an existing one. */
   | { readonly code: 'CHOOSE_EXISTING'; readonly arguments: { readonly kind: ListedKind } }
   /** Choose an existing one, or create the missing one. */
-  | { readonly code: 'CHOOSE_OR_CREATE'; readonly arguments: { readonly kind: ListedKind; readonly id: string } };
+  | { readonly code: 'CHOOSE_OR_CREATE'; readonly arguments: { readonly kind: ListedKind; readonly id: string } }
+  /** Choose an existing release of the project, or create the missing one. */
+  | {
+      readonly code: 'CHOOSE_OR_CREATE_RELEASE';
+      readonly arguments: { readonly project: string; readonly version: string };
+    }
+  /** Choose an existing version of the package. */
+  | { readonly code: 'CHOOSE_PACKAGE_VERSION'; readonly arguments: { readonly package: string } }
+  /** Push a version of the package. */
+  | { readonly code: 'PUSH_PACKAGE'; readonly arguments: { readonly package: string } }
+  /** Revoke the node. */
+  | { readonly code: 'REVOKE_NODE'; readonly arguments: { readonly node: string } }
+  /** Put the machine into an environment. */
+  | { readonly code: 'SET_ENVIRONMENTS'; readonly arguments: { readonly machine: string } }
+  /** Give the project a process. */
+  | { readonly code: 'SET_PROCESS'; readonly arguments: { readonly project: string } };
 
 interface ErrorContext {
   /** The node at which the error occurred. */
@@ -497,4 +510,11 @@ export class IsthmusError extends Error {
 /** Whether a string is a code of the catalogue. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CATALOGUE, code);
+}
+
+/** The action that another process sent, undefined when it is none. Its code may be one that this version does not know. */
+export function receivedAction(sent: unknown): RemedyAction | undefined {
+  if (typeof sent !== 'object' || sent === null || !('code' in sent && 'arguments' in sent)) return undefined;
+  const values = typeof sent.arguments === 'object' && sent.arguments !== null ? Object.values(sent.arguments) : [null];
+  return values.every((value) => typeof value === 'string') ? (sent as RemedyAction) : undefined;
 }

@@ -4,7 +4,9 @@ import { MachineRoute } from './machines.ts';
 import { MAX_PARENTS, Parent } from './nodes.ts';
 import { Closed, HostPort, List, Nullable, PageOf, Slug, Slugs, Timestamp, Words } from './schema.ts';
 
-const JoinRole = Words(['relay', 'mirror', 'tentacle'], { $id: 'JoinRole' });
+export const JOIN_ROLES = ['relay', 'mirror', 'tentacle'] as const;
+const JoinRole = Words(JOIN_ROLES, { $id: 'JoinRole' });
+export type JoinRole = Static<typeof JoinRole>;
 
 const JoinParent = Closed({ node: Slug, dialAddress: Type.Optional(HostPort) }, { $id: 'JoinParent' });
 

@@ -44,6 +44,7 @@ export const Thresholds = Closed(
 );
 
 export const Health = Words(['unknown', 'healthy', 'warning', 'unhealthy', 'unreachable'], { $id: 'Health' });
+export type Health = Static<typeof Health>;
 
 const HealthReason = Type.Object(
   {

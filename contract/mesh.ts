@@ -67,6 +67,7 @@ const PathState = Words(['up', 'unknown', 'down', 'unusable'], {
   description:
     '`unknown`: no node has reported one of the links. `unusable`: the path cannot work even with all links up.',
 });
+export type PathState = Static<typeof PathState>;
 
 export const TracedPath = Type.Object(
   {

@@ -2,12 +2,15 @@
 import { Type, type Static } from 'typebox';
 import { Closed, HostPort, List, ListQuery, Nullable, PageOf, Slug, Timestamp, Version, Words } from './schema.ts';
 
-/** How many parents a node may have. */
+/** How many parents a node may have: two allow for the failure of one, more are useful with more than two sites. */
 export const MAX_PARENTS = 4;
 
-export const NodeRole = Words(['server', 'relay', 'mirror', 'tentacle'], { $id: 'NodeRole' });
+export const NODE_ROLES = ['server', 'relay', 'mirror', 'tentacle'] as const;
+export const NodeRole = Words(NODE_ROLES, { $id: 'NodeRole' });
+export type NodeRole = Static<typeof NodeRole>;
 
 export const NodeState = Words(['active', 'revoked'], { $id: 'NodeState' });
+export type NodeState = Static<typeof NodeState>;
 
 export const Parent = Type.Object(
   {

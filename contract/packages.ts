@@ -4,7 +4,9 @@ import { Closed, PageOf, Sha256, Timestamp, Words } from './schema.ts';
 
 export const PackageId = Type.String({ minLength: 1, maxLength: 100 });
 export const PackageVersionName = Type.String({ minLength: 1, maxLength: 100 });
-export const PackageFormat = Words(['tar.gz', 'zip', 'nupkg'], { $id: 'PackageFormat' });
+export const PACKAGE_FORMATS = ['tar.gz', 'zip', 'nupkg'] as const;
+export const PackageFormat = Words(PACKAGE_FORMATS, { $id: 'PackageFormat' });
+export type PackageFormat = Static<typeof PackageFormat>;
 
 export const PushedPackage = Type.Object(
   {

@@ -4,7 +4,14 @@
 export const SLUG_PATTERN = '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$';
 export const SLUG_IN_WORDS = 'must have lower-case letters, digits and, between them, hyphens: 1 to 63';
 
+/** What a package may be called. */
+export const PACKAGE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
+export const PACKAGE_ID_IN_WORDS = 'must have letters, digits, `.`, `_` and `-`, at most 100: a package id';
+
 const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 
 /** A `host:port` with a port up to 65535; an IPv6 host is in brackets. Groups: bracketed host, plain host, port. */
 export const HOST_PORT_PATTERN = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^\\s:\\[\\]]+)):${PORT}$`;
+
+/** A `host:port` that a shell reads as one plain word. */
+export const PLAIN_HOST_PORT_PATTERN = `^(?:\\[[0-9a-fA-F:.]{2,45}\\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):${PORT}$`;

@@ -1,14 +1,22 @@
 // Projects and their process: an ordered list of steps, each a script or a package.
 import { Type, type Static } from 'typebox';
+import { PACKAGE_ID_PATTERN } from './patterns.ts';
 import { Closed, Line, List, OneOf, PageOf, Slug, Text, Timestamp, Version } from './schema.ts';
+import { Interpreter, LONGEST_TIME_LIMIT_S } from './tasks.ts';
 
-const TimeLimitS = Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400 }));
+export const MOST_STEPS = 100;
+
+/** The most characters of a pattern that names files, and the most bytes. */
+export const LONGEST_FILE_PATTERN = 300;
+export const MOST_FILE_PATTERNS = 100;
 
 const StepScript = Type.Object({ interpreter: Type.String(), body: Type.String() }, { $id: 'StepScript' });
+export type StepScript = Static<typeof StepScript>;
 
 const SHOWN = { name: Slug, targetRoles: List(Slug), timeLimitS: Type.Optional(Type.Integer()) };
 
 const ScriptStep = Type.Object({ ...SHOWN, kind: Type.Literal('script'), script: StepScript }, { $id: 'ScriptStep' });
+export type ScriptStep = Static<typeof ScriptStep>;
 
 const PackageStep = Type.Object(
   {
@@ -21,40 +29,42 @@ const PackageStep = Type.Object(
   },
   { $id: 'PackageStep' },
 );
+export type PackageStep = Static<typeof PackageStep>;
 
 /** A step as it is stored and answered. */
 export const ProcessStep = OneOf('kind', [ScriptStep, PackageStep], { $id: 'ProcessStep' });
 export type ProcessStep = Static<typeof ProcessStep>;
 
-const NewStepScript = Closed(
-  {
-    interpreter: Type.Optional(Type.String({ minLength: 1, maxLength: 50, description: '`bash` when absent.' })),
-    body: Type.String({ minLength: 1 }),
-  },
+export const NewStepScript = Closed(
+  { interpreter: Type.Optional(Interpreter), body: Type.String({ minLength: 1 }) },
   { $id: 'NewStepScript' },
 );
 
-const REQUESTED = {
+/** The fields common to all steps as they are sent, except `kind`. */
+export const STEP_FIELDS = {
   name: Slug,
   targetRoles: Type.Optional(List(Slug, { maxItems: 100, description: 'Empty or absent: every machine.' })),
-  timeLimitS: TimeLimitS,
+  timeLimitS: Type.Optional(Type.Integer({ minimum: 1, maximum: LONGEST_TIME_LIMIT_S })),
 };
 
-const NewScriptStep = Closed(
-  { ...REQUESTED, kind: Type.Literal('script'), script: NewStepScript },
+export const NewScriptStep = Closed(
+  { ...STEP_FIELDS, kind: Type.Literal('script'), script: NewStepScript },
   { $id: 'NewScriptStep' },
 );
 
-const NewPackageStep = Closed(
+/** Files in which variables are substituted. */
+export const FilePattern = Type.String({ minLength: 1, maxLength: LONGEST_FILE_PATTERN });
+
+export const NewPackageStep = Closed(
   {
-    ...REQUESTED,
+    ...STEP_FIELDS,
     kind: Type.Literal('package'),
-    package: Closed({ id: Type.String({ minLength: 1, maxLength: 100 }) }),
+    package: Closed({ id: Type.String({ minLength: 1, maxLength: 100, pattern: PACKAGE_ID_PATTERN }) }),
     preDeploy: Type.Optional(NewStepScript),
     postDeploy: Type.Optional(NewStepScript),
     substituteIn: Type.Optional(
-      List(Type.String({ minLength: 1, maxLength: 300 }), {
-        maxItems: 100,
+      List(FilePattern, {
+        maxItems: MOST_FILE_PATTERNS,
         description:
           'Files below the root of the package in which variables are substituted; `*` in a name matches any text.',
       }),
@@ -67,7 +77,7 @@ const NewPackageStep = Closed(
 export const NewProcessStep = OneOf('kind', [NewScriptStep, NewPackageStep], { $id: 'NewProcessStep' });
 export type NewProcessStep = Static<typeof NewProcessStep>;
 
-const steps = List(NewProcessStep, { maxItems: 100 });
+const steps = List(NewProcessStep, { maxItems: MOST_STEPS });
 
 export const NewProcess = Closed({ steps }, { $id: 'NewProcess' });
 

@@ -9,7 +9,7 @@ import {
   type TSchema,
   type TSchemaOptions,
 } from 'typebox';
-import { HOST_PORT_PATTERN, SLUG_IN_WORDS, SLUG_PATTERN } from './patterns.ts';
+import { HOST_PORT_PATTERN, PACKAGE_ID_IN_WORDS, PACKAGE_ID_PATTERN, SLUG_IN_WORDS, SLUG_PATTERN } from './patterns.ts';
 
 /** An object with no other fields than these: a request with another one is an error. */
 export function Closed<Properties extends TProperties>(properties: Properties, options: TObjectOptions = {}) {
@@ -39,6 +39,7 @@ const LINE_PATTERN =
 /** The requirement of each pattern, in words. */
 export const PATTERNS_IN_WORDS: ReadonlyMap<unknown, string> = new Map([
   [SLUG_PATTERN, SLUG_IN_WORDS],
+  [PACKAGE_ID_PATTERN, PACKAGE_ID_IN_WORDS],
   [LINE_PATTERN, 'must be one line, without characters that control or reorder text'],
   [HOST_PORT_PATTERN, 'must be host:port'],
 ]);

@@ -28,7 +28,7 @@ const MessageData = Type.Object(
     level: Words(['info', 'warning', 'error']),
     code: Nullable(Type.String()),
     text: Type.String(),
-    data: Type.Unknown(),
+    data: Type.Unknown({ description: 'Facts for programs; `action` is a remedy, as a Problem has it.' }),
   },
   { $id: 'MessageData' },
 );

@@ -4,13 +4,17 @@ import { Closed, ErrorCode, List, ListQuery, Nullable, PageOf, Slug, Slugs, Time
 
 /** The states in which a task has ended; it never leaves one. */
 export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
+export type TaskEnd = (typeof END_STATES)[number];
 
-export const TaskKind = Words(['script', 'health', 'deployment'], { $id: 'TaskKind' });
+export const TASK_KINDS = ['script', 'health', 'deployment'] as const;
+export const TaskKind = Words(TASK_KINDS, { $id: 'TaskKind' });
 
-export const TaskState = Words(['queued', 'running', 'cancelling', ...END_STATES], { $id: 'TaskState' });
+export const TASK_STATES = ['queued', 'running', 'cancelling', ...END_STATES] as const;
+export const TaskState = Words(TASK_STATES, { $id: 'TaskState' });
 export type TaskState = Static<typeof TaskState>;
 
 export const TicketState = Words(['pending', 'sent', 'running', 'skipped', ...END_STATES], { $id: 'TicketState' });
+export type TicketState = Static<typeof TicketState>;
 
 export const TaskError = Type.Object(
   {
@@ -101,10 +105,11 @@ export const TaskQuery = ListQuery({
   environment: Type.Optional(Slug),
 });
 
-/** The deadline of a task: at most a week. */
+export const LONGEST_DEADLINE_S = 7 * 86_400;
+
 export const DeadlineS = Type.Integer({
   minimum: 1,
-  maximum: 7 * 86_400,
+  maximum: LONGEST_DEADLINE_S,
   description: 'Seconds after which the task ends, done or not.',
 });
 
@@ -114,12 +119,16 @@ const TARGETS = {
   targetRoles: Type.Optional(Slugs),
 };
 
+export const LONGEST_TIME_LIMIT_S = 7 * 86_400;
+
+export const Interpreter = Type.String({ minLength: 1, maxLength: 50, description: '`bash` when absent.' });
+
 export const NewScript = Closed(
   {
     body: Type.String({ minLength: 1 }),
-    interpreter: Type.Optional(Type.String({ minLength: 1, maxLength: 50 })),
+    interpreter: Type.Optional(Interpreter),
     ...TARGETS,
-    timeLimitS: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 * 86_400 })),
+    timeLimitS: Type.Optional(Type.Integer({ minimum: 0, maximum: LONGEST_TIME_LIMIT_S })),
     deadlineS: Type.Optional(DeadlineS),
     isolation: Type.Optional(Words(['exclusive', 'shared'])),
   },

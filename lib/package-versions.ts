@@ -1,5 +1,7 @@
 // Parses and orders package versions as NuGet does: one to four numbers and SemVer 2 labels (`semver` knows only three).
 import { IsthmusError } from '../contract/errors.ts';
+import { PACKAGE_ID_IN_WORDS, PACKAGE_ID_PATTERN } from '../contract/patterns.ts';
+import { compareText } from './text/compare.ts';
 
 export interface PackageVersion {
   /** Always four; missing ones are 0. */
@@ -11,7 +13,7 @@ export interface PackageVersion {
 const SHAPE =
   /^(\d{1,10}(?:\.\d{1,10}){0,3})(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 const LONGEST_VERSION = 100;
-const PACKAGE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const PACKAGE_ID = new RegExp(PACKAGE_ID_PATTERN);
 
 /** Reads a version; undefined when it is not one. Build metadata (`+…`) does not count. */
 export function parseVersion(text: string): PackageVersion | undefined {
@@ -44,9 +46,7 @@ export function versionKey(text: string): string {
 /** The key by which a package is found; INVALID_FIELD when it is no package id. */
 export function packageIdKey(id: string): string {
   if (!PACKAGE_ID.test(id)) {
-    throw new IsthmusError('INVALID_FIELD', 'a package id has letters, digits, `.`, `_` and `-`, at most 100', {
-      field: 'id',
-    });
+    throw new IsthmusError('INVALID_FIELD', `id ${PACKAGE_ID_IN_WORDS}`, { field: 'id' });
   }
   return id.toLowerCase();
 }
@@ -85,8 +85,4 @@ function compareLabel(a: string, b: string): number {
   // A date with time has more digits than a number can hold.
   const [left, right] = [BigInt(a), BigInt(b)];
   return left < right ? -1 : Number(left > right);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

@@ -1,6 +1,7 @@
 // Which services may be opened, by whom and towards whom. The node hands its table in; the mesh adds the three services
 // that it serves itself.
-import { ROLES, type NodeRole } from '../certs/peer.ts';
+import type { NodeRole } from '../certs/peer.ts';
+import { NODE_ROLES } from '../contract/nodes.ts';
 
 export interface ServiceRule {
   /** The roles whose nodes may open the service. */
@@ -20,9 +21,9 @@ export const CREDENTIAL_SERVICE = 'credential';
 export const ENROL_SERVICE = 'enrol';
 
 const OWN_SERVICES: Readonly<Record<string, ServiceRule>> = {
-  [ECHO_SERVICE]: { openedBy: ROLES, fromBelowTo: ['server', 'mirror'], unconfirmed: true },
-  [CREDENTIAL_SERVICE]: { openedBy: ROLES, fromBelowTo: ['server', 'mirror'] },
-  [ENROL_SERVICE]: { openedBy: ROLES, fromBelowTo: ['server'] },
+  [ECHO_SERVICE]: { openedBy: NODE_ROLES, fromBelowTo: ['server', 'mirror'], unconfirmed: true },
+  [CREDENTIAL_SERVICE]: { openedBy: NODE_ROLES, fromBelowTo: ['server', 'mirror'] },
+  [ENROL_SERVICE]: { openedBy: NODE_ROLES, fromBelowTo: ['server'] },
 };
 
 /** The node's services and the mesh's own. */

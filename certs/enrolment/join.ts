@@ -244,7 +244,8 @@ async function orAbandon<T>(client: Client, node: string, work: () => Promise<T>
       {
         hop: error.hop,
         cause: error,
-        remedy: `On the server: isthmus node revoke ${node}; then create a new token that names it.`,
+        remedy: 'Revoke the node on the server, then create a new token that names it.',
+        action: { code: 'REVOKE_NODE', arguments: { node } },
       },
     );
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
+import { DAY_MS } from '../../lib/time.ts';
 import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
 import { readIdentity, type PeerIdentity } from '../peer.ts';
 import { ALPN } from '../tls.ts';
@@ -44,7 +45,7 @@ export async function selfSigned(): Promise<{ key: string; cert: string }> {
     publicKey: readPublicKey(spkiDer),
     serialNumber: '01',
     notBeforeMs: nowMs - BACKDATE_MS,
-    notAfterMs: nowMs + 86_400_000,
+    notAfterMs: nowMs + DAY_MS,
     extensions: [],
     issuer: { subject: 'joining', key: createPrivateKey(keyPem) },
   });

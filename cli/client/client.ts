@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import type { Problem } from '../../contract/problem.ts';
-import { IsthmusError, isErrorCode, type ErrorCode, type RemedyAction } from '../../contract/errors.ts';
+import { IsthmusError, isErrorCode, receivedAction, type ErrorCode } from '../../contract/errors.ts';
 import { agentFor, connectionError } from './connection.ts';
 
 export interface Connection {
@@ -48,7 +48,7 @@ export class ServerError extends IsthmusError {
       field: problem.field,
       hop: problem.hop,
       remedy: problem.remedy,
-      action: problem.action as RemedyAction | undefined,
+      action: receivedAction(problem.action),
     });
     this.status = status;
     this.serverCode = serverCode;

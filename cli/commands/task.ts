@@ -1,7 +1,7 @@
 // `isthmus task …`: the state, log, cancellation and retry of tasks.
 import { Option, type Command } from 'commander';
 import type { StreamEntry } from '../../contract/task-stream.ts';
-import { END_STATES, type Task, type TaskSummary } from '../../contract/tasks.ts';
+import { END_STATES, TASK_KINDS, TASK_STATES, type Task, type TaskSummary } from '../../contract/tasks.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
@@ -58,10 +58,8 @@ export function addTaskCommands(program: Command, cli: Cli): void {
   const list = group
     .command('list')
     .description('list tasks, newest first')
-    .addOption(
-      new Option('--state <state>', 'only in this state').choices(['queued', 'running', 'cancelling', ...END_STATES]),
-    )
-    .addOption(new Option('--kind <kind>', 'only of this kind').choices(['script', 'health', 'deployment']))
+    .addOption(new Option('--state <state>', 'only in this state').choices(TASK_STATES))
+    .addOption(new Option('--kind <kind>', 'only of this kind').choices(TASK_KINDS))
     .option('--project <id>', 'only of this project');
   examples(list, 'isthmus task list --state running', 'isthmus task list --kind deployment --project web').action(
     async (options: ListOptions) => {

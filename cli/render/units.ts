@@ -1,4 +1,5 @@
 // Formats sizes, durations and moments.
+import { DAY_MS } from '../../lib/time.ts';
 
 /** `1.5 MiB` */
 export function bytes(count: number): string {
@@ -28,5 +29,5 @@ export function moment(value: number | string | null | undefined): string {
 /** Whole days from now until a moment. */
 export function daysUntil(value: number | string | null | undefined): string {
   if (value === null || value === undefined) return '-';
-  return ((new Date(value).getTime() - Date.now()) / 86_400_000).toFixed(1);
+  return ((new Date(value).getTime() - Date.now()) / DAY_MS).toFixed(1);
 }

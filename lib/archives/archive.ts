@@ -5,13 +5,11 @@
 // Limits apply to the bytes that are inflated and written, never to the claims of headers.
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
+import { PACKAGE_FORMATS, type PackageFormat } from '../../contract/packages.ts';
 import { readTarGz } from './tar.ts';
 import { ArchiveVisitor, DEFAULT_ARCHIVE_LIMITS, type ArchiveContents, type ArchiveLimits } from './visitor.ts';
 import { readZip } from './zip.ts';
 import { translateDiskFull } from '../files/disk-space.ts';
-
-export const PACKAGE_FORMATS = ['tar.gz', 'zip', 'nupkg'] as const;
-export type PackageFormat = (typeof PACKAGE_FORMATS)[number];
 
 /** Whether `text` names a format that packages may have. */
 export function isPackageFormat(text: string): text is PackageFormat {

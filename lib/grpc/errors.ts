@@ -1,7 +1,14 @@
-// Maps errors to gRPC and back: the trailers of a status carry an IsthmusError's code, hop, field and remedy, so that the
-// caller gets the same IsthmusError.
+// Maps errors to gRPC and back: the trailers of a status carry an IsthmusError's code, hop, field, remedy and action, so
+// that the caller gets the same IsthmusError.
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { ERROR_CATALOGUE, IsthmusError, isErrorCode, type ErrorCode } from '../../contract/errors.ts';
+import {
+  ERROR_CATALOGUE,
+  IsthmusError,
+  isErrorCode,
+  receivedAction,
+  type ErrorCode,
+  type RemedyAction,
+} from '../../contract/errors.ts';
 
 /** Longest text in a trailer or status: an error must never exceed a peer's metadata limit and become another error. */
 const TEXT_LIMIT = 1024;
@@ -29,6 +36,7 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
   metadata.set('isthmus-remedy', trailerText(error.remedy));
   if (error.hop !== undefined) metadata.set('isthmus-hop', trailerText(error.hop));
   if (error.field !== undefined) metadata.set('isthmus-field', trailerText(error.field));
+  if (error.action !== undefined) metadata.set('isthmus-action', trailerText(JSON.stringify(error.action)));
   return { code: ERROR_CATALOGUE[error.code].grpc, details: cut(error.message), metadata };
 }
 
@@ -42,6 +50,7 @@ export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
       hop: trailer(thrown, 'isthmus-hop') ?? hop,
       field: trailer(thrown, 'isthmus-field'),
       remedy: trailer(thrown, 'isthmus-remedy'),
+      action: actionTrailer(thrown),
     });
   }
   const isUnreadable = thrown.code === status.INTERNAL && thrown.details.endsWith(UNREADABLE_ANSWER);
@@ -60,6 +69,14 @@ function trailer(error: ServiceError, key: string): string | undefined {
     return decodeURIComponent(value);
   } catch {
     return value;
+  }
+}
+
+function actionTrailer(error: ServiceError): RemedyAction | undefined {
+  try {
+    return receivedAction(JSON.parse(trailer(error, 'isthmus-action') ?? 'null'));
+  } catch {
+    return undefined;
   }
 }
 

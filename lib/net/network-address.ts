@@ -37,6 +37,12 @@ export function addressFault(address: string, { loopback: allowed }: Reach): str
   return undefined;
 }
 
+/** Whether a text is an address, or a network such as `10.0.0.0/24`. */
+export function isNetwork(text: string): boolean {
+  const [address = ''] = text.split('/');
+  return isIP(address) !== 0 && (address === text || ipaddr.isValidCIDR(text));
+}
+
 /** Whether a host can only be this machine. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || (isIP(host) !== 0 && isIn(LOOPBACK, ipaddr.parse(host)));

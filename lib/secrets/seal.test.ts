@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createMasterKey, derivedSealer, openMasterKey } from './seal.ts';
+import { createMasterKey, openMasterKey } from './seal.ts';
 
 let dataDir: string;
 beforeEach(() => {
@@ -56,15 +56,17 @@ describe('the master key', () => {
 describe('a sealed value', () => {
   test('opens only for its own identity, unchanged, under its own key', () => {
     const sealer = createMasterKey({ dataDir });
+    mkdirSync(join(dataDir, 'other'));
+    const other = createMasterKey({ dataDir: join(dataDir, 'other') });
     const sealed = sealer.seal('päss', 'variables/1');
     expect(sealed).not.toContain('päss');
     expect(sealer.openText(sealed, 'variables/1')).toBe('päss');
     expect(sealer.seal('päss', 'variables/1')).not.toBe(sealed);
     expect(() => sealer.open(sealed, 'variables/2')).toThrow(code('DECRYPT_FAILED'));
-    expect(() => derivedSealer('other', 'test').open(sealed, 'variables/1')).toThrow(code('DECRYPT_FAILED'));
+    expect(() => other.open(sealed, 'variables/1')).toThrow(code('DECRYPT_FAILED'));
     for (const at of [8, 20, sealed.length - 3]) {
-      const other = sealed[at] === 'A' ? 'B' : 'A';
-      const changed = sealed.slice(0, at) + other + sealed.slice(at + 1);
+      const swapped = sealed[at] === 'A' ? 'B' : 'A';
+      const changed = sealed.slice(0, at) + swapped + sealed.slice(at + 1);
       expect(() => sealer.open(changed, 'variables/1')).toThrow(code('DECRYPT_FAILED'));
     }
     for (const bad of ['', 'plain', 'sealed1.', 'sealed1.AAAA']) {

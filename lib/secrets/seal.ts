@@ -1,7 +1,7 @@
 // Encrypts secrets at rest: AES-256-GCM under the master key, with the row's identity as associated data, so that a sealed
 // value does not open in another row. The master key is a 0600 file; a sealed check value beside the data shows whether it
 // is the right one. A wrong or missing key is refused; only `createMasterKey` creates one.
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../files/durable.ts';
@@ -84,11 +84,6 @@ export function openMasterKey(location: MasterKeyLocation): Sealer {
     });
   }
   return sealer;
-}
-
-/** A key for one purpose derived from key material, such as a node's private key. */
-export function derivedSealer(material: string | Buffer, purpose: string): Sealer {
-  return new Sealer(createHash('sha256').update(`isthmus ${purpose}\0`).update(material).digest());
 }
 
 function paths({ dataDir, keyFile }: MasterKeyLocation): { keyFile: string; checkFile: string } {

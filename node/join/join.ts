@@ -1,9 +1,8 @@
 // `join`: the checks and proofs of certs/enrolment over the streams of paths.ts, and the confirmation over the first
 // mesh with the new identity (confirm.ts).
-import { joinMesh, type ProvisionalNode } from '../../certs/enrolment/join.ts';
+import { joinMesh, type JoinRequest, type ProvisionalNode } from '../../certs/enrolment/join.ts';
 import type { CheckName, CheckResult, ProxyEnv } from '../../certs/enrolment/preflight.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
-import type { NodeRole } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import type { ParentConfig } from '../../mesh/types.ts';
@@ -12,13 +11,7 @@ import { confirmOverMesh } from './confirm.ts';
 import { settingsWithLinks } from '../settings.ts';
 import { InboundPath, OutboundPaths, type ServerPaths } from './paths.ts';
 
-export interface JoinOptions {
-  readonly dataDir: string;
-  readonly token: string;
-  readonly pin: string;
-  readonly role?: NodeRole | undefined;
-  readonly site?: string | undefined;
-  readonly name?: string | undefined;
+export interface JoinOptions extends JoinRequest {
   /**
    * The ports of the parents that this node dials, host:port, in any order. Without any it waits on `listen` to be
    * dialled.

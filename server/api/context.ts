@@ -14,6 +14,7 @@ import type { TraceHop } from '../../mesh/echo.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
+import type { PackageMeta, PushedPackage } from '../packages/push.ts';
 import type { ApiRole } from '../store/access/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -52,16 +53,6 @@ export type ApiInstance = FastifyInstance<
 /** An action that runs once the transaction has committed. */
 export type AfterCommit = () => void;
 
-export interface PushedPackage {
-  readonly id: string;
-  readonly version: string;
-  readonly sha256: string;
-  readonly sizeBytes: number;
-  readonly format: 'tar.gz' | 'zip' | 'nupkg';
-  /** False when the feed already had the same bytes. */
-  readonly created: boolean;
-}
-
 /** The components of the server that the API calls besides the store. */
 export interface ApiServices {
   readonly topology: Topology;
@@ -77,16 +68,7 @@ export interface ApiServices {
   ): Promise<Node>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
   eventSubscriptions(): Promise<SubscriptionStatus[]>;
-  pushPackage(
-    body: Readable,
-    meta: {
-      readonly id?: string | undefined;
-      readonly version?: string | undefined;
-      readonly format?: string | undefined;
-      readonly sizeBytes?: number | undefined;
-    },
-    actor: Actor,
-  ): Promise<PushedPackage>;
+  pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage>;
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
   findPackage(id: string, version: string): Promise<Package>;
   openPackage(sha256: string): Promise<Readable>;

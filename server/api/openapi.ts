@@ -3,6 +3,7 @@ import type { FastifyDynamicSwaggerOptions, SwaggerTransform } from '@fastify/sw
 import { PROBLEM_ANSWERS } from '../../contract/http.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
+import { compareText } from '../../lib/text/compare.ts';
 
 const TAGS = {
   access: 'Who the caller is, and API keys.',
@@ -75,7 +76,7 @@ class NamedSchemas {
 
   /** All named schemas, by name. */
   all(): Schema {
-    return Object.fromEntries([...this.#schemas].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    return Object.fromEntries([...this.#schemas].toSorted(([a], [b]) => compareText(a, b)));
   }
 
   #published(value: unknown): unknown {

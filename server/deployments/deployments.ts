@@ -1,5 +1,5 @@
 // Accepts a deployment: a release, an environment, and the machines that match now.
-import { IsthmusError } from '../../contract/errors.ts';
+import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
@@ -95,7 +95,8 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   if (found !== undefined) return found;
   throw new IsthmusError('INVALID_FIELD', `project ${project} has no release ${release}`, {
     field: 'release',
-    remedy: `Create it: isthmus release create ${project} ${release}. isthmus release list ${project} shows all.`,
+    remedy: 'Choose a release that it has, or create this one.',
+    action: { code: 'CHOOSE_OR_CREATE_RELEASE', arguments: { project, version: release } },
   });
 }
 
@@ -105,7 +106,6 @@ function checkTargets(steps: readonly PlannedStep[], { process }: Release, envir
   const lacking = roles.length === 0 ? '' : ` with the role ${roles.join(' or ')}`;
   throw new IsthmusError('NO_TARGETS', `there is no enabled machine in ${environment}${lacking}`, {
     field: 'environment',
-    remedy: '`isthmus machine list` shows the environments and roles of each; `isthmus machine set ID` changes them.',
   });
 }
 
@@ -139,11 +139,14 @@ async function warnOfMachinesWithoutEnvironment(tx: StoreTransaction, task: Task
   if (targetRoles.length === 0) return;
   const machines = await tx.machines.select({ targetRoles, disabled: false });
   const outside = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
-  if (outside.length === 0) return;
+  const [first] = outside;
+  if (first === undefined) return;
   const named = outside.slice(0, MOST_NAMED).join(', ') + (outside.length > MOST_NAMED ? ', …' : '');
+  const action: RemedyAction = { code: 'SET_ENVIRONMENTS', arguments: { machine: first } };
   await tx.taskEvents.append(task.id, {
     at: task.createdAt,
     level: 'warning',
-    text: `not deployed to, because in no environment: ${named} (isthmus machine set ID --environment NAME)`,
+    text: `not deployed to, because in no environment: ${named}`,
+    data: { action },
   });
 }

@@ -5,7 +5,8 @@ import { TLSSocket } from 'node:tls';
 import { PROVISIONAL_LIFETIME_MS, type Authority, type IssuedCertificate } from '../../certs/authority.ts';
 import { BACKDATE_MS, readPublicKey } from '../../certs/certificate.ts';
 import { keyProofHolds, sessionKey, spkiDigest } from '../../certs/enrolment/proof.ts';
-import { ROLES, type PeerIdentity } from '../../certs/peer.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import { NODE_ROLES } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller } from '../../lib/grpc/server.ts';
@@ -56,7 +57,7 @@ export class IdentityService {
         BeginRenewal: (_call, caller) => ({ nonce: this.#nonces.create(caller.stream) }),
         Renew: (call, caller) => this.#renew(call.request, caller),
       },
-      { Confirm: { roles: ROLES }, BeginRenewal: { roles: ROLES }, Renew: { roles: ROLES } },
+      { Confirm: { roles: NODE_ROLES }, BeginRenewal: { roles: NODE_ROLES }, Renew: { roles: NODE_ROLES } },
     );
   }
 

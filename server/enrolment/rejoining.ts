@@ -26,7 +26,8 @@ export function checkNameFree(present: Node | undefined, role: Node['role']): vo
 export function nameTaken(node: string): IsthmusError {
   return new IsthmusError('ALREADY_EXISTS', `there is, or was, a node ${node}`, {
     field: 'name',
-    remedy: `Choose another name. If that node is lost, revoke it first (\`isthmus node revoke ${node}\`): then a token for this name can reuse it.`,
+    remedy: 'Choose another name. If that node is lost, revoke it first: then a token for this name can reuse it.',
+    action: { code: 'REVOKE_NODE', arguments: { node } },
   });
 }
 

@@ -5,6 +5,7 @@ import { LEAF_LIFETIME_MS } from '../../certs/authority.ts';
 import { revocationStatement, type RevocationList } from '../../certs/revocations.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
+import { DAY_MS } from '../../lib/time.ts';
 import type { Subscription } from '../events/subscriptions.ts';
 import type { Actor } from '../store/base.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
@@ -19,7 +20,7 @@ export interface RevocationDeps {
 }
 
 /** Once every certificate from before a revocation has expired, the list need not name it any more. */
-const KEPT_MS = LEAF_LIFETIME_MS + 86_400_000;
+const KEPT_MS = LEAF_LIFETIME_MS + DAY_MS;
 
 /** Publishes the list after each revocation. */
 export function revocationSubscription(deps: RevocationDeps): Subscription<'node.revoked'> {

@@ -1,6 +1,8 @@
 // Judges a health check: a report against thresholds, or a path that failed. Pure. "Relay down" is not "machine down":
 // the hop at which the path broke is part of the result.
+import { SKEW_MS } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
+import { DAY_MS } from '../../lib/time.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthState, Thresholds } from '../store/inventory/machines.ts';
 import type { FixedRoute } from '../store/inventory/routes.ts';
@@ -36,7 +38,6 @@ export interface HealthAnswer {
 }
 
 const BYTES_PER_MIB = 1024 * 1024;
-const DAY_MS = 86_400_000;
 
 /** A check warns beyond these, unless the machine has thresholds of its own. */
 const DEFAULT_THRESHOLDS: Required<Thresholds> = {
@@ -53,7 +54,7 @@ const DISK_FREE_SHARE = 0.05;
 /** Below this nothing can be unpacked or logged. */
 const DISK_UNUSABLE_BYTES = 32 * BYTES_PER_MIB;
 /** Beyond this skew tentacles refuse envelopes. */
-const CLOCK_UNUSABLE_MS = 5 * 60_000;
+const CLOCK_UNUSABLE_MS = SKEW_MS;
 
 /** The health of a machine that answered. */
 export function judgeAnswer(answer: HealthAnswer, thresholds: Thresholds | null): MachineHealth {

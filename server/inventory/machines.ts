@@ -76,7 +76,8 @@ export async function deleteMachine(tx: StoreTransaction, id: string, version: n
   const node = await tx.nodes.find(id);
   if (node?.state === 'active') {
     throw new IsthmusError('IN_USE', `node ${id} is still active in the mesh`, {
-      remedy: `Revoke it first: isthmus node revoke ${id}.`,
+      remedy: 'Revoke it first.',
+      action: { code: 'REVOKE_NODE', arguments: { node: id } },
     });
   }
   await tx.machines.delete(id, version);

@@ -94,7 +94,7 @@ function checkPorts({ meshListen, apiListen }: InitialiseOptions): void {
   if (mesh.host !== api.host && !isEveryAddress(mesh.host) && !isEveryAddress(api.host)) return;
   throw new IsthmusError('INVALID_FIELD', `the mesh and the API cannot both listen on port ${api.port}`, {
     field: 'apiListen',
-    remedy: 'Give them different ports: --mesh-listen and --api-listen.',
+    remedy: 'Give mesh.listen and api.listen different ports.',
   });
 }
 

@@ -2,10 +2,10 @@
 // ago. It works in small steps with pauses, so that nothing else waits for it.
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { pause } from '../../lib/async/waiting.ts';
+import { DAY_MS } from '../../lib/time.ts';
 import type { RetentionCursor } from '../store/retention.ts';
 import type { Store } from '../store/store.ts';
 
-const DAY_MS = 86_400_000;
 /** Answers under an Idempotency-Key are kept for a day: longer than clients retry. */
 const IDEMPOTENCY_KEPT_MS = DAY_MS;
 const EVERY_MS = 3_600_000;

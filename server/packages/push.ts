@@ -3,7 +3,8 @@
 import type { Readable } from 'node:stream';
 import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { checkArchive, isPackageFormat, PACKAGE_FORMATS, type PackageFormat } from '../../lib/archives/archive.ts';
+import { PACKAGE_FORMATS, type PackageFormat } from '../../contract/packages.ts';
+import { checkArchive, isPackageFormat } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';

@@ -2,6 +2,7 @@
 // and last the server's feed. Computed once per site, set of parents and structure of the mesh, however many machines
 // and tickets need it.
 import type { Source } from '../../lib/blobs/fetch.ts';
+import { compareText } from '../../lib/text/compare.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
@@ -69,7 +70,8 @@ function sourcesFor(requester: Node, mirrors: readonly Mirror[], nodes: Readonly
     return [first, ...otherPaths.map((other) => ({ node: node.id, path: other }))].map((source) => ({ rank, source }));
   });
   sources.sort(
-    (a, b) => a.rank - b.rank || a.source.path.length - b.source.path.length || compare(a.source.node, b.source.node),
+    (a, b) =>
+      a.rank - b.rank || a.source.path.length - b.source.path.length || compareText(a.source.node, b.source.node),
   );
   return [...sources.map(({ source }) => source), { node: SERVER, path: [] }];
 }
@@ -98,14 +100,10 @@ function pathBetween(above: readonly string[], below: readonly string[]): string
 }
 
 function isBefore({ node, below }: Mirror, requester: Node, above: Chains): boolean {
-  return (depth(below) - depth(above) || compare(node.id, requester.id)) < 0;
+  return (depth(below) - depth(above) || compareText(node.id, requester.id)) < 0;
 }
 
 /** Relays on the shortest path to the server. */
 function depth(chains: Chains): number {
   return Math.min(MAX_HOPS + 1, ...chains.map((chain) => chain.length));
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

@@ -5,7 +5,8 @@ import { parse } from 'yaml';
 import { Type } from 'typebox';
 import { stepHandlers } from '../task-kinds.ts';
 import { checkProcess as checkAgainst } from './process.ts';
-import { STEP_FIELDS, type StepKind, type StepKinds } from './step-kinds.ts';
+import { STEP_FIELDS } from '../../contract/projects.ts';
+import type { StepKind, StepKinds } from './step-kinds.ts';
 
 const checkProcess = (steps: unknown) => checkAgainst(steps, stepHandlers());
 

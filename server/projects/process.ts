@@ -2,11 +2,11 @@
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { IsthmusError } from '../../contract/errors.ts';
+import { MOST_STEPS } from '../../contract/projects.ts';
+import { PATTERNS_IN_WORDS } from '../../contract/schema.ts';
 import { violationError } from '../../lib/config/schema-violations.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
 import type { StepKinds } from './step-kinds.ts';
-
-const MOST_STEPS = 100;
 
 /** The steps in `input` with their defaults. INVALID_FIELD with the path of the first wrong field. */
 export function checkProcess(input: unknown, kinds: StepKinds): ProcessStep[] {
@@ -33,10 +33,11 @@ function checkStep(input: unknown, index: number, kinds: StepKinds): ProcessStep
   if (!Value.Check(schema, step)) {
     const path = `/steps/${index}`;
     const violations = Value.Errors(schema, step).map((each) => ({ ...each, instancePath: path + each.instancePath }));
-    throw violationError(violations, { knownBeside: (at) => fieldsAt(schema, at.slice(path.length)) });
+    const knownBeside = (at: string): readonly string[] => fieldsAt(schema, at.slice(path.length));
+    throw violationError(violations, { patterns: PATTERNS_IN_WORDS, knownBeside });
   }
   // Every kind's schema includes the fields common to all steps.
-  const checked = step as unknown as ProcessStep;
+  const checked = step as unknown as Omit<ProcessStep, 'targetRoles'> & Partial<Pick<ProcessStep, 'targetRoles'>>;
   return { ...checked, targetRoles: [...new Set(checked.targetRoles)] };
 }
 

@@ -34,7 +34,8 @@ export async function createRelease(
   if (process.length === 0) {
     throw new IsthmusError('INVALID_FIELD', `project ${projectId} has no steps to release`, {
       field: 'project',
-      remedy: `Give it some: isthmus project set-process ${projectId} <file>.`,
+      remedy: 'Give it some steps first.',
+      action: { code: 'SET_PROCESS', arguments: { project: projectId } },
     });
   }
   if ((await tx.releases.findVersion(projectId, version)) !== undefined) {
@@ -98,14 +99,16 @@ async function pick(tx: StoreTransaction, step: string, id: string, version: str
     if (latest !== undefined) return latest;
     throw new IsthmusError('INVALID_FIELD', `package ${id} has no version yet`, {
       field,
-      remedy: `Push one: isthmus package push <file> ${id} <version>.`,
+      remedy: 'Push one first.',
+      action: { code: 'PUSH_PACKAGE', arguments: { package: id } },
     });
   }
   const found = parseVersion(version) === undefined ? undefined : await tx.packages.find(key, versionKey(version));
   if (found !== undefined) return found;
   throw new IsthmusError('INVALID_FIELD', `package ${id} has no version ${version}`, {
     field,
-    remedy: `See which it has: isthmus package list ${id}.`,
+    remedy: 'Choose a version that it has.',
+    action: { code: 'CHOOSE_PACKAGE_VERSION', arguments: { package: id } },
   });
 }
 

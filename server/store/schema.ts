@@ -2,6 +2,12 @@
 // columns hold AES-256-GCM envelopes under the master key, with the row's identity as associated data.
 // A new table or column needs a new migration in migrations/, its type here, and its repository in a folder beside.
 import type { Generated } from 'kysely';
+import type { ApiRole } from '../../contract/api-keys.ts';
+import type { JoinRole } from '../../contract/join-tokens.ts';
+import type { Health } from '../../contract/machines.ts';
+import type { NodeRole, NodeState } from '../../contract/nodes.ts';
+import type { PackageFormat } from '../../contract/packages.ts';
+import type { TaskState, TicketState } from '../../contract/tasks.ts';
 
 export interface Schema {
   settings: { key: string; value: string };
@@ -36,13 +42,13 @@ export interface Schema {
 
 interface NodeTable {
   id: string;
-  role: 'server' | 'relay' | 'mirror' | 'tentacle';
+  role: NodeRole;
   site: string | null;
   /** Parent[] in order of preference; empty for servers. */
   parents_json: string;
   /** DesiredParents, as JSON, until the node has moved. */
   desired_parents_json: string | null;
-  state: 'active' | 'revoked';
+  state: NodeState;
   certificate_not_after: number | null;
   software_version: string | null;
   feed_url: string | null;
@@ -58,7 +64,7 @@ interface JoinTokenTable {
   id: string;
   /** SHA-256 of the secret, sealed: the key of the proof. */
   proof_key_sealed: string;
-  role: 'relay' | 'mirror' | 'tentacle';
+  role: JoinRole;
   site: string;
   name: string | null;
   /** Parent[] in order of preference. */
@@ -83,7 +89,7 @@ interface MachineTable {
   /** Route[] in order of preference. */
   routes_json: string;
   disabled: number;
-  health: 'unknown' | 'healthy' | 'warning' | 'unhealthy' | 'unreachable';
+  health: Health;
   health_json: string | null;
   health_at: number | null;
   thresholds_json: string | null;
@@ -124,7 +130,7 @@ interface PackageTable {
   normalised_version: string;
   sha256: string;
   size_bytes: number;
-  format: 'tar.gz' | 'zip' | 'nupkg';
+  format: PackageFormat;
   published_at: number;
 }
 
@@ -141,9 +147,6 @@ interface ReleaseTable {
   variables_json: string;
   created_at: number;
 }
-
-export type TaskState =
-  'queued' | 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted';
 
 interface TaskTable {
   id: string;
@@ -185,8 +188,7 @@ interface TicketTable {
   /** The tentacle that runs it: the target's own, or another one on the target's behalf. */
   executor: string;
   attempt: number;
-  state:
-    'pending' | 'sent' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted' | 'skipped';
+  state: TicketState;
   exit_code: number | null;
   error_code: string | null;
   error_detail: string | null;
@@ -218,7 +220,7 @@ interface TaskEventTable {
 interface ApiKeyTable {
   id: string;
   name: string;
-  role: 'admin' | 'operator' | 'viewer';
+  role: ApiRole;
   /** SHA-256 of the secret, hex. */
   hash: string;
   created_at: number;

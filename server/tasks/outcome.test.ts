@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { TicketState } from '../store/tasks/tickets.ts';
+import type { TicketState } from '../../contract/tasks.ts';
 import type { FinishReason } from './context.ts';
 import { taskOutcome } from './outcome.ts';
 

@@ -1,7 +1,7 @@
 // Derives a task's end from the ends of its tickets. Pure, so that a resumed task ends as an uninterrupted one does.
 import type { ErrorCode } from '../../contract/errors.ts';
-import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
-import type { TaskEnd } from '../store/tasks/tasks.ts';
+import { END_STATES, type TaskEnd, type TicketState } from '../../contract/tasks.ts';
+import type { Ticket } from '../store/tasks/tickets.ts';
 import type { FinishReason } from './context.ts';
 
 export interface TaskOutcome {
@@ -10,14 +10,7 @@ export interface TaskOutcome {
   readonly errorDetail?: string | undefined;
 }
 
-const ENDED: ReadonlySet<TicketState> = new Set([
-  'succeeded',
-  'failed',
-  'cancelled',
-  'timed_out',
-  'interrupted',
-  'skipped',
-]);
+const ENDED: ReadonlySet<TicketState> = new Set([...END_STATES, 'skipped']);
 
 /** Whether a ticket has reached its end. */
 export function hasEnded(ticket: Pick<Ticket, 'state'>): boolean {

@@ -1,5 +1,6 @@
 // Accepts a task: one row, one event, one transaction; after the commit it is never lost (I2).
 import { IsthmusError } from '../../contract/errors.ts';
+import { LONGEST_DEADLINE_S } from '../../contract/tasks.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Actor } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
@@ -21,7 +22,6 @@ interface NewTaskRequest<Payload extends object> {
 }
 
 export const DEFAULT_DEADLINE_S = 3_600;
-export const LONGEST_DEADLINE_S = 7 * 86_400;
 
 /** Adds a queued task. The commit wakes the engine. */
 export async function submitTask<Payload extends object>(

@@ -1,5 +1,5 @@
 // Starts and ends a task's run: two writes, each with its event in the same transaction.
-import type { TicketState } from '../store/tasks/tickets.ts';
+import type { TicketState } from '../../contract/tasks.ts';
 import type { TaskContext } from './context.ts';
 import type { TaskKind } from './kinds.ts';
 import { hasEnded, type TaskOutcome } from './outcome.ts';

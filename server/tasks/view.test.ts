@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Task } from '../store/tasks/tasks.ts';
-import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
-import type { TaskMachine, TaskStep } from '../../contract/tasks.ts';
+import type { Ticket } from '../store/tasks/tickets.ts';
+import type { TaskMachine, TaskStep, TicketState } from '../../contract/tasks.ts';
 import { taskView, unsuccessfulMachines, type PlannedStep } from './view.ts';
 
 const states = [

@@ -1,8 +1,15 @@
 // A task as readers see it: its row, and per machine every step with its state, future steps included.
-import type { Task as TaskView, TaskError, TaskMachine, TaskStep, TaskSummary } from '../../contract/tasks.ts';
+import type {
+  Task as TaskView,
+  TaskError,
+  TaskMachine,
+  TaskStep,
+  TaskSummary,
+  TicketState,
+} from '../../contract/tasks.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { MachineMessage } from '../store/tasks/task-stream.ts';
-import type { Ticket, TicketState } from '../store/tasks/tickets.ts';
+import type { Ticket } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
 
 /** A step of a deployment's plan, as its payload keeps it. */

@@ -1,9 +1,11 @@
 // Desired parents: the parents that an operator sets for a node, and the checks on them. The node keeps its present
 // parents, and the routes over them, until it reports that it has moved (reparent.ts).
 import { IsthmusError } from '../../contract/errors.ts';
+import { MAX_PARENTS } from '../../contract/nodes.ts';
+import { PLAIN_HOST_PORT_PATTERN } from '../../contract/patterns.ts';
 import { parseHostPort } from '../../lib/net/host-port.ts';
 import { checkKeptHost } from '../../lib/net/network-address.ts';
-import { MAX_PARENTS, SERVER, type Parent, type DesiredParents, type DesiredParent } from '../store/nodes/parents.ts';
+import { SERVER, type Parent, type DesiredParents, type DesiredParent } from '../store/nodes/parents.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine } from '../store/inventory/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -90,7 +92,8 @@ export async function checkParents(
     if (relay?.role !== 'relay' || relay.state !== 'active') {
       throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, {
         field: `parents[${index}].node`,
-        remedy: '`isthmus node list` shows the relays that exist.',
+        remedy: 'Choose a relay that exists and is active.',
+        action: { code: 'CHOOSE_EXISTING', arguments: { kind: 'node' } },
       });
     }
     if (dialAddress === null && reportedParents(relay)?.listens === false) {
@@ -115,13 +118,12 @@ export function addressForChildren(
   return reportedAddress(relay) ?? dialled;
 }
 
+const PLAIN_HOST_PORT = new RegExp(PLAIN_HOST_PORT_PATTERN);
+
 /** The address that a relay reports for its children. It ends up in a shell, so it must be a plain address. */
 function reportedAddress({ report }: Pick<Node, 'report'>): string | undefined {
   const { meshAddress } = (report ?? {}) as { meshAddress?: unknown };
-  if (typeof meshAddress !== 'string') return undefined;
-  return /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):\d{1,5}$/.test(meshAddress)
-    ? meshAddress
-    : undefined;
+  return typeof meshAddress === 'string' && PLAIN_HOST_PORT.test(meshAddress) ? meshAddress : undefined;
 }
 
 /** What a node last reported about its own parents. */

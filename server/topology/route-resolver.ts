@@ -2,14 +2,12 @@
 // its paths in its order; nothing else orders the paths to a machine.
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../contract/errors.ts';
+import type { PathState } from '../../contract/mesh.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import { routeOver, type Route, type FixedRoute } from '../store/inventory/routes.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
-
-/** `unknown`: no node has reported one of the path's links, which may be up. */
-export type PathState = 'up' | 'unknown' | 'down' | 'unusable';
 
 export interface ResolvedPath {
   /** The relays to cross, the server's neighbour first; none when the server has the link itself. */

@@ -1,6 +1,7 @@
 // The `topology` service: nodes report their links and load, and receive the children to dial and desired parents.
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { JOIN_ROLES } from '../../contract/join-tokens.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
@@ -67,7 +68,7 @@ export class WatchService {
     this.#host.add<TopologyHandlers>(
       types.Topology.service,
       { Watch: (call, caller) => this.#watch(call, caller) },
-      { Watch: { roles: ['relay', 'mirror', 'tentacle'] } },
+      { Watch: { roles: JOIN_ROLES } },
     );
     this.#host.add<SourcesHandlers>(
       types.Sources.service,

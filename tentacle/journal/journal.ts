@@ -19,6 +19,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { syncFolder } from '../../lib/files/durable.ts';
+import { DAY_MS } from '../../lib/time.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { diskError } from '../disk-errors.ts';
 import { JournalMemory } from './memory.ts';
@@ -39,7 +40,7 @@ interface JournalLimits {
 }
 
 const DEFAULT_LIMITS: JournalLimits = {
-  retentionMs: 7 * 24 * 3600_000,
+  retentionMs: 7 * DAY_MS,
   mostTickets: 100_000,
   compactAboveBytes: 8 * 1024 * 1024,
 };

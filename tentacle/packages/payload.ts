@@ -1,6 +1,7 @@
 // Reads and checks a package order. It is signed by a server, but checked all the same before any field names a file.
 import { IsthmusError } from '../../contract/errors.ts';
-import { isPackageFormat, type PackageFormat } from '../../lib/archives/archive.ts';
+import type { PackageFormat } from '../../contract/packages.ts';
+import { isPackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { normaliseVersion } from '../../lib/package-versions.ts';

@@ -10,6 +10,7 @@ import { unpackArchive } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { substitute } from '../../lib/templates/substitution.ts';
+import { compareText } from '../../lib/text/compare.ts';
 import type { PackageOrder } from './payload.ts';
 import type { ReleaseRecord, Releases } from './releases.ts';
 
@@ -86,7 +87,7 @@ async function build(
 }
 
 function stampOf({ sha256, format, substituteIn, variables }: PackageOrder, key: Buffer): string {
-  const sorted = Object.entries(variables).sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = Object.entries(variables).sort(([a], [b]) => compareText(a, b));
   const content = JSON.stringify([sha256, format, substituteIn, substituteIn.length === 0 ? [] : sorted]);
   return createHmac('sha256', key).update(content).digest('hex');
 }

@@ -11,6 +11,7 @@ import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { idTimeMs } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
+import { DAY_MS } from '../../lib/time.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { diskError } from '../disk-errors.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -49,7 +50,7 @@ export const DEFAULT_SCRIPT_LIMITS: ScriptLimits = {
   killGraceMs: 10_000,
   mostRunning: 64,
   mostOpen: 2_000,
-  abandonedAfterMs: 7 * 24 * 3600_000,
+  abandonedAfterMs: 7 * DAY_MS,
   keepFreeBytes: 64 * 1024 * 1024,
 };
 

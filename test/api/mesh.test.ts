@@ -31,14 +31,22 @@ async function site(): Promise<TestApi> {
   return api;
 }
 
+/** The paths that a probe of the API takes. */
+async function probed(api: TestApi, probe: 'trace' | 'ping', body: object): Promise<string[]> {
+  const answer = await api.call('POST', `/api/v1/mesh/${probe}`, { body });
+  return (answer.body.paths as { path: string[] }[]).map(({ path }) => path.join());
+}
+
 async function everyAnswer(api: TestApi): Promise<string[][]> {
   const dispatch = dispatchRoutes(createRouteResolver(api.topology));
   const dispatched = (await dispatch('web-1')).map((route) => (route.kind === 'direct' ? '' : route.via.join()));
-  const probed = async (probe: string) => {
-    const { body } = await api.call('POST', `/api/v1/mesh/${probe}`, { body: { machine: 'web-1' } });
-    return (body.paths as { path: string[] }[]).map(({ path }) => path.join());
-  };
-  return [dispatched, await probed('trace'), await probed('ping')];
+  const machine = { machine: 'web-1' };
+  return [
+    dispatched,
+    await probed(api, 'trace', machine),
+    await probed(api, 'trace', { node: 'web-1' }),
+    await probed(api, 'ping', machine),
+  ];
 }
 
 const path = (...via: string[]): Route => ({ kind: 'path', via });
@@ -46,16 +54,17 @@ const path = (...via: string[]): Route => ({ kind: 'path', via });
 it.each<[string, readonly Route[], string[]]>([
   ['auto', [{ kind: 'auto' }], ['eu-b', 'eu-a']],
   ['named', [path('eu-a'), path('eu-b')], ['eu-a', 'eu-b']],
+  ['named, and only one of them', [path('eu-b')], ['eu-b']],
   ['named, then auto', [path('eu-a'), { kind: 'auto' }], ['eu-a', 'eu-b']],
 ])('take the paths of routes that are %s', async (_, routes, expected) => {
   const api = await site();
   const headers = { 'if-match': '"1"' };
   await api.call('PATCH', '/api/v1/machines/web-1', { body: { routes }, headers });
-  expect(await everyAnswer(api)).toEqual([expected, expected, expected]);
+  expect(await everyAnswer(api)).toEqual(Array(4).fill(expected));
   // Every answer shows the change as soon as it is committed.
   await api.store.transaction((tx) => tx.nodes.recordLastSeen(expected[0]!, { lastSeenAt: 1 }));
   const reversed = expected.toReversed();
-  expect(await everyAnswer(api)).toEqual([reversed, reversed, reversed]);
+  expect(await everyAnswer(api)).toEqual(Array(4).fill(reversed));
 });
 
 it('trace shows the state, cost and reason of each path', async () => {
@@ -74,8 +83,10 @@ it('trace shows the state, cost and reason of each path', async () => {
 it('refuse a machine that is revoked', async () => {
   const api = await site();
   await api.store.transaction((tx) => tx.nodes.revoke('web-1', 1));
-  const answer = await api.call('POST', '/api/v1/mesh/trace', { body: { machine: 'web-1' } });
-  expect(answer).toMatchObject({ status: 409, body: { code: 'MACHINE_REVOKED' } });
+  for (const body of [{ machine: 'web-1' }, { node: 'web-1' }]) {
+    const answer = await api.call('POST', '/api/v1/mesh/trace', { body });
+    expect(answer).toMatchObject({ status: 409, body: { code: 'MACHINE_REVOKED' } });
+  }
   await expect(dispatchRoutes(createRouteResolver(api.topology))('web-1')).rejects.toMatchObject({
     code: 'MACHINE_REVOKED',
   });

@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
-import { ROLES } from '../../certs/peer.ts';
+import { NODE_ROLES } from '../../contract/nodes.ts';
 import { ALPN, linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
@@ -54,7 +54,7 @@ const ports: Record<string, Listen> = {
     const served: string[] = [];
     const trust = { identity, revocations, denials };
     const server = createServer((raw) => {
-      acceptSession(raw, trust, { name: 'echo', openedBy: ROLES, by: '127.0.0.1' }).then(
+      acceptSession(raw, trust, { name: 'echo', openedBy: NODE_ROLES, by: '127.0.0.1' }).then(
         ({ peer }) => served.push(peer.node),
         () => undefined,
       );

@@ -78,6 +78,20 @@ it('follows a task to its end: lines escaped, steps shown, exit code its result'
   }
 });
 
+it('words what to do about a message as a command', async () => {
+  const api = await startFakeApi();
+  serveTask(api, 'succeeded');
+  const action = { code: 'SET_ENVIRONMENTS', arguments: { machine: 'web-2' } };
+  const message = { machine: null, code: null, text: 'not deployed to: web-2', data: { action } };
+  api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(`id: 1\nevent: message\ndata: ${JSON.stringify(message)}\n\n`);
+    response.end('id: 2\nevent: end\ndata: {"state":"succeeded"}\n\n');
+  });
+  const { out } = await isthmus([...api.args, 'task', 'follow', 't1']);
+  expect(out).toContain('server: not deployed to: web-2; `isthmus machine set web-2 --environment NAME` changes that.');
+});
+
 it('with -o json puts only the task on standard output', async () => {
   const api = await startFakeApi();
   serveTask(api, 'succeeded');

@@ -184,8 +184,8 @@ it('the installed releases of a machine are deleted with it', async () => {
   subscriptions.subscribe('installed-releases', installedReleasesSubscription);
   await subscriptions.start();
   onTestFinished(() => subscriptions.stop());
-  await waitFor(async () => (await store.installed.byMachine('web-1')).length === 0, { what: 'its releases to go' });
-  expect(await store.installed.byMachine('web-2')).toHaveLength(1);
+  await waitFor(async () => (await store.installed.find('web-1', 'shop')) === undefined, { what: 'its release to go' });
+  expect(await store.installed.find('web-2', 'shop')).toBeDefined();
 });
 
 describe('a process that is killed between the work and the position', () => {

@@ -96,13 +96,14 @@ describe('unary calls', () => {
     expect(callers).toEqual(['m-1', 'm-1', 'm-1']);
   });
 
-  test('a thrown error arrives with code, hop, field, remedy and message, whatever its characters', async () => {
+  test('a thrown error arrives with code, hop, field, remedy, action and message, whatever its characters', async () => {
     const { client } = dialSources(
       sourcesHost(() => {
         throw new IsthmusError('NOT_FOUND', 'kein “Päckchen” 包\u2028\nhere', {
           hop: 'relay-eu',
           field: 'sources[0]',
           remedy: 'Schau nach – dort',
+          action: { code: 'REVOKE_NODE', arguments: { node: 'web-1' } },
         });
       }),
     );
@@ -112,6 +113,7 @@ describe('unary calls', () => {
       hop: 'relay-eu',
       field: 'sources[0]',
       remedy: 'Schau nach – dort',
+      action: { code: 'REVOKE_NODE', arguments: { node: 'web-1' } },
     });
     expect(error.message).toBe('kein “Päckchen” 包\u2028\nhere');
   });

@@ -4,7 +4,7 @@ import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { purgeDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
 import type { NewEvent } from '../../server/store/events/events.ts';
-import type { TaskEnd } from '../../server/store/tasks/tasks.ts';
+import type { TaskEnd } from '../../contract/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { addTask, claim, lines } from '../store/samples.ts';

@@ -2,6 +2,7 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { END_STATES } from '../../contract/tasks.ts';
 import { waitFor } from './wait.ts';
 
 export interface ApiAddress {
@@ -43,7 +44,7 @@ export interface LogEntry {
   readonly code?: string | null;
 }
 
-const endStates = new Set(['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted']);
+const endStates: ReadonlySet<string> = new Set(END_STATES);
 
 /** A client with one API key. */
 export class Api {

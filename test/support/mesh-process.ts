@@ -1,13 +1,13 @@
 // Starts test/support/mesh-node.ts as a child process.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import type { MeshLimits } from '../../mesh/limits.ts';
 import type { MeshConfig } from '../../mesh/types.ts';
 import type { TestNode } from './identities.ts';
+import { residentBytes } from './resident-memory.ts';
 
 export interface MeshProcess {
   readonly address: string;
@@ -40,9 +40,6 @@ export async function startChildProcess(
     address,
     child,
     kill,
-    async rssBytes() {
-      const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
-      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
-    },
+    rssBytes: () => residentBytes(child.pid),
   };
 }

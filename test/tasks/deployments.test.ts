@@ -194,7 +194,7 @@ it('stops before the next step when it is cancelled', async () => {
   await h.store.transaction((tx) => cancelTask(tx, id, actor));
   expect((await h.ended(id)).state).toBe('cancelled');
   expect(fake.packageCalls).toEqual(['acquire shop.web 1.0.0', 'stage shop.web 1.0.0']);
-  expect(await h.store.installed.byMachine('web-1')).toEqual([]);
+  expect(await h.store.installed.find('web-1', 'shop-web')).toBeUndefined();
 });
 
 it('skips an unreachable machine on request, and the others start the next step in time', async () => {
@@ -281,17 +281,18 @@ it('warns of machines that have a role of the steps but are in no environment', 
   await h.machine('web-2', { roles: ['web'], environments: [] });
   await h.machine('db-2', { roles: ['db'], environments: [] });
   await shop(h);
-  const messagesOf = async (id: string): Promise<string[]> =>
-    (await h.store.taskEvents.stream(id, 0, 100)).flatMap(({ text }) =>
-      text.includes('in no environment') ? [text] : [],
-    );
+  const noted = async (id: string): Promise<object[]> =>
+    (await h.store.taskEvents.stream(id, 0, 100)).filter(({ text }) => text.includes('in no environment'));
   const all = await deploy(h);
-  expect(await messagesOf(all)).toEqual([
-    'not deployed to, because in no environment: web-2 (isthmus machine set ID --environment NAME)',
+  expect(await noted(all)).toMatchObject([
+    {
+      text: 'not deployed to, because in no environment: web-2',
+      data: { action: { code: 'SET_ENVIRONMENTS', arguments: { machine: 'web-2' } } },
+    },
   ]);
   expect((await h.ended(all)).state).toBe('succeeded');
   const named = await deploy(h, { machines: ['web-1'] });
-  expect(await messagesOf(named)).toEqual([]);
+  expect(await noted(named)).toEqual([]);
   expect((await h.ended(named)).state).toBe('succeeded');
 });
 

@@ -1,11 +1,12 @@
 // A task kind and a step kind that the product does not have, registered by a test: nothing else has to know them.
-import { Type, type Static } from 'typebox';
+import { Type } from 'typebox';
 import { expect, it } from 'vitest';
 import { newId } from '../../lib/ids.ts';
 import { submitDeployment } from '../../server/deployments/deployments.ts';
 import { machinesOf, type StepHandler } from '../../server/deployments/steps/handler.ts';
 import { scriptRunner } from '../../server/deployments/steps/step-script.ts';
-import { STEP_FIELDS } from '../../server/projects/index.ts';
+import { STEP_FIELDS } from '../../contract/projects.ts';
+import type { ProcessStep } from '../../server/store/projects/process.ts';
 import { createProject } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
 import { createVariable } from '../../server/projects/variables.ts';
@@ -18,12 +19,14 @@ import { taskView } from '../../server/tasks/view.ts';
 import { waitFor } from '../support/wait.ts';
 import { actor, startHarness, ticketOf, type Harness } from './harness.ts';
 
-const Drain = Type.Object({ ...STEP_FIELDS, kind: Type.Literal('drain'), seconds: Type.Integer({ maximum: 600 }) });
+interface DrainStep extends ProcessStep {
+  readonly seconds: number;
+}
 
 /** Takes a machine out of its load balancer, with two scripts that the step itself does not contain. */
-const drain: StepHandler<Static<typeof Drain>> = {
+const drain: StepHandler<DrainStep> = {
   kind: 'drain',
-  schema: Drain,
+  schema: Type.Object({ ...STEP_FIELDS, kind: Type.Literal('drain'), seconds: Type.Integer({ maximum: 600 }) }),
   plan: (step, context) => ({ actions: ['announce', 'drain'], machines: machinesOf(step, context) }),
   actions: {
     announce: (step, context) => scriptRunner(step, { interpreter: 'bash', body: 'say announced' }, context),

@@ -12,8 +12,10 @@ import {
   type ProbeError,
 } from '../../../contract/mesh.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { compareText } from '../../../lib/text/compare.ts';
+import { DAY_MS } from '../../../lib/time.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
-import { pathsByParents, type ResolvedPath } from '../../topology/route-resolver.ts';
+import type { ResolvedPath } from '../../topology/route-resolver.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
@@ -37,11 +39,11 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       },
     },
     () => ({
-      nodes: [...topology.nodes.values()].map(toNodeView).sort((a, b) => compare(a.id, b.id)),
+      nodes: [...topology.nodes.values()].map(toNodeView).sort((a, b) => compareText(a.id, b.id)),
       links: topology
         .links()
         .map((link) => toLinkView(link, topology))
-        .sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to)),
+        .sort((a, b) => compareText(a.from, b.from) || compareText(a.to, b.to)),
     }),
   );
 
@@ -53,9 +55,9 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         operationId: 'traceMesh',
         summary: 'Trace the paths to a node or a machine',
         description:
-          'Probes each hop of a path in turn, up to the first that does not answer: of every path to a node, or of ' +
-          "those that a machine's routes name. The paths are in the order in which dispatch tries them, each with " +
-          'its state and cost.',
+          'Probes each hop of a path in turn, up to the first that does not answer. The paths are those that dispatch ' +
+          'uses, in its order, each with its state and cost: the ones that the routes of a machine name, or the ones ' +
+          'over the parents of another node.',
         tags,
         body: TraceRequest,
         response: { 200: json('Each path with its hops.', Trace) },
@@ -67,7 +69,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
         throw new IsthmusError('INVALID_FIELD', 'name either a node or a machine', { field: 'node' });
       }
       const target = node ?? machine!;
-      const paths = node === undefined ? await machinePaths(context, target) : nodePaths(target, topology);
+      const paths = node === undefined ? await machinePaths(context, target) : nodePaths(context, target);
       const traced = await Promise.all(
         paths.map(async ({ relays, state, cost, reason }) => {
           const hops = await services.trace(target, relays);
@@ -108,27 +110,26 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
   );
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
-}
-
 type Paths = readonly ResolvedPath[];
 
-/** The paths that dispatch uses, in its order. */
-async function machinePaths({ store, services }: ApiContext, id: string): Promise<Paths> {
-  await store.machines.get(id);
-  const { paths } = services.routes.resolve(id);
-  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no route of machine ${id} leads to it`, { hop: id });
-  return paths;
+/** The paths to a machine; NOT_FOUND when there is none. */
+async function machinePaths(context: ApiContext, id: string): Promise<Paths> {
+  await context.store.machines.get(id);
+  return dispatchPaths(context, id);
 }
 
-/** The paths over a node's parents, whatever routes it has. */
-function nodePaths(id: string, topology: Topology): Paths {
-  const node = topology.nodes.get(id);
+/** The paths to any node: the server itself needs none. */
+function nodePaths(context: ApiContext, id: string): Paths {
+  const node = context.services.topology.nodes.get(id);
   if (node === undefined) throw new IsthmusError('NOT_FOUND', `there is no node ${id}`, { field: 'node' });
   if (node.role === 'server') return [{ relays: [], cost: 0, state: 'up', reason: null }];
-  const paths = pathsByParents({ node: id, parents: node.parents }, topology);
-  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no parent of ${id} leads to the server`, { hop: id });
+  return dispatchPaths(context, id);
+}
+
+/** The paths that dispatch uses, in its order. */
+function dispatchPaths({ services }: ApiContext, id: string): Paths {
+  const { paths } = services.routes.resolve(id);
+  if (paths.length === 0) throw new IsthmusError('UNREACHABLE', `no route leads to ${id}`, { hop: id });
   return paths;
 }
 
@@ -140,8 +141,6 @@ function toLinkView(link: Link, { nodes }: Topology): MeshLink {
   return { ...link, joined: nodes.get(link.to)?.state === 'active' };
 }
 
-const MS_PER_DAY = 86_400_000;
-
 function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[number]): Hop {
   const { error } = hop;
   const expires = hop.certificateNotAfterMs;
@@ -149,7 +148,7 @@ function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[num
     node: hop.node,
     roundTripMs: hop.roundTripMs ?? null,
     version: hop.softwareVersion ?? null,
-    certificateDays: expires === undefined ? null : Math.round(((expires - Date.now()) / MS_PER_DAY) * 10) / 10,
+    certificateDays: expires === undefined ? null : Math.round(((expires - Date.now()) / DAY_MS) * 10) / 10,
     ...(error === undefined ? {} : { error: toErrorView(error) }),
   };
 }

@@ -1,51 +1,42 @@
 // The step kind that installs a package: acquire, stage, activate, with optional scripts before and after activation.
-import { Type, type Static } from 'typebox';
+import { Type } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
-import { packageIdKey } from '../../../lib/package-versions.ts';
+import {
+  FilePattern,
+  LONGEST_FILE_PATTERN,
+  MOST_FILE_PATTERNS,
+  NewPackageStep,
+  type PackageStep,
+  type StepScript,
+} from '../../../contract/projects.ts';
+import { Closed, List } from '../../../contract/schema.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import { applicationName, scriptEnv, STEP_FIELDS } from '../../projects/index.ts';
+import { applicationName, scriptEnv } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
-import { factsOf, scriptRunner, StepScript, type ScriptFolder } from './step-script.ts';
+import { CheckedStepScript, factsOf, scriptRunner, type ScriptFolder } from './step-script.ts';
 
-const LONGEST_PATTERN_BYTES = 300;
-
-const PackageStep = Type.Object(
-  {
-    ...STEP_FIELDS,
-    kind: Type.Literal('package'),
-    package: Type.Object(
-      {
-        id: Type.Refine(
-          Type.String(),
-          isPackageId,
-          () => 'must have letters, digits, `.`, `_` and `-`, at most 100: a package id',
-        ),
-      },
-      { additionalProperties: false },
-    ),
-    preDeploy: Type.Optional(StepScript),
-    postDeploy: Type.Optional(StepScript),
-    substituteIn: Type.Optional(
-      Type.Array(
-        Type.Refine(
-          Type.String(),
-          isPattern,
-          () =>
-            `must name files below the package root, with / between folders, in 1 to ${LONGEST_PATTERN_BYTES} bytes`,
-        ),
-        { maxItems: 100 },
+/** A package step as it is sent, with what a schema cannot say. */
+const CheckedPackageStep = Closed({
+  ...NewPackageStep.properties,
+  preDeploy: Type.Optional(CheckedStepScript),
+  postDeploy: Type.Optional(CheckedStepScript),
+  substituteIn: Type.Optional(
+    List(
+      Type.Refine(
+        FilePattern,
+        isPattern,
+        () => `must name files below the package root, with / between folders, in 1 to ${LONGEST_FILE_PATTERN} bytes`,
       ),
+      { maxItems: MOST_FILE_PATTERNS },
     ),
-  },
-  { additionalProperties: false },
-);
-type PackageStep = Static<typeof PackageStep>;
+  ),
+});
 
 export const packageStep: StepHandler<PackageStep> = {
   kind: 'package',
-  schema: PackageStep,
+  schema: CheckedPackageStep,
   packageId: (step) => step.package.id,
   plan(step, context) {
     const pre = step.preDeploy === undefined ? [] : ['pre'];
@@ -97,16 +88,7 @@ function pinnedFor(step: PackageStep, { release }: ActionContext): PinnedPackage
   return pinned;
 }
 
-function isPackageId(id: string): boolean {
-  try {
-    packageIdKey(id);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function isPattern(pattern: string): boolean {
-  if (pattern === '' || Buffer.byteLength(pattern) > LONGEST_PATTERN_BYTES) return false;
+  if (pattern === '' || Buffer.byteLength(pattern) > LONGEST_FILE_PATTERN) return false;
   return !pattern.startsWith('/') && !pattern.split('/').includes('..') && !/[\0\\]/.test(pattern);
 }

@@ -1,5 +1,7 @@
 // A script inside a step of any kind: how it is checked, and how it runs on a machine.
-import { Type, type Static } from 'typebox';
+import { Type } from 'typebox';
+import { NewStepScript, type StepScript } from '../../../contract/projects.ts';
+import { Closed } from '../../../contract/schema.ts';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
@@ -7,18 +9,15 @@ import { INTERPRETERS, isScriptBody, LONGEST_SCRIPT_BYTES } from '../../tasks/ex
 import { runScriptTicket } from '../../tasks/execution/script-ticket.ts';
 import type { ActionContext, TicketRunner } from './handler.ts';
 
-export const StepScript = Type.Object(
-  {
-    interpreter: Type.Enum([...INTERPRETERS], { default: 'bash' }),
-    body: Type.Refine(
-      Type.String(),
-      isScriptBody,
-      () => `must be a script of 1 to ${LONGEST_SCRIPT_BYTES} bytes, none of them NUL`,
-    ),
-  },
-  { additionalProperties: false },
-);
-export type StepScript = Static<typeof StepScript>;
+/** A script as it is sent, with what a schema cannot say. */
+export const CheckedStepScript = Closed({
+  interpreter: Type.Enum([...INTERPRETERS], { default: 'bash' }),
+  body: Type.Refine(
+    NewStepScript.properties.body,
+    isScriptBody,
+    () => `must be a script of 1 to ${LONGEST_SCRIPT_BYTES} bytes, none of them NUL`,
+  ),
+});
 
 /** The folder of an installed package in which a script runs. */
 export interface ScriptFolder {

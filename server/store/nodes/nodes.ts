@@ -1,6 +1,6 @@
 // Nodes: every node of the mesh, its parents, its latest report, and the certificates issued to it.
 import type { Selectable } from 'kysely';
-import type { NodeRole } from '../../../certs/peer.ts';
+import type { NodeRole, NodeState } from '../../../contract/nodes.ts';
 import type { Parent, DesiredParents } from './parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
@@ -15,7 +15,7 @@ export interface Node {
   readonly parents: readonly Parent[];
   /** Its desired parents; null once it has moved to them. */
   readonly desired: DesiredParents | null;
-  readonly state: 'active' | 'revoked';
+  readonly state: NodeState;
   readonly certificateNotAfter: number | null;
   readonly softwareVersion: string | null;
   readonly feedUrl: string | null;

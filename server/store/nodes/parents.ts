@@ -24,6 +24,3 @@ export interface DesiredParents {
 
 /** The name that stands for any node of role server, in parents, routes and sources. */
 export const SERVER = 'server';
-
-/** Two parents allow for the failure of one; more are useful with more than two sites. */
-export const MAX_PARENTS = 4;

@@ -3,6 +3,7 @@
 import type { Selectable } from 'kysely';
 import type { Parent } from './parents.ts';
 import type { Route } from '../inventory/routes.ts';
+import type { JoinRole } from '../../../contract/join-tokens.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import { decodeCursor, found, fromJson, fromJsonOrNull, toPage } from '../base.ts';
@@ -10,7 +11,7 @@ import { decodeCursor, found, fromJson, fromJsonOrNull, toPage } from '../base.t
 export interface JoinToken {
   readonly id: string;
   readonly proofKeySealed: string;
-  readonly role: 'relay' | 'mirror' | 'tentacle';
+  readonly role: JoinRole;
   readonly site: string;
   readonly name: string | null;
   /** In order of preference. */

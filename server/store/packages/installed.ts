@@ -30,11 +30,6 @@ export class InstalledRepository {
     return row === undefined ? undefined : toInstalled(row);
   }
 
-  async byMachine(machine: string): Promise<InstalledRelease[]> {
-    const rows = await this.#db.selectFrom('installed_releases').selectAll().where('machine', '=', machine).execute();
-    return rows.map(toInstalled);
-  }
-
   /** Records an activation: the current release becomes the previous one. The same digest again only sets the time. */
   async activated(
     entry: Pick<InstalledRelease, 'machine' | 'application' | 'version' | 'sha256' | 'at'>,

@@ -1,4 +1,5 @@
 // Packages: the index from ids and versions to blobs, which are named by their digest. Versions are immutable.
+import type { PackageFormat } from '../../../contract/packages.ts';
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
@@ -13,7 +14,7 @@ export interface Package {
   readonly normalisedVersion: string;
   readonly sha256: string;
   readonly sizeBytes: number;
-  readonly format: 'tar.gz' | 'zip' | 'nupkg';
+  readonly format: PackageFormat;
   readonly publishedAt: number;
 }
 

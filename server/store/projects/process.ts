@@ -1,4 +1,5 @@
 // The stored form of what a project deploys: an ordered process, and the packages that a release pins for it.
+import type { PackageFormat } from '../../../contract/packages.ts';
 
 /** The fields common to all steps. Only the handler of a step's type reads the rest. */
 export interface ProcessStep {
@@ -17,5 +18,5 @@ export interface PinnedPackage {
   readonly version: string;
   readonly sha256: string;
   readonly sizeBytes: number;
-  readonly format: 'tar.gz' | 'zip' | 'nupkg';
+  readonly format: PackageFormat;
 }

@@ -2,13 +2,11 @@
 // owner, so an owner that has lost its lease changes nothing (I6), and an end never changes (I2).
 import { sql, type Selectable, type UpdateObject } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
-import type { Schema, TaskState } from '../schema.ts';
+import type { TaskEnd, TaskState } from '../../../contract/tasks.ts';
+import type { Schema } from '../schema.ts';
 import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from '../base.ts';
 import { isHeldUp, nextOfKey, olderOpenTasks } from './concurrency-key.ts';
 import { addStreamEntry } from './task-stream.ts';
-
-export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
-export type TaskEnd = (typeof END_STATES)[number];
 
 export interface Task {
   readonly id: string;

@@ -1,12 +1,11 @@
 // Tickets: one per step run, committed before anything is sent. Writes are fenced by the epoch of the ticket's task.
 import { sql, type Selectable } from 'kysely';
+import type { TicketState } from '../../../contract/tasks.ts';
 import type { Schema } from '../schema.ts';
 import { found, fromJsonOrNull, mapConstraintErrors, type Executor } from '../base.ts';
 import { addStreamEntry } from './task-stream.ts';
 import type { Fence } from '../base.ts';
 import { TaskRepository } from './tasks.ts';
-
-export type TicketState = Schema['tickets']['state'];
 
 export interface Ticket {
   readonly id: string;

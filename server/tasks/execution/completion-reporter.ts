@@ -8,6 +8,7 @@ import type { Logger } from '../../../lib/telemetry/log.ts';
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { TentacleClient } from '../../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
 import { unlessAborted } from '../../../lib/async/waiting.ts';
+import { DAY_MS } from '../../../lib/time.ts';
 import type { Fence } from '../../store/base.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { Store } from '../../store/store.ts';
@@ -28,7 +29,7 @@ const DEFAULTS: CompletionReporterTunables = { sweepEveryMs: 10_000, sweepExecut
 
 const CONCURRENCY = 64;
 /** The tentacle itself deletes what is older. */
-const SWEEP_BACK_MS = 7 * 86_400_000;
+const SWEEP_BACK_MS = 7 * DAY_MS;
 const SWEEP_PER_EXECUTOR = 20;
 const CALL_DEADLINE_MS = 10_000;
 

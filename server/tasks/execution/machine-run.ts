@@ -1,6 +1,7 @@
 // What running a ticket needs, and the ways in which a ticket of any kind ends when its executor gives no result.
 import { IsthmusError, isErrorCode, type ErrorCode } from '../../../contract/errors.ts';
-import type { Ticket, TicketPatch, TicketState } from '../../store/tasks/tickets.ts';
+import type { TicketState } from '../../../contract/tasks.ts';
+import type { Ticket, TicketPatch } from '../../store/tasks/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
 import type { CompletionReporter } from './completion-reporter.ts';
 import { Halted, type TaskContext } from '../context.ts';

@@ -1,8 +1,8 @@
 // Checks that a tentacle will accept a script: a known interpreter, a bounded body, a bounded time limit.
 import { IsthmusError } from '../../../contract/errors.ts';
+import { LONGEST_TIME_LIMIT_S } from '../../../contract/tasks.ts';
 
 export const LONGEST_SCRIPT_BYTES = 1024 * 1024;
-export const LONGEST_TIME_LIMIT_S = 7 * 86_400;
 
 /** The interpreters that tentacles know. */
 export const INTERPRETERS: readonly string[] = ['bash'];

@@ -1,0 +1,2 @@
+// Breaks: server-operations-without-api
+import '../api/api.ts';
