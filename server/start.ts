@@ -16,6 +16,7 @@ import { createSigner, verifyDownloadToken } from '../certs/signer.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { startComponent, type Running, type Teardown } from '../lib/component.ts';
+import { lockDataDir } from '../lib/files/data-lock.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { requireHostPort } from '../lib/net/host-port.ts';
 import { openMasterKey } from '../lib/secrets/seal.ts';
@@ -97,6 +98,8 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const apiListen = requireHostPort(config.api.listen, 'api.listen', 'CONFIG_INVALID');
   const certificate = certificateFor(apiListen, config.api, identity, log);
 
+  const lock = lockDataDir(dataDir);
+  teardown.add(() => lock.unlock());
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
   await clearBackups(dataDir);

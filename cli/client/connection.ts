@@ -6,6 +6,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
 import { IsthmusError } from '../../contract/errors.ts';
+import { closeWithin } from '../../lib/async/deadline.ts';
 import { hostOf } from '../../lib/net/host-port.ts';
 import { isLoopback } from '../../lib/net/network-address.ts';
 
@@ -72,11 +73,10 @@ class VerifyingAgent extends HttpsAgent {
     const settle = (error: Error | null): void => {
       if (settled) return;
       settled = true;
-      clearTimeout(limit);
       if (error !== null) socket.destroy();
       done?.(error, socket);
     };
-    const limit = setTimeout(() => settle(unreachable(server, 'no TLS handshake within 10 s')), HANDSHAKE_LIMIT_MS);
+    closeWithin(socket, HANDSHAKE_LIMIT_MS, () => settle(unreachable(server, 'no TLS handshake within 10 s')));
     socket.once('secureConnect', () => settle(denial(socket, server) ?? null));
     socket.once('error', (error: NodeJS.ErrnoException) => settle(connectionError(server, error)));
     socket.once('close', () => settle(unreachable(server, 'it closed the connection')));

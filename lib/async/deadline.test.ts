@@ -118,5 +118,8 @@ describe('closeWithin', () => {
     stream.destroy();
     await closing;
     expect(vi.getTimerCount()).toBe(0);
+    // Nor for one that has closed already.
+    closeWithin(stream, 100);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -47,6 +47,7 @@ export async function within<Result>(
 
 /** Calls `onLate`, which by default destroys the stream, unless the stream closes within `ms`. */
 export function closeWithin(stream: Readable, ms: number, onLate: () => void = () => stream.destroy()): void {
+  if (stream.closed) return;
   const timer = setTimeout(onLate, ms);
   timer.unref();
   stream.once('close', () => clearTimeout(timer));

@@ -35,3 +35,9 @@ it('remembers no more sources than its limit', () => {
   expect(denials.admit('a')).toBe('last');
   expect(denials.admit('d')).toBe('suppressed');
 });
+
+it('counts a single source beside the count of all', () => {
+  const { denials } = limiter({ perSource: 2, sources: 1 });
+  const admitted = ['m', 'm', 'm'].map((source) => denials.admit(source));
+  expect(admitted).toEqual(['reported', 'last', 'suppressed']);
+});

@@ -30,7 +30,8 @@ export class DenialLimiter {
     this.#perSource = perSource;
     this.#inAll = inAll;
     const window = { ttl: windowMs, noUpdateTTL: true, ttlResolution: 0, perf: clock };
-    this.#counts = new LRUCache({ max: sources, ...window });
+    // One more for the count of all.
+    this.#counts = new LRUCache({ max: sources + 1, ...window });
   }
 
   /** Counts a denial of `source` (not empty); returns whether to report it. */

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { ALPN, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { closeWithin } from '../../lib/async/deadline.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { MeshLimits } from '../limits.ts';
 import { acceptTls } from '../accept-tls.ts';
@@ -32,7 +33,6 @@ export interface ListenerHandlers {
 interface Pending {
   /** Kept, because a closed socket does not have it. */
   readonly address: string;
-  readonly deadline: NodeJS.Timeout;
   phase: 'silent' | 'waiting' | 'stalled' | 'known';
   /** Gives back its handshake slot, or leaves the queue. */
   leave: () => void;
@@ -61,7 +61,6 @@ export async function startListener(
 
   const settle = (raw: net.Socket) => {
     const entry = pending.get(raw);
-    clearTimeout(entry?.deadline);
     entry?.leave();
     pending.delete(raw);
   };
@@ -87,10 +86,12 @@ export async function startListener(
       return;
     }
     sockets.set(raw, raw);
-    const deadline = setTimeout(() => close(raw), limits.handshakeMs);
     const address = raw.remoteAddress ?? 'unknown';
-    const entry: Pending = { address, deadline, phase: 'silent', leave: () => undefined };
+    const entry: Pending = { address, phase: 'silent', leave: () => undefined };
     pending.set(raw, entry);
+    closeWithin(raw, limits.handshakeMs, () => {
+      if (pending.has(raw)) close(raw);
+    });
     raw.once('close', () => {
       settle(raw);
       sockets.delete(raw);

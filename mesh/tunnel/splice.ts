@@ -1,5 +1,6 @@
 // Joins the two streams of a tunnel at a relay, with back-pressure and ends passed on.
 import type { Duplex } from 'node:stream';
+import { closeWithin } from '../../lib/async/deadline.ts';
 
 /** How long the last bytes may take after their source has closed. */
 const LINGER_MS = 30_000;
@@ -7,14 +8,12 @@ const LINGER_MS = 30_000;
 /** Joins two streams. When one is lost, so is the other; when one ends cleanly, the other ends after its last byte. */
 export function splice(left: Duplex, right: Duplex, onClosed: () => void): void {
   let open = 2;
-  let linger: NodeJS.Timeout | undefined;
   const closed = (stream: Duplex, other: Duplex) => {
     open -= 1;
     if (open === 0) {
-      clearTimeout(linger);
       onClosed();
     } else if (stream.readableEnded) {
-      linger = setTimeout(() => other.destroy(), LINGER_MS);
+      closeWithin(other, LINGER_MS);
       // Its bytes are dropped, but its end must be read. Unpiped first: pipe() would pause it again.
       other.unpipe(stream);
       other.resume();

@@ -23,7 +23,7 @@ import { isId, isSlug } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Denials } from '../../mesh/denials.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
-import { TokenBucket } from '../../lib/async/token-bucket.ts';
+import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
 import { acceptTls } from '../../mesh/accept-tls.ts';
 import { agreeOnWireVersion, type WireVersions } from '../../mesh/wire-version.ts';
 import type { EnrolmentHandlers } from '../../proto/gen/isthmus/identity/v1/Enrolment.ts';
@@ -39,9 +39,9 @@ import { closeWithin, stopAfter } from '../../lib/async/deadline.ts';
 
 const types = loadDefinitions('isthmus/identity/v1/identity.proto').isthmus.identity.v1;
 
-/** Recorded denials a second, over all peers: nobody guesses one of 2^256 secrets, but each guess writes a row. */
-const DENIALS_PER_SECOND = 5;
-const DENIAL_BURST = 60;
+/** Over all peers together: nobody guesses one of 2^256 secrets, but each guess writes a row. */
+const DENIAL_LIMITS = { perSource: 60, windowMs: 12_000, sources: 1 };
+const ALL_PEERS = 'peers';
 const HANDSHAKE_MS = 10_000;
 /** From the handshake to a proven token: a few round trips, also on a slow line. */
 const PROOF_MS = 20_000;
@@ -66,7 +66,7 @@ export class Enrolment {
   readonly #deps: EnrolmentDeps;
   readonly #host: GrpcHost;
   readonly #nonces = new Nonces();
-  readonly #denials = new TokenBucket(DENIALS_PER_SECOND, DENIAL_BURST, Date.now());
+  readonly #denials = new DenialLimiter(DENIAL_LIMITS);
   /** Sessions that the server opened to a node that waits to be dialled, with the address that was dialled. */
   readonly #dialledAt = new WeakMap<Duplex, string>();
   /** The tokens that each live session has bound; they are unbound when it ends unconfirmed. */
@@ -252,7 +252,7 @@ export class Enrolment {
 
   async #recordDenial(request: EnrolRequest__Output, error: IsthmusError): Promise<void> {
     const subject = isId(request.tokenId) ? request.tokenId : 'malformed';
-    if (!this.#denials.take(Date.now())) {
+    if (this.#denials.admit(ALL_PEERS) === 'suppressed') {
       this.#deps.log.warn({ token: subject, code: error.code }, 'enrolment denied; too many to record');
       throw new IsthmusError('RESOURCE_EXHAUSTED', 'too many enrolments are being denied');
     }

@@ -142,9 +142,9 @@ async function readPassphrase(file: string): Promise<string> {
 
 /** Copies the database: opens that of a stopped server, asks a running server for a copy. */
 async function copyDatabase(dataDir: string, name: string): Promise<void> {
-  let store;
+  let lock;
   try {
-    store = await openStore({ dataDir, log: silentLogger() });
+    lock = lockDataDir(dataDir);
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'DATA_DIR_LOCKED') throw thrown;
     // Without a socket, the process that holds the folder is not a server to ask.
@@ -154,9 +154,10 @@ async function copyDatabase(dataDir: string, name: string): Promise<void> {
     return;
   }
   try {
-    await store.copyTo(join(dataDir, name));
+    const store = await openStore({ dataDir, log: silentLogger() });
+    await store.copyTo(join(dataDir, name)).finally(() => store.close());
   } finally {
-    await store.close();
+    lock.unlock();
   }
 }
 

@@ -37,7 +37,7 @@ import { TokenRepository } from './nodes/tokens.ts';
 import { VariableRepository } from './projects/variables.ts';
 import type { Schema } from './schema.ts';
 import { nodeSqliteDialect } from './sqlite/dialect.ts';
-import { openDatabase, removePidFile } from './sqlite/open.ts';
+import { openDatabase } from './sqlite/open.ts';
 
 export interface Repositories {
   readonly apiKeys: ApiKeyRepository;
@@ -102,7 +102,7 @@ interface StoreOptions {
 /** 16 MiB: large enough to make the overhead per step negligible, small enough to stop soon. */
 const PAGES_PER_STEP = 4096;
 
-/** Opens the data folder exclusively for this process and migrates its schema. */
+/** Opens the database of a data folder, which nothing else may have open, and migrates its schema. */
 export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> {
   const database = openDatabase(dataDir);
   const db = new Kysely<Schema>({ dialect: nodeSqliteDialect(database) });
@@ -110,7 +110,6 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
     await migrate(db);
   } catch (thrown) {
     await db.destroy();
-    removePidFile(dataDir);
     throw thrown;
   }
   log.info({ dataDir }, 'store open');
@@ -121,15 +120,11 @@ export async function openStore({ dataDir, log }: StoreOptions): Promise<Store> 
         .connection()
         .execute(() => backup(database, file, { rate: PAGES_PER_STEP }))
         .then(() => undefined),
-    close: () => {
-      removePidFile(dataDir);
-    },
   });
 }
 
 interface StoreHooks {
   readonly copyTo: (file: string) => Promise<void>;
-  readonly close: () => void;
 }
 
 /** A store over a migrated database of any dialect. */
@@ -174,7 +169,7 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
     },
     copyTo: hooks.copyTo,
     close() {
-      closed ??= db.destroy().then(hooks.close);
+      closed ??= db.destroy();
       return closed;
     },
   });

@@ -113,18 +113,19 @@ describe('a backup', () => {
         'master.check',
         'master.key',
         'packages',
-        'server.pid',
       ].toSorted(),
     );
   });
 
   it('of a running server, in the middle of writes, is consistent', async () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
+    const lock = lockDataDir(dataDir);
     const store = await openStore({ dataDir, log: silentLogger() });
     const stop = await startAdminSocket(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
     onTestFinished(async () => {
       await stop();
       await store.close();
+      lock.unlock();
     });
     let written = 0;
     let done = false;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { pauseUntil } from '../../../lib/async/waiting.ts';
 import { isLive } from '../../access/api-keys.ts';
 import type { StreamEntry } from '../../store/tasks/task-stream.ts';
 import type { ApiContext } from '../context.ts';
@@ -168,16 +169,14 @@ class Wakeup {
     this.#hinted = false;
   }
 
-  #sleep(ms: number, isOver: () => boolean): Promise<void> {
-    if (isOver()) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#wake = () => {
-      if (isOver()) resolve();
+  async #sleep(ms: number, isOver: () => boolean): Promise<void> {
+    if (isOver()) return;
+    const subscribe = (wake: () => void): (() => void) => {
+      this.#wake = () => {
+        if (isOver()) wake();
+      };
+      return () => (this.#wake = undefined);
     };
-    return promise.finally(() => {
-      clearTimeout(timer);
-      this.#wake = undefined;
-    });
+    await pauseUntil(subscribe, { ms });
   }
 }

@@ -85,6 +85,7 @@ async function readStart(
 ): Promise<void> {
   const detail = `the start was not answered within ${deadlineMs} ms`;
   const late = (): IsthmusError => new IsthmusError('DEADLINE_EXCEEDED', detail, { hop: executor });
+  // An answer that comes later is lost with the call; whether the script has started is then in doubt, and asked again.
   const next = await within(batches.next(), { ms: deadlineMs, late });
   if (next.done === true) throw new IsthmusError('UNREACHABLE', 'the start was not answered', { hop: executor });
   checkOwner(next.value, ticket, executor);
