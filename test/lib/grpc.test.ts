@@ -329,7 +329,7 @@ describe('a stream that dies', () => {
     const codes = await Promise.all(endings);
     expect(new Set(codes)).toEqual(new Set([status.UNAVAILABLE]));
     await waitFor(() => streams.every((stream) => stream.closed), { what: 'every stream to close' });
-  }, 30_000);
+  });
 });
 
 test.each(['up', 'down'] as const)('2 MiB go %s without one window update coming back', async (direction) => {

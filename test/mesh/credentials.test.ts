@@ -88,7 +88,7 @@ describe.each(['up', 'down'] as const)('links dialled %s', (dialling) => {
     expect(streams[0]?.peer.serialNumber).toBe(tentacle.identity.peer().serialNumber);
     // A connection of its own on every link, after the change.
     expect(await echoes(await openEcho(server, { node: 'tentacle-1', path, class: 'bulk' }))).toBe(true);
-  }, 60_000);
+  });
 });
 
 describe('a certificate that was not renewed', () => {

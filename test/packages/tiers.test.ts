@@ -262,5 +262,5 @@ describe('two tiers of mirrors', () => {
     await expect(feed.sources('t-pci-1', sha256, { roles: ['mirror'] })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     const events = await store.denials.list({ type: 'download.denied', limit: 50 });
     expect(events.items.map(({ actor }) => actor).sort()).toEqual(['nobody', 't-pci-1']);
-  }, 120_000);
+  });
 });

@@ -37,4 +37,4 @@ it('takes the least-cost live path, whatever the order of the parents', async ()
   line!.heal();
   await mesh.linked('eu-b');
   await allTake('eu-b', 'eu-a');
-}, 120_000);
+});

@@ -46,5 +46,5 @@ describe.skipIf(lacks('root', 'linux'))('a server on a full disk', () => {
     expect((await sites()).toSorted()).toEqual(made.toSorted());
     const { items: events } = await api.get<{ items: { subject: string }[] }>('events?type=site.created&limit=500');
     expect(events.map(({ subject }) => subject).toSorted()).toEqual(made.toSorted());
-  }, 120_000);
+  });
 });

@@ -28,7 +28,7 @@ describe('a join', () => {
     const relay = { id: 'eu', role: 'relay', site: 'eu', parent: 'server', parentAddress: addresses.server } as const;
     await world.add({ ...relay, listen: addresses.eu });
     await world.linked();
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await world.stop();
@@ -130,5 +130,5 @@ describe('a join', () => {
     await world.linked();
     await expectUntouched(made, 'behind');
     await joins(made);
-  }, 90_000);
+  });
 });

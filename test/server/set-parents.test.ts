@@ -57,7 +57,7 @@ describe('other parents', () => {
       await taken(id);
     }
     await world.linked();
-  }, 120_000);
+  });
 
   const put = (id: string, parents: object[]) => world.api.put<Node>(`nodes/${id}/parents`, { parents }, `nodes/${id}`);
   const node = (id: string) => world.api.get<Node>(`nodes/${id}`);
@@ -136,7 +136,7 @@ describe('other parents', () => {
     await world.signal('web-1', 'SIGKILL');
     await world.start('web-1');
     expect(await routeTo('web-1')).toEqual(route('eu-b'));
-  }, 120_000);
+  });
 
   it('that do not answer cost nothing: the old ones carry, after a kill too, and right ones can still be set', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
@@ -161,7 +161,7 @@ describe('other parents', () => {
     await taken('web-1');
     expect(await routeTo('web-1')).toEqual(route('eu-b'));
     expect(await config('web-1')).not.toContain(nobody);
-  }, 120_000);
+  });
 
   it('that are taken back leave nothing behind, as soon as the disk lets the node forget them', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
@@ -185,7 +185,7 @@ describe('other parents', () => {
     await world.start('web-1');
     expect(await routeTo('web-1')).toEqual(route('eu-a'));
     await waitFor(async () => (await linksTo('web-1')).join() === 'eu-a', { limitMs, what: 'the link, and no other' });
-  }, 120_000);
+  });
 
   it('are moved to although the old relay died while the new one was not up', async () => {
     await world.signal('eu-b', 'SIGKILL');
@@ -201,7 +201,7 @@ describe('other parents', () => {
     await taken('web-1');
     expect(await routeTo('web-1')).toEqual(route('eu-b'));
     await world.start('eu-a');
-  }, 120_000);
+  });
 
   it('can be the same relay at another address: tried beside the link that is up, which a wrong one leaves alone', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
@@ -218,7 +218,7 @@ describe('other parents', () => {
     expect(await routeTo('web-1')).toEqual(route('eu-a'));
     await put('web-1', [{ node: 'eu-a', address: addresses['eu-a'] }]);
     await taken('web-1');
-  }, 120_000);
+  });
 
   it('can dial the node, and the node can be the one that dials from then on', async () => {
     await put('web-2', [{ node: 'eu-b', dialAddress: addresses['web-2'] }]);
@@ -249,7 +249,7 @@ describe('other parents', () => {
     await taken('eu-b');
     expect(await world.api.get('machines/web-1')).toMatchObject({ routes: route('eu-a', 'eu-b') });
     expect(await routeTo('web-1')).toEqual(route('eu-a', 'eu-b'));
-  }, 120_000);
+  });
 
   it('are refused where they cannot work, and nothing changes', async () => {
     await put('eu-b', [{ node: 'eu-a' }]);
@@ -294,7 +294,7 @@ describe('other parents', () => {
     );
     await expect(stale).rejects.toThrow(/412 .*"PRECONDITION_FAILED"/);
     expect(await state()).toEqual(before);
-  }, 120_000);
+  });
 
   it('are refused where a route that was chosen by hand would lead nowhere', async () => {
     const chooseRoutes = async (routes: object[]) => {
@@ -309,7 +309,7 @@ describe('other parents', () => {
     await expect(put('web-1', [{ node: 'eu-a' }])).rejects.toThrow(/422 .*"ROUTE_INVALID".*machine web-1/);
     expect(await node('web-1')).toMatchObject({ desiredParents: null });
     await chooseRoutes(route('eu-a'));
-  }, 120_000);
+  });
 });
 
 it('are not for a node of a version that knows nothing of them, nor for one that is revoked', async () => {

@@ -6,7 +6,7 @@ const leaky = new Set(['TCPSocketWrap', 'TCPServerWrap', 'TLSWrap', 'UDPWrap', '
 
 afterAll(async () => {
   const left = (): string[] => process.getActiveResourcesInfo().filter((kind) => leaky.has(kind));
-  await waitFor(() => left().length === 0, { limitMs: 5_000, everyMs: 20 }).catch(() => {
+  await waitFor(() => left().length === 0, { limitMs: 30_000, everyMs: 20 }).catch(() => {
     throw new Error(`this test file leaves open: ${left().join(', ')}`);
   });
 });

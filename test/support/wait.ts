@@ -12,7 +12,7 @@ export interface WaitOptions {
 /** Polls `probe` until it gives a value that is not undefined or false; throws with the last state after `limitMs`. */
 export async function waitFor<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  { limitMs: wantedMs = 10_000, everyMs = 10, what = 'the state' }: WaitOptions = {},
+  { limitMs: wantedMs = 30_000, everyMs = 10, what = 'the state' }: WaitOptions = {},
 ): Promise<T> {
   const limitMs = Math.min(wantedMs, LONGEST_MS);
   const deadline = Date.now() + limitMs;
