@@ -8,6 +8,13 @@ export { verifyPeer } from './verify.ts';
 /** ALPN names on a node's port. */
 export const ALPN = { link: 'h2', bulk: 'isthmus-bulk/1', enrol: 'isthmus-enrol/1' } as const;
 
+/** Options of every TLS session of an enrolment: pin and token prove the peers, after the handshake. */
+export const ENROL_TLS: Required<Pick<TlsOptions, 'minVersion' | 'rejectUnauthorized' | 'ALPNProtocols'>> = {
+  minVersion: 'TLSv1.3',
+  rejectUnauthorized: false,
+  ALPNProtocols: [ALPN.enrol],
+};
+
 const SHARED = {
   minVersion: 'TLSv1.3',
   maxVersion: 'TLSv1.3',

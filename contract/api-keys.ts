@@ -2,7 +2,8 @@
 import { Type, type Static } from 'typebox';
 import { Closed, Line, Nullable, PageOf, Timestamp, Words } from './schema.ts';
 
-export const ApiRole = Words(['admin', 'operator', 'viewer'], {
+export const API_ROLES = ['admin', 'operator', 'viewer'] as const;
+export const ApiRole = Words(API_ROLES, {
   $id: 'ApiRole',
   description: 'Each role includes the rights of the next.',
 });

@@ -1,13 +1,9 @@
 // Domain events and denials: every type with its subject and data; there are no others. An event is appended in the
 // transaction of the change that it records, and is its audit record. Types have one form, `noun.verb-in-past`, with
 // hyphens inside a word; docs/events.md explains each.
-
-interface Parent {
-  readonly node: string;
-  readonly dialAddress: string | null;
-}
-
-type Route = { readonly kind: 'direct' | 'auto' } | { readonly kind: 'path'; readonly via: readonly string[] };
+import type { Health, MachineRoute, Thresholds } from './machines.ts';
+import type { Parent } from './nodes.ts';
+import type { EndState } from './tasks.ts';
 
 interface ProjectOutline {
   readonly name: string;
@@ -38,7 +34,7 @@ interface TaskRun {
 }
 
 interface TaskEnd {
-  readonly state: string;
+  readonly state: EndState;
   readonly errorCode: string | null;
 }
 
@@ -57,22 +53,22 @@ export interface EventData {
   'environment.deleted': Nothing;
   'machine.created': {
     readonly site: string;
-    readonly routes: readonly Route[];
+    readonly routes: readonly MachineRoute[];
     readonly environments: readonly string[];
     readonly targetRoles: readonly string[];
   };
   'machine.updated': Changed<{
     readonly name: string;
-    readonly routes: readonly Route[];
+    readonly routes: readonly MachineRoute[];
     readonly environments: readonly string[];
     readonly targetRoles: readonly string[];
     readonly disabled: boolean;
-    readonly thresholds: object | null;
+    readonly thresholds: Thresholds | null;
   }>;
   'machine.deleted': Nothing;
   'machine.health-changed': {
-    readonly from: string;
-    readonly to: string;
+    readonly from: Health;
+    readonly to: Health;
     readonly hop: string | null;
     readonly reasons: readonly string[];
   };

@@ -42,6 +42,7 @@ export const Thresholds = Closed(
   },
   { $id: 'Thresholds', description: 'Limits beyond which a health check warns.' },
 );
+export type Thresholds = Static<typeof Thresholds>;
 
 export const Health = Words(['unknown', 'healthy', 'warning', 'unhealthy', 'unreachable'], { $id: 'Health' });
 export type Health = Static<typeof Health>;
@@ -56,6 +57,7 @@ const HealthReason = Type.Object(
   },
   { $id: 'HealthReason' },
 );
+export type HealthReason = Static<typeof HealthReason>;
 
 export const HealthReport = Type.Object(
   {

@@ -23,7 +23,7 @@ export const Parent = Type.Object(
 );
 export type Parent = Static<typeof Parent>;
 
-const DesiredParent = Type.Object(
+export const DesiredParent = Type.Object(
   {
     ...Parent.properties,
     address: Nullable(
@@ -32,6 +32,7 @@ const DesiredParent = Type.Object(
   },
   { $id: 'DesiredParent' },
 );
+export type DesiredParent = Static<typeof DesiredParent>;
 
 export const DesiredParents = Type.Object(
   {

@@ -6,7 +6,8 @@ export const SLUG_IN_WORDS = 'must have lower-case letters, digits and, between 
 
 /** What a package may be called. */
 export const PACKAGE_ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
-export const PACKAGE_ID_IN_WORDS = 'must have letters, digits, `.`, `_` and `-`, at most 100: a package id';
+export const PACKAGE_ID_IN_WORDS =
+  'must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter or digit';
 
 const PORT = '(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
 

@@ -1,8 +1,8 @@
 // Projects and their process: an ordered list of steps, each a script or a package.
 import { Type, type Static } from 'typebox';
-import { PACKAGE_ID_PATTERN } from './patterns.ts';
+import { PackageId } from './packages.ts';
 import { Closed, Line, List, OneOf, PageOf, Slug, Text, Timestamp, Version } from './schema.ts';
-import { Interpreter, LONGEST_TIME_LIMIT_S } from './tasks.ts';
+import { Interpreter, LONGEST_DEADLINE_S } from './tasks.ts';
 
 export const MOST_STEPS = 100;
 
@@ -22,7 +22,7 @@ const PackageStep = Type.Object(
   {
     ...SHOWN,
     kind: Type.Literal('package'),
-    package: Type.Object({ id: Type.String() }),
+    package: Type.Object({ id: PackageId }),
     preDeploy: Type.Optional(StepScript),
     postDeploy: Type.Optional(StepScript),
     substituteIn: Type.Optional(List(Type.String())),
@@ -44,7 +44,7 @@ export const NewStepScript = Closed(
 export const STEP_FIELDS = {
   name: Slug,
   targetRoles: Type.Optional(List(Slug, { maxItems: 100, description: 'Empty or absent: every machine.' })),
-  timeLimitS: Type.Optional(Type.Integer({ minimum: 1, maximum: LONGEST_TIME_LIMIT_S })),
+  timeLimitS: Type.Optional(Type.Integer({ minimum: 1, maximum: LONGEST_DEADLINE_S })),
 };
 
 export const NewScriptStep = Closed(
@@ -59,7 +59,7 @@ export const NewPackageStep = Closed(
   {
     ...STEP_FIELDS,
     kind: Type.Literal('package'),
-    package: Closed({ id: Type.String({ minLength: 1, maxLength: 100, pattern: PACKAGE_ID_PATTERN }) }),
+    package: Closed({ id: PackageId }),
     preDeploy: Type.Optional(NewStepScript),
     postDeploy: Type.Optional(NewStepScript),
     substituteIn: Type.Optional(

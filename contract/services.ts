@@ -1,14 +1,16 @@
 // Mesh services: who may open each one, and to which roles a tunnel from a child may lead. Every node passes this table
 // to its mesh layer, which has no service names of its own.
+import { JOIN_ROLES } from './join-tokens.ts';
+import { NODE_ROLES } from './nodes.ts';
 
 /** Tunnels from the server's side downwards may use every service; `fromBelowTo` limits those from a child. */
 export const MESH_SERVICES = {
   /** gRPC `isthmus.tentacle.v1`, on tentacles. */
   tentacle: { openedBy: ['server'], fromBelowTo: [] },
   /** gRPC `isthmus.identity.v1`, on servers. */
-  identity: { openedBy: ['server', 'relay', 'mirror', 'tentacle'], fromBelowTo: ['server'], unconfirmed: true },
+  identity: { openedBy: NODE_ROLES, fromBelowTo: ['server'], unconfirmed: true },
   /** gRPC `isthmus.topology.v1`, on servers. */
-  topology: { openedBy: ['relay', 'mirror', 'tentacle'], fromBelowTo: ['server'] },
+  topology: { openedBy: JOIN_ROLES, fromBelowTo: ['server'] },
   /** Packages over HTTP/1.1, on servers and mirrors. */
   feed: { openedBy: ['mirror', 'tentacle', 'server'], fromBelowTo: ['server', 'mirror'] },
 } as const;

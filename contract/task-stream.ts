@@ -20,12 +20,15 @@ const LogData = Type.Object(
 );
 export type LogData = Static<typeof LogData>;
 
+export const MessageLevel = Words(['info', 'warning', 'error']);
+export type MessageLevel = Static<typeof MessageLevel>;
+
 const MessageData = Type.Object(
   {
     at: Timestamp,
     machine: Nullable(Type.String()),
     ticket: Nullable(Type.String()),
-    level: Words(['info', 'warning', 'error']),
+    level: MessageLevel,
     code: Nullable(Type.String()),
     text: Type.String(),
     data: Type.Unknown({ description: 'Facts for programs; `action` is a remedy, as a Problem has it.' }),

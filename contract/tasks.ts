@@ -4,7 +4,7 @@ import { Closed, ErrorCode, List, ListQuery, Nullable, PageOf, Slug, Slugs, Time
 
 /** The states in which a task has ended; it never leaves one. */
 export const END_STATES = ['succeeded', 'failed', 'cancelled', 'timed_out', 'interrupted'] as const;
-export type TaskEnd = (typeof END_STATES)[number];
+export type EndState = (typeof END_STATES)[number];
 
 export const TASK_KINDS = ['script', 'health', 'deployment'] as const;
 export const TaskKind = Words(TASK_KINDS, { $id: 'TaskKind' });
@@ -105,6 +105,7 @@ export const TaskQuery = ListQuery({
   environment: Type.Optional(Slug),
 });
 
+/** Also the longest time limit: the deadline cancels what still runs, so a longer limit would have no effect. */
 export const LONGEST_DEADLINE_S = 7 * 86_400;
 
 export const DeadlineS = Type.Integer({
@@ -119,7 +120,10 @@ const TARGETS = {
   targetRoles: Type.Optional(Slugs),
 };
 
-export const LONGEST_TIME_LIMIT_S = 7 * 86_400;
+/** exclusive: alone on its machine; shared: together with others. */
+export const ISOLATIONS = ['exclusive', 'shared'] as const;
+export const Isolation = Words(ISOLATIONS);
+export type Isolation = Static<typeof Isolation>;
 
 export const Interpreter = Type.String({ minLength: 1, maxLength: 50, description: '`bash` when absent.' });
 
@@ -128,9 +132,9 @@ export const NewScript = Closed(
     body: Type.String({ minLength: 1 }),
     interpreter: Type.Optional(Interpreter),
     ...TARGETS,
-    timeLimitS: Type.Optional(Type.Integer({ minimum: 0, maximum: LONGEST_TIME_LIMIT_S })),
+    timeLimitS: Type.Optional(Type.Integer({ minimum: 0, maximum: LONGEST_DEADLINE_S })),
     deadlineS: Type.Optional(DeadlineS),
-    isolation: Type.Optional(Words(['exclusive', 'shared'])),
+    isolation: Type.Optional(Isolation),
   },
   { $id: 'NewScript' },
 );

@@ -1,9 +1,9 @@
 // The runtime of every node that is not a server: its identity, the lock on its data folder and its mesh. As long as it
 // runs it renews its certificate and reports to the server.
 import { IdentityStore } from '../certs/identity.ts';
-import type { NodeRole } from '../certs/peer.ts';
 import { keepRenewed, renewOverMesh } from '../certs/renewal.ts';
 import { RevocationList } from '../certs/revocations.ts';
+import type { JoinRole } from '../contract/join-tokens.ts';
 import { MESH_SERVICES } from '../contract/services.ts';
 import { lockDataDir } from '../lib/files/data-lock.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -39,7 +39,7 @@ export interface NodeRuntime {
 
 /** Starts the mesh of a joined node. IDENTITY_INVALID for a folder of another role, DATA_DIR_LOCKED for one in use. */
 export async function openNode(
-  role: Exclude<NodeRole, 'server'>,
+  role: JoinRole,
   { dataDir, listen, parents, dials = [], relaying = false, linkTimeoutS }: NodeConfig,
   { log, teardown }: { readonly log: Logger; readonly teardown: Teardown },
 ): Promise<NodeRuntime> {

@@ -7,7 +7,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from '../certificate.ts';
 import { readIdentity, type PeerIdentity } from '../peer.ts';
-import { ALPN } from '../tls.ts';
+import { ENROL_TLS } from '../tls.ts';
 import { verifyCertificate } from '../verify.ts';
 import { stopAfter } from '../../lib/async/deadline.ts';
 
@@ -25,11 +25,9 @@ export interface PinnedSession {
 export function sessionByDialling(bare: Duplex, pin: string): Promise<PinnedSession> {
   return pinned(bare, pin, async () => {
     const socket = tls.connect({
+      ...ENROL_TLS,
       socket: bare,
-      minVersion: 'TLSv1.3',
-      rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ALPNProtocols: [ALPN.enrol],
     });
     await settled(socket, 'secureConnect');
     return socket;
@@ -60,11 +58,9 @@ export function sessionByListening(
 ): Promise<PinnedSession> {
   return pinned(bare, pin, async () => {
     const server = tls.createServer({
+      ...ENROL_TLS,
       ...credentials,
-      minVersion: 'TLSv1.3',
       requestCert: true,
-      rejectUnauthorized: false,
-      ALPNProtocols: [ALPN.enrol],
     });
     const secured = new Promise<TLSSocket>((resolve, reject) => {
       server.once('secureConnection', resolve);

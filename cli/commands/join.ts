@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import type { NodeRole } from '../../certs/peer.ts';
 import { envVariable } from '../../lib/config/env.ts';
 import { parseSettings } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { JOIN_ROLES, type JoinRole } from '../../contract/join-tokens.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
 import { shellWord } from '../render/shell.ts';
@@ -19,7 +19,7 @@ interface JoinOptions {
   readonly tokenFile: string;
   readonly address?: readonly string[];
   readonly listen?: string;
-  readonly role?: NodeRole;
+  readonly role?: JoinRole;
   readonly site?: string;
   readonly name?: string;
   readonly wait?: number;
@@ -130,7 +130,7 @@ export function addJoinCommand(program: Command, cli: Cli): void {
       collectWhole,
     )
     .option('--listen <host:port>', "this node's own port; without --address, wait there for the parent to dial")
-    .addOption(new Option('--role <role>', 'refuse a token for another role').choices(['relay', 'mirror', 'tentacle']))
+    .addOption(new Option('--role <role>', 'refuse a token for another role').choices(JOIN_ROLES))
     .option('--site <id>', 'refuse a token for another site')
     .option('--name <id>', 'the node id to request, when the token names none')
     .option('--wait <time>', 'how long to wait for the parent to dial (default 1h)', duration);

@@ -1,6 +1,6 @@
 // `isthmus key …`: API keys, for people and for machines that call the API.
 import { Option, type Command } from 'commander';
-import type { ApiKey, CreatedApiKey } from '../../contract/api-keys.ts';
+import { API_ROLES, type ApiKey, type ApiRole, type CreatedApiKey } from '../../contract/api-keys.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type Reply } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
@@ -11,7 +11,7 @@ import { duration } from '../values.ts';
 
 interface CreateOptions {
   readonly name: string;
-  readonly role: string;
+  readonly role: ApiRole;
   readonly expires?: number;
   readonly out?: string;
 }
@@ -21,9 +21,7 @@ function addCreate(group: Command, cli: Cli): void {
     .command('create')
     .description('create a key, of your own role or a lesser one; it is shown once')
     .requiredOption('--name <name>', 'who or what uses it')
-    .addOption(
-      new Option('--role <role>', 'what it may do').choices(['admin', 'operator', 'viewer']).makeOptionMandatory(),
-    )
+    .addOption(new Option('--role <role>', 'what it may do').choices(API_ROLES).makeOptionMandatory())
     .option('--expires <time>', 'time to live (default: until your own key expires)', duration)
     .option('--out <file>', 'write the key to a new file (0600) instead of showing it');
   examples(

@@ -1,6 +1,6 @@
 // `isthmus script run`: runs an ad-hoc script on machines.
 import { Option, type Command } from 'commander';
-import type { TaskSummary } from '../../contract/tasks.ts';
+import { ISOLATIONS, type Isolation, type TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { readInput } from '../secrets.ts';
@@ -18,7 +18,7 @@ interface RunOptions extends TargetOptions {
   readonly interpreter: string;
   readonly timeLimit?: number;
   readonly deadline?: number;
-  readonly isolation?: string;
+  readonly isolation?: Isolation;
   readonly follow: boolean;
 }
 
@@ -52,9 +52,7 @@ export function addScriptCommands(program: Command, cli: Cli): void {
   )
     .option('--time-limit <time>', 'kill it after this', duration)
     .option('--deadline <time>', 'end the task after this', duration)
-    .addOption(
-      new Option('--isolation <kind>', 'alone on the machine, or beside others').choices(['exclusive', 'shared']),
-    )
+    .addOption(new Option('--isolation <kind>', 'alone on the machine, or beside others').choices(ISOLATIONS))
     .option('--no-follow', 'print the task id and return');
   examples(
     run,

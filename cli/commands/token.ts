@@ -1,6 +1,6 @@
 // `isthmus token …`: single-use join tokens.
 import { Option, type Command } from 'commander';
-import type { CreatedJoinToken, JoinToken, NewJoinToken } from '../../contract/join-tokens.ts';
+import { JOIN_ROLES, type CreatedJoinToken, type JoinToken, type NewJoinToken } from '../../contract/join-tokens.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type Reply } from '../client/client.ts';
@@ -60,11 +60,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
   const create = group
     .command('create')
     .description('create a token and print the join command')
-    .addOption(
-      new Option('--role <role>', 'the role of the node')
-        .choices(['relay', 'mirror', 'tentacle'])
-        .makeOptionMandatory(),
-    )
+    .addOption(new Option('--role <role>', 'the role of the node').choices(JOIN_ROLES).makeOptionMandatory())
     .requiredOption('--site <id>', 'the site of the node')
     .option('--name <id>', 'the node id')
     .option(

@@ -5,11 +5,12 @@
 //      ║           ╠◀══ eu-2      ╠◀══ eu-pci-2
 //      ║           ╚◀══ mirror-eu ╚◀══ mirror-eu-pci  (its packages come from mirror-eu, over the mesh)
 //      ╚════ relay us ◀══ us-1
+import type { JoinRole } from '../../contract/join-tokens.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 
 export interface DemoNode {
   readonly id: string;
-  readonly role: 'relay' | 'mirror' | 'tentacle';
+  readonly role: JoinRole;
   readonly site: string;
   /** 'server' or a relay's id. */
   readonly parent: string;
@@ -17,7 +18,7 @@ export interface DemoNode {
   readonly dialled: boolean;
 }
 
-const node = (id: string, role: DemoNode['role'], site: string, parent: string, dialled: boolean): DemoNode => ({
+const node = (id: string, role: JoinRole, site: string, parent: string, dialled: boolean): DemoNode => ({
   id,
   role,
   site,

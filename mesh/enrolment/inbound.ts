@@ -3,7 +3,7 @@
 import net from 'node:net';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Duplex } from 'node:stream';
-import { ALPN } from '../../certs/tls.ts';
+import { ENROL_TLS } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { acceptTls } from '../accept-tls.ts';
 import { listenOn } from '../link/connection.ts';
@@ -38,7 +38,7 @@ export async function listenForEnrol(
     if (sockets.size >= MAX_CONNECTIONS) sockets.values().next().value?.destroy();
     sockets.set(raw, raw);
     raw.once('close', () => sockets.delete(raw));
-    acceptTls(raw, { ...certificate, minVersion: 'TLSv1.3', ALPNProtocols: [ALPN.enrol] })
+    acceptTls(raw, { ...ENROL_TLS, ...certificate })
       .then((session) => {
         if (sockets.has(raw)) sockets.set(raw, session);
         return readPreface(session);

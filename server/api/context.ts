@@ -14,7 +14,7 @@ import type { TraceHop } from '../../mesh/echo.ts';
 import type { Principal } from '../access/api-keys.ts';
 import type { StepHandlerRegistry } from '../deployments/steps/handler.ts';
 import type { SubscriptionStatus } from '../events/subscriptions.ts';
-import type { PackageMeta, PushedPackage } from '../packages/push.ts';
+import type { PackageMeta, PushResult } from '../packages/push.ts';
 import type { ApiRole } from '../store/access/api-keys.ts';
 import type { Actor, Page, PageRequest } from '../store/base.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -68,7 +68,7 @@ export interface ApiServices {
   ): Promise<Node>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
   eventSubscriptions(): Promise<SubscriptionStatus[]>;
-  pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage>;
+  pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult>;
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;
   findPackage(id: string, version: string): Promise<Package>;
   openPackage(sha256: string): Promise<Readable>;

@@ -1,9 +1,9 @@
 // Pending joins of nodes that wait to be dialled (`join --listen`): for each of their valid tokens, the server opens a
 // stream to the node every few seconds, through the first parent that reaches it, until the node has joined.
 import { IsthmusError } from '../../contract/errors.ts';
+import type { Parent } from '../../contract/nodes.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { Parent } from '../store/nodes/parents.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { Enrolment } from './enrolment.ts';
 import { pathsByParents } from '../topology/route-resolver.ts';

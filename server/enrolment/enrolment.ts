@@ -15,7 +15,7 @@ import {
   type ProofContext,
 } from '../../certs/enrolment/proof.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
-import { ALPN, credentialsOf } from '../../certs/tls.ts';
+import { credentialsOf, ENROL_TLS } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type Caller, type StreamPeer } from '../../lib/grpc/server.ts';
@@ -106,10 +106,9 @@ export class Enrolment {
   async serve(bare: Duplex): Promise<void> {
     await this.#secure(bare, () =>
       acceptTls(bare, {
+        ...ENROL_TLS,
         ...credentialsOf(this.#deps.identity.current()),
-        minVersion: 'TLSv1.3',
         requestCert: false,
-        ALPNProtocols: [ALPN.enrol],
       }),
     );
   }
@@ -121,12 +120,10 @@ export class Enrolment {
       async () => {
         // The joining node presents a fresh self-signed certificate; the token proves who it is.
         const socket = tls.connect({
+          ...ENROL_TLS,
           ...credentialsOf(this.#deps.identity.current()),
           socket: bare,
-          minVersion: 'TLSv1.3',
-          rejectUnauthorized: false,
           checkServerIdentity: () => undefined,
-          ALPNProtocols: [ALPN.enrol],
         });
         await Promise.race([once(socket, 'secureConnect'), once(socket, 'close').then(failed)]);
         return socket;

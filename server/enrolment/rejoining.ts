@@ -1,7 +1,7 @@
 // Rejoining: a node of the same role may take the name of a revoked one, so that a lost machine keeps its row, its
 // settings and its history. Certificates from before the revocation stay revoked: their time of issue decides.
 import { IsthmusError } from '../../contract/errors.ts';
-import type { Parent } from '../store/nodes/parents.ts';
+import type { Parent } from '../../contract/nodes.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';

@@ -2,10 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { formatToken, proofKey } from '../../certs/enrolment/proof.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import type { Parent } from '../../contract/nodes.ts';
 import { isSlug, newId } from '../../lib/ids.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
-import { SERVER, type Parent } from '../store/nodes/parents.ts';
+import { SERVER } from '../store/nodes/parents.ts';
 import { noSuch } from '../store/references.ts';
 import type { Actor } from '../store/base.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';

@@ -2,22 +2,13 @@
 // the hop at which the path broke is part of the result.
 import { SKEW_MS } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
+import type { Health, HealthReason, Thresholds } from '../../contract/machines.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import type { HealthReport__Output } from '../../proto/gen/isthmus/tentacle/v1/HealthReport.ts';
-import type { HealthState, Thresholds } from '../store/inventory/machines.ts';
 import type { FixedRoute } from '../store/inventory/routes.ts';
 
-export interface HealthReason {
-  /** What was checked: disk, memory, load, clock, certificate, route, path, machine. */
-  readonly what: string;
-  readonly severity: 'warning' | 'unhealthy' | 'unreachable';
-  readonly text: string;
-  readonly hop?: string;
-  readonly code?: string;
-}
-
 export interface MachineHealth {
-  readonly health: Exclude<HealthState, 'unknown'>;
+  readonly health: Exclude<Health, 'unknown'>;
   readonly reasons: readonly HealthReason[];
   /** The hop at which the path failed; the machine itself when the path was open but it did not answer. */
   readonly hop?: string;

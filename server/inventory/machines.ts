@@ -1,9 +1,9 @@
 // Machines: registered when their tentacle confirms, changed by operators, deletable once their node is revoked.
 import { IsthmusError } from '../../contract/errors.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine, MachinePatch } from '../store/inventory/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import type { Route } from '../store/inventory/routes.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -15,7 +15,7 @@ export interface MachineSpec {
   readonly environments: readonly string[];
   readonly targetRoles: readonly string[];
   /** Null: the default routes over the node's parents. */
-  readonly routes: readonly Route[] | null;
+  readonly routes: readonly MachineRoute[] | null;
   readonly createdAt: number;
 }
 

@@ -20,7 +20,7 @@ import type { Package } from '../store/packages/packages.ts';
 import type { Store } from '../store/store.ts';
 import type { LiveTopology } from '../topology/live.ts';
 import { PackageSources } from './sources.ts';
-import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushedPackage, type PushLimits } from './push.ts';
+import { PUSH_DEFAULTS, pushPackage, type PackageMeta, type PushResult, type PushLimits } from './push.ts';
 
 export interface FeedDeps {
   readonly store: Store;
@@ -74,7 +74,7 @@ export class Feed {
   }
 
   /** Receives a package (push.ts). */
-  push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushedPackage> {
+  push(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult> {
     const limits = { ...PUSH_DEFAULTS, ...this.#deps.pushLimits };
     return pushPackage({ store: this.#deps.store, blobs: this.#blobs, limits }, body, meta, actor);
   }

@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import { Watchdog } from '../../lib/async/deadline.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { PACKAGE_FORMATS, type PackageFormat } from '../../contract/packages.ts';
+import { PACKAGE_FORMATS, type PackageFormat, type PushedPackage } from '../../contract/packages.ts';
 import { checkArchive, isPackageFormat } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import type { BlobWriter } from '../../lib/blobs/blob-writer.ts';
@@ -33,7 +33,7 @@ export const PUSH_DEFAULTS: PushLimits = {
   keepFreeBytes: 512 * 1024 ** 2,
 };
 
-export interface PushedPackage extends Pick<Package, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'format'> {
+export interface PushResult extends PushedPackage {
   /** False when the feed already had the same bytes. */
   readonly created: boolean;
 }
@@ -59,7 +59,7 @@ export async function pushPackage(
   body: Readable,
   meta: PackageMeta,
   actor: Actor,
-): Promise<PushedPackage> {
+): Promise<PushResult> {
   // The body may fail before it is read; reading it then throws.
   body.on('error', () => undefined);
   const named = nameOf(meta);
@@ -147,7 +147,7 @@ async function receive(body: Readable, writer: BlobWriter, room: Room): Promise<
   }
 }
 
-async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promise<PushedPackage> {
+async function record(tx: StoreTransaction, entry: Package, actor: Actor): Promise<PushResult> {
   const { id, version, sha256, sizeBytes, format } = entry;
   const existing = await tx.packages.find(entry.idKey, entry.normalisedVersion);
   assertSameBytes(existing, sha256);

@@ -1,4 +1,5 @@
 // The task kind of ad-hoc scripts: one script ticket per machine, with bounded concurrency.
+import type { Isolation } from '../../contract/tasks.ts';
 import type { Actor } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
@@ -17,8 +18,7 @@ export interface ScriptRequest extends TargetRequest {
   readonly interpreter?: string | undefined;
   readonly timeLimitS?: number | undefined;
   readonly deadlineS?: number | undefined;
-  /** exclusive: alone on its machine; shared: together with others. */
-  readonly isolation?: 'exclusive' | 'shared' | undefined;
+  readonly isolation?: Isolation | undefined;
 }
 
 /** A script task's payload, as it is stored. */
@@ -27,7 +27,7 @@ interface ScriptTaskPayload {
   readonly interpreter: string;
   readonly body: string;
   readonly timeLimitS: number;
-  readonly isolation: 'exclusive' | 'shared';
+  readonly isolation: Isolation;
 }
 
 /** Runs one script on the machines that were resolved when it was accepted. */

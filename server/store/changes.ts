@@ -1,15 +1,15 @@
 // What a commit changed in the mesh: nodes, and routes of machines. The rows are read before the commit and passed to
 // listeners after it, so that a view in memory is current at once without reading the database.
+import type { MachineRoute } from '../../contract/machines.ts';
 import type { Executor } from './base.ts';
 import { changedIds } from './changed.ts';
 import { MachineRepository } from './inventory/machines.ts';
 import { NodeRepository, type Node } from './nodes/nodes.ts';
-import type { Route } from './inventory/routes.ts';
 
 export interface MeshChange {
   readonly nodes: readonly Node[];
   /** By machine; undefined once the machine is deleted. */
-  readonly routes: ReadonlyMap<string, readonly Route[] | undefined>;
+  readonly routes: ReadonlyMap<string, readonly MachineRoute[] | undefined>;
 }
 
 export type MeshChangeListener = (change: MeshChange) => void;

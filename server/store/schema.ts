@@ -7,6 +7,7 @@ import type { JoinRole } from '../../contract/join-tokens.ts';
 import type { Health } from '../../contract/machines.ts';
 import type { NodeRole, NodeState } from '../../contract/nodes.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
+import type { MessageLevel } from '../../contract/task-stream.ts';
 import type { TaskState, TicketState } from '../../contract/tasks.ts';
 
 export interface Schema {
@@ -86,7 +87,7 @@ interface MachineTable {
   id: string;
   name: string;
   site: string;
-  /** Route[] in order of preference. */
+  /** MachineRoute[] in order of preference. */
   routes_json: string;
   disabled: number;
   health: Health;
@@ -211,7 +212,7 @@ interface TaskEventTable {
   kind: 'message' | 'state';
   machine: string | null;
   ticket: string | null;
-  level: 'info' | 'warning' | 'error';
+  level: MessageLevel;
   code: string | null;
   text: string;
   data_json: string | null;

@@ -1,11 +1,11 @@
 // Derives a task's end from the ends of its tickets. Pure, so that a resumed task ends as an uninterrupted one does.
 import type { ErrorCode } from '../../contract/errors.ts';
-import { END_STATES, type TaskEnd, type TicketState } from '../../contract/tasks.ts';
+import { END_STATES, type EndState, type TicketState } from '../../contract/tasks.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { FinishReason } from './context.ts';
 
 export interface TaskOutcome {
-  readonly state: TaskEnd;
+  readonly state: EndState;
   readonly errorCode?: ErrorCode | undefined;
   readonly errorDetail?: string | undefined;
 }

@@ -1,6 +1,7 @@
 // Walks up the parents of nodes; no other file does. A chain is the relays from a node up to the server, nearest first.
 import { MAX_HOPS } from '../../mesh/limits.ts';
-import { SERVER, type Parent } from '../store/nodes/parents.ts';
+import type { Parent } from '../../contract/nodes.ts';
+import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 
 /** How many chains are searched for one node; those over preferred parents are found first. */

@@ -1,11 +1,11 @@
 // Desired parents: the parents that an operator sets for a node, and the checks on them. The node keeps its present
 // parents, and the routes over them, until it reports that it has moved (reparent.ts).
 import { IsthmusError } from '../../contract/errors.ts';
-import { MAX_PARENTS } from '../../contract/nodes.ts';
+import { MAX_PARENTS, type DesiredParent, type Parent } from '../../contract/nodes.ts';
 import { PLAIN_HOST_PORT_PATTERN } from '../../contract/patterns.ts';
 import { parseHostPort } from '../../lib/net/host-port.ts';
 import { checkKeptHost } from '../../lib/net/network-address.ts';
-import { SERVER, type Parent, type DesiredParents, type DesiredParent } from '../store/nodes/parents.ts';
+import { SERVER, type DesiredParents } from '../store/nodes/parents.ts';
 import type { Actor } from '../store/base.ts';
 import type { Machine } from '../store/inventory/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';

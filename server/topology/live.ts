@@ -1,10 +1,10 @@
 // The live topology: nodes, links and machines' routes in memory. It is read from the store once; from then on every
 // commit delivers the rows that it changed, so the view is up to date before the committing code goes on. What must
 // survive a restart is in the store.
+import type { MachineRoute } from '../../contract/machines.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { MeshChange } from '../store/changes.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import type { Route } from '../store/inventory/routes.ts';
 import type { Store } from '../store/store.ts';
 import { LinkTable, ownLinks } from './links.ts';
 import type { Link, Topology } from './topology.ts';
@@ -26,7 +26,7 @@ type OwnMesh = Pick<Mesh, 'links' | 'onLinksChanged'>;
 
 export class LiveTopology implements Topology {
   readonly #nodes = new Map<string, Node>();
-  readonly #routes = new Map<string, readonly Route[]>();
+  readonly #routes = new Map<string, readonly MachineRoute[]>();
   readonly #links: LinkTable;
   readonly #listeners = new Set<Listener>();
   readonly #clock: () => number;
@@ -45,7 +45,7 @@ export class LiveTopology implements Topology {
   }
 
   /** By machine. */
-  get routes(): ReadonlyMap<string, readonly Route[]> {
+  get routes(): ReadonlyMap<string, readonly MachineRoute[]> {
     return this.#routes;
   }
 

@@ -1,7 +1,8 @@
 // Reparenting: moves nodes to their desired parents. Says what nodes and parents are assigned meanwhile, and marks the
 // desired parents as applied once a node has moved.
 import type { Logger } from '../../lib/telemetry/log.ts';
-import { SERVER, type Parent, type DesiredParents } from '../store/nodes/parents.ts';
+import type { Parent } from '../../contract/nodes.ts';
+import { SERVER, type DesiredParents } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import { moveRoutes, reportedParents, withParents } from './desired-parents.ts';

@@ -1,16 +1,16 @@
 // How a machine is reached: which paths there are, in which order, and why one is not up.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { MachineRoute } from '../../contract/machines.ts';
 import { nodeOf, ownLink, topologyOf } from '../../test/support/topology.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import type { Route } from '../store/inventory/routes.ts';
 import { costMs } from './cost.ts';
 import type { LiveTopology } from './live.ts';
 import { createRouteResolver, hasUsablePath, pathsByParents, type RouteResolver } from './route-resolver.ts';
 
 const now = 1_000_000;
-const path = (...via: string[]): Route => ({ kind: 'path', via });
-const auto: Route = { kind: 'auto' };
+const path = (...via: string[]): MachineRoute => ({ kind: 'path', via });
+const auto: MachineRoute = { kind: 'auto' };
 
 interface State {
   readonly roundTripMs: number;
@@ -19,7 +19,7 @@ interface State {
 }
 
 /** Two relays below the server and a machine below both; the relays' own lines to the server take next to no time. */
-function fork(relays: Readonly<Record<string, State>>, routes: readonly Route[] = [auto]): LiveTopology {
+function fork(relays: Readonly<Record<string, State>>, routes: readonly MachineRoute[] = [auto]): LiveTopology {
   const nodes = [
     nodeOf('server-1', 'server', []),
     ...forked(relays),
@@ -160,7 +160,7 @@ it('in any mesh, the order is up or unknown, then down, then unusable, and each 
   const relay = fc.record({ parents: fc.array(fc.nat(7), { maxLength: 3 }), up: fc.boolean(), revoked: fc.boolean() });
   const route = fc.oneof(
     fc.constant(auto),
-    fc.constant<Route>({ kind: 'direct' }),
+    fc.constant<MachineRoute>({ kind: 'direct' }),
     fc.array(fc.nat(7), { minLength: 1, maxLength: 4 }).map((via) => path(...via.map((at) => `r-${at}`))),
   );
   fc.assert(

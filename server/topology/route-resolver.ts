@@ -2,9 +2,10 @@
 // its paths in its order; nothing else orders the paths to a machine.
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../contract/errors.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 import type { PathState } from '../../contract/mesh.ts';
 import { SERVER } from '../store/nodes/parents.ts';
-import { routeOver, type Route, type FixedRoute } from '../store/inventory/routes.ts';
+import { routeOver, type FixedRoute } from '../store/inventory/routes.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
@@ -39,7 +40,7 @@ const RANKS: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1,
 const MOST_REMEMBERED = 5_000;
 
 interface ResolverTopology extends Topology {
-  readonly routes: ReadonlyMap<string, readonly Route[]>;
+  readonly routes: ReadonlyMap<string, readonly MachineRoute[]>;
 }
 
 /** Resolves against the topology as it is at each call. It remembers which path `auto` took to a machine. */
@@ -83,7 +84,7 @@ export function pathsByParents(target: RouteTarget, topology: Topology): readonl
 }
 
 /** Whether at least one of these routes can be used, now or once its links are up. */
-export function hasUsablePath(routes: readonly Route[], target: RouteTarget, topology: Topology): boolean {
+export function hasUsablePath(routes: readonly MachineRoute[], target: RouteTarget, topology: Topology): boolean {
   return routes.some((route) => {
     const paths = route.kind === 'auto' ? relaysByParents(target, topology) : [relaysOf(route)];
     return paths.some((relays) => faultOf(relays, target, topology) === undefined);

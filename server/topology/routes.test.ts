@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import type { NodeRole } from '../../certs/peer.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
-import type { Route } from '../store/inventory/routes.ts';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
 import { checkRoutes, defaultRoutes } from './routes.ts';
@@ -24,7 +24,7 @@ const mesh = [
 ];
 const topology = topologyOf(mesh, { now });
 const pci1 = { node: 'pci-1', parents: [{ node: 'eu-pci' }] };
-const path = (...via: string[]): Route => ({ kind: 'path', via });
+const path = (...via: string[]): MachineRoute => ({ kind: 'path', via });
 
 describe('a route', () => {
   it.each([
@@ -66,7 +66,7 @@ describe('a route', () => {
         const relays = parents.map((parent, i) => node(`r-${i}`, 'relay', parent === i ? 'server' : `r-${parent}`));
         const tree = topologyOf(relays, { now });
         const target = { parents: [{ node: `r-${at % relays.length}` }] };
-        let routes: Route[];
+        let routes: MachineRoute[];
         try {
           routes = defaultRoutes(target, tree);
         } catch (thrown) {

@@ -1,7 +1,9 @@
 // Configured routes: which may be saved, the default ones over a node's parents, and what is wrong with a path.
 import { IsthmusError } from '../../contract/errors.ts';
-import { SERVER, type Parent } from '../store/nodes/parents.ts';
-import { routeOver, type Route, type FixedRoute } from '../store/inventory/routes.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
+import type { Parent } from '../../contract/nodes.ts';
+import { SERVER } from '../store/nodes/parents.ts';
+import { routeOver, type FixedRoute } from '../store/inventory/routes.ts';
 import { chainsUp } from './chains.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
 import { routeName, type Topology } from './topology.ts';
@@ -33,7 +35,7 @@ export function defaultRoutes(target: RouteTarget, topology: Pick<Topology, 'nod
 }
 
 /** Throws ROUTE_INVALID, naming the hop, unless every route may be saved for the target. */
-export function checkRoutes(routes: readonly Route[], target: RouteTarget, topology: Topology): void {
+export function checkRoutes(routes: readonly MachineRoute[], target: RouteTarget, topology: Topology): void {
   if (routes.length === 0 || routes.length > MAX_ROUTES) {
     throw new IsthmusError('ROUTE_INVALID', `a machine has 1 to ${MAX_ROUTES} routes`, { field: 'routes' });
   }
@@ -48,7 +50,7 @@ export function checkRoutes(routes: readonly Route[], target: RouteTarget, topol
   }
 }
 
-function pathsOf(route: Route, target: RouteTarget, topology: Topology): readonly Relays[] {
+function pathsOf(route: MachineRoute, target: RouteTarget, topology: Topology): readonly Relays[] {
   if (route.kind === 'auto') return defaultRoutes(target, topology).map(relaysOf);
   return [relaysOf(route)];
 }

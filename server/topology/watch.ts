@@ -2,6 +2,7 @@
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { JOIN_ROLES } from '../../contract/join-tokens.ts';
+import type { Parent } from '../../contract/nodes.ts';
 import { toServiceError } from '../../lib/grpc/errors.ts';
 import { loadDefinitions } from '../../lib/grpc/load.ts';
 import { GrpcHost, type AsyncHandlers, type Caller } from '../../lib/grpc/server.ts';
@@ -12,7 +13,6 @@ import type { Assignment } from '../../proto/gen/isthmus/topology/v1/Assignment.
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { SourcesHandlers } from '../../proto/gen/isthmus/topology/v1/Sources.ts';
 import type { TopologyHandlers } from '../../proto/gen/isthmus/topology/v1/Topology.ts';
-import type { Parent } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store } from '../store/store.ts';
 import { diallingParents, type ParentsAssignment } from './reparent.ts';

@@ -4,11 +4,12 @@
 // `completed` is the tombstone, which outlives the workspace.
 import { crc32 } from 'node:zlib';
 import type { ErrorCode } from '../../contract/errors.ts';
+import type { Isolation } from '../../contract/tasks.ts';
 import type { NewLine } from '../logs/spool.ts';
 
 /** What must be known of a script even when its sealed payload cannot be read. */
 export interface ScriptSpec {
-  readonly isolation: 'exclusive' | 'shared';
+  readonly isolation: Isolation;
   /** 0: no limit. */
   readonly timeLimitS: number;
   /** Bounds the first start only. */

@@ -1,6 +1,7 @@
 // The payload of a script order: encoded, decoded, and checked before anything starts.
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { ISOLATIONS } from '../../contract/tasks.ts';
 import { checkMaskable } from '../../lib/masking/masker.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
@@ -29,10 +30,7 @@ export function specOf(payload: ScriptPayload__Output, expiresAtMs: number): Scr
   checkEnv(payload.env);
   checkMaskable(payload.sensitiveValues);
   const { timeLimitS, application } = payload;
-  const isolation = oneOf('isolation', payload.isolation === '' ? 'exclusive' : payload.isolation, [
-    'exclusive',
-    'shared',
-  ]);
+  const isolation = oneOf('isolation', payload.isolation === '' ? 'exclusive' : payload.isolation, ISOLATIONS);
   const stage = payload.applicationStage === '' ? 'current' : payload.applicationStage;
   const applicationStage = oneOf('applicationStage', stage, ['staged', 'current']);
   return { isolation, timeLimitS, expiresAtMs, application, applicationStage };

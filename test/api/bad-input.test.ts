@@ -196,6 +196,24 @@ it('the error for a pattern says in words what it requires', async () => {
   expect(await detailOf({ id: 'eu', name: 'a\nb' })).toMatch(/^name must be one line/);
 });
 
+it('a malformed package id is rejected with the same words wherever it is', async () => {
+  const api = await startApi();
+  const raw = new Uint8Array(1);
+  const push = { raw, headers: { 'content-type': 'application/octet-stream' } };
+  const step = { name: 'web', kind: 'package', package: { id: '.web' } };
+  const answers = [
+    await api.call('GET', '/api/v1/packages/.web/versions'),
+    await api.call('POST', '/api/v1/packages?id=.web&version=1&format=zip', push),
+    await api.call('POST', '/api/v1/projects', { body: { id: 'shop', steps: [step] } }),
+  ];
+  const words = 'must be 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter or digit';
+  expect(answers.map(({ body }) => [body.code, body.detail])).toEqual([
+    ['INVALID_FIELD', `id ${words}`],
+    ['INVALID_FIELD', `id ${words}`],
+    ['INVALID_FIELD', `steps[0].package.id ${words}`],
+  ]);
+});
+
 describe('a connection', () => {
   it('that speaks no HTTP gets a problem document and is closed', async () => {
     const api = await startApi();

@@ -1,6 +1,6 @@
 // Dispatch, trace and ping use the same paths in the same order, whatever routes a machine has.
 import { expect, it } from 'vitest';
-import type { Route } from '../../server/store/inventory/routes.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 import { createRouteResolver, dispatchRoutes } from '../../server/topology/route-resolver.ts';
 import { ownLink } from '../support/topology.ts';
 import { startApi, type TestApi } from './api.ts';
@@ -49,9 +49,9 @@ async function everyAnswer(api: TestApi): Promise<string[][]> {
   ];
 }
 
-const path = (...via: string[]): Route => ({ kind: 'path', via });
+const path = (...via: string[]): MachineRoute => ({ kind: 'path', via });
 
-it.each<[string, readonly Route[], string[]]>([
+it.each<[string, readonly MachineRoute[], string[]]>([
   ['auto', [{ kind: 'auto' }], ['eu-b', 'eu-a']],
   ['named', [path('eu-a'), path('eu-b')], ['eu-a', 'eu-b']],
   ['named, and only one of them', [path('eu-b')], ['eu-b']],

@@ -4,7 +4,7 @@ import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { purgeDenials, purgePassingEvents, purgeTasks } from '../../server/operations/retention.ts';
 import type { NewEvent } from '../../server/store/events/events.ts';
-import type { TaskEnd } from '../../contract/tasks.ts';
+import type { EndState } from '../../contract/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
 import { taskView } from '../../server/tasks/view.ts';
 import { addTask, claim, lines } from '../store/samples.ts';
@@ -18,7 +18,7 @@ async function emptyStore(): Promise<Store> {
 
 interface Given {
   readonly endedAt?: number;
-  readonly state?: TaskEnd;
+  readonly state?: EndState;
   readonly logLines?: number;
   readonly payload?: object;
 }

@@ -1,7 +1,7 @@
 // A live topology made by hand: nodes and the server's own links, at one moment.
 import type { LinkStatus } from '../../mesh/types.ts';
 import type { Node } from '../../server/store/nodes/nodes.ts';
-import type { Route } from '../../server/store/inventory/routes.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
 import { LiveTopology } from '../../server/topology/live.ts';
 
 /** A node that only says what matters to the test. */
@@ -48,7 +48,7 @@ export function ownLink(peer: string, more: Partial<LinkStatus> = {}): LinkStatu
 interface Given {
   readonly now?: number;
   readonly own?: readonly LinkStatus[];
-  readonly routes?: Readonly<Record<string, readonly Route[]>>;
+  readonly routes?: Readonly<Record<string, readonly MachineRoute[]>>;
 }
 
 export function topologyOf(

@@ -2,14 +2,14 @@
 import { onTestFinished } from 'vitest';
 import { createSigner } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
+import type { MachineRoute } from '../../contract/machines.ts';
+import { END_STATES } from '../../contract/tasks.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import type { StepHandlerRegistry } from '../../server/deployments/steps/handler.ts';
 import { startHealthMonitor } from '../../server/health/monitor.ts';
 import type { Task } from '../../server/store/tasks/tasks.ts';
-import { END_STATES } from '../../contract/tasks.ts';
 import { openStore, type Store } from '../../server/store/store.ts';
-import type { Route } from '../../server/store/inventory/routes.ts';
 import { submitScript, type ScriptRequest } from '../../server/scripts/script-task.ts';
 import { stepHandlers, taskKinds } from '../../server/task-kinds.ts';
 import type { TaskKindRegistry } from '../../server/tasks/kinds.ts';
@@ -32,7 +32,10 @@ export interface Harness {
   readonly dataDir: string;
   tasks: Tasks;
   /** A machine with its fake tentacle. */
-  machine(id: string, given?: { roles?: string[]; routes?: Route[]; environments?: string[] }): Promise<FakeTentacle>;
+  machine(
+    id: string,
+    given?: { roles?: string[]; routes?: MachineRoute[]; environments?: string[] },
+  ): Promise<FakeTentacle>;
   /** The task once it has ended. */
   ended(id: string): Promise<Task>;
   texts(ticket: string): Promise<string[]>;
@@ -114,7 +117,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
   return harness;
 }
 
-const direct: Route[] = [{ kind: 'direct' }];
+const direct: MachineRoute[] = [{ kind: 'direct' }];
 
 /** The task engine over a real mesh, with signed envelopes, for real tentacles; it stops when the test ends. */
 export function startRealTasks(store: Store, authority: TestMesh, dial: Dial): Tasks {
@@ -141,7 +144,7 @@ const anySource = () => Promise.resolve({ sources: [{ node: 'mirror-eu' }], down
 export async function addMachine(
   store: Store,
   id: string,
-  { roles, routes, environments }: { roles: string[]; routes: Route[]; environments: string[] },
+  { roles, routes, environments }: { roles: string[]; routes: MachineRoute[]; environments: string[] },
 ): Promise<void> {
   const createdAt = Date.now();
   await store.transaction(async (tx) => {

@@ -1,6 +1,6 @@
 // Machines: the targets of deployments. One per tentacle, with environments, target roles, routes and latest health.
 import type { Selectable } from 'kysely';
-import type { Route } from './routes.ts';
+import type { Health, MachineRoute, Thresholds } from '../../../contract/machines.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import {
@@ -15,17 +15,6 @@ import {
 } from '../base.ts';
 import { markChanged } from '../changed.ts';
 
-export type HealthState = Schema['machines']['health'];
-
-/** Limits beyond which a health check warns. */
-export interface Thresholds {
-  readonly diskFreeBytes?: number;
-  readonly memoryFreeBytes?: number;
-  readonly loadPerCpu?: number;
-  readonly clockSkewMs?: number;
-  readonly certificateDays?: number;
-}
-
 export interface Machine {
   /** The id of its tentacle's node. */
   readonly id: string;
@@ -33,9 +22,9 @@ export interface Machine {
   readonly site: string;
   readonly environments: readonly string[];
   readonly targetRoles: readonly string[];
-  readonly routes: readonly Route[];
+  readonly routes: readonly MachineRoute[];
   readonly disabled: boolean;
-  readonly health: HealthState;
+  readonly health: Health;
   readonly healthReport: unknown;
   readonly healthAt: number | null;
   readonly thresholds: Thresholds | null;
@@ -101,10 +90,10 @@ export class MachineRepository {
   }
 
   /** The routes of these machines, or of all, by machine. */
-  async routesOf(ids?: readonly string[]): Promise<Map<string, Route[]>> {
+  async routesOf(ids?: readonly string[]): Promise<Map<string, MachineRoute[]>> {
     const query = this.#db.selectFrom('machines').select(['id', 'routes_json']);
     const rows = await (ids === undefined ? query : query.where('id', 'in', ids)).execute();
-    return new Map(rows.map((row) => [row.id, fromJson<Route[]>(row.routes_json)]));
+    return new Map(rows.map((row) => [row.id, fromJson<MachineRoute[]>(row.routes_json)]));
   }
 
   /** By id. */
@@ -150,7 +139,7 @@ export class MachineRepository {
   }
 
   /** Stores the result of a health check. Does not change the version. */
-  async setHealth(id: string, health: HealthState, report: unknown, now: number): Promise<void> {
+  async setHealth(id: string, health: Health, report: unknown, now: number): Promise<void> {
     await this.#db
       .updateTable('machines')
       .set({ health, health_at: now, ...(report === undefined ? {} : { health_json: JSON.stringify(report) }) })
@@ -249,7 +238,7 @@ function toMachine(row: Selectable<Schema['machines']>, environments: string[], 
     site: row.site,
     environments,
     targetRoles,
-    routes: fromJson<Route[]>(row.routes_json),
+    routes: fromJson<MachineRoute[]>(row.routes_json),
     disabled: row.disabled !== 0,
     health: row.health,
     healthReport: fromJsonOrNull(row.health_json),

@@ -1,10 +1,8 @@
-// The stored form of a machine's routes: how the server reaches it. Lists of routes are in order of preference.
+// Routes over one path, to which every route of a machine resolves.
+import type { MachineRoute } from '../../../contract/machines.ts';
 
 /** A route over one path: direct, or over the relays to cross, the server's neighbour first. */
-export type FixedRoute = { readonly kind: 'direct' } | { readonly kind: 'path'; readonly via: readonly string[] };
-
-/** `auto` stands for every path over the node's parents, the least-cost live one first. */
-export type Route = FixedRoute | { readonly kind: 'auto' };
+export type FixedRoute = Exclude<MachineRoute, { kind: 'auto' }>;
 
 /** The route over these relays. */
 export function routeOver(via: readonly string[]): FixedRoute {

@@ -1,7 +1,7 @@
 // Nodes: every node of the mesh, its parents, its latest report, and the certificates issued to it.
 import type { Selectable } from 'kysely';
-import type { NodeRole, NodeState } from '../../../contract/nodes.ts';
-import type { Parent, DesiredParents } from './parents.ts';
+import type { NodeRole, NodeState, Parent } from '../../../contract/nodes.ts';
+import type { DesiredParents } from './parents.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import { assertChanged, decodeCursor, found, fromJson, fromJsonOrNull, toPage, mapConstraintErrors } from '../base.ts';

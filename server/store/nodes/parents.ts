@@ -1,17 +1,5 @@
-// The stored form of a node's parents, present and desired.
-
-export interface Parent {
-  /** 'server' or a relay's id. */
-  readonly node: string;
-  /** host:port at which this parent dials the node; null when the node dials it. */
-  readonly dialAddress: string | null;
-}
-
-/** A desired parent. */
-export interface DesiredParent extends Parent {
-  /** host:port at which the node dials it; null when it dials the node. */
-  readonly address: string | null;
-}
+// A node's parents: the stored form of the desired ones, and the name of the server among them.
+import type { DesiredParent } from '../../../contract/nodes.ts';
 
 /** The parents that an operator has set for a node, until it has moved to them. */
 export interface DesiredParents {

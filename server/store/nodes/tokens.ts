@@ -1,8 +1,8 @@
 // Join tokens: single use, bound to their node and its settings. Only the sealed key of the proof is stored, never the
 // secret.
 import type { Selectable } from 'kysely';
-import type { Parent } from './parents.ts';
-import type { Route } from '../inventory/routes.ts';
+import type { MachineRoute } from '../../../contract/machines.ts';
+import type { Parent } from '../../../contract/nodes.ts';
 import type { JoinRole } from '../../../contract/join-tokens.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
@@ -18,7 +18,7 @@ export interface JoinToken {
   readonly parents: readonly Parent[];
   readonly environments: readonly string[];
   readonly targetRoles: readonly string[];
-  readonly routes: readonly Route[] | null;
+  readonly routes: readonly MachineRoute[] | null;
   readonly expiresAt: number;
   /** SHA-256 of the SPKI that enrolled with it, so that the same key may try again. */
   readonly boundSpkiSha256: string | null;
@@ -182,7 +182,7 @@ function toToken(row: Selectable<Schema['join_tokens']>): JoinToken {
     parents: fromJson<Parent[]>(row.parents_json),
     environments: fromJson<string[]>(row.environments_json),
     targetRoles: fromJson<string[]>(row.target_roles_json),
-    routes: fromJsonOrNull<Route[]>(row.routes_json),
+    routes: fromJsonOrNull<MachineRoute[]>(row.routes_json),
     expiresAt: row.expires_at,
     boundSpkiSha256: row.bound_spki_sha256,
     boundNode: row.bound_node,

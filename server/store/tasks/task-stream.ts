@@ -2,7 +2,7 @@
 // reader continues after the last entry it saw and misses nothing. The counter is `tasks.stream_seq`; an entry gets its
 // number in its own transaction.
 import { IsthmusError } from '../../../contract/errors.ts';
-import type { Schema } from '../schema.ts';
+import type { MessageLevel } from '../../../contract/task-stream.ts';
 import { assertInTransaction, type Executor, type Fence } from '../base.ts';
 
 export interface NewStreamEntry {
@@ -11,7 +11,7 @@ export interface NewStreamEntry {
   readonly text: string;
   readonly machine?: string | undefined;
   readonly ticket?: string | undefined;
-  readonly level?: 'info' | 'warning' | 'error' | undefined;
+  readonly level?: MessageLevel | undefined;
   readonly code?: string | undefined;
   readonly data?: unknown;
 }
@@ -36,7 +36,7 @@ export type StreamEntry =
       readonly at: number;
       readonly machine: string | null;
       readonly ticket: string | null;
-      readonly level: Schema['task_events']['level'];
+      readonly level: MessageLevel;
       readonly code: string | null;
       readonly text: string;
       readonly data: unknown;

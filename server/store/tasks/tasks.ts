@@ -2,7 +2,7 @@
 // owner, so an owner that has lost its lease changes nothing (I6), and an end never changes (I2).
 import { sql, type Selectable, type UpdateObject } from 'kysely';
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
-import type { TaskEnd, TaskState } from '../../../contract/tasks.ts';
+import type { EndState, TaskState } from '../../../contract/tasks.ts';
 import type { Schema } from '../schema.ts';
 import { decodeCursor, found, toPage, type Executor, type Fence, type Page, type PageRequest } from '../base.ts';
 import { isHeldUp, nextOfKey, olderOpenTasks } from './concurrency-key.ts';
@@ -62,7 +62,7 @@ interface Claim extends Lease {
 }
 
 export interface TaskEnding {
-  readonly state: TaskEnd;
+  readonly state: EndState;
   readonly now: number;
   readonly errorCode?: ErrorCode | undefined;
   readonly errorDetail?: string | undefined;

@@ -1,6 +1,6 @@
 // Checks that a tentacle will accept a script: a known interpreter, a bounded body, a bounded time limit.
 import { IsthmusError } from '../../../contract/errors.ts';
-import { LONGEST_TIME_LIMIT_S } from '../../../contract/tasks.ts';
+import { LONGEST_DEADLINE_S } from '../../../contract/tasks.ts';
 
 export const LONGEST_SCRIPT_BYTES = 1024 * 1024;
 
@@ -24,8 +24,8 @@ export function checkScript(script: {
     const message = `a script has 1 to ${LONGEST_SCRIPT_BYTES} bytes, none of them NUL`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'body' });
   }
-  if (!Number.isInteger(timeLimitS) || timeLimitS < 0 || timeLimitS > LONGEST_TIME_LIMIT_S) {
-    const message = `a time limit is 0 (none) to ${LONGEST_TIME_LIMIT_S} whole seconds`;
+  if (!Number.isInteger(timeLimitS) || timeLimitS < 0 || timeLimitS > LONGEST_DEADLINE_S) {
+    const message = `a time limit is 0 (none) to ${LONGEST_DEADLINE_S} whole seconds`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'timeLimitS' });
   }
   if (!INTERPRETERS.includes(interpreter)) {

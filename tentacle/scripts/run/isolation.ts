@@ -1,7 +1,6 @@
 // The isolation queue: exclusive scripts run alone on the machine, shared ones at the same time, first come first
 // served. A script that waits names the task that blocks it.
-
-export type Isolation = 'exclusive' | 'shared';
+import type { Isolation } from '../../../contract/tasks.ts';
 
 interface Participant {
   readonly task: string;
