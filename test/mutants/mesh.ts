@@ -62,8 +62,8 @@ export const meshMutants: Mutants = {
   },
   'handshake-unbounded': {
     file: 'mesh/link/listener.ts',
-    find: 'setTimeout(() => close(raw), limits.handshakeMs)',
-    replace: 'setTimeout(() => undefined, limits.handshakeMs)',
+    find: 'if (pending.has(raw)) close(raw);',
+    replace: 'void close;',
     red: {
       file: 'test/mesh/links.test.ts',
       test: ['the port', 'closes a thousand sockets that say nothing, and lets a good peer in among them'],
