@@ -25,7 +25,7 @@ storeBehaviour('node:sqlite', async () => openAt(await tempDir()));
 resourceBehaviour('node:sqlite', async () => openAt(await tempDir()));
 
 describe('a data folder', () => {
-  it('is open once: the second is refused with the pid of the first, and changes nothing', async () => {
+  it('is open once: the second is rejected with the pid of the first, and changes nothing', async () => {
     const dataDir = await tempDir();
     const first = await openAt(dataDir);
     const before = await readFile(join(dataDir, 'server.pid'), 'utf8');
@@ -49,7 +49,7 @@ describe('a data folder', () => {
     }
   });
 
-  it('of a newer version is refused and left as it is', async () => {
+  it('of a newer version is rejected and left as it is', async () => {
     const dataDir = await tempDir();
     await (await openAt(dataDir)).close();
     const file = join(dataDir, 'isthmus.db');
@@ -67,7 +67,7 @@ describe('a data folder', () => {
     });
   });
 
-  it('with a file that is no database is refused', async () => {
+  it('with a file that is no database is rejected', async () => {
     const dataDir = await tempDir();
     await writeFile(
       join(dataDir, 'isthmus.db'),
@@ -80,7 +80,7 @@ describe('a data folder', () => {
     });
   });
 
-  it('that does not exist, or is not a folder, is refused and not created', async () => {
+  it('that does not exist, or is not a folder, is rejected and not created', async () => {
     const folder = await tempDir();
     const file = join(folder, 'file');
     await writeFile(file, '');
