@@ -21,6 +21,8 @@ interface Found {
 }
 
 const SAY = new Map(RETIRED_WORDS.map(({ word, say }) => [word, say]));
+/** Those of several words. */
+const COMPOUNDS = [...SAY.keys()].filter((word) => word.includes(' '));
 
 /** Names that are not ours to choose, with their owner. */
 const FOREIGN: ReadonlyMap<string, string> = new Map([
@@ -34,6 +36,10 @@ const NOT_CHECKED =
   /^(proto\/gen\/|test\/boundaries\/planted\/|build\/retired-words\.ts$|test\/docs\/words\.test\.ts$)/;
 
 const OPTION = /--[a-z][a-z-]*/g;
+/** A text that is a name: `name`, `someName`, `SOME_NAME`, `some-name`, `some.name`; or a path: `/some/name`. */
+const NAME = /^\w+([.-]\w+)*$|^\/\S*$/;
+/** Methods and classes of Commander whose first argument holds names: `.command('some name <id>')`. */
+const NAMING = new Set(['command', 'option', 'requiredOption', 'Option']);
 /** The strings of server/store that name a table or column: `tasks`, `tasks.state`, `tasks.id as task`. */
 const SQL_NAME = /^[a-z_]+(\.[a-z_]+)?( as [a-z_]+)?$/;
 /** A fenced block, or else a span on one line. */
@@ -42,8 +48,12 @@ const CODE = /^ *```[^]*?^ *```|`[^`\n]+`/gm;
 /** The retired words of a name, after it is split at case changes, digits and punctuation. */
 export function retiredIn(name: string): string[] {
   if (FOREIGN.has(name)) return [];
-  const words = name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').split(/[^A-Za-z]+/);
-  return words.map((word) => word.toLowerCase()).filter((word) => SAY.has(word));
+  const words = name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z]+/);
+  const compounds = COMPOUNDS.filter((compound) => ` ${words.join(' ')} `.includes(` ${compound} `));
+  return [...words.filter((word) => SAY.has(word)), ...compounds];
 }
 
 /** The retired words and phrases of one file; none in a file of another kind than those below. */
@@ -60,18 +70,17 @@ function findByKind(path: string, text: string): Found[] {
   return [];
 }
 
-/** TypeScript: identifiers, options and phrases in texts, names in SQL. Comments are left to the reader. */
+/** TypeScript: identifiers, texts that are names, options in texts, names in SQL; phrases everywhere, also in comments. */
 function inSource(path: string, text: string): Found[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
-  const found: Found[] = [];
+  const found = phrasesIn(text.replace(/^ *(\/\/|\*)/gm, blank));
   const visit = (node: ts.Node): void => {
     const at = node.getStart(source);
     if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) {
       found.push(...wordsIn(node.text, at));
     } else if (isText(node)) {
-      found.push(...[...node.text.matchAll(OPTION)].flatMap(([option]) => wordsIn(option, at)));
-      if (isSql(path, node)) found.push(...wordsIn(node.text, at));
-      found.push(...phrasesIn(node.text).map((each) => ({ ...each, at })));
+      const names = isName(node) || isSql(path, node) ? [node.text] : (node.text.match(OPTION) ?? []);
+      found.push(...names.flatMap((name) => wordsIn(name, at)));
     }
     ts.forEachChild(node, visit);
   };
@@ -83,6 +92,16 @@ function isText(node: ts.Node): node is ts.LiteralLikeNode {
   return (
     ts.isStringLiteralLike(node) || node.kind === ts.SyntaxKind.TemplateHead || ts.isTemplateMiddleOrTemplateTail(node)
   );
+}
+
+/** Whether a text is a name by its form, as a key, or as the first argument that names a command or an option. */
+function isName(node: ts.LiteralLikeNode): boolean {
+  const { parent } = node;
+  if (NAME.test(node.text) || (parent as ts.NamedDeclaration).name === node) return true;
+  if (!(ts.isCallExpression(parent) || ts.isNewExpression(parent)) || parent.arguments?.[0] !== (node as ts.Node))
+    return false;
+  const { expression } = parent;
+  return NAMING.has((ts.isPropertyAccessExpression(expression) ? expression.name : expression).getText());
 }
 
 /** Whether a text of server/store is a table's or column's name, or a part of sql`…`. */

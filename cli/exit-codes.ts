@@ -26,7 +26,7 @@ export const EXIT_CODES = {
     meaning: 'The resource exists already, has changed, is in use, or is in a state that does not allow this.',
   },
   config: { code: 9, meaning: 'A settings file, variable or data folder is invalid.' },
-  rejected: { code: 10, meaning: 'The server refused the request for another reason; the message says which.' },
+  rejected: { code: 10, meaning: 'The server rejected the request for another reason; the message says which.' },
   internal: { code: 70, meaning: 'A fault in Isthmus itself.' },
   output: { code: 74, meaning: 'The output could not be written to standard output.' },
   interrupted: { code: 130, meaning: 'Stopped by Ctrl-C or SIGTERM. A task at the server continues.' },

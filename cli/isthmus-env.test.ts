@@ -1,4 +1,4 @@
-// A variable whose name is close to one of Isthmus's is refused; others are accepted.
+// A variable whose name is close to one of Isthmus's is rejected; others are accepted.
 import { expect, it } from 'vitest';
 import { settingsOf } from '../lib/config/schema.ts';
 import { mirrorConfigSchema } from '../mirror/config.ts';

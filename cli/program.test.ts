@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { tempDir } from '../test/support/temp.ts';
 import { isthmus } from '../test/support/terminal.ts';
 
-it.each([[['project', 'set-variables', '--help']], [['project', 'set-variables']]])('refuses %j', async (argv) => {
+it.each([[['project', 'set-variables', '--help']], [['project', 'set-variables']]])('rejects %j', async (argv) => {
   const { code, out, err } = await isthmus(argv);
   expect({ code, out }).toEqual({ code: 2, out: '' });
   expect(err).toContain("isthmus: unknown command 'set-variables'; did you mean variables? (USAGE)\n  what to do: ");

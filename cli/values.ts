@@ -9,7 +9,7 @@ export function collect(value: string, previous: readonly string[] = []): string
 
 const SECONDS_PER: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** `90s`, `15m`, `2h`, `1d` as seconds. A number without a unit is refused as ambiguous. */
+/** `90s`, `15m`, `2h`, `1d` as seconds. A number without a unit is rejected as ambiguous. */
 export function duration(value: string): number {
   const match = /^(\d{1,6})(s|m|h|d)$/.exec(value);
   if (match === null) throw new InvalidArgumentError('Give a number with its unit: 90s, 15m, 2h or 1d.');

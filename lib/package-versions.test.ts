@@ -34,7 +34,7 @@ describe('normalising', () => {
 
   it('is found whatever the case of its labels', () => expect(versionKey('1.0-RC1')).toBe(versionKey('01.0.0-rc1+x')));
 
-  it('refuses ids that are paths', () => {
+  it('rejects ids that are paths', () => {
     expect(packageIdKey('Acme.Web')).toBe('acme.web');
     for (const id of ['', '..', '../x', 'a/b', 'a b', '.hidden', 'x'.repeat(101)]) {
       expect(() => packageIdKey(id)).toThrow(expect.objectContaining({ code: 'INVALID_FIELD', field: 'id' }));

@@ -8,12 +8,12 @@ import { healthTask } from './health/health-task.ts';
 import { scriptTask } from './scripts/script-task.ts';
 import { TaskKindRegistry } from './tasks/kinds.ts';
 
-/** Every kind of step. */
+/** Every step kind. */
 export function stepHandlers(): StepHandlerRegistry {
   return new StepHandlerRegistry().registerStepHandler(scriptStep).registerStepHandler(packageStep);
 }
 
-/** Every kind of task. */
+/** Every task kind. */
 export function taskKinds(deps: DeploymentDeps): TaskKindRegistry {
   return new TaskKindRegistry()
     .registerTaskKind(scriptTask)

@@ -11,12 +11,12 @@ interface Answer {
 
 /** A running child and its pending requests. */
 export class BenchChild {
-  readonly #process: ChildProcess;
+  readonly #childProcess: ChildProcess;
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #lastId = 0;
 
   private constructor(child: ChildProcess) {
-    this.#process = child;
+    this.#childProcess = child;
     child.on('message', (message) => {
       const { id, value, error } = message as Answer;
       const pending = this.#pending.get(id);
@@ -41,18 +41,18 @@ export class BenchChild {
     const id = this.#lastId;
     return new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { resolve: (value) => resolve(value as T), reject });
-      this.#process.send({ id, verb, ...details }, (failure) => {
+      this.#childProcess.send({ id, verb, ...details }, (failure) => {
         if (failure !== null) reject(failure);
       });
     });
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    const exited = once(this.#process, 'exit');
+    if (this.#childProcess.exitCode !== null || this.#childProcess.signalCode !== null) return;
+    const exited = once(this.#childProcess, 'exit');
     // The child exits by itself when its channel closes, so that a profiler can still write its results.
-    this.#process.disconnect();
-    const killTimer = setTimeout(() => this.#process.kill('SIGKILL'), 5_000);
+    this.#childProcess.disconnect();
+    const killTimer = setTimeout(() => this.#childProcess.kill('SIGKILL'), 5_000);
     await exited;
     clearTimeout(killTimer);
   }

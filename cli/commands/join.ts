@@ -130,8 +130,8 @@ export function addJoinCommand(program: Command, cli: Cli): void {
       collectWhole,
     )
     .option('--listen <host:port>', "this node's own port; without --address, wait there for the parent to dial")
-    .addOption(new Option('--role <role>', 'refuse a token for another role').choices(JOIN_ROLES))
-    .option('--site <id>', 'refuse a token for another site')
+    .addOption(new Option('--role <role>', 'reject a token for another role').choices(JOIN_ROLES))
+    .option('--site <id>', 'reject a token for another site')
     .option('--name <id>', 'the node id to request, when the token names none')
     .option('--wait <time>', 'how long to wait for the parent to dial (default 1h)', duration);
   examples(

@@ -1,5 +1,5 @@
 // Checks a package's archive without writing, or unpacks it into a folder of its own.
-//   names.ts        which names are refused
+//   names.ts        which names are rejected
 //   visitor.ts      limits and writing
 //   tar.ts, zip.ts  reading the formats
 // Limits apply to the bytes that are inflated and written, never to the claims of headers.
@@ -28,7 +28,7 @@ export async function checkArchive(source: ArchiveSource): Promise<ArchiveConten
 }
 
 /**
- * Unpacks into `into`, which must not exist and is durable afterwards. On any error `into` is removed again. Links, devices and names that leave the folder are refused, not skipped.
+ * Unpacks into `into`, which must not exist and is durable afterwards. On any error `into` is removed again. Links, devices and names that leave the folder are rejected, not skipped.
  */
 export async function unpackArchive(source: ArchiveSource & { readonly into: string }): Promise<ArchiveContents> {
   await mkdir(source.into);

@@ -59,7 +59,7 @@ function shown(name: string): string {
 
 type Kind = 'file' | 'folder';
 
-/** The names of one archive. Two names that are equal to a case-insensitive file system are refused. */
+/** The names of one archive. Two names that are equal to a case-insensitive file system are rejected. */
 export class EntryNames {
   readonly #seen = new Map<string, { readonly path: string; readonly kind: Kind }>();
 

@@ -1,6 +1,6 @@
 // Serves blobs over HTTP/1.1 on injected streams: `GET|HEAD /v1/blobs/<sha256>`, with Range and with
 // `Authorization: Bearer <download token>`. The digest in the path is the only key; everything else in a request is ignored
-// or refused. The built-in feed and mirrors share this server and differ in their origin.
+// or rejected. The built-in feed and mirrors share this server and differ in their origin.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Watchdog } from '../async/deadline.ts';

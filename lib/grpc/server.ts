@@ -124,7 +124,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.server.addService(careful, implementation);
   }
 
-  /** Serves one stream until it closes. A TLS session must have an ALPN name: node:http2 refuses it otherwise. */
+  /** Serves one stream until it closes. A TLS session must have an ALPN name: node:http2 rejects it otherwise. */
   accept(stream: Duplex & { readonly peer?: P }): void {
     stream.on('error', () => undefined);
     if (stream.destroyed) return;

@@ -43,7 +43,7 @@ describe('automata', () => {
     expect(automataOf(['correct-horsebattery'], 'anything')).not.toBe(first);
   });
 
-  it('refuse too many bytes of values, also from the cache', () => {
+  it('reject too many bytes of values, also from the cache', () => {
     const large = ['x'.repeat(70_000)];
     for (const _ of [1, 2])
       expect(() => automataOf(large, 'anything')).toThrowError(

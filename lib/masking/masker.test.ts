@@ -172,7 +172,7 @@ describe('masker', () => {
     expect(masked.toString()).toBe(`<${[...value.slice(0, 3), MASK_TEXT].join('\n')}\n>`);
   });
 
-  test('refuses values that it cannot mask', () => {
+  test('rejects values that it cannot mask', () => {
     expect(() => createMasker(['abc'])).toThrowError(expect.objectContaining({ code: 'SENSITIVE_TOO_SHORT' }));
     expect(() => createMasker(['x'.repeat(70_000)])).toThrowError(
       expect.objectContaining({ code: 'SENSITIVE_TOO_LARGE' }),

@@ -27,7 +27,7 @@ describe('the master key', () => {
     openMasterKey({ dataDir, keyFile });
   });
 
-  test('missing is refused, and none is created', () => {
+  test('missing is rejected, and none is created', () => {
     createMasterKey({ dataDir });
     rmSync(join(dataDir, 'master.key'));
     expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_MISSING'));
@@ -39,14 +39,14 @@ describe('the master key', () => {
     ['another key', Buffer.alloc(32, 7).toString('base64')],
     ['too short', 'AAAA'],
     ['empty', ''],
-  ])('wrong (%s) is refused, and stays as it is', (_name, content) => {
+  ])('wrong (%s) is rejected, and stays as it is', (_name, content) => {
     createMasterKey({ dataDir });
     writeFileSync(join(dataDir, 'master.key'), content);
     expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_WRONG'));
     expect(readFileSync(join(dataDir, 'master.key'), 'utf8')).toBe(content);
   });
 
-  test('without its check value is refused', () => {
+  test('without its check value is rejected', () => {
     createMasterKey({ dataDir });
     rmSync(join(dataDir, 'master.check'));
     expect(() => openMasterKey({ dataDir })).toThrow(code('MASTER_KEY_WRONG'));

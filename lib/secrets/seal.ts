@@ -1,6 +1,6 @@
 // Encrypts secrets at rest: AES-256-GCM under the master key, with the row's identity as associated data, so that a sealed
 // value does not open in another row. The master key is a 0600 file; a sealed check value beside the data shows whether it
-// is the right one. A wrong or missing key is refused; only `createMasterKey` creates one.
+// is the right one. A wrong or missing key is rejected; only `createMasterKey` creates one.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

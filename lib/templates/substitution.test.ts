@@ -73,7 +73,7 @@ describe('substitution', () => {
     expect(() => text('#{V0}', chain(51))).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
   });
 
-  test('an exponential expansion is refused before it fills the memory', () => {
+  test('an exponential expansion is rejected before it fills the memory', () => {
     const variables = Object.fromEntries(
       Array.from({ length: 40 }, (_, level) => [`V${level}`, level === 39 ? 'x' : `#{V${level + 1}}#{V${level + 1}}`]),
     );

@@ -105,7 +105,7 @@ function admit(socket: TLSSocket, trust: Trust, service: SessionService): PeerId
   }
 }
 
-/** Wrong records were changed in transit. The endpoint that finds them notes it; the other gets an alert. */
+/** Wrong records were changed in transit. The endpoint that finds them records it; the other gets an alert. */
 function watchRecords(socket: TLSSocket, denials: Denials, { service, by }: { service: string; by: string }): void {
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (!isWrongTls(error)) return;

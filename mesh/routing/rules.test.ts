@@ -85,13 +85,13 @@ describe('a relay', () => {
     expect(denial(() => routeIncoming(relay, m1, echo))[0]).toBe('DIRECTION');
   });
 
-  it('refuses a leaf that speaks in another name, and believes a relay below it', () => {
+  it('rejects a leaf that speaks in another name, and believes a relay below it', () => {
     const forged = request({ source: 't2', destination: 'server', service: 'identity' });
     expect(denial(() => routeIncoming(relay, t1, forged))[0]).toBe('SOURCE_FORGED');
     expect(routeIncoming(relay, lower, forged).go).toBe('neighbour');
   });
 
-  it('refuses a tunnel that came back, and one that crossed eight nodes', () => {
+  it('rejects a tunnel that came back, and one that crossed eight nodes', () => {
     expect(denial(() => routeIncoming(relay, server, request({ crossed: ['us', 'eu'] })))[0]).toBe('ROUTE_LOOP');
     expect(denial(() => routeIncoming(relay, server, request({ source: 'eu' })))[0]).toBe('ROUTE_LOOP');
     const long = request({ crossed: ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] });

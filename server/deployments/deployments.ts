@@ -34,7 +34,7 @@ export interface SubmitDeps {
 }
 
 /**
- * Accepts a deployment. Refuses here what would fail later: no targets, a variable that does not resolve.
+ * Accepts a deployment. Rejects here what would fail later: no targets, a variable that does not resolve.
  */
 export async function submitDeployment(
   tx: StoreTransaction,

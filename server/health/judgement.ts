@@ -44,7 +44,7 @@ const DEFAULT_THRESHOLDS: Required<Thresholds> = {
 const DISK_FREE_SHARE = 0.05;
 /** Below this nothing can be unpacked or logged. */
 const DISK_UNUSABLE_BYTES = 32 * BYTES_PER_MIB;
-/** Beyond this skew tentacles refuse envelopes. */
+/** Beyond this skew tentacles reject envelopes. */
 const CLOCK_UNUSABLE_MS = SKEW_MS;
 
 /** The health of a machine that answered. */

@@ -92,6 +92,6 @@ it.each([
   ['a time limit of a fraction', [{ ...scriptStep, timeLimitS: 1.5 }], 'steps[0].timeLimitS'],
   ['no list', { steps: [] }, 'steps'],
   ['too many steps', Array.from({ length: 101 }, (_, n) => ({ ...scriptStep, name: `s${n}` })), 'steps'],
-])('refuses %s and names the field', (_, steps, field) => {
+])('rejects %s and names the field', (_, steps, field) => {
   expect(() => checkProcess(steps)).toThrow(expect.objectContaining({ code: 'INVALID_FIELD', field }));
 });

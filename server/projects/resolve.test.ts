@@ -25,7 +25,7 @@ const sealer = {
 };
 const resolve = (...variables: Variable[]) => resolveAt(variables, target, sealer);
 
-it('refuses sensitive values that cannot be masked, before anything runs', () => {
+it('rejects sensitive values that cannot be masked, before anything runs', () => {
   const key = (name: string) => sealed(name, name.repeat(40_000));
   expect(() => resolve(key('A'), key('B'))).toThrow('the sensitive values take 80000 bytes');
 });
@@ -81,7 +81,7 @@ describe('values', () => {
       Array.from({ length: 30 }, (_, n) => variable(`W${n}`, n === 29 ? 'x' : `#{W${n + 1}}#{W${n + 1}}`)),
     ],
     ['VARIABLE_TOO_LARGE', Array.from({ length: 20 }, (_, n) => variable(`E${n}`, 'x'.repeat(90 * 1024)))],
-  ])('refuses with %s', (code, variables) => {
+  ])('rejects with %s', (code, variables) => {
     expect(() => resolve(...variables)).toThrow(expect.objectContaining({ code }));
   });
 
@@ -105,17 +105,17 @@ describe('names', () => {
     'isthmus.task',
     'GIT_SSH',
     'Bash_Func_x',
-  ])('refuses %s, which changes how programs run', (name) => {
+  ])('rejects %s, which changes how programs run', (name) => {
     expect(() => checkVariableName(name, [])).toThrow(expect.objectContaining({ code: 'VARIABLE_NAME' }));
   });
 
-  it.each(['', '1st', 'has space', 'naïve', 'a=b', 'a\nb', 'x'.repeat(201)])('refuses the malformed %j', (name) => {
+  it.each(['', '1st', 'has space', 'naïve', 'a=b', 'a\nb', 'x'.repeat(201)])('rejects the malformed %j', (name) => {
     expect(() => checkVariableName(name, [])).toThrow(
       expect.objectContaining({ code: 'VARIABLE_NAME', field: 'name' }),
     );
   });
 
-  it('refuses a second name that scripts would see as the first', () => {
+  it('rejects a second name that scripts would see as the first', () => {
     expect(envName('app.port')).toBe(envName('App-Port'));
     expect(() => checkVariableName('App-Port', ['app.port'])).toThrow(/app\.port/);
     expect(() => checkVariableName('app.port', ['app.port'])).not.toThrow();

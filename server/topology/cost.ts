@@ -1,5 +1,5 @@
-// Least-cost paths: what a path costs (its links' round trips and its relays' load), and when `auto` changes to a
-// cheaper one. It leaves the path it has taken only for a clearly cheaper one, so that two of similar cost do not
+// Least-cost paths: what a path costs (its links' round trips and its relays' load), and when `auto` changes to one
+// of lower cost. It leaves the path it has taken only for one of clearly lower cost, so that two of similar cost do not
 // alternate.
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Topology } from './topology.ts';
@@ -11,7 +11,7 @@ const MOST_BUSY = 0.95;
 /** A link that has not been measured yet counts as a slow one. */
 const UNMEASURED_MS = 1_000;
 
-/** `auto` leaves a path that costs more than the cheapest one times this share, plus this many milliseconds. */
+/** `auto` leaves a path that costs more than the least cost times this share, plus this many milliseconds. */
 const MARGIN_SHARE = 1.25;
 const MARGIN_MS = 5;
 
@@ -42,7 +42,7 @@ interface Priced {
   readonly state: string;
 }
 
-/** Of paths in order of cost, puts the one taken last first unless it is down or another is clearly cheaper. */
+/** Of paths in order of cost, puts the one taken last first unless it is down or another costs clearly less. */
 export function preferTaken<Path extends Priced>(
   paths: readonly Path[],
   taken: readonly string[] | undefined,

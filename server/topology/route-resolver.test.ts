@@ -62,7 +62,7 @@ describe('the paths of auto', () => {
     expect(order(resolver)).toEqual(['b', 'a']);
   });
 
-  it('stay first once taken, until another is clearly cheaper', () => {
+  it('stay first once taken, until another costs clearly less', () => {
     const little = { a: { roundTripMs: 14 }, b: { roundTripMs: 10 } };
     expect(orderOf(fork(little))).toEqual(['b', 'a']);
     const topology = fork({ ...little, b: { roundTripMs: 40 } });

@@ -47,7 +47,7 @@ interface ResolverTopology extends Topology {
 export function createRouteResolver(topology: ResolverTopology): RouteResolver {
   const taken = new LRUCache<string, Relays>({ max: MOST_REMEMBERED });
 
-  /** The paths of `auto`: least cost first, but the path taken last stays first until another is clearly cheaper. */
+  /** The paths of `auto`: least cost first, but the path taken last stays first until another costs clearly less. */
   function autoPaths(target: RouteTarget & { readonly node: string }): readonly ResolvedPath[] {
     const byCost = describe(relaysByParents(target, topology), target, topology).toSorted((a, b) => a.cost - b.cost);
     const paths = preferTaken(byState(byCost), taken.get(target.node));

@@ -37,7 +37,7 @@ describe('a route', () => {
     ['direct to a machine behind relays', [{ kind: 'direct' as const }], 'routes[0]'],
     ['more than eight hops', [path(...Array.from({ length: 9 }, (_, i) => `r-${i}`))], `routes[0].via[${MAX_HOPS}]`],
     ['no route at all', [], 'routes'],
-  ])('with %s is refused with the field', (_, routes, field) => {
+  ])('with %s is rejected with the field', (_, routes, field) => {
     expect(() => {
       checkRoutes(routes, pci1, topology);
     }).toThrow(expect.objectContaining({ code: 'ROUTE_INVALID', field }) as Error);

@@ -8,7 +8,7 @@ import { tempDir } from '../../test/support/temp.ts';
 import { Journal } from './journal.ts';
 import type { TicketState } from './records.ts';
 
-/** How many syncs the disk will still refuse, and how many were requested. */
+/** How many more syncs the disk refuses, and how many were requested. */
 const disk = vi.hoisted(() => ({ denials: 0, syncs: 0 }));
 
 vi.mock('node:fs', async (original) => {
@@ -69,7 +69,7 @@ describe('journal', () => {
     expect(last.tickets().map(({ ticket }) => ticket)).toEqual([first.ticket, second.ticket]);
   });
 
-  test('refuses damage before its end rather than forget a start', async () => {
+  test('rejects damage before its end rather than forget a start', async () => {
     const folder = await tempDir();
     const journal = await openJournal(folder);
     await journal.append(ticketRecord(newId()), ticketRecord(newId()));

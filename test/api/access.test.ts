@@ -16,7 +16,7 @@ describe('a request without a valid key', () => {
     ['a truncated key', 'truncated'],
     ['a key with another secret', 'other-secret'],
     ['an unknown key', `isk_${'0'.repeat(12)}_${'A'.repeat(43)}`],
-  ])('(%s) is refused with one audit event and nothing done', async (_, given) => {
+  ])('(%s) is denied with one audit event and nothing done', async (_, given) => {
     const api = await startApi();
     // The secret is base64url, so it may have underscores of its own.
     const [, id = '', secret = ''] = /^isk_([^_]+)_(.+)$/.exec(api.keys.admin) ?? [];
@@ -37,13 +37,13 @@ describe('a request without a valid key', () => {
     expect(JSON.stringify(events)).not.toContain(secret);
   });
 
-  it('is refused before its body is read', async () => {
+  it('is denied before its body is read', async () => {
     const api = await startApi();
     const answer = await api.call('POST', '/api/v1/sites', { key: null, raw: '{"broken' });
     expect(answer.body.code).toBe('UNAUTHENTICATED');
   });
 
-  it('is refused with an expired and with a revoked key', async () => {
+  it('is denied with an expired and with a revoked key', async () => {
     const api = await startApi();
     const made = async (expiresAt?: number) =>
       (await api.call('POST', '/api/v1/api-keys', { body: { name: 'k', role: 'viewer', expiresAt } })).body as {
@@ -106,7 +106,7 @@ describe('a role', () => {
     expect(await denials(api)).toMatchObject([{ actor: id, data: { code: 'FORBIDDEN' } }]);
   });
 
-  it('that goes on asking is refused as often, and recorded only so often', async () => {
+  it('that goes on asking is denied as often, and recorded only so often', async () => {
     const api = await startApi();
     const ask = () => api.call('POST', '/api/v1/sites', { key: api.keys.viewer, body: { id: 'eu' } });
     const answers = await Promise.all(Array.from({ length: 100 }, ask));

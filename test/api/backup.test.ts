@@ -73,7 +73,7 @@ describe('initialising', () => {
     expect(await readdir(join(dataDir, '..'))).toEqual(['server']);
   });
 
-  it.each([['Server'], ['server'], ['']])('refuses the node id "%s"', async (node) => {
+  it.each([['Server'], ['server'], ['']])('rejects the node id "%s"', async (node) => {
     const dataDir = join(await tempDir(), 'server');
     await expect(initialise({ dataDir, node, meshListen: 'a:1', apiListen: 'a:2' })).rejects.toMatchObject({
       code: 'INVALID_FIELD',

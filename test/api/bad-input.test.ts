@@ -41,12 +41,12 @@ describe('a body', () => {
     ['that is no object', '"eu"', 'INVALID_FIELD'],
     ['that is null', 'null', 'INVALID_FIELD'],
     ['that is empty', '', 'INVALID_FIELD'],
-  ])('%s is refused', async (_, raw, code) => {
+  ])('%s is rejected', async (_, raw, code) => {
     const api = await startApi();
     await rejects(api, () => api.call('POST', sites, { raw }), code);
   });
 
-  it('that is not UTF-8 is refused', async () => {
+  it('that is not UTF-8 is rejected', async () => {
     const api = await startApi();
     const raw = new Uint8Array([0x7b, 0x22, 0x69, 0x64, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]);
     await rejects(api, () => api.call('POST', sites, { raw }), 'MALFORMED_BODY');
@@ -76,7 +76,7 @@ describe('a body', () => {
     ['application/octet-stream'],
     ['application/jsonx'],
     ['garbage'],
-  ])('of type %s is refused', async (type) => {
+  ])('of type %s is rejected', async (type) => {
     const api = await startApi();
     const send = () => api.call('POST', sites, { raw: '{"id":"eu"}', headers: { 'content-type': type } });
     await rejects(api, send, 'UNSUPPORTED_MEDIA_TYPE');
@@ -95,7 +95,7 @@ describe('a body', () => {
     ['a name with a line separator', { id: 'eu', name: 'EU\u2028admin' }, 'name'],
     ['a name that is empty', { id: 'eu', name: '' }, 'name'],
     ['a description that is too long', { id: 'eu', description: 'x'.repeat(4001) }, 'description'],
-  ])('with %s is refused with the field', async (_, body, field) => {
+  ])('with %s is rejected with the field', async (_, body, field) => {
     const api = await startApi();
     await rejects(api, () => api.call('POST', sites, { body }), 'INVALID_FIELD', field);
   });
@@ -134,7 +134,7 @@ describe('a query', () => {
     ['cursor=bm9uc2Vuc2U', 'cursor'],
     ['offset=5', 'offset'],
     ['__proto__=1', '__proto__'],
-  ])('%s is refused with the field', async (query, field) => {
+  ])('%s is rejected with the field', async (query, field) => {
     const api = await startApi();
     await rejects(api, () => api.call('GET', `${sites}?${query}`), 'INVALID_FIELD', field);
   });
@@ -163,7 +163,7 @@ describe('a path', () => {
     ['GET', '/api/v1/sites/nowhere', 'NOT_FOUND'],
     ['PUT', '/api/v1/sites', 'METHOD_NOT_ALLOWED'],
     ['DELETE', '/api/v1/whoami', 'METHOD_NOT_ALLOWED'],
-  ])('%s %s is refused', async (method, path, code) => {
+  ])('%s %s is rejected', async (method, path, code) => {
     const api = await startApi();
     await rejects(api, () => api.call(method, path), code);
   });
@@ -225,7 +225,7 @@ describe('a connection', () => {
     expect(text).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"MALFORMED_BODY"/);
   });
 
-  it('with 64 KB of headers is refused', async () => {
+  it('with 64 KB of headers is rejected', async () => {
     const api = await startApi();
     const answer = await fetch(`${api.base}/livez`, { headers: { 'x-large': 'x'.repeat(64 * 1024) } });
     expect(answer.status).toBe(400);

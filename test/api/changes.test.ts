@@ -34,7 +34,7 @@ describe('an Idempotency-Key', () => {
     expect(items.filter((key) => key.name === 'robot')).toHaveLength(1);
   });
 
-  it('used for another request is refused, and nothing done', async () => {
+  it('used for another request is rejected, and nothing done', async () => {
     const api = await startApi();
     const headers = { 'idempotency-key': 'k-3' };
     await api.call('POST', sites, { body: { id: 'eu' }, headers });
@@ -65,7 +65,7 @@ describe('an Idempotency-Key', () => {
     expect((await api.call('POST', sites, { body: { id: 'eu' }, headers: second })).status).toBe(201);
   });
 
-  it.each(['', ' ', 'é', 'x'.repeat(256)])('that is not one (%j) is refused', async (key) => {
+  it.each(['', ' ', 'é', 'x'.repeat(256)])('that is not one (%j) is rejected', async (key) => {
     const api = await startApi();
     const headers = { 'idempotency-key': Buffer.from(key).toString('latin1') };
     const answer = await api.call('POST', sites, { body: { id: 'eu' }, headers });
@@ -106,7 +106,7 @@ describe('a version', () => {
     expect((await api.store.events.list({ type: 'site.updated', limit: 10 })).items).toHaveLength(1);
   });
 
-  it('is refused for deletion while something refers to it', async () => {
+  it('is rejected for deletion while something refers to it', async () => {
     const api = await startApi();
     await addMachine(api);
     const answer = await api.call('DELETE', `${sites}/eu`, { headers: { 'if-match': '"1"' } });
@@ -137,7 +137,7 @@ describe('a machine', () => {
     [[{ kind: 'path', via: [] }], 'INVALID_FIELD', 'routes[0].via'],
     [[{ kind: 'sideways' }], 'INVALID_FIELD', 'routes[0].kind'],
     [[{ kind: 'direct', via: ['eu'] }], 'INVALID_FIELD', undefined],
-  ])('with routes %j is refused with the field', async (routes, code, field) => {
+  ])('with routes %j is rejected with the field', async (routes, code, field) => {
     const api = await startApi();
     await addMachine(api);
     const before = await api.snapshot();

@@ -113,7 +113,7 @@ describe('the events of a task', () => {
     expect(first.events.map((event) => event.event)).toEqual(['state']);
   });
 
-  it('of nothing are NOT_FOUND; with a wrong Last-Event-ID they are refused', async () => {
+  it('of nothing are NOT_FOUND; with a wrong Last-Event-ID they are rejected', async () => {
     const api = await startApi();
     expect(await api.call('GET', '/api/v1/tasks/nothing/events')).toMatchObject({ status: 404 });
     const { fence } = await addTicket(api.store);

@@ -80,7 +80,7 @@ it('trace shows the state, cost and reason of each path', async () => {
   ]);
 });
 
-it('refuse a machine that is revoked', async () => {
+it('reject a machine that is revoked', async () => {
   const api = await site();
   await api.store.transaction((tx) => tx.nodes.revoke('web-1', 1));
   for (const body of [{ machine: 'web-1' }, { node: 'web-1' }]) {

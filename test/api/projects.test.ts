@@ -55,7 +55,7 @@ describe('a process', () => {
       [{ name: 'p', kind: 'package', targetRoles: [], package: { id: 'x' }, substituteIn: ['../x'] }],
       'steps[0].substituteIn[0]',
     ],
-  ])('with %s is refused with the field', async (_, steps, field) => {
+  ])('with %s is rejected with the field', async (_, steps, field) => {
     const api = await setUp();
     const before = await api.snapshot();
     const answer = await putProcess(api, steps, 2);
@@ -179,7 +179,7 @@ describe('a task', () => {
     ['a deadline of a year', { body: 'x', machines: ['web-1'], deadlineS: 3e7 }, 422, 'INVALID_FIELD', 'deadlineS'],
     ['an unknown isolation', { body: 'x', machines: ['web-1'], isolation: 'none' }, 422, 'INVALID_FIELD', 'isolation'],
     ['an unknown field', { body: 'x', machines: ['web-1'], runAs: 'root' }, 422, 'INVALID_FIELD', 'runAs'],
-  ])('with %s is refused with the field, and there is none', async (_, body, status, code, field) => {
+  ])('with %s is rejected with the field, and there is none', async (_, body, status, code, field) => {
     const api = await setUp();
     expect(await api.call('POST', scripts, { body })).toMatchObject({ status, body: { code, field } });
     expect((await api.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
@@ -237,7 +237,7 @@ describe('a task', () => {
 });
 
 describe('a deployment', () => {
-  it('is accepted for a release, and refused for what does not exist', async () => {
+  it('is accepted for a release, and rejected for what does not exist', async () => {
     const api = await setUp();
     const made = await api.call('POST', '/api/v1/projects/shop/releases', { body: { version: '1.0' } });
     expect(made).toMatchObject({ status: 201, body: { version: '1.0', process: [{ name: 'hello' }], packages: [] } });

@@ -56,7 +56,7 @@ async function field(serving: 'mirror-1' | 'mirror-2') {
 it.each([
   ['mirror-1', 'serves other bytes', 'PACKAGE_HASH_MISMATCH', 1],
   ['mirror-2', 'is another than its address says', 'PEER_UNEXPECTED', 0],
-] as const)('a mirror (%s) that %s is refused, skipped and reported', async (serving, _, code, requests) => {
+] as const)('a mirror (%s) that %s is rejected, skipped and reported', async (serving, _, code, requests) => {
   const { api, origin } = await field(serving);
   const task = await api.task('/deployments', { project: 'shop', release: '1.0.0', environment: 'prod' });
   expect(task, JSON.stringify(task)).toMatchObject({ state: 'succeeded' });

@@ -43,7 +43,7 @@ describe('a neighbour on a live link', () => {
     ['a relay in a circle', 'relay', { source: 'web-1', crossed: ['server-1'] }, 'ROUTE_LOOP'],
     ['a relay in the name of the server', 'relay', { source: 'server-1' }, 'ROUTE_LOOP'],
     ['a relay for one that has come too far', 'relay', { destination: 'eu', crossed: elsewhere }, 'HOP_LIMIT'],
-  ])('that is %s: refused, and one audit event', async (_, role, request, code) => {
+  ])('that is %s: denied, and one audit event', async (_, role, request, code) => {
     const plane = await startControlPlane();
     const { identity } = await plane.authority.node('x9', role);
     const link = await fakeLink(plane.address, identity);

@@ -134,7 +134,7 @@ async function attack(method: string, stream: Duplex): Promise<Record<string, nu
 }
 
 describe.each(Object.entries(surfaces))('%s', (_name, { service, prepare }) => {
-  it('refuses what is no message of its type, too large, or unknown, at every method, and serves on', async () => {
+  it('rejects what is no message of its type, too large, or unknown, at every method, and serves on', async () => {
     const plane = await startControlPlane();
     const open = await prepare(plane);
     const grownBytes: number[] = [];

@@ -101,7 +101,7 @@ it.each([
   ['a newline in a name', 'PACKAGE_NAME', 'zip', zip([{ name: 'a\nb', content: 'x' }])],
   ['a name of 300 bytes', 'PACKAGE_NAME', 'zip', zip([{ name: 'é'.repeat(150), content: 'x' }])],
   ['a name that is not UTF-8', 'PACKAGE_NAME', 'zip', zip([{ name: Buffer.from([0x61, 0xff]), content: 'x' }])],
-])('%s is refused %s', async (_name, code, format, bytes) => {
+])('%s is rejected %s', async (_name, code, format, bytes) => {
   const { api, push, files, denials } = await field();
   const before = await api.snapshot();
   const answer = await push(bytes, `id=evil&version=1.0&format=${format}`);
@@ -115,7 +115,7 @@ it.each([
 describe('a body over the limit', () => {
   const large = tarGz([{ name: 'noise', content: randomBytes(300_000) }]);
 
-  it('is refused by the size it tells, before it is read', async () => {
+  it('is rejected by the size it tells, before it is read', async () => {
     const { push, files, denials } = await field({ largestPackageBytes: 200_000 });
     expect(await push(large, 'id=web&version=1.0')).toMatchObject({ status: 413, body: { code: 'BODY_TOO_LARGE' } });
     expect(await files()).toEqual([]);
@@ -123,14 +123,14 @@ describe('a body over the limit', () => {
     expect((await push(good, 'id=web&version=1.0')).status).toBe(201);
   });
 
-  it('is refused at the first byte over it when it tells no size', async () => {
+  it('is rejected at the first byte over it when it tells no size', async () => {
     const { push, files } = await field({ largestPackageBytes: 200_000 });
     const chunked = new Blob([new Uint8Array(large)]).stream();
     expect(await push(chunked, 'id=web&version=1.0')).toMatchObject({ status: 413, body: { code: 'BODY_TOO_LARGE' } });
     expect(await files()).toEqual([]);
   });
 
-  it('is refused when the disk has no room for it beside the database', async () => {
+  it('is rejected when the disk has no room for it beside the database', async () => {
     const { push, files, denials } = await field({ keepFreeBytes: Number.MAX_SAFE_INTEGER });
     expect(await push(good, 'id=web&version=1.0')).toMatchObject({ status: 507, body: { code: 'DISK_FULL' } });
     expect(await files()).toEqual([]);
@@ -138,7 +138,7 @@ describe('a body over the limit', () => {
   });
 });
 
-it('other bytes under a version that exists are refused, and the first stay', async () => {
+it('other bytes under a version that exists are rejected, and the first stay', async () => {
   const { push, files, denials } = await field();
   expect((await push(good, 'id=web&version=1.0')).status).toBe(201);
   const kept = await files();

@@ -155,7 +155,7 @@ async function attempt({ address, protocol }: Port, options: ConnectionOptions):
 }
 
 describe.each(Object.entries(ports))('%s', (_, listen) => {
-  it.each(clients)('refuses %s with %s, and serves nothing', async (_what, code, make) => {
+  it.each(clients)('rejects %s with %s, and serves nothing', async (_what, code, make) => {
     const mesh = await createTestMesh('mesh-a');
     const self = await mesh.node('self', 'server');
     const options = await make(mesh);

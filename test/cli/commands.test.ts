@@ -34,7 +34,7 @@ describe('init', () => {
     expect((await readFile(join(folder, 'context.key'), 'utf8')).trim()).toBe(key);
   });
 
-  it('refuses an impossible folder at once, and creates nothing', async () => {
+  it('rejects an impossible folder at once, and creates nothing', async () => {
     const folder = await tempDir();
     const [context, file] = [join(folder, 'context.json'), join(folder, 'file')];
     await writeFile(file, 'mine');
@@ -62,7 +62,7 @@ describe('init', () => {
     expect(JSON.parse(await readFile(own, 'utf8'))).toMatchObject({ server: 'http://127.0.0.1:8443' });
   });
 
-  it('refuses one port for both listeners, and creates nothing', async () => {
+  it('rejects one port for both listeners, and creates nothing', async () => {
     const folder = await tempDir();
     const argv = ['--context', join(folder, 'c.json'), 'init', '--data', join(folder, 'server')];
     const { code, err } = await isthmus([...argv, '--api-listen', '127.0.0.1:8444']);
@@ -190,7 +190,7 @@ describe('key', () => {
     expect(Math.abs(expiresAt - Date.now() - 90 * dayMs)).toBeLessThan(dayMs);
   });
 
-  it('is not created when its file cannot be, and leaves no file when the server refuses', async () => {
+  it('is not created when its file cannot be, and leaves no file when the server rejects it', async () => {
     const api = await startFakeApi();
     const folder = await tempDir();
     const taken = join(folder, 'taken');
@@ -309,7 +309,7 @@ describe('package', () => {
     }
   });
 
-  it('refuses a file that is no package before anything is sent', async () => {
+  it('rejects a file that is no package before anything is sent', async () => {
     const api = await startFakeApi();
     const file = join(await tempDir(), 'web.exe');
     await writeFile(file, 'x');
@@ -319,7 +319,7 @@ describe('package', () => {
 });
 
 describe('project', () => {
-  it('reads its process from YAML, and refuses duplicates and aliases', async () => {
+  it('reads its process from YAML, and rejects duplicates and aliases', async () => {
     const api = await startFakeApi();
     api.on('GET /api/v1/projects/web', (_request, response) => json(response, { id: 'web' }, 200, { etag: '"3"' }));
     api.on('PUT /api/v1/projects/web/process', (_request, response) => json(response, { id: 'web' }));
@@ -395,7 +395,7 @@ describe('tasks', () => {
     });
   });
 
-  it('sets parents at the version that was read, each with its address, and refuses an address of no parent', async () => {
+  it('sets parents at the version that was read, each with its address, and rejects an address of no parent', async () => {
     const api = await startFakeApi();
     const node = { id: 'web-1', parents: [{ node: 'eu-a', dialAddress: null }], desiredParents: null };
     api.on('GET /api/v1/nodes/web-1', (_request, response) => json(response, node, 200, { etag: '"7"' }));

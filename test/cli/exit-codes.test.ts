@@ -79,7 +79,7 @@ describe('secrets', () => {
     ['as an option', (secret: string) => ['join', '--token-file', secret]],
     ['inside an option', (secret: string) => [`--api-key-file=${secret}`, 'machine', 'list']],
     ['after an option that does not exist', (secret: string) => ['machine', 'list', '--api-key', secret]],
-  ])('on the command line %s are refused and not repeated', async (_name, argv) => {
+  ])('on the command line %s are rejected and not repeated', async (_name, argv) => {
     for (const secret of secrets) {
       const { code, err, out } = await isthmus(argv(secret));
       expect(code).toBe(2);
@@ -224,7 +224,7 @@ describe('the connection to the server', () => {
     expect(code).toBe(expected);
   });
 
-  it('refuses to send a key in clear to another machine', async () => {
+  it('does not send a key in clear to another machine', async () => {
     const api = await startFakeApi();
     const { code, err } = await isthmus([...api.args, '--server', 'http://192.0.2.1:80', 'site', 'list']);
     expect(code).toBe(2);

@@ -332,7 +332,7 @@ it('trace shows the first hop that fails, and exits 1', async () => {
             { node: 'eu', roundTripMs: 1.25, version: '0.1.0', certificateDays: 6.5 },
             {
               ...{ node: 'eu-pci', roundTripMs: null, version: null, certificateDays: null },
-              error: { code: 'LINK_DOWN', detail: 'refused', remedy: 'Start it.' },
+              error: { code: 'LINK_DOWN', detail: 'connection refused', remedy: 'Start it.' },
             },
           ],
         },
@@ -343,7 +343,7 @@ it('trace shows the first hop that fails, and exits 1', async () => {
   expect(code).toBe(1);
   expect(out).toContain('server > eu > eu-pci > eu-pci-1  down: the link from eu to eu-pci is down\n');
   expect(out).toContain('1  eu  1.3 ms, version 0.1.0, certificate 6.5 days');
-  expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: refused');
+  expect(out).toContain('2  eu-pci  FAILED LINK_DOWN: connection refused');
   expect(err).toContain('at eu-pci');
   expect(err).toContain('what to do: eu-pci dials this link (last error: LINK_TIMEOUT): check that both run');
 });

@@ -1,4 +1,4 @@
-// Why a component refuses to start: a wrong settings file, a port in use, an unusable data folder, a wrong key, a newer
+// Why a component does not start: a wrong settings file, a port in use, an unusable data folder, a wrong key, a newer
 // database, a misspelt variable. Each has its code, names the location, and leaves the data folder unchanged.
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,9 +48,9 @@ async function contents(folder: string): Promise<Record<string, string>> {
   );
 }
 
-async function expectRejected(part: string, data: string, expected: { code: number; err: RegExp }): Promise<void> {
+async function expectRejected(component: string, data: string, expected: { code: number; err: RegExp }): Promise<void> {
   const before = await contents(data).catch(() => undefined);
-  const { code, out, err } = await isthmus([part, 'start', '--data', data]);
+  const { code, out, err } = await isthmus([component, 'start', '--data', data]);
   expect({ code, out }).toEqual({ code: expected.code, out: '' });
   expect(err).toMatch(expected.err);
   expect(await contents(data).catch(() => undefined)).toEqual(before);
@@ -79,10 +79,10 @@ describe('a settings file', () => {
       /config\.yaml:5: "logQuotaBytes" must be a plain number of bytes, without a unit/,
     ],
     ['mirror', 'quotaBytes: 5 GiB\n', /config\.yaml:5: "quotaBytes" must be a plain number of bytes, without a unit/],
-  ] as const)('with a wrong unit stops a %s', async (part, line, message) => {
-    const data = await nodeFolder(part);
+  ] as const)('with a wrong unit stops a %s', async (component, line, message) => {
+    const data = await nodeFolder(component);
     await writeFile(join(data, 'config.yaml'), settings + line);
-    await expectRejected(part, data, { code: 9, err: message });
+    await expectRejected(component, data, { code: 9, err: message });
   });
 
   it('with a wrong unit stops a server', async () => {
@@ -93,33 +93,36 @@ describe('a settings file', () => {
   });
 });
 
-it.each(['server', 'relay', 'mirror', 'tentacle'] as const)('a %s does not start on a port in use', async (part) => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
-  onTestFinished(() => void taken.close());
-  const { port } = taken.address() as AddressInfo;
-  const data = part === 'server' ? await serverFolder() : await nodeFolder(part);
-  const file = join(data, 'config.yaml');
-  await writeFile(file, (await readFile(file, 'utf8')).replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:${port}`));
-  await expectRejected(part, data, { code: 9, err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)`) });
-});
+it.each(['server', 'relay', 'mirror', 'tentacle'] as const)(
+  'a %s does not start on a port in use',
+  async (component) => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    onTestFinished(() => void taken.close());
+    const { port } = taken.address() as AddressInfo;
+    const data = component === 'server' ? await serverFolder() : await nodeFolder(component);
+    const file = join(data, 'config.yaml');
+    await writeFile(file, (await readFile(file, 'utf8')).replace('listen: 127.0.0.1:0', `listen: 127.0.0.1:${port}`));
+    await expectRejected(component, data, { code: 9, err: new RegExp(`127\\.0\\.0\\.1:${port}.*\\(PORT_IN_USE\\)`) });
+  },
+);
 
 describe('a data folder', () => {
   it.skipIf(lacks('root')).each(['server', 'relay', 'mirror', 'tentacle'] as const)(
     'of a %s that cannot be written',
-    async (part) => {
+    async (component) => {
       const disk = await smallDisk(8);
-      const data = join(disk, part);
-      await cp(part === 'server' ? await serverFolder() : await nodeFolder(part), data, { recursive: true });
+      const data = join(disk, component);
+      await cp(component === 'server' ? await serverFolder() : await nodeFolder(component), data, { recursive: true });
       execFileSync('mount', ['-o', 'remount,ro', disk]);
-      await expectRejected(part, data, { code: 9, err: /\(DATA_DIR_UNUSABLE\)/ });
+      await expectRejected(component, data, { code: 9, err: /\(DATA_DIR_UNUSABLE\)/ });
     },
   );
 
-  it.each(['server', 'relay'] as const)('of a %s that is a file', async (part) => {
+  it.each(['server', 'relay'] as const)('of a %s that is a file', async (component) => {
     const file = join(await tempDir(), 'data');
     await writeFile(file, 'mine');
-    const ended = await isthmus([part, 'start', '--data', file]);
+    const ended = await isthmus([component, 'start', '--data', file]);
     const said = expect.stringContaining(
       'which is not a folder, or is below a file (ENOTDIR) (DATA_DIR_UNUSABLE)',
     ) as string;
@@ -127,13 +130,16 @@ describe('a data folder', () => {
     expect(await readFile(file, 'utf8')).toBe('mine');
   });
 
-  it.skipIf(lacks('root')).each(['server', 'relay'] as const)('of a %s that is not for this account', async (part) => {
-    const data = part === 'server' ? await serverFolder() : await nodeFolder(part);
-    process.seteuid!(65_534);
-    const { code, err } = await isthmus([part, 'start', '--data', data]).finally(() => process.seteuid!(0));
-    expect(code).toBe(9);
-    expect(err).toMatch(/cannot keep data in .* \(EACCES\) \(DATA_DIR_UNUSABLE\)\n {2}what to do: .*this account/);
-  });
+  it.skipIf(lacks('root')).each(['server', 'relay'] as const)(
+    'of a %s that is not for this account',
+    async (component) => {
+      const data = component === 'server' ? await serverFolder() : await nodeFolder(component);
+      process.seteuid!(65_534);
+      const { code, err } = await isthmus([component, 'start', '--data', data]).finally(() => process.seteuid!(0));
+      expect(code).toBe(9);
+      expect(err).toMatch(/cannot keep data in .* \(EACCES\) \(DATA_DIR_UNUSABLE\)\n {2}what to do: .*this account/);
+    },
+  );
 
   it('of another component', async () => {
     const data = await nodeFolder('relay');

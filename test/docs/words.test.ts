@@ -11,6 +11,8 @@ test.each([
   ['FIND_PLACES', ['places']],
   ['replacePlace', ['place']],
   ['alwaysReplaced', []],
+  ['mayAskAgain', ['may ask']],
+  ['task_notes', ['task notes']],
   ['PassThrough', []],
 ])('%s holds %j', (name, expected) => {
   expect(retiredIn(name)).toEqual(expected);
@@ -20,14 +22,38 @@ test('finds identifiers and texts, and says the standard word', () => {
   const text = "const wayDown = 1;\nthrow new Fault('PLACE_FAILED', `the node is to have ${wayDown} parents`);\n";
   expect(said('x.ts', text)).toEqual([
     'x.ts:1 way: path, route',
+    'x.ts:2 place: source, scope, site, environment, slot or offset',
     'x.ts:2 PLACE_FAILED: its standard code in contract/errors.ts',
     'x.ts:2 is to have: desired',
     'x.ts:2 way: path, route',
   ]);
 });
 
-test('leaves comments of sources to the reader', () => {
-  expect(findIn('x.ts', '// by the way, in its place\nconst path = 1;\n')).toEqual([]);
+test.each([
+  [".command('gate list')", ['gate']],
+  [".option('-g <gate>')", ['gate']],
+  ["new Option('-g <gate>')", ['gate']],
+  ["Words(['refused', 'wished'])", ['refused', 'wished']],
+  [".choices(['burnt'])", ['burnt']],
+  ["const counts = { 'door.opened': 1, 'enrolment.refusal-noted': 2, 'by the way': 3 }", ['door', 'refusal', 'way']],
+  ["type State = 'mayAsk' | 'SEAL_BROKEN_'", ['may ask', 'seal broken']],
+  ["app.get('/api/v1/ways')", ['ways']],
+  ['fetch(`/api/v1/${kind}/places?kin=${id}`)', ['places', 'kin']],
+  ["log.info('by the way, in its place', 'a/gate', './gate.ts')", []],
+])('finds names that are texts in %s', (text, expected) => {
+  expect(new Set(findIn('x.ts', text).map(({ found }) => found))).toEqual(new Set(expected));
+});
+
+test('finds in comments of sources phrases only, also over lines', () => {
+  const text = '// by the way, in its place\n/**\n * A node that has gone\n * over.\n */\nconst path = 1;\n';
+  expect(said('x.ts', text)).toEqual(['x.ts:3 gone over: moved to its desired parents']);
+});
+
+test.each([
+  ['The request is refused.', ['refused']],
+  ['The operating system refused it: connection refused. The disk refuses.', []],
+])('in “%s” it finds %j', (text, expected) => {
+  expect(findIn('x.md', text).map(({ found }) => found)).toEqual(expected);
 });
 
 test('finds options of commands, also in examples of their use', () => {
@@ -41,7 +67,7 @@ test('finds options of commands, also in examples of their use', () => {
 
 test('finds names of tables and columns in the store, and leaves its messages alone', () => {
   const text = [
-    "db.selectFrom('task_ways').select('ways.place as at');",
+    "db.selectFrom('task_ways as waiting').select('ways.place as at');",
     'sql`select pace from ${tasks} where gate = 1`;',
     "log.info('by the way, in place');",
   ].join('\n');

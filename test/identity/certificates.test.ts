@@ -65,7 +65,7 @@ describe('between two nodes of a mesh', () => {
   });
 });
 
-describe('refused client certificates', () => {
+describe('rejected client certificates', () => {
   test('none', async () => {
     const { key: _key, cert: _cert, secureContext: _context, ...anonymous } = linkClientOptions(server);
     const sides = await tlsPair(linkServerOptions(server), anonymous);
@@ -185,7 +185,7 @@ describe('refused client certificates', () => {
   });
 });
 
-describe('refused server certificates', () => {
+describe('rejected server certificates', () => {
   test.each<[string, string, () => Promise<NodeIdentity>]>([
     [
       'for clients only',
@@ -200,7 +200,7 @@ describe('refused server certificates', () => {
   });
 });
 
-test.each(['TLSv1.1', 'TLSv1.2'] as const)('%s is refused at the handshake, from either side', async (version) => {
+test.each(['TLSv1.1', 'TLSv1.2'] as const)('%s is rejected at the handshake, from either side', async (version) => {
   const relay = await mesh.identity('relay-eu', 'relay');
   const old = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' } as const;
   const oldClient: ConnectionOptions = { ...linkClientOptions(relay), ...old, secureContext: undefined };

@@ -186,7 +186,7 @@ describe('a node joins', () => {
   });
 });
 
-describe('a refused join leaves nothing but one audit event', () => {
+describe('a denied join leaves nothing but one audit event', () => {
   async function expectNothing(server: ControlPlane, dataDir: string, denials: number): Promise<void> {
     expect(existsSync(dataDir)).toBe(false);
     expect((await server.store.nodes.all()).map(({ id }) => id)).toEqual(['server-1']);
@@ -339,7 +339,7 @@ describe('tokens', () => {
     [{ parents: [{ node: 'server' }, { node: 'server' }] }, 'parents[1].node'],
     [{ role: 'relay' as const, targetRoles: ['x'] }, 'targetRoles'],
     [{ environments: ['none'] }, 'environments[0]'],
-  ])('with %j are refused, naming the field', async (input, field) => {
+  ])('with %j are rejected, naming the field', async (input, field) => {
     const server = await startControlPlane();
     await expect(server.token(input)).rejects.toMatchObject({ code: 'INVALID_FIELD', field });
     expect(await server.events('token.created')).toHaveLength(0);

@@ -114,7 +114,7 @@ describe('a join stops at', () => {
 });
 
 describe('a man in the middle', () => {
-  test('with a mesh of his own is refused by the pin, and never sees the token', async () => {
+  test('with a mesh of his own is rejected by the pin, and never sees the token', async () => {
     const victim = await startControlPlane();
     const attacker = await startControlPlane();
     const { token } = await victim.token();
@@ -124,7 +124,7 @@ describe('a man in the middle', () => {
     expect(await attacker.denials('enrolment.denied')).toHaveLength(0);
   });
 
-  test('who shows the right authority behind a leaf of his own is refused too', async () => {
+  test('who shows the right authority behind a leaf of his own is rejected too', async () => {
     const victim = await startControlPlane();
     const other = await createTestMesh();
     const forged = await other.identity('server-1', 'server');

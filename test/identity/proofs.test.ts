@@ -66,7 +66,7 @@ async function outcome({ client }: Session, request: EnrolRequest): Promise<stri
   }
 }
 
-test('a proof made in one session is refused in another, with either nonce, and binds nothing', async () => {
+test('a proof made in one session is rejected in another, with either nonce, and binds nothing', async () => {
   const server = await startControlPlane();
   const { token, id } = await server.token();
   const [one, two] = [await begin(server), await begin(server)];
@@ -82,7 +82,7 @@ test('a proof made in one session is refused in another, with either nonce, and 
   expect(await outcome(one, recorded)).toBe('let in');
 });
 
-test('another key under the proof, or a proof of possession by another key, is refused', async () => {
+test('another key under the proof, or a proof of possession by another key, is rejected', async () => {
   const server = await startControlPlane();
   const { token } = await server.token();
   const session = await begin(server);

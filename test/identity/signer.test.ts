@@ -37,13 +37,13 @@ describe('an envelope', () => {
     expect(verifyEnvelope(signer.signEnvelope(content), mesh, self)).toMatchObject(content);
   });
 
-  test('is refused by another tentacle, and for another call', () => {
+  test('is rejected by another tentacle, and for another call', () => {
     const envelope = signer.signEnvelope(content);
     expect(() => verifyEnvelope(envelope, mesh, { ...self, self: 'web-2' })).toThrow(code('WRONG_RECIPIENT'));
     expect(() => verifyEnvelope(envelope, mesh, { ...self, kind: 'cancel' })).toThrow(code('ENVELOPE_KIND'));
   });
 
-  test('with any byte of any part flipped is refused', () => {
+  test('with any byte of any part flipped is rejected', () => {
     const envelope = signer.signEnvelope(content) as Record<keyof Envelope, Buffer>;
     for (const part of ['signer', 'signerSignature', 'body', 'signature'] as const) {
       for (let at = 0; at < envelope[part].length; at += 1) {
@@ -58,7 +58,7 @@ describe('an envelope', () => {
     expect(() => verifyEnvelope(null, mesh, self)).toThrow(code('BAD_TASK_SIGNATURE'));
   });
 
-  test('signed by a key that the authority of another mesh, or a node, introduced is refused', async () => {
+  test('signed by a key that the authority of another mesh, or a node, introduced is rejected', async () => {
     const other = await createTestMesh('mesh-a');
     const elsewhere = await createTestMesh('mesh-b');
     for (const forger of [createSigner(other.authority, 'server-1'), createSigner(elsewhere.authority, 'server-1')]) {
@@ -69,7 +69,7 @@ describe('an envelope', () => {
     expect(() => verifyEnvelope(stolen, mesh, self)).toThrow(code('BAD_TASK_SIGNATURE'));
   });
 
-  test('with parts of two envelopes is refused', () => {
+  test('with parts of two envelopes is rejected', () => {
     const one = signer.signEnvelope(content);
     const two = signer.signEnvelope({ ...content, ticket: 'ticket-2' });
     expect(() => verifyEnvelope({ ...one, ...{ body: two.body! } }, mesh, self)).toThrow(code('BAD_TASK_SIGNATURE'));
@@ -86,7 +86,7 @@ describe('an envelope', () => {
     expect(verifyEnvelope(later, mesh, { ...self, nowMs: nowMs + 31 * dayMs }).ticket).toBe('ticket-1');
   });
 
-  test('of a revoked server is refused', async () => {
+  test('of a revoked server is rejected', async () => {
     const { revocations } = await mesh.node('web-1', 'tentacle');
     revocations.merge(mesh.revoke(1, [{ node: 'server-1', revokedAtMs: Date.now() + 1000 }]));
     const envelope = signer.signEnvelope(content);

@@ -31,14 +31,14 @@ const watched = {
   'us-1': 'us-1',
 } as const satisfies Record<string, MachineId>;
 
-type Part = keyof typeof watched;
+type Component = keyof typeof watched;
 
 /** Components that do not depend on each other, killed together. */
-const server: readonly Part[] = ['server'];
-const relays: readonly Part[] = ['eu', 'us'];
-const innerRelay: readonly Part[] = ['pci', 'eu-1', 'us-1'];
-const mirrorEu: readonly Part[] = ['mirror-eu', 'pci-1'];
-const mirrorPci: readonly Part[] = ['mirror-pci', 'eu-2', 'pci-2'];
+const server: readonly Component[] = ['server'];
+const relays: readonly Component[] = ['eu', 'us'];
+const innerRelay: readonly Component[] = ['pci', 'eu-1', 'us-1'];
+const mirrorEu: readonly Component[] = ['mirror-eu', 'pci-1'];
+const mirrorPci: readonly Component[] = ['mirror-pci', 'eu-2', 'pci-2'];
 const groups = [server, relays, innerRelay, mirrorEu, mirrorPci];
 
 /**
@@ -54,35 +54,35 @@ const sharing = [
 ];
 
 interface Kill {
-  readonly parts: readonly Part[];
+  readonly components: readonly Component[];
   readonly stage: Stage;
 }
 
 const half = Math.floor(stages.length / 2);
 const runs = stages.slice(0, half).flatMap((_stage, first) =>
   sharing.map((row) => {
-    const kills = row.flatMap((parts, index): Kill[] => {
+    const kills = row.flatMap((components, index): Kill[] => {
       const stage = stages[first + index * half];
-      return stage === undefined ? [] : [{ parts, stage }];
+      return stage === undefined ? [] : [{ components, stage }];
     });
-    const named = kills.map(({ parts, stage }) => `${parts.join(', ')} killed when ${stage}`).join('; ');
+    const named = kills.map(({ components, stage }) => `${components.join(', ')} killed when ${stage}`).join('; ');
     return [named, kills] as const;
   }),
 );
 
 test('every group is killed at every stage', () => {
-  const name = ({ parts, stage }: Kill): string => `${parts.join(', ')} when ${stage}`;
+  const name = ({ components, stage }: Kill): string => `${components.join(', ')} when ${stage}`;
   const killed = runs.flatMap(([, kills]) => kills.map(name));
-  const wanted = stages.flatMap((stage) => groups.map((parts) => name({ parts, stage })));
+  const wanted = stages.flatMap((stage) => groups.map((components) => name({ components, stage })));
   expect(killed.sort()).toEqual(wanted.sort());
 });
 
-describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts killed in the lab', () => {
+describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('components killed in the lab', () => {
   const open = labOfThisFile(shape);
 
-  const killAndStart = async (part: Part): Promise<void> => {
-    await open.world.signal(part, 'SIGKILL');
-    await open.world.start(part);
+  const killAndStart = async (component: Component): Promise<void> => {
+    await open.world.signal(component, 'SIGKILL');
+    await open.world.start(component);
   };
 
   // `$named` would be cut short, and several tests have the same name.
@@ -90,11 +90,13 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
     const { world, project } = open;
     const release = await project.release(bodyBytes, smallFiles);
     const task = await project.deploy(release);
-    const killAt = async (part: Part, stage: Stage): Promise<void> => {
-      await reached(stage, { open, task, release, machine: watched[part] });
-      await killAndStart(part);
+    const killAt = async (component: Component, stage: Stage): Promise<void> => {
+      await reached(stage, { open, task, release, machine: watched[component] });
+      await killAndStart(component);
     };
-    await Promise.all(kills.flatMap(({ parts, stage }) => parts.map((part) => killAt(part, stage))));
+    await Promise.all(
+      kills.flatMap(({ components, stage }) => components.map((component) => killAt(component, stage))),
+    );
     const back = Date.now();
     const ended = await world.api.ended(task);
     await project.arrived(ended, release);
@@ -168,14 +170,14 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('parts kil
     await wholeAgain(open);
   });
 
-  test.for(groups.map((parts) => ({ parts, named: parts.join(', ') })))(
+  test.for(groups.map((components) => ({ components, named: components.join(', ') })))(
     '$named killed during a health check: it ends, and soon one finds all healthy',
-    async ({ parts }) => {
+    async ({ components }) => {
       const { api } = open.world;
       const check = async (): Promise<string> =>
         (await api.post<{ id: string }>('health-checks', { machines: machineIds })).id;
       const id = await check();
-      await Promise.all(parts.map(killAndStart));
+      await Promise.all(components.map(killAndStart));
       const task = await api.ended(id);
       expect(['succeeded', 'failed'], JSON.stringify(task)).toContain(task.state);
       expect(task.machines.map(({ machine }) => machine).sort()).toEqual([...machineIds].sort());

@@ -68,7 +68,7 @@ it('no other user may read the file, and so lock it; an existing file is closed 
   expect(await modeOf('data.lock')).toBe(0o600);
 });
 
-it('a missing folder is refused', async () => {
+it('a missing folder is rejected', async () => {
   const folder = join(await tempDir(), 'missing');
   expect(() => lockDataDir(folder)).toThrow('cannot be locked');
 });

@@ -181,7 +181,7 @@ describe('denials', () => {
     );
   });
 
-  test('a message over the limit is refused in both directions', async () => {
+  test('a message over the limit is rejected in both directions', async () => {
     let ran = 0;
     const { client } = dialSources(
       sourcesHost((call) => {

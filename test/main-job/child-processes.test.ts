@@ -13,7 +13,7 @@ import { waitFor } from '../support/wait.ts';
 const fakeMain = `
 const [what] = process.argv.slice(2).filter((word) => !word.startsWith('-') && word !== 'json');
 const started = () => console.log(JSON.stringify({ started: what, addresses: { mesh: '127.0.0.1:1' } }));
-if (what === 'refuses') { console.error('the port is in use'); process.exit(9); }
+if (what === 'fails') { console.error('the port is in use'); process.exit(9); }
 if (what === 'dies') { started(); setTimeout(() => { console.error('out of luck'); process.exit(3); }, 50); }
 if (what === 'works' || what === 'hangs') { started(); }
 if (what === 'works') process.stdin.resume().on('end', () => process.exit(0));
@@ -41,7 +41,7 @@ it('starts a component, returns its addresses, and stops it by ending its standa
 
 it('says why a component did not start, with the last lines of its log', async () => {
   const { group: processes, log } = await group();
-  await expect(processes.start('one', ['refuses'], log)).rejects.toMatchObject({
+  await expect(processes.start('one', ['fails'], log)).rejects.toMatchObject({
     code: 'COMPONENT_FAILED',
     message: expect.stringMatching(/one ended with exit code 9\n.*\nthe port is in use/) as string,
   });

@@ -136,7 +136,7 @@ it(
 );
 
 it(
-  'refuses a second one on the same folder',
+  'rejects a second one on the same folder',
   async () => {
     const run = quickstart('--once');
     await waitFor(() => run.output().includes('server at') || run.child.exitCode !== null, {

@@ -28,7 +28,7 @@ it('a clean start that was killed half-way can be repeated', async () => {
   expect(await readdir(path)).not.toContain('context.json');
 });
 
-it.each([true, false])('refuses a folder with other files (clean: %s), and changes nothing in it', async (clean) => {
+it.each([true, false])('rejects a folder with other files (clean: %s), and changes nothing in it', async (clean) => {
   const path = await tempDir();
   await mkdir(join(path, 'logs'));
   await writeFile(join(path, 'thesis.txt'), 'years of work');

@@ -69,7 +69,7 @@ describe('a service', () => {
     stream.destroy();
   });
 
-  it('that a node does not have is refused by that node', async () => {
+  it('that a node does not have is rejected by that node', async () => {
     const { server, path } = await startChain(2, 'down');
     const asked = server.mesh.dial({ node: 'tentacle-1', path, service: 'nothing', class: 'bulk', deadlineMs: 5_000 });
     await expect(asked).rejects.toMatchObject({ code: 'SERVICE_UNKNOWN', hop: 'tentacle-1' });

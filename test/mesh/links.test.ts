@@ -33,7 +33,7 @@ describe('the hello', () => {
 });
 
 describe('a newer session of the same node', () => {
-  it('replaces the old one at once, and an older one is refused', async () => {
+  it('replaces the old one at once, and an older one is rejected', async () => {
     const authority = await createTestMesh();
     const server = await startNode(authority, 'server-1', 'server');
     const tentacle = await authority.node('t1', 'tentacle');

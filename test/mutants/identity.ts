@@ -38,7 +38,7 @@ export const identityMutants: Mutants = {
     replace: 'certificate.ca',
     red: {
       file: 'test/identity/preflight.test.ts',
-      test: ['a man in the middle', 'with a mesh of his own is refused by the pin, and never sees the token'],
+      test: ['a man in the middle', 'with a mesh of his own is rejected by the pin, and never sees the token'],
     },
   },
   'proof-unbound': {
@@ -47,7 +47,7 @@ export const identityMutants: Mutants = {
     replace: '.update(nonce).update(spkiDer)',
     red: {
       file: 'test/identity/proofs.test.ts',
-      test: ['a proof made in one session is refused in another, with either nonce, and binds nothing'],
+      test: ['a proof made in one session is rejected in another, with either nonce, and binds nothing'],
     },
   },
   'recipient-unchecked': {
@@ -68,7 +68,7 @@ export const identityMutants: Mutants = {
     replace: '',
     red: {
       file: 'test/identity/certificates.test.ts',
-      test: ['refused client certificates', 'revoked, and only that one: a later certificate of the node is good'],
+      test: ['rejected client certificates', 'revoked, and only that one: a later certificate of the node is good'],
     },
   },
   'revocation-lost-on-a-full-disk': {

@@ -61,7 +61,7 @@ export const labMutants: Mutants = {
     ],
     red: {
       file: 'test/lab/kills.test.ts',
-      test: ['parts killed in the lab', SCRIPT_RUNS],
+      test: ['components killed in the lab', SCRIPT_RUNS],
     },
   },
   'lab-backoff-too-long': {
@@ -70,7 +70,7 @@ export const labMutants: Mutants = {
     replace: "await pause(waitMs + (outcome.kind === 'served' && outcome.forMs > 10_000 ? 60_000 : 0), signal);",
     red: {
       file: 'test/lab/kills.test.ts',
-      test: ['parts killed in the lab', ACCEPTED],
+      test: ['components killed in the lab', ACCEPTED],
     },
   },
 };

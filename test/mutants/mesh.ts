@@ -99,7 +99,7 @@ export const meshMutants: Mutants = {
     replace: 'hello.epoch > 0',
     red: {
       file: 'test/mesh/links.test.ts',
-      test: ['a newer session of the same node', 'replaces the old one at once, and an older one is refused'],
+      test: ['a newer session of the same node', 'replaces the old one at once, and an older one is rejected'],
     },
   },
   'newer-wire-denied': {
@@ -185,7 +185,7 @@ export const meshMutants: Mutants = {
     replace: 'false',
     red: {
       file: 'mesh/routing/rules.test.ts',
-      test: ['a relay', 'refuses a leaf that speaks in another name, and believes a relay below it'],
+      test: ['a relay', 'rejects a leaf that speaks in another name, and believes a relay below it'],
     },
   },
   'window-unbounded-by-sending': {

@@ -70,7 +70,7 @@ export const packagesMutants: Mutants = {
     const grant = await this.#origin.authorise(`,
     red: {
       file: 'test/packages/mirror.test.ts',
-      test: ['cache-poison', 'no download token is for who issues download tokens to refuse'],
+      test: ['cache-poison', 'no download token is for who issues download tokens to deny'],
     },
   },
   'download-token-for-anyone': {

@@ -27,7 +27,7 @@ export const serverMutants: Mutants = {
     replace: 'method.requestDeserialize',
     red: {
       file: 'test/attacks/grpc.test.ts',
-      test: ['link', 'refuses what is no message of its type, too large, or unknown, at every method, and serves on'],
+      test: ['link', 'rejects what is no message of its type, too large, or unknown, at every method, and serves on'],
     },
   },
   'node-write-unannounced': {
@@ -89,7 +89,7 @@ export const serverMutants: Mutants = {
     replace: 'own < 0',
     red: {
       file: 'test/api/access.test.ts',
-      test: ['a role', 'that goes on asking is refused as often, and recorded only so often'],
+      test: ['a role', 'that goes on asking is denied as often, and recorded only so often'],
     },
   },
   'denials-unreported': {

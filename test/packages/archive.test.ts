@@ -115,7 +115,7 @@ describe('what a packer makes', () => {
     expect(await unpackArchive({ path: archive, format: 'tar.gz', into })).toEqual({ files: 10_000, bytes: 5_000 });
   });
 
-  it('refuses a folder that is there already, and leaves it alone', async () => {
+  it('rejects a folder that is there already, and leaves it alone', async () => {
     const { archive, into } = await bench(tarGz([{ name: 'a' }]));
     await mkdir(into);
     await writeFile(join(into, 'mine'), '');

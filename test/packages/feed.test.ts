@@ -104,7 +104,7 @@ describe('pushing', () => {
     ['no id', app(), { id: '' }, 'INVALID_FIELD'],
     ['an id that is a path', app(), { id: '../x' }, 'INVALID_FIELD'],
     ['a version that is none', app(), { version: 'latest' }, 'INVALID_FIELD'],
-  ])('refuses %s, and keeps nothing of it', async (_, bytes, more, code) => {
+  ])('rejects %s, and keeps nothing of it', async (_, bytes, more, code) => {
     await expect(push(bytes, '1.0', more)).rejects.toMatchObject({ code });
     expect(await blobsOnDisk()).toEqual([]);
     expect((await store.packages.list({ limit: 10 })).items).toEqual([]);

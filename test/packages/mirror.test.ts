@@ -189,7 +189,7 @@ describe('cache-poison', () => {
   it.each([
     ['no download token', /Authorization.*\r\n/, '', ''],
     ['a wrong download token', 'Bearer size', 'Bearer other', `other-${wanted.sizeBytes}`],
-  ])('%s is for who issues download tokens to refuse', async (_, part, instead, downloadToken) => {
+  ])('%s is for who issues download tokens to deny', async (_, part, instead, downloadToken) => {
     const mirror = await startMirrorBench(mesh, { folder: await tempDir(), sources: [] });
     expect(await mirror.raw(`${good.replace(part, instead)}\r\n`)).toMatch(/^HTTP\/1\.1 403/);
     expect(mirror.deniedTokens).toEqual([downloadToken]);

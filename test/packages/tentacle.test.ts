@@ -214,7 +214,7 @@ describe('acquiring', () => {
     ['version', { package: { id: 'web', version: '../1', sha256: 'a'.repeat(64), sizeBytes: 1, format: 'zip' } }],
     ['digest', { package: { id: 'web', version: '1', sha256: '../../x', sizeBytes: 1, format: 'zip' } }],
     ['size', { package: { id: 'web', version: '1', sha256: 'a'.repeat(64), sizeBytes: 0, format: 'zip' } }],
-  ])('refuses an order with a wrong %s', async (_, more) => {
+  ])('rejects an order with a wrong %s', async (_, more) => {
     const packages = await open(await tempDir());
     const order = payload(app('1'), '1.0', more);
     await expect(packages.stage(order, newId())).rejects.toMatchObject({ code: 'INVALID_FIELD' });

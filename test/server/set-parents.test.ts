@@ -251,7 +251,7 @@ describe('other parents', () => {
     expect(await routeTo('web-1')).toEqual(route('eu-a', 'eu-b'));
   });
 
-  it('are refused where they cannot work, and nothing changes', async () => {
+  it('are rejected where they cannot work, and nothing changes', async () => {
     await put('eu-b', [{ node: 'eu-a' }]);
     await taken('eu-b');
     const { nodes } = await world.api.get<Mesh>('mesh');
@@ -296,7 +296,7 @@ describe('other parents', () => {
     expect(await state()).toEqual(before);
   });
 
-  it('are refused where a route that was chosen by hand would lead nowhere', async () => {
+  it('are rejected where a route that was chosen by hand would lead nowhere', async () => {
     const chooseRoutes = async (routes: object[]) => {
       const { etag } = await world.api.get<{ etag: string }>('machines/web-1');
       await world.api.request('PATCH', 'machines/web-1', { routes }, { 'if-match': etag });

@@ -274,7 +274,7 @@ describe('a server', () => {
     ['missing', 'MASTER_KEY_MISSING', (path: string) => rm(path)],
     ['another one', 'MASTER_KEY_WRONG', (path: string) => writeFile(path, Buffer.alloc(32, 7).toString('base64'))],
     ['cut short', 'MASTER_KEY_WRONG', (path: string) => writeFile(path, 'c2hvcnQ=')],
-  ])('refuses to start when the master key is %s, and makes no new one', async (_, code, spoil) => {
+  ])('does not start when the master key is %s, and makes no new one', async (_, code, spoil) => {
     const mesh = await WholeMesh.up();
     await mesh.stopServer();
     const path = join(mesh.dataDir, 'master.key');

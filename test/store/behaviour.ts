@@ -62,7 +62,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect(await cancelled()).toEqual([true, true, true]);
     });
 
-    it('lets another owner claim when the lease has expired, and refuses every write of the first', async () => {
+    it('lets another owner claim when the lease has expired, and rejects every write of the first', async () => {
       const store = await open();
       const { fence, ticket } = await addTicket(store);
       const later = await claim(store, 'server-2', 12_001);
@@ -286,7 +286,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       );
     });
 
-    it('refuse a batch that leaves a gap, and store nothing of it', async () => {
+    it('reject a batch that leaves a gap, and store nothing of it', async () => {
       const store = await open();
       const { fence, ticket } = await addTicket(store);
       await store.transaction((tx) => tx.logLines.append(fence, ticket, 1, lines(1, 2)));
@@ -414,7 +414,7 @@ export function storeBehaviour(dialect: string, open: () => Promise<Store>): voi
       expect((await store.events.list({ limit: 10 })).items).toEqual([]);
     });
 
-    it('are refused inside one another, instead of waiting for ever', async () => {
+    it('are rejected inside one another, instead of waiting for ever', async () => {
       const store = await open();
       await expect(store.transaction(() => store.transaction(() => Promise.resolve()))).rejects.toMatchObject({
         code: 'INTERNAL',

@@ -44,7 +44,7 @@ describe('a database', () => {
     }
   });
 
-  it('of a newer version is refused and left as it is', async () => {
+  it('of a newer version is rejected and left as it is', async () => {
     const dataDir = await tempDir();
     await (await openAt(dataDir)).close();
     const file = join(dataDir, 'isthmus.db');
@@ -62,7 +62,7 @@ describe('a database', () => {
     });
   });
 
-  it('with a file that is no database is refused', async () => {
+  it('with a file that is no database is rejected', async () => {
     const dataDir = await tempDir();
     await writeFile(
       join(dataDir, 'isthmus.db'),
@@ -75,7 +75,7 @@ describe('a database', () => {
     });
   });
 
-  it('that does not exist, or is not a folder, is refused and not created', async () => {
+  it('that does not exist, or is not a folder, is rejected and not created', async () => {
     const folder = await tempDir();
     const file = join(folder, 'file');
     await writeFile(file, '');

@@ -393,7 +393,7 @@ export function dialFakes(ports: () => ReadonlyMap<string, number>) {
     try {
       await once(socket, 'connect');
     } catch (thrown) {
-      throw new IsthmusError('UNREACHABLE', `${node} refuses`, { hop: node, cause: thrown });
+      throw new IsthmusError('UNREACHABLE', `${node} rejects the call`, { hop: node, cause: thrown });
     }
     return socket;
   };

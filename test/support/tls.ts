@@ -8,7 +8,7 @@ export interface TlsSides {
   readonly server: TLSSocket;
 }
 
-/** Runs the handshake and gives both ends; rejects when either end refuses it. */
+/** Runs the handshake and gives both ends; rejects when either end rejects it. */
 export async function tlsPair(serverOptions: TLSSocketOptions, clientOptions: ConnectionOptions): Promise<TlsSides> {
   const [near, far] = await socketPair();
   const server = new TLSSocket(far, {

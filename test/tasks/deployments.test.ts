@@ -296,7 +296,7 @@ it('warns of machines that have a role of the steps but are in no environment', 
   expect((await h.ended(named)).state).toBe('succeeded');
 });
 
-it('refuses at once what cannot work: no targets, undefined variables, unknown releases', async () => {
+it('rejects at once what cannot work: no targets, undefined variables, unknown releases', async () => {
   const h = await startHarness();
   await h.machine('db-1', { roles: ['db'] });
   await project(h, [webStep]);
@@ -328,7 +328,7 @@ it.each<[string, Record<string, string>]>([
   ['VARIABLE_CYCLE', { A: '#{B}', B: '#{A}' }],
   ['VARIABLE_TOO_LARGE', Object.fromEntries(Array.from({ length: 53 }, (_, n) => [`V${n}`, `#{V${n + 1}}`]))],
   ['VARIABLE_TOO_LARGE', { ...doubling(30), V30: 'end' }],
-])('refuses at once variables with %s, and does nothing', async (code, variables) => {
+])('rejects at once variables with %s, and does nothing', async (code, variables) => {
   const h = await startHarness();
   await h.machine('web-1', { roles: ['web'] });
   await project(h, [webStep]);

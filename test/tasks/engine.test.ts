@@ -201,7 +201,7 @@ it('calls a kind for the key of its tasks, and at their starts and ends', async 
   expect(ends).toContain('succeeded running');
 });
 
-it('refuses to register a kind twice', () => {
+it('does not register a kind twice', () => {
   const kind: TaskKind = { kind: 'a', lane: WORK_LANE, run: () => Promise.resolve({ state: 'succeeded' }) };
   const kinds = new TaskKindRegistry().registerTaskKind(kind);
   expect(() => kinds.registerTaskKind(kind)).toThrow('registered twice');

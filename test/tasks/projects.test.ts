@@ -1,4 +1,4 @@
-// Projects, variables and releases: what is refused leaves no trace, what is accepted leaves one audit event.
+// Projects, variables and releases: what is rejected leaves no trace, what is accepted leaves one audit event.
 import { expect, it } from 'vitest';
 import { createProject, deleteProject, replaceProcess } from '../../server/projects/projects.ts';
 import { createRelease } from '../../server/projects/releases.ts';
@@ -86,7 +86,7 @@ it.each<[string, NewVariable]>([
   ['INVALID_FIELD', { name: 'A', value: 'x', machines: ['nobody'] }],
   ['SCOPE_MISMATCH', { name: 'A', value: 'x', machines: ['web-1'], environments: ['test'] }],
   ['SCOPE_MISMATCH', { name: 'A', value: 'x', machines: ['web-1'], targetRoles: ['db'] }],
-])('refuses a variable with %s: %j', async (code, input) => {
+])('rejects a variable with %s: %j', async (code, input) => {
   const h = await startHarness();
   await h.machine('web-1', { roles: ['web'], environments: ['prod'] });
   await h.machine('db-1', { environments: ['test'] });

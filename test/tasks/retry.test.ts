@@ -113,7 +113,7 @@ it('includes a machine that never reached its later steps', async () => {
   expect(again.payload).toMatchObject({ steps: [{ machines: ['web-1', 'web-2'] }, { machines: ['web-1', 'web-2'] }] });
 });
 
-it('leaves out machines that accept no work any more, says so, and refuses when none is left', async () => {
+it('leaves out machines that accept no work any more, says so, and is rejected when none is left', async () => {
   const h = await startHarness();
   for (const machine of ['web-1', 'web-2']) await h.machine(machine);
   const id = await script(h, 'exit 1', ['web-1', 'web-2']);
@@ -140,7 +140,7 @@ it('checks the health of machines again that were not healthy', async () => {
   expect(await h.ended(again.id)).toMatchObject({ state: 'succeeded', payload: { machines: ['web-1'] } });
 });
 
-it('refuses a second retry while the first, or a retry of it, is open: nothing is run or written', async () => {
+it('rejects a second retry while the first, or a retry of it, is open: nothing is run or written', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const failed = async (id: string, start: number) => {
@@ -186,7 +186,7 @@ it('accepts one of many concurrent retries', async () => {
   expect(fake.starts).toHaveLength(2);
 });
 
-it('refuses a task that is open, that has succeeded, or that is purged, and changes nothing', async () => {
+it('rejects a task that is open, that has succeeded, or that is purged, and changes nothing', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
   const rejected = { code: 'TASK_NOT_RETRYABLE' };

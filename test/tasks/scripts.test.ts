@@ -406,7 +406,7 @@ it('gives no work to a revoked machine, and says so in a request for it', async 
   });
 });
 
-it('refuses scripts without targets or without a body', async () => {
+it('rejects scripts without targets or without a body', async () => {
   const h = await startHarness();
   await h.machine('web-1', { environments: ['test'] });
   await expect(submit(h, 'say x', { machines: [] })).rejects.toMatchObject({ code: 'NO_TARGETS', field: 'machines' });

@@ -209,7 +209,7 @@ describe('sending', () => {
   test.each([
     ['of a line not sent', 99, 0],
     ['that goes back', 10, 5],
-  ])('refuses an acknowledgement %s', async (_what, first, second) => {
+  ])('rejects an acknowledgement %s', async (_what, first, second) => {
     const sink = collector();
     const sender = new LogSender(await sourceOf(500, 1024), 0, sink);
     const done = sender.run();

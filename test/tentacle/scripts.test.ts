@@ -52,7 +52,7 @@ describe('start', () => {
     expect(await readdir(join(dataDir, 'tickets'))).toEqual([]);
   });
 
-  test('refuses to complete what has not ended', async () => {
+  test('does not complete what has not ended', async () => {
     const { engine } = await freshEngine();
     const order = orderOf('sleep 30');
     await engine.start(order);
@@ -130,7 +130,7 @@ describe('start', () => {
     expect(await readdir(join(dataDir, 'tickets'))).toEqual([skewed.ticket]);
   });
 
-  test('a ticket older than what is remembered is refused', async () => {
+  test('a ticket older than what is remembered is rejected', async () => {
     const { engine, journal } = await freshEngine();
     await journal.append({ kind: 'mark', lowWaterMs: Date.now() - 1_000 });
     await expect(engine.start(orderOf('true', { ticket: newId(Date.now() - 2_000) }))).rejects.toEqual(
@@ -139,7 +139,7 @@ describe('start', () => {
     await expect(engine.start(orderOf('true', { ticket: 'not-an-id' }))).rejects.toEqual(withCode('TICKET_TOO_OLD'));
   });
 
-  test('refuses what it cannot run, and leaves nothing behind', async () => {
+  test('rejects what it cannot run, and leaves nothing behind', async () => {
     const { engine, journal, dataDir } = await freshEngine();
     const witness = witnessIn(dataDir);
     const rejected: [string, Parameters<typeof orderOf>[1]][] = [
@@ -162,7 +162,7 @@ describe('start', () => {
     expect(await witness.starts()).toEqual(new Map());
   });
 
-  test('refuses more open tickets than it may keep, unless some are long abandoned', async () => {
+  test('rejects more open tickets than it may keep, unless some are long abandoned', async () => {
     const { engine } = await freshEngine({ limits: { mostOpen: 2, abandonedAfterMs: 0 } });
     const long = [orderOf('sleep 300'), orderOf('sleep 300')];
     for (const order of long) await engine.start(order);
@@ -195,7 +195,7 @@ describe('start', () => {
     await ended(old.engine, running);
   });
 
-  test('what the system refuses to start has an end that says so', async () => {
+  test('what the system cannot start has an end that says so', async () => {
     const { engine } = await freshEngine({ applicationFolder: () => Promise.resolve('/no/such/folder') });
     const order = orderOf('true', { payload: { application: 'web', applicationStage: 'current' } });
     await engine.start(order);

@@ -230,9 +230,9 @@ describe('the tentacle service', () => {
     expect((await follow(client, { ...key, afterLine: 0 })).end.phase).toBe('CANCELLED');
   });
 
-  test('refuses orders that are forged, changed, misdirected, expired or of another kind; nothing runs', async () => {
+  test('rejects orders that are forged, changed, misdirected, expired or of another kind; nothing runs', async () => {
     const { client, signer, witness } = await field();
-    const payload = { body: witness.testify('refused') };
+    const payload = { body: witness.testify('rejected') };
     const good = envelopeFor(signer, { payload });
     const stranger = createSigner((await createTestMesh('other-mesh')).authority, 'server-1');
     const changed = Buffer.from(good.body as Buffer);
@@ -259,7 +259,7 @@ describe('the tentacle service', () => {
     ['acquirePackage', 'acquire'],
     ['stagePackage', 'stage'],
     ['activatePackage', 'activate'],
-  ] as const)('refuses the same orders to %s, and changes nothing', async (method, kind) => {
+  ] as const)('rejects the same orders to %s, and changes nothing', async (method, kind) => {
     const { client, node, signer } = await field();
     const call = async (envelope: Envelope): Promise<void> => {
       const deadlineMs = 10_000;

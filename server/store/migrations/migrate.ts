@@ -1,4 +1,4 @@
-// Migrates a database to this version's schema, or refuses one that is newer.
+// Migrates a database to this version's schema, or rejects one that is newer.
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';

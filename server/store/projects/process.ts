@@ -1,11 +1,11 @@
 // The stored form of what a project deploys: an ordered process, and the packages that a release pins for it.
 import type { PackageFormat } from '../../../contract/packages.ts';
 
-/** The fields common to all steps. Only the handler of a step's type reads the rest. */
+/** The fields common to all steps. Only the handler of a step's kind reads the rest. */
 export interface ProcessStep {
   /** A slug, unique in the process. */
   readonly name: string;
-  /** The step's type. */
+  /** The step's kind. */
   readonly kind: string;
   readonly targetRoles: readonly string[];
   readonly timeLimitS?: number;

@@ -1,6 +1,6 @@
 // Ends a ticket whose start is in doubt: the start was sent, the task is over, and the machine knows no such script.
 // The start may still arrive, so the ticket is cancelled only once the machine has consumed it: then a late start is
-// refused.
+// rejected.
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import {

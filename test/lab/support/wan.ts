@@ -56,13 +56,13 @@ const shapeArguments = ({ delayMs, rateMbit, lossPercent = 0, queueMs = 250 }: L
 
 /** A running line. Every method resolves when the shaper has done it. */
 export class Line {
-  readonly #process: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #childProcess: ChildProcessByStdio<Writable, Readable, null>;
   readonly #answers: AsyncIterator<string>;
   readonly #lines: Interface;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
-    this.#process = child;
+    this.#childProcess = child;
     this.#lines = createInterface({ input: child.stdout });
     this.#answers = this.#lines[Symbol.asyncIterator]();
     child.stdin.on('error', () => undefined);
@@ -86,7 +86,7 @@ export class Line {
 
   #say(command: string): Promise<string> {
     const answer = this.#turn.then(async () => {
-      this.#process.stdin.write(`${command}\n`);
+      this.#childProcess.stdin.write(`${command}\n`);
       const next = await this.#answers.next();
       if (next.done === true) throw new Error(`the line shaper ended before it answered "${command}"`);
       return next.value;
@@ -116,9 +116,9 @@ export class Line {
   }
 
   async down(): Promise<void> {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      const exited = once(this.#process, 'exit');
-      this.#process.stdin.end();
+    if (this.#childProcess.exitCode === null && this.#childProcess.signalCode === null) {
+      const exited = once(this.#childProcess, 'exit');
+      this.#childProcess.stdin.end();
       await exited;
     }
     this.#lines.close();
