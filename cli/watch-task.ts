@@ -66,12 +66,12 @@ function eventLine(event: ServerEvent): string | undefined {
   return escapeText(`${text}${message.code ? ` (${message.code})` : ''}${remedyOf(message)}`);
 }
 
-/** What to do about a message that has an action. */
+/** What to do about a message that says so. */
 function remedyOf({ data }: MessageData): string {
-  const sent = typeof data === 'object' && data !== null && 'action' in data ? data.action : undefined;
-  const action = receivedAction(sent);
-  const words = action === undefined ? '' : actionText(action, '');
-  return words === '' ? '' : `; ${words}`;
+  const remedy = data?.remedy ?? '';
+  const action = receivedAction(data?.action);
+  const words = action === undefined ? remedy : actionText(action, remedy);
+  return words === '' ? '' : `. ${words}`;
 }
 
 /** Follows a task to its end, shows it on standard output, and returns it. */

@@ -417,7 +417,7 @@ export const ERROR_CATALOGUE = {
   MACHINE_REVOKED: {
     http: 409,
     grpc: 9,
-    remedy: 'Check on the machine how far it came; nothing reaches it until it has joined again.',
+    remedy: 'Nothing reaches it until it has joined again; check on the node itself how far a task came.',
   },
   MACHINE_UNHEALTHY: { http: 409, grpc: 9, remedy: 'Correct on the machine what the detail names.' },
   TICKET_MISMATCH: {
@@ -444,30 +444,46 @@ export const ERROR_CATALOGUE = {
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 
+const LISTED_KINDS = ['environment', 'machine', 'node', 'project', 'site', 'task', 'token'] as const;
+
 /** Kinds of resources that can be listed. */
-export type ListedKind = 'environment' | 'machine' | 'node' | 'project' | 'site' | 'task' | 'token';
+export type ListedKind = (typeof LISTED_KINDS)[number];
+
+/** Every action, with the names of its arguments. */
+const ACTION_ARGUMENTS = {
+  /** Choose an existing one. */
+  CHOOSE_EXISTING: ['kind'],
+  /** Choose an existing one, or create the missing one. */
+  CHOOSE_OR_CREATE: ['kind', 'id'],
+  /** Choose an existing release of the project, or create the missing one. */
+  CHOOSE_OR_CREATE_RELEASE: ['project', 'version'],
+  /** Choose an existing version of the package. */
+  CHOOSE_PACKAGE_VERSION: ['package'],
+  /** Choose a relay that exists and is active. */
+  CHOOSE_RELAY: [],
+  /** Give the address of the node, as host:port. */
+  GIVE_ADDRESS: ['node'],
+  /** Push a version of the package. */
+  PUSH_PACKAGE: ['package'],
+  /** Revoke the node. */
+  REVOKE_NODE: ['node'],
+  /** Put the machines, IDs separated by commas, into an environment. */
+  SET_ENVIRONMENTS: ['machines'],
+  /** Give the project a process. */
+  SET_PROCESS: ['project'],
+} as const satisfies Record<string, readonly string[]>;
+
+type ActionArguments = typeof ACTION_ARGUMENTS;
 
 /** The remedy as data, which a client puts into words: the command line names a command, a web page links. */
-export type RemedyAction =
-  /** Choose an existing one. */
-  | { readonly code: 'CHOOSE_EXISTING'; readonly arguments: { readonly kind: ListedKind } }
-  /** Choose an existing one, or create the missing one. */
-  | { readonly code: 'CHOOSE_OR_CREATE'; readonly arguments: { readonly kind: ListedKind; readonly id: string } }
-  /** Choose an existing release of the project, or create the missing one. */
-  | {
-      readonly code: 'CHOOSE_OR_CREATE_RELEASE';
-      readonly arguments: { readonly project: string; readonly version: string };
-    }
-  /** Choose an existing version of the package. */
-  | { readonly code: 'CHOOSE_PACKAGE_VERSION'; readonly arguments: { readonly package: string } }
-  /** Push a version of the package. */
-  | { readonly code: 'PUSH_PACKAGE'; readonly arguments: { readonly package: string } }
-  /** Revoke the node. */
-  | { readonly code: 'REVOKE_NODE'; readonly arguments: { readonly node: string } }
-  /** Put the machine into an environment. */
-  | { readonly code: 'SET_ENVIRONMENTS'; readonly arguments: { readonly machine: string } }
-  /** Give the project a process. */
-  | { readonly code: 'SET_PROCESS'; readonly arguments: { readonly project: string } };
+export type RemedyAction = {
+  [Code in keyof ActionArguments]: {
+    readonly code: Code;
+    readonly arguments: {
+      readonly [Name in ActionArguments[Code][number]]: Name extends 'kind' ? ListedKind : string;
+    };
+  };
+}[keyof ActionArguments];
 
 interface ErrorContext {
   /** The node at which the error occurred. */
@@ -512,9 +528,23 @@ export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CATALOGUE, code);
 }
 
-/** The action that another process sent, undefined when it is none. Its code may be one that this version does not know. */
+/** The action that another process sent; undefined when it is incomplete, or one that this version does not know. */
 export function receivedAction(sent: unknown): RemedyAction | undefined {
-  if (typeof sent !== 'object' || sent === null || !('code' in sent && 'arguments' in sent)) return undefined;
-  const values = typeof sent.arguments === 'object' && sent.arguments !== null ? Object.values(sent.arguments) : [null];
-  return values.every((value) => typeof value === 'string') ? (sent as RemedyAction) : undefined;
+  return isAction(sent) ? sent : undefined;
+}
+
+function isAction(sent: unknown): sent is RemedyAction {
+  if (!isRecord(sent) || typeof sent['code'] !== 'string' || !isRecord(sent['arguments'])) return false;
+  if (!Object.hasOwn(ACTION_ARGUMENTS, sent['code'])) return false;
+  const names: readonly string[] = ACTION_ARGUMENTS[sent['code'] as keyof ActionArguments];
+  const values = Object.entries(sent['arguments']);
+  return values.length === names.length && values.every(([name, value]) => names.includes(name) && fits(name, value));
+}
+
+function fits(name: string, value: unknown): boolean {
+  return typeof value === 'string' && (name !== 'kind' || (LISTED_KINDS as readonly string[]).includes(value));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

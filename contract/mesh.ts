@@ -86,10 +86,7 @@ export type TracedPath = Static<typeof TracedPath>;
 export const Trace = Type.Object({ paths: List(TracedPath) }, { $id: 'Trace' });
 export type Trace = Static<typeof Trace>;
 
-export const TraceRequest = Closed(
-  { node: Type.Optional(Slug), machine: Type.Optional(Slug) },
-  { $id: 'TraceRequest', description: 'Either a node or a machine.' },
-);
+export const TraceRequest = Closed({ node: Slug }, { $id: 'TraceRequest' });
 
 export const PingedPath = Type.Object(
   { path, roundTripsMs: List(Type.Number()), error: Type.Optional(ProbeError) },

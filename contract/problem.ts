@@ -2,6 +2,14 @@
 import { Type, type Static } from 'typebox';
 import { ErrorCode } from './schema.ts';
 
+export const Action = Type.Object(
+  { code: Type.String(), arguments: Type.Record(Type.String(), Type.String()) },
+  {
+    $id: 'Action',
+    description: 'The remedy as a code with arguments, from which a program can build its own text or link.',
+  },
+);
+
 export const Problem = Type.Object(
   {
     type: Type.String({ description: '`urn:isthmus:error:` and the code.' }),
@@ -12,12 +20,7 @@ export const Problem = Type.Object(
     field: Type.Optional(Type.String({ description: 'The field that is wrong, as a path: `routes[0].via[1]`.' })),
     hop: Type.Optional(Type.String({ description: 'The node at which the error happened.' })),
     remedy: Type.String({ description: 'What to do, in words.' }),
-    action: Type.Optional(
-      Type.Object(
-        { code: Type.String(), arguments: Type.Record(Type.String(), Type.String()) },
-        { description: 'The remedy as a code with arguments, from which a program can build its own text or link.' },
-      ),
-    ),
+    action: Type.Optional(Action),
   },
   { $id: 'Problem' },
 );

@@ -1,5 +1,6 @@
 // A task's stream: log lines, messages and changes of state in one sequence, as pages and as server-sent events.
 import { Type, type Static } from 'typebox';
+import { Action } from './problem.ts';
 import { List, Nullable, OneOf, SequenceQuery, Timestamp, Words } from './schema.ts';
 import { TaskState } from './tasks.ts';
 
@@ -23,6 +24,14 @@ export type LogData = Static<typeof LogData>;
 export const MessageLevel = Words(['info', 'warning', 'error']);
 export type MessageLevel = Static<typeof MessageLevel>;
 
+const MessageFacts = Type.Object(
+  {
+    remedy: Type.Optional(Type.String({ description: 'What to do, in words.' })),
+    action: Type.Optional(Action),
+  },
+  { $id: 'MessageFacts', description: 'Facts for programs, more than these.', additionalProperties: true },
+);
+
 const MessageData = Type.Object(
   {
     at: Timestamp,
@@ -31,18 +40,23 @@ const MessageData = Type.Object(
     level: MessageLevel,
     code: Nullable(Type.String()),
     text: Type.String(),
-    data: Type.Unknown({ description: 'Facts for programs; `action` is a remedy, as a Problem has it.' }),
+    data: Nullable(MessageFacts),
   },
   { $id: 'MessageData' },
 );
 export type MessageData = Static<typeof MessageData>;
+
+const StateData = Type.Object(
+  { ...MessageData.properties, data: Type.Unknown({ description: 'Facts for programs.' }) },
+  { $id: 'StateData' },
+);
 
 const LogEntry = Type.Object({ kind: Type.Literal('log'), seq, ...LogData.properties }, { $id: 'LogEntry' });
 const MessageEntry = Type.Object(
   { kind: Type.Literal('message'), seq, ...MessageData.properties },
   { $id: 'MessageEntry' },
 );
-const StateEntry = Type.Object({ kind: Type.Literal('state'), seq, ...MessageData.properties }, { $id: 'StateEntry' });
+const StateEntry = Type.Object({ kind: Type.Literal('state'), seq, ...StateData.properties }, { $id: 'StateEntry' });
 
 export const StreamEntry = OneOf('kind', [LogEntry, MessageEntry, StateEntry], { $id: 'StreamEntry' });
 export type StreamEntry = Static<typeof StreamEntry>;
@@ -65,7 +79,7 @@ export const TaskEvent = OneOf(
   [
     Type.Object({ event: Type.Literal('log'), id, data: LogData }, { $id: 'LogEvent' }),
     Type.Object({ event: Type.Literal('message'), id, data: MessageData }, { $id: 'MessageEvent' }),
-    Type.Object({ event: Type.Literal('state'), id, data: MessageData }, { $id: 'StateEvent' }),
+    Type.Object({ event: Type.Literal('state'), id, data: StateData }, { $id: 'StateEvent' }),
     Type.Object({ event: Type.Literal('end'), id, data: Type.Object({ state: TaskState }) }, { $id: 'EndEvent' }),
   ],
   { $id: 'TaskEvent', description: '`data` is JSON text.' },

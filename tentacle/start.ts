@@ -108,6 +108,6 @@ function warnWhenNotIsolated(user: ScriptUser, log: Logger): void {
   if (user.isolated) return;
   log.warn(
     { user: user.name },
-    'SCRIPTS ARE NOT ISOLATED: they run as the user of the tentacle and can read its keys; use --script-user',
+    'SCRIPTS ARE NOT ISOLATED: they run as the user of the tentacle and can read its keys; set scriptUser in config.yaml',
   );
 }

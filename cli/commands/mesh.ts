@@ -1,6 +1,5 @@
 // `isthmus mesh …`: the state of links and nodes, round trips to a machine, and the hop at which a path fails.
 import type { Command } from 'commander';
-import type { Machine } from '../../contract/machines.ts';
 import type { Hop, Mesh, MeshLink, Ping, Trace, TracedPath } from '../../contract/mesh.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -58,12 +57,6 @@ function hopLine(hop: Hop, index: number): string {
   return escapeText(`${String(index + 1).padStart(2)}  ${hop.node}  ${failure}`);
 }
 
-/** A machine is reached by its route, any other node by its parents. */
-async function targetOf(client: ApiClient, name: string): Promise<object> {
-  const machines = await client.list<Machine>('machines');
-  return machines.some(({ id }) => id === name) ? { machine: name } : { node: name };
-}
-
 /**
  * What to do about a hop that fails: which side dials the link to it, and its last error, say more than the code.
  */
@@ -87,15 +80,15 @@ function tracedPathText({ path, state, reason }: TracedPath, target: string): st
   return `${pathText(path, target)}  ${state}${reason === null ? '' : `: ${reason}`}`;
 }
 
-async function trace(cli: Cli, target: string): Promise<void> {
+async function trace(cli: Cli, node: string): Promise<void> {
   const client = await cli.client();
-  const { body } = await client.post<Trace>('mesh/trace', await targetOf(client, target));
+  const { body } = await client.post<Trace>('mesh/trace', { node });
   const { paths } = body;
   const several = paths.length > 1;
   cli.show(body, () =>
     paths
       .map((path) => {
-        const heading = several || path.state !== 'up' ? [escapeText(tracedPathText(path, target))] : [];
+        const heading = several || path.state !== 'up' ? [escapeText(tracedPathText(path, node))] : [];
         return [...heading, ...path.hops.map(hopLine)].join('\n');
       })
       .join('\n\n'),
@@ -106,7 +99,7 @@ async function trace(cli: Cli, target: string): Promise<void> {
   const reached = failures.length < paths.length ? '; it is reached by another path' : '';
   throw new IsthmusError(
     'CHECK_FAILED',
-    `${several ? 'a' : 'the'} path to ${target} ends before ${failed.node}: ${failed.error.code}${reached}`,
+    `${several ? 'a' : 'the'} path to ${node} ends before ${failed.node}: ${failed.error.code}${reached}`,
     { hop: failed.node, remedy: await linkRemedy(client, failed.node, failed.error.remedy) },
   );
 }
@@ -139,11 +132,9 @@ export function addMeshCommands(program: Command, cli: Cli): void {
   ).action(() => status(cli));
 
   examples(
-    group
-      .command('trace <node>')
-      .description('show every hop to a node or machine, by each path, and the first that fails'),
+    group.command('trace <node>').description('show every hop to a node, by each path, and the first that fails'),
     'isthmus mesh trace eu-pci-1',
-  ).action((target: string) => trace(cli, target));
+  ).action((node: string) => trace(cli, node));
 
   const pingCommand = group
     .command('ping <machine>')

@@ -27,22 +27,47 @@ it.each<[RemedyAction | undefined, string]>([
     { code: 'PUSH_PACKAGE', arguments: { package: 'Shop.Web' } },
     '`isthmus package push FILE Shop.Web VERSION` pushes one.',
   ],
+  [{ code: 'CHOOSE_RELAY', arguments: {} }, 'As it was sent. `isthmus node list` shows them.'],
+  [{ code: 'GIVE_ADDRESS', arguments: { node: 'eu' } }, 'Add `--address HOST:PORT` with the address of eu.'],
   [{ code: 'REVOKE_NODE', arguments: { node: 'eu' } }, 'As it was sent. `isthmus node revoke eu` revokes it.'],
   [
-    { code: 'SET_ENVIRONMENTS', arguments: { machine: 'web-1' } },
+    { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-1' } },
     '`isthmus machine set web-1 --environment NAME` changes that.',
   ],
+  [
+    { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-1,web-2' } },
+    '`isthmus machine set ID --environment NAME` changes that for each.',
+  ],
   [{ code: 'SET_PROCESS', arguments: { project: 'web' } }, '`isthmus project set-process web FILE` gives it steps.'],
-  [{ code: 'OF_A_NEWER_SERVER', arguments: { kind: 'x' } } as unknown as RemedyAction, 'As it was sent.'],
 ])('words %j', (action, text) => {
   expect(remedyText({ code: 'INVALID_FIELD', action, remedy })).toBe(text);
 });
 
+it('quotes every argument of a command', () => {
+  const hostile = 'x; rm -rf /';
+  const actions: RemedyAction[] = [
+    { code: 'CHOOSE_OR_CREATE', arguments: { kind: 'site', id: hostile } },
+    { code: 'CHOOSE_OR_CREATE_RELEASE', arguments: { project: hostile, version: hostile } },
+    { code: 'CHOOSE_PACKAGE_VERSION', arguments: { package: hostile } },
+    { code: 'PUSH_PACKAGE', arguments: { package: hostile } },
+    { code: 'REVOKE_NODE', arguments: { node: hostile } },
+    { code: 'SET_ENVIRONMENTS', arguments: { machines: hostile } },
+    { code: 'SET_PROCESS', arguments: { project: hostile } },
+  ];
+  for (const action of actions) {
+    const text = remedyText({ code: 'INVALID_FIELD', action, remedy });
+    expect(text).toContain(`'${hostile}'`);
+    expect(text.replaceAll(`'${hostile}'`, '')).not.toContain('rm');
+  }
+});
+
 it.each<[ErrorCode, string]>([
+  ['CONFIRMATION_NEEDED', 'Add `--yes` to confirm it beforehand when there is no terminal to confirm at.'],
+  ['USAGE', 'Add `--help` to the command to see how it is used.'],
   ['IDENTITY_MISSING', 'Join the node first. `isthmus join` joins it.'],
   ['TOKEN_EXPIRED', 'Create a new token. `isthmus token create` creates one.'],
   ['NOT_FOUND', ERROR_CATALOGUE.NOT_FOUND.remedy],
-])("adds the command to the catalogue's remedy of %s", (code, text) => {
+])("says the command with the catalogue's remedy of %s", (code, text) => {
   expect(remedyText({ code, action: undefined, remedy: ERROR_CATALOGUE[code].remedy })).toBe(text);
   expect(remedyText({ code, action: undefined, remedy })).toBe(remedy);
 });

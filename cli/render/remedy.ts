@@ -7,7 +7,6 @@ import { shellWord } from './shell.ts';
 const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_TASK_SIGNATURE: '`isthmus events --denied` lists them.',
   COMPONENT_FAILED: '`--clean` starts over.',
-  CONFIRMATION_NEEDED: '`--yes` confirms it.',
   IDENTITY_MISSING: '`isthmus join` joins it.',
   JOIN_NOT_DIALLED: '`isthmus token list` shows the tokens, `isthmus mesh status` the parents.',
   MACHINES_FAILED: '`isthmus task show ID` shows it.',
@@ -26,47 +25,62 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   TOKEN_USED: '`isthmus token create` creates one.',
   UNAUTHENTICATED: '`isthmus login` logs in, `isthmus key create` creates a key.',
   UNREACHABLE: '`isthmus mesh trace NODE` traces them.',
-  USAGE: 'Add --help to the command to see it.',
+};
+
+/** What replaces the catalogue's words for a code. */
+const SENTENCES: Readonly<Partial<Record<ErrorCode, string>>> = {
+  CONFIRMATION_NEEDED: 'Add `--yes` to confirm it beforehand when there is no terminal to confirm at.',
+  USAGE: 'Add `--help` to the command to see how it is used.',
 };
 
 /** One to three sentences, not escaped yet. */
 export function remedyText({ code, action, remedy }: Pick<IsthmusError, 'code' | 'action' | 'remedy'>): string {
   if (action !== undefined) return actionText(action, remedy);
-  const command = COMMANDS[code];
   // A remedy of its own says more than the code does.
-  return command === undefined || remedy !== ERROR_CATALOGUE[code].remedy ? remedy : `${remedy} ${command}`;
+  if (remedy !== ERROR_CATALOGUE[code].remedy) return remedy;
+  const command = COMMANDS[code];
+  return SENTENCES[code] ?? (command === undefined ? remedy : `${remedy} ${command}`);
 }
 
-/** An action as the command that does it; `otherwise` for an action that this version does not know. */
-export function actionText(action: RemedyAction, otherwise: string): string {
+/** An action as the command that does it, after `remedy` where that says more. */
+export function actionText(action: RemedyAction, remedy: string): string {
   switch (action.code) {
     case 'CHOOSE_EXISTING':
       return `Check the spelling; ${shows(action.arguments.kind)}.`;
     case 'CHOOSE_OR_CREATE': {
       const { kind, id } = action.arguments;
-      return `${shows(kind)}; \`isthmus ${kind} create ${id}\` creates it.`;
+      return `${shows(kind)}; ${command('isthmus', kind, 'create', id)} creates it.`;
     }
     case 'CHOOSE_OR_CREATE_RELEASE': {
       const { project, version } = action.arguments;
-      const create = `isthmus release create ${project} ${shellWord(version)}`;
-      return `\`isthmus release list ${project}\` shows which exist; \`${create}\` creates it.`;
+      const list = command('isthmus release list', project);
+      return `${list} shows which exist; ${command('isthmus release create', project, version)} creates it.`;
     }
     case 'CHOOSE_PACKAGE_VERSION':
-      return `\`isthmus package list ${action.arguments.package}\` shows which exist.`;
+      return `${command('isthmus package list', action.arguments.package)} shows which exist.`;
+    case 'CHOOSE_RELAY':
+      return `${remedy} \`isthmus node list\` shows them.`;
+    case 'GIVE_ADDRESS':
+      return `Add \`--address HOST:PORT\` with the address of ${action.arguments.node}.`;
     case 'PUSH_PACKAGE':
-      return `\`isthmus package push FILE ${action.arguments.package} VERSION\` pushes one.`;
+      return `${command('isthmus package push FILE', action.arguments.package, 'VERSION')} pushes one.`;
     case 'REVOKE_NODE':
-      return `${otherwise} \`isthmus node revoke ${action.arguments.node}\` revokes it.`;
-    case 'SET_ENVIRONMENTS':
-      return `\`isthmus machine set ${action.arguments.machine} --environment NAME\` changes that.`;
+      return `${remedy} ${command('isthmus node revoke', action.arguments.node)} revokes it.`;
+    case 'SET_ENVIRONMENTS': {
+      const [first = '', ...others] = action.arguments.machines.split(',');
+      const set = command('isthmus machine set', others.length === 0 ? first : 'ID', '--environment', 'NAME');
+      return `${set} changes that${others.length === 0 ? '' : ' for each'}.`;
+    }
     case 'SET_PROCESS':
-      return `\`isthmus project set-process ${action.arguments.project} FILE\` gives it steps.`;
-    default:
-      // A newer server may send another.
-      return otherwise;
+      return `${command('isthmus project set-process', action.arguments.project, 'FILE')} gives it steps.`;
   }
 }
 
 function shows(kind: string): string {
-  return `\`isthmus ${kind} list\` shows which exist`;
+  return `${command('isthmus', kind, 'list')} shows which exist`;
+}
+
+/** A command for copying: its first words, then arguments, which came from elsewhere. */
+function command(words: string, ...others: readonly string[]): string {
+  return `\`${[words, ...others.map(shellWord)].join(' ')}\``;
 }

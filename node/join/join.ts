@@ -80,7 +80,8 @@ function parentsOf({ parents }: ProvisionalNode, found: ReadonlyMap<string, stri
     if (address !== undefined) return { node, address };
     throw new IsthmusError('INVALID_FIELD', `this node has to dial ${node}, and no address of it is given`, {
       field: 'address',
-      remedy: `Add --address <host:port of ${node}>.`,
+      remedy: `Give the address of ${node}, as host:port.`,
+      action: { code: 'GIVE_ADDRESS', arguments: { node } },
     });
   });
 }

@@ -139,14 +139,13 @@ async function warnOfMachinesWithoutEnvironment(tx: StoreTransaction, task: Task
   if (targetRoles.length === 0) return;
   const machines = await tx.machines.select({ targetRoles, disabled: false });
   const outside = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
-  const [first] = outside;
-  if (first === undefined) return;
-  const named = outside.slice(0, MOST_NAMED).join(', ') + (outside.length > MOST_NAMED ? ', …' : '');
-  const action: RemedyAction = { code: 'SET_ENVIRONMENTS', arguments: { machine: first } };
+  if (outside.length === 0) return;
+  const named = outside.slice(0, MOST_NAMED);
+  const action: RemedyAction = { code: 'SET_ENVIRONMENTS', arguments: { machines: named.join(',') } };
   await tx.taskEvents.append(task.id, {
     at: task.createdAt,
     level: 'warning',
-    text: `not deployed to, because in no environment: ${named}`,
-    data: { action },
+    text: `not deployed to, because in no environment: ${named.join(', ')}${outside.length > MOST_NAMED ? ', …' : ''}`,
+    data: { remedy: 'Put each of them into an environment, or disable it.', action },
   });
 }

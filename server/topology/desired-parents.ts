@@ -93,7 +93,7 @@ export async function checkParents(
       throw new IsthmusError('INVALID_FIELD', `there is no active relay ${node}`, {
         field: `parents[${index}].node`,
         remedy: 'Choose a relay that exists and is active.',
-        action: { code: 'CHOOSE_EXISTING', arguments: { kind: 'node' } },
+        action: { code: 'CHOOSE_RELAY', arguments: {} },
       });
     }
     if (dialAddress === null && reportedParents(relay)?.listens === false) {
@@ -207,8 +207,9 @@ function desiredParent(
   const known = present === undefined || present.address === '' ? undefined : present.address;
   const found = address ?? known ?? addressForChildren(parent, topology.nodes, serverAddress);
   if (found !== undefined) return { node: parent, dialAddress: null, address: found };
-  // checkParents reports a parent that does not exist.
-  if (parent !== SERVER && topology.nodes.get(parent)?.role !== 'relay') {
+  const relay = topology.nodes.get(parent);
+  // checkParents reports a parent that is no active relay.
+  if (parent !== SERVER && (relay?.role !== 'relay' || relay.state !== 'active')) {
     return { node: parent, dialAddress: null, address: null };
   }
   throw new IsthmusError('INVALID_FIELD', `the address at which ${node.id} reaches ${parent} is unknown: give it`, {

@@ -30,7 +30,7 @@ export interface RouteResolver {
    * The paths that a machine's routes name, or those over the parents of another node; none when there is no such node.
    * Throws MACHINE_REVOKED once it is revoked.
    */
-  resolve(machine: string): Resolution;
+  resolve(id: string): Resolution;
 }
 
 /** Usable paths come before those that are down. No path is left out: one that is down may be up when it is tried. */
@@ -56,14 +56,14 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
   }
 
   return {
-    resolve(machine) {
-      const node = topology.nodes.get(machine);
+    resolve(id) {
+      const node = topology.nodes.get(id);
       if (node === undefined) return { paths: [] };
       if (node.state === 'revoked') {
-        throw new IsthmusError('MACHINE_REVOKED', `machine ${machine} has been revoked`, { hop: machine });
+        throw new IsthmusError('MACHINE_REVOKED', `node ${id} has been revoked`, { hop: id });
       }
-      const target = { node: machine, parents: node.parents };
-      const routes = topology.routes.get(machine);
+      const target = { node: id, parents: node.parents };
+      const routes = topology.routes.get(id);
       if (routes === undefined) return { paths: pathsByParents(target, topology) };
       const named = routes.flatMap((route) =>
         route.kind === 'auto' ? autoPaths(target) : describe([relaysOf(route)], target, topology),

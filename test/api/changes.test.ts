@@ -1,5 +1,6 @@
 // Changes: once per Idempotency-Key, only at the version that was read, each with its audit event.
 import { describe, expect, it } from 'vitest';
+import { setParents } from '../../server/topology/desired-parents.ts';
 import { startApi, type TestApi } from './api.ts';
 
 const sites = '/api/v1/sites';
@@ -180,6 +181,30 @@ describe('a machine', () => {
     expect((await remove()).status).toBe(204);
     expect((await remove()).status).toBe(404);
   });
+});
+
+it('a parent that is no active relay is answered with the relays to choose from', async () => {
+  const api: TestApi = await startApi({
+    setParents: (tx, id, change, actor) =>
+      setParents(tx, id, { ...change, topology: api.topology, serverAddress: undefined }, actor),
+  });
+  await addMachine(api);
+  await api.store.transaction(async (tx) => {
+    const parents = [{ node: 'server', dialAddress: null }];
+    await tx.nodes.insert({ id: 'relay-us', role: 'relay', site: 'eu', parents, createdAt: 1 });
+    await tx.nodes.insert({ id: 'web-2', role: 'tentacle', site: 'eu', parents, createdAt: 1 });
+    await tx.nodes.revoke('relay-us', 1);
+  });
+  for (const node of ['nowhere', 'web-2', 'relay-us']) {
+    const headers = { 'if-match': '"1"' };
+    const { body } = await api.call('PUT', '/api/v1/nodes/web-1/parents', { body: { parents: [{ node }] }, headers });
+    expect(body).toMatchObject({
+      code: 'INVALID_FIELD',
+      field: 'parents[0].node',
+      remedy: 'Choose a relay that exists and is active.',
+      action: { code: 'CHOOSE_RELAY', arguments: {} },
+    });
+  }
 });
 
 /** Site eu, environment prod, relay relay-eu, and machine web-1 behind it. */

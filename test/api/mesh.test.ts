@@ -40,13 +40,7 @@ async function probed(api: TestApi, probe: 'trace' | 'ping', body: object): Prom
 async function everyAnswer(api: TestApi): Promise<string[][]> {
   const dispatch = dispatchRoutes(createRouteResolver(api.topology));
   const dispatched = (await dispatch('web-1')).map((route) => (route.kind === 'direct' ? '' : route.via.join()));
-  const machine = { machine: 'web-1' };
-  return [
-    dispatched,
-    await probed(api, 'trace', machine),
-    await probed(api, 'trace', { node: 'web-1' }),
-    await probed(api, 'ping', machine),
-  ];
+  return [dispatched, await probed(api, 'trace', { node: 'web-1' }), await probed(api, 'ping', { machine: 'web-1' })];
 }
 
 const path = (...via: string[]): MachineRoute => ({ kind: 'path', via });
@@ -60,17 +54,24 @@ it.each<[string, readonly MachineRoute[], string[]]>([
   const api = await site();
   const headers = { 'if-match': '"1"' };
   await api.call('PATCH', '/api/v1/machines/web-1', { body: { routes }, headers });
-  expect(await everyAnswer(api)).toEqual(Array(4).fill(expected));
+  expect(await everyAnswer(api)).toEqual(Array(3).fill(expected));
   // Every answer shows the change as soon as it is committed.
   await api.store.transaction((tx) => tx.nodes.recordLastSeen(expected[0]!, { lastSeenAt: 1 }));
   const reversed = expected.toReversed();
-  expect(await everyAnswer(api)).toEqual(Array(4).fill(reversed));
+  expect(await everyAnswer(api)).toEqual(Array(3).fill(reversed));
+});
+
+it('trace takes a node, and nothing else', async () => {
+  const api = await site();
+  const trace = (body: object) => api.call('POST', '/api/v1/mesh/trace', { body });
+  expect((await trace({ machine: 'web-1' })).body).toMatchObject({ code: 'INVALID_FIELD' });
+  expect((await trace({ node: 'nowhere' })).body).toMatchObject({ code: 'NOT_FOUND', field: 'node' });
 });
 
 it('trace shows the state, cost and reason of each path', async () => {
   const api = await site();
   await api.store.transaction((tx) => tx.nodes.recordLastSeen('eu-b', { lastSeenAt: 1 }));
-  const { body } = await api.call('POST', '/api/v1/mesh/trace', { body: { machine: 'web-1' } });
+  const { body } = await api.call('POST', '/api/v1/mesh/trace', { body: { node: 'web-1' } });
   expect(body.paths).toEqual([
     { path: ['eu-a'], state: 'up', cost: 42, reason: null, hops: [] },
     {
@@ -80,12 +81,18 @@ it('trace shows the state, cost and reason of each path', async () => {
   ]);
 });
 
-it('reject a machine that is revoked', async () => {
+it('reject a node that is revoked, relay or machine', async () => {
   const api = await site();
-  await api.store.transaction((tx) => tx.nodes.revoke('web-1', 1));
-  for (const body of [{ machine: 'web-1' }, { node: 'web-1' }]) {
-    const answer = await api.call('POST', '/api/v1/mesh/trace', { body });
-    expect(answer).toMatchObject({ status: 409, body: { code: 'MACHINE_REVOKED' } });
+  for (const node of ['web-1', 'eu-a']) {
+    await api.store.transaction((tx) => tx.nodes.revoke(node, 1));
+    const { status, body } = await api.call('POST', '/api/v1/mesh/trace', { body: { node } });
+    expect({ status, ...body }).toMatchObject({
+      status: 409,
+      code: 'MACHINE_REVOKED',
+      detail: `node ${node} has been revoked`,
+      hop: node,
+    });
+    expect(body['remedy']).not.toMatch(/machine/);
   }
   await expect(dispatchRoutes(createRouteResolver(api.topology))('web-1')).rejects.toMatchObject({
     code: 'MACHINE_REVOKED',

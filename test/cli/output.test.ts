@@ -78,18 +78,26 @@ it('follows a task to its end: lines escaped, steps shown, exit code its result'
   }
 });
 
-it('words what to do about a message as a command', async () => {
+it.each<[string, object | null, string]>([
+  [
+    'as a command',
+    { remedy: 'Put it there.', action: { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-2' } } },
+    '. `isthmus machine set web-2 --environment NAME` changes that.\n',
+  ],
+  ['as the server does, for an unknown action', { remedy: 'Put it there.', action: { code: 5 } }, '. Put it there.\n'],
+  ['not at all, when there are other facts only', { heldBy: 'x' }, '\n'],
+  ['not at all, when there are no facts', null, '\n'],
+])('words what to do about a message %s', async (_how, data, words) => {
   const api = await startFakeApi();
   serveTask(api, 'succeeded');
-  const action = { code: 'SET_ENVIRONMENTS', arguments: { machine: 'web-2' } };
-  const message = { machine: null, code: null, text: 'not deployed to: web-2', data: { action } };
+  const message = { machine: null, code: null, text: 'not deployed to: web-2', data };
   api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(`id: 1\nevent: message\ndata: ${JSON.stringify(message)}\n\n`);
     response.end('id: 2\nevent: end\ndata: {"state":"succeeded"}\n\n');
   });
   const { out } = await isthmus([...api.args, 'task', 'follow', 't1']);
-  expect(out).toContain('server: not deployed to: web-2; `isthmus machine set web-2 --environment NAME` changes that.');
+  expect(out).toContain(`server: not deployed to: web-2${words}`);
 });
 
 it('with -o json puts only the task on standard output', async () => {
@@ -312,7 +320,6 @@ class Screen {
 
 it('trace shows the first hop that fails, and exits 1', async () => {
   const api = await startFakeApi();
-  api.on('GET /api/v1/machines', (_request, response) => json(response, { items: [] }));
   const down = {
     from: 'eu',
     to: 'eu-pci',

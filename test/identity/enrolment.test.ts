@@ -289,6 +289,19 @@ describe('a denied join leaves nothing but one audit event', () => {
     expect(identity.node).toBe('web-1');
   });
 
+  test('below two parents with the address of one: the error names the other', async () => {
+    const server = await startControlPlane();
+    const eu = await startRelay(server, 'eu');
+    const { token } = await server.token({ parents: [{ node: 'server' }, { node: 'eu' }], name: 'web-1' });
+    expect(await denial(attempt(server, { token }))).toMatchObject({
+      code: 'INVALID_FIELD',
+      field: 'address',
+      remedy: 'Give the address of eu, as host:port.',
+      action: { code: 'GIVE_ADDRESS', arguments: { node: 'eu' } },
+    });
+    await attempt(server, { token, addresses: [server.address, eu.address] });
+  });
+
   test('at the address of another node than its parent: nothing on disk, and the token is good at once', async () => {
     const server = await startControlPlane();
     const eu = await startRelay(server, 'eu');

@@ -76,7 +76,7 @@ describe('a machine with two parents', () => {
     expect(await readFile(join(world.dataDir('web-3'), 'config.yaml'), 'utf8')).toMatch(
       /- node: eu-a\n {2}- node: eu-b/,
     );
-    const { paths } = await world.api.post<{ paths: object[] }>('mesh/trace', { machine: 'web-1' });
+    const { paths } = await world.api.post<{ paths: object[] }>('mesh/trace', { node: 'web-1' });
     expect(paths).toMatchObject([
       { path: ['eu-a'], hops: [{ node: 'eu-a' }, { node: 'web-1' }] },
       { path: ['eu-b'], hops: [{ node: 'eu-b' }, { node: 'web-1' }] },

@@ -59,7 +59,7 @@ describe('a whole mesh', () => {
     expect(['healthy', 'warning']).toContain(checked.health);
     expect(checked.healthReport).toMatchObject({ route: { via: ['relay-1', 'relay-2'] } });
 
-    const trace = await mesh.api.ask('POST', '/mesh/trace', { machine: 'far-1' });
+    const trace = await mesh.api.ask('POST', '/mesh/trace', { node: 'far-1' });
     expect(trace).toMatchObject({
       paths: [{ path: ['relay-1', 'relay-2'], hops: [{ node: 'relay-1' }, { node: 'relay-2' }, { node: 'far-1' }] }],
     });

@@ -6,7 +6,7 @@ import type { RoutesOf } from '../../server/tasks/routes.ts';
 export function storedRoutes(store: Pick<Store, 'machines' | 'nodes'>): RoutesOf {
   return async (machine) => {
     if ((await store.nodes.find(machine))?.state === 'revoked') {
-      throw new IsthmusError('MACHINE_REVOKED', `machine ${machine} has been revoked`, { hop: machine });
+      throw new IsthmusError('MACHINE_REVOKED', `node ${machine} has been revoked`, { hop: machine });
     }
     const routes = (await store.machines.routesOf([machine])).get(machine) ?? [];
     return routes.filter((route) => route.kind !== 'auto');

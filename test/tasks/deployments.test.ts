@@ -287,10 +287,22 @@ it('warns of machines that have a role of the steps but are in no environment', 
   expect(await noted(all)).toMatchObject([
     {
       text: 'not deployed to, because in no environment: web-2',
-      data: { action: { code: 'SET_ENVIRONMENTS', arguments: { machine: 'web-2' } } },
+      data: {
+        remedy: 'Put each of them into an environment, or disable it.',
+        action: { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-2' } },
+      },
     },
   ]);
   expect((await h.ended(all)).state).toBe('succeeded');
+  await h.machine('web-3', { roles: ['web'], environments: [] });
+  const both = await deploy(h);
+  expect(await noted(both)).toMatchObject([
+    {
+      text: 'not deployed to, because in no environment: web-2, web-3',
+      data: { action: { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-2,web-3' } } },
+    },
+  ]);
+  expect((await h.ended(both)).state).toBe('succeeded');
   const named = await deploy(h, { machines: ['web-1'] });
   expect(await noted(named)).toEqual([]);
   expect((await h.ended(named)).state).toBe('succeeded');

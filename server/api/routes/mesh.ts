@@ -53,7 +53,7 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       config: { access: 'operator' },
       schema: {
         operationId: 'traceMesh',
-        summary: 'Trace the paths to a node or a machine',
+        summary: 'Trace the paths to a node',
         description:
           'Probes each hop of a path in turn, up to the first that does not answer. The paths are those that dispatch ' +
           'uses, in its order, each with its state and cost: the ones that the routes of a machine name, or the ones ' +
@@ -64,15 +64,11 @@ export function meshRoutes(app: ApiInstance, context: ApiContext): void {
       },
     },
     async (request) => {
-      const { node, machine } = request.body;
-      if ((node === undefined) === (machine === undefined)) {
-        throw new IsthmusError('INVALID_FIELD', 'name either a node or a machine', { field: 'node' });
-      }
-      const target = node ?? machine!;
-      const paths = node === undefined ? await machinePaths(context, target) : nodePaths(context, target);
+      const { node } = request.body;
+      const paths = nodePaths(context, node);
       const traced = await Promise.all(
         paths.map(async ({ relays, state, cost, reason }) => {
-          const hops = await services.trace(target, relays);
+          const hops = await services.trace(node, relays);
           return { path: [...relays], state, cost, reason, hops: hops.map(toHopView) };
         }),
       );

@@ -2,7 +2,7 @@
 // reader continues after the last entry it saw and misses nothing. The counter is `tasks.stream_seq`; an entry gets its
 // number in its own transaction.
 import { IsthmusError } from '../../../contract/errors.ts';
-import type { MessageLevel } from '../../../contract/task-stream.ts';
+import type { MessageData, MessageLevel } from '../../../contract/task-stream.ts';
 import { assertInTransaction, type Executor, type Fence } from '../base.ts';
 
 export interface NewStreamEntry {
@@ -13,7 +13,7 @@ export interface NewStreamEntry {
   readonly ticket?: string | undefined;
   readonly level?: MessageLevel | undefined;
   readonly code?: string | undefined;
-  readonly data?: unknown;
+  readonly data?: object | undefined;
 }
 
 export type StreamEntry =
@@ -30,17 +30,18 @@ export type StreamEntry =
       readonly stream: string;
       readonly text: string;
     }
-  | {
-      readonly kind: 'message' | 'state';
-      readonly seq: number;
-      readonly at: number;
-      readonly machine: string | null;
-      readonly ticket: string | null;
-      readonly level: MessageLevel;
-      readonly code: string | null;
-      readonly text: string;
-      readonly data: unknown;
-    };
+  | (EventFields & { readonly kind: 'message'; readonly data: MessageData['data'] })
+  | (EventFields & { readonly kind: 'state'; readonly data: unknown });
+
+interface EventFields {
+  readonly seq: number;
+  readonly at: number;
+  readonly machine: string | null;
+  readonly ticket: string | null;
+  readonly level: MessageLevel;
+  readonly code: string | null;
+  readonly text: string;
+}
 
 const grown = new WeakMap<Executor, Set<string>>();
 
@@ -165,9 +166,9 @@ export class TaskEventRepository {
       .orderBy('seq')
       .limit(limit)
       .execute();
-    return rows.map(({ data_json, task: _task, ...row }) => ({
-      ...row,
-      data: data_json === null ? null : (JSON.parse(data_json) as unknown),
-    }));
+    return rows.map(({ data_json, task: _task, ...row }) => {
+      const data: unknown = data_json === null ? null : JSON.parse(data_json);
+      return { ...row, data } as StreamEntry;
+    });
   }
 }

@@ -70,9 +70,13 @@ function becomeCommand(name: string, account: { uid: number; gid: number }): rea
   }
   const runuser = findProgram('runuser', DEFAULT_PATH);
   if (runuser !== undefined) return [runuser, '-u', name, '--'];
-  throw new IsthmusError('INTERPRETER_MISSING', '--script-user needs setpriv or runuser (package util-linux)', {
-    field: 'scriptUser',
-  });
+  throw new IsthmusError(
+    'INTERPRETER_MISSING',
+    'scriptUser of config.yaml needs setpriv or runuser (package util-linux)',
+    {
+      field: 'scriptUser',
+    },
+  );
 }
 
 /** Asks getent where it exists (it also knows directory services), else reads /etc/passwd. */
