@@ -63,7 +63,7 @@ const TOPICS: Readonly<Record<string, () => string>> = {
       '',
       ...Object.entries(COMMAND_VARIABLES).map(([name, what]) => `  ${name.padEnd(20)}  ${what}`),
       '',
-      'Every setting of a component has a variable too: see `isthmus <component> start --help`.',
+      'Every setting of a component with a single value has a variable too: see `isthmus <component> start --help`.',
     ].join('\n'),
 };
 

@@ -211,7 +211,7 @@ export const ERROR_CATALOGUE = {
   },
   PACKAGE_ENTRY: { http: 422, grpc: 3, remedy: 'Pack files and folders only; leave out devices, pipes and sockets.' },
   PACKAGE_EXISTS: { http: 409, grpc: 6, remedy: 'Push the changed package as a new version; versions never change.' },
-  PACKAGE_FORMAT: { http: 422, grpc: 3, remedy: 'Push an unencrypted tar.gz, zip or nupkg, and name its format.' },
+  PACKAGE_FORMAT: { http: 422, grpc: 3, remedy: 'Push an unencrypted tar.gz, zip or nupkg.' },
   PACKAGE_HASH_MISMATCH: {
     http: 502,
     grpc: 15,

@@ -15,7 +15,7 @@ import { settingsOf } from '../../lib/config/schema.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { unusable } from '../../lib/files/folder.ts';
 import type { Running } from '../../lib/component.ts';
-import { createLogger, type Logger } from '../../lib/telemetry/log.ts';
+import { LOG_LEVELS, createLogger, type Logger, type LogLevel } from '../../lib/telemetry/log.ts';
 import { examples, type Cli } from '../cli.ts';
 import { shellWord } from '../render/shell.ts';
 import { say, type Terminal } from '../terminal.ts';
@@ -80,7 +80,7 @@ const COMPONENTS: readonly Component[] = [
 
 interface StartOptions {
   readonly data: string;
-  readonly logLevel?: string;
+  readonly logLevel?: LogLevel;
   readonly stopWithStdin?: boolean;
   readonly [setting: string]: unknown;
 }
@@ -144,7 +144,7 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   await requireNode(dataDir, each);
   const log = createLogger({
     component: each.name,
-    level: options.logLevel ?? envVariable('ISTHMUS_LOG_LEVEL') ?? 'info',
+    level: options.logLevel ?? levelOfEnv() ?? 'info',
   });
   const stopped = untilStopped(terminal, options.stopWithStdin === true);
   const running = await each.run(dataDir, { file: await readConfigFile(dataDir), options: words }, log);
@@ -158,6 +158,15 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   };
   await stopAfter(STOP_LIMIT_MS, killItself, () => running.stop());
   log.info('stopped');
+}
+
+function levelOfEnv(): LogLevel | undefined {
+  const word = envVariable('ISTHMUS_LOG_LEVEL');
+  const level = LOG_LEVELS.find((each) => each === word);
+  if (word === undefined || level !== undefined) return level;
+  throw new IsthmusError('CONFIG_INVALID', `ISTHMUS_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`, {
+    field: 'ISTHMUS_LOG_LEVEL',
+  });
 }
 
 /** Commander's name for an option: `mesh-listen` → meshListen. */
@@ -176,7 +185,7 @@ export function addStartCommands(program: Command, cli: Cli): void {
         `run the ${each.name} in this process; its settings come from options, variables and <data>/config.yaml`,
       )
       .requiredOption('--data <folder>', 'its data folder, created by `isthmus init` or `isthmus join`')
-      .addOption(new Option('--log-level <level>', 'ISTHMUS_LOG_LEVEL').choices(['debug', 'info', 'warn', 'error']))
+      .addOption(new Option('--log-level <level>', 'how much to log [ISTHMUS_LOG_LEVEL]').choices(LOG_LEVELS))
       .option('--stop-with-stdin', 'stop when standard input ends: for a supervisor that may be killed');
     for (const setting of settingsOf(each.schema)) {
       const preset = setting.default === undefined ? '' : ` (default ${JSON.stringify(setting.default)})`;

@@ -4,10 +4,13 @@ import { safeJson } from '../text/unsafe-text.ts';
 
 export type Logger = PinoLogger;
 
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 interface LogOptions {
   readonly component: string;
   readonly node?: string;
-  readonly level?: string;
+  readonly level?: LogLevel;
 }
 
 /**

@@ -169,16 +169,23 @@ describe('a data folder', () => {
   });
 });
 
-it('a misspelt variable stops a component, and names the right one', async () => {
+it.each([
+  [
+    'a misspelt',
+    'ISTHMUS_SCRIPT_USR',
+    /ISTHMUS_SCRIPT_USR is not a variable of Isthmus; did you mean ISTHMUS_SCRIPT_USER\?/,
+  ],
+  ['an invalid', 'ISTHMUS_LOG_LEVEL', /ISTHMUS_LOG_LEVEL must be one of debug, info, warn, error \(CONFIG_INVALID\)/],
+])('%s variable stops a component, and names the right one', async (_what, name, err) => {
   const data = await nodeFolder('tentacle');
   const before = await contents(data);
-  const env = { ...process.env, ISTHMUS_SCRIPT_USR: 'nobody' };
+  const env = { ...process.env, [name]: 'nobody' };
   const ended = await new Promise<{ code: unknown; err: string }>((resolve) => {
-    execFile(executable, ['tentacle', 'start', '--data', data], { env }, (error, _out, err) =>
-      resolve({ code: error?.code, err }),
+    execFile(executable, ['tentacle', 'start', '--data', data], { env }, (error, _out, text) =>
+      resolve({ code: error?.code, err: text }),
     );
   });
   expect(ended.code).toBe(9);
-  expect(ended.err).toMatch(/ISTHMUS_SCRIPT_USR is not a variable of Isthmus; did you mean ISTHMUS_SCRIPT_USER\?/);
+  expect(ended.err).toMatch(err);
   expect(await contents(data)).toEqual(before);
 });
