@@ -21,13 +21,14 @@ it('takes the least-cost live path, whatever the order of the parents', async ()
     const { healthReport } = await mesh.api.ask('GET', '/machines/web-1');
     return (healthReport as { route?: { via?: string[] } }).route?.via?.toString();
   };
-  const traced = async (probe: 'trace' | 'ping') => {
-    const { paths } = await mesh.api.ask('POST', `/mesh/${probe}`, { machine: 'web-1' });
+  const probed = async (probe: 'trace' | 'ping', target: object) => {
+    const { paths } = await mesh.api.ask('POST', `/mesh/${probe}`, target);
     return (paths as { path: string[] }[]).map(({ path }) => path.join());
   };
   const allTake = async (...paths: string[]): Promise<void> => {
     await waitFor(async () => (await routeNow()) === paths[0], { limitMs: 60_000, what: `dispatch over ${paths[0]}` });
-    expect([await traced('trace'), await traced('ping')]).toEqual([paths, paths]);
+    const [traced, pinged] = [await probed('trace', { node: 'web-1' }), await probed('ping', { machine: 'web-1' })];
+    expect([traced, pinged]).toEqual([paths, paths]);
   };
   // Round trips are smoothed: the effect of the joins on them passes.
   await allTake('eu-b', 'eu-a');
