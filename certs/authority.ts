@@ -8,7 +8,8 @@ import type { Sealer } from '../lib/secrets/seal.ts';
 import { DAY_MS } from '../lib/time.ts';
 import { signedBytes, type StatementKind } from './authority-signature.ts';
 import { BACKDATE_MS, buildCertificate, generateKey, readPublicKey } from './certificate.ts';
-import { identityUri, PROVISIONAL_UNIT, type NodeRole } from './peer.ts';
+import { identityUri, PROVISIONAL_UNIT } from './peer.ts';
+import type { NodeRole } from '../contract/nodes.ts';
 
 /** Short, so that a stolen key is of little use; long enough for a week without the server. */
 export const LEAF_LIFETIME_MS = 7 * DAY_MS;

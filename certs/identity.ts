@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDurably } from '../lib/files/durable.ts';
 import { IsthmusError } from '../contract/errors.ts';
-import type { PeerIdentity, NodeRole } from './peer.ts';
+import type { PeerIdentity } from './peer.ts';
+import type { NodeRole } from '../contract/nodes.ts';
 import { verifyCertificate } from './verify.ts';
 
 export interface NodeIdentity {

@@ -3,8 +3,6 @@ import type { X509Certificate } from 'node:crypto';
 import { NODE_ROLES, type NodeRole } from '../contract/nodes.ts';
 import { isSlug } from '../lib/ids.ts';
 
-export type { NodeRole };
-
 export interface PeerIdentity {
   readonly meshId: string;
   readonly node: string;

@@ -4,7 +4,8 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { IsthmusError, type ErrorCode } from '../contract/errors.ts';
-import { readIdentity, type PeerIdentity, type NodeRole } from './peer.ts';
+import { readIdentity, type PeerIdentity } from './peer.ts';
+import type { NodeRole } from '../contract/nodes.ts';
 
 /** Answers whether a peer is revoked; RevocationList implements it. */
 export interface RevocationCheck {

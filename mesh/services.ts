@@ -1,7 +1,6 @@
 // Which services may be opened, by whom and towards whom. The node hands its table in; the mesh adds the three services
 // that it serves itself.
-import type { NodeRole } from '../certs/peer.ts';
-import { NODE_ROLES } from '../contract/nodes.ts';
+import { NODE_ROLES, type NodeRole } from '../contract/nodes.ts';
 
 export interface ServiceRule {
   /** The roles whose nodes may open the service. */

@@ -1,7 +1,8 @@
 // The mesh's interface to the layers above: dial a service on a node, listen for one.
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { PeerIdentity, NodeRole } from '../certs/peer.ts';
+import type { PeerIdentity } from '../certs/peer.ts';
+import type { NodeRole } from '../contract/nodes.ts';
 import type { ErrorCode } from '../contract/errors.ts';
 import type { Denials } from './denials.ts';
 

@@ -1,7 +1,7 @@
 // Starts a chain of real mesh processes, on loopback or in the lab: an origin (with a server's identity), relays, and
 // targets behind any of them.
 import { join } from 'node:path';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { createTestMesh, type TestMesh } from '../../test/support/identities.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import type { Spawner } from '../../test/support/spawner.ts';

@@ -20,7 +20,8 @@ import type { EnrolResponse__Output } from '../../proto/gen/isthmus/identity/v1/
 import { authorityPin } from '../authority-signature.ts';
 import { generateKey } from '../certificate.ts';
 import { IdentityStore, identityFolder, writeIdentity, type NodeIdentity } from '../identity.ts';
-import { isNodeRole, type NodeRole } from '../peer.ts';
+import { isNodeRole } from '../peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { verifyCertificate } from '../verify.ts';
 import { checkClock, type CheckResult } from './preflight.ts';
 import { keyProof, parseToken, proofKey, sessionKey, tokenProof } from './proof.ts';

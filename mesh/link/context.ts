@@ -1,5 +1,6 @@
 // What every link session needs from its node, and the part of the handshake that both sides share.
-import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';

@@ -1,6 +1,7 @@
 // The first message each way on a link: the wire version, the peer relation (who may be whose parent), and the epoch by
 // which the newest session wins.
-import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Hello, Hello__Output } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
 import { agreeOnWireVersion, WIRE_VERSIONS } from '../wire-version.ts';

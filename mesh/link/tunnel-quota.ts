@@ -1,6 +1,6 @@
 // The quota of tunnels that a neighbour may request on a link. A relay requests them for all nodes below it, a leaf
 // only for itself, so that no single machine uses up the links that it shares with others.
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../../lib/async/token-bucket.ts';
 import type { MeshLimits } from '../limits.ts';

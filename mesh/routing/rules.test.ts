@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { MESH_SERVICES } from '../../contract/services.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { serviceTable } from '../services.ts';

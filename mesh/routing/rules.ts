@@ -1,6 +1,6 @@
 // Where a tunnel goes next, and whether it may: pure rules, the same at every hop. A node knows only its neighbours;
 // the initiator of a tunnel names its path.
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { MAX_HOPS } from '../limits.ts';
 import type { ServiceTable } from '../services.ts';

@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { DownloadToken } from '../../certs/signer.ts';
-import type { PeerIdentity, NodeRole } from '../../certs/peer.ts';
+import type { PeerIdentity } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter, type DenialLimits } from '../../lib/net/denial-limiter.ts';

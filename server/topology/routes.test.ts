@@ -1,7 +1,7 @@
 // The checks of routes when they are saved.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import { nodeOf, topologyOf } from '../../test/support/topology.ts';

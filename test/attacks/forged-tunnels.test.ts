@@ -1,7 +1,7 @@
 // Tunnels that a neighbour on a live link may not request, and links that it may not have: each is denied with its
 // code, and reported as a denial.
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { MAX_HOPS } from '../../mesh/limits.ts';
 import { encodeRequest, newTunnelId, type TunnelRequest } from '../../mesh/tunnel/request.ts';
 import type { TunnelFrame__Output } from '../../proto/gen/isthmus/mesh/v1/TunnelFrame.ts';

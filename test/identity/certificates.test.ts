@@ -4,7 +4,7 @@ import type { ConnectionOptions, TLSSocketOptions } from 'node:tls';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
 import { generateKey } from '../../certs/certificate.ts';
 import type { NodeIdentity } from '../../certs/identity.ts';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { linkClientOptions, linkServerOptions } from '../../certs/tls.ts';
 import { verifyCertificate, verifyPeer, type Expected, type RevocationCheck } from '../../certs/verify.ts';
 import { IsthmusError } from '../../contract/errors.ts';

@@ -19,7 +19,7 @@ import { MESH_SERVICES } from '../../contract/services.ts';
 import { startControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { createTestMesh, type TestNode, type TestNodeOptions } from '../support/identities.ts';
 import { tempDir } from '../support/temp.ts';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** A joined node: a row at the server, an identity, and a running mesh below the server. */

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { BACKDATE_MS, buildCertificate } from '../../certs/certificate.ts';
 import { proveCredential, type Credential, type TlsSide } from '../../certs/credential.ts';
 import type { IdentityStore, NodeIdentity } from '../../certs/identity.ts';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import type { DialOptions, MeshStream } from '../../mesh/types.ts';
 import { fakeParent } from '../support/fake-parent.ts';
 import { fakeLink, type FakeLink } from '../support/fake-link.ts';

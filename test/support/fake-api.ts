@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { createTestMesh, type TestMesh } from './identities.ts';
 import { tempDir } from './temp.ts';
 

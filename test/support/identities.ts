@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createAuthority, type Authority } from '../../certs/authority.ts';
 import { identityFolder, IdentityStore, writeIdentity, type NodeIdentity } from '../../certs/identity.ts';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { revocationStatement, RevocationList, type SignedRevocations } from '../../certs/revocations.ts';
 import { createMasterKey, type Sealer } from '../../lib/secrets/seal.ts';
 import { authorityKey, nodeKey, type KeyPair } from './keys.ts';

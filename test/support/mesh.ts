@@ -1,6 +1,6 @@
 // Meshes of several nodes in one process, on port 0: a server, a chain of relays, a tentacle at the end.
 import { onTestFinished } from 'vitest';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { createMesh } from '../../mesh/mesh.ts';
 import type { MeshLimits } from '../../mesh/limits.ts';

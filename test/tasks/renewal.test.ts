@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import type { NodeRole } from '../../certs/peer.ts';
+import type { NodeRole } from '../../contract/nodes.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { start as startRelay } from '../../relay/start.ts';
 import { submitScript } from '../../server/scripts/script-task.ts';
