@@ -1,18 +1,18 @@
-// Stages a release: unpacks an acquired package and substitutes variables in the named files. Without its record the
+// Stages a release: unpacks an acquired package and substitutes variables in it. Without its record the
 // folder does not count, and the next try starts from an empty one. The folder of another order is never reused:
 // scripts may have changed it since.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
-import { join, matchesGlob, relative } from 'node:path/posix';
+import { join } from 'node:path/posix';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { unpackArchive } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
-import { substitute } from '../../lib/templates/substitution.ts';
 import { compareText } from '../../lib/text/compare.ts';
 import type { PackageOrder } from './payload.ts';
 import type { ReleaseRecord, Releases } from './releases.ts';
+import { substituteFiles } from './substitute-files.ts';
 
 /** The owner of unpacked files when scripts run as another user. */
 export interface FileOwner {
@@ -27,9 +27,6 @@ export interface StageDeps {
   readonly stampKey: Buffer;
   readonly owner?: FileOwner | undefined;
 }
-
-/** A configuration file is small; a pattern that matches a larger one is a mistake. */
-const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
 
 /** Stages a release; returns its name. The same ticket finds its release again; another ticket creates its own. */
 export async function stageRelease(
@@ -76,7 +73,7 @@ async function build(
   try {
     const path = deps.blobs.pathOf(order.sha256);
     const { files, bytes } = await unpackArchive({ path, format: order.format, into });
-    await substituteFiles(into, order, deps);
+    await substituteFiles(into, order, deps.log);
     if (deps.owner !== undefined) await giveTo(into, deps.owner);
     const { id, version, sha256 } = order;
     await releases.finishStaging(release, { id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
@@ -90,54 +87,6 @@ function stampOf({ sha256, format, substituteIn, variables }: PackageOrder, key:
   const sorted = Object.entries(variables).sort(([a], [b]) => compareText(a, b));
   const content = JSON.stringify([sha256, format, substituteIn, substituteIn.length === 0 ? [] : sorted]);
   return createHmac('sha256', key).update(content).digest('hex');
-}
-
-async function substituteFiles(root: string, order: PackageOrder, { log }: StageDeps): Promise<void> {
-  if (order.substituteIn.length === 0) return;
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const name = relative(root, path);
-    if (!order.substituteIn.some((pattern) => matchesGlob(name, pattern))) continue;
-    const undefinedNames = await substituteFile(path, name, order);
-    if (undefinedNames.length > 0)
-      log.warn({ file: name, undefinedNames }, 'variables without a value stay as they are');
-  }
-}
-
-async function substituteFile(path: string, name: string, order: PackageOrder): Promise<readonly string[]> {
-  const file = await open(path, 'r+');
-  try {
-    const { size, mode } = await file.stat();
-    if (size > LARGEST_SUBSTITUTED_BYTES) {
-      throw new IsthmusError('INVALID_FIELD', `${name} is too large to substitute variables in`, {
-        field: 'substituteIn',
-      });
-    }
-    const before = decodeText(await file.readFile());
-    if (before === undefined) return [];
-    const { text, undefinedNames } = substitute(before, order.variables);
-    if (text === before) return undefinedNames;
-    // The file may now contain a secret: only its owner may read it.
-    if (order.hasSensitive) await file.chmod(mode & 0o700);
-    const bytes = Buffer.from(text);
-    await file.truncate(0);
-    await file.write(bytes, 0, bytes.length, 0);
-    await file.sync();
-    return undefinedNames;
-  } finally {
-    await file.close();
-  }
-}
-
-/** The text, or undefined for binary content: a wide pattern may match pictures. */
-function decodeText(bytes: Buffer): string | undefined {
-  if (bytes.includes(0)) return undefined;
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /**
