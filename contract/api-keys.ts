@@ -40,6 +40,8 @@ export const NewApiKey = Closed(
   { $id: 'NewApiKey' },
 );
 
+export type NewApiKey = Static<typeof NewApiKey>;
+
 export const CreatedApiKey = Type.Object(
   { ...ApiKey.properties, key: Type.String({ description: 'The key itself. It is shown only in this answer.' }) },
   { $id: 'CreatedApiKey' },

@@ -31,6 +31,7 @@ import type { ApiInstance } from './api/context.ts';
 import { certificateFor, followCertificate, serverOptionsFor, type ApiTlsConfig } from './api/certificate.ts';
 import { listen } from './api/listen.ts';
 import { startAdminSocket } from './operations/admin-socket.ts';
+import { adminRequests } from './operations/local-requests.ts';
 import { installedReleasesSubscription } from './deployments/installed.ts';
 import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
@@ -103,7 +104,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const store = await openStore({ dataDir, log });
   teardown.add(() => store.close());
   await clearBackups(dataDir);
-  teardown.add(await startAdminSocket(dataDir, { copyTo: (file) => store.copyTo(file), log }));
+  teardown.add(await startAdminSocket(dataDir, adminRequests(dataDir, store), log));
 
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const topology = await openLiveTopology(store);

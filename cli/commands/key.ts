@@ -1,8 +1,9 @@
 // `isthmus key …`: API keys, for people and for machines that call the API.
+import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import { API_ROLES, type ApiKey, type ApiRole, type CreatedApiKey } from '../../contract/api-keys.ts';
+import { API_ROLES, type ApiKey, type ApiRole, type CreatedApiKey, type NewApiKey } from '../../contract/api-keys.ts';
 import { examples, type Cli } from '../cli.ts';
-import { path, type Reply } from '../client/client.ts';
+import { path, type ApiClient, type Reply } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';
@@ -14,31 +15,53 @@ interface CreateOptions {
   readonly role: ApiRole;
   readonly expires?: number;
   readonly out?: string;
+  readonly data?: string;
 }
 
 function addCreate(group: Command, cli: Cli): void {
   const create = group
     .command('create')
-    .description('create a key, of your own role or a lesser one; it is shown once')
+    .description("create a key, of your own role or a lesser one, or on the server's machine any; it is shown once")
     .requiredOption('--name <name>', 'who or what uses it')
     .addOption(new Option('--role <role>', 'what it may do').choices(API_ROLES).makeOptionMandatory())
     .option('--expires <time>', 'time to live (default: until your own key expires)', duration)
-    .option('--out <file>', 'write the key to a new file (0600) instead of showing it');
+    .option('--out <file>', 'write the key to a new file (0600) instead of showing it')
+    .option('--data <folder>', "the server's data folder on this machine: needs no key, and the server may be stopped");
   examples(
     create,
     'isthmus key create --name ci --role operator --expires 90d --out ci.key',
     'isthmus key create --name me --role admin --out new.key && isthmus login --api-key-file new.key',
-  ).action(async ({ name, role, expires, out }: CreateOptions) => {
+    'isthmus key create --data /var/lib/isthmus/server --name me --role admin --out new.key',
+  ).action(async ({ name, role, expires, out, data }: CreateOptions) => {
     const expiry = expires === undefined ? {} : { expiresAt: Date.now() + expires * 1000 };
-    const client = await cli.client();
-    const issue = (): Promise<Reply<CreatedApiKey>> => client.post('api-keys', { name, role, ...expiry });
-    const { body } = await keepSecret(out, issue, (reply) => reply.body.key);
-    const { key, ...record } = body;
+    const create = data === undefined ? createAtServer(await cli.client()) : createInFolder(resolve(data));
+    const created = await keepSecret(
+      out,
+      () => create({ name, role, ...expiry }),
+      ({ key }) => key,
+    );
+    const { key, ...record } = created;
     const until = record.expiresAt === null ? 'until it is revoked' : `until ${moment(record.expiresAt)}`;
-    cli.show(out === undefined ? body : { ...record, keyFile: out }, () =>
+    cli.show(out === undefined ? created : { ...record, keyFile: out }, () =>
       out === undefined ? key : `key ${record.id} (${role}) is in ${out}, valid ${until}`,
     );
   });
+}
+
+type CreateKey = (key: NewApiKey) => Promise<CreatedApiKey>;
+
+function createAtServer(client: ApiClient): CreateKey {
+  return async (key) => {
+    const { body }: Reply<CreatedApiKey> = await client.post('api-keys', key);
+    return body;
+  };
+}
+
+function createInFolder(dataDir: string): CreateKey {
+  return async (key) => {
+    const { createLocalKey } = await import('../../server/operations/local-requests.ts');
+    return createLocalKey(dataDir, key);
+  };
 }
 
 /** Adds `key`. */

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   COMPONENT_FAILED: '`--clean` starts over.',
   IDENTITY_MISSING: '`isthmus join` joins it.',
   JOIN_NOT_DIALLED: '`isthmus token list` shows the tokens, `isthmus mesh status` the parents.',
+  LAST_ADMIN: '`isthmus key create --name NAME --role admin --out FILE` creates one.',
   MACHINES_FAILED: '`isthmus task show ID` shows it.',
   NO_TARGETS: '`isthmus machine list` shows the environments and roles of each; `isthmus machine set ID` changes them.',
   NOT_INITIALISED: '`isthmus init` creates it.',
@@ -23,7 +24,8 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   TOKEN_EXPIRED: '`isthmus token create` creates one.',
   TOKEN_UNKNOWN: '`isthmus token create` creates one.',
   TOKEN_USED: '`isthmus token create` creates one.',
-  UNAUTHENTICATED: '`isthmus login` logs in, `isthmus key create` creates a key.',
+  UNAUTHENTICATED:
+    "`isthmus login` logs in; `isthmus key create --data DIR` on the server's machine creates a key without one.",
   UNREACHABLE: '`isthmus mesh trace NODE` traces them.',
 };
 

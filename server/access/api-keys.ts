@@ -2,6 +2,7 @@
 // an operator may, an operator all that a viewer may. Nobody creates a key with a higher role or a later expiry than
 // their own.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { ApiKey as ApiKeyView } from '../../contract/api-keys.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiKey, ApiRole } from '../store/access/api-keys.ts';
 import type { Actor } from '../store/base.ts';
@@ -78,7 +79,7 @@ function limitedExpiry(requested: number | undefined, last: number | null): numb
   });
 }
 
-/** Revokes a key at once. FORBIDDEN for a key of a role above one's own. */
+/** Revokes a key at once. FORBIDDEN for a key of a role above one's own, LAST_ADMIN for the last valid admin key. */
 export async function revokeApiKey(
   tx: StoreTransaction,
   id: string,
@@ -88,8 +89,17 @@ export async function revokeApiKey(
   if (!covers(by.role, key.role)) {
     throw new IsthmusError('FORBIDDEN', `a key of role ${by.role} cannot revoke one of role ${key.role}`);
   }
-  if (!(await tx.apiKeys.revoke(id, Date.now()))) return;
+  const now = Date.now();
+  if (key.role === 'admin' && isLive(key, now) && !(await tx.apiKeys.hasOtherAdmin(id, now))) {
+    throw new IsthmusError('LAST_ADMIN', `${id} is the last admin key that is valid`);
+  }
+  if (!(await tx.apiKeys.revoke(id, now))) return;
   await tx.events.append({ actor: by.actor, type: 'api-key.revoked', subject: id, data: {} });
+}
+
+/** A key as the API shows it. */
+export function toApiKeyView({ hash: _hash, ...view }: ApiKey): ApiKeyView {
+  return view;
 }
 
 /** The owner of a presented key, or why it is rejected. */

@@ -2,7 +2,7 @@
 // encrypted file, with a manifest of digests that restore checks before it puts anything in place.
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, link, lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -12,16 +12,14 @@ import { resolveConfig } from '../../lib/config/resolve.ts';
 import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { silentLogger } from '../../lib/telemetry/log.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { decryptStream, encryptStream } from './backup-cipher.ts';
 import { serverConfigSchema } from '../config.ts';
-import { askForCopy } from './admin-socket.ts';
 import { clearBackups } from './clean-up.ts';
 import { fillFolder } from './initialise.ts';
+import { copyDatabase } from './local-requests.ts';
 import { DATABASE_FILE } from '../store/sqlite/open.ts';
-import { openStore } from '../store/store.ts';
 
 const MANIFEST = 'manifest.json';
 const ARCHIVE = '.restore.tar';
@@ -56,9 +54,6 @@ interface Manifest {
 /** Writes a backup (0600); never overwrites a file. A running server copies its database itself. */
 export async function backup({ dataDir, file, passphraseFile, env }: BackupOptions): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile);
-  await stat(join(dataDir, DATABASE_FILE)).catch((cause: unknown) => {
-    throw new IsthmusError('NOT_INITIALISED', `there is no server in ${dataDir}`, { cause });
-  });
   if (existsSync(file)) {
     throw new IsthmusError('FILE_UNUSABLE', `${file} already exists`, {
       remedy: 'Give the backup another name; no file is overwritten.',
@@ -138,27 +133,6 @@ async function readPassphrase(file: string): Promise<string> {
     });
   }
   return passphrase;
-}
-
-/** Copies the database: opens that of a stopped server, asks a running server for a copy. */
-async function copyDatabase(dataDir: string, name: string): Promise<void> {
-  let lock;
-  try {
-    lock = lockDataDir(dataDir);
-  } catch (thrown) {
-    if (!(thrown instanceof IsthmusError) || thrown.code !== 'DATA_DIR_LOCKED') throw thrown;
-    // Without a socket, the process that holds the folder is not a server to ask.
-    await askForCopy(dataDir, name).catch((asking: unknown) => {
-      throw asking instanceof IsthmusError ? asking : thrown;
-    });
-    return;
-  }
-  try {
-    const store = await openStore({ dataDir, log: silentLogger() });
-    await store.copyTo(join(dataDir, name)).finally(() => store.close());
-  } finally {
-    lock.unlock();
-  }
 }
 
 /**

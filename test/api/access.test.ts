@@ -1,6 +1,7 @@
 // Keys and roles: deny by default, one denial event each, and no key creates a key with more rights.
 import { describe, expect, it } from 'vitest';
 import { fastify } from 'fastify';
+import { isLive } from '../../server/access/api-keys.ts';
 import { enforceAccess } from '../../server/api/route-access.ts';
 import { trustedProxies } from '../../server/api/proxies.ts';
 import { startApi, type TestApi } from './api.ts';
@@ -189,6 +190,22 @@ describe('a role', () => {
     expect(await make()).toMatchObject({ status: 429, body: { code: 'RESOURCE_EXHAUSTED' } });
     await api.store.apiKeys.revoke('k-5', 2);
     expect((await make()).status).toBe(201);
+  });
+
+  it('admin key is not revoked when it is the last valid one, even when the last two are revoked at once', async () => {
+    const api = await startApi();
+    const own = api.keys.admin.split('_')[1]!;
+    const revoke = (id: string) => api.call('DELETE', `/api/v1/api-keys/${id}`);
+    await api.call('POST', '/api/v1/api-keys', { body: { name: 'over', role: 'admin', expiresAt: Date.now() - 1 } });
+    await api.call('POST', '/api/v1/api-keys', { body: { name: 'ci', role: 'operator' } });
+    expect(await revoke(own)).toMatchObject({ status: 409, body: { code: 'LAST_ADMIN' } });
+    const { body } = await api.call('POST', '/api/v1/api-keys', { body: { name: 'second', role: 'admin' } });
+    const answers = await Promise.all([revoke(own), revoke(body['id'] as string)]);
+    // The second request may also be rejected because its own key has just been revoked.
+    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    const { items } = await api.store.apiKeys.list({ limit: 100 });
+    const valid = items.filter((key) => key.role === 'admin' && isLive(key, Date.now()));
+    expect(valid).toHaveLength(1);
   });
 
   it('operator cannot revoke an admin', async () => {

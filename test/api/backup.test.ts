@@ -14,6 +14,7 @@ import { openMasterKey } from '../../lib/secrets/seal.ts';
 import { decryptStream, encryptStream } from '../../server/operations/backup-cipher.ts';
 import { backup, restore } from '../../server/operations/backup.ts';
 import { startAdminSocket } from '../../server/operations/admin-socket.ts';
+import { adminRequests } from '../../server/operations/local-requests.ts';
 import { initialise } from '../../server/operations/initialise.ts';
 import { openStore } from '../../server/store/store.ts';
 import { tempDir } from '../support/temp.ts';
@@ -121,7 +122,7 @@ describe('a backup', () => {
     const { folder, dataDir, passphraseFile, file } = await makeServer();
     const lock = lockDataDir(dataDir);
     const store = await openStore({ dataDir, log: silentLogger() });
-    const stop = await startAdminSocket(dataDir, { copyTo: (to) => store.copyTo(to), log: silentLogger() });
+    const stop = await startAdminSocket(dataDir, adminRequests(dataDir, store), silentLogger());
     onTestFinished(async () => {
       await stop();
       await store.close();

@@ -2,8 +2,7 @@
 import { ApiKeyPage, CreatedApiKey, NewApiKey, Whoami } from '../../../contract/api-keys.ts';
 import { IdempotencyKey, json, noContent } from '../../../contract/http.ts';
 import { ById, PageQuery } from '../../../contract/schema.ts';
-import { createApiKey, revokeApiKey } from '../../access/api-keys.ts';
-import type { ApiKey } from '../../store/access/api-keys.ts';
+import { createApiKey, revokeApiKey, toApiKeyView } from '../../access/api-keys.ts';
 import { change } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
@@ -42,7 +41,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
         response: { 200: json('A page of API keys.', ApiKeyPage) },
       },
     },
-    async (request) => mapPage(await store.apiKeys.list(pageRequest(request.query)), toView),
+    async (request) => mapPage(await store.apiKeys.list(pageRequest(request.query)), toApiKeyView),
   );
 
   app.post(
@@ -64,7 +63,7 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
       change(context, request, reply, async (tx, actor) => {
         const { role } = principalOf(request);
         const { record, key } = await createApiKey(tx, request.body, { actor, role });
-        return { status: 201, body: { ...toView(record), key }, location: `/api/v1/api-keys/${record.id}` };
+        return { status: 201, body: { ...toApiKeyView(record), key }, location: `/api/v1/api-keys/${record.id}` };
       }),
   );
 
@@ -75,7 +74,8 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
       schema: {
         operationId: 'revokeApiKey',
         summary: 'Revoke an API key',
-        description: 'Takes effect at once. Repeating it changes nothing.',
+        description:
+          'Takes effect at once. Repeating it changes nothing. The last valid admin key stays: 409 `LAST_ADMIN`.',
         tags,
         params: ById,
         response: { 204: noContent('The key is revoked.') },
@@ -87,8 +87,4 @@ export function apiKeyRoutes(app: ApiInstance, context: ApiContext): void {
         return { status: 204, body: null };
       }),
   );
-}
-
-function toView({ hash: _hash, ...view }: ApiKey): Omit<ApiKey, 'hash'> {
-  return view;
 }

@@ -63,6 +63,19 @@ export class ApiKeyRepository {
     return Number(count);
   }
 
+  /** Whether an admin key other than this one is valid. */
+  async hasOtherAdmin(id: string, now: number): Promise<boolean> {
+    const other = await this.#db
+      .selectFrom('api_keys')
+      .select('id')
+      .where('role', '=', 'admin')
+      .where('id', '!=', id)
+      .where('revoked_at', 'is', null)
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+      .executeTakeFirst();
+    return other !== undefined;
+  }
+
   /** Returns whether this call revoked it. */
   async revoke(id: string, now: number): Promise<boolean> {
     const { numUpdatedRows } = await this.#db

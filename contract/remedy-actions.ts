@@ -1,0 +1,63 @@
+// Remedies as data: what to do about an error, which a client puts into words.
+
+const LISTED_KINDS = ['environment', 'machine', 'node', 'project', 'site', 'task', 'token'] as const;
+
+/** Kinds of resources that can be listed. */
+export type ListedKind = (typeof LISTED_KINDS)[number];
+
+/** Every action, with the names of its arguments. */
+const ACTION_ARGUMENTS = {
+  /** Choose an existing one. */
+  CHOOSE_EXISTING: ['kind'],
+  /** Choose an existing one, or create the missing one. */
+  CHOOSE_OR_CREATE: ['kind', 'id'],
+  /** Choose an existing release of the project, or create the missing one. */
+  CHOOSE_OR_CREATE_RELEASE: ['project', 'version'],
+  /** Choose an existing version of the package. */
+  CHOOSE_PACKAGE_VERSION: ['package'],
+  /** Choose a relay that exists and is active. */
+  CHOOSE_RELAY: [],
+  /** Give the address of the node, as host:port. */
+  GIVE_ADDRESS: ['node'],
+  /** Push a version of the package. */
+  PUSH_PACKAGE: ['package'],
+  /** Revoke the node. */
+  REVOKE_NODE: ['node'],
+  /** Put the machines, IDs separated by commas, into an environment. */
+  SET_ENVIRONMENTS: ['machines'],
+  /** Give the project a process. */
+  SET_PROCESS: ['project'],
+} as const satisfies Record<string, readonly string[]>;
+
+type ActionArguments = typeof ACTION_ARGUMENTS;
+
+/** The remedy as data, which a client puts into words: the command line names a command, a web page links. */
+export type RemedyAction = {
+  [Code in keyof ActionArguments]: {
+    readonly code: Code;
+    readonly arguments: {
+      readonly [Name in ActionArguments[Code][number]]: Name extends 'kind' ? ListedKind : string;
+    };
+  };
+}[keyof ActionArguments];
+
+/** The action that another process sent; undefined when it is incomplete, or one that this version does not know. */
+export function receivedAction(sent: unknown): RemedyAction | undefined {
+  return isAction(sent) ? sent : undefined;
+}
+
+function isAction(sent: unknown): sent is RemedyAction {
+  if (!isRecord(sent) || typeof sent['code'] !== 'string' || !isRecord(sent['arguments'])) return false;
+  if (!Object.hasOwn(ACTION_ARGUMENTS, sent['code'])) return false;
+  const names: readonly string[] = ACTION_ARGUMENTS[sent['code'] as keyof ActionArguments];
+  const values = Object.entries(sent['arguments']);
+  return values.length === names.length && values.every(([name, value]) => names.includes(name) && fits(name, value));
+}
+
+function fits(name: string, value: unknown): boolean {
+  return typeof value === 'string' && (name !== 'kind' || (LISTED_KINDS as readonly string[]).includes(value));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
