@@ -4,7 +4,13 @@ import { IsthmusError } from '../../contract/errors.ts';
 
 export type TemplateNode =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'value'; readonly name: string; readonly filters: readonly string[]; readonly source: string }
+  | {
+      readonly kind: 'value';
+      readonly name: string;
+      readonly filters: readonly string[];
+      readonly source: string;
+      readonly offset: number;
+    }
   | {
       readonly kind: 'if';
       readonly name: string;
@@ -82,7 +88,7 @@ interface Position {
 function takeTag(tag: Tag, { text, offset, root, open }: Position): void {
   const block = open.at(-1);
   if (tag.kind === 'value') {
-    (block?.nodes ?? root).push(tag);
+    (block?.nodes ?? root).push({ ...tag, offset });
   } else if (tag.kind === 'open') {
     if (open.length >= DEEPEST_BLOCKS) throw mismatch(text, offset, `blocks are nested deeper than ${DEEPEST_BLOCKS}`);
     open.push({ tag, offset, then: undefined, nodes: [] });
@@ -137,7 +143,14 @@ function addText(nodes: TemplateNode[], text: string): void {
   if (text !== '') nodes.push({ kind: 'text', text });
 }
 
+/** The number of the line, from 1, in which `offset` is. */
+export function lineAt(text: string, offset: number): number {
+  let line = 1;
+  for (let at = text.indexOf('\n'); at >= 0 && at < offset; at = text.indexOf('\n', at + 1)) line += 1;
+  return line;
+}
+
 function mismatch(text: string, offset: number, what: string): IsthmusError {
-  const line = text.slice(0, offset).split('\n').length;
+  const line = lineAt(text, offset);
   return new IsthmusError('VARIABLE_SYNTAX', `line ${line}: ${what}`, { field: `line ${line}` });
 }

@@ -1,21 +1,41 @@
 // The variable syntax, form by form, and its limits.
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { resolveVariables, substitute } from './substitution.ts';
 
 const text = (template: string, variables: Record<string, string> = {}): string => substitute(template, variables).text;
+const NO_LITERALS = new Set<string>();
+/** The value of the variable `name` when the values are templates, except the `literals`. */
+const resolved = (name: string, variables: Record<string, string>, ...literals: string[]): string =>
+  resolveVariables(variables, new Set(literals)).values[name]!;
 
 describe('substitution', () => {
-  test('replaces values, also inside values', () => {
-    expect(text('host=#{Host}:#{ Port }', { Host: 'web.#{Domain}', Domain: 'example', Port: '80' })).toBe(
-      'host=web.example:80',
-    );
+  test('replaces values, which are text', () => {
+    expect(text('host=#{Host}:#{ Port }', { Host: 'web.#{Port}', Port: '80' })).toBe('host=web.#{Port}:80');
+    const anything = fc.oneof(fc.string(), fc.constantFrom('##{A}', '#{A}', '#{if A}', '#{/each}', '}#{'));
+    fc.assert(fc.property(anything, (value) => text('<#{A}>', { A: value }) === `<${value}>`));
   });
 
-  test('leaves undefined names unchanged and reports them', () => {
-    expect(substitute('a #{Nope} #{Nope | ToUpper} #{X | Rot13}', { X: '1' })).toEqual({
-      text: 'a #{Nope} #{Nope | ToUpper} #{X | Rot13}',
-      undefinedNames: ['Nope', 'X | Rot13'],
-    });
+  test('leaves undefined names and unknown filters unchanged, and reports each with its first line', () => {
+    const left = 'a #{X}\n#{Nope} #{Nope | ToUpper}\n\n#{X | Rot13} #{Nope}\n#{each x in L}#{x | No} #{y}#{/each}';
+    const { unresolved, text: after } = substitute(left, { X: '1', L: 'a,b' });
+    expect(after).toBe('a 1\n#{Nope} #{Nope | ToUpper}\n\n#{X | Rot13} #{Nope}\n#{x | No} #{y}#{x | No} #{y}');
+    expect(unresolved).toEqual([
+      { name: 'Nope', line: 2 },
+      { name: 'X', filter: 'Rot13', line: 4 },
+      { name: 'x', filter: 'No', line: 5 },
+      { name: 'y', line: 5 },
+    ]);
+  });
+
+  test('tells which names a text took in, not those it only asks about', () => {
+    const variables = { A: '1', B: 'yes', C: 'x,y', D: 'p,q', E: 'e', F: '' };
+    const template =
+      '#{A | ToUpper}#{if B}#{unless E}#{E}#{/unless}#{/if}#{each i in C}.#{i}#{/each}#{each j in D}-#{/each}';
+    expect([...substitute(template, variables).usedNames].toSorted()).toEqual(['A', 'C']);
+    expect(substitute('#{A | Rot13}', variables).usedNames).toEqual(new Set());
+    const nested = '#{each x in C}#{each y in x}#{y}#{/each}#{/each}';
+    expect(substitute(nested, variables).usedNames).toEqual(new Set(['C']));
   });
 
   test('does not reach into the prototype', () => {
@@ -31,7 +51,7 @@ describe('substitution', () => {
 
   test('escapes', () => {
     expect(text('##{Name} #{Name}', { Name: 'v' })).toBe('#{Name} v');
-    expect(text('#{A}', { A: '##{B}', B: 'no' })).toBe('#{B}');
+    expect(resolved('A', { A: '##{B}', B: 'no' })).toBe('#{B}');
   });
 
   test('conditions', () => {
@@ -58,10 +78,10 @@ describe('substitution', () => {
   });
 
   test('a cycle is named', () => {
-    expect(() => text('#{A}', { A: '#{B}', B: '#{C}', C: 'x#{B}' })).toThrowError(
+    expect(() => resolved('A', { A: '#{B}', B: '#{C}', C: 'x#{B}' })).toThrowError(
       expect.objectContaining({ code: 'VARIABLE_CYCLE', message: 'a variable needs its own value: B → C → B' }),
     );
-    expect(() => resolveVariables({ A: '#{A}' })).toThrowError(expect.objectContaining({ code: 'VARIABLE_CYCLE' }));
+    expect(() => resolved('A', { A: '#{A}' })).toThrowError(expect.objectContaining({ code: 'VARIABLE_CYCLE' }));
   });
 
   test('50 levels are allowed, 51 are not', () => {
@@ -69,17 +89,21 @@ describe('substitution', () => {
       Object.fromEntries(
         Array.from({ length: levels }, (_, level) => [`V${level}`, level + 1 === levels ? 'end' : `#{V${level + 1}}`]),
       );
-    expect(text('#{V0}', chain(50))).toBe('end');
-    expect(() => text('#{V0}', chain(51))).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
+    expect(resolved('V0', chain(50))).toBe('end');
+    expect(() => resolved('V0', chain(51))).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
   });
 
   test('an exponential expansion is rejected before it fills the memory', () => {
     const variables = Object.fromEntries(
       Array.from({ length: 40 }, (_, level) => [`V${level}`, level === 39 ? 'x' : `#{V${level + 1}}#{V${level + 1}}`]),
     );
-    expect(() => text('#{V0}', variables)).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
-    const empty = { ...variables, V39: '' };
-    expect(text('#{V0}', empty)).toBe('');
+    expect(() => resolved('V0', variables)).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
+    expect(resolved('V0', { ...variables, V39: '' })).toBe('');
+  });
+
+  test('loops in loops that print nothing are rejected before they take the processor', () => {
+    const loops = `${'#{each x in L}'.repeat(20)}${'#{/each}'.repeat(20)}`;
+    expect(() => text(loops, { L: 'a,b,c,d' })).toThrowError(expect.objectContaining({ code: 'VARIABLE_TOO_LARGE' }));
   });
 
   test('unmatched blocks are reported with their line', () => {
@@ -97,9 +121,18 @@ describe('substitution', () => {
   });
 
   test('resolves the variables themselves', () => {
-    expect(resolveVariables({ A: '#{B}!', B: '1', C: '#{D}' })).toEqual({
+    expect(resolveVariables({ A: '#{B}!', B: '1', C: '#{D}' }, NO_LITERALS)).toEqual({
       values: { A: '1!', B: '1', C: '#{D}' },
       undefinedNames: ['D'],
     });
+  });
+
+  test('takes literals as they are, and others that name them once', () => {
+    const variables = { Password: '#{Nope}##{x#{Password}', Url: 'db://#{Password}@#{Host}', Host: 'db-1' };
+    expect(resolveVariables(variables, new Set(['Password']))).toEqual({
+      values: { ...variables, Url: 'db://#{Nope}##{x#{Password}@db-1' },
+      undefinedNames: [],
+    });
+    expect(resolved('A', { A: '#{A}' }, 'A')).toBe('#{A}');
   });
 });

@@ -1,41 +1,70 @@
 // Substitutes variables: `#{Name}`, filters `#{Name | ToUpper}`, `#{if Name}…#{else}…#{/if}`, `#{unless
-// Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Values may
-// name other variables. Undefined names stay unchanged and are reported. The parser is parse.ts.
+// Name}…#{/unless}`, `#{each x in List}…#{/each}` over a comma-separated list, and `##{` for a literal `#{`. Undefined
+// names and unknown filters stay unchanged and are reported. The values of variables may be templates, too, but only
+// once: what is resolved, and what is sensitive, is text. The parser is parse.ts.
 import { IsthmusError } from '../../contract/errors.ts';
-import { parseTemplate, type TemplateNode } from './parse.ts';
+import { lineAt, parseTemplate, type TemplateNode } from './parse.ts';
 
 /** Limit of values that name values that name values; more is a mistake. */
 export const DEEPEST_NESTING = 50;
 /** Limit of an expanded text, or of one variable's value. */
 export const LARGEST_EXPANSION_BYTES = 10 * 1024 * 1024;
 
+/** Limit of loops in loops, which may print nothing. */
+const MOST_STEPS = 1_000_000;
+
 export type Variables = Readonly<Record<string, string>>;
 
 export interface Substituted {
   readonly text: string;
-  /** Used names that are not defined, sorted. */
-  readonly undefinedNames: readonly string[];
+  /** Names whose values are in the text; not those of a mere condition. */
+  readonly usedNames: ReadonlySet<string>;
+  /** What stays in the text as it was, each once, in the order of the lines. */
+  readonly unresolved: readonly Unresolved[];
 }
 
-/** Replaces every variable in `text`. Throws VARIABLE_CYCLE, VARIABLE_TOO_LARGE or VARIABLE_SYNTAX. */
-export function substitute(text: string, variables: Variables): Substituted {
-  const expansion = new Expansion(variables);
+/** A name that is not defined or, with `filter`, a filter that does not exist. */
+export interface Unresolved {
+  readonly name: string;
+  readonly filter?: string;
+  /** The first line, from 1, in which it is. */
+  readonly line: number;
+}
+
+/** Replaces every variable in `text` by its value, which is text. Throws VARIABLE_TOO_LARGE or VARIABLE_SYNTAX. */
+export function substitute(text: string, values: Variables): Substituted {
+  const expansion = new Expansion(values, () => true);
   const result = expansion.expand(parseTemplate(text), NO_LOOP);
-  return { text: result, undefinedNames: expansion.undefinedNames() };
+  const unresolved = expansion.unresolved().map(({ name, filter, offset }) => ({
+    ...{ name, line: lineAt(text, offset) },
+    ...(filter === undefined ? {} : { filter }),
+  }));
+  return { text: result, usedNames: expansion.usedNames, unresolved };
 }
 
-/** Replaces variables inside the values of the variables themselves. */
-export function resolveVariables(variables: Variables): {
-  readonly values: Record<string, string>;
-  readonly undefinedNames: readonly string[];
-} {
-  const expansion = new Expansion(variables);
+/**
+ * Replaces variables inside the values of the variables themselves, except in those of `literals`, which are text.
+ * Throws VARIABLE_CYCLE, VARIABLE_TOO_LARGE or VARIABLE_SYNTAX.
+ */
+export function resolveVariables(
+  variables: Variables,
+  literals: ReadonlySet<string>,
+): { readonly values: Record<string, string>; readonly undefinedNames: readonly string[] } {
+  const expansion = new Expansion(variables, (name) => literals.has(name));
   const values = Object.fromEntries(Object.keys(variables).map((name) => [name, expansion.valueOf(name) ?? '']));
-  return { values, undefinedNames: expansion.undefinedNames() };
+  const names = expansion.unresolved().map(({ name, filter }) => (filter === undefined ? name : `${name} | ${filter}`));
+  return { values, undefinedNames: names.toSorted() };
+}
+
+/** A loop variable: an item of the variable `list`. */
+interface LoopVariable {
+  readonly name: string;
+  readonly value: string;
+  readonly list: string;
 }
 
 /** Loop variables in scope, innermost last. */
-type Loop = readonly { readonly name: string; readonly value: string }[];
+type Loop = readonly LoopVariable[];
 const NO_LOOP: Loop = [];
 
 type Filter = (value: string) => string;
@@ -60,18 +89,29 @@ function escapeMarkup(value: string, apostrophe: string): string {
     .replaceAll("'", apostrophe);
 }
 
+interface UnresolvedTag {
+  readonly name: string;
+  readonly filter: string | undefined;
+  readonly offset: number;
+}
+
 class Expansion {
   readonly #variables: Variables;
+  readonly #isLiteral: (name: string) => boolean;
   readonly #resolved = new Map<string, string>();
   readonly #resolving: string[] = [];
-  readonly #undefined = new Set<string>();
+  /** By name and filter. */
+  readonly #unresolved = new Map<string, UnresolvedTag>();
+  readonly usedNames = new Set<string>();
+  #steps = 0;
 
-  constructor(variables: Variables) {
+  constructor(variables: Variables, isLiteral: (name: string) => boolean) {
     this.#variables = variables;
+    this.#isLiteral = isLiteral;
   }
 
-  undefinedNames(): readonly string[] {
-    return [...this.#undefined].sort();
+  unresolved(): readonly UnresolvedTag[] {
+    return [...this.#unresolved.values()].toSorted((a, b) => a.offset - b.offset);
   }
 
   expand(nodes: readonly TemplateNode[], loop: Loop): string {
@@ -85,6 +125,7 @@ class Expansion {
     const known = this.#resolved.get(name);
     if (known !== undefined) return known;
     if (!Object.hasOwn(this.#variables, name)) return undefined;
+    if (this.#isLiteral(name)) return this.#variables[name];
     const cycleStart = this.#resolving.indexOf(name);
     if (cycleStart >= 0) {
       const cycle = [...this.#resolving.slice(cycleStart), name].join(' → ');
@@ -102,36 +143,45 @@ class Expansion {
     return value;
   }
 
-  #lookUp(name: string, loop: Loop): string | undefined {
-    return loop.findLast((scope) => scope.name === name)?.value ?? this.valueOf(name);
+  #lookUp(name: string, loop: Loop): { readonly value: string | undefined; readonly from: string } {
+    const item = loop.findLast((each) => each.name === name);
+    return item === undefined ? { value: this.valueOf(name), from: name } : { value: item.value, from: item.list };
   }
 
   #expandInto(output: SizedText, nodes: readonly TemplateNode[], loop: Loop): void {
     for (const node of nodes) {
+      this.#steps += 1;
+      if (this.#steps > MOST_STEPS) {
+        throw new IsthmusError('VARIABLE_TOO_LARGE', `variables take more than ${MOST_STEPS} steps to expand`);
+      }
       if (node.kind === 'text') output.add(node.text);
       else if (node.kind === 'value') output.add(this.#filtered(node, loop));
       else if (node.kind === 'if') {
-        const holds = isTrue(this.#lookUp(node.name, loop)) !== node.negated;
+        const holds = isTrue(this.#lookUp(node.name, loop).value) !== node.negated;
         this.#expandInto(output, holds ? node.then : node.otherwise, loop);
       } else {
-        for (const value of listItems(this.#lookUp(node.list, loop))) {
-          this.#expandInto(output, node.body, [...loop, { name: node.item, value }]);
+        const { value: list, from } = this.#lookUp(node.list, loop);
+        for (const value of listItems(list)) {
+          this.#expandInto(output, node.body, [...loop, { name: node.item, value, list: from }]);
         }
       }
     }
   }
 
   #filtered(node: TemplateNode & { readonly kind: 'value' }, loop: Loop): string {
-    let value = this.#lookUp(node.name, loop);
-    if (value === undefined) this.#undefined.add(node.name);
-    for (const name of node.filters) {
-      if (!Object.hasOwn(FILTERS, name)) {
-        this.#undefined.add(`${node.name} | ${name}`);
-        return node.source;
-      }
-      if (value !== undefined) value = FILTERS[name]!(value);
-    }
-    return value ?? node.source;
+    const { value, from } = this.#lookUp(node.name, loop);
+    if (value === undefined) this.#leave(node);
+    const unknown = node.filters.find((filter) => !Object.hasOwn(FILTERS, filter));
+    if (unknown !== undefined) this.#leave(node, unknown);
+    if (value === undefined || unknown !== undefined) return node.source;
+    this.usedNames.add(from);
+    return node.filters.reduce((text, filter) => FILTERS[filter]!(text), value);
+  }
+
+  #leave({ name, offset }: { readonly name: string; readonly offset: number }, filter?: string): void {
+    const key = filter === undefined ? name : `${name}|${filter}`;
+    const known = this.#unresolved.get(key);
+    if (known === undefined || offset < known.offset) this.#unresolved.set(key, { name, filter, offset });
   }
 }
 

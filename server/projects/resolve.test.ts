@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Variable } from '../store/projects/variables.ts';
 import { resolveAt, scriptEnv, sealIdentity } from './resolve.ts';
@@ -64,6 +65,35 @@ describe('values', () => {
     expect(found.values).toMatchObject({ Url: 'db://hunter22@db-1', Command: 'connect DB://HUNTER22@DB-1' });
     expect(found.sensitiveNames).toEqual(['Command', 'Password', 'Url']);
     expect(found.sensitiveValues).not.toContain('db-1');
+  });
+
+  it('a sensitive value reaches the script unchanged, whatever it contains', () => {
+    const odd = fc.constantFrom('##{', '#{Host}', '#{Nope}', '#{Self}', '#{if x}', '#{/if}', '}', '$', '\n');
+    const secret = fc
+      .array(fc.oneof(odd, fc.string({ minLength: 1 })), { minLength: 4 })
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(secret, (value) => {
+        const found = resolve(sealed('Self', value), variable('Host', 'db-1'), variable('Url', 'a#{Self}b'));
+        expect(found.values).toMatchObject({ Self: value, Url: `a${value}b` });
+        expect(found.sensitiveNames).toEqual(['Self', 'Url']);
+      }),
+    );
+  });
+
+  it('no error quotes a word of a sensitive value', () => {
+    const secret = sealed('Password', '#{Canary}#{if Canary}#{each Canary in Canary}#{Password}');
+    const bad = [
+      [variable('A', '#{Password}#{Missing}')],
+      [variable('A', '#{Password}#{A}')],
+      [variable('A', '#{if Password}')],
+      Array.from({ length: 60 }, (_, n) => variable(`V${n}`, n === 59 ? '#{Password}' : `#{V${n + 1}}`)),
+    ];
+    for (const variables of bad) {
+      expect(() => resolve(secret, ...variables)).toThrow(
+        expect.not.objectContaining({ message: expect.stringContaining('Canary') as string }),
+      );
+    }
   });
 
   it('does not mask a short value that only depends on a secret', () => {

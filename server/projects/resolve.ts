@@ -1,4 +1,5 @@
-// Resolves the variables of a step on a machine: picks them by scope, unseals them, expands their expressions.
+// Resolves the variables of a step on a machine: picks them by scope, unseals them, expands the expressions of plain
+// ones. A sensitive value is text, whatever it contains, and no message quotes a word of it.
 import { IsthmusError } from '../../contract/errors.ts';
 import { checkMaskable, isMaskable } from '../../lib/masking/masker.ts';
 import type { Sealer } from '../../lib/secrets/seal.ts';
@@ -36,7 +37,7 @@ export function resolveAt(variables: readonly Variable[], target: ScopeTarget, s
   const picked = variablesAt(variables, target);
   const sealed = new Set(picked.filter(({ valueSealed }) => valueSealed !== null).map(({ name }) => name));
   const raw = Object.fromEntries(picked.map((variable) => [variable.name, valueOf(variable, sealer)]));
-  const { values, undefinedNames } = resolveVariables(raw);
+  const { values, undefinedNames } = resolveVariables(raw, sealed);
   if (undefinedNames.length > 0) throw notDefined(undefinedNames, target);
   checkSizes(values);
   // A value only derived from a secret, such as by a condition, may be too short to mask; then it reveals nothing.
@@ -64,7 +65,8 @@ function valueOf({ id, value, valueSealed }: Variable, sealer: Opener): string {
 /** Names whose expansion contains a sealed value, at any depth. */
 function tainted(raw: Readonly<Record<string, string>>, sealed: ReadonlySet<string>): string[] {
   const found = new Set(sealed);
-  const mentions = Object.entries(raw).map(([name, value]) => [name, mentionedIn(value)] as const);
+  const plain = Object.entries(raw).filter(([name]) => !sealed.has(name));
+  const mentions = plain.map(([name, value]) => [name, mentionedIn(value)] as const);
   for (let grown = true; grown;) {
     const before = found.size;
     for (const [name, mentioned] of mentions) if (mentioned.some((other) => found.has(other))) found.add(name);

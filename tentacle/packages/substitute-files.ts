@@ -34,7 +34,8 @@ async function substituteFile(path: string, name: string, order: PackageOrder): 
     }
     const before = decodeText(await file.readFile());
     if (before === undefined) return [];
-    const { text, undefinedNames } = substitute(before, order.variables);
+    const { text, unresolved } = substitute(before, order.variables);
+    const undefinedNames = unresolved.map(({ name }) => name);
     if (text === before) return undefinedNames;
     // The file may now contain a secret: only its owner may read it.
     if (order.hasSensitive) await file.chmod(mode & 0o700);

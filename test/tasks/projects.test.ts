@@ -58,6 +58,15 @@ it('seals sensitive values, never shows them, and keeps them sealed for their ow
   expect(JSON.stringify(items)).not.toContain('hunter22');
 });
 
+it('takes a sensitive value as text, also one that looks like a template that is not whole', async () => {
+  const h = await startHarness();
+  await project(h);
+  const value = '##{a #{if b} #{/each}';
+  const { id, valueSealed } = await variable(h, { name: 'Password', value, sensitive: true });
+  expect(h.sealer.openText(valueSealed!, `variables/${id}/value`)).toBe(value);
+  await expect(variable(h, { name: 'Plain', value })).rejects.toMatchObject({ code: 'VARIABLE_SYNTAX' });
+});
+
 it('changes and deletes variables under their version, and reveals nothing', async () => {
   const h = await startHarness();
   await project(h);
