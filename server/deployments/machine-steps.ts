@@ -8,7 +8,8 @@ import type { Release } from '../store/projects/releases.ts';
 import type { TicketState } from '../../contract/tasks.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { TaskContext } from '../tasks/context.ts';
-import { endTicket, mayHaveRun, denialEnd, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
+import { endTicket, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
+import { cutShortEnd, denialEnd, mayHaveRun } from '../tasks/execution/ticket-end.ts';
 import type { FindSources } from '../tasks/execution/package-ticket.ts';
 import { hasEnded } from '../tasks/outcome.ts';
 import type { DeploymentPayload } from './plan.ts';
@@ -51,6 +52,10 @@ export class MachineSteps {
   async #runTicket(step: ProcessStep, ticket: Ticket): Promise<Ticket> {
     const { payload, reachabilityTimeout } = this.#facts;
     const context = this.#context;
+    // Nothing more begins, so nothing is prepared that could fail.
+    if (ticket.state === 'pending' && context.finish.aborted) {
+      return endTicket(context, ticket.id, cutShortEnd(context));
+    }
     let run: TicketRunner;
     try {
       run = await this.#prepare(step, ticket);

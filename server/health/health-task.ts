@@ -4,7 +4,8 @@ import type { Task } from '../store/tasks/tasks.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { Halted, type TaskContext } from '../tasks/context.ts';
-import { endTicket, failure, type TicketDeps, type TicketEnding } from '../tasks/execution/machine-run.ts';
+import { endTicket, type TicketDeps } from '../tasks/execution/machine-run.ts';
+import { cutShortEnd, failure, type TicketEnding } from '../tasks/execution/ticket-end.ts';
 import { runPerMachine } from '../tasks/execution/per-machine.ts';
 import type { Lane, TaskKind } from '../tasks/kinds.ts';
 import { hasEnded } from '../tasks/outcome.ts';
@@ -66,10 +67,8 @@ async function runHealthTicket(deps: TicketDeps, context: TaskContext, ticket: T
   }
   const health = await checkHealth(deps, machine, AbortSignal.any([finish, halt]));
   if (halt.aborted) throw new Halted();
-  if (finish.aborted) {
-    const state = context.finishReason === 'cancel' ? 'cancelled' : 'timed_out';
-    return endTicket(context, ticket.id, { state });
-  }
+  // A check that was cut short finds the machine unreachable.
+  if (finish.aborted && health.health === 'unreachable') return endTicket(context, ticket.id, cutShortEnd(context));
   return endTicket(context, ticket.id, endingOf(health), (tx) => storeHealth(tx, machine.id, health));
 }
 

@@ -32,6 +32,9 @@ export function unsigned(content: EnvelopeContent): Envelope {
   return { body: bodies.encode({ ...content, payloadSha256: Buffer.alloc(32) }) };
 }
 
+/** What a stalled call waits for. */
+const forever = new Promise<never>(() => undefined);
+
 class FakeScript {
   readonly ticket: string;
   readonly payload: ScriptPayload__Output;
@@ -148,6 +151,10 @@ export class FakeTentacle {
   unresponsive = false;
   /** Connections taken while unresponsive. */
   ignoredConnections = 0;
+  /** Calls for these actions are taken and never answered. */
+  readonly stalls = new Set<'acquire' | 'stage' | 'activate' | 'script' | 'health'>();
+  /** Calls that it has not answered. */
+  stalled = 0;
   /** Fails acquisitions with this code. */
   failAcquire: 'PACKAGE_HASH_MISMATCH' | undefined;
   health: HealthReport = {};
@@ -247,6 +254,7 @@ export class FakeTentacle {
       },
       AcquirePackage: (call) => {
         const { payload } = this.#accept(call.request.envelope);
+        if (this.#stalls('acquire')) return;
         const { package: wanted, sources } = packagePayloads.decode(payload);
         if (this.failAcquire !== undefined) throw new IsthmusError(this.failAcquire, 'wrong bytes', { hop: this.name });
         this.packageCalls.push(`acquire ${wanted?.id} ${wanted?.version}`);
@@ -259,12 +267,25 @@ export class FakeTentacle {
       },
       StagePackage: ({ request }) => this.#package('stage', request.envelope),
       ActivatePackage: ({ request }) => this.#package('activate', request.envelope),
-      CheckHealth: () => ({ softwareVersion: 'fake', tentacleTimeMs: Date.now(), cpus: 2, ...this.health }),
+      CheckHealth: async () => ({
+        ...(this.#stalls('health') ? await forever : {}),
+        softwareVersion: 'fake',
+        tentacleTimeMs: Date.now(),
+        cpus: 2,
+        ...this.health,
+      }),
     };
   }
 
-  #package(action: string, envelope: Envelope__Output | null) {
+  #stalls(action: 'acquire' | 'stage' | 'activate' | 'script' | 'health'): boolean {
+    if (!this.stalls.has(action)) return false;
+    this.stalled += 1;
+    return true;
+  }
+
+  async #package(action: 'stage' | 'activate', envelope: Envelope__Output | null) {
     const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
+    if (this.#stalls(action)) await forever;
     this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}`);
     return { application: payload.application, currentVersion: payload.package?.version ?? '' };
   }
@@ -359,6 +380,7 @@ export class FakeTentacle {
       const requests: AsyncIterable<LogRequest__Output> = call.iterator({ destroyOnReturn: false });
       for await (const request of requests) {
         if (script === undefined) {
+          if (request.start !== null && this.#stalls('script')) continue;
           const started = request.start === null ? undefined : this.#start(request.start);
           // The envelope of a start names ticket, task and epoch.
           if (started === undefined) this.#fence(request.task, request.epoch);

@@ -1,4 +1,5 @@
 // A store, the whole task engine and fake tentacles in one process, over real sockets.
+import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { createSigner } from '../../certs/signer.ts';
 import type { IsthmusError } from '../../contract/errors.ts';
@@ -29,6 +30,8 @@ export interface Harness {
   readonly ports: Map<string, number>;
   /** While it is set, a hop on the path answers every dial with this. */
   denial: IsthmusError | undefined;
+  /** Machines whose dials are neither answered nor denied, with how many there were. */
+  readonly unanswered: Map<string, number>;
   readonly dataDir: string;
   tasks: Tasks;
   /** A machine with its fake tentacle. */
@@ -69,7 +72,15 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
     const tasks = startTasks({
       store,
       kinds,
-      dial: (options) => (harness.denial === undefined ? dialFake(options) : Promise.reject(harness.denial)),
+      dial: async (options) => {
+        if (harness.denial !== undefined) throw harness.denial;
+        const dials = harness.unanswered.get(options.node);
+        if (dials !== undefined && options.signal !== undefined) {
+          harness.unanswered.set(options.node, dials + 1);
+          await once(options.signal, 'abort');
+        }
+        return dialFake(options);
+      },
       sign: unsigned,
       routesOf: storedRoutes(store),
       log,
@@ -94,6 +105,7 @@ export async function startHarness(tunables: Tunables = {}, given: Given = {}): 
     steps,
     ports,
     denial: undefined,
+    unanswered: new Map(),
     dataDir,
     tasks: start(),
     async machine(id, { roles = [], routes = direct, environments = ['prod'] } = {}) {

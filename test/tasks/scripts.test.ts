@@ -196,15 +196,16 @@ it('waits for an unreachable machine, says so, and continues when it is back', a
   expect(fake.starts).toHaveLength(1);
 });
 
-it('fails what could not be reached by the deadline, naming the hop', async () => {
+it('calls what could not be reached by the deadline timed out, naming the hop', async () => {
   const h = await startHarness();
   await h.machine('web-1', { routes: [{ kind: 'path', via: ['eu'] }] });
   h.ports.delete('web-1');
   const id = await submit(h, 'say never', { deadlineS: 1 });
-  expect((await h.ended(id)).state).toBe('failed');
+  expect(await h.ended(id)).toMatchObject({ state: 'timed_out', errorCode: 'TASK_DEADLINE' });
   expect(await ticketOf(h, id)).toMatchObject({
-    state: 'failed',
-    errorCode: 'UNREACHABLE',
+    state: 'timed_out',
+    errorCode: 'TASK_DEADLINE',
+    errorDetail: 'the deadline passed: no path to web-1',
     errorHop: 'eu',
     startedAt: null,
   });
@@ -226,7 +227,7 @@ it('takes the next route when the first fails, and none that the machine does no
   h.ports.set('asia/web-2', h.ports.get('web-2')!);
   h.ports.delete('web-2');
   const second = await submit(h, 'say over asia', { machines: ['web-2'], deadlineS: 1 });
-  expect((await h.ended(second)).state).toBe('failed');
+  expect((await h.ended(second)).state).toBe('timed_out');
 });
 
 it('cancels the process, keeps its log, and ends once, however often it is cancelled', async () => {

@@ -75,6 +75,8 @@ export async function reach<Result>(options: ReachOptions, call: TentacleCall<Re
   for (let failures = 0; !signals.some(({ aborted }) => aborted); failures += 1) {
     const round = await tryRoutes(options, call);
     if (round.kind === 'answered') return round;
+    // The caller's own cut says nothing about the path.
+    if (round.error.code === 'CANCELLED' && signals.some(({ aborted }) => aborted)) break;
     const changed = round.error.code !== lastError?.code || round.error.hop !== lastError.hop;
     lastError = round.error;
     if (changed) await onFailing?.(round.error);
@@ -97,7 +99,10 @@ export async function tryRoutes<Result>(
 ): Promise<Round<Result>> {
   let failed: IsthmusError | undefined;
   for (const route of await routes()) {
-    if (signals.some(({ aborted }) => aborted)) break;
+    if (signals.some(({ aborted }) => aborted)) {
+      failed ??= new IsthmusError('CANCELLED', 'the caller no longer waits', { hop: machine });
+      break;
+    }
     try {
       const value = await tentacles.use(machine, pathOf(route), async (client) => {
         await unlessAborted(client.ready(), signals);

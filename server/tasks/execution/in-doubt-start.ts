@@ -3,15 +3,8 @@
 // rejected.
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
 import type { Ticket } from '../../store/tasks/tickets.ts';
-import {
-  envelopeOf,
-  failure,
-  reachExecutor,
-  denialEnd,
-  unsentEnd,
-  type MachineRun,
-  type TicketEnding,
-} from './machine-run.ts';
+import { envelopeOf, reachExecutor, type MachineRun } from './machine-run.ts';
+import { cutShortEnd, denialEnd, failure, type TicketEnding } from './ticket-end.ts';
 
 /** The end of the ticket; undefined when the machine has started its script after all. */
 export async function endInDoubtStart(run: MachineRun, ticket: Ticket): Promise<TicketEnding | undefined> {
@@ -26,7 +19,7 @@ export async function endInDoubtStart(run: MachineRun, ticket: Ticket): Promise<
         signal: context.halt,
       });
     });
-    if (reached.kind === 'answered') return neverStarted(reached.value) ? unsentEnd(run, undefined) : undefined;
+    if (reached.kind === 'answered') return neverStarted(reached.value) ? cutShortEnd(context) : undefined;
     const detail = 'its start may still arrive: the cancel was not answered in time';
     return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, reached.lastError?.hop ?? executor) };
   } catch (thrown) {

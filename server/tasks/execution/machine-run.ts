@@ -1,6 +1,5 @@
-// What running a ticket needs, and the ways in which a ticket of any kind ends when its executor gives no result.
-import { IsthmusError, isErrorCode, type ErrorCode } from '../../../contract/errors.ts';
-import type { TicketState } from '../../../contract/tasks.ts';
+// What running a ticket needs, and the steps that every kind of ticket takes: it is sent, changed, ended.
+import type { ErrorCode } from '../../../contract/errors.ts';
 import type { Ticket, TicketPatch } from '../../store/tasks/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
 import type { CompletionReporter } from './completion-reporter.ts';
@@ -10,11 +9,7 @@ import { reach, type ReachOptions, type ReachTunables, type Reached, type Tentac
 import { DEFAULT_LOG_QUOTA, type LogQuota } from '../logs/log-quota.ts';
 import type { RoutesOf } from '../routes.ts';
 import type { Tentacles } from './tentacles.ts';
-
-/** How a ticket ends. */
-export type TicketEnding = TicketColumns & { readonly state: TicketState };
-/** The columns recorded beside a state. */
-type TicketColumns = Omit<TicketPatch, 'state'>;
+import type { TicketEnding, UnansweredRun } from './ticket-end.ts';
 
 export interface TicketTunables extends ReachTunables {
   /** For one unary call. Longer than a heartbeat timeout: a dead link ends the call earlier by itself. */
@@ -42,14 +37,10 @@ export interface TicketDeps {
   readonly tunables: TicketTunables;
 }
 
-export interface MachineRun {
-  readonly context: TaskContext;
+export interface MachineRun extends UnansweredRun {
   readonly deps: TicketDeps;
-  /** The machine that the ticket is about, and the tentacle that is called for it. */
+  /** The machine that the ticket is about. */
   readonly target: string;
-  readonly executor: string;
-  /** How a ticket ends whose executor could not be reached in time. */
-  readonly onUnreachable: 'fail' | 'skip';
   /** Ends the wait for an unreachable executor before the task's deadline does. */
   readonly reachabilityTimeout?: AbortSignal | undefined;
 }
@@ -146,58 +137,4 @@ async function recordMisbehaviour(tx: StoreTransaction, { id, task, executor, er
 /** The signed envelope of this sending. */
 export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, work: TicketWork) {
   return buildEnvelope(deps.sign, ticket, context.fence, context.task.deadlineAt, work);
-}
-
-/** The end of a ticket that was never sent, or whose sending had no effect. */
-export function unsentEnd(run: MachineRun, lastError: IsthmusError | undefined): TicketEnding {
-  const { context, onUnreachable } = run;
-  if (context.finishReason === 'cancel') return { state: 'cancelled', errorCode: 'CANCELLED' };
-  if (lastError === undefined)
-    return { state: 'timed_out', ...failure('TASK_DEADLINE', 'its time was over before it could begin') };
-  return { state: onUnreachable === 'skip' ? 'skipped' : 'failed', ...errorPatch(lastError) };
-}
-
-/** Whether the machine may have acted without our knowing; to fetch and stage changes nothing that runs. */
-export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>): boolean {
-  return state !== 'pending' && action !== 'acquire' && action !== 'stage';
-}
-
-/**
- * The end of a ticket after a tentacle's denial, or after a failure to prepare its step. Pass `ticket` as it was when
- * it may have reached the machine.
- */
-export function denialEnd(context: TaskContext, thrown: unknown, ticket?: Ticket): TicketEnding {
-  if (thrown instanceof Halted || context.halt.aborted) throw thrown;
-  const error = IsthmusError.from(thrown);
-  if (error.code === 'STALE_EPOCH') {
-    // The tentacle has seen a later owner, which continues.
-    context.halted();
-    throw new Halted();
-  }
-  // A revoked machine gives no further answer, whatever it was doing.
-  const cutOff = error.code === 'MACHINE_REVOKED' && ticket !== undefined && mayHaveRun(ticket);
-  return { state: cutOff || UNKNOWABLE.has(error.code) ? 'interrupted' : 'failed', ...errorPatch(error) };
-}
-
-/** Answers after which it is unknown what ran. */
-const UNKNOWABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'ANSWER_MALFORMED',
-  'INTERNAL',
-  'JOURNAL_DAMAGED',
-  'LOG_GAP',
-  'LOG_MALFORMED',
-  'TICKET_MISMATCH',
-  'SCRIPT_INTERRUPTED',
-  'TICKET_ALREADY_USED',
-  'TICKET_UNKNOWN',
-]);
-
-/** The columns that record an error. */
-export function errorPatch(error: IsthmusError): TicketColumns {
-  return { errorCode: error.code, errorDetail: error.message, errorHop: error.hop ?? null };
-}
-
-/** As `errorPatch`, for a code and a detail. */
-export function failure(code: string, detail: string, hop?: string): TicketColumns {
-  return { errorCode: isErrorCode(code) ? code : 'INTERNAL', errorDetail: detail, errorHop: hop ?? null };
 }

@@ -2,7 +2,7 @@
 // the tentacle, so after a lost answer the call is repeated under the same ticket.
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
-import { whenAborted } from '../../../lib/async/waiting.ts';
+import { pause, whenAborted } from '../../../lib/async/waiting.ts';
 import type { AcquireProgress__Output } from '../../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
@@ -11,19 +11,8 @@ import type { PackageSource } from '../../../proto/gen/isthmus/topology/v1/Packa
 import type { Ticket } from '../../store/tasks/tickets.ts';
 import type { StoreTransaction } from '../../store/store.ts';
 import { truncate } from './truncate.ts';
-import {
-  endTicket,
-  envelopeOf,
-  errorPatch,
-  failure,
-  markSent,
-  mayHaveRun,
-  reachExecutor,
-  denialEnd,
-  unsentEnd,
-  type MachineRun,
-  type TicketEnding,
-} from './machine-run.ts';
+import { endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
+import { denialEnd, unansweredEnd, type TicketEnding } from './ticket-end.ts';
 import { hasEnded } from '../outcome.ts';
 
 export type PackageAction = 'acquire' | 'stage' | 'activate';
@@ -79,7 +68,7 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
         return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
       },
     );
-    if (reached.kind === 'gaveUp') return await end(gaveUpEnd(run, current, reached.lastError));
+    if (reached.kind === 'gaveUp') return await end(unansweredEnd(run, current, reached.lastError));
     const onActivated = work.action === 'activate' ? work.onActivated : undefined;
     return await end({ state: 'succeeded', detail: reached.value }, onActivated);
   } catch (thrown) {
@@ -138,20 +127,32 @@ async function switchTo(
   ticket: Ticket,
   { action, payload }: PackageWork,
 ): Promise<PackageStatus__Output> {
+  const { context, deps } = run;
   const kind = action === 'stage' ? 'stage' : 'activate';
   const envelope = envelopeOf(run, ticket, { kind, payload });
-  const status = await client.unary<PackageStatus__Output>(
-    (c, o, done) =>
-      kind === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
-    { deadlineMs: UNPACK_DEADLINE_MS, signal: run.context.halt },
-  );
-  return truncate(status);
+  const answered = new AbortController();
+  // Staging changes nothing that runs, so it ends at once; whether an activation takes place is worth a while to know.
+  const cut = kind === 'stage' ? context.finish : later(context.finish, deps.tunables.cancelLimitMs, answered.signal);
+  try {
+    const status = await client.unary<PackageStatus__Output>(
+      (c, o, done) =>
+        kind === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
+      { deadlineMs: UNPACK_DEADLINE_MS, signal: AbortSignal.any([context.halt, cut]) },
+    );
+    return truncate(status);
+  } finally {
+    answered.abort();
+  }
 }
 
-/** The end of a ticket that was not answered in time. Whether an activation that was sent took place is unknown. */
-function gaveUpEnd(run: MachineRun, ticket: Ticket, lastError: IsthmusError | undefined): TicketEnding {
-  if (!mayHaveRun(ticket)) return unsentEnd(run, lastError);
-  const columns =
-    lastError === undefined ? failure('SCRIPT_INTERRUPTED', 'not answered in time') : errorPatch(lastError);
-  return { state: 'interrupted', ...columns };
+/** Aborts this long after `signal` has; never once `done` has aborted. */
+function later(signal: AbortSignal, ms: number, done: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const abort = async (): Promise<void> => {
+    await pause(ms, done);
+    if (!done.aborted) controller.abort();
+  };
+  const unsubscribe = whenAborted(signal, () => void abort());
+  whenAborted(done, unsubscribe);
+  return controller.signal;
 }

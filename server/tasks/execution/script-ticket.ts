@@ -15,18 +15,8 @@ import { logMasker } from '../logs/log-masker.ts';
 import { LogMeter } from '../logs/log-quota.ts';
 import { followLog, type LogCommit, type StartOrder } from '../logs/log-stream.ts';
 import { endInDoubtStart } from './in-doubt-start.ts';
-import {
-  endTicket,
-  envelopeOf,
-  errorPatch,
-  failure,
-  markSent,
-  reachExecutor,
-  denialEnd,
-  unsentEnd,
-  type MachineRun,
-  type TicketEnding as Ending,
-} from './machine-run.ts';
+import { endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
+import { denialEnd, errorPatch, failure, unansweredEnd, type TicketEnding as Ending } from './ticket-end.ts';
 import { hasEnded } from '../outcome.ts';
 import { isConnectionFailure } from './call-with-failover.ts';
 
@@ -109,7 +99,7 @@ class ScriptTicket {
       },
     );
     if (reached.kind === 'answered') return undefined;
-    return this.#ticket.state === 'pending' ? unsentEnd(this.#run, reached.lastError) : undefined;
+    return this.#ticket.state === 'pending' ? unansweredEnd(this.#run, this.#ticket, reached.lastError) : undefined;
   }
 
   /** Starts the script, and follows its log on the same stream as long as that lasts. */
@@ -149,7 +139,8 @@ class ScriptTicket {
       const limits = { signals: [this.#gaveUp.signal] };
       const reached = await reachExecutor(this.#run, limits, (client, answered) => this.#followOn(client, answered));
       if (hasEnded(this.#ticket)) return this.#ticket;
-      return this.#end(this.#unknownEnd(reached.kind === 'gaveUp' ? reached.lastError : undefined));
+      const lastError = reached.kind === 'gaveUp' ? reached.lastError : undefined;
+      return this.#end(unansweredEnd(this.#run, this.#ticket, lastError));
     });
   }
 
@@ -261,12 +252,6 @@ class ScriptTicket {
     } catch {
       // A denial, or a halt: the end of the log, or the limit, decides how the ticket ends.
     }
-  }
-
-  #unknownEnd(lastError: IsthmusError | undefined): Ending {
-    const why = lastError === undefined ? '' : `: ${lastError.message}`;
-    const detail = `the cancel was not answered in time${why}`;
-    return { state: 'interrupted', ...failure('SCRIPT_INTERRUPTED', detail, lastError?.hop ?? this.#run.executor) };
   }
 
   #end(ending: Ending): Promise<Ticket> {
