@@ -344,7 +344,7 @@ export const ERROR_CATALOGUE = {
   },
   USAGE: { http: 400, grpc: 3, remedy: 'See in its help how the command is used.' },
   // Tentacle: scripts, variables, masking.
-  APPLICATION_MISSING: { http: 409, grpc: 9, remedy: 'Deploy the package step before the script step that needs it.' },
+  APPLICATION_MISSING: { http: 409, grpc: 9, remedy: 'Deploy again: the release has been removed.' },
   ENVELOPE_EXPIRED: {
     http: 409,
     grpc: 9,

@@ -45,15 +45,18 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const { identity, revocations, mesh } = runtime;
   const { node } = identity.current();
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
+  const journal = await Journal.open(dataDir);
+  teardown.add(() => journal.close());
   const packages = await createPackages({
     dataDir,
     log,
     connect: (source, signal) => connectSource(source, access, signal),
     onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
+    hasOpenScript: (task) => journal.hasOpenScript(task),
   });
   teardown.add(() => packages.stop());
-  const { engine, inherited } = await openEngine(config, { user, packages, log, teardown });
+  const { engine, inherited } = await openEngine(config, { journal, user, packages, log, teardown });
   const openEnvelope: OpenEnvelope = (envelope, kind) =>
     verifyEnvelope(envelope, identity.current(), { self: node, kind, revocations });
   const host = new GrpcHost<PeerIdentity>({
@@ -83,15 +86,14 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
 
 async function openEngine(
   { dataDir, logQuotaBytes }: TentacleConfig,
-  { user, packages, log, teardown }: { user: ScriptUser; packages: Packages; log: Logger; teardown: Teardown },
+  given: { journal: Journal; user: ScriptUser; packages: Packages; log: Logger; teardown: Teardown },
 ): Promise<{ engine: ScriptEngine; inherited: Readonly<Record<string, string>> }> {
-  const journal = await Journal.open(dataDir);
-  teardown.add(() => journal.close());
+  const { journal, user, packages, log, teardown } = given;
   const inherited = inheritedEnv(INHERITED_NAMES);
   const engine = await ScriptEngine.open({
     ...{ dataDir, journal, user, inherited, log },
     limits: logQuotaBytes === undefined ? {} : { logQuotaBytes },
-    applicationFolder: (application, stage) => packages.applicationFolder(application, stage),
+    releaseFolder: (installation, task) => packages.releaseFolder(installation, task),
   });
   teardown.add(() => engine.stop());
   return { engine, inherited };

@@ -1,4 +1,3 @@
 // What deployments use of projects.
-export { applicationName } from './projects.ts';
 export { resolveAt, scriptEnv, type Opener, type ResolvedVariables } from './resolve.ts';
 export type { StepKind, StepKinds } from './step-kinds.ts';

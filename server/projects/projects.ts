@@ -21,11 +21,6 @@ export interface ProjectRef {
   readonly version: number;
 }
 
-/** The folder below a tentacle's applications folder that holds a package step's releases. */
-export function applicationName(project: string, step: string): string {
-  return `${project}-${step}`;
-}
-
 /** Adds a project with its process. */
 export async function createProject(
   tx: StoreTransaction,
@@ -38,7 +33,6 @@ export async function createProject(
     throw new IsthmusError('INVALID_FIELD', 'use lower-case letters, digits and hyphens, at most 63', { field: 'id' });
   }
   const process = checkProcess(steps, kinds);
-  await checkApplications(tx, kinds, { id, process });
   const project = await tx.projects.insert({ id, name, description, process, createdAt: Date.now() });
   await tx.events.append({
     actor,
@@ -70,7 +64,6 @@ export async function replaceProcess(
   actor: Actor,
 ): Promise<Project> {
   const process = checkProcess(steps, kinds);
-  await checkApplications(tx, kinds, { id, process });
   const project = await tx.projects.update(id, version, { process });
   const data = { steps: outline(process) };
   await tx.events.append({ actor, type: 'project.process-replaced', subject: id, data });
@@ -86,43 +79,4 @@ function outline(process: readonly ProcessStep[]) {
 export async function deleteProject(tx: StoreTransaction, { id, version }: ProjectRef, actor: Actor): Promise<void> {
   await tx.projects.delete(id, version);
   await tx.events.append({ actor, type: 'project.deleted', subject: id, data: {} });
-}
-
-/** Two steps of different projects must not share a folder on a machine: `a-b` + `c` is `a` + `b-c`. */
-async function checkApplications(
-  tx: StoreTransaction,
-  kinds: StepKinds,
-  { id, process }: Pick<Project, 'id' | 'process'>,
-): Promise<void> {
-  const taken = await applicationsOfOthers(tx, kinds, id);
-  for (const [index, step] of process.entries()) {
-    if (!installsPackage(step, kinds)) continue;
-    const field = `steps[${index}].name`;
-    const application = applicationName(id, step.name);
-    if (!isSlug(application)) {
-      throw new IsthmusError('INVALID_FIELD', `${application} is longer than 63 characters`, { field });
-    }
-    const owner = taken.get(application);
-    if (owner === undefined) continue;
-    throw new IsthmusError('INVALID_FIELD', `project ${owner} installs to ${application} already`, { field });
-  }
-}
-
-async function applicationsOfOthers(tx: StoreTransaction, kinds: StepKinds, id: string): Promise<Map<string, string>> {
-  const taken = new Map<string, string>();
-  for (let cursor: string | undefined; ;) {
-    const page = await tx.projects.list({ limit: 500, cursor });
-    for (const project of page.items) {
-      if (project.id === id) continue;
-      for (const step of project.process) {
-        if (installsPackage(step, kinds)) taken.set(applicationName(project.id, step.name), project.id);
-      }
-    }
-    cursor = page.next;
-    if (cursor === undefined) return taken;
-  }
-}
-
-function installsPackage({ kind }: ProcessStep, kinds: StepKinds): boolean {
-  return kinds.find(kind)?.packageId !== undefined;
 }

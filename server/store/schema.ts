@@ -231,10 +231,12 @@ interface ApiKeyTable {
   created_by: string;
 }
 
-/** The current release per machine and application, and the one before it. */
+/** The current release per machine, project, environment and step, and the one before it. */
 interface InstalledReleaseTable {
   machine: string;
-  application: string;
+  project: string;
+  environment: string;
+  step: string;
   version: string;
   sha256: string;
   previous_version: string | null;

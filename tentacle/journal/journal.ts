@@ -107,6 +107,11 @@ export class Journal {
     return this.#memory.tickets();
   }
 
+  /** Whether a script of a task has not ended. */
+  hasOpenScript(task: string): boolean {
+    return this.#memory.hasOpenScript(task);
+  }
+
   /** The lines of a ticket's short log, in order; none once it is completed. */
   lines(ticket: string): readonly JournalledLine[] {
     return this.#memory.lines(ticket);

@@ -18,6 +18,13 @@ export class JournalMemory {
     return [...this.#tickets.values()];
   }
 
+  hasOpenScript(task: string): boolean {
+    for (const entry of this.#tickets.values()) {
+      if (entry.task === task && entry.state.phase !== 'ended' && entry.state.phase !== 'completed') return true;
+    }
+    return false;
+  }
+
   get ticketCount(): number {
     return this.#tickets.size;
   }

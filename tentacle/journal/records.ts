@@ -5,6 +5,7 @@
 import { crc32 } from 'node:zlib';
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { Isolation } from '../../contract/tasks.ts';
+import type { Installation } from '../installation.ts';
 import type { NewLine } from '../logs/spool.ts';
 
 /** What must be known of a script even when its sealed payload cannot be read. */
@@ -14,8 +15,8 @@ export interface ScriptSpec {
   readonly timeLimitS: number;
   /** Bounds the first start only. */
   readonly expiresAtMs: number;
-  readonly application: string;
-  readonly applicationStage: 'staged' | 'current';
+  /** Where it works, when not in a workspace of its own: in the release of its task. */
+  readonly installation?: Installation | undefined;
 }
 
 /** Identifies a process for ever: pids are reused, but not together with start time and boot. */

@@ -1,12 +1,13 @@
-// Activates the staged release of an application. Every step is idempotent: after a crash between two steps, or a lost
+// Activates the release that a task has staged. Every step is idempotent: after a crash between two steps, or a lost
 // answer, the same order completes the switch. The caller removes older releases.
 import { IsthmusError } from '../../contract/errors.ts';
+import { installationName } from '../installation.ts';
 import type { PackageOrder } from './payload.ts';
 import type { Releases } from './releases.ts';
 
-/** Switches to the staged release; returns its name. PACKAGE_NOT_STAGED when another package is staged, or none. */
-export async function activateRelease(releases: Releases, order: PackageOrder): Promise<string> {
-  const release = (await releases.staged())?.release;
+/** Switches to the task's release; returns its name. PACKAGE_NOT_STAGED when it has staged none, or another package. */
+export async function activateRelease(releases: Releases, order: PackageOrder, task: string): Promise<string> {
+  const release = await releases.ofTask(task);
   const record = release === undefined ? undefined : await releases.record(release);
   if (release === undefined || record?.sha256 !== order.sha256 || record.version !== order.version) {
     throw notStaged(order);
@@ -23,6 +24,9 @@ export async function activateRelease(releases: Releases, order: PackageOrder): 
   return release;
 }
 
-function notStaged({ id, version, application }: PackageOrder): IsthmusError {
-  return new IsthmusError('PACKAGE_NOT_STAGED', `${id} ${version} is not staged for ${application}`);
+function notStaged({ id, version, installation }: PackageOrder): IsthmusError {
+  return new IsthmusError(
+    'PACKAGE_NOT_STAGED',
+    `this task has not staged ${id} ${version} for ${installationName(installation)}`,
+  );
 }

@@ -32,10 +32,13 @@ export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
   return {
     AcquirePackage: async (call) => acquire(packages, (await open(deps, call.request, 'acquire')).payload, call),
     StagePackage: async ({ request }) => {
-      const { payload, ticket } = await open(deps, request, 'stage');
-      return packages.stage(payload, ticket);
+      const { payload, task } = await open(deps, request, 'stage');
+      return packages.stage(payload, task);
     },
-    ActivatePackage: async ({ request }) => packages.activate((await open(deps, request, 'activate')).payload),
+    ActivatePackage: async ({ request }) => {
+      const { payload, task } = await open(deps, request, 'activate');
+      return packages.activate(payload, task);
+    },
   };
 }
 
@@ -43,8 +46,8 @@ async function open(
   { openEnvelope, checkEpoch }: PackageHandlerDeps,
   { envelope }: EnvelopeRequest__Output,
   kind: EnvelopeKind,
-): Promise<Pick<EnvelopeBody__Output, 'ticket'> & { readonly payload: PackagePayload__Output }> {
-  const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
+): Promise<Pick<EnvelopeBody__Output, 'task'> & { readonly payload: PackagePayload__Output }> {
+  const { task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
   if (Date.now() > expiresAtMs + SKEW_MS) {
     throw new IsthmusError(
       'ENVELOPE_EXPIRED',
@@ -52,7 +55,7 @@ async function open(
     );
   }
   await checkEpoch(task, epoch);
-  return { ticket, payload: payloadCodec.decode(payload) };
+  return { task, payload: payloadCodec.decode(payload) };
 }
 
 async function acquire(

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { installationName, type Installation } from '../installation.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import { Acquirer, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
-import { isApplicationName, readOrder } from './payload.ts';
+import { readOrder, type PackageOrder } from './payload.ts';
 import { Releases } from './releases.ts';
 import { readStampKey, stageRelease, type FileOwner } from './stage.ts';
 
@@ -18,7 +19,9 @@ export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
   readonly dataDir: string;
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
-  /** Packages kept in the cache beside those of current and previous releases. */
+  /** Whether a script of a task has not ended: it may work in the task's release. */
+  readonly hasOpenScript: (task: string) => boolean;
+  /** Packages kept in the cache beside those of the releases on disk. */
   readonly keptRecent?: number | undefined;
 }
 
@@ -45,7 +48,7 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
-  /** One operation at a time per application. */
+  /** One operation at a time per installation. */
   readonly #busy = new Mutex();
 
   constructor(options: PackagesOptions, blobs: BlobStore, stampKey: Buffer) {
@@ -64,41 +67,40 @@ export class Packages {
     return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
   }
 
-  /** Unpacks the acquired package, once per ticket, and substitutes variables. */
-  async stage(payload: PackagePayload__Output, ticket: string): Promise<PackageStatus__Output> {
+  /**
+   * Unpacks the acquired package as the release of a task, and substitutes variables. Releases that nothing needs any
+   * more are removed first; what cannot be removed is tried again the next time. Idempotent.
+   */
+  async stage(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     const { log, owner } = this.#options;
-    return this.#alone(order.application, async (releases) => {
+    return this.#alone(order.installation, async (releases) => {
+      await releases.prepare();
+      await this.#removeUnneeded(order, releases, task);
       const deps = { blobs: this.#blobs, log, owner, stampKey: this.#stampKey };
-      const release = await stageRelease(releases, order, ticket, deps);
-      return this.#status(order.application, releases, release);
+      const release = await stageRelease(releases, order, task, deps);
+      return this.#status(order.installation, releases, release);
     });
   }
 
-  /**
-   * Switches `current` to the staged release, and removes releases older than the previous one. What cannot be removed
-   * is tried again by the next activation. Idempotent.
-   */
-  async activate(payload: PackagePayload__Output): Promise<PackageStatus__Output> {
+  /** Switches `current` to the release that the task has staged, and removes what is not needed any more. Idempotent. */
+  async activate(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
-    return this.#alone(order.application, async (releases) => {
-      const release = await activateRelease(releases, order);
-      await this.#tidy(order.application, releases.removeOthers());
-      await this.#tidy(order.application, this.#trimCache());
-      return this.#status(order.application, releases, release);
+    return this.#alone(order.installation, async (releases) => {
+      const release = await activateRelease(releases, order, task);
+      await this.#removeUnneeded(order, releases, task);
+      return this.#status(order.installation, releases, release);
     });
   }
 
-  /** The folder of an application's staged or current release; APPLICATION_MISSING when there is none. */
-  async applicationFolder(application: string, stage: 'staged' | 'current'): Promise<string> {
-    const missing = new IsthmusError('APPLICATION_MISSING', `there is no ${stage} release of ${application} here`);
-    if (!isApplicationName(application)) throw missing;
-    const releases = this.#releases(application);
-    const release = stage === 'current' ? await releases.linked('current') : (await releases.staged())?.release;
-    if (release === undefined) throw missing;
-    if (await releases.isActivated(release)) return releases.folderOf(release);
-    if (stage === 'staged' && (await releases.isStaged(release))) return releases.stagingOf(release);
-    throw missing;
+  /** The folder of the release that a task has staged, whether it is activated by now or not. */
+  async releaseFolder(installation: Installation, task: string): Promise<string> {
+    const releases = this.#releases(installation);
+    const release = await releases.ofTask(task);
+    if (release !== undefined && (await releases.isActivated(release))) return releases.folderOf(release);
+    if (release !== undefined && (await releases.isStaged(release))) return releases.stagingOf(release);
+    const name = installationName(installation);
+    throw new IsthmusError('APPLICATION_MISSING', `task ${task} has no release of ${name} on this machine`);
   }
 
   /** Ends every download. The bytes received stay for the next start. */
@@ -107,21 +109,21 @@ export class Packages {
     await this.#busy.idle();
   }
 
-  #releases(application: string): Releases {
-    return new Releases(join(this.#options.dataDir, 'applications', application));
+  #releases({ project, environment, step }: Installation): Releases {
+    return new Releases(join(this.#options.dataDir, 'applications', project, environment, step));
   }
 
-  #alone<Result>(application: string, work: (releases: Releases) => Promise<Result>): Promise<Result> {
-    return this.#busy.run(() => work(this.#releases(application)), application);
+  #alone<Result>(installation: Installation, work: (releases: Releases) => Promise<Result>): Promise<Result> {
+    return this.#busy.run(() => work(this.#releases(installation)), installationName(installation));
   }
 
-  async #status(application: string, releases: Releases, release: string): Promise<PackageStatus__Output> {
+  async #status(installation: Installation, releases: Releases, release: string): Promise<PackageStatus__Output> {
     const versionOf = async (name: string | undefined) =>
       name === undefined ? '' : ((await releases.record(name))?.version ?? '');
     const record = await releases.record(release);
     const activated = await releases.isActivated(release);
     return {
-      application,
+      installation,
       releasePath: activated ? releases.folderOf(release) : releases.stagingOf(release),
       previousVersion: await versionOf(await releases.linked('previous')),
       currentVersion: await versionOf(await releases.linked('current')),
@@ -130,24 +132,30 @@ export class Packages {
     };
   }
 
-  /** Logs a failed clean-up: the switch itself has succeeded. */
-  async #tidy(application: string, work: Promise<void>): Promise<void> {
-    await work.catch((error: unknown) => {
-      this.#options.log.warn({ err: error, application }, 'older releases cannot be removed completely');
+  /**
+   * Removes the releases and packages that neither the task, nor a running script, nor a link needs. A failure is only
+   * logged: what was asked for does not depend on it.
+   */
+  async #removeUnneeded(order: PackageOrder, releases: Releases, task: string): Promise<void> {
+    const { log, hasOpenScript } = this.#options;
+    try {
+      await releases.removeOthers((other) => other === task || hasOpenScript(other));
+    } catch (error) {
+      const installation = installationName(order.installation);
+      log.warn({ err: error, installation }, 'older releases cannot be removed completely');
+    }
+    await this.#trimCache(order.sha256).catch((error: unknown) => {
+      log.warn({ err: error }, 'older packages cannot be removed from the cache');
     });
   }
 
-  /** Keeps the packages of current, previous and staged releases, and the few used most recently. */
-  async #trimCache(): Promise<void> {
-    const used = new Set<string>();
-    for (const application of await readdir(join(this.#options.dataDir, 'applications'))) {
-      const releases = this.#releases(application);
-      for (const release of [
-        await releases.linked('current'),
-        await releases.linked('previous'),
-        (await releases.staged())?.release,
-      ]) {
-        const record = release === undefined ? undefined : await releases.record(release);
+  /** Keeps the packages of all releases on disk, one more, and the few used most recently. */
+  async #trimCache(needed: string): Promise<void> {
+    const used = new Set([needed]);
+    for (const installation of await this.#installations()) {
+      const releases = this.#releases(installation);
+      for (const release of await releases.names()) {
+        const record = await releases.record(release);
         if (record !== undefined) used.add(record.sha256);
       }
     }
@@ -156,4 +164,22 @@ export class Packages {
     for (const { sha256 } of others.slice(this.#options.keptRecent ?? DEFAULT_KEPT_RECENT))
       await this.#blobs.delete(sha256);
   }
+
+  /** Every installation on this machine. */
+  async #installations(): Promise<Installation[]> {
+    const root = join(this.#options.dataDir, 'applications');
+    const found: Installation[] = [];
+    for (const project of await foldersIn(root)) {
+      for (const environment of await foldersIn(join(root, project))) {
+        for (const step of await foldersIn(join(root, project, environment)))
+          found.push({ project, environment, step });
+      }
+    }
+    return found;
+  }
+}
+
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

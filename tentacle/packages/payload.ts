@@ -5,6 +5,7 @@ import { isPackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { normaliseVersion } from '../../lib/package-versions.ts';
+import { readInstallation, type Installation } from '../installation.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 
 export interface PackageOrder {
@@ -13,7 +14,7 @@ export interface PackageOrder {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly format: PackageFormat;
-  readonly application: string;
+  readonly installation: Installation;
   readonly sources: readonly Source[];
   readonly downloadToken: string;
   readonly substituteIn: readonly string[];
@@ -21,14 +22,11 @@ export interface PackageOrder {
   readonly hasSensitive: boolean;
 }
 
-/** `<project>-<step>`, each a slug. */
-const APPLICATION_NAME = /^[a-z0-9](?:[a-z0-9-]{0,125}[a-z0-9])?$/;
-
 /** Checks every field that becomes part of a path, a request or a limit. */
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
-  const { application, sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
+  const { sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
-  if (!APPLICATION_NAME.test(application)) reject('application', 'not the name of an application');
+  const installation = readInstallation(payload.installation);
   if (!isSha256(sha256)) reject('package.sha256', 'a digest is 64 lower-case hex digits');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0)
     reject('package.size_bytes', 'must be a positive number of bytes');
@@ -40,7 +38,7 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
       sha256,
       sizeBytes,
       format,
-      application,
+      installation,
       downloadToken,
       variables,
     },
@@ -48,11 +46,6 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
     hasSensitive: sensitiveNames.length > 0,
     sources: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
   };
-}
-
-/** Whether a text is a valid application name. */
-export function isApplicationName(text: string): boolean {
-  return APPLICATION_NAME.test(text);
 }
 
 function reject(field: string, why: string): never {

@@ -1,11 +1,10 @@
-// The folders of one application:
-//   releases/<version>-<digest12>/          an activated release
-//   releases/<version>-<digest12>.staging/  a staged release
-//   releases/<version>-<digest12>.json      its record; written last, so that without it there is no release
-//   staged.json                             the release to activate next, and the ticket that staged it
-//   current, previous                       links, each switched by one rename
-//   .private/                               for the agent only: folders being unpacked or removed
-import { randomBytes } from 'node:crypto';
+// The folders of one installation. A release belongs to the task that staged it; its name is NAME below:
+//   releases/<version>-<digest12>-<task12>/  an activated release
+//   releases/NAME.staging/                   a staged release
+//   releases/NAME.json                       its record; written last, so that without it there is no release
+//   current, previous                        links, each switched by one rename
+//   .private/                                for the agent only: folders being unpacked or removed
+import { createHash, randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeDurably } from '../../lib/files/durable.ts';
@@ -14,6 +13,8 @@ import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
 import { removeTree } from '../remove-tree.ts';
 
 export interface ReleaseRecord {
+  /** The task that staged it. */
+  readonly task: string;
   readonly id: string;
   readonly version: string;
   readonly sha256: string;
@@ -23,13 +24,12 @@ export interface ReleaseRecord {
   readonly bytes: number;
 }
 
-/** The release to activate next. */
-export interface Staged {
-  readonly release: string;
-  readonly ticket: string;
+/** The name of the release that a task stages. */
+export function releaseName({ version, sha256 }: Pick<ReleaseRecord, 'version' | 'sha256'>, task: string): string {
+  return `${version}-${sha256.slice(0, 12)}-${createHash('sha256').update(task).digest('hex').slice(0, 12)}`;
 }
 
-/** The releases of one application. */
+/** The releases of one installation. */
 export class Releases {
   readonly #folder: string;
 
@@ -65,6 +65,21 @@ export class Releases {
     return readJson<ReleaseRecord>(`${this.folderOf(release)}.json`);
   }
 
+  /** The release that a task has staged, whether it is activated by now or not. */
+  async ofTask(task: string): Promise<string | undefined> {
+    for (const release of await this.names()) if ((await this.record(release))?.task === task) return release;
+    return undefined;
+  }
+
+  /** Every release with a record. */
+  async names(): Promise<string[]> {
+    const names = await readdir(join(this.#folder, 'releases')).catch((thrown: unknown) => {
+      if (errnoOf(thrown) === 'ENOENT') return [];
+      throw thrown;
+    });
+    return names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
+  }
+
   async isActivated(release: string): Promise<boolean> {
     return exists(this.folderOf(release));
   }
@@ -87,15 +102,6 @@ export class Releases {
   async finishStaging(release: string, record: ReleaseRecord): Promise<void> {
     await rename(this.buildingOf(release), this.stagingOf(release));
     writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
-  }
-
-  markStaged(staged: Staged): void {
-    writeDurably(join(this.#folder, 'staged.json'), `${JSON.stringify(staged)}\n`);
-  }
-
-  /** The release to activate next. */
-  async staged(): Promise<Staged | undefined> {
-    return readJson<Staged>(join(this.#folder, 'staged.json'));
   }
 
   /** The release a link points to. */
@@ -124,11 +130,15 @@ export class Releases {
   }
 
   /**
-   * Removes every release but the current and the previous one, and all temporary files. Goes on after a failure;
-   * rejects with the first one at the end.
+   * Removes every release but the current one, the previous one and those of tasks that `keeps` names, and all temporary
+   * files. Goes on after a failure; rejects with the first one at the end.
    */
-  async removeOthers(): Promise<void> {
+  async removeOthers(keeps: (task: string) => boolean): Promise<void> {
     const kept = [await this.linked('current'), await this.linked('previous')];
+    for (const release of await this.names()) {
+      const record = await this.record(release);
+      if (record !== undefined && keeps(record.task)) kept.push(release);
+    }
     const reasons: unknown[] = [];
     const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((thrown: unknown) => reasons.push(thrown));
     for (const name of await readdir(join(this.#folder, 'releases'))) {

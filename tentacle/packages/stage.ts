@@ -1,7 +1,7 @@
 // Stages a release: unpacks an acquired package and substitutes variables in it. Without its record the
-// folder does not count, and the next try starts from an empty one. The folder of another order is never reused:
-// scripts may have changed it since.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+// folder does not count, and the next try starts from an empty one. The folder of another task is never reused: scripts
+// may have changed it since.
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path/posix';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -11,7 +11,7 @@ import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { compareText } from '../../lib/text/compare.ts';
 import type { PackageOrder } from './payload.ts';
-import type { ReleaseRecord, Releases } from './releases.ts';
+import { releaseName, type ReleaseRecord, type Releases } from './releases.ts';
 import { substituteFiles } from './substitute-files.ts';
 
 /** The owner of unpacked files when scripts run as another user. */
@@ -28,28 +28,17 @@ export interface StageDeps {
   readonly owner?: FileOwner | undefined;
 }
 
-/** Stages a release; returns its name. The same ticket finds its release again; another ticket creates its own. */
+/** Stages a task's release; returns its name. The same task finds its release again; another task creates its own. */
 export async function stageRelease(
   releases: Releases,
   order: PackageOrder,
-  ticket: string,
+  task: string,
   deps: StageDeps,
 ): Promise<string> {
-  await releases.prepare();
   const stamp = stampOf(order, deps.stampKey);
-  const staged = await releases.staged();
-  if (staged?.ticket === ticket && (await isWhole(releases, staged.release, stamp))) return staged.release;
-  const release = await chooseName(releases, order, ticket);
-  await build(releases, release, stamp, order, deps);
-  releases.markStaged({ release, ticket });
+  const release = releaseName(order, task);
+  if (!(await isWhole(releases, release, stamp))) await build(releases, { release, stamp, task }, order, deps);
   return release;
-}
-
-/** `<version>-<digest12>`; with a suffix from the ticket when a release in use has that name. */
-async function chooseName(releases: Releases, order: PackageOrder, ticket: string): Promise<string> {
-  const plain = `${order.version}-${order.sha256.slice(0, 12)}`;
-  if (!(await releases.isActivated(plain))) return plain;
-  return `${plain}-${createHash('sha256').update(ticket).digest('hex').slice(0, 12)}`;
 }
 
 async function isWhole(releases: Releases, release: string, stamp: string): Promise<boolean> {
@@ -60,8 +49,7 @@ async function isWhole(releases: Releases, release: string, stamp: string): Prom
 
 async function build(
   releases: Releases,
-  release: string,
-  stamp: string,
+  { release, stamp, task }: { readonly release: string; readonly stamp: string; readonly task: string },
   order: PackageOrder,
   deps: StageDeps,
 ): Promise<void> {
@@ -76,7 +64,7 @@ async function build(
     await substituteFiles(into, order, deps.log);
     if (deps.owner !== undefined) await giveTo(into, deps.owner);
     const { id, version, sha256 } = order;
-    await releases.finishStaging(release, { id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
+    await releases.finishStaging(release, { task, id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
   } catch (thrown) {
     await releases.clearStaging(release);
     throw translateDiskFull(thrown, 'the unpacked package');

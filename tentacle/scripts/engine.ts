@@ -64,7 +64,7 @@ export interface EngineOptions {
   readonly inherited: Readonly<Record<string, string>>;
   readonly limits?: Partial<ScriptLimits>;
   readonly log: Logger;
-  readonly applicationFolder: ScriptContext['applicationFolder'];
+  readonly releaseFolder: ScriptContext['releaseFolder'];
 }
 
 /** A verified order to start a script. */
@@ -95,13 +95,13 @@ export class ScriptEngine {
   #sweeping: NodeJS.Timeout | undefined;
 
   private constructor(options: EngineOptions, seal: WorkspaceSeal, workspaces: Workspaces) {
-    const { journal, user, inherited, log, applicationFolder } = options;
+    const { journal, user, inherited, log, releaseFolder } = options;
     this.epochs = new EpochFence(journal);
     this.#journal = journal;
     this.#seal = seal;
     this.#limits = { ...DEFAULT_SCRIPT_LIMITS, ...options.limits };
     this.#context = {
-      ...{ journal, user, inherited, log, applicationFolder },
+      ...{ journal, user, inherited, log, releaseFolder },
       queue: new IsolationQueue(this.#limits.mostRunning),
       workspaces,
       orphanOutput: new OrphanOutput({
@@ -248,7 +248,7 @@ export class ScriptEngine {
     }
     const spec = specOf(payload, expiresAtMs);
     interpreterCommand(payload.interpreter, this.#context.path);
-    if (spec.application !== '') await this.#context.applicationFolder(spec.application, spec.applicationStage);
+    if (spec.installation !== undefined) await this.#context.releaseFolder(spec.installation, task);
     await this.#checkRoom();
     const script = new Script(
       this.#context,

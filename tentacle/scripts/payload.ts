@@ -5,6 +5,7 @@ import { ISOLATIONS } from '../../contract/tasks.ts';
 import { checkMaskable } from '../../lib/masking/masker.ts';
 import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import { readInstallation } from '../installation.ts';
 import type { ScriptSpec } from '../journal/records.ts';
 import { checkEnv } from './launch/script-env.ts';
 
@@ -29,11 +30,10 @@ export function decodePayload(bytes: Buffer): ScriptPayload__Output {
 export function specOf(payload: ScriptPayload__Output, expiresAtMs: number): ScriptSpec {
   checkEnv(payload.env);
   checkMaskable(payload.sensitiveValues);
-  const { timeLimitS, application } = payload;
+  const { timeLimitS } = payload;
   const isolation = oneOf('isolation', payload.isolation === '' ? 'exclusive' : payload.isolation, ISOLATIONS);
-  const stage = payload.applicationStage === '' ? 'current' : payload.applicationStage;
-  const applicationStage = oneOf('applicationStage', stage, ['staged', 'current']);
-  return { isolation, timeLimitS, expiresAtMs, application, applicationStage };
+  const installation = payload.installation === null ? undefined : readInstallation(payload.installation);
+  return { isolation, timeLimitS, expiresAtMs, installation };
 }
 
 function oneOf<Value extends string>(field: string, value: string, allowed: readonly Value[]): Value {

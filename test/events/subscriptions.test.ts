@@ -174,8 +174,9 @@ describe('a subscription', () => {
 
 it('the installed releases of a machine are deleted with it', async () => {
   const store = await emptyStore();
+  const onMachine = (machine: string) => ({ machine, project: 'shop', environment: 'prod', step: 'web' });
   for (const machine of ['web-1', 'web-2']) {
-    await store.installed.activated({ machine, application: 'shop', version: '1', sha256: 'a', at: 1 });
+    await store.installed.activated({ ...onMachine(machine), version: '1', sha256: 'a', at: 1 });
   }
   await store.transaction((tx) =>
     tx.events.append({ actor: 'a', type: 'machine.deleted', subject: 'web-1', data: {}, at: 2 }),
@@ -184,8 +185,10 @@ it('the installed releases of a machine are deleted with it', async () => {
   subscriptions.subscribe('installed-releases', installedReleasesSubscription);
   await subscriptions.start();
   onTestFinished(() => subscriptions.stop());
-  await waitFor(async () => (await store.installed.find('web-1', 'shop')) === undefined, { what: 'its release to go' });
-  expect(await store.installed.find('web-2', 'shop')).toBeDefined();
+  await waitFor(async () => (await store.installed.find(onMachine('web-1'))) === undefined, {
+    what: 'its release to go',
+  });
+  expect(await store.installed.find(onMachine('web-2'))).toBeDefined();
 });
 
 describe('a process that is killed between the work and the position', () => {

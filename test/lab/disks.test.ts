@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { TaskAnswer } from '../support/api.ts';
 import { lacks } from '../support/needs.ts';
 import { waitFor } from '../support/wait.ts';
-import { application, type LabRelease } from './support/deploying.ts';
+import { releasesFolder, type LabRelease } from './support/deploying.ts';
 import { labOfThisFile } from './support/open.ts';
 import { machineIds } from './support/sites.ts';
 import { reached, wholeAgain } from './support/stages.ts';
@@ -97,7 +97,7 @@ describe.skipIf(lacks('root', 'namespaces', 'iproute', 'gcc', 'tun'))('full disk
   });
 
   test('a tentacle whose disk fills up while it unpacks keeps the release it has', async () => {
-    const folder = join(open.world.dataDir('us-1'), 'applications', application);
+    const folder = join(open.world.dataDir('us-1'), releasesFolder);
     const current = await readlink(join(folder, 'current'));
     await fill('us-1', 50 * mib);
     await failedForRoom(await deployed(await open.project.release(Buffer.alloc(60 * mib))));

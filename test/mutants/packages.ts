@@ -29,6 +29,15 @@ export const packagesMutants: Mutants = {
       test: ['pulling through', 'asks a slow origin once for eight targets, and lets them follow'],
     },
   },
+  'release-of-another-task': {
+    file: 'tentacle/packages/releases.ts',
+    find: '?.task === task) return release;',
+    replace: ' !== undefined) return release;',
+    red: {
+      file: 'test/packages/tentacle.test.ts',
+      test: ['staging and switching', 'never takes the release of another task, in whatever order two tasks come'],
+    },
+  },
   'hash-after-unpack': {
     file: 'lib/blobs/blob-writer.ts',
     find: 'const blob = { sha256: meter.sha256(), sizeBytes: meter.bytes };',

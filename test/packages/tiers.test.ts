@@ -138,6 +138,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
     connectSource(source, access, signal);
   const packages = await createPackages({
     ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger(), stallMs: 10_000 },
+    hasOpenScript: () => false,
   });
   onTestFinished(() => packages.stop());
   let found: Awaited<ReturnType<typeof sourcesOf>> | undefined;
@@ -154,7 +155,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
 function payload({ sources, downloadToken }: Awaited<ReturnType<typeof sourcesOf>>): PackagePayload__Output {
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
-    application: 'shop-web', downloadToken, substituteIn: [], variables: {}, sensitiveNames: [],
+    installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substituteIn: [], variables: {}, sensitiveNames: [],
     sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
   }; // prettier-ignore
 }
@@ -174,8 +175,9 @@ describe('two tiers of mirrors', () => {
     ]); // prettier-ignore
     for (const each of targets) {
       const order = payload({ sources: [], downloadToken: '' });
-      await each.packages.stage(order, newId());
-      expect((await each.packages.activate(order)).currentVersion).toBe('1.0.0');
+      const task = newId();
+      await each.packages.stage(order, task);
+      expect((await each.packages.activate(order, task)).currentVersion).toBe('1.0.0');
     }
     const crossed = { eu: received(eu, server.name) - before.eu, pci: received(pci, 'eu') - before.pci };
     for (const each of Object.values(crossed)) {

@@ -100,11 +100,12 @@ export function resourceBehaviour(dialect: string, open: () => Promise<Store>): 
 
     it('remember the release before the current one', async () => {
       const store = await open();
-      const entry = { machine: 'm', application: 'shop-web', at: 1 };
+      const at = { machine: 'm', project: 'shop', environment: 'prod', step: 'web' };
+      const entry = { ...at, at: 1 };
       await store.installed.activated({ ...entry, version: '1', sha256: 'a' });
       await store.installed.activated({ ...entry, version: '2', sha256: 'b' });
       await store.installed.activated({ ...entry, version: '2', sha256: 'b', at: 2 });
-      expect(await store.installed.find('m', 'shop-web')).toMatchObject({
+      expect(await store.installed.find(at)).toMatchObject({
         version: '2',
         previousVersion: '1',
         previousSha256: 'a',

@@ -287,7 +287,7 @@ export class FakeTentacle {
     const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
     if (this.#stalls(action)) await forever;
     this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}`);
-    return { application: payload.application, currentVersion: payload.package?.version ?? '' };
+    return { installation: payload.installation, currentVersion: payload.package?.version ?? '' };
   }
 
   #service(): typeof types.Tentacle.service {

@@ -126,6 +126,8 @@ it.each([
   expect([...new Set(at.fake.packageCalls)]).toEqual(['acquire web 1.0.0', 'stage web 1.0.0', 'activate web 1.0.0']);
   await at.inspect(async (store) => {
     expect(await store.tasks.get(task)).toMatchObject({ state: 'succeeded', epoch: 2 });
-    expect(await store.installed.find('web-1', 'shop-web')).toMatchObject({ version: '1.0.0' });
+    expect(
+      await store.installed.find({ machine: 'web-1', project: 'shop', environment: 'prod', step: 'web' }),
+    ).toMatchObject({ version: '1.0.0' });
   });
 });

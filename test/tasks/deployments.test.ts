@@ -23,6 +23,8 @@ const webStep = {
   postDeploy: script('say post'),
   substituteIn: ['config/*.json'],
 };
+/** Where the package step installs on web-1. */
+const onWeb1 = { machine: 'web-1', project: 'shop', environment: 'prod', step: 'web' };
 const checkStep = { name: 'check', kind: 'script', targetRoles: [], script: script('say check') };
 
 async function project(h: Harness, steps: unknown[] = [webStep, checkStep], id = 'shop'): Promise<void> {
@@ -71,15 +73,12 @@ it('acquires, stages, runs pre, activates, runs post, then runs the next step', 
   expect((await h.ended(id)).state).toBe('succeeded');
   expect(one.packageCalls).toEqual(['acquire shop.web 1.0.0', 'stage shop.web 1.0.0', 'activate shop.web 1.0.0']);
   expect(two.packageCalls).toEqual([]);
-  const bodies = [...one.scripts.values()].map(({ payload }) => [
-    payload.body,
-    payload.application,
-    payload.applicationStage,
-  ]);
+  const bodies = [...one.scripts.values()].map(({ payload }) => [payload.body, payload.installation]);
+  const installation = { project: 'shop', environment: 'prod', step: 'web' };
   expect(bodies).toEqual([
-    ['say pre', 'shop-web', 'staged'],
-    ['say post', 'shop-web', 'current'],
-    ['say check', '', ''],
+    ['say pre', installation],
+    ['say post', installation],
+    ['say check', null],
   ]);
   expect(two.starts).toHaveLength(1);
   const view = await taskView(h.store, id);
@@ -93,7 +92,7 @@ it('acquires, stages, runs pre, activates, runs post, then runs the next step', 
     action: 'acquire',
     detail: { from: 'mirror-eu', bytes: 1000, cached: false },
   });
-  expect(await h.store.installed.find('web-1', 'shop-web')).toMatchObject({ version: '1.0.0', previousVersion: null });
+  expect(await h.store.installed.find(onWeb1)).toMatchObject({ version: '1.0.0', previousVersion: null });
   const { items } = await h.store.events.list({ subject: id, limit: 100 });
   expect(items.map(({ type }) => type)).toEqual([
     'task.created',
@@ -119,7 +118,7 @@ it('deploys an older release again: that is the rollback', async () => {
     'activate shop.web 1.1.0',
     'activate shop.web 1.0.0',
   ]);
-  expect(await h.store.installed.find('web-1', 'shop-web')).toMatchObject({
+  expect(await h.store.installed.find(onWeb1)).toMatchObject({
     version: '1.0.0',
     previousVersion: '1.1.0',
   });
@@ -194,7 +193,7 @@ it('stops before the next step when it is cancelled', async () => {
   await h.store.transaction((tx) => cancelTask(tx, id, actor));
   expect((await h.ended(id)).state).toBe('cancelled');
   expect(fake.packageCalls).toEqual(['acquire shop.web 1.0.0', 'stage shop.web 1.0.0']);
-  expect(await h.store.installed.find('web-1', 'shop-web')).toBeUndefined();
+  expect(await h.store.installed.find(onWeb1)).toBeUndefined();
 });
 
 it('skips an unreachable machine on request, and the others start the next step in time', async () => {

@@ -139,9 +139,3 @@ it('keeps in a release what the project no longer has', async () => {
     },
   );
 });
-
-it('does not let two projects install to one folder', async () => {
-  const h = await startHarness();
-  await project(h, 'shop-web', [{ ...webStep, name: 'api' }]);
-  await expect(project(h, 'shop', [{ ...webStep, name: 'web-api' }])).rejects.toMatchObject({ field: 'steps[0].name' });
-});

@@ -10,6 +10,7 @@ import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { ended, freshEngine, logOf, openEngine, orderOf, textOf, witnessIn } from './support.ts';
 
+const installation = { project: 'shop', environment: 'prod', step: 'web' };
 const withCode = (code: string): unknown => expect.objectContaining({ code });
 
 describe('start', () => {
@@ -196,8 +197,8 @@ describe('start', () => {
   });
 
   test('what the system cannot start has an end that says so', async () => {
-    const { engine } = await freshEngine({ applicationFolder: () => Promise.resolve('/no/such/folder') });
-    const order = orderOf('true', { payload: { application: 'web', applicationStage: 'current' } });
+    const { engine } = await freshEngine({ releaseFolder: () => Promise.resolve('/no/such/folder') });
+    const order = orderOf('true', { payload: { installation } });
     await engine.start(order);
     expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 126, errorCode: 'SPAWN_FAILED' });
     const large = orderOf('true', { payload: { env: { LARGE: 'x'.repeat(200_000) } } });
@@ -205,16 +206,16 @@ describe('start', () => {
     expect(await ended(engine, large)).toMatchObject({ exitCode: 126, errorCode: 'SPAWN_FAILED' });
   });
 
-  test('works in the folder of an application', async () => {
+  test('works in the release of its own task', async () => {
     const folder = await tempDir();
-    await mkdir(join(folder, 'web-staged'));
+    const order = orderOf('pwd', { payload: { installation } });
+    await mkdir(join(folder, `web-${order.task}`));
     const { engine } = await freshEngine({
-      applicationFolder: (application, stage) => Promise.resolve(join(folder, `${application}-${stage}`)),
+      releaseFolder: ({ step }, task) => Promise.resolve(join(folder, `${step}-${task}`)),
     });
-    const order = orderOf('pwd', { payload: { application: 'web', applicationStage: 'staged' } });
     await engine.start(order);
     await ended(engine, order);
-    expect(textOf(await logOf(engine, order))).toEqual([join(folder, 'web-staged')]);
+    expect(textOf(await logOf(engine, order))).toEqual([join(folder, `web-${order.task}`)]);
   });
 });
 

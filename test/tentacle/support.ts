@@ -10,7 +10,12 @@ import type { ScriptPayload } from '../../proto/gen/isthmus/tentacle/v1/ScriptPa
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { Journal } from '../../tentacle/journal/journal.ts';
 import type { SpooledLine } from '../../tentacle/logs/spool.ts';
-import { ScriptEngine, type ScriptLimits, type ScriptOrder } from '../../tentacle/scripts/engine.ts';
+import {
+  ScriptEngine,
+  type EngineOptions,
+  type ScriptLimits,
+  type ScriptOrder,
+} from '../../tentacle/scripts/engine.ts';
 import { decodePayload, encodePayload } from '../../tentacle/scripts/payload.ts';
 import { resolveScriptUser } from '../../tentacle/scripts/launch/script-user.ts';
 import type { StatusMessage } from '../../tentacle/scripts/run/status.ts';
@@ -28,7 +33,7 @@ export interface TestEngineOptions {
   readonly limits?: Partial<ScriptLimits>;
   readonly scriptUser?: string;
   readonly log?: Logger;
-  readonly applicationFolder?: (application: string, stage: 'staged' | 'current') => Promise<string>;
+  readonly releaseFolder?: EngineOptions['releaseFolder'];
 }
 
 /** An engine on its own folder. Scripts that still run at the end of the test are killed. */
@@ -53,7 +58,7 @@ export async function openEngine(dataDir: string, options: TestEngineOptions = {
     inherited: { PATH: '/usr/local/bin:/usr/bin:/bin' },
     limits: { killGraceMs: 300, ...options.limits },
     log: options.log ?? silentLogger(),
-    applicationFolder: options.applicationFolder ?? (() => Promise.reject(new Error('no applications here'))),
+    releaseFolder: options.releaseFolder ?? (() => Promise.reject(new Error('no applications here'))),
   });
   const close = async (): Promise<void> => {
     await engine.stop();

@@ -12,7 +12,6 @@ import { tempDir } from '../support/temp.ts';
 import { ended, endScriptsIn, openEngine, orderOf } from './support.ts';
 
 const spec = { isolation: 'exclusive', timeLimitS: 0, expiresAtMs: Date.now() + 60_000 } as const;
-const noApplication = { application: '', applicationStage: 'current' } as const;
 
 test('leaves the group alone of a process that has the number of its script now', async () => {
   const dataDir = await tempDir();
@@ -25,7 +24,7 @@ test('leaves the group alone of a process that has the number of its script now'
   const childProcess = { ...now, startTicks: now.startTicks - 1 };
   const state = {
     phase: 'running',
-    spec: { ...spec, ...noApplication },
+    spec,
     attempt: 1,
     childProcess,
     startedAtMs,
@@ -52,7 +51,7 @@ test('ends a script that cannot be queued again because the disk is full', async
   await first.engine.start(queued);
   await first.close();
   const journal = await Journal.open(dataDir);
-  const state = { phase: 'starting', spec: { ...spec, ...noApplication }, attempt: 1, bootId: bootId() } as const;
+  const state = { phase: 'starting', spec, attempt: 1, bootId: bootId() } as const;
   await journal.append({ kind: 'ticket', ticket: queued.ticket, task: queued.task, state });
   await journal.close();
   const full = vi.spyOn(Journal.prototype, 'append').mockRejectedValueOnce(new IsthmusError('DISK_FULL', 'full'));

@@ -11,11 +11,11 @@ import {
 } from '../../../contract/projects.ts';
 import { Closed, List } from '../../../contract/schema.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
-import { applicationName, scriptEnv } from '../../projects/index.ts';
+import { scriptEnv } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
 import { runPackageTicket, type PackageAction } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
-import { CheckedStepScript, factsOf, scriptRunner, type ScriptFolder } from './step-script.ts';
+import { CheckedStepScript, factsOf, scriptRunner } from './step-script.ts';
 
 /** A package step as it is sent, with what a schema cannot say. */
 const CheckedPackageStep = Closed({
@@ -46,28 +46,22 @@ export const packageStep: StepHandler<PackageStep> = {
   actions: {
     acquire: (step, context) => packageRunner('acquire', step, context),
     stage: (step, context) => packageRunner('stage', step, context),
-    pre: (step, context) => deployScript(step, step.preDeploy, context, 'staged'),
+    pre: (step, context) => deployScript(step, step.preDeploy, context),
     activate: (step, context) => packageRunner('activate', step, context),
-    post: (step, context) => deployScript(step, step.postDeploy, context, 'current'),
+    post: (step, context) => deployScript(step, step.postDeploy, context),
   },
 };
 
-function deployScript(
-  step: PackageStep,
-  script: StepScript | undefined,
-  context: ActionContext,
-  applicationStage: ScriptFolder['applicationStage'],
-): TicketRunner {
+function deployScript(step: PackageStep, script: StepScript | undefined, context: ActionContext): TicketRunner {
   if (script === undefined) throw new IsthmusError('INTERNAL', `step ${step.name} has no such script`);
-  const application = applicationName(context.project, step.name);
-  return scriptRunner(step, script, context, { application, applicationStage });
+  return scriptRunner(step, script, context, installationOf(step, context));
 }
 
 function packageRunner(action: PackageAction, step: PackageStep, context: ActionContext): TicketRunner {
-  const { project, target: machine, variables, findSources } = context;
+  const { target: machine, variables, findSources } = context;
   const { id, version, sha256, sizeBytes, format } = pinnedFor(step, context);
-  const application = applicationName(project, step.name);
-  const payload: PackagePayload = { package: { id, version, sha256, sizeBytes, format }, application };
+  const installation = installationOf(step, context);
+  const payload: PackagePayload = { package: { id, version, sha256, sizeBytes, format }, installation };
   if (action === 'stage' && step.substituteIn !== undefined && step.substituteIn.length > 0) {
     payload.substituteIn = [...step.substituteIn];
     payload.variables = { ...variables.values, ...scriptEnv({}, factsOf(step, context)) };
@@ -78,8 +72,13 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
       action,
       payload,
       findSources,
-      onActivated: (tx) => tx.installed.activated({ machine, application, version, sha256, at: Date.now() }),
+      onActivated: (tx) => tx.installed.activated({ machine, ...installation, version, sha256, at: Date.now() }),
     });
+}
+
+/** Each environment of a project has its own. */
+function installationOf({ name: step }: PackageStep, { project, environment }: ActionContext) {
+  return { project, environment, step };
 }
 
 function pinnedFor(step: PackageStep, { release }: ActionContext): PinnedPackage {

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { NewStepScript, type StepScript } from '../../../contract/projects.ts';
 import { Closed } from '../../../contract/schema.ts';
+import type { Installation } from '../../../proto/gen/isthmus/tentacle/v1/Installation.ts';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
@@ -19,18 +20,15 @@ export const CheckedStepScript = Closed({
   ),
 });
 
-/** The folder of an installed package in which a script runs. */
-export interface ScriptFolder {
-  readonly application: string;
-  readonly applicationStage: 'staged' | 'current';
-}
-
-/** Runs the script alone on its machine, with the variables in its environment. */
+/**
+ * Runs the script alone on its machine, with the variables in its environment: in the release that its task staged for
+ * the installation, or in a workspace of its own.
+ */
 export function scriptRunner(
   step: ProcessStep,
   { interpreter, body }: StepScript,
   context: ActionContext,
-  folder?: ScriptFolder,
+  installation?: Installation,
 ): TicketRunner {
   const { values, sensitiveValues } = context.variables;
   const payload: ScriptPayload = {
@@ -40,8 +38,7 @@ export function scriptRunner(
     sensitiveValues: [...sensitiveValues],
     timeLimitS: step.timeLimitS ?? 0,
     isolation: 'exclusive',
-    application: folder?.application ?? '',
-    applicationStage: folder?.applicationStage ?? '',
+    ...(installation === undefined ? {} : { installation }),
   };
   return (run, ticket) => runScriptTicket(run, ticket, payload);
 }

@@ -296,14 +296,16 @@ const TABLES: readonly TableSpec[] = [
     name: 'installed_releases',
     columns: {
       machine: 'text',
-      application: 'text',
+      project: 'text',
+      environment: 'text',
+      step: 'text',
       version: 'text',
       sha256: 'text',
       previous_version: 'text?',
       previous_sha256: 'text?',
       at: 'int',
     },
-    key: ['machine', 'application'],
+    key: ['machine', 'project', 'environment', 'step'],
   },
 ];
 

@@ -1,11 +1,17 @@
-// Installed releases: per machine and application the current one and the previous one.
+// Installed releases: per machine and installation (project, environment, step) the current one and the previous one.
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor } from '../base.ts';
 
-export interface InstalledRelease {
+/** What a package step has on a machine in one environment. */
+export interface InstalledAt {
   readonly machine: string;
-  readonly application: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly step: string;
+}
+
+export interface InstalledRelease extends InstalledAt {
   readonly version: string;
   readonly sha256: string;
   readonly previousVersion: string | null;
@@ -20,21 +26,21 @@ export class InstalledRepository {
     this.#db = db;
   }
 
-  async find(machine: string, application: string): Promise<InstalledRelease | undefined> {
+  async find({ machine, project, environment, step }: InstalledAt): Promise<InstalledRelease | undefined> {
     const row = await this.#db
       .selectFrom('installed_releases')
       .selectAll()
       .where('machine', '=', machine)
-      .where('application', '=', application)
+      .where('project', '=', project)
+      .where('environment', '=', environment)
+      .where('step', '=', step)
       .executeTakeFirst();
     return row === undefined ? undefined : toInstalled(row);
   }
 
   /** Records an activation: the current release becomes the previous one. The same digest again only sets the time. */
-  async activated(
-    entry: Pick<InstalledRelease, 'machine' | 'application' | 'version' | 'sha256' | 'at'>,
-  ): Promise<void> {
-    const before = await this.find(entry.machine, entry.application);
+  async activated(entry: InstalledAt & Pick<InstalledRelease, 'version' | 'sha256' | 'at'>): Promise<void> {
+    const before = await this.find(entry);
     const again = before?.sha256 === entry.sha256;
     const previous = {
       previous_version: (again ? before.previousVersion : before?.version) ?? null,
@@ -45,7 +51,7 @@ export class InstalledRepository {
       .values({ ...entry, ...previous })
       .onConflict((conflict) =>
         conflict
-          .columns(['machine', 'application'])
+          .columns(['machine', 'project', 'environment', 'step'])
           .doUpdateSet({ version: entry.version, sha256: entry.sha256, at: entry.at, ...previous }),
       )
       .execute();
@@ -60,7 +66,9 @@ export class InstalledRepository {
 function toInstalled(row: Selectable<Schema['installed_releases']>): InstalledRelease {
   return {
     machine: row.machine,
-    application: row.application,
+    project: row.project,
+    environment: row.environment,
+    step: row.step,
     version: row.version,
     sha256: row.sha256,
     previousVersion: row.previous_version,

@@ -1,5 +1,6 @@
 // Turns a payload into a process: prepares command, folder and env, and has the launcher start it.
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import type { Installation } from '../../installation.ts';
 import type { ChildProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/records.ts';
 import { scriptEnv } from './script-env.ts';
 import type { StartedChildProcess } from './exit-file.ts';
@@ -17,8 +18,8 @@ export interface LaunchContext {
   readonly inherited: Readonly<Record<string, string>>;
   /** The PATH to find interpreters in. */
   readonly path: string;
-  /** The folder of an application's staged or current release; throws APPLICATION_MISSING. */
-  readonly applicationFolder: (application: string, stage: 'staged' | 'current') => Promise<string>;
+  /** The folder of the release that a task staged for an installation; throws APPLICATION_MISSING. */
+  readonly releaseFolder: (installation: Installation, task: string) => Promise<string>;
 }
 
 export type PreparedScript = Pick<LaunchRequest, 'command' | 'workingFolder' | 'env'>;
@@ -36,13 +37,13 @@ export type LaunchOutcome =
 
 /** Writes the files that a start needs. Idempotent: an earlier attempt may have done so. */
 export async function prepareScript(
-  { user, inherited, path, applicationFolder }: LaunchContext,
+  { user, inherited, path, releaseFolder }: LaunchContext,
   workspace: Workspace,
   payload: ScriptPayload__Output,
-  { application, applicationStage }: ScriptSpec,
+  { task, spec: { installation } }: { readonly task: string; readonly spec: ScriptSpec },
 ): Promise<PreparedScript> {
   const command = [...user.become, ...interpreterCommand(payload.interpreter, path), workspace.body];
-  const workingFolder = application === '' ? workspace.work : await applicationFolder(application, applicationStage);
+  const workingFolder = installation === undefined ? workspace.work : await releaseFolder(installation, task);
   const env = scriptEnv(inherited, user, payload.env);
   workspace.prepare(payload.body, user);
   return { command, workingFolder, env };

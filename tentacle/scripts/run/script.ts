@@ -211,7 +211,7 @@ export class Script {
     let outcome: LaunchOutcome;
     try {
       masker = createMasker(payload.sensitiveValues);
-      const prepared = await prepareScript(this.#context, this.workspace, payload, spec);
+      const prepared = await prepareScript(this.#context, this.workspace, payload, { task: this.task, spec });
       // Fails early: a script whose log cannot be kept must not start.
       this.spool();
       await this.#record.set({ phase: 'starting', spec, attempt, bootId: bootId() });

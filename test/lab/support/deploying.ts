@@ -16,8 +16,8 @@ const lineEveryMs = 20;
 
 /** The scripts of one deployment, in the order in which they run. */
 export const deployed = { pre: 10, post: 20, after: 10 } as const satisfies Printed;
-/** The name under which a tentacle keeps the releases. */
-export const application = `${id}-body`;
+/** The folder below a tentacle's data folder in which it keeps the releases. */
+export const releasesFolder = join('applications', id, environment, 'body');
 
 /** One release with a package of its own. */
 export interface LabRelease {

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '../../support/wait.ts';
-import { application, type LabRelease } from './deploying.ts';
+import { releasesFolder, type LabRelease } from './deploying.ts';
 import type { OpenLab } from './open.ts';
 
 /** After a fault has ended, the system is whole again within this time (promise I12). */
@@ -37,7 +37,7 @@ const probes = {
   'the package is asked for': has(0),
   'half the package is here': has(0.5),
   'the package is unpacked': async ({ open, release, machine }) => {
-    const folder = join(open.world.dataDir(machine), 'applications', application);
+    const folder = join(open.world.dataDir(machine), releasesFolder);
     const names = await readdir(join(folder, '.private'));
     if (names.some((name) => name.startsWith(`${release.version}-`))) return true;
     return (await readdir(join(folder, 'releases'))).some((name) => name.startsWith(`${release.version}-`));

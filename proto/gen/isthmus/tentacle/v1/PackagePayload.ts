@@ -1,14 +1,15 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
 import type { PackageRef as _isthmus_tentacle_v1_PackageRef, PackageRef__Output as _isthmus_tentacle_v1_PackageRef__Output } from '../../../isthmus/tentacle/v1/PackageRef.ts';
+import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from '../../../isthmus/tentacle/v1/Installation.ts';
 import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from '../../../isthmus/topology/v1/PackageSource.ts';
 
 export interface PackagePayload {
   'package'?: (_isthmus_tentacle_v1_PackageRef | null);
   /**
-   * Names the folder below the tentacle's applications folder that holds this package's releases; a slug.
+   * Names the folder that holds the releases. Each release belongs to the task that staged it.
    */
-  'application'?: (string);
+  'installation'?: (_isthmus_tentacle_v1_Installation | null);
   /**
    * The sources to fetch from, nearest first, and the token that allows it (acquire only).
    */
@@ -25,9 +26,9 @@ export interface PackagePayload {
 export interface PackagePayload__Output {
   'package': (_isthmus_tentacle_v1_PackageRef__Output | null);
   /**
-   * Names the folder below the tentacle's applications folder that holds this package's releases; a slug.
+   * Names the folder that holds the releases. Each release belongs to the task that staged it.
    */
-  'application': (string);
+  'installation': (_isthmus_tentacle_v1_Installation__Output | null);
   /**
    * The sources to fetch from, nearest first, and the token that allows it (acquire only).
    */

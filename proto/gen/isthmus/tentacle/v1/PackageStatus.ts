@@ -1,9 +1,10 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
+import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from '../../../isthmus/tentacle/v1/Installation.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface PackageStatus {
-  'application'?: (string);
+  'installation'?: (_isthmus_tentacle_v1_Installation | null);
   'releasePath'?: (string);
   'previousVersion'?: (string);
   'currentVersion'?: (string);
@@ -12,7 +13,7 @@ export interface PackageStatus {
 }
 
 export interface PackageStatus__Output {
-  'application': (string);
+  'installation': (_isthmus_tentacle_v1_Installation__Output | null);
   'releasePath': (string);
   'previousVersion': (string);
   'currentVersion': (string);

@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
+import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from '../../../isthmus/tentacle/v1/Installation.ts';
 
 export interface ScriptPayload {
   /**
@@ -21,13 +22,10 @@ export interface ScriptPayload {
    */
   'isolation'?: (string);
   /**
-   * Empty: the ticket's own workspace. Else the application whose staged or current release is the working directory.
+   * Absent: the ticket's own workspace. Else the working directory is the release that the ticket's own task staged for
+   * this installation, whether it is activated by then or not.
    */
-  'application'?: (string);
-  /**
-   * "staged" or "current".
-   */
-  'applicationStage'?: (string);
+  'installation'?: (_isthmus_tentacle_v1_Installation | null);
 }
 
 export interface ScriptPayload__Output {
@@ -50,11 +48,8 @@ export interface ScriptPayload__Output {
    */
   'isolation': (string);
   /**
-   * Empty: the ticket's own workspace. Else the application whose staged or current release is the working directory.
+   * Absent: the ticket's own workspace. Else the working directory is the release that the ticket's own task staged for
+   * this installation, whether it is activated by then or not.
    */
-  'application': (string);
-  /**
-   * "staged" or "current".
-   */
-  'applicationStage': (string);
+  'installation': (_isthmus_tentacle_v1_Installation__Output | null);
 }

@@ -26,14 +26,16 @@ export interface TentacleClient extends grpc.Client {
   acquirePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_isthmus_tentacle_v1_AcquireProgress__Output>;
   
   /**
-   * Switches `current` to the staged release, atomically; the previous release stays on disk. Idempotent.
+   * Switches `current` to the release that the same task has staged, atomically; the previous release stays on disk.
+   * Idempotent.
    */
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   /**
-   * Switches `current` to the staged release, atomically; the previous release stays on disk. Idempotent.
+   * Switches `current` to the release that the same task has staged, atomically; the previous release stays on disk.
+   * Idempotent.
    */
   activatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   activatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
@@ -144,7 +146,8 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   AcquirePackage: grpc.handleServerStreamingCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_AcquireProgress>;
   
   /**
-   * Switches `current` to the staged release, atomically; the previous release stays on disk. Idempotent.
+   * Switches `current` to the release that the same task has staged, atomically; the previous release stays on disk.
+   * Idempotent.
    */
   ActivatePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   
