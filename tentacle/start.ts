@@ -18,6 +18,7 @@ import { Journal } from './journal/journal.ts';
 import { packageHandlers } from './packages/handlers.ts';
 import type { TentacleSettings } from './config.ts';
 import { createPackages, type Packages } from './packages/packages.ts';
+import { UsedTickets } from './packages/used-tickets.ts';
 import { ScriptEngine } from './scripts/engine.ts';
 import { DEFAULT_PATH, INHERITED_NAMES } from './scripts/launch/script-env.ts';
 import { resolveScriptUser, type ScriptUser } from './scripts/launch/script-user.ts';
@@ -75,6 +76,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     }),
     packages: packageHandlers({
       packages,
+      usedTickets: new UsedTickets(journal),
       openEnvelope,
       checkEpoch: (task, epoch) => engine.epochs.admit(task, epoch),
     }),

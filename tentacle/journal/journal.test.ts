@@ -27,6 +27,10 @@ const ended: TicketState = {
   ...{ startedAtMs: 1, endedAtMs: 2, lastLine: 0 },
 };
 
+function packageRecord(ticket: string) {
+  return { kind: 'package', ticket, task: newId(), action: 'activate' } as const;
+}
+
 function ticketRecord(ticket: string, state: TicketState = ended, task = newId()) {
   return { kind: 'ticket', ticket, task, state } as const;
 }
@@ -84,13 +88,15 @@ describe('journal', () => {
     const folder = await tempDir();
     const journal = await openJournal(folder, { compactAboveBytes: 10_000 });
     const living = ticketRecord(newId());
-    await journal.append(living);
+    const used = packageRecord(newId());
+    await journal.append(living, used);
     const task = newId();
     for (let epoch = 1; epoch <= 500; epoch += 1) await journal.raiseEpoch(task, epoch);
     await journal.close();
     expect((await stat(join(folder, 'journal', 'journal'))).size).toBeLessThan(12_000);
     const again = await openJournal(folder);
     expect(again.ticket(living.ticket)).toBeDefined();
+    expect(again.packageTicket(used.ticket)).toMatchObject({ task: used.task, action: 'activate' });
     expect(again.epoch(task)).toBe(500);
   });
 
@@ -102,6 +108,8 @@ describe('journal', () => {
     const living = ticketRecord(newId(Date.now() - 10 * day), { ...ended, phase: 'ended' });
     const old = ticketRecord(newId(Date.now() - 2 * day));
     const young = ticketRecord(newId());
+    const used = { old: packageRecord(newId(Date.now() - 2 * day)), young: packageRecord(newId()) };
+    await journal.append(used.old, used.young);
     await journal.append(living);
     await journal.append(old);
     await journal.append(young);
@@ -111,6 +119,9 @@ describe('journal', () => {
     expect(again.ticket(old.ticket)).toBeUndefined();
     expect(again.ticket(living.ticket)).toBeDefined();
     expect(again.ticket(young.ticket)).toBeDefined();
+    expect(again.packageTicket(used.young.ticket)).toBeDefined();
+    expect(again.packageTicket(used.old.ticket)).toBeUndefined();
+    expect(() => again.assertRemembered(used.old.ticket)).toThrow(expect.objectContaining({ code: 'TICKET_TOO_OLD' }));
     expect(again.lowWaterMs).toBeGreaterThan(Date.now() - 1.1 * day);
   });
 

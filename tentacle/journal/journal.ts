@@ -19,11 +19,19 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { syncFolder } from '../../lib/files/durable.ts';
+import { idTimeMs } from '../../lib/ids.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { diskError } from '../disk-errors.ts';
 import { JournalMemory } from './memory.ts';
-import { decodeRecord, encodeRecord, type JournalledLine, type JournalRecord, type TicketEntry } from './records.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  type JournalledLine,
+  type JournalRecord,
+  type PackageTicket,
+  type TicketEntry,
+} from './records.ts';
 
 const dataSynced = promisify(fdatasync);
 
@@ -110,6 +118,19 @@ export class Journal {
   /** Whether a script of a task has not ended. */
   hasOpenScript(task: string): boolean {
     return this.#memory.hasOpenScript(task);
+  }
+
+  /** A package ticket that was used; undefined for any other. */
+  packageTicket(ticket: string): PackageTicket | undefined {
+    return this.#memory.packageTicket(ticket);
+  }
+
+  /** TICKET_TOO_OLD for a ticket that may have been used and purged since. */
+  assertRemembered(ticket: string): void {
+    const createdMs = idTimeMs(ticket);
+    if (createdMs === undefined) throw new IsthmusError('TICKET_TOO_OLD', 'the ticket id contains no creation time');
+    if (createdMs >= this.lowWaterMs) return;
+    throw new IsthmusError('TICKET_TOO_OLD', `ticket ${ticket} is older than what this tentacle remembers`);
   }
 
   /** The lines of a ticket's short log, in order; none once it is completed. */

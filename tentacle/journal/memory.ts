@@ -1,10 +1,12 @@
-// The state of the journal, folded from its records: each ticket's last state and the lines of its short log, each
-// task's highest epoch, and the low-water mark, below which tombstones and epochs are purged.
+// The state of the journal, folded from its records: each script ticket's last state and the lines of its short log,
+// the package tickets that were used, each task's highest epoch, and the low-water mark, below which tombstones, used
+// package tickets and epochs are purged.
 import { idTimeMs } from '../../lib/ids.ts';
-import type { JournalledLine, JournalRecord, TicketEntry } from './records.ts';
+import type { JournalledLine, JournalRecord, PackageTicket, TicketEntry } from './records.ts';
 
 export class JournalMemory {
   readonly #tickets = new Map<string, TicketEntry>();
+  readonly #packageTickets = new Map<string, PackageTicket>();
   readonly #lines = new Map<string, JournalledLine[]>();
   readonly #epochs = new Map<string, number>();
   #lowWaterMs = 0;
@@ -25,8 +27,12 @@ export class JournalMemory {
     return false;
   }
 
+  packageTicket(ticket: string): PackageTicket | undefined {
+    return this.#packageTickets.get(ticket);
+  }
+
   get ticketCount(): number {
-    return this.#tickets.size;
+    return this.#tickets.size + this.#packageTickets.size;
   }
 
   lines(ticket: string): readonly JournalledLine[] {
@@ -52,7 +58,11 @@ export class JournalMemory {
       const { ticket, task, state } = record;
       this.#tickets.set(ticket, { ticket, task, state });
       if (state.phase === 'completed') this.#lines.delete(ticket);
-      this.#newestTicketMs = Math.max(this.#newestTicketMs, idTimeMs(ticket) ?? 0);
+      this.#noteAge(ticket);
+    } else if (record.kind === 'package') {
+      const { kind: _, ...entry } = record;
+      this.#packageTickets.set(entry.ticket, entry);
+      this.#noteAge(entry.ticket);
     } else if (record.kind === 'lines') {
       const known = this.#lines.get(record.ticket);
       if (known === undefined) this.#lines.set(record.ticket, [...record.lines]);
@@ -67,7 +77,9 @@ export class JournalMemory {
 
   /** A mark with about a tenth of the tickets below it. */
   markOfOldestTenth(): number {
-    const times = [...this.#tickets.keys()].map((ticket) => idTimeMs(ticket) ?? 0).sort((a, b) => a - b);
+    const times = [...this.#tickets.keys(), ...this.#packageTickets.keys()]
+      .map((ticket) => idTimeMs(ticket) ?? 0)
+      .sort((a, b) => a - b);
     return times[Math.ceil(times.length / 10)]!;
   }
 
@@ -77,15 +89,24 @@ export class JournalMemory {
       { kind: 'mark', lowWaterMs: this.#lowWaterMs },
       ...[...this.#epochs].map(([task, epoch]) => ({ kind: 'epoch', task, epoch }) as const),
       ...[...this.#tickets.values()].map((entry) => ({ kind: 'ticket', ...entry }) as const),
+      ...[...this.#packageTickets.values()].map((entry) => ({ kind: 'package', ...entry }) as const),
       ...[...this.#lines].map(([ticket, lines]) => ({ kind: 'lines', ticket, lines }) as const),
     ];
+  }
+
+  #noteAge(ticket: string): void {
+    this.#newestTicketMs = Math.max(this.#newestTicketMs, idTimeMs(ticket) ?? 0);
   }
 
   #purgeBelowMark(): void {
     for (const [ticket, { state }] of this.#tickets) {
       if (state.phase === 'completed' && (idTimeMs(ticket) ?? 0) < this.#lowWaterMs) this.#tickets.delete(ticket);
     }
-    const living = new Set([...this.#tickets.values()].map(({ task }) => task));
+    for (const ticket of this.#packageTickets.keys()) {
+      if ((idTimeMs(ticket) ?? 0) < this.#lowWaterMs) this.#packageTickets.delete(ticket);
+    }
+    const entries = [...this.#tickets.values(), ...this.#packageTickets.values()];
+    const living = new Set(entries.map(({ task }) => task));
     for (const task of this.#epochs.keys()) {
       if (!living.has(task) && (idTimeMs(task) ?? 0) < this.#lowWaterMs) this.#epochs.delete(task);
     }

@@ -1,4 +1,5 @@
-// The records of the tentacle's journal: the states of a ticket up to its tombstone. The last record per ticket counts.
+// The records of the tentacle's journal: the states of a script's ticket up to its tombstone, of which the last one
+// counts, and one for each package ticket that was used.
 //
 // waiting → starting → running → killing → ended → completed. `starting` is on disk before anything is spawned;
 // `completed` is the tombstone, which outlives the workspace.
@@ -73,11 +74,23 @@ export interface TicketEntry {
   readonly state: TicketState;
 }
 
+/** A package ticket that was used up. */
+export interface PackageTicket {
+  readonly ticket: string;
+  readonly task: string;
+  readonly action: PackageAction;
+  /** With what it failed. */
+  readonly error?: { readonly code: ErrorCode; readonly detail: string };
+}
+
+export type PackageAction = 'acquire' | 'stage' | 'activate';
+
 /** A line of a short log; a long one has a file of its own (logs/spool.ts). */
 export type JournalledLine = NewLine;
 
 export type JournalRecord =
   | ({ readonly kind: 'ticket' } & TicketEntry)
+  | ({ readonly kind: 'package' } & PackageTicket)
   | { readonly kind: 'epoch'; readonly task: string; readonly epoch: number }
   /** The next lines of a ticket's log. */
   | { readonly kind: 'lines'; readonly ticket: string; readonly lines: readonly JournalledLine[] }

@@ -55,8 +55,8 @@ export class Acquirer {
 
   /** Makes sure that the package is in the cache. Concurrent calls for one digest share one download. */
   async acquire(order: PackageOrder, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
-    const here = this.#deps.blobs.get(order.sha256);
-    if (here !== undefined) return this.#cached(order, here.sizeBytes);
+    const here = this.cached(order);
+    if (here !== undefined) return here;
     const before = this.#running.get(order.sha256);
     if (before?.stop.signal.aborted === true) {
       // That download was abandoned and is ending: resume it once it has.
@@ -82,7 +82,11 @@ export class Acquirer {
     await Promise.allSettled(all.map(({ outcome }) => outcome));
   }
 
-  #cached(order: PackageOrder, sizeBytes: number): AcquireProgress {
+  /** What there is to tell of a package in the cache. */
+  cached(order: PackageOrder): AcquireProgress | undefined {
+    const here = this.#deps.blobs.get(order.sha256);
+    if (here === undefined) return undefined;
+    const { sizeBytes } = here;
     if (sizeBytes !== order.sizeBytes) {
       const what = `${order.id} ${order.version} has ${sizeBytes} bytes, the release pins ${order.sizeBytes}`;
       throw new IsthmusError('PACKAGE_HASH_MISMATCH', what);

@@ -1,20 +1,21 @@
-// The package methods of the tentacle's gRPC service: opens the signed envelope, rejects stale owners, streams
-// progress.
+// The package methods of the tentacle's gRPC service: opens the signed envelope, rejects stale owners, uses tickets up,
+// streams progress.
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { EnvelopeKind } from '../../certs/signer.ts';
 import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
 import type { AcquireProgress as ProgressMessage } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
-import type { EnvelopeBody__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeBody.ts';
 import type { EnvelopeRequest__Output } from '../../proto/gen/isthmus/tentacle/v1/EnvelopeRequest.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { PackageAction } from '../journal/records.ts';
 import type { OpenEnvelope, PackageHandlers } from '../service.ts';
 import type { AcquireProgress } from './acquire.ts';
 import type { Packages } from './packages.ts';
+import type { PackageTicketKey, UsedTickets } from './used-tickets.ts';
 
 export interface PackageHandlerDeps {
   readonly packages: Packages;
+  readonly usedTickets: UsedTickets;
   readonly openEnvelope: OpenEnvelope;
   /** Throws STALE_EPOCH for a caller that no longer owns the task. */
   readonly checkEpoch: (task: string, epoch: number) => Promise<void>;
@@ -28,26 +29,38 @@ const PROGRESS_EVERY_MS = 250;
 
 /** The three package methods of the Tentacle service. */
 export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
-  const { packages } = deps;
+  const { packages, usedTickets } = deps;
   return {
-    AcquirePackage: async (call) => acquire(packages, (await open(deps, call.request, 'acquire')).payload, call),
+    AcquirePackage: async (call) => acquire(deps, await open(deps, call.request, 'acquire'), call),
     StagePackage: async ({ request }) => {
-      const { payload, task } = await open(deps, request, 'stage');
-      return packages.stage(payload, task);
+      const { key, payload } = await open(deps, request, 'stage');
+      return usedTickets.once(key, {
+        work: () => packages.stage(payload, key.task),
+        again: () => packages.status(payload, key.task),
+      });
     },
     ActivatePackage: async ({ request }) => {
-      const { payload, task } = await open(deps, request, 'activate');
-      return packages.activate(payload, task);
+      const { key, payload } = await open(deps, request, 'activate');
+      return usedTickets.once(key, {
+        work: () => packages.activate(payload, key.task),
+        again: () => packages.status(payload, key.task),
+      });
     },
   };
+}
+
+/** A verified order, and the ticket that it uses. */
+interface Order {
+  readonly key: PackageTicketKey;
+  readonly payload: PackagePayload__Output;
 }
 
 async function open(
   { openEnvelope, checkEpoch }: PackageHandlerDeps,
   { envelope }: EnvelopeRequest__Output,
-  kind: EnvelopeKind,
-): Promise<Pick<EnvelopeBody__Output, 'task'> & { readonly payload: PackagePayload__Output }> {
-  const { task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
+  kind: PackageAction,
+): Promise<Order> {
+  const { ticket, task, epoch, expiresAtMs, payload } = openEnvelope(envelope, kind);
   if (Date.now() > expiresAtMs + SKEW_MS) {
     throw new IsthmusError(
       'ENVELOPE_EXPIRED',
@@ -55,12 +68,13 @@ async function open(
     );
   }
   await checkEpoch(task, epoch);
-  return { task, payload: payloadCodec.decode(payload) };
+  return { key: { ticket, task, action: kind }, payload: payloadCodec.decode(payload) };
 }
 
+/** Idempotent by digest, so that only its success uses the ticket up: the server tries a failed one again. */
 async function acquire(
-  packages: Packages,
-  payload: PackagePayload__Output,
+  { packages, usedTickets }: PackageHandlerDeps,
+  { key, payload }: Order,
   call: ServerWritableStream<EnvelopeRequest__Output, ProgressMessage>,
 ): Promise<void> {
   const gone = new AbortController();
@@ -74,7 +88,12 @@ async function acquire(
     sentAtMs = now;
     call.write(toMessage(progress));
   };
-  call.write(toMessage(await packages.acquire(payload, send, gone.signal)));
+  if (usedTickets.isUsed(key)) call.write(toMessage(packages.acquired(payload)));
+  else {
+    const acquired = await packages.acquire(payload, send, gone.signal);
+    await usedTickets.use(key);
+    call.write(toMessage(acquired));
+  }
   call.end();
 }
 

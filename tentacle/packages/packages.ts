@@ -67,6 +67,11 @@ export class Packages {
     return this.#acquirer.acquire(readOrder(payload), onProgress, signal);
   }
 
+  /** What acquiring answered, for an order that was carried out; TICKET_ALREADY_USED when the package has gone since. */
+  acquired(payload: PackagePayload__Output): AcquireProgress {
+    return this.#acquirer.cached(readOrder(payload)) ?? usedUp();
+  }
+
   /**
    * Unpacks the acquired package as the release of a task, and substitutes variables. Releases that nothing needs any
    * more are removed first; what cannot be removed is tried again the next time. Idempotent.
@@ -90,6 +95,14 @@ export class Packages {
       const release = await activateRelease(releases, order, task);
       await this.#removeUnneeded(order, releases, task);
       return this.#status(order.installation, releases, release);
+    });
+  }
+
+  /** The release of a task as it is now; TICKET_ALREADY_USED when it has gone since. */
+  async status(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
+    const { installation } = readOrder(payload);
+    return this.#alone(installation, async (releases) => {
+      return this.#status(installation, releases, (await releases.ofTask(task)) ?? usedUp());
     });
   }
 
@@ -182,4 +195,8 @@ export class Packages {
 async function foldersIn(path: string): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+function usedUp(): never {
+  throw new IsthmusError('TICKET_ALREADY_USED', 'the order was carried out before, and what it made is gone');
 }

@@ -9,7 +9,6 @@
 import { statfsSync } from 'node:fs';
 import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { idTimeMs } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
@@ -241,7 +240,7 @@ export class ScriptEngine {
   async #startNew(order: ScriptOrder): Promise<void> {
     const { ticket, task, payload, expiresAtMs } = order;
     if (this.#journal.ticket(ticket) !== undefined) return;
-    this.#checkAge(ticket);
+    this.#journal.assertRemembered(ticket);
     if (Date.now() > expiresAtMs + SKEW_MS) {
       const times = `at ${new Date(expiresAtMs).toISOString()}, and the clock here says ${new Date().toISOString()}`;
       throw new IsthmusError('ENVELOPE_EXPIRED', `the order to start ticket ${ticket} expired ${times}`);
@@ -271,7 +270,7 @@ export class ScriptEngine {
       await first.catch(() => undefined);
     }
     if (this.#journal.ticket(ticket) !== undefined) return;
-    this.#checkAge(ticket);
+    this.#journal.assertRemembered(ticket);
     const ended = { end: { kind: 'cancelled' }, startedAtMs: 0, endedAtMs: Date.now(), lastLine: 0 } as const;
     const consumed = this.#journal.append({ kind: 'ticket', ticket, task, state: { phase: 'completed', ...ended } });
     this.#starting.set(ticket, consumed);
@@ -289,14 +288,6 @@ export class ScriptEngine {
     } catch (error) {
       await workspaces.remove(workspaces.of(ticket), { abandoned: false });
       throw diskError(error, 'the workspace cannot be written');
-    }
-  }
-
-  #checkAge(ticket: string): void {
-    const createdMs = idTimeMs(ticket);
-    if (createdMs === undefined) throw new IsthmusError('TICKET_TOO_OLD', 'the ticket id contains no creation time');
-    if (createdMs < this.#journal.lowWaterMs) {
-      throw new IsthmusError('TICKET_TOO_OLD', `ticket ${ticket} is older than what this tentacle remembers`);
     }
   }
 

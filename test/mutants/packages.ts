@@ -29,6 +29,15 @@ export const packagesMutants: Mutants = {
       test: ['pulling through', 'asks a slow origin once for eight targets, and lets them follow'],
     },
   },
+  'package-tickets-not-used-up': {
+    file: 'tentacle/packages/used-tickets.ts',
+    find: 'if (this.isUsed(key)) return again();',
+    replace: 'void again;',
+    red: {
+      file: 'test/attacks/replayed-orders.test.ts',
+      test: ['changes nothing after a later release, before and after a restart'],
+    },
+  },
   'release-of-another-task': {
     file: 'tentacle/packages/releases.ts',
     find: '?.task === task) return release;',

@@ -1,0 +1,168 @@
+// Orders for packages that were recorded and are sent again while they are valid: they change nothing, and a server
+// whose answer was lost gets it again.
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readlink, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { createSigner, type Signer } from '../../certs/signer.ts';
+import { grpcClient, type GrpcClient } from '../../lib/grpc/client.ts';
+import { loadDefinitions, messageCodec } from '../../lib/grpc/load.ts';
+import { newId } from '../../lib/ids.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import type { AcquireProgress__Output } from '../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
+import type { Envelope } from '../../proto/gen/isthmus/tentacle/v1/Envelope.ts';
+import type { PackagePayload } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
+import type { TentacleClient } from '../../proto/gen/isthmus/tentacle/v1/Tentacle.ts';
+import { start } from '../../tentacle/start.ts';
+import { tarGz } from '../packages/craft.ts';
+import { startOrigin, type Origin } from '../packages/origin.ts';
+import { createTestMesh, type TestMesh } from '../support/identities.ts';
+import { startNode } from '../support/mesh.ts';
+import { waitFor } from '../support/wait.ts';
+
+const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tentacle.v1;
+const payloads = messageCodec(types.PackagePayload);
+const installation = { project: 'shop', environment: 'prod', step: 'web' };
+
+type Action = 'acquire' | 'stage' | 'activate';
+/** The envelopes of one deployment, as whoever reads along at an endpoint has them. */
+type Recorded = Readonly<Record<Action, Envelope>>;
+
+interface Field {
+  readonly authority: TestMesh;
+  readonly signer: Signer;
+  readonly folder: string;
+  readonly client: GrpcClient<TentacleClient>;
+  restart(): Promise<void>;
+  /** Everything that a replay could change. */
+  state(): Promise<unknown>;
+}
+
+async function field(): Promise<Field> {
+  const authority = await createTestMesh();
+  const server = await startNode(authority, 'server-1', 'server');
+  const { dataDir } = await authority.node('machine-1', 'tentacle');
+  const config = { dataDir, parents: [{ node: 'server-1', address: server.mesh.address! }], feedLoopback: true };
+  let tentacle = await start(config, { log: silentLogger() });
+  onTestFinished(() => tentacle.stop());
+  const linked = (): boolean => server.mesh.links().some(({ peer, up }) => peer === 'machine-1' && up);
+  await waitFor(linked, { what: 'the link' });
+  const dial = { node: 'machine-1', service: 'tentacle', path: [], class: 'control' as const, deadlineMs: 5_000 };
+  const client = grpcClient<TentacleClient>(types.Tentacle, (signal) => server.mesh.dial({ ...dial, signal }), {
+    hop: 'machine-1',
+  });
+  onTestFinished(() => client.close());
+  const folder = join(dataDir, 'applications', 'shop', 'prod', 'web');
+  return {
+    authority,
+    signer: createSigner(authority.authority, 'server-1'),
+    folder,
+    client,
+    async restart() {
+      await tentacle.stop();
+      await waitFor(() => !linked());
+      tentacle = await start(config, { log: silentLogger() });
+      await waitFor(linked, { what: 'the link' });
+    },
+    async state() {
+      const releases = await readdir(join(folder, 'releases'), { recursive: true });
+      const changed = releases.sort().map(async (name) => (await stat(join(folder, 'releases', name))).ctimeMs);
+      const links = ['current', 'previous'].map((link) => readlink(join(folder, link)).catch(() => undefined));
+      const cached = await readdir(join(dataDir, 'packages'), { recursive: true });
+      return { releases, changed: await Promise.all(changed), links: await Promise.all(links), cached: cached.sort() };
+    },
+  };
+}
+
+function record({ signer }: Field, origin: Origin, bytes: Buffer, version: string, task = newId()): Recorded {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const payload: PackagePayload = {
+    package: { id: 'web', version, sha256, sizeBytes: bytes.length, format: 'tar.gz' },
+    installation,
+    sources: [{ node: origin.node, url: origin.url }],
+    downloadToken: 'p',
+  };
+  const envelope = (kind: Action): Envelope =>
+    signer.signEnvelope({
+      ...{ tentacle: 'machine-1', ticket: newId(), task, epoch: 1, kind },
+      ...{ expiresAtMs: Date.now() + 600_000, payload: payloads.encode(payload) },
+    });
+  return { acquire: envelope('acquire'), stage: envelope('stage'), activate: envelope('activate') };
+}
+
+async function send({ client }: Field, recorded: Recorded, action: Action): Promise<unknown> {
+  const envelope = recorded[action];
+  if (action !== 'acquire') {
+    return client.unary<PackageStatus__Output>(
+      (c, o, done) =>
+        action === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
+      { deadlineMs: 20_000 },
+    );
+  }
+  const call = (await client.ready()).acquirePackage({ envelope });
+  let last: AcquireProgress__Output | undefined;
+  call.on('data', (progress: AcquireProgress__Output) => (last = progress));
+  await once(call, 'end').catch((thrown: unknown) => {
+    throw client.errorOf(thrown);
+  });
+  return last;
+}
+
+const actions: readonly Action[] = ['acquire', 'stage', 'activate'];
+
+async function deploy(at: Field, recorded: Recorded): Promise<void> {
+  for (const action of actions) await send(at, recorded, action);
+}
+
+const app = (version: string) => tarGz([{ name: 'app.js', content: version }]);
+
+it('changes nothing after a later release, before and after a restart', async () => {
+  const at = await field();
+  const releases: Recorded[] = [];
+  const origins: Origin[] = [];
+  for (const major of [1, 2, 3, 4]) {
+    const version = `${major}.0.0`;
+    const origin = await startOrigin(at.authority, `near-${major}`, app(version));
+    const recorded = record(at, origin, app(version), version);
+    await deploy(at, recorded);
+    releases.push(recorded);
+    origins.push(origin);
+  }
+  const before = await at.state();
+  for (const round of ['before', 'after'] as const) {
+    if (round === 'after') await at.restart();
+    for (const recorded of releases.slice(0, 3)) {
+      for (const action of actions) {
+        // What is on disk still is told again; what is gone stays gone.
+        await send(at, recorded, action).catch((error: unknown) => {
+          expect(error).toMatchObject({ code: 'TICKET_ALREADY_USED' });
+        });
+      }
+    }
+    expect(await at.state()).toEqual(before);
+  }
+  expect(origins.map(({ requests }) => requests.length)).toEqual([1, 1, 1, 1]);
+});
+
+it('answers a lost answer again, also a failure, and never more', async () => {
+  const at = await field();
+  const origin = await startOrigin(at.authority, 'near', app('1'));
+  const task = newId();
+  const recorded = record(at, origin, app('1'), '1.0.0', task);
+  const notStaged = { code: 'PACKAGE_NOT_STAGED' };
+  const tooEarly = record(at, origin, app('1'), '1.0.0', task);
+  await expect(send(at, tooEarly, 'activate')).rejects.toMatchObject(notStaged);
+  expect(await send(at, recorded, 'acquire')).toMatchObject({ done: true, cached: false });
+  expect(await send(at, recorded, 'acquire')).toMatchObject({ done: true, cached: true });
+  const staged = await send(at, recorded, 'stage');
+  expect(await send(at, recorded, 'stage')).toEqual(staged);
+  // It would succeed now, but its ticket has failed.
+  await expect(send(at, tooEarly, 'activate')).rejects.toMatchObject(notStaged);
+  const activated = await send(at, recorded, 'activate');
+  expect(await send(at, recorded, 'activate')).toEqual(activated);
+  await at.restart();
+  expect(await send(at, recorded, 'activate')).toEqual(activated);
+  await expect(send(at, tooEarly, 'activate')).rejects.toMatchObject(notStaged);
+});
