@@ -433,6 +433,11 @@ export const ERROR_CATALOGUE = {
   RELEASE_EXISTS: { http: 409, grpc: 6, remedy: 'Releases never change: choose another version.' },
   SCOPE_MISMATCH: { http: 422, grpc: 3, remedy: 'Choose a scope whose parts belong together, or correct the machine.' },
   SCRIPT_FAILED: { http: 409, grpc: 10, remedy: 'Read the log of the script: it ended with the exit code given.' },
+  SUBSTITUTION_ENCODING: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Save the file in an encoding that has all characters, such as UTF-8, or give the variable another value.',
+  },
   TASK_DEADLINE: { http: 504, grpc: 4, remedy: 'Allow the task more time, or see in its log what it waited for.' },
   VARIABLE_NAME: {
     http: 422,

@@ -1,14 +1,15 @@
 // Projects and their process: an ordered list of steps, each a script or a package.
-import { Type, type Static } from 'typebox';
+import { Type, type Static, type TSchema } from 'typebox';
 import { PackageId } from './packages.ts';
-import { Closed, Line, List, OneOf, PageOf, Slug, Text, Timestamp, Version } from './schema.ts';
+import { Closed, Line, List, OneOf, PageOf, Slug, Text, Timestamp, Version, Words } from './schema.ts';
 import { Interpreter, LONGEST_DEADLINE_S } from './tasks.ts';
+import { TEXT_ENCODINGS } from './text-encodings.ts';
 
 export const MOST_STEPS = 100;
 
 /** The most characters of a pattern that names files, and the most bytes. */
 export const LONGEST_FILE_PATTERN = 300;
-export const MOST_FILE_PATTERNS = 100;
+const MOST_FILE_PATTERNS = 100;
 
 const StepScript = Type.Object({ interpreter: Type.String(), body: Type.String() }, { $id: 'StepScript' });
 export type StepScript = Static<typeof StepScript>;
@@ -18,6 +19,8 @@ const SHOWN = { name: Slug, targetRoles: List(Slug), timeLimitS: Type.Optional(T
 const ScriptStep = Type.Object({ ...SHOWN, kind: Type.Literal('script'), script: StepScript }, { $id: 'ScriptStep' });
 export type ScriptStep = Static<typeof ScriptStep>;
 
+const Encoding = Words(TEXT_ENCODINGS, { description: 'That of files without a byte order mark; `utf-8` otherwise.' });
+
 const PackageStep = Type.Object(
   {
     ...SHOWN,
@@ -25,7 +28,9 @@ const PackageStep = Type.Object(
     package: Type.Object({ id: PackageId }),
     preDeploy: Type.Optional(StepScript),
     postDeploy: Type.Optional(StepScript),
-    substituteIn: Type.Optional(List(Type.String())),
+    substituteIn: Type.Optional(
+      List(Type.Union([Type.String(), Type.Object({ files: Type.String(), encoding: Encoding })])),
+    ),
   },
   { $id: 'PackageStep' },
 );
@@ -52,8 +57,18 @@ export const NewScriptStep = Closed(
   { $id: 'NewScriptStep' },
 );
 
-/** Files in which variables are substituted. */
+/** A pattern of files in which variables are substituted. */
 export const FilePattern = Type.String({ minLength: 1, maxLength: LONGEST_FILE_PATTERN });
+
+/** The files in which variables are substituted, each as `pattern`, alone or with an encoding. */
+export function substitutionRules<Pattern extends TSchema>(pattern: Pattern) {
+  return List(Type.Union([pattern, Closed({ files: pattern, encoding: Encoding })]), {
+    maxItems: MOST_FILE_PATTERNS,
+    description:
+      'Files below the root of the package in which variables are substituted; `*` in a name matches any text, `**` any ' +
+      'folders. The first that matches a file says its encoding.',
+  });
+}
 
 export const NewPackageStep = Closed(
   {
@@ -62,13 +77,7 @@ export const NewPackageStep = Closed(
     package: Closed({ id: PackageId }),
     preDeploy: Type.Optional(NewStepScript),
     postDeploy: Type.Optional(NewStepScript),
-    substituteIn: Type.Optional(
-      List(FilePattern, {
-        maxItems: MOST_FILE_PATTERNS,
-        description:
-          'Files below the root of the package in which variables are substituted; `*` in a name matches any text.',
-      }),
-    ),
+    substituteIn: Type.Optional(substitutionRules(FilePattern)),
   },
   { $id: 'NewPackageStep' },
 );

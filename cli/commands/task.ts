@@ -44,10 +44,20 @@ export async function accepted(
 async function showLog(cli: Cli, id: string): Promise<void> {
   const client = await cli.client();
   const stream = await client.list<StreamEntry>(path('tasks', id, 'log'), {}, 'after');
-  const lines = stream.filter((entry) => entry.kind === 'log');
-  cli.show(lines, () =>
-    lines.map((line) => `${escapeText(line.machine)} ${line.line} | ${escapeText(line.text)}`).join('\n'),
-  );
+  const shown = stream.filter(isInLog);
+  cli.show(shown, () => shown.map(logLine).join('\n'));
+}
+
+/** The scripts' output, and what somebody should know. */
+function isInLog(entry: StreamEntry): boolean {
+  return entry.kind === 'log' || (entry.kind === 'message' && entry.level !== 'info');
+}
+
+function logLine(entry: StreamEntry): string {
+  const machine = escapeText(entry.machine ?? 'server');
+  if (entry.kind === 'log') return `${machine} ${entry.line} | ${escapeText(entry.text)}`;
+  const text = entry.text.startsWith(`${machine}: `) ? entry.text.slice(machine.length + 2) : entry.text;
+  return `${machine} ! ${escapeText(text)}${entry.code === null ? '' : ` (${entry.code})`}`;
 }
 
 /** Adds `task`. */

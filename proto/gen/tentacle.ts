@@ -17,9 +17,11 @@ import type { LogRequest as _isthmus_tentacle_v1_LogRequest, LogRequest__Output 
 import type { PackagePayload as _isthmus_tentacle_v1_PackagePayload, PackagePayload__Output as _isthmus_tentacle_v1_PackagePayload__Output } from './isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageRef as _isthmus_tentacle_v1_PackageRef, PackageRef__Output as _isthmus_tentacle_v1_PackageRef__Output } from './isthmus/tentacle/v1/PackageRef.ts';
 import type { PackageStatus as _isthmus_tentacle_v1_PackageStatus, PackageStatus__Output as _isthmus_tentacle_v1_PackageStatus__Output } from './isthmus/tentacle/v1/PackageStatus.ts';
+import type { PackageWarning as _isthmus_tentacle_v1_PackageWarning, PackageWarning__Output as _isthmus_tentacle_v1_PackageWarning__Output } from './isthmus/tentacle/v1/PackageWarning.ts';
 import type { ScriptPayload as _isthmus_tentacle_v1_ScriptPayload, ScriptPayload__Output as _isthmus_tentacle_v1_ScriptPayload__Output } from './isthmus/tentacle/v1/ScriptPayload.ts';
 import type { ScriptStatus as _isthmus_tentacle_v1_ScriptStatus, ScriptStatus__Output as _isthmus_tentacle_v1_ScriptStatus__Output } from './isthmus/tentacle/v1/ScriptStatus.ts';
 import type { SignerStatement as _isthmus_tentacle_v1_SignerStatement, SignerStatement__Output as _isthmus_tentacle_v1_SignerStatement__Output } from './isthmus/tentacle/v1/SignerStatement.ts';
+import type { SubstitutionRule as _isthmus_tentacle_v1_SubstitutionRule, SubstitutionRule__Output as _isthmus_tentacle_v1_SubstitutionRule__Output } from './isthmus/tentacle/v1/SubstitutionRule.ts';
 import type { TentacleClient as _isthmus_tentacle_v1_TentacleClient, TentacleDefinition as _isthmus_tentacle_v1_TentacleDefinition } from './isthmus/tentacle/v1/Tentacle.ts';
 import type { TicketRequest as _isthmus_tentacle_v1_TicketRequest, TicketRequest__Output as _isthmus_tentacle_v1_TicketRequest__Output } from './isthmus/tentacle/v1/TicketRequest.ts';
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
@@ -58,10 +60,12 @@ export interface ProtoGrpcType {
         PackagePayload: MessageTypeDefinition<_isthmus_tentacle_v1_PackagePayload, _isthmus_tentacle_v1_PackagePayload__Output>
         PackageRef: MessageTypeDefinition<_isthmus_tentacle_v1_PackageRef, _isthmus_tentacle_v1_PackageRef__Output>
         PackageStatus: MessageTypeDefinition<_isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_PackageStatus__Output>
+        PackageWarning: MessageTypeDefinition<_isthmus_tentacle_v1_PackageWarning, _isthmus_tentacle_v1_PackageWarning__Output>
         ScriptPayload: MessageTypeDefinition<_isthmus_tentacle_v1_ScriptPayload, _isthmus_tentacle_v1_ScriptPayload__Output>
         ScriptPhase: EnumTypeDefinition
         ScriptStatus: MessageTypeDefinition<_isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_ScriptStatus__Output>
         SignerStatement: MessageTypeDefinition<_isthmus_tentacle_v1_SignerStatement, _isthmus_tentacle_v1_SignerStatement__Output>
+        SubstitutionRule: MessageTypeDefinition<_isthmus_tentacle_v1_SubstitutionRule, _isthmus_tentacle_v1_SubstitutionRule__Output>
         Tentacle: SubtypeConstructor<typeof grpc.Client, _isthmus_tentacle_v1_TentacleClient> & { service: _isthmus_tentacle_v1_TentacleDefinition }
         TicketRequest: MessageTypeDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_TicketRequest__Output>
       }

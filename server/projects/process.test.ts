@@ -86,6 +86,16 @@ it.each([
   ['an empty body', [{ ...scriptStep, script: { ...script, body: '' } }], 'steps[0].script.body'],
   ['a NUL', [{ ...scriptStep, script: { ...script, body: 'a\0b' } }], 'steps[0].script.body'],
   ['a pattern that climbs', [{ ...packageStep, substituteIn: ['../etc/passwd'] }], 'steps[0].substituteIn[0]'],
+  [
+    'an unknown encoding',
+    [{ ...packageStep, substituteIn: [{ files: 'a.ini', encoding: 'ebcdic' }] }],
+    'steps[0].substituteIn[0].encoding',
+  ],
+  [
+    'a pattern that climbs, with an encoding',
+    [{ ...packageStep, substituteIn: [{ files: '../a', encoding: 'utf-8' }] }],
+    'steps[0].substituteIn[0].files',
+  ],
   ['an absolute pattern', [{ ...packageStep, substituteIn: ['/etc/passwd'] }], 'steps[0].substituteIn[0]'],
   ['no package', [{ ...packageStep, package: undefined }], 'steps[0].package'],
   ['a package id with a slash', [{ ...packageStep, package: { id: 'a/b' } }], 'steps[0].package.id'],

@@ -142,6 +142,8 @@ export class Packages {
       currentVersion: await versionOf(await releases.linked('current')),
       files: record?.files ?? 0,
       bytes: record?.bytes ?? 0,
+      warnings: [...(record?.warnings ?? [])],
+      warningsLeftOut: record?.warningsLeftOut ?? 0,
     };
   }
 

@@ -1,12 +1,20 @@
 // Reads and checks a package order. It is signed by a server, but checked all the same before any field names a file.
 import { IsthmusError } from '../../contract/errors.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
+import { TEXT_ENCODINGS, type TextEncoding } from '../../contract/text-encodings.ts';
 import { isPackageFormat } from '../../lib/archives/archive.ts';
 import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { normaliseVersion } from '../../lib/package-versions.ts';
 import { readInstallation, type Installation } from '../installation.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import type { SubstitutionRule__Output } from '../../proto/gen/isthmus/tentacle/v1/SubstitutionRule.ts';
+
+/** Files in which variables are substituted; without a byte order mark they have this encoding. */
+export interface SubstitutionRule {
+  readonly pattern: string;
+  readonly encoding: TextEncoding;
+}
 
 export interface PackageOrder {
   readonly id: string;
@@ -17,14 +25,14 @@ export interface PackageOrder {
   readonly installation: Installation;
   readonly sources: readonly Source[];
   readonly downloadToken: string;
-  readonly substituteIn: readonly string[];
+  readonly substitute: readonly SubstitutionRule[];
   readonly variables: Readonly<Record<string, string>>;
-  readonly hasSensitive: boolean;
+  readonly sensitiveNames: readonly string[];
 }
 
 /** Checks every field that becomes part of a path, a request or a limit. */
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
-  const { sources, downloadToken, substituteIn, variables, sensitiveNames } = payload;
+  const { sources, downloadToken, substitute, variables, sensitiveNames } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
   const installation = readInstallation(payload.installation);
   if (!isSha256(sha256)) reject('package.sha256', 'a digest is 64 lower-case hex digits');
@@ -42,10 +50,15 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
       downloadToken,
       variables,
     },
-    substituteIn,
-    hasSensitive: sensitiveNames.length > 0,
+    substitute: substitute.map(readRule),
+    sensitiveNames,
     sources: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
   };
+}
+
+function readRule({ pattern, encoding }: SubstitutionRule__Output): SubstitutionRule {
+  const known = TEXT_ENCODINGS.find((each) => each === encoding);
+  return { pattern, encoding: known ?? reject('substitute.encoding', `"${encoding}" is not a known encoding`) };
 }
 
 function reject(field: string, why: string): never {

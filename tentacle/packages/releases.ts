@@ -11,6 +11,7 @@ import { writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
 import { removeTree } from '../remove-tree.ts';
+import type { PackageWarning } from './substitute-files.ts';
 
 export interface ReleaseRecord {
   /** The task that staged it. */
@@ -22,6 +23,9 @@ export interface ReleaseRecord {
   readonly stamp: string;
   readonly files: number;
   readonly bytes: number;
+  /** What was noticed while it was staged, and how much more there was. */
+  readonly warnings: readonly PackageWarning[];
+  readonly warningsLeftOut: number;
 }
 
 /** The name of the release that a task stages. */

@@ -28,6 +28,9 @@ export interface StageDeps {
   readonly owner?: FileOwner | undefined;
 }
 
+/** A mistake that repeats itself is told often enough. */
+const MOST_WARNINGS = 30;
+
 /** Stages a task's release; returns its name. The same task finds its release again; another task creates its own. */
 export async function stageRelease(
   releases: Releases,
@@ -61,19 +64,23 @@ async function build(
   try {
     const path = deps.blobs.pathOf(order.sha256);
     const { files, bytes } = await unpackArchive({ path, format: order.format, into });
-    await substituteFiles(into, order, deps.log);
+    const warnings = await substituteFiles(into, order);
     if (deps.owner !== undefined) await giveTo(into, deps.owner);
     const { id, version, sha256 } = order;
-    await releases.finishStaging(release, { task, id, version, sha256, stamp, files, bytes } satisfies ReleaseRecord);
+    await releases.finishStaging(release, {
+      ...{ task, id, version, sha256, stamp, files, bytes },
+      warnings: warnings.slice(0, MOST_WARNINGS),
+      warningsLeftOut: Math.max(0, warnings.length - MOST_WARNINGS),
+    } satisfies ReleaseRecord);
   } catch (thrown) {
     await releases.clearStaging(release);
     throw translateDiskFull(thrown, 'the unpacked package');
   }
 }
 
-function stampOf({ sha256, format, substituteIn, variables }: PackageOrder, key: Buffer): string {
+function stampOf({ sha256, format, substitute, variables }: PackageOrder, key: Buffer): string {
   const sorted = Object.entries(variables).sort(([a], [b]) => compareText(a, b));
-  const content = JSON.stringify([sha256, format, substituteIn, substituteIn.length === 0 ? [] : sorted]);
+  const content = JSON.stringify([sha256, format, substitute, substitute.length === 0 ? [] : sorted]);
   return createHmac('sha256', key).update(content).digest('hex');
 }
 

@@ -1,30 +1,86 @@
-// Substitutes variables in the files of an unpacked release that the step names by pattern.
-import { open, readdir } from 'node:fs/promises';
-import { join, matchesGlob, relative } from 'node:path/posix';
+// Substitutes variables in the files of an unpacked release that the step names by pattern. What it could not do, and
+// what a file's owner should know, are warnings.
+import { randomBytes } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path/posix';
+import { Minimatch } from 'minimatch';
 import { IsthmusError } from '../../contract/errors.ts';
-import type { Logger } from '../../lib/telemetry/log.ts';
-import { substitute } from '../../lib/templates/substitution.ts';
+import type { TextEncoding } from '../../contract/text-encodings.ts';
+import { lineAt } from '../../lib/templates/parse.ts';
+import { substitute, type Unresolved } from '../../lib/templates/substitution.ts';
+import { compareText } from '../../lib/text/compare.ts';
+import { decodeFile, encodeFile, type DecodedText } from '../../lib/text/encodings.ts';
 import type { PackageOrder } from './payload.ts';
+
+/** Something to tell about one file of a release, or about a pattern. */
+export interface PackageWarning {
+  readonly kind: 'unresolved' | 'unknown-filter' | 'no-match' | 'not-text' | 'sensitive';
+  /** Below the package root; empty for a pattern. */
+  readonly file: string;
+  /** From 1; 0 for the whole file. */
+  readonly line: number;
+  readonly text: string;
+}
 
 /** A configuration file is small; a pattern that matches a larger one is a mistake. */
 const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
 
-/** Substitutes the variables of an order in the files below `root` that match its patterns; binary files stay as they are. */
-export async function substituteFiles(root: string, order: PackageOrder, log: Logger): Promise<void> {
-  if (order.substituteIn.length === 0) return;
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const name = relative(root, path);
-    if (!order.substituteIn.some((pattern) => matchesGlob(name, pattern))) continue;
-    const undefinedNames = await substituteFile(path, name, order);
-    if (undefinedNames.length > 0)
-      log.warn({ file: name, undefinedNames }, 'variables without a value stay as they are');
+/**
+ * Substitutes the variables of an order in the files below `root` that its rules match; of several rules the first
+ * counts. SUBSTITUTION_ENCODING for a value that a file's encoding lacks, VARIABLE_SYNTAX with file and line.
+ */
+export async function substituteFiles(root: string, order: PackageOrder): Promise<readonly PackageWarning[]> {
+  if (order.substitute.length === 0) return [];
+  const rules = order.substitute.map(({ pattern, encoding }) => {
+    const matcher = new Minimatch(pattern, { dot: true, nocomment: true, nonegate: true, platform: 'linux' });
+    return { pattern, encoding, matcher, matched: false };
+  });
+  const warnings: PackageWarning[] = [];
+  for (const name of await filesBelow(root)) {
+    const matching = rules.filter(({ matcher }) => matcher.match(name));
+    for (const rule of matching) rule.matched = true;
+    const [first] = matching;
+    if (first !== undefined) warnings.push(...(await substituteFile(root, name, first.encoding, order)));
   }
+  for (const { pattern, matched } of rules) {
+    if (!matched) warnings.push({ kind: 'no-match', file: '', line: 0, text: `no file matches ${pattern}` });
+  }
+  return warnings;
 }
 
-async function substituteFile(path: string, name: string, order: PackageOrder): Promise<readonly string[]> {
-  const file = await open(path, 'r+');
+/** Regular files; a link is never followed. */
+async function filesBelow(root: string): Promise<readonly string[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map((entry) => relative(root, join(entry.parentPath, entry.name))).toSorted(compareText);
+}
+
+async function substituteFile(
+  root: string,
+  name: string,
+  declared: TextEncoding,
+  order: PackageOrder,
+): Promise<readonly PackageWarning[]> {
+  const path = join(root, name);
+  const { bytes, mode } = await read(path, name);
+  const before = decodeFile(bytes, declared);
+  if (before === undefined) {
+    const text = `is not text in ${declared}: nothing was substituted in it`;
+    return looksLikeText(bytes) ? [{ kind: 'not-text', file: name, line: 0, text }] : [];
+  }
+  const { text, usedNames, unresolved } = substituted(before.text, name, order);
+  const warnings = unresolved.map((left) => warningOf(left, name));
+  if (text === before.text) return warnings;
+  const takesSecret = order.sensitiveNames.some((each) => usedNames.has(each));
+  await replace(path, encoded({ ...before, text }, name), takesSecret ? mode & 0o700 : mode);
+  if (!takesSecret) return warnings;
+  const said = 'took in a sensitive value: only its owner may read it';
+  return [...warnings, { kind: 'sensitive', file: name, line: 0, text: said }];
+}
+
+async function read(path: string, name: string): Promise<{ readonly bytes: Buffer; readonly mode: Stats['mode'] }> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const { size, mode } = await file.stat();
     if (size > LARGEST_SUBSTITUTED_BYTES) {
@@ -32,29 +88,63 @@ async function substituteFile(path: string, name: string, order: PackageOrder): 
         field: 'substituteIn',
       });
     }
-    const before = decodeText(await file.readFile());
-    if (before === undefined) return [];
-    const { text, unresolved } = substitute(before, order.variables);
-    const undefinedNames = unresolved.map(({ name }) => name);
-    if (text === before) return undefinedNames;
-    // The file may now contain a secret: only its owner may read it.
-    if (order.hasSensitive) await file.chmod(mode & 0o700);
-    const bytes = Buffer.from(text);
-    await file.truncate(0);
-    await file.write(bytes, 0, bytes.length, 0);
-    await file.sync();
-    return undefinedNames;
+    return { bytes: await file.readFile(), mode: mode & 0o777 };
   } finally {
     await file.close();
   }
 }
 
-/** The text, or undefined for binary content: a wide pattern may match pictures. */
-function decodeText(bytes: Buffer): string | undefined {
-  if (bytes.includes(0)) return undefined;
+/** The answer of `substitute`; its error names the file. */
+function substituted(text: string, name: string, { variables }: PackageOrder): ReturnType<typeof substitute> {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
+    return substitute(text, variables);
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError)) throw thrown;
+    const { code, message, field } = thrown;
+    throw new IsthmusError(code, `${name}: ${message}`, { field, cause: thrown });
   }
+}
+
+/** A value that does not fit fails the step: written otherwise, it would be another one. */
+function encoded(after: DecodedText, name: string): Buffer {
+  const bytes = encodeFile(after);
+  if (Buffer.isBuffer(bytes)) return bytes;
+  const line = lineAt(after.text, bytes.lacksAt);
+  throw new IsthmusError(
+    'SUBSTITUTION_ENCODING',
+    `${name}, line ${line}: ${after.encoding} lacks a character of a value`,
+  );
+}
+
+/** A new file takes the place of the old one, whose other names keep the old content. */
+async function replace(path: string, bytes: Buffer, mode: number): Promise<void> {
+  const created = join(dirname(path), `.isthmus-${randomBytes(8).toString('hex')}`);
+  const file = await open(created, 'wx', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.chmod(mode);
+    await file.sync();
+    await rename(created, path);
+  } catch (thrown) {
+    await rm(created, { force: true });
+    throw thrown;
+  } finally {
+    await file.close();
+  }
+}
+
+function warningOf({ name, filter, line }: Unresolved, file: string): PackageWarning {
+  return filter === undefined
+    ? { kind: 'unresolved', file, line, text: `#{${name}} has no value and stays as it is` }
+    : {
+        kind: 'unknown-filter',
+        file,
+        line,
+        text: `there is no filter ${filter}: #{${name} | ${filter}} stays as it is`,
+      };
+}
+
+/** Whether somebody may expect substitution in it: a wide pattern also matches pictures. */
+function looksLikeText(bytes: Buffer): boolean {
+  return !bytes.includes(0) || bytes.includes('#\0{\0') || bytes.includes('\0#\0{');
 }

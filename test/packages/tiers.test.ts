@@ -155,7 +155,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
 function payload({ sources, downloadToken }: Awaited<ReturnType<typeof sourcesOf>>): PackagePayload__Output {
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
-    installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substituteIn: [], variables: {}, sensitiveNames: [],
+    installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substitute: [], variables: {}, sensitiveNames: [],
     sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
   }; // prettier-ignore
 }

@@ -1,5 +1,6 @@
 // The whole server, with real nodes in the same process: join, scripts, health, packages and deployments over two
 // relays, dialled in both directions; restarts, backups, and failed starts.
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -81,7 +82,7 @@ describe('a whole mesh', () => {
     const pushed = await api.ask(
       'POST',
       '/packages?id=site&version=1.0.0&format=tar.gz',
-      await packageOf('hello #{Greeting}'),
+      await packageOf('hello #{Greeting}\n#{Missing}'),
     );
     expect(pushed).toMatchObject({ id: 'site', version: '1.0.0' });
     const again = await api.send('POST', '/packages?id=site&version=1.0.0&format=tar.gz', await packageOf('other'));
@@ -94,14 +95,20 @@ describe('a whole mesh', () => {
         kind: 'package',
         targetRoles: ['web'],
         package: { id: 'site' },
-        substituteIn: ['*.txt'],
+        substituteIn: ['*.txt', { files: '*.ini', encoding: 'iso-8859-1' }],
         postDeploy: { interpreter: 'bash', body: 'cat hello.txt' },
       },
-      { name: 'after', kind: 'script', targetRoles: ['web'], script: { interpreter: 'bash', body: 'echo "$Secret"' } },
+      {
+        name: 'after',
+        kind: 'script',
+        targetRoles: ['web'],
+        script: { interpreter: 'bash', body: 'echo "$SECRET"; printf %s "$SECRET" | sha256sum' },
+      },
     ];
     await api.ask('PUT', '/projects/shop/process', { steps }, { 'if-match': `"${String(project.version)}"` });
     await api.ask('POST', '/projects/shop/variables', { name: 'Greeting', value: 'world' });
-    const secret = 'canary-7f3a9c1e';
+    // A password is text, also one that looks like a template.
+    const secret = 'canary-7f3a9c1e##{Greeting}#{Greeting}#{if}';
     await api.ask('POST', '/projects/shop/variables', { name: 'Secret', value: secret, sensitive: true });
     const listed = JSON.stringify(await api.ask('GET', '/projects/shop/variables'));
     expect(listed).not.toContain(secret);
@@ -114,7 +121,17 @@ describe('a whole mesh', () => {
     expect(task, JSON.stringify(task)).toMatchObject({ state: 'succeeded' });
     const lines = await api.log(task.id);
     expect(lines).toContain('hello world');
-    expect(lines.join('\n')).not.toContain(secret);
+    expect(lines.join('\n')).not.toContain('canary');
+    expect(lines).toContain(`${createHash('sha256').update(secret).digest('hex')}  -`);
+    const { items } = await api.ask('GET', `/tasks/${task.id}/log?limit=500`);
+    const warnings = (items as { level?: string; text: string }[]).filter(({ level }) => level === 'warning');
+    expect(warnings).toMatchObject([
+      {
+        text: 'web-1: hello.txt:2: #{Missing} has no value and stays as it is',
+        data: { kind: 'unresolved', file: 'hello.txt', line: 2 },
+      },
+      { text: 'web-1: no file matches *.ini', data: { kind: 'no-match' } },
+    ]);
     const acquired = task.machines[0]?.steps.find((step) => step.action === 'acquire');
     expect(acquired?.detail).toMatchObject({ from: 'mirror-1' });
 

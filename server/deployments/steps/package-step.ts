@@ -4,12 +4,12 @@ import { IsthmusError } from '../../../contract/errors.ts';
 import {
   FilePattern,
   LONGEST_FILE_PATTERN,
-  MOST_FILE_PATTERNS,
   NewPackageStep,
+  substitutionRules,
   type PackageStep,
   type StepScript,
 } from '../../../contract/projects.ts';
-import { Closed, List } from '../../../contract/schema.ts';
+import { Closed } from '../../../contract/schema.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
@@ -23,13 +23,12 @@ const CheckedPackageStep = Closed({
   preDeploy: Type.Optional(CheckedStepScript),
   postDeploy: Type.Optional(CheckedStepScript),
   substituteIn: Type.Optional(
-    List(
+    substitutionRules(
       Type.Refine(
         FilePattern,
         isPattern,
         () => `must name files below the package root, with / between folders, in 1 to ${LONGEST_FILE_PATTERN} bytes`,
       ),
-      { maxItems: MOST_FILE_PATTERNS },
     ),
   ),
 });
@@ -63,7 +62,11 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
   const installation = installationOf(step, context);
   const payload: PackagePayload = { package: { id, version, sha256, sizeBytes, format }, installation };
   if (action === 'stage' && step.substituteIn !== undefined && step.substituteIn.length > 0) {
-    payload.substituteIn = [...step.substituteIn];
+    payload.substitute = step.substituteIn.map((files) =>
+      typeof files === 'string'
+        ? { pattern: files, encoding: 'utf-8' }
+        : { pattern: files.files, encoding: files.encoding },
+    );
     payload.variables = { ...variables.values, ...scriptEnv({}, factsOf(step, context)) };
     payload.sensitiveNames = [...variables.sensitiveNames];
   }

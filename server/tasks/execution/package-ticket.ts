@@ -69,8 +69,11 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
       },
     );
     if (reached.kind === 'gaveUp') return await end(unansweredEnd(run, current, reached.lastError));
-    const onActivated = work.action === 'activate' ? work.onActivated : undefined;
-    return await end({ state: 'succeeded', detail: reached.value }, onActivated);
+    const detail = reached.value;
+    return await end({ state: 'succeeded', detail }, async (tx) => {
+      if (work.action === 'activate') await work.onActivated?.(tx);
+      if (work.action === 'stage' && 'warnings' in detail) await tellWarnings(tx, run, ticket, detail);
+    });
   } catch (thrown) {
     return end(denialEnd(context, thrown, current));
   }
@@ -108,6 +111,26 @@ async function acquire(
     call.cancel();
   }
   throw new IsthmusError('UNREACHABLE', 'the download ended without a result', { hop: executor });
+}
+
+/** What the tentacle noticed while it staged the package, as messages of the task. */
+async function tellWarnings(
+  tx: StoreTransaction,
+  { context, target: machine }: MachineRun,
+  { id: ticket }: Ticket,
+  { warnings, warningsLeftOut }: PackageStatus__Output,
+): Promise<void> {
+  const tell = (text: string, data?: object) =>
+    tx.taskEvents.append(
+      context.task.id,
+      { level: 'warning', at: Date.now(), machine, ticket, text: `${machine}: ${text}`, data },
+      context.fence.epoch,
+    );
+  for (const { kind, file, line, text } of warnings) {
+    const where = line === 0 ? file : `${file}:${line}`;
+    await tell(where === '' ? text : `${where}: ${text}`, { kind, file, line });
+  }
+  if (warningsLeftOut > 0) await tell(`${warningsLeftOut} more warnings are left out`);
 }
 
 async function reportProgress({ context, target }: MachineRun, ticket: Ticket, progress: AcquireProgress__Output) {

@@ -3,6 +3,7 @@
 import type { PackageRef as _isthmus_tentacle_v1_PackageRef, PackageRef__Output as _isthmus_tentacle_v1_PackageRef__Output } from '../../../isthmus/tentacle/v1/PackageRef.ts';
 import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from '../../../isthmus/tentacle/v1/Installation.ts';
 import type { PackageSource as _isthmus_topology_v1_PackageSource, PackageSource__Output as _isthmus_topology_v1_PackageSource__Output } from '../../../isthmus/topology/v1/PackageSource.ts';
+import type { SubstitutionRule as _isthmus_tentacle_v1_SubstitutionRule, SubstitutionRule__Output as _isthmus_tentacle_v1_SubstitutionRule__Output } from '../../../isthmus/tentacle/v1/SubstitutionRule.ts';
 
 export interface PackagePayload {
   'package'?: (_isthmus_tentacle_v1_PackageRef | null);
@@ -16,9 +17,9 @@ export interface PackagePayload {
   'sources'?: (_isthmus_topology_v1_PackageSource)[];
   'downloadToken'?: (string);
   /**
-   * Files below the package root in which #{Name} is substituted, glob patterns (stage only).
+   * Files in which #{Name} is substituted; of several that match a file the first counts (stage only).
    */
-  'substituteIn'?: (string)[];
+  'substitute'?: (_isthmus_tentacle_v1_SubstitutionRule)[];
   'variables'?: ({[key: string]: string});
   'sensitiveNames'?: (string)[];
 }
@@ -35,9 +36,9 @@ export interface PackagePayload__Output {
   'sources': (_isthmus_topology_v1_PackageSource__Output)[];
   'downloadToken': (string);
   /**
-   * Files below the package root in which #{Name} is substituted, glob patterns (stage only).
+   * Files in which #{Name} is substituted; of several that match a file the first counts (stage only).
    */
-  'substituteIn': (string)[];
+  'substitute': (_isthmus_tentacle_v1_SubstitutionRule__Output)[];
   'variables': ({[key: string]: string});
   'sensitiveNames': (string)[];
 }

@@ -1,6 +1,7 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
 import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from '../../../isthmus/tentacle/v1/Installation.ts';
+import type { PackageWarning as _isthmus_tentacle_v1_PackageWarning, PackageWarning__Output as _isthmus_tentacle_v1_PackageWarning__Output } from '../../../isthmus/tentacle/v1/PackageWarning.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface PackageStatus {
@@ -10,6 +11,11 @@ export interface PackageStatus {
   'currentVersion'?: (string);
   'files'?: (number);
   'bytes'?: (number | string | Long);
+  /**
+   * What was noticed while the release was staged: at most 100, then how many more.
+   */
+  'warnings'?: (_isthmus_tentacle_v1_PackageWarning)[];
+  'warningsLeftOut'?: (number);
 }
 
 export interface PackageStatus__Output {
@@ -19,4 +25,9 @@ export interface PackageStatus__Output {
   'currentVersion': (string);
   'files': (number);
   'bytes': (number);
+  /**
+   * What was noticed while the release was staged: at most 100, then how many more.
+   */
+  'warnings': (_isthmus_tentacle_v1_PackageWarning__Output)[];
+  'warningsLeftOut': (number);
 }
