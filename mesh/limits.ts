@@ -5,6 +5,8 @@ export interface MeshLimits {
   readonly connections: number;
   /** Connections that are not authenticated yet: more than all agents of a server that reconnect at once. */
   readonly handshakes: number;
+  /** Of these, from one network: a site behind one address, beside which others still get in. */
+  readonly handshakesPerNetwork: number;
   /** Concurrent TLS handshakes, 2 ms of processor time each, and how long one counts: on long lines it takes longer. */
   readonly concurrentHandshakes: number;
   readonly handshakeSlotMs: number;
@@ -68,6 +70,7 @@ export interface EnrolmentLimits {
 export const DEFAULT_LIMITS: MeshLimits = {
   connections: 8192,
   handshakes: 1024,
+  handshakesPerNetwork: 512,
   concurrentHandshakes: 64,
   handshakeSlotMs: 100,
   handshakeMs: 10_000,

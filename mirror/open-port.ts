@@ -6,6 +6,7 @@ import type { RevocationList } from '../certs/revocations.ts';
 import { linkServerOptions, verifyPeer } from '../certs/tls.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import { listenAt } from '../lib/net/listen.ts';
+import { limitPending, type PendingLimits } from '../lib/net/pending-connections.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { requireHostPort } from '../lib/net/host-port.ts';
 import type { Denials } from '../mesh/denials.ts';
@@ -25,9 +26,10 @@ export interface OpenPortDeps {
   readonly onStream: (stream: TLSSocket, peer: PeerIdentity) => void;
 }
 
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** A silent socket counts until its handshake times out. */
-const MAX_CONNECTIONS = 1024;
+/** Connections at once, of nodes and before their handshakes. */
+const MAX_CONNECTIONS = 2048;
+/** Connections before the end of their handshakes: a site may begin to fetch all at once, from one network. */
+const HANDSHAKES: PendingLimits = { inAll: 1024, perNetwork: 512, ms: 10_000 };
 /** The name of this port in denials. */
 const FEED_PORT = 'feed port';
 
@@ -38,8 +40,11 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
   const { identity, revocations, denials, log, onStream } = deps;
   const { host, port } = requireHostPort(address, 'feedListen', 'CONFIG_INVALID');
   const peers = new Map<TLSSocket, PeerIdentity>();
-  const server = createServer({ ...linkServerOptions(identity.current()), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
+  const server = createServer(linkServerOptions(identity.current()));
   server.maxConnections = MAX_CONNECTIONS;
+  const pendingOf = limitPending(server, HANDSHAKES, (error, address) => {
+    denials.record(error, address, FEED_PORT);
+  });
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error }, 'a handshake at the open port failed');
     if (!isWrongTls(error)) return;
@@ -49,6 +54,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
     socket.on('error', () => undefined);
     try {
       const peer = verifyPeer(socket, identity.current(), revocations, { roles: ['tentacle', 'mirror', 'server'] });
+      pendingOf(socket)?.settle();
       peers.set(socket, peer);
       socket.once('close', () => peers.delete(socket));
       onStream(socket, peer);

@@ -14,12 +14,18 @@ const CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly why: s
   EAI_AGAIN: { code: 'ADDRESS_NOT_LOCAL', why: 'the name does not resolve at the moment' },
 };
 
+/**
+ * Connections that wait to be accepted. One is accepted in each turn of the event loop, and when the queue is full, a
+ * peer tries again only after a second.
+ */
+export const BACKLOG = 4096;
+
 /** Opens a port and returns its address. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
 export async function listenAt(server: Server, host: string, port: number, field?: string): Promise<AddressInfo> {
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error) => reject(cannotListen(error, host, port, field));
     server.once('error', failed);
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: BACKLOG }, () => {
       server.off('error', failed);
       resolve();
     });

@@ -1,6 +1,6 @@
 // An address is checked by its destination, in any spelling.
 import { describe, expect, it } from 'vitest';
-import { addressFault, isLoopback } from './network-address.ts';
+import { addressFault, isLoopback, networkOf } from './network-address.ts';
 
 describe('an address', () => {
   it.each([
@@ -30,4 +30,13 @@ describe('an address', () => {
 it('recognises the hosts that can only be this machine', () => {
   expect(['localhost', '127.0.0.1', '127.9.9.9', '::1'].filter(isLoopback)).toHaveLength(4);
   expect(['0.0.0.0', '10.0.0.5', '::', 'example.test', '127.0.0.1.example', ''].filter(isLoopback)).toEqual([]);
+});
+
+it('takes the addresses that one party may have for one', () => {
+  expect(['10.0.0.5', '::ffff:10.0.0.5', '10.0.0.6', 'unknown'].map(networkOf)).toEqual([
+    ...['10.0.0.5', '10.0.0.5', '10.0.0.6', 'unknown'],
+  ]);
+  const [own, other] = [networkOf('2a00:1:2:3::1'), networkOf('2a00:1:2:4::1')];
+  expect(networkOf('2A00:1:2:3:ffff::9%eth0')).toBe(own);
+  expect(other).not.toBe(own);
 });

@@ -1,20 +1,22 @@
 // The node's port, with an accept loop of our own: it caps connections, gives each a deadline until its first message,
 // accepts TLS, and dispatches by ALPN to a link, a bulk tunnel, or an enrolment without a certificate.
 //
-//   silent → waiting → (handshake) → known → settled      over the cap, the oldest silent connection is closed, then the
-//                                ↘ stalled                oldest stalled one; where all wait, the new one
+//   silent → waiting → (handshake) → known → settled      over a cap, the oldest silent or stalled connection is closed;
+//                                ↘ stalled                where there is none, the new one
 import net from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { ALPN, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { closeWithin } from '../../lib/async/deadline.ts';
+import { PendingConnections, type PendingConnection } from '../../lib/net/pending-connections.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { MeshLimits } from '../limits.ts';
 import { acceptTls } from '../accept-tls.ts';
 import type { Trust } from '../trust.ts';
 import { listenOn, type Connection } from './connection.ts';
 import { HandshakeLimiter } from './handshake-limiter.ts';
+
+/** The name of this port in denials. */
+const MESH_PORT = 'mesh port';
 
 /** An accepted connection; `settled` ends its deadline once its first message was valid. */
 export interface InboundConnection extends Connection {
@@ -29,15 +31,6 @@ export interface ListenerHandlers {
   denyLink(connection: InboundConnection, error: IsthmusError): void;
 }
 
-/** A connection before its first message. */
-interface Pending {
-  /** Kept, because a closed socket does not have it. */
-  readonly address: string;
-  phase: 'silent' | 'waiting' | 'stalled' | 'known';
-  /** Gives back its handshake slot, or leaves the queue. */
-  leave: () => void;
-}
-
 export interface PortListener {
   readonly address: string;
   stop(): Promise<void>;
@@ -47,87 +40,63 @@ export interface PortListener {
 export async function startListener(
   listen: string,
   trust: Trust,
-  limits: Pick<MeshLimits, 'connections' | 'handshakes' | 'handshakeMs' | 'concurrentHandshakes' | 'handshakeSlotMs'>,
+  limits: Pick<
+    MeshLimits,
+    'connections' | 'handshakes' | 'handshakesPerNetwork' | 'handshakeMs' | 'concurrentHandshakes' | 'handshakeSlotMs'
+  >,
   handlers: ListenerHandlers,
   log: Logger,
 ): Promise<PortListener> {
-  /** What to destroy for each socket: its TLS session once there is one, see `acceptTls`. */
-  const sockets = new Map<net.Socket, Duplex>();
-  /** In order of arrival. */
-  const pending = new Map<net.Socket, Pending>();
+  /** Open connections, each with what destroys it. */
+  const open = new Map<net.Socket, PendingConnection>();
+  const pending = new PendingConnections(
+    { inAll: limits.handshakes, perNetwork: limits.handshakesPerNetwork, ms: limits.handshakeMs },
+    (error, address) => trust.denials.record(error, address, MESH_PORT),
+  );
   const handshakes = new HandshakeLimiter(limits);
-
-  const close = (raw: net.Socket) => (sockets.get(raw) ?? raw).destroy();
-
-  const settle = (raw: net.Socket) => {
-    const entry = pending.get(raw);
-    entry?.leave();
-    pending.delete(raw);
-  };
-
-  /** Makes room for one more pending connection; false when none may be closed for it. */
-  const makeRoom = (): boolean => {
-    if (pending.size < limits.handshakes) return true;
-    for (const phase of ['silent', 'stalled'] as const) {
-      for (const [raw, entry] of pending) {
-        if (entry.phase !== phase) continue;
-        settle(raw);
-        close(raw);
-        return true;
-      }
-    }
-    return false;
-  };
 
   const server = net.createServer({ noDelay: true, pauseOnConnect: false }, (raw) => {
     raw.on('error', () => undefined);
-    if (sockets.size >= limits.connections || !makeRoom()) {
+    const connection = open.size >= limits.connections ? undefined : pending.admit(raw);
+    if (connection === undefined) {
       raw.destroy();
       return;
     }
-    sockets.set(raw, raw);
-    const address = raw.remoteAddress ?? 'unknown';
-    const entry: Pending = { address, phase: 'silent', leave: () => undefined };
-    pending.set(raw, entry);
-    closeWithin(raw, limits.handshakeMs, () => {
-      if (pending.has(raw)) close(raw);
-    });
-    raw.once('close', () => {
-      settle(raw);
-      sockets.delete(raw);
-    });
+    open.set(raw, connection);
+    raw.once('close', () => open.delete(raw));
     // The bytes stay in the socket for TLS to read.
     raw.once('readable', () => {
-      if (!pending.has(raw)) return;
-      entry.phase = 'waiting';
-      entry.leave = handshakes.acquire(
-        () => secure(raw, entry),
-        () => (entry.phase = 'stalled'),
+      if (raw.destroyed) return;
+      connection.held = true;
+      const leave = handshakes.acquire(
+        () => secure(raw, connection, () => leave()),
+        () => (connection.held = false),
       );
+      raw.once('close', leave);
     });
   });
 
-  const secure = (raw: net.Socket, entry: Pending) => {
-    const options = linkServerOptions(trust.identity.current(), Object.values(ALPN));
-    acceptTls(raw, options)
+  const secure = (raw: net.Socket, connection: PendingConnection, leave: () => void) => {
+    const { address } = connection;
+    acceptTls(raw, linkServerOptions(trust.identity.current(), Object.values(ALPN)))
       .then((session) => {
-        if (sockets.has(raw)) sockets.set(raw, session);
-        entry.leave();
-        entry.phase = 'stalled';
-        dispatch({ raw, tls: session, settled: () => settle(raw) }, entry);
+        connection.stream = session;
+        leave();
+        connection.held = false;
+        dispatch({ raw, tls: session, settled: () => connection.settle() }, connection);
       })
       .catch((thrown: unknown) => {
         const error = IsthmusError.from(thrown);
-        trust.denials.record(error, entry.address, 'mesh port');
-        const facts = { address: entry.address, code: error.code, err: error.message };
+        trust.denials.record(error, address, MESH_PORT);
+        const facts = { address, code: error.code, err: error.message };
         // A join that checks whether the port is open, or a load balancer.
         if (raw.bytesRead === 0) log.debug(facts, 'connection closed before its first byte');
         else log.warn(facts, 'connection denied');
-        close(raw);
+        connection.close();
       });
   };
 
-  const dispatch = (connection: InboundConnection, entry: Pending) => {
+  const dispatch = (connection: InboundConnection, pendingConnection: PendingConnection) => {
     if (connection.tls.alpnProtocol === ALPN.enrol) {
       handlers.enrol(connection);
       return;
@@ -139,12 +108,13 @@ export async function startListener(
       const error = IsthmusError.from(thrown);
       const mayBeTold = connection.tls.alpnProtocol === ALPN.link && error.code !== 'PEER_CERTIFICATE_MISSING';
       if (!mayBeTold) throw error;
-      trust.denials.record(error, entry.address, 'mesh port');
-      log.warn({ address: entry.address, code: error.code, err: error.message }, 'link denied');
+      const { address } = pendingConnection;
+      trust.denials.record(error, address, MESH_PORT);
+      log.warn({ address, code: error.code, err: error.message }, 'link denied');
       handlers.denyLink(connection, error);
       return;
     }
-    entry.phase = 'known';
+    pendingConnection.held = true;
     if (connection.tls.alpnProtocol === ALPN.link) handlers.link(connection, peer);
     else if (connection.tls.alpnProtocol === ALPN.bulk) handlers.bulk(connection, peer);
     else throw new IsthmusError('PROTOCOL', 'the peer negotiated no protocol of the mesh');
@@ -157,7 +127,7 @@ export async function startListener(
     address,
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const connection of sockets.values()) connection.destroy();
+      for (const connection of open.values()) connection.close();
       await closed;
     },
   };

@@ -5,7 +5,7 @@
 //   openapi.ts       the OpenAPI document
 //   routes/          one file per resource: HTTP in, domain function, HTTP out
 //   stream/          a task's stream as server-sent events
-//   listen.ts        the listener; certificate.ts: its TLS certificate; proxies.ts: trusted proxies
+//   listen.ts        the listener; port.ts: strangers on it; certificate.ts: its TLS certificate; proxies.ts: trusted proxies
 import { createHash } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -21,6 +21,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiContext, ApiInstance } from './context.ts';
 import { openApiOptions } from './openapi.ts';
 import { enforceAccess } from './route-access.ts';
+import { limitStrangers } from './port.ts';
 import { problemHandler, sendProblem, toProblem } from './problems.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -53,9 +54,6 @@ const REQUEST_TIMEOUT_MS = 6 * 3_600_000;
 /** A connection without a byte for this long is closed. Longer than a trace over eight dead hops, or the heartbeat. */
 const SILENCE_TIMEOUT_MS = 120_000;
 
-/** Connections at once, streams included. */
-const MAX_CONNECTIONS = 2000;
-
 /** Builds the API; the caller makes it listen. */
 export async function createApi(context: ApiContext, server: FastifyServerOptions = {}): Promise<ApiInstance> {
   const app = fastify({
@@ -75,7 +73,7 @@ export async function createApi(context: ApiContext, server: FastifyServerOption
       else socket.destroy();
     },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as ApiInstance;
-  app.server.maxConnections = MAX_CONNECTIONS;
+  limitStrangers(app, context);
   acceptStrictBodies(app);
   app.setValidatorCompiler(compileValidator);
   // A serialiser built from a schema silently drops or coerces what the schema lacks. Tests check the answers instead.

@@ -60,10 +60,19 @@ export const meshMutants: Mutants = {
       test: ['a neighbour on a live link', 'is not heard any more once it has said goodbye'],
     },
   },
+  'newcomer-denied': {
+    file: 'lib/net/pending-connections.ts',
+    find: 'if (oldest === undefined) return false;',
+    replace: 'if (oldest !== undefined || isFull) return false;',
+    red: {
+      file: 'test/attacks/strangers.test.ts',
+      test: ['connections that say nothing over http keep nobody out who has a key, and are one denial'],
+    },
+  },
   'handshake-unbounded': {
-    file: 'mesh/link/listener.ts',
-    find: 'if (pending.has(raw)) close(raw);',
-    replace: 'void close;',
+    file: 'lib/net/pending-connections.ts',
+    find: 'setTimeout(() => this.close(), ms)',
+    replace: 'setTimeout(() => undefined, ms)',
     red: {
       file: 'test/mesh/links.test.ts',
       test: ['the port', 'closes a thousand sockets that say nothing, and lets a good peer in among them'],

@@ -2,9 +2,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { linkClientOptions } from '../../certs/tls.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
 import { Denials } from '../../mesh/denials.ts';
 import { listenOpenPort } from '../../mirror/open-port.ts';
@@ -52,6 +55,30 @@ it.each([
   const { identity, revocations } = await mesh.node('mirror-port', 'mirror');
   const deps = { identity, revocations, denials: new Denials(), log: silentLogger(), onStream: () => undefined };
   await expect(listenOpenPort(address, deps)).rejects.toMatchObject({ code, field: 'feedListen' });
+});
+
+it('the open port lets a node in among hundreds of connections that say nothing, and denies those once', async () => {
+  const { identity, revocations } = await mesh.node('mirror-port', 'mirror');
+  const denials = new Denials();
+  const admitted: string[] = [];
+  const port = await listenOpenPort('127.0.0.1:0', {
+    ...{ identity, revocations, denials, log: silentLogger() },
+    onStream: (_, { node }) => admitted.push(node),
+  });
+  onTestFinished(() => port.stop());
+  const silent = Array.from({ length: 600 }, () => {
+    const socket = connect(port.port, '127.0.0.1').resume();
+    socket.on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    return socket;
+  });
+  await waitFor(() => silent.some(({ closed }) => closed), { what: 'the first to give way' });
+  const target = await mesh.identity('web-1', 'tentacle');
+  const session = connectTls({ ...linkClientOptions(target), port: port.port, host: '127.0.0.1' });
+  onTestFinished(() => void session.destroy());
+  await waitFor(() => admitted.length > 0, { what: 'the node' });
+  expect(admitted).toEqual(['web-1']);
+  expect(denials.latest()).toMatchObject([{ code: 'RATE_LIMITED', by: '127.0.0.1', what: 'feed port' }]);
 });
 
 describe('pulling through', () => {

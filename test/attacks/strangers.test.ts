@@ -1,0 +1,109 @@
+// Thousands of connections without a key at the API's port: whoever has a key is served meanwhile.
+import { once } from 'node:events';
+import { get as getPlain, type IncomingMessage } from 'node:http';
+import { get as getSecure } from 'node:https';
+import { connect } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { linkServerOptions } from '../../certs/tls.ts';
+import { startApi, type TestApi } from '../api/api.ts';
+import { createTestMesh } from '../support/identities.ts';
+import { waitFor } from '../support/wait.ts';
+import type { StrangersOrder, StrangersState } from './strangers-worker.ts';
+
+const count = 2_100;
+/** What one network may have without a key. */
+const most = 128;
+const list = '/api/v1/sites';
+
+const head = (method: string, length: number) =>
+  [`${method} ${list} HTTP/1.1`, 'Host: api', `Content-Length: ${length}`, ''].join('\r\n');
+const kinds: Readonly<Record<string, Pick<StrangersOrder, 'says' | 'trickles'>>> = {
+  'that say nothing': { says: '', trickles: false },
+  'that begin with their headers': { says: 'GET / HTTP/1.1\r\nHost: a', trickles: true },
+  'that send a body byte by byte': { says: `${head('POST', 1_000)}\r\n{`, trickles: true },
+  'that were denied and stay': { says: `${head('GET', 0)}\r\n`, trickles: false },
+};
+
+async function strangers(order: StrangersOrder): Promise<() => Promise<StrangersState>> {
+  const worker = new Worker(new URL('./strangers-worker.ts', import.meta.url), { workerData: order });
+  onTestFinished(async () => {
+    await worker.terminate();
+  });
+  await once(worker, 'online');
+  return async () => {
+    worker.postMessage('');
+    const [state] = (await once(worker, 'message')) as [StrangersState];
+    return state;
+  };
+}
+
+/** The status of a request on a connection of its own. */
+async function ask({ base, keys }: TestApi, secure: boolean): Promise<number | undefined> {
+  const headers = { authorization: `Bearer ${keys.viewer}` };
+  const options = { port: new URL(base).port, path: list, agent: false, headers, rejectUnauthorized: false };
+  const request = (secure ? getSecure : getPlain)({ ...options, host: '127.0.0.1', timeout: 5_000 });
+  request.once('timeout', () => request.destroy(new Error('no answer within 5 s')));
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  answer.resume();
+  await once(answer, 'end');
+  return answer.statusCode;
+}
+
+async function startAt(secure: boolean): Promise<TestApi> {
+  if (!secure) return startApi();
+  const { key, cert } = linkServerOptions(await (await createTestMesh()).identity('server-1', 'server'));
+  return startApi({}, { https: { key, cert } } as never);
+}
+
+const floods = [
+  ...Object.keys(kinds).map((kind) => ({ kind, scheme: 'http' })),
+  { kind: 'that say nothing', scheme: 'https' },
+  { kind: 'that begin with their headers', scheme: 'https' },
+];
+
+it.each(floods)(
+  'connections $kind over $scheme keep nobody out who has a key, and are one denial',
+  async ({ kind, scheme }) => {
+    const secure = scheme === 'https';
+    const api = await startAt(secure);
+    const port = Number(new URL(api.base).port);
+    const state = await strangers({ ...kinds[kind]!, port, count, secure });
+    const statuses: unknown[] = [];
+    do statuses.push(await ask(api, secure));
+    while ((await state()).connected < count);
+    for (let i = 0; i < 3; i += 1) statuses.push(await ask(api, secure));
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    await waitFor(async () => (await state()).open <= most, { what: 'the others to be closed' });
+    const denials = await api.store.denials.list({ type: 'request.denied', limit: 100 });
+    expect(denials.items.filter(({ subject }) => subject === 'API port')).toMatchObject([
+      { actor: 'anonymous', data: { code: 'RATE_LIMITED', address: '127.0.0.1' } },
+    ]);
+  },
+);
+
+describe('a connection without a key', () => {
+  it('is ended in seconds, whatever it says', async () => {
+    const { base } = await startApi();
+    const ends = Object.values(kinds).map(async ({ says, trickles }) => {
+      const socket = connect(Number(new URL(base).port), '127.0.0.1').resume();
+      socket.on('error', () => undefined);
+      onTestFinished(() => void socket.destroy());
+      if (says !== '') socket.write(says);
+      const timer = trickles ? setInterval(() => socket.write('x'), 200) : undefined;
+      await once(socket, 'close');
+      clearInterval(timer);
+    });
+    await Promise.all(ends);
+  });
+
+  it('gets its answer although it goes on sending', async () => {
+    const { base } = await startApi();
+    const socket = connect(Number(new URL(base).port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write(`${head('POST', 2_000_000)}\r\n{`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 /);
+    for (let i = 0; i < 10; i += 1) await new Promise<void>((sent) => socket.write('x'.repeat(10_000), () => sent()));
+  });
+});
