@@ -12,6 +12,13 @@ const processExit = {
   message: 'Only cli/ ends the process; return how it ended instead.',
 };
 
+const wallClockDuration = {
+  selector:
+    'BinaryExpression[operator=/^([<>]=?|-)$/] > ' +
+    "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+  message: 'Measure time by performance.now(): the clock of the machine may be set meanwhile.',
+};
+
 const dataConstant = {
   selector:
     'Program > :matches(VariableDeclaration, ExportNamedDeclaration > VariableDeclaration)[kind="const"] > ' +
@@ -19,6 +26,20 @@ const dataConstant = {
     '[init.expression.type="ObjectExpression"], [init.expression.expression.type="ObjectExpression"]):not(:has(:function))',
   message: 'Data that never changes is UPPER_CASE at module level.',
 };
+
+const MOMENTS = [
+  'cli/render/units.ts',
+  'mesh/e2e/credentials.ts',
+  'server/api/certificate.ts',
+  'server/api/routes/mesh.ts',
+  'server/enrolment/enrolment.ts',
+  'server/tasks/context.ts',
+  'server/tasks/execution/completion-reporter.ts',
+  'tentacle/packages/handlers.ts',
+  'tentacle/scripts/engine.ts',
+  'tentacle/scripts/recovery/find-started.ts',
+  'tentacle/scripts/recovery/recovery.ts',
+];
 
 const nodeGlobals = 'module process console Buffer URL fetch setTimeout clearTimeout setInterval clearInterval'.split(
   ' ',
@@ -45,7 +66,7 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      'no-restricted-syntax': ['error', processEnv, processExit, dataConstant],
+      'no-restricted-syntax': ['error', processEnv, processExit, dataConstant, wallClockDuration],
       'max-lines': ['error', { max: 550 }],
       eqeqeq: 'error',
       'no-console': 'error',
@@ -67,8 +88,19 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['lib/config/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processExit, dataConstant] } },
-  { files: ['cli/**/*.ts', 'bin/**/*.ts'], rules: { 'no-restricted-syntax': ['error', processEnv, dataConstant] } },
+  {
+    files: ['lib/config/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', processExit, dataConstant, wallClockDuration] },
+  },
+  {
+    files: ['cli/**/*.ts', 'bin/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', processEnv, dataConstant, wallClockDuration] },
+  },
+  {
+    // These compare with moments that are signed, stored or shown.
+    files: MOMENTS,
+    rules: { 'no-restricted-syntax': ['error', processEnv, processExit, dataConstant] },
+  },
   {
     files: ['**/*.test.ts', 'test/**/*.ts', 'bench/**/*.ts', 'build/**/*.ts', 'vitest.config.ts'],
     rules: {

@@ -44,6 +44,8 @@ type Nothing = Readonly<Record<string, never>>;
 export interface EventData {
   'api-key.created': { readonly name: string; readonly role: string; readonly expiresAt: number | null };
   'api-key.revoked': Nothing;
+  /** Negative when it was set back. */
+  'clock.jumped': { readonly byMs: number };
   'deployment.created': { readonly project: string; readonly release: string; readonly environment: string };
   'deployment.started': TaskRun & DeploymentOutline;
   'deployment.resumed': TaskRun & DeploymentOutline;
@@ -145,6 +147,7 @@ export interface EventData {
 export const EVENT_SUBJECTS = {
   'api-key.created': 'api-key',
   'api-key.revoked': 'api-key',
+  'clock.jumped': 'node',
   'deployment.created': 'deployment',
   'deployment.started': 'deployment',
   'deployment.resumed': 'deployment',

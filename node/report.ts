@@ -63,11 +63,11 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
   for (;;) {
     if (!isLinked(options.mesh)) await linked(options.mesh, { signals: [stopping] });
     if (stopping.aborted) return;
-    const startedAtMs = Date.now();
+    const startedMs = performance.now();
     const ended = await reportOnce(options, stopping);
     if (stopping.aborted) return;
     options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
-    failures = Date.now() - startedAtMs > STABLE_MS ? 0 : failures + 1;
+    failures = performance.now() - startedMs > STABLE_MS ? 0 : failures + 1;
     await linked(options.mesh, { ms: backoffMs(failures, BACKOFF), signals: [stopping] });
   }
 }
@@ -183,7 +183,7 @@ class ReportTimer {
   }
 
   soon(): void {
-    this.#schedule(Math.max(0, this.#lastMs + MIN_INTERVAL_MS - Date.now()));
+    this.#schedule(Math.max(0, this.#lastMs + MIN_INTERVAL_MS - performance.now()));
   }
 
   stop(): void {
@@ -192,7 +192,7 @@ class ReportTimer {
   }
 
   #run(): void {
-    this.#lastMs = Date.now();
+    this.#lastMs = performance.now();
     void this.#send().then(() => this.#schedule(INTERVAL_MS));
   }
 

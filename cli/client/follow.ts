@@ -67,7 +67,7 @@ export async function followTask(client: ApiClient, task: string, options: Follo
   const last: { id: string | undefined } = { id: undefined };
   const retryForMs = options.retryForMs ?? 120_000;
   let failures = 0;
-  let silentSince: number | undefined;
+  let silentSinceMs: number | undefined;
   for (;;) {
     const seen = last.id;
     let failure = new Error('the stream was cut');
@@ -79,9 +79,9 @@ export async function followTask(client: ApiClient, task: string, options: Follo
       failure = error as Error;
     }
     const progressed = last.id !== seen;
-    silentSince = progressed ? undefined : (silentSince ?? Date.now());
+    silentSinceMs = progressed ? undefined : (silentSinceMs ?? performance.now());
     failures = progressed ? 0 : failures + 1;
-    if (silentSince !== undefined && Date.now() - silentSince > retryForMs) throw failure;
+    if (silentSinceMs !== undefined && performance.now() - silentSinceMs > retryForMs) throw failure;
     options.onReconnect?.(failure);
     await pause(backoffMs(failures, BACKOFF), options.signal);
     if (options.signal.aborted) throw interrupted(task);

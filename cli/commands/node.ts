@@ -46,10 +46,10 @@ function withAddresses(
 /** Waits until a node has moved to its desired parents, or the time is up; returns the node as it is then. */
 async function untilApplied(cli: Cli, id: string, waitS: number): Promise<Node> {
   const client = await cli.client();
-  const deadline = Date.now() + waitS * 1000;
+  const untilMs = performance.now() + waitS * 1000;
   for (;;) {
     const node = await client.get<Node>(path('nodes', id));
-    if (!node.desiredParents || Date.now() >= deadline) return node;
+    if (!node.desiredParents || performance.now() >= untilMs) return node;
     await sleep(LOOK_EVERY_MS, undefined, { signal: cli.terminal.signal }).catch(() => {
       throw new IsthmusError('CANCELLED', 'interrupted; the desired parents stay set');
     });

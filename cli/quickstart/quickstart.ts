@@ -109,14 +109,14 @@ function showUse({ terminal, root, folder, state }: Demo, client: ApiClient): vo
 
 /** Waits until every application of this state folder has stopped. */
 async function applicationsGone(folder: StateFolder): Promise<void> {
-  const deadline = Date.now() + APPLICATION_STOP_LIMIT_MS;
+  const untilMs = performance.now() + APPLICATION_STOP_LIMIT_MS;
   for (const { id } of DEMO_MACHINES) {
     const pidFile = join(folder.runDir(id), 'web.pid');
     for (;;) {
       const pid = Number(await readFile(pidFile, 'utf8').catch(() => '0'));
       const commandLine = pid > 0 ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
       if (!commandLine.includes('server.js')) break;
-      if (Date.now() > deadline)
+      if (performance.now() > untilMs)
         throw new IsthmusError('COMPONENT_FAILED', `the application on ${id} (process ${pid}) does not stop`);
       await new Promise((tick) => setTimeout(tick, 50));
     }

@@ -37,11 +37,11 @@ export async function carriedSince(
   before: LinkCounters,
   atLeast: number,
 ): Promise<Map<string, number>> {
-  const deadline = Date.now() + COUNTERS_LIMIT_MS;
+  const untilMs = performance.now() + COUNTERS_LIMIT_MS;
   for (;;) {
     const now = await readCounters(client);
     const carried = new Map([...now].map(([link, count]) => [link, count - (before.get(link) ?? 0)]));
-    if ([...carried.values()].every((count) => count >= atLeast) || Date.now() > deadline) return carried;
+    if ([...carried.values()].every((count) => count >= atLeast) || performance.now() > untilMs) return carried;
     await delay(250);
   }
 }

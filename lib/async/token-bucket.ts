@@ -1,4 +1,5 @@
-// A token bucket: limits how often something may happen, with bursts.
+// A token bucket: limits how often something may happen, with bursts. Its clock is monotonic: a machine's clock that is
+// set back must not stop everything for as long.
 
 export class TokenBucket {
   readonly #perMs: number;
@@ -6,14 +7,14 @@ export class TokenBucket {
   #tokens: number;
   #atMs: number;
 
-  constructor(perSecond: number, burst: number, nowMs: number) {
+  constructor(perSecond: number, burst: number, nowMs: number = performance.now()) {
     this.#perMs = perSecond / 1000;
     this.#burst = burst;
     this.#tokens = burst;
     this.#atMs = nowMs;
   }
 
-  take(nowMs: number): boolean {
+  take(nowMs: number = performance.now()): boolean {
     this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#atMs) * this.#perMs);
     this.#atMs = nowMs;
     if (this.#tokens < 1) return false;

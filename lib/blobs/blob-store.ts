@@ -27,6 +27,7 @@ const CHECK_VALID_MS = 24 * 3600_000;
 
 /** One check of a blob's digest, shared by all that open the blob meanwhile. */
 interface Check {
+  /** Of the monotonic clock. */
   readonly atMs: number;
   readonly isSound: Promise<boolean>;
 }
@@ -134,9 +135,9 @@ export class BlobStore {
 
   #isSound(sha256: string): Promise<boolean> {
     const before = this.#checks.get(sha256);
-    if (before !== undefined && Date.now() - before.atMs < CHECK_VALID_MS) return before.isSound;
+    if (before !== undefined && performance.now() - before.atMs < CHECK_VALID_MS) return before.isSound;
     const isSound = digestFile(this.#path(sha256)).then((meter) => meter.sha256() === sha256);
-    const check = { atMs: Date.now(), isSound };
+    const check = { atMs: performance.now(), isSound };
     this.#checks.set(sha256, check);
     // After a read error the next caller checks again.
     isSound.catch(() => this.#checks.get(sha256) === check && this.#checks.delete(sha256));
@@ -152,7 +153,7 @@ export class BlobStore {
       prepare: (finalPath) => this.#ensureFolder(dirname(finalPath)),
       onCommitted: (blob) => {
         this.#remember({ ...blob, usedAtMs: Date.now() });
-        this.#checks.set(blob.sha256, { atMs: Date.now(), isSound: Promise.resolve(true) });
+        this.#checks.set(blob.sha256, { atMs: performance.now(), isSound: Promise.resolve(true) });
       },
       onClosed: () => this.#writing.delete(name),
     });

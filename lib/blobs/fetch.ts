@@ -96,12 +96,12 @@ export class Demotions {
   }
 
   demote(node: string): void {
-    this.#until.set(node, Date.now() + this.#forMs);
+    this.#until.set(node, performance.now() + this.#forMs);
   }
 
   /** The sources in their order, demoted ones last. */
   order(sources: readonly Source[]): Source[] {
-    const now = Date.now();
+    const now = performance.now();
     const demoted = (source: Source) => (this.#until.get(source.node) ?? 0) > now;
     return [...sources.filter((source) => !demoted(source)), ...sources.filter(demoted)];
   }

@@ -38,13 +38,13 @@ export class SessionGuard {
   readonly #session: ServerHttp2Session;
   readonly #rules: SessionRules;
   readonly #calls: TokenBucket;
-  readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst, Date.now());
+  readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst);
   #ended = false;
 
   constructor(session: ServerHttp2Session, rules: SessionRules) {
     this.#session = session;
     this.#rules = rules;
-    this.#calls = new TokenBucket(CALLS_PER_SECOND, Math.max(rules.calls, LEAST_BURST), Date.now());
+    this.#calls = new TokenBucket(CALLS_PER_SECOND, Math.max(rules.calls, LEAST_BURST));
     session.on('ping', () => this.#count(this.#controlFrames, 'PING frames'));
     session.on('remoteSettings', () => this.#count(this.#controlFrames, 'SETTINGS frames'));
     session.on('error', (error: NodeJS.ErrnoException) => {
@@ -65,7 +65,7 @@ export class SessionGuard {
   }
 
   #count(bucket: TokenBucket, what: string): boolean {
-    if (bucket.take(Date.now())) return true;
+    if (bucket.take()) return true;
     this.#end(new IsthmusError('RATE_LIMITED', `the peer sends ${what} faster than any node does`));
     return false;
   }

@@ -16,7 +16,7 @@ export class EnrolmentLimiter {
   readonly #byAddress = new LRUCache<string, TokenBucket>({ max: MAX_ADDRESSES });
   #open = 0;
 
-  constructor(limits: EnrolmentLimits, nowMs: number = Date.now()) {
+  constructor(limits: EnrolmentLimits, nowMs: number = performance.now()) {
     this.#limits = limits;
     this.#all = new TokenBucket(limits.perSecond, limits.burst, nowMs);
   }
@@ -25,7 +25,7 @@ export class EnrolmentLimiter {
    * Counts an attempt; RESOURCE_EXHAUSTED when there were too many. The address is checked first, so that one noisy
    * address does not use up the total.
    */
-  acquire(address: string, nowMs: number = Date.now()): void {
+  acquire(address: string, nowMs: number = performance.now()): void {
     const { perAddressPerSecond, perAddressBurst, concurrent } = this.#limits;
     let bucket = this.#byAddress.get(address);
     if (bucket === undefined) {

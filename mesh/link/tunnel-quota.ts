@@ -16,12 +16,12 @@ export class TunnelQuota {
   /** For the requests of a node of this role: a burst of as many as it may have open, and half of that per second. */
   constructor(role: NodeRole, limits: Pick<MeshLimits, 'tunnelsPerLink' | 'tunnelsPerLeaf'>) {
     this.#max = role === 'server' || role === 'relay' ? limits.tunnelsPerLink : limits.tunnelsPerLeaf;
-    this.#bucket = new TokenBucket(this.#max / 2, this.#max, Date.now());
+    this.#bucket = new TokenBucket(this.#max / 2, this.#max);
   }
 
   /** Counts one request; false when it exceeds the rate. */
   tryAcquire(): boolean {
-    if (this.#freeCalls === 0) return this.#bucket.take(Date.now());
+    if (this.#freeCalls === 0) return this.#bucket.take();
     this.#freeCalls -= 1;
     return true;
   }

@@ -46,7 +46,7 @@ export async function confirmOverMesh(
     softwareVersion: SOFTWARE_VERSION,
     services: MESH_SERVICES,
   });
-  const attempt = { mesh, deadlineAtMs: Date.now() + CONFIRM_TIMEOUT_MS, signal: options.signal };
+  const attempt = { mesh, untilMs: performance.now() + CONFIRM_TIMEOUT_MS, signal: options.signal };
   try {
     const crossed = await Promise.allSettled(node.parents.map((parent) => cross(parent.node, node, attempt)));
     for (const outcome of crossed) {
@@ -63,7 +63,8 @@ export async function confirmOverMesh(
 
 interface Attempt {
   readonly mesh: Mesh;
-  readonly deadlineAtMs: number;
+  /** Of the monotonic clock. */
+  readonly untilMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -78,10 +79,10 @@ async function cross(parent: string, { identity }: ProvisionalNode, attempt: Att
 }
 
 async function confirm(attempt: Attempt): Promise<{ certificatePem: string; by: string }> {
-  const { mesh, deadlineAtMs } = attempt;
+  const { mesh, untilMs } = attempt;
   let by = 'server';
   const client = grpcClient<IdentityClient>(identityTypes.Identity, async (signal) => {
-    const deadlineMs = Math.max(1, deadlineAtMs - Date.now());
+    const deadlineMs = Math.max(1, untilMs - performance.now());
     const target = { node: 'server', service: 'identity', class: 'control' } as const;
     const stream = await mesh.dial({ ...target, deadlineMs, signal });
     by = stream.peer.node;
@@ -103,16 +104,16 @@ async function confirm(attempt: Attempt): Promise<{ certificatePem: string; by: 
 /** Retries while the server is unreachable, until the deadline. */
 async function untilReached<T>(
   parent: string | undefined,
-  { mesh, deadlineAtMs, signal }: Attempt,
+  { mesh, untilMs, signal }: Attempt,
   work: (deadlineMs: number) => Promise<T>,
 ): Promise<T> {
   for (;;) {
-    const leftMs = Math.max(1, deadlineAtMs - Date.now());
+    const leftMs = Math.max(1, untilMs - performance.now());
     try {
       return await work(leftMs);
     } catch (thrown) {
       const error = IsthmusError.from(thrown);
-      const isLast = deadlineAtMs - Date.now() <= RETRY_MS || signal?.aborted === true;
+      const isLast = untilMs - performance.now() <= RETRY_MS || signal?.aborted === true;
       if (error.code !== 'UNREACHABLE' || isLast) throw withLinkError(error, parent, mesh);
       await pauseUntil((wake) => mesh.onLinksChanged(wake), { ms: RETRY_MS });
     }

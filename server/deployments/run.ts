@@ -95,12 +95,12 @@ function inOrder(tickets: readonly Ticket[], actions: readonly string[]): Ticket
  * rest for the following steps.
  */
 function reachabilityTimeoutOf(
-  { task }: TaskContext,
+  { task, leftMs }: TaskContext,
   { unreachable }: DeploymentPayload,
 ): { readonly signal: AbortSignal; stop(): void } | undefined {
   if (unreachable !== 'skip') return undefined;
   const controller = new AbortController();
-  const until = task.createdAt + (task.deadlineAt - task.createdAt) / 2;
-  const timer = new LongTimer(until, () => controller.abort());
+  const now = () => performance.now();
+  const timer = new LongTimer(now() + leftMs - (task.deadlineS * 1000) / 2, () => controller.abort(), { now });
   return { signal: controller.signal, stop: () => timer.stop() };
 }

@@ -10,14 +10,14 @@ export class Nonces {
   readonly #byStream = new WeakMap<Duplex, { nonce: Buffer; createdAtMs: number }>();
 
   /** Creates a nonce for this stream; it replaces the last one. */
-  create(stream: Duplex, nowMs = Date.now()): Buffer {
+  create(stream: Duplex, nowMs = performance.now()): Buffer {
     const nonce = randomBytes(32);
     this.#byStream.set(stream, { nonce, createdAtMs: nowMs });
     return nonce;
   }
 
   /** Throws ENROL_STALE unless `received` is this stream's nonce and fresh. */
-  check(stream: Duplex, received: Buffer, nowMs = Date.now()): void {
+  check(stream: Duplex, received: Buffer, nowMs = performance.now()): void {
     const known = this.#byStream.get(stream);
     const fresh = known !== undefined && nowMs - known.createdAtMs <= LIFETIME_MS;
     if (!fresh || received.length !== known.nonce.length || !timingSafeEqual(received, known.nonce)) {

@@ -1,6 +1,7 @@
 // Retention: deletes old answers under idempotency keys, denials, passing events, and the data of tasks that ended long
 // ago. It works in small steps with pauses, so that nothing else waits for it.
 import type { Logger } from '../../lib/telemetry/log.ts';
+import { CautiousClock } from '../../lib/async/cautious-clock.ts';
 import { pause } from '../../lib/async/waiting.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import type { RetentionCursor } from '../store/retention.ts';
@@ -24,15 +25,16 @@ interface RetentionOptions {
 /** Runs now and then every hour. The returned function stops it and waits for the step under way. */
 export function startRetention({ store, log, retentionDays }: RetentionOptions): () => Promise<void> {
   const stopping = new AbortController();
+  const clock = new CautiousClock();
   const keptMs = (retentionDays ?? DEFAULT_RETENTION_DAYS) * DAY_MS;
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await store.idempotency.purgeBefore(Date.now() - IDEMPOTENCY_KEPT_MS);
-        await purgePassingEvents(store, Date.now() - keptMs, stopping.signal);
-        await purgeDenials(store, Date.now() - keptMs, stopping.signal);
-        await purgeTasks(store, Date.now() - keptMs, { signal: stopping.signal });
+        await store.idempotency.purgeBefore(clock.now() - IDEMPOTENCY_KEPT_MS);
+        await purgePassingEvents(store, clock.now() - keptMs, stopping.signal);
+        await purgeDenials(store, clock.now() - keptMs, stopping.signal);
+        await purgeTasks(store, clock.now() - keptMs, { signal: stopping.signal });
       } catch (err) {
         log.warn({ err }, 'could not delete old data; retrying in an hour');
       }

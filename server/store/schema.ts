@@ -163,6 +163,8 @@ interface TaskTable {
   project: string | null;
   environment: string | null;
   deadline_at: number;
+  /** The time that the request allows: from its acceptance to `deadline_at`, unless the clock was set since. */
+  deadline_s: number;
   lease_owner: string | null;
   lease_until: number | null;
   /** Rises at each claim; every write of a task's owner carries it. */

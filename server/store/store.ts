@@ -10,6 +10,7 @@ import { backup } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import type { EventType } from '../../contract/events.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { ClockWatch } from '../../lib/async/clock-watch.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DenialLimiter } from '../../lib/net/denial-limiter.ts';
 import { DENIAL_LIMITS, DenialRepository } from './events/denials.ts';
@@ -85,12 +86,19 @@ export interface Store extends Repositories {
    * the next transaction begins.
    */
   onMeshChange(listener: MeshChangeListener): () => void;
+  /**
+   * Calls `handler` in the first transaction after the clock of the machine was set, before that transaction's own
+   * work, with the milliseconds by which it was set.
+   */
+  onClockSet(handler: ClockSetHandler): () => void;
   /** Writes a consistent copy of the whole database to a new file. */
   copyTo(file: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export type EventListener = (types: ReadonlySet<EventType>) => void;
+
+export type ClockSetHandler = (tx: StoreTransaction, byMs: number) => Promise<void>;
 
 export type CommitListener = (grownStreams: ReadonlySet<string>) => void;
 
@@ -134,6 +142,8 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
   const eventListeners = new Set<EventListener>();
   const limiter = new DenialLimiter(DENIAL_LIMITS);
   const meshListeners = new Set<MeshChangeListener>();
+  const clock = new ClockWatch();
+  const clockHandlers = new Set<ClockSetHandler>();
   let closed: Promise<void> | undefined;
   // Inside a transaction any other use of the database would wait for that transaction, and so for ever.
   const assertOutside = () => {
@@ -143,10 +153,16 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
     assertOutside();
     // Holds the connection until the listeners have run: they are up to date before the next transaction begins.
     return db.connection().execute(async (connection) => {
+      const jumpMs = clock.jumpMs();
+      const begun = async (tx: StoreTransaction) => {
+        if (jumpMs !== 0) for (const handler of clockHandlers) await handler(tx, jumpMs);
+        return work(tx);
+      };
       const [answer, grown, appended, meshChange] = await connection.transaction().execute(async (tx) => {
-        const value = await inTransaction.run(true, () => work(repositories(tx, limiter)));
+        const value = await inTransaction.run(true, () => begun(repositories(tx, limiter)));
         return [value, grownStreams(tx), appendedTypes(tx), await readMeshChange(tx)] as const;
       });
+      clock.accept(jumpMs);
       if (meshChange !== undefined) for (const listener of meshListeners) listener(meshChange);
       for (const listener of listeners) listener(grown);
       if (appended !== undefined) for (const listener of eventListeners) listener(appended);
@@ -166,6 +182,10 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
     onMeshChange(listener) {
       meshListeners.add(listener);
       return () => meshListeners.delete(listener);
+    },
+    onClockSet(handler) {
+      clockHandlers.add(handler);
+      return () => clockHandlers.delete(handler);
     },
     copyTo: hooks.copyTo,
     close() {

@@ -24,16 +24,19 @@ export class TaskContext {
   readonly fence: Fence;
   readonly #writer: Writer;
   readonly #leaseMs: number;
+  /** Of the monotonic clock, like the end of the lease: setting the clock of the machine changes neither. */
+  readonly #deadlineMs: number;
   readonly #halt = new AbortController();
   readonly #finish = new AbortController();
-  #leaseUntil: number;
+  #leaseUntilMs: number;
 
   constructor(task: Task, writer: Writer, leaseMs: number) {
     this.task = task;
     this.fence = { task: task.id, epoch: task.epoch };
     this.#writer = writer;
     this.#leaseMs = leaseMs;
-    this.#leaseUntil = task.leaseUntil ?? 0;
+    this.#deadlineMs = performance.now() + task.deadlineAt - Date.now();
+    this.#leaseUntilMs = performance.now() + (task.leaseUntil ?? 0) - Date.now();
   }
 
   get halt(): AbortSignal {
@@ -47,6 +50,16 @@ export class TaskContext {
   /** Undefined while the task may continue. */
   get finishReason(): FinishReason | undefined {
     return this.#finish.signal.reason as FinishReason | undefined;
+  }
+
+  /** What is left of the task's time; negative when it has passed. */
+  get leftMs(): number {
+    return this.#deadlineMs - performance.now();
+  }
+
+  /** The moment of the deadline by the clock as it is set now. */
+  get deadlineAt(): number {
+    return Math.round(Date.now() + this.leftMs);
   }
 
   halted(): void {
@@ -79,18 +92,18 @@ export class TaskContext {
 
   /** Renews the lease, and reads whether a cancel was requested. */
   async renew(): Promise<void> {
-    const now = Date.now();
+    const renewedMs = performance.now();
     const task = await this.write(async (tx) => {
-      await tx.tasks.renewLease(this.fence, { leaseMs: this.#leaseMs, now });
+      await tx.tasks.renewLease(this.fence, { leaseMs: this.#leaseMs, now: Date.now() });
       return tx.tasks.get(this.task.id);
     });
-    this.#leaseUntil = now + this.#leaseMs;
+    this.#leaseUntilMs = renewedMs + this.#leaseMs;
     if (task.cancelRequestedAt !== null) this.finishFor('cancel');
   }
 
   /** Renews an expired lease before anything is sent: this process may have been suspended for a while. */
   async assertOwned(): Promise<void> {
     this.#halt.signal.throwIfAborted();
-    if (Date.now() >= this.#leaseUntil) await this.renew();
+    if (performance.now() >= this.#leaseUntilMs) await this.renew();
   }
 }

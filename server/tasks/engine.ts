@@ -2,6 +2,7 @@
 //   engine.ts         claims, lanes, leases; independent of what a task does
 //   kinds.ts          the registry of task kinds, which live in their features
 //   submit.ts, retry.ts, targets.ts   accept a task, accept it again, resolve its machines
+//   clock.ts          keeps what is left of deadlines and leases when the clock is set
 //   context.ts        what a running task holds; outcome.ts derives its end from its tickets
 //   transitions.ts    the writes that start and end a run; writer.ts: group commit
 //   execution/        runs one ticket on one machine: routes, signed envelopes, scripts, packages
@@ -80,7 +81,7 @@ class Engine implements TaskEngine {
   readonly #stopHints: () => void;
   #claiming: Promise<void> | undefined;
   #claimAgain = true;
-  #cancelsReadAt = 0;
+  #cancelsReadAtMs = -CANCELS_READ_EVERY_MS;
   #stopped: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
@@ -143,8 +144,8 @@ class Engine implements TaskEngine {
 
   /** Finishes running tasks whose cancellation was requested; every renewal of a lease checks again. */
   async #finishCancelled(): Promise<void> {
-    if (this.#contexts.size === 0 || Date.now() < this.#cancelsReadAt + CANCELS_READ_EVERY_MS) return;
-    this.#cancelsReadAt = Date.now();
+    if (this.#contexts.size === 0 || performance.now() < this.#cancelsReadAtMs + CANCELS_READ_EVERY_MS) return;
+    this.#cancelsReadAtMs = performance.now();
     for (const id of await this.#options.store.tasks.cancelRequested()) this.#contexts.get(id)?.finishFor('cancel');
   }
 
@@ -197,9 +198,10 @@ class Engine implements TaskEngine {
     // An earlier claim of this node whose lease expired unnoticed: the older runner must stop.
     this.#contexts.get(task.id)?.halted();
     this.#contexts.set(task.id, context);
-    const deadline = new LongTimer(task.deadlineAt, () => context.finishFor('deadline'));
+    const now = () => performance.now();
+    const deadline = new LongTimer(now() + context.leftMs, () => context.finishFor('deadline'), { now });
     if (task.cancelRequestedAt !== null) context.finishFor('cancel');
-    else if (task.deadlineAt <= Date.now()) context.finishFor('deadline');
+    else if (context.leftMs <= 0) context.finishFor('deadline');
     try {
       if (this.#stopped !== undefined) context.halted();
       await endTask(context, this.#options.kinds.get(task.kind), await this.#work(context));

@@ -25,8 +25,7 @@ export async function retryTask(
   const machines = await acceptingWork(tx, before, unsuccessful);
   const kind = kinds.get(before.kind);
   if (kind.retry === undefined) throw notRetryable(before, `is of a kind that cannot be retried: ${before.kind}`);
-  const deadlineS = Math.round((before.deadlineAt - before.createdAt) / 1000);
-  const task = await kind.retry(tx, before, { machines, deadlineS, retryOf: id, actor });
+  const task = await kind.retry(tx, before, { machines, deadlineS: before.deadlineS, retryOf: id, actor });
   await tx.events.append({ actor, type: 'task.retried', subject: id, data: { by: task.id } });
   const leftOut = unsuccessful.filter((machine) => !machines.includes(machine));
   for (const machine of leftOut) {

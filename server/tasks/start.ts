@@ -1,6 +1,7 @@
 // Assembles the tasks of a server node: writer, warm tunnels, routes, completion reporter, engine.
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
+import { followClock } from './clock.ts';
 import { createTaskEngine, type EngineTunables } from './engine.ts';
 import { createCompletionReporter, type CompletionReporterTunables } from './execution/completion-reporter.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
@@ -40,6 +41,7 @@ export interface Tasks {
 /** Starts to claim and run tasks, those that an earlier process left at once. */
 export function startTasks(options: TasksOptions): Tasks {
   const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, cancelTimeoutS, tunables = {} } = options;
+  const stopClock = followClock(store, { nodeId, log });
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
   const completionReporter = createCompletionReporter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
@@ -63,6 +65,7 @@ export function startTasks(options: TasksOptions): Tasks {
     await Promise.all([engine.stop(), completionReporter.stop()]);
     tentacles.close();
     await writer.idle();
+    stopClock();
   }
 
   return {

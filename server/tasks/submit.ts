@@ -35,7 +35,6 @@ export async function submitTask<Payload extends object>(
   const deadlineS = checkedDeadline(request.deadlineS);
   const now = Date.now();
   const id = newId(now);
-  const deadlineAt = now + deadlineS * 1000;
   await tx.tasks.insert({
     id,
     kind,
@@ -44,7 +43,7 @@ export async function submitTask<Payload extends object>(
     concurrencyKey: of.concurrencyKey?.(request.payload) ?? null,
     project,
     environment,
-    deadlineAt,
+    deadlineS,
     createdBy: actor,
     createdAt: now,
   });

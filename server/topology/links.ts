@@ -1,5 +1,6 @@
 // The state of links, derived from what both ends report. A report replaces the node's previous one; the state of a
 // link follows from both reports and the present time.
+import type { Clocks } from '../../lib/async/clock-watch.ts';
 import type { LinkStatus } from '../../mesh/types.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -10,6 +11,9 @@ const REPORT_FRESH_MS = 30_000;
 
 /** What one node last reported: its links to children and to parents, keyed by the other end. */
 interface Reported {
+  /** By the time of day, as it is stored. */
+  readonly seenAt: number;
+  /** By the monotonic clock: a report does not get older when the clock of the machine is set. */
   readonly atMs: number;
   readonly children: ReadonlyMap<string, Link>;
   readonly parents: ReadonlyMap<string, Link>;
@@ -21,18 +25,21 @@ export type OwnLinks = () => ReadonlyMap<string, Link>;
 export class LinkTable {
   readonly #reported = new Map<string, Reported>();
   readonly #ownLinks: OwnLinks;
-  readonly #clock: () => number;
+  readonly #clocks: Clocks;
 
-  constructor(ownLinks: OwnLinks, clock: () => number) {
+  constructor(ownLinks: OwnLinks, clocks: Clocks) {
     this.#ownLinks = ownLinks;
-    this.#clock = clock;
+    this.#clocks = clocks;
   }
 
   /** Stores what a node last reported. `nodes` tells which of its peers are servers. */
   take(node: Node, nodes: ReadonlyMap<string, Node>): void {
     const reports = reportedLinks(node);
+    const seenAt = node.lastSeenAt ?? 0;
+    const before = this.#reported.get(node.id);
     this.#reported.set(node.id, {
-      atMs: node.lastSeenAt ?? 0,
+      seenAt,
+      atMs: before?.seenAt === seenAt ? before.atMs : this.#seenAtMs(seenAt),
       children: linksTo('child', node, reports, nodes),
       parents: linksTo('parent', node, reports, nodes),
     });
@@ -73,8 +80,12 @@ export class LinkTable {
     return ends.map(([from, to]) => this.find(from, to)).filter((link) => link !== undefined);
   }
 
+  #seenAtMs(seenAt: number): number {
+    return this.#clocks.monotonic() - Math.max(0, this.#clocks.wall() - seenAt);
+  }
+
   #isFresh(reported: Reported | undefined): boolean {
-    return reported !== undefined && this.#clock() - reported.atMs < REPORT_FRESH_MS;
+    return reported !== undefined && this.#clocks.monotonic() - reported.atMs < REPORT_FRESH_MS;
   }
 }
 

@@ -7,7 +7,7 @@ import { tempDir } from '../../test/support/temp.ts';
 import { nodeOf, ownLink, topologyOf } from '../../test/support/topology.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { openLiveTopology, type LiveTopology, type TopologyChange } from './live.ts';
+import { LiveTopology, openLiveTopology, type TopologyChange } from './live.ts';
 
 const now = 1_000_000;
 
@@ -49,6 +49,18 @@ describe('a link', () => {
   it('is down when its reports are old', () => {
     expect(link([relay(60_000, [toChild('web-1')])])).toMatchObject({ up: false, roundTripMs: null });
     expect(link([child(60_000)])).toMatchObject({ up: false, roundTripMs: null });
+  });
+
+  it('does not get old when the clock of the machine is set, whatever is applied anew', () => {
+    let wallMs = now;
+    const topology = new LiveTopology({ wall: () => wallMs, monotonic: () => 1_000 });
+    const nodes = [relay(1_000, [toChild('web-1')]), child(2_000)];
+    topology.apply({ nodes, routes: new Map() });
+    for (const byMs of [3_600_000, -3_600_000]) {
+      wallMs = now + byMs;
+      topology.apply({ nodes, routes: new Map() });
+      expect(topology.link('eu', 'web-1')).toMatchObject({ up: true });
+    }
   });
 
   it('to the server is up only when this server has it, whatever the child reported to the previous process', () => {

@@ -2,6 +2,7 @@
 // commit delivers the rows that it changed, so the view is up to date before the committing code goes on. What must
 // survive a restart is in the store.
 import type { MachineRoute } from '../../contract/machines.ts';
+import { CLOCKS, type Clocks } from '../../lib/async/clock-watch.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { MeshChange } from '../store/changes.ts';
 import type { Node } from '../store/nodes/nodes.ts';
@@ -29,15 +30,15 @@ export class LiveTopology implements Topology {
   readonly #routes = new Map<string, readonly MachineRoute[]>();
   readonly #links: LinkTable;
   readonly #listeners = new Set<Listener>();
-  readonly #clock: () => number;
+  readonly #clocks: Clocks;
   #structure = 0;
   #mesh: OwnMesh | undefined;
   #own: { readonly atMs: number; readonly links: ReadonlyMap<string, Link> } | undefined;
 
   /** Starts empty; `openLiveTopology` fills it from a store. */
-  constructor(clock: () => number = Date.now) {
-    this.#clock = clock;
-    this.#links = new LinkTable(() => this.#ownLinks(), clock);
+  constructor(clocks: Clocks = CLOCKS) {
+    this.#clocks = clocks;
+    this.#links = new LinkTable(() => this.#ownLinks(), clocks);
   }
 
   get nodes(): ReadonlyMap<string, Node> {
@@ -93,7 +94,7 @@ export class LiveTopology implements Topology {
   }
 
   #ownLinks(): ReadonlyMap<string, Link> {
-    const now = this.#clock();
+    const now = this.#clocks.monotonic();
     if (this.#own === undefined || now - this.#own.atMs >= OWN_LINKS_KEPT_MS) {
       this.#own = { atMs: now, links: ownLinks(this.#mesh?.links() ?? []) };
     }

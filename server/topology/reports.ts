@@ -29,7 +29,7 @@ export class Reports {
   readonly #denials: Denials;
   #latest = new Map<Reporter, NodeReport__Output>();
   #timer: NodeJS.Timeout | undefined;
-  #lastMs = 0;
+  #lastMs = -WRITE_EVERY_MS;
 
   /** `denials` is where this server records what it denies. */
   constructor(store: Store, denials: Denials) {
@@ -47,7 +47,10 @@ export class Reports {
     // Re-insert at the end, so that reports are written in the order in which they came.
     this.#latest.delete(reporter);
     this.#latest.set(reporter, report);
-    this.#timer ??= setTimeout(() => void this.#write(), Math.max(0, this.#lastMs + WRITE_EVERY_MS - Date.now()));
+    this.#timer ??= setTimeout(
+      () => void this.#write(),
+      Math.max(0, this.#lastMs + WRITE_EVERY_MS - performance.now()),
+    );
   }
 
   /** The feed URL that a mirror reports; '' when no node may use it. */
@@ -76,7 +79,7 @@ export class Reports {
     const batch = [...this.#latest];
     this.#latest = new Map();
     this.#timer = undefined;
-    this.#lastMs = Date.now();
+    this.#lastMs = performance.now();
     try {
       await this.#store.transaction(async (tx) => {
         for (const [{ caller }, report] of batch) await this.#record(tx, caller.peer, report);

@@ -198,8 +198,8 @@ export class LogPump {
 
   /** Output that a script failed to write is not visible, but that the disk was full is, and goes into the log. */
   async #checkDisk(): Promise<void> {
-    if (Date.now() - this.#checkedDiskMs < POLL_MS) return;
-    this.#checkedDiskMs = Date.now();
+    if (performance.now() - this.#checkedDiskMs < POLL_MS) return;
+    this.#checkedDiskMs = performance.now();
     const { bavail, bsize } = statfsSync(dirname(this.#options.paths.stdout));
     if (bavail * bsize < FULL_BELOW_BYTES) this.#diskWasFull = true;
     else await this.#noteFullDisk();

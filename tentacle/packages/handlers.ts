@@ -81,11 +81,11 @@ async function acquire(
   call.on('cancelled', () => gone.abort());
   call.on('error', () => gone.abort());
   if (call.cancelled) gone.abort();
-  let sentAtMs = 0;
+  let sentMs = -PROGRESS_EVERY_MS;
   const send = (progress: AcquireProgress) => {
-    const now = Date.now();
-    if (now - sentAtMs < PROGRESS_EVERY_MS) return;
-    sentAtMs = now;
+    const nowMs = performance.now();
+    if (nowMs - sentMs < PROGRESS_EVERY_MS) return;
+    sentMs = nowMs;
     call.write(toMessage(progress));
   };
   if (usedTickets.isUsed(key)) call.write(toMessage(packages.acquired(payload)));

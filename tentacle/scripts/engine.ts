@@ -9,6 +9,7 @@
 import { statfsSync } from 'node:fs';
 import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { CautiousClock } from '../../lib/async/cautious-clock.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
@@ -91,6 +92,7 @@ export class ScriptEngine {
   readonly #context: ScriptContext;
   readonly #open = new Map<string, Script>();
   readonly #starting = new Map<string, Promise<void>>();
+  readonly #clock = new CautiousClock();
   #sweeping: NodeJS.Timeout | undefined;
 
   private constructor(options: EngineOptions, seal: WorkspaceSeal, workspaces: Workspaces) {
@@ -310,7 +312,7 @@ export class ScriptEngine {
 
   /** Completes tickets that ended long ago: a server that never does must not fill the disk. */
   async #completeAbandoned(): Promise<void> {
-    const before = Date.now() - this.#limits.abandonedAfterMs;
+    const before = this.#clock.now() - this.#limits.abandonedAfterMs;
     for (const [ticket, script] of this.#open) {
       if (script.state.phase !== 'ended' || script.state.endedAtMs > before) continue;
       await this.#complete(script);

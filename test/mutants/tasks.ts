@@ -10,6 +10,12 @@ export const tasksMutants: Mutants = {
     const stored = await commit({`,
     red: { file: 'test/tasks/log-stream.test.ts', test: ['acknowledges nothing while the store still works on it'] },
   },
+  'clock-jump-cuts': {
+    file: 'server/tasks/clock.ts',
+    find: 'await tx.tasks.moveWithClock(byMs);',
+    replace: '',
+    red: { file: 'test/tasks/clocks.test.ts', test: ['set by 3600000 ms, and right again'] },
+  },
   'fence-off': {
     file: 'server/store/tasks/tasks.ts',
     find: '.set({ epoch, ...patch })',

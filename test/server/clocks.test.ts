@@ -21,6 +21,8 @@ describe.skipIf(lacks('faketime'))('a clock that is set while a script runs', ()
   let world: World;
   let witness: Witness;
   let folder: string;
+  /** How often the clock of the server was set. */
+  let jumps = 0;
 
   /** Sets the clock of a part off by so much; the steps of time stay real. */
   const set = async (part: Part, offsetS: number): Promise<void> => {
@@ -77,7 +79,7 @@ describe.skipIf(lacks('faketime'))('a clock that is set while a script runs', ()
 
   it.each(cases)('of $part by $offsetS s', { timeout: 120_000 }, async ({ part, offsetS }) => {
     const body = witness.script('work', lines, 100);
-    const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: ['web-1'], deadlineS: 86_400 });
+    const { id } = await world.api.post<{ id: string }>('scripts', { body, machines: ['web-1'], deadlineS: 1_800 });
     const said = (count: number) => waitFor(async () => (await witness.said('web-1', id, 'work')) >= count, minute);
     try {
       await said(5);
@@ -90,6 +92,9 @@ describe.skipIf(lacks('faketime'))('a clock that is set while a script runs', ()
     }
     const task = await world.api.ended(id);
     expect(task.state, JSON.stringify(task)).toBe('succeeded');
+    const { items } = await world.api.get<{ items: unknown[] }>('events?type=clock.jumped&limit=100');
+    jumps += part === 'server' ? 2 : 0;
+    expect(items).toHaveLength(jumps);
     await witness.agrees(world.api, task, { work: lines });
     await waitFor(isHealthy, minute);
   });

@@ -148,7 +148,7 @@ it('walks over more tasks than one page', async () => {
         concurrencyKey: null,
         project: null,
         environment: null,
-        deadlineAt: 1,
+        deadlineS: 1,
         createdBy: 'x',
         createdAt: 1,
       };

@@ -13,7 +13,7 @@ export async function addTask(store: Store, given: Partial<NewTask> = {}): Promi
     concurrencyKey: null,
     project: null,
     environment: null,
-    deadlineAt: 1_000_000,
+    deadlineS: 999,
     createdBy: 'key-1',
     createdAt: 1000,
     ...given,

@@ -55,7 +55,7 @@ export function topologyOf(
   nodes: readonly Node[],
   { now = Date.now(), own = [], routes = {} }: Given = {},
 ): LiveTopology {
-  const topology = new LiveTopology(() => now);
+  const topology = new LiveTopology({ wall: () => now, monotonic: () => now });
   topology.followLinks({ links: () => [...own], onLinksChanged: () => () => undefined });
   topology.apply({ nodes, routes: new Map(Object.entries(routes)) });
   return topology;

@@ -72,7 +72,7 @@ async function bench(work: Lane = WORK_LANE): Promise<Bench> {
       engines.push(engine);
       return engine;
     },
-    add: (given) => addTask(store, { kind: 'work', deadlineAt: Date.now() + 60_000, createdAt: Date.now(), ...given }),
+    add: (given) => addTask(store, { kind: 'work', deadlineS: 60, createdAt: Date.now(), ...given }),
   };
 }
 
@@ -153,7 +153,7 @@ it('ends a task whose deadline passes while an older one of its key holds it up,
   const b = await bench();
   b.engine('server-1');
   const older = await b.add(oneByOne);
-  const waiting = await b.add({ ...oneByOne, deadlineAt: Date.now() + 300 });
+  const waiting = await b.add({ ...oneByOne, deadlineS: 1 });
   expect(await ended(b.store, waiting)).toMatchObject({ state: 'timed_out', errorCode: 'TASK_DEADLINE' });
   expect(b.begun.map(({ task }) => task.id)).toEqual([older]);
 });

@@ -14,7 +14,7 @@ async function endedUntold(store: Store, machines: readonly string[]): Promise<s
   const now = Date.now();
   const none = { concurrencyKey: null, project: null, environment: null };
   return store.transaction(async (tx) => {
-    const task = { id, kind: 'script', title: 'x', payload: {}, deadlineAt: now + 60_000, ...none } as const;
+    const task = { id, kind: 'script', title: 'x', payload: {}, deadlineS: 60, ...none } as const;
     await tx.tasks.insert({ ...task, createdBy: actor, createdAt: now });
     const { epoch } = (await tx.tasks.claimNext({ owner: 'server-1', leaseMs: 1000, now }))!;
     const fence = { task: id, epoch };

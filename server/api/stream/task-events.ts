@@ -95,7 +95,7 @@ async function send(
   { response, task, after }: Following,
   { wakeup, leaving }: { readonly wakeup: Wakeup; readonly leaving: AbortSignal },
 ): Promise<void> {
-  let sentAt = Date.now();
+  let sentMs = performance.now();
   for (let at = after; !leaving.aborted;) {
     // Read the state first: the entries read after it then include the last one.
     const { endedAt, streamSeq, state } = await store.tasks.get(task);
@@ -103,16 +103,16 @@ async function send(
     for (const entry of entries) {
       await write(response, eventOf(entry), leaving);
       at = entry.seq;
-      sentAt = Date.now();
+      sentMs = performance.now();
     }
     if (entries.length > 0) continue;
     if (endedAt !== null) {
       await write(response, `id: ${at}\nevent: end\ndata: ${JSON.stringify({ state })}\n\n`, leaving);
       return;
     }
-    if (Date.now() - sentAt >= HEARTBEAT_EVERY_MS) {
+    if (performance.now() - sentMs >= HEARTBEAT_EVERY_MS) {
       await write(response, ': heartbeat\n\n', leaving);
-      sentAt = Date.now();
+      sentMs = performance.now();
     }
     await wakeup.wait();
     const key = await store.apiKeys.find(keyId);

@@ -179,6 +179,7 @@ const TABLES: readonly TableSpec[] = [
       project: 'text?',
       environment: 'text?',
       deadline_at: 'int',
+      deadline_s: 'int',
       lease_owner: 'text?',
       lease_until: 'int?',
       epoch: 'int',

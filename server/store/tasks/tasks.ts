@@ -21,6 +21,8 @@ export interface Task {
   readonly project: string | null;
   readonly environment: string | null;
   readonly deadlineAt: number;
+  /** The time that was requested for it. */
+  readonly deadlineS: number;
   readonly leaseOwner: string | null;
   readonly leaseUntil: number | null;
   readonly epoch: number;
@@ -43,7 +45,7 @@ export type NewTask = Pick<
   | 'concurrencyKey'
   | 'project'
   | 'environment'
-  | 'deadlineAt'
+  | 'deadlineS'
   | 'createdBy'
   | 'createdAt'
 >;
@@ -96,7 +98,8 @@ export class TaskRepository {
         concurrency_seq: task.concurrencyKey === null ? null : nextOfKey(task.concurrencyKey),
         project: task.project,
         environment: task.environment,
-        deadline_at: task.deadlineAt,
+        deadline_at: task.createdAt + task.deadlineS * 1000,
+        deadline_s: task.deadlineS,
         epoch: 0,
         stream_seq: 0,
         created_by: task.createdBy,
@@ -203,6 +206,15 @@ export class TaskRepository {
       .updateTable('tasks')
       .set({ lease_owner: null, lease_until: null })
       .where('lease_owner', '=', owner)
+      .where('ended_at', 'is', null)
+      .execute();
+  }
+
+  /** Moves the deadlines and leases of open tasks, so that what was left of them stays after the clock was set. */
+  async moveWithClock(byMs: number): Promise<void> {
+    await this.#db
+      .updateTable('tasks')
+      .set((eb) => ({ deadline_at: eb('deadline_at', '+', byMs), lease_until: eb('lease_until', '+', byMs) }))
       .where('ended_at', 'is', null)
       .execute();
   }
@@ -316,6 +328,7 @@ function toTask(row: Selectable<Schema['tasks']>): Task {
     project: row.project,
     environment: row.environment,
     deadlineAt: row.deadline_at,
+    deadlineS: row.deadline_s,
     leaseOwner: row.lease_owner,
     leaseUntil: row.lease_until,
     epoch: row.epoch,

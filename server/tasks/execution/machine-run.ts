@@ -136,5 +136,5 @@ async function recordMisbehaviour(tx: StoreTransaction, { id, task, executor, er
 
 /** The signed envelope of this sending. */
 export function envelopeOf({ context, deps }: MachineRun, ticket: Ticket, work: TicketWork) {
-  return buildEnvelope(deps.sign, ticket, context.fence, context.task.deadlineAt, work);
+  return buildEnvelope(deps.sign, ticket, context.fence, context.deadlineAt, work);
 }

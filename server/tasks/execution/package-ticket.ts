@@ -57,8 +57,8 @@ export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: Pa
   // The tentacle keeps no workspace for a package ticket, so there is nothing to report later.
   const end = (ending: TicketEnding, also?: PackageWork['onActivated']) =>
     endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
-  const noSourceUntil = Date.now() + NO_SOURCE_TIMEOUT_MS;
-  const isTransient = ({ code }: IsthmusError) => NO_SOURCE.has(code) && Date.now() < noSourceUntil;
+  const noSourceUntilMs = performance.now() + NO_SOURCE_TIMEOUT_MS;
+  const isTransient = ({ code }: IsthmusError) => NO_SOURCE.has(code) && performance.now() < noSourceUntilMs;
   try {
     const reached = await reachExecutor(
       run,
@@ -86,7 +86,7 @@ async function acquire(
   { payload, findSources }: PackageWork,
 ): Promise<AcquireDetail> {
   const { context, executor } = run;
-  const startedAt = Date.now();
+  const startedMs = performance.now();
   const { sources, downloadToken } = await findSources(executor, payload.package?.sha256 ?? '');
   const envelope = envelopeOf(run, ticket, {
     kind: 'acquire',
@@ -95,13 +95,13 @@ async function acquire(
   const call = (await client.ready()).acquirePackage({ envelope });
   call.on('error', () => undefined);
   const unsubscribes = [context.halt, context.finish].map((signal) => whenAborted(signal, () => call.cancel()));
-  let reportedAt = startedAt;
+  let reportedMs = startedMs;
   try {
     for await (const received of call as AsyncIterable<AcquireProgress__Output>) {
       const progress = truncate(received);
-      if (progress.done) return toDetail(progress, startedAt);
-      if (Date.now() < reportedAt + PROGRESS_EVERY_MS) continue;
-      reportedAt = Date.now();
+      if (progress.done) return toDetail(progress, startedMs);
+      if (performance.now() < reportedMs + PROGRESS_EVERY_MS) continue;
+      reportedMs = performance.now();
       await reportProgress(run, ticket, progress);
     }
   } catch (thrown) {
@@ -140,8 +140,8 @@ async function reportProgress({ context, target }: MachineRun, ticket: Ticket, p
   await context.message(`${target}: ${percent} % from ${from}`, { machine: target, ticket: ticket.id, data });
 }
 
-function toDetail({ from, receivedBytes, cached, failed }: AcquireProgress__Output, startedAt: number): AcquireDetail {
-  return { from, bytes: cached ? 0 : receivedBytes, seconds: (Date.now() - startedAt) / 1000, cached, failed };
+function toDetail({ from, receivedBytes, cached, failed }: AcquireProgress__Output, startedMs: number): AcquireDetail {
+  return { from, bytes: cached ? 0 : receivedBytes, seconds: (performance.now() - startedMs) / 1000, cached, failed };
 }
 
 async function switchTo(
