@@ -56,7 +56,10 @@ export const TaskStep = Type.Object(
     /** The node that runs the step: the machine's own tentacle, or another on its behalf. */
     executor: Nullable(Slug),
     state: TicketState,
-    exitCode: Nullable(Type.Integer()),
+    exitCode: Nullable(
+      Type.Integer({ description: "128 and the signal's number when a signal ended the script, as a shell says it." }),
+    ),
+    signal: Nullable(Type.Integer({ description: 'The number of the signal that ended the script.' })),
     startedAt: Nullable(Timestamp),
     endedAt: Nullable(Timestamp),
     error: Type.Optional(TaskError),

@@ -34,6 +34,11 @@ export function packageText(step: TaskStep): string {
   return `${bytes(size)} in ${seconds.toFixed(1)} s from ${from}`;
 }
 
+/** `163 (signal 35)` */
+function exitText({ exitCode, signal }: TaskStep): string | number | null {
+  return signal === null ? exitCode : `${exitCode} (signal ${signal})`;
+}
+
 function bar(done: number, total: number): string {
   const width = 12;
   const filled = total === 0 ? 0 : Math.round((width * done) / total);
@@ -101,7 +106,7 @@ export function renderTask(task: Task): string {
       machine.machine,
       stepLabel(step),
       step.state,
-      step.exitCode,
+      exitText(step),
       (step === current ? messageText(machine) : undefined) ?? packageText(step),
       errorText(step.error, machine.machine),
     ]);

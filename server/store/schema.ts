@@ -193,6 +193,7 @@ interface TicketTable {
   attempt: number;
   state: TicketState;
   exit_code: number | null;
+  signal: number | null;
   error_code: string | null;
   error_detail: string | null;
   /** Hop at which error_code arose. */

@@ -13,8 +13,17 @@ const actions = ['acquire', 'stage', 'script'];
 
 function ticketOf(at: Pick<Ticket, 'step' | 'action' | 'target' | 'state'>, index: number): Ticket {
   return {
-    ...{ id: `ticket-${index}`, task: 'task-1', attempt: 1, exitCode: null, errorDetail: null, errorHop: null },
-    ...{ storedLine: 0, detail: null, createdAt: 1, startedAt: 1, endedAt: null, completedAt: null },
+    ...{ id: `ticket-${index}`, task: 'task-1', attempt: 1, exitCode: null, signal: null },
+    ...{
+      errorDetail: null,
+      errorHop: null,
+      storedLine: 0,
+      detail: null,
+      createdAt: 1,
+      startedAt: 1,
+      endedAt: null,
+      completedAt: null,
+    },
     errorCode: at.state === 'failed' ? 'UNREACHABLE' : null,
     ...at,
     executor: at.target,

@@ -117,18 +117,18 @@ function planOf(task: Task): readonly PlannedStep[] {
 }
 
 function stepView(step: string, ticket: Ticket): TaskStep {
-  const { id, executor, action, state, exitCode, startedAt, endedAt } = ticket;
+  const { id, executor, action, state, exitCode, signal, startedAt, endedAt } = ticket;
   const detail = ticket.detail as TaskStep['detail'];
   const error = errorView(ticket);
   return {
-    ...{ step, action, ticket: id, executor, state, exitCode, startedAt, endedAt, detail },
+    ...{ step, action, ticket: id, executor, state, exitCode, signal, startedAt, endedAt, detail },
     ...(error === undefined ? {} : { error }),
   };
 }
 
 function planned(step: string, action: string): TaskStep {
-  const nothing = { ticket: null, executor: null, exitCode: null, startedAt: null, endedAt: null, detail: null };
-  return { step, action, state: 'pending', ...nothing };
+  const notYet = { ticket: null, executor: null, startedAt: null, endedAt: null, detail: null };
+  return { step, action, state: 'pending', exitCode: null, signal: null, ...notYet };
 }
 
 /** Whether a message still describes what the machine does now. */

@@ -23,7 +23,7 @@ vi.mock('node:fs', async (original) => {
 });
 
 const ended: TicketState = {
-  ...{ phase: 'completed', end: { kind: 'exited', exitCode: 0 } },
+  ...{ phase: 'completed', end: { kind: 'exited', exit: { exitCode: 0 } } },
   ...{ startedAtMs: 1, endedAtMs: 2, lastLine: 0 },
 };
 

@@ -30,9 +30,17 @@ export interface ChildProcessIdentity {
 
 export type KillReason = 'cancelled' | 'timed-out';
 
+/** How a process ended. */
+export interface ProcessExit {
+  /** 128 and the signal's number for one that a signal ended, as a shell says it. */
+  readonly exitCode: number;
+  readonly signal?: number;
+}
+
 export type ScriptEnd =
-  | { readonly kind: 'exited'; readonly exitCode: number }
-  | { readonly kind: KillReason }
+  | { readonly kind: 'exited'; readonly exit: ProcessExit }
+  /** Without an exit when it never ran, or its processes outlived the kill. */
+  | { readonly kind: KillReason; readonly exit?: ProcessExit | undefined }
   /** It could not be started: it certainly never ran. */
   | { readonly kind: 'rejected'; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'interrupted'; readonly detail: string };

@@ -27,8 +27,12 @@ function taskBody(state: string, stepState: string): object {
       ticket: 'k2',
       state: stepState,
       ...(stepState === 'failed'
-        ? { exitCode: 3, error: { code: 'SCRIPT_FAILED', hop: 'eu-1', detail: 'exit code 3' } }
-        : { exitCode: 0 }),
+        ? {
+            exitCode: 163,
+            signal: 35,
+            error: { code: 'SCRIPT_FAILED', hop: 'eu-1', detail: 'exit code 163 (signal 35)' },
+          }
+        : { exitCode: 0, signal: null }),
     },
   ];
   return {
@@ -71,9 +75,9 @@ it('follows a task to its end: lines escaped, steps shown, exit code its result'
     for (const line of out.split('\n')) expect(escapeText(line)).toBe(line);
     expect(out).toContain('eu-1: web/acquire succeeded · 10 B in 0.3 s from mirror-eu');
     expect(out).toContain(
-      end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 3\n' : 'task t1 succeeded',
+      end === 'failed' ? 'eu-1: check/script failed · SCRIPT_FAILED: exit code 163 (signal 35)\n' : 'task t1 succeeded',
     );
-    const reported = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 3 (TASK_NOT_SUCCESSFUL)\n';
+    const reported = 'isthmus: task t1 failed; eu-1: SCRIPT_FAILED: exit code 163 (signal 35) (TASK_NOT_SUCCESSFUL)\n';
     expect(err.startsWith('isthmus: ') ? err.split('\n', 1)[0] + '\n' : err).toBe(end === 'failed' ? reported : '');
   }
 });
@@ -233,7 +237,7 @@ it.each([
 
 it('a task shows what each machine waits for, and those that never started', async () => {
   const api = await startFakeApi();
-  const step = { step: 'web', action: 'stage', state: 'pending', exitCode: null, detail: null };
+  const step = { step: 'web', action: 'stage', state: 'pending', exitCode: null, signal: null, detail: null };
   const message = { at: 1, ticket: null, code: 'LINK_DOWN', text: 'web-1: no live link from eu' };
   const task = {
     ...{ id: 't1', kind: 'deployment', title: 'web 1.0.0 to prod', state: 'running', createdAt: 1, deadlineAt: 2 },

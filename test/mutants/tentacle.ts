@@ -45,6 +45,20 @@ export const tentacleMutants: Mutants = {
       ],
     },
   },
+  'signal-is-zero': {
+    file: 'tentacle/scripts/launch/supervisor.ts',
+    find: `"$@"
+printf`,
+    replace: `"$@" || [ "$?" -gt 159 ]
+printf`,
+    red: {
+      file: 'test/tentacle/scripts.test.ts',
+      test: [
+        'a script that a signal ends',
+        'has the exit code 128 + n and the number n, for every signal that ends a process',
+      ],
+    },
+  },
   'spare-body-kept': {
     file: 'tentacle/scripts/workspace/workspace.ts',
     find: 'this.#emptyBut([this.sealed, this.exit])',
@@ -56,13 +70,13 @@ export const tentacleMutants: Mutants = {
   },
   'started-unfollowed': {
     file: 'tentacle/scripts/recovery/find-started.ts',
-    find: 'workspace.started() ?? leaderAmong(holders, workspace)',
-    replace: 'workspace.started()',
+    find: 'workspace.started()',
+    replace: 'undefined',
     red: {
       file: 'test/tentacle/recovery.test.ts',
       test: [
-        'a launcher that was killed after a start that it has not written down',
-        'leaves a script that is followed, keeps its slot, and can be cancelled',
+        'an agent that was killed',
+        'between the start of a script and writing down that it runs: takes it up, does not start it again',
       ],
     },
   },

@@ -41,6 +41,7 @@ class FakeScript {
   readonly lines: string[] = [];
   phase: NonNullable<ScriptStatus['phase']> = 'RUNNING';
   exitCode = 0;
+  signal = 0;
   /** Lines up to this one were acknowledged, and are gone. */
   forgotten = 0;
   acknowledgements: number[] = [];
@@ -69,9 +70,15 @@ class FakeScript {
         await this.#proceeding.promise;
       }
       if (verb === 'exit') this.exitCode = Number(rest[0]);
+      if (verb === 'kill') this.#killed(Number(rest[0]));
     }
     if (!this.ended) this.phase = 'EXITED';
     this.changed();
+  }
+
+  #killed(signal: number): void {
+    this.signal = signal;
+    this.exitCode = 128 + signal;
   }
 
   #expand(text: string): string {
@@ -91,13 +98,14 @@ class FakeScript {
   cancel(): void {
     if (this.ended) return;
     this.phase = 'CANCELLED';
+    this.#killed(15);
     this.changed();
   }
 
   status(): ScriptStatus {
-    const { ticket, phase, exitCode, lines, errorDetail } = this;
+    const { ticket, phase, exitCode, signal, lines, errorDetail } = this;
     const error = errorDetail === '' ? {} : { errorCode: 'DISK_FULL', errorDetail };
-    return { ticket, phase, exitCode, lastLine: lines.length, ...error };
+    return { ticket, phase, exitCode, signal, lastLine: lines.length, ...error };
   }
 
   watch(onChange: () => void): () => void {

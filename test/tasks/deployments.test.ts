@@ -149,6 +149,19 @@ it('continues without a machine that fails; the others finish, and the deploymen
   expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'PACKAGE_HASH_MISMATCH', hop: 'web-2' });
 });
 
+it('switches nothing when a signal ends preDeploy', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await project(h, [{ ...webStep, preDeploy: script('kill 35') }]);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+  const id = await deploy(h);
+  expect(await h.ended(id)).toMatchObject({ state: 'failed' });
+  const { steps } = (await taskView(h.store, id)).machines[0]!;
+  expect(steps.find(({ action }) => action === 'pre')).toMatchObject({ state: 'failed', exitCode: 163, signal: 35 });
+  expect(fake.packageCalls.filter((call) => call.startsWith('activate'))).toEqual([]);
+});
+
 it('runs one deployment per project and environment at a time, the older first', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');

@@ -134,6 +134,24 @@ it('runs on all machines at once, and lets the others finish when one fails', as
   expect((await taskView(h.store, id)).machines.map(({ state }) => state)).toEqual(['failed', 'succeeded']);
 });
 
+it('names the signal that ended a script, also of one that was cancelled', async () => {
+  const h = await startHarness();
+  await h.machine('web-1');
+  const killed = await submit(h, 'kill 35');
+  expect(await h.ended(killed)).toMatchObject({ state: 'failed' });
+  const error = { code: 'SCRIPT_FAILED', detail: 'exit code 163 (signal 35)' };
+  expect((await taskView(h.store, killed)).machines[0]!.steps).toMatchObject([
+    { state: 'failed', exitCode: 163, signal: 35, error },
+  ]);
+  const cancelled = await submit(h, 'say up\nhold');
+  await waitFor(async () => (await h.store.tickets.byTask(cancelled))[0]?.state === 'running');
+  await h.store.transaction((tx) => cancelTask(tx, cancelled, actor));
+  expect(await h.ended(cancelled)).toMatchObject({ state: 'cancelled' });
+  expect((await taskView(h.store, cancelled)).machines[0]!.steps).toMatchObject([
+    { state: 'cancelled', exitCode: 143, signal: 15 },
+  ]);
+});
+
 it('names the exit code, the machine and the code of a failure', async () => {
   const h = await startHarness();
   await h.machine('web-1');

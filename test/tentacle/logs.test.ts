@@ -161,7 +161,7 @@ describe('sending', () => {
     const text = 'x'.repeat(bytesEach);
     const line = { stream: 'stdout', atMs: 1, text, source: undefined } as const;
     spool.append(Array.from({ length: lines }, () => line));
-    const end = { kind: 'exited', exitCode: 0 } as const;
+    const end = { kind: 'exited', exit: { exitCode: 0 } } as const;
     const state: TicketState = { phase: 'ended', end, startedAtMs: 1, endedAtMs: 2, lastLine: lines };
     return {
       status: () => statusOf('ticket', state, { lastLine: lines, heldBy: '' }),

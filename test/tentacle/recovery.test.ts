@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { newId } from '../../lib/ids.ts';
-import { identify, isAlive, ledGroupIsAlive } from '../../tentacle/scripts/launch/child-process.ts';
+import { identify, ledGroupIsAlive } from '../../tentacle/scripts/launch/child-process.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -20,6 +20,10 @@ async function keepJournalUpToStart(dataDir: string): Promise<void> {
   const records = (await readFile(path, 'utf8')).split('\n');
   const start = records.findIndex((record) => record.includes('"phase":"starting"'));
   await writeFile(path, `${records.slice(0, start + 1).join('\n')}\n`);
+}
+
+async function parentOf(pid: number): Promise<number> {
+  return Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[1]);
 }
 
 describe('an agent that was killed', () => {
@@ -78,7 +82,7 @@ describe('an agent that was killed', () => {
     await first.kill();
     await writeFile(latch, '');
     await waitFor(() =>
-      readFile(join(dataDir, 'tickets', order.ticket, 'exit'), 'utf8').then((text) => /^5/.test(text)),
+      readFile(join(dataDir, 'tickets', order.ticket, 'exit'), 'utf8').then((text) => /^5 /m.test(text)),
     );
     const second = new Host(dataDir);
     expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 5, lastLine: 1 });
@@ -89,7 +93,7 @@ describe('an agent that was killed', () => {
     await expect(third.start(order)).rejects.toMatchObject({ code: 'TICKET_ALREADY_USED' });
   });
 
-  test('and whose script was killed meanwhile: the launcher has its exit code', async () => {
+  test('and whose script was killed meanwhile: its exit code is recorded', async () => {
     const dataDir = await tempDir();
     const order = orderOf('echo $$; printf half; sleep 300');
     const first = new Host(dataDir);
@@ -98,10 +102,10 @@ describe('an agent that was killed', () => {
     await first.kill();
     process.kill(-pid, 'SIGKILL');
     const second = new Host(dataDir);
-    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 137, lastLine: 2 });
+    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 137, signal: 9, lastLine: 2 });
   });
 
-  test('together with its script: interrupted, the log up to the last line on disk, the cut marked', async () => {
+  test('together with its script and its supervisor: interrupted, the log up to the last line on disk, the cut marked', async () => {
     const dataDir = await tempDir();
     const witness = witnessIn(dataDir);
     const ticket = newId();
@@ -113,9 +117,9 @@ describe('an agent that was killed', () => {
       return log.includes('shown') && log;
     });
     const pid = Number(lines[0]!.split(' ')[1]);
-    const launcher = Number((await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]!.split(' ')[1]);
+    const supervisor = await parentOf(pid);
     await first.kill();
-    process.kill(launcher, 'SIGKILL');
+    process.kill(supervisor, 'SIGKILL');
     process.kill(-pid, 'SIGKILL');
     const second = new Host(dataDir);
     const end = await second.ended(order);
@@ -125,6 +129,22 @@ describe('an agent that was killed', () => {
     expect(textOf(log, 'agent')[0]).toContain('SCRIPT_INTERRUPTED: the log is cut off here');
     expect(await second.start(order)).toMatchObject({ phase: 'INTERRUPTED' });
     expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
+  });
+
+  test('together with its launcher: the exit code is recorded all the same', async () => {
+    const dataDir = await tempDir();
+    const latch = join(dataDir, 'latch');
+    const order = orderOf(`echo $$; ${until(latch)}; exit 11`);
+    const first = new Host(dataDir);
+    await first.start(order);
+    const pid = Number(await waitFor(async () => textOf(await first.lines(order))[0]));
+    const launcher = await parentOf(await parentOf(pid));
+    await first.kill();
+    process.kill(launcher, 'SIGKILL');
+    const second = new Host(dataDir);
+    expect(await second.start(order)).toMatchObject({ phase: 'RUNNING' });
+    await writeFile(latch, '');
+    expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 11 });
   });
 
   test('and whose workspace somebody removed meanwhile: interrupted, and the agent starts', async () => {
@@ -235,92 +255,30 @@ describe('an agent that was killed', () => {
   });
 });
 
-/** Injects `what` into the launcher's nth write to an exit file. */
-const launcherWriting = (when: number, what: string): readonly string[] => [
-  ...['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64'],
-  ...['-e', `inject=pwrite64:${what}:when=${when}`],
-];
-/** Killed before it has written anything. */
-const launcherDies = launcherWriting(1, 'error=EIO:signal=KILL');
-
-describe.skipIf(lacks('strace'))('a launcher that was killed after a start that it has not written down', () => {
-  test('leaves a script that is followed, keeps its slot, and can be cancelled', async () => {
-    const dataDir = await tempDir();
-    const exclusive = { isolation: 'exclusive' };
-    const order = orderOf('echo $$; sleep 300', { payload: exclusive });
-    const host = new Host(dataDir, { under: launcherDies });
-    expect(await host.start(order)).toMatchObject({ phase: 'RUNNING' });
-    const leader = identify(Number(await waitFor(async () => textOf(await host.lines(order))[0])))!;
-    const next = orderOf('true', { payload: exclusive });
-    expect(await host.start(next)).toMatchObject({ phase: 'WAITING', heldBy: order.task });
-    await host.cancel(next);
-    await host.cancel(order);
-    expect(await host.ended(order)).toMatchObject({ phase: 'CANCELLED' });
-    expect(isAlive(leader)).toBe(false);
-  });
-
-  test('and whose agent was killed, too: it is taken up, not started again, and its exit code is not guessed', async () => {
-    const dataDir = await tempDir();
-    const witness = witnessIn(dataDir);
-    const ticket = newId();
-    const latch = join(dataDir, 'latch');
-    const order = orderOf(`${witness.testify(ticket)}; echo up; ${until(latch)}; echo last`, { ticket });
-    const first = new Host(dataDir, { under: launcherDies });
-    await first.start(order);
-    await waitFor(async () => (await first.lines(order)).length === 1);
-    await first.kill();
-    await keepJournalUpToStart(dataDir);
-    const second = new Host(dataDir);
-    const started = await second.start(order);
-    expect(started).toMatchObject({ phase: 'RUNNING' });
-    expect(Math.abs(Date.now() - started.startedAtMs)).toBeLessThan(60_000);
-    await writeFile(latch, '');
-    expect(await second.ended(order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
-    expect(textOf(await second.lines(order), 'stdout')).toEqual(['up', 'last']);
-    expect(await witness.starts()).toEqual(new Map([[ticket, 1]]));
-  });
-});
-
-test('a launcher that is slow to write down how a script ended, that was taken up, is waited for', async () => {
+test('a supervisor that is slow to write down how a script ended, that was taken up, is waited for', async () => {
   const dataDir = await tempDir();
   const latch = join(dataDir, 'latch');
   const order = orderOf(`echo $PPID; echo $$; ${until(latch)}; exit 9`);
   const first = new Host(dataDir);
   await first.start(order);
   await waitFor(async () => (await first.lines(order)).length === 2);
-  const [launcher = 0, pid = 0] = textOf(await first.lines(order)).map(Number);
+  const [supervisor = 0, pid = 0] = textOf(await first.lines(order)).map(Number);
   await first.kill();
   const second = new Host(dataDir);
   await second.status(order);
-  process.kill(launcher, 'SIGSTOP');
+  process.kill(supervisor, 'SIGSTOP');
   onTestFinished(() => {
-    if (existsSync(`/proc/${launcher}`)) process.kill(launcher, 'SIGCONT');
+    if (existsSync(`/proc/${supervisor}`)) process.kill(supervisor, 'SIGCONT');
   });
   await writeFile(latch, '');
   await waitFor(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, 'latin1')));
-  // The end of another script is noticed by now, so this one's would be, too, if it needed no launcher.
+  // The end of another script is noticed by now, so this one's would be, too, if it needed no supervisor.
   const other = orderOf('sleep 0.2');
   await second.start(other);
   await second.ended(other);
   expect(await second.status(order)).toMatchObject({ phase: 'RUNNING' });
-  process.kill(launcher, 'SIGCONT');
+  process.kill(supervisor, 'SIGCONT');
   expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 9 });
-});
-
-describe.skipIf(lacks('strace'))('a launcher that cannot write down', () => {
-  test.each([
-    ['that it has started a script', 1],
-    ['how a script ended', 2],
-  ])('%s tells it all the same, and goes on', async (_what, when) => {
-    const dataDir = await tempDir();
-    const host = new Host(dataDir, { under: launcherWriting(when, 'error=EIO') });
-    const [order, next] = [orderOf('echo $PPID; exit 3'), orderOf('echo $PPID; exit 4')];
-    await host.start(order);
-    expect(await host.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
-    await host.start(next);
-    expect(await host.ended(next)).toMatchObject({ phase: 'EXITED', exitCode: 4 });
-    expect(await host.lines(next)).toMatchObject([{ text: textOf(await host.lines(order))[0] }]);
-  });
 });
 
 describe('killed at any moment', () => {
@@ -408,7 +366,9 @@ describe('killed at any moment', () => {
       const host = new Host(dataDir);
       await host.start(order);
       const end = await host.ended(order);
-      expect([end.phase, end.exitCode]).toEqual(end.phase === 'INTERRUPTED' ? ['INTERRUPTED', 0] : ['EXITED', 8]);
+      expect([end.phase, end.exitCode]).toEqual(
+        end.phase === 'INTERRUPTED' ? ['INTERRUPTED', undefined] : ['EXITED', 8],
+      );
       await host.kill();
     }
     for (const ticket of tickets) expect((await witness.starts()).get(ticket) ?? 0).toBeLessThanOrEqual(1);

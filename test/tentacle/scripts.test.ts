@@ -1,4 +1,5 @@
 // The script engine in one process, with real bash: the results of start, cancel and complete, and what they leave.
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -219,27 +220,89 @@ describe('start', () => {
   });
 });
 
-describe('a launcher that is killed', () => {
-  test('takes no script with it: its end is waited for, its exit code is not known; the next one starts', async () => {
+describe('killed behind the back of the agent', () => {
+  const latched = (latch: string): string => `until [ -e '${latch}' ]; do sleep 0.02; done`;
+
+  async function kill(pid: number): Promise<void> {
+    process.kill(pid, 'SIGKILL');
+    await waitFor(() => !existsSync(`/proc/${pid}`));
+  }
+
+  test('a launcher takes no script with it: the exit code is recorded all the same, and the next one starts', async () => {
     const { engine, dataDir } = await freshEngine();
     const latch = join(dataDir, 'latch');
-    const order = orderOf(`echo $PPID; until [ -e '${latch}' ]; do sleep 0.02; done; echo last`);
+    const order = orderOf(`cut -d' ' -f4 /proc/$PPID/stat; ${latched(latch)}; echo last; exit 5`);
     await engine.start(order);
     const launcher = Number(await waitFor(async () => textOf(await logOf(engine, order))[0]));
-    process.kill(launcher, 'SIGKILL');
-    const next = orderOf('echo $PPID; exit 3');
-    await waitFor(() =>
-      readFile(`/proc/${launcher}/stat`).then(
-        () => false,
-        () => true,
-      ),
-    );
+    await kill(launcher);
+    const next = orderOf('exit 3');
     await engine.start(next);
     expect(await ended(engine, next)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
     expect(await engine.status(order)).toMatchObject({ phase: 'RUNNING' });
     await writeFile(latch, '');
-    expect(await ended(engine, order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 5 });
     expect(textOf(await logOf(engine, order), 'stdout')).toEqual([String(launcher), 'last']);
+  });
+
+  test.each(['SIGKILL', 'SIGRTMIN+3'])(
+    'a supervisor by %s: the end of its script is waited for, its exit code is not guessed',
+    async (signal) => {
+      const { engine, dataDir } = await freshEngine();
+      const latch = join(dataDir, 'latch');
+      const order = orderOf(`kill -${signal.slice(3)} $PPID; echo killed; ${latched(latch)}; echo last`);
+      await engine.start(order);
+      await waitFor(async () => textOf(await logOf(engine, order)).includes('killed'));
+      expect(await engine.status(order)).toMatchObject({ phase: 'RUNNING' });
+      await writeFile(latch, '');
+      expect(await ended(engine, order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
+      expect(textOf(await logOf(engine, order), 'stdout')).toEqual(['killed', 'last']);
+    },
+  );
+
+  test('an exit file that is gone: the exit code is not guessed', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf('rm ../exit; exit 0');
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED' });
+  });
+});
+
+describe('a script that a signal ends', () => {
+  /** Ignored, or they stop the process. */
+  const HARMLESS: readonly number[] = [17, 18, 19, 20, 21, 22, 23, 28];
+
+  test('has the exit code 128 + n and the number n, for every signal that ends a process', async () => {
+    const { engine } = await freshEngine({ limits: { mostRunning: 8 } });
+    const signals = Array.from({ length: 64 }, (_, index) => index + 1).filter((n) => !HARMLESS.includes(n));
+    const ends = await Promise.all(
+      signals.map(async (signal) => {
+        const order = orderOf(`ulimit -c 0; exec sh -c 'kill -${signal} $$; exit 0'`);
+        await engine.start(order);
+        const { phase, exitCode, signal: told } = await ended(engine, order);
+        return { phase, exitCode, told };
+      }),
+    );
+    expect(ends).toEqual(signals.map((told) => ({ phase: 'EXITED', exitCode: 128 + told, told })));
+  });
+
+  test('together with its process group has them, too', async () => {
+    const { engine } = await freshEngine();
+    for (const signal of [9, 15, 35, 64]) {
+      const order = orderOf(`kill -${signal} 0; sleep 60`);
+      await engine.start(order);
+      expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 128 + signal, signal });
+    }
+  });
+
+  test('is told from one that ends with such an exit code itself', async () => {
+    const { engine } = await freshEngine();
+    for (const exitCode of [137, 143, 163, 192, 255]) {
+      const order = orderOf(`exit ${exitCode}`);
+      await engine.start(order);
+      const end = await ended(engine, order);
+      expect(end).toMatchObject({ phase: 'EXITED', exitCode });
+      expect(end.signal).toBeUndefined();
+    }
   });
 });
 
@@ -253,7 +316,7 @@ describe('what a script can see', () => {
     const order = orderOf(
       'env | sort; tr "\\0" " " < /proc/$$/cmdline; echo; tr "\\0" " " < /proc/$PPID/cmdline; sleep 30',
       {
-        payload: { env: { OWN: 'x' } },
+        payload: { env: { OWN: 'x', pid: 'y' } },
       },
     );
     await engine.start(order);
@@ -264,6 +327,7 @@ describe('what a script can see', () => {
     expect(lines.filter((line) => /^\w+=/.test(line)).map((line) => line.split('=')[0])).toEqual(
       expect.arrayContaining(['HOME', 'LOGNAME', 'OWN', 'PATH', 'USER']),
     );
+    expect(lines).toContain('pid=y');
     expect(lines.join('\n')).not.toContain('canary');
     const workspace = join(dataDir, 'tickets', order.ticket);
     for (const file of ['body', 'stdout', 'stderr', 'payload.sealed', 'exit']) {
@@ -318,6 +382,20 @@ describe('cancel and time limit', () => {
     expect(await engine.cancel(order)).toMatchObject({ phase: 'CANCELLED' });
   });
 
+  test.each([
+    ['by the request', 'echo up; sleep 60', { exitCode: 143, signal: 15 }],
+    ['by itself', "trap 'exit 3' TERM; echo up; sleep 60 & wait", { exitCode: 3 }],
+    ['by force', "trap '' TERM; echo up; while :; do sleep 0.1; done", { exitCode: 137, signal: 9 }],
+  ])('a cancelled script tells how it ended: %s', async (_how, body, exit) => {
+    const { engine } = await freshEngine();
+    const order = orderOf(body);
+    await engine.start(order);
+    await waitFor(async () => textOf(await logOf(engine, order)).includes('up'));
+    await engine.cancel(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED', ...exit });
+    expect(await engine.complete(order)).toMatchObject({ phase: 'COMPLETED', ...exit });
+  });
+
   test('a stopped group dies too', async () => {
     const { engine, journal } = await freshEngine();
     const order = orderOf('echo up; kill -STOP 0');
@@ -336,6 +414,7 @@ describe('cancel and time limit', () => {
     const order = orderOf(stubborn, { payload: { timeLimitS: 1 } });
     await engine.start(order);
     expect(await ended(engine, order)).toMatchObject({ phase: 'TIMED_OUT', errorCode: 'TIME_LIMIT' });
+    expect(await engine.status(order)).toMatchObject({ exitCode: 137, signal: 9 });
     expect(textOf(await logOf(engine, order), 'agent')).toEqual(['TIME_LIMIT: killed after 1 s']);
   });
 

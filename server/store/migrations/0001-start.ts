@@ -220,6 +220,7 @@ const TABLES: readonly TableSpec[] = [
       attempt: 'int',
       state: 'text',
       exit_code: 'int?',
+      signal: 'int?',
       error_code: 'text?',
       error_detail: 'text?',
       error_hop: 'text?',

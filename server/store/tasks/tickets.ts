@@ -20,6 +20,8 @@ export interface Ticket {
   readonly attempt: number;
   readonly state: TicketState;
   readonly exitCode: number | null;
+  /** The number of the signal that ended its script. */
+  readonly signal: number | null;
   readonly errorCode: string | null;
   readonly errorDetail: string | null;
   readonly errorHop: string | null;
@@ -39,6 +41,7 @@ export type NewTicket = Pick<Ticket, 'id' | 'step' | 'action' | 'target' | 'exec
 export interface TicketPatch {
   readonly state?: TicketState | undefined;
   readonly exitCode?: number | null | undefined;
+  readonly signal?: number | null | undefined;
   readonly errorCode?: string | null | undefined;
   readonly errorDetail?: string | null | undefined;
   readonly errorHop?: string | null | undefined;
@@ -160,6 +163,7 @@ export class TicketRepository {
         id,
         ...(patch.state === undefined ? {} : { state: patch.state }),
         ...(patch.exitCode === undefined ? {} : { exit_code: patch.exitCode }),
+        ...(patch.signal === undefined ? {} : { signal: patch.signal }),
         ...(patch.errorCode === undefined ? {} : { error_code: patch.errorCode }),
         ...(patch.errorDetail === undefined ? {} : { error_detail: patch.errorDetail }),
         ...(patch.errorHop === undefined ? {} : { error_hop: patch.errorHop }),
@@ -178,7 +182,7 @@ export class TicketRepository {
   }
 
   async #appendState(fence: Fence, ticket: Ticket, now: number): Promise<void> {
-    const { step, action, exitCode, errorDetail, errorHop } = ticket;
+    const { step, action, exitCode, signal, errorDetail, errorHop } = ticket;
     const entry = {
       kind: 'state',
       at: now,
@@ -186,7 +190,7 @@ export class TicketRepository {
       machine: ticket.target,
       ticket: ticket.id,
       ...(ticket.errorCode === null ? {} : { code: ticket.errorCode, level: 'error' as const }),
-      data: { step, action, exitCode, errorDetail, errorHop },
+      data: { step, action, exitCode, signal, errorDetail, errorHop },
     } as const;
     await addStreamEntry(this.#db, ticket.task, entry, fence);
   }
@@ -203,6 +207,7 @@ function toTicket(row: Selectable<Schema['tickets']>): Ticket {
     attempt: row.attempt,
     state: row.state,
     exitCode: row.exit_code,
+    signal: row.signal,
     errorCode: row.error_code,
     errorDetail: row.error_detail,
     errorHop: row.error_hop,

@@ -264,21 +264,30 @@ function isStartInDoubt(thrown: unknown): boolean {
   return thrown instanceof IsthmusError && (thrown.code === 'TICKET_UNKNOWN' || thrown.code === 'TICKET_ALREADY_USED');
 }
 
+const CANCELLED_AT_DEADLINE = 'cancelled at the deadline of the task';
+
+/** `exit code 163 (signal 35)` */
+function exitText(exitCode: number | null, signal: number | null): string {
+  return `exit code ${exitCode ?? 'unknown'}${signal === null ? '' : ` (signal ${signal})`}`;
+}
+
 /** The ticket's end as the tentacle reports it. */
 function endingOf(status: ScriptStatus__Output, reason: FinishReason | undefined, executor: string): Ending {
-  const { phase, exitCode, errorCode, errorDetail } = status;
+  const { phase, errorCode, errorDetail } = status;
+  const signal = status.signal === 0 ? null : status.signal;
+  const exit = { exitCode: status.exitCode ?? null, signal };
   const reported = errorCode === '' ? undefined : failure(errorCode, errorDetail, executor);
   switch (phase) {
     case 'EXITED':
     case 'COMPLETED':
-      if (reported !== undefined) return { state: 'failed', exitCode, ...reported };
-      if (exitCode === 0) return { state: 'succeeded', exitCode };
-      return { state: 'failed', exitCode, ...failure('SCRIPT_FAILED', `exit code ${exitCode}`, executor) };
+      if (reported !== undefined) return { state: 'failed', ...exit, ...reported };
+      if (exit.exitCode === 0 && signal === null) return { state: 'succeeded', ...exit };
+      return { state: 'failed', ...exit, ...failure('SCRIPT_FAILED', exitText(exit.exitCode, signal), executor) };
     case 'CANCELLED':
-      if (reason !== 'deadline') return { state: 'cancelled', errorCode: 'CANCELLED' };
-      return { state: 'timed_out', ...failure('TASK_DEADLINE', 'cancelled at the deadline of the task', executor) };
+      if (reason !== 'deadline') return { state: 'cancelled', ...exit, errorCode: 'CANCELLED' };
+      return { state: 'timed_out', ...exit, ...failure('TASK_DEADLINE', CANCELLED_AT_DEADLINE, executor) };
     case 'TIMED_OUT':
-      return { state: 'timed_out', ...(reported ?? failure('TIME_LIMIT', 'over its time limit', executor)) };
+      return { state: 'timed_out', ...exit, ...(reported ?? failure('TIME_LIMIT', 'over its time limit', executor)) };
     default:
       return { state: 'interrupted', ...(reported ?? failure('SCRIPT_INTERRUPTED', 'its end is not known', executor)) };
   }

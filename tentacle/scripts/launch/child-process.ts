@@ -27,21 +27,15 @@ export function identify(pid: number): ChildProcessIdentity | undefined {
   return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
-/** The identity of a process that leads a session and a process group; undefined when it does not. */
-export function sessionLeader(pid: number): ChildProcessIdentity | undefined {
-  const stat = readStat(pid);
-  if (stat?.session !== pid || stat.processGroup !== pid) return undefined;
-  return { pid, startTicks: stat.startTicks, bootId: bootId() };
-}
-
 /** How long a process has run, independent of changes to the machine's clock. */
 export function ageMs({ startTicks }: Pick<ChildProcessIdentity, 'startTicks'>): number {
   return (uptime() - startTicks / TICKS_PER_SECOND) * 1000;
 }
 
-/** The words of a process's command line; none when it is gone. */
-export function commandOf(pid: number): readonly string[] {
-  return read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
+/** When a process started, by the machine's present clock. */
+export function startedAtMs(childProcess: Pick<ChildProcessIdentity, 'startTicks'>): number {
+  const now = Date.now();
+  return Math.round(now - ageMs(childProcess));
 }
 
 /** Whether exactly this process still runs; a zombie does not. */

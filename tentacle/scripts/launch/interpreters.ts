@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { DEFAULT_PATH } from './script-env.ts';
 
 interface Interpreter {
   /** The program, looked up in the agent's PATH. */
@@ -32,6 +33,13 @@ export function interpreterCommand(name: string, path: string): readonly string[
     });
   }
   return [program, ...interpreter.options];
+}
+
+/** The path of a program that the agent itself needs to start scripts; INTERPRETER_MISSING names its package. */
+export function requireProgram(program: string, ofPackage: string): string {
+  const found = findProgram(program, DEFAULT_PATH);
+  if (found !== undefined) return found;
+  throw new IsthmusError('INTERPRETER_MISSING', `starting a script needs ${program} (package ${ofPackage})`);
 }
 
 /** The interpreters of the table that are installed. */

@@ -5,10 +5,11 @@ import type { ChildProcessIdentity, ScriptEnd, ScriptSpec } from '../../journal/
 import { scriptEnv } from './script-env.ts';
 import type { StartedChildProcess } from './exit-file.ts';
 import { findStarted } from '../recovery/find-started.ts';
-import { interpreterCommand } from './interpreters.ts';
+import { interpreterCommand, requireProgram } from './interpreters.ts';
 import type { Launcher, LaunchRequest } from './launcher.ts';
-import { bootId } from './child-process.ts';
+import { bootId, startedAtMs } from './child-process.ts';
 import type { ScriptUser } from './script-user.ts';
+import { supervised } from './supervisor.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 export interface LaunchContext {
@@ -29,8 +30,8 @@ export type LaunchOutcome =
       readonly kind: 'started';
       readonly childProcess: ChildProcessIdentity;
       readonly startedAtMs: number;
-      /** Its exit code as the launcher reports it; undefined when it cannot. */
-      readonly exited: Promise<number | undefined> | undefined;
+      /** Resolves when the launcher reports its end, or is lost; undefined when it was lost before. */
+      readonly exited: Promise<void> | undefined;
     }
   /** It does not run and never will; `startedAtMs` is 0 when it certainly never ran. */
   | { readonly kind: 'over'; readonly end: ScriptEnd; readonly startedAtMs: number };
@@ -42,7 +43,8 @@ export async function prepareScript(
   payload: ScriptPayload__Output,
   { task, spec: { installation } }: { readonly task: string; readonly spec: ScriptSpec },
 ): Promise<PreparedScript> {
-  const command = [...user.become, ...interpreterCommand(payload.interpreter, path), workspace.body];
+  const script = [...user.become, ...interpreterCommand(payload.interpreter, path), workspace.body];
+  const command = supervised(script, requireProgram('setsid', 'util-linux'));
   const workingFolder = installation === undefined ? workspace.work : await releaseFolder(installation, task);
   const env = scriptEnv(inherited, user, payload.env);
   workspace.prepare(payload.body, user);
@@ -79,9 +81,7 @@ async function afterLoss(workspace: Workspace, attempt: number): Promise<LaunchO
   return { kind: 'over', end: { kind: 'interrupted', detail }, startedAtMs: Date.now() };
 }
 
-function startedAs(
-  { pid, startTicks, startedAtMs }: StartedChildProcess,
-  exited: Promise<number | undefined> | undefined,
-): LaunchOutcome {
-  return { kind: 'started', childProcess: { pid, startTicks, bootId: bootId() }, startedAtMs, exited };
+function startedAs({ pid, startTicks }: StartedChildProcess, exited: Promise<void> | undefined): LaunchOutcome {
+  const childProcess = { pid, startTicks, bootId: bootId() };
+  return { kind: 'started', childProcess, startedAtMs: startedAtMs(childProcess), exited };
 }

@@ -1,17 +1,16 @@
-// The launcher: a small process that starts scripts for the agent, outlives it, and records their exit codes. It loads
-// no code of the agent, so that a fork copies little, and the agent need not wait until an interpreter is loaded.
+// The launcher: a small process that starts scripts for the agent, and outlives it. It loads no code of the agent, so
+// that a fork copies little, and the agent need not wait until a program is loaded. Each script has a supervisor
+// (supervisor.ts), which also outlives the launcher.
 //
 // Orders come in on standard input, one JSON object per line; events go out on standard output likewise. When the agent
 // is gone, the launcher gets no more orders and ends with its last script. Its events are then lost; exit files remain.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { constants } from 'node:os';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { readSaid, readStarted } from './exit-file.ts';
 import type { LaunchEvent, LaunchOrder } from './launcher.ts';
-import { identify } from './child-process.ts';
-import { exitText, STARTED_OFFSET, startedText } from './exit-file.ts';
 
-/** Ignores signals to end: it must still record the exit codes of its scripts, and ends by itself after the last. */
+/** Ignores signals to end: it ends by itself after its last script. */
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.stdout.on('error', () => undefined);
 
@@ -19,53 +18,40 @@ function send(event: LaunchEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
-function launch({ id, stdout, stderr, exit, workingFolder, env, command }: LaunchOrder): void {
+function reject(id: number, error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  send({ id, kind: 'rejected', code, detail: error instanceof Error ? error.message : String(error) });
+}
+
+function launch(order: LaunchOrder): void {
+  const { id, stdout, stderr, exit, workingFolder, env, command } = order;
   const files: number[] = [];
   try {
-    const exitFile = openSync(exit, 'r+');
-    files.push(exitFile);
+    files.push(openSync(exit, 'a'), openSync(exit, 'r+'));
     // The claim: whoever creates this file decides. Opened to append, so that the agent can truncate it at any time.
     files.push(openSync(stdout, 'ax', 0o600), openSync(stderr, 'a', 0o600));
     const [program = '', ...words] = command;
-    const stdio = ['ignore' as const, ...files.slice(1)];
-    const child = spawn(program, words, { cwd: workingFolder, env, detached: true, stdio });
-    files.splice(0, 1);
-    if (child.pid === undefined) {
-      closeSync(exitFile);
-      child.once('error', (error) => send({ id, kind: 'rejected', code: codeOf(error), detail: error.message }));
-    } else watch(id, child, child.pid, exitFile);
+    const supervisor = spawn(program, words, { cwd: workingFolder, env, stdio: ['ignore', 'pipe', ...files] });
+    if (supervisor.pid === undefined) supervisor.once('error', (error) => reject(id, error));
+    else watch(order, supervisor);
   } catch (error) {
-    send({ id, kind: 'rejected', code: codeOf(error), detail: error instanceof Error ? error.message : String(error) });
+    reject(id, error);
   } finally {
     for (const file of files) closeSync(file);
   }
 }
 
-function watch(id: number, child: ChildProcess, pid: number, exitFile: number): void {
-  const startTicks = identify(pid)?.startTicks ?? 0;
-  const startedAtMs = Date.now();
-  record(exitFile, startedText({ pid, startTicks, startedAtMs }), STARTED_OFFSET);
-  send({ id, kind: 'started', pid, startTicks, startedAtMs });
-  child.once('exit', (code, signal) => {
-    // As a shell does.
-    const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-    record(exitFile, exitText(exitCode), 0);
-    closeSync(exitFile);
-    send({ id, kind: 'exited', exitCode });
+function watch({ id, exit }: LaunchOrder, supervisor: ChildProcess): void {
+  let started = false;
+  supervisor.stdout!.setEncoding('latin1').once('data', (text: string) => {
+    started = true;
+    send({ id, kind: 'started', ...readStarted(text)! });
   });
-}
-
-/** Ignores a failing disk: a living agent still gets the event. */
-function record(exitFile: number, text: string, offset: number): void {
-  try {
-    writeSync(exitFile, text, offset);
-  } catch {
-    // The agent finds out.
-  }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+  // After its exit and the last event.
+  supervisor.once('close', () => {
+    if (started) send({ id, kind: 'exited' });
+    else reject(id, new Error(readSaid(readFileSync(exit, 'latin1')) || 'its supervisor was killed'));
+  });
 }
 
 createInterface({ input: process.stdin }).on('line', (line) => {

@@ -1,5 +1,5 @@
 // The agent's side of the launcher (launcher-process.ts): starts it with the first script, and again when it was lost.
-// Scripts of a lost or earlier launcher run on; their ends are then found in the exit files and /proc.
+// Scripts of a lost or earlier launcher run on; their ends are then found in /proc.
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { extname, join } from 'node:path';
@@ -27,14 +27,15 @@ export type LaunchOrder = LaunchRequest & { readonly id: number };
 export type LaunchEvent =
   | ({ readonly id: number; readonly kind: 'started' } & StartedChildProcess)
   | { readonly id: number; readonly kind: 'rejected'; readonly code: string; readonly detail: string }
-  | { readonly id: number; readonly kind: 'exited'; readonly exitCode: number };
+  /** Its exit file now tells how it ended, if anything ever does. */
+  | { readonly id: number; readonly kind: 'exited' };
 
 export type Launch =
   | {
       readonly kind: 'started';
       readonly childProcess: StartedChildProcess;
-      /** Undefined when the launcher was lost before it could report. */
-      readonly exited: Promise<number | undefined>;
+      /** Resolves when the launcher reports its end, or is lost. */
+      readonly exited: Promise<void>;
     }
   /** It certainly does not run. */
   | { readonly kind: 'rejected'; readonly code: ErrorCode; readonly detail: string }
@@ -43,7 +44,7 @@ export type Launch =
 
 interface Launching {
   readonly started: PromiseWithResolvers<Launch>;
-  readonly exited: PromiseWithResolvers<number | undefined>;
+  readonly exited: PromiseWithResolvers<void>;
 }
 
 const PROGRAM = join(import.meta.dirname, `launcher-process${extname(import.meta.filename)}`);
@@ -102,7 +103,7 @@ export class Launcher {
     child.stdout!.destroy();
     for (const { started, exited } of this.#open.values()) {
       started.resolve({ kind: 'lost' });
-      exited.resolve(undefined);
+      exited.resolve();
     }
     this.#open.clear();
   }
@@ -112,12 +113,12 @@ export class Launcher {
     if (launching === undefined) return;
     const { started, exited } = launching;
     if (event.kind === 'started') {
-      const { pid, startTicks, startedAtMs } = event;
-      started.resolve({ kind: 'started', childProcess: { pid, startTicks, startedAtMs }, exited: exited.promise });
+      const { pid, startTicks } = event;
+      started.resolve({ kind: 'started', childProcess: { pid, startTicks }, exited: exited.promise });
       return;
     }
     this.#open.delete(event.id);
-    if (event.kind === 'exited') exited.resolve(event.exitCode);
+    if (event.kind === 'exited') exited.resolve();
     else {
       const code = isDiskFullCode(event.code) ? 'DISK_FULL' : 'SPAWN_FAILED';
       started.resolve({ kind: 'rejected', code, detail: `the script could not be started: ${event.detail}` });

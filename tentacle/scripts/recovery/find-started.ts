@@ -1,9 +1,9 @@
-// Finds the process of an in-doubt start: the claim is taken, the outcome unknown. The launcher records the process,
-// may be about to, or was killed just before; then the process is recognised by the output file that it has open.
+// Finds the process of an in-doubt start: the claim is taken, the outcome unknown. The supervisor records the process
+// before it becomes the script, and has the output file open meanwhile.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StartedChildProcess } from '../launch/exit-file.ts';
 import { openFilesOf } from '../workspace/open-files.ts';
-import { ageMs, commandOf, pids, sessionLeader } from '../launch/child-process.ts';
+import { pids } from '../launch/child-process.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
 const POLL_MS = 10;
@@ -15,20 +15,10 @@ export async function findStarted(workspace: Workspace, attempt: number): Promis
   const output = workspace.stdout(attempt);
   const until = performance.now() + LAUNCHING_MS;
   for (;;) {
-    const holders = pids().filter((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === output));
+    const held = pids().some((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === output));
     // Read after the scan: a process that closed the file before it may have recorded the start first.
-    const started = workspace.started() ?? leaderAmong(holders, workspace);
-    if (started !== undefined || holders.length === 0 || performance.now() >= until) return started;
+    const started = workspace.started();
+    if (started !== undefined || !held || performance.now() >= until) return started;
     await delay(POLL_MS);
   }
-}
-
-function leaderAmong(holders: readonly number[], { body }: Workspace): StartedChildProcess | undefined {
-  const leader = holders
-    .filter((pid) => commandOf(pid).includes(body))
-    .map(sessionLeader)
-    .find(Boolean);
-  if (leader === undefined) return undefined;
-  const { pid, startTicks } = leader;
-  return { pid, startTicks, startedAtMs: Math.round(Date.now() - ageMs(leader)) };
 }

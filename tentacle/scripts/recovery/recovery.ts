@@ -7,7 +7,7 @@ import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/
 import type { ScriptEnd, TicketEntry, TicketState } from '../../journal/records.ts';
 import { findStarted } from './find-started.ts';
 import { decodePayload } from '../payload.ts';
-import { bootId, isAlive, ledGroupIsAlive } from '../launch/child-process.ts';
+import { bootId, isAlive, ledGroupIsAlive, startedAtMs } from '../launch/child-process.ts';
 import { Script, type ScriptContext } from '../run/script.ts';
 import type { WorkspaceSeal } from '../workspace/sealed.ts';
 import { endIsBeingWritten } from '../run/supervise.ts';
@@ -48,9 +48,9 @@ async function recoverStarting(
   if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
   const started = await findStarted(script.workspace, attempt);
   if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: VANISHED }, Date.now());
-  const { startedAtMs, ...identity } = started;
-  const childProcess = { ...identity, bootId: bootId() };
-  await recoverRunning(script, masker, { phase: 'running', spec, attempt, childProcess, startedAtMs });
+  const childProcess = { ...started, bootId: bootId() };
+  const running = { phase: 'running', spec, attempt, childProcess, startedAtMs: startedAtMs(childProcess) } as const;
+  await recoverRunning(script, masker, running);
 }
 
 async function recoverRunning(
@@ -58,22 +58,22 @@ async function recoverRunning(
   masker: Masker | undefined,
   state: StateIn<'running' | 'killing'>,
 ): Promise<void> {
-  const { childProcess, startedAtMs } = state;
+  const { childProcess } = state;
   const sameBoot = childProcess.bootId === bootId();
   if (isAlive(childProcess)) return script.adopt(masker, state);
-  // Checked before the exit code is read, since it may be written in between.
+  // Checked before the exit file is read, since it may be written in between.
   const written = !endIsBeingWritten(script.workspace);
-  const exitCode = script.workspace.exitCode();
-  if (exitCode !== undefined && state.phase === 'running') {
-    return script.endAfterwards(masker, { kind: 'exited', exitCode }, startedAtMs);
+  const exit = script.workspace.exitOfScript();
+  if (exit !== undefined && state.phase === 'running') {
+    return script.endAfterwards(masker, { kind: 'exited', exit }, state.startedAtMs);
   }
   // The leader is gone without an exit code; others of its group may live, and are waited for or killed.
   if (!written || ledGroupIsAlive(childProcess)) return script.adopt(masker, state);
   const end: ScriptEnd =
     state.phase === 'killing'
-      ? { kind: state.reason }
+      ? { kind: state.reason, exit }
       : { kind: 'interrupted', detail: sameBoot ? VANISHED : REBOOTED };
-  script.endAfterwards(masker, end, startedAtMs);
+  script.endAfterwards(masker, end, state.startedAtMs);
 }
 
 /**

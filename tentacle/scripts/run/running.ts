@@ -5,7 +5,7 @@ import type { Logger } from '../../../lib/telemetry/log.ts';
 import { unlessAborted } from '../../../lib/async/waiting.ts';
 import type { ScriptEnd, TicketState } from '../../journal/records.ts';
 import type { KillSwitch } from './kill-switch.ts';
-import { ageMs } from '../launch/child-process.ts';
+import { ageMs, isAlive } from '../launch/child-process.ts';
 import { endGroup, endWritten, groupGone, leaderGone } from './supervise.ts';
 import type { TicketRecord } from './ticket-record.ts';
 import type { Workspace } from '../workspace/workspace.ts';
@@ -25,8 +25,6 @@ interface RunningParts {
 export class RunningScript {
   readonly #parts: RunningParts;
   readonly #state: RunningState;
-  /** The exit code as the launcher reported it. */
-  #reported: number | undefined;
 
   constructor(parts: RunningParts, state: RunningState) {
     this.#parts = parts;
@@ -36,7 +34,7 @@ export class RunningScript {
   /**
    * Resolves with the script's end; rejects when the agent stops. `exited` is the launcher's report, if there is one.
    */
-  async end(exited: Promise<number | undefined> | undefined): Promise<ScriptEnd> {
+  async end(exited: Promise<void> | undefined): Promise<ScriptEnd> {
     const limit = this.#limitTime();
     try {
       await this.#unlessKilled(this.#leaderGone(exited));
@@ -46,40 +44,41 @@ export class RunningScript {
     }
   }
 
-  /** Resolves when the leader is gone, and its exit code is recorded, if it ever will be. */
-  async #leaderGone(exited: Promise<number | undefined> | undefined): Promise<void> {
+  /** Resolves when the leader is gone, and its exit is recorded, if it ever will be. */
+  async #leaderGone(exited: Promise<void> | undefined): Promise<void> {
     const { workspace, stopping } = this.#parts;
     await leaderGone(this.#state.childProcess, exited, stopping);
-    this.#reported = await exited;
-    if (this.#reported === undefined) await endWritten(workspace, stopping);
+    await endWritten(workspace, stopping);
   }
 
-  /** A known exit code counts, even when a kill was requested after it. */
+  /** A known exit counts, even when a kill was requested after it. */
   async #howItEnded(): Promise<ScriptEnd> {
     const { workspace, kill } = this.#parts;
-    const exitCode = this.#reported ?? workspace.exitCode();
-    if (exitCode !== undefined && this.#state.phase !== 'killing') return { kind: 'exited', exitCode };
-    return kill.reason === undefined ? this.#endWithoutExitCode() : this.#killGroup(kill.reason);
+    const exit = workspace.exitOfScript();
+    if (exit !== undefined && this.#state.phase !== 'killing') return { kind: 'exited', exit };
+    return kill.reason === undefined ? this.#endWithoutExit() : this.#killGroup(kill.reason);
   }
 
   async #killGroup(reason: NonNullable<KillSwitch['reason']>): Promise<ScriptEnd> {
-    const { record, killGraceMs, stopping, log } = this.#parts;
+    const { record, workspace, killGraceMs, stopping, log } = this.#parts;
     // The intent is journalled first, so that a restarted agent does not take its own kill for the script's own exit. A
     // full disk must not keep the script alive, though.
     await record.set({ ...this.#state, phase: 'killing', reason }).catch((error: unknown) => {
       log.warn({ err: error, ticket: record.ticket }, 'kill not journalled');
     });
-    await endGroup(this.#state.childProcess, killGraceMs, stopping);
-    return { kind: reason };
+    const { childProcess } = this.#state;
+    await endGroup(childProcess, killGraceMs, stopping);
+    if (!isAlive(childProcess)) await endWritten(workspace, stopping);
+    return { kind: reason, exit: workspace.exitOfScript() };
   }
 
-  /** No exit code was recorded, and none will be. Waits for other processes of the group that run on. */
-  async #endWithoutExitCode(): Promise<ScriptEnd> {
+  /** No exit was recorded, and none will be. Waits for other processes of the group that run on. */
+  async #endWithoutExit(): Promise<ScriptEnd> {
     const { workspace, kill, stopping } = this.#parts;
     await this.#unlessKilled(groupGone(this.#state.childProcess, stopping));
     if (kill.reason !== undefined) return this.#killGroup(kill.reason);
-    const exitCode = workspace.exitCode();
-    if (exitCode !== undefined) return { kind: 'exited', exitCode };
+    const exit = workspace.exitOfScript();
+    if (exit !== undefined) return { kind: 'exited', exit };
     return {
       kind: 'interrupted',
       detail: 'its processes were killed from outside, so that its exit code is not known',
@@ -95,8 +94,7 @@ export class RunningScript {
   #limitTime(): LongTimer | undefined {
     const { spec, childProcess } = this.#state;
     if (spec.timeLimitS === 0) return undefined;
-    // 0: the process was gone before its start time could be read.
-    const ranMs = childProcess.startTicks === 0 ? 0 : ageMs(childProcess);
+    const ranMs = ageMs(childProcess);
     // Monotonic: the clock of the machine may be set meanwhile.
     const now = () => performance.now();
     return new LongTimer(now() + spec.timeLimitS * 1000 - ranMs, () => this.#parts.kill.request('timed-out'), { now });

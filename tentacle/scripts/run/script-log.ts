@@ -7,7 +7,7 @@ import { LogPump } from '../../logs/pump.ts';
 import { TicketLog } from '../../logs/ticket-log.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
-/** Exit codes from here on may mean a signal. */
+/** Exit codes from here on may mean a signal, to the script or to its last command. */
 const SIGNALLED_FROM = 128;
 
 interface ScriptLogOptions {
@@ -64,7 +64,7 @@ export class ScriptLog {
    */
   async finish(end: ScriptEnd, lastNote?: string): Promise<number> {
     // A script that a signal ended may also have stopped in the middle of a line, or of a sensitive value.
-    const cutOff = end.kind !== 'exited' || end.exitCode >= SIGNALLED_FROM;
+    const cutOff = end.kind !== 'exited' || end.exit.exitCode >= SIGNALLED_FROM;
     await this.#pump?.finish(cutOff);
     if (lastNote !== undefined) await this.note(lastNote);
     if (end.kind === 'interrupted') await this.note(`SCRIPT_INTERRUPTED: the log is cut off here: ${end.detail}`);

@@ -39,10 +39,10 @@ export interface ScriptContext extends LaunchContext {
 /** Process ids that one log line lists. */
 const MOST_LISTED = 5;
 
-/** A started script, and the launcher's report of its exit code, if there is one. */
+/** A started script, and the launcher's report of its end, if there is one. */
 interface Started {
   readonly state: RunningState;
-  readonly exited: Promise<number | undefined> | undefined;
+  readonly exited: Promise<void> | undefined;
 }
 
 export class Script {
@@ -233,7 +233,7 @@ export class Script {
     return { state, exited };
   }
 
-  async #watch(state: RunningState, exited: Promise<number | undefined> | undefined): Promise<void> {
+  async #watch(state: RunningState, exited: Promise<void> | undefined): Promise<void> {
     const { killGraceMs, log } = this.#context;
     const parts = { record: this.#record, workspace: this.workspace, kill: this.#kill, killGraceMs, log };
     const running = new RunningScript({ ...parts, stopping: this.#stopping.signal }, state);

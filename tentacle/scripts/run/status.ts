@@ -1,18 +1,17 @@
 // Turns a ticket's state into the status message of the wire.
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { ScriptStatus } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
-import type { ScriptEnd, TicketState } from '../../journal/records.ts';
+import type { ProcessExit, ScriptEnd, TicketState } from '../../journal/records.ts';
 
-export type StatusMessage = Required<Omit<ScriptStatus, 'phase' | 'lastLine' | 'startedAtMs' | 'endedAtMs'>> & {
+export type StatusMessage = Required<Pick<ScriptStatus, 'ticket' | 'heldBy' | 'errorCode' | 'errorDetail'>> & {
   readonly phase: 'WAITING' | 'RUNNING' | 'EXITED' | 'CANCELLED' | 'TIMED_OUT' | 'INTERRUPTED' | 'COMPLETED';
   readonly lastLine: number;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
-};
+} & Partial<ProcessExit>;
 
-interface EndMessage {
+interface EndMessage extends Partial<ProcessExit> {
   readonly phase: 'EXITED' | 'CANCELLED' | 'TIMED_OUT' | 'INTERRUPTED';
-  readonly exitCode: number;
   readonly errorCode: ErrorCode | '';
   readonly errorDetail: string;
 }
@@ -26,7 +25,7 @@ export function statusOf(
   state: TicketState,
   now: { readonly lastLine: number; readonly heldBy: string },
 ): StatusMessage {
-  const running = { ticket, exitCode: 0, endedAtMs: 0, errorCode: '', errorDetail: '', ...now };
+  const running = { ticket, endedAtMs: 0, errorCode: '', errorDetail: '', ...now };
   switch (state.phase) {
     case 'waiting':
       return { ...running, phase: 'WAITING', startedAtMs: 0 };
@@ -48,18 +47,18 @@ export function statusOf(
 function endMessage(end: ScriptEnd, startedAtMs: number): EndMessage {
   switch (end.kind) {
     case 'exited':
-      return { phase: 'EXITED', exitCode: end.exitCode, errorCode: '', errorDetail: '' };
+      return { phase: 'EXITED', ...end.exit, errorCode: '', errorDetail: '' };
     case 'cancelled': {
       const errorDetail = startedAtMs === 0 ? 'cancelled before it was started' : 'cancelled';
-      return { phase: 'CANCELLED', exitCode: 0, errorCode: 'CANCELLED', errorDetail };
+      return { phase: 'CANCELLED', ...end.exit, errorCode: 'CANCELLED', errorDetail };
     }
     case 'timed-out': {
       const errorDetail = 'the script ran longer than its time limit and was killed';
-      return { phase: 'TIMED_OUT', exitCode: 0, errorCode: 'TIME_LIMIT', errorDetail };
+      return { phase: 'TIMED_OUT', ...end.exit, errorCode: 'TIME_LIMIT', errorDetail };
     }
     case 'rejected':
       return { phase: 'EXITED', exitCode: REJECTED_EXIT_CODE, errorCode: end.code, errorDetail: end.detail };
     case 'interrupted':
-      return { phase: 'INTERRUPTED', exitCode: 0, errorCode: 'SCRIPT_INTERRUPTED', errorDetail: end.detail };
+      return { phase: 'INTERRUPTED', errorCode: 'SCRIPT_INTERRUPTED', errorDetail: end.detail };
   }
 }

@@ -11,16 +11,16 @@ const UNKILLABLE_MS = 5_000;
 /** Helpers that still write a script's last output, as in `exec > >(tee FILE)`, are done well before this. */
 const FINISH_MS = 1_000;
 const FINISH_POLL_MS = 20;
-/** A launcher under load may take this long to notice an exit. */
+/** A supervisor under load may take this long to notice an exit. */
 const WRITING_MS = 30_000;
 
 /** Resolves when the leader of the script's group is gone: reported by its launcher, or else seen in /proc. */
 export async function leaderGone(
   leader: ChildProcessIdentity,
-  exited: Promise<number | undefined> | undefined,
+  exited: Promise<void> | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  if ((await exited) !== undefined) return;
+  await exited;
   while (isAlive(leader)) await delay(POLL_MS, undefined, { signal });
 }
 
@@ -29,15 +29,15 @@ export async function groupGone(leader: ChildProcessIdentity, signal: AbortSigna
   while (ledGroupIsAlive(leader)) await delay(POLL_MS, undefined, { signal });
 }
 
-/** Whether a launcher may still record an exit code: it has the exit file open until then. */
+/** Whether a supervisor may still record how the script ended: it has the exit file open until then. */
 export function endIsBeingWritten(workspace: Workspace): boolean {
   return pids().some((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === workspace.exit));
 }
 
-/** After its leader is gone: resolves when the exit code is recorded, or never will be. */
+/** After its leader is gone: resolves when its exit is recorded, or never will be. */
 export async function endWritten(workspace: Workspace, signal: AbortSignal): Promise<void> {
   const until = performance.now() + WRITING_MS;
-  while (workspace.exitCode() === undefined && endIsBeingWritten(workspace) && performance.now() < until) {
+  while (workspace.exitOfScript() === undefined && endIsBeingWritten(workspace) && performance.now() < until) {
     await delay(FINISH_POLL_MS, undefined, { signal });
   }
 }

@@ -2,7 +2,7 @@
 //
 //   payload.sealed   the payload, encrypted under the node's key
 //   body             the script, 0600, owned by the script user
-//   exit             whether it started, and its exit code (exit-file.ts)
+//   exit             whether it started, and how it ended (exit-file.ts)
 //   stdout, stderr   raw output, 0600, owned by the agent: the script inherits the open files but may not reopen them.
 //                    stdout (stdout.<n> for a later attempt) is also the claim. Whoever creates it first decides: the
 //                    launcher (it then runs the body), or an agent that gave up on it
@@ -26,7 +26,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { PENDING_TEXT, readExitCode, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
+import { PENDING_TEXT, readExit, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
+import type { ProcessExit } from '../../journal/records.ts';
 import type { ScriptUser } from '../launch/script-user.ts';
 
 /** Whether a file of a workspace is raw output of its script, from any attempt. */
@@ -106,14 +107,14 @@ export class Workspace {
     }
   }
 
-  /** The process that the launcher started; undefined before that. */
+  /** The process that runs the script; undefined before that. */
   started(): StartedChildProcess | undefined {
     return readStarted(this.#exitText());
   }
 
-  /** The script's exit code; undefined until it is recorded. */
-  exitCode(): number | undefined {
-    return readExitCode(this.#exitText());
+  /** How the script ended; undefined until that is recorded. */
+  exitOfScript(): ProcessExit | undefined {
+    return readExit(this.#exitText());
   }
 
   /**

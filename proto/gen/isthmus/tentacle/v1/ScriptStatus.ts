@@ -6,6 +6,9 @@ import type { Long } from '@grpc/proto-loader';
 export interface ScriptStatus {
   'ticket'?: (string);
   'phase'?: (_isthmus_tentacle_v1_ScriptPhase);
+  /**
+   * Once the script has ended and how is known. 128 and the signal's number when a signal ended it.
+   */
   'exitCode'?: (number);
   'heldBy'?: (string);
   'lastLine'?: (number | string | Long);
@@ -16,12 +19,20 @@ export interface ScriptStatus {
    */
   'errorCode'?: (string);
   'errorDetail'?: (string);
+  /**
+   * The number of the signal that ended the script; 0 for none.
+   */
+  'signal'?: (number);
+  '_exitCode'?: "exitCode";
 }
 
 export interface ScriptStatus__Output {
   'ticket': (string);
   'phase': (_isthmus_tentacle_v1_ScriptPhase__Output);
-  'exitCode': (number);
+  /**
+   * Once the script has ended and how is known. 128 and the signal's number when a signal ended it.
+   */
+  'exitCode'?: (number);
   'heldBy': (string);
   'lastLine': (number);
   'startedAtMs': (number);
@@ -31,4 +42,9 @@ export interface ScriptStatus__Output {
    */
   'errorCode': (string);
   'errorDetail': (string);
+  /**
+   * The number of the signal that ended the script; 0 for none.
+   */
+  'signal': (number);
+  '_exitCode'?: "exitCode";
 }
