@@ -22,7 +22,7 @@ export class Cli {
 
   /** The client for the server that options, environment or context file name. */
   client(): Promise<ApiClient> {
-    this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal.stdin).then((connection) => {
+    this.#client ??= resolveConnection(this.#program.opts<GlobalOptions>(), this.terminal).then((connection) => {
       this.#contextUsed = connection.contextFile;
       return new ApiClient(connection);
     });

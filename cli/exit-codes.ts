@@ -25,7 +25,7 @@ export const EXIT_CODES = {
     code: 8,
     meaning: 'The resource exists already, has changed, is in use, or is in a state that does not allow this.',
   },
-  config: { code: 9, meaning: 'A settings file, variable or data folder is invalid.' },
+  config: { code: 9, meaning: 'A file, a setting or a data folder cannot be used.' },
   rejected: { code: 10, meaning: 'The server rejected the request for another reason; the message says which.' },
   internal: { code: 70, meaning: 'A fault in Isthmus itself.' },
   output: { code: 74, meaning: 'The output could not be written to standard output.' },

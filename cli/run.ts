@@ -67,10 +67,20 @@ function reportThrown(thrown: unknown, terminal: Terminal): number {
   return exitCodeOf(isErrorCode(error.serverCode) ? error.serverCode : undefined, error.status);
 }
 
+/** An argument that is not UTF-8 has become another text by now. */
+function rejectLossyText(argv: readonly string[]): void {
+  const index = argv.findIndex((argument) => argument.includes('\ufffd'));
+  if (index < 0) return;
+  throw new IsthmusError('TEXT_INVALID', `argument ${index + 1} is not UTF-8`, {
+    remedy: 'Set the terminal to UTF-8, or put the text into a file.',
+  });
+}
+
 /** Runs one command and returns its exit code; its output has been written by then. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
     rejectSecrets(argv);
+    rejectLossyText(argv);
     const { program, cli } = buildProgram(terminal);
     rejectVersionOfCommand(argv, program);
     try {

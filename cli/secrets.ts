@@ -1,6 +1,5 @@
-// Reads and writes secrets in files. A command line would show them to others, in `ps` and the shell's history.
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+// Keeps secrets off the command line, and in files of their own. A command line would show them to others, in `ps` and the shell's history.
+import { rm, writeFile } from 'node:fs/promises';
 import { IsthmusError } from '../contract/errors.ts';
 
 // isk_… is an API key, ist_… a join token; both have an id and a secret of at least 16 characters.
@@ -14,30 +13,9 @@ export function rejectSecrets(argv: readonly string[]): void {
   throw new IsthmusError('SECRET_ON_ARGV', `argument ${index + 1} looks like ${kind}; it is visible in ps`);
 }
 
-/** The content of `file`, or of standard input for `-`, without one trailing newline. */
-export async function readSecret(file: string, stdin: NodeJS.ReadableStream, what: string): Promise<string> {
-  const content = (await readInput(file, stdin, what)).replace(/\r?\n$/, '');
-  if (content === '') throw new IsthmusError('USAGE', `${what}: ${file === '-' ? 'standard input' : file} is empty`);
-  return content;
-}
-
-/** The text of `file`, or of standard input for `-`. */
-export async function readInput(file: string, stdin: NodeJS.ReadableStream, what: string): Promise<string> {
-  if (file === '-') return text(stdin);
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'error';
-    throw new IsthmusError('USAGE', `${what}: cannot read ${file} (${code})`, {
-      remedy: 'Name a file that exists and may be read, or - for standard input.',
-      cause,
-    });
-  }
-}
-
 /**
  * Creates a secret and, when `file` is given, writes it to that new file (0600). The file is created first: else a
- * secret that cannot be written would be valid and lost. USAGE when the file exists or cannot be created.
+ * secret that cannot be written would be valid and lost. FILE_UNUSABLE when the file exists or cannot be created.
  */
 export async function keepSecret<T>(
   file: string | undefined,
@@ -46,7 +24,7 @@ export async function keepSecret<T>(
 ): Promise<T> {
   if (file === undefined) return create();
   await writeFile(file, '', { mode: 0o600, flag: 'wx' }).catch((cause: NodeJS.ErrnoException) => {
-    throw new IsthmusError('USAGE', `cannot create the file ${file} (${cause.code})`, {
+    throw new IsthmusError('FILE_UNUSABLE', `cannot create the file ${file} (${cause.code})`, {
       remedy: 'Name a new file in an existing folder.',
       cause,
     });

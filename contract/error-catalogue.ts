@@ -439,6 +439,7 @@ export const ERROR_CATALOGUE = {
     remedy: 'Save the file in an encoding that has all characters, such as UTF-8, or give the variable another value.',
   },
   TASK_DEADLINE: { http: 504, grpc: 4, remedy: 'Allow the task more time, or see in its log what it waited for.' },
+  TEXT_INVALID: { http: 422, grpc: 3, remedy: 'Save the file as UTF-8, or give the right file.' },
   VARIABLE_NAME: {
     http: 422,
     grpc: 3,

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Document, isMap, parseDocument } from 'yaml';
 import { IsthmusError } from '../contract/errors.ts';
+import { decodeText } from '../lib/text/read-text.ts';
 import type { ParentConfig } from '../mesh/types.ts';
 
 interface LinkSettings {
@@ -29,7 +30,7 @@ export function settingsWithParents(dataDir: string, parents: readonly ParentCon
 
 function settingsOf(dataDir: string): Document {
   const file = join(dataDir, 'config.yaml');
-  const before = parseDocument(existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const before = parseDocument(existsSync(file) ? decodeText(readFileSync(file), file).text : '');
   const document: Document = before.contents === null ? new Document({}) : before;
   if (before.errors.length > 0 || !isMap(document.contents)) {
     throw new IsthmusError('CONFIG_INVALID', `${file} exists and is not a list of settings`, {

@@ -1,4 +1,5 @@
 // Which server a command talks to, and with which key: from options, then environment, then the context file.
+import { X509Certificate } from 'node:crypto';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -6,9 +7,11 @@ import { Type } from 'typebox';
 import { envVariable } from '../../lib/config/env.ts';
 import { resolveConfig } from '../../lib/config/resolve.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { decodeText } from '../../lib/text/read-text.ts';
 import { makeFolder } from '../../lib/files/folder.ts';
 import type { Connection } from './client.ts';
-import { readSecret } from '../secrets.ts';
+import { readSecret } from '../files.ts';
+import type { Terminal } from '../terminal.ts';
 
 const contextSchema = Type.Object(
   {
@@ -39,8 +42,9 @@ export function contextFileOf(option: string | undefined): string {
 
 async function readIfThere(file: string, required: boolean): Promise<{ name: string; text: string } | undefined> {
   try {
-    return { name: file, text: await readFile(file, 'utf8') };
+    return { name: file, text: decodeText(await readFile(file), file).text };
   } catch (cause) {
+    if (cause instanceof IsthmusError) throw cause;
     if (!required && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new IsthmusError('CONFIG_INVALID', `cannot read the context file ${file}`, { cause });
   }
@@ -60,7 +64,7 @@ function serverUrl(address: string): URL {
  */
 export async function resolveConnection(
   options: ContextOptions,
-  stdin: NodeJS.ReadableStream,
+  terminal: Terminal,
   contextIs: 'to be read' | 'to be written' = 'to be read',
 ): Promise<Connection> {
   const named = options.context ?? envVariable('ISTHMUS_CONTEXT');
@@ -87,10 +91,35 @@ export async function resolveConnection(
   const keyFile = settings.apiKeyFile && fromFile(settings.apiKeyFile, options.apiKeyFile, 'ISTHMUS_API_KEY_FILE');
   return {
     server: serverUrl(settings.server),
-    authorityPem: caFile === '' ? undefined : await readSecret(caFile, stdin, 'the authority certificate'),
-    apiKey: keyFile === '' ? undefined : await readSecret(keyFile, stdin, 'the API key'),
+    authorityPem: caFile === '' ? undefined : await readAuthority(caFile, terminal),
+    apiKey: keyFile === '' ? undefined : await readApiKey(keyFile, terminal),
     contextFile: file === undefined ? undefined : contextFile,
   };
+}
+
+/** `isk_<id>_<secret>`: other bytes would fail far from here, in a header. */
+const API_KEY = /^isk_[a-z0-9]+_[A-Za-z0-9_-]+$/;
+
+async function readApiKey(file: string, terminal: Terminal): Promise<string> {
+  const key = await readSecret(file, terminal, 'the API key');
+  if (API_KEY.test(key)) return key;
+  throw new IsthmusError('FILE_UNUSABLE', `${file} holds no API key: a key begins with isk_`, {
+    field: '--api-key-file',
+    remedy: 'Name the file of a key, which `isthmus key create --out FILE` writes.',
+  });
+}
+
+async function readAuthority(file: string, terminal: Terminal): Promise<string> {
+  const pem = await readSecret(file, terminal, 'the authority certificate');
+  try {
+    new X509Certificate(pem);
+    return pem;
+  } catch (cause) {
+    throw new IsthmusError('FILE_UNUSABLE', `${file} holds no certificate`, {
+      ...{ field: '--ca', cause },
+      remedy: '`isthmus cert authority --data DIR` prints the certificate on any machine of the mesh.',
+    });
+  }
 }
 
 /** The connection that a context file alone describes; the environment is ignored. */

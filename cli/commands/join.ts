@@ -4,12 +4,13 @@ import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { envVariable } from '../../lib/config/env.ts';
 import { parseSettings } from '../../lib/config/file.ts';
+import { decodeText } from '../../lib/text/read-text.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { JOIN_ROLES, type JoinRole } from '../../contract/join-tokens.ts';
 import { examples, type Cli } from '../cli.ts';
 import { escapeText } from '../render/escape.ts';
 import { shellWord } from '../render/shell.ts';
-import { readSecret } from '../secrets.ts';
+import { readSecret } from '../files.ts';
 import { say } from '../terminal.ts';
 import { collectWhole, duration } from '../values.ts';
 
@@ -42,7 +43,7 @@ function showCheck(cli: Cli, { check, outcome, detail, remedy }: Check): void {
 /** Join writes no script user itself, but it keeps an earlier node's settings, which may name one. */
 async function hasScriptUser(dataDir: string): Promise<boolean> {
   const file = resolve(dataDir, 'config.yaml');
-  const { value } = parseSettings(await readFile(file, 'utf8'), file);
+  const { value } = parseSettings(decodeText(await readFile(file), file).text, file);
   return typeof value === 'object' && value !== null && 'scriptUser' in value;
 }
 
@@ -70,7 +71,7 @@ async function join(cli: Cli, options: JoinOptions): Promise<void> {
       'give the address of the parent (--address), or the port to wait for it on (--listen)',
     );
   }
-  const token = await readSecret(options.tokenFile, cli.terminal.stdin, 'the join token');
+  const token = await readSecret(options.tokenFile, cli.terminal, 'the join token');
   const { joinNode } = await import('../../node/join/join.ts');
   const dataDir = resolve(options.data);
   const { signal } = cli.terminal;

@@ -19,7 +19,7 @@ export function addLoginCommand(program: Command, cli: Cli): void {
   ).action(async () => {
     const { server, authorityPem, apiKey } = await resolveConnection(
       program.opts<ContextOptions>(),
-      cli.terminal.stdin,
+      cli.terminal,
       'to be written',
     );
     if (authorityPem === undefined || apiKey === undefined) {

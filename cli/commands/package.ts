@@ -32,13 +32,16 @@ export async function pushPackage(
   id: string,
   version: string,
 ): Promise<PushedPackage & { readonly existed: boolean }> {
-  const size = await stat(file).catch((cause: unknown) => {
-    throw new IsthmusError('USAGE', `cannot read ${file} (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  const found = await stat(file).catch((cause: unknown) => {
+    throw new IsthmusError('FILE_UNUSABLE', `cannot read ${file} (${(cause as NodeJS.ErrnoException).code})`, {
+      cause,
+    });
   });
+  if (!found.isFile()) throw new IsthmusError('FILE_UNUSABLE', `${file} is not a file`);
   const { status, body } = await client.request<PushedPackage>('POST', 'packages', {
     headers: {
       'content-type': 'application/octet-stream',
-      'content-length': String(size.size),
+      'content-length': String(found.size),
       'x-package-id': id,
       'x-package-version': version,
     },

@@ -2,12 +2,13 @@
 import type { Command } from 'commander';
 import type { Project } from '../../contract/projects.ts';
 import type { Variable } from '../../contract/variables.ts';
-import { parseSettings } from '../../lib/config/file.ts';
+import { parseSettings, type SettingsFile } from '../../lib/config/file.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
-import { readInput, readSecret } from '../secrets.ts';
+import { readInput, readSecret } from '../files.ts';
+import { warn } from '../terminal.ts';
 import { collect } from '../values.ts';
 
 interface VariableOptions {
@@ -18,12 +19,28 @@ interface VariableOptions {
   readonly targetRole?: string[];
 }
 
-/** The steps of a process file: `{ steps: [...] }` or the list itself. */
-async function readProcess(cli: Cli, file: string): Promise<{ steps: unknown }> {
-  const { value } = parseSettings(await readInput(file, cli.terminal.stdin, 'the process'), file);
-  if (Array.isArray(value)) return { steps: value };
-  if (typeof value === 'object' && value !== null && 'steps' in value) return { steps: value.steps };
-  throw new IsthmusError('CONFIG_INVALID', `${file}: a process has "steps"`, { field: 'steps' });
+/** The steps of a process file: `{ steps: [...] }` or the list itself. INVALID_FIELD, with file and line, for another. */
+async function readProcess({ terminal }: Cli, file: string): Promise<{ steps: unknown }> {
+  const { value } = parseProcess(await readInput(file, terminal, 'the process'), file);
+  const steps: unknown = typeof value === 'object' && value !== null && 'steps' in value ? value.steps : value;
+  if (!Array.isArray(steps))
+    throw new IsthmusError('INVALID_FIELD', `${file}: a process has "steps"`, { field: 'steps' });
+  if (JSON.stringify(steps).includes('\\r\\n')) {
+    warn(terminal, 'note: Windows line ends in its scripts are left out when they run');
+  }
+  return { steps };
+}
+
+function parseProcess(text: string, file: string): SettingsFile {
+  try {
+    return parseSettings(text, file);
+  } catch (thrown) {
+    if (!(thrown instanceof IsthmusError)) throw thrown;
+    throw new IsthmusError('INVALID_FIELD', thrown.message, {
+      ...{ field: thrown.field, cause: thrown },
+      remedy: 'Correct the file at the line that it names.',
+    });
+  }
 }
 
 function addProjects(group: Command, cli: Cli): void {
@@ -105,7 +122,7 @@ async function variableValue(
       `the sensitive value of ${name} stands on the command line; use --file FILE, or --file -`,
     );
   }
-  if (options.file !== undefined) return readSecret(options.file, cli.terminal.stdin, `the value of ${name}`);
+  if (options.file !== undefined) return readSecret(options.file, cli.terminal, `the value of ${name}`);
   if (value === undefined) throw new IsthmusError('USAGE', `the value of ${name} is missing: give it, or --file FILE`);
   return value;
 }

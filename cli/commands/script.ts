@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { ISOLATIONS, type Isolation, type TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
-import { readInput } from '../secrets.ts';
+import { readInput } from '../files.ts';
 import { collect, duration } from '../values.ts';
 import { accepted } from './task.ts';
 
@@ -65,7 +65,7 @@ export function addScriptCommands(program: Command, cli: Cli): void {
     const { body } = await (
       await cli.client()
     ).post<TaskSummary>('scripts', {
-      body: await readInput(options.file, cli.terminal.stdin, 'the script'),
+      body: await readInput(options.file, cli.terminal, 'the script'),
       interpreter: options.interpreter,
       ...targetsOf(options),
       ...(options.timeLimit === undefined ? {} : { timeLimitS: options.timeLimit }),

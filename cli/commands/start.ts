@@ -14,6 +14,7 @@ import { resolveConfig } from '../../lib/config/resolve.ts';
 import { settingsOf } from '../../lib/config/schema.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { unusable } from '../../lib/files/folder.ts';
+import { decodeText } from '../../lib/text/read-text.ts';
 import type { Running } from '../../lib/component.ts';
 import { LOG_LEVELS, createLogger, type Logger, type LogLevel } from '../../lib/telemetry/log.ts';
 import { examples, type Cli } from '../cli.ts';
@@ -110,8 +111,9 @@ async function requireNode(dataDir: string, { name }: Component): Promise<void> 
 async function readConfigFile(dataDir: string): Promise<{ name: string; text: string } | undefined> {
   const name = join(dataDir, 'config.yaml');
   try {
-    return { name, text: await readFile(name, 'utf8') };
+    return { name, text: decodeText(await readFile(name), name).text };
   } catch (cause) {
+    if (cause instanceof IsthmusError) throw cause;
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new IsthmusError('CONFIG_INVALID', `cannot read ${name}`, { cause });
   }

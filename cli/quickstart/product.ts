@@ -6,6 +6,7 @@ import type { Release } from '../../contract/releases.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import type { NewVariable, Variable } from '../../contract/variables.ts';
 import { parseSettings } from '../../lib/config/file.ts';
+import { decodeText } from '../../lib/text/read-text.ts';
 import { path, type ApiClient } from '../client/client.ts';
 import { pushPackage } from '../commands/package.ts';
 import { ENVIRONMENT } from './mesh.ts';
@@ -79,7 +80,7 @@ export async function ensureProject(
     });
   }
   const file = join(root, 'examples', 'web', 'process.yaml');
-  const { value } = parseSettings(await readFile(file, 'utf8'), file);
+  const { value } = parseSettings(decodeText(await readFile(file), file).text, file);
   await client.change('PUT', path('projects', PROJECT, 'process'), value, path('projects', PROJECT));
   await ensureVariables(client, wantedVariables(state, folder));
 }

@@ -3,13 +3,15 @@
 // the server's mesh certificate.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Server as TlsServer } from 'node:tls';
+import { createSecureContext, type Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { HostPort } from '../../lib/net/host-port.ts';
 import { isLoopback } from '../../lib/net/network-address.ts';
 import type { ApiInstance } from './context.ts';
+
+const MINIMUM_TLS_VERSION = 'TLSv1.3' as const;
 
 export interface ApiTlsConfig {
   readonly tlsCertificateFile?: string | undefined;
@@ -72,7 +74,7 @@ export function followCertificate(app: ApiInstance, source: CertificateSource | 
 }
 
 function tlsOptions(material: TlsMaterial) {
-  return { ...material, minVersion: 'TLSv1.3' as const };
+  return { ...material, minVersion: MINIMUM_TLS_VERSION };
 }
 
 /** The chain includes the authority, so that a client that has only its fingerprint can check it. */
@@ -140,7 +142,14 @@ function readMaterial({
     throw invalid('api.tlsKeyFile', `${tlsKeyFile} is not the key of the certificate in ${tlsCertificateFile}`);
   }
   if (leaf.validToDate.getTime() <= Date.now()) {
-    throw invalid('api.tlsCertificateFile', `the certificate in ${tlsCertificateFile} expired at ${leaf.validTo}`);
+    const dates = `${leaf.validFrom} to ${leaf.validTo}; the clock of this machine says ${new Date().toUTCString()}`;
+    throw invalid('api.tlsCertificateFile', `the certificate in ${tlsCertificateFile} has expired: ${dates}`);
+  }
+  try {
+    createSecureContext({ key, cert, minVersion: MINIMUM_TLS_VERSION });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw invalid('api.tlsCertificateFile', `TLS cannot use the certificate in ${tlsCertificateFile}: ${why}`, cause);
   }
   return { key, cert };
 }

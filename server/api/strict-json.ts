@@ -24,7 +24,8 @@ export function parseStrictJson(bytes: Buffer): unknown {
 
 function decode(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    // Windows tools begin a file with a byte order mark, which a reader may leave out (RFC 8259, section 8.1).
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (thrown) {
     throw malformed('the body is not UTF-8', thrown);
   }

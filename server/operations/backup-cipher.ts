@@ -16,7 +16,7 @@ const SCRYPT_COST = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
 type Transform = (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer>;
 
 /** A pipeline step from clear to encrypted. */
-export function encryptStream(passphrase: string): Transform {
+export function encryptStream(passphrase: Buffer): Transform {
   return async function* (source) {
     const salt = randomBytes(SALT_BYTES);
     const key = await deriveKey(passphrase, salt);
@@ -31,7 +31,7 @@ export function encryptStream(passphrase: string): Transform {
 }
 
 /** A pipeline step from encrypted to clear. Throws BACKUP_INVALID at the first segment that was changed. */
-export function decryptStream(passphrase: string): Transform {
+export function decryptStream(passphrase: Buffer): Transform {
   return async function* (source) {
     const reader = new Reader(source);
     const head = await reader.take(MAGIC.length + SALT_BYTES);
@@ -68,8 +68,8 @@ function nonce(number: number, last: boolean): Buffer {
   return bytes;
 }
 
-async function deriveKey(passphrase: string, salt: Buffer): Promise<Buffer> {
-  const derive = promisify<string, Buffer, number, object, Buffer>(scrypt);
+async function deriveKey(passphrase: Buffer, salt: Buffer): Promise<Buffer> {
+  const derive = promisify<Buffer, Buffer, number, object, Buffer>(scrypt);
   return derive(passphrase, salt, 32, SCRYPT_COST);
 }
 

@@ -13,6 +13,7 @@ import { lockDataDir, LOCK_FILES } from '../../lib/files/data-lock.ts';
 import { syncFolder } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { openMasterKey } from '../../lib/secrets/seal.ts';
+import { decodeText, firstLine } from '../../lib/text/read-text.ts';
 import { SOFTWARE_VERSION } from '../../lib/version.ts';
 import { decryptStream, encryptStream } from './backup-cipher.ts';
 import { serverConfigSchema } from '../config.ts';
@@ -125,9 +126,10 @@ function isPlain(entry: object): boolean {
   return entry.type === 'File' || entry.type === 'Directory';
 }
 
-async function readPassphrase(file: string): Promise<string> {
-  const [passphrase = ''] = (await readFile(file, 'utf8')).split(/\r?\n/);
-  if (passphrase.length < 12) {
+/** As bytes: read as text, two passphrases that are not UTF-8 could be one. */
+async function readPassphrase(file: string): Promise<Buffer> {
+  const passphrase = firstLine(await readFile(file), file);
+  if (passphrase.toString('utf8').length < 12) {
     throw new IsthmusError('INVALID_FIELD', 'the passphrase of a backup has at least 12 characters', {
       field: 'passphraseFile',
     });
@@ -142,7 +144,7 @@ async function readPassphrase(file: string): Promise<string> {
  */
 async function copySettings(dataDir: string, staging: string, env: BackupOptions['env']): Promise<void> {
   const name = join(dataDir, SETTINGS);
-  const text = (await lstat(name).catch(() => undefined)) ? await readFile(name, 'utf8') : undefined;
+  const text = (await lstat(name).catch(() => undefined)) ? decodeText(await readFile(name), name).text : undefined;
   const { masterKeyFile: keyFile } = resolveConfig(serverConfigSchema, {
     file: text === undefined ? undefined : { name, text },
     ...(env === undefined ? {} : { env }),

@@ -6,6 +6,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import type { TicketDeps } from '../tasks/execution/machine-run.ts';
 import { MACHINES_AT_ONCE, runPerMachine } from '../tasks/execution/per-machine.ts';
+import { normaliseScript } from '../../lib/text/read-text.ts';
 import { checkScript } from '../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../tasks/execution/script-ticket.ts';
 import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
@@ -46,13 +47,19 @@ export async function submitScript(
   actor: Actor,
   retryOf?: string,
 ): Promise<Task> {
-  const { body, interpreter = 'bash', timeLimitS = 0, isolation = 'shared', deadlineS } = request;
+  const { interpreter = 'bash', timeLimitS = 0, isolation = 'shared', deadlineS } = request;
+  const { body, changed } = normaliseScript(request.body);
   checkScript({ body, interpreter, timeLimitS });
   const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
   const payload = { machines, interpreter, body, timeLimitS, isolation };
   const title = `script on ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
   const event = { machines, interpreter };
-  return submitTask(tx, scriptTask, { title, payload, deadlineS, actor, event, retryOf });
+  const task = await submitTask(tx, scriptTask, { title, payload, deadlineS, actor, event, retryOf });
+  if (changed) {
+    const text = 'the script had Windows line ends or a byte order mark, which were left out';
+    await tx.taskEvents.append(task.id, { at: task.createdAt, text });
+  }
+  return task;
 }
 
 function runScriptTask(context: TaskContext, deps: TicketDeps): Promise<TaskOutcome> {

@@ -179,6 +179,20 @@ describe('a backup', () => {
     }
   });
 
+  it('takes the passphrase as bytes: two that differ in one that is not UTF-8 are two', async () => {
+    const { folder, dataDir, passphraseFile, file } = await makeServer();
+    const of = (byte: number) => Buffer.concat([Buffer.from(passphrase), Buffer.from([byte, 0x0a])]);
+    await writeFile(passphraseFile, of(0xe9));
+    await backup({ dataDir, file, passphraseFile });
+    const copy = join(folder, 'restored');
+    await writeFile(passphraseFile, of(0xe8));
+    await expect(restore({ dataDir: copy, file, passphraseFile })).rejects.toMatchObject({ code: 'BACKUP_INVALID' });
+    // Editors on Windows add a mark and a carriage return, which are not part of it.
+    const windows = Buffer.concat([Buffer.from('\ufeff'), of(0xe9).subarray(0, -1), Buffer.from('\r\n')]);
+    await writeFile(passphraseFile, windows);
+    await restore({ dataDir: copy, file, passphraseFile });
+  });
+
   it.each(['settings', 'environment'])('holds a master key that is elsewhere (%s)', async (where) => {
     const { folder, dataDir, made, passphraseFile, file } = await makeServer();
     const keyFile = join(folder, 'elsewhere.key');
@@ -250,9 +264,9 @@ describe('the cipher of backups', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(150_000), { maxLength: 6 }), async (sizes) => {
         const chunks = sizes.map((size) => randomBytes(size));
-        const sealed = await buffer(encryptStream(passphrase)(Readable.from(chunks)));
+        const sealed = await buffer(encryptStream(Buffer.from(passphrase))(Readable.from(chunks)));
         const pieces = Readable.from(cut(sealed, 7777));
-        expect(await buffer(decryptStream(passphrase)(pieces))).toEqual(Buffer.concat(chunks));
+        expect(await buffer(decryptStream(Buffer.from(passphrase))(pieces))).toEqual(Buffer.concat(chunks));
       }),
       { numRuns: 4 },
     );

@@ -164,9 +164,9 @@ describe('join', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('exits 2 on an empty token and on a malformed pin', async () => {
+  it('exits 9 on an empty token, 2 on a malformed pin', async () => {
     const argv = ['join', '--data', await tempDir(), '--token-file', '-', '--address', '127.0.0.1:1'];
-    expect((await isthmus([...argv, '--pin', pin])).code).toBe(2);
+    expect((await isthmus([...argv, '--pin', pin])).code).toBe(9);
     expect((await isthmus([...argv, '--pin', 'abc'], { stdin: token })).code).toBe(2);
   });
 });
@@ -196,7 +196,7 @@ describe('key', () => {
     const taken = join(folder, 'taken');
     await writeFile(taken, 'mine');
     const { code, err } = await isthmus([...api.args, ...create, '--out', taken]);
-    expect(code).toBe(2);
+    expect(code).toBe(9);
     expect(err).toContain('EEXIST');
     expect(api.requests).toEqual([]);
     expect(await readFile(taken, 'utf8')).toBe('mine');
@@ -331,7 +331,7 @@ describe('project', () => {
     expect(api.requests.at(-1)?.headers['if-match']).toBe('"3"');
     const before = api.requests.length;
     for (const bad of ['steps: []\nsteps: []\n', 'a: &a []\nsteps: *a\n', 'stages: []\n']) {
-      expect((await isthmus(set, { stdin: bad })).code).toBe(9);
+      expect((await isthmus(set, { stdin: bad })).code).toBe(2);
     }
     expect(api.requests).toHaveLength(before);
   });

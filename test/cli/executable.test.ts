@@ -1,12 +1,13 @@
 // The executable as a process: the wrapper that finds Node, exit codes, signals, a closed output.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { json, startFakeApi } from '../support/fake-api.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
 
 const root = join(import.meta.dirname, '../..');
 const executable = join(root, 'bin/isthmus');
@@ -82,6 +83,21 @@ it('exits 74 when its output cannot be written, and continues when only its mess
   expect({ code, stderr }).toEqual({ code: 74, stderr: 'isthmus: standard output cannot be written (ENOSPC)\n' });
   const unheard = spawn('/bin/sh', ['-c', `exec "${executable}" mesh statsu 2> /dev/full`]);
   expect(await once(unheard, 'close')).toEqual([2, null]);
+});
+
+it('leaves a pipe that nobody writes to at SIGTERM', async () => {
+  const pipe = join(await tempDir(), 'pipe');
+  await promisify(execFile)('mkfifo', [pipe]);
+  const api = await startFakeApi();
+  const child = spawn(executable, [...api.args, 'script', 'run', '--file', pipe, '--machine', 'eu-1']);
+  const isOpen = async () => {
+    const folder = `/proc/${child.pid}/fd`;
+    const files = await readdir(folder).catch(() => []);
+    return (await Promise.all(files.map((fd) => readlink(join(folder, fd)).catch(() => '')))).includes(pipe);
+  };
+  await waitFor(isOpen);
+  child.kill('SIGTERM');
+  expect(await once(child, 'close')).toEqual([130, null]);
 });
 
 it('exits 0 when its output is closed early', async () => {

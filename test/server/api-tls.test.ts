@@ -55,6 +55,14 @@ class OperatorAuthority {
     return { tlsCertificateFile, tlsKeyFile };
   }
 
+  /** One with a short RSA key. */
+  async weak(): Promise<{ tlsCertificateFile: string; tlsKeyFile: string }> {
+    const [tlsCertificateFile, tlsKeyFile] = [join(this.folder, 'weak.pem'), join(this.folder, 'weak.key')];
+    const key = ['-newkey', 'rsa:1024', '-nodes', '-keyout', tlsKeyFile];
+    await this.#openssl('req', '-x509', ...key, '-subj', '/CN=x', '-days', '2', '-out', tlsCertificateFile);
+    return { tlsCertificateFile, tlsKeyFile };
+  }
+
   async #openssl(...words: string[]): Promise<void> {
     await promisify(execFile)('openssl', words);
   }
@@ -154,6 +162,7 @@ describe.skipIf(lacks('openssl'))("the API with the operator's certificate", () 
     ],
     ['the key of another', 'api.tlsKeyFile', async (a) => ({ ...(await a.issue('x', 'DNS:x')), tlsKeyFile: a.caKey })],
     ['one that has ended', 'api.tlsCertificateFile', (a) => a.ended()],
+    ['one that TLS takes for too weak', 'api.tlsCertificateFile', (a) => a.weak()],
     [
       'a file that is not there',
       'api.tlsCertificateFile',

@@ -45,6 +45,19 @@ it('runs a script once and stores its log', async () => {
   expect(items.map(({ type }) => type)).toEqual(['task.created', 'task.started', 'task.ended']);
 });
 
+it('gives a script line feeds, and says so', async () => {
+  const h = await startHarness();
+  await h.machine('web-1');
+  // With a carriage return, `exit 3` would be another word.
+  const id = await submit(h, '\ufeffsay hello\r\nexit 3\r\n');
+  expect(await h.ended(id)).toMatchObject({ state: 'failed' });
+  const ticket = await ticketOf(h, id);
+  expect(ticket).toMatchObject({ exitCode: 3 });
+  const stream = await h.store.taskEvents.stream(id, 0, 100);
+  const text = 'the script had Windows line ends or a byte order mark, which were left out';
+  expect(stream.filter((entry) => entry.kind === 'message')).toMatchObject([{ text }]);
+});
+
 it.each([
   [true, 0],
   [false, 1],

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { NewStepScript, type StepScript } from '../../../contract/projects.ts';
 import { Closed } from '../../../contract/schema.ts';
+import { normaliseScript } from '../../../lib/text/read-text.ts';
 import type { Installation } from '../../../proto/gen/isthmus/tentacle/v1/Installation.ts';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
@@ -33,7 +34,7 @@ export function scriptRunner(
   const { values, sensitiveValues } = context.variables;
   const payload: ScriptPayload = {
     interpreter,
-    body,
+    body: normaliseScript(body).body,
     env: scriptEnv(values, factsOf(step, context)),
     sensitiveValues: [...sensitiveValues],
     timeLimitS: step.timeLimitS ?? 0,
