@@ -21,7 +21,7 @@ const STATEMENT_LIFETIME_MS = 7 * DAY_MS;
 export const SKEW_MS = 5 * 60_000;
 
 /** The kinds of call that an envelope is for. */
-export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'cancel';
+export type EnvelopeKind = 'script' | 'acquire' | 'stage' | 'activate' | 'settle' | 'cancel';
 
 export interface EnvelopeContent {
   readonly tentacle: string;

@@ -21,7 +21,7 @@ import type { StatusMessage } from './scripts/run/status.ts';
 
 type Handlers = AsyncHandlers<TentacleHandlers, PeerIdentity>;
 /** The package methods; tentacle/packages implements them. */
-export type PackageHandlers = Pick<Handlers, 'AcquirePackage' | 'StagePackage' | 'ActivatePackage'>;
+export type PackageHandlers = Pick<Handlers, 'AcquirePackage' | 'StagePackage' | 'ActivatePackage' | 'SettlePackage'>;
 /** Verifies signature, recipient and kind of a signed order, and returns its content; throws when one is wrong. */
 export type OpenEnvelope = (envelope: Envelope__Output | null, kind: EnvelopeKind) => EnvelopeBody__Output;
 
@@ -63,6 +63,7 @@ export function addTentacleService(host: GrpcHost<PeerIdentity>, parts: Tentacle
     AcquirePackage: SERVERS_ONLY,
     StagePackage: SERVERS_ONLY,
     ActivatePackage: SERVERS_ONLY,
+    SettlePackage: SERVERS_ONLY,
     CheckHealth: SERVERS_ONLY,
   });
 }

@@ -53,7 +53,7 @@ export class MachineSteps {
     const { payload, reachabilityTimeout } = this.#facts;
     const context = this.#context;
     // Nothing more begins, so nothing is prepared that could fail.
-    if (ticket.state === 'pending' && context.finish.aborted) {
+    if (this.#begins(step, ticket) && context.finish.aborted) {
       return endTicket(context, ticket.id, cutShortEnd(context));
     }
     let run: TicketRunner;
@@ -78,7 +78,7 @@ export class MachineSteps {
   async #prepare(step: ProcessStep, ticket: Ticket): Promise<TicketRunner> {
     const { payload, release, steps, sealer, findSources } = this.#facts;
     const { project, environment } = payload;
-    const { id: target, targetRoles } = await this.#target(ticket);
+    const { id: target, targetRoles } = await this.#target(step, ticket);
     const variables = resolveAt(release.variables, { environment, machine: target, targetRoles }, sealer);
     const action = steps.of(step).actions[ticket.action];
     if (action === undefined) throw new IsthmusError('INTERNAL', `a ${step.kind} step has no action ${ticket.action}`);
@@ -90,13 +90,19 @@ export class MachineSteps {
    * The machine as it is now: since the deployment was accepted, it may have been moved, disabled or deleted. Then no
    * more work is sent, but work that was sent runs there and is followed to its end.
    */
-  async #target({ target: id, state }: Ticket): Promise<Machine> {
+  async #target(step: ProcessStep, ticket: Ticket): Promise<Machine> {
     const { environment } = this.#facts.payload;
+    const id = ticket.target;
     const machine = await this.#deps.store.machines.get(id);
-    if (state !== 'pending') return machine;
+    if (!this.#begins(step, ticket)) return machine;
     if (machine.disabled) throw new IsthmusError('MACHINE_DISABLED', `machine ${id} has been disabled`);
     if (machine.environments.includes(environment)) return machine;
     throw new IsthmusError('SCOPE_MISMATCH', `machine ${id} is no longer in ${environment}`);
+  }
+
+  /** Whether a ticket begins new work on its machine. */
+  #begins(step: ProcessStep, { state, action }: Ticket): boolean {
+    return state === 'pending' && action !== this.#facts.steps.of(step).settles;
   }
 
   async #close(rest: readonly Ticket[], cause: TicketState): Promise<void> {

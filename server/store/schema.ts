@@ -234,7 +234,7 @@ interface ApiKeyTable {
   created_by: string;
 }
 
-/** The current release per machine, project, environment and step, and the one before it. */
+/** The current release per machine, project, environment and step. */
 interface InstalledReleaseTable {
   machine: string;
   project: string;
@@ -242,9 +242,8 @@ interface InstalledReleaseTable {
   step: string;
   version: string;
   sha256: string;
-  previous_version: string | null;
-  previous_sha256: string | null;
-  at: number;
+  activated_at: number;
+  succeeded_at: number | null;
 }
 
 /** Events and denials have one form. */

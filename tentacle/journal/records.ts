@@ -91,7 +91,7 @@ export interface PackageTicket {
   readonly error?: { readonly code: ErrorCode; readonly detail: string };
 }
 
-export type PackageAction = 'acquire' | 'stage' | 'activate';
+export type PackageAction = 'acquire' | 'stage' | 'activate' | 'settle';
 
 /** A line of a short log; a long one has a file of its own (logs/spool.ts). */
 export type JournalledLine = NewLine;

@@ -1,5 +1,5 @@
 // Activates the release that a task has staged. Every step is idempotent: after a crash between two steps, or a lost
-// answer, the same order completes the switch. The caller removes older releases.
+// answer, the same order completes the switch.
 import { IsthmusError } from '../../contract/errors.ts';
 import { installationName } from '../installation.ts';
 import type { PackageOrder } from './payload.ts';
@@ -14,11 +14,13 @@ export async function activateRelease(releases: Releases, order: PackageOrder, t
   }
   if (!(await releases.isActivated(release)) && !(await releases.isStaged(release))) throw notStaged(order);
   await releases.prepare();
-  await releases.settle(release);
+  await releases.moveToFinalName(release);
   const current = await releases.linked('current');
   if (current !== release) {
+    // Whatever became of the present current release: the one before is the last that succeeded.
+    const [last] = (await releases.succeeded()).filter((name) => name !== release);
     // `previous` first: after a crash here, a retry still finds the same current release.
-    if (current !== undefined) await releases.link('previous', current);
+    await releases.link('previous', last);
     await releases.link('current', release);
   }
   return release;

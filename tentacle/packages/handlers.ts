@@ -27,7 +27,7 @@ const payloadCodec = messageCodec(
 /** Often enough for a progress bar. */
 const PROGRESS_EVERY_MS = 250;
 
-/** The three package methods of the Tentacle service. */
+/** The package methods of the Tentacle service. */
 export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
   const { packages, usedTickets } = deps;
   return {
@@ -43,6 +43,13 @@ export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
       const { key, payload } = await open(deps, request, 'activate');
       return usedTickets.once(key, {
         work: () => packages.activate(payload, key.task),
+        again: () => packages.status(payload, key.task),
+      });
+    },
+    SettlePackage: async ({ request }) => {
+      const { key, payload } = await open(deps, request, 'settle');
+      return usedTickets.once(key, {
+        work: () => packages.settle(payload, key.task),
         again: () => packages.status(payload, key.task),
       });
     },

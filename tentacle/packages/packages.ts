@@ -13,6 +13,7 @@ import { Acquirer, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
 import { readOrder, type PackageOrder } from './payload.ts';
 import { Releases } from './releases.ts';
+import { settleRelease } from './settle.ts';
 import { readStampKey, stageRelease, type FileOwner } from './stage.ts';
 
 export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
@@ -88,11 +89,23 @@ export class Packages {
     });
   }
 
-  /** Switches `current` to the release that the task has staged, and removes what is not needed any more. Idempotent. */
+  /** Switches `current` to the release that the task has staged. Idempotent. */
   async activate(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     return this.#alone(order.installation, async (releases) => {
       const release = await activateRelease(releases, order, task);
+      return this.#status(order.installation, releases, release);
+    });
+  }
+
+  /**
+   * Keeps the task's release, whose step has succeeded, with the few that succeeded before it, and removes what is not
+   * needed any more. Idempotent.
+   */
+  async settle(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
+    const order = readOrder(payload);
+    return this.#alone(order.installation, async (releases) => {
+      const release = await settleRelease(releases, order, task);
       await this.#removeUnneeded(order, releases, task);
       return this.#status(order.installation, releases, release);
     });

@@ -3,6 +3,7 @@
 //   releases/NAME.staging/                   a staged release
 //   releases/NAME.json                       its record; written last, so that without it there is no release
 //   current, previous                        links, each switched by one rename
+//   succeeded.json                           releases whose step succeeded, the newest first
 //   .private/                                for the agent only: folders being unpacked or removed
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
@@ -27,6 +28,10 @@ export interface ReleaseRecord {
   readonly warnings: readonly PackageWarning[];
   readonly warningsLeftOut: number;
 }
+
+const SUCCEEDED = 'succeeded.json';
+/** Releases that are kept because their step succeeded; of one package only the newest counts. */
+const KEPT_RELEASES = 3;
 
 /** The name of the release that a task stages. */
 export function releaseName({ version, sha256 }: Pick<ReleaseRecord, 'version' | 'sha256'>, task: string): string {
@@ -108,6 +113,24 @@ export class Releases {
     writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
   }
 
+  /** The releases on disk whose step succeeded, the newest first. */
+  async succeeded(): Promise<string[]> {
+    const names = (await readJson<readonly string[]>(join(this.#folder, SUCCEEDED))) ?? [];
+    const here: string[] = [];
+    for (const name of names) if ((await this.record(name)) !== undefined) here.push(name);
+    return here;
+  }
+
+  /** Remembers that the step of a release succeeded, and which succeeded before it. Idempotent. */
+  async markSucceeded(release: string): Promise<void> {
+    const sha256 = (await this.record(release))?.sha256;
+    const kept = [release];
+    for (const other of await this.succeeded()) {
+      if (other !== release && (await this.record(other))?.sha256 !== sha256) kept.push(other);
+    }
+    writeDurably(join(this.#folder, SUCCEEDED), `${JSON.stringify(kept.slice(0, KEPT_RELEASES))}\n`);
+  }
+
   /** The release a link points to. */
   async linked(link: 'current' | 'previous'): Promise<string | undefined> {
     try {
@@ -119,14 +142,19 @@ export class Releases {
   }
 
   /** Gives a staged release its final name. Idempotent. */
-  async settle(release: string): Promise<void> {
+  async moveToFinalName(release: string): Promise<void> {
     if (await this.isActivated(release)) return;
     await rename(this.stagingOf(release), this.folderOf(release));
     await syncPath(join(this.#folder, 'releases'));
   }
 
-  /** Points a link at a release, atomically and durably. */
-  async link(link: 'current' | 'previous', release: string): Promise<void> {
+  /** Points a link at a release, atomically and durably; without one the link is removed. */
+  async link(link: 'current' | 'previous', release: string | undefined): Promise<void> {
+    if (release === undefined) {
+      await rm(join(this.#folder, link), { force: true });
+      await syncPath(this.#folder);
+      return;
+    }
     const fresh = join(this.#folder, `.${link}.${randomBytes(6).toString('hex')}`);
     await symlink(join('releases', release), fresh);
     await rename(fresh, join(this.#folder, link));
@@ -134,11 +162,11 @@ export class Releases {
   }
 
   /**
-   * Removes every release but the current one, the previous one and those of tasks that `keeps` names, and all temporary
-   * files. Goes on after a failure; rejects with the first one at the end.
+   * Removes every release but the current one, those that succeeded and those of tasks that `keeps` names, and all
+   * temporary files. Goes on after a failure; rejects with the first one at the end.
    */
   async removeOthers(keeps: (task: string) => boolean): Promise<void> {
-    const kept = [await this.linked('current'), await this.linked('previous')];
+    const kept = [await this.linked('current'), await this.linked('previous'), ...(await this.succeeded())];
     for (const release of await this.names()) {
       const record = await this.record(release);
       if (record !== undefined && keeps(record.task)) kept.push(release);

@@ -26,7 +26,7 @@ const types = loadDefinitions('isthmus/tentacle/v1/tentacle.proto').isthmus.tent
 const payloads = messageCodec(types.PackagePayload);
 const installation = { project: 'shop', environment: 'prod', step: 'web' };
 
-type Action = 'acquire' | 'stage' | 'activate';
+type Action = 'acquire' | 'stage' | 'activate' | 'settle';
 /** The envelopes of one deployment, as whoever reads along at an endpoint has them. */
 type Recorded = Readonly<Record<Action, Envelope>>;
 
@@ -89,17 +89,20 @@ function record({ signer }: Field, origin: Origin, bytes: Buffer, version: strin
       ...{ tentacle: 'machine-1', ticket: newId(), task, epoch: 1, kind },
       ...{ expiresAtMs: Date.now() + 600_000, payload: payloads.encode(payload) },
     });
-  return { acquire: envelope('acquire'), stage: envelope('stage'), activate: envelope('activate') };
+  return {
+    acquire: envelope('acquire'),
+    stage: envelope('stage'),
+    activate: envelope('activate'),
+    settle: envelope('settle'),
+  };
 }
 
 async function send({ client }: Field, recorded: Recorded, action: Action): Promise<unknown> {
   const envelope = recorded[action];
   if (action !== 'acquire') {
-    return client.unary<PackageStatus__Output>(
-      (c, o, done) =>
-        action === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
-      { deadlineMs: 20_000 },
-    );
+    return client.unary<PackageStatus__Output>((c, o, done) => c[`${action}Package`]({ envelope }, o, done), {
+      deadlineMs: 20_000,
+    });
   }
   const call = (await client.ready()).acquirePackage({ envelope });
   let last: AcquireProgress__Output | undefined;
@@ -110,7 +113,7 @@ async function send({ client }: Field, recorded: Recorded, action: Action): Prom
   return last;
 }
 
-const actions: readonly Action[] = ['acquire', 'stage', 'activate'];
+const actions: readonly Action[] = ['acquire', 'stage', 'activate', 'settle'];
 
 async function deploy(at: Field, recorded: Recorded): Promise<void> {
   for (const action of actions) await send(at, recorded, action);

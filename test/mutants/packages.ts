@@ -29,6 +29,24 @@ export const packagesMutants: Mutants = {
       test: ['pulling through', 'asks a slow origin once for eight targets, and lets them follow'],
     },
   },
+  'failed-release-is-previous': {
+    file: 'tentacle/packages/activate.ts',
+    find: "await releases.link('previous', last);",
+    replace: "await releases.link('previous', current ?? last);",
+    red: {
+      file: 'test/packages/kept-releases.test.ts',
+      test: ['a retry that fails again and again leaves what serves on disk, as the previous release'],
+    },
+  },
+  'only-links-are-kept': {
+    file: 'tentacle/packages/releases.ts',
+    find: ', ...(await this.succeeded())];',
+    replace: '];',
+    red: {
+      file: 'test/packages/kept-releases.test.ts',
+      test: ['the same version again changes nothing about what is kept'],
+    },
+  },
   'package-tickets-not-used-up': {
     file: 'tentacle/packages/used-tickets.ts',
     find: 'if (this.isUsed(key)) return again();',

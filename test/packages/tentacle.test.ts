@@ -72,18 +72,14 @@ function payload(
 
 const rules = (...patterns: string[]) => patterns.map((pattern) => ({ pattern, encoding: 'utf-8' }));
 
-/** Acquires from an honest origin, stages, activates. */
-async function deploy(
-  packages: Packages,
-  bytes: Buffer,
-  version: string,
-  more: Partial<PackagePayload__Output> = {},
-  task = newId(),
-) {
+/** Acquires from an honest origin, stages, activates, and settles. */
+async function deploy(packages: Packages, bytes: Buffer, version: string, more: Partial<PackagePayload__Output> = {}) {
+  const task = newId();
   const order = payload(bytes, version, more, [await startOrigin(mesh, 'near', bytes)]);
   await packages.acquire(order, () => undefined, never);
   await packages.stage(order, task);
-  return packages.activate(order, task);
+  await packages.activate(order, task);
+  return packages.settle(order, task);
 }
 
 describe('acquiring', () => {
@@ -266,10 +262,10 @@ describe('a full disk', () => {
 });
 
 describe('staging and switching', () => {
-  it('keeps the previous release, removes older ones, and goes back', async () => {
+  it('keeps three releases and their packages, removes older ones, and goes back', async () => {
     const dataDir = await tempDir();
     const packages = await open(dataDir, { keptRecent: 0 });
-    const [one, two, three] = [app('1'), app('2'), app('3')];
+    const [one, two, three, four] = [app('1'), app('2'), app('3'), app('4')];
     expect(await deploy(packages, one, '1.0')).toMatchObject({
       currentVersion: '1.0.0',
       previousVersion: '',
@@ -277,15 +273,16 @@ describe('staging and switching', () => {
     });
     expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '1.0.0' });
     expect(await deploy(packages, three, '3.0')).toMatchObject({ currentVersion: '3.0.0', previousVersion: '2.0.0' });
+    expect(await deploy(packages, four, '4.0')).toMatchObject({ currentVersion: '4.0.0', previousVersion: '3.0.0' });
     const releases = join(folderOf(dataDir), 'releases');
-    const kept = [two, three].map((bytes, i) => `${i + 2}.0.0-${sha256Of(bytes).slice(0, 12)}`);
+    const kept = [two, three, four].map((bytes, i) => `${i + 2}.0.0-${sha256Of(bytes).slice(0, 12)}`);
     const names = (await readdir(releases)).sort();
     expect(names.map((name) => name.replace(/-[0-9a-f]{12}(?=$|[.])/, ''))).toEqual(
       kept.flatMap((name) => [name, `${name}.json`]),
     );
     const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
-    expect(cached.filter((name) => name.includes('/')).length).toBe(2);
-    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '3.0.0' });
+    expect(cached.filter((name) => name.includes('/')).length).toBe(3);
+    expect(await deploy(packages, two, '2.0')).toMatchObject({ currentVersion: '2.0.0', previousVersion: '4.0.0' });
     // The folder of the earlier activation is not taken: this one is new.
     expect(names).not.toContain(basename(await currentOf(dataDir)));
   });
@@ -308,13 +305,13 @@ describe('staging and switching', () => {
     for (const version of ['2.0', '3.0', '4.0', '5.0']) {
       expect(await deploy(packages, app(version), version)).toMatchObject({ currentVersion: `${version}.0` });
     }
-    expect((await readdir(join(application, 'releases'))).length).toBe(4);
+    expect((await readdir(join(application, 'releases'))).length).toBe(6);
     const left = await readdir(join(application, '.private'), { recursive: true });
     expect(left).toEqual([expect.stringMatching('^1[.]0[.]0-'), expect.stringMatching('/mounted$')]);
     const told = lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
     expect([...new Set(told)]).toEqual(['older releases cannot be removed completely']);
     const cached = await readdir(join(dataDir, 'packages', 'blobs'), { recursive: true });
-    expect(cached.filter((name) => name.includes('/')).length).toBe(2);
+    expect(cached.filter((name) => name.includes('/')).length).toBe(3);
   });
 
   it('does every step again without a change, also after a restart', async () => {
@@ -393,21 +390,6 @@ describe('staging and switching', () => {
       }),
       { numRuns: 12 },
     );
-  });
-
-  it('keeps the release in which a script runs, whatever is deployed meanwhile', async () => {
-    const dataDir = await tempDir();
-    const running = new Set<string>();
-    const packages = await open(dataDir, { hasOpenScript: (task) => running.has(task) });
-    const task = newId();
-    running.add(task);
-    await deploy(packages, app('1'), '1.0', {}, task);
-    for (const version of ['2.0', '3.0', '4.0']) await deploy(packages, app(version), version);
-    const folder = await packages.releaseFolder(installation, task);
-    expect(await readFile(join(folder, 'app.js'), 'utf8')).toBe('console.log("1")');
-    running.clear();
-    await deploy(packages, app('5'), '5.0');
-    await expect(packages.releaseFolder(installation, task)).rejects.toMatchObject({ code: 'APPLICATION_MISSING' });
   });
 
   it('begins again where unpacking was interrupted', async () => {
@@ -496,7 +478,10 @@ describe('staging and switching', () => {
     expect(await readFile(join(first.releasePath, 'config/pic.png'))).toEqual(picture);
     expect(await readFile(join(first.releasePath, 'readme.md'), 'utf8')).toBe('#{Name}');
     // Other variables give another release of the same package; the running one is not touched before the switch.
-    const second = await deploy(packages, bytes, '1.0', { ...more, variables: { Name: 'Zoë', Password: 'changed' } });
+    const task = newId();
+    const changed = payload(bytes, '1.0', { ...more, variables: { Name: 'Zoë', Password: 'changed' } });
+    await packages.stage(changed, task);
+    const second = await packages.activate(changed, task);
     expect(second.releasePath).not.toBe(first.releasePath);
     expect(await readFile(join(second.releasePath, 'config/app.json'), 'utf8')).toContain('changed');
     expect(await readFile(config, 'utf8')).toContain('hunter2');

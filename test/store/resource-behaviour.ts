@@ -98,19 +98,16 @@ export function resourceBehaviour(dialect: string, open: () => Promise<Store>): 
       expect((await store.variables.get(at.project, at.id)).scope).toEqual({});
     });
 
-    it('remember the release before the current one', async () => {
+    it('remember the current release, and whether its step has succeeded', async () => {
       const store = await open();
       const at = { machine: 'm', project: 'shop', environment: 'prod', step: 'web' };
-      const entry = { ...at, at: 1 };
-      await store.installed.activated({ ...entry, version: '1', sha256: 'a' });
-      await store.installed.activated({ ...entry, version: '2', sha256: 'b' });
-      await store.installed.activated({ ...entry, version: '2', sha256: 'b', at: 2 });
-      expect(await store.installed.find(at)).toMatchObject({
-        version: '2',
-        previousVersion: '1',
-        previousSha256: 'a',
-        at: 2,
-      });
+      await store.installed.activated({ ...at, version: '1', sha256: 'a', activatedAt: 1 });
+      expect(await store.installed.find({ ...at, environment: 'test' })).toBeUndefined();
+      expect(await store.installed.find(at)).toMatchObject({ version: '1', activatedAt: 1, succeededAt: null });
+      await store.installed.succeeded(at, 2);
+      expect(await store.installed.find(at)).toMatchObject({ version: '1', activatedAt: 1, succeededAt: 2 });
+      await store.installed.activated({ ...at, version: '2', sha256: 'b', activatedAt: 3 });
+      expect(await store.installed.find(at)).toMatchObject({ version: '2', activatedAt: 3, succeededAt: null });
     });
   });
 }

@@ -160,7 +160,7 @@ export class FakeTentacle {
   /** Connections taken while unresponsive. */
   ignoredConnections = 0;
   /** Calls for these actions are taken and never answered. */
-  readonly stalls = new Set<'acquire' | 'stage' | 'activate' | 'script' | 'health'>();
+  readonly stalls = new Set<'acquire' | 'stage' | 'activate' | 'settle' | 'script' | 'health'>();
   /** Calls that it has not answered. */
   stalled = 0;
   /** Fails acquisitions with this code. */
@@ -185,6 +185,7 @@ export class FakeTentacle {
       AcquirePackage: server,
       StagePackage: server,
       ActivatePackage: server,
+      SettlePackage: server,
       CheckHealth: server,
     });
     this.#server = createServer((socket) => {
@@ -275,6 +276,7 @@ export class FakeTentacle {
       },
       StagePackage: ({ request }) => this.#package('stage', request.envelope),
       ActivatePackage: ({ request }) => this.#package('activate', request.envelope),
+      SettlePackage: ({ request }) => this.#package('settle', request.envelope),
       CheckHealth: async () => ({
         ...(this.#stalls('health') ? await forever : {}),
         softwareVersion: 'fake',
@@ -285,13 +287,13 @@ export class FakeTentacle {
     };
   }
 
-  #stalls(action: 'acquire' | 'stage' | 'activate' | 'script' | 'health'): boolean {
+  #stalls(action: 'acquire' | 'stage' | 'activate' | 'settle' | 'script' | 'health'): boolean {
     if (!this.stalls.has(action)) return false;
     this.stalled += 1;
     return true;
   }
 
-  async #package(action: 'stage' | 'activate', envelope: Envelope__Output | null) {
+  async #package(action: 'stage' | 'activate' | 'settle', envelope: Envelope__Output | null) {
     const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
     if (this.#stalls(action)) await forever;
     this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}`);

@@ -123,7 +123,9 @@ it.each([
   await second.idle();
   await second.kill();
   expect(at.fake.starts).toHaveLength(2);
-  expect([...new Set(at.fake.packageCalls)]).toEqual(['acquire web 1.0.0', 'stage web 1.0.0', 'activate web 1.0.0']);
+  expect([...new Set(at.fake.packageCalls)]).toEqual(
+    ['acquire', 'stage', 'activate', 'settle'].map((call) => `${call} web 1.0.0`),
+  );
   await at.inspect(async (store) => {
     expect(await store.tasks.get(task)).toMatchObject({ state: 'succeeded', epoch: 2 });
     expect(

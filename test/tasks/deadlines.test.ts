@@ -57,6 +57,8 @@ const ROWS: readonly Row[] = [
   ['deployment', 'activate', 'called', 'interrupted'],
   ['deployment', 'activate', 'lost', 'interrupted'],
   ...scriptRows('deployment', 'post'),
+  ['deployment', 'settle', 'called', 'cut'],
+  ['deployment', 'settle', 'lost', 'cut'],
   ...notReached('deployment', 'script'),
   ...scriptRows('deployment', 'script'),
 ];
@@ -110,6 +112,7 @@ async function projects(h: Harness): Promise<void> {
     acquire: web,
     stage: web,
     activate: web,
+    settle: web,
     pre: { ...web, preDeploy: hold },
     post: { ...web, postDeploy: hold },
     script: { name: 'check', kind: 'script', targetRoles: [], script: hold },

@@ -71,7 +71,7 @@ it('acquires, stages, runs pre, activates, runs post, then runs the next step', 
   await shop(h);
   const id = await deploy(h);
   expect((await h.ended(id)).state).toBe('succeeded');
-  expect(one.packageCalls).toEqual(['acquire shop.web 1.0.0', 'stage shop.web 1.0.0', 'activate shop.web 1.0.0']);
+  expect(one.packageCalls).toEqual(['acquire', 'stage', 'activate', 'settle'].map((call) => `${call} shop.web 1.0.0`));
   expect(two.packageCalls).toEqual([]);
   const bodies = [...one.scripts.values()].map(({ payload }) => [payload.body, payload.installation]);
   const installation = { project: 'shop', environment: 'prod', step: 'web' };
@@ -92,7 +92,10 @@ it('acquires, stages, runs pre, activates, runs post, then runs the next step', 
     action: 'acquire',
     detail: { from: 'mirror-eu', bytes: 1000, cached: false },
   });
-  expect(await h.store.installed.find(onWeb1)).toMatchObject({ version: '1.0.0', previousVersion: null });
+  expect(await h.store.installed.find(onWeb1)).toMatchObject({
+    version: '1.0.0',
+    succeededAt: expect.any(Number) as number,
+  });
   const { items } = await h.store.events.list({ subject: id, limit: 100 });
   expect(items.map(({ type }) => type)).toEqual([
     'task.created',
@@ -120,8 +123,36 @@ it('deploys an older release again: that is the rollback', async () => {
   ]);
   expect(await h.store.installed.find(onWeb1)).toMatchObject({
     version: '1.0.0',
-    previousVersion: '1.1.0',
+    succeededAt: expect.any(Number) as number,
   });
+});
+
+it('settles a package step once all of it has succeeded, and not before', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1', { roles: ['web'] });
+  await project(h, [{ ...webStep, postDeploy: script('hold') }]);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+  const failed = await deploy(h);
+  await waitFor(() => [...fake.scripts.values()].some(({ payload }) => payload.body === 'hold'));
+  const post = () => [...fake.scripts.values()].findLast(({ payload }) => payload.body === 'hold')!;
+  const first = post();
+  first.exitCode = 1;
+  first.proceed();
+  expect((await h.ended(failed)).state).toBe('failed');
+  expect(fake.packageCalls).not.toContain('settle shop.web 1.0.0');
+  expect(await h.store.installed.find(onWeb1)).toMatchObject({ version: '1.0.0', succeededAt: null });
+  const { id: again } = await h.store.transaction((tx) => retryTask(tx, h.kinds, failed, actor));
+  await waitFor(() => post() !== first);
+  // Settling is part of the work that was sent.
+  await h.store.transaction(async (tx) => {
+    const { version } = await tx.machines.get('web-1');
+    await tx.machines.update('web-1', version, { disabled: true });
+  });
+  post().proceed();
+  expect((await h.ended(again)).state).toBe('succeeded');
+  expect(fake.packageCalls.at(-1)).toBe('settle shop.web 1.0.0');
+  expect((await h.store.installed.find(onWeb1))?.succeededAt).not.toBeNull();
 });
 
 it('continues without a machine that fails; the others finish, and the deployment has failed', async () => {
@@ -145,6 +176,7 @@ it('continues without a machine that fails; the others finish, and the deploymen
     ['pre', 'skipped'],
     ['activate', 'skipped'],
     ['post', 'skipped'],
+    ['settle', 'skipped'],
   ]);
   expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'PACKAGE_HASH_MISMATCH', hop: 'web-2' });
 });
@@ -192,7 +224,7 @@ it('continues where it was when the server is restarted in the middle', async ()
   fake.script.proceed();
   expect(await h.ended(id)).toMatchObject({ state: 'succeeded', epoch: 2 });
   expect(fake.starts).toHaveLength(3);
-  expect(fake.packageCalls).toHaveLength(3);
+  expect(fake.packageCalls).toHaveLength(4);
 });
 
 it('stops before the next step when it is cancelled', async () => {

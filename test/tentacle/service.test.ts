@@ -259,16 +259,15 @@ describe('the tentacle service', () => {
     ['acquirePackage', 'acquire'],
     ['stagePackage', 'stage'],
     ['activatePackage', 'activate'],
+    ['settlePackage', 'settle'],
   ] as const)('rejects the same orders to %s, and changes nothing', async (method, kind) => {
     const { client, node, signer } = await field();
     const call = async (envelope: Envelope): Promise<void> => {
       const deadlineMs = 10_000;
       if (method === 'cancelScript')
         await client.unary((c, o, done) => c.cancelScript({ envelope }, o, done), { deadlineMs });
-      if (method === 'stagePackage')
-        await client.unary((c, o, done) => c.stagePackage({ envelope }, o, done), { deadlineMs });
-      if (method === 'activatePackage')
-        await client.unary((c, o, done) => c.activatePackage({ envelope }, o, done), { deadlineMs });
+      if (method !== 'cancelScript' && method !== 'acquirePackage')
+        await client.unary((c, o, done) => c[method]({ envelope }, o, done), { deadlineMs });
       if (method !== 'acquirePackage') return;
       const stream = (await client.ready()).acquirePackage({ envelope });
       await once(stream, 'end').catch((thrown: unknown) => {

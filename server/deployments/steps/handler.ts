@@ -39,6 +39,11 @@ export interface StepHandler<Step extends ProcessStep = ProcessStep> extends Ste
   plan(step: Step, context: PlanContext): Omit<PlannedStep, 'name'>;
   /** Every action that a plan may contain. Each has a ticket of its own per machine. */
   readonly actions: Readonly<Record<string, StepAction<Step>>>;
+  /**
+   * The action that settles what the others have done on a machine. It runs although the task is cut short or the
+   * machine gets no more work.
+   */
+  readonly settles?: string;
 }
 
 /** The machines with one of the step's target roles; all machines for a step without roles. */

@@ -1,4 +1,5 @@
-// The step kind that installs a package: acquire, stage, activate, with optional scripts before and after activation.
+// The step kind that installs a package: acquire, stage, activate, with optional scripts before and after activation, and
+// settle, which keeps the release once all of it has succeeded.
 import { Type } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
 import {
@@ -13,7 +14,7 @@ import { Closed } from '../../../contract/schema.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
 import type { PinnedPackage } from '../../store/projects/process.ts';
-import { runPackageTicket, type PackageAction } from '../../tasks/execution/package-ticket.ts';
+import { runPackageTicket, type PackageAction, type PackageWork } from '../../tasks/execution/package-ticket.ts';
 import { machinesOf, type ActionContext, type StepHandler, type TicketRunner } from './handler.ts';
 import { CheckedStepScript, factsOf, scriptRunner } from './step-script.ts';
 
@@ -40,7 +41,10 @@ export const packageStep: StepHandler<PackageStep> = {
   plan(step, context) {
     const pre = step.preDeploy === undefined ? [] : ['pre'];
     const post = step.postDeploy === undefined ? [] : ['post'];
-    return { actions: ['acquire', 'stage', ...pre, 'activate', ...post], machines: machinesOf(step, context) };
+    return {
+      actions: ['acquire', 'stage', ...pre, 'activate', ...post, 'settle'],
+      machines: machinesOf(step, context),
+    };
   },
   actions: {
     acquire: (step, context) => packageRunner('acquire', step, context),
@@ -48,7 +52,9 @@ export const packageStep: StepHandler<PackageStep> = {
     pre: (step, context) => deployScript(step, step.preDeploy, context),
     activate: (step, context) => packageRunner('activate', step, context),
     post: (step, context) => deployScript(step, step.postDeploy, context),
+    settle: (step, context) => packageRunner('settle', step, context),
   },
+  settles: 'settle',
 };
 
 function deployScript(step: PackageStep, script: StepScript | undefined, context: ActionContext): TicketRunner {
@@ -70,13 +76,13 @@ function packageRunner(action: PackageAction, step: PackageStep, context: Action
     payload.variables = { ...variables.values, ...scriptEnv({}, factsOf(step, context)) };
     payload.sensitiveNames = [...variables.sensitiveNames];
   }
+  const at = { machine, ...installation };
+  const onSucceeded: Partial<Record<PackageAction, PackageWork['onSucceeded']>> = {
+    activate: (tx) => tx.installed.activated({ ...at, version, sha256, activatedAt: Date.now() }),
+    settle: (tx) => tx.installed.succeeded(at, Date.now()),
+  };
   return (run, ticket) =>
-    runPackageTicket(run, ticket, {
-      action,
-      payload,
-      findSources,
-      onActivated: (tx) => tx.installed.activated({ machine, ...installation, version, sha256, at: Date.now() }),
-    });
+    runPackageTicket(run, ticket, { action, payload, findSources, onSucceeded: onSucceeded[action] });
 }
 
 /** Each environment of a project has its own. */

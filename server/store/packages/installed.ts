@@ -1,4 +1,5 @@
-// Installed releases: per machine and installation (project, environment, step) the current one and the previous one.
+// Installed releases: per machine and installation (project, environment, step) the current one, and whether its step has
+// succeeded.
 import type { Selectable } from 'kysely';
 import type { Schema } from '../schema.ts';
 import type { Executor } from '../base.ts';
@@ -14,9 +15,9 @@ export interface InstalledAt {
 export interface InstalledRelease extends InstalledAt {
   readonly version: string;
   readonly sha256: string;
-  readonly previousVersion: string | null;
-  readonly previousSha256: string | null;
-  readonly at: number;
+  readonly activatedAt: number;
+  /** Null until its step has succeeded. */
+  readonly succeededAt: number | null;
 }
 
 export class InstalledRepository {
@@ -38,41 +39,46 @@ export class InstalledRepository {
     return row === undefined ? undefined : toInstalled(row);
   }
 
-  /** Records an activation: the current release becomes the previous one. The same digest again only sets the time. */
-  async activated(entry: InstalledAt & Pick<InstalledRelease, 'version' | 'sha256' | 'at'>): Promise<void> {
-    const before = await this.find(entry);
-    const again = before?.sha256 === entry.sha256;
-    const previous = {
-      previous_version: (again ? before.previousVersion : before?.version) ?? null,
-      previous_sha256: (again ? before.previousSha256 : before?.sha256) ?? null,
-    };
+  /** Records an activation. */
+  async activated({ activatedAt, ...release }: Omit<InstalledRelease, 'succeededAt'>): Promise<void> {
+    const { version, sha256 } = release;
     await this.#db
       .insertInto('installed_releases')
-      .values({ ...entry, ...previous })
+      .values({ ...release, activated_at: activatedAt, succeeded_at: null })
       .onConflict((conflict) =>
         conflict
           .columns(['machine', 'project', 'environment', 'step'])
-          .doUpdateSet({ version: entry.version, sha256: entry.sha256, at: entry.at, ...previous }),
+          .doUpdateSet({ version, sha256, activated_at: activatedAt, succeeded_at: null }),
       )
+      .execute();
+  }
+
+  /** Records that the step of the current release has succeeded. */
+  async succeeded({ machine, project, environment, step }: InstalledAt, at: number): Promise<void> {
+    await this.#db
+      .updateTable('installed_releases')
+      .set({ succeeded_at: at })
+      .where('machine', '=', machine)
+      .where('project', '=', project)
+      .where('environment', '=', environment)
+      .where('step', '=', step)
       .execute();
   }
 
   /** Deletes what was recorded for a machine up to `before`. */
   async removeOf(machine: string, before: number): Promise<void> {
-    await this.#db.deleteFrom('installed_releases').where('machine', '=', machine).where('at', '<=', before).execute();
+    await this.#db
+      .deleteFrom('installed_releases')
+      .where('machine', '=', machine)
+      .where('activated_at', '<=', before)
+      .execute();
   }
 }
 
-function toInstalled(row: Selectable<Schema['installed_releases']>): InstalledRelease {
-  return {
-    machine: row.machine,
-    project: row.project,
-    environment: row.environment,
-    step: row.step,
-    version: row.version,
-    sha256: row.sha256,
-    previousVersion: row.previous_version,
-    previousSha256: row.previous_sha256,
-    at: row.at,
-  };
+function toInstalled({
+  activated_at: activatedAt,
+  succeeded_at: succeededAt,
+  ...row
+}: Selectable<Schema['installed_releases']>): InstalledRelease {
+  return { ...row, activatedAt, succeededAt };
 }

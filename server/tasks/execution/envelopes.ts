@@ -14,7 +14,7 @@ export type SignEnvelope = (content: EnvelopeContent) => Envelope;
 /** What a ticket's tentacle does. */
 export type TicketWork =
   | { readonly kind: 'script'; readonly payload: ScriptPayload }
-  | { readonly kind: 'acquire' | 'stage' | 'activate'; readonly payload: PackagePayload }
+  | { readonly kind: 'acquire' | 'stage' | 'activate' | 'settle'; readonly payload: PackagePayload }
   | { readonly kind: 'cancel'; readonly payload: { readonly reason: string } };
 
 /** Bounds one sending; a repeated one is signed again. Tentacles allow 5 minutes of clock skew. */
@@ -25,7 +25,7 @@ const scripts = messageCodec(types.ScriptPayload);
 const packages = messageCodec(types.PackagePayload);
 const cancels = messageCodec(types.CancelPayload);
 
-/** The envelope of one sending of `ticket`. It expires at the task's deadline at the latest, except for a cancel. */
+/** The envelope of one sending of `ticket`. What begins something expires at the task's deadline at the latest. */
 export function buildEnvelope(
   sign: SignEnvelope,
   ticket: Pick<Ticket, 'id' | 'executor'>,
@@ -39,7 +39,7 @@ export function buildEnvelope(
     ticket: ticket.id,
     task: fence.task,
     epoch: fence.epoch,
-    expiresAtMs: work.kind === 'cancel' ? soon : Math.min(soon, deadlineAt),
+    expiresAtMs: work.kind === 'cancel' || work.kind === 'settle' ? soon : Math.min(soon, deadlineAt),
     kind: work.kind,
     payload: encode(work),
   });

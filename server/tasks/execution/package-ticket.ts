@@ -1,5 +1,5 @@
-// Runs one package ticket at one tentacle: acquire (a stream of progress), stage, activate. All three are idempotent at
-// the tentacle, so after a lost answer the call is repeated under the same ticket.
+// Runs one package ticket at one tentacle: acquire (a stream of progress), stage, activate, settle. All are idempotent
+// at the tentacle, so after a lost answer the call is repeated under the same ticket.
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
 import { pause, whenAborted } from '../../../lib/async/waiting.ts';
@@ -15,7 +15,7 @@ import { endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from 
 import { denialEnd, unansweredEnd, type TicketEnding } from './ticket-end.ts';
 import { hasEnded } from '../outcome.ts';
 
-export type PackageAction = 'acquire' | 'stage' | 'activate';
+export type PackageAction = 'acquire' | 'stage' | 'activate' | 'settle';
 
 /** The sources from which a tentacle may fetch a digest, nearest first, and the download token that allows it. */
 export type FindSources = (
@@ -27,8 +27,8 @@ export interface PackageWork {
   readonly action: PackageAction;
   readonly payload: PackagePayload;
   readonly findSources: FindSources;
-  /** Runs in the transaction that ends an activation. */
-  readonly onActivated?: (tx: StoreTransaction) => Promise<void>;
+  /** Runs in the transaction that ends the ticket, when it has succeeded. */
+  readonly onSucceeded?: ((tx: StoreTransaction) => Promise<void>) | undefined;
 }
 
 /** The detail of an acquire ticket. */
@@ -52,30 +52,40 @@ const NO_SOURCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PACKAGE_UNAVAILAB
 /** Runs `ticket` to its end. Returns the ended row. */
 export async function runPackageTicket(run: MachineRun, ticket: Ticket, work: PackageWork): Promise<Ticket> {
   if (hasEnded(ticket)) return ticket;
-  const { context, reachabilityTimeout } = run;
+  const { context, deps, reachabilityTimeout } = run;
   let current = ticket;
+  const over = new AbortController();
+  const { cancelLimitMs } = deps.tunables;
+  // Fetching and staging change nothing that runs, so they end at once; the rest is worth a while to know.
+  const isHarmless = work.action === 'acquire' || work.action === 'stage';
+  const cut = isHarmless ? context.finish : later(context.finish, cancelLimitMs, over.signal);
+  // What the step has done is settled even when its task has been cut short.
+  const begins = work.action === 'settle' ? cut : context.finish;
   // The tentacle keeps no workspace for a package ticket, so there is nothing to report later.
-  const end = (ending: TicketEnding, also?: PackageWork['onActivated']) =>
+  const end = (ending: TicketEnding, also?: PackageWork['onSucceeded']) =>
     endTicket(context, ticket.id, { ...ending, completedAt: Date.now() }, also);
   const noSourceUntilMs = performance.now() + NO_SOURCE_TIMEOUT_MS;
   const isTransient = ({ code }: IsthmusError) => NO_SOURCE.has(code) && performance.now() < noSourceUntilMs;
   try {
     const reached = await reachExecutor(
       run,
-      { signals: [context.finish], reachabilityTimeout, isTransient },
+      { signals: [begins], reachabilityTimeout, isTransient },
       async (client) => {
         current = await markSent(run, current);
-        return work.action === 'acquire' ? acquire(run, client, current, work) : switchTo(run, client, current, work);
+        if (work.action === 'acquire') return acquire(run, client, current, work);
+        return switchTo(run, client, current, { ...work, action: work.action }, cut);
       },
     );
     if (reached.kind === 'gaveUp') return await end(unansweredEnd(run, current, reached.lastError));
     const detail = reached.value;
     return await end({ state: 'succeeded', detail }, async (tx) => {
-      if (work.action === 'activate') await work.onActivated?.(tx);
+      await work.onSucceeded?.(tx);
       if (work.action === 'stage' && 'warnings' in detail) await tellWarnings(tx, run, ticket, detail);
     });
   } catch (thrown) {
-    return end(denialEnd(context, thrown, current));
+    return await end(denialEnd(context, thrown, current));
+  } finally {
+    over.abort();
   }
 }
 
@@ -148,25 +158,18 @@ async function switchTo(
   run: MachineRun,
   client: GrpcClient<TentacleClient>,
   ticket: Ticket,
-  { action, payload }: PackageWork,
+  { action, payload }: PackageWork & { readonly action: keyof typeof METHODS },
+  cut: AbortSignal,
 ): Promise<PackageStatus__Output> {
-  const { context, deps } = run;
-  const kind = action === 'stage' ? 'stage' : 'activate';
-  const envelope = envelopeOf(run, ticket, { kind, payload });
-  const answered = new AbortController();
-  // Staging changes nothing that runs, so it ends at once; whether an activation takes place is worth a while to know.
-  const cut = kind === 'stage' ? context.finish : later(context.finish, deps.tunables.cancelLimitMs, answered.signal);
-  try {
-    const status = await client.unary<PackageStatus__Output>(
-      (c, o, done) =>
-        kind === 'stage' ? c.stagePackage({ envelope }, o, done) : c.activatePackage({ envelope }, o, done),
-      { deadlineMs: UNPACK_DEADLINE_MS, signal: AbortSignal.any([context.halt, cut]) },
-    );
-    return truncate(status);
-  } finally {
-    answered.abort();
-  }
+  const envelope = envelopeOf(run, ticket, { kind: action, payload });
+  const status = await client.unary<PackageStatus__Output>((c, o, done) => c[METHODS[action]]({ envelope }, o, done), {
+    deadlineMs: UNPACK_DEADLINE_MS,
+    signal: AbortSignal.any([run.context.halt, cut]),
+  });
+  return truncate(status);
 }
+
+const METHODS = { stage: 'stagePackage', activate: 'activatePackage', settle: 'settlePackage' } as const;
 
 /** Aborts this long after `signal` has; never once `done` has aborted. */
 function later(signal: AbortSignal, ms: number, done: AbortSignal): AbortSignal {

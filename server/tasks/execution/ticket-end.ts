@@ -49,10 +49,13 @@ export function cutShortEnd(
   return { state: 'timed_out', ...failure('TASK_DEADLINE', detail, lastError?.hop) };
 }
 
-/** Whether the machine may have acted without our knowing; to fetch and stage changes nothing that runs. */
+/** Whether the machine may have acted without our knowing. */
 export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>): boolean {
-  return state !== 'pending' && action !== 'acquire' && action !== 'stage';
+  return state !== 'pending' && !HARMLESS.has(action);
 }
+
+/** Actions that change nothing that runs. */
+const HARMLESS: ReadonlySet<string> = new Set(['acquire', 'stage', 'settle']);
 
 /**
  * The end of a ticket after a tentacle's denial, or after a failure to prepare its step. Pass `ticket` as it was when

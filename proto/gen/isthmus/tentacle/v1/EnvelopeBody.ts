@@ -15,12 +15,12 @@ export interface EnvelopeBody {
    */
   'expiresAtMs'?: (number | string | Long);
   /**
-   * "script", "acquire", "stage", "activate" or "cancel": an envelope authorises one kind of call.
+   * "script", "acquire", "stage", "activate", "settle" or "cancel": an envelope authorises one kind of call.
    */
   'kind'?: (string);
   'payloadSha256'?: (Buffer | Uint8Array | string);
   /**
-   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate) or CancelPayload.
+   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate, settle) or CancelPayload.
    */
   'payload'?: (Buffer | Uint8Array | string);
 }
@@ -38,12 +38,12 @@ export interface EnvelopeBody__Output {
    */
   'expiresAtMs': (number);
   /**
-   * "script", "acquire", "stage", "activate" or "cancel": an envelope authorises one kind of call.
+   * "script", "acquire", "stage", "activate", "settle" or "cancel": an envelope authorises one kind of call.
    */
   'kind': (string);
   'payloadSha256': (Buffer);
   /**
-   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate) or CancelPayload.
+   * A serialised ScriptPayload, PackagePayload (acquire, stage, activate, settle) or CancelPayload.
    */
   'payload': (Buffer);
 }

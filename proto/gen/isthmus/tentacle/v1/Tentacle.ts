@@ -26,16 +26,16 @@ export interface TentacleClient extends grpc.Client {
   acquirePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_isthmus_tentacle_v1_AcquireProgress__Output>;
   
   /**
-   * Switches `current` to the release that the same task has staged, atomically; the previous release stays on disk.
-   * Idempotent.
+   * Switches `current` to the release that the same task has staged, atomically. `previous` is then the last release
+   * whose step succeeded, if there is another one. Idempotent.
    */
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   ActivatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   /**
-   * Switches `current` to the release that the same task has staged, atomically; the previous release stays on disk.
-   * Idempotent.
+   * Switches `current` to the release that the same task has staged, atomically. `previous` is then the last release
+   * whose step succeeded, if there is another one. Idempotent.
    */
   activatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   activatePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
@@ -110,6 +110,23 @@ export interface TentacleClient extends grpc.Client {
   runScript(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   
   /**
+   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others.
+   * Idempotent.
+   */
+  SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  /**
+   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others.
+   * Idempotent.
+   */
+  settlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  settlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  settlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  settlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
+  
+  /**
    * Unpacks an acquired package into a staging folder and substitutes variables in the named files. Idempotent.
    */
   StagePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
@@ -146,8 +163,8 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   AcquirePackage: grpc.handleServerStreamingCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_AcquireProgress>;
   
   /**
-   * Switches `current` to the release that the same task has staged, atomically; the previous release stays on disk.
-   * Idempotent.
+   * Switches `current` to the release that the same task has staged, atomically. `previous` is then the last release
+   * whose step succeeded, if there is another one. Idempotent.
    */
   ActivatePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   
@@ -175,6 +192,12 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   RunScript: grpc.handleBidiStreamingCall<_isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch>;
   
   /**
+   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others.
+   * Idempotent.
+   */
+  SettlePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
+  
+  /**
    * Unpacks an acquired package into a staging folder and substitutes variables in the named files. Idempotent.
    */
   StagePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
@@ -195,6 +218,7 @@ export interface TentacleDefinition extends grpc.ServiceDefinition {
   CompleteScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   GetScript: MethodDefinition<_isthmus_tentacle_v1_TicketRequest, _isthmus_tentacle_v1_ScriptStatus, _isthmus_tentacle_v1_TicketRequest__Output, _isthmus_tentacle_v1_ScriptStatus__Output>
   RunScript: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>
+  SettlePackage: MethodDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus__Output>
   StagePackage: MethodDefinition<_isthmus_tentacle_v1_EnvelopeRequest, _isthmus_tentacle_v1_PackageStatus, _isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus__Output>
   StreamLogs: MethodDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch__Output>
 }
