@@ -52,7 +52,7 @@ function rejectEscape(name: string): never {
 }
 
 /** The name in a form that is safe in an error message. */
-function shown(name: string): string {
+export function shown(name: string): string {
   const short = name.length > 120 ? `${name.slice(0, 120)}…` : name;
   return JSON.stringify(short).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
 }

@@ -1,184 +1,237 @@
 // Reads a tar.gz entry by entry; admits only files and folders.
-import { createReadStream } from 'node:fs';
-import { createGunzip } from 'node:zlib';
-import { Parser, type ReadEntry } from 'tar';
 import { IsthmusError } from '../../contract/errors.ts';
-import { hasControlCharacter } from './names.ts';
-import type { ArchiveVisitor } from './visitor.ts';
+import { inflateGzip } from './gzip.ts';
+import { decodeName } from './names.ts';
+import { BLOCK_BYTES, damaged, isZeroBlock, readPaxRecords, readTarHeader, type TarHeader } from './tar-header.ts';
+import type { ArchiveLimits, ArchiveVisitor } from './visitor.ts';
 
 /** Allowance for an entry's headers, padding and extended headers. */
 const OVERHEAD_PER_ENTRY_BYTES = 4 * 1024;
 /** An extended header holds a path or two; a longer one is an attack on memory. */
 const LARGEST_META_BYTES = 64 * 1024;
-const READ_BYTES = 256 * 1024;
+/** Where an octal size ends: only from here on a pax size may differ from the header's. */
+const LARGEST_OCTAL_SIZE = 8 ** 11 - 1;
 
 /** Passes every entry of the archive to the visitor, one at a time. */
 export async function readTarGz(path: string, visitor: ArchiveVisitor): Promise<void> {
-  const source = createReadStream(path, { highWaterMark: READ_BYTES });
-  const inflated = createGunzip({ chunkSize: READ_BYTES });
-  source.on('error', (error) => inflated.destroy(error));
-  const reading = new TarReading(visitor);
+  const inflated = inflateGzip(path);
   try {
-    for await (const chunk of source.pipe(inflated) as AsyncIterable<Buffer>) await reading.take(chunk);
-    await reading.end();
+    await new TarReading(new TarStream(inflated, visitor.limits), visitor).run();
   } finally {
-    source.destroy();
-    inflated.destroy();
+    await inflated.return(undefined);
   }
 }
 
-type Step =
-  | { readonly kind: 'entry'; readonly entry: ReadEntry }
-  | { readonly kind: 'data'; readonly chunk: Uint8Array }
-  | { readonly kind: 'end'; readonly entry: ReadEntry };
+/** What extended headers say of the entry after them, in place of its own header. */
+interface Extension {
+  readonly name?: Buffer;
+  readonly linkName?: Buffer;
+  readonly sizeBytes?: number;
+}
 
-/**
- * The parser handles a chunk synchronously and records steps. They run before it gets the next chunk, so that at most one
- * chunk is in memory.
- */
 class TarReading {
+  readonly #stream: TarStream;
   readonly #visitor: ArchiveVisitor;
-  readonly #parser = new Parser({ strict: true, maxMetaEntrySize: LARGEST_META_BYTES, zstd: false });
-  #steps: Step[] = [];
-  #streamBytes = 0;
-  #atEnd = false;
-  #entered = false;
-  #failure: { readonly thrown: unknown } | undefined;
+  #extension: Extension | undefined;
 
-  constructor(visitor: ArchiveVisitor) {
+  constructor(stream: TarStream, visitor: ArchiveVisitor) {
+    this.#stream = stream;
     this.#visitor = visitor;
-    this.#parser.on('error', (cause: Error) => this.#damaged(cause));
-    this.#parser.on('meta', (meta: string) => this.#guard(() => checkMeta(meta)));
-    this.#parser.on('ignoredEntry', (entry: ReadEntry) => this.#guard(() => reject(entry)));
-    this.#parser.on('eof', () => (this.#atEnd = true));
-    this.#parser.on('entry', (entry: ReadEntry) => this.#enter(entry));
   }
 
-  async take(chunk: Buffer): Promise<void> {
-    this.#countStream(chunk.length);
-    // The parser would inflate once more, but the format has no archive inside another.
-    const first = this.#streamBytes === chunk.length;
-    if (first && chunk[0] === 0x1f && chunk[1] === 0x8b) {
-      throw new IsthmusError('PACKAGE_FORMAT', 'what is inside the gzip is not a tar');
+  async run(): Promise<void> {
+    for (let header = await this.#next(); header !== undefined; header = await this.#next()) await this.#take(header);
+    if (this.#extension !== undefined) throw damaged('an extended header has no entry');
+    await this.#stream.readPadding();
+  }
+
+  /** The next header; undefined at the mark of the end. */
+  async #next(): Promise<TarHeader | undefined> {
+    const isFirst = this.#stream.bytes === 0;
+    const block = await this.#stream.block();
+    if (block.length === 0 && isFirst) throw new IsthmusError('PACKAGE_FORMAT', 'there is nothing in the gzip');
+    if (!isFirst && block.length < BLOCK_BYTES) throw cutShort();
+    if (block.length === BLOCK_BYTES && isZeroBlock(block)) return this.#endMark();
+    const header = block.length < BLOCK_BYTES ? undefined : readTarHeader(block);
+    if (header !== undefined) return header;
+    if (!isFirst) throw damaged('a header does not match its checksum');
+    throw new IsthmusError('PACKAGE_FORMAT', 'what is inside the gzip is not a tar, or its beginning is damaged');
+  }
+
+  async #endMark(): Promise<undefined> {
+    const second = await this.#stream.block();
+    if (second.length < BLOCK_BYTES) throw cutShort();
+    if (!isZeroBlock(second)) throw damaged('there is a block of zeros between entries');
+  }
+
+  async #take(header: TarHeader): Promise<void> {
+    switch (header.type) {
+      case 'x':
+      case 'X':
+        return this.#extend(readExtension(await this.#meta(header)));
+      case 'g':
+        return checkGlobal(await this.#meta(header));
+      case 'L':
+        return this.#extend({ name: upToZero(await this.#meta(header)) });
+      case 'K':
+        return this.#extend({ linkName: upToZero(await this.#meta(header)) });
+      default: {
+        const extension = this.#extension ?? {};
+        this.#extension = undefined;
+        this.#visitor.count();
+        return this.#entry({ ...header, ...extension, sizeBytes: sizeOf(header, extension) });
+      }
     }
-    // Only padding follows the end mark; the parser would keep all of it in memory.
-    if (!this.#atEnd) this.#parser.write(chunk);
-    await this.#runSteps();
   }
 
-  async end(): Promise<void> {
-    if (this.#streamBytes === 0) throw new IsthmusError('PACKAGE_FORMAT', 'there is nothing in the gzip');
-    this.#parser.end();
-    await this.#runSteps();
+  async #meta({ sizeBytes }: TarHeader): Promise<Buffer> {
+    if (sizeBytes > LARGEST_META_BYTES) {
+      throw new IsthmusError('PACKAGE_BOMB', 'an extended header of the archive is too large');
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of this.#stream.content(sizeBytes)) chunks.push(chunk);
+    return Buffer.concat(chunks);
   }
 
-  #damaged(cause: Error): void {
-    // The parser rejects an end mark with nothing before it; the caller reports an archive without files.
-    if (this.#atEnd && !this.#entered) return;
-    const what = this.#entered
-      ? 'the tar inside is damaged'
-      : 'what is inside the gzip is not a tar, or its beginning is damaged';
-    this.#fail(new IsthmusError('PACKAGE_FORMAT', what, { cause }));
+  /** Which of two extended headers counts, readers do not agree on. */
+  #extend(extension: Extension): void {
+    const before = this.#extension;
+    if (before !== undefined && Object.keys(extension).some((key) => key in before)) {
+      throw damaged('two extended headers of an entry tell the same');
+    }
+    this.#extension = { ...before, ...extension };
   }
 
-  #enter(entry: ReadEntry): void {
-    this.#entered = true;
-    this.#steps.push({ kind: 'entry', entry });
-    entry.on('data', (chunk: Uint8Array) => this.#steps.push({ kind: 'data', chunk }));
-    entry.on('end', () => this.#steps.push({ kind: 'end', entry }));
+  async #entry(header: TarHeader): Promise<void> {
+    const name = decodeName(header.name);
+    if (kindOf(header, name) === 'folder') {
+      // Some readers skip such content, others read it as entries.
+      if (header.sizeBytes > 0) throw damaged('a folder has content');
+      return this.#visitor.folder(name);
+    }
+    await this.#visitor.beginFile(name, (header.mode & 0o100) !== 0);
+    for await (const chunk of this.#stream.content(header.sizeBytes)) await this.#visitor.write(chunk);
+    await this.#visitor.endFile();
+  }
+}
+
+/** The tar's bytes, counted: headers too, to limit an archive that has only headers. */
+class TarStream {
+  readonly #chunks: AsyncIterator<Buffer>;
+  readonly #limits: ArchiveLimits;
+  #held: Buffer = Buffer.alloc(0);
+  bytes = 0;
+
+  constructor(chunks: AsyncIterator<Buffer>, limits: ArchiveLimits) {
+    this.#chunks = chunks;
+    this.#limits = limits;
   }
 
-  async #runSteps(): Promise<void> {
-    const steps = this.#steps;
-    this.#steps = [];
-    for (const step of steps) await this.#step(step);
-    if (this.#failure !== undefined) throw this.#failure.thrown;
+  /** The next block; shorter where the stream ends. */
+  async block(): Promise<Buffer> {
+    while (this.#held.length < BLOCK_BYTES) {
+      const before = this.#held;
+      if (!(await this.#fill())) break;
+      this.#held = Buffer.concat([before, this.#held]);
+    }
+    return this.#take(BLOCK_BYTES);
   }
 
-  async #step(step: Step): Promise<void> {
-    if (step.kind === 'data') return this.#visitor.write(step.chunk);
-    const isFolder = kindOf(step.entry) === 'folder';
-    if (step.kind === 'end') return isFolder ? undefined : this.#visitor.endFile();
-    this.#visitor.count();
-    const { path, mode = 0 } = step.entry;
-    await (isFolder ? this.#visitor.folder(path) : this.#visitor.beginFile(path, (mode & 0o100) !== 0));
+  /** The content of an entry; skips the padding behind it. */
+  async *content(sizeBytes: number): AsyncGenerator<Buffer> {
+    for (let left = sizeBytes; left > 0;) {
+      if (this.#held.length === 0 && !(await this.#fill())) throw cutShort();
+      const chunk = this.#take(left);
+      left -= chunk.length;
+      yield chunk;
+    }
+    for (let left = -sizeBytes & (BLOCK_BYTES - 1); left > 0;) {
+      if (this.#held.length === 0 && !(await this.#fill())) throw cutShort();
+      left -= this.#take(left).length;
+    }
   }
 
-  /** Counts headers too, to limit an archive that has only headers. */
-  #countStream(bytes: number): void {
-    this.#streamBytes += bytes;
-    const { maxBytes, maxEntries } = this.#visitor.limits;
-    if (this.#streamBytes > maxBytes + maxEntries * OVERHEAD_PER_ENTRY_BYTES) {
+  /** Reads what is left: zeros, which fill up a record. */
+  async readPadding(): Promise<void> {
+    do {
+      if (!isZeroBlock(this.#take(this.#held.length))) throw damaged('other bytes follow its end');
+    } while (await this.#fill());
+  }
+
+  #take(most: number): Buffer {
+    const taken = this.#held.subarray(0, most);
+    this.#held = this.#held.subarray(taken.length);
+    return taken;
+  }
+
+  /** Holds the next chunk; false at the end of the stream. */
+  async #fill(): Promise<boolean> {
+    const next = await this.#chunks.next();
+    if (next.done === true) return false;
+    this.#held = next.value;
+    this.bytes += this.#held.length;
+    const { maxBytes, maxEntries } = this.#limits;
+    if (this.bytes > maxBytes + maxEntries * OVERHEAD_PER_ENTRY_BYTES) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive inflates to more than ${maxBytes} bytes and their headers`);
     }
-  }
-
-  #guard(check: () => void): void {
-    try {
-      check();
-    } catch (thrown) {
-      this.#fail(thrown);
-    }
-  }
-
-  /** Keeps the first failure; steps recorded before it still run and may throw first. */
-  #fail(thrown: unknown): void {
-    this.#failure ??= { thrown };
+    return true;
   }
 }
 
-function kindOf(entry: ReadEntry): 'file' | 'folder' {
-  switch (entry.type) {
-    case 'File':
-    case 'OldFile':
-    case 'ContiguousFile':
-      return 'file';
-    case 'Directory':
+function kindOf({ type }: TarHeader, name: string): 'file' | 'folder' {
+  switch (type) {
+    case '0':
+    case '7':
+      // Before POSIX a folder was a file whose name ends in a slash.
+      return name.endsWith('/') ? 'folder' : 'file';
+    case '5':
       return 'folder';
-    default:
-      return reject(entry);
-  }
-}
-
-/** Checks a PAX or GNU header before the parser drops what it does not expect in it. */
-function checkMeta(meta: string): void {
-  const isPax = /^\d+ [A-Za-z.]+=/.test(meta);
-  const records = isPax ? paxRecords(meta) : new Map([['path', meta.replace(/\0+$/, '')]]);
-  for (const [key, value] of records) {
-    if (key.startsWith('GNU.sparse.')) throw sparse();
-    if (key === 'path' && hasControlCharacter(value)) {
-      throw new IsthmusError('PACKAGE_NAME', 'an entry has a control character in its name');
-    }
-  }
-}
-
-/** The records of a PAX header by their lengths: the parser splits at line ends, which a value may contain. */
-function paxRecords(meta: string): Map<string, string> {
-  const bytes = Buffer.from(meta);
-  const records = new Map<string, string>();
-  for (let at = 0; at < bytes.length;) {
-    const head = /^(\d{1,6}) ([^=\n]+)=/.exec(bytes.toString('latin1', at, at + 300));
-    const length = Number(head?.[1]);
-    // Bytes that are not UTF-8 are longer once decoded. They are valid in attributes, which do not matter here; the check
-    // of names finds them in names.
-    if (head === null || length <= head[0].length || at + length > bytes.length) break;
-    records.set(head[2]!, bytes.toString('utf8', at + head[0].length, at + length - 1));
-    at += length;
-  }
-  return records;
-}
-
-function reject(entry: ReadEntry): never {
-  if (entry.meta) throw new IsthmusError('PACKAGE_BOMB', 'an extended header of the archive is too large');
-  switch (entry.type) {
-    case 'Link':
-    case 'SymbolicLink':
-      throw new IsthmusError('PACKAGE_LINK', `the archive has a link: ${JSON.stringify(entry.path.slice(0, 120))}`);
-    case 'SparseFile':
+    case '1':
+    case '2':
+      throw new IsthmusError('PACKAGE_LINK', `the archive has a link: ${JSON.stringify(name.slice(0, 120))}`);
+    case 'S':
       throw sparse();
     default:
-      throw new IsthmusError('PACKAGE_ENTRY', `the archive has an entry of kind ${entry.type}`);
+      throw new IsthmusError('PACKAGE_ENTRY', `the archive has an entry of kind ${JSON.stringify(type)}`);
   }
+}
+
+/** The size that every reader takes: one that does not know pax goes by the header. */
+function sizeOf(header: TarHeader, { sizeBytes = header.sizeBytes }: Extension): number {
+  if (sizeBytes === header.sizeBytes || sizeBytes > LARGEST_OCTAL_SIZE) return sizeBytes;
+  throw damaged('an entry has two sizes');
+}
+
+function readExtension(content: Buffer): Extension {
+  const records = readPaxRecords(content);
+  if ([...records.keys()].some((key) => key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize')) throw sparse();
+  const [name, linkName, size] = ['path', 'linkpath', 'size'].map((key) => records.get(key));
+  return {
+    // An empty value takes a record back.
+    ...(name === undefined || name.length === 0 ? {} : { name }),
+    ...(linkName === undefined || linkName.length === 0 ? {} : { linkName }),
+    ...(size === undefined || size.length === 0 ? {} : { sizeBytes: decimal(size) }),
+  };
+}
+
+/** It speaks of all entries after it, which have no name, size or target in common. */
+function checkGlobal(content: Buffer): void {
+  if (Object.keys(readExtension(content)).length > 0) throw damaged('a global header names a file');
+}
+
+function decimal(value: Buffer): number {
+  const digits = value.toString('latin1');
+  if (!/^\d{1,15}$/.test(digits)) throw damaged('an entry has a size that is no number');
+  return Number(digits);
+}
+
+function upToZero(content: Buffer): Buffer {
+  const zero = content.indexOf(0);
+  return zero === -1 ? content : content.subarray(0, zero);
+}
+
+function cutShort(): IsthmusError {
+  return new IsthmusError('PACKAGE_FORMAT', 'the tar inside has no end: it is cut short');
 }
 
 function sparse(): IsthmusError {

@@ -1,69 +1,97 @@
 // Reads a zip or nupkg entry by entry, by its central directory; admits only files and folders.
 import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
+import { inflate, newMeter, readStored } from './inflate.ts';
 import { decodeName } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
+import { lie, readZipEnd, type ZipDirectory } from './zip-end.ts';
+import { ZipLayout } from './zip-layout.ts';
 
 const MADE_ON_UNIX = 3;
 const STORED = 0;
 const DEFLATED = 8;
+const RECORD_BYTES = 46;
 
 /** Passes every entry of the archive to the visitor, one at a time. */
 export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
-  const zip = await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: true });
+  const file = await open(path, 'r');
   try {
-    if (zip.entryCount > visitor.limits.maxEntries) {
-      throw new IsthmusError('PACKAGE_BOMB', `the archive has ${zip.entryCount} entries`);
+    const directory = await readZipEnd(file, (await file.stat()).size);
+    if (directory.records > visitor.limits.maxEntries) {
+      throw new IsthmusError('PACKAGE_BOMB', `the archive has ${directory.records} entries`);
     }
-    const ranges: EntryRange[] = [];
-    for await (const entry of zip.eachEntry()) {
-      visitor.count();
-      ranges.push(rangeOf(entry));
-      await visitEntry(zip, entry, visitor, format);
+    const zip = await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: false });
+    try {
+      await new ZipReading(zip, file, visitor, format).run(directory);
+    } finally {
+      zip.close();
     }
-    rejectOverlaps(ranges);
   } finally {
-    zip.close();
+    await file.close();
   }
 }
 
-/** The bytes of the archive that an entry claims: at least its header, name and content. */
-interface EntryRange {
-  readonly from: number;
-  readonly to: number;
-}
+class ZipReading {
+  readonly #zip: ZipFile;
+  readonly #file: FileHandle;
+  readonly #visitor: ArchiveVisitor;
+  readonly #format: 'zip' | 'nupkg';
+  readonly #layout = new ZipLayout();
 
-const LOCAL_HEADER_BYTES = 30;
+  constructor(zip: ZipFile, file: FileHandle, visitor: ArchiveVisitor, format: 'zip' | 'nupkg') {
+    this.#zip = zip;
+    this.#file = file;
+    this.#visitor = visitor;
+    this.#format = format;
+  }
 
-function rangeOf({ relativeOffsetOfLocalHeader: from, compressedSize, fileNameRaw }: Entry): EntryRange {
-  return { from, to: from + LOCAL_HEADER_BYTES + fileNameRaw.length + compressedSize };
-}
-
-/** Overlapping entries inflate the same bytes many times; no packer writes them. */
-function rejectOverlaps(ranges: EntryRange[]): void {
-  ranges.sort((a, b) => a.from - b.from);
-  for (const [index, { to }] of ranges.entries()) {
-    const next = ranges[index + 1];
-    if (next !== undefined && next.from < to) {
-      throw new IsthmusError('PACKAGE_BOMB', 'two entries of the archive share their bytes');
+  async run({ records, start, end }: ZipDirectory): Promise<void> {
+    let at = start;
+    let seen = 0;
+    for await (const entry of this.#zip.eachEntry()) {
+      this.#visitor.count();
+      seen += 1;
+      at += RECORD_BYTES + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
+      if (at > end || (at === end && seen < records)) throw lie(`it claims ${records} entries and has fewer`);
+      await this.#visit(entry);
     }
+    if (at < end) throw lie(`it claims ${records} entries and has more`);
+    await this.#layout.assertFull(this.#file, start);
   }
-}
 
-async function visitEntry(zip: ZipFile, entry: Entry, visitor: ArchiveVisitor, format: string): Promise<void> {
-  const written = decodeName(entry.fileNameRaw);
-  // The parts of a nupkg are URIs: the decoded name must be safe.
-  const name = format === 'nupkg' ? decodeUri(written) : written;
-  const mode = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
-  rejectUnlessPlain(entry, mode);
-  if (name.endsWith('/')) return visitor.folder(name);
-  await visitor.beginFile(name, (mode & 0o100) !== 0);
-  const content = await zip.openReadStreamPromise(entry);
-  // It may fail after reading has stopped; that must not end the process.
-  content.on('error', () => undefined);
-  for await (const chunk of content as AsyncIterable<Uint8Array>) await visitor.write(chunk);
-  await visitor.endFile();
+  async #visit(entry: Entry): Promise<void> {
+    const local = await this.#zip.readLocalFileHeaderPromise(entry);
+    this.#layout.add(entry, local);
+    const written = decodeName(entry.fileNameRaw);
+    // The parts of a nupkg are URIs: the decoded name must be safe.
+    const name = this.#format === 'nupkg' ? decodeUri(written) : written;
+    const mode = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
+    rejectUnlessPlain(entry, mode);
+    if (name.endsWith('/')) {
+      if (entry.uncompressedSize > 0) throw lie('a folder has content');
+      return this.#visitor.folder(name);
+    }
+    await this.#visitor.beginFile(name, (mode & 0o100) !== 0);
+    await this.#readContent(entry, local.fileDataStart);
+    await this.#visitor.endFile();
+  }
+
+  async #readContent(
+    { compressionMethod, compressedSize, uncompressedSize, crc32 }: Entry,
+    start: number,
+  ): Promise<void> {
+    const meter = newMeter();
+    const read = compressionMethod === STORED ? readStored : inflate;
+    for await (const chunk of read(this.#file, { start, end: start + compressedSize }, meter)) {
+      await this.#visitor.write(chunk);
+    }
+    if (meter.takenBytes !== compressedSize || meter.bytes !== uncompressedSize) {
+      throw lie('an entry has another size than it claims');
+    }
+    if (meter.crc32 !== crc32) throw lie('the checksum of an entry is that of other content');
+  }
 }
 
 function rejectUnlessPlain(entry: Entry, mode: number): void {

@@ -1,6 +1,6 @@
 // Unpacking: a packer's archives come out whole; an attacker's are rejected and leave nothing behind.
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -8,41 +8,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkArchive, unpackArchive } from '../../lib/archives/archive.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
-import type { ArchiveLimits } from '../../lib/archives/visitor.ts';
 import type { ErrorCode } from '../../contract/errors.ts';
 import { tempDir } from '../support/temp.ts';
+import { bench, listing, rejected } from './archive-bench.ts';
 import { paxEntry, tarEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
 
 const run = promisify(execFile);
-
-/** Every path below a folder, sorted. */
-async function listing(folder: string): Promise<string[]> {
-  return (await readdir(folder, { recursive: true })).sort();
-}
-
-interface Bench {
-  readonly root: string;
-  readonly archive: string;
-  readonly into: string;
-}
-
-/** A folder with the archive, a canary beside the target folder, and nothing else. */
-async function bench(bytes: Buffer): Promise<Bench> {
-  const root = await tempDir();
-  const archive = join(root, 'archive');
-  await writeFile(archive, bytes);
-  await writeFile(join(root, 'canary'), 'untouched');
-  await mkdir(join(root, 'work'));
-  return { root, archive, into: join(root, 'work', 'staging') };
-}
-
-async function rejected(format: PackageFormat, bytes: Buffer, code: ErrorCode, limits: Partial<ArchiveLimits> = {}) {
-  const { root, archive, into } = await bench(bytes);
-  await expect(unpackArchive({ path: archive, format, into, limits })).rejects.toMatchObject({ code });
-  expect(await listing(root)).toEqual(['archive', 'canary', 'work']);
-  expect(await readFile(join(root, 'canary'), 'utf8')).toBe('untouched');
-  await expect(checkArchive({ path: archive, format, limits })).rejects.toMatchObject({ code });
-}
 
 describe('what a packer makes', () => {
   async function tree(): Promise<string> {

@@ -1,5 +1,5 @@
 // Builds archives byte by byte, so that tests can contain what no packer writes: names with `..`, links, wrong sizes.
-import { deflateRawSync, gzipSync } from 'node:zlib';
+import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 
 export interface TarEntry {
   readonly name: string | Buffer;
@@ -34,15 +34,15 @@ export function tarEntry({ name, type = '0', mode = 0o644, content = '', linkNam
   return Buffer.concat([header, body, Buffer.alloc((512 - (body.length % 512)) % 512)]);
 }
 
-/** One PAX header that gives the next entry these attributes. */
-export function paxEntry(attributes: Readonly<Record<string, string>>): Buffer {
+/** One PAX header that gives the next entry, or with type 'g' all entries, these attributes. */
+export function paxEntry(attributes: Readonly<Record<string, string>>, type: 'x' | 'g' = 'x'): Buffer {
   const records = Object.entries(attributes).map(([key, value]) => {
     const rest = Buffer.byteLength(` ${key}=${value}\n`);
     let length = rest + 1;
     while (String(length).length + rest !== length) length = String(length).length + rest;
     return `${length} ${key}=${value}\n`;
   });
-  return tarEntry({ name: 'PaxHeader', type: 'x', content: records.join('') });
+  return tarEntry({ name: 'PaxHeader', type, content: records.join('') });
 }
 
 /** A whole tar.gz of entries, or of raw pieces. */
@@ -60,15 +60,46 @@ export interface ZipEntry {
   readonly method?: number;
   /** What the headers claim; the content's length by default. */
   readonly size?: number;
-  /** The offset that the directory claims; the real one by default. */
+  readonly crc?: number;
+  /** An offset that the directory claims; the entry then has no header and content of its own. */
   readonly at?: number;
+  /** What the entry's own header claims, in place of what the directory claims. */
+  readonly own?: Partial<ZipHeader>;
+  /** What follows the deflated bytes within the content, the content, and the entry. */
+  readonly tail?: Buffer;
+  readonly descriptor?: Buffer;
+  readonly after?: Buffer;
+}
+
+interface ZipHeader {
+  readonly name: string | Buffer;
+  readonly flags?: number | undefined;
+  readonly method?: number | undefined;
+  readonly crc: number;
+  readonly size: number;
+  readonly packedSize: number;
+}
+
+export interface ZipLie {
+  /** What the end claims, in place of the truth. */
+  readonly records?: number;
+  readonly recordsHere?: number;
+  readonly directoryBytes?: number;
+  readonly comment?: Buffer;
+  /** Bytes before all entries, before the directory and before the end. */
+  readonly before?: Buffer;
+  readonly beforeDirectory?: Buffer;
+  readonly beforeEnd?: Buffer;
+  /** Writes an end of 64 bits, too, which claims so many records. */
+  readonly records64?: number;
 }
 
 /** A whole zip. */
-export function zip(entries: readonly ZipEntry[]): Buffer {
+export function zip(entries: readonly ZipEntry[], lie: ZipLie = {}): Buffer {
+  const { before = EMPTY, beforeDirectory = EMPTY, beforeEnd = EMPTY, comment = EMPTY } = lie;
   const locals: Buffer[] = [];
   const directory: Buffer[] = [];
-  let offset = 0;
+  let offset = before.length;
   for (const entry of entries) {
     const { local, central } = zipEntry(entry, offset);
     locals.push(local);
@@ -76,34 +107,73 @@ export function zip(entries: readonly ZipEntry[]): Buffer {
     offset += local.length;
   }
   const central = Buffer.concat(directory);
+  const start = offset + beforeDirectory.length;
+  const records = lie.records ?? entries.length;
+  const bytes = lie.directoryBytes ?? central.length;
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50, 0);
-  end.writeUInt16LE(entries.length, 8);
-  end.writeUInt16LE(entries.length, 10);
-  end.writeUInt32LE(central.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...locals, central, end]);
+  end.writeUInt16LE(lie.recordsHere ?? records, 8);
+  end.writeUInt16LE(records, 10);
+  end.writeUInt32LE(bytes, 12);
+  end.writeUInt32LE(start, 16);
+  end.writeUInt16LE(comment.length, 20);
+  const end64 = lie.records64 === undefined ? [] : [zipEnd64(lie.records64, bytes, start)];
+  return Buffer.concat([before, ...locals, beforeDirectory, central, beforeEnd, ...end64, end, comment]);
 }
 
-function zipEntry(
-  { name, content = '', mode = 0o100644, flags = 0x800, method = 8, size, at }: ZipEntry,
-  offset: number,
-) {
-  const nameBytes = Buffer.from(name);
+const EMPTY = Buffer.alloc(0);
+
+function zipEnd64(records: number, bytes: number, start: number): Buffer {
+  const end = Buffer.alloc(56 + 20);
+  end.writeUInt32LE(0x06064b50, 0);
+  end.writeBigUInt64LE(44n, 4);
+  end.writeBigUInt64LE(BigInt(records), 24);
+  end.writeBigUInt64LE(BigInt(records), 32);
+  end.writeBigUInt64LE(BigInt(bytes), 40);
+  end.writeBigUInt64LE(BigInt(start), 48);
+  end.writeUInt32LE(0x07064b50, 56);
+  end.writeBigUInt64LE(BigInt(start + bytes), 64);
+  end.writeUInt32LE(1, 72);
+  return end;
+}
+
+function zipEntry(entry: ZipEntry, offset: number) {
+  const { content = '', mode = 0o100644, at, crc, descriptor = EMPTY, after = EMPTY } = entry;
   const body = Buffer.from(content);
-  const packed = method === 8 ? deflateRawSync(body) : body;
+  const packed = Buffer.concat([(entry.method ?? 8) === 8 ? deflateRawSync(body) : body, entry.tail ?? EMPTY]);
+  const truth = { ...entry, crc: crc ?? crc32(body), size: entry.size ?? body.length, packedSize: packed.length };
+  const own = zipHeader({ ...truth, ...entry.own });
+  const listed = zipHeader(truth);
+  const local = Buffer.concat([Buffer.from('504b0304', 'hex'), own.shared, own.name, packed, descriptor, after]);
+  const tail = Buffer.alloc(14);
+  tail.writeUInt32LE(mode * 0x10000, 6);
+  tail.writeUInt32LE(at ?? offset, 10);
+  const made = Buffer.from([20, 3]);
+  const central = Buffer.concat([Buffer.from('504b0102', 'hex'), made, listed.shared, tail, listed.name]);
+  return { local: at === undefined ? local : EMPTY, central };
+}
+
+/** The fields that both headers of an entry have, and its name. */
+function zipHeader({ name, flags = 0x800, method = 8, crc, size, packedSize }: ZipHeader) {
+  const nameBytes = Buffer.from(name);
   const shared = Buffer.alloc(26);
   shared.writeUInt16LE(20, 0);
   shared.writeUInt16LE(flags, 2);
   shared.writeUInt16LE(method, 4);
-  shared.writeUInt32LE(packed.length, 14);
-  shared.writeUInt32LE(size ?? body.length, 18);
+  shared.writeUInt32LE(crc, 10);
+  shared.writeUInt32LE(packedSize, 14);
+  shared.writeUInt32LE(size, 18);
   shared.writeUInt16LE(nameBytes.length, 22);
-  const local = Buffer.concat([Buffer.from('504b0304', 'hex'), shared, nameBytes, packed]);
-  const made = Buffer.from([20, 3]);
-  const tail = Buffer.alloc(14);
-  tail.writeUInt32LE(mode * 0x10000, 6);
-  tail.writeUInt32LE(at ?? offset, 10);
-  const central = Buffer.concat([Buffer.from('504b0102', 'hex'), made, shared, tail, nameBytes]);
-  return { local, central };
+  return { shared, name: nameBytes };
+}
+
+/** The descriptor of an entry, with its signature. */
+export function zipDescriptor(content: string): Buffer {
+  const body = Buffer.from(content);
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt32LE(0x08074b50, 0);
+  bytes.writeUInt32LE(crc32(body), 4);
+  bytes.writeUInt32LE(deflateRawSync(body).length, 8);
+  bytes.writeUInt32LE(body.length, 12);
+  return bytes;
 }

@@ -1,0 +1,94 @@
+// Inflates a gzip file. Some readers take several streams as one file and others the first alone, so that only one may
+// have content; after it only padding may follow.
+import { open, type FileHandle } from 'node:fs/promises';
+import { IsthmusError } from '../../contract/errors.ts';
+import { inflate, newMeter } from './inflate.ts';
+
+const FIXED_HEADER_BYTES = 10;
+const TRAILER_BYTES = 8;
+/** Names and comments of a header are short; a longer one is no packer's. */
+const LARGEST_HEADER_BYTES = 128 * 1024;
+const READ_BYTES = 256 * 1024;
+
+const FLAG = { headerCrc: 2, extra: 4, name: 8, comment: 16, reserved: 0xe0 };
+
+/** The content of a gzip file; PACKAGE_FORMAT when it is damaged, not whole, or more than one file. */
+export async function* inflateGzip(path: string): AsyncGenerator<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    let at = yield* streamAt(file, 0, size);
+    for (at = await skipPadding(file, at, size); at < size; at = await skipPadding(file, at, size)) {
+      at = await skipEmptyStream(file, at, size);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Gives out one stream; returns where it ends. */
+async function* streamAt(file: FileHandle, from: number, size: number): AsyncGenerator<Buffer, number> {
+  const meter = newMeter();
+  const start = from + (await headerBytes(file, from));
+  yield* inflate(file, { start, end: size }, meter);
+  const end = start + meter.takenBytes + TRAILER_BYTES;
+  const trailer = await bytesAt(file, end - TRAILER_BYTES, TRAILER_BYTES);
+  if (trailer.length < TRAILER_BYTES) throw damaged('it is cut short');
+  if (trailer.readUInt32LE(0) !== meter.crc32) throw damaged('its checksum is that of other content');
+  if (trailer.readUInt32LE(4) !== meter.bytes % 2 ** 32) throw damaged('its content has another size than it claims');
+  return end;
+}
+
+async function skipEmptyStream(file: FileHandle, from: number, size: number): Promise<number> {
+  if (!isGzip(await bytesAt(file, from, 2))) throw damaged('other bytes follow its end');
+  const reading = streamAt(file, from, size);
+  for (let next = await reading.next(); ; next = await reading.next()) {
+    if (next.done === true) return next.value;
+    await reading.return(0);
+    throw damaged('it has several streams with content: pack it as one');
+  }
+}
+
+/** Where the zeros that begin at `from` end: some writers fill up blocks. */
+async function skipPadding(file: FileHandle, from: number, size: number): Promise<number> {
+  for (let at = from; at < size;) {
+    const bytes = await bytesAt(file, at, READ_BYTES);
+    const content = bytes.findIndex((byte) => byte !== 0);
+    if (content !== -1) return at + content;
+    at += bytes.length;
+  }
+  return size;
+}
+
+async function headerBytes(file: FileHandle, from: number): Promise<number> {
+  const bytes = await bytesAt(file, from, LARGEST_HEADER_BYTES);
+  if (!isGzip(bytes)) throw new IsthmusError('PACKAGE_FORMAT', 'this is not a tar.gz archive: it is not a gzip');
+  const flags = bytes.length < FIXED_HEADER_BYTES || bytes[2] !== 8 ? FLAG.reserved : bytes[3]!;
+  if ((flags & FLAG.reserved) !== 0) throw damaged('its header is damaged');
+  let at = FIXED_HEADER_BYTES;
+  if ((flags & FLAG.extra) !== 0) at += 2 + (at + 2 <= bytes.length ? bytes.readUInt16LE(at) : bytes.length);
+  for (const text of [FLAG.name, FLAG.comment]) {
+    if ((flags & text) !== 0) at = textEnd(bytes, at);
+  }
+  if ((flags & FLAG.headerCrc) !== 0) at += 2;
+  if (at > bytes.length) throw damaged('its header is cut short or too long');
+  return at;
+}
+
+function textEnd(bytes: Buffer, from: number): number {
+  const zero = bytes.indexOf(0, from);
+  return zero === -1 ? bytes.length + 1 : zero + 1;
+}
+
+function isGzip(bytes: Buffer): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position });
+  return buffer.subarray(0, bytesRead);
+}
+
+function damaged(why: string): IsthmusError {
+  return new IsthmusError('PACKAGE_FORMAT', `the gzip is damaged or not whole: ${why}`);
+}
