@@ -54,7 +54,11 @@ export default tseslint.config(
     extends: [...tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
-      '@typescript-eslint/no-floating-promises': 'error',
+      // Fastify's reply can be awaited, and need not be.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafePromises: [{ from: 'package', package: 'fastify', name: 'FastifyReply' }] },
+      ],
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/promise-function-async': 'off',
       '@typescript-eslint/return-await': ['error', 'in-try-catch'],
@@ -87,6 +91,20 @@ export default tseslint.config(
         },
       ],
     },
+  },
+  {
+    // No failure of background work ends the process: `void` would leave a promise without anybody who hears of it.
+    files: ['**/*.ts'],
+    ignores: ['**/*.test.ts', 'test/**', 'bench/**', 'build/**', 'vitest.config.ts'],
+    rules: {
+      'no-void': 'error',
+      'no-restricted-globals': ['error', { name: 'setInterval', message: 'Use `every` (lib/async/background.ts).' }],
+    },
+  },
+  // A link's session ends itself when its heartbeat fails.
+  {
+    files: ['lib/async/background.ts', 'mesh/link/heartbeat.ts'],
+    rules: { 'no-restricted-globals': 'off' },
   },
   {
     files: ['lib/config/**/*.ts'],

@@ -4,6 +4,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
+import { background } from '../lib/async/background.ts';
 import { backoffMs } from '../lib/async/backoff.ts';
 import { LongTimer } from '../lib/async/long-timer.ts';
 import { IsthmusError } from '../contract/errors.ts';
@@ -38,7 +39,7 @@ export function keepRenewed(options: RenewalOptions): { stop(): void } {
   let timer: LongTimer | undefined;
   let stopped = false;
   const schedule = (atMs: number, failures: number): void => {
-    if (!stopped) timer = new LongTimer(atMs, () => void renew(failures), { keepsAlive: false });
+    if (!stopped) timer = new LongTimer(atMs, () => begin(failures), { keepsAlive: false });
   };
   const renew = async (failures: number): Promise<void> => {
     try {
@@ -52,6 +53,7 @@ export function keepRenewed(options: RenewalOptions): { stop(): void } {
       schedule(Date.now() + backoffMs(failures, RETRY, options.random), failures + 1);
     }
   };
+  const begin = (failures: number): void => background('certificate.renewal', options.log, () => renew(failures));
   schedule(renewalTimeMs(options), 0);
   return {
     stop() {

@@ -2,6 +2,7 @@
 // that a node that restarts without the server still denies revoked nodes.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { background } from '../lib/async/background.ts';
 import { writeDurably } from '../lib/files/durable.ts';
 import { loadDefinitions, messageCodec } from '../lib/grpc/load.ts';
 import { silentLogger, type Logger } from '../lib/telemetry/log.ts';
@@ -87,7 +88,7 @@ export class RevocationList {
     const outcome = this.#take(offered);
     if (outcome === 'newer') {
       this.#keep();
-      for (const listener of this.#listeners) listener();
+      for (const listener of this.#listeners) background('revocations.listener', this.#log, listener);
     }
     return outcome;
   }

@@ -34,7 +34,7 @@ class Refresher {
   soon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.#running.run(this.#refresh).catch(() => undefined);
+      this.#running.run(this.#refresh).catch(() => undefined);
     }, REFRESH_EVERY_MS);
   }
 

@@ -10,6 +10,7 @@
 //
 // e2e/ and enrolment/ do not import each other; enrolment/ takes connections from link/, e2e/ needs tunnel/ only.
 import type { Duplex } from 'node:stream';
+import { background } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { RevocationList } from '../certs/revocations.ts';
 import { withDeadline } from '../lib/async/deadline.ts';
@@ -138,7 +139,9 @@ class MeshNode implements Mesh {
     const dial = (options: DialOptions) => this.dial(options);
     this.#sessionCredentials = new SessionCredentials({ trust, log, sessions: this.#host.sessions, dial });
     this.#unsubscribe = revocations.onChange(() => this.#revocationsChanged());
-    this.listen(CREDENTIAL_SERVICE, (stream) => void this.#sessionCredentials.answer(stream));
+    this.listen(CREDENTIAL_SERVICE, (stream) =>
+      background('session.credential', log, () => this.#sessionCredentials.answer(stream)),
+    );
     this.listen(ECHO_SERVICE, (stream) => {
       const { node } = identity.current();
       const { softwareVersion } = this.#context;

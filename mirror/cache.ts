@@ -3,6 +3,7 @@
 //   through.ts   a fetch without room in the cache    node/sources/find.ts  the sources of a digest
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { background } from '../lib/async/background.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { askForBlob } from '../lib/blobs/blob-client.ts';
@@ -131,6 +132,7 @@ export class MirrorCache {
       this.#runs.delete(run);
     });
     this.#runs.add(run);
+    background('mirror.pull', log, () => run);
     return pull;
   }
 

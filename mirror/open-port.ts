@@ -1,5 +1,6 @@
 // The open port: nodes of the site fetch packages here without a tunnel, over mutual TLS with the mesh's certificates.
 import { createServer, type TLSSocket } from 'node:tls';
+import { logErrorsOf } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { PeerIdentity } from '../certs/peer.ts';
 import type { RevocationList } from '../certs/revocations.ts';
@@ -74,6 +75,7 @@ export async function listenOpenPort(address: string, deps: OpenPortDeps): Promi
     stopRevocations();
     throw thrown;
   });
+  logErrorsOf(server, 'mirror.listener', log);
   return {
     host,
     port: bound.port,

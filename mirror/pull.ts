@@ -64,13 +64,14 @@ export class Pull implements FetchTarget {
       await this.#deps.fetchInto(this, signal);
       this.#become({ phase: 'whole' });
     } catch (error) {
+      // What failed first is told; that the file cannot be closed either says nothing more.
       if (isDiskFull(error)) {
         const meter = writer.meter();
         // Followers have their own file handles: the bytes stay readable, and the room is freed when they are done.
-        await writer.discard();
+        await writer.discard().catch(() => undefined);
         this.#become({ phase: 'uncached', meter });
       } else {
-        await writer.close();
+        await writer.close().catch(() => undefined);
         this.#become({ phase: 'failed', error });
       }
     }

@@ -7,6 +7,7 @@
 // Desired parents that are applied already need no trial: links to any other parents being tried end.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { attempted, background } from '../lib/async/background.ts';
 import { Mutex } from '../lib/async/mutex.ts';
 import { parseHostPort } from '../lib/net/host-port.ts';
 import { writeDurably } from '../lib/files/durable.ts';
@@ -96,7 +97,18 @@ export class Reparenting {
     const { signal } = this.#attempt;
     this.#phase = phase;
     this.#tell('');
-    void this.#working.run(() => work(signal));
+    background('node.reparent', this.#deps.log, () => this.#working.run(() => this.#untilDone(work, signal)));
+  }
+
+  /** The server names desired parents once: work that failed is done again. */
+  async #untilDone(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    for (let done = false; !done && !signal.aborted;) {
+      await attempted('node.reparent', this.#deps.log, async () => {
+        await work(signal);
+        done = true;
+      });
+      if (!done) await this.#pause(RETRY_MS, signal);
+    }
   }
 
   async #reparent(parents: readonly ParentConfig[], version: number, signal: AbortSignal): Promise<void> {

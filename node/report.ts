@@ -1,6 +1,7 @@
 // Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come
 // back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
+import { background } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import { backoffMs } from '../lib/async/backoff.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
@@ -90,12 +91,17 @@ async function reportOnce(options: Reporting, stopping: AbortSignal): Promise<Is
       call.on('end', () => resolve(new IsthmusError('UNREACHABLE', 'the server ended the stream', { hop: 'server' })));
     });
     call.on('data', (assignment: Assignment__Output) => {
-      options.onAssignment?.(assignment.dial);
-      reparenting.assign(assignment);
+      try {
+        options.onAssignment?.(assignment.dial);
+        reparenting.assign(assignment);
+      } catch (err) {
+        options.log.error({ err }, 'an assignment failed; asking for it again');
+        call.cancel();
+      }
     });
     const timer = new ReportTimer(async () => {
       call.write(await makeReport(options));
-    });
+    }, options.log);
     const unwatch = mesh.onLinksChanged(() => timer.soon());
     const stopDenials = mesh.denials.onRecorded(() => timer.soon());
     const stopReparenting = reparenting.onChange(() => timer.soon());
@@ -163,22 +169,33 @@ class Load {
     this.#atMs = now;
     const disk = await statfs(this.#dataDir).catch(() => undefined);
     return {
-      memoryRssBytes: process.memoryUsage.rss(),
+      memoryRssBytes: rssBytes(),
       cpuShare,
       diskFreeBytes: disk === undefined ? 0 : disk.bavail * disk.bsize,
     };
   }
 }
 
+/** 0 where it cannot be read: it is read from a file in /proc, which needs a descriptor. */
+function rssBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
+  }
+}
+
 /** Calls `send` at once, then at an interval, and sooner on request, but never too often. */
 class ReportTimer {
   readonly #send: () => Promise<void>;
+  readonly #log: Logger;
   #timer: NodeJS.Timeout | undefined;
   #lastMs = 0;
   #stopped = false;
 
-  constructor(send: () => Promise<void>) {
+  constructor(send: () => Promise<void>, log: Logger) {
     this.#send = send;
+    this.#log = log;
     this.#run();
   }
 
@@ -193,7 +210,7 @@ class ReportTimer {
 
   #run(): void {
     this.#lastMs = performance.now();
-    void this.#send().then(() => this.#schedule(INTERVAL_MS));
+    background('node.report', this.#log, () => this.#send().finally(() => this.#schedule(INTERVAL_MS)));
   }
 
   #schedule(ms: number): void {

@@ -8,6 +8,7 @@
 //   scripts/        ad-hoc scripts           health/       checks, judgement, monitor
 //   events/         subscriptions, audit     packages/     the feed
 //   operations/     init, backup, retention  api/          HTTP
+import { logErrorsOf } from '../lib/async/background.ts';
 import { authorityPin } from '../certs/authority-signature.ts';
 import { openAuthority } from '../certs/authority.ts';
 import { IdentityStore } from '../certs/identity.ts';
@@ -187,6 +188,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   teardown.add(unfollow);
   teardown.add(startRetention({ store, log, retentionDays: config.retentionDays }));
   const api = await listen(app, apiListen);
+  logErrorsOf(app.server, 'api.listener', log);
   const apiUrl = `${app.listeningOrigin.startsWith('https') ? 'https' : 'http'}://${api}`;
   log.info({ node, pin: authorityPin(authorityPem) }, 'the server is up');
   return { mesh: mesh.address ?? config.mesh.listen, api, apiUrl };

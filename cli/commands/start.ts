@@ -18,6 +18,7 @@ import { decodeText } from '../../lib/text/read-text.ts';
 import type { Running } from '../../lib/component.ts';
 import { LOG_LEVELS, createLogger, type Logger, type LogLevel } from '../../lib/telemetry/log.ts';
 import { examples, type Cli } from '../cli.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
 import { shellWord } from '../render/shell.ts';
 import { say, type Terminal } from '../terminal.ts';
 import { stopAfter } from '../../lib/async/deadline.ts';
@@ -148,6 +149,7 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
     component: each.name,
     level: options.logLevel ?? levelOfEnv() ?? 'info',
   });
+  keepAlive(log);
   const stopped = untilStopped(terminal, options.stopWithStdin === true);
   const running = await each.run(dataDir, { file: await readConfigFile(dataDir), options: words }, log);
   log.info({ addresses: running.addresses }, 'started');
@@ -160,6 +162,18 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   };
   await stopAfter(STOP_LIMIT_MS, killItself, () => running.stop());
   log.info('stopped');
+}
+
+/**
+ * A failure that nothing handled, of a promise or of the system (such as EMFILE), is logged and ends nothing. Any other
+ * uncaught exception ends the process: it may have left something half done.
+ */
+function keepAlive(log: Logger): void {
+  process.on('unhandledRejection', (err) => log.error({ err }, 'a background failure that nothing handled'));
+  process.on('uncaughtException', (err) => {
+    log.error({ err }, 'an exception that nothing caught');
+    if (!('syscall' in err)) process.exit(EXIT_CODES.internal.code);
+  });
 }
 
 function levelOfEnv(): LogLevel | undefined {

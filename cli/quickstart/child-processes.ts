@@ -74,12 +74,12 @@ export class ProcessGroup {
     const started = Promise.withResolvers<unknown>();
     const lines = createInterface({ input: child.childProcess.stdout! });
     lines.once('line', (line) => started.resolve((JSON.parse(line) as { addresses: unknown }).addresses));
-    void child.exited.then((exit) => started.reject(new Error(exitText(exit))));
+    child.exited.then((exit) => started.reject(new Error(exitText(exit))), started.reject);
     try {
       const late = () => new Error('did not start in time');
       const addresses = await within(started.promise, { ms: START_LIMIT_MS, late });
       child.phase = 'running';
-      void child.exited.then((exit) => this.#onExit(child, exit));
+      child.exited.then((exit) => this.#onExit(child, exit), this.#failed.reject);
       return addresses;
     } catch (cause) {
       throw await failure(name, (cause as Error).message, logFile);
@@ -145,7 +145,7 @@ export class ProcessGroup {
 
   #onExit(child: Child, exit: Exit): void {
     if (child.phase === 'stopping') return;
-    void failure(child.name, exitText(exit), child.logFile).then((error) => this.#failed.reject(error));
+    failure(child.name, exitText(exit), child.logFile).then(this.#failed.reject, this.#failed.reject);
   }
 }
 

@@ -44,7 +44,9 @@ export async function askForBlob(stream: Duplex, question: BlobQuestion): Promis
   request.end();
   try {
     const response = await headOf(request, question.stallMs);
-    const close = () => void stream.destroy();
+    const close = () => {
+      stream.destroy();
+    };
     return { sizeBytes: sizeOf(response, question), body: bodyOf(response, question, close), close };
   } catch (thrown) {
     stream.destroy();

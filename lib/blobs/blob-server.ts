@@ -3,6 +3,7 @@
 // or rejected. The built-in feed and mirrors share this server and differ in their origin.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { background } from '../../lib/async/background.ts';
 import { Watchdog } from '../async/deadline.ts';
 import { ERROR_CATALOGUE, IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -76,7 +77,9 @@ export class BlobServer<Peer> {
     this.#http = createServer({ maxHeaderSize: LARGEST_HEADER_BYTES, keepAliveTimeout: this.#limits.idleTimeoutMs });
     this.#http.timeout = this.#limits.idleTimeoutMs;
     this.#http.maxHeadersCount = 64;
-    this.#http.on('request', (request, response) => void this.#answer(request, response));
+    this.#http.on('request', (request, response) =>
+      background('feed.request', log, () => this.#answer(request, response)),
+    );
     this.#http.on('clientError', (_error, stream) => stream.destroy());
     this.#http.on('timeout', (stream: Duplex) => stream.destroy());
   }
@@ -102,7 +105,10 @@ export class BlobServer<Peer> {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const accepted = this.#streams.get(request.socket);
-    if (accepted === undefined) return void request.socket.destroy();
+    if (accepted === undefined) {
+      request.socket.destroy();
+      return;
+    }
     accepted.watchdog.rest();
     const gone = new AbortController();
     response.once('close', () => {
@@ -149,7 +155,10 @@ export class BlobServer<Peer> {
     const error = IsthmusError.from(thrown);
     if (!QUIET_CODES.includes(error.code)) this.#log.warn({ err: error }, 'a blob was not served');
     // The body is incomplete: only a broken connection shows that to the requester.
-    if (response.headersSent) return void response.destroy();
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
     reject(response, ERROR_CATALOGUE[error.code].http, error.code);
   }
 }

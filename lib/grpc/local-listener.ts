@@ -23,10 +23,17 @@ async function openListener(): Promise<string> {
     const path = `\0isthmus-grpc-${process.pid}-${randomBytes(6).toString('hex')}`;
     server.listen({ path });
     await once(server, 'listening');
+    goOnListening(server);
     return `unix:${path}`;
   }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  goOnListening(server);
   const address = server.address();
   return `ipv4:127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+}
+
+/** After errors of `accept`, as when descriptors run out. */
+function goOnListening(server: Server): void {
+  server.on('error', () => undefined);
 }

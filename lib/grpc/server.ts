@@ -143,7 +143,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     const open = [...this.streams.values()];
     await pauseUntil(
       (wake) => {
-        void Promise.all(open.map(closed)).then(wake);
+        Promise.all(open.map(closed)).then(wake, wake);
         return () => undefined;
       },
       { ms: STOP_GRACE_MS },
@@ -192,7 +192,10 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
         else call.emit('error', error);
       };
       const rejectMalformed = (): void => fail(new IsthmusError('INVALID_FIELD', 'the message is not of its type'));
-      if (call.request === malformed) return void rejectMalformed();
+      if (call.request === malformed) {
+        rejectMalformed();
+        return;
+      }
       onMalformed(call, rejectMalformed);
       const run = async (): Promise<void> => {
         const result = await handler(call, this.authorise(call.metadata, path, access));

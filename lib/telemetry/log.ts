@@ -25,7 +25,8 @@ export function createLogger({ component, node, level = 'info' }: LogOptions): L
       hooks: { streamWrite: safeJson },
       redact: { paths: ['*.key', '*.token', '*.secret', '*.password', '*.authorization'], censor: '[masked]' },
     },
-    pino.destination({ dest: 2, sync: true }),
+    // A log that cannot be written, as on a full disk, must not end the process.
+    pino.destination({ dest: 2, sync: true }).on('error', () => undefined),
   );
 }
 

@@ -2,6 +2,7 @@
 // beside it: late in the life of a certificate the endpoint that opened the session opens the service `credential` on
 // the same node, names the session, shows its current certificate signed over that session, and gets the other's in
 // return (certs/credential.ts).
+import { background } from '../../lib/async/background.ts';
 import {
   judgeCredential,
   proveCredential,
@@ -98,7 +99,8 @@ export class SessionCredentials {
   #schedule(kept: KeptSession, notBeforeMs: number): void {
     if (kept.stream.destroyed) return;
     const atMs = Math.max(notBeforeMs, Math.min(dueMs(kept.own), dueMs(kept.stream.peer)));
-    kept.timer = new LongTimer(atMs, () => void this.#renew(kept), { keepsAlive: false });
+    const renew = (): void => background('session.credential', this.#deps.log, () => this.#renew(kept));
+    kept.timer = new LongTimer(atMs, renew, { keepsAlive: false });
   }
 
   async #renew(kept: KeptSession): Promise<void> {

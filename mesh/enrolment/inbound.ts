@@ -51,11 +51,15 @@ export async function listenForEnrol(
       .catch(() => (sockets.get(raw) ?? raw).destroy());
   });
   const address = await listenOn(server, listen);
+  // Of `accept`, as when descriptors run out: it goes on listening.
+  server.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
     address,
     next: (signal) => nextOf(arrived, waiting, signal),
-    close: () => void server.close(),
+    close: () => {
+      server.close();
+    },
     async stop() {
       server.close();
       for (const connection of sockets.values()) connection.destroy();

@@ -99,9 +99,18 @@ export class Connector {
       else session.signal.addEventListener('abort', end, { once: true });
     });
     if (signal.aborted) session.end(new IsthmusError('CANCELLED', 'the node is stopping'), true);
-    else deps.serve(session);
+    else serve(session, deps);
     this.#phase = { name: 'serving', session };
     return { kind: 'served', error: await ended, forMs: performance.now() - startedMs };
+  }
+}
+
+/** A session that cannot be served ends, and the link is dialled again. */
+function serve(session: LinkSession, deps: ConnectorDeps): void {
+  try {
+    deps.serve(session);
+  } catch (thrown) {
+    session.end(IsthmusError.from(thrown), true);
   }
 }
 

@@ -1,6 +1,7 @@
 // Renewed certificates on live links. A session ends when its peer's certificate expires, unless the peer has shown a
 // newer one in it by then (certs/credential.ts). Revocation follows the newest. Bulk connections live and end with
 // their session.
+import { background } from '../../lib/async/background.ts';
 import { judgeCredential, proveCredential, type TlsSide } from '../../certs/credential.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { Mutex } from '../../lib/async/mutex.ts';
@@ -89,15 +90,7 @@ export class LinkCredentials {
   }
 
   #showSoon(session: LinkSession): void {
-    void this.#showing
-      .run(() => this.#show(session))
-      .catch((thrown: unknown) => {
-        const { code, message } = IsthmusError.from(thrown);
-        this.#log.warn(
-          { peer: session.facts.peer.node, code, err: message },
-          'renewed certificate not shown on the link',
-        );
-      });
+    background('link.credential', this.#log, () => this.#showing.run(() => this.#show(session)));
   }
 
   async #show(session: LinkSession): Promise<void> {

@@ -4,6 +4,7 @@
 //   silent → waiting → (handshake) → known → settled      over a cap, the oldest silent or stalled connection is closed;
 //                                ↘ stalled                where there is none, the new one
 import net from 'node:net';
+import { logErrorsOf } from '../../lib/async/background.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { ALPN, linkServerOptions, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -78,7 +79,7 @@ export async function startListener(
 
   const secure = (raw: net.Socket, connection: PendingConnection, leave: () => void) => {
     const { address } = connection;
-    acceptTls(raw, linkServerOptions(trust.identity.current(), Object.values(ALPN)))
+    Promise.try(() => acceptTls(raw, linkServerOptions(trust.identity.current(), Object.values(ALPN))))
       .then((session) => {
         connection.stream = session;
         leave();
@@ -121,7 +122,7 @@ export async function startListener(
   };
 
   const address = await listenOn(server, listen);
-  server.on('error', (error) => log.error({ err: error }, 'the listener failed'));
+  logErrorsOf(server, 'mesh.listener', log);
 
   return {
     address,

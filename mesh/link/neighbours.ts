@@ -1,5 +1,6 @@
 // The neighbours of this node: its parents, the children that it dials, and whoever dials it. Keeps a connector for
 // every link that this node dials, and decides which links have the fast heartbeat.
+import { background } from '../../lib/async/background.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { MeshLimits } from '../limits.ts';
@@ -82,7 +83,7 @@ export class Neighbours {
       connector: connector ?? (config.address === undefined ? undefined : this.#connect(link, config.address)),
     }));
     for (const { link, connector } of removed) {
-      if (connector !== undefined) void connector.stop();
+      if (connector !== undefined) this.#drop(connector);
       link.session?.end(new IsthmusError('CANCELLED', 'the link is no longer wanted'), true);
       this.table.remove(link);
     }
@@ -97,7 +98,7 @@ export class Neighbours {
     for (const [node, connector] of this.#children) {
       if (wanted.get(node) === connector.link.address) continue;
       this.#children.delete(node);
-      void connector.stop();
+      this.#drop(connector);
       this.table.remove(connector.link);
     }
     for (const [node, address] of wanted) {
@@ -208,7 +209,11 @@ export class Neighbours {
     }
   }
 
+  #drop(connector: Connector): void {
+    background('link.stop', this.#deps.log, () => connector.stop());
+  }
+
   #changed(): void {
-    for (const watcher of [...this.#watchers]) watcher();
+    for (const watcher of [...this.#watchers]) background('links.listener', this.#deps.log, watcher);
   }
 }

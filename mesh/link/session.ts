@@ -113,7 +113,7 @@ export class LinkSession {
     this.#bulkSlots = new BulkSlots(limits.bulkPerLink);
     this.#heartbeat = new Heartbeat(
       this.#heartbeatLimits(),
-      (id) => this.send({ ping: { id, fast: this.#wantsFastHeartbeat } }),
+      (id) => this.#orEnd(() => this.send({ ping: { id, fast: this.#wantsFastHeartbeat } })),
       () => {
         this.end(new IsthmusError('LINK_TIMEOUT', `${facts.peer.node} was silent for ${this.linkTimeoutMs} ms`));
       },
@@ -121,7 +121,7 @@ export class LinkSession {
     );
     this.window = new SendWindow(limits.bulkWindow, () => this.#heartbeat.minRoundTripMs);
     this.#acks = new AckSender(limits.bulkWindow.ackEveryMs, (tunnelId, receivedBytes) =>
-      this.send({ bulkAck: { tunnelId, receivedBytes } }),
+      this.#orEnd(() => this.send({ bulkAck: { tunnelId, receivedBytes } })),
     );
   }
 
@@ -134,7 +134,7 @@ export class LinkSession {
       this.end(new IsthmusError('UNREACHABLE', `the connection to ${node} was lost`, { hop: node }));
     };
     const attach: FrameSource = this.#attach;
-    attach.on('data', (frame: AttachFrame__Output) => this.#receive(frame));
+    attach.on('data', (frame: AttachFrame__Output) => this.#orEnd(() => this.#receive(frame)));
     attach.resume();
     this.#heartbeat.start();
   }
@@ -307,6 +307,15 @@ export class LinkSession {
   #isBulkQueued(): boolean {
     const takesBulk = performance.now() - this.#bulkTakenAtMs < this.#limits.heartbeatIntervalMs;
     return takesBulk || this.window.inFlight > this.#limits.bulkWindow.startBytes;
+  }
+
+  /** A fault of a session ends that session, and nothing else. */
+  #orEnd(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      this.end(IsthmusError.from(thrown));
+    }
   }
 
   #receive(frame: AttachFrame__Output): void {

@@ -52,9 +52,9 @@ function isDenial({ code }: IsthmusError): boolean {
 }
 
 function send<Body>(reply: FastifyReply, { status, body, location, version }: Remembered<Body>): Body {
-  void reply.code(status);
-  if (location !== undefined) void reply.header('location', location);
-  if (version !== undefined) void reply.header('etag', etag(version));
+  reply.code(status);
+  if (location !== undefined) reply.header('location', location);
+  if (version !== undefined) reply.header('etag', etag(version));
   return body;
 }
 
@@ -65,7 +65,7 @@ export function etag(version: number): string {
 
 /** Sends a versioned resource with its ETag. */
 export function sendVersioned<Body extends { readonly version: number }>(reply: FastifyReply, body: Body): Body {
-  void reply.header('etag', etag(body.version));
+  reply.header('etag', etag(body.version));
   return body;
 }
 

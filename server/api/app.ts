@@ -189,7 +189,7 @@ class KnownPaths {
       .filter(({ pattern }) => pattern.test(path))
       .flatMap((p) => [...p.methods]);
     if (methods.length === 0) return sendProblem(reply, noSuchPath());
-    void reply.header('allow', methods.join(', '));
+    reply.header('allow', methods.join(', '));
     return sendProblem(reply, new IsthmusError('METHOD_NOT_ALLOWED', `${request.method} is not a method of this path`));
   }
 }

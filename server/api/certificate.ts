@@ -5,6 +5,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type Server as TlsServer } from 'node:tls';
 import type { FastifyServerOptions } from 'fastify';
+import { every } from '../../lib/async/background.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { HostPort } from '../../lib/net/host-port.ts';
@@ -111,9 +112,8 @@ class FileCertificate implements CertificateSource {
   }
 
   onChange(listener: (next: TlsMaterial) => void): () => void {
-    const timer = setInterval(() => this.#reload(listener), this.#options.reloadEveryMs);
-    timer.unref();
-    return () => clearInterval(timer);
+    const { reloadEveryMs, log } = this.#options;
+    return every(reloadEveryMs, 'api.certificate', log, () => this.#reload(listener));
   }
 
   #reload(listener: (next: TlsMaterial) => void): void {

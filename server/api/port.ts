@@ -54,7 +54,7 @@ export function limitStrangers(app: ApiInstance, { store, log }: Pick<ApiContext
     done();
   });
   app.addHook('onSend', ({ raw, principal }, reply, _payload, done) => {
-    if (principal === null && raw.complete) void reply.header('connection', 'close');
+    if (principal === null && raw.complete) reply.header('connection', 'close');
     else if (principal === null) closeWithin(raw.socket, LINGER_MS);
     done();
   });

@@ -24,8 +24,8 @@ export function toProblem(error: IsthmusError): Problem {
 /** Sends an error as a problem document. */
 export function sendProblem(reply: FastifyReply, error: IsthmusError): FastifyReply {
   const problem = toProblem(error);
-  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
-  if (problem.status === 503 || problem.status === 429) void reply.header('retry-after', '1');
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+  if (problem.status === 503 || problem.status === 429) reply.header('retry-after', '1');
   return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
 

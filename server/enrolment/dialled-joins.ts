@@ -76,7 +76,9 @@ export class DialledJoins {
       const [path] = pathsByParents({ node, parents: [parent] }, topology);
       if (path === undefined) throw new IsthmusError('UNREACHABLE', `no path leads to ${parent.node}`);
       const bare = await mesh.dialEnrol({ node, path: path.relays, deadlineMs: OPEN_MS, signal });
-      const cut = (): void => void bare.destroy();
+      const cut = (): void => {
+        bare.destroy();
+      };
       signal.addEventListener('abort', cut, { once: true });
       await enrolment.serveDialled(bare, parent.dialAddress);
       signal.removeEventListener('abort', cut);

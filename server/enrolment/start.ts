@@ -2,6 +2,7 @@
 //   tokens.ts        join tokens                 enrolment.ts, dialled-joins.ts   enrol nodes
 //   identity.ts      confirms and renews         revocation.ts                    revokes nodes
 //   rejoining.ts     reuses a revoked node's name
+import { background } from '../../lib/async/background.ts';
 import type { Authority } from '../../certs/authority.ts';
 import { authorityPin } from '../../certs/authority-signature.ts';
 import type { IdentityStore } from '../../certs/identity.ts';
@@ -135,7 +136,7 @@ class Adopting {
 
   constructor(deps: RevocationDeps) {
     this.#deps = deps;
-    this.#unsubscribe = deps.revocations.onChange(() => void this.run());
+    this.#unsubscribe = deps.revocations.onChange(() => background('revocations.adopt', deps.log, () => this.run()));
   }
 
   run(): Promise<void> {

@@ -1,5 +1,6 @@
 // Checks every machine's health once per interval, spread over it, with a concurrency limit of its own.
 import PQueue from 'p-queue';
+import { background, every } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
@@ -50,10 +51,7 @@ export function startHealthMonitor({
     waiting.add(id);
     const timer = setTimeout(() => {
       timers.delete(timer);
-      void queue
-        .add(() => check(id))
-        .catch((thrown: unknown) => log.warn({ err: thrown, machine: id }, 'health check failed'))
-        .finally(() => waiting.delete(id));
+      background('health.check', log, () => queue.add(() => check(id)).finally(() => waiting.delete(id)));
     }, delayMs);
     timers.add(timer);
   }
@@ -63,15 +61,12 @@ export function startHealthMonitor({
     for (const { id } of await store.machines.select({ disabled: false })) schedule(id, Math.random() * intervalMs);
   }
 
-  const begin = (): void => {
-    round().catch((thrown: unknown) => log.warn({ err: thrown }, 'health round failed'));
-  };
-  const every = setInterval(begin, intervalMs);
-  begin();
+  const stopRounds = every(intervalMs, 'health.round', log, round);
+  background('health.round', log, round);
 
   return {
     async stop() {
-      clearInterval(every);
+      stopRounds();
       stopping.abort();
       for (const timer of timers) clearTimeout(timer);
       queue.clear();

@@ -6,6 +6,7 @@ import { chmod } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { background, logErrorsOf } from '../../lib/async/background.ts';
 import type { CreatedApiKey, NewApiKey } from '../../contract/api-keys.ts';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -45,12 +46,13 @@ export async function startAdminSocket(
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
-    void serve(socket, requests, log);
+    background('admin.request', log, () => serve(socket, requests, log));
   });
   server.maxConnections = 4;
   server.listen(path.name);
   try {
     await once(server, 'listening');
+    logErrorsOf(server, 'admin.listener', log);
     await chmod(join(dataDir, SOCKET_FILE), 0o600);
   } finally {
     path.close();

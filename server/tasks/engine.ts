@@ -11,6 +11,7 @@
 // A wake-up is a hint; polling is the guarantee. When a lease expires, any node claims the task again with the next
 // epoch, and continues from the tickets' rows.
 import PQueue from 'p-queue';
+import { background, every } from '../../lib/async/background.ts';
 import { LongTimer } from '../../lib/async/long-timer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
@@ -77,7 +78,7 @@ class Engine implements TaskEngine {
   readonly #options: EngineOptions & EngineTunables;
   readonly #lanes: readonly LaneQueue[];
   readonly #contexts = new Map<string, TaskContext>();
-  readonly #timers: NodeJS.Timeout[];
+  readonly #stopTimers: readonly (() => void)[];
   readonly #stopHints: () => void;
   #claiming: Promise<void> | undefined;
   #claimAgain = true;
@@ -88,9 +89,9 @@ class Engine implements TaskEngine {
     const tuned = { ...DEFAULTS, ...options };
     this.#options = tuned;
     this.#lanes = [...options.kinds.lanes()].map(([lane, kinds]) => laneQueue(lane, kinds));
-    this.#timers = [
-      setInterval(() => this.wake(), tuned.pollEveryMs),
-      setInterval(() => this.#renewAll(), tuned.renewEveryMs),
+    this.#stopTimers = [
+      every(tuned.pollEveryMs, 'task.claim', tuned.log, () => this.wake()),
+      every(tuned.renewEveryMs, 'lease.renewal', tuned.log, () => this.#renewAll()),
     ];
     this.#stopHints = options.store.onCommit(() => {
       if (!options.writer.busy) this.wake();
@@ -115,7 +116,7 @@ class Engine implements TaskEngine {
   }
 
   async #stop(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const stop of this.#stopTimers) stop();
     this.#stopHints();
     await this.#claiming;
     for (const context of this.#contexts.values()) context.halted();
@@ -152,11 +153,12 @@ class Engine implements TaskEngine {
   /** Claims for one lane until it is full or nothing is left. */
   async #fill(into: LaneQueue): Promise<void> {
     for (;;) {
+      const { log } = this.#options;
       const free = into.concurrency - into.queue.pending - into.queue.size;
       if (free <= 0 || this.#stopped !== undefined) return;
       const limit = Math.min(free, CLAIMS_PER_WRITE);
       const claimed = await this.#claim(into, limit);
-      for (const task of claimed) void into.queue.add(() => this.#run(task));
+      for (const task of claimed) background('task.run', log, () => into.queue.add(() => this.#run(task)));
       if (claimed.length < limit) return;
     }
   }
@@ -259,11 +261,17 @@ class Engine implements TaskEngine {
 
   #renewAll(): void {
     for (const context of this.#contexts.values()) {
-      context.renew().catch((thrown: unknown) => {
-        if (!(thrown instanceof Halted))
-          this.#options.log.warn({ err: thrown, task: context.task.id }, 'lease not renewed');
-      });
+      background('lease.renewal', this.#options.log, () => renew(context));
     }
+  }
+}
+
+async function renew(context: TaskContext): Promise<void> {
+  try {
+    await context.renew();
+  } catch (thrown) {
+    // It has ended, or has another owner.
+    if (!(thrown instanceof Halted)) throw thrown;
   }
 }
 

@@ -1,5 +1,6 @@
 // The reconcile loop: brings what nodes are assigned in line with the topology, every second and soon after a change,
 // never two runs at once.
+import { background } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 
 /** Within this time a relay learns of a new pending join that it has to dial. */
@@ -26,12 +27,17 @@ export class ReconcileLoop {
   /** Runs at once, or again as soon as the run under way has ended. */
   soon(): void {
     if (this.#running) this.#again = true;
-    else void this.#run();
+    else this.#runSoon(0);
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+  }
+
+  #runSoon(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => background('topology.reconcile', this.#log, () => this.#run()), ms);
   }
 
   async #run(): Promise<void> {
@@ -45,7 +51,7 @@ export class ReconcileLoop {
     }
     this.#running = false;
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : RECONCILE_EVERY_MS);
+    this.#runSoon(this.#again ? 0 : RECONCILE_EVERY_MS);
     this.#again = false;
   }
 }

@@ -1,10 +1,12 @@
 // Writes node reports to the store in batches. A thousand nodes that report every few seconds would make hundreds of
 // commits a second, each with its sync; reports that arrive close together share one.
+import { background } from '../../lib/async/background.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import { MAX_MESSAGE_BYTES } from '../../lib/grpc/client.ts';
 import type { Caller } from '../../lib/grpc/server.ts';
 import { checkFeedUrl } from '../../lib/net/feed-url.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
 import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
 import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
@@ -27,14 +29,16 @@ export interface Reporter {
 export class Reports {
   readonly #store: Store;
   readonly #denials: Denials;
+  readonly #log: Logger;
   #latest = new Map<Reporter, NodeReport__Output>();
   #timer: NodeJS.Timeout | undefined;
   #lastMs = -WRITE_EVERY_MS;
 
   /** `denials` is where this server records what it denies. */
-  constructor(store: Store, denials: Denials) {
+  constructor(store: Store, denials: Denials, log: Logger) {
     this.#store = store;
     this.#denials = denials;
+    this.#log = log;
   }
 
   /** Stores a report soon, unless a later one of the same stream replaces it first. */
@@ -47,10 +51,8 @@ export class Reports {
     // Re-insert at the end, so that reports are written in the order in which they came.
     this.#latest.delete(reporter);
     this.#latest.set(reporter, report);
-    this.#timer ??= setTimeout(
-      () => void this.#write(),
-      Math.max(0, this.#lastMs + WRITE_EVERY_MS - performance.now()),
-    );
+    const write = (): void => background('reports.write', this.#log, () => this.#write());
+    this.#timer ??= setTimeout(write, Math.max(0, this.#lastMs + WRITE_EVERY_MS - performance.now()));
   }
 
   /** The feed URL that a mirror reports; '' when no node may use it. */

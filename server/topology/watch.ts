@@ -56,7 +56,7 @@ export class WatchService {
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
-    this.#reports = new Reports(deps.store, deps.denials);
+    this.#reports = new Reports(deps.store, deps.denials, deps.log);
     this.#host = new GrpcHost<PeerIdentity>({
       log: deps.log,
       onError: (error, peer, method) => {
@@ -107,7 +107,10 @@ export class WatchService {
     };
     // Subscribe before the first await, or the first report is lost.
     call.on('data', (report: NodeReport__Output) => this.#reports.take(reporter, report));
-    const watcher: Watcher = { node: peer.node, sent: '', send: (assignment) => void call.write(assignment) };
+    const send = (assignment: Assignment): void => {
+      call.write(assignment);
+    };
+    const watcher: Watcher = { node: peer.node, sent: '', send };
     const done = (): void => {
       this.#watchers.delete(watcher);
       this.#reports.drop(reporter);

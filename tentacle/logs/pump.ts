@@ -71,6 +71,8 @@ export class LogPump {
     });
     pump.#sources = [open('stdout'), open('stderr')];
     pump.#running = pump.#run().catch((error: unknown) => pump.#giveUp(error));
+    // `finish` and `stop` hear of a failure, which may come long before.
+    pump.#running.catch(() => undefined);
     return pump;
   }
 

@@ -7,6 +7,7 @@
 //   workspace/   its folder on disk, and the clean-up of what it left there
 //   recovery/    what an agent that starts again does with each ticket; output of processes that outlive their script
 import { statfsSync } from 'node:fs';
+import { attempted, background, every } from '../../lib/async/background.ts';
 import { SKEW_MS } from '../../certs/signer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { CautiousClock } from '../../lib/async/cautious-clock.ts';
@@ -93,7 +94,7 @@ export class ScriptEngine {
   readonly #open = new Map<string, Script>();
   readonly #starting = new Map<string, Promise<void>>();
   readonly #clock = new CautiousClock();
-  #sweeping: NodeJS.Timeout | undefined;
+  #stopSweeps: () => void = () => undefined;
 
   private constructor(options: EngineOptions, seal: WorkspaceSeal, workspaces: Workspaces) {
     const { journal, user, inherited, log, releaseFolder } = options;
@@ -126,7 +127,7 @@ export class ScriptEngine {
     await engine.#recover();
     await engine.#sweep();
     engine.#context.orphanOutput.look();
-    engine.#sweeping = setInterval(() => void engine.#sweep(), SWEEP_EVERY_MS).unref();
+    engine.#stopSweeps = every(SWEEP_EVERY_MS, 'tickets.sweep', log, () => engine.#sweep());
     return engine;
   }
 
@@ -198,7 +199,7 @@ export class ScriptEngine {
 
   /** Stops watching; the scripts run on. */
   async stop(): Promise<void> {
-    clearInterval(this.#sweeping);
+    this.#stopSweeps();
     await Promise.allSettled(this.#starting.values());
     await Promise.all([...this.#open.values()].map((script) => script.stop()));
     await this.#context.orphanOutput.stop();
@@ -294,11 +295,10 @@ export class ScriptEngine {
   }
 
   async #sweep(): Promise<void> {
-    await this.#completeAbandoned().catch((error: unknown) => {
-      this.#context.log.warn({ err: error }, 'abandoned tickets were not completed');
-    });
+    await attempted('tickets.sweep', this.#context.log, () => this.#completeAbandoned());
     // Not awaited: it may take long, and no start may wait for it.
-    void this.#context.workspaces.clearUndeletableFiles();
+    const { log, workspaces } = this.#context;
+    background('undeletable.sweep', log, () => workspaces.clearUndeletableFiles());
   }
 
   /** The ticket counts as open until its workspace is removed. */

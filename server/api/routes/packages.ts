@@ -77,8 +77,8 @@ export function packageRoutes(app: ApiInstance, context: ApiContext): void {
     async (request, reply) => {
       const found = await services.findPackage(request.params.id, request.params.version);
       const content = await services.openPackage(found.sha256);
-      void reply.header('content-length', found.sizeBytes).header('etag', `"${found.sha256}"`);
-      void reply.header('content-disposition', 'attachment').type('application/octet-stream');
+      reply.header('content-length', found.sizeBytes).header('etag', `"${found.sha256}"`);
+      reply.header('content-disposition', 'attachment').type('application/octet-stream');
       return reply.send(content as never);
     },
   );
@@ -126,7 +126,7 @@ function pushRoute(app: ApiInstance, context: ApiContext): void {
       });
       const { created, ...body } = pushed;
       const path = `${encodeURIComponent(body.id)}/versions/${encodeURIComponent(body.version)}`;
-      void reply.header('location', `/api/v1/packages/${path}/content`);
+      reply.header('location', `/api/v1/packages/${path}/content`);
       return reply.code(created ? 201 : 200).send(body);
     },
   );

@@ -3,6 +3,7 @@
 // scripts that still run because their machine was unreachable when their task was cancelled.
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import PQueue from 'p-queue';
+import { background, every } from '../../../lib/async/background.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
@@ -130,14 +131,13 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     const tickets = own.filter(({ id }) => !waiting.has(id));
     if (stopping.signal.aborted || tickets.length === 0) return;
     for (const { id } of tickets) waiting.add(id);
-    void queue
-      .add(async () => {
-        for (const ticket of tickets) if (!(await complete(ticket))) return;
-      })
-      .catch((thrown: unknown) => log.warn({ err: thrown, tickets: own.length }, 'completion not recorded'))
-      .finally(() => {
-        for (const { id } of tickets) waiting.delete(id);
-      });
+    const completeAll = async (): Promise<void> => {
+      for (const ticket of tickets) if (!(await complete(ticket))) return;
+    };
+    const settled = (): void => {
+      for (const { id } of tickets) waiting.delete(id);
+    };
+    background('completion.report', log, () => queue.add(completeAll).finally(settled));
   }
 
   async function sweep(): Promise<void> {
@@ -148,11 +148,8 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     for (const own of byExecutor.values()) enqueue(own);
   }
 
-  const sweeping = (): void => {
-    sweep().catch((thrown: unknown) => log.warn({ err: thrown }, 'sweep failed'));
-  };
-  const timer = setInterval(sweeping, sweepEveryMs);
-  sweeping();
+  const stopSweeps = every(sweepEveryMs, 'completion.sweep', log, sweep);
+  background('completion.sweep', log, sweep);
 
   return {
     add({ id, executor }, { task, epoch }, isReported) {
@@ -162,7 +159,7 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
       inFlight.add(completing);
     },
     async stop() {
-      clearInterval(timer);
+      stopSweeps();
       stopping.abort();
       queue.clear();
       await Promise.all(inFlight);

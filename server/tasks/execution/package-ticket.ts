@@ -2,7 +2,7 @@
 // at the tentacle, so after a lost answer the call is repeated under the same ticket.
 import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { GrpcClient } from '../../../lib/grpc/client.ts';
-import { pause, whenAborted } from '../../../lib/async/waiting.ts';
+import { whenAborted } from '../../../lib/async/waiting.ts';
 import type { AcquireProgress__Output } from '../../../proto/gen/isthmus/tentacle/v1/AcquireProgress.ts';
 import type { PackagePayload } from '../../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
@@ -174,11 +174,10 @@ const METHODS = { stage: 'stagePackage', activate: 'activatePackage', settle: 's
 /** Aborts this long after `signal` has; never once `done` has aborted. */
 function later(signal: AbortSignal, ms: number, done: AbortSignal): AbortSignal {
   const controller = new AbortController();
-  const abort = async (): Promise<void> => {
-    await pause(ms, done);
-    if (!done.aborted) controller.abort();
-  };
-  const unsubscribe = whenAborted(signal, () => void abort());
+  const unsubscribe = whenAborted(signal, () => {
+    const timer = setTimeout(() => controller.abort(), ms);
+    whenAborted(done, () => clearTimeout(timer));
+  });
   whenAborted(done, unsubscribe);
   return controller.signal;
 }

@@ -1,6 +1,7 @@
 // Reads processes and process groups from /proc. A pid alone proves nothing, since pids are reused.
 import { readdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { errnoOf } from '../../../lib/files/disk-space.ts';
 import type { ChildProcessIdentity } from '../../journal/records.ts';
 
 interface ProcessStat {
@@ -41,13 +42,15 @@ export function startedAtMs(childProcess: Pick<ChildProcessIdentity, 'startTicks
 /** Whether exactly this process still runs; a zombie does not. */
 export function isAlive(childProcess: ChildProcessIdentity): boolean {
   if (childProcess.bootId !== bootId()) return false;
-  const stat = readStat(childProcess.pid);
-  return stat !== undefined && stat.startTicks === childProcess.startTicks && stat.state !== 'Z';
+  return unlessKnownGone(() => {
+    const stat = readStat(childProcess.pid);
+    return stat !== undefined && stat.startTicks === childProcess.startTicks && stat.state !== 'Z';
+  });
 }
 
 /** Whether the group that this process led still has a member; see `ledGroup`. */
 export function ledGroupIsAlive(leader: ChildProcessIdentity): boolean {
-  return ledGroup(leader).length > 0;
+  return unlessKnownGone(() => ledGroup(leader).length > 0);
 }
 
 /**
@@ -97,11 +100,21 @@ function readStat(pid: number): ProcessStat | undefined {
   };
 }
 
-/** Undefined when the process is gone. */
+/** Undefined when the process is gone; throws when that is not known, since this process has no descriptor left. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
+  } catch (error) {
+    if (['EMFILE', 'ENFILE'].includes(errnoOf(error) ?? '')) throw error;
     return undefined;
+  }
+}
+
+/** What cannot be looked at is not known to be gone: the caller looks again. */
+function unlessKnownGone(look: () => boolean): boolean {
+  try {
+    return look();
+  } catch {
+    return true;
   }
 }

@@ -91,7 +91,12 @@ export class Launcher {
     spawned.stdin.on('error', lost);
     spawned.stdout.once('close', () => lost('its standard output was closed'));
     createInterface({ input: spawned.stdout }).on('line', (line) => {
-      if (this.#running === spawned) this.#take(JSON.parse(line) as LaunchEvent);
+      if (this.#running !== spawned) return;
+      try {
+        this.#take(JSON.parse(line) as LaunchEvent);
+      } catch (error) {
+        lost(error);
+      }
     });
     for (const each of [spawned, spawned.stdin as Socket, spawned.stdout as Socket]) each.unref();
     return spawned;

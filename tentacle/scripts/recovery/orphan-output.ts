@@ -2,6 +2,7 @@
 // live on: it may be what was deployed. But nobody reads its output, and removing the file would only hide the growth:
 // the disk would fill until the last writer ends. So such processes are looked for, and their output is truncated.
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { attempted } from '../../../lib/async/background.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { pause } from '../../../lib/async/waiting.ts';
 import { cutAbove, isOpen, openFilesOf, type OpenFile } from '../workspace/open-files.ts';
@@ -42,11 +43,7 @@ export class OrphanOutput {
   /** Schedules a scan: a script has ended, or may have while no agent ran. */
   look(): void {
     this.#due = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      // A scan may have been requested since the loop ended.
-      if (this.#due && !this.#stopping.signal.aborted) this.look();
-    });
+    this.#running ??= this.#run();
   }
 
   async stop(): Promise<void> {
@@ -55,23 +52,30 @@ export class OrphanOutput {
   }
 
   async #run(): Promise<void> {
+    const { log } = this.#options;
     const { signal } = this.#stopping;
     while (this.#due || this.#held.length > 0) {
       await pause(LOOK_EVERY_MS, signal);
       if (signal.aborted) return;
-      if (this.#due && performance.now() >= this.#restUntilMs) await this.#scanAll();
-      for (const file of this.#held) this.#cut(file);
+      await attempted('output.orphans', log, () => this.#scan());
     }
+    this.#running = undefined;
+  }
+
+  async #scan(): Promise<void> {
+    if (this.#due && performance.now() >= this.#restUntilMs) await this.#scanAll();
+    for (const file of this.#held) this.#cut(file);
   }
 
   /** Yields between processes: a machine may have thousands. */
   async #scanAll(): Promise<void> {
     const { folder, isOrphan, log } = this.#options;
+    const running = pids();
     this.#due = false;
     const found: OpenFile[] = [];
     // Processor time: on a busy machine the wall time of a scan exceeds its cost.
     let costUs = 0;
-    for (const pid of pids()) {
+    for (const pid of running) {
       const begun = process.threadCpuUsage();
       if (pid !== process.pid) found.push(...openFilesOf(pid, folder).filter(({ path }) => isOrphan(path)));
       const { user, system } = process.threadCpuUsage(begun);
