@@ -8,7 +8,9 @@ import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import { askForBlob } from '../lib/blobs/blob-client.ts';
 import type { BlobBody } from '../lib/blobs/blob-pump.ts';
-import type { BlobStore, OpenedBlob } from '../lib/blobs/blob-store.ts';
+import type { BlobStore } from '../lib/blobs/blob-store.ts';
+import type { BlobInfo, BlobWriter } from '../lib/blobs/blob-writer.ts';
+import { openCached } from '../lib/blobs/cached-blob.ts';
 import { Demotions, fetchBlob, type FetchTarget, type OnWrongSource, type Source } from '../lib/blobs/fetch.ts';
 import { storedBody } from '../lib/blobs/stored-body.ts';
 import { Pull } from './pull.ts';
@@ -64,7 +66,7 @@ export class MirrorCache {
     const unhold = this.#space.hold(sha256);
     try {
       for (;;) {
-        const stored = await this.#openStored(sha256);
+        const stored = await openCached(this.#deps.blobs, sha256, this.#deps.log);
         if (stored !== undefined) return storedBody(stored, unhold);
         const body = await (await this.#pullOf(wanted)).follow();
         if (body !== undefined) return following(body, unhold);
@@ -74,19 +76,6 @@ export class MirrorCache {
     } catch (thrown) {
       unhold();
       throw thrown;
-    }
-  }
-
-  /** Undefined also when the cached bytes no longer match the digest: they are deleted, to be fetched anew. */
-  async #openStored(sha256: string): Promise<OpenedBlob | undefined> {
-    const { blobs, log } = this.#deps;
-    try {
-      return await blobs.open(sha256);
-    } catch (thrown) {
-      if (!(thrown instanceof IsthmusError) || thrown.code !== 'PACKAGE_HASH_MISMATCH') throw thrown;
-      log.warn({ sha256 }, 'a cached package was changed on the disk; deleting it');
-      await blobs.delete(sha256);
-      return undefined;
     }
   }
 
@@ -111,11 +100,11 @@ export class MirrorCache {
   }
 
   async #begin({ sha256, sizeBytes, downloadToken }: WantedBlob): Promise<Pull> {
-    const { blobs, find, log, onWrongSource } = this.#deps;
+    const { find, log, onWrongSource } = this.#deps;
     const found = await find(sha256, downloadToken);
     const hasRoom = await this.#space.reserve(sha256, sizeBytes);
     if (!hasRoom) log.warn({ sha256, sizeBytes }, 'no room for this package; it is passed on uncached');
-    const writer = hasRoom ? await blobs.resume(sha256).catch(() => undefined) : undefined;
+    const writer = hasRoom ? await this.#openWriter({ sha256, sizeBytes }) : undefined;
     const fetchInto = (target: FetchTarget, signal: AbortSignal) =>
       fetchBlob({
         ...{ sha256, sizeBytes, sources: found.sources, target, demotions: this.#demotions, onWrongSource },
@@ -134,6 +123,16 @@ export class MirrorCache {
     this.#runs.add(run);
     background('mirror.pull', log, () => run);
     return pull;
+  }
+
+  /** Undefined when the disk takes nothing: the package is then passed on uncached. */
+  async #openWriter(blob: BlobInfo): Promise<BlobWriter | undefined> {
+    try {
+      return await this.#deps.blobs.resume(blob);
+    } catch (err) {
+      this.#deps.log.error({ err, sha256: blob.sha256 }, 'this package cannot be cached; it is passed on uncached');
+      return undefined;
+    }
   }
 
   async #ask(

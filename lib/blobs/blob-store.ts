@@ -2,7 +2,8 @@
 // are interrupted downloads to resume, `incoming/` is what is being received and is emptied at start. Name and size are
 // not trusted, because disks rot and people change files: a blob is digested before it is first served, and again daily.
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, rm, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
 import { BlobWriter, type BlobInfo } from './blob-writer.ts';
@@ -49,7 +50,9 @@ export class BlobStore {
     await rm(join(folder, 'incoming'), { recursive: true, force: true });
     for (const name of ['blobs', 'partial', 'incoming'])
       await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
-    for (const prefix of await readdir(join(folder, 'blobs'))) await store.#indexFolder(prefix);
+    for (const name of await readdir(join(folder, 'blobs'))) {
+      if (/^[0-9a-f]{2}$/.test(name)) await store.#indexFolder(name);
+    }
     return store;
   }
 
@@ -98,32 +101,37 @@ export class BlobStore {
 
   /** Receives a blob of unknown digest; nothing of it survives a crash. */
   receive(): Promise<BlobWriter> {
-    return this.#writer(join('incoming', randomUUID()));
+    return this.#writer(join('incoming', randomUUID()), 0);
   }
 
-  /** Receives a blob by its digest, or resumes it; received bytes survive a crash. One writer at a time. */
-  resume(sha256: string): Promise<BlobWriter> {
+  /**
+   * Receives a blob of known digest and size, or resumes it; received bytes survive a crash. One writer at a time. Whatever
+   * else lies in its place is removed.
+   */
+  resume({ sha256, sizeBytes }: BlobInfo): Promise<BlobWriter> {
     assertSha256(sha256);
-    return this.#writer(join('partial', sha256));
+    return this.#writer(join('partial', sha256), sizeBytes);
   }
 
   /** The interrupted downloads on disk that have no writer: digest and bytes. */
   async partials(): Promise<(BlobInfo & { readonly modifiedAtMs: number })[]> {
     const folder = join(this.folder, 'partial');
-    const idle = (await readdir(folder)).filter((name) => !this.#writing.has(join('partial', name)));
-    return Promise.all(
+    const names = (await readdir(folder)).filter(isSha256);
+    const idle = names.filter((name) => !this.#writing.has(join('partial', name)));
+    const found = await Promise.all(
       idle.map(async (sha256) => {
-        const { size, mtimeMs } = await stat(join(folder, sha256));
-        return { sha256, sizeBytes: size, modifiedAtMs: mtimeMs };
+        const status = await lstatIfThere(join(folder, sha256));
+        return status && { sha256, sizeBytes: status.size, modifiedAtMs: status.mtimeMs };
       }),
     );
+    return found.filter((partial) => partial !== undefined);
   }
 
   /** Deletes an interrupted download that has no writer. */
   async dropPartial(sha256: string): Promise<void> {
     assertSha256(sha256);
     const name = join('partial', sha256);
-    if (!this.#writing.has(name)) await rm(join(this.folder, name), { force: true });
+    if (!this.#writing.has(name)) await rm(join(this.folder, name), { recursive: true, force: true });
   }
 
   /** Removes a whole blob. Idempotent. */
@@ -136,7 +144,7 @@ export class BlobStore {
   #isSound(sha256: string): Promise<boolean> {
     const before = this.#checks.get(sha256);
     if (before !== undefined && performance.now() - before.atMs < CHECK_VALID_MS) return before.isSound;
-    const isSound = digestFile(this.#path(sha256)).then((meter) => meter.sha256() === sha256);
+    const isSound = digestOf(this.#path(sha256)).then((digest) => digest === sha256);
     const check = { atMs: performance.now(), isSound };
     this.#checks.set(sha256, check);
     // After a read error the next caller checks again.
@@ -144,11 +152,12 @@ export class BlobStore {
     return isSound;
   }
 
-  async #writer(name: string): Promise<BlobWriter> {
+  async #writer(name: string, mostBytes: number): Promise<BlobWriter> {
     if (this.#writing.has(name)) throw new IsthmusError('INTERNAL', 'this blob is being written already');
     this.#writing.add(name);
     return BlobWriter.open({
       path: join(this.folder, name),
+      mostBytes,
       finalPath: (sha256) => this.#path(sha256),
       prepare: (finalPath) => this.#ensureFolder(dirname(finalPath)),
       onCommitted: (blob) => {
@@ -165,10 +174,14 @@ export class BlobStore {
 
   async #indexFolder(prefix: string): Promise<void> {
     const folder = join(this.folder, 'blobs', prefix);
+    if (!(await lstat(folder)).isDirectory()) return rm(folder);
     for (const name of await readdir(folder)) {
       if (!isSha256(name) || !name.startsWith(prefix)) continue;
-      const { size, mtimeMs } = await stat(join(folder, name));
-      this.#remember({ sha256: name, sizeBytes: size, usedAtMs: mtimeMs });
+      const path = join(folder, name);
+      const status = await lstat(path);
+      // What is no file would be in the way of the blob.
+      if (!status.isFile()) await rm(path, { recursive: true });
+      else this.#remember({ sha256: name, sizeBytes: status.size, usedAtMs: status.mtimeMs });
     }
   }
 
@@ -197,6 +210,24 @@ export class BlobStore {
 
   #path(sha256: string): string {
     return join(this.folder, 'blobs', sha256.slice(0, 2), sha256);
+  }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    return (await digestFile(file)).sha256();
+  } finally {
+    await file.close();
+  }
+}
+
+async function lstatIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
   }
 }
 

@@ -1,9 +1,9 @@
 // Writes one blob into the store: appends and digests bytes, then commits them under their digest or discards them.
-import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
-import { DigestMeter, digestFile } from './digest.ts';
+import { DigestMeter } from './digest.ts';
+import { openPartial, type PartialFile } from './partial-file.ts';
 import { syncPath, translateDiskFull, writeFully } from '../files/disk-space.ts';
 
 export interface BlobInfo {
@@ -11,12 +11,12 @@ export interface BlobInfo {
   readonly sizeBytes: number;
 }
 
-type State =
-  | { readonly phase: 'open'; readonly file: FileHandle; readonly meter: DigestMeter }
-  | { readonly phase: 'closed'; readonly bytes: number };
+type State = ({ readonly phase: 'open' } & PartialFile) | { readonly phase: 'closed'; readonly bytes: number };
 
 interface WriterFiles {
   readonly path: string;
+  /** A file at `path` with more bytes is not resumed. */
+  readonly mostBytes: number;
   readonly finalPath: (sha256: string) => string;
   /** Creates the folder of the final path. */
   readonly prepare: (finalPath: string) => Promise<void>;
@@ -29,16 +29,15 @@ export class BlobWriter {
   readonly #files: WriterFiles;
   #state: State;
 
-  private constructor(files: WriterFiles, file: FileHandle, meter: DigestMeter) {
+  private constructor(files: WriterFiles, partial: PartialFile) {
     this.#files = files;
-    this.#state = { phase: 'open', file, meter };
+    this.#state = { phase: 'open', ...partial };
   }
 
-  /** Opens the temporary file, to append after its present bytes. */
+  /** Opens the temporary file, to append after its present bytes where those can be used. */
   static async open(files: WriterFiles): Promise<BlobWriter> {
     try {
-      const file = await open(files.path, constants.O_RDWR | constants.O_CREAT, 0o600);
-      return new BlobWriter(files, file, await digestFile(files.path));
+      return new BlobWriter(files, await openPartial(files.path, files.mostBytes));
     } catch (thrown) {
       files.onClosed();
       throw translateDiskFull(thrown, 'a new blob');
@@ -108,8 +107,11 @@ export class BlobWriter {
   /** Drops the bytes. Idempotent. */
   async discard(): Promise<void> {
     if (this.#state.phase === 'closed') return;
-    await rm(this.#files.path, { force: true });
-    await this.#close(this.#state.file);
+    try {
+      await rm(this.#files.path, { force: true });
+    } finally {
+      await this.#close(this.#state.file);
+    }
   }
 
   /** Keeps the bytes for a later resume. Idempotent. */
@@ -119,8 +121,11 @@ export class BlobWriter {
 
   async #close(file: FileHandle): Promise<void> {
     this.#state = { phase: 'closed', bytes: this.bytes };
-    await file.close();
-    this.#files.onClosed();
+    try {
+      await file.close();
+    } finally {
+      this.#files.onClosed();
+    }
   }
 
   #opened(): Extract<State, { phase: 'open' }> {

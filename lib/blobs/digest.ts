@@ -1,6 +1,6 @@
 // SHA-256 digests, which name everything stored; computed while bytes are streamed.
 import { createHash, type Hash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
@@ -36,18 +36,13 @@ export class DigestMeter {
 
 const READ_BYTES = 1024 * 1024;
 
-/** Digests a file from its beginning to its end. */
-export async function digestFile(path: string): Promise<DigestMeter> {
+/** Digests an open file from its beginning to its end. */
+export async function digestFile(file: FileHandle): Promise<DigestMeter> {
   const meter = new DigestMeter();
-  const file = await open(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, meter.bytes);
-      if (bytesRead === 0) return meter;
-      meter.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, meter.bytes);
+    if (bytesRead === 0) return meter;
+    meter.update(buffer.subarray(0, bytesRead));
   }
 }

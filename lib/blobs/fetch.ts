@@ -1,8 +1,8 @@
 // Fetches one blob from an ordered list of sources: each source resumes by range where the last one stopped. Sources are
 // not trusted; the digest is checked.
 //
-// Bytes of several sources may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on each
-// source must deliver the whole blob, and one whose blob is wrong is excluded.
+// Bytes of several answers may be mixed. When a mixed body has the wrong digest, the culprit is unknown: from then on each
+// answer must be the whole blob, and a source whose whole answer is wrong is excluded.
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../async/backoff.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
@@ -23,7 +23,7 @@ export interface FailedSource {
 
 /** Where the bytes go. */
 export interface FetchTarget {
-  /** Bytes that it has, from the beginning of the blob. */
+  /** Bytes that it has, from the beginning of the blob, and no more than the blob has. */
   readonly bytes: number;
   write(chunk: Buffer): Promise<void>;
   /** Drops every byte. */
@@ -36,18 +36,14 @@ export type OnWrongSource = (node: string, error: IsthmusError) => void;
 
 export interface FetchRequest {
   readonly sha256: string;
-  /** The size, if known beforehand; else taken from the first answer. */
-  readonly sizeBytes?: number | undefined;
+  readonly sizeBytes: number;
   /** Nearest first. */
   readonly sources: readonly Source[];
   readonly target: FetchTarget;
   readonly open: (source: Source, fromByte: number, signal: AbortSignal) => Promise<BlobAnswer>;
   readonly demotions: Demotions;
   readonly signal: AbortSignal;
-  /** Called when the size becomes known from an answer; again after a source has lied about it. */
-  readonly onSize?: ((sizeBytes: number) => Promise<void> | void) | undefined;
-  readonly onProgress?:
-    ((progress: { readonly bytes: number; readonly sizeBytes: number; readonly from: string }) => void) | undefined;
+  readonly onProgress?: ((progress: { readonly bytes: number; readonly from: string }) => void) | undefined;
   /** Called for a source with wrong bytes, which is asked no more. */
   readonly onWrongSource: OnWrongSource;
   /** Limit of rounds through the list without a byte of progress. */
@@ -55,9 +51,8 @@ export interface FetchRequest {
 }
 
 export interface Fetched {
-  /** The source that delivered the last byte. */
+  /** The source that delivered the last byte; empty when the target had every byte before. */
   readonly from: string;
-  readonly sizeBytes: number;
   readonly failed: readonly FailedSource[];
 }
 
@@ -67,6 +62,14 @@ const BACKOFF = { baseMs: 200, capMs: 5_000, factor: 3, jitter: 'half' } as cons
 /** Fetches the blob into the target. PACKAGE_UNAVAILABLE, with each source's reason, when no source delivers it. */
 export async function fetchBlob(request: FetchRequest): Promise<Fetched> {
   const fetching = new Fetching(request);
+  try {
+    return (await fetching.completeTarget()) ?? (await fetchInRounds(fetching, request));
+  } catch (thrown) {
+    throw thrown instanceof TargetFailure ? thrown.cause : thrown;
+  }
+}
+
+async function fetchInRounds(fetching: Fetching, request: FetchRequest): Promise<Fetched> {
   const rounds = request.rounds ?? DEFAULT_ROUNDS;
   let pauses = 0;
   for (let fruitless = 0; fruitless < rounds; pauses += 1) {
@@ -107,8 +110,6 @@ export class Demotions {
   }
 }
 
-/** Stands for bytes that were in the target before the fetch: they count as a source that may be wrong. */
-const ON_DISK = '';
 /** A long fetch over a bad line fails often; the first failures are enough. */
 const MOST_FAILURES_KEPT = 32;
 
@@ -116,14 +117,27 @@ class Fetching {
   readonly #request: FetchRequest;
   readonly #failed: FailedSource[] = [];
   readonly #excluded = new Set<string>();
-  readonly #contributors = new Set<string>();
+  /** Answers whose bytes are in the target; bytes from before the fetch count as one. */
+  #answers: number;
   #alone = false;
-  #sizeBytes: number | undefined;
 
   constructor(request: FetchRequest) {
     this.#request = request;
-    this.#sizeBytes = request.sizeBytes;
-    if (request.target.bytes > 0) this.#contributors.add(ON_DISK);
+    this.#answers = request.target.bytes > 0 ? 1 : 0;
+  }
+
+  /** Commits a target that has every byte already; empties it when they are wrong. */
+  async completeTarget(): Promise<Fetched | undefined> {
+    const { target, sizeBytes } = this.#request;
+    if (target.bytes < sizeBytes) return undefined;
+    try {
+      await this.#commit();
+      return { from: '', failed: this.#failed };
+    } catch (thrown) {
+      if (thrown instanceof TargetFailure) throw thrown;
+      await this.#restart();
+      return undefined;
+    }
   }
 
   /** Tries each source once. */
@@ -152,9 +166,9 @@ class Fetching {
     for (;;) {
       if (this.#alone) await this.#restart();
       try {
-        const sizeBytes = await this.#receive(source);
-        await this.#commit(sizeBytes);
-        return { from: source.node, sizeBytes, failed: this.#failed };
+        await this.#receive(source);
+        await this.#commit();
+        return { from: source.node, failed: this.#failed };
       } catch (thrown) {
         const again = await this.#judge(source, thrown);
         if (!again) return undefined;
@@ -165,11 +179,11 @@ class Fetching {
   /** Decides what a failure means; true when the same source gets another try at once. */
   async #judge(source: Source, thrown: unknown): Promise<boolean> {
     this.#request.signal.throwIfAborted();
-    if (thrown instanceof TargetFailure) throw thrown.cause;
+    if (thrown instanceof TargetFailure) throw thrown;
     const error = IsthmusError.from(thrown, 'SOURCE_FAILED');
     const { code, message } = error;
     const excluded = this.#excluded.has(source.node);
-    if (code === 'PACKAGE_HASH_MISMATCH' && !excluded && !this.#onlyFrom(source)) {
+    if (code === 'PACKAGE_HASH_MISMATCH' && !excluded && this.#answers > 1) {
       this.#alone = true;
       return true;
     }
@@ -181,57 +195,42 @@ class Fetching {
     return false;
   }
 
-  async #commit(sizeBytes: number): Promise<void> {
+  async #commit(): Promise<void> {
+    const { target, sha256, sizeBytes } = this.#request;
     try {
-      await this.#request.target.commit({ sha256: this.#request.sha256, sizeBytes });
+      await target.commit({ sha256, sizeBytes });
     } catch (thrown) {
       const wrong = thrown instanceof IsthmusError && thrown.code === 'PACKAGE_HASH_MISMATCH';
       throw wrong ? thrown : new TargetFailure(thrown);
     }
   }
 
-  #onlyFrom(source: Source): boolean {
-    return [...this.#contributors].every((contributor) => contributor === source.node);
-  }
-
-  /** Receives the whole body; returns the blob's size. */
-  async #receive(source: Source): Promise<number> {
-    const { target, open, signal, sha256, onProgress } = this.#request;
+  /** Receives the rest of the body. */
+  async #receive(source: Source): Promise<void> {
+    const { target, open, signal, sizeBytes, onProgress } = this.#request;
     const answer = await open(source, target.bytes, signal);
     try {
-      await this.#agreeOnSize(answer.sizeBytes, source);
+      this.#checkSize(answer.sizeBytes, source);
+      this.#answers = target.bytes === 0 ? 1 : this.#answers + 1;
       for await (const chunk of answer.body) {
-        this.#contributors.add(source.node);
         await this.#onTarget(() => target.write(chunk));
-        onProgress?.({ bytes: target.bytes, sizeBytes: answer.sizeBytes, from: source.node });
+        onProgress?.({ bytes: target.bytes, from: source.node });
+        // What becomes of the answer after its last byte does not matter.
+        if (target.bytes === sizeBytes) break;
       }
     } finally {
       answer.close();
     }
-    if (target.bytes !== answer.sizeBytes) {
-      throw new IsthmusError('PACKAGE_HASH_MISMATCH', `${sha256} has ${target.bytes} of ${answer.sizeBytes} bytes`);
-    }
-    return answer.sizeBytes;
   }
 
-  async #agreeOnSize(sizeBytes: number, source: Source): Promise<void> {
-    const { sizeBytes: expected, target, sha256, onSize } = this.#request;
-    if (expected !== undefined && sizeBytes !== expected) {
-      // None of its bytes were written, so only this source is wrong.
-      const what = `${sha256} has ${expected} bytes, the source says ${sizeBytes}`;
-      const error = new IsthmusError('PACKAGE_HASH_MISMATCH', what);
-      this.#exclude(source, error);
-      throw error;
-    }
-    if (this.#sizeBytes !== undefined && this.#sizeBytes !== sizeBytes) {
-      this.#contributors.add(source.node);
-      this.#sizeBytes = undefined;
-      throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'the sources do not agree on the size');
-    }
-    if (target.bytes > sizeBytes)
-      throw new IsthmusError('PACKAGE_HASH_MISMATCH', 'the target has more bytes than the blob');
-    if (this.#sizeBytes === undefined) await this.#onTarget(async () => onSize?.(sizeBytes));
-    this.#sizeBytes = sizeBytes;
+  #checkSize(said: number, source: Source): void {
+    const { sha256, sizeBytes } = this.#request;
+    if (said === sizeBytes) return;
+    // None of its bytes were written, so only this source is wrong.
+    const what = `${sha256} has ${sizeBytes} bytes, the source says ${said}`;
+    const error = new IsthmusError('PACKAGE_HASH_MISMATCH', what);
+    this.#exclude(source, error);
+    throw error;
   }
 
   #exclude({ node }: Source, error: IsthmusError): void {
@@ -242,8 +241,7 @@ class Fetching {
 
   async #restart(): Promise<void> {
     if (this.#request.target.bytes > 0) await this.#onTarget(() => this.#request.target.restart());
-    this.#contributors.clear();
-    this.#sizeBytes = this.#request.sizeBytes;
+    this.#answers = 0;
   }
 
   /** A failure of the target is no source's fault and ends the fetch. */

@@ -5,6 +5,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { openCached } from '../../lib/blobs/cached-blob.ts';
 import { freeBytes } from '../../lib/files/disk-space.ts';
 import { Demotions, fetchBlob, type FailedSource, type OnWrongSource, type Source } from '../../lib/blobs/fetch.ts';
 import type { PackageOrder } from './payload.ts';
@@ -55,6 +56,8 @@ export class Acquirer {
 
   /** Makes sure that the package is in the cache. Concurrent calls for one digest share one download. */
   async acquire(order: PackageOrder, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+    // Only what has the right bytes counts as cached.
+    await (await openCached(this.#deps.blobs, order.sha256, this.#deps.log))?.file.close();
     const here = this.cached(order);
     if (here !== undefined) return here;
     const before = this.#running.get(order.sha256);
@@ -109,7 +112,7 @@ export class Acquirer {
     const { blobs, connect, log, onWrongSource, stallMs = DEFAULT_STALL_MS } = this.#deps;
     const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);
-    const target = await blobs.resume(sha256);
+    const target = await blobs.resume({ sha256, sizeBytes: totalBytes });
     try {
       await this.#assertRoom(totalBytes - target.bytes);
       const { from, failed } = await fetchBlob({
@@ -134,6 +137,7 @@ export class Acquirer {
   }
 
   async #assertRoom(missingBytes: number): Promise<void> {
+    if (missingBytes === 0) return;
     const free = await freeBytes(this.#deps.blobs.folder);
     if (free - missingBytes >= (this.#deps.reserveBytes ?? DEFAULT_RESERVE_BYTES)) return;
     throw new IsthmusError('DISK_FULL', `the download needs ${missingBytes} more bytes, ${free} are free`);

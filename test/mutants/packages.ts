@@ -4,8 +4,8 @@ import type { Mutants } from './mutant.ts';
 export const packagesMutants: Mutants = {
   'blame-the-last': {
     file: 'lib/blobs/fetch.ts',
-    find: '!this.#onlyFrom(source)',
-    replace: '!this.#onlyFrom(source) && this.#alone',
+    find: 'this.#answers > 1',
+    replace: 'this.#answers > 1 && this.#alone',
     red: {
       file: 'test/packages/fetch.test.ts',
       test: ['mirror-swap', 'wrong bytes up to a cut do not make the honest source that finishes look wrong'],
@@ -136,7 +136,7 @@ export const packagesMutants: Mutants = {
   },
   'rotten-blob': {
     file: 'lib/blobs/blob-store.ts',
-    find: 'meter.sha256() === sha256',
+    find: 'digest === sha256',
     replace: 'true',
     red: {
       file: 'test/packages/mirror.test.ts',
@@ -156,6 +156,15 @@ export const packagesMutants: Mutants = {
     red: {
       file: 'test/packages/mirror.test.ts',
       test: ['pulling through', 'holds the tail back until the digest has matched'],
+    },
+  },
+  'whole-partial-asked-for': {
+    file: 'lib/blobs/fetch.ts',
+    find: 'if (target.bytes < sizeBytes) return undefined;',
+    replace: 'if (sizeBytes >= 0) return undefined;',
+    red: {
+      file: 'test/packages/fetch.test.ts',
+      test: ['what an earlier download left', 'every byte: no source is needed'],
     },
   },
 };

@@ -1,6 +1,7 @@
 // One blob from several sources, over real TLS: a cut download goes on at another source, wrong bytes are never kept.
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { askForBlob, type BlobAnswer } from '../../lib/blobs/blob-client.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
@@ -25,6 +26,7 @@ import {
 
 const body = randomBytes(1_000_000);
 const sha256 = createHash('sha256').update(body).digest('hex');
+const sizeBytes = body.length;
 
 let mesh: TestMesh;
 let self: TestNode;
@@ -38,12 +40,12 @@ beforeAll(async () => {
 /** Fetches into an empty store from these origins, nearest first. */
 async function fetch(
   origins: readonly (Origin | Source)[],
-  { sizeBytes, rounds = 1, stallMs = 5_000, store, signal = new AbortController().signal, demotions = new Demotions() }: {
-    sizeBytes?: number | undefined; rounds?: number; stallMs?: number; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
+  { rounds = 1, stallMs = 5_000, store, signal = new AbortController().signal, demotions = new Demotions() }: {
+    rounds?: number; stallMs?: number; store?: BlobStore; signal?: AbortSignal; demotions?: Demotions;
   } = {}, // prettier-ignore
 ) {
   const blobs = store ?? (await BlobStore.open(await tempDir()));
-  const target = await blobs.resume(sha256);
+  const target = await blobs.resume({ sha256, sizeBytes });
   onTestFinished(() => target.close());
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   const sources = origins.map(({ node, url }) => ({ node, url, path: [] }));
@@ -72,7 +74,7 @@ function resumedAt(origin: Origin): number[] {
 describe('fetching', () => {
   it('takes the nearest source and leaves the others alone', async () => {
     const [near, far] = [await startOrigin(mesh, 'near', body), await startOrigin(mesh, 'far', body)];
-    expect(await fetch([near, far])).toMatchObject({ from: 'near', sizeBytes: body.length, failed: [] });
+    expect(await fetch([near, far])).toMatchObject({ from: 'near', failed: [] });
     expect(near.requests).toEqual([{ url: `/v1/blobs/${sha256}`, range: undefined, authorization: 'Bearer p' }]);
     expect(far.requests).toEqual([]);
   });
@@ -108,7 +110,7 @@ describe('fetching', () => {
     ],
   ] as const)('skips a source with %s', async (_, behaviour) => {
     const [near, far] = [await startOrigin(mesh, 'near', body, behaviour), await startOrigin(mesh, 'far', body)];
-    const { from, failed } = await fetch([near, far], { sizeBytes: body.length, stallMs: 300 });
+    const { from, failed } = await fetch([near, far], { stallMs: 300 });
     expect([from, failed.length, near.requests.length]).toEqual(['far', 1, 1]);
   });
 
@@ -148,6 +150,40 @@ describe('fetching', () => {
   });
 });
 
+describe('what an earlier download left', () => {
+  const wrong = randomBytes(2 * sizeBytes);
+  const right = (bytes: number) => body.subarray(0, bytes);
+  it.each<[string, Buffer, (string | undefined)[]]>([
+    ['nothing', right(0), [undefined]],
+    ['one byte', right(1), ['bytes=1-']],
+    ['all but one byte', right(sizeBytes - 1), [`bytes=${sizeBytes - 1}-`]],
+    ['every byte', body, []],
+    ['one byte too many', Buffer.concat([body, Buffer.alloc(1)]), [undefined]],
+    ['twice the bytes', wrong, [undefined]],
+    ['one wrong byte', wrong.subarray(0, 1), ['bytes=1-', undefined]],
+    ['all but one byte, and wrong', wrong.subarray(0, -sizeBytes - 1), [`bytes=${sizeBytes - 1}-`, undefined]],
+    ['as many bytes, and wrong', wrong.subarray(0, sizeBytes), [undefined]],
+  ])('%s: the package is whole in the end, and no more is fetched than it takes', async (_, left, ranges) => {
+    const folder = await tempDir();
+    const store = await BlobStore.open(folder);
+    await writeFile(join(folder, 'partial', sha256), left);
+    await utimes(join(folder, 'partial', sha256), 0, 0);
+    const near = await startOrigin(mesh, 'near', body);
+    const { from, failed, wrong: told } = await fetch([near], { store });
+    expect(near.requests.map(({ range }) => range)).toEqual(ranges);
+    expect([from, failed, told]).toEqual([ranges.length === 0 ? '' : 'near', [], []]);
+    expect(await store.partials()).toEqual([]);
+  });
+
+  it('every byte: no source is needed', async () => {
+    const store = await BlobStore.open(await tempDir());
+    const before = await store.resume({ sha256, sizeBytes });
+    await before.write(body);
+    await before.close();
+    expect(await fetch([], { store })).toMatchObject({ from: '', failed: [] });
+  });
+});
+
 describe('mirror-swap', () => {
   const flipped = Buffer.from(body);
   flipped[500_000]! ^= 1;
@@ -158,26 +194,21 @@ describe('mirror-swap', () => {
     ['another package', randomBytes(5_000)],
     ['the package and more', Buffer.concat([body, Buffer.from('x')])],
   ])('%s: the next source is used, and the first is demoted', async (_, wrong) => {
-    for (const sizeBytes of [undefined, body.length]) {
-      const near = await startOrigin(mesh, 'near', body, wrongBytes(wrong), wrongBytes(wrong), wrongBytes(wrong));
-      const far = await startOrigin(mesh, 'far', body);
-      const demotions = new Demotions();
-      const { from, failed, wrong: told } = await fetch([near, far], { sizeBytes, demotions, rounds: 3 });
-      expect(told).toEqual(['near: PACKAGE_HASH_MISMATCH']);
-      expect([from, failed.map(({ node, code }) => [node, code])]).toEqual([
-        'far',
-        [['near', 'PACKAGE_HASH_MISMATCH']],
-      ]);
-      expect([near.requests.length, far.requests[0]?.range]).toEqual([1, undefined]);
-      expect(
-        demotions
-          .order([
-            { node: 'near', path: [] },
-            { node: 'far', path: [] },
-          ])
-          .map(({ node }) => node),
-      ).toEqual(['far', 'near']);
-    }
+    const near = await startOrigin(mesh, 'near', body, wrongBytes(wrong), wrongBytes(wrong), wrongBytes(wrong));
+    const far = await startOrigin(mesh, 'far', body);
+    const demotions = new Demotions();
+    const { from, failed, wrong: told } = await fetch([near, far], { demotions, rounds: 3 });
+    expect(told).toEqual(['near: PACKAGE_HASH_MISMATCH']);
+    expect([from, failed.map(({ node, code }) => [node, code])]).toEqual(['far', [['near', 'PACKAGE_HASH_MISMATCH']]]);
+    expect([near.requests.length, far.requests[0]?.range]).toEqual([1, undefined]);
+    expect(
+      demotions
+        .order([
+          { node: 'near', path: [] },
+          { node: 'far', path: [] },
+        ])
+        .map(({ node }) => node),
+    ).toEqual(['far', 'near']);
   });
 
   it('keeps nothing when everybody lies', async () => {
@@ -207,9 +238,19 @@ describe('mirror-swap', () => {
     expect(resumedAt(far)).toEqual([expect.toSatisfy((at: number) => at > 0), 0]);
   });
 
+  it('wrong bytes up to a cut do not exclude the only source, which has the right ones by now', async () => {
+    const near = await startOrigin(mesh, 'near', body, ({ response }) => {
+      response.writeHead(200, { 'content-length': body.length });
+      response.write(flipped.subarray(0, 600_000), () => response.destroy());
+    });
+    const { from, wrong } = await fetch([near], { rounds: 2 });
+    expect([from, wrong]).toEqual(['near', []]);
+    expect(resumedAt(near)).toEqual([0, expect.toSatisfy((at: number) => at > 0), 0]);
+  });
+
   it('wrong bytes found on disk are nobody’s fault', async () => {
     const store = await BlobStore.open(await tempDir());
-    const before = await store.resume(sha256);
+    const before = await store.resume({ sha256, sizeBytes });
     await before.write(Buffer.alloc(100_000));
     await before.close();
     const near = await startOrigin(mesh, 'near', body);

@@ -9,6 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { askForBlob } from '../../lib/blobs/blob-client.ts';
 import { connectSource } from '../../node/sources/connect.ts';
 import { createTestMesh, type TestNode } from '../support/identities.ts';
+import { lacks } from '../support/needs.ts';
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
@@ -22,10 +23,12 @@ async function startMirror(
   folder: string,
   self: TestNode,
   origin: Origin,
+  under: readonly string[] = [],
 ): Promise<{ child: ChildProcess; url: string }> {
   const source = JSON.stringify({ node: origin.node, path: [], url: origin.url });
   const args = [program, folder, self.dataDir, source, String(body.length)];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [command = '', ...options] = [...under, process.execPath, ...args];
+  const child = spawn(command, options, { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(async () => {
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   });
@@ -70,4 +73,21 @@ it('kill -9 while it fetches: nothing short is there, and the rest is fetched by
   expect(Number(/\d+/.exec(origin.requests[1]?.range ?? '')?.[0])).toBeGreaterThanOrEqual(1_700_000);
   await waitFor(async () => (await stat(join(folder, 'blobs', sha256.slice(0, 2), sha256))).size === body.length);
   expect(origin.requests.length).toBe(2);
+});
+
+it.skipIf(lacks('strace'))('kill -9 between the last byte and the rename: the next mirror serves it', async () => {
+  const mesh = await createTestMesh();
+  const [self, client] = [await mesh.node('mirror-1', 'mirror'), await mesh.node('tentacle-1', 'tentacle')];
+  const origin = await startOrigin(mesh, 'origin', body);
+  const folder = await tempDir();
+  const renames = ['-e', 'trace=rename', '-e', 'inject=rename:signal=KILL'];
+  const first = await startMirror(folder, self, origin, ['strace', '-f', '-qq', '-o', '/dev/null', ...renames]);
+  const ended = once(first.child, 'exit');
+  expect(await get(first.url, client).catch(() => undefined)).toBeUndefined();
+  await ended;
+  expect((await stat(join(folder, 'partial', sha256))).size).toBe(body.length);
+
+  const second = await startMirror(folder, self, origin);
+  expect((await get(second.url, client)).equals(body)).toBe(true);
+  expect(origin.requests.length).toBe(1);
 });
