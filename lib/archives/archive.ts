@@ -1,7 +1,7 @@
 // Checks a package's archive without writing, or unpacks it into a folder of its own.
 //   names.ts        which names are rejected
 //   visitor.ts      limits and writing
-//   tar.ts, zip.ts  reading the formats
+//   tar.ts, zip.ts  reading the formats, with gzip.ts, tar-header.ts, zip-end.ts, zip-layout.ts and zip-names.ts
 // Limits apply to the bytes that are inflated and written, never to the claims of headers.
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
@@ -47,7 +47,7 @@ async function visitArchive(
 ): Promise<ArchiveContents> {
   const { size } = await stat(path);
   if (size === 0) throw new IsthmusError('PACKAGE_FORMAT', 'the package is empty');
-  const visitor = new ArchiveVisitor(size, { ...DEFAULT_ARCHIVE_LIMITS, ...limits }, into);
+  const visitor = new ArchiveVisitor({ ...DEFAULT_ARCHIVE_LIMITS, ...limits }, into);
   try {
     await (format === 'tar.gz' ? readTarGz(path, visitor) : readZip(path, visitor, format));
     await visitor.flush();

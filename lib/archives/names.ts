@@ -26,9 +26,11 @@ export function entryPath(name: string): string[] {
       `an entry has a control character or invalid text in its name: ${shown(name)}`,
     );
   }
-  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) rejectEscape(name);
+  // A backslash is a character like others here; but on Windows no name leaves the package by it, either.
+  const anywhere = name.split(/[/\\]/);
+  if (anywhere[0] === '' && name !== '') rejectEscape(name);
+  if (/^[A-Za-z]:/.test(name) || anywhere.includes('..')) rejectEscape(name);
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..')) rejectEscape(name);
   if (
     Buffer.byteLength(name) > LONGEST_PATH_BYTES ||
     parts.some((part) => Buffer.byteLength(part) > LONGEST_PART_BYTES)
@@ -48,7 +50,7 @@ export function hasControlCharacter(text: string): boolean {
 }
 
 function rejectEscape(name: string): never {
-  throw new IsthmusError('PACKAGE_PATH_ESCAPE', `an entry would be written outside the package: ${shown(name)}`);
+  throw new IsthmusError('PACKAGE_PATH_ESCAPE', `the name of an entry could lead outside the package: ${shown(name)}`);
 }
 
 /** The name in a form that is safe in an error message. */
@@ -59,9 +61,9 @@ export function shown(name: string): string {
 
 type Kind = 'file' | 'folder';
 
-/** The names of one archive. Two names that are equal to a case-insensitive file system are rejected. */
+/** The names of one archive. Whether names that differ in case only are two files is the file system's to decide. */
 export class EntryNames {
-  readonly #seen = new Map<string, { readonly path: string; readonly kind: Kind }>();
+  readonly #seen = new Map<string, Kind>();
 
   /** Admits an entry; returns the folders that must be created before it, outermost first. */
   admit(parts: readonly string[], kind: Kind): string[] {
@@ -72,27 +74,20 @@ export class EntryNames {
     }
     const path = parts.join('/');
     const fresh = this.#enter(path, kind);
-    if (!fresh && kind === 'file') rejectDuplicate(path, path);
+    if (!fresh && kind === 'file') rejectTwice(path);
     if (fresh && kind === 'folder') missing.push(path);
     return missing;
   }
 
-  /** Adds a name; returns whether it is new. A folder may occur again, spelled the same. */
+  /** Adds a name; returns whether it is new. A folder may occur again. */
   #enter(path: string, kind: Kind): boolean {
-    const key = path.normalize('NFC').toUpperCase().toLowerCase();
-    const before = this.#seen.get(key);
-    if (before === undefined) {
-      this.#seen.set(key, { path, kind });
-      return true;
-    }
-    if (before.path !== path || before.kind !== kind) rejectDuplicate(path, before.path);
-    return false;
+    const before = this.#seen.get(path);
+    if (before !== undefined && before !== kind) rejectTwice(path);
+    this.#seen.set(path, kind);
+    return before === undefined;
   }
 }
 
-function rejectDuplicate(path: string, other: string): never {
-  throw new IsthmusError(
-    'PACKAGE_NAME',
-    `two entries are the same file to some system: ${shown(path)} and ${shown(other)}`,
-  );
+function rejectTwice(path: string): never {
+  throw new IsthmusError('PACKAGE_NAME', `two entries are the same file: ${shown(path)}`);
 }

@@ -2,25 +2,26 @@
 import { chmod, mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../../contract/errors.ts';
-import { entryPath, EntryNames } from './names.ts';
-import { syncPath, writeFully } from '../files/disk-space.ts';
+import { entryPath, EntryNames, shown } from './names.ts';
+import { errnoOf, freeBytes, syncPath, writeFully } from '../files/disk-space.ts';
 
 export interface ArchiveLimits {
   readonly maxEntries: number;
   /** All files together, counted as they are inflated. */
   readonly maxBytes: number;
-  /** Inflated bytes per byte of the archive; not checked below `ratioFloorBytes`. */
-  readonly maxRatio: number;
-  readonly ratioFloorBytes: number;
+  /** What unpacking leaves free on the disk. */
+  readonly reserveBytes: number;
 }
 
 /** Far above any known package, far below what fills a disk unnoticed. */
 export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 200_000,
   maxBytes: 16 * 1024 ** 3,
-  maxRatio: 200,
-  ratioFloorBytes: 64 * 1024 * 1024,
+  reserveBytes: 32 * 1024 ** 2,
 };
+
+/** The free space is checked again after this many bytes. */
+const BYTES_BETWEEN_CHECKS = 16 * 1024 ** 2;
 
 export interface ArchiveContents {
   readonly files: number;
@@ -40,17 +41,16 @@ interface OpenFile {
 export class ArchiveVisitor {
   readonly limits: ArchiveLimits;
   readonly #into: string | undefined;
-  readonly #archiveBytes: number;
   readonly #names = new EntryNames();
   readonly #paths = { files: new Array<string>(), folders: new Array<string>() };
   #entries = 0;
   #files = 0;
   #bytes = 0;
+  #checkRoomAt = 0;
   #writing: OpenFile | undefined;
 
   /** Without `into` the archive is only checked. */
-  constructor(archiveBytes: number, limits: ArchiveLimits, into?: string) {
-    this.#archiveBytes = archiveBytes;
+  constructor(limits: ArchiveLimits, into?: string) {
     this.limits = limits;
     this.#into = into;
   }
@@ -81,13 +81,16 @@ export class ArchiveVisitor {
     if (this.#into === undefined) return;
     const path = join(this.#into, ...parts);
     // Exclusive: never writes to or through an existing file.
-    const handle = await open(path, 'wx', 0o600);
+    const handle = await open(path, 'wx', 0o600).catch((thrown: unknown) => {
+      throw translateExisting(thrown, name);
+    });
     this.#writing = { path, handle, mode: executable ? 0o755 : 0o644, position: 0 };
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#countBytes(chunk.length);
-    if (this.#writing === undefined) return;
+    if (this.#into === undefined || this.#writing === undefined) return;
+    await this.#checkRoom(this.#into);
     await writeFully(this.#writing.handle, chunk, this.#writing.position);
     this.#writing.position += chunk.length;
   }
@@ -121,7 +124,9 @@ export class ArchiveVisitor {
     if (this.#into === undefined) return;
     for (const folder of folders) {
       const path = join(this.#into, folder);
-      await mkdir(path);
+      await mkdir(path).catch((thrown: unknown) => {
+        throw translateExisting(thrown, folder);
+      });
       await chmod(path, 0o755);
       this.#paths.folders.push(path);
     }
@@ -129,12 +134,25 @@ export class ArchiveVisitor {
 
   #countBytes(bytes: number): void {
     this.#bytes += bytes;
-    const { maxBytes, maxRatio, ratioFloorBytes } = this.limits;
+    const { maxBytes } = this.limits;
     if (this.#bytes > maxBytes) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive unpacks to more than ${maxBytes} bytes`);
     }
-    if (this.#bytes > ratioFloorBytes && this.#bytes > maxRatio * this.#archiveBytes) {
-      throw new IsthmusError('PACKAGE_BOMB', `the archive unpacks to more than ${maxRatio} times its size`);
-    }
   }
+
+  async #checkRoom(folder: string): Promise<void> {
+    if (this.#bytes < this.#checkRoomAt) return;
+    this.#checkRoomAt = this.#bytes + BYTES_BETWEEN_CHECKS;
+    const free = await freeBytes(folder);
+    if (free >= this.limits.reserveBytes) return;
+    throw new IsthmusError('DISK_FULL', `no room on the disk to unpack the package: ${free} bytes are free`);
+  }
+}
+
+/** Names that the archive keeps apart may be one to the file system. */
+function translateExisting(thrown: unknown, name: string): unknown {
+  if (errnoOf(thrown) !== 'EEXIST') return thrown;
+  return new IsthmusError('PACKAGE_NAME', `another entry is the same file on this disk: ${shown(name)}`, {
+    cause: thrown,
+  });
 }

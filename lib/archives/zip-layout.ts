@@ -3,7 +3,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { parseExtraFields, type Entry, type LocalFileHeader } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
-import { entryPath, shown } from './names.ts';
+import { shown } from './names.ts';
 import { lie } from './zip-end.ts';
 
 /** Whether the entry is encrypted, has a descriptor, is patched or masked, and the encoding of its name. */
@@ -31,7 +31,6 @@ export class ZipLayout {
 
   /** Takes an entry of the directory with its own header, which must tell the same. */
   add(entry: Entry, local: LocalFileHeader): void {
-    assertSameName(entry, local);
     const { crc32, compressedSize, uncompressedSize, relativeOffsetOfLocalHeader: start } = entry;
     const hasDescriptor = (entry.generalPurposeBitFlag & HAS_DESCRIPTOR) !== 0;
     const sameKind =
@@ -57,16 +56,6 @@ export class ZipLayout {
     }
     if (at !== directoryStart) throw lie('there are bytes that no entry claims');
   }
-}
-
-function assertSameName(entry: Entry, local: LocalFileHeader): void {
-  if (entry.fileNameRaw.equals(local.fileName)) return;
-  const [name, localName] = [entry.fileNameRaw.toString(), local.fileName.toString()];
-  entryPath(localName);
-  throw new IsthmusError(
-    'PACKAGE_NAME',
-    `an entry has two names: ${shown(name)} in the directory and ${shown(localName)} in its header`,
-  );
 }
 
 function localClaims({ crc32, compressedSize, uncompressedSize, extraField }: LocalFileHeader): Claims {

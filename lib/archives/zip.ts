@@ -1,13 +1,13 @@
 // Reads a zip or nupkg entry by entry, by its central directory; admits only files and folders.
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { openPromise, type Entry, type ZipFile } from 'yauzl';
+import { openPromise, type Entry, type LocalFileHeader } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
 import { inflate, newMeter, readStored } from './inflate.ts';
-import { decodeName } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
 import { lie, readZipEnd, type ZipDirectory } from './zip-end.ts';
 import { ZipLayout } from './zip-layout.ts';
+import { entryName } from './zip-names.ts';
 
 const MADE_ON_UNIX = 3;
 const STORED = 0;
@@ -22,70 +22,71 @@ export async function readZip(path: string, visitor: ArchiveVisitor, format: 'zi
     if (directory.records > visitor.limits.maxEntries) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive has ${directory.records} entries`);
     }
-    const zip = await openPromise(path, { autoClose: false, decodeStrings: false, validateEntrySizes: false });
-    try {
-      await new ZipReading(zip, file, visitor, format).run(directory);
-    } finally {
-      zip.close();
-    }
+    const reading = new ZipReading(file, path, directory);
+    await reading.checkLayout();
+    await reading.visit(visitor, format);
   } finally {
     await file.close();
   }
 }
 
 class ZipReading {
-  readonly #zip: ZipFile;
   readonly #file: FileHandle;
-  readonly #visitor: ArchiveVisitor;
-  readonly #format: 'zip' | 'nupkg';
-  readonly #layout = new ZipLayout();
+  readonly #path: string;
+  readonly #directory: ZipDirectory;
 
-  constructor(zip: ZipFile, file: FileHandle, visitor: ArchiveVisitor, format: 'zip' | 'nupkg') {
-    this.#zip = zip;
+  constructor(file: FileHandle, path: string, directory: ZipDirectory) {
     this.#file = file;
-    this.#visitor = visitor;
-    this.#format = format;
+    this.#path = path;
+    this.#directory = directory;
   }
 
-  async run({ records, start, end }: ZipDirectory): Promise<void> {
+  /** Checks all headers: entries that share their bytes are rejected before any is inflated. */
+  async checkLayout(): Promise<void> {
+    const { records, start, end } = this.#directory;
+    const layout = new ZipLayout();
     let at = start;
     let seen = 0;
-    for await (const entry of this.#zip.eachEntry()) {
-      this.#visitor.count();
+    await this.#eachEntry(async (entry, local) => {
       seen += 1;
       at += RECORD_BYTES + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
       if (at > end || (at === end && seen < records)) throw lie(`it claims ${records} entries and has fewer`);
-      await this.#visit(entry);
-    }
+      rejectUnlessPlain(entry);
+      layout.add(entry, local);
+    });
     if (at < end) throw lie(`it claims ${records} entries and has more`);
-    await this.#layout.assertFull(this.#file, start);
+    await layout.assertFull(this.#file, start);
   }
 
-  async #visit(entry: Entry): Promise<void> {
-    const local = await this.#zip.readLocalFileHeaderPromise(entry);
-    this.#layout.add(entry, local);
-    const written = decodeName(entry.fileNameRaw);
-    // The parts of a nupkg are URIs: the decoded name must be safe.
-    const name = this.#format === 'nupkg' ? decodeUri(written) : written;
-    const mode = entry.versionMadeBy >> 8 === MADE_ON_UNIX ? entry.externalFileAttributes >>> 16 : 0;
-    rejectUnlessPlain(entry, mode);
-    if (name.endsWith('/')) {
-      if (entry.uncompressedSize > 0) throw lie('a folder has content');
-      return this.#visitor.folder(name);
+  async visit(visitor: ArchiveVisitor, format: 'zip' | 'nupkg'): Promise<void> {
+    await this.#eachEntry(async (entry, local) => {
+      visitor.count();
+      const name = nameOf(entry, local, format);
+      if (name.endsWith('/')) {
+        if (entry.uncompressedSize > 0) throw lie('a folder has content');
+        return visitor.folder(name);
+      }
+      await visitor.beginFile(name, (unixMode(entry) & 0o100) !== 0);
+      await this.#readContent(entry, local.fileDataStart, visitor);
+      await visitor.endFile();
+    });
+  }
+
+  async #eachEntry(take: (entry: Entry, local: LocalFileHeader) => Promise<void>): Promise<void> {
+    const zip = await openPromise(this.#path, { autoClose: false, decodeStrings: false, validateEntrySizes: false });
+    try {
+      for await (const entry of zip.eachEntry()) await take(entry, await zip.readLocalFileHeaderPromise(entry));
+    } finally {
+      zip.close();
     }
-    await this.#visitor.beginFile(name, (mode & 0o100) !== 0);
-    await this.#readContent(entry, local.fileDataStart);
-    await this.#visitor.endFile();
   }
 
-  async #readContent(
-    { compressionMethod, compressedSize, uncompressedSize, crc32 }: Entry,
-    start: number,
-  ): Promise<void> {
+  async #readContent(entry: Entry, start: number, visitor: ArchiveVisitor): Promise<void> {
+    const { compressionMethod, compressedSize, uncompressedSize, crc32 } = entry;
     const meter = newMeter();
     const read = compressionMethod === STORED ? readStored : inflate;
     for await (const chunk of read(this.#file, { start, end: start + compressedSize }, meter)) {
-      await this.#visitor.write(chunk);
+      await visitor.write(chunk);
     }
     if (meter.takenBytes !== compressedSize || meter.bytes !== uncompressedSize) {
       throw lie('an entry has another size than it claims');
@@ -94,22 +95,28 @@ class ZipReading {
   }
 }
 
-function rejectUnlessPlain(entry: Entry, mode: number): void {
+function nameOf(entry: Entry, local: LocalFileHeader, format: 'zip' | 'nupkg'): string {
+  return entryName(
+    { bytes: entry.fileNameRaw, flags: entry.generalPurposeBitFlag, extra: entry.extraFieldRaw },
+    { bytes: local.fileName, flags: local.generalPurposeBitFlag, extra: local.extraField },
+    entry.versionMadeBy >> 8,
+    format,
+  );
+}
+
+/** The mode with its type; 0 when no Unix made the entry. */
+function unixMode({ versionMadeBy, externalFileAttributes }: Entry): number {
+  return versionMadeBy >> 8 === MADE_ON_UNIX ? externalFileAttributes >>> 16 : 0;
+}
+
+function rejectUnlessPlain(entry: Entry): void {
   if (entry.isEncrypted()) throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted');
   if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
     throw new IsthmusError('PACKAGE_FORMAT', `compression method ${entry.compressionMethod} is not deflate`);
   }
-  const type = mode & constants.S_IFMT;
+  const type = unixMode(entry) & constants.S_IFMT;
   if (type === constants.S_IFLNK) throw new IsthmusError('PACKAGE_LINK', 'the archive has a link');
   if (type !== 0 && type !== constants.S_IFREG && type !== constants.S_IFDIR) {
     throw new IsthmusError('PACKAGE_ENTRY', 'the archive has an entry that is neither a file nor a folder');
-  }
-}
-
-function decodeUri(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch (cause) {
-    throw new IsthmusError('PACKAGE_NAME', 'the name of an entry has an escape that is not UTF-8', { cause });
   }
 }

@@ -18,7 +18,7 @@ export interface AcquireDeps {
   readonly onWrongSource: OnWrongSource;
   /** A source that sends no byte for this long counts as dead. */
   readonly stallMs?: number | undefined;
-  /** How much free disk a download must leave. */
+  /** How much free disk a download, and unpacking, must leave. */
   readonly reserveBytes?: number | undefined;
 }
 
@@ -41,7 +41,7 @@ interface Running {
 
 const DEFAULT_STALL_MS = 30_000;
 /** Enough for the logs. */
-const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
+export const DEFAULT_RESERVE_BYTES = 32 * 1024 * 1024;
 /** Interrupted downloads kept for a resume; the oldest are removed first. */
 const KEPT_PARTIALS = 4;
 

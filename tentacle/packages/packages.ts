@@ -9,7 +9,7 @@ import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { installationName, type Installation } from '../installation.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
-import { Acquirer, type AcquireDeps, type AcquireProgress } from './acquire.ts';
+import { Acquirer, DEFAULT_RESERVE_BYTES, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
 import { readOrder, type PackageOrder } from './payload.ts';
 import { Releases } from './releases.ts';
@@ -79,11 +79,11 @@ export class Packages {
    */
   async stage(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
-    const { log, owner } = this.#options;
+    const { log, owner, reserveBytes = DEFAULT_RESERVE_BYTES } = this.#options;
     return this.#alone(order.installation, async (releases) => {
       await releases.prepare();
       await this.#removeUnneeded(order, releases, task);
-      const deps = { blobs: this.#blobs, log, owner, stampKey: this.#stampKey };
+      const deps = { blobs: this.#blobs, log, owner, reserveBytes, stampKey: this.#stampKey };
       const release = await stageRelease(releases, order, task, deps);
       return this.#status(order.installation, releases, release);
     });

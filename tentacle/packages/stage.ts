@@ -26,6 +26,8 @@ export interface StageDeps {
   /** The HMAC key of the stamps: from a plain hash, the variables could be guessed. */
   readonly stampKey: Buffer;
   readonly owner?: FileOwner | undefined;
+  /** How much free disk unpacking must leave. */
+  readonly reserveBytes: number;
 }
 
 /** A mistake that repeats itself is told often enough. */
@@ -63,7 +65,10 @@ async function build(
   const into = releases.buildingOf(release);
   try {
     const path = deps.blobs.pathOf(order.sha256);
-    const { files, bytes } = await unpackArchive({ path, format: order.format, into });
+    const { files, bytes } = await unpackArchive({
+      ...{ path, format: order.format, into },
+      limits: { reserveBytes: deps.reserveBytes },
+    });
     const warnings = await substituteFiles(into, order);
     if (deps.owner !== undefined) await giveTo(into, deps.owner);
     const { id, version, sha256 } = order;

@@ -61,6 +61,9 @@ export interface ZipEntry {
   /** What the headers claim; the content's length by default. */
   readonly size?: number;
   readonly crc?: number;
+  /** The system that made the entry: 3 for Unix, 0 for DOS and Windows. */
+  readonly host?: number;
+  readonly extra?: Buffer;
   /** An offset that the directory claims; the entry then has no header and content of its own. */
   readonly at?: number;
   /** What the entry's own header claims, in place of what the directory claims. */
@@ -75,6 +78,7 @@ interface ZipHeader {
   readonly name: string | Buffer;
   readonly flags?: number | undefined;
   readonly method?: number | undefined;
+  readonly extra?: Buffer | undefined;
   readonly crc: number;
   readonly size: number;
   readonly packedSize: number;
@@ -144,17 +148,25 @@ function zipEntry(entry: ZipEntry, offset: number) {
   const truth = { ...entry, crc: crc ?? crc32(body), size: entry.size ?? body.length, packedSize: packed.length };
   const own = zipHeader({ ...truth, ...entry.own });
   const listed = zipHeader(truth);
-  const local = Buffer.concat([Buffer.from('504b0304', 'hex'), own.shared, own.name, packed, descriptor, after]);
+  const local = Buffer.concat([
+    Buffer.from('504b0304', 'hex'),
+    own.shared,
+    own.name,
+    own.extra,
+    packed,
+    descriptor,
+    after,
+  ]);
   const tail = Buffer.alloc(14);
   tail.writeUInt32LE(mode * 0x10000, 6);
   tail.writeUInt32LE(at ?? offset, 10);
-  const made = Buffer.from([20, 3]);
-  const central = Buffer.concat([Buffer.from('504b0102', 'hex'), made, listed.shared, tail, listed.name]);
+  const made = Buffer.from([20, entry.host ?? 3]);
+  const central = Buffer.concat([Buffer.from('504b0102', 'hex'), made, listed.shared, tail, listed.name, listed.extra]);
   return { local: at === undefined ? local : EMPTY, central };
 }
 
-/** The fields that both headers of an entry have, and its name. */
-function zipHeader({ name, flags = 0x800, method = 8, crc, size, packedSize }: ZipHeader) {
+/** The fields that both headers of an entry have, its name and its extra fields. */
+function zipHeader({ name, flags = 0x800, method = 8, crc, size, packedSize, extra = EMPTY }: ZipHeader) {
   const nameBytes = Buffer.from(name);
   const shared = Buffer.alloc(26);
   shared.writeUInt16LE(20, 0);
@@ -164,7 +176,19 @@ function zipHeader({ name, flags = 0x800, method = 8, crc, size, packedSize }: Z
   shared.writeUInt32LE(packedSize, 14);
   shared.writeUInt32LE(size, 18);
   shared.writeUInt16LE(nameBytes.length, 22);
-  return { shared, name: nameBytes };
+  shared.writeUInt16LE(extra.length, 24);
+  return { shared, name: nameBytes, extra };
+}
+
+/** The extra field with the UTF-8 name that belongs to an old one. */
+export function unicodePath(oldName: string, name: string): Buffer {
+  const bytes = Buffer.from(name);
+  const head = Buffer.alloc(9);
+  head.writeUInt16LE(0x7075, 0);
+  head.writeUInt16LE(5 + bytes.length, 2);
+  head.writeUInt8(1, 4);
+  head.writeUInt32LE(crc32(Buffer.from(oldName)), 5);
+  return Buffer.concat([head, bytes]);
 }
 
 /** The descriptor of an entry, with its signature. */

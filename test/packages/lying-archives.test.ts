@@ -23,7 +23,7 @@ describe('zip', () => {
       'outside the package: "../../etc/x"',
       zip([{ ...a, own: { name: '../../etc/x' } }]),
     ],
-    ['another name', 'PACKAGE_NAME', 'two names: "a" in the directory and "b"', zip([{ ...a, own: { name: 'b' } }])],
+    ['another name', 'PACKAGE_NAME', 'two names, "a" and "b"', zip([{ ...a, own: { name: 'b' } }])],
     ['another method', 'PACKAGE_FORMAT', 'differs from the directory', zip([{ ...a, own: { method: 0 } }])],
     ['other flags', 'PACKAGE_FORMAT', 'differs from the directory', zip([{ ...a, own: { flags: 0 } }])],
     ['a descriptor that the directory denies', 'PACKAGE_FORMAT', 'differs', zip([{ ...a, own: { flags: 0x808 } }])],
