@@ -86,6 +86,8 @@ export async function watchTask(
   const refresher = new Refresher(async () => {
     const now = await client.get<Task>(path('tasks', id));
     for (const line of changedSteps(task, now)) region.print(line);
+    if (now.blockedBy !== undefined && task?.blockedBy === undefined)
+      region.print(await waitsFor(client, now.blockedBy));
     task = now;
     region.update(machineLines(now));
   });
@@ -109,6 +111,12 @@ export async function watchTask(
     region.close({ keep: true });
   }
   return task ?? (await client.get<Task>(path('tasks', id)));
+}
+
+async function waitsFor(client: ApiClient, [first = '', ...others]: readonly string[]): Promise<string> {
+  const { kind, title } = await client.get<Task>(path('tasks', first));
+  const more = others.length === 0 ? '' : `, and for ${others.length} more`;
+  return escapeText(`waits for task ${first} (${kind} ${title})${more}`);
 }
 
 /** Throws TASK_NOT_SUCCESSFUL unless the task succeeded, with the error of the first failed machine. */

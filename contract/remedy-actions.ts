@@ -17,6 +17,8 @@ const ACTION_ARGUMENTS = {
   CHOOSE_PACKAGE_VERSION: ['package'],
   /** Choose a relay that exists and is active. */
   CHOOSE_RELAY: [],
+  /** Enable the machine. */
+  ENABLE_MACHINE: ['machine'],
   /** Give the address of the node, as host:port. */
   GIVE_ADDRESS: ['node'],
   /** Push a version of the package. */

@@ -78,12 +78,18 @@ export const MachineMessage = Type.Object(
   { $id: 'MachineMessage', description: 'What blocks the machine, or its progress.' },
 );
 
+export const LeftOutReason = Words(['disabled', 'revoked'], {
+  description: 'Why the machine is left out: it matches what was requested, and accepts no work.',
+});
+export type LeftOutReason = Static<typeof LeftOutReason>;
+
 export const TaskMachine = Type.Object(
   {
     machine: Slug,
     state: TicketState,
     steps: List(TaskStep),
     message: Type.Optional(MachineMessage),
+    leftOut: Type.Optional(LeftOutReason),
   },
   { $id: 'TaskMachine' },
 );

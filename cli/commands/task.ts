@@ -45,7 +45,7 @@ async function showLog(cli: Cli, id: string): Promise<void> {
   const client = await cli.client();
   const stream = await client.list<StreamEntry>(path('tasks', id, 'log'), {}, 'after');
   const shown = stream.filter(isInLog);
-  cli.show(shown, () => shown.map(logLine).join('\n'));
+  if (shown.length > 0 || cli.json) cli.show(shown, () => shown.map(logLine).join('\n'));
 }
 
 /** The scripts' output, and what somebody should know. */

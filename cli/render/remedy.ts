@@ -62,6 +62,8 @@ export function actionText(action: RemedyAction, remedy: string): string {
       return `${command('isthmus package list', action.arguments.package)} shows which exist.`;
     case 'CHOOSE_RELAY':
       return `${remedy} \`isthmus node list\` shows them.`;
+    case 'ENABLE_MACHINE':
+      return `${remedy} ${command('isthmus machine enable', action.arguments.machine)} enables it.`;
     case 'GIVE_ADDRESS':
       return `Add \`--address HOST:PORT\` with the address of ${action.arguments.node}.`;
     case 'PUSH_PACKAGE':

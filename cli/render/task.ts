@@ -45,6 +45,10 @@ function bar(done: number, total: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]`;
 }
 
+function leftOutText({ leftOut }: TaskMachine): string | undefined {
+  return leftOut === undefined ? undefined : `left out: it is ${leftOut}`;
+}
+
 /** The last message about a machine, without its name. */
 function messageText({ machine, message }: TaskMachine): string | undefined {
   if (message === undefined) return undefined;
@@ -56,7 +60,7 @@ function messageText({ machine, message }: TaskMachine): string | undefined {
 export function machineLine(machine: TaskMachine, nameWidth: number): string {
   const done = machine.steps.filter((step) => SETTLED.includes(step.state)).length;
   const current = machine.steps.find((step) => !SETTLED.includes(step.state));
-  const at = current === undefined ? '' : `${stepLabel(current)} ${packageText(current)}`;
+  const at = current === undefined ? (leftOutText(machine) ?? '') : `${stepLabel(current)} ${packageText(current)}`;
   const name = escapeText(machine.machine).padEnd(nameWidth);
   return `  ${name}  ${bar(done, machine.steps.length)} ${machine.state.padEnd(9)} ${escapeText(at.trim())}`.trimEnd();
 }
@@ -98,7 +102,7 @@ export function renderTask(task: Task): string {
     deadline: moment(task.deadlineAt),
     ...(task.retryOf ? { 'retry of': task.retryOf } : {}),
     ...(task.error ? { error: errorText(task.error) } : {}),
-    ...(task.blockedBy ? { 'blocked by': JSON.stringify(task.blockedBy) } : {}),
+    ...(task.blockedBy ? { 'blocked by': task.blockedBy.join(', ') } : {}),
   });
   const rows = task.machines.flatMap((machine): (readonly Cell[])[] => {
     const current = machine.steps.find(({ state }) => !SETTLED.includes(state));
@@ -111,7 +115,7 @@ export function renderTask(task: Task): string {
       errorText(step.error, machine.machine),
     ]);
     return steps.length === 0
-      ? [[machine.machine, undefined, machine.state, undefined, 'not started', undefined]]
+      ? [[machine.machine, undefined, machine.state, undefined, leftOutText(machine) ?? 'not started', undefined]]
       : steps;
   });
   return rows.length === 0

@@ -8,10 +8,11 @@ import type { Release } from '../store/projects/releases.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { submitTask } from '../tasks/submit.ts';
+import { noTargets, selectTargets, type LeftOut, type Targets } from '../tasks/targets.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
 import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
-import type { StepHandlerRegistry } from './steps/handler.ts';
+import type { PlanContext, StepHandlerRegistry } from './steps/handler.ts';
 
 /** Machines named in one message. */
 const MOST_NAMED = 10;
@@ -48,9 +49,11 @@ export async function submitDeployment(
   if ((await tx.environments.find(environment)) === undefined) {
     throw noSuch('environment', environment, 'environment');
   }
-  const machines = await tx.machines.select({ ids, environments: [environment], disabled: false });
+  const targets = await selectTargets(tx, { ids, environments: [environment] });
+  const { machines } = targets;
   const steps = planSteps(release.process, handlers, { machines });
-  checkTargets(steps, release, environment);
+  const leftOut = wouldTakePart(targets.leftOut, (those) => planSteps(release.process, handlers, { machines: those }));
+  checkTargets(steps, leftOut, release, environment);
   checkVariables(release, environment, machines, steps, sealer);
   const { version } = release;
   const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
@@ -65,6 +68,7 @@ export async function submitDeployment(
     actor,
     event,
     retryOf,
+    leftOut,
   });
   await tx.deployments.insert({
     id: newId(),
@@ -100,13 +104,26 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
   });
 }
 
-function checkTargets(steps: readonly PlannedStep[], { process }: Release, environment: string): void {
+/** Of the machines that accept no work, those that a step would run on. */
+function wouldTakePart(
+  unavailable: Targets['leftOut'],
+  plan: (machines: PlanContext['machines']) => readonly PlannedStep[],
+): readonly LeftOut[] {
+  const steps = plan(unavailable.map(({ machine: id, targetRoles }) => ({ id, targetRoles })));
+  const planned = new Set(steps.flatMap(({ machines }) => machines));
+  return unavailable.filter(({ machine }) => planned.has(machine));
+}
+
+function checkTargets(
+  steps: readonly PlannedStep[],
+  leftOut: readonly LeftOut[],
+  { process }: Release,
+  environment: string,
+): void {
   if (steps.some(({ machines }) => machines.length > 0)) return;
   const roles = [...new Set(process.flatMap(({ targetRoles }) => targetRoles))];
   const lacking = roles.length === 0 ? '' : ` with the role ${roles.join(' or ')}`;
-  throw new IsthmusError('NO_TARGETS', `there is no enabled machine in ${environment}${lacking}`, {
-    field: 'environment',
-  });
+  throw noTargets(` in ${environment}${lacking}`, leftOut, 'environment');
 }
 
 function checkVariables(

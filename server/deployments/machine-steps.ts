@@ -9,9 +9,16 @@ import type { TicketState } from '../../contract/tasks.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { TaskContext } from '../tasks/context.ts';
 import { endTicket, type MachineRun, type TicketDeps } from '../tasks/execution/machine-run.ts';
-import { cutShortEnd, denialEnd, mayHaveRun } from '../tasks/execution/ticket-end.ts';
+import {
+  afterFailureOf,
+  cutShortEnd,
+  denialEnd,
+  mayHaveRun,
+  type TicketEnding,
+} from '../tasks/execution/ticket-end.ts';
 import type { FindSources } from '../tasks/execution/package-ticket.ts';
 import { hasEnded } from '../tasks/outcome.ts';
+import { stepLabel } from '../tasks/view.ts';
 import type { DeploymentPayload } from './plan.ts';
 import type { StepHandlerRegistry, TicketRunner } from './steps/handler.ts';
 
@@ -43,7 +50,7 @@ export class MachineSteps {
     for (const [at, ticket] of tickets.entries()) {
       const ended = hasEnded(ticket) ? ticket : await this.#runTicket(step, ticket);
       if (ended.state !== 'succeeded') {
-        await this.#close(tickets.slice(at + 1), ended.state);
+        await this.#close(tickets.slice(at + 1), stepLabel(step.name, ended.action), ended.state);
         return;
       }
     }
@@ -105,14 +112,17 @@ export class MachineSteps {
     return state === 'pending' && action !== this.#facts.steps.of(step).settles;
   }
 
-  async #close(rest: readonly Ticket[], cause: TicketState): Promise<void> {
+  async #close(rest: readonly Ticket[], label: string, cause: TicketState): Promise<void> {
     const open = rest.filter((ticket) => !hasEnded(ticket));
     if (open.length === 0) return;
     const now = Date.now();
-    const state = cause === 'cancelled' ? 'cancelled' : 'skipped';
+    const ending: TicketEnding =
+      cause === 'cancelled'
+        ? { state: 'cancelled', errorCode: 'CANCELLED' }
+        : { state: 'skipped', ...afterFailureOf(label, cause) };
     const { fence } = this.#context;
     await this.#context.write(async (tx) => {
-      for (const { id } of open) await tx.tickets.updateFenced(fence, id, { state, endedAt: now }, now);
+      for (const { id } of open) await tx.tickets.updateFenced(fence, id, { ...ending, endedAt: now }, now);
     });
   }
 }

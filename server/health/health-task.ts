@@ -10,7 +10,7 @@ import { runPerMachine } from '../tasks/execution/per-machine.ts';
 import type { Lane, TaskKind } from '../tasks/kinds.ts';
 import { hasEnded } from '../tasks/outcome.ts';
 import { submitTask } from '../tasks/submit.ts';
-import { resolveTargets, type TargetRequest } from '../tasks/targets.ts';
+import { noTargets, resolveTargets, selectTargets, type TargetRequest, type Targets } from '../tasks/targets.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
 import type { MachineHealth } from './judgement.ts';
 
@@ -37,24 +37,27 @@ export const healthTask: TaskKind<HealthTaskPayload> = {
   retry: (tx, _task, { machines, actor, retryOf }) => submitHealthCheck(tx, { machines }, actor, retryOf),
 };
 
-/** Accepts a health check and resolves its machines now. */
+/** Accepts a health check and resolves its machines now: all of them when it names none. */
 export async function submitHealthCheck(
   tx: StoreTransaction,
   request: TargetRequest,
   actor: Actor,
   retryOf?: string,
 ): Promise<Task> {
-  const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
+  const isNamed = Object.values(request).some((list) => list !== undefined);
+  const targets = isNamed ? await resolveTargets(tx, request) : await everyMachine(tx);
+  const machines = targets.machines.map(({ id }) => id);
   const title = `health of ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
   const event = { machines };
-  return submitTask(tx, healthTask, { title, payload: { machines }, deadlineS: DEADLINE_S, actor, event, retryOf });
+  const { leftOut } = targets;
+  const task = { title, payload: { machines }, deadlineS: DEADLINE_S, actor, event, retryOf, leftOut };
+  return submitTask(tx, healthTask, task);
 }
 
-/** The request, or one for every enabled machine when it names nothing. */
-export async function enabledUnlessNamed(tx: StoreTransaction, request: TargetRequest): Promise<TargetRequest> {
-  if (Object.values(request).some((list) => list !== undefined)) return request;
-  const machines = await tx.machines.select({ disabled: false });
-  return { machines: machines.map(({ id }) => id) };
+async function everyMachine(tx: StoreTransaction): Promise<Targets> {
+  const targets = await selectTargets(tx, {});
+  if (targets.machines.length === 0) throw noTargets('', targets.leftOut, 'machines');
+  return targets;
 }
 
 /** A check has no effect on the machine, so a resumed one is simply repeated. */

@@ -50,11 +50,13 @@ export async function submitScript(
   const { interpreter = 'bash', timeLimitS = 0, isolation = 'shared', deadlineS } = request;
   const { body, changed } = normaliseScript(request.body);
   checkScript({ body, interpreter, timeLimitS });
-  const machines = (await resolveTargets(tx, request)).map(({ id }) => id);
+  const targets = await resolveTargets(tx, request);
+  const machines = targets.machines.map(({ id }) => id);
   const payload = { machines, interpreter, body, timeLimitS, isolation };
   const title = `script on ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;
   const event = { machines, interpreter };
-  const task = await submitTask(tx, scriptTask, { title, payload, deadlineS, actor, event, retryOf });
+  const { leftOut } = targets;
+  const task = await submitTask(tx, scriptTask, { title, payload, deadlineS, actor, event, retryOf, leftOut });
   if (changed) {
     const text = 'the script had Windows line ends or a byte order mark, which were left out';
     await tx.taskEvents.append(task.id, { at: task.createdAt, text });

@@ -223,13 +223,20 @@ class Engine implements TaskEngine {
     const { task, finishReason } = context;
     // A task that was cut short in the queue never begins. It may be claimed before its turn.
     if (task.startedAt === null && finishReason !== undefined) {
-      return taskOutcome({ tickets: [], finishReason, unfinished: true });
+      const outcome = taskOutcome({ tickets: [], finishReason, unfinished: true });
+      return finishReason === 'deadline' ? { ...outcome, errorDetail: await this.#whyNotStarted(task) } : outcome;
     }
     const kind = kinds.get(task.kind);
     // Both at once, so that the kind's first write shares the commit of the start. Writes keep their order, and when
     // the first fails, the context is halted before the second.
     const [, outcome] = await Promise.all([startTask(context, kind, nodeId), kind.run(context, deps)]);
     return outcome;
+  }
+
+  async #whyNotStarted(task: Task): Promise<string> {
+    const blockers = await this.#options.store.tasks.blockers(task);
+    const waited = blockers.length === 0 ? '' : `: it waited for ${blockers.join(', ')}`;
+    return `the deadline passed before it started${waited}`;
   }
 
   /** Handles a run that stopped without an end: it was halted, or an internal fault occurred. */

@@ -6,10 +6,13 @@ import type { Actor } from '../store/base.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import type { TaskKind } from './kinds.ts';
+import { leftOutText, type LeftOut } from './targets.ts';
 
 interface NewTaskRequest<Payload extends object> {
   readonly title: string;
   readonly payload: Payload;
+  /** The machines that match and accept no work. */
+  readonly leftOut?: readonly LeftOut[];
   /** The task that this one retries. */
   readonly retryOf?: string | undefined;
   readonly project?: string;
@@ -30,7 +33,7 @@ export async function submitTask<Payload extends object>(
   request: NewTaskRequest<Payload>,
 ): Promise<Task> {
   const { kind } = of;
-  const { title, project = null, environment = null, actor, retryOf } = request;
+  const { title, project = null, environment = null, actor, retryOf, leftOut = [] } = request;
   const retry = retryOf === undefined ? {} : { retryOf };
   const deadlineS = checkedDeadline(request.deadlineS);
   const now = Date.now();
@@ -39,7 +42,11 @@ export async function submitTask<Payload extends object>(
     id,
     kind,
     title,
-    payload: { ...request.payload, ...retry },
+    payload: {
+      ...request.payload,
+      ...retry,
+      ...(leftOut.length === 0 ? {} : { leftOut: leftOut.map(({ machine, reason }) => ({ machine, reason })) }),
+    },
     concurrencyKey: of.concurrencyKey?.(request.payload) ?? null,
     project,
     environment,
@@ -49,6 +56,9 @@ export async function submitTask<Payload extends object>(
   });
   const data = { kind, title, ...request.event, ...retry };
   await tx.events.append({ actor, type: 'task.created', subject: id, data });
+  if (leftOut.length > 0) {
+    await tx.taskEvents.append(id, { at: now, level: 'warning', text: `left out: ${leftOutText(leftOut)}` });
+  }
   return tx.tasks.get(id);
 }
 

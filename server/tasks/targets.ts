@@ -1,7 +1,8 @@
 // Resolves the machines that a request targets, when it is accepted: a machine added later is not among them.
-import { IsthmusError } from '../../contract/errors.ts';
+import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
+import type { LeftOutReason } from '../../contract/tasks.ts';
 import { noSuch } from '../store/references.ts';
-import type { Machine } from '../store/inventory/machines.ts';
+import type { Machine, MachineFilter } from '../store/inventory/machines.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 /** By id, environment and target role; a machine must match every field that is given, with any of its values. */
@@ -11,50 +12,94 @@ export interface TargetRequest {
   readonly targetRoles?: readonly string[] | undefined;
 }
 
+/** A machine that matches a request and accepts no work. */
+export interface LeftOut {
+  readonly machine: string;
+  readonly reason: LeftOutReason;
+}
+
+export interface Targets {
+  /** Those that accept work. */
+  readonly machines: readonly Machine[];
+  /** The others. */
+  readonly leftOut: readonly (LeftOut & Pick<Machine, 'targetRoles'>)[];
+}
+
+type TargetTransaction = Pick<StoreTransaction, 'machines' | 'nodes'>;
+
+/** Machines named in one message. */
+const MOST_NAMED = 10;
+
+/** The machines that match, those that accept work apart from the others. */
+export async function selectTargets(tx: TargetTransaction, filter: Omit<MachineFilter, 'disabled'>): Promise<Targets> {
+  const machines = await tx.machines.select({ ...filter, disabled: false });
+  const accepting = new Set(machines.map(({ id }) => id));
+  const leftOut: Targets['leftOut'][number][] = [];
+  for (const { id, targetRoles } of await tx.machines.select(filter)) {
+    if (accepting.has(id)) continue;
+    const isRevoked = (await tx.nodes.find(id))?.state === 'revoked';
+    leftOut.push({ machine: id, targetRoles, reason: isRevoked ? 'revoked' : 'disabled' });
+  }
+  return { machines, leftOut };
+}
+
+/** `web-2 (disabled), web-3 (revoked)` */
+export function leftOutText(leftOut: readonly LeftOut[]): string {
+  const shown = leftOut.slice(0, MOST_NAMED).map(({ machine, reason }) => `${machine} (${reason})`);
+  return `${shown.join(', ')}${leftOut.length > MOST_NAMED ? ` and ${leftOut.length - MOST_NAMED} more` : ''}`;
+}
+
+/** NO_TARGETS for a request that no machine matches, or only machines that accept no work; `where` says which match. */
+export function noTargets(where: string, leftOut: readonly LeftOut[], field?: string): IsthmusError {
+  if (leftOut.length === 0) return new IsthmusError('NO_TARGETS', `there is no machine${where}`, { field });
+  const message = `every machine${where} is left out: ${leftOutText(leftOut)}`;
+  const disabled = leftOut.find(({ reason }) => reason === 'disabled');
+  const remedy = disabled === undefined ? 'Join a revoked machine again.' : 'Enable a machine.';
+  return new IsthmusError('NO_TARGETS', message, {
+    field,
+    remedy,
+    action: disabled === undefined ? undefined : enabling(disabled.machine),
+  });
+}
+
+function enabling(machine: string): RemedyAction {
+  return { code: 'ENABLE_MACHINE', arguments: { machine } };
+}
+
 /**
- * The enabled machines that match. NO_TARGETS when there are none. A machine given by id must exist, be enabled
- * (MACHINE_DISABLED) and match the other fields (SCOPE_MISMATCH).
+ * The machines that match. NO_TARGETS when none of them accepts work. A machine given by id must exist, accept work
+ * (MACHINE_DISABLED, MACHINE_REVOKED) and match the other fields (SCOPE_MISMATCH).
  */
-export async function resolveTargets(
-  tx: Pick<StoreTransaction, 'machines'>,
-  request: TargetRequest,
-): Promise<Machine[]> {
+export async function resolveTargets(tx: TargetTransaction, request: TargetRequest): Promise<Targets> {
   const { machines: ids, environments, targetRoles } = request;
   if (ids === undefined && environments === undefined && targetRoles === undefined) {
     throw new IsthmusError('INVALID_FIELD', 'name machines, environments or target roles', { field: 'machines' });
   }
-  const enabled = await tx.machines.select({ ids, environments, targetRoles, disabled: false });
-  if (ids !== undefined) await checkEachMatches(tx, ids, enabled);
-  if (enabled.length === 0) {
-    if (ids !== undefined) throw new IsthmusError('NO_TARGETS', 'no machine is named', { field: 'machines' });
-    const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
-    const having = targetRoles === undefined ? '' : ` with the role ${targetRoles.join(' or ')}`;
-    throw new IsthmusError('NO_TARGETS', `there is no enabled machine${where}${having}`, {
-      field: environments === undefined ? 'targetRoles' : 'environments',
-    });
-  }
-  return enabled;
+  const targets = await selectTargets(tx, { ids, environments, targetRoles });
+  if (ids !== undefined) await checkEachMatches(tx, ids, targets);
+  if (targets.machines.length > 0) return targets;
+  if (ids !== undefined) throw new IsthmusError('NO_TARGETS', 'no machine is named', { field: 'machines' });
+  const where = environments === undefined ? '' : ` in ${environments.join(' or ')}`;
+  const having = targetRoles === undefined ? '' : ` with the role ${targetRoles.join(' or ')}`;
+  const field = environments === undefined ? 'targetRoles' : 'environments';
+  throw noTargets(`${where}${having}`, targets.leftOut, field);
 }
 
-async function checkEachMatches(
-  tx: Pick<StoreTransaction, 'machines'>,
-  ids: readonly string[],
-  matching: readonly Machine[],
-): Promise<void> {
-  const matches = new Set(matching.map(({ id }) => id));
-  if (ids.every((id) => matches.has(id))) return;
-  const known = new Map((await tx.machines.select({ ids })).map((machine) => [machine.id, machine]));
-  const usable = new Set((await tx.machines.select({ ids, disabled: false })).map(({ id }) => id));
+async function checkEachMatches(tx: TargetTransaction, ids: readonly string[], targets: Targets): Promise<void> {
+  const matching = new Set(targets.machines.map(({ id }) => id));
+  if (ids.every((id) => matching.has(id))) return;
+  const { machines, leftOut } = await selectTargets(tx, { ids });
+  const accepting = new Set(machines.map(({ id }) => id));
   for (const [index, id] of ids.entries()) {
     const field = `machines[${index}]`;
-    const machine = known.get(id);
-    if (machine === undefined) throw noSuch('machine', id, field);
-    if (matches.has(id)) continue;
-    if (usable.has(id)) {
+    if (matching.has(id)) continue;
+    if (accepting.has(id)) {
       const message = `machine ${id} is in none of the environments, or has none of the roles, also named`;
       throw new IsthmusError('SCOPE_MISMATCH', message, { field });
     }
-    const why = machine.disabled ? 'is disabled' : 'has been revoked';
-    throw new IsthmusError('MACHINE_DISABLED', `machine ${id} ${why}`, { field });
+    const reason = leftOut.find(({ machine }) => machine === id)?.reason;
+    if (reason === undefined) throw noSuch('machine', id, field);
+    if (reason === 'revoked') throw new IsthmusError('MACHINE_REVOKED', `machine ${id} has been revoked`, { field });
+    throw new IsthmusError('MACHINE_DISABLED', `machine ${id} is disabled`, { field, action: enabling(id) });
   }
 }

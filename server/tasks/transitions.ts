@@ -31,7 +31,8 @@ export async function endTask(context: TaskContext, kind: TaskKind, outcome: Tas
       if (hasEnded(ticket)) continue;
       // What was never sent did not run; whether the rest ran is unknown.
       const state: TicketState = ticket.state === 'pending' ? 'cancelled' : 'interrupted';
-      await tx.tickets.updateFenced(fence, ticket.id, { state, endedAt: now }, now);
+      const { errorCode, errorDetail } = outcome;
+      await tx.tickets.updateFenced(fence, ticket.id, { state, errorCode, errorDetail, endedAt: now }, now);
     }
     const data = { state: outcome.state, errorCode: outcome.errorCode ?? null };
     await tx.events.append({ actor: 'system', type: 'task.ended', subject: task.id, data });

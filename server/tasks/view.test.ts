@@ -31,7 +31,9 @@ function ticketOf(at: Pick<Ticket, 'step' | 'action' | 'target' | 'state'>, inde
 }
 
 function taskOf(steps: readonly PlannedStep[], endedAt: number | null): Task {
-  const task = { id: 'task-1', kind: 'deployment', payload: { steps }, startedAt: 1, endedAt, errorCode: null };
+  const state = endedAt === null ? 'running' : 'timed_out';
+  const error = { errorCode: endedAt === null ? null : 'TASK_DEADLINE', errorDetail: null };
+  const task = { id: 'task-1', kind: 'deployment', state, payload: { steps }, startedAt: 1, endedAt, ...error };
   return task as object as Task;
 }
 
@@ -59,12 +61,16 @@ function byDefinition(task: Task, steps: readonly PlannedStep[], tickets: readon
       for (const action of step.machines.includes(machine) ? step.actions : []) {
         const ticket = tickets.findLast((t) => t.step === index && t.action === action && t.target === machine);
         const left = shown.some(({ state }) => bad.includes(state) || state === 'skipped');
+        const isToCome = task.endedAt === null && !left;
         if (ticket !== undefined) shown.push({ step: step.name, action, ticket: ticket.id, state: ticket.state });
-        else if (task.endedAt === null && !left)
-          shown.push({ step: step.name, action, ticket: null, state: 'pending' });
+        else shown.push({ step: step.name, action, ticket: null, state: isToCome ? 'pending' : 'skipped' });
       }
     }
-    return { machine, state: stateOf(shown.map(({ state }) => state)), steps: shown };
+    const ran = shown.filter(({ ticket, state }) => ticket !== null || state === 'pending');
+    // A machine that did not leave, and has not had all its steps, ends as the task does.
+    const wasCut = ran.length < shown.length && !ran.some(({ state }) => bad.includes(state) || state === 'skipped');
+    const states = [...ran.map(({ state }) => state), ...(wasCut ? [task.state] : [])];
+    return { machine, state: stateOf(states), steps: shown };
   });
 }
 
@@ -139,4 +145,24 @@ it('reads each ticket equally often, however many machines and steps there are',
   };
   const few = await readsPerTicket(2, 2);
   expect(await readsPerTicket(40, 10)).toBe(few);
+});
+
+it.each<[Task['state'], TicketState]>([
+  ['timed_out', 'timed_out'],
+  ['cancelled', 'cancelled'],
+  ['failed', 'failed'],
+  // What is unknown is unknown of another machine.
+  ['interrupted', 'skipped'],
+])('of a task that is %s, a machine that had steps to come is %s', async (state, shown) => {
+  const plan = [
+    { name: 'one', actions: ['script'], machines: ['web-1'] },
+    { name: 'two', actions: ['script'], machines: ['web-1'] },
+  ];
+  const tickets = [ticketOf({ step: 0, action: 'script', target: 'web-1', state: 'succeeded' }, 0)];
+  const task = { ...taskOf(plan, 9), state, errorCode: 'CANCELLED', errorDetail: 'why' } as Task;
+  const [machine] = await viewed(task, tickets);
+  expect(machine).toMatchObject({
+    state: shown,
+    steps: [{ state: 'succeeded' }, { state: 'skipped', ticket: null, error: { code: 'CANCELLED', detail: 'why' } }],
+  });
 });

@@ -11,6 +11,8 @@ import type { Task } from '../store/tasks/tasks.ts';
 import type { MachineMessage } from '../store/tasks/task-stream.ts';
 import type { Ticket } from '../store/tasks/tickets.ts';
 import type { Store } from '../store/store.ts';
+import { afterFailureOf } from './execution/ticket-end.ts';
+import type { LeftOut } from './targets.ts';
 
 /** A step of a deployment's plan, as its payload keeps it. */
 export interface PlannedStep {
@@ -54,17 +56,20 @@ function machineViews(task: Task, tickets: readonly Ticket[]): TaskMachine[] {
   const builders = new Map<string, MachineViewBuilder>();
   for (const [index, { name, actions, machines }] of planOf(task).entries()) {
     for (const machine of machines) {
-      const builder = builders.get(machine) ?? new MachineViewBuilder(machine);
+      const builder = builders.get(machine) ?? new MachineViewBuilder(task, machine);
       builders.set(machine, builder);
       for (const action of actions) {
         const known = latest.get(actionKey(index, action, machine));
-        if (known !== undefined) builder.add(stepView(name, known));
-        // A step without a ticket never began if the task has ended: nothing to show.
-        else if (task.endedAt === null && !builder.hasLeft) builder.add(planned(name, action));
+        if (known === undefined) builder.addPlanned(name, action);
+        else builder.add(stepView(name, known));
       }
     }
   }
-  return [...builders.values()].map((builder) => builder.view());
+  const { leftOut = [] } = task.payload as { readonly leftOut?: readonly LeftOut[] };
+  return [
+    ...[...builders.values()].map((builder) => builder.view()),
+    ...leftOut.map(({ machine, reason }) => ({ machine, state: 'skipped' as const, steps: [], leftOut: reason })),
+  ];
 }
 
 /** Unique, because neither a number nor a machine's id contains a space. */
@@ -74,27 +79,57 @@ function actionKey(step: number, action: string, machine: string): string {
 
 /** One machine's steps, and the states among them. */
 class MachineViewBuilder {
+  readonly #task: Task;
   readonly #machine: string;
   readonly #steps: TaskStep[] = [];
   readonly #states = new Set<TicketState>();
+  /** The step after which the machine gets no further ones. */
+  #last: TaskStep | undefined;
+  /** Whether planned steps never ran. */
+  #isIncomplete = false;
 
-  constructor(machine: string) {
+  constructor(task: Task, machine: string) {
+    this.#task = task;
     this.#machine = machine;
   }
 
+  /** Adds a step that has a ticket. */
   add(step: TaskStep): void {
     this.#steps.push(step);
     this.#states.add(step.state);
+    if (LEAVING.includes(step.state)) this.#last ??= step;
   }
 
-  /** Whether the machine has no further steps in this task. */
-  get hasLeft(): boolean {
-    return LEAVING.some((state) => this.#states.has(state));
+  /** Adds a step that has none: it is still to come, or never runs. */
+  addPlanned(step: string, action: string): void {
+    if (this.#last === undefined && this.#task.endedAt === null) {
+      this.add(withoutTicket(step, action, 'pending'));
+      return;
+    }
+    this.#isIncomplete = true;
+    this.#steps.push({ ...withoutTicket(step, action, 'skipped'), ...this.#whyNot() });
+  }
+
+  #whyNot(): Pick<TaskStep, 'error'> {
+    const last = this.#last;
+    const { errorCode, errorDetail } =
+      last === undefined ? this.#task : afterFailureOf(stepLabel(last.step, last.action), last.state);
+    const error = errorView({ errorCode: errorCode ?? null, errorDetail: errorDetail ?? null });
+    return error === undefined ? {} : { error };
   }
 
   view(): TaskMachine {
-    return { machine: this.#machine, state: machineState(this.#states), steps: this.#steps };
+    const states = new Set(this.#states);
+    // Its task was cut short, and leaves it in the state in which it ended.
+    if (this.#isIncomplete && this.#last === undefined)
+      states.add(CUT_SHORT.find((cut) => cut === this.#task.state) ?? 'skipped');
+    return { machine: this.#machine, state: machineState(states), steps: this.#steps };
   }
+}
+
+/** `web/acquire` */
+export function stepLabel(step: string, action: string): string {
+  return step === action ? step : `${step}/${action}`;
 }
 
 /** The machines on which not every planned action succeeded. */
@@ -108,6 +143,13 @@ export function unsuccessfulMachines(task: Task, tickets: readonly Ticket[]): st
     }
   }
   return [...missing];
+}
+
+/** The machines on which every planned action succeeded. */
+export function successfulMachines(task: Task, tickets: readonly Ticket[]): string[] {
+  const unsuccessful = new Set(unsuccessfulMachines(task, tickets));
+  const planned = new Set(planOf(task).flatMap(({ machines }) => machines));
+  return [...planned].filter((machine) => !unsuccessful.has(machine));
 }
 
 function planOf(task: Task): readonly PlannedStep[] {
@@ -126,9 +168,9 @@ function stepView(step: string, ticket: Ticket): TaskStep {
   };
 }
 
-function planned(step: string, action: string): TaskStep {
-  const notYet = { ticket: null, executor: null, startedAt: null, endedAt: null, detail: null };
-  return { step, action, state: 'pending', exitCode: null, signal: null, ...notYet };
+function withoutTicket(step: string, action: string, state: 'pending' | 'skipped'): TaskStep {
+  const nothing = { ticket: null, executor: null, startedAt: null, endedAt: null, detail: null };
+  return { step, action, state, exitCode: null, signal: null, ...nothing };
 }
 
 /** Whether a message still describes what the machine does now. */
@@ -140,6 +182,9 @@ function isCurrent({ ticket }: MachineMessage, { state, steps }: TaskMachine): b
 const IN_PROGRESS: readonly TicketState[] = ['pending', 'sent', 'running'];
 /** States after which a machine gets no further steps, the worst first. */
 const LEAVING: readonly TicketState[] = ['interrupted', 'failed', 'timed_out', 'cancelled', 'skipped'];
+
+/** The ends of a task that say something of a machine that had steps to come; `interrupted` is about another one. */
+const CUT_SHORT = ['cancelled', 'failed', 'timed_out'] as const;
 
 /** The worst end of its steps, else its progress. */
 function machineState(states: ReadonlySet<TicketState>): TicketState {

@@ -1,5 +1,6 @@
 // What commands show: text from elsewhere is escaped, and progress is line by line where nothing can be redrawn.
 import { execFile } from 'node:child_process';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
@@ -7,6 +8,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { escapeText } from '../../cli/render/escape.ts';
 import { LiveRegion } from '../../cli/render/live.ts';
 import { captureTerminal, isthmus } from '../support/terminal.ts';
+import { waitFor } from '../support/wait.ts';
 import { json, startFakeApi, type FakeApi } from '../support/fake-api.ts';
 
 const hostile =
@@ -102,6 +104,42 @@ it.each<[string, object | null, string]>([
   });
   const { out } = await isthmus([...api.args, 'task', 'follow', 't1']);
   expect(out).toContain(`server: not deployed to: web-2${words}`);
+});
+
+it('says what a task in the queue waits for, once', async () => {
+  const api = await startFakeApi();
+  serveTask(api, 'succeeded');
+  const queued = { ...taskBody('queued', 'pending'), blockedBy: ['t0', 't9'] };
+  let reads = 0;
+  let hasEnded = false;
+  api.on('GET /api/v1/tasks/t1', (_request, response) => {
+    reads += 1;
+    json(response, hasEnded ? taskBody('succeeded', 'succeeded') : queued);
+  });
+  api.on('GET /api/v1/tasks/t0', (_request, response) =>
+    json(response, { ...taskBody('running', 'running'), id: 't0', kind: 'deployment', title: 'web 1.1 to prod' }),
+  );
+  const opened = Promise.withResolvers<ServerResponse>();
+  api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    opened.resolve(response);
+  });
+  const following = isthmus([...api.args, 'task', 'follow', 't1']);
+  const stream = await opened.promise;
+  await waitFor(() => reads > 0);
+  stream.write('id: 1\nevent: state\ndata: {}\n\n');
+  await waitFor(() => reads > 1);
+  hasEnded = true;
+  stream.end('id: 2\nevent: end\ndata: {"state":"succeeded"}\n\n');
+  const { out } = await following;
+  expect(out.match(/waits for/g)).toHaveLength(1);
+  expect(out).toContain('waits for task t0 (deployment web 1.1 to prod), and for 1 more\n');
+});
+
+it('a log without lines prints nothing', async () => {
+  const api = await startFakeApi();
+  api.on('GET /api/v1/tasks/t1/log', (_request, response) => json(response, { items: [] }));
+  expect((await isthmus([...api.args, 'task', 'log', 't1'])).out).toBe('');
 });
 
 it('with -o json puts only the task on standard output', async () => {
@@ -249,13 +287,17 @@ it('a task shows what each machine waits for, and those that never started', asy
         steps: [{ ...step, state: 'succeeded', action: 'acquire' }, step],
       },
       { machine: 'web-2', state: 'skipped', steps: [] },
+      { machine: 'web-3', state: 'skipped', steps: [], leftOut: 'disabled' },
     ],
+    blockedBy: ['t0', 't9'],
   };
   api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, task));
   const { out } = await isthmus([...api.args, 'task', 'show', 't1']);
   expect(out).toMatch(/web-1 +web\/acquire +succeeded[ -]*\n/);
   expect(out).toMatch(/web-1 +web\/stage +pending[ -]+no live link from eu \(LINK_DOWN\)[ -]*\n/);
   expect(out).toMatch(/web-2[ -]+skipped[ -]+not started/);
+  expect(out).toMatch(/web-3[ -]+skipped[ -]+left out: it is disabled/);
+  expect(out).toMatch(/blocked by +t0, t9\n/);
 });
 
 it('redraws its region in place, below the lines that stay', () => {

@@ -53,6 +53,7 @@ it('ends at once on a machine that is revoked; the others finish, and nobody kno
   });
   expect(left.steps).toMatchObject([
     { step: 'hold', state: 'interrupted', error: { code: 'MACHINE_REVOKED', hop: 'web-1' } },
+    { step: 'after', state: 'skipped', error: { code: 'EARLIER_STEP_FAILED' } },
   ]);
   // The other machine is still running: only the revocation ended the first.
   expect((await read(mesh, task)).state).toBe('running');

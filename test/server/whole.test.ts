@@ -238,7 +238,7 @@ describe('a whole mesh', () => {
       state: 'succeeded',
     });
     const rejected = await mesh.api.send('POST', '/scripts', { body: 'true', machines: ['web-2'] });
-    expect(rejected).toMatchObject({ status: 409, body: { code: 'MACHINE_DISABLED' } });
+    expect(rejected).toMatchObject({ status: 409, body: { code: 'MACHINE_REVOKED' } });
   });
 });
 

@@ -177,7 +177,10 @@ it('continues without a machine that fails; the others finish, and the deploymen
     ['activate', 'skipped'],
     ['post', 'skipped'],
     ['settle', 'skipped'],
+    ['script', 'skipped'],
   ]);
+  const because = { code: 'EARLIER_STEP_FAILED', detail: 'web/acquire: failed' };
+  expect(view.machines[1]!.steps.slice(1).map(({ error }) => error)).toEqual(Array(6).fill(because));
   expect(view.machines[1]!.steps[0]!.error).toMatchObject({ code: 'PACKAGE_HASH_MISMATCH', hop: 'web-2' });
 });
 
@@ -317,6 +320,99 @@ it('masks what a tentacle reports about the end of a script before it truncates 
   await h.ended(id);
   const [ticket] = await h.store.tickets.byTask(id);
   expect(ticket?.errorDetail).toBe(`${'p'.repeat(1_020)}****`);
+});
+
+it('names the machines that it leaves out, and why', async () => {
+  const h = await startHarness();
+  const fakes = new Map<string, Awaited<ReturnType<Harness['machine']>>>();
+  for (const id of ['web-1', 'web-2', 'web-3']) fakes.set(id, await h.machine(id, { roles: ['web'] }));
+  await h.machine('db-1', { roles: ['db'] });
+  await project(h, [webStep]);
+  await push(h, '1.0.0');
+  await release(h, '1.0.0');
+  const disable = async (id: string, disabled: boolean) => {
+    await h.store.transaction(async (tx) => {
+      const { version } = await tx.machines.get(id);
+      await tx.machines.update(id, version, { disabled });
+    });
+  };
+  for (const id of ['web-2', 'web-3', 'db-1']) await disable(id, true);
+  await h.store.transaction((tx) => tx.nodes.revoke('web-3', Date.now()));
+  const id = await deploy(h);
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect((await taskView(h.store, id)).machines).toMatchObject([
+    { machine: 'web-1', state: 'succeeded' },
+    { machine: 'web-2', state: 'skipped', leftOut: 'disabled', steps: [] },
+    { machine: 'web-3', state: 'skipped', leftOut: 'revoked', steps: [] },
+  ]);
+  const messages = (await h.store.taskEvents.stream(id, 0, 100)).filter(({ kind }) => kind === 'message');
+  expect(messages).toContainEqual(
+    expect.objectContaining({ level: 'warning', text: 'left out: web-2 (disabled), web-3 (revoked)' }),
+  );
+  expect([...fakes.values()].map(({ packageCalls }) => packageCalls.length > 0)).toEqual([true, false, false]);
+
+  await disable('web-1', true);
+  await expect(deploy(h)).rejects.toMatchObject({
+    code: 'NO_TARGETS',
+    message: 'every machine in prod with the role web is left out: web-1 (disabled), web-2 (disabled), web-3 (revoked)',
+    action: { code: 'ENABLE_MACHINE', arguments: { machine: 'web-1' } },
+  });
+});
+
+it('shows the steps that never ran, and why, when its time is over', async () => {
+  const h = await startHarness();
+  const one = await h.machine('web-1');
+  const two = await h.machine('web-2');
+  await project(h, [
+    { ...checkStep, script: script('hold') },
+    { ...checkStep, name: 'second' },
+  ]);
+  await release(h, '1.0.0');
+  const id = await deploy(h, { deadlineS: 2 });
+  await waitFor(() => one.scripts.size === 1 && two.scripts.size === 1);
+  one.script.proceed();
+  const waiting = await deploy(h, { deadlineS: 1 });
+  expect(await h.ended(waiting)).toMatchObject({
+    state: 'timed_out',
+    errorCode: 'TASK_DEADLINE',
+    errorDetail: `the deadline passed before it started: it waited for ${id}`,
+  });
+  expect(await h.ended(id)).toMatchObject({ state: 'timed_out', errorCode: 'TASK_DEADLINE' });
+  const shown = async (task: string) =>
+    (await taskView(h.store, task)).machines.map(({ machine, state, steps }) => [
+      machine,
+      state,
+      steps.map(({ step, state: of, error }) => [step, of, error?.code]),
+    ]);
+  expect(await shown(id)).toEqual([
+    [
+      'web-1',
+      'timed_out',
+      [
+        ['check', 'succeeded', undefined],
+        ['second', 'skipped', 'TASK_DEADLINE'],
+      ],
+    ],
+    [
+      'web-2',
+      'timed_out',
+      [
+        ['check', 'timed_out', 'TASK_DEADLINE'],
+        ['second', 'skipped', 'EARLIER_STEP_FAILED'],
+      ],
+    ],
+  ]);
+  const never = [
+    'timed_out',
+    [
+      ['check', 'skipped', 'TASK_DEADLINE'],
+      ['second', 'skipped', 'TASK_DEADLINE'],
+    ],
+  ];
+  expect(await shown(waiting)).toEqual([
+    ['web-1', ...never],
+    ['web-2', ...never],
+  ]);
 });
 
 it('warns of machines that have a role of the steps but are in no environment', async () => {

@@ -28,6 +28,31 @@ it('finds a machine healthy, with its facts', async () => {
   expect(fake.starts).toEqual([]);
 });
 
+it('checks every machine when none is named, and says which it leaves out', async () => {
+  const h = await startHarness();
+  await h.machine('web-1');
+  await h.machine('web-2');
+  const disable = (id: string) =>
+    h.store.transaction(async (tx) => {
+      const { version } = await tx.machines.get(id);
+      await tx.machines.update(id, version, { disabled: true });
+    });
+  await disable('web-2');
+  const all = () => h.store.transaction((tx) => submitHealthCheck(tx, {}, actor));
+  const { id } = await all();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  expect((await taskView(h.store, id)).machines).toMatchObject([
+    { machine: 'web-1', state: 'succeeded' },
+    { machine: 'web-2', state: 'skipped', leftOut: 'disabled' },
+  ]);
+  await disable('web-1');
+  await expect(all()).rejects.toMatchObject({
+    code: 'NO_TARGETS',
+    message: 'every machine is left out: web-1 (disabled), web-2 (disabled)',
+    action: { code: 'ENABLE_MACHINE', arguments: { machine: 'web-1' } },
+  });
+});
+
 it('warns beyond a threshold, and calls an unusable machine unhealthy', async () => {
   const h = await startHarness();
   const warned = await h.machine('web-1');

@@ -123,7 +123,8 @@ it('leaves out machines that accept no work any more, says so, and is rejected w
   expect(again.payload).toMatchObject({ machines: ['web-2'] });
   expect((await h.ended(again.id)).state).toBe('failed');
   const entries = await h.store.taskEvents.stream(again.id, 0, 100);
-  expect(entries).toContainEqual(expect.objectContaining({ kind: 'message', level: 'warning', machine: 'web-1' }));
+  const text = 'web-1: left out (revoked)';
+  expect(entries).toContainEqual(expect.objectContaining({ kind: 'message', level: 'warning', text }));
   await h.store.transaction((tx) => tx.nodes.revoke('web-2', Date.now()));
   await expect(retry(h, id)).rejects.toMatchObject({ code: 'NO_TARGETS' });
 });
@@ -170,6 +171,38 @@ it('rejects a second retry while the first, or a retry of it, is open: nothing i
   // None is open any more: any of them may be retried.
   const fourth = await retry(h, id);
   await failed(fourth.id, 4);
+});
+
+it('runs nothing again that a retry has done: neither from the first task, nor from a retry of it', async () => {
+  const h = await startHarness();
+  const fakes = [await h.machine('web-1'), await h.machine('web-2')];
+  const end = async (id: string, exitCodes: readonly (number | undefined)[]) => {
+    for (const [index, exitCode] of exitCodes.entries()) {
+      if (exitCode === undefined) continue;
+      const script = await waitFor(() => [...fakes[index]!.scripts.values()].find(({ ended }) => !ended));
+      script.exitCode = exitCode;
+      script.proceed();
+    }
+    return (await h.ended(id)).state;
+  };
+  const first = await script(h, 'hold', ['web-1', 'web-2']);
+  expect(await end(first, [1, 1])).toBe('failed');
+  const second = await retry(h, first);
+  expect(await end(second.id, [0, 1])).toBe('failed');
+  // Only where neither has succeeded.
+  const third = await retry(h, first);
+  expect(third.payload).toMatchObject({ machines: ['web-2'] });
+  await expect(retry(h, second.id)).rejects.toMatchObject({ code: 'RETRY_IN_PROGRESS' });
+  expect(await end(third.id, [undefined, 0])).toBe('succeeded');
+  for (const [id, by] of [
+    [first, [second.id, third.id]],
+    [second.id, [third.id]],
+  ] as const) {
+    const rejection = await retry(h, id).catch((thrown: unknown) => thrown as { code: string; message: string });
+    expect(rejection).toMatchObject({ code: 'TASK_NOT_RETRYABLE' });
+    for (const task of by) expect((rejection as { message: string }).message).toContain(task);
+  }
+  expect(fakes.map(({ starts }) => starts.length)).toEqual([2, 3]);
 });
 
 it('accepts one of many concurrent retries', async () => {

@@ -330,6 +330,20 @@ it('cancels a script at the deadline and calls the task timed out', async () => 
   expect(fake.cancels.length).toBeGreaterThan(0);
 });
 
+it('runs from when its machine says so, although it writes nothing', async () => {
+  const h = await startHarness({ silentMs: 20 });
+  const fake = await h.machine('web-1');
+  const id = await submit(h, 'hold\nsay after');
+  const { id: ticket } = await ticketOf(h, id);
+  await waitFor(async () => (await h.store.tickets.get(ticket)).state === 'running');
+  fake.script.proceed();
+  expect((await h.ended(id)).state).toBe('succeeded');
+  const states = (await h.store.taskEvents.stream(id, 0, 100)).flatMap((entry) =>
+    entry.kind === 'state' && entry.ticket === ticket ? [entry.text] : [],
+  );
+  expect(states).toEqual(['sent', 'running', 'succeeded']);
+});
+
 it('never tries an interrupted script again', async () => {
   const h = await startHarness();
   const fake = await h.machine('web-1');
@@ -430,11 +444,13 @@ it('gives no work to a revoked machine, and says so in a request for it', async 
   await h.machine('web-1', { environments: ['test'] });
   await h.store.transaction((tx) => tx.nodes.revoke('web-1', Date.now()));
   await expect(submit(h, 'say x', { machines: ['web-1'] })).rejects.toMatchObject({
-    code: 'MACHINE_DISABLED',
+    code: 'MACHINE_REVOKED',
     field: 'machines[0]',
   });
   await expect(submit(h, 'say x', { machines: undefined, environments: ['test'] })).rejects.toMatchObject({
     code: 'NO_TARGETS',
+    message: 'every machine in test is left out: web-1 (revoked)',
+    remedy: 'Join a revoked machine again.',
   });
 });
 
@@ -459,7 +475,7 @@ it('rejects scripts without targets or without a body', async () => {
   const nowhere = { machines: undefined, environments: ['prod', 'test'], targetRoles: ['db'] };
   await expect(submit(h, 'say x', nowhere)).rejects.toMatchObject({
     code: 'NO_TARGETS',
-    message: 'there is no enabled machine in prod or test with the role db',
+    message: 'there is no machine in prod or test with the role db',
   });
   expect((await h.store.tasks.list({}, { limit: 10 })).items).toEqual([]);
 });

@@ -9,7 +9,7 @@ import {
   TaskSummary,
   TaskSummaryPage,
 } from '../../../contract/tasks.ts';
-import { enabledUnlessNamed, submitHealthCheck } from '../../health/health-task.ts';
+import { submitHealthCheck } from '../../health/health-task.ts';
 import { submitScript } from '../../scripts/script-task.ts';
 import type { Task } from '../../store/tasks/tasks.ts';
 import { retryTask } from '../../tasks/retry.ts';
@@ -139,7 +139,7 @@ export function taskRoutes(app: ApiInstance, context: ApiContext): void {
     },
     (request, reply) =>
       change(context, request, reply, async (tx, actor) =>
-        accepted(context, await submitHealthCheck(tx, await enabledUnlessNamed(tx, request.body), actor)),
+        accepted(context, await submitHealthCheck(tx, request.body, actor)),
       ),
   );
 }

@@ -14,6 +14,8 @@ import type { TicketEnding, UnansweredRun } from './ticket-end.ts';
 export interface TicketTunables extends ReachTunables {
   /** For one unary call. Longer than a heartbeat timeout: a dead link ends the call earlier by itself. */
   readonly callDeadlineMs: number;
+  /** After this long without a line a script is asked whether it runs. */
+  readonly silentMs: number;
   /** How long a cancel is tried before the state of the machine counts as unknown. */
   readonly cancelLimitMs: number;
   /** The most log that one ticket may store. */
@@ -24,6 +26,7 @@ export const TICKET_DEFAULTS: TicketTunables = {
   retryBaseMs: 100,
   retryCapMs: 3_000,
   callDeadlineMs: 20_000,
+  silentMs: 1_000,
   cancelLimitMs: 60_000,
   logQuota: DEFAULT_LOG_QUOTA,
 };

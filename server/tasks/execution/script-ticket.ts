@@ -148,6 +148,8 @@ class ScriptTicket {
   async #followOn(client: GrpcClient<TentacleClient>, answered: Answered, start?: StartOrder): Promise<void> {
     const { context, deps, executor } = this.#run;
     this.#meter ??= await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
+    const following = new AbortController();
+    const noticed = this.#noticeRunning(client, following.signal).catch(() => undefined);
     const { completed } = await followLog({
       client,
       ticket: this.#ticket.id,
@@ -160,8 +162,39 @@ class ScriptTicket {
         return this.#commit(commit);
       },
       signals: [context.halt, this.#gaveUp.signal],
+    }).finally(async () => {
+      following.abort();
+      await noticed;
     });
     this.completed = completed;
+  }
+
+  /** Asks whether the script runs while it says nothing; its first line says so, too. */
+  async #noticeRunning(client: GrpcClient<TentacleClient>, following: AbortSignal): Promise<void> {
+    const { context, deps } = this.#run;
+    const { fence } = context;
+    const { callDeadlineMs: deadlineMs, silentMs } = deps.tunables;
+    const key = { ticket: this.#ticket.id, task: fence.task, epoch: fence.epoch };
+    for (let waitMs = silentMs; this.#ticket.state === 'sent'; waitMs = 5 * silentMs) {
+      await pause(waitMs, following);
+      if (following.aborted) return;
+      const { phase } = await client.unary<ScriptStatus__Output>((c, o, done) => c.getScript(key, o, done), {
+        deadlineMs,
+        signal: following,
+      });
+      if (phase === 'RUNNING') await this.#markRunning();
+    }
+  }
+
+  async #markRunning(): Promise<void> {
+    const { context } = this.#run;
+    const { id } = this.#ticket;
+    await context.write(async (tx) => {
+      // Its first line, or its end, may have been stored since.
+      const { state } = await tx.tickets.get(id);
+      if (state === 'sent') await tx.tickets.updateFenced(context.fence, id, { state: 'running' });
+    });
+    if (this.#ticket.state === 'sent') this.#ticket = { ...this.#ticket, state: 'running' };
   }
 
   /** Cancels the script when the task is cut short before `work` is done. */
@@ -205,7 +238,7 @@ class ScriptTicket {
         const ending = endingOf(status, context.finishReason, this.#run.executor);
         return tx.tickets.updateFenced(context.fence, id, { ...ending, endedAt: now }, now);
       }
-      if (this.#ticket.state === 'sent') {
+      if (this.#ticket.state === 'sent' && (await tx.tickets.get(id)).state === 'sent') {
         await tx.tickets.updateFenced(context.fence, id, { state: 'running' }, now);
       }
       return { ...this.#ticket, state: 'running', storedLine: stored };

@@ -49,6 +49,11 @@ export function cutShortEnd(
   return { state: 'timed_out', ...failure('TASK_DEADLINE', detail, lastError?.hop) };
 }
 
+/** Why a step does not run after one that did not succeed. */
+export function afterFailureOf(label: string, state: TicketState): TicketColumns {
+  return failure('EARLIER_STEP_FAILED', `${label}: ${state.replace('_', ' ')}`);
+}
+
 /** Whether the machine may have acted without our knowing. */
 export function mayHaveRun({ state, action }: Pick<Ticket, 'state' | 'action'>): boolean {
   return state !== 'pending' && !HARMLESS.has(action);
