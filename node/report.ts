@@ -1,7 +1,7 @@
 // Reports to the server: links, load, denials and parents go up; the children to dial and the desired parents come
 // back. It is one stream, reopened with jitter when it breaks.
 import { statfs } from 'node:fs/promises';
-import { background } from '../lib/async/background.ts';
+import { attempted } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import { backoffMs } from '../lib/async/backoff.ts';
 import { grpcClient } from '../lib/grpc/client.ts';
@@ -62,7 +62,9 @@ export function reportToServer(options: ReportOptions): { stop(): Promise<void> 
 async function keepReporting(options: Reporting, stopping: AbortSignal): Promise<void> {
   let failures = 0;
   for (;;) {
-    if (!isLinked(options.mesh)) await linked(options.mesh, { signals: [stopping] });
+    while (!isLinked(options.mesh) && !stopping.aborted) {
+      await linked(options.mesh, { ms: INTERVAL_MS, signals: [stopping] });
+    }
     if (stopping.aborted) return;
     const startedMs = performance.now();
     const ended = await reportOnce(options, stopping);
@@ -210,7 +212,8 @@ class ReportTimer {
 
   #run(): void {
     this.#lastMs = performance.now();
-    background('node.report', this.#log, () => this.#send().finally(() => this.#schedule(INTERVAL_MS)));
+    const next = (): void => this.#schedule(INTERVAL_MS);
+    attempted('node.report', this.#log, this.#send).then(next, next);
   }
 
   #schedule(ms: number): void {

@@ -1,6 +1,6 @@
 // Checks every machine's health once per interval, spread over it, with a concurrency limit of its own.
 import PQueue from 'p-queue';
-import { background, every } from '../../lib/async/background.ts';
+import { attempted, background, every } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
@@ -51,7 +51,8 @@ export function startHealthMonitor({
     waiting.add(id);
     const timer = setTimeout(() => {
       timers.delete(timer);
-      background('health.check', log, () => queue.add(() => check(id)).finally(() => waiting.delete(id)));
+      const settled = (): boolean => waiting.delete(id);
+      attempted('health.check', log, () => queue.add(() => check(id))).then(settled, settled);
     }, delayMs);
     timers.add(timer);
   }

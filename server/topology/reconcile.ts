@@ -1,6 +1,6 @@
 // The reconcile loop: brings what nodes are assigned in line with the topology, every second and soon after a change,
 // never two runs at once.
-import { background } from '../../lib/async/background.ts';
+import { attempted, background } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 
 /** Within this time a relay learns of a new pending join that it has to dial. */
@@ -27,7 +27,7 @@ export class ReconcileLoop {
   /** Runs at once, or again as soon as the run under way has ended. */
   soon(): void {
     if (this.#running) this.#again = true;
-    else this.#runSoon(0);
+    else this.#runIn(0);
   }
 
   stop(): void {
@@ -35,23 +35,17 @@ export class ReconcileLoop {
     clearTimeout(this.#timer);
   }
 
-  #runSoon(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => background('topology.reconcile', this.#log, () => this.#run()), ms);
+  async #run(): Promise<void> {
+    this.#running = true;
+    await attempted('topology.reconcile', this.#log, this.#reconcile);
+    this.#running = false;
+    this.#runIn(this.#again ? 0 : RECONCILE_EVERY_MS);
+    this.#again = false;
   }
 
-  async #run(): Promise<void> {
-    if (this.#stopped || this.#running) return;
-    this.#running = true;
-    clearTimeout(this.#timer);
-    try {
-      await this.#reconcile();
-    } catch (err) {
-      this.#log.warn({ err }, 'could not reconcile the topology; retrying');
-    }
-    this.#running = false;
+  #runIn(ms: number): void {
     if (this.#stopped) return;
-    this.#runSoon(this.#again ? 0 : RECONCILE_EVERY_MS);
-    this.#again = false;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => background('topology.reconcile', this.#log, () => this.#run()), ms);
   }
 }

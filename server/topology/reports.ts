@@ -51,7 +51,11 @@ export class Reports {
     // Re-insert at the end, so that reports are written in the order in which they came.
     this.#latest.delete(reporter);
     this.#latest.set(reporter, report);
-    const write = (): void => background('reports.write', this.#log, () => this.#write());
+    const write = (): void => {
+      this.#timer = undefined;
+      this.#lastMs = performance.now();
+      background('reports.write', this.#log, () => this.#write());
+    };
     this.#timer ??= setTimeout(write, Math.max(0, this.#lastMs + WRITE_EVERY_MS - performance.now()));
   }
 
@@ -80,8 +84,6 @@ export class Reports {
   async #write(): Promise<void> {
     const batch = [...this.#latest];
     this.#latest = new Map();
-    this.#timer = undefined;
-    this.#lastMs = performance.now();
     try {
       await this.#store.transaction(async (tx) => {
         for (const [{ caller }, report] of batch) await this.#record(tx, caller.peer, report);

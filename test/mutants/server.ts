@@ -12,6 +12,15 @@ export const serverMutants: Mutants = {
       test: ['the paths of auto', 'do not alternate while their costs cross'],
     },
   },
+  'background-unhandled': {
+    file: 'lib/async/background.ts',
+    find: 'Promise.try(work).catch((err: unknown) => logFailure(task, log, err));',
+    replace: 'work();',
+    red: {
+      file: 'lib/async/background.test.ts',
+      test: ['logs work that throws, and nothing else happens'],
+    },
+  },
   'empty-assignment-first': {
     file: 'server/topology/watch.ts',
     find: '#assigned: Assigned | undefined;',

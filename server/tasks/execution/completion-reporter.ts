@@ -3,7 +3,7 @@
 // scripts that still run because their machine was unreachable when their task was cancelled.
 import type { CallOptions, ClientUnaryCall, requestCallback } from '@grpc/grpc-js';
 import PQueue from 'p-queue';
-import { background, every } from '../../../lib/async/background.ts';
+import { attempted, background, every } from '../../../lib/async/background.ts';
 import { IsthmusError } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import type { ScriptStatus__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptStatus.ts';
@@ -137,7 +137,7 @@ export function createCompletionReporter(options: CompletionReporterOptions): Co
     const settled = (): void => {
       for (const { id } of tickets) waiting.delete(id);
     };
-    background('completion.report', log, () => queue.add(completeAll).finally(settled));
+    attempted('completion.report', log, () => queue.add(completeAll)).then(settled, settled);
   }
 
   async function sweep(): Promise<void> {
