@@ -49,8 +49,6 @@ export interface ProvisionalNode {
   readonly identity: NodeIdentity;
   /** In order of preference. */
   readonly parents: readonly EnrolledParent[];
-  /** Where its children dial it, as host:port, if the token says so. */
-  readonly address: string | undefined;
 }
 
 export interface EnrolledParent {
@@ -123,8 +121,7 @@ async function settle(
   const staging = new Staging(dataDir);
   try {
     const identity = identityFrom(answer, keyPem);
-    const address = answer.address === '' ? undefined : answer.address;
-    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer), address };
+    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer) };
     const config = deps.configFor(node);
     writeIdentity(identityFolder(staging.path), identity);
     writeDurably(join(staging.path, 'config.yaml'), config, 0o644);

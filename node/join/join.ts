@@ -41,8 +41,7 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       wireVersions: WIRE_VERSIONS,
       softwareVersion: SOFTWARE_VERSION,
       openSessions: () => paths.open(),
-      configFor: (node) =>
-        settingsWithLinks(dataDir, { listen, parents: parentsOf(node, paths.found), address: node.address }),
+      configFor: (node) => settingsWithLinks(dataDir, { listen, parents: parentsOf(node, paths.found) }),
       confirm(node) {
         paths.stopListening();
         return confirmOverMesh(node, { listen, parents: parentsOf(node, paths.found), dials: [] }, { report, signal });

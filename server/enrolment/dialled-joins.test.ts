@@ -10,16 +10,7 @@ const address = 'web.example:8444';
 
 function token(name: string, dialAddress: string): JoinToken {
   return {
-    ...{
-      id: name,
-      proofKeySealed: '',
-      role: 'tentacle',
-      site: 'eu',
-      environments: [],
-      targetRoles: [],
-      routes: null,
-      address: null,
-    },
+    ...{ id: name, proofKeySealed: '', role: 'tentacle', site: 'eu', environments: [], targetRoles: [], routes: null },
     ...{ expiresAt: now + 1, boundSpkiSha256: null, boundNode: null, usedAt: null, createdBy: 'test', createdAt: 1 },
     name,
     parents: [{ node: 'eu', dialAddress }],

@@ -228,7 +228,6 @@ export class Enrolment {
       certificatePem: issued.certificatePem,
       authorityPem: authority.certificatePem,
       parents,
-      address: token.address ?? '',
     };
   }
 

@@ -22,7 +22,7 @@ import { syncFolder } from '../../lib/files/durable.ts';
 import { idTimeMs } from '../../lib/ids.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import { IsthmusError } from '../../contract/errors.ts';
-import { diskError } from '../disk-errors.ts';
+import { isDiskFull, reasonOf } from '../system-errors.ts';
 import { JournalMemory } from './memory.ts';
 import {
   decodeRecord,
@@ -295,6 +295,18 @@ export class Journal {
     const known = this.#memory.records().map(encodeRecord).join('');
     const waiting = this.#unsynced.filter(({ waiter }) => waiter !== undefined);
     const content = Buffer.concat([Buffer.from(known), ...waiting.map(({ bytes }) => bytes)]);
+    // Opened first: after the rename nothing may keep the new file from being the journal.
+    const folder = openSync(this.#folder, 'r');
+    try {
+      this.#replaceFile(content);
+      this.#unsynced = waiting;
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  }
+
+  #replaceFile(content: Buffer): void {
     const path = join(this.#folder, 'journal.new');
     const next = openSync(path, 'ax', 0o600);
     try {
@@ -306,15 +318,15 @@ export class Journal {
       rmSync(path, { force: true });
       throw error;
     }
-    syncFolder(this.#folder);
     closeSync(this.#file);
     this.#file = next;
     this.#goodBytes = content.length;
     this.#compactAboveBytes = content.length * 4;
-    this.#unsynced = waiting;
   }
 }
 
 function notWritten(error: unknown): IsthmusError {
-  return diskError(error, 'the journal cannot be written');
+  if (error instanceof IsthmusError) return error;
+  const code = isDiskFull(error) ? 'DISK_FULL' : 'INTERNAL';
+  return new IsthmusError(code, `the journal cannot be written: ${reasonOf(error)}`, { cause: error });
 }

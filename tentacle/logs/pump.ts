@@ -5,7 +5,8 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Masker } from '../../lib/masking/masker.ts';
-import { isDiskFull } from '../disk-errors.ts';
+import type { Logger } from '../../lib/telemetry/log.ts';
+import { isDiskFull, isShortage, reasonOf } from '../system-errors.ts';
 import type { CutLine } from './line-cutter.ts';
 import { RawOutput } from './raw-output.ts';
 import { countedBytes, type LogStream, type NewLine } from './spool.ts';
@@ -19,7 +20,9 @@ const WATCH_AFTER_MS = 25;
 const POLL_WITHOUT_WATCH_MS = 20;
 /** Below this much free disk a script's own writes may already have failed. */
 const FULL_BELOW_BYTES = 64 * 1024;
-const RETRY_FULL_DISK_MS = 200;
+const RETRY_MS = 200;
+/** The output of a script that has ended is given up when it cannot be read for this long. */
+const LAST_READ_MS = 60_000;
 
 export interface PumpPaths {
   readonly stdout: string;
@@ -33,6 +36,7 @@ interface PumpOptions {
   readonly masker: Masker | undefined;
   readonly quotaBytes: number;
   readonly onLines: () => void;
+  readonly log: Logger;
 }
 
 interface Source {
@@ -42,7 +46,7 @@ interface Source {
 
 export class LogPump {
   readonly #options: PumpOptions;
-  #sources: readonly Source[] = [];
+  readonly #sources: Source[] = [];
   #discarding = false;
   #diskWasFull = false;
   #checkedDiskMs = 0;
@@ -50,30 +54,13 @@ export class LogPump {
   #stopped = false;
   /** The agent stops: no longer wait for room on the disk. */
   #abandoned = false;
-  #running: Promise<void> = Promise.resolve();
+  readonly #running: Promise<void>;
 
-  private constructor(options: PumpOptions) {
+  /** Begins to read. */
+  constructor(options: PumpOptions) {
     this.#options = options;
-  }
-
-  static async start(options: PumpOptions): Promise<LogPump> {
-    const pump = new LogPump(options);
-    const { spool, paths, masker, quotaBytes } = options;
-    pump.#discarding = spool.countedBytes >= quotaBytes;
-    if (masker === undefined) {
-      pump.#discarding = true;
-      await pump.note('MASK_UNREADABLE: the sensitive values cannot be read, so no line of this log is shown');
-    }
-    const reader = masker ?? WITHHOLD_ALL;
-    const open = (stream: 'stdout' | 'stderr'): Source => ({
-      stream,
-      output: RawOutput.open(paths[stream], reader, spool.position(stream)),
-    });
-    pump.#sources = [open('stdout'), open('stderr')];
-    pump.#running = pump.#run().catch((error: unknown) => pump.#giveUp(error));
-    // `finish` and `stop` hear of a failure, which may come long before.
-    pump.#running.catch(() => undefined);
-    return pump;
+    this.#discarding = options.spool.countedBytes >= options.quotaBytes;
+    this.#running = this.#run().catch((error: unknown) => this.#giveUp(error));
   }
 
   /** Adds a line of the agent's own; waits while the disk is full. */
@@ -85,7 +72,7 @@ export class LogPump {
   async finish(truncated: boolean): Promise<void> {
     await this.#halt();
     try {
-      while (await this.#readOnce());
+      await this.#readRest();
       await this.#noteFullDisk();
       if (!this.#discarding) {
         for (const { stream, output } of this.#sources) await this.#take(stream, output.end(truncated));
@@ -94,7 +81,7 @@ export class LogPump {
       if (this.#abandoned) throw error;
       await this.#giveUp(error);
     }
-    await this.#close();
+    this.#close();
   }
 
   /** No longer wait for room on the disk. */
@@ -106,15 +93,18 @@ export class LogPump {
   async stop(): Promise<void> {
     this.abandon();
     await this.#halt();
-    await this.#close();
+    this.#close();
   }
 
   /** A log that cannot be read or written must not lose the script's end; but the log must say so. */
   async #giveUp(error: unknown): Promise<void> {
     if (this.#abandoned) return;
     this.#discarding = true;
-    const reason = error instanceof Error ? error.message : String(error);
-    await this.note(`the log ends here: it cannot be written (${reason})`);
+    try {
+      await this.note(`the log ends here: the output cannot be read or kept (${reasonOf(error)})`);
+    } catch (second) {
+      this.#options.log.error({ err: second, reason: error }, 'the end of a log cannot be written');
+    }
   }
 
   async #halt(): Promise<void> {
@@ -123,26 +113,60 @@ export class LogPump {
     await this.#running;
   }
 
-  async #close(): Promise<void> {
-    const sources = this.#sources;
-    this.#sources = [];
-    for (const { output } of sources) output.close();
+  #close(): void {
+    for (const { output } of this.#sources.splice(0)) output.close();
   }
 
   async #run(): Promise<void> {
+    if (this.#options.masker === undefined) {
+      this.#discarding = true;
+      await this.note('MASK_UNREADABLE: the sensitive values cannot be read, so no line of this log is shown');
+    }
     let interval = WATCH_AFTER_MS;
     while (!this.#stopped) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      while (!this.#stopped && (await this.#readOnce()));
-      await this.#checkDisk();
+      await this.#unlessShort(async () => {
+        this.#open();
+        while (!this.#stopped && (await this.#readOnce()));
+        await this.#checkDisk();
+      });
       if (this.#stopped) return;
       const timer = setTimeout(this.#wake, interval);
       await woken;
       clearTimeout(timer);
       const watched = this.#sources.map(({ output }) => output.watch(() => this.#wake()));
       interval = watched.every(Boolean) ? POLL_MS : POLL_WITHOUT_WATCH_MS;
+    }
+  }
+
+  async #readRest(): Promise<void> {
+    const untilMs = performance.now() + LAST_READ_MS;
+    const read = async (): Promise<void> => {
+      if (!this.#discarding) this.#open();
+      while (await this.#readOnce());
+    };
+    while (!(await this.#unlessShort(read, untilMs))) await delay(RETRY_MS);
+  }
+
+  /** False when a shortage kept `work` from being done: the output stays in its files, to be read later. */
+  async #unlessShort(work: () => Promise<void>, untilMs = Infinity): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!isShortage(error) || this.#abandoned || performance.now() >= untilMs) throw error;
+      return false;
+    }
+  }
+
+  /** Opens the files that are not open yet. */
+  #open(): void {
+    const { spool, paths, masker = WITHHOLD_ALL } = this.#options;
+    for (const stream of ['stdout', 'stderr'] as const) {
+      if (this.#sources.some((source) => source.stream === stream)) continue;
+      this.#sources.push({ stream, output: RawOutput.open(paths[stream], masker, spool.position(stream)) });
     }
   }
 
@@ -190,9 +214,9 @@ export class LogPump {
         this.#options.spool.append(lines);
         break;
       } catch (error) {
-        if (!isDiskFull(error) || this.#abandoned) throw error;
-        this.#diskWasFull = true;
-        await delay(RETRY_FULL_DISK_MS);
+        if (!(isDiskFull(error) || isShortage(error)) || this.#abandoned) throw error;
+        if (isDiskFull(error)) this.#diskWasFull = true;
+        await delay(RETRY_MS);
       }
     }
     this.#options.onLines();

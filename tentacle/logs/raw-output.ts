@@ -4,6 +4,7 @@
 import { execFile } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
 import type { MaskedPiece, Masker, MaskStream } from '../../lib/masking/masker.ts';
+import { isShortage } from '../system-errors.ts';
 import { LineCutter, type CutLine } from './line-cutter.ts';
 import type { SourcePosition } from './spool.ts';
 
@@ -40,8 +41,13 @@ export class RawOutput {
 
   static open(path: string, masker: Masker, position: SourcePosition): RawOutput {
     const output = new RawOutput(path, openSync(path, 'a+', 0o600), masker, position);
-    while (output.#offset < output.#from) {
-      if (output.#read(output.#from - output.#offset) === undefined) break;
+    try {
+      while (output.#offset < output.#from) {
+        if (output.#read(output.#from - output.#offset) === undefined) break;
+      }
+    } catch (error) {
+      output.close();
+      throw error;
     }
     return output;
   }
@@ -110,7 +116,7 @@ export class RawOutput {
     const range = ['--punch-hole', '--offset', '0', '--length', String(unneededTo)];
     execFile('fallocate', [...range, this.#path], (error) => {
       if (error === null) return;
-      this.#canPunch = false;
+      this.#canPunch = isShortage(error);
       this.#punchedTo = 0;
     });
   }

@@ -6,8 +6,9 @@ import type { Journal } from '../journal/journal.ts';
 import { countedBytes, Spool, type LogStream, type NewLine, type SourcePosition, type SpooledLine } from './spool.ts';
 
 /** A log larger than this moves to a file. Most scripts print less. */
-const MOST_SHORT_BYTES = 4096;
-const MOST_SHORT_LINES = 64;
+const MOST_SHORT = { bytes: 4096, lines: 64 };
+/** For the agent's own lines, which say why a log that must move to a file cannot. */
+const MOST_WITH_RESERVE = { bytes: MOST_SHORT.bytes + 1024, lines: MOST_SHORT.lines + 8 };
 
 export class TicketLog {
   readonly #journal: Journal;
@@ -51,7 +52,8 @@ export class TicketLog {
   append(lines: readonly NewLine[]): void {
     if (lines.length === 0) return;
     const bytes = bytesOf(lines);
-    const fits = this.#shortBytes + bytes <= MOST_SHORT_BYTES && this.#short.length + lines.length <= MOST_SHORT_LINES;
+    const most = lines.every(({ stream }) => stream === 'agent') ? MOST_WITH_RESERVE : MOST_SHORT;
+    const fits = this.#shortBytes + bytes <= most.bytes && this.#short.length + lines.length <= most.lines;
     if (this.#spool === undefined && !fits) this.#move();
     if (this.#spool !== undefined) {
       this.#spool.append(lines);

@@ -14,14 +14,15 @@ import { CautiousClock } from '../../lib/async/cautious-clock.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { DAY_MS } from '../../lib/time.ts';
 import type { ScriptPayload__Output } from '../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import { diskError } from '../disk-errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LogSource } from '../logs/stream.ts';
 import { DEFAULT_PATH } from './launch/script-env.ts';
 import { EpochFence } from './epoch-fence.ts';
 import { interpreterCommand } from './launch/interpreters.ts';
 import { IsolationQueue } from './run/isolation.ts';
+import { notStarted } from './launch/launch.ts';
 import { Launcher } from './launch/launcher.ts';
+import { retryShortage } from '../system-errors.ts';
 import { OrphanOutput } from './recovery/orphan-output.ts';
 import { encodePayload, specOf } from './payload.ts';
 import { recover } from './recovery/recovery.ts';
@@ -139,6 +140,14 @@ export class ScriptEngine {
 
   /** Starts a script; returns the present state when the ticket is known already. */
   async start(order: ScriptOrder): Promise<StatusMessage> {
+    try {
+      return await this.#start(order);
+    } catch (error) {
+      throw this.#journal.ticket(order.ticket) === undefined ? notStarted(error, 'accepted') : error;
+    }
+  }
+
+  async #start(order: ScriptOrder): Promise<StatusMessage> {
     const { ticket } = order;
     // Need not be synced: the start is journalled next.
     this.epochs.admitUnsynced(order.task, order.epoch);
@@ -192,7 +201,10 @@ export class ScriptEngine {
   async log(key: TicketKey): Promise<LogSource> {
     await this.epochs.admit(key.task, key.epoch);
     const script = this.#known(key);
-    if (script !== undefined) return script;
+    if (script !== undefined) {
+      await retryShortage(() => script.spool());
+      return script;
+    }
     this.#tombstone(key);
     throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${key.ticket} is completed, its log was stored and removed`);
   }
@@ -290,7 +302,7 @@ export class ScriptEngine {
       workspaces.create(ticket, this.#seal.seal(ticket, encodePayload(payload)));
     } catch (error) {
       await workspaces.remove(workspaces.of(ticket), { abandoned: false });
-      throw diskError(error, 'the workspace cannot be written');
+      throw error;
     }
   }
 

@@ -45,6 +45,24 @@ export const tentacleMutants: Mutants = {
       ],
     },
   },
+  'shortage-is-an-end': {
+    file: 'tentacle/system-errors.ts',
+    find: "return NOTHING_LEFT.has(errnoOf(error) ?? '');",
+    replace: 'return false;',
+    red: {
+      file: 'test/tentacle/shortage.test.ts',
+      test: ['a script that runs while there are none, and one that ends then, keep exit code and log'],
+    },
+  },
+  'shortage-ends-log': {
+    file: 'tentacle/logs/pump.ts',
+    find: '!isShortage(error) || this.#abandoned || performance.now() >= untilMs',
+    replace: 'isShortage(error)',
+    red: {
+      file: 'test/tentacle/shortage.test.ts',
+      test: ['whichever file cannot be opened once, a script has its exit code and every line'],
+    },
+  },
   'signal-is-zero': {
     file: 'tentacle/scripts/launch/supervisor.ts',
     find: `"$@"

@@ -129,6 +129,8 @@ export class FakeTentacle {
   readonly packageCalls: string[] = [];
   /** The next so many starts happen, and their replies are lost with the connection. */
   loseStartReplies = 0;
+  /** The next so many starts are denied: it has no descriptor left. */
+  rejectStarts = 0;
   /** Starts are held up on their way, and come in at `deliverHeld`. */
   holdStarts = false;
   readonly #held: (Envelope__Output | null)[] = [];
@@ -327,6 +329,10 @@ export class FakeTentacle {
       throw new IsthmusError('UNREACHABLE', 'held up');
     }
     const { ticket, payload } = this.#accept(envelope);
+    if (this.rejectStarts > 0) {
+      this.rejectStarts -= 1;
+      throw new IsthmusError('SPAWN_FAILED', 'too many open files');
+    }
     if (this.#consumed.has(ticket)) throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} was cancelled`);
     let script = this.scripts.get(ticket);
     if (script === undefined) {

@@ -147,6 +147,15 @@ it('runs on all machines at once, and lets the others finish when one fails', as
   expect((await taskView(h.store, id)).machines.map(({ state }) => state)).toEqual(['failed', 'succeeded']);
 });
 
+it('starts a script again that its machine could not accept', async () => {
+  const h = await startHarness();
+  const fake = await h.machine('web-1');
+  fake.rejectStarts = 2;
+  expect(await h.ended(await submit(h, 'exit 0'))).toMatchObject({ state: 'succeeded' });
+  expect(fake.rejectStarts).toBe(0);
+  expect(fake.starts).toHaveLength(1);
+});
+
 it('names the signal that ended a script, also of one that was cancelled', async () => {
   const h = await startHarness();
   await h.machine('web-1');

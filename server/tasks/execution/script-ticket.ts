@@ -40,6 +40,9 @@ function maskerFor(payload: ScriptPayload): Masker | IsthmusError {
   }
 }
 
+/** How long a machine may be unable to accept a script, with no descriptor or memory left, before that is its end. */
+const NOT_STARTED_TIMEOUT_MS = 30_000;
+
 /** Reports that the machine has answered, now or before. */
 type Answered = () => Promise<void>;
 
@@ -90,9 +93,11 @@ class ScriptTicket {
   /** Sends the start. Undefined once the tentacle may have the ticket; an ending when it was never sent. */
   async #start(): Promise<Ending | undefined> {
     const { context, reachabilityTimeout } = this.#run;
+    const notStartedUntilMs = performance.now() + NOT_STARTED_TIMEOUT_MS;
+    const isTransient = ({ code }: IsthmusError) => code === 'SPAWN_FAILED' && performance.now() < notStartedUntilMs;
     const reached = await reachExecutor(
       this.#run,
-      { signals: [context.finish], reachabilityTimeout },
+      { signals: [context.finish], reachabilityTimeout, isTransient },
       async (client, answered) => {
         this.#ticket = await markSent(this.#run, this.#ticket);
         await this.#cancellable(() => this.#startOn(client, answered));

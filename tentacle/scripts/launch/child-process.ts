@@ -1,8 +1,8 @@
 // Reads processes and process groups from /proc. A pid alone proves nothing, since pids are reused.
 import { readdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
-import { errnoOf } from '../../../lib/files/disk-space.ts';
 import type { ChildProcessIdentity } from '../../journal/records.ts';
+import { isShortage, lookOr } from '../../system-errors.ts';
 
 interface ProcessStat {
   readonly state: string;
@@ -39,18 +39,21 @@ export function startedAtMs(childProcess: Pick<ChildProcessIdentity, 'startTicks
   return Math.round(now - ageMs(childProcess));
 }
 
-/** Whether exactly this process still runs; a zombie does not. */
+/** Whether exactly this process still runs; a zombie does not. True, too, while that cannot be looked up. */
 export function isAlive(childProcess: ChildProcessIdentity): boolean {
-  if (childProcess.bootId !== bootId()) return false;
-  return unlessKnownGone(() => {
+  return lookOr(true, () => {
+    if (childProcess.bootId !== bootId()) return false;
     const stat = readStat(childProcess.pid);
     return stat !== undefined && stat.startTicks === childProcess.startTicks && stat.state !== 'Z';
   });
 }
 
-/** Whether the group that this process led still has a member; see `ledGroup`. */
+/**
+ * Whether the group that this process led still has a member; see `ledGroup`. True, too, while that cannot be looked
+ * up.
+ */
 export function ledGroupIsAlive(leader: ChildProcessIdentity): boolean {
-  return unlessKnownGone(() => ledGroup(leader).length > 0);
+  return lookOr(true, () => ledGroup(leader).length > 0);
 }
 
 /**
@@ -105,16 +108,7 @@ function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (['EMFILE', 'ENFILE'].includes(errnoOf(error) ?? '')) throw error;
+    if (isShortage(error)) throw error;
     return undefined;
-  }
-}
-
-/** What cannot be looked at is not known to be gone: the caller looks again. */
-function unlessKnownGone(look: () => boolean): boolean {
-  try {
-    return look();
-  } catch {
-    return true;
   }
 }

@@ -6,6 +6,8 @@ import { scriptEnv } from './script-env.ts';
 import type { StartedChildProcess } from './exit-file.ts';
 import { findStarted } from '../recovery/find-started.ts';
 import { interpreterCommand, requireProgram } from './interpreters.ts';
+import { IsthmusError } from '../../../contract/errors.ts';
+import { isDiskFull, reasonOf, retryShortage } from '../../system-errors.ts';
 import type { Launcher, LaunchRequest } from './launcher.ts';
 import { bootId, startedAtMs } from './child-process.ts';
 import type { ScriptUser } from './script-user.ts';
@@ -57,6 +59,7 @@ export async function launchScript(
   workspace: Workspace,
   attempt: number,
   prepared: PreparedScript,
+  stopping: AbortSignal,
 ): Promise<LaunchOutcome> {
   const { stderr, exit } = workspace;
   const launch = await launcher.start({ stdout: workspace.stdout(attempt), stderr, exit, ...prepared });
@@ -66,19 +69,35 @@ export async function launchScript(
     case 'rejected':
       return { kind: 'over', end: launch, startedAtMs: 0 };
     case 'lost':
-      return afterLoss(workspace, attempt);
+      return afterLoss(workspace, attempt, stopping);
   }
 }
 
 /** The launcher died with the order. The claim decides whether the script started, as after a restart of the agent. */
-async function afterLoss(workspace: Workspace, attempt: number): Promise<LaunchOutcome> {
-  const detail = 'the launcher was killed before it could report whether the script started';
-  if (workspace.takeClaim(attempt)) {
-    return { kind: 'over', end: { kind: 'rejected', code: 'SPAWN_FAILED', detail }, startedAtMs: 0 };
+async function afterLoss(workspace: Workspace, attempt: number, stopping: AbortSignal): Promise<LaunchOutcome> {
+  const claimed = await retryShortage(() => workspace.takeClaim(attempt), stopping);
+  const started = claimed ? 'never' : await findStarted(workspace, attempt, stopping);
+  switch (started) {
+    case 'never': {
+      const detail = 'the script was not started: its launcher was killed';
+      return { kind: 'over', end: { kind: 'rejected', code: 'SPAWN_FAILED', detail }, startedAtMs: 0 };
+    }
+    case 'unknown': {
+      const detail = 'the launcher was killed before it could report whether the script started';
+      return { kind: 'over', end: { kind: 'interrupted', detail }, startedAtMs: Date.now() };
+    }
+    default:
+      return startedAs(started, undefined);
   }
-  const started = await findStarted(workspace, attempt);
-  if (started !== undefined) return startedAs(started, undefined);
-  return { kind: 'over', end: { kind: 'interrupted', detail }, startedAtMs: Date.now() };
+}
+
+/** The error of a start that failed before the script could run; `what` could not be done to it. */
+export function notStarted(error: unknown, what: string): IsthmusError {
+  const message = `the script could not be ${what}: ${reasonOf(error)}`;
+  if (!(error instanceof IsthmusError)) {
+    return new IsthmusError(isDiskFull(error) ? 'DISK_FULL' : 'SPAWN_FAILED', message, { cause: error });
+  }
+  return error.code === 'INTERNAL' ? new IsthmusError('SPAWN_FAILED', message, { cause: error }) : error;
 }
 
 function startedAs({ pid, startTicks }: StartedChildProcess, exited: Promise<void> | undefined): LaunchOutcome {

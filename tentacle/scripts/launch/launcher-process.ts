@@ -50,8 +50,16 @@ function watch({ id, exit }: LaunchOrder, supervisor: ChildProcess): void {
   // After its exit and the last event.
   supervisor.once('close', () => {
     if (started) send({ id, kind: 'exited' });
-    else reject(id, new Error(readSaid(readFileSync(exit, 'latin1')) || 'its supervisor was killed'));
+    else reject(id, new Error(whyNotStarted(exit)));
   });
+}
+
+function whyNotStarted(exit: string): string {
+  try {
+    return readSaid(readFileSync(exit, 'latin1')) || 'its supervisor was killed';
+  } catch (error) {
+    return String(error);
+  }
 }
 
 createInterface({ input: process.stdin }).on('line', (line) => {

@@ -6,7 +6,8 @@ import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ErrorCode } from '../../../contract/errors.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
-import { isDiskFullCode } from '../../disk-errors.ts';
+import { errnoOf } from '../../../lib/files/disk-space.ts';
+import { isDiskFullCode, reasonOf } from '../../system-errors.ts';
 import type { StartedChildProcess } from './exit-file.ts';
 
 export interface LaunchRequest {
@@ -63,7 +64,11 @@ export class Launcher {
 
   /** Starts one script. `starting` must be on the disk by now. */
   start(request: LaunchRequest): Promise<Launch> {
-    this.#running ??= this.#run();
+    try {
+      this.#running ??= this.#run();
+    } catch (error) {
+      return Promise.resolve(rejected(errnoOf(error) ?? '', reasonOf(error)));
+    }
     this.#orders += 1;
     const id = this.#orders;
     const launching: Launching = { started: Promise.withResolvers(), exited: Promise.withResolvers() };
@@ -88,6 +93,8 @@ export class Launcher {
       this.#letGo(spawned);
     };
     spawned.once('error', lost);
+    // Without descriptors Node makes no pipes, and reports the failure only later.
+    if (!('stdin' in spawned)) throw new Error('too many files are open');
     spawned.stdin.on('error', lost);
     spawned.stdout.once('close', () => lost('its standard output was closed'));
     createInterface({ input: spawned.stdout }).on('line', (line) => {
@@ -125,8 +132,12 @@ export class Launcher {
     this.#open.delete(event.id);
     if (event.kind === 'exited') exited.resolve();
     else {
-      const code = isDiskFullCode(event.code) ? 'DISK_FULL' : 'SPAWN_FAILED';
-      started.resolve({ kind: 'rejected', code, detail: `the script could not be started: ${event.detail}` });
+      started.resolve(rejected(event.code, event.detail));
     }
   }
+}
+
+function rejected(errno: string, detail: string): Launch {
+  const code = isDiskFullCode(errno) ? 'DISK_FULL' : 'SPAWN_FAILED';
+  return { kind: 'rejected', code, detail: `the script could not be started: ${detail}` };
 }

@@ -63,8 +63,13 @@ export class OrphanOutput {
   }
 
   async #scan(): Promise<void> {
-    if (this.#due && performance.now() >= this.#restUntilMs) await this.#scanAll();
-    for (const file of this.#held) this.#cut(file);
+    try {
+      if (this.#due && performance.now() >= this.#restUntilMs) await this.#scanAll();
+      for (const file of this.#held) this.#cut(file);
+    } catch (error) {
+      this.#due = true;
+      throw error;
+    }
   }
 
   /** Yields between processes: a machine may have thousands. */

@@ -4,17 +4,19 @@ import { readFile } from 'node:fs/promises';
 import { SKEW_MS } from '../../../certs/signer.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
+import { retryShortage } from '../../system-errors.ts';
 import type { ScriptEnd, TicketEntry, TicketState } from '../../journal/records.ts';
 import { findStarted } from './find-started.ts';
 import { decodePayload } from '../payload.ts';
 import { bootId, isAlive, ledGroupIsAlive, startedAtMs } from '../launch/child-process.ts';
 import { Script, type ScriptContext } from '../run/script.ts';
 import type { WorkspaceSeal } from '../workspace/sealed.ts';
-import { endIsBeingWritten } from '../run/supervise.ts';
+import { exitIsBeingWritten } from '../run/supervise.ts';
 
 type StateIn<Phase extends TicketState['phase']> = TicketState & { readonly phase: Phase };
 
 const REBOOTED = 'the machine was restarted while it ran';
+const NEVER_STARTED = 'it was not started: the tentacle was killed just before';
 const VANISHED = 'it was killed together with the tentacle, so its exit code is not known';
 
 /**
@@ -45,9 +47,13 @@ async function recoverStarting(
     // A power cut may have erased the claim, so its absence proves nothing.
     return script.endAfterwards(masker, { kind: 'interrupted', detail: REBOOTED }, 0);
   }
-  if (script.workspace.takeClaim(attempt)) return startLate(script, payload, state, attempt + 1);
-  const started = await findStarted(script.workspace, attempt);
-  if (started === undefined) return script.endAfterwards(masker, { kind: 'interrupted', detail: VANISHED }, Date.now());
+  const { workspace } = script;
+  if (await retryShortage(() => workspace.takeClaim(attempt))) return startLate(script, payload, state, attempt + 1);
+  const started = await findStarted(workspace, attempt);
+  if (started === 'never') {
+    return script.endAfterwards(masker, { kind: 'rejected', code: 'SPAWN_FAILED', detail: NEVER_STARTED }, 0);
+  }
+  if (started === 'unknown') return script.endAfterwards(masker, { kind: 'interrupted', detail: VANISHED }, Date.now());
   const childProcess = { ...started, bootId: bootId() };
   const running = { phase: 'running', spec, attempt, childProcess, startedAtMs: startedAtMs(childProcess) } as const;
   await recoverRunning(script, masker, running);
@@ -62,8 +68,8 @@ async function recoverRunning(
   const sameBoot = childProcess.bootId === bootId();
   if (isAlive(childProcess)) return script.adopt(masker, state);
   // Checked before the exit file is read, since it may be written in between.
-  const written = !endIsBeingWritten(script.workspace);
-  const exit = script.workspace.exitOfScript();
+  const written = !exitIsBeingWritten(script.workspace);
+  const exit = await retryShortage(() => script.workspace.exitOfScript());
   if (exit !== undefined && state.phase === 'running') {
     return script.endAfterwards(masker, { kind: 'exited', exit }, state.startedAtMs);
   }
@@ -97,7 +103,7 @@ async function startLate(
 }
 
 async function unsealPayload(script: Script, seal: WorkspaceSeal): Promise<ScriptPayload__Output | undefined> {
-  const sealed = await readFile(script.workspace.sealed, 'utf8').catch(() => undefined);
+  const sealed = await retryShortage(() => readFile(script.workspace.sealed, 'utf8')).catch(() => undefined);
   const content = sealed === undefined ? undefined : seal.unseal(script.ticket, sealed);
   try {
     return content && decodePayload(content);

@@ -3,10 +3,11 @@
 import { LongTimer } from '../../../lib/async/long-timer.ts';
 import type { Logger } from '../../../lib/telemetry/log.ts';
 import { unlessAborted } from '../../../lib/async/waiting.ts';
-import type { ScriptEnd, TicketState } from '../../journal/records.ts';
+import type { ProcessExit, ScriptEnd, TicketState } from '../../journal/records.ts';
+import { retryShortage } from '../../system-errors.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { ageMs, isAlive } from '../launch/child-process.ts';
-import { endGroup, endWritten, groupGone, leaderGone } from './supervise.ts';
+import { endGroup, groupGone, leaderGone, recordedExit } from './supervise.ts';
 import type { TicketRecord } from './ticket-record.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
@@ -48,15 +49,20 @@ export class RunningScript {
   async #leaderGone(exited: Promise<void> | undefined): Promise<void> {
     const { workspace, stopping } = this.#parts;
     await leaderGone(this.#state.childProcess, exited, stopping);
-    await endWritten(workspace, stopping);
+    await recordedExit(workspace, stopping);
   }
 
   /** A known exit counts, even when a kill was requested after it. */
   async #howItEnded(): Promise<ScriptEnd> {
-    const { workspace, kill } = this.#parts;
-    const exit = workspace.exitOfScript();
+    const { kill } = this.#parts;
+    const exit = await this.#exitSoFar();
     if (exit !== undefined && this.#state.phase !== 'killing') return { kind: 'exited', exit };
     return kill.reason === undefined ? this.#endWithoutExit() : this.#killGroup(kill.reason);
+  }
+
+  #exitSoFar(): Promise<ProcessExit | undefined> {
+    const { workspace, stopping } = this.#parts;
+    return retryShortage(() => workspace.exitOfScript(), stopping);
   }
 
   async #killGroup(reason: NonNullable<KillSwitch['reason']>): Promise<ScriptEnd> {
@@ -68,16 +74,15 @@ export class RunningScript {
     });
     const { childProcess } = this.#state;
     await endGroup(childProcess, killGraceMs, stopping);
-    if (!isAlive(childProcess)) await endWritten(workspace, stopping);
-    return { kind: reason, exit: workspace.exitOfScript() };
+    return { kind: reason, exit: isAlive(childProcess) ? undefined : await recordedExit(workspace, stopping) };
   }
 
   /** No exit was recorded, and none will be. Waits for other processes of the group that run on. */
   async #endWithoutExit(): Promise<ScriptEnd> {
-    const { workspace, kill, stopping } = this.#parts;
+    const { kill, stopping } = this.#parts;
     await this.#unlessKilled(groupGone(this.#state.childProcess, stopping));
     if (kill.reason !== undefined) return this.#killGroup(kill.reason);
-    const exit = workspace.exitOfScript();
+    const exit = await this.#exitSoFar();
     if (exit !== undefined) return { kind: 'exited', exit };
     return {
       kind: 'interrupted',

@@ -4,6 +4,7 @@ import type { Masker } from '../../../lib/masking/masker.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { ScriptEnd } from '../../journal/records.ts';
 import { LogPump } from '../../logs/pump.ts';
+import { retryShortage } from '../../system-errors.ts';
 import { TicketLog } from '../../logs/ticket-log.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 
@@ -40,22 +41,19 @@ export class ScriptLog {
     return this.#lines?.lastLine ?? 0;
   }
 
-  /**
-   * Starts reading the output of an attempt. A failure is only logged: the script's end counts more than its output.
-   */
-  async follow(masker: Masker | undefined, attempt: number): Promise<void> {
-    const { ticket, workspace, quotaBytes, log, onLines } = this.#options;
+  /** Starts reading the output of an attempt. */
+  async follow(masker: Masker | undefined, attempt: number, stopping: AbortSignal): Promise<void> {
+    const { workspace, quotaBytes, log, onLines } = this.#options;
     const paths = { stdout: workspace.stdout(attempt), stderr: workspace.stderr };
-    try {
-      this.#pump = await LogPump.start({ spool: this.lines(), paths, masker, quotaBytes, onLines });
-    } catch (error) {
-      log.error({ err: error, ticket }, 'the output of a script cannot be read');
-    }
+    const spool = await retryShortage(() => this.lines(), stopping);
+    this.#pump = new LogPump({ spool, paths, masker, quotaBytes, onLines, log });
   }
 
-  /** Adds a line of the agent's own, while output is read. */
+  /** Adds a line of the agent's own. */
   async note(text: string): Promise<void> {
-    await this.#pump?.note(text);
+    if (this.#pump !== undefined) return this.#pump.note(text);
+    this.lines().append([{ stream: 'agent', atMs: Date.now(), text, source: undefined }]);
+    this.#options.onLines();
   }
 
   /**

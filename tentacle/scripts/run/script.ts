@@ -8,14 +8,14 @@ import type { Logger } from '../../../lib/telemetry/log.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
 import { unlessAborted } from '../../../lib/async/waiting.ts';
 import type { ScriptPayload__Output } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
-import { diskError } from '../../disk-errors.ts';
+import { reasonOf } from '../../system-errors.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { KillReason, ScriptEnd, ScriptSpec, TicketEntry, TicketState } from '../../journal/records.ts';
 import type { TicketLog } from '../../logs/ticket-log.ts';
 import type { IsolationQueue, Slot } from './isolation.ts';
 import { KillSwitch } from './kill-switch.ts';
 import type { OrphanOutput } from '../recovery/orphan-output.ts';
-import { launchScript, prepareScript, type LaunchContext, type LaunchOutcome } from '../launch/launch.ts';
+import { launchScript, notStarted, prepareScript, type LaunchContext, type PreparedScript } from '../launch/launch.ts';
 import { bootId, signalGroup } from '../launch/child-process.ts';
 import { RunningScript, type RunningState } from './running.ts';
 import { ScriptLog } from './script-log.ts';
@@ -107,7 +107,7 @@ export class Script {
     const begun = Promise.withResolvers<void>();
     this.#attempt = attempt;
     this.#slot = this.#context.queue.enter({ task: this.task, isolation: spec.isolation });
-    this.#flow = this.#guard(this.#waitAndRun(payload, spec, begun), begun.reject);
+    this.#flow = this.#guard(this.#waitAndRun(payload, spec, begun), begun);
     await begun.promise;
   }
 
@@ -118,7 +118,7 @@ export class Script {
     if (state.phase === 'killing') this.kill(state.reason);
     if (this.state.phase === 'starting') this.#record.noteIfPossible(state);
     const run = async (): Promise<void> => {
-      await this.#log.follow(masker, this.#attempt);
+      await this.#log.follow(masker, this.#attempt, this.#stopping.signal);
       await this.#watch(state, undefined);
     };
     this.#flow = this.#guard(run());
@@ -127,7 +127,8 @@ export class Script {
   /** Records an end that happened while no agent watched, after the rest of the output is read. */
   endAfterwards(masker: Masker | undefined, end: ScriptEnd, startedAtMs: number): void {
     const finish = async (): Promise<void> => {
-      if (startedAtMs > 0 || end.kind === 'interrupted') await this.#log.follow(masker, this.#attempt);
+      if (startedAtMs > 0 || end.kind === 'interrupted')
+        await this.#log.follow(masker, this.#attempt, this.#stopping.signal);
       await this.#end(end, startedAtMs);
     };
     this.#flow = this.#guard(finish());
@@ -159,15 +160,29 @@ export class Script {
     await this.#context.workspaces.remove(this.workspace, { abandoned });
   }
 
-  /** Logs errors that come after the answer was sent: nobody awaits them any more. */
-  async #guard(flow: Promise<void>, onFailure: (error: unknown) => void = () => undefined): Promise<void> {
+  /**
+   * A failure that nothing foresaw. Before the journal knows the ticket, it is `begun`'s; after that the script ends as
+   * interrupted, and says why. While the agent stops, the next one goes on.
+   */
+  async #guard(flow: Promise<void>, begun?: PromiseWithResolvers<void>): Promise<void> {
     try {
       await flow;
     } catch (error) {
-      onFailure(error);
-      if (!this.#stopping.signal.aborted) {
-        this.#context.log.error({ err: error, ticket: this.ticket, phase: this.state.phase }, 'script flow failed');
-      }
+      if (!this.#record.journalled || this.#stopping.signal.aborted) return begun?.reject(error);
+      await this.#endInterrupted(error);
+      begun?.resolve();
+    }
+  }
+
+  async #endInterrupted(error: unknown): Promise<void> {
+    const { state, ticket } = this;
+    this.#context.log.error({ err: error, ticket, phase: state.phase }, 'script flow failed');
+    if (state.phase === 'ended') return;
+    const detail = `the tentacle could not follow it: ${reasonOf(error)}`;
+    try {
+      await this.#end({ kind: 'interrupted', detail }, 'startedAtMs' in state ? state.startedAtMs : Date.now());
+    } catch (second) {
+      this.#context.log.error({ err: second, ticket }, 'the end of a script was not recorded');
     }
   }
 
@@ -199,7 +214,7 @@ export class Script {
       await this.#record.set({ phase: 'waiting', spec });
       return true;
     } catch (error) {
-      await this.#giveUp(diskError(error, 'the script could not be queued'));
+      await this.#giveUp(notStarted(error, 'queued'));
       return false;
     }
   }
@@ -208,18 +223,19 @@ export class Script {
   async #start(payload: ScriptPayload__Output, spec: ScriptSpec): Promise<Started | undefined> {
     const attempt = this.#attempt;
     let masker: Masker;
-    let outcome: LaunchOutcome;
+    let prepared: PreparedScript;
     try {
       masker = createMasker(payload.sensitiveValues);
-      const prepared = await prepareScript(this.#context, this.workspace, payload, { task: this.task, spec });
+      prepared = await prepareScript(this.#context, this.workspace, payload, { task: this.task, spec });
       // Fails early: a script whose log cannot be kept must not start.
       this.spool();
       await this.#record.set({ phase: 'starting', spec, attempt, bootId: bootId() });
-      outcome = await launchScript(this.#context.launcher, this.workspace, attempt, prepared);
     } catch (error) {
-      await this.#giveUp(diskError(error, 'the script could not be prepared'));
+      await this.#giveUp(notStarted(error, 'prepared'));
       return undefined;
     }
+    const { launcher } = this.#context;
+    const outcome = await launchScript(launcher, this.workspace, attempt, prepared, this.#stopping.signal);
     if (outcome.kind === 'over') {
       await this.#end(outcome.end, outcome.startedAtMs);
       return undefined;
@@ -229,7 +245,7 @@ export class Script {
     const state = { phase: 'running', spec, attempt, childProcess, startedAtMs } as const;
     // Not synced: until the next boot, the claim and the exit file say the same.
     this.#record.noteIfPossible(state);
-    await this.#log.follow(masker, attempt);
+    await this.#log.follow(masker, attempt, this.#stopping.signal);
     return { state, exited };
   }
 

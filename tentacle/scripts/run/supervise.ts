@@ -1,6 +1,7 @@
 // Waits for the processes of a running script to end, or kills them; works for own children and for recovered scripts.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChildProcessIdentity } from '../../journal/records.ts';
+import type { ChildProcessIdentity, ProcessExit } from '../../journal/records.ts';
+import { lookOr, retryShortage } from '../../system-errors.ts';
 import { openFilesOf } from '../workspace/open-files.ts';
 import { isAlive, ledGroup, ledGroupIsAlive, pids, signalGroup } from '../launch/child-process.ts';
 import { isRawOutput, type Workspace } from '../workspace/workspace.ts';
@@ -29,15 +30,24 @@ export async function groupGone(leader: ChildProcessIdentity, signal: AbortSigna
   while (ledGroupIsAlive(leader)) await delay(POLL_MS, undefined, { signal });
 }
 
-/** Whether a supervisor may still record how the script ended: it has the exit file open until then. */
-export function endIsBeingWritten(workspace: Workspace): boolean {
-  return pids().some((pid) => openFilesOf(pid, workspace.path).some(({ path }) => path === workspace.exit));
+/**
+ * Whether a supervisor may still record how the script ended: it has the exit file open until then. True, too, while
+ * that cannot be looked up.
+ */
+export function exitIsBeingWritten(workspace: Workspace): boolean {
+  const has = (pid: number): boolean => openFilesOf(pid, workspace.path).some(({ path }) => path === workspace.exit);
+  return lookOr(true, () => pids().some(has));
 }
 
-/** After its leader is gone: resolves when its exit is recorded, or never will be. */
-export async function endWritten(workspace: Workspace, signal: AbortSignal): Promise<void> {
+/** How the script ended, after its leader is gone; undefined when that was not recorded and never will be. */
+export async function recordedExit(workspace: Workspace, signal: AbortSignal): Promise<ProcessExit | undefined> {
+  const read = (): Promise<ProcessExit | undefined> => retryShortage(() => workspace.exitOfScript(), signal);
   const until = performance.now() + WRITING_MS;
-  while (workspace.exitOfScript() === undefined && endIsBeingWritten(workspace) && performance.now() < until) {
+  for (;;) {
+    const exit = await read();
+    if (exit !== undefined || performance.now() >= until) return exit;
+    // Read once more: it may have been written before the last look.
+    if (!exitIsBeingWritten(workspace)) return read();
     await delay(FINISH_POLL_MS, undefined, { signal });
   }
 }
@@ -53,10 +63,11 @@ export async function outputFinished(
   signal: AbortSignal,
 ): Promise<number[]> {
   if (!signalGroup(leader.pid, 0)) return [];
-  const has = (pid: number): boolean => openFilesOf(pid, folder).some(({ path }) => isRawOutput(path));
+  const has = (pid: number): boolean =>
+    lookOr(true, () => openFilesOf(pid, folder).some(({ path }) => isRawOutput(path)));
   const until = performance.now() + FINISH_MS;
   for (;;) {
-    const holders = ledGroup(leader).filter(has);
+    const holders = (await retryShortage(() => ledGroup(leader), signal)).filter(has);
     if (holders.length === 0 || performance.now() >= until) return holders;
     do await delay(FINISH_POLL_MS, undefined, { signal });
     while (holders.some(has) && performance.now() < until);

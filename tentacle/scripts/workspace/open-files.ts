@@ -1,5 +1,7 @@
-// Finds which processes have a file open, in /proc. Root sees all processes, other users only their own.
+// Finds which processes have a file open, in /proc. Root sees all processes, other users only their own. Everything here
+// throws while the agent itself has no descriptor or memory left to look.
 import { closeSync, constants, ftruncateSync, openSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { isShortage } from '../../system-errors.ts';
 
 /** /proc appends this to the path of a removed file. */
 const REMOVED_MARK = ' (deleted)';
@@ -43,7 +45,8 @@ export function cutAbove(file: OpenFile, mostBytes: number): void {
 function descriptorsOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return [];
   }
 }
@@ -53,7 +56,8 @@ function pathOf(link: string): string | undefined {
   try {
     const path = readlinkSync(link);
     return path.endsWith(REMOVED_MARK) ? path.slice(0, -REMOVED_MARK.length) : path;
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return undefined;
   }
 }

@@ -28,6 +28,7 @@ import {
 import { basename, join } from 'node:path';
 import { PENDING_TEXT, readExit, readStarted, type StartedChildProcess } from '../launch/exit-file.ts';
 import type { ProcessExit } from '../../journal/records.ts';
+import { isShortage } from '../../system-errors.ts';
 import type { ScriptUser } from '../launch/script-user.ts';
 
 /** Whether a file of a workspace is raw output of its script, from any attempt. */
@@ -107,6 +108,11 @@ export class Workspace {
     }
   }
 
+  /** Whether its supervisor may not have begun: it records the process before the script runs. */
+  isPending(): boolean {
+    return this.#exitText() === PENDING_TEXT;
+  }
+
   /** The process that runs the script; undefined before that. */
   started(): StartedChildProcess | undefined {
     return readStarted(this.#exitText());
@@ -143,7 +149,8 @@ export class Workspace {
   #exitText(): string {
     try {
       return readFileSync(this.exit, 'latin1');
-    } catch {
+    } catch (error) {
+      if (isShortage(error)) throw error;
       return '';
     }
   }
