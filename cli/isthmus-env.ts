@@ -17,6 +17,7 @@ export const COMMAND_VARIABLES: Readonly<Record<string, string>> = {
   ISTHMUS_CA_FILE: "the mesh's authority certificate",
   ISTHMUS_API_KEY_FILE: 'the file that holds the API key',
   ISTHMUS_CONTEXT: 'the context file (default ~/.config/isthmus/context.json)',
+  ISTHMUS_LOG_FORMAT: 'how a started component logs: text, or json; text on a terminal',
   ISTHMUS_LOG_LEVEL: 'how much a started component logs: debug, info (default), warn, error',
 };
 

@@ -6,7 +6,7 @@ import { IsthmusError } from '../contract/errors.ts';
 export interface Terminal {
   readonly stdin: Readable;
   readonly stdout: Writable & { columns?: number; rows?: number };
-  readonly stderr: Writable;
+  readonly stderr: Writable & { isTTY?: boolean };
   /** Whether standard output is a terminal, where lines can be redrawn. */
   readonly redraws: boolean;
   /** Whether a user can answer questions. */

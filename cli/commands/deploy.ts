@@ -3,22 +3,22 @@ import { Option, type Command } from 'commander';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { examples, type Cli } from '../cli.ts';
 import { duration } from '../values.ts';
-import { accepted } from './task.ts';
+import { accepted, withFollow, type FollowOptions } from './task.ts';
 
-interface DeployOptions {
+interface DeployOptions extends FollowOptions {
   readonly to: string;
-  readonly follow?: boolean;
   readonly deadline?: number;
   readonly unreachable?: string;
 }
 
 /** Adds `deploy`. */
 export function addDeployCommand(program: Command, cli: Cli): void {
-  const deploy = program
-    .command('deploy <project> <version>')
-    .description('deploy a release; deploying an earlier one again is the rollback')
+  const deploy = withFollow(
+    program
+      .command('deploy <project> <version>')
+      .description('deploy a release; deploying an earlier one again is the rollback'),
+  )
     .requiredOption('--to <environment>', 'the environment to deploy to')
-    .option('--follow', 'show it live; the exit code is its result')
     .option('--deadline <time>', 'time limit of the whole deployment, waiting for machines included', duration)
     .addOption(
       new Option('--unreachable <what>', 'what to do with a machine that is still unreachable then').choices([
@@ -28,8 +28,8 @@ export function addDeployCommand(program: Command, cli: Cli): void {
     );
   examples(
     deploy,
-    'isthmus deploy web 1.2.0 --to production --follow',
-    'isthmus deploy web 1.1.9 --to production --deadline 30m --unreachable skip',
+    'isthmus deploy web 1.2.0 --to production',
+    'isthmus deploy web 1.1.9 --to production --deadline 30m --unreachable skip --detach',
   ).action(async (project: string, version: string, options: DeployOptions) => {
     const { body } = await (
       await cli.client()
@@ -40,6 +40,6 @@ export function addDeployCommand(program: Command, cli: Cli): void {
       ...(options.deadline === undefined ? {} : { deadlineS: options.deadline }),
       ...(options.unreachable === undefined ? {} : { unreachable: options.unreachable }),
     });
-    await accepted(cli, body, options.follow === true);
+    await accepted(cli, body, options);
   });
 }

@@ -7,7 +7,7 @@ import { examples, type Cli } from '../cli.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { targetsOf, withTargets, type TargetOptions } from './script.ts';
-import { accepted } from './task.ts';
+import { accepted, withFollow, type FollowOptions } from './task.ts';
 
 function fact(machine: Machine, name: string): number | undefined {
   const value = machine.healthReport?.facts?.[name];
@@ -31,14 +31,11 @@ export function addHealthCommands(program: Command, cli: Cli): void {
   const group = program.command('health').description('health of machines');
   examples(group, 'isthmus health check', 'isthmus health show');
 
-  const check = withTargets(group.command('check').description('check now, by each machine’s route')).option(
-    '--no-follow',
-    'print the task id and return',
-  );
+  const check = withFollow(withTargets(group.command('check').description('check now, by each machine’s route')));
   examples(check, 'isthmus health check', 'isthmus health check --environment production').action(
-    async (options: TargetOptions & { follow: boolean }) => {
+    async (options: TargetOptions & FollowOptions) => {
       const { body } = await (await cli.client()).post<TaskSummary>('health-checks', targetsOf(options));
-      await accepted(cli, body, options.follow);
+      await accepted(cli, body, options);
     },
   );
 

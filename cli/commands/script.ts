@@ -5,7 +5,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { readInput } from '../files.ts';
 import { collect, duration } from '../values.ts';
-import { accepted } from './task.ts';
+import { accepted, withFollow, type FollowOptions } from './task.ts';
 
 export interface TargetOptions {
   readonly machine?: string[];
@@ -13,13 +13,12 @@ export interface TargetOptions {
   readonly targetRole?: string[];
 }
 
-interface RunOptions extends TargetOptions {
+interface RunOptions extends TargetOptions, FollowOptions {
   readonly file: string;
   readonly interpreter: string;
   readonly timeLimit?: number;
   readonly deadline?: number;
   readonly isolation?: Isolation;
-  readonly follow: boolean;
 }
 
 /** Adds the options that choose machines. */
@@ -43,17 +42,18 @@ export function targetsOf(options: TargetOptions): object {
 export function addScriptCommands(program: Command, cli: Cli): void {
   const group = program.command('script').description('ad-hoc scripts');
   examples(group, "echo 'uptime' | isthmus script run --file - --machine eu-1");
-  const run = withTargets(
-    group
-      .command('run')
-      .description('run a script once on each chosen machine, and show its output')
-      .requiredOption('--file <file>', 'the script, - for standard input')
-      .option('--interpreter <name>', 'the interpreter that runs it', 'bash'),
+  const run = withFollow(
+    withTargets(
+      group
+        .command('run')
+        .description('run a script once on each chosen machine, and show its output')
+        .requiredOption('--file <file>', 'the script, - for standard input')
+        .option('--interpreter <name>', 'the interpreter that runs it', 'bash'),
+    ),
   )
     .option('--time-limit <time>', 'kill it after this', duration)
     .option('--deadline <time>', 'end the task after this', duration)
-    .addOption(new Option('--isolation <kind>', 'alone on the machine, or beside others').choices(ISOLATIONS))
-    .option('--no-follow', 'print the task id and return');
+    .addOption(new Option('--isolation <kind>', 'alone on the machine, or beside others').choices(ISOLATIONS));
   examples(
     run,
     "echo 'df -h /' | isthmus script run --file - --machine eu-1,eu-2",
@@ -72,6 +72,6 @@ export function addScriptCommands(program: Command, cli: Cli): void {
       ...(options.deadline === undefined ? {} : { deadlineS: options.deadline }),
       ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
     });
-    await accepted(cli, body, options.follow);
+    await accepted(cli, body, options);
   });
 }

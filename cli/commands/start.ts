@@ -16,7 +16,14 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { unusable } from '../../lib/files/folder.ts';
 import { decodeText } from '../../lib/text/read-text.ts';
 import type { Running } from '../../lib/component.ts';
-import { LOG_LEVELS, createLogger, type Logger, type LogLevel } from '../../lib/telemetry/log.ts';
+import {
+  LOG_FORMATS,
+  LOG_LEVELS,
+  createLogger,
+  type LogFormat,
+  type Logger,
+  type LogLevel,
+} from '../../lib/telemetry/log.ts';
 import { examples, type Cli } from '../cli.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { shellWord } from '../render/shell.ts';
@@ -83,6 +90,7 @@ const COMPONENTS: readonly Component[] = [
 interface StartOptions {
   readonly data: string;
   readonly logLevel?: LogLevel;
+  readonly logFormat?: LogFormat;
   readonly stopWithStdin?: boolean;
   readonly [setting: string]: unknown;
 }
@@ -147,7 +155,11 @@ async function runComponent(cli: Cli, each: Component, options: StartOptions): P
   await requireNode(dataDir, each);
   const log = createLogger({
     component: each.name,
-    level: options.logLevel ?? levelOfEnv() ?? 'info',
+    level: options.logLevel ?? wordOfEnv('ISTHMUS_LOG_LEVEL', LOG_LEVELS) ?? 'info',
+    format:
+      options.logFormat ??
+      wordOfEnv('ISTHMUS_LOG_FORMAT', LOG_FORMATS) ??
+      (terminal.stderr.isTTY === true ? 'text' : 'json'),
   });
   keepAlive(log);
   const stopped = untilStopped(terminal, options.stopWithStdin === true);
@@ -176,13 +188,11 @@ function keepAlive(log: Logger): void {
   });
 }
 
-function levelOfEnv(): LogLevel | undefined {
-  const word = envVariable('ISTHMUS_LOG_LEVEL');
-  const level = LOG_LEVELS.find((each) => each === word);
-  if (word === undefined || level !== undefined) return level;
-  throw new IsthmusError('CONFIG_INVALID', `ISTHMUS_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`, {
-    field: 'ISTHMUS_LOG_LEVEL',
-  });
+function wordOfEnv<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+  const given = envVariable(name);
+  const word = words.find((each) => each === given);
+  if (given === undefined || word !== undefined) return word;
+  throw new IsthmusError('CONFIG_INVALID', `${name} must be one of ${words.join(', ')}`, { field: name });
 }
 
 /** Commander's name for an option: `mesh-listen` → meshListen. */
@@ -202,6 +212,12 @@ export function addStartCommands(program: Command, cli: Cli): void {
       )
       .requiredOption('--data <folder>', 'its data folder, created by `isthmus init` or `isthmus join`')
       .addOption(new Option('--log-level <level>', 'how much to log [ISTHMUS_LOG_LEVEL]').choices(LOG_LEVELS))
+      .addOption(
+        new Option(
+          '--log-format <format>',
+          'how to log (default: text on a terminal, else json) [ISTHMUS_LOG_FORMAT]',
+        ).choices(LOG_FORMATS),
+      )
       .option('--stop-with-stdin', 'stop when standard input ends: for a supervisor that may be killed');
     for (const setting of settingsOf(each.schema)) {
       const preset = setting.default === undefined ? '' : ` (default ${JSON.stringify(setting.default)})`;

@@ -17,13 +17,25 @@ interface ListOptions {
   readonly project?: string;
 }
 
+export interface FollowOptions {
+  readonly follow?: boolean;
+  readonly detach?: boolean;
+}
+
+/** Adds the options that say whether a command waits for its task. */
+export function withFollow(command: Command): Command {
+  return command
+    .option('--follow', 'show it live; the exit code is its result (default on a terminal)')
+    .addOption(new Option('--detach', 'print the task id and return (default without a terminal)').conflicts('follow'));
+}
+
 /** Reports an accepted task, or follows it and ends with its result. */
 export async function accepted(
   cli: Cli,
   task: { readonly id: string; readonly title?: string },
-  follow: boolean,
+  { follow = false, detach = false }: FollowOptions,
 ): Promise<void> {
-  if (!follow) {
+  if (!follow && (detach || !cli.terminal.redraws)) {
     cli.show(task, () => `task ${task.id} accepted; see it with: isthmus task follow ${task.id}`);
     return;
   }
@@ -99,7 +111,7 @@ export function addTaskCommands(program: Command, cli: Cli): void {
   examples(
     group.command('follow <id>').description('show a task live until its end; the exit code is its result'),
     'isthmus task follow 01j…',
-  ).action((id: string) => accepted(cli, { id }, true));
+  ).action((id: string) => accepted(cli, { id }, { follow: true }));
 
   examples(
     group.command('log <id>').description('show every line that its scripts wrote'),
@@ -116,16 +128,17 @@ export function addTaskCommands(program: Command, cli: Cli): void {
   });
 
   examples(
-    group
-      .command('retry <id>')
-      .description(
-        'run an ended task again, as a new task, on the machines where it did not succeed; ' +
-          'an interrupted script may run a second time: look first how far it came',
-      )
-      .option('--follow', 'show it live; the exit code is its result'),
-    'isthmus task retry 01j… --follow',
-  ).action(async (id: string, options: { readonly follow?: boolean }) => {
+    withFollow(
+      group
+        .command('retry <id>')
+        .description(
+          'run an ended task again, as a new task, on the machines where it did not succeed; ' +
+            'an interrupted script may run a second time: look first how far it came',
+        ),
+    ),
+    'isthmus task retry 01j…',
+  ).action(async (id: string, options: FollowOptions) => {
     const { body } = await (await cli.client()).post<TaskSummary>(path('tasks', id, 'retry'));
-    await accepted(cli, body, options.follow === true);
+    await accepted(cli, body, options);
   });
 }

@@ -17,7 +17,7 @@ export function envNames(prefix: string): string[] {
  */
 export function componentEnv(changes: Readonly<Record<string, string>>): Record<string, string | undefined> {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith('ISTHMUS_') || name === 'ISTHMUS_LOG_LEVEL',
+    ([name]) => !name.startsWith('ISTHMUS_') || name === 'ISTHMUS_LOG_LEVEL' || name === 'ISTHMUS_LOG_FORMAT',
   );
   return { ...Object.fromEntries(kept), ...changes };
 }

@@ -4,7 +4,7 @@ import { HOST_PORT_PATTERN } from '../../contract/patterns.ts';
 
 /** A setting that is `host:port`, with an IPv6 host in brackets. */
 export function addressSetting(description: string) {
-  return Type.String({ pattern: HOST_PORT_PATTERN, description, expected: 'host:port, such as 0.0.0.0:8444' });
+  return Type.String({ pattern: HOST_PORT_PATTERN, description, expected: 'host:port, such as [::]:8444' });
 }
 
 export const listenSetting = addressSetting(

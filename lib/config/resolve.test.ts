@@ -145,7 +145,7 @@ describe('an address', () => {
   it.each(['8444', 'host', 'host:65536', 'host:99999', '::1:8444', ' host:1', 'host:1 ', 'host:0x1', 'host:'])(
     'not "%s": says the variable and what it must be',
     (address) => {
-      expect(() => read(address)).toThrow('ISTHMUS_LISTEN: "listen" must be host:port, such as 0.0.0.0:8444');
+      expect(() => read(address)).toThrow('ISTHMUS_LISTEN: "listen" must be host:port, such as [::]:8444');
     },
   );
 });

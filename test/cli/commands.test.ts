@@ -351,7 +351,7 @@ describe('tasks', () => {
       'eu-1,eu-2',
       '--time-limit',
       '5m',
-      '--no-follow',
+      '--detach',
     ];
     const { code, out } = await isthmus(argv, { stdin: 'uptime\n' });
     expect(code).toBe(0);
@@ -362,6 +362,40 @@ describe('tasks', () => {
       machines: ['eu-1', 'eu-2'],
       timeLimitS: 300,
     });
+  });
+
+  it.each<[string, boolean, readonly string[], boolean]>([
+    ['on a terminal, follows', true, [], true],
+    ['on a terminal, returns with --detach', true, ['--detach'], false],
+    ['elsewhere, returns', false, [], false],
+    ['elsewhere, follows with --follow', false, ['--follow'], true],
+  ])('that starts a task: %s', async (_, redraws, more, follows) => {
+    const commands = [
+      ['script', 'run', '--file', '-', '--machine', 'eu-1'],
+      ['health', 'check'],
+      ['deploy', 'web', '1.0.0', '--to', 'prod'],
+      ['task', 'retry', 't0'],
+    ];
+    for (const words of commands) {
+      const api = await startFakeApi();
+      const ended = { id: 't1', kind: 'script', title: 'x', state: 'succeeded', createdAt: 0, machines: [] };
+      for (const route of ['scripts', 'health-checks', 'deployments', 'tasks/t0/retry']) {
+        api.on(`POST /api/v1/${route}`, (_request, response) => json(response, { id: 't1', title: 'x' }, 202));
+      }
+      api.on('GET /api/v1/tasks/t1', (_request, response) => json(response, ended));
+      api.on('GET /api/v1/tasks/t1/events', (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.end('id: 1\nevent: end\ndata: {"state":"succeeded"}\n\n');
+      });
+      const { terminal, written } = captureTerminal({ stdin: 'uptime\n' });
+      expect(await run([...api.args, ...words, ...more], { ...terminal, redraws })).toBe(0);
+      expect(written().out, words.join(' ')).toContain(follows ? 'task t1 succeeded' : 'isthmus task follow t1');
+    }
+  });
+
+  it('does not follow and return at once', async () => {
+    const both = await isthmus(['health', 'check', '--follow', '--detach']);
+    expect(both).toMatchObject({ code: 2, err: expect.stringContaining("'--detach' cannot be used with") as string });
   });
 
   it('retries a task with an idempotency key, and shows the new task', async () => {

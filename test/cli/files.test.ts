@@ -19,7 +19,7 @@ async function fileOf(content: string | Buffer, name = 'file'): Promise<string> 
 
 /** Commands that read a file, by what it is. */
 const READERS: Readonly<Record<string, (file: string) => readonly string[]>> = {
-  'a script': (file) => ['script', 'run', '--file', file, '--machine', 'eu-1', '--no-follow'],
+  'a script': (file) => ['script', 'run', '--file', file, '--machine', 'eu-1', '--detach'],
   'a process': (file) => ['project', 'create', 'web', '--process', file],
   'a secret': (file) => ['project', 'variables', 'set', 'web', 'Password', '--sensitive', '--file', file],
   'an API key': (file) => ['--api-key-file', file, 'site', 'list'],

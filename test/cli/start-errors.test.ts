@@ -176,6 +176,7 @@ it.each([
     /ISTHMUS_SCRIPT_USR is not a variable of Isthmus; did you mean ISTHMUS_SCRIPT_USER\?/,
   ],
   ['an invalid', 'ISTHMUS_LOG_LEVEL', /ISTHMUS_LOG_LEVEL must be one of debug, info, warn, error \(CONFIG_INVALID\)/],
+  ['an invalid', 'ISTHMUS_LOG_FORMAT', /ISTHMUS_LOG_FORMAT must be one of json, text \(CONFIG_INVALID\)/],
 ])('%s variable stops a component, and names the right one', async (_what, name, err) => {
   const data = await nodeFolder('tentacle');
   const before = await contents(data);
