@@ -344,6 +344,11 @@ export const ERROR_CATALOGUE = {
   },
   USAGE: { http: 400, grpc: 3, remedy: 'See in its help how the command is used.' },
   // Tentacle: scripts, variables, masking.
+  ACCOUNT_UNKNOWN: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Create the account on the machine, or name another one in the step.',
+  },
   APPLICATION_MISSING: { http: 409, grpc: 9, remedy: 'Deploy again: the release has been removed.' },
   ENVELOPE_EXPIRED: {
     http: 409,
@@ -373,6 +378,21 @@ export const ERROR_CATALOGUE = {
     remedy: 'Check on the machine how far the script came, then decide whether to retry the task.',
   },
   SCRIPT_NOT_ENDED: { http: 409, grpc: 9, remedy: 'Wait for the end of the script, or cancel it.' },
+  INSTALL_FORBIDDEN: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Name a folder below one of the installRoots of the tentacle, without links on the path; allow it there.',
+  },
+  INSTALL_IN_USE: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Empty the folder if nothing needs what is in it, or name another one in the step.',
+  },
+  OWNER_NEEDS_ROOT: {
+    http: 422,
+    grpc: 9,
+    remedy: 'Run the tentacle as root, or leave owner and group out of the step.',
+  },
   SCRIPT_USER_UNKNOWN: {
     http: 422,
     grpc: 9,

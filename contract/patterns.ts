@@ -16,3 +16,18 @@ export const HOST_PORT_PATTERN = `^(?:\\[([0-9a-fA-F:.]+(?:%[^\\s\\]]+)?)\\]|([^
 
 /** A `host:port` that a shell reads as one plain word. */
 export const PLAIN_HOST_PORT_PATTERN = `^(?:\\[[0-9a-fA-F:.]{2,45}\\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):${PORT}$`;
+
+/** A user or group of a machine. */
+export const ACCOUNT_PATTERN = '^[A-Za-z_][A-Za-z0-9_.-]{0,63}$';
+export const ACCOUNT_IN_WORDS = 'must name an account: letters, digits, _, . and -';
+
+/** Octal; the owner may at least read a file, and list and pass a folder. */
+export const FILE_MODE_PATTERN = '^0?[4-7][0-7]{2}$';
+export const FILE_MODE_IN_WORDS = "must be octal permissions in quotes, such as '0640', with which the owner can read";
+export const FOLDER_MODE_PATTERN = '^0?[57][0-7]{2}$';
+export const FOLDER_MODE_IN_WORDS =
+  "must be octal permissions in quotes, such as '0750', with which the owner can enter";
+
+/** Without `.`, `..`, empty parts and control characters; never `/` alone. */
+export const ABSOLUTE_PATH_PATTERN = '^(?:/(?!\\.{1,2}(?:/|$))[^/\\u0000-\\u001f\\u007f]+)+$';
+export const ABSOLUTE_PATH_IN_WORDS = 'must be an absolute path without . and .., such as /srv/web';

@@ -1,6 +1,7 @@
 // Projects and their process: an ordered list of steps, each a script or a package.
 import { Type, type Static, type TSchema } from 'typebox';
 import { PackageId } from './packages.ts';
+import { ABSOLUTE_PATH_PATTERN, ACCOUNT_PATTERN, FILE_MODE_PATTERN, FOLDER_MODE_PATTERN } from './patterns.ts';
 import { Closed, Line, List, OneOf, PageOf, Slug, Text, Timestamp, Version, Words } from './schema.ts';
 import { Interpreter, LONGEST_DEADLINE_S } from './tasks.ts';
 import { TEXT_ENCODINGS } from './text-encodings.ts';
@@ -21,6 +22,32 @@ export type ScriptStep = Static<typeof ScriptStep>;
 
 const Encoding = Words(TEXT_ENCODINGS, { description: 'That of files without a byte order mark; `utf-8` otherwise.' });
 
+/** Who owns the files of a package on its machines, and where they are copied to. */
+const FILE_FIELDS = {
+  owner: Type.Optional(
+    Type.String({ pattern: ACCOUNT_PATTERN, description: 'The user that owns the files; the script user otherwise.' }),
+  ),
+  group: Type.Optional(
+    Type.String({ pattern: ACCOUNT_PATTERN, description: 'Their group; that of their owner otherwise.' }),
+  ),
+  fileMode: Type.Optional(
+    Type.String({
+      pattern: FILE_MODE_PATTERN,
+      description: 'Octal permissions of the files instead of those in the package; programs stay executable.',
+    }),
+  ),
+  folderMode: Type.Optional(
+    Type.String({ pattern: FOLDER_MODE_PATTERN, description: 'Octal permissions of the folders.' }),
+  ),
+  installTo: Type.Optional(
+    Type.String({
+      pattern: ABSOLUTE_PATH_PATTERN,
+      maxLength: 1000,
+      description: 'A folder that gets a copy of the release, below one of the `installRoots` of the tentacle.',
+    }),
+  ),
+};
+
 const PackageStep = Type.Object(
   {
     ...SHOWN,
@@ -31,6 +58,7 @@ const PackageStep = Type.Object(
     substituteIn: Type.Optional(
       List(Type.Union([Type.String(), Type.Object({ files: Type.String(), encoding: Encoding })])),
     ),
+    ...FILE_FIELDS,
   },
   { $id: 'PackageStep' },
 );
@@ -78,6 +106,7 @@ export const NewPackageStep = Closed(
     preDeploy: Type.Optional(NewStepScript),
     postDeploy: Type.Optional(NewStepScript),
     substituteIn: Type.Optional(substitutionRules(FilePattern)),
+    ...FILE_FIELDS,
   },
   { $id: 'NewPackageStep' },
 );

@@ -9,7 +9,21 @@ import {
   type TSchema,
   type TSchemaOptions,
 } from 'typebox';
-import { HOST_PORT_PATTERN, PACKAGE_ID_IN_WORDS, PACKAGE_ID_PATTERN, SLUG_IN_WORDS, SLUG_PATTERN } from './patterns.ts';
+import {
+  ABSOLUTE_PATH_IN_WORDS,
+  ABSOLUTE_PATH_PATTERN,
+  ACCOUNT_IN_WORDS,
+  ACCOUNT_PATTERN,
+  FILE_MODE_IN_WORDS,
+  FILE_MODE_PATTERN,
+  FOLDER_MODE_IN_WORDS,
+  FOLDER_MODE_PATTERN,
+  HOST_PORT_PATTERN,
+  PACKAGE_ID_IN_WORDS,
+  PACKAGE_ID_PATTERN,
+  SLUG_IN_WORDS,
+  SLUG_PATTERN,
+} from './patterns.ts';
 
 /** An object with no other fields than these: a request with another one is an error. */
 export function Closed<Properties extends TProperties>(properties: Properties, options: TObjectOptions = {}) {
@@ -42,6 +56,10 @@ export const PATTERNS_IN_WORDS: ReadonlyMap<unknown, string> = new Map([
   [PACKAGE_ID_PATTERN, PACKAGE_ID_IN_WORDS],
   [LINE_PATTERN, 'must be one line, without characters that control or reorder text'],
   [HOST_PORT_PATTERN, 'must be host:port'],
+  [ACCOUNT_PATTERN, ACCOUNT_IN_WORDS],
+  [FILE_MODE_PATTERN, FILE_MODE_IN_WORDS],
+  [FOLDER_MODE_PATTERN, FOLDER_MODE_IN_WORDS],
+  [ABSOLUTE_PATH_PATTERN, ABSOLUTE_PATH_IN_WORDS],
 ]);
 
 export const Slug = Type.String({

@@ -11,6 +11,11 @@ export const tentacleConfigSchema = Type.Object(
     scriptUser: Type.Optional(
       Type.String({ description: 'The user that scripts run as; without it they run as the user of the agent.' }),
     ),
+    installRoots: Type.Optional(
+      Type.Array(Type.String({ pattern: '^/', expected: 'an absolute path, such as /srv' }), {
+        description: 'Folders below which packages may be installed by `installTo`; none by default.',
+      }),
+    ),
     logQuotaBytes: Type.Optional(
       Type.Integer({ minimum: 1, description: 'The most that one script may write to its log.' }),
     ),

@@ -17,7 +17,7 @@ const MOST_ROUNDS = 5;
  * Removes a file, a link, or a folder with its content, also read-only folders, as in Go's module cache. A missing path
  * counts as removed. Goes on after a failure, and rejects with the first one at the end, or when `signal` aborts.
  */
-export async function removeTree(path: string, signal?: AbortSignal): Promise<void> {
+export async function removeTree(path: string | Buffer, signal?: AbortSignal): Promise<void> {
   const kept = await remove(Buffer.from(path), signal);
   if (kept !== undefined) throw kept.reason;
 }

@@ -44,7 +44,7 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
   const runtime = await openNode('tentacle', config, { log, teardown });
   warnWhenNotIsolated(user, log);
   const { identity, revocations, mesh } = runtime;
-  const { node } = identity.current();
+  const { meshId, node } = identity.current();
   const access = { mesh, identity, revocations, loopback: config.feedLoopback === true };
   const journal = await Journal.open(dataDir);
   teardown.add(() => journal.close());
@@ -54,6 +54,8 @@ async function assemble(config: TentacleConfig, log: Logger, teardown: Teardown)
     connect: (source, signal) => connectSource(source, access, signal),
     onWrongSource: (source, error) => mesh.denials.record(error, source, FEED_SERVICE),
     owner: user.isolated ? user : undefined,
+    installRoots: config.installRoots ?? [],
+    tentacle: { mesh: meshId, node },
     hasOpenScript: (task) => journal.hasOpenScript(task),
   });
   teardown.add(() => packages.stop());

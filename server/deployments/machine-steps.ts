@@ -1,5 +1,5 @@
 // Runs one step of a deployment on one machine: its actions in order, each with its own ticket. The first one that does
-// not succeed ends the deployment on this machine.
+// not succeed ends the deployment on this machine; a step may still settle then what it has done.
 import { IsthmusError } from '../../contract/errors.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
 import type { ProcessStep } from '../store/projects/process.ts';
@@ -47,16 +47,25 @@ export class MachineSteps {
   async run(index: number, tickets: readonly Ticket[]): Promise<void> {
     const step = this.#facts.release.process[index];
     if (step === undefined) throw new IsthmusError('INTERNAL', `the release has no step ${index}`);
-    for (const [at, ticket] of tickets.entries()) {
+    const done: Ticket[] = [];
+    for (const ticket of tickets) {
       const ended = hasEnded(ticket) ? ticket : await this.#runTicket(step, ticket);
-      if (ended.state !== 'succeeded') {
-        await this.#close(tickets.slice(at + 1), stepLabel(step.name, ended.action), ended.state);
-        return;
-      }
+      done.push(ended);
+      if (ended.state !== 'succeeded') return this.#fail(step, done, tickets.slice(done.length));
     }
   }
 
-  async #runTicket(step: ProcessStep, ticket: Ticket): Promise<Ticket> {
+  /** The last ticket that is `done` has not succeeded. */
+  async #fail(step: ProcessStep, done: readonly Ticket[], rest: readonly Ticket[]): Promise<void> {
+    const { settling } = this.#facts.steps.of(step);
+    const settles = rest.filter(({ action }) => action === settling?.action && settling.afterFailure(step, done));
+    const unsent = rest.filter((ticket) => !settles.includes(ticket));
+    const failed = done.at(-1)!;
+    await this.#close(unsent, stepLabel(step.name, failed.action), failed.state);
+    for (const ticket of settles) if (!hasEnded(ticket)) await this.#runTicket(step, ticket, { hasFailed: true });
+  }
+
+  async #runTicket(step: ProcessStep, ticket: Ticket, { hasFailed } = { hasFailed: false }): Promise<Ticket> {
     const { payload, reachabilityTimeout } = this.#facts;
     const context = this.#context;
     // Nothing more begins, so nothing is prepared that could fail.
@@ -65,7 +74,7 @@ export class MachineSteps {
     }
     let run: TicketRunner;
     try {
-      run = await this.#prepare(step, ticket);
+      run = await this.#prepare(step, ticket, hasFailed);
     } catch (thrown) {
       const ending = denialEnd(context, thrown);
       return endTicket(context, ticket.id, mayHaveRun(ticket) ? { ...ending, state: 'interrupted' } : ending);
@@ -82,7 +91,7 @@ export class MachineSteps {
     return run(machine, ticket);
   }
 
-  async #prepare(step: ProcessStep, ticket: Ticket): Promise<TicketRunner> {
+  async #prepare(step: ProcessStep, ticket: Ticket, hasFailed: boolean): Promise<TicketRunner> {
     const { payload, release, steps, sealer, findSources } = this.#facts;
     const { project, environment } = payload;
     const { id: target, targetRoles } = await this.#target(step, ticket);
@@ -90,7 +99,7 @@ export class MachineSteps {
     const action = steps.of(step).actions[ticket.action];
     if (action === undefined) throw new IsthmusError('INTERNAL', `a ${step.kind} step has no action ${ticket.action}`);
     const task = this.#context.task.id;
-    return action(step, { project, environment, task, target, release, variables, findSources });
+    return action(step, { project, environment, task, target, release, hasFailed, variables, findSources });
   }
 
   /**
@@ -109,7 +118,7 @@ export class MachineSteps {
 
   /** Whether a ticket begins new work on its machine. */
   #begins(step: ProcessStep, { state, action }: Ticket): boolean {
-    return state === 'pending' && action !== this.#facts.steps.of(step).settles;
+    return state === 'pending' && action !== this.#facts.steps.of(step).settling?.action;
   }
 
   async #close(rest: readonly Ticket[], label: string, cause: TicketState): Promise<void> {

@@ -31,6 +31,9 @@ export interface AcquireProgress {
   readonly failed: readonly FailedSource[];
 }
 
+/** The part of an order that says what to fetch, and from where. */
+type Wanted = Pick<PackageOrder, 'id' | 'version' | 'sha256' | 'sizeBytes' | 'sources' | 'downloadToken'>;
+
 type OnProgress = (progress: AcquireProgress) => void;
 
 interface Running {
@@ -55,7 +58,7 @@ export class Acquirer {
   }
 
   /** Makes sure that the package is in the cache. Concurrent calls for one digest share one download. */
-  async acquire(order: PackageOrder, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+  async acquire(order: Wanted, onProgress: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
     // Only what has the right bytes counts as cached.
     await (await openCached(this.#deps.blobs, order.sha256, this.#deps.log))?.file.close();
     const here = this.cached(order);
@@ -86,7 +89,7 @@ export class Acquirer {
   }
 
   /** What there is to tell of a package in the cache. */
-  cached(order: PackageOrder): AcquireProgress | undefined {
+  cached(order: Wanted): AcquireProgress | undefined {
     const here = this.#deps.blobs.get(order.sha256);
     if (here === undefined) return undefined;
     const { sizeBytes } = here;
@@ -97,7 +100,7 @@ export class Acquirer {
     return { receivedBytes: sizeBytes, totalBytes: sizeBytes, from: '', done: true, cached: true, failed: [] };
   }
 
-  #begin(order: PackageOrder): Running {
+  #begin(order: Wanted): Running {
     const listeners = new Set<OnProgress>();
     const stop = new AbortController();
     const notify: OnProgress = (progress) => listeners.forEach((listener) => listener(progress));
@@ -108,7 +111,7 @@ export class Acquirer {
     return running;
   }
 
-  async #fetch(order: PackageOrder, notify: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
+  async #fetch(order: Wanted, notify: OnProgress, signal: AbortSignal): Promise<AcquireProgress> {
     const { blobs, connect, log, onWrongSource, stallMs = DEFAULT_STALL_MS } = this.#deps;
     const { sha256, sizeBytes: totalBytes, downloadToken, sources } = order;
     await this.#dropOldPartials(sha256);

@@ -5,8 +5,16 @@ import { installationName } from '../installation.ts';
 import type { PackageOrder } from './payload.ts';
 import type { Releases } from './releases.ts';
 
-/** Switches to the task's release; returns its name. PACKAGE_NOT_STAGED when it has staged none, or another package. */
-export async function activateRelease(releases: Releases, order: PackageOrder, task: string): Promise<string> {
+/**
+ * Switches to the task's release, once `install` has succeeded with it; returns its name. PACKAGE_NOT_STAGED when the
+ * task has staged none, or another package.
+ */
+export async function activateRelease(
+  releases: Releases,
+  order: PackageOrder,
+  task: string,
+  install: (release: string) => Promise<void>,
+): Promise<string> {
   const release = await releases.ofTask(task);
   const record = release === undefined ? undefined : await releases.record(release);
   if (release === undefined || record?.sha256 !== order.sha256 || record.version !== order.version) {
@@ -15,6 +23,7 @@ export async function activateRelease(releases: Releases, order: PackageOrder, t
   if (!(await releases.isActivated(release)) && !(await releases.isStaged(release))) throw notStaged(order);
   await releases.prepare();
   await releases.moveToFinalName(release);
+  await install(release);
   const current = await releases.linked('current');
   if (current !== release) {
     // Whatever became of the present current release: the one before is the last that succeeded.

@@ -1,23 +1,25 @@
 // Packages on a tentacle: acquire.ts fetches into a cache, stage.ts unpacks, activate.ts switches, releases.ts manages
 // the folders, handlers.ts has the gRPC methods.
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Mutex } from '../../lib/async/mutex.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { letThrough, makeReadable } from '../data-folder.ts';
 import { installationName, type Installation } from '../installation.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { PackageStatus__Output } from '../../proto/gen/isthmus/tentacle/v1/PackageStatus.ts';
 import { Acquirer, DEFAULT_RESERVE_BYTES, type AcquireDeps, type AcquireProgress } from './acquire.ts';
 import { activateRelease } from './activate.ts';
+import { InstallFolders, type InstallFoldersOptions } from './install-to.ts';
+import type { FileOwner } from './ownership.ts';
 import { readOrder, type PackageOrder } from './payload.ts';
 import { Releases } from './releases.ts';
-import { settleRelease } from './settle.ts';
-import { readStampKey, stageRelease, type FileOwner } from './stage.ts';
+import { revertRelease, settleRelease } from './settle.ts';
+import { readStampKey, stageRelease } from './stage.ts';
 
-export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'> {
-  readonly dataDir: string;
+export interface PackagesOptions extends Omit<AcquireDeps, 'blobs'>, InstallFoldersOptions {
   /** The user scripts run as, when that is not the tentacle's own. */
   readonly owner?: FileOwner | undefined;
   /** Whether a script of a task has not ended: it may work in the task's release. */
@@ -31,14 +33,9 @@ const DEFAULT_KEPT_RECENT = 3;
 
 /** Opens the cache and the applications of a data folder. */
 export async function createPackages(options: PackagesOptions): Promise<Packages> {
-  const { dataDir, owner } = options;
-  const applications = join(dataDir, 'applications');
-  await mkdir(applications, { recursive: true, mode: 0o700 });
-  if (owner !== undefined) {
-    // Scripts can reach their release; no other user can.
-    await chown(applications, -1, owner.gid);
-    await chmod(applications, 0o750);
-  }
+  const { dataDir } = options;
+  await letThrough(dataDir);
+  await makeReadable(join(dataDir, 'applications'));
   const blobs = await BlobStore.open(join(dataDir, 'packages'));
   const stampKey = await readStampKey(join(dataDir, 'packages', 'stamp.key'), () => randomBytes(32));
   return new Packages(options, blobs, stampKey);
@@ -49,6 +46,7 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #stampKey: Buffer;
   readonly #acquirer: Acquirer;
+  readonly #installFolders: InstallFolders;
   /** One operation at a time per installation. */
   readonly #busy = new Mutex();
 
@@ -57,6 +55,7 @@ export class Packages {
     this.#blobs = blobs;
     this.#stampKey = stampKey;
     this.#acquirer = new Acquirer({ ...options, blobs });
+    this.#installFolders = new InstallFolders(options);
   }
 
   /** Fetches the package into the cache. Idempotent; resumes where it stopped. */
@@ -89,22 +88,26 @@ export class Packages {
     });
   }
 
-  /** Switches `current` to the release that the task has staged. Idempotent. */
+  /** Switches `current` to the release that the task has staged, and installs it where the step says. Idempotent. */
   async activate(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     return this.#alone(order.installation, async (releases) => {
-      const release = await activateRelease(releases, order, task);
+      const release = await activateRelease(releases, order, task, (name) => this.#install(order, releases, name));
       return this.#status(order.installation, releases, release);
     });
   }
 
   /**
    * Keeps the task's release, whose step has succeeded, with the few that succeeded before it, and removes what is not
-   * needed any more. Idempotent.
+   * needed any more. Or switches back, when the step has not succeeded. Idempotent.
    */
   async settle(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     return this.#alone(order.installation, async (releases) => {
+      if (order.revert) {
+        const reverted = await this.#revert(order.installation, releases, task);
+        return this.#status(order.installation, releases, reverted);
+      }
       const release = await settleRelease(releases, order, task);
       await this.#removeUnneeded(order, releases, task);
       return this.#status(order.installation, releases, release);
@@ -135,6 +138,19 @@ export class Packages {
     await this.#busy.idle();
   }
 
+  async #install(order: PackageOrder, releases: Releases, release: string): Promise<void> {
+    const { installation, installTo } = order;
+    if (installTo === undefined) return releases.dropClaim();
+    const all = (await this.#installations()).map((each) => ({ installation: each, releases: this.#releases(each) }));
+    await this.#installFolders.install({ installation, releases }, release, installTo, all);
+  }
+
+  async #revert(installation: Installation, releases: Releases, task: string): Promise<string | undefined> {
+    const release = await revertRelease(releases, task);
+    if (release !== undefined) await this.#installFolders.restore({ installation, releases }, release);
+    return release;
+  }
+
   #releases({ project, environment, step }: Installation): Releases {
     return new Releases(join(this.#options.dataDir, 'applications', project, environment, step));
   }
@@ -143,14 +159,17 @@ export class Packages {
     return this.#busy.run(() => work(this.#releases(installation)), installationName(installation));
   }
 
-  async #status(installation: Installation, releases: Releases, release: string): Promise<PackageStatus__Output> {
+  async #status(
+    installation: Installation,
+    releases: Releases,
+    release: string | undefined,
+  ): Promise<PackageStatus__Output> {
     const versionOf = async (name: string | undefined) =>
       name === undefined ? '' : ((await releases.record(name))?.version ?? '');
-    const record = await releases.record(release);
-    const activated = await releases.isActivated(release);
+    const record = release === undefined ? undefined : await releases.record(release);
     return {
       installation,
-      releasePath: activated ? releases.folderOf(release) : releases.stagingOf(release),
+      releasePath: release === undefined ? '' : await releases.pathOf(release),
       previousVersion: await versionOf(await releases.linked('previous')),
       currentVersion: await versionOf(await releases.linked('current')),
       files: record?.files ?? 0,

@@ -7,6 +7,7 @@ import { isSha256 } from '../../lib/blobs/digest.ts';
 import type { Source } from '../../lib/blobs/fetch.ts';
 import { normaliseVersion } from '../../lib/package-versions.ts';
 import { readInstallation, type Installation } from '../installation.ts';
+import type { FileRules } from './ownership.ts';
 import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
 import type { SubstitutionRule__Output } from '../../proto/gen/isthmus/tentacle/v1/SubstitutionRule.ts';
 
@@ -28,11 +29,16 @@ export interface PackageOrder {
   readonly substitute: readonly SubstitutionRule[];
   readonly variables: Readonly<Record<string, string>>;
   readonly sensitiveNames: readonly string[];
+  readonly fileRules: FileRules;
+  /** The folder beside the data folder that gets a copy of the release. */
+  readonly installTo: string | undefined;
+  /** When a step is settled: it has not succeeded. */
+  readonly revert: boolean;
 }
 
 /** Checks every field that becomes part of a path, a request or a limit. */
 export function readOrder(payload: PackagePayload__Output): PackageOrder {
-  const { sources, downloadToken, substitute, variables, sensitiveNames } = payload;
+  const { sources, downloadToken, substitute, variables, sensitiveNames, installTo, revert } = payload;
   const { id = '', version = '', sha256 = '', sizeBytes = 0, format = '' } = payload.package ?? {};
   const installation = readInstallation(payload.installation);
   if (!isSha256(sha256)) reject('package.sha256', 'a digest is 64 lower-case hex digits');
@@ -52,7 +58,20 @@ export function readOrder(payload: PackagePayload__Output): PackageOrder {
     },
     substitute: substitute.map(readRule),
     sensitiveNames,
+    fileRules: readFileRules(payload),
+    installTo: installTo === '' ? undefined : installTo,
+    revert,
     sources: sources.map(({ node, path, url }) => ({ node, path, ...(url === '' ? {} : { url }) })),
+  };
+}
+
+/** Empty fields are absent; bits beside the permissions are dropped. */
+function readFileRules({ owner, group, fileMode, folderMode }: PackagePayload__Output): FileRules {
+  return {
+    ...(owner === '' ? {} : { owner }),
+    ...(group === '' ? {} : { group }),
+    ...(fileMode === 0 ? {} : { fileMode: fileMode & 0o777 }),
+    ...(folderMode === 0 ? {} : { folderMode: folderMode & 0o777 }),
   };
 }
 

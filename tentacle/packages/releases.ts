@@ -4,13 +4,15 @@
 //   releases/NAME.json                       its record; written last, so that without it there is no release
 //   current, previous                        links, each switched by one rename
 //   succeeded.json                           releases whose step succeeded, the newest first
+//   installed-to.json                        the folder that the step installs to, and the release that is there
 //   .private/                                for the agent only: folders being unpacked or removed
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { writeDurably } from '../../lib/files/durable.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { errnoOf, syncPath } from '../../lib/files/disk-space.ts';
+import { makeReadable } from '../data-folder.ts';
 import { removeTree } from '../remove-tree.ts';
 import type { PackageWarning } from './substitute-files.ts';
 
@@ -29,7 +31,14 @@ export interface ReleaseRecord {
   readonly warningsLeftOut: number;
 }
 
+/** A folder beside the data folder, and which release is there: empty when none is. */
+interface Claim {
+  readonly path: string;
+  readonly release: string;
+}
+
 const SUCCEEDED = 'succeeded.json';
+const CLAIM = 'installed-to.json';
 /** Releases that are kept because their step succeeded; of one package only the newest counts. */
 const KEPT_RELEASES = 3;
 
@@ -47,7 +56,10 @@ export class Releases {
   }
 
   async prepare(): Promise<void> {
-    await mkdir(join(this.#folder, 'releases'), { recursive: true, mode: 0o755 });
+    // `applications/<project>/<environment>/<step>`: whoever serves a release must get to it.
+    const environment = dirname(this.#folder);
+    const folders = [dirname(environment), environment, this.#folder, join(this.#folder, 'releases')];
+    for (const path of folders) await makeReadable(path);
     await mkdir(this.#private, { recursive: true, mode: 0o700 });
     await chmod(this.#private, 0o700);
   }
@@ -67,6 +79,11 @@ export class Releases {
 
   stagingOf(release: string): string {
     return `${this.folderOf(release)}.staging`;
+  }
+
+  /** Where a release lies now. */
+  async pathOf(release: string): Promise<string> {
+    return (await this.isActivated(release)) ? this.folderOf(release) : this.stagingOf(release);
   }
 
   /** The record of a release; undefined when it is not complete. */
@@ -107,9 +124,11 @@ export class Releases {
     await removeTree(this.buildingOf(release));
   }
 
-  /** Moves the unpacked folder into place, then writes its record. */
-  async finishStaging(release: string, record: ReleaseRecord): Promise<void> {
+  /** Moves the unpacked folder to its name, gives it its mode, then writes its record. */
+  async finishStaging(release: string, record: ReleaseRecord, mode: number): Promise<void> {
     await rename(this.buildingOf(release), this.stagingOf(release));
+    // Not before: to move a folder needs write permission in it.
+    await chmod(this.stagingOf(release), mode);
     writeDurably(`${this.folderOf(release)}.json`, `${JSON.stringify(record)}\n`);
   }
 
@@ -129,6 +148,20 @@ export class Releases {
       if (other !== release && (await this.record(other))?.sha256 !== sha256) kept.push(other);
     }
     writeDurably(join(this.#folder, SUCCEEDED), `${JSON.stringify(kept.slice(0, KEPT_RELEASES))}\n`);
+  }
+
+  /** The folder beside the data folder that the installation has taken. */
+  async claim(): Promise<Claim | undefined> {
+    return readJson<Claim>(join(this.#folder, CLAIM));
+  }
+
+  setClaim(claim: Claim): void {
+    writeDurably(join(this.#folder, CLAIM), `${JSON.stringify(claim)}\n`);
+  }
+
+  /** Leaves the folder as it is, for others to take. Idempotent. */
+  async dropClaim(): Promise<void> {
+    await rm(join(this.#folder, CLAIM), { force: true });
   }
 
   /** The release a link points to. */

@@ -2,23 +2,17 @@
 // folder does not count, and the next try starts from an empty one. The folder of another task is never reused: scripts
 // may have changed it since.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { chmod, lchown, open, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path/posix';
+import { chmod, open, readFile } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { unpackArchive } from '../../lib/archives/archive.ts';
 import type { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { translateDiskFull } from '../../lib/files/disk-space.ts';
 import { compareText } from '../../lib/text/compare.ts';
+import { applyOwnership, ownerOf, type FileOwner } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 import { releaseName, type ReleaseRecord, type Releases } from './releases.ts';
 import { substituteFiles } from './substitute-files.ts';
-
-/** The owner of unpacked files when scripts run as another user. */
-export interface FileOwner {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 export interface StageDeps {
   readonly blobs: BlobStore;
@@ -61,6 +55,7 @@ async function build(
   if (deps.blobs.get(order.sha256) === undefined) {
     throw new IsthmusError('PACKAGE_UNAVAILABLE', `${order.id} ${order.version} has not been acquired`);
   }
+  const owner = await ownerOf(order.fileRules, deps.owner);
   await releases.clearStaging(release);
   const into = releases.buildingOf(release);
   try {
@@ -70,34 +65,25 @@ async function build(
       limits: { reserveBytes: deps.reserveBytes },
     });
     const warnings = await substituteFiles(into, order);
-    if (deps.owner !== undefined) await giveTo(into, deps.owner);
+    const secrets = new Set(warnings.filter(({ kind }) => kind === 'sensitive').map(({ file }) => file));
+    const mode = await applyOwnership(into, order.fileRules, owner, (name) => secrets.has(name));
     const { id, version, sha256 } = order;
-    await releases.finishStaging(release, {
+    const record: ReleaseRecord = {
       ...{ task, id, version, sha256, stamp, files, bytes },
       warnings: warnings.slice(0, MOST_WARNINGS),
       warningsLeftOut: Math.max(0, warnings.length - MOST_WARNINGS),
-    } satisfies ReleaseRecord);
+    };
+    await releases.finishStaging(release, record, mode);
   } catch (thrown) {
     await releases.clearStaging(release);
     throw translateDiskFull(thrown, 'the unpacked package');
   }
 }
 
-function stampOf({ sha256, format, substitute, variables }: PackageOrder, key: Buffer): string {
+function stampOf({ sha256, format, substitute, variables, fileRules }: PackageOrder, key: Buffer): string {
   const sorted = Object.entries(variables).sort(([a], [b]) => compareText(a, b));
-  const content = JSON.stringify([sha256, format, substitute, substitute.length === 0 ? [] : sorted]);
+  const content = JSON.stringify([sha256, format, fileRules, substitute, substitute.length === 0 ? [] : sorted]);
   return createHmac('sha256', key).update(content).digest('hex');
-}
-
-/**
- * Gives the release to the script user, and nothing above it. Must run while that user cannot reach the folder:
- * otherwise it could replace an entry with a link, and be given a file elsewhere.
- */
-async function giveTo(root: string, { uid, gid }: FileOwner): Promise<void> {
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    await lchown(join(entry.parentPath, entry.name), uid, gid);
-  }
-  await lchown(root, uid, gid);
 }
 
 function sameText(a: string, b: string): boolean {

@@ -11,6 +11,7 @@ import { lineAt } from '../../lib/templates/parse.ts';
 import { substitute, type Unresolved } from '../../lib/templates/substitution.ts';
 import { compareText } from '../../lib/text/compare.ts';
 import { decodeFile, encodeFile, type DecodedText } from '../../lib/text/encodings.ts';
+import { secretMask } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 
 /** Something to tell about one file of a release, or about a pattern. */
@@ -73,9 +74,10 @@ async function substituteFile(
   const warnings = unresolved.map((left) => warningOf(left, name));
   if (text === before.text) return warnings;
   const takesSecret = order.sensitiveNames.some((each) => usedNames.has(each));
-  await replace(path, encoded({ ...before, text }, name), takesSecret ? mode & 0o700 : mode);
+  await replace(path, encoded({ ...before, text }, name), takesSecret ? mode & secretMask(order.fileRules) : mode);
   if (!takesSecret) return warnings;
-  const said = 'took in a sensitive value: only its owner may read it';
+  const readers = order.fileRules.group === undefined ? 'its owner' : 'its owner and group';
+  const said = `took in a sensitive value: only ${readers} may read it`;
   return [...warnings, { kind: 'sensitive', file: name, line: 0, text: said }];
 }
 

@@ -29,6 +29,24 @@ export const packagesMutants: Mutants = {
       test: ['pulling through', 'asks a slow origin once for eight targets, and lets them follow'],
     },
   },
+  'installs-over-others': {
+    file: 'tentacle/packages/install-to.ts',
+    find: 'if (!isOurs) throw inUse(',
+    replace: 'if (!isOurs) void inUse(',
+    red: {
+      file: 'test/packages/install-to.test.ts',
+      test: ['installTo', 'leaves a folder alone that has files and no marker, or the marker of another installation'],
+    },
+  },
+  'installs-through-links': {
+    file: 'tentacle/packages/install-path.ts',
+    find: 'const ANY_FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;',
+    replace: 'const ANY_FOLDER = O_PATH | constants.O_DIRECTORY;',
+    red: {
+      file: 'test/packages/install-to.test.ts',
+      test: ['installTo', 'is never a folder below a link'],
+    },
+  },
   'failed-release-is-previous': {
     file: 'tentacle/packages/activate.ts',
     find: "await releases.link('previous', last);",

@@ -39,10 +39,8 @@ it.each([
     onWrongSource: () => undefined,
   });
   const order = {
-    ...{ id: 'web', version: '1.0.0', sha256, sizeBytes: body.length, format: 'zip' as const, downloadToken: 'p' },
-    installation: { project: 'shop', environment: 'prod', step: 'web' },
-    ...{ sources: [{ node: 'near', path: [], url: near.url }], variables: {}, substitute: [] },
-    sensitiveNames: [],
+    ...{ id: 'web', version: '1.0.0', sha256, sizeBytes: body.length, downloadToken: 'p' },
+    sources: [{ node: 'near', path: [], url: near.url }],
   };
   const acquired = await acquirer.acquire(order, () => undefined, new AbortController().signal);
   expect(acquired).toMatchObject({ from, done: true, cached: false, failed: [] });

@@ -14,6 +14,7 @@ import { createTestMesh, type TestMesh, type TestNode } from '../support/identit
 import { noMesh } from '../support/no-mesh.ts';
 import { tempDir } from '../support/temp.ts';
 import { tarGz } from './craft.ts';
+import { NO_FILE_RULES, NOWHERE_ELSE } from './orders.ts';
 import { startOrigin } from './origin.ts';
 
 const installation = { project: 'shop', environment: 'prod', step: 'web' };
@@ -35,6 +36,7 @@ async function open(dataDir: string, hasOpenScript: (task: string) => boolean): 
   const access = { mesh: noMesh(), identity: self.identity, revocations: self.revocations, loopback: true };
   return createPackages({
     ...{ dataDir, onWrongSource: () => undefined, log: silentLogger(), hasOpenScript },
+    ...NOWHERE_ELSE,
     connect: (source, signal) => connectSource(source, access, signal),
   });
 }
@@ -61,7 +63,7 @@ async function machine(hasOpenScript: (task: string) => boolean = () => false): 
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const order: PackagePayload__Output = {
       package: { id: 'web', version: `${major}.0.0`, sha256, sizeBytes: bytes.length, format: 'tar.gz' },
-      ...{ installation, downloadToken: 'p', substitute: [], variables: {}, sensitiveNames: [] },
+      ...{ installation, downloadToken: 'p', substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES },
       sources: [{ node, path: [], url }],
     };
     orders.set(major, order);

@@ -20,6 +20,7 @@ import { lacks } from '../support/needs.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { tempDir } from '../support/temp.ts';
 import { tarGz, type TarEntry } from './craft.ts';
+import { NO_FILE_RULES, NOWHERE_ELSE } from './orders.ts';
 import { cutAt, slow, startOrigin, wrongBytes, type Origin } from './origin.ts';
 
 const sha256Of = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
@@ -45,6 +46,7 @@ async function open(dataDir: string, options: Partial<PackagesOptions> = {}): Pr
   const connect: PackagesOptions['connect'] = (source, signal) => connectSource(source, access, signal);
   const packages = await createPackages({
     ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger(), hasOpenScript: () => false },
+    ...NOWHERE_ELSE,
     ...options,
   });
   onTestFinished(() => packages.stop());
@@ -64,7 +66,7 @@ function payload(
 ): PackagePayload__Output {
   return {
     package: { id: 'web', version, sha256: sha256Of(bytes), sizeBytes: bytes.length, format: 'tar.gz' },
-    installation, downloadToken: 'p', substitute: [], variables: {}, sensitiveNames: [],
+    installation, downloadToken: 'p', substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES,
     sources: origins.map(({ node, url }) => ({ node, path: [], url })),
     ...more,
   }; // prettier-ignore
@@ -525,7 +527,6 @@ describe('staging and switching', () => {
     const { releasePath } = await deploy(packages, app('1'), '1.0');
     const { uid, gid, mode } = await stat(join(releasePath, 'app.js'));
     expect([uid, gid, mode & 0o777]).toEqual([65534, 65534, 0o755]);
-    expect(((await stat(join(dataDir, 'applications'))).mode & 0o777).toString(8)).toBe('750');
     expect((await stat(join(dataDir, 'packages', 'stamp.key'))).mode & 0o077).toBe(0);
   });
 });

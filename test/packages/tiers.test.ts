@@ -21,6 +21,7 @@ import { linked, startNode, type StartedNode } from '../support/mesh.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitFor } from '../support/wait.ts';
 import { tarGz } from './craft.ts';
+import { NO_FILE_RULES, NOWHERE_ELSE } from './orders.ts';
 
 const bytes = tarGz([
   { name: 'app.js', content: 'console.log(1)' },
@@ -139,6 +140,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   const packages = await createPackages({
     ...{ dataDir, connect, onWrongSource: () => undefined, log: silentLogger(), stallMs: 10_000 },
     hasOpenScript: () => false,
+    ...NOWHERE_ELSE,
   });
   onTestFinished(() => packages.stop());
   let found: Awaited<ReturnType<typeof sourcesOf>> | undefined;
@@ -155,7 +157,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
 function payload({ sources, downloadToken }: Awaited<ReturnType<typeof sourcesOf>>): PackagePayload__Output {
   return {
     package: { id: 'web', version: '1.0.0', sha256, sizeBytes: bytes.length, format: 'tar.gz' },
-    installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substitute: [], variables: {}, sensitiveNames: [],
+    installation: { project: 'shop', environment: 'prod', step: 'web' }, downloadToken, substitute: [], variables: {}, sensitiveNames: [], ...NO_FILE_RULES,
     sources: sources.map(({ node = '', path = [], url = '' }) => ({ node, path, url })),
   }; // prettier-ignore
 }

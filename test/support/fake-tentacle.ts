@@ -298,7 +298,9 @@ export class FakeTentacle {
   async #package(action: 'stage' | 'activate' | 'settle', envelope: Envelope__Output | null) {
     const payload: PackagePayload__Output = packagePayloads.decode(this.#accept(envelope).payload);
     if (this.#stalls(action)) await forever;
-    this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}`);
+    const { installTo, revert } = payload;
+    const how = revert ? ' (revert)' : installTo === '' ? '' : ` to ${installTo}`;
+    this.packageCalls.push(`${action} ${payload.package?.id} ${payload.package?.version}${how}`);
     return { installation: payload.installation, currentVersion: payload.package?.version ?? '' };
   }
 

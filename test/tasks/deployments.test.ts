@@ -127,34 +127,6 @@ it('deploys an older release again: that is the rollback', async () => {
   });
 });
 
-it('settles a package step once all of it has succeeded, and not before', async () => {
-  const h = await startHarness();
-  const fake = await h.machine('web-1', { roles: ['web'] });
-  await project(h, [{ ...webStep, postDeploy: script('hold') }]);
-  await push(h, '1.0.0');
-  await release(h, '1.0.0');
-  const failed = await deploy(h);
-  await waitFor(() => [...fake.scripts.values()].some(({ payload }) => payload.body === 'hold'));
-  const post = () => [...fake.scripts.values()].findLast(({ payload }) => payload.body === 'hold')!;
-  const first = post();
-  first.exitCode = 1;
-  first.proceed();
-  expect((await h.ended(failed)).state).toBe('failed');
-  expect(fake.packageCalls).not.toContain('settle shop.web 1.0.0');
-  expect(await h.store.installed.find(onWeb1)).toMatchObject({ version: '1.0.0', succeededAt: null });
-  const { id: again } = await h.store.transaction((tx) => retryTask(tx, h.kinds, failed, actor));
-  await waitFor(() => post() !== first);
-  // Settling is part of the work that was sent.
-  await h.store.transaction(async (tx) => {
-    const { version } = await tx.machines.get('web-1');
-    await tx.machines.update('web-1', version, { disabled: true });
-  });
-  post().proceed();
-  expect((await h.ended(again)).state).toBe('succeeded');
-  expect(fake.packageCalls.at(-1)).toBe('settle shop.web 1.0.0');
-  expect((await h.store.installed.find(onWeb1))?.succeededAt).not.toBeNull();
-});
-
 it('continues without a machine that fails; the others finish, and the deployment has failed', async () => {
   const h = await startHarness();
   const good = await h.machine('web-1', { roles: ['web'] });

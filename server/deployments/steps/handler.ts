@@ -23,6 +23,8 @@ export interface ActionContext {
   /** The machine that the step runs for. */
   readonly target: string;
   readonly release: Release;
+  /** Whether an earlier action of the step has not succeeded there. */
+  readonly hasFailed: boolean;
   /** As resolved for that machine. */
   readonly variables: ResolvedVariables;
   readonly findSources: FindSources;
@@ -34,16 +36,20 @@ export type TicketRunner = (run: MachineRun, ticket: Ticket) => Promise<Ticket>;
 /** Prepares one action of a step. What it throws ends the ticket unsent. */
 export type StepAction<Step extends ProcessStep> = (step: Step, context: ActionContext) => TicketRunner;
 
+/** It runs although the task is cut short or the machine gets no more work. */
+export interface Settling<Step extends ProcessStep> {
+  readonly action: string;
+  /** Whether it also runs when one of the tickets before it has not succeeded. */
+  afterFailure(step: Step, before: readonly Ticket[]): boolean;
+}
+
 export interface StepHandler<Step extends ProcessStep = ProcessStep> extends StepKind<Step> {
   /** Decides, when a deployment is accepted, on which machines the step runs and with which actions, in order. */
   plan(step: Step, context: PlanContext): Omit<PlannedStep, 'name'>;
   /** Every action that a plan may contain. Each has a ticket of its own per machine. */
   readonly actions: Readonly<Record<string, StepAction<Step>>>;
-  /**
-   * The action that settles what the others have done on a machine. It runs although the task is cut short or the
-   * machine gets no more work.
-   */
-  readonly settles?: string;
+  /** The action that settles what the others have done on a machine, if there is one. */
+  readonly settling?: Settling<Step>;
 }
 
 /** The machines with one of the step's target roles; all machines for a step without roles. */

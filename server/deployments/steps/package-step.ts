@@ -1,5 +1,5 @@
 // The step kind that installs a package: acquire, stage, activate, with optional scripts before and after activation, and
-// settle, which keeps the release once all of it has succeeded.
+// settle, which keeps the release once all of it has succeeded, or puts the one before back where it is installed.
 import { Type } from 'typebox';
 import { IsthmusError } from '../../../contract/errors.ts';
 import {
@@ -54,7 +54,11 @@ export const packageStep: StepHandler<PackageStep> = {
     post: (step, context) => deployScript(step, step.postDeploy, context),
     settle: (step, context) => packageRunner('settle', step, context),
   },
-  settles: 'settle',
+  settling: {
+    action: 'settle',
+    afterFailure: ({ installTo }, before) =>
+      installTo !== undefined && before.some(({ action, startedAt }) => action === 'activate' && startedAt !== null),
+  },
 };
 
 function deployScript(step: PackageStep, script: StepScript | undefined, context: ActionContext): TicketRunner {
@@ -63,26 +67,48 @@ function deployScript(step: PackageStep, script: StepScript | undefined, context
 }
 
 function packageRunner(action: PackageAction, step: PackageStep, context: ActionContext): TicketRunner {
-  const { target: machine, variables, findSources } = context;
+  const { target: machine, hasFailed, findSources } = context;
   const { id, version, sha256, sizeBytes, format } = pinnedFor(step, context);
   const installation = installationOf(step, context);
-  const payload: PackagePayload = { package: { id, version, sha256, sizeBytes, format }, installation };
-  if (action === 'stage' && step.substituteIn !== undefined && step.substituteIn.length > 0) {
-    payload.substitute = step.substituteIn.map((files) =>
-      typeof files === 'string'
-        ? { pattern: files, encoding: 'utf-8' }
-        : { pattern: files.files, encoding: files.encoding },
-    );
-    payload.variables = { ...variables.values, ...scriptEnv({}, factsOf(step, context)) };
-    payload.sensitiveNames = [...variables.sensitiveNames];
-  }
+  const payload: PackagePayload = {
+    package: { id, version, sha256, sizeBytes, format },
+    installation,
+    ...(action === 'stage' ? stagingOf(step, context) : {}),
+    ...(action === 'activate' && step.installTo !== undefined ? { installTo: step.installTo } : {}),
+    ...(action === 'settle' ? { revert: hasFailed } : {}),
+  };
   const at = { machine, ...installation };
   const onSucceeded: Partial<Record<PackageAction, PackageWork['onSucceeded']>> = {
     activate: (tx) => tx.installed.activated({ ...at, version, sha256, activatedAt: Date.now() }),
-    settle: (tx) => tx.installed.succeeded(at, Date.now()),
+    settle: async (tx) => {
+      if (!hasFailed) await tx.installed.succeeded(at, Date.now());
+    },
   };
   return (run, ticket) =>
     runPackageTicket(run, ticket, { action, payload, findSources, onSucceeded: onSucceeded[action] });
+}
+
+/** What only staging needs: accounts and permissions of the files, and the variables to substitute. */
+function stagingOf(step: PackageStep, context: ActionContext): PackagePayload {
+  const { owner, group, fileMode, folderMode, substituteIn = [] } = step;
+  const files: PackagePayload = {
+    ...(owner === undefined ? {} : { owner }),
+    ...(group === undefined ? {} : { group }),
+    ...(fileMode === undefined ? {} : { fileMode: Number.parseInt(fileMode, 8) }),
+    ...(folderMode === undefined ? {} : { folderMode: Number.parseInt(folderMode, 8) }),
+  };
+  if (substituteIn.length === 0) return files;
+  const { values, sensitiveNames } = context.variables;
+  return {
+    ...files,
+    substitute: substituteIn.map((rule) =>
+      typeof rule === 'string'
+        ? { pattern: rule, encoding: 'utf-8' }
+        : { pattern: rule.files, encoding: rule.encoding },
+    ),
+    variables: { ...values, ...scriptEnv({}, factsOf(step, context)) },
+    sensitiveNames: [...sensitiveNames],
+  };
 }
 
 /** Each environment of a project has its own. */

@@ -1,11 +1,11 @@
 // Resolves the user that scripts run as. With `--script-user` the operating system protects the agent's keys and other
 // workspaces from a script; without it nothing does, and the tentacle warns of that.
 import { execFile } from 'node:child_process';
-import { chmod, readdir, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { IsthmusError } from '../../../contract/errors.ts';
+import { findUser } from '../../accounts.ts';
+import { letThrough } from '../../data-folder.ts';
 import { DEFAULT_PATH } from './script-env.ts';
 import { findProgram } from './interpreters.ts';
 
@@ -27,7 +27,7 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
   const self = userInfo();
   const own = { name: self.username, uid: self.uid, gid: self.gid, home: self.homedir, become: [], isolated: false };
   if (name === undefined || name === self.username) return own;
-  const account = await lookUp(name);
+  const account = await findUser(name);
   if (account === undefined) {
     throw new IsthmusError('SCRIPT_USER_UNKNOWN', `there is no user "${name}" on this machine`, {
       field: 'scriptUser',
@@ -48,10 +48,7 @@ export async function resolveScriptUser(name: string | undefined): Promise<Scrip
  */
 export async function grantScriptUserAccess(user: ScriptUser, dataDir: string, workspaces: string): Promise<void> {
   if (!user.isolated) return;
-  for (const entry of await readdir(dataDir, { withFileTypes: true })) {
-    if (entry.isFile()) await chmod(join(dataDir, entry.name), 0o600);
-  }
-  await chmod(dataDir, 0o711);
+  await letThrough(dataDir);
   const [program, ...options] = user.become;
   try {
     await run(program!, [...options, '/bin/sh', '-c', 'cd "$0"', workspaces], { env: { PATH: DEFAULT_PATH } });
@@ -77,19 +74,4 @@ function becomeCommand(name: string, account: { uid: number; gid: number }): rea
       field: 'scriptUser',
     },
   );
-}
-
-/** Asks getent where it exists (it also knows directory services), else reads /etc/passwd. */
-async function lookUp(name: string): Promise<{ uid: number; gid: number; home: string } | undefined> {
-  if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) return undefined;
-  const lines = await run('getent', ['passwd', name], { env: { PATH: DEFAULT_PATH } }).then(
-    ({ stdout }) => stdout,
-    () => readFile('/etc/passwd', 'utf8'),
-  );
-  const fields = lines
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([user]) => user === name);
-  if (fields === undefined) return undefined;
-  return { uid: Number(fields[2]), gid: Number(fields[3]), home: fields[5] ?? '/' };
 }

@@ -22,6 +22,21 @@ export interface PackagePayload {
   'substitute'?: (_isthmus_tentacle_v1_SubstitutionRule)[];
   'variables'?: ({[key: string]: string});
   'sensitiveNames'?: (string)[];
+  /**
+   * Names of accounts for the files, and their permissions; empty or 0: as they are (stage only).
+   */
+  'owner'?: (string);
+  'group'?: (string);
+  'fileMode'?: (number);
+  'folderMode'?: (number);
+  /**
+   * The folder that gets a copy of the release; empty: none (activate only).
+   */
+  'installTo'?: (string);
+  /**
+   * The step has not succeeded (settle only).
+   */
+  'revert'?: (boolean);
 }
 
 export interface PackagePayload__Output {
@@ -41,4 +56,19 @@ export interface PackagePayload__Output {
   'substitute': (_isthmus_tentacle_v1_SubstitutionRule__Output)[];
   'variables': ({[key: string]: string});
   'sensitiveNames': (string)[];
+  /**
+   * Names of accounts for the files, and their permissions; empty or 0: as they are (stage only).
+   */
+  'owner': (string);
+  'group': (string);
+  'fileMode': (number);
+  'folderMode': (number);
+  /**
+   * The folder that gets a copy of the release; empty: none (activate only).
+   */
+  'installTo': (string);
+  /**
+   * The step has not succeeded (settle only).
+   */
+  'revert': (boolean);
 }

@@ -110,16 +110,16 @@ export interface TentacleClient extends grpc.Client {
   runScript(options?: grpc.CallOptions): grpc.ClientDuplexStream<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogBatch__Output>;
   
   /**
-   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others.
-   * Idempotent.
+   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others. Or, with
+   * `revert`: switches back to the last release that succeeded. Idempotent.
    */
   SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   SettlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   /**
-   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others.
-   * Idempotent.
+   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others. Or, with
+   * `revert`: switches back to the last release that succeeded. Idempotent.
    */
   settlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
   settlePackage(argument: _isthmus_tentacle_v1_EnvelopeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_isthmus_tentacle_v1_PackageStatus__Output>): grpc.ClientUnaryCall;
@@ -192,8 +192,8 @@ export interface TentacleHandlers extends grpc.UntypedServiceImplementation {
   RunScript: grpc.handleBidiStreamingCall<_isthmus_tentacle_v1_LogRequest__Output, _isthmus_tentacle_v1_LogBatch>;
   
   /**
-   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others.
-   * Idempotent.
+   * The step has succeeded with the release: keeps it with the few that succeeded before, and removes all others. Or, with
+   * `revert`: switches back to the last release that succeeded. Idempotent.
    */
   SettlePackage: grpc.handleUnaryCall<_isthmus_tentacle_v1_EnvelopeRequest__Output, _isthmus_tentacle_v1_PackageStatus>;
   

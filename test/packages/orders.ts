@@ -1,0 +1,13 @@
+// What most orders for packages leave out, and a tentacle that installs nowhere but in its data folder.
+
+/** The fields of a payload that only some steps have. */
+export const NO_FILE_RULES = {
+  owner: '',
+  group: '',
+  fileMode: 0,
+  folderMode: 0,
+  installTo: '',
+  revert: false,
+} as const;
+
+export const NOWHERE_ELSE = { installRoots: [], tentacle: { mesh: 'test-mesh', node: 'tentacle-1' } } as const;
