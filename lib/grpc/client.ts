@@ -9,6 +9,7 @@ import { unlessAborted } from '../async/waiting.ts';
 import { StreamCredentials } from './credentials.ts';
 import { fromServiceError } from './errors.ts';
 import { localTarget } from './local-listener.ts';
+import { SessionGuard } from './session-guard.ts';
 
 /** Largest message in either direction. Bodies are streams; no single message comes near it. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -21,8 +22,11 @@ type ClientConstructor<C extends Client> = new (
   options?: ChannelOptions,
 ) => C;
 
+/** A connection of a client; who opened it may learn why the client ends it: RATE_LIMITED or PROTOCOL. */
+export type ClientStream = Duplex & { readonly onFault?: (error: IsthmusError) => void };
+
 /** Opens the stream for the next connection. The signal aborts when the client is closed. */
-export type Connect = (signal: AbortSignal) => Promise<Duplex>;
+export type Connect = (signal: AbortSignal) => Promise<ClientStream>;
 
 export interface GrpcClientOptions {
   /** The called node: the hop of errors for which the peer names none. */
@@ -40,7 +44,7 @@ export interface UnaryOptions {
 type State<C extends Client> =
   | { kind: 'idle' }
   | { kind: 'connecting'; promise: Promise<C> }
-  | { kind: 'open'; client: C; stream: Duplex }
+  | { kind: 'open'; client: C; stream: ClientStream }
   | { kind: 'closed' };
 
 /** A client of one service; `connect` opens its connection, and again whenever the last one has died. */
@@ -122,6 +126,8 @@ export class GrpcClient<C extends Client> {
       stream.on('error', () => undefined);
       if (this.closing.signal.aborted) stream.destroy();
       if (stream.destroyed) throw new IsthmusError('UNREACHABLE', 'the stream closed at once', this.hopContext());
+      const onFault = (error: IsthmusError): void => stream.onFault?.(error);
+      new SessionGuard(stream, { side: 'client', windowBytes: this.windowBytes(), onFault });
       const client = new this.construct(target, new StreamCredentials(stream), this.channelOptions());
       this.state = { kind: 'open', client, stream };
       stream.once('close', () => this.retire(client));
@@ -146,6 +152,10 @@ export class GrpcClient<C extends Client> {
     return within(ready, { ms: deadlineMs, late });
   }
 
+  private windowBytes(): number {
+    return this.options.windowBytes ?? DEFAULT_WINDOW_BYTES;
+  }
+
   private hopContext(): { hop: string | undefined } {
     return { hop: this.options.hop };
   }
@@ -160,7 +170,7 @@ export class GrpcClient<C extends Client> {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc-node.flow_control_window': this.options.windowBytes ?? DEFAULT_WINDOW_BYTES,
+      'grpc-node.flow_control_window': this.windowBytes(),
     };
   }
 }

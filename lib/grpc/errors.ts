@@ -28,6 +28,9 @@ const CODE_BY_STATUS: Partial<Record<number, ErrorCode>> = {
 /** The error of `loadDefinitions` for an unreadable answer; grpc-js passes it on only as the text of a status. */
 export const UNREADABLE_ANSWER = 'the answer is no message of its type';
 
+/** How grpc-js tells that the session below a call has ended, by a fault of the peer or because it flooded this node. */
+const BROKEN_SESSION = 'Received RST_STREAM with code';
+
 /** A thrown value for the wire. Only the message of an IsthmusError is sent: others may contain anything. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const error = thrown instanceof IsthmusError ? thrown : new IsthmusError('INTERNAL', 'internal error');
@@ -53,9 +56,14 @@ export function fromServiceError(thrown: unknown, hop?: string): IsthmusError {
       action: actionTrailer(thrown),
     });
   }
-  const isUnreadable = thrown.code === status.INTERNAL && thrown.details.endsWith(UNREADABLE_ANSWER);
-  const fallback = isUnreadable ? 'ANSWER_MALFORMED' : (CODE_BY_STATUS[thrown.code] ?? 'INTERNAL');
-  return new IsthmusError(fallback, thrown.details, { hop, cause: thrown });
+  return new IsthmusError(codeOf(thrown), thrown.details, { hop, cause: thrown });
+}
+
+/** The code of an error that no node has sent, but grpc-js itself. */
+function codeOf({ code, details }: ServiceError): ErrorCode {
+  if (code !== status.INTERNAL) return CODE_BY_STATUS[code] ?? 'INTERNAL';
+  if (details.endsWith(UNREADABLE_ANSWER)) return 'ANSWER_MALFORMED';
+  return details.startsWith(BROKEN_SESSION) ? 'UNREACHABLE' : 'INTERNAL';
 }
 
 function isServiceError(thrown: unknown): thrown is ServiceError {

@@ -14,7 +14,8 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { DEFAULT_WINDOW_BYTES, MAX_MESSAGE_BYTES } from './client.ts';
 import { toServiceError } from './errors.ts';
-import { MAX_METADATA_BYTES, resetLimits, SessionGuard } from './session-guard.ts';
+import { CallLimiter, MAX_METADATA_BYTES, resetLimits } from './call-limiter.ts';
+import { SessionGuard } from './session-guard.ts';
 import { pauseUntil } from '../async/waiting.ts';
 
 /** What the host must know about a peer; PeerIdentity of certs/peer.ts is one. */
@@ -154,19 +155,22 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
 
   /** Guards sessions and calls before the handlers of grpc-js, which are installed already, see them. */
   private prepare(http2Server: Http2Server, maxConcurrentCalls: number): void {
-    const entries = new WeakMap<object, { readonly id: string; readonly guard: SessionGuard }>();
+    const entries = new WeakMap<object, { readonly id: string; readonly limiter: CallLimiter }>();
     http2Server.prependListener('session', (session: ServerHttp2Session) => {
       const id = this.arriving ?? '';
       const transport = this.streams.get(id);
-      const guard = new SessionGuard(session, {
-        calls: maxConcurrentCalls,
-        forbids: () => transport && this.forbids?.(transport),
-        onEnded: (error) => {
-          this.log.warn({ peer: transport?.peer?.node, code: error.code, err: error.message }, 'HTTP/2 session ended');
-          this.onError?.(error, transport?.peer, 'HTTP/2');
+      if (transport === undefined) return;
+      const guard = new SessionGuard(transport, {
+        side: 'server',
+        windowBytes: this.windowBytes,
+        onFault: (error) => {
+          this.log.warn({ peer: transport.peer?.node, code: error.code, err: error.message }, 'HTTP/2 session ended');
+          this.onError?.(error, transport.peer, 'HTTP/2');
         },
       });
-      entries.set(session, { id, guard });
+      guard.watch(session);
+      const limiter = new CallLimiter(guard, { calls: maxConcurrentCalls, forbids: () => this.forbids?.(transport) });
+      entries.set(session, { id, limiter });
       session.settings({ initialWindowSize: this.windowBytes, maxHeaderListSize: MAX_METADATA_BYTES });
       // grpc-js raises the session's window only on the client; without this, uploads are slow on a long line.
       session.setLocalWindowSize(this.windowBytes);
@@ -176,7 +180,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     http2Server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
       const entry = stream.session && entries.get(stream.session);
       // grpc-js would also answer on a session that has ended, which throws an uncaught error.
-      if (entry === undefined || !entry.guard.admit(headers) || stream.destroyed) return;
+      if (entry === undefined || !entry.limiter.admit(headers) || stream.destroyed) return;
       headers[STREAM_HEADER] = entry.id;
       for (const each of serve) Reflect.apply(each, http2Server, [stream, headers, ...rest]);
     });

@@ -1,91 +1,153 @@
-// Limits what one HTTP/2 connection may request before it is closed. nghttp2 itself limits endless CONTINUATION, unanswered
-// SETTINGS and PINGs, and streams that are reset as fast as they open. It does not limit a peer that reads the answers, or
-// one that never acknowledges the settings that cap its headers.
-import { constants, type IncomingHttpHeaders, type ServerHttp2Session } from 'node:http2';
+// Ends an HTTP/2 session whose peer floods it, on both sides alike. Node tells of some frames and of every byte of a call.
+// The other bytes of the connection are WINDOW_UPDATE, PRIORITY, frames of unknown types, padding, and what comes for
+// calls that have ended: an honest peer sends few of them. nghttp2 itself limits endless CONTINUATION, unanswered SETTINGS
+// and PINGs, and streams that are reset as fast as they open.
+import { subscribe } from 'node:diagnostics_channel';
+import { constants, type Http2Session, type Http2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../async/token-bucket.ts';
+import { StrayBytes } from './stray-bytes.ts';
 
-/** Sustained rate of new calls; an honest peer needs a few hundred. */
-const CALLS_PER_SECOND = 2_000;
-/** The burst, even where few calls may be in flight: more can end and begin within one tick of the clock. */
-const LEAST_BURST = 100;
-/** PING and SETTINGS frames: gRPC sends some at the start and hardly any later. */
+/** PING, SETTINGS and the like: gRPC sends some at the start and hardly any later. */
 const CONTROL_FRAMES = { burst: 100, perSecond: 10 };
-/** Isthmus sends a few hundred bytes of metadata. */
-export const MAX_METADATA_BYTES = 16 * 1024;
-/** Overhead of a header field beside its bytes, as HTTP/2 counts it (RFC 9113, 6.5.2). */
-const FIELD_OVERHEAD_BYTES = 32;
-
-/**
- * nghttp2's limits on stream resets: all calls in flight may reset at once, as when the nodes behind a relay are cut off.
- * Its default, 1,000, would end the relay's link. New calls are counted here instead.
- */
-export function resetLimits(calls: number): { streamResetBurst: number; streamResetRate: number } {
-  return { streamResetBurst: 2 * calls, streamResetRate: CALLS_PER_SECOND };
-}
-
-export interface SessionRules {
-  /** How many calls may be in flight; about as many may begin at once. */
-  readonly calls: number;
-  /** Why no further call may begin now, which ends the session; undefined when one may. */
-  forbids(): IsthmusError | undefined;
-  /** Called once with why the session ended: RATE_LIMITED, PROTOCOL (found by nghttp2), or the error of `forbids`. */
-  onEnded(error: IsthmusError): void;
-}
-
-/** Watches one session and ends it when its peer floods it. */
-export class SessionGuard {
-  readonly #session: ServerHttp2Session;
-  readonly #rules: SessionRules;
-  readonly #calls: TokenBucket;
-  readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst);
-  #ended = false;
-
-  constructor(session: ServerHttp2Session, rules: SessionRules) {
-    this.#session = session;
-    this.#rules = rules;
-    this.#calls = new TokenBucket(CALLS_PER_SECOND, Math.max(rules.calls, LEAST_BURST));
-    session.on('ping', () => this.#count(this.#controlFrames, 'PING frames'));
-    session.on('remoteSettings', () => this.#count(this.#controlFrames, 'SETTINGS frames'));
-    session.on('error', (error: NodeJS.ErrnoException) => {
-      if (FOUND_BY_NGHTTP2.has(error.code ?? '')) this.#end(new IsthmusError('PROTOCOL', `HTTP/2: ${error.message}`));
-    });
-  }
-
-  /** Whether a call with these headers may begin; if not, ends the session. */
-  admit(headers: IncomingHttpHeaders): boolean {
-    if (this.#ended || !this.#count(this.#calls, 'calls')) return false;
-    const bytes = headerBytes(headers);
-    const error =
-      bytes > MAX_METADATA_BYTES
-        ? new IsthmusError('RATE_LIMITED', `the peer sent a call with ${bytes} bytes of metadata`)
-        : this.#rules.forbids();
-    if (error !== undefined) this.#end(error);
-    return error === undefined;
-  }
-
-  #count(bucket: TokenBucket, what: string): boolean {
-    if (bucket.take()) return true;
-    this.#end(new IsthmusError('RATE_LIMITED', `the peer sends ${what} faster than any node does`));
-    return false;
-  }
-
-  #end(error: IsthmusError): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#rules.onEnded(error);
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-}
+/** Pieces of calls below this size cost about the same; acknowledgements of bulk are the most frequent of a node. */
+const SMALL_BYTES = 64;
+const SMALL_PIECES = { burst: 10_000, perSecond: 10_000 };
+/** Calls that a server gives up: their caller can provoke it, as by a short deadline. */
+const PROVOKED_RESETS = { burst: 4, perSecond: 0.25 };
+/** The head of a DATA frame. */
+const HEAD_BYTES = 9;
+/** Headers and trailers of a call, compressed. */
+const CALL_BYTES = 512;
+const CHECK_EVERY_MS = 250;
 
 const FOUND_BY_NGHTTP2: ReadonlySet<string> = new Set(['ERR_HTTP2_ERROR', 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES']);
 
-function headerBytes(headers: IncomingHttpHeaders): number {
-  let bytes = 0;
-  for (const [name, value] of Object.entries(headers)) {
-    for (const each of Array.isArray(value) ? value : [value ?? '']) {
-      bytes += name.length + String(each).length + FIELD_OVERHEAD_BYTES;
-    }
+/** Finds the guard of a connection: a session shows its socket only through a proxy, which passes properties on. */
+const GUARD = Symbol('guard');
+
+export interface GuardRules {
+  readonly side: 'client' | 'server';
+  /** The window of this end: so much may be on its way to calls that have ended. */
+  readonly windowBytes: number;
+  /** Called once with why the session ends: RATE_LIMITED, or PROTOCOL (found by nghttp2). */
+  onFault(error: IsthmusError): void;
+}
+
+/** Watches the session that runs over one connection. */
+export class SessionGuard {
+  readonly #rules: GuardRules;
+  readonly #stray: StrayBytes;
+  readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst);
+  readonly #provokedResets = new TokenBucket(PROVOKED_RESETS.perSecond, PROVOKED_RESETS.burst);
+  readonly #smallPieces = new TokenBucket(SMALL_PIECES.perSecond, SMALL_PIECES.burst);
+  #session: Http2Session | undefined;
+  #ended = false;
+
+  constructor(connection: Duplex & { readonly bytesRead?: number; [GUARD]?: SessionGuard }, rules: GuardRules) {
+    this.#rules = rules;
+    this.#stray = new StrayBytes(() => connection.bytesRead ?? 0, rules.windowBytes);
+    connection[GUARD] = this;
+    watch(this, connection);
   }
-  return bytes;
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Watches the session, from its first call at the latest. Idempotent. */
+  watch(session: Http2Session): void {
+    if (this.#session !== undefined) return;
+    this.#session = session;
+    for (const event of ['ping', 'remoteSettings', 'goaway', 'altsvc', 'origin']) {
+      session.on(event, () => this.#count(this.#controlFrames, 'control frames'));
+    }
+    session.on('error', (error: NodeJS.ErrnoException) => {
+      if (FOUND_BY_NGHTTP2.has(error.code ?? '')) this.end(new IsthmusError('PROTOCOL', `HTTP/2: ${error.message}`));
+    });
+  }
+
+  /** Counts what comes in for a call. */
+  began(stream: Http2Stream): void {
+    // What a server pushes has an even number. Nobody listens to it, and its error would end the process.
+    if (stream.id !== undefined && stream.id % 2 === 0) {
+      stream.on('error', () => undefined);
+      this.end(new IsthmusError('PROTOCOL', 'the peer pushed an answer'));
+      return;
+    }
+    this.#stray.belong(CALL_BYTES);
+    stream.on('headers', () => this.#count(this.#controlFrames, 'interim answers'));
+    const [push, close] = [stream.push.bind(stream), stream.close.bind(stream)];
+    stream.push = (chunk: Buffer | null, encoding) => {
+      if (chunk !== null) this.#received(chunk.length);
+      return push(chunk, encoding);
+    };
+    stream.close = (code, onClosed) => {
+      if (!stream.closed && !stream.readableEnded) this.#givenUp();
+      close(code, onClosed);
+    };
+  }
+
+  /** Ends the session if too much came in that belongs to no call. */
+  check(): void {
+    if (this.#stray.exceeded()) this.end(tooFast('frames that belong to no call'));
+  }
+
+  end(error: IsthmusError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#rules.onFault(error);
+    // At once: much more may be read before anything else runs.
+    this.#session?.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  /** This side gives a call up, and a window is on its way to it. */
+  #givenUp(): void {
+    const isAllowed = this.#rules.side === 'client' || this.#provokedResets.take();
+    if (isAllowed) this.#stray.belong(this.#rules.windowBytes);
+  }
+
+  #received(bytes: number): void {
+    this.#stray.belong(bytes + HEAD_BYTES);
+    if (bytes < SMALL_BYTES) this.#count(this.#smallPieces, 'small pieces of calls');
+  }
+
+  #count(bucket: TokenBucket, what: string): void {
+    if (!bucket.take()) this.end(tooFast(what));
+  }
+}
+
+/** The guards of open connections. */
+const watched = new Set<SessionGuard>();
+let timer: NodeJS.Timeout | undefined;
+
+function watch(guard: SessionGuard, connection: Duplex): void {
+  watched.add(guard);
+  connection.once('close', () => watched.delete(guard));
+  timer ??= setTimeout(checkAll, CHECK_EVERY_MS).unref();
+}
+
+function checkAll(): void {
+  timer = watched.size === 0 ? undefined : setTimeout(checkAll, CHECK_EVERY_MS).unref();
+  for (const guard of watched) guard.check();
+}
+
+for (const side of ['client', 'server']) {
+  subscribe(`http2.${side}.stream.created`, (message) => {
+    const { stream } = message as { readonly stream: Http2Stream };
+    guardOf(stream.session)?.began(stream);
+  });
+}
+
+function guardOf(session: Http2Session | undefined): SessionGuard | undefined {
+  if (session === undefined || session.destroyed) return undefined;
+  const guard = (session.socket as { [GUARD]?: SessionGuard })[GUARD];
+  guard?.watch(session);
+  return guard;
+}
+
+/** The error for a peer that sends too much of something. */
+export function tooFast(what: string): IsthmusError {
+  return new IsthmusError('RATE_LIMITED', `the peer sends ${what} faster than any node does`);
 }

@@ -50,7 +50,8 @@ export async function openSession(transport: Duplex, trust: Trust, target: Sessi
     const peer = verifyAnswering(socket, trust, target);
     const opened = tunnelOpenedCodec.decode(await readFrame(socket));
     if (opened.error) throw decodeDenial(opened.error, peer.node);
-    return Object.assign(socket, { peer });
+    const onFault = (error: IsthmusError): void => trust.denials.record(error, peer.node, 'HTTP/2');
+    return Object.assign(socket, { peer, onFault });
   } catch (thrown) {
     socket.destroy();
     throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: target.node });

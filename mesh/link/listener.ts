@@ -64,16 +64,19 @@ export async function startListener(
       return;
     }
     open.set(raw, connection);
-    raw.once('close', () => open.delete(raw));
+    let leave = () => undefined as void;
+    raw.once('close', () => {
+      open.delete(raw);
+      leave();
+    });
     // The bytes stay in the socket for TLS to read.
     raw.once('readable', () => {
       if (raw.destroyed) return;
       connection.held = true;
-      const leave = handshakes.acquire(
+      leave = handshakes.acquire(
         () => secure(raw, connection, () => leave()),
         () => (connection.held = false),
       );
-      raw.once('close', leave);
     });
   });
 

@@ -33,7 +33,9 @@ export async function openOutboundLink(
   const identity = context.trust.identity.current();
   const connection = await connectTo(target.address, ALPN.link, identity, signal);
   counter.add(connection.raw);
-  const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connection.tls), {
+  const onFault = (error: IsthmusError): void => context.trust.denials.record(error, target.node, 'link');
+  const connected = Object.assign(connection.tls, { onFault });
+  const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connected), {
     hop: target.node,
     windowBytes: context.windowBytes,
   });

@@ -20,10 +20,21 @@ import { createTestMesh, type TestMesh } from '../support/identities.ts';
 import { startNode, type StartedNode } from '../support/mesh.ts';
 import { startChildProcess, type MeshProcess } from '../support/mesh-process.ts';
 import { waitFor } from '../support/wait.ts';
-import { callHead, field, flag, frame, frameType, message, opening, pour, reset, noWindows } from './http2-frames.ts';
+import {
+  callHead,
+  field,
+  flag,
+  frame,
+  frameType,
+  message,
+  opening,
+  pour,
+  repeated,
+  reset,
+  noWindows,
+} from './http2-frames.ts';
 
 const boundBytes = 20 * 1024 * 1024;
-const framesPerChunk = 100;
 const paths = { attach: '/isthmus.mesh.v1.Link/Attach', tunnel: '/isthmus.mesh.v1.Link/Tunnel' };
 
 /** The frames of the flood, from this stream number on. */
@@ -86,12 +97,6 @@ const settings = {
     yield* repeated(300_000, () => [frame(frameType.settings, 0, 0)]);
   },
 };
-
-function* repeated(times: number, make: (i: number) => Buffer[]): Generator<Buffer> {
-  for (let i = 0; i < times; i += framesPerChunk) {
-    yield Buffer.concat(Array.from({ length: framesPerChunk }, (_, j) => make(i + j)).flat());
-  }
-}
 
 function openEcho(source: string, destination: string) {
   const request = { source, destination, path: [], crossed: [], service: 'echo' } as const;

@@ -5,8 +5,11 @@ const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const longestShortText = 126;
 
 /** Frame types, flags, the setting and the error code of RFC 9113. */
-export const frameType = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, continuation: 9 } as const;
-export const flag = { endStream: 1, endHeaders: 4 } as const;
+export const frameType = {
+  ...{ data: 0, headers: 1, priority: 2, reset: 3, settings: 4, push: 5, ping: 6 },
+  ...{ windowUpdate: 8, continuation: 9, altSvc: 10, origin: 12 },
+} as const;
+export const flag = { endStream: 1, endHeaders: 4, padded: 8 } as const;
 const initialWindowSize = 4;
 const cancelled = 8;
 
@@ -48,6 +51,15 @@ export function reset(stream: number): Buffer {
   const code = Buffer.alloc(4);
   code.writeUInt32BE(cancelled);
   return frame(frameType.reset, 0, stream, code);
+}
+
+const framesPerChunk = 100;
+
+/** Frames made so often, in chunks. */
+export function* repeated(times: number, make: (i: number) => Buffer[]): Generator<Buffer> {
+  for (let i = 0; i < times; i += framesPerChunk) {
+    yield Buffer.concat(Array.from({ length: framesPerChunk }, (_, j) => make(i + j)).flat());
+  }
 }
 
 /** The start of a connection. It never acknowledges the peer's settings. */

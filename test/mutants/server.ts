@@ -80,6 +80,15 @@ export const serverMutants: Mutants = {
       test: ['a flood on a live link', 'of PINGs, with their answers read is one audit event'],
     },
   },
+  'stray-frames-uncounted': {
+    file: 'lib/grpc/session-guard.ts',
+    find: 'if (this.#stray.exceeded())',
+    replace: 'if (this.#stray.exceeded() && this.#ended)',
+    red: {
+      file: 'test/attacks/http2-floods.test.ts',
+      test: ['a client', 'ends a session with a flood of WINDOW_UPDATE of the connection'],
+    },
+  },
   'denials-recorded-again': {
     file: 'server/topology/reports.ts',
     find: '!known.has(id)',
