@@ -4,7 +4,7 @@ import { ERROR_CATALOGUE, type ErrorCode } from './error-catalogue.ts';
 import type { RemedyAction } from './remedy-actions.ts';
 
 export { ERROR_CATALOGUE, isErrorCode, type ErrorCode } from './error-catalogue.ts';
-export { receivedAction, type ListedKind, type RemedyAction } from './remedy-actions.ts';
+export { receivedAction, rejoining, type ListedKind, type RemedyAction } from './remedy-actions.ts';
 
 interface ErrorContext {
   /** The node at which the error occurred. */

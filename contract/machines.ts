@@ -1,5 +1,6 @@
 // Machines: environments, target roles, routes and health.
 import { Type, type Static } from 'typebox';
+import { NodeState } from './nodes.ts';
 import {
   Closed,
   Line,
@@ -82,6 +83,7 @@ export const Machine = Type.Object(
     targetRoles: List(Slug),
     routes: List(MachineRoute, { description: 'In order of preference.' }),
     disabled: Type.Boolean(),
+    state: NodeState,
     health: Health,
     healthReport: Nullable(HealthReport),
     healthAt: Nullable(Timestamp),

@@ -21,7 +21,9 @@ export const MeshLink = Type.Object(
   {
     from: Slug,
     to: Slug,
-    joined: Type.Boolean({ description: 'False while `to` has a pending join and `from` dials it.' }),
+    childState: Words(['pending', 'active', 'revoked'], {
+      description: 'Of `to`: `pending` while `from` dials it and it has not joined.',
+    }),
     up: Type.Boolean(),
     roundTripMs: Nullable(Type.Number()),
     bytesDown: Type.Integer({ description: 'To the child, since the reporting process started.' }),

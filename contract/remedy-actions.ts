@@ -23,6 +23,11 @@ const ACTION_ARGUMENTS = {
   GIVE_ADDRESS: ['node'],
   /** Push a version of the package. */
   PUSH_PACKAGE: ['package'],
+  /**
+   * Create a join token for the revoked node, and join it again. Its parents as the command line takes them: IDs
+   * separated by commas, `eu=10.0.0.7:8444` for one that dials it.
+   */
+  REJOIN_NODE: ['node', 'role', 'site', 'parents'],
   /** Revoke the node. */
   REVOKE_NODE: ['node'],
   /** Put the machines, IDs separated by commas, into an environment. */
@@ -42,6 +47,19 @@ export type RemedyAction = {
     };
   };
 }[keyof ActionArguments];
+
+interface RejoiningNode {
+  readonly id: string;
+  readonly role: string;
+  readonly site: string | null;
+  readonly parents: readonly { readonly node: string; readonly dialAddress: string | null }[];
+}
+
+/** What brings a revoked node back: to join again where it was. */
+export function rejoining({ id, role, site, parents }: RejoiningNode): RemedyAction {
+  const words = parents.map(({ node, dialAddress }) => (dialAddress === null ? node : `${node}=${dialAddress}`));
+  return { code: 'REJOIN_NODE', arguments: { node: id, role, site: site ?? '', parents: words.join(',') } };
+}
 
 /** The action that another process sent; undefined when it is incomplete, or one that this version does not know. */
 export function receivedAction(sent: unknown): RemedyAction | undefined {

@@ -4,6 +4,7 @@ import type { Machine } from '../../contract/machines.ts';
 import type { TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
+import { acceptsWork, healthText } from '../render/machine.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, moment } from '../render/units.ts';
 import { targetsOf, withTargets, type TargetOptions } from './script.ts';
@@ -17,13 +18,6 @@ function fact(machine: Machine, name: string): number | undefined {
 function sizeFact(machine: Machine, name: string): string {
   const value = fact(machine, name);
   return value === undefined ? '-' : bytes(value);
-}
-
-/** `warning (load 13.8 on 2 cores)` */
-export function healthText({ disabled, health, healthReport }: Machine): string {
-  if (disabled) return 'disabled';
-  const reasons = (healthReport?.reasons ?? []).map(({ text }) => text).join('; ');
-  return reasons === '' ? health : `${health} (${reasons})`;
 }
 
 /** Adds `health`. */
@@ -57,7 +51,7 @@ export function addHealthCommands(program: Command, cli: Cli): void {
     cli.show(machines, () =>
       renderTable(['machine', 'checked', 'disk free', 'memory free', 'load', 'skew ms', 'health'], rows),
     );
-    const ill = machines.filter((each) => !each.disabled && ['unhealthy', 'unreachable'].includes(each.health));
+    const ill = machines.filter((each) => acceptsWork(each) && ['unhealthy', 'unreachable'].includes(each.health));
     if (ill.length > 0) {
       throw new IsthmusError('CHECK_FAILED', `not healthy: ${ill.map((each) => each.id).join(', ')}`, {
         remedy: 'See which hop fails with `isthmus mesh trace MACHINE`.',

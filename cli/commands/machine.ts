@@ -1,13 +1,15 @@
 // `isthmus machine …`: a machine's environments, target roles and routes, and whether it is enabled.
 import type { Command } from 'commander';
 import type { Machine, MachineRoute } from '../../contract/machines.ts';
+import type { Node } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
+import { healthText, statusText } from '../render/machine.ts';
+import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { milliseconds, moment } from '../render/units.ts';
 import { collect, collectRoutes, routesText } from '../values.ts';
-import { healthText } from './health.ts';
 
 interface SetOptions {
   readonly name?: string;
@@ -16,8 +18,10 @@ interface SetOptions {
 }
 
 async function patchMachine(cli: Cli, id: string, change: object, done: string): Promise<void> {
-  const { body } = await (await cli.client()).change<Machine>('PATCH', path('machines', id), change);
-  cli.show(body, () => done);
+  const client = await cli.client();
+  const { body } = await client.change<Machine>('PATCH', path('machines', id), change);
+  const node = body.state === 'revoked' ? await client.get<Node>(path('nodes', id)) : undefined;
+  cli.show(body, () => (node === undefined ? done : `${done}, but ${revokedText(node)}`));
 }
 
 function addLook(group: Command, cli: Cli): void {
@@ -42,7 +46,7 @@ function addLook(group: Command, cli: Cli): void {
         each.environments,
         each.targetRoles,
         routesText(each.routes),
-        each.disabled ? 'disabled' : each.health,
+        statusText(each),
         moment(each.healthAt),
       ]);
       cli.show(items, () =>
@@ -61,6 +65,7 @@ function addLook(group: Command, cli: Cli): void {
           environments: machine.environments,
           'target roles': machine.targetRoles,
           'routes (in order)': routesText(machine.routes),
+          node: machine.state,
           disabled: machine.disabled,
           health: healthText(machine),
           checked: moment(machine.healthAt),

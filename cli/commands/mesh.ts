@@ -10,9 +10,15 @@ import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
 
-function stateOf({ up, joined }: MeshLink): string {
-  if (up) return 'up';
-  return joined ? 'DOWN' : 'pending join';
+function stateOf({ up, childState }: MeshLink): string {
+  switch (childState) {
+    case 'active':
+      return up ? 'up' : 'DOWN';
+    case 'pending':
+      return 'pending join';
+    case 'revoked':
+      return 'revoked';
+  }
 }
 
 async function status(cli: Cli): Promise<void> {
@@ -42,7 +48,7 @@ async function status(cli: Cli): Promise<void> {
       renderTable(['node', 'role', 'site', 'state', 'version', 'cert days'], nodes),
     ].join('\n\n'),
   );
-  const down = mesh.links.filter((link) => link.joined && !link.up);
+  const down = mesh.links.filter((link) => link.childState === 'active' && !link.up);
   if (down.length > 0) {
     throw new IsthmusError('CHECK_FAILED', `down: ${down.map((link) => `${link.from} - ${link.to}`).join(', ')}`, {
       remedy: 'See why with `isthmus mesh trace NODE`, and in the log of the side that dials.',

@@ -5,6 +5,7 @@ import type { DesiredParents, NewParents, Node, Parent } from '../../contract/no
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
+import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
@@ -146,6 +147,6 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   examples(revoke, 'isthmus node revoke eu-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
     await confirm(cli.terminal, `Revoke ${id}? It must join again to come back.`, options.yes);
     const { body } = await (await cli.client()).post<Node>(path('nodes', id, 'revoke'));
-    cli.show(body, () => `node ${id} revoked`);
+    cli.show(body, () => revokedText(body));
   });
 }

@@ -5,7 +5,7 @@ import type { Mesh, Ping } from '../../contract/mesh.ts';
 import type { Task } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { ApiClient } from '../client/client.ts';
-import { healthText } from '../commands/health.ts';
+import { healthText } from '../render/machine.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, milliseconds } from '../render/units.ts';
 import { routesText } from '../values.ts';

@@ -29,6 +29,10 @@ it.each<[RemedyAction | undefined, string]>([
   ],
   [{ code: 'CHOOSE_RELAY', arguments: {} }, 'As it was sent. `isthmus node list` shows them.'],
   [{ code: 'GIVE_ADDRESS', arguments: { node: 'eu' } }, 'Add `--address HOST:PORT` with the address of eu.'],
+  [
+    { code: 'REJOIN_NODE', arguments: { node: 'a', role: 'relay', site: 'eu', parents: 'eu-a,eu-b=10.0.0.7:8444' } },
+    'As it was sent. `isthmus token create --role relay --site eu --name a --parent eu-a --parent eu-b=10.0.0.7:8444` creates the token for that.',
+  ],
   [{ code: 'REVOKE_NODE', arguments: { node: 'eu' } }, 'As it was sent. `isthmus node revoke eu` revokes it.'],
   [
     { code: 'SET_ENVIRONMENTS', arguments: { machines: 'web-1' } },

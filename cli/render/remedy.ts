@@ -1,6 +1,13 @@
 // What to do about an error, with the commands of this command line. Errors name no command: they carry words, and where
 // it helps an action with arguments.
-import { ERROR_CATALOGUE, type ErrorCode, type IsthmusError, type RemedyAction } from '../../contract/errors.ts';
+import {
+  ERROR_CATALOGUE,
+  rejoining,
+  type ErrorCode,
+  type IsthmusError,
+  type RemedyAction,
+} from '../../contract/errors.ts';
+import type { Node } from '../../contract/nodes.ts';
 import { shellWord } from './shell.ts';
 
 /** What follows the catalogue's words for a code. */
@@ -10,6 +17,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   IDENTITY_MISSING: '`isthmus join` joins it.',
   JOIN_NOT_DIALLED: '`isthmus token list` shows the tokens, `isthmus mesh status` the parents.',
   LAST_ADMIN: '`isthmus key create --name NAME --role admin --out FILE` creates one.',
+  MACHINE_REVOKED: '`isthmus token create` with its name creates the token for that.',
   MACHINES_FAILED: '`isthmus task show ID` shows it.',
   NO_TARGETS: '`isthmus machine list` shows the environments and roles of each; `isthmus machine set ID` changes them.',
   NOT_INITIALISED: '`isthmus init` creates it.',
@@ -68,6 +76,12 @@ export function actionText(action: RemedyAction, remedy: string): string {
       return `Add \`--address HOST:PORT\` with the address of ${action.arguments.node}.`;
     case 'PUSH_PACKAGE':
       return `${command('isthmus package push FILE', action.arguments.package, 'VERSION')} pushes one.`;
+    case 'REJOIN_NODE': {
+      const { node, role, site, parents } = action.arguments;
+      const below = parents.split(',').flatMap((parent) => ['--parent', parent]);
+      const words = ['--role', role, '--site', site, '--name', node, ...below];
+      return `${remedy} ${command('isthmus token create', ...words)} creates the token for that.`;
+    }
     case 'REVOKE_NODE':
       return `${remedy} ${command('isthmus node revoke', action.arguments.node)} revokes it.`;
     case 'SET_ENVIRONMENTS': {
@@ -78,6 +92,11 @@ export function actionText(action: RemedyAction, remedy: string): string {
     case 'SET_PROCESS':
       return `${command('isthmus project set-process', action.arguments.project, 'FILE')} gives it steps.`;
   }
+}
+
+/** A revoked node, and what brings it back. */
+export function revokedText(node: Node): string {
+  return actionText(rejoining(node), `node ${node.id} is revoked until it joins again.`);
 }
 
 function shows(kind: string): string {

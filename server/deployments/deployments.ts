@@ -8,7 +8,7 @@ import type { Release } from '../store/projects/releases.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { submitTask } from '../tasks/submit.ts';
-import { noTargets, selectTargets, type LeftOut, type Targets } from '../tasks/targets.ts';
+import { noTargets, selectTargets, type Targets } from '../tasks/targets.ts';
 import type { PlannedStep } from '../tasks/view.ts';
 import { resolveAt, type Opener } from '../projects/index.ts';
 import { deploymentTraits, planSteps, type DeploymentPayload } from './plan.ts';
@@ -108,7 +108,7 @@ async function findRelease(tx: StoreTransaction, { project, release }: Deploymen
 function wouldTakePart(
   unavailable: Targets['leftOut'],
   plan: (machines: PlanContext['machines']) => readonly PlannedStep[],
-): readonly LeftOut[] {
+): Targets['leftOut'] {
   const steps = plan(unavailable.map(({ machine: id, targetRoles }) => ({ id, targetRoles })));
   const planned = new Set(steps.flatMap(({ machines }) => machines));
   return unavailable.filter(({ machine }) => planned.has(machine));
@@ -116,7 +116,7 @@ function wouldTakePart(
 
 function checkTargets(
   steps: readonly PlannedStep[],
-  leftOut: readonly LeftOut[],
+  leftOut: Targets['leftOut'],
   { process }: Release,
   environment: string,
 ): void {
@@ -154,7 +154,7 @@ async function warnOfIdleSteps(tx: StoreTransaction, task: Task, steps: readonly
 async function warnOfMachinesWithoutEnvironment(tx: StoreTransaction, task: Task, { process }: Release): Promise<void> {
   const targetRoles = [...new Set(process.flatMap((step) => step.targetRoles))];
   if (targetRoles.length === 0) return;
-  const machines = await tx.machines.select({ targetRoles, disabled: false });
+  const machines = await tx.machines.select({ targetRoles, acceptsWork: true });
   const outside = machines.filter(({ environments }) => environments.length === 0).map(({ id }) => id);
   if (outside.length === 0) return;
   const named = outside.slice(0, MOST_NAMED);

@@ -2,6 +2,7 @@
 import PQueue from 'p-queue';
 import { attempted, background, every } from '../../lib/async/background.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
+import { acceptsWork } from '../store/inventory/machines.ts';
 import type { Store } from '../store/store.ts';
 import { checkHealth, storeHealth } from './health-check.ts';
 import type { RoutesOf } from '../tasks/routes.ts';
@@ -40,7 +41,7 @@ export function startHealthMonitor({
 
   async function check(id: string): Promise<void> {
     const machine = await store.machines.find(id);
-    if (machine === undefined || machine.disabled) return;
+    if (machine === undefined || !acceptsWork(machine)) return;
     const health = await checkHealth({ tentacles, routesOf }, machine, stopping.signal);
     if (stopping.signal.aborted) return;
     await writer.write((tx) => storeHealth(tx, id, health));
@@ -59,7 +60,7 @@ export function startHealthMonitor({
 
   async function round(): Promise<void> {
     // Jitter: a thousand machines behind one relay must not be called in the same instant.
-    for (const { id } of await store.machines.select({ disabled: false })) schedule(id, Math.random() * intervalMs);
+    for (const { id } of await store.machines.select({ acceptsWork: true })) schedule(id, Math.random() * intervalMs);
   }
 
   const stopRounds = every(intervalMs, 'health.round', log, round);

@@ -1,8 +1,8 @@
 // Resolves the machines that a request targets, when it is accepted: a machine added later is not among them.
-import { IsthmusError, type RemedyAction } from '../../contract/errors.ts';
+import { IsthmusError, rejoining, type RemedyAction } from '../../contract/errors.ts';
 import type { LeftOutReason } from '../../contract/tasks.ts';
-import { noSuch } from '../store/references.ts';
-import type { Machine, MachineFilter } from '../store/inventory/machines.ts';
+import { noSuch, revoked } from '../store/references.ts';
+import { acceptsWork, type Machine, type MachineFilter } from '../store/inventory/machines.ts';
 import type { StoreTransaction } from '../store/store.ts';
 
 /** By id, environment and target role; a machine must match every field that is given, with any of its values. */
@@ -21,8 +21,8 @@ export interface LeftOut {
 export interface Targets {
   /** Those that accept work. */
   readonly machines: readonly Machine[];
-  /** The others. */
-  readonly leftOut: readonly (LeftOut & Pick<Machine, 'targetRoles'>)[];
+  /** The others, each with what brings it back. */
+  readonly leftOut: readonly (LeftOut & Pick<Machine, 'targetRoles'> & { readonly action: RemedyAction })[];
 }
 
 type TargetTransaction = Pick<StoreTransaction, 'machines' | 'nodes'>;
@@ -31,16 +31,22 @@ type TargetTransaction = Pick<StoreTransaction, 'machines' | 'nodes'>;
 const MOST_NAMED = 10;
 
 /** The machines that match, those that accept work apart from the others. */
-export async function selectTargets(tx: TargetTransaction, filter: Omit<MachineFilter, 'disabled'>): Promise<Targets> {
-  const machines = await tx.machines.select({ ...filter, disabled: false });
-  const accepting = new Set(machines.map(({ id }) => id));
+export async function selectTargets(
+  tx: TargetTransaction,
+  filter: Omit<MachineFilter, 'acceptsWork'>,
+): Promise<Targets> {
+  const { accepting = [], others = [] } = Object.groupBy(await tx.machines.select(filter), (machine) =>
+    acceptsWork(machine) ? 'accepting' : 'others',
+  );
   const leftOut: Targets['leftOut'][number][] = [];
-  for (const { id, targetRoles } of await tx.machines.select(filter)) {
-    if (accepting.has(id)) continue;
-    const isRevoked = (await tx.nodes.find(id))?.state === 'revoked';
-    leftOut.push({ machine: id, targetRoles, reason: isRevoked ? 'revoked' : 'disabled' });
+  for (const { id, targetRoles, state } of others) {
+    const how =
+      state === 'revoked'
+        ? { reason: 'revoked' as const, action: rejoining(await tx.nodes.get(id)) }
+        : { reason: 'disabled' as const, action: enabling(id) };
+    leftOut.push({ machine: id, targetRoles, ...how });
   }
-  return { machines, leftOut };
+  return { machines: accepting, leftOut };
 }
 
 /** `web-2 (disabled), web-3 (revoked)` */
@@ -50,16 +56,12 @@ export function leftOutText(leftOut: readonly LeftOut[]): string {
 }
 
 /** NO_TARGETS for a request that no machine matches, or only machines that accept no work; `where` says which match. */
-export function noTargets(where: string, leftOut: readonly LeftOut[], field?: string): IsthmusError {
+export function noTargets(where: string, leftOut: Targets['leftOut'], field?: string): IsthmusError {
   if (leftOut.length === 0) return new IsthmusError('NO_TARGETS', `there is no machine${where}`, { field });
   const message = `every machine${where} is left out: ${leftOutText(leftOut)}`;
   const disabled = leftOut.find(({ reason }) => reason === 'disabled');
   const remedy = disabled === undefined ? 'Join a revoked machine again.' : 'Enable a machine.';
-  return new IsthmusError('NO_TARGETS', message, {
-    field,
-    remedy,
-    action: disabled === undefined ? undefined : enabling(disabled.machine),
-  });
+  return new IsthmusError('NO_TARGETS', message, { field, remedy, action: (disabled ?? leftOut[0])?.action });
 }
 
 function enabling(machine: string): RemedyAction {
@@ -97,9 +99,9 @@ async function checkEachMatches(tx: TargetTransaction, ids: readonly string[], t
       const message = `machine ${id} is in none of the environments, or has none of the roles, also named`;
       throw new IsthmusError('SCOPE_MISMATCH', message, { field });
     }
-    const reason = leftOut.find(({ machine }) => machine === id)?.reason;
-    if (reason === undefined) throw noSuch('machine', id, field);
-    if (reason === 'revoked') throw new IsthmusError('MACHINE_REVOKED', `machine ${id} has been revoked`, { field });
-    throw new IsthmusError('MACHINE_DISABLED', `machine ${id} is disabled`, { field, action: enabling(id) });
+    const absent = leftOut.find(({ machine }) => machine === id);
+    if (absent === undefined) throw noSuch('machine', id, field);
+    if (absent.reason === 'revoked') throw revoked(await tx.nodes.get(id), { field });
+    throw new IsthmusError('MACHINE_DISABLED', `machine ${id} is disabled`, { field, action: absent.action });
   }
 }

@@ -1,11 +1,11 @@
 // The route resolver: which paths lead to a machine, in which order. Dispatch, health checks, trace and ping all use
 // its paths in its order; nothing else orders the paths to a machine.
 import { LRUCache } from 'lru-cache';
-import { IsthmusError } from '../../contract/errors.ts';
 import type { MachineRoute } from '../../contract/machines.ts';
 import type { PathState } from '../../contract/mesh.ts';
 import { SERVER } from '../store/nodes/parents.ts';
 import { routeOver, type FixedRoute } from '../store/inventory/routes.ts';
+import { revoked } from '../store/references.ts';
 import { costMs, preferTaken } from './cost.ts';
 import { faultOf, relaysByParents, relaysOf, type Relays, type RouteTarget } from './routes.ts';
 import type { Topology } from './topology.ts';
@@ -59,9 +59,7 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
     resolve(id) {
       const node = topology.nodes.get(id);
       if (node === undefined) return { paths: [] };
-      if (node.state === 'revoked') {
-        throw new IsthmusError('MACHINE_REVOKED', `node ${id} has been revoked`, { hop: id });
-      }
+      if (node.state === 'revoked') throw revoked(node, { hop: id });
       const target = { node: id, parents: node.parents };
       const routes = topology.routes.get(id);
       if (routes === undefined) return { paths: pathsByParents(target, topology) };

@@ -403,14 +403,15 @@ it('trace shows the first hop that fails, and exits 1', async () => {
 
 it('a pending join is no fault of the mesh', async () => {
   const api = await startFakeApi();
-  const waits = { from: 'server', to: 'eu', joined: false, up: false, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
+  const link = { from: 'server', to: 'eu', up: false, dialledBy: 'parent', bytesDown: 0, bytesUp: 0 };
+  const waits = { ...link, childState: 'pending' };
   api.on('GET /api/v1/nodes', (_request, response) => json(response, { items: [] }));
   api.on('GET /api/v1/mesh', (_request, response) => json(response, { nodes: [], links: [waits] }));
   const waiting = await isthmus([...api.args, 'mesh', 'status']);
   expect(waiting.code).toBe(0);
   expect(waiting.out).toMatch(/server +eu +pending join/);
   api.on('GET /api/v1/mesh', (_request, response) =>
-    json(response, { nodes: [], links: [{ ...waits, joined: true }] }),
+    json(response, { nodes: [], links: [{ ...waits, childState: 'active' }] }),
   );
   const lost = await isthmus([...api.args, 'mesh', 'status']);
   expect(lost.code).toBe(1);

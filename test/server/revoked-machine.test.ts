@@ -1,8 +1,10 @@
-// A machine that is revoked while a task has work for it: its steps end at once with a code that says so, interrupted
-// where something ran, and the others finish. Real nodes, a real script that would run for hours.
+// A machine that is revoked. While a task has work for it: its steps end at once with a code that says so, interrupted
+// where something ran, and the others finish. Afterwards: every command says so, and what to do. Real nodes, a real script
+// that would run for hours.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { isthmus } from '../support/terminal.ts';
 import { waitFor } from '../support/wait.ts';
 import { WholeMesh, type TaskView } from './whole.ts';
 
@@ -89,4 +91,49 @@ it('ends the wait for a machine that was away when it was revoked', async () => 
   });
   expect(ended).toMatchObject({ state: 'failed' });
   expect(ended.machines[0]?.steps[0]).toMatchObject({ state: 'failed', error: { code: 'MACHINE_REVOKED' } });
+});
+
+it('is shown as revoked by every command, with what brings it back', async () => {
+  const mesh = await WholeMesh.up();
+  const { api, folder } = mesh;
+  await api.ask('POST', '/sites', { id: 'eu' });
+  await api.ask('POST', '/environments', { id: 'prod' });
+  await mesh.add({ id: 'eu', role: 'relay' });
+  await mesh.add({ id: 'web-1', role: 'tentacle', parent: 'eu' });
+  await api.ask('POST', '/projects', { id: 'shop' });
+  const step = { name: 'a', kind: 'script', targetRoles: ['web'], script: { interpreter: 'bash', body: 'true' } };
+  await api.ask('PUT', '/projects/shop/process', { steps: [step] }, { 'if-match': '"1"' });
+  await api.ask('POST', '/projects/shop/releases', { version: '1.0.0' });
+  await writeFile(join(folder, 'key'), mesh.adminKey, { mode: 0o600 });
+  await writeFile(join(folder, 'script'), 'true');
+  const access = ['--server', mesh.addresses.apiUrl, '--api-key-file', join(folder, 'key')];
+  const command = (words: string) => isthmus([...access, ...words.split(' ')]);
+
+  const rejoin = 'token create --role tentacle --site eu --name web-1 --parent eu';
+  const { out } = await command('node revoke web-1 --yes');
+  expect(out).toContain(`revoked until it joins again. \`isthmus ${rejoin}\``);
+  for (const words of ['machine list', 'machine show web-1', 'health show', 'node list', 'node show web-1']) {
+    expect((await command(words)).out, words).toMatch(/web-1[^]*\brevoked\b/);
+  }
+  const status = await command('mesh status');
+  expect(status).toMatchObject({ code: 0, out: expect.stringMatching(/eu +web-1 +revoked/) as string });
+  for (const words of ['machine enable web-1', 'machine disable web-1', 'machine set web-1 --target-role web']) {
+    expect((await command(words)).out, words).toContain(rejoin);
+  }
+  await command('machine enable web-1');
+  for (const words of [
+    'mesh ping web-1',
+    'mesh trace web-1',
+    'health check --machine web-1',
+    'health check',
+    `script run --machine web-1 --file ${folder}/script`,
+    `script run --environment prod --file ${folder}/script`,
+    'deploy shop 1.0.0 --to prod',
+  ]) {
+    const { code, err } = await command(words);
+    expect(code, words).not.toBe(0);
+    expect(err, words).toMatch(/revoked/);
+    expect(err, words).toContain(rejoin);
+  }
+  expect((await command(rejoin)).code).toBe(0);
 });

@@ -134,7 +134,7 @@ function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersio
 }
 
 function toLinkView(link: Link, { nodes }: Topology): MeshLink {
-  return { ...link, joined: nodes.get(link.to)?.state === 'active' };
+  return { ...link, childState: nodes.get(link.to)?.state ?? 'pending' };
 }
 
 function toHopView(hop: Awaited<ReturnType<ApiContext['services']['trace']>>[number]): Hop {

@@ -1,6 +1,7 @@
 // Machines: the targets of deployments. One per tentacle, with environments, target roles, routes and latest health.
 import type { Selectable } from 'kysely';
 import type { Health, MachineRoute, Thresholds } from '../../../contract/machines.ts';
+import type { NodeState } from '../../../contract/nodes.ts';
 import type { Schema } from '../schema.ts';
 import type { Executor, Page, PageRequest } from '../base.ts';
 import {
@@ -24,6 +25,8 @@ export interface Machine {
   readonly targetRoles: readonly string[];
   readonly routes: readonly MachineRoute[];
   readonly disabled: boolean;
+  /** Of its node. */
+  readonly state: NodeState;
   readonly health: Health;
   readonly healthReport: unknown;
   readonly healthAt: number | null;
@@ -48,7 +51,13 @@ export interface MachineFilter {
   readonly environments?: readonly string[] | undefined;
   readonly targetRoles?: readonly string[] | undefined;
   readonly site?: string | undefined;
-  readonly disabled?: boolean | undefined;
+  /** Neither disabled nor revoked. */
+  readonly acceptsWork?: true | undefined;
+}
+
+/** Whether tasks have anything for it: it is neither disabled nor revoked. */
+export function acceptsWork({ disabled, state }: Pick<Machine, 'disabled' | 'state'>): boolean {
+  return !disabled && state === 'active';
 }
 
 export class MachineRepository {
@@ -160,14 +169,14 @@ export class MachineRepository {
     assertChanged(numDeletedRows, `machine ${id}`);
   }
 
-  #filtered({ ids, environments, targetRoles, site, disabled }: MachineFilter) {
+  #filtered({ ids, environments, targetRoles, site, acceptsWork }: MachineFilter) {
     let query = this.#db.selectFrom('machines').selectAll().orderBy('id');
     if (ids !== undefined) query = query.where('id', 'in', [...ids]);
     if (site !== undefined) query = query.where('site', '=', site);
-    if (disabled !== undefined) query = query.where('disabled', '=', disabled ? 1 : 0);
-    if (disabled === false) {
-      // A revoked node accepts no work, whatever its machine's settings.
-      query = query.where('id', 'not in', (eb) => eb.selectFrom('nodes').select('id').where('state', '=', 'revoked'));
+    if (acceptsWork === true) {
+      query = query
+        .where('disabled', '=', 0)
+        .where('id', 'not in', (eb) => eb.selectFrom('nodes').select('id').where('state', '=', 'revoked'));
     }
     if (environments !== undefined) {
       query = query.where('id', 'in', (eb) =>
@@ -203,14 +212,21 @@ export class MachineRepository {
       .where('machine', 'in', ids)
       .orderBy('role')
       .execute();
+    const revoked = await this.#db
+      .selectFrom('nodes')
+      .select('id')
+      .where('id', 'in', ids)
+      .where('state', '=', 'revoked')
+      .execute();
+    const revokedIds = new Set(revoked.map((row) => row.id));
     const environmentsOf = Map.groupBy(environments, (row) => row.machine);
     const rolesOf = Map.groupBy(targetRoles, (row) => row.machine);
     return rows.map((row) =>
-      toMachine(
-        row,
-        (environmentsOf.get(row.id) ?? []).map((entry) => entry.environment),
-        (rolesOf.get(row.id) ?? []).map((entry) => entry.role),
-      ),
+      toMachine(row, {
+        environments: (environmentsOf.get(row.id) ?? []).map((entry) => entry.environment),
+        targetRoles: (rolesOf.get(row.id) ?? []).map((entry) => entry.role),
+        state: revokedIds.has(row.id) ? 'revoked' : 'active',
+      }),
     );
   }
 
@@ -231,7 +247,10 @@ export class MachineRepository {
   }
 }
 
-function toMachine(row: Selectable<Schema['machines']>, environments: string[], targetRoles: string[]): Machine {
+function toMachine(
+  row: Selectable<Schema['machines']>,
+  { environments, targetRoles, state }: Pick<Machine, 'environments' | 'targetRoles' | 'state'>,
+): Machine {
   return {
     id: row.id,
     name: row.name,
@@ -240,6 +259,7 @@ function toMachine(row: Selectable<Schema['machines']>, environments: string[], 
     targetRoles,
     routes: fromJson<MachineRoute[]>(row.routes_json),
     disabled: row.disabled !== 0,
+    state,
     health: row.health,
     healthReport: fromJsonOrNull(row.health_json),
     healthAt: row.health_at,
