@@ -208,7 +208,11 @@ export const ERROR_CATALOGUE = {
     grpc: 3,
     remedy: 'Check what the archive unpacks to; leave out what does not belong in it.',
   },
-  PACKAGE_ENTRY: { http: 422, grpc: 3, remedy: 'Pack files and folders only; leave out devices, pipes and sockets.' },
+  PACKAGE_ENTRY: {
+    http: 422,
+    grpc: 3,
+    remedy: 'Pack files, folders and links only; leave out devices, pipes and sockets.',
+  },
   PACKAGE_EXISTS: { http: 409, grpc: 6, remedy: 'Push the changed package as a new version; versions never change.' },
   PACKAGE_FORMAT: { http: 422, grpc: 3, remedy: 'Push an unencrypted tar.gz, zip or nupkg.' },
   PACKAGE_HASH_MISMATCH: {
@@ -216,7 +220,7 @@ export const ERROR_CATALOGUE = {
     grpc: 15,
     remedy: 'Nothing was kept; if the error comes back, check the node it names.',
   },
-  PACKAGE_LINK: { http: 422, grpc: 3, remedy: 'Pack the files that the links point to, in place of the links.' },
+  PACKAGE_LINK: { http: 422, grpc: 3, remedy: 'Pack the file in place of the link; links that stay inside are kept.' },
   PACKAGE_NAME: { http: 422, grpc: 3, remedy: 'Rename the entry, then pack and push again.' },
   PACKAGE_NOT_STAGED: { http: 409, grpc: 9, remedy: 'Stage the package again, then activate it.' },
   PACKAGE_PATH_ESCAPE: { http: 422, grpc: 3, remedy: 'Pack with paths relative to the root of the package.' },

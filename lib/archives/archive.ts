@@ -1,11 +1,12 @@
 // Checks a package's archive without writing, or unpacks it into a folder of its own.
 //   names.ts        which names are rejected
-//   visitor.ts      limits and writing
+//   visitor.ts      limits; folder-writer.ts writes, links.ts judges links
 //   tar.ts, zip.ts  reading the formats, with gzip.ts, tar-header.ts, zip-end.ts, zip-layout.ts and zip-names.ts
 // Limits apply to the bytes that are inflated and written, never to the claims of headers.
-import { chmod, mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { IsthmusError } from '../../contract/errors.ts';
 import { PACKAGE_FORMATS, type PackageFormat } from '../../contract/packages.ts';
+import { FolderWriter } from './folder-writer.ts';
 import { readTarGz } from './tar.ts';
 import { ArchiveVisitor, DEFAULT_ARCHIVE_LIMITS, type ArchiveContents, type ArchiveLimits } from './visitor.ts';
 import { readZip } from './zip.ts';
@@ -22,39 +23,58 @@ interface ArchiveSource {
   readonly limits?: Partial<ArchiveLimits>;
 }
 
+interface Unpacking extends ArchiveSource {
+  readonly into: string;
+  /** Changes files before the folders get their modes, which may forbid it. */
+  readonly edit?: () => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Reads the whole archive and writes nothing: throws what unpacking it would throw. */
 export async function checkArchive(source: ArchiveSource): Promise<ArchiveContents> {
-  return visitArchive(source, undefined);
+  return visitArchive(source, limitsOf(source));
 }
 
 /**
- * Unpacks into `into`, which must not exist and is durable afterwards. On any error `into` is removed again. Links, devices and names that leave the folder are rejected, not skipped.
+ * Unpacks into `into`, which must not exist and is durable afterwards, with permission bits, times, and links that stay
+ * inside. On any error, or once `signal` aborts, `into` is removed again. Devices, and names and links that leave the
+ * folder, are rejected, not skipped.
  */
-export async function unpackArchive(source: ArchiveSource & { readonly into: string }): Promise<ArchiveContents> {
-  await mkdir(source.into);
+export async function unpackArchive({ into, edit, signal, ...source }: Unpacking): Promise<ArchiveContents> {
+  await mkdir(into, { mode: 0o700 });
   try {
-    await chmod(source.into, 0o755);
-    return await visitArchive(source, source.into);
+    const limits = limitsOf(source);
+    const writer = new FolderWriter(into, limits.reserveBytes, signal);
+    const contents = await visitArchive(source, limits, writer);
+    await edit?.();
+    await writer.finishFolders();
+    return contents;
   } catch (thrown) {
-    await rm(source.into, { recursive: true, force: true });
+    await rm(into, { recursive: true, force: true });
+    signal?.throwIfAborted();
     throw thrown;
   }
 }
 
+function limitsOf({ limits }: ArchiveSource): ArchiveLimits {
+  return { ...DEFAULT_ARCHIVE_LIMITS, ...limits };
+}
+
 async function visitArchive(
-  { path, format, limits }: ArchiveSource,
-  into: string | undefined,
+  { path, format }: ArchiveSource,
+  limits: ArchiveLimits,
+  writer?: FolderWriter,
 ): Promise<ArchiveContents> {
   const { size } = await stat(path);
   if (size === 0) throw new IsthmusError('PACKAGE_FORMAT', 'the package is empty');
-  const visitor = new ArchiveVisitor({ ...DEFAULT_ARCHIVE_LIMITS, ...limits }, into);
+  const visitor = new ArchiveVisitor(limits, writer);
   try {
     await (format === 'tar.gz' ? readTarGz(path, visitor) : readZip(path, visitor, format));
-    await visitor.flush();
+    await visitor.finish();
   } catch (thrown) {
     throw archiveError(thrown, format);
   } finally {
-    await visitor.close();
+    await visitor.endFile();
   }
   if (visitor.contents.files === 0) throw new IsthmusError('PACKAGE_FORMAT', 'the archive has no files');
   return visitor.contents;

@@ -59,7 +59,7 @@ export function shown(name: string): string {
   return JSON.stringify(short).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
 }
 
-type Kind = 'file' | 'folder';
+type Kind = 'file' | 'folder' | 'link';
 
 /** The names of one archive. Whether names that differ in case only are two files is the file system's to decide. */
 export class EntryNames {
@@ -74,15 +74,23 @@ export class EntryNames {
     }
     const path = parts.join('/');
     const fresh = this.#enter(path, kind);
-    if (!fresh && kind === 'file') rejectTwice(path);
+    if (!fresh && kind !== 'folder') rejectTwice(path);
     if (fresh && kind === 'folder') missing.push(path);
     return missing;
+  }
+
+  /** Whether an entry before has this name and is a file. */
+  isFile(path: string): boolean {
+    return this.#seen.get(path) === 'file';
   }
 
   /** Adds a name; returns whether it is new. A folder may occur again. */
   #enter(path: string, kind: Kind): boolean {
     const before = this.#seen.get(path);
-    if (before !== undefined && before !== kind) rejectTwice(path);
+    if (before !== undefined && before !== kind) {
+      if (before !== 'file' && kind !== 'file') rejectThroughLink(path);
+      rejectTwice(path);
+    }
     this.#seen.set(path, kind);
     return before === undefined;
   }
@@ -90,4 +98,8 @@ export class EntryNames {
 
 function rejectTwice(path: string): never {
   throw new IsthmusError('PACKAGE_NAME', `two entries are the same file: ${shown(path)}`);
+}
+
+function rejectThroughLink(path: string): never {
+  throw new IsthmusError('PACKAGE_LINK', `an entry would be written through the link ${shown(path)}`);
 }

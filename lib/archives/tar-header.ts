@@ -9,9 +9,9 @@ export interface TarHeader {
   /** Bytes: which text they are is the caller's to decide. */
   readonly name: Buffer;
   readonly linkName: Buffer;
-  readonly mode: number;
+  readonly mode: number | undefined;
   readonly sizeBytes: number;
-  readonly modifiedS: number;
+  readonly modifiedS: number | undefined;
 }
 
 /** Whether a block has only zeros: two of them end a tar. */
@@ -28,9 +28,9 @@ export function readTarHeader(block: Buffer): TarHeader | undefined {
     type: block[156] === 0 ? '0' : block.toString('latin1', 156, 157),
     name: nameOf(block),
     linkName: text(block, 157, 100),
-    mode: number(block, 100, 8) ?? 0,
+    mode: number(block, 100, 8),
     sizeBytes,
-    modifiedS: number(block, 136, 12) ?? 0,
+    modifiedS: number(block, 136, 12),
   };
 }
 

@@ -1,4 +1,4 @@
-// Reads a tar.gz entry by entry; admits only files and folders.
+// Reads a tar.gz entry by entry; admits only files, folders and links.
 import { IsthmusError } from '../../contract/errors.ts';
 import { inflateGzip } from './gzip.ts';
 import { decodeName } from './names.ts';
@@ -11,6 +11,9 @@ const OVERHEAD_PER_ENTRY_BYTES = 4 * 1024;
 const LARGEST_META_BYTES = 64 * 1024;
 /** Where an octal size ends: only from here on a pax size may differ from the header's. */
 const LARGEST_OCTAL_SIZE = 8 ** 11 - 1;
+
+/** A time of a header may be any number; no file system keeps a later one. */
+const LATEST_S = 2 ** 40;
 
 /** Passes every entry of the archive to the visitor, one at a time. */
 export async function readTarGz(path: string, visitor: ArchiveVisitor): Promise<void> {
@@ -27,6 +30,7 @@ interface Extension {
   readonly name?: Buffer;
   readonly linkName?: Buffer;
   readonly sizeBytes?: number;
+  readonly modifiedS?: number;
 }
 
 class TarReading {
@@ -79,7 +83,7 @@ class TarReading {
         const extension = this.#extension ?? {};
         this.#extension = undefined;
         this.#visitor.count();
-        return this.#entry({ ...header, ...extension, sizeBytes: sizeOf(header, extension) });
+        return this.#entry({ ...header, ...extension, sizeBytes: sizeOf(header, extension) }, extension);
       }
     }
   }
@@ -102,16 +106,27 @@ class TarReading {
     this.#extension = { ...before, ...extension };
   }
 
-  async #entry(header: TarHeader): Promise<void> {
+  async #entry(header: TarHeader, { modifiedS = header.modifiedS }: Extension): Promise<void> {
     const name = decodeName(header.name);
-    if (kindOf(header, name) === 'folder') {
-      // Some readers skip such content, others read it as entries.
-      if (header.sizeBytes > 0) throw damaged('a folder has content');
-      return this.#visitor.folder(name);
+    const kind = kindOf(header, name);
+    const facts = {
+      mode: header.mode,
+      modifiedAt: modifiedS === undefined || Math.abs(modifiedS) > LATEST_S ? undefined : new Date(modifiedS * 1000),
+    };
+    // Some readers skip such content, others read it as entries.
+    if (kind !== 'file' && header.sizeBytes > 0) throw damaged('a folder or a link has content');
+    switch (kind) {
+      case 'folder':
+        return this.#visitor.folder(name, facts);
+      case 'hardLink':
+        return this.#visitor.hardLink(name, decodeName(header.linkName));
+      case 'symbolicLink':
+        return this.#visitor.symbolicLink(name, decodeName(header.linkName), facts);
+      case 'file':
+        await this.#visitor.beginFile(name, facts);
+        for await (const chunk of this.#stream.content(header.sizeBytes)) await this.#visitor.write(chunk);
+        await this.#visitor.endFile();
     }
-    await this.#visitor.beginFile(name, (header.mode & 0o100) !== 0);
-    for await (const chunk of this.#stream.content(header.sizeBytes)) await this.#visitor.write(chunk);
-    await this.#visitor.endFile();
   }
 }
 
@@ -178,7 +193,7 @@ class TarStream {
   }
 }
 
-function kindOf({ type }: TarHeader, name: string): 'file' | 'folder' {
+function kindOf({ type }: TarHeader, name: string): 'file' | 'folder' | 'hardLink' | 'symbolicLink' {
   switch (type) {
     case '0':
     case '7':
@@ -187,8 +202,9 @@ function kindOf({ type }: TarHeader, name: string): 'file' | 'folder' {
     case '5':
       return 'folder';
     case '1':
+      return 'hardLink';
     case '2':
-      throw new IsthmusError('PACKAGE_LINK', `the archive has a link: ${JSON.stringify(name.slice(0, 120))}`);
+      return 'symbolicLink';
     case 'S':
       throw sparse();
     default:
@@ -205,24 +221,32 @@ function sizeOf(header: TarHeader, { sizeBytes = header.sizeBytes }: Extension):
 function readExtension(content: Buffer): Extension {
   const records = readPaxRecords(content);
   if ([...records.keys()].some((key) => key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize')) throw sparse();
-  const [name, linkName, size] = ['path', 'linkpath', 'size'].map((key) => records.get(key));
+  const [name, linkName, size, time] = ['path', 'linkpath', 'size', 'mtime'].map((key) => records.get(key));
   return {
     // An empty value takes a record back.
     ...(name === undefined || name.length === 0 ? {} : { name }),
     ...(linkName === undefined || linkName.length === 0 ? {} : { linkName }),
     ...(size === undefined || size.length === 0 ? {} : { sizeBytes: decimal(size) }),
+    ...(time === undefined || time.length === 0 ? {} : { modifiedS: seconds(time) }),
   };
 }
 
-/** It speaks of all entries after it, which have no name, size or target in common. */
+/** It speaks of all entries after it, which have no name, size or target in common. Other records do not matter. */
 function checkGlobal(content: Buffer): void {
-  if (Object.keys(readExtension(content)).length > 0) throw damaged('a global header names a file');
+  const { name, linkName, sizeBytes } = readExtension(content);
+  if ([name, linkName, sizeBytes].some((each) => each !== undefined)) throw damaged('a global header names a file');
 }
 
 function decimal(value: Buffer): number {
   const digits = value.toString('latin1');
   if (!/^\d{1,15}$/.test(digits)) throw damaged('an entry has a size that is no number');
   return Number(digits);
+}
+
+function seconds(value: Buffer): number {
+  const text = value.toString('latin1');
+  if (!/^-?\d{1,12}(?:\.\d*)?$/.test(text)) throw damaged('an entry has a time that is no number');
+  return Number(text);
 }
 
 function upToZero(content: Buffer): Buffer {

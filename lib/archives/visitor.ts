@@ -1,9 +1,8 @@
-// Handles each entry of an archive: counts it against the limits, and writes it when there is a target folder.
-import { chmod, mkdir, open, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+// Handles each entry of an archive: checks its name, counts it against the limits, and writes it when there is a writer.
 import { IsthmusError } from '../../contract/errors.ts';
+import type { EntryFacts, FolderWriter } from './folder-writer.ts';
+import { SymbolicLinks } from './links.ts';
 import { entryPath, EntryNames, shown } from './names.ts';
-import { errnoOf, freeBytes, syncPath, writeFully } from '../files/disk-space.ts';
 
 export interface ArchiveLimits {
   readonly maxEntries: number;
@@ -20,39 +19,24 @@ export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   reserveBytes: 32 * 1024 ** 2,
 };
 
-/** The free space is checked again after this many bytes. */
-const BYTES_BETWEEN_CHECKS = 16 * 1024 ** 2;
-
 export interface ArchiveContents {
   readonly files: number;
   readonly bytes: number;
 }
 
-/** How many files are flushed at once: enough for the disk to batch, few enough for any descriptor limit. */
-const FLUSH_AT_ONCE = 8;
-
-interface OpenFile {
-  readonly path: string;
-  readonly handle: FileHandle;
-  readonly mode: number;
-  position: number;
-}
-
 export class ArchiveVisitor {
   readonly limits: ArchiveLimits;
-  readonly #into: string | undefined;
+  readonly #writer: FolderWriter | undefined;
   readonly #names = new EntryNames();
-  readonly #paths = { files: new Array<string>(), folders: new Array<string>() };
+  readonly #links = new SymbolicLinks();
   #entries = 0;
   #files = 0;
   #bytes = 0;
-  #checkRoomAt = 0;
-  #writing: OpenFile | undefined;
 
-  /** Without `into` the archive is only checked. */
-  constructor(limits: ArchiveLimits, into?: string) {
+  /** Without a writer the archive is only checked. */
+  constructor(limits: ArchiveLimits, writer?: FolderWriter) {
     this.limits = limits;
-    this.#into = into;
+    this.#writer = writer;
   }
 
   get contents(): ArchiveContents {
@@ -67,92 +51,67 @@ export class ArchiveVisitor {
     }
   }
 
-  async folder(name: string): Promise<void> {
+  async folder(name: string, facts: EntryFacts): Promise<void> {
     const parts = entryPath(name);
     if (parts.length > 0) await this.#makeFolders(this.#names.admit(parts, 'folder'));
+    this.#writer?.describeFolder(parts.join('/'), facts);
   }
 
   /** Begins a file; its content goes to `write`, and `endFile` ends it. */
-  async beginFile(name: string, executable: boolean): Promise<void> {
-    const parts = entryPath(name);
-    if (parts.length === 0) throw new IsthmusError('PACKAGE_NAME', 'a file has no name');
-    await this.#makeFolders(this.#names.admit(parts, 'file'));
+  async beginFile(name: string, facts: EntryFacts): Promise<void> {
+    const path = await this.#enter(name, 'file');
     this.#files += 1;
-    if (this.#into === undefined) return;
-    const path = join(this.#into, ...parts);
-    // Exclusive: never writes to or through an existing file.
-    const handle = await open(path, 'wx', 0o600).catch((thrown: unknown) => {
-      throw translateExisting(thrown, name);
-    });
-    this.#writing = { path, handle, mode: executable ? 0o755 : 0o644, position: 0 };
+    await this.#writer?.beginFile(path.join('/'), facts);
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    this.#countBytes(chunk.length);
-    if (this.#into === undefined || this.#writing === undefined) return;
-    await this.#checkRoom(this.#into);
-    await writeFully(this.#writing.handle, chunk, this.#writing.position);
-    this.#writing.position += chunk.length;
-  }
-
-  async endFile(): Promise<void> {
-    if (this.#writing === undefined) return;
-    const { path, handle, mode } = this.#writing;
-    await handle.chmod(mode);
-    await this.close();
-    this.#paths.files.push(path);
-  }
-
-  /** Closes the file that is being written, if any. */
-  async close(): Promise<void> {
-    const writing = this.#writing;
-    this.#writing = undefined;
-    await writing?.handle.close();
-  }
-
-  /** Flushes everything written to disk. */
-  async flush(): Promise<void> {
-    if (this.#into === undefined) return;
-    const pending = [...this.#paths.files, ...this.#paths.folders, this.#into];
-    const work = async (): Promise<void> => {
-      for (let path = pending.pop(); path !== undefined; path = pending.pop()) await syncPath(path);
-    };
-    await Promise.all(Array.from({ length: FLUSH_AT_ONCE }, work));
-  }
-
-  async #makeFolders(folders: readonly string[]): Promise<void> {
-    if (this.#into === undefined) return;
-    for (const folder of folders) {
-      const path = join(this.#into, folder);
-      await mkdir(path).catch((thrown: unknown) => {
-        throw translateExisting(thrown, folder);
-      });
-      await chmod(path, 0o755);
-      this.#paths.folders.push(path);
-    }
-  }
-
-  #countBytes(bytes: number): void {
-    this.#bytes += bytes;
+    this.#bytes += chunk.length;
     const { maxBytes } = this.limits;
     if (this.#bytes > maxBytes) {
       throw new IsthmusError('PACKAGE_BOMB', `the archive unpacks to more than ${maxBytes} bytes`);
     }
+    await this.#writer?.write(chunk);
   }
 
-  async #checkRoom(folder: string): Promise<void> {
-    if (this.#bytes < this.#checkRoomAt) return;
-    this.#checkRoomAt = this.#bytes + BYTES_BETWEEN_CHECKS;
-    const free = await freeBytes(folder);
-    if (free >= this.limits.reserveBytes) return;
-    throw new IsthmusError('DISK_FULL', `no room on the disk to unpack the package: ${free} bytes are free`);
+  async endFile(): Promise<void> {
+    await this.#writer?.endFile();
   }
-}
 
-/** Names that the archive keeps apart may be one to the file system. */
-function translateExisting(thrown: unknown, name: string): unknown {
-  if (errnoOf(thrown) !== 'EEXIST') return thrown;
-  return new IsthmusError('PACKAGE_NAME', `another entry is the same file on this disk: ${shown(name)}`, {
-    cause: thrown,
-  });
+  /** A second name of a file that came before in the archive. */
+  async hardLink(name: string, target: string): Promise<void> {
+    const path = await this.#enter(name, 'file');
+    const file = target
+      .split('/')
+      .filter((part) => part !== '' && part !== '.')
+      .join('/');
+    if (target.startsWith('/') || file === path.join('/') || !this.#names.isFile(file)) {
+      const [from, to] = [shown(name), shown(target)];
+      throw new IsthmusError('PACKAGE_LINK', `the hard link ${from} is to no file before it in the archive: to ${to}`);
+    }
+    this.#files += 1;
+    await this.#writer?.hardLink(path.join('/'), file);
+  }
+
+  /** A symbolic link; it is judged and made when all entries are known. */
+  async symbolicLink(name: string, target: string, { modifiedAt }: EntryFacts): Promise<void> {
+    this.#links.add({ parts: await this.#enter(name, 'link'), target, modifiedAt });
+  }
+
+  /** Ends the archive. */
+  async finish(): Promise<void> {
+    this.#links.judge();
+    await this.#writer?.finishFiles(this.#links.all);
+  }
+
+  /** Admits a name, and makes the folders above it. */
+  async #enter(name: string, kind: 'file' | 'link'): Promise<readonly string[]> {
+    const parts = entryPath(name);
+    if (parts.length === 0) throw new IsthmusError('PACKAGE_NAME', `a ${kind} has no name`);
+    await this.#makeFolders(this.#names.admit(parts, kind));
+    return parts;
+  }
+
+  async #makeFolders(folders: readonly string[]): Promise<void> {
+    for (const folder of folders) await this.#writer?.makeFolder(folder);
+  }
 }

@@ -1,9 +1,12 @@
-// Reads a zip or nupkg entry by entry, by its central directory; admits only files and folders.
+// Reads a zip or nupkg entry by entry, by its central directory; admits only files, folders and links.
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { openPromise, type Entry, type LocalFileHeader } from 'yauzl';
 import { IsthmusError } from '../../contract/errors.ts';
+import type { EntryFacts } from './folder-writer.ts';
 import { inflate, newMeter, readStored } from './inflate.ts';
+import { LONGEST_TARGET_BYTES } from './links.ts';
+import { decodeName } from './names.ts';
 import type { ArchiveVisitor } from './visitor.ts';
 import { lie, readZipEnd, type ZipDirectory } from './zip-end.ts';
 import { ZipLayout } from './zip-layout.ts';
@@ -51,7 +54,7 @@ class ZipReading {
       seen += 1;
       at += RECORD_BYTES + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
       if (at > end || (at === end && seen < records)) throw lie(`it claims ${records} entries and has fewer`);
-      rejectUnlessPlain(entry);
+      rejectUnlessReadable(entry);
       layout.add(entry, local);
     });
     if (at < end) throw lie(`it claims ${records} entries and has more`);
@@ -62,12 +65,17 @@ class ZipReading {
     await this.#eachEntry(async (entry, local) => {
       visitor.count();
       const name = nameOf(entry, local, format);
+      const facts = factsOf(entry);
+      const content = this.#content(entry, local.fileDataStart);
+      if (typeOf(entry) === constants.S_IFLNK) {
+        return visitor.symbolicLink(name, await readTarget(content), facts);
+      }
       if (name.endsWith('/')) {
         if (entry.uncompressedSize > 0) throw lie('a folder has content');
-        return visitor.folder(name);
+        return visitor.folder(name, facts);
       }
-      await visitor.beginFile(name, (unixMode(entry) & 0o100) !== 0);
-      await this.#readContent(entry, local.fileDataStart, visitor);
+      await visitor.beginFile(name, facts);
+      for await (const chunk of content) await visitor.write(chunk);
       await visitor.endFile();
     });
   }
@@ -81,13 +89,11 @@ class ZipReading {
     }
   }
 
-  async #readContent(entry: Entry, start: number, visitor: ArchiveVisitor): Promise<void> {
+  async *#content(entry: Entry, start: number): AsyncGenerator<Buffer> {
     const { compressionMethod, compressedSize, uncompressedSize, crc32 } = entry;
     const meter = newMeter();
     const read = compressionMethod === STORED ? readStored : inflate;
-    for await (const chunk of read(this.#file, { start, end: start + compressedSize }, meter)) {
-      await visitor.write(chunk);
-    }
+    yield* read(this.#file, { start, end: start + compressedSize }, meter);
     if (meter.takenBytes !== compressedSize || meter.bytes !== uncompressedSize) {
       throw lie('an entry has another size than it claims');
     }
@@ -104,19 +110,41 @@ function nameOf(entry: Entry, local: LocalFileHeader, format: 'zip' | 'nupkg'): 
   );
 }
 
+/** The target of a link is its content. */
+async function readTarget(content: AsyncGenerator<Buffer>): Promise<string> {
+  let target = Buffer.alloc(0);
+  for await (const chunk of content) {
+    target = Buffer.concat([target, chunk]);
+    if (target.length > LONGEST_TARGET_BYTES) {
+      throw new IsthmusError('PACKAGE_LINK', 'the archive has a link whose target is too long');
+    }
+  }
+  return decodeName(target);
+}
+
+function factsOf(entry: Entry): EntryFacts {
+  const mode = unixMode(entry);
+  return {
+    mode: mode === 0 ? undefined : mode,
+    modifiedAt: entry.lastModFileDate === 0 ? undefined : entry.getLastModDate(),
+  };
+}
+
+function typeOf(entry: Entry): number {
+  return unixMode(entry) & constants.S_IFMT;
+}
+
 /** The mode with its type; 0 when no Unix made the entry. */
 function unixMode({ versionMadeBy, externalFileAttributes }: Entry): number {
   return versionMadeBy >> 8 === MADE_ON_UNIX ? externalFileAttributes >>> 16 : 0;
 }
 
-function rejectUnlessPlain(entry: Entry): void {
+function rejectUnlessReadable(entry: Entry): void {
   if (entry.isEncrypted()) throw new IsthmusError('PACKAGE_FORMAT', 'the archive is encrypted');
   if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
     throw new IsthmusError('PACKAGE_FORMAT', `compression method ${entry.compressionMethod} is not deflate`);
   }
-  const type = unixMode(entry) & constants.S_IFMT;
-  if (type === constants.S_IFLNK) throw new IsthmusError('PACKAGE_LINK', 'the archive has a link');
-  if (type !== 0 && type !== constants.S_IFREG && type !== constants.S_IFDIR) {
-    throw new IsthmusError('PACKAGE_ENTRY', 'the archive has an entry that is neither a file nor a folder');
+  if (![0, constants.S_IFREG, constants.S_IFDIR, constants.S_IFLNK].includes(typeOf(entry))) {
+    throw new IsthmusError('PACKAGE_ENTRY', 'the archive has an entry that is no file, folder or link');
   }
 }

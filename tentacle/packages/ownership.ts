@@ -58,6 +58,8 @@ export async function applyOwnership(
   owner: FileOwner | undefined,
   isSecret: (name: string) => boolean,
 ): Promise<number> {
+  const rootMode = rules.folderMode ?? 0o755;
+  if (owner === undefined && rules.fileMode === undefined && rules.folderMode === undefined) return rootMode;
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   // The deepest first: a folder may become one that the agent itself cannot pass.
   for (const entry of entries.reverse()) {
@@ -69,7 +71,7 @@ export async function applyOwnership(
     await chmod(path, isSecret(relative(root, path)) ? mode & secretMask(rules) : mode);
   }
   if (owner !== undefined) await lchown(root, owner.uid, owner.gid);
-  return rules.folderMode ?? 0o755;
+  return rootMode;
 }
 
 /** A program stays one: whoever may read it may execute it. */

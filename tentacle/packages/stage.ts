@@ -12,7 +12,7 @@ import { compareText } from '../../lib/text/compare.ts';
 import { applyOwnership, ownerOf, type FileOwner } from './ownership.ts';
 import type { PackageOrder } from './payload.ts';
 import { releaseName, type ReleaseRecord, type Releases } from './releases.ts';
-import { substituteFiles } from './substitute-files.ts';
+import { substituteFiles, type PackageWarning } from './substitute-files.ts';
 
 export interface StageDeps {
   readonly blobs: BlobStore;
@@ -60,11 +60,14 @@ async function build(
   const into = releases.buildingOf(release);
   try {
     const path = deps.blobs.pathOf(order.sha256);
+    let warnings: readonly PackageWarning[] = [];
     const { files, bytes } = await unpackArchive({
       ...{ path, format: order.format, into },
       limits: { reserveBytes: deps.reserveBytes },
+      edit: async () => {
+        warnings = await substituteFiles(into, order);
+      },
     });
-    const warnings = await substituteFiles(into, order);
     const secrets = new Set(warnings.filter(({ kind }) => kind === 'sensitive').map(({ file }) => file));
     const mode = await applyOwnership(into, order.fileRules, owner, (name) => secrets.has(name));
     const { id, version, sha256 } = order;

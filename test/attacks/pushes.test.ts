@@ -71,14 +71,20 @@ it.each([
     ]),
   ],
   [
-    'a chain of hard links',
+    'two links that leave together',
     'PACKAGE_LINK',
     'tar.gz',
     tarGz([
       { name: 'a', content: 'x' },
-      { name: 'b', type: '1', linkName: 'a' },
-      { name: 'c', type: '1', linkName: 'b' },
+      { name: 'd/up', type: '2', linkName: '..' },
+      { name: 'out', type: '2', linkName: 'd/up/..' },
     ]),
+  ],
+  [
+    'a hard link out',
+    'PACKAGE_LINK',
+    'tar.gz',
+    tarGz([{ name: 'a' }, { name: 'b', type: '1', linkName: '/etc/passwd' }]),
   ],
   ['a sparse file', 'PACKAGE_BOMB', 'tar.gz', tarGz([paxEntry({ 'GNU.sparse.major': '1' }), { name: 'a' }])],
   ['too many entries', 'PACKAGE_BOMB', 'zip', zip([{ name: 'a' }], { records: 0xffff, records64: 1_000_000 })],

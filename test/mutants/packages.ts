@@ -102,18 +102,29 @@ export const packagesMutants: Mutants = {
     ],
     red: { file: 'test/packages/tentacle.test.ts', test: ['acquiring', 'never unpacks what is not the pinned bytes'] },
   },
+  'files-through-links': {
+    file: 'lib/archives/names.ts',
+    find: 'if (before !== undefined && before !== kind) {',
+    replace: "if (before !== undefined && before !== kind && before !== 'link') {",
+    red: {
+      file: 'test/packages/archive-links.test.ts',
+      test: ['links and devices', 'tar: a file through a link before it'],
+    },
+  },
   'gzip-streams-joined': {
     file: 'lib/archives/gzip.ts',
     find: 'at = await skipEmptyStream(',
     replace: 'at = yield* streamAt(',
     red: { file: 'test/packages/lying-archives.test.ts', test: ['gzip', 'one tar in two streams'] },
   },
-  'links-unpacked': {
-    file: 'lib/archives/tar.ts',
-    find: "case '2':",
-    replace: `  return 'file';
-    case '2':`,
-    red: { file: 'test/packages/archive.test.ts', test: ['links and devices', 'tar: hard link'] },
+  'links-judged-alone': {
+    file: 'lib/archives/links.ts',
+    find: 'if (node?.target === undefined) {',
+    replace: "if (node?.target !== '') {",
+    red: {
+      file: 'test/packages/archive-links.test.ts',
+      test: ['links and devices', 'tar: two links that each stay inside and leave together'],
+    },
   },
   'local-names-unread': {
     file: 'lib/archives/zip-names.ts',

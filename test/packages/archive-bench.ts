@@ -1,6 +1,6 @@
 // Unpacks archives beside a canary: what is rejected leaves nothing behind.
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
@@ -10,7 +10,9 @@ import { tempDir } from '../support/temp.ts';
 
 /** Every path below a folder, sorted. */
 export async function listing(folder: string): Promise<string[]> {
-  return (await readdir(folder, { recursive: true })).sort();
+  // With their kinds, since otherwise it goes through links.
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
 }
 
 interface Bench {

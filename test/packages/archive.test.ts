@@ -1,6 +1,7 @@
 // Unpacking: a packer's archives come out whole; an attacker's are rejected and leave nothing behind.
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -8,10 +9,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkArchive, unpackArchive } from '../../lib/archives/archive.ts';
 import type { PackageFormat } from '../../contract/packages.ts';
-import type { ErrorCode } from '../../contract/errors.ts';
 import { tempDir } from '../support/temp.ts';
 import { bench, listing, rejected } from './archive-bench.ts';
-import { paxEntry, tarEntry, tarGz, unicodePath, zip, type TarEntry, type ZipEntry } from './craft.ts';
+import { paxEntry, tarEntry, tarGz, zip, type TarEntry, type ZipEntry } from './craft.ts';
 
 const run = promisify(execFile);
 
@@ -19,15 +19,17 @@ describe('what a packer makes', () => {
   async function tree(): Promise<string> {
     const root = await tempDir();
     await mkdir(join(root, 'in', 'bin', 'deep'), { recursive: true });
-    await mkdir(join(root, 'in', 'empty'));
+    await mkdir(join(root, 'in', 'empty'), { mode: 0o700 });
     await writeFile(join(root, 'in', 'bin', 'start.sh'), '#!/bin/sh\n');
     await chmod(join(root, 'in', 'bin', 'start.sh'), 0o4775);
     await writeFile(join(root, 'in', 'bin', 'deep', 'größe – λ.txt'), 'x'.repeat(300_000), { mode: 0o600 });
     await writeFile(join(root, 'in', 'none'), '');
     await mkdir(join(root, 'in', 'd'.repeat(120)));
     await writeFile(join(root, 'in', 'd'.repeat(120), 'n'.repeat(150)), 'long');
+    for (const name of ['bin/start.sh', 'empty', 'bin']) await utimes(join(root, 'in', name), packedAt, packedAt);
     return root;
   }
+  const packedAt = new Date('2001-02-03T04:05:06Z');
   const expected = [
     'bin', 'bin/deep', 'bin/deep/größe – λ.txt', 'bin/start.sh', 'd'.repeat(120), `${'d'.repeat(120)}/${'n'.repeat(150)}`, 'empty', 'none',
   ]; // prettier-ignore
@@ -38,9 +40,15 @@ describe('what a packer makes', () => {
     expect(contents).toEqual({ files: 4, bytes: 300_014 });
     expect(await listing(into)).toEqual(expected);
     expect(await readFile(join(into, 'bin/deep/größe – λ.txt'), 'utf8')).toBe('x'.repeat(300_000));
-    expect((await stat(join(into, 'bin/start.sh'))).mode & 0o7777).toBe(0o755);
-    expect((await stat(join(into, 'bin/deep/größe – λ.txt'))).mode & 0o7777).toBe(0o644);
-    expect((await stat(join(into, 'empty'))).mode & 0o7777).toBe(0o755);
+    const facts = async (name: string) => {
+      const { mode, mtime } = await stat(join(into, name));
+      return [(mode & 0o7777).toString(8), mtime];
+    };
+    expect(await facts('bin/start.sh')).toEqual(['775', packedAt]);
+    expect(await facts('empty')).toEqual(['700', packedAt]);
+    expect(await facts('bin')).toEqual(['755', packedAt]);
+    expect((await facts('bin/deep/größe – λ.txt'))[0]).toBe('600');
+    expect((await facts('.'))[0]).toBe('755');
     expect(await checkArchive({ path: join(root, archive), format })).toEqual(contents);
   }
 
@@ -56,7 +64,8 @@ describe('what a packer makes', () => {
     const file = new ZipFile();
     for (const name of expected) {
       const path = join(root, 'in', name);
-      if ((await stat(path)).isDirectory()) file.addEmptyDirectory(name);
+      const { mode, mtime } = await stat(path);
+      if ((mode & constants.S_IFMT) === constants.S_IFDIR) file.addEmptyDirectory(name, { mode, mtime });
       else file.addFile(path, name);
     }
     file.end();
@@ -92,195 +101,6 @@ describe('what a packer makes', () => {
     await writeFile(join(into, 'mine'), '');
     await expect(unpackArchive({ path: archive, format: 'tar.gz', into })).rejects.toMatchObject({ code: 'EEXIST' });
     expect(await listing(into)).toEqual(['mine']);
-  });
-});
-
-describe('names', () => {
-  const cases: [string, string | Buffer, ErrorCode][] = [
-    ['parent', '../canary', 'PACKAGE_PATH_ESCAPE'],
-    ['parent inside', 'a/../../canary', 'PACKAGE_PATH_ESCAPE'],
-    ['parent that stays inside', 'a/../b', 'PACKAGE_PATH_ESCAPE'],
-    ['absolute', '/etc/isthmus', 'PACKAGE_PATH_ESCAPE'],
-    ['drive', 'C:\\windows\\x', 'PACKAGE_PATH_ESCAPE'],
-    ['drive, relative', 'c:x', 'PACKAGE_PATH_ESCAPE'],
-    ['parents by backslashes', '..\\..\\canary', 'PACKAGE_PATH_ESCAPE'],
-    ['a backslash first', '\\\\server\\share', 'PACKAGE_PATH_ESCAPE'],
-    ['newline', 'a\nb', 'PACKAGE_NAME'],
-    ['escape sequence', 'a\u001b[2Jb', 'PACKAGE_NAME'],
-    ['not UTF-8', Buffer.from([0x61, 0xff, 0xfe]), 'PACKAGE_NAME'],
-    ['overlong UTF-8 of ..', Buffer.from([0x2e, 0xc0, 0xae, 0x2f, 0x61]), 'PACKAGE_NAME'],
-    ['nothing', './', 'PACKAGE_NAME'],
-  ];
-
-  it.each(cases)('tar: %s', async (_, name, code) => {
-    const entry = tarEntry({ name, content: 'x' });
-    // A file whose name ends in a slash is a folder to tar; the empty name is only tried where it is a file.
-    if (name === './') return;
-    await rejected('tar.gz', tarGz([{ name: 'first', content: 'y' }, entry]), code);
-  });
-
-  it.each(cases)('zip: %s', async (_, name, code) => {
-    await rejected(
-      'zip',
-      zip([
-        { name: 'first', content: 'y' },
-        { name: name === './' ? '.' : name, content: 'x' },
-      ]),
-      code,
-    );
-  });
-
-  it.each([
-    ['NUL', { path: 'a\0b' }, 'PACKAGE_NAME'],
-    ['newline', { mtime: '1', path: 'a\nb' }, 'PACKAGE_NAME'],
-    ['300 bytes', { path: 'é'.repeat(150) }, 'PACKAGE_NAME'],
-    ['2,000 bytes', { path: 'abc/'.repeat(500) + 'x' }, 'PACKAGE_NAME'],
-    ['parent', { path: '../canary' }, 'PACKAGE_PATH_ESCAPE'],
-    ['a fake record in the name', { path: 'a\n15 path=../x\n' }, 'PACKAGE_NAME'],
-    ['sparse', { 'GNU.sparse.major': '1', path: 'a' }, 'PACKAGE_BOMB'],
-  ] as const)('tar, PAX: %s', async (_, attributes, code) => {
-    await rejected('tar.gz', tarGz([paxEntry(attributes), { name: 'short', content: 'x' }]), code);
-  });
-
-  it.each([
-    ['NUL', 'a\0b', 'PACKAGE_NAME'],
-    ['300 bytes', 'x'.repeat(300), 'PACKAGE_NAME'],
-  ] as const)('zip: %s', async (_, name, code) => rejected('zip', zip([{ name, content: 'x' }]), code));
-
-  it('tar, GNU long name: newline', () =>
-    rejected(
-      'tar.gz',
-      tarGz([{ name: '././@LongLink', type: 'L', content: 'a\nb\0' }, { name: 'x' }]),
-      'PACKAGE_NAME',
-    ));
-
-  it.each(['%2e%2e/canary', '%2e%2e%2fcanary', '..%5ccanary', '%2fetc%2fx'])('nupkg: an escaped parent, %s', (name) =>
-    rejected('nupkg', zip([{ name, content: 'x' }]), 'PACKAGE_PATH_ESCAPE'),
-  );
-
-  it.each<[string, ZipEntry, ErrorCode]>([
-    [
-      'an escape by the backslashes of DOS',
-      { name: 'a\\..\\..\\canary', content: 'x', host: 0 },
-      'PACKAGE_PATH_ESCAPE',
-    ],
-    [
-      'an escape in the name beside the name',
-      { name: 'a', flags: 0, content: 'x', extra: unicodePath('a', '../canary') },
-      'PACKAGE_PATH_ESCAPE',
-    ],
-    [
-      'an escape in the old name',
-      { name: '../canary', flags: 0, content: 'x', extra: unicodePath('../canary', 'a') },
-      'PACKAGE_PATH_ESCAPE',
-    ],
-    ['two names that are UTF-8', { name: 'a', content: 'x', extra: unicodePath('a', 'b') }, 'PACKAGE_NAME'],
-    [
-      'another name beside the name in its own header',
-      { name: 'a', flags: 0, content: 'x', own: { extra: unicodePath('a', 'b') } },
-      'PACKAGE_NAME',
-    ],
-    ['UTF-8 by its flag that is none', { name: Buffer.from([0x61, 0xff]), content: 'x' }, 'PACKAGE_NAME'],
-  ])('zip: %s', (_, entry, code) => rejected('zip', zip([entry]), code));
-
-  it.each<[string, PackageFormat, Buffer, string[]]>([
-    [
-      'the backslashes of Windows as folders',
-      'zip',
-      zip([
-        { name: 'bin\\', host: 0, flags: 0 },
-        { name: 'bin\\app.exe', content: 'x', host: 0, flags: 0 },
-        { name: 'a/b\\c', host: 0, flags: 0 },
-      ]),
-      ['a', 'a/b\\c', 'bin', 'bin/app.exe'],
-    ],
-    ['a backslash of Unix as it is', 'zip', zip([{ name: 'a\\b' }]), ['a\\b']],
-    ['a backslash in a tar as it is', 'tar.gz', tarGz([{ name: 'a\\b' }]), ['a\\b']],
-    ['the code page of DOS', 'zip', zip([{ name: Buffer.from([0x67, 0x72, 0x94, 0xe1, 0x65]), flags: 0 }]), ['größe']],
-    ['UTF-8 without its flag', 'zip', zip([{ name: 'größe', flags: 0 }]), ['größe']],
-    [
-      'the name in UTF-8 beside an old one',
-      'zip',
-      zip([
-        { name: '#U03bb', flags: 0, extra: unicodePath('#U03bb', 'λ'), own: { extra: unicodePath('#U03bb', 'λ') } },
-      ]),
-      ['λ'],
-    ],
-    ['not the UTF-8 beside another name', 'zip', zip([{ name: 'a', flags: 0, extra: unicodePath('b', 'λ') }]), ['a']],
-    ['names that differ in case', 'zip', zip([{ name: 'Readme' }, { name: 'README' }]), ['README', 'Readme']],
-    [
-      'what is no escape in a nupkg',
-      'nupkg',
-      zip([{ name: '100%' }, { name: '50%off' }, { name: '%ff%41' }, { name: 'a%20b%2Bc' }, { name: '%C3%A9' }]),
-      ['%ffA', '100%', '50%off', 'a b+c', 'é'],
-    ],
-    [
-      'vendor records first in a pax header',
-      'tar.gz',
-      tarGz([
-        paxEntry({ 'SCHILY.xattr.user.mime_type': 'a\nb', 'LIBARCHIVE.creationtime': '1', path: 'long' }),
-        { name: 'a' },
-        paxEntry({ 'com.example/key-2 x': 'y', mtime: '1.5', path: 'b' }),
-        { name: 'c' },
-      ]),
-      ['b', 'long'],
-    ],
-  ])('takes %s', async (_, format, bytes, expected) => {
-    const { archive, into } = await bench(bytes);
-    await unpackArchive({ path: archive, format, into });
-    expect(await listing(into)).toEqual(expected);
-  });
-
-  it.each([
-    ['the same twice', 'a', './a'],
-    ['folder and file', 'a/b', 'a'],
-    ['file and folder', 'a', 'a/b'],
-  ])('duplicates: %s', async (_, a, b) => {
-    await rejected(
-      'zip',
-      zip([
-        { name: a, content: '1' },
-        { name: b, content: '2' },
-      ]),
-      'PACKAGE_NAME',
-    );
-    await rejected(
-      'tar.gz',
-      tarGz([
-        { name: a, content: '1' },
-        { name: b, content: '2' },
-      ]),
-      'PACKAGE_NAME',
-    );
-  });
-});
-
-describe('links and devices', () => {
-  it.each<[string, TarEntry, ErrorCode]>([
-    ['symbolic link out', { name: 'l', type: '2', linkName: '../..' }, 'PACKAGE_LINK'],
-    ['symbolic link inside', { name: 'l', type: '2', linkName: 'first' }, 'PACKAGE_LINK'],
-    ['hard link', { name: 'l', type: '1', linkName: 'first' }, 'PACKAGE_LINK'],
-    ['hard link to the system', { name: 'l', type: '1', linkName: '/etc/passwd' }, 'PACKAGE_LINK'],
-    ['character device', { name: 'null', type: '3' }, 'PACKAGE_ENTRY'],
-    ['block device', { name: 'sda', type: '4' }, 'PACKAGE_ENTRY'],
-    ['pipe', { name: 'pipe', type: '6' }, 'PACKAGE_ENTRY'],
-    ['sparse file', { name: 'sparse', type: 'S' }, 'PACKAGE_BOMB'],
-  ])('tar: %s', (_, entry, code) =>
-    rejected('tar.gz', tarGz([{ name: 'first', content: 'y' }, entry, { name: 'l/x', content: 'z' }]), code),
-  );
-
-  it.each<[string, number, ErrorCode]>([
-    ['symbolic link', 0o120777, 'PACKAGE_LINK'],
-    ['device', 0o020666, 'PACKAGE_ENTRY'],
-    ['pipe', 0o010666, 'PACKAGE_ENTRY'],
-  ])('zip: %s', (_, mode, code) => rejected('zip', zip([{ name: 'l', content: '../..', mode }]), code));
-
-  it('GNU tar of a tree with a link through which a file is then written', async () => {
-    const root = await tempDir();
-    await mkdir(join(root, 'in'));
-    await symlink('/tmp', join(root, 'in', 'out'));
-    await run('tar', ['-czf', join(root, 'a.tgz'), '-C', join(root, 'in'), 'out']);
-    await rejected('tar.gz', await readFile(join(root, 'a.tgz')), 'PACKAGE_LINK');
   });
 });
 
@@ -417,7 +237,7 @@ describe('properties', () => {
             content,
             type: fc.constantFrom('0', '0', '0', '5', '1', '2', '6', 'L', 'x', 'g', 'K', 'Z'),
             mode: fc.nat(0o7777),
-            linkName: fc.constantFrom('', '..'),
+            linkName: fc.constantFrom('', '..', 'a', 'a/b'),
           }),
           { maxLength: 5 },
         ),

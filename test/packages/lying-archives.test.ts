@@ -100,7 +100,12 @@ describe('tar', () => {
       'other bytes follow its end',
       tarGz([a, end, Buffer.alloc(600_000), junk], { end: false }),
     ],
-    ['a folder with content', 'a folder has content', tarGz([{ name: 'd/', type: '5', size: 512 }, a])],
+    ['a folder with content', 'a folder or a link has content', tarGz([{ name: 'd/', type: '5', size: 512 }, a])],
+    [
+      'a link with content',
+      'a folder or a link has content',
+      tarGz([a, { name: 'l', type: '1', linkName: 'a', size: 512 }]),
+    ],
     ['a size that is no number', 'no number', tarGz([changed({ ...a, content: 'x' }, 124, 'twelve')])],
     ['a pax size that is no number', 'no number', tarGz([paxEntry({ size: '3e0' }), a])],
     ['another size in pax', 'two sizes', tarGz([paxEntry({ size: '1024' }), a])],

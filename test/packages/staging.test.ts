@@ -1,0 +1,80 @@
+// Staging on a machine, from a package that is there already.
+import { createHash } from 'node:crypto';
+import { chown, readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { BlobStore } from '../../lib/blobs/blob-store.ts';
+import { newId } from '../../lib/ids.ts';
+import { silentLogger } from '../../lib/telemetry/log.ts';
+import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1/PackagePayload.ts';
+import { createPackages, type Packages } from '../../tentacle/packages/packages.ts';
+import { lacks } from '../support/needs.ts';
+import { tempDir } from '../support/temp.ts';
+import { tarGz } from './craft.ts';
+import { NO_FILE_RULES, NOWHERE_ELSE } from './orders.ts';
+
+const installation = { project: 'shop', environment: 'prod', step: 'web' };
+const folderOf = (dataDir: string) => join(dataDir, 'applications', 'shop', 'prod', 'web');
+
+/** The order for a package, whose bytes are put into the cache of a data folder that nobody has open. */
+async function cached(dataDir: string, bytes: Buffer, version: string): Promise<PackagePayload__Output> {
+  const blobs = await BlobStore.open(join(dataDir, 'packages'));
+  const writer = await blobs.receive();
+  await writer.write(bytes);
+  await writer.commit();
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return {
+    package: { id: 'web', version, sha256, sizeBytes: bytes.length, format: 'tar.gz' },
+    ...{ installation, downloadToken: '', variables: { Name: 'Zoë' }, sensitiveNames: [], sources: [] },
+    ...NO_FILE_RULES,
+    substitute: [{ pattern: '**/*.ini', encoding: 'utf-8' }],
+  };
+}
+
+async function open(dataDir: string): Promise<Packages> {
+  const packages = await createPackages({
+    ...{ dataDir, onWrongSource: () => undefined, log: silentLogger(), hasOpenScript: () => false, keptRecent: 9 },
+    ...NOWHERE_ELSE,
+    connect: () => Promise.reject(new Error('no source is asked')),
+  });
+  onTestFinished(() => packages.stop());
+  return packages;
+}
+
+it.skipIf(lacks('linux', 'root'))(
+  'unpacks read-only folders as a user like others, substitutes in them, and removes them',
+  async () => {
+    const dataDir = await tempDir();
+    await chown(dataDir, 65_534, 65_534);
+    const versions = ['1.0', '2.0', '3.0', '4.0', '5.0'];
+    const orders: PackagePayload__Output[] = [];
+    process.seteuid!(65_534);
+    onTestFinished(() => process.seteuid!(0));
+    for (const version of versions) {
+      const bytes = tarGz([
+        { name: 'version', content: version },
+        { name: 'conf/', type: '5', mode: 0o500 },
+        { name: 'conf/app.ini', content: 'name=#{Name}', mode: 0o440 },
+        { name: 'conf/same.ini', type: '2', linkName: 'app.ini' },
+        { name: 'conf/copy.txt', type: '1', linkName: 'conf/app.ini' },
+      ]);
+      orders.push(await cached(dataDir, bytes, version));
+    }
+    const packages = await open(dataDir);
+    const paths: string[] = [];
+    for (const order of orders) {
+      const task = newId();
+      await packages.stage(order, task);
+      await packages.activate(order, task);
+      paths.push((await packages.settle(order, task)).releasePath);
+    }
+    const conf = join(paths.at(-1)!, 'conf');
+    expect((await stat(conf)).mode & 0o7777).toBe(0o500);
+    expect((await stat(join(conf, 'app.ini'))).mode & 0o7777).toBe(0o440);
+    expect(await readFile(join(conf, 'same.ini'), 'utf8')).toBe('name=Zoë');
+    // The other name of a file keeps what the file had.
+    expect(await readFile(join(conf, 'copy.txt'), 'utf8')).toBe('name=#{Name}');
+    expect(await readdir(join(folderOf(dataDir), 'releases'))).not.toContain(basename(paths[0]!));
+    expect(await readdir(join(folderOf(dataDir), '.private'))).toEqual([]);
+  },
+);
