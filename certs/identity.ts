@@ -6,6 +6,7 @@ import { writeDurably } from '../lib/files/durable.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { PeerIdentity } from './peer.ts';
 import type { NodeRole } from '../contract/nodes.ts';
+import { NodeStarts, type NodeStart } from './starts.ts';
 import { verifyCertificate } from './verify.ts';
 
 export interface NodeIdentity {
@@ -35,11 +36,13 @@ export function writeIdentity(folder: string, identity: NodeIdentity): void {
 export class IdentityStore {
   readonly #folder: string;
   readonly #listeners = new Set<(identity: NodeIdentity) => void>();
+  readonly #starts: NodeStarts;
   #identity: NodeIdentity;
   #peer: PeerIdentity;
 
   private constructor(folder: string, identity: NodeIdentity) {
     this.#folder = folder;
+    this.#starts = new NodeStarts(folder);
     this.#identity = identity;
     this.#peer = provenIdentity(identity);
   }
@@ -60,6 +63,14 @@ export class IdentityStore {
   /** This node's identity by its present certificate. */
   peer(): PeerIdentity {
     return this.#peer;
+  }
+
+  /** What this process tells a peer about its start. Servers and nodes that still join tell nothing. */
+  startFor(peer: Pick<PeerIdentity, 'role'>): NodeStart | undefined {
+    const { role, provisional } = this.#peer;
+    if (role === 'server' || provisional === true) return undefined;
+    const start = this.#starts.tell();
+    return peer.role === 'server' ? start : { ...start, nonces: [start.nonces[0]] };
   }
 
   /** The key of a renewal in progress. It is stored before it is sent, so that a lost answer does no harm. */

@@ -107,6 +107,17 @@ export const ERROR_CATALOGUE = {
     grpc: 7,
     remedy: 'Wait for the join of the node to finish; if it failed, join the node again.',
   },
+  NODE_CLONED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Stop the copy: its data folder was copied or restored while another process of this node went on.',
+  },
+  NODE_NOT_CLONED: { http: 409, grpc: 9, remedy: 'Nothing to do: every process of this node was let in.' },
+  NODE_REACTIVATED: {
+    http: 409,
+    grpc: 9,
+    remedy: 'Check on the machine what the task did, then start it again if that is safe.',
+  },
   PEER_CERTIFICATE_EXPIRED: {
     http: 401,
     grpc: 16,

@@ -75,6 +75,13 @@ export interface EventData {
     readonly reasons: readonly string[];
   };
   'mesh.initialised': { readonly node: string };
+  /** A second process of a node was denied. */
+  'node.cloned': {
+    readonly hostname: string;
+    readonly address: string | null;
+    /** The node that it came by: itself, or a relay. */
+    readonly via: string;
+  };
   'node.joined': {
     readonly role: string;
     readonly token?: string;
@@ -83,6 +90,7 @@ export interface EventData {
     /** Whether it had been revoked before. */
     readonly again?: boolean;
   };
+  'node.reactivated': { readonly hostname: string; readonly address: string | null };
   'node.renewed': { readonly serial: string; readonly notAfter: number };
   'node.reparent-requested': { readonly parents: readonly Parent[]; readonly before: readonly Parent[] };
   'node.reparented': { readonly parents: readonly Parent[]; readonly before: readonly Parent[] };
@@ -160,7 +168,9 @@ export const EVENT_SUBJECTS = {
   'machine.deleted': 'machine',
   'machine.health-changed': 'machine',
   'mesh.initialised': 'mesh',
+  'node.cloned': 'node',
   'node.joined': 'node',
+  'node.reactivated': 'node',
   'node.renewed': 'node',
   'node.reparent-requested': 'node',
   'node.reparented': 'node',

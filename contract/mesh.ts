@@ -1,6 +1,6 @@
 // The mesh as the server sees it, and the results of probes along its paths.
 import { Type, type Static } from 'typebox';
-import { NodeRole, NodeState } from './nodes.ts';
+import { NodeClone, NodeRole, NodeState } from './nodes.ts';
 import { Closed, ErrorCode, List, Nullable, Slug, Timestamp, Words } from './schema.ts';
 
 export const MeshNode = Type.Object(
@@ -12,6 +12,7 @@ export const MeshNode = Type.Object(
     state: NodeState,
     lastSeenAt: Nullable(Timestamp),
     softwareVersion: Nullable(Type.String()),
+    clone: Nullable(NodeClone),
   },
   { $id: 'MeshNode' },
 );

@@ -45,6 +45,17 @@ export const DesiredParents = Type.Object(
 );
 export type DesiredParents = Static<typeof DesiredParents>;
 
+export const NodeClone = Type.Object(
+  {
+    hostname: Type.String(),
+    address: Nullable(Type.String({ description: 'Where it came from; null when no node has told.' })),
+    via: Slug,
+    at: Timestamp,
+  },
+  { $id: 'NodeClone', description: 'A process of this node that was denied, because another one acts as the node.' },
+);
+export type NodeClone = Static<typeof NodeClone>;
+
 export const Node = Type.Object(
   {
     id: Slug,
@@ -58,6 +69,8 @@ export const Node = Type.Object(
     feedUrl: Nullable(Type.String()),
     lastSeenAt: Nullable(Timestamp),
     revokedAt: Nullable(Timestamp),
+    clone: Nullable(NodeClone),
+    reactivatedAt: Nullable(Timestamp),
     links: List(Type.Unknown(), { description: 'As the node last reported them.' }),
     version: Version,
     createdAt: Timestamp,

@@ -28,6 +28,8 @@ const ACTION_ARGUMENTS = {
    * separated by commas, `eu=10.0.0.7:8444` for one that dials it.
    */
   REJOIN_NODE: ['node', 'role', 'site', 'parents'],
+  /** Let the other process of the node in, and shut this one out. */
+  REACTIVATE_NODE: ['node'],
   /** Revoke the node. */
   REVOKE_NODE: ['node'],
   /** Put the machines, IDs separated by commas, into an environment. */

@@ -7,6 +7,7 @@ import { ERROR_CATALOGUE, IsthmusError, type ErrorCode } from '../contract/error
 import { newId } from '../lib/ids.ts';
 import { DenialLimiter } from '../lib/net/denial-limiter.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
+import type { DeniedStart } from './starts.ts';
 
 export interface Denial {
   /** Unique, so that the server records it once however often it is reported. */
@@ -18,6 +19,8 @@ export interface Denial {
   readonly what: string;
   readonly detail: string;
   readonly atMs: number;
+  /** Set where a second process of a node was denied. */
+  readonly deniedStart?: DeniedStart | undefined;
 }
 
 /** The latest entries, kept for a server that is away. */
@@ -85,11 +88,18 @@ export class Denials {
 
   /** Records that `by` was denied `what`. Errors that are not denials are ignored. */
   record(error: IsthmusError, by: string, what: string): void {
-    if (!isDenial(error)) return;
-    const { code } = error;
-    if (this.#limiter.admit(keyOf({ code, by, what })) === 'suppressed') return;
-    const detail = error.message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
-    const denial: Denial = { id: newId(), code, by, what, detail, atMs: Date.now() };
+    if (isDenial(error)) this.#add(error, { by, what });
+  }
+
+  /** Records that a second process of a node was denied its link. */
+  recordDeniedStart(error: IsthmusError, deniedStart: DeniedStart): void {
+    this.#add(error, { by: deniedStart.node, what: 'link', deniedStart });
+  }
+
+  #add({ code, message }: IsthmusError, given: Pick<Denial, 'by' | 'what' | 'deniedStart'>): void {
+    if (this.#limiter.admit(keyOf({ code, ...given })) === 'suppressed') return;
+    const detail = message.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
+    const denial: Denial = { id: newId(), code, ...given, detail, atMs: Date.now() };
     this.#latest.push(denial);
     if (this.#latest.length > MAX_DENIALS) this.#latest.shift();
     this.#unwritten = true;
@@ -125,8 +135,8 @@ export class Denials {
   }
 }
 
-function keyOf({ code, by, what }: Pick<Denial, 'code' | 'by' | 'what'>): string {
-  return JSON.stringify([code, by, what]);
+function keyOf({ code, by, what, deniedStart }: Pick<Denial, 'code' | 'by' | 'what' | 'deniedStart'>): string {
+  return JSON.stringify([code, by, what, deniedStart?.nonce]);
 }
 
 function read(path: string, log: Logger): readonly Denial[] {

@@ -14,6 +14,7 @@ import { background } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { RevocationList } from '../certs/revocations.ts';
 import { withDeadline } from '../lib/async/deadline.ts';
+import { pauseUntil } from '../lib/async/waiting.ts';
 import { IsthmusError } from '../contract/errors.ts';
 import type { Logger } from '../lib/telemetry/log.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../proto/gen/isthmus/mesh/v1/RevocationList.ts';
@@ -25,6 +26,7 @@ import { serveEcho } from './echo.ts';
 import { serveEnrolment } from './enrolment/listener.ts';
 import { EnrolmentLimiter } from './enrolment/rate-limiter.ts';
 import type { LinkContext } from './link/context.ts';
+import { admitChildStart } from './link/child-starts.ts';
 import { LinkCredentials } from './link/credentials.ts';
 import { InboundLinks } from './link/inbound-link.ts';
 import { startListener, type InboundConnection, type PortListener } from './link/listener.ts';
@@ -42,6 +44,7 @@ import {
   type ServiceRule,
   type ServiceTable,
 } from './services.ts';
+import type { StartPolicy } from './starts.ts';
 import type { Trust } from './trust.ts';
 import type { TunnelRequest } from './tunnel/request.ts';
 import type {
@@ -67,6 +70,8 @@ export interface MeshDeps {
   /** The services above the mesh: who may open each, and towards whom. */
   readonly services: Readonly<Record<string, ServiceRule>>;
   readonly softwareVersion?: string;
+  /** Servers only: which start of a node may act as it. */
+  readonly starts?: StartPolicy;
   /** Without it, denials are kept in memory. */
   readonly denials?: Denials;
   /** The relays to cross to a node, next first, when `dial` gets no path. */
@@ -111,7 +116,7 @@ class MeshNode implements Mesh {
     this.#deps = deps;
     this.#limits = { ...DEFAULT_LIMITS, ...deps.limits };
     this.denials = deps.denials ?? new Denials();
-    this.#trust = { identity, revocations, denials: this.denials };
+    this.#trust = { identity, revocations, denials: this.denials, ...this.#startsFor(deps.starts) };
     const [trust, limits] = [this.#trust, this.#limits];
     const services = serviceTable(deps.services);
     this.#context = this.#linkContext();
@@ -170,7 +175,9 @@ class MeshNode implements Mesh {
       signal.addEventListener('abort', cut, { once: true });
       try {
         if (signal.aborted) cut();
-        const stream = await openSession(transport, this.#trust, { node, service, by: request.path[0] ?? node });
+        const stream = await openSession(transport, this.#trust, {
+          ...{ node, service, by: request.path[0] ?? node, via: request.path.at(-1) ?? node },
+        });
         this.#host.sessions.add(stream, 'here');
         if (service !== CREDENTIAL_SERVICE) this.#sessionCredentials.keep(stream, { node, path: options.path });
         return stream;
@@ -215,6 +222,17 @@ class MeshNode implements Mesh {
 
   assignDials(assignments: readonly DialAssignment[]): void {
     this.#neighbours.assignDials(assignments);
+  }
+
+  endParentLinks(error: IsthmusError): void {
+    for (const session of this.#neighbours.table.parents([])) session.end(error, true);
+  }
+
+  endOtherStarts(node: string, nonce: string): void {
+    this.#host.sessions.closeOtherStarts(node, nonce);
+    const link = this.#neighbours.table.live(node);
+    if (link === undefined || link.facts.start?.nonces[0] === nonce) return;
+    link.end(new IsthmusError('SESSION_REPLACED', `another process of ${node} was admitted`), true);
   }
 
   stop(): Promise<void> {
@@ -322,8 +340,49 @@ class MeshNode implements Mesh {
         fastHeartbeatChanged: (session) => this.#neighbours.fastHeartbeatChanged(session),
         ended: (session, error) => this.#neighbours.ended(session, error),
       },
-      helloFacts: () => ({ revocationsVersion: revocations.version, softwareVersion }),
+      admitStart: (told) =>
+        admitChildStart(
+          {
+            trust: this.#trust,
+            answerMs: this.#limits.fastLinkTimeoutMs,
+            live: (name) => this.#neighbours.table.live(name),
+          },
+          told,
+        ),
+      helloFacts: (peer) => ({
+        revocationsVersion: revocations.version,
+        softwareVersion,
+        start: identity.startFor(peer),
+      }),
     };
+  }
+
+  #startsFor(policy: StartPolicy | undefined): Pick<Trust, 'starts'> {
+    if (policy === undefined) return {};
+    const sessions = { ended: (node: string, nonce: string) => this.#startEnded(node, nonce) };
+    return {
+      starts: { admit: (told) => policy.admit(told, sessions), isCurrent: policy.isCurrent.bind(policy) },
+    };
+  }
+
+  /** As `StartSessions.ended`. */
+  async #startEnded(node: string, nonce: string): Promise<boolean> {
+    const isLive = () =>
+      this.#host.sessions.hasStart(node, nonce) || this.#neighbours.table.live(node)?.facts.start?.nonces[0] === nonce;
+    const subscribe = (wake: () => void) => {
+      const look = () => {
+        if (!isLive()) wake();
+      };
+      const stops = [this.#host.sessions.onClosed(look), this.#neighbours.onChange(look)];
+      look();
+      return () => {
+        for (const stop of stops) stop();
+      };
+    };
+    // One heartbeat more than the time in which a dead link ends.
+    const { linkTimeoutMs, heartbeatIntervalMs } = this.#limits;
+    await pauseUntil(subscribe, { ms: linkTimeoutMs + heartbeatIntervalMs, signals: [this.#stopping.signal] });
+    return !isLive();
   }
 
   #routing(services: ServiceTable): RoutingNode {

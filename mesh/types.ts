@@ -2,8 +2,9 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '../certs/peer.ts';
+import type { NodeStart } from '../certs/starts.ts';
 import type { NodeRole } from '../contract/nodes.ts';
-import type { ErrorCode } from '../contract/errors.ts';
+import type { ErrorCode, IsthmusError } from '../contract/errors.ts';
 import type { Denials } from './denials.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface DialOptions {
  */
 export interface MeshStream extends TLSSocket {
   readonly peer: PeerIdentity;
+  /** Of the peer's process, where this node is a server. */
+  readonly start?: NodeStart | undefined;
 }
 
 export interface LinkStatus {
@@ -82,6 +85,10 @@ export interface Mesh {
    * addresses; a live link over one of them is replaced as soon as an address named before it answers.
    */
   assignParents(parents: readonly ParentConfig[]): void;
+  /** Ends all links to parents; those that this node dials are dialled again after a back-off. */
+  endParentLinks(error: IsthmusError): void;
+  /** Ends the links and sessions with all processes of a node but the one of this start. */
+  endOtherStarts(node: string, nonce: string): void;
   /** host:port of this node's port; undefined when it only dials. */
   readonly address: string | undefined;
   stop(): Promise<void>;

@@ -8,4 +8,5 @@ export const linkService = loaded.Link.service;
 export const bulkPrefaceCodec = messageCodec(loaded.BulkPreface);
 export const sessionCredentialCodec = messageCodec(loaded.SessionCredential);
 export const sessionCredentialAnswerCodec = messageCodec(loaded.SessionCredentialAnswer);
+export const sessionHelloCodec = messageCodec(loaded.SessionHello);
 export const tunnelOpenedCodec = messageCodec(loaded.TunnelOpened);

@@ -69,10 +69,18 @@ async function keepReporting(options: Reporting, stopping: AbortSignal): Promise
     const startedMs = performance.now();
     const ended = await reportOnce(options, stopping);
     if (stopping.aborted) return;
-    options.log.debug({ code: ended.code, err: ended.message }, 'reporting to the server was interrupted');
+    const facts = { code: ended.code, err: ended.message };
+    if (ended.code === 'NODE_CLONED') leave(options, ended);
+    else options.log.debug(facts, 'reporting to the server was interrupted');
     failures = performance.now() - startedMs > STABLE_MS ? 0 : failures + 1;
     await linked(options.mesh, { ms: backoffMs(failures, BACKOFF), signals: [stopping] });
   }
+}
+
+/** Another process acts as this node. Its links would stand in the way of the other's, if that one is let in. */
+function leave({ mesh, log }: Reporting, error: IsthmusError): void {
+  log.error({ code: error.code, err: error.message, remedy: error.remedy }, 'this process may not act as its node');
+  mesh.endParentLinks(error);
 }
 
 /** Runs one stream until it ends; returns why. */
@@ -129,7 +137,7 @@ async function makeReport({ mesh, identity, reparenting, load, extra }: Reportin
     links: mesh.links().map(toLinkReport),
     ...(await load.read()),
     certificateNotAfterMs: identity.peer().notAfterMs,
-    denials: [...mesh.denials.latest()],
+    denials: mesh.denials.latest().map(({ deniedStart = null, ...denial }) => ({ ...denial, deniedStart })),
     ...reparenting.facts(),
     listens: mesh.address !== undefined,
     ...extra?.(),

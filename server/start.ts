@@ -36,6 +36,7 @@ import { adminRequests } from './operations/local-requests.ts';
 import { installedReleasesSubscription } from './deployments/installed.ts';
 import { trustedProxies } from './api/proxies.ts';
 import { startEnrolment, type EnrolmentServices } from './enrolment/start.ts';
+import { NodeStartPolicy } from './enrolment/starts.ts';
 import { EventSubscriptions } from './events/subscriptions.ts';
 import { createFeed, type Feed } from './packages/feed.ts';
 import { sourcesFinder, sourcesOf } from './packages/source-finder.ts';
@@ -110,17 +111,19 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
   const revocations = await RevocationList.open(dataDir, authorityPem, meshId, log);
   const topology = await openLiveTopology(store);
   const routes = createRouteResolver(topology);
+  const starts = new NodeStartPolicy({ store, topology });
   const resolvePath = (destination: string) => pathTo(routes, destination);
   const mesh = await createMesh(
     { listen: config.mesh.listen, parents: [], dials: [] },
     {
-      ...{ identity, revocations, log, relaying: true, softwareVersion: SOFTWARE_VERSION, resolvePath },
+      ...{ identity, revocations, log, relaying: true, softwareVersion: SOFTWARE_VERSION, resolvePath, starts },
       services: MESH_SERVICES,
       limits: linkTimeout(config.mesh.linkTimeoutS),
     },
   );
   teardown.add(() => mesh.stop());
   teardown.add(topology.followLinks(mesh));
+  teardown.add(starts.follow(mesh));
 
   const signer = createSigner(authority, node);
   const trust = { authorityPem, meshId };
@@ -164,6 +167,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     dial: (options) => mesh.dial(options),
     sign: (content) => signer.signEnvelope(content),
     routesOf: dispatchRoutes(routes),
+    reactivatedAt: (machine) => topology.nodes.get(machine)?.reactivatedAt ?? null,
     log,
     nodeId: node,
     logQuotaBytes: config.logQuotaBytes,
@@ -229,6 +233,7 @@ function apiServices({ mesh, feed, events, topology, routes, enrolment, topology
     },
     createToken: enrolment.createToken.bind(enrolment),
     revokeNode: enrolment.revokeNode.bind(enrolment),
+    reactivateNode: enrolment.reactivateNode.bind(enrolment),
     setParents: topologyService.setParents.bind(topologyService),
     eventSubscriptions: events.status.bind(events),
     pushPackage: feed.push.bind(feed),

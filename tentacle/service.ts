@@ -99,7 +99,9 @@ interface WantedLog extends TicketKey {
 
 /** Sends a log, takes acknowledgements, and completes the ticket when the server requests it. */
 async function sendLog(call: LogCall, engine: ScriptEngine, first: WantedLog, gone: AbortSignal): Promise<void> {
-  const sender = new LogSender(await engine.log(first), first.afterLine, { send: (batch) => write(call, batch) });
+  const sender = new LogSender(await engine.log(first, first.afterLine), first.afterLine, {
+    send: (batch) => write(call, batch),
+  });
   const unsubscribe = engine.epochs.onEpoch((task, epoch) => {
     if (task !== first.task || epoch <= first.epoch) return;
     sender.fail(new IsthmusError('STALE_EPOCH', `task ${task} was taken over with epoch ${epoch}`));

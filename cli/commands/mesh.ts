@@ -6,6 +6,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import type { ApiClient } from '../client/client.ts';
 import { escapeText } from '../render/escape.ts';
+import { cloneText } from '../render/clone.ts';
 import { renderTable } from '../render/table.ts';
 import { bytes, daysUntil, milliseconds } from '../render/units.ts';
 import { count } from '../values.ts';
@@ -19,6 +20,13 @@ function stateOf({ up, childState }: MeshLink): string {
     case 'revoked':
       return 'revoked';
   }
+}
+
+/** One line for each node of which a second process was denied. */
+function cloneLines({ nodes }: Mesh): string[] {
+  return nodes.flatMap(({ id, clone }) =>
+    clone === null ? [] : [escapeText(`${id} is cloned: also at ${cloneText(clone)}, denied`)],
+  );
 }
 
 async function status(cli: Cli): Promise<void> {
@@ -46,6 +54,7 @@ async function status(cli: Cli): Promise<void> {
     [
       renderTable(['link from', 'to', 'state', 'round trip', 'down', 'up', 'dialled by'], links),
       renderTable(['node', 'role', 'site', 'state', 'version', 'cert days'], nodes),
+      ...cloneLines(mesh),
     ].join('\n\n'),
   );
   const down = mesh.links.filter((link) => link.childState === 'active' && !link.up);

@@ -7,6 +7,7 @@ import { examples, type Cli } from '../cli.ts';
 import { path } from '../client/client.ts';
 import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
+import { cloneText } from '../render/clone.ts';
 import { daysUntil, moment } from '../render/units.ts';
 import { confirm } from '../terminal.ts';
 import { collectPairs, collectParents, duration } from '../values.ts';
@@ -113,6 +114,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
           'parents (in order)': parentsText(node.parents),
           ...(node.desiredParents ? { 'desired parents': desiredText(node.desiredParents) } : {}),
           state: node.state,
+          ...(node.clone ? { cloned: `also at ${cloneText(node.clone)}, denied` } : {}),
           'certificate expires': moment(node.certificateNotAfter),
           version: node.softwareVersion,
           'last seen': moment(node.lastSeenAt),
@@ -139,6 +141,19 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   ).action((id: string, parents: Parameters<typeof withAddresses>[0], options: SetParentsOptions) =>
     setParents(cli, id, parents, options),
   );
+
+  const reactivate = group
+    .command('reactivate <node>')
+    .description('let the denied process of a cloned node in, and shut the other one out')
+    .option('--yes', 'do not ask');
+  examples(reactivate, 'isthmus node reactivate web-1 --yes').action(async (id: string, options: { yes?: boolean }) => {
+    const client = await cli.client();
+    const { clone } = await client.get<Node>(path('nodes', id));
+    const which = clone === null ? 'the denied process' : cloneText(clone);
+    await confirm(cli.terminal, `Let ${which} act as ${id}? The other process is shut out.`, options.yes);
+    const { body } = await client.post<Node>(path('nodes', id, 'reactivate'));
+    cli.show(body, () => `node ${id} reactivated: ${which} acts as it`);
+  });
 
   const revoke = group
     .command('revoke <node>')

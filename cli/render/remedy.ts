@@ -82,6 +82,8 @@ export function actionText(action: RemedyAction, remedy: string): string {
       const words = ['--role', role, '--site', site, '--name', node, ...below];
       return `${remedy} ${command('isthmus token create', ...words)} creates the token for that.`;
     }
+    case 'REACTIVATE_NODE':
+      return `${remedy} ${command('isthmus node reactivate', action.arguments.node)} lets the denied one in instead.`;
     case 'REVOKE_NODE':
       return `${remedy} ${command('isthmus node revoke', action.arguments.node)} revokes it.`;
     case 'SET_ENVIRONMENTS': {

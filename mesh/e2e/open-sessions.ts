@@ -11,6 +11,7 @@ export class OpenSessions {
   /** Those that other nodes opened, by the name that both endpoints export. */
   readonly #accepted = new Map<string, MeshStream>();
   readonly #trust: Trust;
+  readonly #closed = new Set<() => void>();
 
   constructor(trust: Trust) {
     this.#trust = trust;
@@ -27,8 +28,13 @@ export class OpenSessions {
       expiry.stop();
       this.#streams.delete(stream);
       if (name !== undefined) this.#accepted.delete(name);
+      for (const closed of [...this.#closed]) closed();
     });
-    if (this.#trust.revocations.isRevoked(stream.peer)) stream.destroy();
+    const { revocations, starts } = this.#trust;
+    const { peer, start } = stream;
+    // Another start may have been admitted while this session opened.
+    const superseded = start !== undefined && starts?.isCurrent(peer.node, start.nonces[0]) === false;
+    if (superseded || revocations.isRevoked(peer)) stream.destroy();
   }
 
   /** The live session of this name that `node` opened to this node. */
@@ -41,6 +47,24 @@ export class OpenSessions {
   proved(stream: MeshStream, peer: PeerIdentity): void {
     Object.assign(stream, { peer });
     this.#streams.get(stream)?.moveTo(peer.notAfterMs);
+  }
+
+  /** Whether a session with this start of a node is live. */
+  hasStart(node: string, nonce: string): boolean {
+    return [...this.#streams.keys()].some(({ peer, start }) => peer.node === node && start?.nonces[0] === nonce);
+  }
+
+  /** Closes the sessions with all other starts of a node. */
+  closeOtherStarts(node: string, nonce: string): void {
+    for (const stream of this.#streams.keys()) {
+      if (stream.peer.node === node && stream.start?.nonces[0] !== nonce) stream.destroy();
+    }
+  }
+
+  /** Calls back after a session has closed; returns a function that stops it. */
+  onClosed(callback: () => void): () => void {
+    this.#closed.add(callback);
+    return () => this.#closed.delete(callback);
   }
 
   /** Closes the sessions of revoked peers. */

@@ -42,7 +42,7 @@ export class ServiceHost {
 
   /** Accepts a tunnel that `by`, a neighbour or this node, brought. SERVICE_UNKNOWN when there is no handler. */
   async accept(request: TunnelRequest, by: string, accept: () => Promise<Duplex>): Promise<void> {
-    const { service, source } = request;
+    const { service, source, crossed, sourceAddress } = request;
     if (service === ENROL_SERVICE && this.#onEnrol !== undefined) {
       this.acceptEnrol(await accept());
       return;
@@ -57,7 +57,14 @@ export class ServiceHost {
       const stream = await stopAfter(
         request.deadlineMs,
         () => transport.destroy(),
-        () => acceptSession(transport, trust, { ...rule, name: service, by }),
+        () =>
+          acceptSession(transport, trust, {
+            ...rule,
+            name: service,
+            by,
+            via: crossed[0] ?? by,
+            address: sourceAddress,
+          }),
       );
       this.sessions.add(stream, 'there');
       if (!stream.destroyed) onStream(stream);

@@ -1,6 +1,7 @@
 // The end-to-end session: TLS 1.3 between the two endpoints of a tunnel, over any transport. The relays in between see
-// only its records. After the handshake the accepting endpoint answers in one message whether the opening one may use
-// the service, so that a denial has a code and no handler runs before it.
+// only its records. After the handshake the opening endpoint says in one message which start of its process it is, and
+// the accepting one answers in one whether it may use the service, so that a denial has a code and no handler runs
+// before it.
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '../../certs/peer.ts';
@@ -11,21 +12,29 @@ import type { ServiceRule } from '../services.ts';
 import type { Trust } from '../trust.ts';
 import type { MeshStream } from '../types.ts';
 import { isWrongTls, acceptTls } from '../accept-tls.ts';
-import { tunnelOpenedCodec } from '../wire.ts';
+import { decodeStart, encodeStart } from '../starts.ts';
+import { sessionHelloCodec, tunnelOpenedCodec } from '../wire.ts';
 import { framed, readFrame } from '../tunnel/frame.ts';
 import { decodeDenial, encodeDenial } from '../tunnel/request.ts';
 
-/** Whom an endpoint opens a session with: `by` is the neighbour that carries the tunnel. */
+/** Whom an endpoint opens a session with: `by` is the neighbour that carries the tunnel, `via` the other one's. */
 interface SessionTarget {
   readonly node: string;
   readonly service: string;
   readonly by: string;
+  readonly via?: string | undefined;
 }
 
-/** The service that a session is for, with its rule: `by` is the neighbour that brought the tunnel. */
+/**
+ * The service that a session is for, with its rule: `by` is the neighbour that brought the tunnel, `via` the one of its
+ * source.
+ */
 interface SessionService extends Pick<ServiceRule, 'openedBy' | 'unconfirmed'> {
   readonly name: string;
   readonly by: string;
+  readonly via?: string | undefined;
+  /** The source's address, where it is known. */
+  readonly address?: string | undefined;
 }
 
 /** The service is part of the handshake: it fails when a relay redirects a tunnel to another service of the node. */
@@ -48,10 +57,14 @@ export async function openSession(transport: Duplex, trust: Trust, target: Sessi
   try {
     await secured(socket, transport);
     const peer = verifyAnswering(socket, trust, target);
+    const own = peer.role === 'server' ? trust.identity.startFor(peer) : undefined;
+    await flushed(socket, sessionHelloCodec.encode({ start: encodeStart(own) }));
     const opened = tunnelOpenedCodec.decode(await readFrame(socket));
     if (opened.error) throw decodeDenial(opened.error, peer.node);
+    const start = decodeStart(opened.start, peer.node);
+    await trust.starts?.admit({ peer, start, via: target.via ?? target.by, address: undefined });
     const onFault = (error: IsthmusError): void => trust.denials.record(error, peer.node, 'HTTP/2');
-    return Object.assign(socket, { peer, onFault });
+    return Object.assign(socket, { peer, start, onFault });
   } catch (thrown) {
     socket.destroy();
     throw IsthmusError.from(thrown, 'UNREACHABLE', { hop: target.node });
@@ -81,15 +94,24 @@ export async function acceptSession(transport: Duplex, trust: Trust, service: Se
   watchRecords(socket, trust.denials, { service: service.name, by: service.by });
   try {
     const peer = admit(socket, trust, service);
-    // Flushed before the stream is handed on: node:http2 takes the socket over, and aborts the process when a write of
-    // the previous owner is pending.
-    await new Promise((resolve) => socket.write(framed(tunnelOpenedCodec.encode({})), resolve));
-    return Object.assign(socket, { peer });
+    const start = decodeStart(sessionHelloCodec.decode(await readFrame(socket)).start, peer.node);
+    await trust.starts?.admit({ peer, start, via: service.via ?? service.by, address: service.address });
+    const own = peer.role === 'server' ? trust.identity.startFor(peer) : undefined;
+    await flushed(socket, tunnelOpenedCodec.encode({ start: encodeStart(own) }));
+    return Object.assign(socket, { peer, start });
   } catch (thrown) {
     const error = IsthmusError.from(thrown, 'UNREACHABLE');
     deny(socket, error, identity.node);
     throw error;
   }
+}
+
+/**
+ * Flushed before the stream is handed on: node:http2 takes the socket over, and aborts the process when a write of the
+ * previous owner is pending.
+ */
+function flushed(socket: TLSSocket, message: Uint8Array): Promise<void> {
+  return new Promise((resolve) => socket.write(framed(message), () => resolve()));
 }
 
 function admit(socket: TLSSocket, trust: Trust, service: SessionService): PeerIdentity {

@@ -116,6 +116,7 @@ function serve(session: LinkSession, deps: ConnectorDeps): void {
 
 /** A session that came up proves that the peer is reachable: earlier failures count only as flapping. */
 function failuresAfter(outcome: Outcome, before: number, stableMs: number): number {
-  if (outcome.kind === 'failed') return before + 1;
+  // A copy of a node stays one: its session came up only to be ended by the server.
+  if (outcome.kind === 'failed' || outcome.error.code === 'NODE_CLONED') return before + 1;
   return outcome.forMs >= stableMs ? 0 : Math.min(before + 1, FLAPPING_FAILURES);
 }

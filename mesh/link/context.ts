@@ -7,6 +7,7 @@ import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/Attach
 import type { MeshLimits } from '../limits.ts';
 import type { Trust } from '../trust.ts';
 import type { HelloFacts, RelationRules } from './hello.ts';
+import type { ToldStart } from '../starts.ts';
 import { nextFrame } from '../tunnel/next-frame.ts';
 import type { AttachStream, SessionHooks } from './session.ts';
 
@@ -19,7 +20,9 @@ export interface LinkContext {
   readonly windowBytes: number;
   readonly hooks: SessionHooks;
   readonly log: Logger;
-  helloFacts(): Pick<HelloFacts, 'revocationsVersion' | 'softwareVersion'>;
+  /** Decides, before a child's session replaces the one before, whether its process may act as that child. */
+  admitStart(told: ToldStart): Promise<void>;
+  helloFacts(peer: PeerIdentity): Pick<HelloFacts, 'revocationsVersion' | 'softwareVersion' | 'start'>;
 }
 
 /** The side with the newer revocation list sends it. The link comes up only when both have it. */

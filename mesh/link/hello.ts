@@ -1,9 +1,11 @@
 // The first message each way on a link: the wire version, the peer relation (who may be whose parent), and the epoch by
 // which the newest session wins.
 import type { PeerIdentity } from '../../certs/peer.ts';
+import type { NodeStart } from '../../certs/starts.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import type { Hello, Hello__Output } from '../../proto/gen/isthmus/mesh/v1/Hello.ts';
+import { decodeStart, encodeStart } from '../starts.ts';
 import { agreeOnWireVersion, WIRE_VERSIONS } from '../wire-version.ts';
 
 export type Relation = 'parent' | 'child';
@@ -17,6 +19,8 @@ export interface HelloFacts {
   readonly sessionId: Buffer;
   readonly revocationsVersion: number;
   readonly softwareVersion: string;
+  /** Of the sender's process; servers tell none. */
+  readonly start: NodeStart | undefined;
 }
 
 export function encodeHello(facts: Omit<HelloFacts, 'wireVersion'>): Hello {
@@ -28,6 +32,7 @@ export function encodeHello(facts: Omit<HelloFacts, 'wireVersion'>): Hello {
     sessionId: facts.sessionId,
     revocationsVersion: facts.revocationsVersion,
     softwareVersion: facts.softwareVersion,
+    start: encodeStart(facts.start),
   };
 }
 
@@ -45,6 +50,7 @@ export function decodeHello(hello: Hello__Output, peer: string): HelloFacts {
     sessionId: hello.sessionId,
     revocationsVersion: hello.revocationsVersion,
     softwareVersion: hello.softwareVersion.slice(0, 64),
+    start: decodeStart(hello.start, peer),
   };
 }
 

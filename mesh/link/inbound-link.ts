@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { unlessAborted } from '../../lib/async/waiting.ts';
 import { GrpcHost } from '../../lib/grpc/server.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { LinkHandlers } from '../../proto/gen/isthmus/mesh/v1/Link.ts';
@@ -115,8 +116,12 @@ export class InboundLinks {
     counter.add(connection.raw);
     const relation = facts.relation === 'parent' ? 'child' : 'parent';
     const own = { relation, epoch: facts.epoch, sessionId: facts.sessionId } as const;
-    call.write({ hello: encodeHello({ ...this.#context.helloFacts(), ...own }) });
+    call.write({ hello: encodeHello({ ...this.#context.helloFacts(peer), ...own }) });
     await exchangeRevocations(this.#context, call, peer, facts, signal);
+    if (facts.relation === 'child') {
+      const address = connection.raw.remoteAddress;
+      await unlessAborted(this.#context.admitStart({ peer, start: facts.start, via: peer.node, address }), [signal]);
+    }
     this.#register.check(peer, facts);
     const session = new LinkSession(
       {
@@ -125,6 +130,7 @@ export class InboundLinks {
         wireVersion: facts.wireVersion,
         relation: facts.relation,
         epoch: facts.epoch,
+        start: facts.start,
         id: facts.sessionId,
         fastHeartbeat: this.#register.wantsFastHeartbeat(facts),
       },

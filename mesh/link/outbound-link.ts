@@ -1,6 +1,7 @@
 // An outbound link, which this node dials: connects to the neighbour and attaches.
 import { ALPN, verifyPeer } from '../../certs/tls.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { unlessAborted } from '../../lib/async/waiting.ts';
 import { grpcClient } from '../../lib/grpc/client.ts';
 import { fromServiceError } from '../../lib/grpc/errors.ts';
 import type { AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
@@ -47,7 +48,7 @@ export async function openOutboundLink(
     attach.on('error', () => undefined);
     const sessionId = newTunnelId();
     const own = { relation: target.relation === 'parent' ? ('child' as const) : ('parent' as const), sessionId };
-    attach.write({ hello: encodeHello({ ...context.helloFacts(), ...own, epoch: nextEpoch() }) });
+    attach.write({ hello: encodeHello({ ...context.helloFacts(peer), ...own, epoch: nextEpoch() }) });
     const { hello } = await nextFrame<AttachFrame__Output>(attach, signal, peer.node);
     if (!hello) throw new IsthmusError('PROTOCOL', `${peer.node} did not say hello`);
     const facts = decodeHello(hello, peer.node);
@@ -56,6 +57,10 @@ export async function openOutboundLink(
     }
     checkRelation(context.self, peer, facts.relation);
     await exchangeRevocations(context, attach, peer, facts, signal);
+    if (target.relation === 'child') {
+      const address = connection.raw.remoteAddress;
+      await unlessAborted(context.admitStart({ peer, start: facts.start, via: peer.node, address }), [signal]);
+    }
     const session = new LinkSession(
       {
         peer,
@@ -63,6 +68,7 @@ export async function openOutboundLink(
         wireVersion: facts.wireVersion,
         relation: target.relation,
         epoch: facts.epoch,
+        start: facts.start,
         id: sessionId,
         fastHeartbeat: target.fastHeartbeat,
       },

@@ -4,12 +4,14 @@ import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { TlsSide } from '../../certs/credential.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
+import type { NodeStart } from '../../certs/starts.ts';
 import type { NodeRole } from '../../contract/nodes.ts';
 import { IsthmusError, type ErrorCode } from '../../contract/errors.ts';
 import type { AttachFrame, AttachFrame__Output } from '../../proto/gen/isthmus/mesh/v1/AttachFrame.ts';
 import type { Credential__Output as CredentialMessage } from '../../proto/gen/isthmus/mesh/v1/Credential.ts';
 import type { RevocationList__Output as RevocationListMessage } from '../../proto/gen/isthmus/mesh/v1/RevocationList.ts';
 import type { MeshLimits } from '../limits.ts';
+import { pauseUntil } from '../../lib/async/waiting.ts';
 import { AckSender } from '../tunnel/ack.ts';
 import { BulkStream } from '../tunnel/bulk.ts';
 import { ControlStream, type TunnelCall } from '../tunnel/control.ts';
@@ -56,6 +58,8 @@ export interface SessionFacts {
   /** What the peer is to this node. */
   readonly relation: Relation;
   readonly epoch: number;
+  /** Of the peer's process; undefined for servers and nodes that still join. */
+  readonly start: NodeStart | undefined;
   /** The connector's session id, which bulk connections name. */
   readonly id: Buffer;
   /** Whether this node requests the fast heartbeat from the start. */
@@ -73,6 +77,8 @@ export interface SessionHooks {
 
 /** A peer that does not read must not fill this node's memory. A live link holds a few. */
 const MAX_UNSENT_FRAMES = 4096;
+/** The heartbeat counts its pings from 1. */
+const PROBE_ID = 0;
 
 export class LinkSession {
   #facts: SessionFacts;
@@ -93,6 +99,7 @@ export class LinkSession {
   #wantsFastHeartbeat: boolean;
   #peerWantsFastHeartbeat = false;
   #bulkTakenAtMs = -Infinity;
+  readonly #onProbeAnswer = new Set<() => void>();
   transport: Transport | undefined;
 
   constructor(
@@ -176,6 +183,27 @@ export class LinkSession {
 
   get tunnelCount(): number {
     return this.#tunnels.size;
+  }
+
+  /** The peer's address on this link, without a port. */
+  get address(): string | undefined {
+    return this.transport?.connection.raw.remoteAddress;
+  }
+
+  /** Whether the peer's process answers within `ms`. */
+  async answers(ms: number): Promise<boolean> {
+    let answered = false;
+    const subscribe = (wake: () => void) => {
+      const onAnswer = () => {
+        answered = true;
+        wake();
+      };
+      this.#onProbeAnswer.add(onAnswer);
+      return () => this.#onProbeAnswer.delete(onAnswer);
+    };
+    this.send({ ping: { id: PROBE_ID, fast: this.#wantsFastHeartbeat } });
+    await pauseUntil(subscribe, { ms, signals: [this.signal] });
+    return answered;
   }
 
   send(frame: AttachFrame): void {
@@ -323,7 +351,7 @@ export class LinkSession {
     if (this.#ended.signal.aborted) return;
     this.#heartbeat.heard();
     if (frame.ping) this.#pinged(frame.ping.id, frame.ping.fast);
-    else if (frame.pong) this.#heartbeat.pong(frame.pong.id);
+    else if (frame.pong) this.#answered(frame.pong.id);
     else if (frame.bulkAck) this.#acknowledged(frame.bulkAck.tunnelId, frame.bulkAck.receivedBytes);
     else if (frame.close) this.#tunnels.get(frame.close.tunnelId.toString('hex'))?.stream.destroy();
     else if (frame.revocations) this.#hooks.revocations(this, frame.revocations);
@@ -338,6 +366,11 @@ export class LinkSession {
     this.#peerWantsFastHeartbeat = fast;
     this.#heartbeat.setLimits(this.#heartbeatLimits());
     this.#hooks.fastHeartbeatChanged(this);
+  }
+
+  #answered(id: number): void {
+    if (id !== PROBE_ID) return this.#heartbeat.pong(id);
+    for (const onAnswer of [...this.#onProbeAnswer]) onAnswer();
   }
 
   #heartbeatLimits(): HeartbeatLimits {

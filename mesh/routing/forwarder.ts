@@ -102,7 +102,9 @@ export class Forwarder {
   async #serve(session: LinkSession, tunnel: IncomingTunnel): Promise<void> {
     const { routing, host } = this.#deps;
     const { peer, relation } = session.facts;
-    const { request, signal } = tunnel;
+    const { signal } = tunnel;
+    const sourceAddress = tunnel.request.source === peer.node ? session.address : tunnel.request.sourceAddress;
+    const request = { ...tunnel.request, sourceAddress };
     const decision = routeIncoming(routing, { ...peer, relation }, request);
     if (decision.go === 'here') {
       await host.accept(request, peer.node, () => tunnel.accept());

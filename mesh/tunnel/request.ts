@@ -1,5 +1,6 @@
 // The request that opens a tunnel, checked as it comes off the wire, and the denial that may come back.
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
 import { isSlug } from '../../lib/ids.ts';
 import type { OpenTunnel, OpenTunnel__Output } from '../../proto/gen/isthmus/mesh/v1/OpenTunnel.ts';
@@ -18,6 +19,8 @@ export interface TunnelRequest {
   readonly service: string;
   readonly serviceClass: ServiceClass;
   readonly deadlineMs: number;
+  /** The address of the source, as the first node that it crosses sees it. */
+  readonly sourceAddress?: string | undefined;
 }
 
 const ID_BYTES = 16;
@@ -38,6 +41,7 @@ export function encodeRequest(tunnelId: Buffer, request: TunnelRequest): OpenTun
     service: request.service,
     serviceClass: request.serviceClass === 'bulk' ? 'BULK' : 'CONTROL',
     deadlineMs: Math.max(1, Math.round(request.deadlineMs)),
+    sourceAddress: request.sourceAddress ?? '',
   };
 }
 
@@ -60,6 +64,7 @@ export function decodeRequest(open: OpenTunnel__Output, openMs: number): TunnelR
     service: open.service,
     serviceClass: open.serviceClass === 'BULK' ? 'bulk' : 'control',
     deadlineMs: Math.min(open.deadlineMs, openMs),
+    sourceAddress: isIP(open.sourceAddress) === 0 ? undefined : open.sourceAddress,
   };
 }
 

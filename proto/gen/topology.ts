@@ -3,6 +3,7 @@ import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { Assignment as _isthmus_topology_v1_Assignment, Assignment__Output as _isthmus_topology_v1_Assignment__Output } from './isthmus/topology/v1/Assignment.ts';
 import type { Denial as _isthmus_topology_v1_Denial, Denial__Output as _isthmus_topology_v1_Denial__Output } from './isthmus/topology/v1/Denial.ts';
+import type { DeniedStart as _isthmus_topology_v1_DeniedStart, DeniedStart__Output as _isthmus_topology_v1_DeniedStart__Output } from './isthmus/topology/v1/DeniedStart.ts';
 import type { DialAssignment as _isthmus_topology_v1_DialAssignment, DialAssignment__Output as _isthmus_topology_v1_DialAssignment__Output } from './isthmus/topology/v1/DialAssignment.ts';
 import type { FindSourcesRequest as _isthmus_topology_v1_FindSourcesRequest, FindSourcesRequest__Output as _isthmus_topology_v1_FindSourcesRequest__Output } from './isthmus/topology/v1/FindSourcesRequest.ts';
 import type { FindSourcesResponse as _isthmus_topology_v1_FindSourcesResponse, FindSourcesResponse__Output as _isthmus_topology_v1_FindSourcesResponse__Output } from './isthmus/topology/v1/FindSourcesResponse.ts';
@@ -23,6 +24,7 @@ export interface ProtoGrpcType {
       v1: {
         Assignment: MessageTypeDefinition<_isthmus_topology_v1_Assignment, _isthmus_topology_v1_Assignment__Output>
         Denial: MessageTypeDefinition<_isthmus_topology_v1_Denial, _isthmus_topology_v1_Denial__Output>
+        DeniedStart: MessageTypeDefinition<_isthmus_topology_v1_DeniedStart, _isthmus_topology_v1_DeniedStart__Output>
         DialAssignment: MessageTypeDefinition<_isthmus_topology_v1_DialAssignment, _isthmus_topology_v1_DialAssignment__Output>
         FindSourcesRequest: MessageTypeDefinition<_isthmus_topology_v1_FindSourcesRequest, _isthmus_topology_v1_FindSourcesRequest__Output>
         FindSourcesResponse: MessageTypeDefinition<_isthmus_topology_v1_FindSourcesResponse, _isthmus_topology_v1_FindSourcesResponse__Output>

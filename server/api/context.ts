@@ -67,6 +67,7 @@ export interface ApiServices {
     actor: Actor,
   ): Promise<Node>;
   revokeNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
+  reactivateNode(tx: StoreTransaction, node: string, actor: Actor): Promise<void>;
   eventSubscriptions(): Promise<SubscriptionStatus[]>;
   pushPackage(body: Readable, meta: PackageMeta, actor: Actor): Promise<PushResult>;
   packageVersions(id: string, page: PageRequest): Promise<Page<Package>>;

@@ -1,7 +1,7 @@
 // Starts enrolment: nodes join, renew their certificates and are revoked. Map of this folder:
 //   tokens.ts        join tokens                 enrolment.ts, dialled-joins.ts   enrol nodes
 //   identity.ts      confirms and renews         revocation.ts                    revokes nodes
-//   rejoining.ts     reuses a revoked node's name
+//   rejoining.ts     reuses a revoked node's name    starts.ts   tells a node's process from its copies
 import { background } from '../../lib/async/background.ts';
 import type { Authority } from '../../certs/authority.ts';
 import { authorityPin } from '../../certs/authority-signature.ts';
@@ -29,6 +29,7 @@ import {
   revokeNode,
   type RevocationDeps,
 } from './revocation.ts';
+import { reactivateStart } from './starts.ts';
 import { createToken, type CreatedToken, type TokenInput } from './tokens.ts';
 
 export interface EnrolmentStartDeps {
@@ -51,6 +52,8 @@ export interface EnrolmentServices {
   createToken(tx: StoreTransaction, input: TokenInput, actor: Actor): Promise<CreatedToken>;
   /** The event makes the mesh learn of it after the commit. */
   revokeNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
+  /** As `reactivateStart`. */
+  reactivateNode(tx: StoreTransaction, id: string, actor: Actor): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -92,6 +95,7 @@ export async function startEnrolment(deps: EnrolmentStartDeps): Promise<Enrolmen
     },
     createToken: (tx, input, actor) => createToken(tx, input, actor, { sealer, pin, serverAddress, topology }),
     revokeNode: (tx, id, actor) => revokeNode(tx, id, actor, self),
+    reactivateNode: reactivateStart,
     async stop() {
       renewal.stop();
       await adopting.stop();

@@ -57,6 +57,11 @@ interface NodeTable {
   report_json: string | null;
   last_seen_at: number | null;
   revoked_at: number | null;
+  /** Hex. */
+  start_nonce: string | null;
+  /** DeniedStart, as JSON. */
+  denied_start_json: string | null;
+  reactivated_at: number | null;
   version: number;
   created_at: number;
 }

@@ -18,6 +18,7 @@ interface TasksOptions {
   readonly dial: Dial;
   readonly sign: SignEnvelope;
   readonly routesOf: RoutesOf;
+  readonly reactivatedAt: TicketDeps['reactivatedAt'];
   readonly log: Logger;
   readonly nodeId: string;
   /** The most log that one script may store. */
@@ -40,7 +41,19 @@ export interface Tasks {
 
 /** Starts to claim and run tasks, those that an earlier process left at once. */
 export function startTasks(options: TasksOptions): Tasks {
-  const { store, kinds, dial, sign, routesOf, log, nodeId, logQuotaBytes, cancelTimeoutS, tunables = {} } = options;
+  const {
+    store,
+    kinds,
+    dial,
+    sign,
+    routesOf,
+    reactivatedAt,
+    log,
+    nodeId,
+    logQuotaBytes,
+    cancelTimeoutS,
+    tunables = {},
+  } = options;
   const stopClock = followClock(store, { nodeId, log });
   const writer = createWriter(store);
   const tentacles = createTentacles(dial, tunables);
@@ -48,6 +61,7 @@ export function startTasks(options: TasksOptions): Tasks {
   const deps: TicketDeps = {
     store,
     routesOf,
+    reactivatedAt,
     tentacles,
     sign,
     completionReporter,

@@ -1,5 +1,6 @@
 // Writes node reports to the store in batches. A thousand nodes that report every few seconds would make hundreds of
 // commits a second, each with its sync; reports that arrive close together share one.
+import { isIP } from 'node:net';
 import { background } from '../../lib/async/background.ts';
 import type { PeerIdentity } from '../../certs/peer.ts';
 import { IsthmusError, isErrorCode } from '../../contract/errors.ts';
@@ -9,10 +10,12 @@ import { checkFeedUrl } from '../../lib/net/feed-url.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import { MAX_DENIALS, type Denials } from '../../mesh/denials.ts';
 import type { NodeReport__Output } from '../../proto/gen/isthmus/topology/v1/NodeReport.ts';
+import type { DeniedStart__Output } from '../../proto/gen/isthmus/topology/v1/DeniedStart.ts';
 import type { Denial__Output } from '../../proto/gen/isthmus/topology/v1/Denial.ts';
 import type { NewDenial } from '../store/events/denials.ts';
 import type { Node } from '../store/nodes/nodes.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
+import { recordDeniedStart } from './denied-starts.ts';
 
 /** The time between two commits; a node reports every few seconds and on change. */
 const WRITE_EVERY_MS = 500;
@@ -114,18 +117,37 @@ export class Reports {
     });
   }
 
+  /** A relay has denied a second process of its child. */
+  async #recordDeniedStart(tx: StoreTransaction, via: string, denied: DeniedStart__Output): Promise<void> {
+    const child = await tx.nodes.find(denied.node);
+    if (child?.state !== 'active' || !child.parents.some(({ node }) => node === via)) return;
+    const hostname = denied.hostname.slice(0, 255).toWellFormed();
+    const address = isIP(denied.address) === 0 ? null : denied.address;
+    await recordDeniedStart(tx, child.id, {
+      nonce: denied.nonce.slice(0, 16),
+      hostname,
+      address,
+      via,
+      at: Date.now(),
+    });
+  }
+
   /** Records the denials that the last report lacked. It is replaced in the same transaction: each is recorded once. */
   async #recordDenials(tx: StoreTransaction, node: string, denials: readonly Denial__Output[]): Promise<void> {
     if (denials.length === 0) return;
     const known = new Set(reportedDenials(await tx.nodes.get(node)));
     for (const denial of denials.filter(({ id }) => !known.has(id))) {
       await tx.denials.record(node, peerDenial(node, denial));
+      if (denial.deniedStart !== null) await this.#recordDeniedStart(tx, node, denial.deniedStart);
     }
   }
 }
 
 /** A denial that `node` reports. Reports are not trusted: fields are cut to the lengths that a good node sends. */
-export function peerDenial(node: string, { code, by, what, detail, atMs }: Omit<Denial__Output, 'id'>): NewDenial {
+export function peerDenial(
+  node: string,
+  { code, by, what, detail, atMs }: Pick<Denial__Output, 'code' | 'by' | 'what' | 'detail' | 'atMs'>,
+): NewDenial {
   return {
     actor: node,
     type: 'peer.denied',

@@ -164,6 +164,7 @@ export class ScriptEngine {
     const script = this.#known(order);
     if (script === undefined)
       throw new IsthmusError('TICKET_ALREADY_USED', `ticket ${ticket} has run and is completed`);
+    await script.resume();
     return script.status();
   }
 
@@ -197,11 +198,16 @@ export class ScriptEngine {
     return this.#tombstone(key);
   }
 
-  /** The log of a ticket; TICKET_ALREADY_USED when it is completed, since its log is removed by then. */
-  async log(key: TicketKey): Promise<LogSource> {
+  /**
+   * The log of a ticket, of which the server has `afterLine` lines; TICKET_ALREADY_USED when it is completed, since its
+   * log is removed by then.
+   */
+  async log(key: TicketKey, afterLine = 0): Promise<LogSource> {
     await this.epochs.admit(key.task, key.epoch);
     const script = this.#known(key);
     if (script !== undefined) {
+      if (afterLine > 0) script.interruptHeld('the journal is older than the log that the server has of it');
+      await script.resume();
       await retryShortage(() => script.spool());
       return script;
     }
@@ -326,6 +332,10 @@ export class ScriptEngine {
   async #completeAbandoned(): Promise<void> {
     const before = this.#clock.now() - this.#limits.abandonedAfterMs;
     for (const [ticket, script] of this.#open) {
+      // Nobody asked for it, and nobody will: its late start ends it.
+      if (script.isHeld && 'spec' in script.state && Date.now() > script.state.spec.expiresAtMs + SKEW_MS) {
+        await script.resume();
+      }
       if (script.state.phase !== 'ended' || script.state.endedAtMs > before) continue;
       await this.#complete(script);
       this.#context.log.warn({ ticket, task: script.task }, 'an abandoned ticket was completed');

@@ -50,6 +50,7 @@ async function site(): Promise<Site> {
   };
   const api: TestApi = await startApi({
     revokeNode: nothing,
+    reactivateNode: nothing,
     eventSubscriptions: () => Promise.resolve([]),
     setParents: setNodeParents,
     packageVersions: nothing,

@@ -135,7 +135,7 @@ async function connected(address: string, identity: NodeIdentity | undefined): P
 /** Says hello as a child relay; resolves once the peer has too. */
 async function attach(tls: TLSSocket): Promise<void> {
   const facts = { relation: 'child', epoch: Date.now(), sessionId: randomBytes(16), softwareVersion: 'flood' } as const;
-  const hello = encodeHello({ ...facts, revocationsVersion: 0 });
+  const hello = encodeHello({ ...facts, revocationsVersion: 0, start: undefined });
   tls.write(frame(frameType.headers, flag.endHeaders, 1, callHead(paths.attach)));
   tls.write(frame(frameType.data, 0, 1, message(linkService.Attach.requestSerialize({ hello }))));
   let heard = Buffer.alloc(0);

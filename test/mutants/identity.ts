@@ -2,6 +2,33 @@
 import type { Mutants } from './mutant.ts';
 
 export const identityMutants: Mutants = {
+  'clone-admitted': {
+    file: 'server/enrolment/starts.ts',
+    find: 'return startNonce === null || nonces.includes(startNonce);',
+    replace: 'return true;',
+    red: {
+      file: 'server/enrolment/starts.test.ts',
+      test: [
+        'a start',
+        'of a copy, or of a snapshot, lacks the admitted one and is denied: one event, however often it comes',
+      ],
+    },
+  },
+  'clone-of-live-process': {
+    file: 'server/enrolment/starts.ts',
+    find: 'const earlier = await this.#earlier(node, sessions);',
+    replace: 'const earlier = await this.#earlier(node, { ended: () => Promise.resolve(sessions !== undefined) });',
+    red: {
+      file: 'server/enrolment/starts.test.ts',
+      test: ['a start', 'of a copy is denied while the process it was copied from reports'],
+    },
+  },
+  'start-not-durable': {
+    file: 'certs/starts.ts',
+    find: 'writeDurably(this.#path, `${JSON.stringify(file)}\\n`);',
+    replace: '',
+    red: { file: 'certs/starts.test.ts', test: ['is on the disk before it is told, and the next start has it'] },
+  },
   'credential-of-another-node': {
     file: 'certs/credential.ts',
     find: 'const expected = { node: known.node, roles: [known.role] };',

@@ -2,6 +2,15 @@
 import type { Mutants } from './mutant.ts';
 
 export const tasksMutants: Mutants = {
+  'sent-again-after-reactivation': {
+    file: 'server/tasks/execution/script-ticket.ts',
+    find: 'assertSameProcess(this.#run, this.#ticket);',
+    replace: '',
+    red: {
+      file: 'test/tasks/in-doubt-starts.test.ts',
+      test: ['never sends a script to the process that an operator let in after it was sent to another one'],
+    },
+  },
   'ack-before-store': {
     file: 'server/tasks/logs/log-stream.ts',
     find: 'const stored = await commit({',

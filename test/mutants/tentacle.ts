@@ -14,6 +14,15 @@ export const tentacleMutants: Mutants = {
       ],
     },
   },
+  'clone-queue-runs': {
+    file: 'tentacle/scripts/recovery/recovery.ts',
+    find: "if (state.phase === 'waiting') script.hold(() => startLate(script, payload, state, 1));",
+    replace: "if (state.phase === 'waiting') await startLate(script, payload, state, 1);",
+    red: {
+      file: 'test/tentacle/recovery.test.ts',
+      test: ['an agent that was killed', 'with a script in its queue that no server asks for: starts it never'],
+    },
+  },
   'dedupe-off': {
     file: 'tentacle/scripts/engine.ts',
     find: `const { ticket, task, payload, expiresAtMs } = order;

@@ -35,3 +35,22 @@ it('calls an in-doubt start interrupted when the machine does not confirm that i
   expect((await h.ended(id)).state).toBe('interrupted');
   expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'TICKET_UNKNOWN' });
 });
+
+it('never sends a script to the process that an operator let in after it was sent to another one', async () => {
+  let reactivatedAt: number | null = null;
+  const h = await startHarness({}, { reactivatedAt: () => reactivatedAt });
+  const fake = await h.machine('web-1');
+  fake.holdStarts = true;
+  const request = { body: 'say late', machines: ['web-1'] };
+  const { id } = await h.store.transaction((tx) => submitScript(tx, request, actor));
+  await waitFor(() => fake.heldStarts > 0);
+  reactivatedAt = Date.now();
+  fake.holdStarts = false;
+  fake.cut();
+  expect((await h.ended(id)).state).toBe('interrupted');
+  expect((await h.store.tickets.byTask(id))[0]).toMatchObject({ state: 'interrupted', errorCode: 'NODE_REACTIVATED' });
+  expect(fake.starts).toEqual([]);
+  // What is new is for the process that was let in.
+  const next = await h.store.transaction((tx) => submitScript(tx, request, actor));
+  expect((await h.ended(next.id)).state).toBe('succeeded');
+});

@@ -178,10 +178,36 @@ describe('an agent that was killed', () => {
     for (const order of [holder, ...queued]) await first.start(order);
     await first.kill();
     const second = new Host(dataDir);
-    expect(await second.status(queued[0]!)).toMatchObject({ phase: 'WAITING', heldBy: holder.task });
+    // Only the server knows whether they are still to run: each waits until it asks for it.
+    for (const order of queued) {
+      expect(await second.start(order)).toMatchObject({ phase: 'WAITING', heldBy: holder.task });
+    }
     await writeFile(latch, '');
     for (const order of queued) expect(await second.ended(order)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
     expect(await witness.starts()).toEqual(new Map(queued.map(({ ticket }) => [ticket, 1])));
+  });
+
+  test('with a script in its queue that no server asks for: starts it never', async () => {
+    const dataDir = await tempDir();
+    const witness = witnessIn(dataDir);
+    const latch = join(dataDir, 'latch');
+    const exclusive = { isolation: 'exclusive' };
+    const holder = orderOf(until(latch), { payload: exclusive });
+    const [unasked, last] = [newId(), newId()].map((ticket) =>
+      orderOf(witness.testify(ticket), { ticket, payload: exclusive }),
+    );
+    const first = new Host(dataDir);
+    await first.start(holder);
+    await first.start(unasked!);
+    await first.kill();
+    await writeFile(latch, '');
+    const second = new Host(dataDir);
+    await second.start(last!);
+    expect(await second.ended(last!)).toMatchObject({ phase: 'EXITED', exitCode: 0 });
+    expect(await second.status(unasked!)).toMatchObject({ phase: 'WAITING' });
+    expect(await witness.starts()).toEqual(new Map([[last!.ticket, 1]]));
+    await second.cancel(unasked!);
+    expect(await second.ended(unasked!)).toMatchObject({ phase: 'CANCELLED', startedAtMs: 0 });
   });
 
   test('while it was ending a script: goes on ending it', async () => {

@@ -41,6 +41,19 @@ test('leaves the group alone of a process that has the number of its script now'
   await gone;
 });
 
+test('interrupts a waiting script of which the server has lines: the journal is an older copy', async () => {
+  const dataDir = await tempDir();
+  const journal = await Journal.open(dataDir);
+  const [ticket, task] = [newId(), newId()];
+  await journal.append({ kind: 'ticket', ticket, task, state: { phase: 'waiting', spec } });
+  await journal.close();
+  const { engine, close } = await openEngine(dataDir);
+  onTestFinished(close);
+  const key = { ...orderOf(''), ticket, task };
+  await engine.log(key, 3);
+  expect(await ended(engine, key)).toMatchObject({ phase: 'INTERRUPTED', startedAtMs: 0 });
+});
+
 test('ends a script that cannot be queued again because the disk is full', async () => {
   const dataDir = await tempDir();
   onTestFinished(() => endScriptsIn(dataDir));
@@ -58,6 +71,7 @@ test('ends a script that cannot be queued again because the disk is full', async
   onTestFinished(() => full.mockRestore());
   const { engine, close } = await openEngine(dataDir);
   onTestFinished(close);
+  await engine.start(queued);
   expect(await ended(engine, queued, 5_000)).toMatchObject({ errorCode: 'DISK_FULL', startedAtMs: 0 });
   await engine.cancel(holder);
   await ended(engine, holder);

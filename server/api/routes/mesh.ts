@@ -16,6 +16,7 @@ import { compareText } from '../../../lib/text/compare.ts';
 import { DAY_MS } from '../../../lib/time.ts';
 import type { Node } from '../../store/nodes/nodes.ts';
 import type { ResolvedPath } from '../../topology/route-resolver.ts';
+import { cloneView } from '../clone-view.ts';
 import type { Link, Topology } from '../../topology/topology.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 
@@ -129,8 +130,10 @@ function dispatchPaths({ services }: ApiContext, id: string): Paths {
   return paths;
 }
 
-function toNodeView({ id, role, site, parents, state, lastSeenAt, softwareVersion }: Node): MeshNode {
-  return { id, role, site, parents: parents.map(({ node }) => node), state, lastSeenAt, softwareVersion };
+function toNodeView(node: Node): MeshNode {
+  const { id, role, site, state, lastSeenAt, softwareVersion } = node;
+  const parents = node.parents.map((parent) => parent.node);
+  return { id, role, site, parents, state, lastSeenAt, softwareVersion, clone: cloneView(node) };
 }
 
 function toLinkView(link: Link, { nodes }: Topology): MeshLink {

@@ -23,6 +23,12 @@ export interface Node {
   readonly report: unknown;
   readonly lastSeenAt: number | null;
   readonly revokedAt: number | null;
+  /** Of the process that was admitted last. */
+  readonly startNonce: string | null;
+  /** The latest start that was denied since. */
+  readonly deniedStart: DeniedStart | null;
+  /** When a denied start was last let in, in place of the one before. */
+  readonly reactivatedAt: number | null;
   readonly version: number;
   readonly createdAt: number;
 }
@@ -30,6 +36,16 @@ export interface Node {
 export type NewNode = Pick<Node, 'id' | 'role' | 'site' | 'parents' | 'createdAt'> & {
   readonly certificateNotAfter?: number | null;
 };
+
+/** A start that was denied, because another process acted as the node. */
+export interface DeniedStart {
+  readonly nonce: string;
+  readonly hostname: string;
+  readonly address: string | null;
+  /** The node that it came by: itself, or a relay. */
+  readonly via: string;
+  readonly at: number;
+}
 
 /** What a node reports, or the server observes of it. Does not change its version. */
 export interface LastSeen {
@@ -167,10 +183,47 @@ export class NodeRepository {
         parents_json: JSON.stringify(node.parents),
         desired_parents_json: null,
         certificate_not_after: node.certificateNotAfter,
+        start_nonce: null,
+        denied_start_json: null,
         version: eb('version', '+', 1),
       }))
       .where('id', '=', node.id)
       .where('state', '=', 'revoked')
+      .execute();
+  }
+
+  /** Records the start that was admitted; none is denied any more, unless it comes again. Does not change the node's version. */
+  async admitStart(id: string, nonce: string): Promise<void> {
+    markChanged(this.#db, 'nodes', id);
+    await this.#db
+      .updateTable('nodes')
+      .set({ start_nonce: nonce, denied_start_json: null })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Records a start that was denied. Does not change the node's version. */
+  async denyStart(id: string, denied: DeniedStart): Promise<void> {
+    markChanged(this.#db, 'nodes', id);
+    await this.#db
+      .updateTable('nodes')
+      .set({ denied_start_json: JSON.stringify(denied) })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Lets the denied start in, in place of the one that was admitted. */
+  async swapStart(id: string, nonce: string, now: number): Promise<void> {
+    markChanged(this.#db, 'nodes', id);
+    await this.#db
+      .updateTable('nodes')
+      .set((eb) => ({
+        start_nonce: nonce,
+        denied_start_json: null,
+        reactivated_at: now,
+        version: eb('version', '+', 1),
+      }))
+      .where('id', '=', id)
       .execute();
   }
 
@@ -244,6 +297,9 @@ function toNode(row: Selectable<Schema['nodes']>): Node {
     report: fromJsonOrNull(row.report_json),
     lastSeenAt: row.last_seen_at,
     revokedAt: row.revoked_at,
+    startNonce: row.start_nonce,
+    deniedStart: fromJsonOrNull<DeniedStart>(row.denied_start_json),
+    reactivatedAt: row.reactivated_at,
     version: row.version,
     createdAt: row.created_at,
   };

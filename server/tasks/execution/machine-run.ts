@@ -1,5 +1,5 @@
 // What running a ticket needs, and the steps that every kind of ticket takes: it is sent, changed, ended.
-import type { ErrorCode } from '../../../contract/errors.ts';
+import { IsthmusError, type ErrorCode } from '../../../contract/errors.ts';
 import type { Ticket, TicketPatch } from '../../store/tasks/tickets.ts';
 import type { Store, StoreTransaction } from '../../store/store.ts';
 import type { CompletionReporter } from './completion-reporter.ts';
@@ -34,6 +34,8 @@ export const TICKET_DEFAULTS: TicketTunables = {
 export interface TicketDeps {
   readonly store: Pick<Store, 'logLines' | 'machines' | 'tickets'>;
   readonly routesOf: RoutesOf;
+  /** When another process was last let in as this machine, by an operator. */
+  readonly reactivatedAt: (machine: string) => number | null;
   readonly tentacles: Tentacles;
   readonly sign: SignEnvelope;
   readonly completionReporter: CompletionReporter;
@@ -102,6 +104,18 @@ export async function markSent({ context }: MachineRun, ticket: Ticket): Promise
   await context.assertOwned();
   if (ticket.state !== 'pending') return ticket;
   return patchTicket(context, ticket.id, { state: 'sent', startedAt: Date.now() });
+}
+
+/**
+ * NODE_REACTIVATED when the ticket may have been sent to a process that was shut out since: the one that was let in may
+ * hold an older copy of that one's journal, and would run the ticket again.
+ */
+export function assertSameProcess({ deps, executor }: MachineRun, { id, startedAt }: Ticket): void {
+  const reactivatedAt = deps.reactivatedAt(executor);
+  if (startedAt === null || reactivatedAt === null || startedAt > reactivatedAt) return;
+  throw new IsthmusError('NODE_REACTIVATED', `${executor} was reactivated after ticket ${id} was sent to it`, {
+    hop: executor,
+  });
 }
 
 /** One fenced change of a ticket. */

@@ -15,7 +15,7 @@ import { logMasker } from '../logs/log-masker.ts';
 import { LogMeter } from '../logs/log-quota.ts';
 import { followLog, type LogCommit, type StartOrder } from '../logs/log-stream.ts';
 import { endInDoubtStart } from './in-doubt-start.ts';
-import { endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
+import { assertSameProcess, endTicket, envelopeOf, markSent, reachExecutor, type MachineRun } from './machine-run.ts';
 import { denialEnd, errorPatch, failure, unansweredEnd, type TicketEnding as Ending } from './ticket-end.ts';
 import { hasEnded } from '../outcome.ts';
 import { isConnectionFailure } from './call-with-failover.ts';
@@ -152,6 +152,7 @@ class ScriptTicket {
   /** Follows the log over one stream; with `start`, starts the script on it first. */
   async #followOn(client: GrpcClient<TentacleClient>, answered: Answered, start?: StartOrder): Promise<void> {
     const { context, deps, executor } = this.#run;
+    assertSameProcess(this.#run, this.#ticket);
     this.#meter ??= await LogMeter.of(deps.tunables.logQuota, deps.store.logLines, this.#ticket);
     const following = new AbortController();
     const noticed = this.#noticeRunning(client, following.signal).catch(() => undefined);

@@ -1,5 +1,6 @@
-// Recovers each ticket when the agent starts again. A script that certainly never started may still start; a running
-// one is followed again; one with an exit code has ended with it; everything else is interrupted, never guessed.
+// Recovers each ticket when the agent starts again. A script that certainly never started may still start, once a server
+// asks for it; a running one is followed again; one with an exit code has ended with it; everything else is
+// interrupted, never guessed.
 import { readFile } from 'node:fs/promises';
 import { SKEW_MS } from '../../../certs/signer.ts';
 import { createMasker, type Masker } from '../../../lib/masking/masker.ts';
@@ -20,7 +21,9 @@ const NEVER_STARTED = 'it was not started: the tentacle was killed just before';
 const VANISHED = 'it was killed together with the tentacle, so its exit code is not known';
 
 /**
- * Recovers one ticket of the journal. Resolves when its state is decided; the script then runs on in the background.
+ * Recovers one ticket of the journal. Resolves when its state is decided; the script then runs on in the background. One
+ * that never started is held: the journal may be a copy, or an older state of this machine's, and the script may have
+ * run elsewhere or since. Only the server knows whether it is still to run.
  */
 export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry: TicketEntry): Promise<Script> {
   const script = new Script(context, entry, { journalled: true });
@@ -29,7 +32,7 @@ export async function recover(context: ScriptContext, seal: WorkspaceSeal, entry
   script.workspace.ensure();
   const payload = await unsealPayload(script, seal);
   const masker = maskerFor(payload);
-  if (state.phase === 'waiting') await startLate(script, payload, state, 1);
+  if (state.phase === 'waiting') script.hold(() => startLate(script, payload, state, 1));
   else if (state.phase === 'starting') await recoverStarting(script, payload, masker, state);
   else await recoverRunning(script, masker, state);
   return script;
@@ -42,14 +45,27 @@ async function recoverStarting(
   masker: Masker | undefined,
   state: StateIn<'starting'>,
 ): Promise<void> {
-  const { attempt, spec } = state;
+  const { attempt } = state;
   if (state.bootId !== bootId()) {
     // A power cut may have erased the claim, so its absence proves nothing.
     return script.endAfterwards(masker, { kind: 'interrupted', detail: REBOOTED }, 0);
   }
-  const { workspace } = script;
-  if (await retryShortage(() => workspace.takeClaim(attempt))) return startLate(script, payload, state, attempt + 1);
-  const started = await findStarted(workspace, attempt);
+  if (script.workspace.isClaimed(attempt)) return recoverStarted(script, masker, state);
+  script.hold(async () => {
+    const neverStarted = await retryShortage(() => script.workspace.takeClaim(attempt));
+    if (neverStarted) await startLate(script, payload, state, attempt + 1);
+    // The launcher of the earlier agent has outlived it and started the script meanwhile.
+    else await recoverStarted(script, masker, state);
+  });
+}
+
+/** The launcher has the claim. */
+async function recoverStarted(
+  script: Script,
+  masker: Masker | undefined,
+  { attempt, spec }: StateIn<'starting'>,
+): Promise<void> {
+  const started = await findStarted(script.workspace, attempt);
   if (started === 'never') {
     return script.endAfterwards(masker, { kind: 'rejected', code: 'SPAWN_FAILED', detail: NEVER_STARTED }, 0);
   }

@@ -39,6 +39,12 @@ export interface ScriptContext extends LaunchContext {
 /** Process ids that one log line lists. */
 const MOST_LISTED = 5;
 
+/** A recovered script that has not started: `resume` starts it. */
+interface Held {
+  readonly start: () => Promise<void>;
+  readonly freed: PromiseWithResolvers<void>;
+}
+
 /** A started script, and the launcher's report of its end, if there is one. */
 interface Started {
   readonly state: RunningState;
@@ -59,6 +65,7 @@ export class Script {
   /** The leader of the script's process group, when this agent started it. */
   #leader: number | undefined;
   #flow: Promise<void> = Promise.resolve();
+  #held: Held | undefined;
 
   constructor(context: ScriptContext, entry: TicketEntry, known: { readonly journalled: boolean }) {
     const { ticket, task, state } = entry;
@@ -111,6 +118,38 @@ export class Script {
     await begun.promise;
   }
 
+  /** Keeps a recovered script from starting until a server asks for its ticket. A cancel ends it meanwhile. */
+  hold(start: () => Promise<void>): void {
+    const freed = Promise.withResolvers<void>();
+    this.#held = { start, freed };
+    const wait = async (): Promise<void> => {
+      await unlessAborted(Promise.race([freed.promise, this.#kill.requested]), [this.#stopping.signal]);
+      if (this.#held === undefined || this.#kill.reason === undefined) return;
+      this.#held = undefined;
+      await this.#end({ kind: this.#kill.reason }, 0);
+    };
+    this.#flow = this.#guard(wait());
+  }
+
+  /** Whether it waits for a server to ask for it. */
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** A server asks for the ticket: a held script starts. Resolves when there is a state to answer with. */
+  async resume(): Promise<void> {
+    const start = this.#free();
+    if (start === undefined) return;
+    await start();
+    if (this.state.phase !== 'waiting' || this.#slot?.waiting === true) return;
+    await unlessAborted(this.changed(), [this.#stopping.signal]);
+  }
+
+  /** A held script that has run already, as far as the server knows, never starts here. */
+  interruptHeld(detail: string): void {
+    if (this.#free() !== undefined) this.endAfterwards(undefined, { kind: 'interrupted', detail }, 0);
+  }
+
   /** Follows a script that an earlier agent started. */
   adopt(masker: Masker | undefined, state: RunningState): void {
     const { isolation } = state.spec;
@@ -158,6 +197,15 @@ export class Script {
     await this.#log.close();
     const abandoned = this.#leader !== undefined && !signalGroup(this.#leader, 0);
     await this.#context.workspaces.remove(this.workspace, { abandoned });
+  }
+
+  /** How to start a held script, to the first caller only; undefined once its kill was requested. */
+  #free(): Held['start'] | undefined {
+    if (this.#held === undefined || this.#kill.reason !== undefined) return undefined;
+    const { start, freed } = this.#held;
+    this.#held = undefined;
+    freed.resolve();
+    return start;
   }
 
   /**

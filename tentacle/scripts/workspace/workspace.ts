@@ -97,6 +97,11 @@ export class Workspace {
     chmodSync(this.path, 0o700);
   }
 
+  /** Whether the claim of an attempt is taken. */
+  isClaimed(attempt: number): boolean {
+    return existsSync(this.stdout(attempt));
+  }
+
   /** Takes the claim of an attempt; false when the launcher has it: the script has started, or is about to. */
   takeClaim(attempt: number): boolean {
     try {

@@ -1,6 +1,7 @@
 // Original file: proto/isthmus/mesh/v1/link.proto
 
 import type { Relation as _isthmus_mesh_v1_Relation, Relation__Output as _isthmus_mesh_v1_Relation__Output } from '../../../isthmus/mesh/v1/Relation.ts';
+import type { NodeStart as _isthmus_mesh_v1_NodeStart, NodeStart__Output as _isthmus_mesh_v1_NodeStart__Output } from '../../../isthmus/mesh/v1/NodeStart.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Hello {
@@ -20,6 +21,7 @@ export interface Hello {
   'sessionId'?: (Buffer | Uint8Array | string);
   'revocationsVersion'?: (number | string | Long);
   'softwareVersion'?: (string);
+  'start'?: (_isthmus_mesh_v1_NodeStart | null);
 }
 
 export interface Hello__Output {
@@ -39,4 +41,5 @@ export interface Hello__Output {
   'sessionId': (Buffer);
   'revocationsVersion': (number);
   'softwareVersion': (string);
+  'start': (_isthmus_mesh_v1_NodeStart__Output | null);
 }

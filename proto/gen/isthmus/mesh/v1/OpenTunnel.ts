@@ -20,6 +20,10 @@ export interface OpenTunnel {
   'service'?: (string);
   'serviceClass'?: (_isthmus_mesh_v1_ServiceClass);
   'deadlineMs'?: (number);
+  /**
+   * The address of the source, as the first node that it crosses sees it.
+   */
+  'sourceAddress'?: (string);
 }
 
 export interface OpenTunnel__Output {
@@ -40,4 +44,8 @@ export interface OpenTunnel__Output {
   'service': (string);
   'serviceClass': (_isthmus_mesh_v1_ServiceClass__Output);
   'deadlineMs': (number);
+  /**
+   * The address of the source, as the first node that it crosses sees it.
+   */
+  'sourceAddress': (string);
 }

@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/topology/v1/topology.proto
 
+import type { DeniedStart as _isthmus_topology_v1_DeniedStart, DeniedStart__Output as _isthmus_topology_v1_DeniedStart__Output } from '../../../isthmus/topology/v1/DeniedStart.ts';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -21,6 +22,10 @@ export interface Denial {
   'what'?: (string);
   'detail'?: (string);
   'atMs'?: (number | string | Long);
+  /**
+   * Set where a second process of a node was denied.
+   */
+  'deniedStart'?: (_isthmus_topology_v1_DeniedStart | null);
 }
 
 /**
@@ -42,4 +47,8 @@ export interface Denial__Output {
   'what': (string);
   'detail': (string);
   'atMs': (number);
+  /**
+   * Set where a second process of a node was denied.
+   */
+  'deniedStart': (_isthmus_topology_v1_DeniedStart__Output | null);
 }
