@@ -38,7 +38,7 @@ function addSiteOrEnvironmentGroup(
 
   const create = group
     .command('create <id>')
-    .description(`create a ${noun}`)
+    .description(`create ${withArticle(noun)}`)
     .option('--name <name>', 'display name (default: the id)')
     .option('--description <text>', 'what it is for');
   examples(create, `isthmus ${noun} create ${example}`).action(
@@ -66,7 +66,7 @@ function addSiteOrEnvironmentGroup(
 
   const remove = group
     .command('delete <id>')
-    .description(`delete a ${noun} that nothing refers to`)
+    .description(`delete ${withArticle(noun)} that nothing refers to`)
     .option('--yes', 'do not ask');
   examples(remove, `isthmus ${noun} delete ${example} --yes`).action(async (id: string, options: { yes?: boolean }) => {
     await cli.remove(path(collection, id), `Delete the ${noun} ${id}?`, options.yes);
@@ -78,4 +78,8 @@ function addSiteOrEnvironmentGroup(
 export function addSiteAndEnvironmentCommands(program: Command, cli: Cli): void {
   addSiteOrEnvironmentGroup(program, cli, 'site', 'sites', 'eu');
   addSiteOrEnvironmentGroup(program, cli, 'environment', 'environments', 'production');
+}
+
+function withArticle(noun: string): string {
+  return `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
 }

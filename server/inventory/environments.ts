@@ -1,14 +1,20 @@
-// Environments: the targets of deployments. An environment cannot be deleted while a machine is in it.
+// Environments: the targets of deployments. An environment cannot be deleted while a machine is in it, or a variable or a
+// join token names it.
 import { noSuch } from '../store/references.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { entriesOf } from './entries.ts';
+import { openTokens, scopedVariables } from './references.ts';
 
 export const environments = entriesOf({
   kind: 'environment',
   rows: (tx) => tx.environments,
   async usersOf(tx, environment) {
     const machines = await tx.machines.select({ environments: [environment] });
-    return machines.map(({ id }) => `machine ${id}`);
+    return [
+      ...machines.map(({ id }) => `machine ${id}`),
+      ...(await scopedVariables(tx, 'environment', environment)),
+      ...(await openTokens(tx, ({ environments: named }) => named.includes(environment))),
+    ];
   },
 });
 

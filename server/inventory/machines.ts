@@ -8,6 +8,7 @@ import type { StoreTransaction } from '../store/store.ts';
 import { checkRoutes, defaultRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
 import { checkEnvironments } from './environments.ts';
+import { scopedVariables } from './references.ts';
 
 /** The settings that a join token gives to its machine. */
 export interface MachineSpec {
@@ -71,7 +72,7 @@ export async function updateMachine(
   return machine;
 }
 
-/** Deletes a machine. Its node must be revoked first, or it would go on running unseen. */
+/** Deletes a machine. Its node must be revoked first, or it would go on running unseen; no variable may name it. */
 export async function deleteMachine(tx: StoreTransaction, id: string, version: number, actor: Actor): Promise<void> {
   const node = await tx.nodes.find(id);
   if (node?.state === 'active') {
@@ -79,6 +80,11 @@ export async function deleteMachine(tx: StoreTransaction, id: string, version: n
       remedy: 'Revoke it first.',
       action: { code: 'REVOKE_NODE', arguments: { node: id } },
     });
+  }
+  const [variable, ...more] = await scopedVariables(tx, 'machine', id);
+  if (variable !== undefined) {
+    const rest = more.length === 0 ? '' : ` and ${more.length} more`;
+    throw new IsthmusError('IN_USE', `machine ${id} is named in the scope of ${variable}${rest}`);
   }
   await tx.machines.delete(id, version);
   await tx.events.append({ actor, type: 'machine.deleted', subject: id, data: {} });

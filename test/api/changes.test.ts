@@ -107,6 +107,49 @@ describe('a version', () => {
     expect((await api.store.events.list({ type: 'site.updated', limit: 10 })).items).toHaveLength(1);
   });
 
+  it('is rejected for deletion while a variable or a valid join token names it', async () => {
+    const api = await startApi();
+    const headers = { 'if-match': '"1"' };
+    for (const [collection, id] of [
+      ['sites', 'us'],
+      ['environments', 'test'],
+      ['projects', 'web'],
+    ] as const) {
+      await api.call('POST', `/api/v1/${collection}`, { body: { id } });
+    }
+    const variable = { name: 'Port', value: '1', environments: ['test'] };
+    const made = await api.call('POST', '/api/v1/projects/web/variables', { body: variable });
+    const id = 'token-1';
+    await api.store.transaction((tx) =>
+      tx.tokens.insert({
+        ...{
+          id,
+          proofKeySealed: '',
+          role: 'tentacle',
+          site: 'us',
+          name: null,
+          environments: ['test'],
+          targetRoles: [],
+        },
+        ...{ parents: [{ node: 'server', dialAddress: null }], routes: null, address: null },
+        ...{ expiresAt: Date.now() + 60_000, createdBy: 'test', createdAt: Date.now() },
+      }),
+    );
+    const remove = (path: string) => api.call('DELETE', `/api/v1/${path}`, { headers });
+    expect((await remove('sites/us')).body).toMatchObject({
+      code: 'IN_USE',
+      detail: `site us is in use by join token ${id}`,
+    });
+    expect((await remove('environments/test')).body).toMatchObject({
+      code: 'IN_USE',
+      detail: `environment test is in use by variable Port of project web, join token ${id}`,
+    });
+    expect((await remove(`projects/web/variables/${String(made.body['id'])}`)).status).toBe(204);
+    await api.store.transaction((tx) => tx.tokens.delete(id));
+    expect((await remove('environments/test')).status).toBe(204);
+    expect((await remove('sites/us')).status).toBe(204);
+  });
+
   it('is rejected for deletion while something refers to it', async () => {
     const api = await startApi();
     await addMachine(api);

@@ -141,6 +141,18 @@ export class TokenRepository {
     return rows.map(toToken).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
   }
 
+  /** Unused tokens that are still valid at `now`, oldest first. */
+  async open(now: number): Promise<JoinToken[]> {
+    const rows = await this.#db
+      .selectFrom('join_tokens')
+      .selectAll()
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', now)
+      .orderBy('created_at')
+      .execute();
+    return rows.map(toToken);
+  }
+
   /** Unused tokens for a node of this name, still valid at `now`, newest first. */
   async openFor(name: string, now: number): Promise<JoinToken[]> {
     const rows = await this.#db

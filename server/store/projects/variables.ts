@@ -85,6 +85,22 @@ export class VariableRepository {
     return this.#complete(await this.#ofProject(project).execute());
   }
 
+  /** The variables of all projects whose scope names this value, by project and name. */
+  async scopedTo(
+    dimension: ScopeDimension,
+    value: string,
+  ): Promise<{ readonly project: string; readonly name: string }[]> {
+    return this.#db
+      .selectFrom('variables')
+      .innerJoin('variable_scopes', 'variable_scopes.variable', 'variables.id')
+      .select(['variables.project', 'variables.name'])
+      .where('variable_scopes.dimension', '=', dimension)
+      .where('variable_scopes.value', '=', value)
+      .orderBy('variables.project')
+      .orderBy('variables.name')
+      .execute();
+  }
+
   /** PRECONDITION_FAILED unless it still has `version`. Call it in a transaction. */
   async update(project: string, id: string, version: number, patch: VariablePatch): Promise<Variable> {
     assertInTransaction(this.#db);

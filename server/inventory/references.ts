@@ -1,0 +1,21 @@
+// What refers to a site, an environment or a machine besides machines and nodes: it would be left with a name that is not
+// there, or would make a machine that cannot be.
+import type { ScopeDimension } from '../store/schema.ts';
+import type { JoinToken } from '../store/nodes/tokens.ts';
+import type { StoreTransaction } from '../store/store.ts';
+
+/** The variables whose scope names this value, in words. */
+export async function scopedVariables(
+  tx: StoreTransaction,
+  dimension: ScopeDimension,
+  value: string,
+): Promise<string[]> {
+  const variables = await tx.variables.scopedTo(dimension, value);
+  return variables.map(({ project, name }) => `variable ${name} of project ${project}`);
+}
+
+/** The join tokens that can still be used and that `matches` picks, in words. */
+export async function openTokens(tx: StoreTransaction, matches: (token: JoinToken) => boolean): Promise<string[]> {
+  const tokens = await tx.tokens.open(Date.now());
+  return tokens.filter(matches).map(({ id }) => `join token ${id}`);
+}
