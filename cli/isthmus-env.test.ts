@@ -22,6 +22,10 @@ it.each([
   ['ISTHMUS_MESH_LISTNE', 'ISTHMUS_MESH_LISTEN'],
   ['ISTHMUS_HEALTH_CHECK_INTERVAL', 'ISTHMUS_HEALTH_CHECK_INTERVAL_S'],
   ['ISTHMUS_Server', 'ISTHMUS_SERVER'],
+  ['ISTHMUS_SERVER_URL', 'ISTHMUS_SERVER'],
+  ['ISTHMUS_API_KEY', 'ISTHMUS_API_KEY_FILE, the file that holds the key'],
+  ['ISTHMUS_CA', 'ISTHMUS_CA_FILE'],
+  ['ISTHMUS_API_TRUSTED_PROXIES', 'api.trustedProxies in config.yaml, which a variable cannot set'],
 ])('%s: did you mean %s?', (name, meant) => {
   expect(() => rejectMisspeltVariables(['ISTHMUS_SERVER', name])).toThrow(
     expect.objectContaining({

@@ -21,6 +21,16 @@ export const COMMAND_VARIABLES: Readonly<Record<string, string>> = {
   ISTHMUS_LOG_LEVEL: 'how much a started component logs: debug, info (default), warn, error',
 };
 
+/** Names that people try, and what they mean. */
+const MEANT: Readonly<Record<string, string>> = {
+  ISTHMUS_API_KEY: 'ISTHMUS_API_KEY_FILE, the file that holds the key',
+  ISTHMUS_CA: 'ISTHMUS_CA_FILE',
+  ISTHMUS_SERVER_URL: 'ISTHMUS_SERVER',
+  ISTHMUS_URL: 'ISTHMUS_SERVER',
+  ISTHMUS_TOKEN: '--token-file of `isthmus join`',
+  ISTHMUS_API_TRUSTED_PROXIES: 'api.trustedProxies in config.yaml, which a variable cannot set',
+};
+
 /** Variables that a script receives, and passes on when it runs this command. */
 const SCRIPT_VARIABLES = ['TASK', 'STEP', 'MACHINE', 'PROJECT', 'RELEASE', 'ENVIRONMENT'].map((name) => PREFIX + name);
 
@@ -38,15 +48,18 @@ export function rejectMisspeltVariables(names: readonly string[] = envNames(PREF
   const known = knownVariables();
   for (const name of names) {
     if (known.includes(name)) continue;
-    // The common prefix would make every name close.
-    const meant = nearest(
-      name.slice(PREFIX.length),
-      known.map((each) => each.slice(PREFIX.length)),
-    );
+    const meant = MEANT[name] ?? closeTo(name, known);
     if (meant === undefined) continue;
-    throw new IsthmusError('CONFIG_INVALID', `${name} is not a variable of Isthmus; did you mean ${PREFIX}${meant}?`, {
+    throw new IsthmusError('CONFIG_INVALID', `${name} is not a variable of Isthmus; did you mean ${meant}?`, {
       field: name,
       remedy: 'Correct its name, or unset it.',
     });
   }
+}
+
+function closeTo(name: string, known: readonly string[]): string | undefined {
+  // The common prefix would make every name close.
+  const short = known.map((each) => each.slice(PREFIX.length));
+  const meant = nearest(name.slice(PREFIX.length), short);
+  return meant === undefined ? undefined : `${PREFIX}${meant}`;
 }

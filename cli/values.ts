@@ -4,7 +4,14 @@ import type { MachineRoute } from '../contract/machines.ts';
 
 /** Collects `--machine a,b --machine c` to [a, b, c]. */
 export function collect(value: string, previous: readonly string[] = []): string[] {
-  return [...previous, ...value.split(',').filter((word) => word !== '')];
+  const words = value.split(',');
+  if (words.includes('')) throw new InvalidArgumentError('Give names, separated by commas.');
+  return [...previous, ...words];
+}
+
+/** As `collect`; an empty word is an empty list. */
+export function collectOrNone(value: string, previous: readonly string[] = []): string[] {
+  return value === '' ? [...previous] : collect(value, previous);
 }
 
 const SECONDS_PER: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };

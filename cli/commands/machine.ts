@@ -9,7 +9,8 @@ import { healthText, statusText } from '../render/machine.ts';
 import { revokedText } from '../render/remedy.ts';
 import { renderRecord, renderTable } from '../render/table.ts';
 import { milliseconds, moment } from '../render/units.ts';
-import { collect, collectRoutes, routesText } from '../values.ts';
+import { warn } from '../terminal.ts';
+import { collectOrNone, collectRoutes, routesText } from '../values.ts';
 
 interface SetOptions {
   readonly name?: string;
@@ -33,13 +34,10 @@ function addLook(group: Command, cli: Cli): void {
     .option('--site <id>', 'only those of this site');
   examples(list, 'isthmus machine list', 'isthmus machine list --environment production --target-role web').action(
     async (options: { environment?: string; targetRole?: string; site?: string }) => {
-      const all = await (await cli.client()).list<Machine>('machines');
-      const items = all.filter(
-        (machine) =>
-          (options.environment === undefined || machine.environments.includes(options.environment)) &&
-          (options.targetRole === undefined || machine.targetRoles.includes(options.targetRole)) &&
-          (options.site === undefined || machine.site === options.site),
-      );
+      const { environment, targetRole, site } = options;
+      const items = await (await cli.client()).list<Machine>('machines', { environment, targetRole, site });
+      if (items.length === 0 && targetRole !== undefined)
+        warn(cli.terminal, `note: no machine has the role ${targetRole}`);
       const rows = items.map((each) => [
         each.id,
         each.site,
@@ -97,10 +95,10 @@ function addChange(group: Command, cli: Cli): void {
 
   const set = group
     .command('set <machine>')
-    .description('change its name, environments or target roles (a list replaces the earlier one)')
+    .description("change its name, environments or target roles (a list replaces the earlier one, '' is an empty one)")
     .option('--name <name>', 'display name')
-    .option('--environment <ids>', 'environments it belongs to', collect)
-    .option('--target-role <roles>', 'target roles it has', collect);
+    .option('--environment <ids>', 'environments it belongs to', collectOrNone)
+    .option('--target-role <roles>', 'target roles it has', collectOrNone);
   examples(set, 'isthmus machine set eu-1 --environment production --target-role web,api').action(
     async (id: string, options: SetOptions) => {
       const change = {

@@ -127,6 +127,15 @@ async function variableValue(
   return value;
 }
 
+/** A role that no machine has may be a misspelt one; machines may also get it later. */
+async function warnOfIdleRoles(cli: Cli, targetRoles: readonly string[]): Promise<void> {
+  const client = await cli.client();
+  for (const targetRole of targetRoles) {
+    const { items } = await client.get<{ readonly items: readonly unknown[] }>('machines', { targetRole, limit: 1 });
+    if (items.length === 0) warn(cli.terminal, `note: no machine has the role ${targetRole} yet`);
+  }
+}
+
 function addVariables(group: Command, cli: Cli): void {
   const variables = group.command('variables').description('its variables');
   examples(
@@ -191,6 +200,7 @@ function addVariables(group: Command, cli: Cli): void {
             sensitive: body.sensitive,
           });
     cli.show(reply.body, () => `${name} ${existing === undefined ? 'added' : 'replaced'}`);
+    await warnOfIdleRoles(cli, scope.targetRoles);
   });
 
   const remove = variables

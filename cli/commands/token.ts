@@ -7,6 +7,7 @@ import { path, type Reply } from '../client/client.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';
+import { confirm } from '../terminal.ts';
 import { collect, collectRoutes, collectWhole, duration, parent } from '../values.ts';
 
 interface CreateOptions {
@@ -106,10 +107,10 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     cli.show(items, () => renderTable(['token', 'role', 'site', 'name', 'parents', 'expires', 'used'], rows));
   });
 
-  examples(group.command('revoke <id>').description('revoke a token at once'), 'isthmus token revoke 01j…').action(
-    async (id: string) => {
-      await (await cli.client()).request('DELETE', path('tokens', id), {});
-      cli.show({ revoked: id }, () => `token ${id} revoked`);
-    },
-  );
+  const revoke = group.command('revoke <id>').description('revoke a token at once').option('--yes', 'do not ask');
+  examples(revoke, 'isthmus token revoke 01j… --yes').action(async (id: string, options: { yes?: boolean }) => {
+    await confirm(cli.terminal, `Revoke the token ${id}? No node can join with it any more.`, options.yes);
+    await (await cli.client()).request('DELETE', path('tokens', id), {});
+    cli.show({ revoked: id }, () => `token ${id} revoked`);
+  });
 }

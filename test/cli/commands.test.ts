@@ -225,7 +225,12 @@ describe('token', () => {
   it('is revoked by its id', async () => {
     const api = await startFakeApi();
     api.on('DELETE /api/v1/tokens/k1', (_request, response) => response.writeHead(204).end());
-    expect(await isthmus([...api.args, 'token', 'revoke', 'k1'])).toMatchObject({ code: 0, out: 'token k1 revoked\n' });
+    const revoke = [...api.args, 'token', 'revoke', 'k1'];
+    expect(await isthmus(revoke)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('CONFIRMATION_NEEDED') as string,
+    });
+    expect(await isthmus([...revoke, '--yes'])).toMatchObject({ code: 0, out: 'token k1 revoked\n' });
   });
 
   it('goes with --out to a private file, and not to the screen', async () => {

@@ -219,6 +219,7 @@ const anything = {
       ],
     },
   ],
+  clone: { hostname: hostile, address: hostile, via: hostile },
   steps: [{ name: hostile, kind: 'script', targetRoles: [hostile], script: { interpreter: 'bash', body: hostile } }],
   process: [{ name: hostile, kind: 'package', package: { id: hostile }, targetRoles: [hostile] }],
   paths: [

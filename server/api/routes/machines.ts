@@ -11,6 +11,7 @@ import { BySlug } from '../../../contract/schema.ts';
 import type { Machine } from '../../store/inventory/machines.ts';
 import { submitHealthCheck } from '../../health/health-task.ts';
 import { deleteMachine, updateMachine } from '../../inventory/machines.ts';
+import { noSuch } from '../../store/references.ts';
 import { change, requiredVersion, sendVersioned } from '../answers.ts';
 import type { ApiContext, ApiInstance } from '../context.ts';
 import { mapPage, pageRequest } from '../pages.ts';
@@ -34,6 +35,10 @@ export function machineRoutes(app: ApiInstance, context: ApiContext): void {
     },
     async (request) => {
       const { environment, targetRole, site } = request.query;
+      if (environment !== undefined && (await store.environments.find(environment)) === undefined) {
+        throw noSuch('environment', environment, 'environment');
+      }
+      if (site !== undefined && (await store.sites.find(site)) === undefined) throw noSuch('site', site, 'site');
       const filter = {
         environments: environment === undefined ? undefined : [environment],
         targetRoles: targetRole === undefined ? undefined : [targetRole],
