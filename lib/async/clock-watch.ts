@@ -31,6 +31,11 @@ export class ClockWatch {
     return 0;
   }
 
+  /** The time of day by the clock as it was set at the last `accept`, after a jump by `byMs` since. */
+  now(byMs: number): number {
+    return Math.round(this.#clocks.monotonic() + this.#offsetMs + byMs);
+  }
+
   /** Takes a jump for done with. */
   accept(byMs: number): void {
     this.#offsetMs += byMs;

@@ -34,6 +34,17 @@ it.each([HOUR_MS, -HOUR_MS, 25 * HOUR_MS])('a watch tells a jump of %i ms until 
   expect(watch.jumpMs()).toBe(0);
 });
 
+it('tells the time as the clock was set at the last look, not as it was set since', () => {
+  const clocks = handClocks();
+  const watch = new ClockWatch(clocks);
+  const start = clocks.wall();
+  clocks.advance(1_000);
+  expect(watch.now(watch.jumpMs())).toBe(start + 1_000);
+  clocks.set(HOUR_MS);
+  expect(watch.now(0)).toBe(start + 1_000);
+  expect(watch.now(watch.jumpMs())).toBe(start + 1_000 + HOUR_MS);
+});
+
 it('a clock that is slewed has not jumped, however far it goes', () => {
   const clocks = handClocks();
   const watch = new ClockWatch(clocks);

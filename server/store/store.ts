@@ -66,7 +66,10 @@ export interface Repositories {
 }
 
 /** The repositories bound to one transaction. */
-export type StoreTransaction = Repositories;
+export interface StoreTransaction extends Repositories {
+  /** The time of day by the clock as it was set when the transaction began: a later jump is for the next one. */
+  now(): number;
+}
 
 export interface Store extends Repositories {
   /**
@@ -159,7 +162,8 @@ export function createStore(db: Kysely<Schema>, hooks: StoreHooks): Store {
         return work(tx);
       };
       const [answer, grown, appended, meshChange] = await connection.transaction().execute(async (tx) => {
-        const value = await inTransaction.run(true, () => begun(repositories(tx, limiter)));
+        const now = () => clock.now(jumpMs);
+        const value = await inTransaction.run(true, () => begun({ ...repositories(tx, limiter), now }));
         return [value, grownStreams(tx), appendedTypes(tx), await readMeshChange(tx)] as const;
       });
       clock.accept(jumpMs);

@@ -19,6 +19,19 @@ export class Halted extends Error {
   }
 }
 
+/** One moment by both clocks. */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+interface ContextOptions {
+  readonly writer: Writer;
+  readonly leaseMs: number;
+  /** When the task was claimed. */
+  readonly at: Moment;
+}
+
 export class TaskContext {
   readonly task: Task;
   readonly fence: Fence;
@@ -30,13 +43,13 @@ export class TaskContext {
   readonly #finish = new AbortController();
   #leaseUntilMs: number;
 
-  constructor(task: Task, writer: Writer, leaseMs: number) {
+  constructor(task: Task, { writer, leaseMs, at }: ContextOptions) {
     this.task = task;
     this.fence = { task: task.id, epoch: task.epoch };
     this.#writer = writer;
     this.#leaseMs = leaseMs;
-    this.#deadlineMs = performance.now() + task.deadlineAt - Date.now();
-    this.#leaseUntilMs = performance.now() + (task.leaseUntil ?? 0) - Date.now();
+    this.#deadlineMs = at.monotonicMs + task.deadlineAt - at.wallMs;
+    this.#leaseUntilMs = at.monotonicMs + (task.leaseUntil ?? 0) - at.wallMs;
   }
 
   get halt(): AbortSignal {

@@ -17,7 +17,7 @@ import { IsthmusError } from '../../contract/errors.ts';
 import type { Logger } from '../../lib/telemetry/log.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { Store } from '../store/store.ts';
-import { Halted, TaskContext } from './context.ts';
+import { Halted, TaskContext, type Moment } from './context.ts';
 import type { TicketDeps } from './execution/machine-run.ts';
 import type { Lane, TaskKindRegistry } from './kinds.ts';
 import { endTask, startTask } from './transitions.ts';
@@ -61,6 +61,12 @@ export interface TaskEngine {
   readonly running: number;
   /** Stops every task where it is and gives the leases back. Idempotent. */
   stop(): Promise<void>;
+}
+
+/** A task and when it was claimed. */
+interface Claimed {
+  readonly task: Task;
+  readonly at: Moment;
 }
 
 interface LaneQueue {
@@ -158,26 +164,28 @@ class Engine implements TaskEngine {
       if (free <= 0 || this.#stopped !== undefined) return;
       const limit = Math.min(free, CLAIMS_PER_WRITE);
       const claimed = await this.#claim(into, limit);
-      for (const task of claimed) background('task.run', log, () => into.queue.add(() => this.#run(task)));
+      for (const each of claimed) background('task.run', log, () => into.queue.add(() => this.#run(each)));
       if (claimed.length < limit) return;
     }
   }
 
-  async #claim(into: LaneQueue, limit: number): Promise<Task[]> {
+  async #claim(into: LaneQueue, limit: number): Promise<Claimed[]> {
     const { writer, nodeId, leaseMs } = this.#options;
     const held = this.#shares(into);
     return writer.write(async (tx) => {
       const shares = new Map(held);
-      const claimed: Task[] = [];
+      const claimed: Claimed[] = [];
+      // Of the transaction: a clock that is set in its middle must not make a lease or a deadline look over.
+      const at = { wallMs: tx.now(), monotonicMs: performance.now() };
       while (claimed.length < limit) {
-        const lease = { owner: nodeId, leaseMs, now: Date.now(), kinds: into.kinds };
+        const lease = { owner: nodeId, leaseMs, now: at.wallMs, kinds: into.kinds };
         const exceptProjects = overShare(shares, into.concurrency);
         // Projects below their share come first, but a lane is never left idle for the sake of fairness.
         const task =
           (await tx.tasks.claimNext({ ...lease, exceptProjects })) ??
           (exceptProjects.length === 0 ? undefined : await tx.tasks.claimNext(lease));
         if (task === undefined) break;
-        claimed.push(task);
+        claimed.push({ task, at });
         shares.set(task.project ?? '', (shares.get(task.project ?? '') ?? 0) + 1);
       }
       return claimed;
@@ -194,9 +202,9 @@ class Engine implements TaskEngine {
     return shares;
   }
 
-  async #run(task: Task): Promise<void> {
+  async #run({ task, at }: Claimed): Promise<void> {
     const { writer, leaseMs, log } = this.#options;
-    const context = new TaskContext(task, writer, leaseMs);
+    const context = new TaskContext(task, { writer, leaseMs, at });
     // An earlier claim of this node whose lease expired unnoticed: the older runner must stop.
     this.#contexts.get(task.id)?.halted();
     this.#contexts.set(task.id, context);
