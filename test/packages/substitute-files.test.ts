@@ -9,6 +9,7 @@ import { tempDir } from '../support/temp.ts';
 type Files = Readonly<Record<string, string | Buffer>>;
 
 interface Substitution {
+  readonly fileRules?: PackageOrder['fileRules'];
   readonly substitute: readonly SubstitutionRule[];
   readonly variables?: PackageOrder['variables'];
   readonly sensitiveNames?: readonly string[];
@@ -17,15 +18,20 @@ interface Substitution {
 const rules = (...patterns: readonly string[]): SubstitutionRule[] =>
   patterns.map((pattern) => ({ pattern, encoding: 'utf-8' }));
 
+const NO_RULES: PackageOrder['fileRules'] = {};
+
 /** A release with these files (mode 0644), what was told about them, and their content afterwards. */
-async function release(files: Files, { substitute, variables = { Name: 'Zoë' }, sensitiveNames = [] }: Substitution) {
+async function release(
+  files: Files,
+  { substitute, variables = { Name: 'Zoë' }, sensitiveNames = [], fileRules = NO_RULES }: Substitution,
+) {
   const root = await tempDir();
   for (const [name, content] of Object.entries(files)) {
     await mkdir(join(root, dirname(name)), { recursive: true });
     await writeFile(join(root, name), content);
     await chmod(join(root, name), 0o644);
   }
-  const order = { substitute, variables, sensitiveNames } as unknown as PackageOrder;
+  const order = { substitute, variables, sensitiveNames, fileRules } as unknown as PackageOrder;
   const warnings = await substituteFiles(root, order);
   return {
     root,
@@ -86,6 +92,13 @@ it('narrows only the file that took a secret in, and says so', async () => {
   expect([await mode('a.json'), await mode('b.json'), await mode('c.json')]).toEqual([0o600, 0o644, 0o644]);
 });
 
+it('leaves a secret to the group that the step names', async () => {
+  const more = { variables: { Secret: 'hunter2' }, sensitiveNames: ['Secret'], fileRules: { group: 'web' } };
+  const { warnings, mode } = await release({ 'a.json': '#{Secret}' }, { substitute: rules('*.json'), ...more });
+  expect(warnings).toMatchObject([{ text: 'took in a sensitive value: only its owner and group may read it' }]);
+  expect(await mode('a.json')).toBe(0o640);
+});
+
 it('fails on a value that a file cannot hold, and names file and line but no value', async () => {
   const substitute: SubstitutionRule[] = [{ pattern: '*.ini', encoding: 'iso-8859-1' }];
   const made = release({ 'old.ini': 'a\nname=#{Name}' }, { substitute, variables: { Name: '€' } });
@@ -108,7 +121,7 @@ it('follows no link, and gives only the name that it matched the new content', a
   await writeFile(outside, '#{Name}');
   await symlink(outside, join(root, 'link.txt'));
   await link(outside, join(root, 'hard.txt'));
-  const order = { substitute: rules('*.txt'), variables: { Name: 'Zoë' }, sensitiveNames: [] };
+  const order = { substitute: rules('*.txt'), variables: { Name: 'Zoë' }, sensitiveNames: [], fileRules: {} };
   await substituteFiles(root, order as unknown as PackageOrder);
   expect(await readFile(outside, 'utf8')).toBe('#{Name}');
   expect(await readFile(join(root, 'hard.txt'), 'utf8')).toBe('Zoë');

@@ -1,6 +1,7 @@
 // Two tiers of mirrors behind two real relays: a package crosses each link between sites once on its path from the feed
 // to four targets, and still arrives when the server, a mirror or a link is gone.
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -135,6 +136,7 @@ async function target(authority: TestMesh, feed: Feed, id: string, parent: Start
   await linked(parent, node);
   const access = { mesh: node.mesh, identity: node.identity, revocations: node.revocations, loopback: true };
   const dataDir = join(node.dataDir, 'data');
+  await mkdir(dataDir);
   const connect = (source: Parameters<typeof connectSource>[0], signal: AbortSignal) =>
     connectSource(source, access, signal);
   const packages = await createPackages({
