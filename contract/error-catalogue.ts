@@ -66,7 +66,7 @@ export const ERROR_CATALOGUE = {
   JOIN_DNS: {
     http: 400,
     grpc: 14,
-    remedy: 'Correct the address in the join command, or the name service of this machine.',
+    remedy: 'Give the address at which this machine reaches the parent; if it is right, mend the name service here.',
   },
   JOIN_PROXY: {
     http: 400,
@@ -83,12 +83,14 @@ export const ERROR_CATALOGUE = {
   JOIN_TCP: {
     http: 400,
     grpc: 14,
-    remedy: 'Open the port in the firewalls between, or use an address that this machine can reach.',
+    remedy:
+      'Give the address at which this machine reaches the parent; if it is right, open the port in firewalls between.',
   },
   JOIN_TLS: {
     http: 502,
     grpc: 14,
-    remedy: 'Check that the address is that of a node of the mesh, and that nothing between intercepts TLS.',
+    remedy:
+      'Give the address at which this machine reaches the parent; if it is right, see what intercepts TLS between.',
   },
   MASTER_KEY_MISSING: {
     http: 500,
@@ -281,7 +283,7 @@ export const ERROR_CATALOGUE = {
   ADDRESS_NOT_LOCAL: {
     http: 503,
     grpc: 14,
-    remedy: 'Configure an address of this machine to listen on, or 0.0.0.0 for all of them.',
+    remedy: 'Configure an address of this machine to listen on, or [::] for all of them.',
   },
   PORT_FORBIDDEN: {
     http: 503,

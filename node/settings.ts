@@ -10,14 +10,17 @@ import type { ParentConfig } from '../mesh/types.ts';
 interface LinkSettings {
   readonly listen: string | undefined;
   readonly parents: readonly ParentConfig[];
+  /** Where the children of a relay dial it, when its token says so; an earlier setting stays otherwise. */
+  readonly address?: string | undefined;
 }
 
 /** The text of `<dataDir>/config.yaml` with these links. CONFIG_INVALID when the existing file is not a YAML map. */
-export function settingsWithLinks(dataDir: string, { listen, parents }: LinkSettings): string {
+export function settingsWithLinks(dataDir: string, { listen, parents, address }: LinkSettings): string {
   const document = settingsOf(dataDir);
   if (listen === undefined) document.delete('listen');
   else document.set('listen', listen);
   document.set('parents', document.createNode(parents));
+  if (address !== undefined) document.set('address', address);
   return document.toString();
 }
 

@@ -49,6 +49,8 @@ export interface ProvisionalNode {
   readonly identity: NodeIdentity;
   /** In order of preference. */
   readonly parents: readonly EnrolledParent[];
+  /** Where its children dial it, as host:port, if the token says so. */
+  readonly address: string | undefined;
 }
 
 export interface EnrolledParent {
@@ -121,7 +123,8 @@ async function settle(
   const staging = new Staging(dataDir);
   try {
     const identity = identityFrom(answer, keyPem);
-    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer) };
+    const address = answer.address === '' ? undefined : answer.address;
+    const node: ProvisionalNode = { stagingDir: staging.path, identity, parents: parentsOf(answer), address };
     const config = deps.configFor(node);
     writeIdentity(identityFolder(staging.path), identity);
     writeDurably(join(staging.path, 'config.yaml'), config, 0o644);

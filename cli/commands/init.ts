@@ -33,14 +33,14 @@ export function addInitCommand(program: Command, cli: Cli): void {
     .requiredOption('--data <folder>', "the server's data folder; must be new or empty")
     .option('--mesh-id <id>', 'the name of the mesh in certificates')
     .option('--node <id>', "the server's node id")
-    .option('--mesh-listen <host:port>', 'where relays and tentacles connect to', '0.0.0.0:8444')
+    .option('--mesh-listen <host:port>', 'where relays and tentacles connect to', '[::]:8444')
     .option('--mesh-address <host:port>', 'the address they dial, when it is not the one that `init` shows')
     .option('--api-listen <host:port>', 'where the API listens', '127.0.0.1:8443')
     .option('--api-url <url>', 'the address of the API for the context file');
   examples(
     init,
     'isthmus init --data /var/lib/isthmus/server',
-    'isthmus init --data ./server --mesh-listen 0.0.0.0:8444 --api-listen 0.0.0.0:8443 --api-url https://isthmus.example:8443',
+    "isthmus init --data ./server --api-listen '[::]:8443' --api-url https://isthmus.example:8443",
   ).action(async (options: InitOptions) => {
     const { initialise } = await import('../../server/operations/initialise.ts');
     const dataDir = resolve(options.data);
@@ -48,7 +48,7 @@ export function addInitCommand(program: Command, cli: Cli): void {
       dataDir,
       ...(options.meshId === undefined ? {} : { meshId: options.meshId }),
       ...(options.node === undefined ? {} : { node: options.node }),
-      meshListen: options.meshListen ?? '0.0.0.0:8444',
+      meshListen: options.meshListen ?? '[::]:8444',
       meshAddress: options.meshAddress,
       apiListen: options.apiListen ?? '127.0.0.1:8443',
     });
@@ -80,7 +80,8 @@ export function addInitCommand(program: Command, cli: Cli): void {
         '',
         `Next:  isthmus server start --data ${shellWord(options.data)}`,
         `       ${command} site create eu`,
-        `       ${command} token create --role relay --site eu --name eu`,
+        `       ${command} token create --role relay --site eu --name eu --address HOST:PORT`,
+        '       (HOST:PORT is what the children of the relay dial)',
       ].join('\n'),
     );
   });

@@ -138,7 +138,7 @@ export function addJoinCommand(program: Command, cli: Cli): void {
   examples(
     command,
     'isthmus join --data /var/lib/isthmus/relay --address isthmus.example:8444 --pin 3f…9a --token-file token.txt',
-    'isthmus join --data /var/lib/isthmus/relay --listen 0.0.0.0:8444 --pin 3f…9a --token-file - < token.txt',
+    'isthmus join --data /var/lib/isthmus/relay --listen [::]:8444 --pin 3f…9a --token-file - < token.txt',
     'isthmus join --data /var/lib/isthmus/tentacle --address eu-a.example:8444 --address eu-b.example:8444 \\\n' +
       '    --pin 3f…9a --token-file token.txt',
   ).action((options: JoinOptions) => join(cli, options));

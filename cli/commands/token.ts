@@ -4,6 +4,7 @@ import { JOIN_ROLES, type CreatedJoinToken, type JoinToken, type NewJoinToken } 
 import type { MachineRoute } from '../../contract/machines.ts';
 import { examples, type Cli } from '../cli.ts';
 import { path, type Reply } from '../client/client.ts';
+import { shellWord } from '../render/shell.ts';
 import { renderTable } from '../render/table.ts';
 import { moment } from '../render/units.ts';
 import { keepSecret } from '../secrets.ts';
@@ -16,6 +17,7 @@ interface CreateOptions {
   readonly name?: string;
   readonly parent?: string[];
   readonly dial?: string;
+  readonly address?: string;
   readonly environment?: string[];
   readonly targetRole?: string[];
   readonly route?: readonly MachineRoute[];
@@ -30,6 +32,7 @@ function tokenRequest(options: CreateOptions): NewJoinToken {
     site: options.site,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.parent === undefined && options.dial === undefined ? {} : { parents: parentsOf(options) }),
+    ...(options.address === undefined ? {} : { address: options.address }),
     ...(options.environment === undefined ? {} : { environments: options.environment }),
     ...(options.targetRole === undefined ? {} : { targetRoles: options.targetRole }),
     ...(options.route === undefined ? {} : { routes: options.route }),
@@ -44,13 +47,19 @@ function parentsOf({ parent: words = ['server'], dial }: CreateOptions): NonNull
 
 /** The join command to paste, with the token on standard input: the command line would show it to other users. */
 function joinLines({ joinCommand, token }: CreatedJoinToken): string {
-  return joinCommand.includes(token) ? joinCommand : `${joinCommand} <<'END'\n${token}\nEND`;
+  return `${joinCommand} <<'END'\n${token}\nEND`;
 }
 
-function othersText({ othersOpen }: CreatedJoinToken): string {
+/** The join command with the token in a file that has been copied to the machine. */
+function joinLine({ joinCommand }: CreatedJoinToken, file: string): string {
+  return joinCommand.replace(/ --token-file -$/, ` --token-file ${shellWord(file)}`);
+}
+
+function othersText({ othersOpen }: CreatedJoinToken, isDialled: boolean): string {
   if (othersOpen.length === 0) return '';
   const commands = othersOpen.map((id) => `isthmus token revoke ${id}`).join('\n  ');
-  return `\n\nAnother token for this name is still valid; the first join takes the name. To revoke it:\n  ${commands}`;
+  const dialled = isDialled ? ' From now on the parent dials the address of this one.' : '';
+  return `\n\nAnother token for this name is still valid; the first join takes the name.${dialled} To revoke it:\n  ${commands}`;
 }
 
 /** Adds `token`. */
@@ -70,6 +79,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
       collectWhole,
     )
     .option('--dial <host:port>', 'its parents dial it there; without this it dials them')
+    .option('--address <host:port>', 'what the children of a relay dial, when it has several networks or names')
     .option('--environment <ids>', 'environments of the machine', collect)
     .option('--target-role <roles>', 'target roles of the machine', collect)
     .option('--route <route>', 'how the server reaches the machine; repeat for the next choice', collectRoutes)
@@ -77,7 +87,7 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     .option('--out <file>', 'write the token to a file (0600) instead of showing it');
   examples(
     create,
-    'isthmus token create --role relay --site eu --name eu --dial relay.eu.example:8444',
+    'isthmus token create --role relay --site eu --name eu --dial relay.eu.example:8444 --address relay.eu.internal:8444',
     'isthmus token create --role tentacle --site eu --parent eu --environment production --target-role web',
     'isthmus token create --role tentacle --site eu --name web-1 --parent eu-a --parent eu-b     # two paths',
     'isthmus token create --role mirror --site eu --name mirror-eu --out mirror.token',
@@ -85,12 +95,18 @@ export function addTokenCommands(program: Command, cli: Cli): void {
     const client = await cli.client();
     const issue = (): Promise<Reply<CreatedJoinToken>> => client.post('tokens', tokenRequest(options));
     const { body } = await keepSecret(options.out, issue, (reply) => reply.body.token);
-    const { token: _secret, joinCommand: _command, ...shown } = body;
-    cli.show(options.out === undefined ? body : { ...shown, tokenFile: options.out }, () =>
-      options.out === undefined
-        ? `Run this on the machine before ${moment(body.expiresAt)}:\n\n${joinLines(body)}${othersText(body)}`
-        : `token ${body.id} is in ${options.out}, valid until ${moment(body.expiresAt)}; pin ${body.pin}${othersText(body)}`,
+    const { token: _secret, ...shown } = body;
+    const others = othersText(
+      body,
+      options.dial !== undefined || options.parent?.some((word) => word.includes('=')) === true,
     );
+    const { out } = options;
+    cli.show(out === undefined ? body : { ...shown, tokenFile: out }, () => {
+      const until = moment(body.expiresAt);
+      if (out === undefined) return `Run this on the machine before ${until}:\n\n${joinLines(body)}${others}`;
+      const copied = `Copy ${out} to the machine (0600), and run this there before ${until}:`;
+      return `token ${body.id} is in ${out}. ${copied}\n\n${joinLine(body, out)}${others}`;
+    });
   });
 
   examples(group.command('list').description('list tokens'), 'isthmus token list').action(async () => {

@@ -10,12 +10,19 @@ import {
 import type { Node } from '../../contract/nodes.ts';
 import { shellWord } from './shell.ts';
 
+/** Where the address in a join command comes from. */
+const OTHER_ADDRESS =
+  'The printed command has the address that the parent found out itself: `--address HOST:PORT` gives another, and `isthmus token create --role relay --address HOST:PORT`, or `address` in its config.yaml, sets it for the next nodes.';
+
 /** What follows the catalogue's words for a code. */
 const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_TASK_SIGNATURE: '`isthmus events --denied` lists them.',
   COMPONENT_FAILED: '`--clean` starts over.',
   IDENTITY_MISSING: '`isthmus join` joins it.',
   JOIN_NOT_DIALLED: '`isthmus token list` shows the tokens, `isthmus mesh status` the parents.',
+  JOIN_DNS: OTHER_ADDRESS,
+  JOIN_TCP: OTHER_ADDRESS,
+  JOIN_TLS: OTHER_ADDRESS,
   LAST_ADMIN: '`isthmus key create --name NAME --role admin --out FILE` creates one.',
   MACHINE_REVOKED: '`isthmus token create` with its name creates the token for that.',
   MACHINES_FAILED: '`isthmus task show ID` shows it.',

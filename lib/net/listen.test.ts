@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Server } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lacks } from '../../test/support/needs.ts';
 import { listenAt } from './listen.ts';
@@ -10,6 +11,25 @@ async function failing(host: string, port: number): Promise<unknown> {
   expect(server.listening).toBe(false);
   return thrown;
 }
+
+it('listens at both families, or at the one that there is', async () => {
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  const { port } = await listenAt(server, '::', 0);
+  const client = connect(port, '127.0.0.1');
+  await once(client, 'connect');
+  client.destroy();
+  const withoutIpv6 = createServer();
+  onTestFinished(() => void withoutIpv6.close());
+  const listen = withoutIpv6.listen.bind(withoutIpv6) as (options: { host: string }, done: () => void) => Server;
+  withoutIpv6.listen = ((options: { host: string }, done: () => void) => {
+    if (options.host !== '::') return listen(options, done);
+    const error = Object.assign(new Error('listen'), { code: 'EAFNOSUPPORT' });
+    setImmediate(() => withoutIpv6.emit('error', error));
+    return withoutIpv6;
+  }) as typeof withoutIpv6.listen;
+  expect(await listenAt(withoutIpv6, '::', 0)).toMatchObject({ address: '0.0.0.0', family: 'IPv4' });
+});
 
 describe('a port that cannot be opened', () => {
   it('is in use', async () => {

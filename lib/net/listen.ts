@@ -20,17 +20,30 @@ const CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly why: s
  */
 export const BACKLOG = 4096;
 
-/** Opens a port and returns its address. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
+/** Opens a port and returns its address; at `::` those of both families, or the one that there is. PORT_IN_USE, PORT_FORBIDDEN or ADDRESS_NOT_LOCAL, as `cannotListen`. */
 export async function listenAt(server: Server, host: string, port: number, field?: string): Promise<AddressInfo> {
+  try {
+    await open(server, host, port).catch((error: NodeJS.ErrnoException) => {
+      // `::` takes IPv4, too; a machine without IPv6 has only that.
+      if (host !== '::' || !WITHOUT_IPV6.has(error.code ?? '')) throw error;
+      return open(server, '0.0.0.0', port);
+    });
+  } catch (error) {
+    throw cannotListen(error, host, port, field);
+  }
+  return server.address() as AddressInfo;
+}
+
+const WITHOUT_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL']);
+
+async function open(server: Server, host: string, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const failed = (error: Error) => reject(cannotListen(error, host, port, field));
-    server.once('error', failed);
+    server.once('error', reject);
     server.listen({ host, port, backlog: BACKLOG }, () => {
-      server.off('error', failed);
+      server.off('error', reject);
       resolve();
     });
   });
-  return server.address() as AddressInfo;
 }
 
 /** The error for a failed `listen`, with the address in the message; `field` is the setting with the address. */

@@ -5,7 +5,7 @@ import { formatHostPort, isEveryAddress, requireHostPort } from '../../lib/net/h
 
 /**
  * The address at which others reach a port that listens on `address`. For a port on every address of the machine that
- * is its full name, else its first IPv4 address that is not loopback: a guess, which a setting overrides.
+ * is its full name, else its first address that is not loopback, IPv4 before IPv6: a guess, which a setting overrides.
  */
 export function reachableAt(address: string): string {
   const { host, port } = requireHostPort(address);
@@ -16,5 +16,14 @@ function machineName(): string {
   const name = hostname();
   if (name.includes('.')) return name;
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? name;
+  const outside = addresses.filter(({ internal }) => !internal);
+  const found =
+    outside.find(({ family }) => family === 'IPv4') ??
+    outside.find(({ address, family }) => family === 'IPv6' && !isLinkLocal(address));
+  return found?.address ?? name;
+}
+
+/** Such an address is none without the name of an interface (RFC 4007). */
+function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/i.test(address);
 }

@@ -41,7 +41,8 @@ export async function joinNode(options: JoinOptions): Promise<NodeIdentity> {
       wireVersions: WIRE_VERSIONS,
       softwareVersion: SOFTWARE_VERSION,
       openSessions: () => paths.open(),
-      configFor: (node) => settingsWithLinks(dataDir, { listen, parents: parentsOf(node, paths.found) }),
+      configFor: (node) =>
+        settingsWithLinks(dataDir, { listen, parents: parentsOf(node, paths.found), address: node.address }),
       confirm(node) {
         paths.stopListening();
         return confirmOverMesh(node, { listen, parents: parentsOf(node, paths.found), dials: [] }, { report, signal });

@@ -17,6 +17,7 @@ import {
 } from '../../certs/enrolment/session.ts';
 import { verifyCertificate } from '../../certs/verify.ts';
 import { IsthmusError } from '../../contract/errors.ts';
+import { pause } from '../../lib/async/waiting.ts';
 import { requireHostPort } from '../../lib/net/host-port.ts';
 import { listenForEnrol, type EnrolmentListener } from '../../mesh/enrolment/inbound.ts';
 import { openEnrol } from '../../mesh/enrolment/outbound.ts';
@@ -158,7 +159,7 @@ export class InboundPath implements ServerPaths {
     const limit = AbortSignal.timeout(waitMs);
     const end = AbortSignal.any([limit, ...(signal === undefined ? [] : [signal])]);
     for (;;) {
-      const bare: Duplex = await listener.next(end).catch((thrown: unknown) => {
+      const bare: Duplex = await this.#next(listener, end).catch((thrown: unknown) => {
         if (signal?.aborted === true || !limit.aborted) throw thrown;
         throw new IsthmusError('JOIN_NOT_DIALLED', `no parent dialled ${listener.address} within ${waitMs / 1000} s`);
       });
@@ -171,6 +172,18 @@ export class InboundPath implements ServerPaths {
     }
   }
 
+  /** The next stream; until it comes, the operator learns that nobody has dialled. */
+  async #next(listener: EnrolmentListener, end: AbortSignal): Promise<Duplex> {
+    const { report } = this.#options;
+    const next = listener.next(end);
+    const ended = new AbortController();
+    const arrived = next.then(() => true).finally(() => ended.abort());
+    for (let minutes = 1; !(await Promise.race([arrived, aMinute(ended.signal)])); minutes += 1) {
+      report({ check: 'tcp', outcome: 'warning', detail: notDialled(listener.address, minutes) });
+    }
+    return next;
+  }
+
   stopListening(): void {
     this.#listener?.close();
   }
@@ -179,4 +192,14 @@ export class InboundPath implements ServerPaths {
     await this.#listener?.stop();
     this.#listener = undefined;
   }
+}
+
+/** False after a minute, or at the end of waiting. */
+async function aMinute(signal: AbortSignal): Promise<false> {
+  await pause(60_000, signal);
+  return false;
+}
+
+function notDialled(address: string, minutes: number): string {
+  return `nobody has dialled ${address} for ${minutes} min: is the address in the token the one at which the parent reaches it?`;
 }

@@ -10,7 +10,16 @@ const address = 'web.example:8444';
 
 function token(name: string, dialAddress: string): JoinToken {
   return {
-    ...{ id: name, proofKeySealed: '', role: 'tentacle', site: 'eu', environments: [], targetRoles: [], routes: null },
+    ...{
+      id: name,
+      proofKeySealed: '',
+      role: 'tentacle',
+      site: 'eu',
+      environments: [],
+      targetRoles: [],
+      routes: null,
+      address: null,
+    },
     ...{ expiresAt: now + 1, boundSpkiSha256: null, boundNode: null, usedAt: null, createdBy: 'test', createdAt: 1 },
     name,
     parents: [{ node: 'eu', dialAddress }],

@@ -228,6 +228,7 @@ export class Enrolment {
       certificatePem: issued.certificatePem,
       authorityPem: authority.certificatePem,
       parents,
+      address: token.address ?? '',
     };
   }
 

@@ -12,7 +12,7 @@ import type { Actor } from '../store/base.ts';
 import type { JoinToken } from '../store/nodes/tokens.ts';
 import type { StoreTransaction } from '../store/store.ts';
 import { checkEnvironments } from '../inventory/index.ts';
-import { addressForChildren, checkParents, type ParentInput } from '../topology/desired-parents.ts';
+import { addressForChildren, checkAddress, checkParents, type ParentInput } from '../topology/desired-parents.ts';
 import { checkNameFree } from './rejoining.ts';
 import { checkRoutes } from '../topology/routes.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -20,8 +20,8 @@ import type { Topology } from '../topology/topology.ts';
 /** Long enough to walk to a machine, short enough that a leaked one is soon worthless. */
 const MAX_TTL_S = 3600;
 
-/** Where a relay listens; without a port no child could dial it. */
-const RELAY_LISTEN = '0.0.0.0:8444';
+/** The port of a relay; without one no child could dial it. */
+const RELAY_PORT = 8444;
 
 export interface TokenInput {
   readonly role: JoinToken['role'];
@@ -29,6 +29,8 @@ export interface TokenInput {
   readonly name?: string | undefined;
   /** In order of preference; the server when absent. */
   readonly parents?: readonly ParentInput[] | undefined;
+  /** Where the children of a relay dial it, as host:port; what it finds out itself when absent. */
+  readonly address?: string | undefined;
   readonly environments?: readonly string[] | undefined;
   readonly targetRoles?: readonly string[] | undefined;
   readonly routes?: JoinToken['routes'] | undefined;
@@ -84,6 +86,7 @@ export async function createToken(
     // Parents dial a node by its name, so one that waits to be dialled needs a name before it enrols.
     name: input.name ?? (isDialled(parents) ? `${input.role}-${randomBytes(4).toString('hex')}` : null),
     parents,
+    address: input.address ?? null,
     environments: input.environments ?? [],
     targetRoles: input.targetRoles ?? [],
     routes: input.routes ?? null,
@@ -143,6 +146,10 @@ async function checkInput(
     if (!isSlug(name) || name === SERVER) wrong('name', `${name} cannot be the id of a node`);
     checkNameFree(await tx.nodes.find(name), role);
   }
+  if (input.address !== undefined) {
+    if (role !== 'relay') wrong('address', `a ${role} has no children that could dial it`);
+    checkAddress(input.address, 'address');
+  }
   const isMachine = role === 'tentacle';
   for (const field of ['environments', 'targetRoles', 'routes'] as const) {
     if (!isMachine && input[field] !== undefined && input[field] !== null) wrong(field, `a ${role} has no ${field}`);
@@ -168,12 +175,18 @@ function addressesOf(
 }
 
 /** The join command. The token is not part of it: a command line shows in `ps` and in the shell's history. */
-function command({ role, parents }: JoinToken, pin: string, addresses: readonly string[]): string {
+function command({ role, parents, address }: JoinToken, pin: string, addresses: readonly string[]): string {
   const [dialled] = parents.flatMap(({ dialAddress }) => (dialAddress === null ? [] : [dialAddress]));
-  const ownPort = dialled === undefined ? RELAY_LISTEN : `0.0.0.0:${requireHostPort(dialled).port}`;
+  const own = dialled ?? address;
+  const port = own === null ? RELAY_PORT : requireHostPort(own).port;
   const options = [
-    ...addresses.map((address) => `--address ${address}`),
-    ...(dialled !== undefined || role === 'relay' ? [`--listen ${ownPort}`] : []),
+    ...addresses.map((each) => `--address ${quoted(each)}`),
+    ...(dialled !== undefined || role === 'relay' ? [`--listen '[::]:${port}'`] : []),
   ];
   return `isthmus join --data /var/lib/isthmus/${role} ${options.join(' ')} --pin ${pin} --token-file -`;
+}
+
+/** Brackets are a pattern to some shells. */
+function quoted(address: string): string {
+  return address.startsWith('[') ? `'${address}'` : address;
 }

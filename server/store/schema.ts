@@ -78,6 +78,7 @@ interface JoinTokenTable {
   environments_json: string;
   target_roles_json: string;
   routes_json: string | null;
+  address: string | null;
   expires_at: number;
   /** SHA-256 of the SPKI that enrolled with it, so that the same key may try again. */
   bound_spki_sha256: string | null;

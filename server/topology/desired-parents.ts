@@ -83,9 +83,7 @@ export async function checkParents(
       wrong(`parents[${index}].node`, `${node} is named twice`);
     }
     for (const [field, value] of Object.entries({ dialAddress, address })) {
-      if (value === null) continue;
-      const address = parseHostPort(value) ?? wrong(`parents[${index}].${field}`, 'an address is host:port');
-      checkKeptHost(address.host, `parents[${index}].${field}`);
+      if (value !== null) checkAddress(value, `parents[${index}].${field}`);
     }
     if (node === SERVER) continue;
     const relay = await tx.nodes.find(node);
@@ -99,10 +97,17 @@ export async function checkParents(
     if (dialAddress === null && reportedParents(relay)?.listens === false) {
       throw new IsthmusError('PARENT_DIRECTION', `${node} has no port at which a node could dial it`, {
         field: `parents[${index}].node`,
-        remedy: `Add \`listen: 0.0.0.0:8444\` to the config.yaml of ${node} and start it again, or have it dial the node.`,
+        remedy: `Add \`listen: '[::]:8444'\` to the config.yaml of ${node} and start it again, or have it dial the node.`,
       });
     }
   }
+}
+
+/** Throws INVALID_FIELD or URL_FORBIDDEN for what no node may be told to dial. */
+export function checkAddress(value: string, field: string): void {
+  const address = parseHostPort(value);
+  if (address === undefined) throw new IsthmusError('INVALID_FIELD', 'an address is host:port', { field });
+  checkKeptHost(address.host, field);
 }
 
 /** Where children reach a parent, as host:port, if known: the server's address, or the one that a relay reports. */

@@ -242,7 +242,7 @@ describe('token', () => {
       pin: 'aa',
       expiresAt: Date.now(),
       othersOpen: ['k0'],
-      joinCommand: `isthmus join <<'END'\n${token}\nEND`,
+      joinCommand: 'isthmus join --pin aa --token-file -',
     };
     api.on('POST /api/v1/tokens', (_request, response) => json(response, issued, 201));
     const file = join(await tempDir(), 'token');
@@ -263,7 +263,10 @@ describe('token', () => {
     const { code, out, err } = await isthmus([...argv, ...parents, ...rest, '--out', file]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).not.toContain(token);
-    expect(out).toContain('isthmus token revoke k0');
+    expect(out).toContain(`\n\nisthmus join --pin aa --token-file ${file}\n`);
+    expect(out).toContain(
+      'From now on the parent dials the address of this one. To revoke it:\n  isthmus token revoke k0',
+    );
     expect(await readFile(file, 'utf8')).toBe(`${token}\n`);
     expect(await mode(file)).toBe(0o600);
     expect(JSON.parse(api.requests.at(-1)!.body)).toEqual({

@@ -17,7 +17,7 @@ test('a relay that dials out and a tentacle behind it join with the printed comm
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-printed-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const [meshPort, apiPort, relayPort] = [await freePort(), await freePort(), await freePort()];
-  const world = await World.up({ folder, meshListen: `0.0.0.0:${meshPort}`, apiListen: `127.0.0.1:${apiPort}` });
+  const world = await World.up({ folder, meshListen: `[::]:${meshPort}`, apiListen: `127.0.0.1:${apiPort}` });
   onTestFinished(() => world.stop());
   const env = componentEnv({ PATH: [bin, componentEnv({})['PATH'] ?? ''].join(delimiter) });
   const context = ['--context', join(folder, 'context/context.json')];
@@ -28,17 +28,17 @@ test('a relay that dials out and a tentacle behind it join with the printed comm
       env,
     });
     const command = created.stdout.slice(created.stdout.indexOf('\n\n') + 2);
-    expect(command).not.toMatch(/[<]host|--address 0\.0\.0\.0/);
-    const here = command
-      .replace(/--data \S+/, `--data ${world.dataDir(id)}`)
-      .replace('--listen 0.0.0.0:8444', `--listen 0.0.0.0:${relayPort}`);
+    expect(command).not.toMatch(/[<]host|--address '?(0\.0\.0\.0|\[::\])/);
+    const here = command.replace(/--data \S+/, `--data ${world.dataDir(id)}`);
     const { stdout, stderr } = await run('sh', ['-c', here], { env });
     return { command, output: stdout + stderr };
   }
 
   await world.api.post('sites', { id: 'eu' });
-  const relay = await joinAsPrinted('eu', ['--role', 'relay']);
-  expect(relay.command).toContain('--listen 0.0.0.0:8444');
+  // What the machines behind it dial is not the address that it would find out itself.
+  const inside = `[::1]:${relayPort}`;
+  const relay = await joinAsPrinted('eu', ['--role', 'relay', '--address', inside]);
+  expect(relay.command).toContain(`--listen '[::]:${relayPort}'`);
   await world.startJoined({ id: 'eu', role: 'relay', site: 'eu', parent: 'server' });
   await world.linked(['eu']);
   await waitFor(async () => (await world.api.get<{ lastSeenAt: number | null }>('nodes/eu')).lastSeenAt !== null, {
@@ -46,7 +46,7 @@ test('a relay that dials out and a tentacle behind it join with the printed comm
   });
 
   const tentacle = await joinAsPrinted('web-1', ['--role', 'tentacle', '--parent', 'eu']);
-  expect(tentacle.command).toContain(`:${relayPort} `);
+  expect(tentacle.command).toContain(`--address '${inside}' `);
   expect(tentacle.output).toContain('SCRIPTS ARE NOT ISOLATED');
   expect(tentacle.output).toContain('--script-user');
   expect(await readFile(join(world.dataDir('web-1'), 'config.yaml'), 'utf8')).toContain('node: eu');

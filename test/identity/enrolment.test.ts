@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
 import type { CheckResult } from '../../certs/enrolment/preflight.ts';
 import { IdentityStore, type NodeIdentity } from '../../certs/identity.ts';
 import { sessionByDialling } from '../../certs/enrolment/session.ts';
@@ -169,7 +170,7 @@ describe('a node joins', () => {
     await startRelay(server, 'eu');
     const listen = `127.0.0.1:${await freePort()}`;
     const { token, joinCommand } = await server.token({ name: 'web-2', parent: 'eu', dialAddress: listen });
-    expect(joinCommand).toContain('--listen 0.0.0.0:');
+    expect(joinCommand).toContain("--listen '[::]:");
     const { identity, dataDir } = await attempt(server, { token, listen });
     expect(identity.node).toBe('web-2');
     expect(readFileSync(join(dataDir, 'config.yaml'), 'utf8')).toBe(`listen: ${listen}\nparents:\n  - node: eu\n`);
@@ -179,10 +180,37 @@ describe('a node joins', () => {
   test('that waits to be dialled, with the later of two tokens that were made for it', async () => {
     const server = await startControlPlane();
     const listen = `127.0.0.1:${await freePort()}`;
-    await server.token({ name: 'web-3', dialAddress: listen });
+    // The later one corrects the address of the first.
+    await server.token({ name: 'web-3', dialAddress: `127.0.0.1:${await freePort()}` });
     const { token } = await server.token({ name: 'web-3', dialAddress: listen });
     const { identity } = await attempt(server, { token, listen });
     expect(identity.node).toBe('web-3');
+  });
+});
+
+describe('the address that the children of a relay dial', () => {
+  test('is the one that its token names, in its settings and in their join commands', async () => {
+    const server = await startControlPlane();
+    const listen = `127.0.0.1:${await freePort()}`;
+    const address = 'relay.internal:8555';
+    const { token, joinCommand } = await server.token({ role: 'relay', name: 'eu', address });
+    expect(joinCommand).toContain("--listen '[::]:8555'");
+    const { dataDir } = await attempt(server, { token, listen, addresses: [server.address] });
+    const settings = parse(readFileSync(join(dataDir, 'config.yaml'), 'utf8')) as relay.RelayConfig;
+    expect(settings).toMatchObject({ address });
+    const running = await relay.start({ ...settings, dataDir }, { log: silentLogger() });
+    onTestFinished(() => running.stop());
+    await waitFor(async () => reported(server, 'eu'), { what: 'a report of eu' });
+    const child = await server.token({ name: 'web-1', parent: 'eu' });
+    expect(child.joinCommand).toContain(`--address ${address} `);
+  });
+
+  test.each<[string, Parameters<ControlPlane['token']>[0], string]>([
+    ['a machine', { address: 'a:1' }, 'a tentacle has no children that could dial it'],
+    ['no address', { role: 'relay', address: 'a' }, 'an address is host:port'],
+  ])('is rejected for %s', async (_, input, message) => {
+    const server = await startControlPlane();
+    await expect(server.token(input)).rejects.toMatchObject({ code: 'INVALID_FIELD', field: 'address', message });
   });
 });
 
@@ -336,7 +364,7 @@ describe('tokens', () => {
     });
     const error = await denial(server.token({ parent: 'eu' }));
     expect(error).toMatchObject({ code: 'PARENT_DIRECTION', field: 'parents[0].node' });
-    expect(error.remedy).toContain('listen: 0.0.0.0:8444');
+    expect(error.remedy).toContain("listen: '[::]:8444'");
     await server.token({ parent: 'eu', dialAddress: '192.0.2.1:8444' });
   });
 

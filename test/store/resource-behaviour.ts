@@ -61,6 +61,7 @@ export function resourceBehaviour(dialect: string, open: () => Promise<Store>): 
         site: 'eu',
         name: null,
         parents: [{ node: 'server', dialAddress: null }],
+        address: null,
         environments: [],
         targetRoles: [],
         routes: null,

@@ -62,6 +62,7 @@ const TABLES: readonly TableSpec[] = [
       environments_json: 'text',
       target_roles_json: 'text',
       routes_json: 'text?',
+      address: 'text?',
       expires_at: 'int',
       bound_spki_sha256: 'text?',
       bound_node: 'text?',

@@ -19,6 +19,8 @@ export interface JoinToken {
   readonly environments: readonly string[];
   readonly targetRoles: readonly string[];
   readonly routes: readonly MachineRoute[] | null;
+  /** Where the children of a relay dial it, as host:port. */
+  readonly address: string | null;
   readonly expiresAt: number;
   /** SHA-256 of the SPKI that enrolled with it, so that the same key may try again. */
   readonly boundSpkiSha256: string | null;
@@ -50,6 +52,7 @@ export class TokenRepository {
         environments_json: JSON.stringify(token.environments),
         target_roles_json: JSON.stringify(token.targetRoles),
         routes_json: token.routes === null ? null : JSON.stringify(token.routes),
+        address: token.address,
         expires_at: token.expiresAt,
         created_by: token.createdBy,
         created_at: token.createdAt,
@@ -129,14 +132,15 @@ export class TokenRepository {
     return rows.map(toToken);
   }
 
-  /** Unused tokens of nodes that a parent dials, still valid at `now`. */
+  /** Unused tokens of nodes that a parent dials, still valid at `now`, newest first: it corrects the earlier ones. */
   async pendingDialled(now: number): Promise<JoinToken[]> {
     const rows = await this.#db
       .selectFrom('join_tokens')
       .selectAll()
       .where('used_at', 'is', null)
       .where('expires_at', '>', now)
-      .orderBy('created_at')
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
       .execute();
     return rows.map(toToken).filter(({ parents }) => parents.some(({ dialAddress }) => dialAddress !== null));
   }
@@ -195,6 +199,7 @@ function toToken(row: Selectable<Schema['join_tokens']>): JoinToken {
     environments: fromJson<string[]>(row.environments_json),
     targetRoles: fromJson<string[]>(row.target_roles_json),
     routes: fromJsonOrNull<MachineRoute[]>(row.routes_json),
+    address: row.address,
     expiresAt: row.expires_at,
     boundSpkiSha256: row.bound_spki_sha256,
     boundNode: row.bound_node,

@@ -13,6 +13,10 @@ export interface EnrolResponse {
    * In order of preference.
    */
   'parents'?: (_isthmus_identity_v1_EnrolledParent)[];
+  /**
+   * Where the children of a relay dial it, as host:port, when the operator named that; else empty.
+   */
+  'address'?: (string);
 }
 
 export interface EnrolResponse__Output {
@@ -26,4 +30,8 @@ export interface EnrolResponse__Output {
    * In order of preference.
    */
   'parents': (_isthmus_identity_v1_EnrolledParent__Output)[];
+  /**
+   * Where the children of a relay dial it, as host:port, when the operator named that; else empty.
+   */
+  'address': (string);
 }
