@@ -12,6 +12,7 @@ import type { OpenEnvelope, PackageHandlers } from '../service.ts';
 import type { AcquireProgress } from './acquire.ts';
 import type { Packages } from './packages.ts';
 import type { PackageTicketKey, UsedTickets } from './used-tickets.ts';
+import { Withdrawals } from './withdrawals.ts';
 
 export interface PackageHandlerDeps {
   readonly packages: Packages;
@@ -30,14 +31,18 @@ const PROGRESS_EVERY_MS = 250;
 /** The package methods of the Tentacle service. */
 export function packageHandlers(deps: PackageHandlerDeps): PackageHandlers {
   const { packages, usedTickets } = deps;
+  const withdrawals = new Withdrawals();
   return {
     AcquirePackage: async (call) => acquire(deps, await open(deps, call.request, 'acquire'), call),
-    StagePackage: async ({ request }) => {
-      const { key, payload } = await open(deps, request, 'stage');
-      return usedTickets.once(key, {
-        work: () => packages.stage(payload, key.task),
-        again: () => packages.status(payload, key.task),
-      });
+    StagePackage: async (call, caller) => {
+      const { key, payload } = await open(deps, call.request, 'stage');
+      return withdrawals.run(key.ticket, { call, caller }, (signal) =>
+        usedTickets.once(key, {
+          work: () => packages.stage(payload, key.task, signal),
+          again: () => packages.status(payload, key.task),
+          signal,
+        }),
+      );
     },
     ActivatePackage: async ({ request }) => {
       const { key, payload } = await open(deps, request, 'activate');

@@ -74,15 +74,17 @@ export class Packages {
 
   /**
    * Unpacks the acquired package as the release of a task, and substitutes variables. Releases that nothing needs any
-   * more are removed first; what cannot be removed is tried again the next time. Idempotent.
+   * more are removed first; what cannot be removed is tried again the next time. Once `signal` aborts, it stops and
+   * removes what it left. Idempotent.
    */
-  async stage(payload: PackagePayload__Output, task: string): Promise<PackageStatus__Output> {
+  async stage(payload: PackagePayload__Output, task: string, signal?: AbortSignal): Promise<PackageStatus__Output> {
     const order = readOrder(payload);
     const { log, owner, reserveBytes = DEFAULT_RESERVE_BYTES } = this.#options;
     return this.#alone(order.installation, async (releases) => {
+      signal?.throwIfAborted();
       await releases.prepare();
       await this.#removeUnneeded(order, releases, task);
-      const deps = { blobs: this.#blobs, log, owner, reserveBytes, stampKey: this.#stampKey };
+      const deps = { blobs: this.#blobs, log, owner, reserveBytes, stampKey: this.#stampKey, signal };
       const release = await stageRelease(releases, order, task, deps);
       return this.#status(order.installation, releases, release);
     });

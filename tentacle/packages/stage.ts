@@ -22,6 +22,7 @@ export interface StageDeps {
   readonly owner?: FileOwner | undefined;
   /** How much free disk unpacking must leave. */
   readonly reserveBytes: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** A mistake that repeats itself is told often enough. */
@@ -64,8 +65,9 @@ async function build(
     const { files, bytes } = await unpackArchive({
       ...{ path, format: order.format, into },
       limits: { reserveBytes: deps.reserveBytes },
+      signal: deps.signal,
       edit: async () => {
-        warnings = await substituteFiles(into, order);
+        warnings = await substituteFiles(into, order, deps.signal);
       },
     });
     const secrets = new Set(warnings.filter(({ kind }) => kind === 'sensitive').map(({ file }) => file));

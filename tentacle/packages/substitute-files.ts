@@ -31,7 +31,11 @@ const LARGEST_SUBSTITUTED_BYTES = 10 * 1024 * 1024;
  * Substitutes the variables of an order in the files below `root` that its rules match; of several rules the first
  * counts. SUBSTITUTION_ENCODING for a value that a file's encoding lacks, VARIABLE_SYNTAX with file and line.
  */
-export async function substituteFiles(root: string, order: PackageOrder): Promise<readonly PackageWarning[]> {
+export async function substituteFiles(
+  root: string,
+  order: PackageOrder,
+  signal?: AbortSignal,
+): Promise<readonly PackageWarning[]> {
   if (order.substitute.length === 0) return [];
   const rules = order.substitute.map(({ pattern, encoding }) => {
     const matcher = new Minimatch(pattern, { dot: true, nocomment: true, nonegate: true, platform: 'linux' });
@@ -39,6 +43,7 @@ export async function substituteFiles(root: string, order: PackageOrder): Promis
   });
   const warnings: PackageWarning[] = [];
   for (const name of await filesBelow(root)) {
+    signal?.throwIfAborted();
     const matching = rules.filter(({ matcher }) => matcher.match(name));
     for (const rule of matching) rule.matched = true;
     const [first] = matching;

@@ -12,6 +12,8 @@ export type PackageTicketKey = Omit<PackageTicket, 'error'>;
 interface TicketWork<Answer> {
   readonly work: () => Promise<Answer>;
   readonly again: () => Promise<Answer>;
+  /** Once it has aborted, a failure does not use the ticket up: whoever withdrew the order may send it again. */
+  readonly signal?: AbortSignal;
 }
 
 /** A longer text of an error is cut: the journal keeps it for days. */
@@ -26,7 +28,7 @@ export class UsedTickets {
   }
 
   /** Does the work of a ticket once, whether it succeeds or fails. After a crash in between it is done again. */
-  once<Answer>(key: PackageTicketKey, { work, again }: TicketWork<Answer>): Promise<Answer> {
+  once<Answer>(key: PackageTicketKey, { work, again, signal }: TicketWork<Answer>): Promise<Answer> {
     return this.#busy.run(async () => {
       if (this.isUsed(key)) return again();
       try {
@@ -34,7 +36,7 @@ export class UsedTickets {
         await this.use(key);
         return answer;
       } catch (thrown) {
-        await this.#useFailed(key, IsthmusError.from(thrown));
+        if (signal?.aborted !== true) await this.#useFailed(key, IsthmusError.from(thrown));
         throw thrown;
       }
     }, key.ticket);

@@ -169,3 +169,37 @@ it('answers a lost answer again, also a failure, and never more', async () => {
   expect(await send(at, recorded, 'activate')).toEqual(activated);
   await expect(send(at, tooEarly, 'activate')).rejects.toMatchObject(notStaged);
 });
+
+/** An order to stage that is being carried out: it has many files, of which the first are there. */
+async function staging(at: Field) {
+  const files = Array.from({ length: 1000 }, (_, i) => ({ name: `d${i % 20}/f${i}`, content: 'x' }));
+  const bytes = tarGz(files);
+  const recorded = record(at, await startOrigin(at.authority, 'near', bytes), bytes, '1.0.0');
+  await send(at, recorded, 'acquire');
+  const withdraw = new AbortController();
+  const answer = at.client.unary<PackageStatus__Output>(
+    (c, o, done) => c.stagePackage({ envelope: recorded.stage }, o, done),
+    { deadlineMs: 60_000, signal: withdraw.signal },
+  );
+  const left = () => readdir(join(at.folder, '.private'), { recursive: true }).catch(() => []);
+  await waitFor(async () => (await left()).length > 10, { what: 'the first files' });
+  return { recorded, withdraw, answer, left, releases: () => readdir(join(at.folder, 'releases')) };
+}
+
+it('stops unpacking when the server withdraws the order, removes what it left, and takes the order again', async () => {
+  const at = await field();
+  const { recorded, withdraw, answer, left, releases } = await staging(at);
+  withdraw.abort();
+  await expect(answer).rejects.toMatchObject({ code: 'CANCELLED' });
+  await waitFor(async () => (await left()).length === 0, { what: 'an empty folder' });
+  expect(await releases()).toEqual([]);
+  expect(await send(at, recorded, 'stage')).toMatchObject({ files: 1000 });
+});
+
+it('goes on unpacking when the connection is lost', async () => {
+  const at = await field();
+  const { answer, releases } = await staging(at);
+  at.client.close();
+  await expect(answer).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  await waitFor(async () => (await releases()).some((name) => name.endsWith('.json')), { what: 'the release' });
+});

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { chown, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { IsthmusError } from '../../contract/errors.ts';
 import { BlobStore } from '../../lib/blobs/blob-store.ts';
 import { newId } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/telemetry/log.ts';
@@ -10,6 +11,7 @@ import type { PackagePayload__Output } from '../../proto/gen/isthmus/tentacle/v1
 import { createPackages, type Packages } from '../../tentacle/packages/packages.ts';
 import { lacks } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitFor } from '../support/wait.ts';
 import { tarGz } from './craft.ts';
 import { NO_FILE_RULES, NOWHERE_ELSE } from './orders.ts';
 
@@ -78,3 +80,20 @@ it.skipIf(lacks('linux', 'root'))(
     expect(await readdir(join(folderOf(dataDir), '.private'))).toEqual([]);
   },
 );
+
+it('leaves nothing of an unpacking that was cancelled, and begins anew when it is asked again', async () => {
+  const dataDir = await tempDir();
+  const many = Array.from({ length: 1000 }, (_, i) => ({ name: `d${i % 20}/f${i}`, content: 'x' }));
+  const order = await cached(dataDir, tarGz(many), '1.0');
+  const packages = await open(dataDir);
+  const task = newId();
+  const cancel = new AbortController();
+  const staging = packages.stage(order, task, cancel.signal);
+  const building = async () => readdir(join(folderOf(dataDir), '.private'), { recursive: true }).catch(() => []);
+  await waitFor(async () => (await building()).length > 10, { what: 'the first files' });
+  cancel.abort(new IsthmusError('CANCELLED', 'enough'));
+  await expect(staging).rejects.toMatchObject({ code: 'CANCELLED', message: 'enough' });
+  expect(await building()).toEqual([]);
+  expect(await readdir(join(folderOf(dataDir), 'releases'))).toEqual([]);
+  expect(await packages.stage(order, task)).toMatchObject({ files: 1000 });
+});
