@@ -27,6 +27,11 @@ export const ERROR_CATALOGUE = {
   DEADLINE_EXCEEDED: { http: 504, grpc: 4, remedy: 'Try again, or allow more time.' },
   CANCELLED: { http: 409, grpc: 1, remedy: 'Nothing to do: the caller gave up.' },
   RESOURCE_EXHAUSTED: { http: 429, grpc: 8, remedy: 'Send less, or less often.' },
+  TUNNEL_SILENT: {
+    http: 503,
+    grpc: 14,
+    remedy: 'Check the relays of the path: their links are up, but one drops what a tunnel carries.',
+  },
   RATE_LIMITED: {
     http: 429,
     grpc: 8,

@@ -10,6 +10,7 @@
 //
 // e2e/ and enrolment/ do not import each other; enrolment/ takes connections from link/, e2e/ needs tunnel/ only.
 import type { Duplex } from 'node:stream';
+import { LRUCache } from 'lru-cache';
 import { background } from '../lib/async/background.ts';
 import type { IdentityStore } from '../certs/identity.ts';
 import type { RevocationList } from '../certs/revocations.ts';
@@ -58,6 +59,12 @@ import type {
   ParentStatus,
 } from './types.ts';
 
+/** How long a parent that dropped a tunnel's bytes comes after the others, and how many are remembered. */
+const SILENT_MS = 60_000;
+const MOST_SILENT = 64;
+/** A dial that waited for less says nothing about its path. */
+const LEAST_SILENCE_MS = 5_000;
+
 /** Bounds what one stalled control tunnel leaves in a relay's memory; 1 MiB still moves 3 MB/s over 300 ms. */
 const CONTROL_WINDOW_BYTES = 1024 * 1024;
 
@@ -105,6 +112,8 @@ class MeshNode implements Mesh {
   readonly #host: ServiceHost;
   readonly #forwarder: Forwarder;
   readonly #sessionCredentials: SessionCredentials;
+  /** Parents that dropped what a tunnel of this node carried, while their links were up; for a minute. */
+  readonly #silentParents = new LRUCache<string, true>({ max: MOST_SILENT, ttl: SILENT_MS });
   readonly #stopping = new AbortController();
   readonly #unsubscribe: () => void;
   #listener: PortListener | undefined;
@@ -170,19 +179,29 @@ class MeshNode implements Mesh {
     const { node, service } = options;
     return this.#withDeadline(options, async (signal) => {
       const request = await this.#request(options);
+      const parent = this.#liveParents()[0]?.facts.peer.node;
       const transport = await this.#forwarder.open(request, signal);
       const cut = () => transport.destroy();
       signal.addEventListener('abort', cut, { once: true });
+      const fellSilent = (): void => {
+        if (parent !== undefined) this.#silentParents.set(parent, true);
+      };
+      const onFault = ({ code }: IsthmusError): void => {
+        if (code === 'TUNNEL_SILENT') fellSilent();
+      };
       try {
         if (signal.aborted) cut();
-        const stream = await openSession(transport, this.#trust, {
-          ...{ node, service, by: request.path[0] ?? node, via: request.path.at(-1) ?? node },
-        });
+        const target = { node, service, by: request.path[0] ?? node, via: request.path.at(-1) ?? node, onFault };
+        const stream = await openSession(transport, this.#trust, target);
         this.#host.sessions.add(stream, 'here');
         if (service !== CREDENTIAL_SERVICE) this.#sessionCredentials.keep(stream, { node, path: options.path });
         return stream;
       } catch (thrown) {
-        throw signal.aborted ? signal.reason : thrown;
+        if (!signal.aborted) throw thrown;
+        // The tunnel is open, and its other endpoint does not answer.
+        const { code } = IsthmusError.from(signal.reason);
+        if (code === 'DEADLINE_EXCEEDED' && options.deadlineMs >= LEAST_SILENCE_MS) fellSilent();
+        throw signal.reason;
       } finally {
         signal.removeEventListener('abort', cut);
       }
@@ -385,6 +404,13 @@ class MeshNode implements Mesh {
     return !isLive();
   }
 
+  /** The parents whose links are up, in order of preference; those that fell silent last. */
+  #liveParents(): LinkSession[] {
+    const parents = this.#neighbours.table.parents(this.#context.self.parents);
+    const isSilent = ({ facts: { peer } }: LinkSession): boolean => this.#silentParents.has(peer.node);
+    return [...parents.filter((each) => !isSilent(each)), ...parents.filter(isSilent)];
+  }
+
   #routing(services: ServiceTable): RoutingNode {
     const { table } = this.#neighbours;
     const { node, role } = this.#context.self;
@@ -397,7 +423,7 @@ class MeshNode implements Mesh {
         const session = table.live(name);
         return session && neighbourOf(session);
       },
-      parents: () => table.parents(this.#context.self.parents).map(neighbourOf),
+      parents: () => this.#liveParents().map(neighbourOf),
       canDialUnenrolled: (name) => this.#neighbours.dialAddress(name) !== undefined,
     };
   }

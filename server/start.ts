@@ -168,6 +168,7 @@ async function assemble(config: ServerConfig, log: Logger, teardown: Teardown): 
     sign: (content) => signer.signEnvelope(content),
     routesOf: dispatchRoutes(routes),
     reactivatedAt: (machine) => topology.nodes.get(machine)?.reactivatedAt ?? null,
+    onSilent: (machine, path) => routes.fell(machine, path),
     log,
     nodeId: node,
     logQuotaBytes: config.logQuotaBytes,

@@ -22,7 +22,7 @@ type ClientConstructor<C extends Client> = new (
   options?: ChannelOptions,
 ) => C;
 
-/** A connection of a client; who opened it may learn why the client ends it: RATE_LIMITED or PROTOCOL. */
+/** A connection of a client; who opened it may learn why the client ends it: RATE_LIMITED, PROTOCOL or TUNNEL_SILENT. */
 export type ClientStream = Duplex & { readonly onFault?: (error: IsthmusError) => void };
 
 /** Opens the stream for the next connection. The signal aborts when the client is closed. */
@@ -33,6 +33,8 @@ export interface GrpcClientOptions {
   readonly hop?: string;
   /** HTTP/2 stream and session window of this end. */
   readonly windowBytes?: number;
+  /** Whether a connection with open calls ends when nothing comes in (TUNNEL_SILENT). Default: true. */
+  readonly expectsLife?: boolean;
 }
 
 export interface UnaryOptions {
@@ -62,6 +64,8 @@ export class GrpcClient<C extends Client> {
   private readonly options: GrpcClientOptions;
   private readonly closing = new AbortController();
   private state: State<C> = { kind: 'idle' };
+  /** Why this client ended the connection before the present one. */
+  private fault: IsthmusError | undefined;
 
   constructor(construct: ClientConstructor<C>, connect: Connect, options: GrpcClientOptions) {
     this.construct = construct;
@@ -90,7 +94,7 @@ export class GrpcClient<C extends Client> {
     return new Promise<R>((resolve, reject) => {
       const call = invoke(client, { deadline }, (error, value) => {
         signal?.removeEventListener('abort', cancel);
-        if (error !== null) reject(fromServiceError(error, this.options.hop));
+        if (error !== null) reject(this.errorOf(error));
         else if (value === undefined) reject(new IsthmusError('INTERNAL', 'empty answer', { hop: this.options.hop }));
         else resolve(value);
       });
@@ -102,7 +106,8 @@ export class GrpcClient<C extends Client> {
 
   /** Gives a thrown value of a streaming call its code and hop. */
   errorOf(thrown: unknown): IsthmusError {
-    return fromServiceError(thrown, this.options.hop);
+    const error = fromServiceError(thrown, this.options.hop);
+    return error.code === 'UNREACHABLE' ? (this.fault ?? error) : error;
   }
 
   /** The stream that calls use now, if there is one. */
@@ -126,10 +131,15 @@ export class GrpcClient<C extends Client> {
       stream.on('error', () => undefined);
       if (this.closing.signal.aborted) stream.destroy();
       if (stream.destroyed) throw new IsthmusError('UNREACHABLE', 'the stream closed at once', this.hopContext());
-      const onFault = (error: IsthmusError): void => stream.onFault?.(error);
-      new SessionGuard(stream, { side: 'client', windowBytes: this.windowBytes(), onFault });
+      const { expectsLife = true } = this.options;
+      const onFault = (error: IsthmusError): void => {
+        this.fault = new IsthmusError(error.code, error.message, this.hopContext());
+        stream.onFault?.(error);
+      };
+      new SessionGuard(stream, { side: 'client', windowBytes: this.windowBytes(), expectsLife, onFault });
       const client = new this.construct(target, new StreamCredentials(stream), this.channelOptions());
       this.state = { kind: 'open', client, stream };
+      this.fault = undefined;
       stream.once('close', () => this.retire(client));
       return client;
     } catch (thrown) {

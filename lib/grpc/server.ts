@@ -50,6 +50,8 @@ export interface GrpcHostOptions {
   readonly log: Logger;
   /** HTTP/2 stream and session window of this end. */
   readonly windowBytes?: number;
+  /** Whether a stream with open calls ends when nothing comes in (TUNNEL_SILENT). Default: true. */
+  readonly expectsLife?: boolean;
   /** Calls in flight on one stream. */
   readonly maxConcurrentCalls?: number;
   /** Why no further call may begin on the stream now; the stream is then closed. */
@@ -73,6 +75,7 @@ type Injector = ReturnType<Server['createConnectionInjector']>;
 export class GrpcHost<P extends StreamPeer = StreamPeer> {
   private readonly log: Logger;
   private readonly windowBytes: number;
+  private readonly expectsLife: boolean;
   private readonly onError: GrpcHostOptions['onError'];
   private readonly forbids: GrpcHostOptions['forbids'];
   private readonly server: Server;
@@ -84,6 +87,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
   constructor({
     log,
     windowBytes = DEFAULT_WINDOW_BYTES,
+    expectsLife = true,
     maxConcurrentCalls = 1024,
     forbids,
     onError,
@@ -92,6 +96,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
     this.onError = onError;
     this.forbids = forbids;
     this.windowBytes = windowBytes;
+    this.expectsLife = expectsLife;
     this.server = new Server({
       'grpc.enable_channelz': 0,
       'grpc.max_concurrent_streams': maxConcurrentCalls,
@@ -163,6 +168,7 @@ export class GrpcHost<P extends StreamPeer = StreamPeer> {
       const guard = new SessionGuard(transport, {
         side: 'server',
         windowBytes: this.windowBytes,
+        expectsLife: this.expectsLife,
         onFault: (error) => {
           this.log.warn({ peer: transport.peer?.node, code: error.code, err: error.message }, 'HTTP/2 session ended');
           this.onError?.(error, transport.peer, 'HTTP/2');

@@ -1,4 +1,4 @@
-// Ends an HTTP/2 session whose peer floods it, on both sides alike. Node tells of some frames and of every byte of a call.
+// Ends an HTTP/2 session whose peer floods it or has fallen silent, on both sides alike. Node tells of some frames and of every byte of a call.
 // The other bytes of the connection are WINDOW_UPDATE, PRIORITY, frames of unknown types, padding, and what comes for
 // calls that have ended: an honest peer sends few of them. nghttp2 itself limits endless CONTINUATION, unanswered SETTINGS
 // and PINGs, and streams that are reset as fast as they open.
@@ -7,6 +7,7 @@ import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { IsthmusError } from '../../contract/errors.ts';
 import { TokenBucket } from '../async/token-bucket.ts';
+import { Silence } from './silence.ts';
 import { StrayBytes } from './stray-bytes.ts';
 
 /** PING, SETTINGS and the like: gRPC sends some at the start and hardly any later. */
@@ -31,23 +32,38 @@ export interface GuardRules {
   readonly side: 'client' | 'server';
   /** The window of this end: so much may be on its way to calls that have ended. */
   readonly windowBytes: number;
-  /** Called once with why the session ends: RATE_LIMITED, or PROTOCOL (found by nghttp2). */
+  /** Whether calls need a sign of life from end to end; a link has a heartbeat of its own. */
+  readonly expectsLife: boolean;
+  /** Called once with why the session ends: RATE_LIMITED, PROTOCOL (found by nghttp2) or TUNNEL_SILENT. */
   onFault(error: IsthmusError): void;
+}
+
+interface GuardedConnection extends Duplex {
+  /** A socket has these. */
+  readonly bytesRead?: number;
+  readonly bytesWritten?: number;
+  [GUARD]?: SessionGuard;
 }
 
 /** Watches the session that runs over one connection. */
 export class SessionGuard {
   readonly #rules: GuardRules;
   readonly #stray: StrayBytes;
+  readonly #silence: Silence | undefined;
+  #openCalls = 0;
   readonly #controlFrames = new TokenBucket(CONTROL_FRAMES.perSecond, CONTROL_FRAMES.burst);
   readonly #provokedResets = new TokenBucket(PROVOKED_RESETS.perSecond, PROVOKED_RESETS.burst);
   readonly #smallPieces = new TokenBucket(SMALL_PIECES.perSecond, SMALL_PIECES.burst);
   #session: Http2Session | undefined;
   #ended = false;
 
-  constructor(connection: Duplex & { readonly bytesRead?: number; [GUARD]?: SessionGuard }, rules: GuardRules) {
+  constructor(connection: GuardedConnection, rules: GuardRules) {
     this.#rules = rules;
-    this.#stray = new StrayBytes(() => connection.bytesRead ?? 0, rules.windowBytes);
+    const bytesRead = () => connection.bytesRead ?? 0;
+    this.#stray = new StrayBytes(bytesRead, rules.windowBytes);
+    const isCounted = rules.expectsLife && connection.bytesRead !== undefined;
+    const traffic = { bytesRead, bytesWritten: () => connection.bytesWritten ?? 0 };
+    this.#silence = isCounted ? new Silence(traffic, CHECK_EVERY_MS) : undefined;
     connection[GUARD] = this;
     watch(this, connection);
   }
@@ -76,6 +92,8 @@ export class SessionGuard {
       this.end(new IsthmusError('PROTOCOL', 'the peer pushed an answer'));
       return;
     }
+    this.#openCalls += 1;
+    stream.once('close', () => (this.#openCalls -= 1));
     this.#stray.belong(CALL_BYTES);
     stream.on('headers', () => this.#count(this.#controlFrames, 'interim answers'));
     const [push, close] = [stream.push.bind(stream), stream.close.bind(stream)];
@@ -89,9 +107,12 @@ export class SessionGuard {
     };
   }
 
-  /** Ends the session if too much came in that belongs to no call. */
+  /** Ends the session if too much came in that belongs to no call, or nothing at all while a call is open. */
   check(): void {
     if (this.#stray.exceeded()) this.end(tooFast('frames that belong to no call'));
+    const sign = this.#silence?.tick(this.#openCalls > 0);
+    if (sign === 'lost') this.end(new IsthmusError('TUNNEL_SILENT', 'nothing came in over the tunnel for 10 s'));
+    if (sign === 'ask' && this.#session?.destroyed === false) this.#session.ping(() => undefined);
   }
 
   end(error: IsthmusError): void {

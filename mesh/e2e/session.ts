@@ -23,6 +23,8 @@ interface SessionTarget {
   readonly service: string;
   readonly by: string;
   readonly via?: string | undefined;
+  /** Called when the client of HTTP/2 that uses the session ends it for a fault. */
+  readonly onFault?: (error: IsthmusError) => void;
 }
 
 /**
@@ -63,7 +65,10 @@ export async function openSession(transport: Duplex, trust: Trust, target: Sessi
     if (opened.error) throw decodeDenial(opened.error, peer.node);
     const start = decodeStart(opened.start, peer.node);
     await trust.starts?.admit({ peer, start, via: target.via ?? target.by, address: undefined });
-    const onFault = (error: IsthmusError): void => trust.denials.record(error, peer.node, 'HTTP/2');
+    const onFault = (error: IsthmusError): void => {
+      trust.denials.record(error, peer.node, 'HTTP/2');
+      target.onFault?.(error);
+    };
     return Object.assign(socket, { peer, start, onFault });
   } catch (thrown) {
     socket.destroy();

@@ -53,6 +53,8 @@ export class InboundLinks {
     this.#host = new GrpcHost<PeerIdentity>({
       log: context.log,
       windowBytes: context.windowBytes,
+      // A link has its own heartbeat.
+      expectsLife: false,
       maxConcurrentCalls: context.limits.tunnelsPerLink + 16,
       forbids: (stream) => this.#forbids(stream),
       // The listener has recorded an invalid certificate.

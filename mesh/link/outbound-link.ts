@@ -39,6 +39,8 @@ export async function openOutboundLink(
   const client = grpcClient(LinkClientConstructor, () => Promise.resolve(connected), {
     hop: target.node,
     windowBytes: context.windowBytes,
+    // A link has its own heartbeat.
+    expectsLife: false,
   });
   try {
     const peer = verifyPeer(connection.tls, identity, context.trust.revocations, { node: target.node });

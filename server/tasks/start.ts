@@ -6,7 +6,7 @@ import { createTaskEngine, type EngineTunables } from './engine.ts';
 import { createCompletionReporter, type CompletionReporterTunables } from './execution/completion-reporter.ts';
 import type { SignEnvelope } from './execution/envelopes.ts';
 import { TICKET_DEFAULTS, type TicketDeps, type TicketTunables } from './execution/machine-run.ts';
-import { createTentacles, type Dial, type TentacleTunables } from './execution/tentacles.ts';
+import { createTentacles, type Dial, type OnSilent, type TentacleTunables } from './execution/tentacles.ts';
 import type { TaskKindRegistry } from './kinds.ts';
 import { logQuotaOf } from './logs/log-quota.ts';
 import type { RoutesOf } from './routes.ts';
@@ -19,6 +19,7 @@ interface TasksOptions {
   readonly sign: SignEnvelope;
   readonly routesOf: RoutesOf;
   readonly reactivatedAt: TicketDeps['reactivatedAt'];
+  readonly onSilent?: OnSilent;
   readonly log: Logger;
   readonly nodeId: string;
   /** The most log that one script may store. */
@@ -48,6 +49,7 @@ export function startTasks(options: TasksOptions): Tasks {
     sign,
     routesOf,
     reactivatedAt,
+    onSilent,
     log,
     nodeId,
     logQuotaBytes,
@@ -56,7 +58,7 @@ export function startTasks(options: TasksOptions): Tasks {
   } = options;
   const stopClock = followClock(store, { nodeId, log });
   const writer = createWriter(store);
-  const tentacles = createTentacles(dial, tunables);
+  const tentacles = createTentacles(dial, tunables, onSilent);
   const completionReporter = createCompletionReporter({ store, routesOf, writer, tentacles, sign, log, ...tunables });
   const deps: TicketDeps = {
     store,

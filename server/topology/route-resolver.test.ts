@@ -62,6 +62,17 @@ describe('the paths of auto', () => {
     expect(order(resolver)).toEqual(['b', 'a']);
   });
 
+  it('come last when calls over them got no answer, although their links are up', () => {
+    const resolver = createRouteResolver(fork({ a: { roundTripMs: 1 }, b: { roundTripMs: 900 } }));
+    const [first] = resolver.resolve('web-1').paths;
+    resolver.fell('web-1', first!.relays);
+    expect(order(resolver)).toEqual(['b', 'a']);
+    expect(resolver.resolve('web-1').paths[1]).toMatchObject({
+      state: 'down',
+      reason: expect.stringContaining('TUNNEL_SILENT') as string,
+    });
+  });
+
   it('stay first once taken, until another costs clearly less', () => {
     const little = { a: { roundTripMs: 14 }, b: { roundTripMs: 10 } };
     expect(orderOf(fork(little))).toEqual(['b', 'a']);

@@ -31,6 +31,8 @@ export interface RouteResolver {
    * Throws MACHINE_REVOKED once it is revoked.
    */
   resolve(id: string): Resolution;
+  /** Calls over this path got no answer, although its links are up: for a minute it is tried last, as one that is down. */
+  fell(id: string, relays: Relays): void;
 }
 
 /** Usable paths come before those that are down. No path is left out: one that is down may be up when it is tried. */
@@ -39,17 +41,34 @@ const RANKS: Readonly<Record<PathState, number>> = { up: 0, unknown: 0, down: 1,
 /** For how many machines the resolver remembers which path `auto` took. */
 const MOST_REMEMBERED = 5_000;
 
+/** How long a path without answers is tried last. */
+const FALLEN_MS = 60_000;
+
 interface ResolverTopology extends Topology {
   readonly routes: ReadonlyMap<string, readonly MachineRoute[]>;
 }
 
-/** Resolves against the topology as it is at each call. It remembers which path `auto` took to a machine. */
+/**
+ * Resolves against the topology as it is at each call. It remembers which path `auto` took to a machine, and for a minute
+ * which paths fell silent.
+ */
 export function createRouteResolver(topology: ResolverTopology): RouteResolver {
   const taken = new LRUCache<string, Relays>({ max: MOST_REMEMBERED });
+  const fallen = new LRUCache<string, true>({ max: MOST_REMEMBERED, ttl: FALLEN_MS });
+  const keyOf = (id: string, relays: Relays): string => JSON.stringify([id, ...relays]);
+
+  function describeTo(node: string, paths: readonly Relays[], target: RouteTarget): ResolvedPath[] {
+    return describe(paths, target, topology).map((path) => {
+      const isSilent = RANKS[path.state] === 0 && fallen.has(keyOf(node, path.relays));
+      return isSilent ? { ...path, state: 'down', reason: 'calls over it got no answer (TUNNEL_SILENT)' } : path;
+    });
+  }
 
   /** The paths of `auto`: least cost first, but the path taken last stays first until another costs clearly less. */
   function autoPaths(target: RouteTarget & { readonly node: string }): readonly ResolvedPath[] {
-    const byCost = describe(relaysByParents(target, topology), target, topology).toSorted((a, b) => a.cost - b.cost);
+    const byCost = describeTo(target.node, relaysByParents(target, topology), target).toSorted(
+      (a, b) => a.cost - b.cost,
+    );
     const paths = preferTaken(byState(byCost), taken.get(target.node));
     if (paths[0] !== undefined) taken.set(target.node, paths[0].relays);
     return paths;
@@ -64,9 +83,12 @@ export function createRouteResolver(topology: ResolverTopology): RouteResolver {
       const routes = topology.routes.get(id);
       if (routes === undefined) return { paths: pathsByParents(target, topology) };
       const named = routes.flatMap((route) =>
-        route.kind === 'auto' ? autoPaths(target) : describe([relaysOf(route)], target, topology),
+        route.kind === 'auto' ? autoPaths(target) : describeTo(id, [relaysOf(route)], target),
       );
       return { paths: byState(distinct(named)) };
+    },
+    fell(id, relays) {
+      fallen.set(keyOf(id, relays), true);
     },
   };
 }

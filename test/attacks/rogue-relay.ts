@@ -18,6 +18,7 @@ interface Carried {
   service: string | undefined;
   readonly bytes: Record<Direction, Buffer[]>;
   seen: Record<Direction, number>;
+  swallowed: boolean;
   cut(): void;
 }
 
@@ -43,6 +44,11 @@ export class Rogue {
     for (const tunnel of this.carried) if (tunnel.service === 'tentacle') tunnel.cut();
   }
 
+  /** Drops from now on what its present tunnels carry, both ways, and leaves them open. */
+  swallow(): void {
+    for (const tunnel of this.carried) tunnel.swallowed = true;
+  }
+
   /** What the relay's next tunnels carry instead of an end-to-end session of its own. */
   replayInstead(bytes: Buffer | undefined): void {
     this.#replay = bytes;
@@ -58,6 +64,7 @@ export class Rogue {
       service: undefined,
       bytes: { there: [], back: [] },
       seen: { there: 0, back: 0 },
+      swallowed: false,
       cut: () => left.destroy(),
     };
     this.carried.push(tunnel);
@@ -88,6 +95,7 @@ export class Rogue {
   #hand(tunnel: Carried, direction: Direction): Transform {
     return new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
+        if (tunnel.swallowed) return done();
         if (direction === 'there') tunnel.service ??= /isthmus-([a-z]+)\/1/.exec(chunk.toString('latin1'))?.[1];
         tunnel.bytes[direction].push(Buffer.from(chunk));
         const bytes = Buffer.from(chunk);

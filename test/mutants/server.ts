@@ -89,6 +89,24 @@ export const serverMutants: Mutants = {
       test: ['a client', 'ends a session with a flood of WINDOW_UPDATE of the connection'],
     },
   },
+  'silence-unnoticed': {
+    file: 'lib/grpc/silence.ts',
+    find: 'GIVE_UP_AFTER_MS = 10_000;',
+    replace: 'GIVE_UP_AFTER_MS = 10_000_000;',
+    red: {
+      file: 'test/tasks/silent-relay.test.ts',
+      test: ['moves a running script, and the call of a node to its server, without a line lost'],
+    },
+  },
+  'silent-path-first': {
+    file: 'server/topology/route-resolver.ts',
+    find: 'fallen.set(keyOf(id, relays), true);',
+    replace: '',
+    red: {
+      file: 'server/topology/route-resolver.test.ts',
+      test: ['the paths of auto', 'come last when calls over them got no answer, although their links are up'],
+    },
+  },
   'denials-recorded-again': {
     file: 'server/topology/reports.ts',
     find: '!known.has(id)',

@@ -46,6 +46,7 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'RATE_LIMITED',
   'E2E_TLS',
   'LINK_TIMEOUT',
+  'TUNNEL_SILENT',
   'NO_ROUTE',
   // Renewed, or the clock set right, while the task waits.
   'PEER_CERTIFICATE_EXPIRED',

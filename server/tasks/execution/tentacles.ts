@@ -19,7 +19,7 @@ export interface TentacleTunables {
   readonly maxClients: number;
 }
 
-const DEFAULTS: TentacleTunables = { dialDeadlineMs: 15_000, idleMs: 300_000, maxClients: 2_000 };
+const DEFAULTS: TentacleTunables = { dialDeadlineMs: 12_000, idleMs: 300_000, maxClients: 2_000 };
 
 /**
  * No connection to the machine itself was made. Its code comes from a hop on the path, never from the machine, which
@@ -52,8 +52,21 @@ export interface Tentacles {
   close(): void;
 }
 
+/** Whether nothing came back over a path: not over a tunnel that was open, nor to the dial. */
+function isSilence(thrown: unknown): boolean {
+  if (!(thrown instanceof IsthmusError)) return false;
+  return thrown.code === 'TUNNEL_SILENT' || (thrown instanceof NotConnected && thrown.code === 'DEADLINE_EXCEEDED');
+}
+
+/** Called with a path over which a call or a dial got no answer. */
+export type OnSilent = (machine: string, path: readonly string[]) => void;
+
 /** The cache of clients over `dial`. */
-export function createTentacles(dial: Dial, tunables: Partial<TentacleTunables> = {}): Tentacles {
+export function createTentacles(
+  dial: Dial,
+  tunables: Partial<TentacleTunables> = {},
+  onSilent: OnSilent = () => undefined,
+): Tentacles {
   const { dialDeadlineMs, idleMs, maxClients } = { ...DEFAULTS, ...tunables };
   const inUse = new Set<Entry>();
   const clients = new LRUCache<string, Entry>({
@@ -86,6 +99,9 @@ export function createTentacles(dial: Dial, tunables: Partial<TentacleTunables> 
       clients.set(key, entry);
       try {
         return await work(entry.client);
+      } catch (thrown) {
+        if (isSilence(thrown)) onSilent(machine, path);
+        throw thrown;
       } finally {
         entry.users -= 1;
         if (entry.users === 0) {
