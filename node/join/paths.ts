@@ -179,6 +179,7 @@ export class InboundPath implements ServerPaths {
     const ended = new AbortController();
     const arrived = next.then(() => true).finally(() => ended.abort());
     for (let minutes = 1; !(await Promise.race([arrived, aMinute(ended.signal)])); minutes += 1) {
+      if (ended.signal.aborted) break;
       report({ check: 'tcp', outcome: 'warning', detail: notDialled(listener.address, minutes) });
     }
     return next;
