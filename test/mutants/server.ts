@@ -71,13 +71,13 @@ export const serverMutants: Mutants = {
       ],
     },
   },
-  'pings-uncounted': {
+  'interim-answers-uncounted': {
     file: 'lib/grpc/session-guard.ts',
     find: 'burst: 100, perSecond: 10 }',
     replace: 'burst: 100_000_000, perSecond: 10 }',
     red: {
-      file: 'test/attacks/floods.test.ts',
-      test: ['a flood on a live link', 'of PINGs, with their answers read is one audit event'],
+      file: 'test/attacks/http2-floods.test.ts',
+      test: ['a client', 'ends a session with a flood of interim answers'],
     },
   },
   'stray-frames-uncounted': {
