@@ -3,9 +3,12 @@ import type { Mutants } from './mutant.ts';
 
 export const tentacleMutants: Mutants = {
   'claim-off': {
-    file: 'tentacle/scripts/workspace/workspace.ts',
-    find: "error.code === 'EEXIST') return false;",
-    replace: "error.code === 'EEXIST') return true;",
+    file: 'tentacle/scripts/recovery/recovery.ts',
+    find: `  if (script.workspace.isClaimed(attempt)) return recoverStarted(script, masker, state);
+  script.hold(async () => {
+    const neverStarted = await retryShortage(() => script.workspace.takeClaim(attempt));`,
+    replace: `  script.hold(async () => {
+    const neverStarted = true;`,
     red: {
       file: 'test/tentacle/recovery.test.ts',
       test: [
