@@ -134,7 +134,9 @@ export const ISOLATIONS = ['exclusive', 'shared'] as const;
 export const Isolation = Words(ISOLATIONS);
 export type Isolation = Static<typeof Isolation>;
 
-export const Interpreter = Type.String({ minLength: 1, maxLength: 50, description: '`bash` when absent.' });
+/** What runs a script; a machine may lack some of them. */
+export const INTERPRETERS = ['bash', 'sh', 'python'] as const;
+export const Interpreter = Words(INTERPRETERS, { description: '`bash` when absent.' });
 
 export const NewScript = Closed(
   {

@@ -25,6 +25,13 @@ async function patchMachine(cli: Cli, id: string, change: object, done: string):
   cli.show(body, () => (node === undefined ? done : `${done}, but ${revokedText(node)}`));
 }
 
+/** `bash, sh`; undefined before a health check has found any. */
+function interpretersText({ healthReport }: Machine): string | undefined {
+  const found = healthReport?.facts?.['interpreters'];
+  if (!Array.isArray(found) || found.length === 0) return undefined;
+  return found.map(({ name }: { readonly name?: unknown }) => String(name)).join(', ');
+}
+
 function addLook(group: Command, cli: Cli): void {
   const list = group
     .command('list')
@@ -67,6 +74,7 @@ function addLook(group: Command, cli: Cli): void {
           disabled: machine.disabled,
           health: healthText(machine),
           checked: moment(machine.healthAt),
+          interpreters: interpretersText(machine),
           'round trip': milliseconds(machine.healthReport?.roundTripMs),
         }),
       );

@@ -1,6 +1,6 @@
 // `isthmus script run`: runs an ad-hoc script on machines.
 import { Option, type Command } from 'commander';
-import { ISOLATIONS, type Isolation, type TaskSummary } from '../../contract/tasks.ts';
+import { INTERPRETERS, ISOLATIONS, type Isolation, type TaskSummary } from '../../contract/tasks.ts';
 import { IsthmusError } from '../../contract/errors.ts';
 import { examples, type Cli } from '../cli.ts';
 import { readInput } from '../files.ts';
@@ -48,7 +48,7 @@ export function addScriptCommands(program: Command, cli: Cli): void {
         .command('run')
         .description('run a script once on each chosen machine, and show its output')
         .requiredOption('--file <file>', 'the script, - for standard input')
-        .option('--interpreter <name>', 'the interpreter that runs it', 'bash'),
+        .addOption(new Option('--interpreter <name>', 'what runs it').choices(INTERPRETERS).default('bash')),
     ),
   )
     .option('--time-limit <time>', 'kill it after this', duration)

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_TASK_SIGNATURE: '`isthmus events --denied` lists them.',
   COMPONENT_FAILED: '`--clean` starts over.',
   IDENTITY_MISSING: '`isthmus join` joins it.',
+  INTERPRETER_MISSING: '`isthmus health check` finds what has been installed since.',
   JOIN_NOT_DIALLED: '`isthmus token list` shows the tokens, `isthmus mesh status` the parents.',
   JOIN_DNS: OTHER_ADDRESS,
   JOIN_TCP: OTHER_ADDRESS,

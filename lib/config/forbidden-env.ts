@@ -8,10 +8,9 @@ const NAMES: ReadonlySet<string> = new Set([
   ...['NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'NODE_PATH', 'NODE_REPL_EXTERNAL_MODULE'],
   ...['OPENSSL_CONF', 'OPENSSL_ENGINES', 'OPENSSL_MODULES', 'SSLKEYLOGFILE'],
   ...['PERL5DB', 'PERL5LIB', 'PERL5OPT', 'PERLLIB', 'RUBYLIB', 'RUBYOPT'],
-  ...['PYTHONHOME', 'PYTHONINSPECT', 'PYTHONPATH', 'PYTHONSTARTUP'],
   ...['CLASSPATH', 'JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', '_JAVA_OPTIONS', 'PSMODULEPATH'],
 ]);
-const PREFIXES = ['LD_', 'DYLD_', 'BASH_FUNC_', 'GIT_', 'MALLOC_'];
+const PREFIXES = ['LD_', 'DYLD_', 'BASH_FUNC_', 'GIT_', 'MALLOC_', 'PYTHON'];
 
 /** Whether a variable of this name, in whatever case, changes how programs run. */
 export function changesPrograms(name: string): boolean {

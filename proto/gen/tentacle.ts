@@ -11,6 +11,7 @@ import type { FailedSource as _isthmus_tentacle_v1_FailedSource, FailedSource__O
 import type { HealthReport as _isthmus_tentacle_v1_HealthReport, HealthReport__Output as _isthmus_tentacle_v1_HealthReport__Output } from './isthmus/tentacle/v1/HealthReport.ts';
 import type { HealthRequest as _isthmus_tentacle_v1_HealthRequest, HealthRequest__Output as _isthmus_tentacle_v1_HealthRequest__Output } from './isthmus/tentacle/v1/HealthRequest.ts';
 import type { Installation as _isthmus_tentacle_v1_Installation, Installation__Output as _isthmus_tentacle_v1_Installation__Output } from './isthmus/tentacle/v1/Installation.ts';
+import type { Interpreter as _isthmus_tentacle_v1_Interpreter, Interpreter__Output as _isthmus_tentacle_v1_Interpreter__Output } from './isthmus/tentacle/v1/Interpreter.ts';
 import type { LogBatch as _isthmus_tentacle_v1_LogBatch, LogBatch__Output as _isthmus_tentacle_v1_LogBatch__Output } from './isthmus/tentacle/v1/LogBatch.ts';
 import type { LogLine as _isthmus_tentacle_v1_LogLine, LogLine__Output as _isthmus_tentacle_v1_LogLine__Output } from './isthmus/tentacle/v1/LogLine.ts';
 import type { LogRequest as _isthmus_tentacle_v1_LogRequest, LogRequest__Output as _isthmus_tentacle_v1_LogRequest__Output } from './isthmus/tentacle/v1/LogRequest.ts';
@@ -55,6 +56,7 @@ export interface ProtoGrpcType {
         HealthReport: MessageTypeDefinition<_isthmus_tentacle_v1_HealthReport, _isthmus_tentacle_v1_HealthReport__Output>
         HealthRequest: MessageTypeDefinition<_isthmus_tentacle_v1_HealthRequest, _isthmus_tentacle_v1_HealthRequest__Output>
         Installation: MessageTypeDefinition<_isthmus_tentacle_v1_Installation, _isthmus_tentacle_v1_Installation__Output>
+        Interpreter: MessageTypeDefinition<_isthmus_tentacle_v1_Interpreter, _isthmus_tentacle_v1_Interpreter__Output>
         LogBatch: MessageTypeDefinition<_isthmus_tentacle_v1_LogBatch, _isthmus_tentacle_v1_LogBatch__Output>
         LogLine: MessageTypeDefinition<_isthmus_tentacle_v1_LogLine, _isthmus_tentacle_v1_LogLine__Output>
         LogRequest: MessageTypeDefinition<_isthmus_tentacle_v1_LogRequest, _isthmus_tentacle_v1_LogRequest__Output>

@@ -7,6 +7,7 @@ import type { Machine } from '../store/inventory/machines.ts';
 import type { Release } from '../store/projects/releases.ts';
 import type { Task } from '../store/tasks/tasks.ts';
 import type { StoreTransaction } from '../store/store.ts';
+import { checkInterpreter } from '../tasks/interpreters.ts';
 import { submitTask } from '../tasks/submit.ts';
 import { noTargets, selectTargets, type Targets } from '../tasks/targets.ts';
 import type { PlannedStep } from '../tasks/view.ts';
@@ -54,6 +55,7 @@ export async function submitDeployment(
   const steps = planSteps(release.process, handlers, { machines });
   const leftOut = wouldTakePart(targets.leftOut, (those) => planSteps(release.process, handlers, { machines: those }));
   checkTargets(steps, leftOut, release, environment);
+  checkInterpreters(release, handlers, machines, steps);
   checkVariables(release, environment, machines, steps, sealer);
   const { version } = release;
   const payload: DeploymentPayload = { project, release: release.id, version, environment, unreachable, steps };
@@ -124,6 +126,19 @@ function checkTargets(
   const roles = [...new Set(process.flatMap(({ targetRoles }) => targetRoles))];
   const lacking = roles.length === 0 ? '' : ` with the role ${roles.join(' or ')}`;
   throw noTargets(` in ${environment}${lacking}`, leftOut, 'environment');
+}
+
+function checkInterpreters(
+  { process }: Release,
+  handlers: StepHandlerRegistry,
+  machines: readonly Machine[],
+  steps: readonly PlannedStep[],
+): void {
+  for (const [index, step] of process.entries()) {
+    const taking = machines.filter(({ id }) => steps[index]!.machines.includes(id));
+    const needed = handlers.of(step).interpreters?.(step) ?? [];
+    for (const interpreter of needed) checkInterpreter(interpreter, taking, 'release');
+  }
 }
 
 function checkVariables(

@@ -11,6 +11,7 @@ import { checkScript } from '../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../tasks/execution/script-ticket.ts';
 import { WORK_LANE, type TaskKind } from '../tasks/kinds.ts';
 import type { TaskOutcome } from '../tasks/outcome.ts';
+import { checkInterpreter } from '../tasks/interpreters.ts';
 import { submitTask } from '../tasks/submit.ts';
 import { resolveTargets, type TargetRequest } from '../tasks/targets.ts';
 
@@ -51,6 +52,7 @@ export async function submitScript(
   const { body, changed } = normaliseScript(request.body);
   checkScript({ body, interpreter, timeLimitS });
   const targets = await resolveTargets(tx, request);
+  checkInterpreter(interpreter, targets.machines, 'interpreter');
   const machines = targets.machines.map(({ id }) => id);
   const payload = { machines, interpreter, body, timeLimitS, isolation };
   const title = `script on ${machines.length === 1 ? machines[0]! : `${machines.length} machines`}`;

@@ -51,8 +51,13 @@ export async function selectTargets(
 
 /** `web-2 (disabled), web-3 (revoked)` */
 export function leftOutText(leftOut: readonly LeftOut[]): string {
-  const shown = leftOut.slice(0, MOST_NAMED).map(({ machine, reason }) => `${machine} (${reason})`);
-  return `${shown.join(', ')}${leftOut.length > MOST_NAMED ? ` and ${leftOut.length - MOST_NAMED} more` : ''}`;
+  return nameSome(leftOut.map(({ machine, reason }) => `${machine} (${reason})`));
+}
+
+/** The first names of a list, and how many more there are. */
+export function nameSome(names: readonly string[]): string {
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
+  return `${names.slice(0, MOST_NAMED).join(', ')}${more}`;
 }
 
 /** NO_TARGETS for a request that no machine matches, or only machines that accept no work; `where` says which match. */

@@ -27,6 +27,7 @@ export const needs = {
     const made = spawnSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
     return { met: made.status === 0, missing: 'the right to make network namespaces' };
   },
+  python3: (): Need => command('python3', 'python3-minimal'),
   openssl: (): Need => command('openssl', 'openssl', 'version'),
   iproute: (): Need => command('ip', 'iproute2', '-V'),
 };

@@ -101,7 +101,7 @@ it('truncates what a tentacle sends beside the log', async () => {
   const h = await startHarness();
   const [stranger, talker] = [await h.machine('web-1'), await h.machine('web-2')];
   stranger.answersFor = 'x'.repeat(1_000_000);
-  talker.health = { os: 'y'.repeat(1_000_000), interpreters: Array.from({ length: 10_000 }, () => 'bash') };
+  talker.health = { os: 'y'.repeat(1_000_000), interpreters: Array.from({ length: 10_000 }, () => ({ name: 'bash' })) };
   const [one, two] = [await submit(h, 'hold'), await submit(h, 'hold', { machines: ['web-2'] })];
   await waitFor(() => talker.scripts.size === 1);
   talker.script.errorDetail = 'z'.repeat(1_000_000);

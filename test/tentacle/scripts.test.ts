@@ -1,4 +1,5 @@
 // The script engine in one process, with real bash: the results of start, cancel and complete, and what they leave.
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -197,6 +198,25 @@ describe('start', () => {
     await ended(old.engine, running);
   });
 
+  test('runs sh', async () => {
+    const { engine } = await freshEngine();
+    const order = orderOf('echo "${BASH_VERSION-none}"; exit 3', { payload: { interpreter: 'sh' } });
+    await engine.start(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'EXITED', exitCode: 3 });
+    const bash = execFileSync('sh', ['-c', 'echo "${BASH_VERSION-none}"'], { encoding: 'utf8' }).trim();
+    expect(textOf(await logOf(engine, order))).toEqual([bash]);
+  });
+
+  test.skipIf(lacks('python3'))('runs python, and its output is there at once', async () => {
+    const { engine } = await freshEngine();
+    const body = 'import os, time\nprint("up", os.environ["OWN"])\ntime.sleep(300)';
+    const order = orderOf(body, { payload: { interpreter: 'python', env: { OWN: 'x' } } });
+    await engine.start(order);
+    await waitFor(async () => textOf(await logOf(engine, order)).includes('up x'));
+    await engine.cancel(order);
+    expect(await ended(engine, order)).toMatchObject({ phase: 'CANCELLED', exitCode: 143, signal: 15 });
+  });
+
   test('what the system cannot start has an end that says so', async () => {
     const { engine } = await freshEngine({ releaseFolder: () => Promise.resolve('/no/such/folder') });
     const order = orderOf('true', { payload: { installation } });
@@ -335,6 +355,15 @@ describe('what a script can see', () => {
     }
     await engine.cancel(order);
     await ended(engine, order);
+  });
+
+  test("the usual soft limit of open files, and the agent's own hard limit", async () => {
+    const { engine } = await freshEngine();
+    const hard = execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).trim();
+    const order = orderOf('ulimit -Sn; ulimit -Hn');
+    await engine.start(order);
+    await ended(engine, order);
+    expect(textOf(await logOf(engine, order))).toEqual(['1024', hard]);
   });
 
   test.skipIf(lacks('root'))('with a script user: neither keys, nor raw output, nor other workspaces', async () => {

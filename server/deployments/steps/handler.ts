@@ -46,6 +46,8 @@ export interface Settling<Step extends ProcessStep> {
 export interface StepHandler<Step extends ProcessStep = ProcessStep> extends StepKind<Step> {
   /** Decides, when a deployment is accepted, on which machines the step runs and with which actions, in order. */
   plan(step: Step, context: PlanContext): Omit<PlannedStep, 'name'>;
+  /** The interpreters that the step's scripts need on its machines. */
+  readonly interpreters?: (step: Step) => readonly string[];
   /** Every action that a plan may contain. Each has a ticket of its own per machine. */
   readonly actions: Readonly<Record<string, StepAction<Step>>>;
   /** The action that settles what the others have done on a machine, if there is one. */

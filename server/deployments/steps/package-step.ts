@@ -46,6 +46,7 @@ export const packageStep: StepHandler<PackageStep> = {
       machines: machinesOf(step, context),
     };
   },
+  interpreters: ({ preDeploy, postDeploy }) => [preDeploy, postDeploy].flatMap((script) => script?.interpreter ?? []),
   actions: {
     acquire: (step, context) => packageRunner('acquire', step, context),
     stage: (step, context) => packageRunner('stage', step, context),

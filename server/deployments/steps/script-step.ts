@@ -8,6 +8,7 @@ export const scriptStep: StepHandler<ScriptStep> = {
   kind: 'script',
   schema: Closed({ ...NewScriptStep.properties, script: CheckedStepScript }),
   plan: (step, context) => ({ actions: ['script'], machines: machinesOf(step, context) }),
+  interpreters: ({ script }) => [script.interpreter],
   actions: {
     script: (step, context) => scriptRunner(step, step.script, context),
   },

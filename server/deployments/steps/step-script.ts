@@ -2,12 +2,13 @@
 import { Type } from 'typebox';
 import { NewStepScript, type StepScript } from '../../../contract/projects.ts';
 import { Closed } from '../../../contract/schema.ts';
+import { INTERPRETERS } from '../../../contract/tasks.ts';
 import { normaliseScript } from '../../../lib/text/read-text.ts';
 import type { Installation } from '../../../proto/gen/isthmus/tentacle/v1/Installation.ts';
 import type { ScriptPayload } from '../../../proto/gen/isthmus/tentacle/v1/ScriptPayload.ts';
 import { scriptEnv } from '../../projects/index.ts';
 import type { ProcessStep } from '../../store/projects/process.ts';
-import { INTERPRETERS, isScriptBody, LONGEST_SCRIPT_BYTES } from '../../tasks/execution/script-limits.ts';
+import { isScriptBody, LONGEST_SCRIPT_BYTES } from '../../tasks/execution/script-limits.ts';
 import { runScriptTicket } from '../../tasks/execution/script-ticket.ts';
 import type { ActionContext, TicketRunner } from './handler.ts';
 

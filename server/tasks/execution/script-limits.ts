@@ -1,11 +1,8 @@
 // Checks that a tentacle will accept a script: a known interpreter, a bounded body, a bounded time limit.
 import { IsthmusError } from '../../../contract/errors.ts';
-import { LONGEST_DEADLINE_S } from '../../../contract/tasks.ts';
+import { INTERPRETERS, LONGEST_DEADLINE_S } from '../../../contract/tasks.ts';
 
 export const LONGEST_SCRIPT_BYTES = 1024 * 1024;
-
-/** The interpreters that tentacles know. */
-export const INTERPRETERS: readonly string[] = ['bash'];
 
 /** Whether a tentacle accepts this body. */
 export function isScriptBody(body: string): boolean {
@@ -28,7 +25,7 @@ export function checkScript(script: {
     const message = `a time limit is 0 (none) to ${LONGEST_DEADLINE_S} whole seconds`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'timeLimitS' });
   }
-  if (!INTERPRETERS.includes(interpreter)) {
+  if (!INTERPRETERS.some((known) => known === interpreter)) {
     const message = `interpreter: there is no interpreter ${interpreter}; there is: ${INTERPRETERS.join(', ')}`;
     throw new IsthmusError('INVALID_FIELD', message, { field: 'interpreter' });
   }

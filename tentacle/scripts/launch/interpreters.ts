@@ -1,4 +1,4 @@
-// The interpreters that a script may name, as a table: PowerShell and Python will be further rows.
+// The interpreters that a script may name, as a table: PowerShell will be a further row.
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
@@ -6,15 +6,18 @@ import { IsthmusError } from '../../../contract/errors.ts';
 import { DEFAULT_PATH } from './script-env.ts';
 
 interface Interpreter {
-  /** The program, looked up in the agent's PATH. */
-  readonly program: string;
+  /** Its programs, the first that is in the agent's PATH. */
+  readonly programs: readonly string[];
   /** Arguments in front of the path of the body. */
   readonly options: readonly string[];
 }
 
 const TABLE: Readonly<Record<string, Interpreter>> = {
   // No start-up files: a script must not depend on the dot files of its user.
-  bash: { program: 'bash', options: ['--noprofile', '--norc'] },
+  bash: { programs: ['bash'], options: ['--noprofile', '--norc'] },
+  sh: { programs: ['sh'], options: [] },
+  // Output is not buffered, so that the log is live; no compiled modules are left in folders that are deployed.
+  python: { programs: ['python3', 'python'], options: ['-u', '-B'] },
 };
 
 /** The command that runs a body with an interpreter; INTERPRETER_MISSING when it is not known or not installed. */
@@ -26,9 +29,9 @@ export function interpreterCommand(name: string, path: string): readonly string[
       field: 'interpreter',
     });
   }
-  const program = findProgram(interpreter.program, path);
+  const program = findFirst(interpreter, path);
   if (program === undefined) {
-    throw new IsthmusError('INTERPRETER_MISSING', `${interpreter.program} is not in the PATH of the tentacle`, {
+    throw new IsthmusError('INTERPRETER_MISSING', `${name} is not in the PATH of the tentacle`, {
       field: 'interpreter',
     });
   }
@@ -42,11 +45,16 @@ export function requireProgram(program: string, ofPackage: string): string {
   throw new IsthmusError('INTERPRETER_MISSING', `starting a script needs ${program} (package ${ofPackage})`);
 }
 
-/** The interpreters of the table that are installed. */
-export function installedInterpreters(path: string): string[] {
-  return Object.entries(TABLE).flatMap(([name, { program }]) =>
-    findProgram(program, path) === undefined ? [] : [name],
-  );
+/** The interpreters of the table that are installed, with the paths of their programs. */
+export function installedInterpreters(path: string): { readonly name: string; readonly path: string }[] {
+  return Object.entries(TABLE).flatMap(([name, interpreter]) => {
+    const program = findFirst(interpreter, path);
+    return program === undefined ? [] : [{ name, path: program }];
+  });
+}
+
+function findFirst({ programs }: Interpreter, path: string): string | undefined {
+  return programs.map((program) => findProgram(program, path)).find((found) => found !== undefined);
 }
 
 /** Caches where programs were found: most folders of a PATH do not have them, and every script needs one. */

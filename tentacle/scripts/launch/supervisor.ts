@@ -11,9 +11,13 @@ command set +o posix 2> /dev/null
 "$@"
 printf '%-8s\\n' "$?" >&3`;
 
+/** The usual soft limit of open files; some programs close or watch as many as they may have. */
+const OPEN_FILES = 1024;
+
 /**
  * Runs as the leader of its session: writes down pid and start ticks, tells the launcher, and becomes the script. A
- * launcher that is gone must not keep the script from running. Sets no variable that the script could have.
+ * launcher that is gone must not keep the script from running. Sets no variable that the script could have. Lowers the
+ * limit of open files, which Node has raised for itself; a hard limit below that stays.
  */
 const BECOME = `tell() {
   printf '%-63s\\n' "$1 \${22}" >&3 || exit 126
@@ -23,6 +27,7 @@ read -r ISTHMUS_STAT < /proc/self/stat || exit 126
 trap : PIPE
 tell $ISTHMUS_STAT
 unset ISTHMUS_STAT
+command ulimit -S -n ${OPEN_FILES} 2> /dev/null
 exec "$@" >&4 2>&5 3>&- 4>&- 5>&-`;
 
 const SHELL = '/bin/sh';

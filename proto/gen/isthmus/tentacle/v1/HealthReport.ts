@@ -1,5 +1,6 @@
 // Original file: proto/isthmus/tentacle/v1/tentacle.proto
 
+import type { Interpreter as _isthmus_tentacle_v1_Interpreter, Interpreter__Output as _isthmus_tentacle_v1_Interpreter__Output } from '../../../isthmus/tentacle/v1/Interpreter.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface HealthReport {
@@ -16,7 +17,10 @@ export interface HealthReport {
   'runningScripts'?: (number);
   'uptimeS'?: (number | string | Long);
   'certificateNotAfterMs'?: (number | string | Long);
-  'interpreters'?: (string)[];
+  /**
+   * Those of the tentacle's table that are installed.
+   */
+  'interpreters'?: (_isthmus_tentacle_v1_Interpreter)[];
   'scriptsIsolated'?: (boolean);
 }
 
@@ -34,6 +38,9 @@ export interface HealthReport__Output {
   'runningScripts': (number);
   'uptimeS': (number);
   'certificateNotAfterMs': (number);
-  'interpreters': (string)[];
+  /**
+   * Those of the tentacle's table that are installed.
+   */
+  'interpreters': (_isthmus_tentacle_v1_Interpreter__Output)[];
   'scriptsIsolated': (boolean);
 }

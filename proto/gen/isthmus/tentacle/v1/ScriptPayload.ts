@@ -4,7 +4,7 @@ import type { Installation as _isthmus_tentacle_v1_Installation, Installation__O
 
 export interface ScriptPayload {
   /**
-   * A key of the tentacle's interpreter table; "bash" today.
+   * A key of the tentacle's interpreter table: bash, sh or python.
    */
   'interpreter'?: (string);
   'body'?: (string);
@@ -30,7 +30,7 @@ export interface ScriptPayload {
 
 export interface ScriptPayload__Output {
   /**
-   * A key of the tentacle's interpreter table; "bash" today.
+   * A key of the tentacle's interpreter table: bash, sh or python.
    */
   'interpreter': (string);
   'body': (string);
